@@ -1,0 +1,148 @@
+"""The policy file's text to a policy and its digest."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+import yaml
+from msgspec import Struct
+from pydantic import BaseModel, ValidationError
+
+from webhook.model.policy import GuardPolicy
+from webhook.rules import RULES
+
+# Far above any policy in use, and a ConfigMap holds 1 MiB at most.
+LARGEST = 1 << 20
+DIGEST_LENGTH = 16
+BOOLEAN = "tag:yaml.org,2002:bool"
+
+
+class PolicyFault(Struct, frozen=True):
+    """One fault of a policy file: where, as a path of keys, and what would be right."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class BadPolicy(Exception):  # noqa: N818 (the policy is bad, not the program)
+    """A policy file that cannot count; carries every fault found."""
+
+    def __init__(self, faults: Iterable[PolicyFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(map(str, self.faults)))
+
+
+class Loaded(Struct, frozen=True):
+    """A policy with the digest of the text that it was read from."""
+
+    policy: GuardPolicy
+    digest: str
+
+
+class PolicyLoader(yaml.SafeLoader):
+    """Safe YAML in which a key that stands twice is a fault, and `off`, `on`, `yes` and `no` are words (YAML 1.2)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping; raises yaml.constructor.ConstructorError for a key that stands twice."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} stands twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+PolicyLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != BOOLEAN or first in "tTfF"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def parse(text: str) -> Loaded:
+    """The policy that `text` says; raises BadPolicy with every fault."""
+    if len(text) > LARGEST:
+        raise BadPolicy([PolicyFault("", f"the file has {len(text)} characters, {LARGEST} are the most")])
+    try:
+        content = yaml.load(text, PolicyLoader)  # noqa: S506 (a SafeLoader)
+    except (yaml.YAMLError, RecursionError, ValueError) as bad:
+        raise BadPolicy([PolicyFault("", f"not YAML: {' '.join(str(bad).split())}")]) from None
+    if not isinstance(content, dict):
+        raise BadPolicy([PolicyFault("", f"expected a mapping with apiVersion and kind, got {type(content).__name__}")])
+    try:
+        policy = GuardPolicy.model_validate(content)
+    except ValidationError as bad:
+        raise BadPolicy(sorted(set(faults(bad)), key=str)) from None
+    except RecursionError:
+        raise BadPolicy([PolicyFault("", "nested too deeply")]) from None
+    unknown = [
+        PolicyFault(f"rules.{id_}", f"no rule has this id{suggestion(id_, RULES)}; the rules are {', '.join(RULES)}")
+        for id_ in policy.rules
+        if id_ not in RULES
+    ]
+    if unknown:
+        raise BadPolicy(unknown)
+    return Loaded(policy=policy, digest=digest(text))
+
+
+def digest(text: str) -> str:
+    """What names one version of the file in records, annotations and metrics: the first 64 bits of its SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def faults(bad: ValidationError) -> Iterator[PolicyFault]:
+    """Each of pydantic's complaints with a path as the file writes it."""
+    for error in bad.errors(include_url=False, include_input=False):
+        path = [step for step in error["loc"] if not is_branch(step)]
+        message = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "tuple_type":
+            message = "Input should be a list"
+        elif error["type"] == "extra_forbidden":
+            message = f"unknown key{suggestion(str(path[-1]), keys_at(path[:-1]))}"
+        yield PolicyFault(written(path), message)
+
+
+def is_branch(step: str | int) -> bool:
+    """Whether a step of pydantic's location names a member of a union or a wrapper, which is no key of the file."""
+    return isinstance(step, str) and any(mark in step for mark in "[(")
+
+
+def written(path: Iterable[str | int]) -> str:
+    """A path as a person writes it: `workloads.require[0].label`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def suggestion(word: str, words: Iterable[str]) -> str:
+    """The nearest of `words`, as a question; empty where none is near."""
+    nearest = get_close_matches(word, list(words), n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def keys_at(path: Iterable[str | int]) -> list[str]:
+    """The keys that the policy has at a path, for suggestions."""
+    model: Any = GuardPolicy
+    for step in path:
+        if isinstance(step, int):
+            continue
+        field = next((f for f in model.model_fields.values() if f.alias == step), None)
+        model = field and next((m for m in nodes(field.annotation)), None)
+        if model is None:
+            return []
+    return [field.alias or "" for field in model.model_fields.values()]
+
+
+def nodes(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models inside an annotation such as `tuple[Requirement, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from nodes(inner)

@@ -1,0 +1,37 @@
+"""The policy in force: swapped whole, and never for a bad one."""
+
+from collections.abc import Callable
+from threading import Lock
+
+from webhook.config.parse import BadPolicy, Loaded, parse
+
+Listener = Callable[[Loaded], None]
+Complaint = Callable[[BadPolicy], None]
+
+
+class PolicyStore:
+    """Holds the last good policy.
+
+    `current` is None until the first good policy came; readers take it once a request and see one whole version.
+    """
+
+    def __init__(self, *, on_change: Listener, on_refusal: Complaint) -> None:
+        self.current: Loaded | None = None
+        self._lock = Lock()
+        self._last_text: str | None = None
+        self._on_change = on_change
+        self._on_refusal = on_refusal
+
+    def offer(self, text: str) -> None:
+        """Put the policy that `text` says in force; a bad one is reported once and leaves the good one as it is."""
+        with self._lock:
+            if text == self._last_text:
+                return
+            self._last_text = text
+            try:
+                loaded = parse(text)
+            except BadPolicy as bad:
+                self._on_refusal(bad)
+                return
+            self.current = loaded
+        self._on_change(loaded)

@@ -1,0 +1,50 @@
+"""What the mutating phase writes: the plain label where a Pod has only an alias, and the stamp of a namespace."""
+
+from collections.abc import Mapping
+
+from webhook.guard.decide import passes_unjudged
+from webhook.model.decision import Decision, Verdict
+from webhook.model.kinds import POD
+from webhook.model.names import GUARD_LABEL, GUARDED
+from webhook.model.policy import AppLabel, GuardPolicy
+from webhook.model.request import Operation, Request
+from webhook.model.workload import Place
+
+
+def amend(request: Request, policy: GuardPolicy, *, own_namespace: str = "") -> Decision:
+    """The decision of the mutating phase: never a refusal, at most labels to write."""
+    if request.operation is not Operation.CREATE:
+        return Decision(Verdict.UNJUDGED, reason="labels are written at CREATE only")
+    passed = passes_unjudged(request, policy, own_namespace)
+    if passed is not None and passed.verdict is not Verdict.ALLOWED:
+        return passed
+    if request.namespace is not None:
+        return Decision(Verdict.ALLOWED, labels=stamp(request.namespace.labels))
+    if request.workload is None or request.target.resource != POD.resource or not policy.workloads.fill_from_aliases:
+        return Decision(Verdict.ALLOWED)
+    return Decision(Verdict.ALLOWED, labels=fill(request.workload.places[0], policy))
+
+
+def stamp(labels: Mapping[str, str]) -> Mapping[str, str]:
+    """The label that shows a namespace is guarded, unless it stands."""
+    return {} if labels.get(GUARD_LABEL) == GUARDED else {GUARD_LABEL: GUARDED}
+
+
+def fill(place: Place, policy: GuardPolicy) -> Mapping[str, str]:
+    """The plain labels that a Pod has under an alias only.
+
+    A role that is not known is left where the user wrote it: the refusal then names the user's own field.
+    """
+    filled = {}
+    app, role = policy.workloads.app, policy.workloads.role
+    if value := under_alias(place, app):
+        filled[app.label] = value
+    if (value := under_alias(place, role)) and value in role.one_of:
+        filled[role.label] = value
+    return filled
+
+
+def under_alias(place: Place, label: AppLabel) -> str | None:
+    """The value that stands under an alias while the label itself is not set."""
+    found = place.find(label.keys)
+    return found.value if found is not None and found.key != label.label else None

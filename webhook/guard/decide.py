@@ -1,0 +1,98 @@
+"""One request in, one decision out."""
+
+from webhook.guard.judge import judge_request
+from webhook.guard.message import refusal
+from webhook.model.decision import Decision, OwnerWanted, Verdict
+from webhook.model.policy import GuardPolicy, Mode
+from webhook.model.request import Operation, Request
+from webhook.model.violation import Violation
+
+PASSED = Decision(Verdict.ALLOWED)
+
+
+def decide(
+    request: Request, policy: GuardPolicy, *, own_namespace: str = "", owner_predates: bool | None = None
+) -> Decision | OwnerWanted:
+    """The decision of the validating phase.
+
+    `own_namespace` is where catflap itself runs. `owner_predates` answers an earlier `OwnerWanted`: whether the
+    workload's top owner is older than catflap.
+    """
+    passed = passes_unjudged(request, policy, own_namespace)
+    if passed is not None:
+        return passed
+    found = judge_request(request, policy)
+    if not found:
+        return PASSED
+    by_mode = {
+        mode: tuple(violation for violation in found if policy.mode_of(violation.rule) is mode)
+        for mode in (Mode.ENFORCE, Mode.WARN, Mode.AUDIT)
+    }
+    if not by_mode[Mode.ENFORCE]:
+        return Decision(Verdict.ALLOWED, warned=by_mode[Mode.WARN], audited=by_mode[Mode.AUDIT])
+    if keeps_running(request, policy):
+        if owner_predates is None:
+            return wanted(request)
+        if owner_predates:
+            return Decision(Verdict.EXEMPT, audited=found, reason="made for an owner older than catflap")
+    return denial(request, by_mode[Mode.ENFORCE], by_mode[Mode.WARN], by_mode[Mode.AUDIT])
+
+
+def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision | None:
+    """The decision on a request that no rule is asked about; None where the rules have to speak."""
+    target = request.target
+    if target.namespace and policy.namespaces.exempts(target.namespace):
+        return Decision(Verdict.EXEMPT, reason=f"namespace {target.namespace} is exempt")
+    if target.namespace and target.namespace == own_namespace:
+        return Decision(Verdict.EXEMPT, reason=f"namespace {target.namespace} is catflap's own")
+    if request.namespace is not None:
+        return PASSED
+    if request.workload is None or target.subresource:
+        return Decision(Verdict.UNJUDGED, reason=unjudged(request))
+    if request.workload.mirror and request.user.is_node:
+        return Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
+    return None
+
+
+def unjudged(request: Request) -> str:
+    """Why no rule speaks about a request, in words."""
+    target = request.target
+    if request.operation in {Operation.DELETE, Operation.CONNECT}:
+        return f"{request.operation} makes no Pod"
+    name = f"{target.resource}.{target.group}" if target.group else target.resource
+    return f"no rule is about {name}/{target.subresource}" if target.subresource else f"no rule is about {name}"
+
+
+def keeps_running(request: Request, policy: GuardPolicy) -> bool:
+    """Whether a controller acts here for an owner that may be older than catflap.
+
+    The user tells the controller; ownerReferences alone would not, anyone can write them.
+    """
+    return (
+        policy.workloads.existing == "admit"
+        and request.operation is Operation.CREATE
+        and request.user.is_controller
+        and request.workload is not None
+        and request.workload.owner is not None
+    )
+
+
+def wanted(request: Request) -> OwnerWanted:
+    """The question that `keeps_running` leaves open."""
+    assert request.workload is not None and request.workload.owner is not None
+    return OwnerWanted(namespace=request.target.namespace, owner=request.workload.owner)
+
+
+def denial(
+    request: Request, denied: tuple[Violation, ...], warned: tuple[Violation, ...], audited: tuple[Violation, ...]
+) -> Decision:
+    """The refusal of a workload for its faults."""
+    assert request.workload is not None
+    return Decision(
+        Verdict.DENIED, denied=denied, warned=warned, audited=audited, message=refusal(request.workload, denied)
+    )
+
+
+def unavailable(reason: str) -> Decision:
+    """The refusal of what could not be found out; the user may try again."""
+    return Decision(Verdict.UNAVAILABLE, reason=reason, message=f"not decided: {reason}; try again in a moment")

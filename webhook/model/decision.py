@@ -1,0 +1,51 @@
+"""What is answered, and why."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+
+from webhook.model.violation import Violation
+from webhook.model.workload import Owner
+
+
+class Verdict(StrEnum):
+    """The closed set of answers; also the values of a metric's label.
+
+    `unavailable` refuses because we could not find out, not because the object is bad: the same request may pass later.
+    """
+
+    ALLOWED = "allowed"
+    EXEMPT = "exempt"
+    UNJUDGED = "unjudged"
+    DENIED = "denied"
+    UNAVAILABLE = "unavailable"
+
+
+class Decision(Struct, frozen=True):
+    """The answer to one request.
+
+    `denied` holds the faults that refuse, `warned` those the user is told of, `audited` those that only the record
+    shows. `reason` says in words why a request passed unjudged or exempt, or why nothing could be found out.
+    `labels` are those to be written at `labels_path` in the mutating phase.
+    """
+
+    verdict: Verdict
+    denied: tuple[Violation, ...] = ()
+    warned: tuple[Violation, ...] = ()
+    audited: tuple[Violation, ...] = ()
+    reason: str = ""
+    message: str = ""
+    labels: Mapping[str, str] = {}
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the request may go on."""
+        return self.verdict not in {Verdict.DENIED, Verdict.UNAVAILABLE}
+
+
+class OwnerWanted(Struct, frozen=True):
+    """The decision hangs on whether this owner is older than catflap; ask the cluster, then decide again."""
+
+    namespace: str
+    owner: Owner

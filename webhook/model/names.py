@@ -1,0 +1,20 @@
+"""The names that catflap gives and is known by; the prefix of labels and annotations is `catflap.dev`."""
+
+FIELD_MANAGER = "catflap"
+
+GUARD_LABEL = "catflap.dev/guard"
+GUARDED = "enabled"
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "catflap"
+
+POLICY_DIGEST_ANNOTATION = "catflap.dev/policy-digest"
+NAMESPACE_UID_ANNOTATION = "catflap.dev/namespace-uid"
+EPOCH_ANNOTATION = "catflap.dev/epoch"
+
+DEFAULT_DENY = "catflap-default-deny"
+ALLOW_DNS = "catflap-allow-dns"
+
+POLICY_CONFIGMAP_KEY = "policy.yaml"
+EPOCH_CONFIGMAP = "catflap-epoch"
+DEFAULT_NAMESPACE = "catflap-system"

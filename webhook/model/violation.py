@@ -1,0 +1,81 @@
+"""A rule, and what it has to say about a workload."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
+
+from msgspec import Struct
+
+from webhook.model.policy import GuardPolicy
+from webhook.model.workload import Workload
+
+
+class Remedy(Struct, frozen=True):
+    """The label that would mend a fault.
+
+    `value` may be pasted as it stands where it is the only or the nearest choice; where it is None, a person has to
+    choose, from `choices` where the policy closes them.
+    """
+
+    place: str
+    label: str
+    value: str | None = None
+    choices: tuple[str, ...] = ()
+
+
+class Violation(Struct, frozen=True):
+    """One fault: which rule, at which field path, in one sentence, and what would mend it."""
+
+    rule: str
+    path: str
+    message: str
+    remedy: Remedy | None = None
+
+
+class Fault(Struct, frozen=True):
+    """What a rule yields; the registry adds the rule's id to make it a `Violation`."""
+
+    path: str
+    message: str
+    remedy: Remedy | None = None
+
+
+class Rule(Struct, frozen=True):
+    """One check under a stable id.
+
+    `check` is pure; it yields each fault of a workload under a policy. `since` is the release that brought the rule.
+    """
+
+    id: str
+    since: str
+    check: Callable[[Workload, GuardPolicy], Iterator[Fault]]
+
+    @property
+    def title(self) -> str:
+        """The first line of the rule's own module: what it asks for, in one sentence."""
+        return (import_module(self.check.__module__).__doc__ or "").partition("\n")[0]
+
+    def judge(self, workload: Workload, policy: GuardPolicy) -> tuple[Violation, ...]:
+        """Every fault of this rule in `workload`."""
+        return tuple(
+            Violation(rule=self.id, path=fault.path, message=fault.message, remedy=fault.remedy)
+            for fault in self.check(workload, policy)
+        )
+
+
+RULE_ID = re.compile(r"[a-z]+(-[a-z]+)*")
+
+
+def registry(rules: Iterable[Rule]) -> Mapping[str, Rule]:
+    """The rules by id, in the order of their ids, so that one object gets one message, always.
+
+    Raises ValueError for an id that is taken or is not lower-case words joined by hyphens.
+    """
+    found: dict[str, Rule] = {}
+    for rule in sorted(rules, key=lambda rule: rule.id):
+        if not RULE_ID.fullmatch(rule.id):
+            raise ValueError(f"rule id {rule.id!r} is not lower-case words joined by hyphens")
+        if rule.id in found:
+            raise ValueError(f"two rules claim the id {rule.id!r}")
+        found[rule.id] = rule
+    return found

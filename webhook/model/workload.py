@@ -1,0 +1,77 @@
+"""What the rules judge: a Pod, or the pod template inside an object that makes Pods."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+LABEL_VALUE_LENGTH = 63  # Kubernetes' limit; a name may have 253 characters
+
+
+class Found(NamedTuple):
+    """A label as it stands: under which of its names, with which value."""
+
+    key: str
+    value: str
+
+
+class Place(Struct, frozen=True):
+    """Where pod labels stand inside an object.
+
+    `path` is the field path of the metadata that carries them, as kubectl would print it: `metadata` for a Pod,
+    `spec.template.metadata` for a Deployment.
+    """
+
+    path: str
+    labels: Mapping[str, str]
+
+    def find(self, keys: Iterable[str]) -> Found | None:
+        """The first of `keys` that is set here, even to the empty string; None where none is."""
+        for key in keys:
+            value = self.labels.get(key)
+            if value is not None:
+                return Found(key, value)
+        return None
+
+    def at(self, key: str) -> str:
+        """The field path of one label here, in brackets where the key is no plain word."""
+        return f"{self.path}.labels{label_field(key)}"
+
+
+class Owner(Struct, frozen=True):
+    """The controller that an object names in `metadata.ownerReferences`; the user may have forged it."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+
+
+class Workload(Struct, frozen=True):
+    """One object that is, or that makes, Pods.
+
+    `name` falls back to `generateName` with a star: in the mutating phase a generated name does not exist yet.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    places: tuple[Place, ...]
+    owner: Owner | None = None
+    mirror: bool = False
+
+    @property
+    def reference(self) -> str:
+        """How a message names the object: `Deployment shop/web`."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+    @property
+    def label_from_name(self) -> str | None:
+        """The object's name where it would do as a label value; None where it would not."""
+        stem = self.name.rstrip("-*.")
+        return stem if 0 < len(stem) <= LABEL_VALUE_LENGTH else None
+
+
+def label_field(key: str) -> str:
+    """A label key as the tail of a field path: `.role`, or `['app.kubernetes.io/name']`."""
+    return f".{key}" if key.replace("-", "_").isidentifier() else f"['{key}']"

@@ -1,0 +1,37 @@
+"""What every manifest of ours has in common."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_UID_ANNOTATION, POLICY_DIGEST_ANNOTATION
+
+Manifest = Mapping[str, Any]
+
+
+class Birth(Struct, frozen=True):
+    """Where a manifest goes and what made it; `namespace_uid` is empty where no cluster was asked."""
+
+    namespace: str
+    namespace_uid: str
+    policy_digest: str
+
+
+def metadata(name: str, birth: Birth, *, labels: Mapping[str, str]) -> dict[str, Any]:
+    """The metadata of one manifest; `labels` are the engine's own."""
+    annotations = {POLICY_DIGEST_ANNOTATION: birth.policy_digest}
+    if birth.namespace_uid:
+        annotations[NAMESPACE_UID_ANNOTATION] = birth.namespace_uid
+    return {
+        "name": name,
+        "namespace": birth.namespace,
+        "labels": {MANAGED_BY_LABEL: MANAGED_BY, **labels},
+        "annotations": annotations,
+    }
+
+
+def port_and_protocol(text: str) -> tuple[int, str]:
+    """`53/UDP` in its two parts."""
+    number, _, protocol = text.partition("/")
+    return int(number), protocol

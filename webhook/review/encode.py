@@ -1,0 +1,132 @@
+"""A decision to the bytes of an AdmissionReview; nobody else builds one."""
+
+import base64
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from webhook.guard.message import line
+from webhook.model.decision import Decision, Verdict
+from webhook.model.request import Request
+from webhook.model.violation import Violation
+from webhook.review.patch import label_patch
+
+# The API server drops a longer warning's tail (apiserver, pkg/warning: 256 runes once 4,096 are used up).
+WARNING_LENGTH = 256
+RETRY_AFTER_SECONDS = 1
+
+
+class Cause(Struct):
+    """One fault for programs: metav1.StatusCause."""
+
+    reason: str
+    message: str
+    field: str
+
+
+class Details(Struct, rename="camel", omit_defaults=True):
+    """metav1.StatusDetails."""
+
+    causes: list[Cause] = []
+    retry_after_seconds: int = 0
+
+
+class Status(Struct, omit_defaults=True):
+    """metav1.Status of a refusal."""
+
+    message: str
+    reason: str
+    code: int
+    details: Details
+    status: str | UnsetType = UNSET
+
+
+class Response(Struct, rename="camel", omit_defaults=True):
+    """`response`."""
+
+    uid: str
+    allowed: bool | UnsetType = UNSET  # no default value, so that `false` is written out
+    status: Status | None = None
+    warnings: list[str] = []
+    audit_annotations: Mapping[str, str] = {}
+    patch_type: str = ""
+    patch: str = ""
+
+
+class Answer(Struct, rename="camel"):
+    """The envelope."""
+
+    response: Response
+    api_version: str = "admission.k8s.io/v1"
+    kind: str = "AdmissionReview"
+
+
+ENCODER = msgspec.json.Encoder()
+
+
+def encode_validation(request: Request, decision: Decision, *, annotations: Mapping[str, str]) -> bytes:
+    """The answer of the validating phase; `annotations` go into the API server's own audit log."""
+    return ENCODER.encode(
+        Answer(
+            Response(
+                uid=request.uid,
+                allowed=decision.allowed,
+                status=None if decision.allowed else status(decision),
+                warnings=[warning(violation) for violation in decision.warned],
+                audit_annotations=annotations,
+            )
+        )
+    )
+
+
+def encode_mutation(request: Request, decision: Decision) -> bytes:
+    """The answer of the mutating phase: always allowed, with a patch where labels are to be written."""
+    if not decision.labels:
+        return ENCODER.encode(Answer(Response(uid=request.uid, allowed=True)))
+    patch = label_patch(decision.labels, has_labels=has_labels(request))
+    return ENCODER.encode(
+        Answer(
+            Response(
+                uid=request.uid,
+                allowed=True,
+                patch_type="JSONPatch",
+                patch=base64.b64encode(patch).decode("ascii"),
+            )
+        )
+    )
+
+
+def has_labels(request: Request) -> bool:
+    """Whether the object has a map of labels to add to; an empty one may be absent, so it does not count."""
+    if request.namespace is not None:
+        return bool(request.namespace.labels)
+    return request.workload is not None and bool(request.workload.places[0].labels)
+
+
+def status(decision: Decision) -> Status:
+    """Why the request is refused; the code tells a bad object from our own trouble."""
+    if decision.verdict is Verdict.UNAVAILABLE:
+        return Status(
+            message=decision.message,
+            reason="ServiceUnavailable",
+            code=503,
+            details=Details(retry_after_seconds=RETRY_AFTER_SECONDS),
+        )
+    return Status(
+        message=decision.message,
+        reason="Forbidden",
+        code=403,
+        details=Details(causes=[cause(violation) for violation in decision.denied]),
+    )
+
+
+def cause(violation: Violation) -> Cause:
+    """A fault under the field-error reasons that API clients know."""
+    return Cause(reason="FieldValueInvalid", message=f"{violation.rule}: {violation.message}", field=violation.path)
+
+
+def warning(violation: Violation) -> str:
+    """A fault as a warning that kubectl prints."""
+    text = line(violation)
+    return text if len(text) <= WARNING_LENGTH else f"{text[: WARNING_LENGTH - 1]}…"

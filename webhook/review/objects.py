@@ -1,0 +1,143 @@
+"""Kubernetes objects to the values that rules read: as JSON from a review, or as parsed YAML.
+
+Each shape is built from the table of pod makers, so that decoding skips all but a few fields.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct, defstruct
+
+from webhook.model.kinds import PodMaker
+from webhook.model.request import NamespaceObject
+from webhook.model.workload import Owner, Place, Workload
+
+MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+
+
+class OwnerReference(Struct, rename="camel"):
+    """An entry of `metadata.ownerReferences`."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+
+class Metadata(Struct, rename="camel"):
+    """What is read of an object's metadata."""
+
+    name: str | None = None
+    generate_name: str | None = None
+    namespace: str | None = None
+    labels: dict[str, str | None] | None = None
+    annotations: dict[str, Raw] | None = None
+    owner_references: list[OwnerReference] | None = None
+
+
+class Labelled(Struct):
+    """Anything with metadata."""
+
+    metadata: Metadata | None = None
+
+
+Decode = Callable[[Any, type], Any]
+
+
+def decode_json(source: bytes | Raw, shape: type) -> Any:
+    """Decode JSON text into `shape`; raises msgspec.DecodeError with the path of the fault."""
+    return decoder(shape).decode(source)
+
+
+def convert(source: Any, shape: type) -> Any:
+    """Convert plain dicts and lists into `shape`; raises msgspec.ValidationError with the path of the fault."""
+    return msgspec.convert(source, shape)
+
+
+@cache
+def decoder(shape: type) -> "msgspec.json.Decoder[Any]":
+    """The decoder of a shape, made once."""
+    return msgspec.json.Decoder(shape)
+
+
+@cache
+def labelled_shape(template: str) -> type:
+    """The shape of an object that keeps its pod template at the dotted path `template`; its labels can be read."""
+    return nested(template, Labelled, {"metadata": Metadata | None})
+
+
+@cache
+def raw_shape(template: str) -> type:
+    """As `labelled_shape`, with the whole template as undecoded JSON."""
+    return nested(template, Raw, {})
+
+
+def nested(path: str, leaf: type, top: Mapping[str, Any]) -> type:
+    """A struct of structs, one a key of `path`, with `leaf` at its end and the fields `top` at its root."""
+    shape: Any = leaf
+    keys = path.split(".")
+    for depth in range(len(keys) - 1, -1, -1):
+        fields: list[Any] = [(keys[depth], shape | None, None)]
+        if depth == 0:
+            fields += [(name, kind, None) for name, kind in top.items()]
+        shape = defstruct("Object", fields)
+    return shape  # type: ignore[no-any-return]
+
+
+def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
+    """A workload from an object's source; `decode` is `decode_json` or `convert`, and its errors pass through."""
+    shape = labelled_shape(maker.template) if maker.template else Labelled
+    found = decode(source, shape)
+    metadata = found.metadata or Metadata()
+    labelled = follow(found, maker.template)
+    return Workload(
+        kind=maker.kind,
+        namespace=metadata.namespace or "",
+        name=metadata.name or (f"{metadata.generate_name}*" if metadata.generate_name else ""),
+        places=(Place(maker.metadata_path, labels_of(labelled)),),
+        owner=owner_of(metadata),
+        mirror=MIRROR_ANNOTATION in (metadata.annotations or ()),
+    )
+
+
+def namespace_from(source: Any, decode: Decode) -> NamespaceObject:
+    """A namespace from its source, as `workload_from`."""
+    found = decode(source, Labelled)
+    return NamespaceObject(name=found.metadata.name or "" if found.metadata else "", labels=labels_of(found))
+
+
+def templates_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
+    """Whether the pod templates of two versions of one object differ in anything; JSON only.
+
+    Equal bytes are the common case, and the API server writes both with one encoder; else the values decide.
+    """
+    if not maker.template:
+        return False
+    shape = raw_shape(maker.template)
+    new, old = (bytes(follow(decode_json(text, shape), maker.template) or b"null") for text in (source, before))
+    return new != old and msgspec.json.decode(new) != msgspec.json.decode(old)
+
+
+def follow(found: Any, path: str) -> Any:
+    """The value at a dotted path of nested structs; None where a step is missing."""
+    for key in path.split(".") if path else ():
+        found = getattr(found, key, None)
+    return found
+
+
+def labels_of(labelled: Labelled | None) -> Mapping[str, str]:
+    """The labels; a null value is the empty string, as the API server reads it."""
+    if labelled is None or labelled.metadata is None or labelled.metadata.labels is None:
+        return {}
+    return {key: value or "" for key, value in labelled.metadata.labels.items()}
+
+
+def owner_of(metadata: Metadata) -> Owner | None:
+    """The owner that is marked as the controller."""
+    for owner in metadata.owner_references or ():
+        if owner.controller:
+            return Owner(api_version=owner.api_version, kind=owner.kind, name=owner.name, uid=owner.uid)
+    return None

@@ -1,0 +1,31 @@
+"""Every Pod carries the further labels that the policy asks for."""
+
+from collections.abc import Iterator
+
+from webhook.model.policy import GuardPolicy, Requirement
+from webhook.model.violation import Fault, Remedy, Rule
+from webhook.model.workload import Workload
+
+
+def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
+    """Each required label that is missing, or whose value the policy does not admit."""
+    for required in policy.workloads.require:
+        for place in workload.places:
+            value = place.labels.get(required.label)
+            if not value or not required.admits(value):
+                state = f"has the value {value!r}" if value else "is missing" if value is None else "is empty"
+                yield Fault(
+                    path=place.at(required.label),
+                    message=f"the label {required.label!r} {state}; it must be {wanted(required)}",
+                    remedy=Remedy(place=place.path, label=required.label, choices=required.one_of or ()),
+                )
+
+
+def wanted(required: Requirement) -> str:
+    """What the label must be, in words."""
+    if required.one_of is not None:
+        return f"one of {', '.join(required.one_of)}"
+    return f"a full match of {required.matches}"
+
+
+RULE = Rule(id="require-label", since="0.1", check=lacking)
