@@ -15,12 +15,16 @@ class PolicyStore:
     `current` is None until the first good policy came; readers take it once a request and see one whole version.
     """
 
-    def __init__(self, *, on_change: Listener, on_refusal: Complaint) -> None:
+    def __init__(self, *, on_refusal: Complaint) -> None:
         self.current: Loaded | None = None
         self._lock = Lock()
         self._last_text: str | None = None
-        self._on_change = on_change
+        self._listeners: list[Listener] = []
         self._on_refusal = on_refusal
+
+    def on_change(self, listener: Listener) -> None:
+        """Call `listener` with each policy that comes into force."""
+        self._listeners.append(listener)
 
     def offer(self, text: str) -> None:
         """Put the policy that `text` says in force; a bad one is reported once and leaves the good one as it is."""
@@ -34,4 +38,5 @@ class PolicyStore:
                 self._on_refusal(bad)
                 return
             self.current = loaded
-        self._on_change(loaded)
+        for listener in self._listeners:
+            listener(loaded)

@@ -10,7 +10,6 @@ MANAGED_BY = "catflap"
 
 POLICY_DIGEST_ANNOTATION = "catflap.dev/policy-digest"
 NAMESPACE_UID_ANNOTATION = "catflap.dev/namespace-uid"
-EPOCH_ANNOTATION = "catflap.dev/epoch"
 
 DEFAULT_DENY = "catflap-default-deny"
 ALLOW_DNS = "catflap-allow-dns"
@@ -18,3 +17,4 @@ ALLOW_DNS = "catflap-allow-dns"
 POLICY_CONFIGMAP_KEY = "policy.yaml"
 EPOCH_CONFIGMAP = "catflap-epoch"
 DEFAULT_NAMESPACE = "catflap-system"
+WEBHOOK_CONFIGURATION = "catflap"

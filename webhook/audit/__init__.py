@@ -1,0 +1,1 @@
+"""The record of who asked what and what was answered, and of what was written."""

@@ -1,0 +1,92 @@
+"""One decision, or one write, as a record.
+
+Names follow the API server's own audit events (audit.k8s.io/v1) where they mean the same. It is `decision`, not
+result: a later webhook, a quota or a conflict may still refuse what we let pass. Never whole objects, never values
+other than the labels that a rule speaks of.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from webhook.model.decision import Decision
+from webhook.model.request import Request
+from webhook.model.violation import Violation
+
+VERSION = "catflap.dev/audit/v1alpha1"
+
+
+def decision_record(
+    phase: str, request: Request, decision: Decision, *, policy_digest: str, at: datetime, microseconds: int
+) -> dict[str, Any]:
+    """The record of one answer; `phase` is `validate` or `mutate`, `microseconds` what it took."""
+    record: dict[str, Any] = {
+        "type": "decision",
+        "time": stamp(at),
+        "id": request.uid,
+        "phase": phase,
+        "user": {"username": request.user.name, "groups": request.user.groups},
+        "verb": request.operation.lower(),
+        "objectRef": object_ref(request),
+        "dryRun": request.dry_run,
+        "decision": str(decision.verdict),
+        "policyDigest": policy_digest,
+        "latencyMicroseconds": microseconds,
+    }
+    if decision.reason:
+        record["reason"] = decision.reason
+    for key, violations in (("denied", decision.denied), ("warned", decision.warned), ("audited", decision.audited)):
+        if violations:
+            record[key] = [finding(violation) for violation in violations]
+    if decision.labels:
+        record["patchedLabels"] = dict(decision.labels)
+    return record
+
+
+def object_ref(request: Request) -> dict[str, str]:
+    """Which object, by reference; empty parts are left out, and a generated name keeps its star."""
+    target = request.target
+    name = target.name or (request.workload.name if request.workload else "")
+    parts = {
+        "apiGroup": target.group,
+        "apiVersion": target.version,
+        "resource": target.resource,
+        "subresource": target.subresource,
+        "namespace": target.namespace,
+        "name": name,
+    }
+    return {key: value for key, value in parts.items() if value}
+
+
+def finding(violation: Violation) -> dict[str, str]:
+    """A fault: which rule, where, in words."""
+    return {"rule": violation.rule, "path": violation.path, "message": violation.message}
+
+
+def write_record(
+    verb: str, *, kind: str, api_version: str, namespace: str, name: str, reason: str, policy_digest: str, at: datetime
+) -> dict[str, Any]:
+    """The record of one write of ours to the cluster."""
+    return {
+        "type": "write",
+        "time": stamp(at),
+        "verb": verb,
+        "objectRef": {"apiVersion": api_version, "kind": kind, "namespace": namespace, "name": name},
+        "reason": reason,
+        "policyDigest": policy_digest,
+    }
+
+
+def configuration_record(*, accepted: bool, faults: list[str], policy_digest: str, at: datetime) -> dict[str, Any]:
+    """The record of a policy file that came into force, or that was refused with these faults."""
+    record: dict[str, Any] = {
+        "type": "configuration",
+        "time": stamp(at),
+        "accepted": accepted,
+        "policyDigest": policy_digest,
+    }
+    return record if accepted else {**record, "faults": faults}
+
+
+def stamp(at: datetime) -> str:
+    """A point in time as RFC 3339 in UTC, to the microsecond."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,224 @@
+"""The only place that makes real parts and joins them."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+
+from msgspec import Struct
+
+from webhook.audit.record import configuration_record
+from webhook.audit.sink import AuditLog
+from webhook.config.parse import BadPolicy, Loaded
+from webhook.config.source import ConfigMapRef, PolicyFile
+from webhook.config.store import PolicyStore
+from webhook.controller.loop import Controller
+from webhook.controller.reconcile import Reconciler
+from webhook.controller.surroundings import Surroundings
+from webhook.kube.api import Api, ApiError, Json, connect
+from webhook.kube.discovery import choose_engine, detect_dns
+from webhook.kube.epoch import Epoch
+from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.owners import top_owner_created
+from webhook.kube.watch import Watch
+from webhook.metrics import Metrics
+from webhook.model.decision import OwnerWanted
+from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP_KEY
+from webhook.server.answer import Answerer, Unavailable, utc_now
+from webhook.server.health import Checks, create_status_app, serve_status
+from webhook.server.serving import Listening, Server
+from webhook.tls.folder import TlsFolder, context
+
+logger = logging.getLogger(__name__)
+
+# What one request may spend on asking the API server; the webhook's own timeout is 5 s.
+ASK_SECONDS = 2.0
+
+
+class Address(Struct, frozen=True):
+    """Where a port is opened."""
+
+    host: str
+    port: int
+
+
+class Common(Struct, frozen=True):
+    """What `serve` and `controller` are both told."""
+
+    policy: Path | ConfigMapRef
+    status: Address
+    kubeconfig: str | None
+    audit_log: str | None
+
+    @property
+    def own_namespace(self) -> str:
+        """Where catflap itself runs: what the Pod was told, else where its ConfigMap lies."""
+        told = os.environ.get("POD_NAMESPACE")
+        return told or (self.policy.namespace if isinstance(self.policy, ConfigMapRef) else DEFAULT_NAMESPACE)
+
+
+class Parts(Struct, frozen=True):
+    """What both processes are made of."""
+
+    audit: AuditLog
+    metrics: Metrics
+    policies: PolicyStore
+
+
+def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, standalone: bool) -> None:
+    """Run the webhook server until it is told to stop."""
+    Server(
+        Listening(listen.host, listen.port, worker),
+        folder=tls,
+        context=lambda: context(tls),
+        start=lambda: start_serving(common, standalone=standalone),
+    ).run()
+
+
+def start_serving(common: Common, *, standalone: bool) -> Answerer:
+    """The parts of one serving process, made after the fork."""
+    api = None if standalone else connect(common.kubeconfig)
+    parts = make_parts(common)
+    checks: dict[str, Callable[[], bool]] = {"policy": lambda: parts.policies.current is not None}
+    if api is not None:
+        namespaces = Watch(api, NAMESPACES)
+        namespaces.start()
+        checks["namespaces"] = lambda: namespaces.synced
+    start_policy(common.policy, parts.policies, api)
+    start_status(common.status, checks, parts.metrics)
+    return Answerer(
+        policies=parts.policies,
+        audit=parts.audit,
+        metrics=parts.metrics,
+        predates=owner_predates(api, common.own_namespace) if api else never_predates,
+        own_namespace=common.own_namespace,
+    )
+
+
+def control(common: Common) -> None:
+    """Run the controller until it is told to stop."""
+    api = connect(common.kubeconfig)
+    parts = make_parts(common)
+    controller = Controller(
+        namespaces=Watch(api, NAMESPACES),
+        policies=parts.policies,
+        reconciler=Reconciler(
+            api=api, audit=parts.audit, metrics=parts.metrics, own_namespace=common.own_namespace, now=utc_now
+        ),
+        look_around=look_around(api, common.own_namespace),
+        metrics=parts.metrics,
+    )
+    parts.policies.on_change(lambda _: controller.look_again())
+    stopped = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    start_policy(common.policy, parts.policies, api)
+    start_status(common.status, {"controller": lambda: controller.ready}, parts.metrics)
+    controller.start()
+    stopped.wait()
+    controller.stop()
+
+
+def make_parts(common: Common) -> Parts:
+    """The audit log, the metrics and the policy store, joined."""
+    audit = AuditLog(common.audit_log)
+    metrics = Metrics()
+
+    def in_force(loaded: Loaded) -> None:
+        logger.info("policy %s is in force", loaded.digest)
+        metrics.policy.info({"digest": loaded.digest})
+        audit.append(configuration_record(accepted=True, faults=[], policy_digest=loaded.digest, at=utc_now()))
+
+    def refused(bad: BadPolicy) -> None:
+        metrics.policy_refusals.inc()
+        faults = [str(fault) for fault in bad.faults]
+        logger.error("the policy file is refused, the last good one stays:\n%s", "\n".join(faults))
+        current = policies.current
+        digest = current.digest if current else ""
+        audit.append(configuration_record(accepted=False, faults=faults, policy_digest=digest, at=utc_now()))
+
+    policies = PolicyStore(on_refusal=refused)
+    policies.on_change(in_force)
+    return Parts(audit=audit, metrics=metrics, policies=policies)
+
+
+def start_policy(source: Path | ConfigMapRef, policies: PolicyStore, api: Api | None) -> None:
+    """Read the policy and keep reading it, from a file or from a ConfigMap."""
+    if isinstance(source, Path):
+        PolicyFile(source, policies).start()
+        return
+    assert api is not None
+    watch = Watch(
+        api,
+        f"/api/v1/namespaces/{source.namespace}/configmaps",
+        query={"fieldSelector": f"metadata.name={source.name}"},
+    )
+
+    def changed(found: Json) -> None:
+        policies.offer((found.get("data") or {}).get(POLICY_CONFIGMAP_KEY, ""))
+
+    watch.on_change(changed)
+    watch.start()
+
+
+def start_status(address: Address, checks: Checks, metrics: Metrics) -> None:
+    """Open the status port."""
+    serve_status(create_status_app(checks, metrics.registry), address.host, address.port)
+
+
+def owner_predates(api: Api, own_namespace: str) -> Callable[[OwnerWanted], bool]:
+    """Asks whether an owner is older than catflap; where no installation is on record, none is."""
+    epoch = Epoch(api, own_namespace=own_namespace)
+
+    def predates(wanted: OwnerWanted) -> bool:
+        within = api.within(ASK_SECONDS)
+        try:
+            created = top_owner_created(within, wanted.namespace, wanted.owner)
+            installed = epoch.read(within) if created else None
+        except ApiError as error:
+            owner = wanted.owner
+            raise Unavailable(f"the age of {owner.kind} {wanted.namespace}/{owner.name} is not known: {error}") from error
+        return created is not None and installed is not None and created < installed
+
+    return predates
+
+
+def never_predates(_: OwnerWanted) -> bool:
+    """Without a cluster nothing tells an owner's age, so the rules decide."""
+    return False
+
+
+def look_around(api: Api, own_namespace: str) -> Callable[[PolicyStore], Surroundings]:
+    """Asks for the controller's surroundings; before the webhook is registered, the epoch is this process's start."""
+    epoch = Epoch(api, own_namespace=own_namespace)
+    started: list[datetime] = []
+
+    def look(policies: PolicyStore) -> Surroundings:
+        if not started:
+            started.append(api.clock())
+        loaded = policies.current
+        if loaded is None:
+            raise Unavailable("no policy file is in force yet")
+        kube_system = api.get(f"{NAMESPACES}/kube-system") or {"metadata": {}}
+        return Surroundings(
+            engine=choose_engine(api, loaded.policy.network.engine),
+            detected_dns=detect_dns(api, kube_system["metadata"].get("labels") or {}),
+            epoch=epoch.record(not_after=started[0]) or started[0],
+        )
+
+    return look
+
+
+def log_to_stderr(*, verbose: bool) -> None:
+    """Programs' messages go to standard error, in UTC; standard output is the audit log's."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%SZ",
+    )
+    logging.Formatter.converter = staticmethod(lambda seconds: datetime.fromtimestamp(seconds or 0, UTC).timetuple())  # type: ignore[assignment,arg-type]

@@ -1,0 +1,33 @@
+"""`catflap controller`: closes namespaces and keeps them closed."""
+
+from pathlib import Path
+
+import click
+
+from webhook.bootstrap import Address, Common, control, log_to_stderr
+from webhook.cli._options import complain, load_policy, serving_options
+from webhook.config.source import ConfigMapRef
+from webhook.kube.api import NoCluster
+
+
+@click.command("controller")
+@serving_options
+@click.option("--verbose", is_flag=True, help="Log more to standard error.")
+def verb(
+    policy: Path | ConfigMapRef,
+    status_listen: tuple[str, int],
+    kubeconfig: str | None,
+    audit_log: str | None,
+    verbose: bool,
+) -> None:
+    """Write the default-deny policies of guarded namespaces.
+
+    Ends with status 2 for a bad policy file or kubeconfig.
+    """
+    log_to_stderr(verbose=verbose)
+    if isinstance(policy, Path):
+        load_policy(policy)
+    try:
+        control(Common(policy=policy, status=Address(*status_listen), kubeconfig=kubeconfig, audit_log=audit_log))
+    except NoCluster as bad:
+        complain([str(bad)])

@@ -1,0 +1,46 @@
+"""`catflap registration`: the webhook configurations, printed."""
+
+import base64
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from webhook.cli._options import complain, load_policy, policy_file
+from webhook.cli._yaml import manifests
+from webhook.controller.registration import Endpoint, registration
+from webhook.model.names import DEFAULT_NAMESPACE
+
+
+@click.command("registration")
+@policy_file
+@click.option("--url", metavar="https://HOST:PORT", help="Where the server is reached by address.")
+@click.option("--service", metavar="NS/NAME", help="The Service through which the server is reached.")
+@click.option(
+    "--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
+    help="The CA certificate that signed the server's.",
+)  # fmt: skip
+def verb(policy: Path, url: str | None, service: str | None, ca: Path) -> None:
+    """Print the webhook configurations that fit a policy file, for kubectl apply."""
+    if (url is None) == (service is None):
+        complain(["give either --url or --service"])
+    bundle = base64.b64encode(ca.read_bytes()).decode("ascii")
+    endpoint = by_url(url, bundle) if url is not None else by_service(service or "", bundle)
+    loaded = load_policy(policy)
+    click.echo(manifests(registration(loaded.policy, endpoint)), nl=False)
+
+
+def by_url(url: str, bundle: str) -> Endpoint:
+    """The endpoint at an address."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or parts.username:
+        complain([f"--url {url}: write https://HOST:PORT"])
+    return Endpoint(ca_bundle=bundle, namespace=DEFAULT_NAMESPACE, url=url.rstrip("/"))
+
+
+def by_service(service: str, bundle: str) -> Endpoint:
+    """The endpoint behind a Service."""
+    namespace, slash, name = service.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        complain([f"--service {service}: write NAMESPACE/NAME"])
+    return Endpoint(ca_bundle=bundle, namespace=namespace, service=name)

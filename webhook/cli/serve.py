@@ -1,0 +1,73 @@
+"""`catflap serve`: the webhook server."""
+
+import base64
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from webhook.bootstrap import Address, Common, log_to_stderr, serve
+from webhook.cli._options import AddressType, complain, load_policy, serving_options
+from webhook.config.source import ConfigMapRef
+from webhook.kube.api import NoCluster, connect
+from webhook.tls.folder import BadCertificate, TlsFolder, ensure
+
+
+@click.command("serve")
+@serving_options
+@click.option("--listen", type=AddressType(), default="0.0.0.0:8443", show_default=True, help="Where reviews come in.")
+@click.option(
+    "--tls-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of tls.crt and tls.key; where they are missing, a CA and a pair are issued into it.",
+)
+@click.option("--tls-name", multiple=True, metavar="HOST", help="A further name of the issued certificate.")
+@click.option("--standalone", is_flag=True, help="Serve without a cluster; what needs one is not checked.")
+@click.option(
+    "--worker", type=click.Choice(["asgi", "gthread"]), default="asgi", show_default=True,
+    help="asgi: express lane; gthread: Flask alone.",
+)  # fmt: skip
+@click.option("--verbose", is_flag=True, help="Log more to standard error.")
+def verb(
+    policy: Path | ConfigMapRef,
+    status_listen: tuple[str, int],
+    kubeconfig: str | None,
+    audit_log: str | None,
+    listen: tuple[str, int],
+    tls_dir: Path,
+    tls_name: tuple[str, ...],
+    standalone: bool,
+    worker: str,
+    verbose: bool,
+) -> None:
+    """Answer admission reviews over HTTPS on /validate and /mutate.
+
+    Ends with status 2 for a bad policy file, certificate or kubeconfig.
+    """
+    log_to_stderr(verbose=verbose)
+    if standalone and kubeconfig:
+        complain(["--standalone and --kubeconfig exclude each other"])
+    if isinstance(policy, Path):
+        load_policy(policy)
+    elif standalone:
+        complain(["--policy configmap:… needs a cluster; give a file with --standalone"])
+    common = Common(policy=policy, status=Address(*status_listen), kubeconfig=kubeconfig, audit_log=audit_log)
+    folder = TlsFolder(tls_dir)
+    try:
+        if not standalone:
+            connect(kubeconfig).close()  # a bad kubeconfig shows here; the real connections are made after the fork
+        ensure(folder, hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
+    except (BadCertificate, NoCluster) as bad:
+        complain([str(bad)])
+    if folder.authority.exists():
+        bundle = base64.b64encode(folder.authority.read_bytes()).decode("ascii")
+        click.echo(f"caBundle: {bundle}", err=True)
+    serve(common, Address(*listen), tls=folder, worker=worker, standalone=standalone)
+
+
+def hosts(listen: str, names: tuple[str, ...], own_namespace: str) -> list[str]:
+    """What the issued certificate is for: the chart's Service, this machine, and what the caller adds."""
+    own = ["catflap", f"catflap.{own_namespace}", f"catflap.{own_namespace}.svc", "localhost", "127.0.0.1", "::1"]
+    anywhere = {"0.0.0.0", "::"}  # noqa: S104 (no name of anything)
+    return list(dict.fromkeys([*own, *({listen} - anywhere), *names]))

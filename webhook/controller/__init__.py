@@ -1,0 +1,1 @@
+"""What keeps namespaces closed: a level-triggered loop over all of them."""

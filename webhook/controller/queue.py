@@ -1,0 +1,75 @@
+"""Which namespaces are to be looked at, and when: each at most once, each with its own back-off."""
+
+import heapq
+from threading import Condition
+from time import monotonic
+
+FIRST_DELAY_SECONDS = 0.1
+LONGEST_DELAY_SECONDS = 60.0
+
+
+class WorkQueue:
+    """Keys with a due time; a key is worked on by one worker at a time, and its failures delay no other key.
+
+    Memory is bounded by the number of keys: a key added again keeps its earlier due time.
+    """
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        self._busy: set[str] = set()
+        self._failures: dict[str, int] = {}
+        self._changed = Condition()
+        self._closed = False
+
+    def add(self, key: str, *, after: float = 0.0) -> None:
+        """Have `key` looked at in `after` seconds, or earlier where that was asked for already."""
+        with self._changed:
+            self._put(key, monotonic() + after)
+
+    def take(self) -> str | None:
+        """The next due key, waiting for it; None once the queue is closed."""
+        with self._changed:
+            while not self._closed:
+                key = self._pop()
+                if key is not None:
+                    self._busy.add(key)
+                    return key
+                self._changed.wait(self._next_due())
+            return None
+
+    def done(self, key: str, *, failed: bool = False) -> None:
+        """End the work on `key`; a failed one comes back after a delay that doubles each time."""
+        with self._changed:
+            self._busy.discard(key)
+            if failed:
+                count = self._failures[key] = self._failures.get(key, 0) + 1
+                self._put(key, monotonic() + min(FIRST_DELAY_SECONDS * 2 ** min(count - 1, 20), LONGEST_DELAY_SECONDS))
+            else:
+                self._failures.pop(key, None)
+            if key in self._due:  # added while it was worked on
+                heapq.heappush(self._heap, (self._due[key], key))
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Let every worker go."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _put(self, key: str, due: float) -> None:
+        if due < self._due.get(key, float("inf")):
+            self._due[key] = due
+            heapq.heappush(self._heap, (due, key))
+            self._changed.notify()
+
+    def _pop(self) -> str | None:
+        while self._heap and self._heap[0][0] <= monotonic():
+            due, key = heapq.heappop(self._heap)
+            if self._due.get(key) == due and key not in self._busy:
+                del self._due[key]
+                return key
+        return None
+
+    def _next_due(self) -> float | None:
+        return max(0.0, self._heap[0][0] - monotonic()) if self._heap else None

@@ -1,0 +1,159 @@
+"""Requests to the API server on plain dicts.
+
+The kubernetes client brings connections, credentials and their renewal; its generated models stay outside.
+"""
+
+import math
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from time import monotonic
+from typing import Any
+
+import msgspec
+import urllib3
+from kubernetes import client, config
+from kubernetes.config.config_exception import ConfigException
+
+from webhook.model.names import FIELD_MANAGER
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+NOT_FOUND = 404
+CONFLICT = 409
+SUCCESS = range(200, 300)
+# One request of ours on the way of a person's request; the webhook's own timeout is 5 s.
+TIMEOUT_SECONDS = 2.0
+POOL_SIZE = 16
+
+Json = dict[str, Any]
+
+
+class ApiError(Exception):
+    """The API server answered with an error, or not at all (`status` 0)."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class NoCluster(Exception):  # noqa: N818 (a state of the configuration)
+    """There is no kubeconfig and no ServiceAccount to reach a cluster with; the message names the remedy."""
+
+
+class Api:
+    """A pool of connections to one API server; safe to share between threads, not across a fork."""
+
+    def __init__(self, raw: client.ApiClient, *, deadline: float = math.inf) -> None:
+        self._raw = raw
+        self._deadline = deadline
+
+    def within(self, seconds: float) -> "Api":
+        """The same connections with a budget for all requests made through what is returned."""
+        return Api(self._raw, deadline=monotonic() + seconds)
+
+    def get(self, path: str, **query: str) -> Json | None:
+        """The object or list at `path`; None where there is none (404).  Raises ApiError."""
+        try:
+            return self._call("GET", path, query=query)
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    def create(self, path: str, body: Json) -> Json | None:
+        """Create an object in the collection at `path`; None where one of its name stands.  Raises ApiError."""
+        try:
+            return self._call("POST", path, body=body, query={"fieldManager": FIELD_MANAGER})
+        except ApiError as error:
+            if error.status == CONFLICT:
+                return None
+            raise
+
+    def apply(self, path: str, body: Json) -> Json:
+        """Server-side apply as our field manager, taking over fields that others set.  Raises ApiError."""
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        return self._call("PATCH", path, body=body, query=query, content_type=APPLY_PATCH)
+
+    def merge(self, path: str, body: Json) -> Json:
+        """JSON merge patch.  Raises ApiError."""
+        return self._call("PATCH", path, body=body, query={"fieldManager": FIELD_MANAGER}, content_type=MERGE_PATCH)
+
+    def stream(self, path: str, *, read_timeout: float, **query: str) -> Any:
+        """The unread response of a long request; the caller closes it.  Raises ApiError."""
+        return self._send("GET", path, query=query, timeout=(TIMEOUT_SECONDS, read_timeout))
+
+    def clock(self) -> datetime:
+        """The API server's own time, which creationTimestamps are in; to the second.  Raises ApiError."""
+        response = self._send("GET", "/version", query={}, timeout=(TIMEOUT_SECONDS, TIMEOUT_SECONDS))
+        response.drain_conn()
+        response.release_conn()
+        return parsedate_to_datetime(response.headers["Date"])
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._raw.close()
+
+    def _call(
+        self, method: str, path: str, *, query: dict[str, str], body: Json | None = None, content_type: str = JSON
+    ) -> Json:
+        left = min(TIMEOUT_SECONDS, self._deadline - monotonic())
+        if left <= 0:
+            raise ApiError(0, f"{method} {path}: no time left to ask the API server")
+        response = self._send(
+            method, path, query=query, body=body, content_type=content_type, timeout=(left, left)
+        )
+        try:
+            content = response.data
+        except urllib3.exceptions.HTTPError as bad:
+            raise ApiError(0, f"{method} {path}: {bad}") from bad
+        finally:
+            response.release_conn()
+        try:
+            answer = msgspec.json.decode(content)
+        except msgspec.DecodeError:
+            answer = {"message": content[:200].decode(errors="replace")}
+        if response.status not in SUCCESS:
+            raise ApiError(response.status, f"{method} {path}: {response.status}: {answer.get('message', '')}")
+        return answer  # type: ignore[no-any-return]
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str],
+        timeout: tuple[float, float],
+        body: Json | None = None,
+        content_type: str = JSON,
+    ) -> urllib3.BaseHTTPResponse:
+        headers = {"Accept": JSON, "Content-Type": content_type}
+        try:
+            _, url, headers, _, _ = self._raw.param_serialize(
+                method, path, query_params=list(query.items()), header_params=headers, auth_settings=["BearerToken"]
+            )
+            response = self._raw.call_api(method, url, headers, body, _request_timeout=timeout)
+        except client.ApiException as bad:
+            raise ApiError(bad.status or 0, f"{method} {path}: {bad.reason}") from bad
+        except urllib3.exceptions.HTTPError as bad:
+            raise ApiError(0, f"{method} {path}: {bad}") from bad
+        return response.response  # type: ignore[no-any-return]
+
+
+def connect(kubeconfig: str | None) -> Api:
+    """An `Api` from a kubeconfig file, or from the Pod's own ServiceAccount where none is named.
+
+    Raises NoCluster where neither is there or the file is broken.
+    """
+    settings = client.Configuration()
+    try:
+        if kubeconfig is None:
+            config.load_incluster_config(client_configuration=settings)
+        else:
+            config.load_kube_config(config_file=kubeconfig, client_configuration=settings)
+    except (ConfigException, OSError, ValueError, KeyError) as bad:
+        where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the Pod's ServiceAccount"
+        raise NoCluster(f"no cluster by {where}: {bad}; name one by --kubeconfig, or serve --standalone") from bad
+    settings.retries = urllib3.Retry(total=1, read=0, status=0, redirect=0)
+    settings.connection_pool_maxsize = POOL_SIZE
+    return Api(client.ApiClient(settings))

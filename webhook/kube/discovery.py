@@ -1,0 +1,40 @@
+"""What the cluster is: which policies it takes, which name servers it has."""
+
+from collections.abc import Mapping
+
+from webhook.kube.api import Api, ApiError
+from webhook.netpol.dns import detect
+from webhook.netpol.intent import Engine
+
+CALICO_GROUP = "/apis/projectcalico.org/v3"
+
+
+def calico_served(api: Api) -> bool:
+    """Whether projectcalico.org/v3 takes NetworkPolicies.
+
+    Raises ApiError where it is listed but not available: that is not known to be absent.
+    """
+    served = api.get(CALICO_GROUP)
+    return served is not None and any(one["name"] == "networkpolicies" for one in served.get("resources", ()))
+
+
+def choose_engine(api: Api, wanted: str) -> Engine:
+    """The engine to write for: the one that the policy names, or what is served.
+
+    While Calico's API is listed but unavailable, plain NetworkPolicies are written; Calico enforces them as well.
+    """
+    if wanted != "auto":
+        return Engine(wanted)
+    try:
+        return Engine.CALICO if calico_served(api) else Engine.KUBERNETES
+    except ApiError as error:
+        if error.status == 0:
+            raise
+        return Engine.KUBERNETES
+
+
+def detect_dns(api: Api, kube_system_labels: Mapping[str, str]) -> str:
+    """The DNS preset that fits this cluster.  Raises ApiError."""
+    groups = api.get("/apis") or {}
+    names = frozenset(group["name"] for group in groups.get("groups", ()))
+    return detect(api_groups=names, kube_system_labels=kube_system_labels)

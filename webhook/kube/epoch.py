@@ -1,0 +1,84 @@
+"""When catflap was installed: what is older keeps running as it was.
+
+The moment stands in two ConfigMaps, one beside catflap and one in kube-system, so that neither an uninstall nor the
+loss of one of them moves it; of two that differ the older one counts. It is the creation of the webhook configuration,
+so no namespace is born between the registration and the epoch.
+"""
+
+import logging
+from datetime import datetime
+
+from webhook.kube.api import Api, ApiError
+from webhook.kube.namespaces import parse_time
+from webhook.model.names import EPOCH_CONFIGMAP, MANAGED_BY, MANAGED_BY_LABEL, WEBHOOK_CONFIGURATION
+
+logger = logging.getLogger(__name__)
+
+KEY = "installed"
+CONFIGURATION = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{WEBHOOK_CONFIGURATION}"
+
+
+class Epoch:
+    """Reads the epoch, and records it where it is missing; a recorded one is read once."""
+
+    def __init__(self, api: Api, *, own_namespace: str) -> None:
+        self._api = api
+        self._namespaces = tuple(dict.fromkeys((own_namespace, "kube-system")))
+        self._recorded: datetime | None = None
+        self._complete = False
+
+    def read(self, api: Api) -> datetime | None:
+        """The recorded epoch, else the registration's creation; None before both.  Raises ApiError.
+
+        `api` is the one to ask through, for its budget.
+        """
+        if self._recorded is None:
+            self._recorded = self._oldest_record(api)
+        return self._recorded or registered(api)
+
+    def record(self, *, not_after: datetime) -> datetime | None:
+        """Write the epoch into both places once the webhook is registered; the epoch then, or None before that.
+
+        `not_after` caps it: what this installation has guarded before its registration stays guarded. Raises ApiError.
+        """
+        if self._complete:
+            return self._recorded
+        epoch = self._oldest_record(self._api)
+        if epoch is None and (created := registered(self._api)) is not None:
+            epoch = min(created, not_after)
+        if epoch is not None:
+            self._complete = all([self._write(namespace, epoch) for namespace in self._namespaces])
+            self._recorded = epoch
+        return epoch
+
+    def _oldest_record(self, api: Api) -> datetime | None:
+        found = [api.get(f"{path(namespace)}/{EPOCH_CONFIGMAP}") for namespace in self._namespaces]
+        times = [parse_time(text) for one in found if one and (text := (one.get("data") or {}).get(KEY))]
+        return min(times, default=None)
+
+    def _write(self, namespace: str, epoch: datetime) -> bool:
+        """Whether the record stands in a namespace now; catflap's own may not be there where a person runs it."""
+        configmap = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": EPOCH_CONFIGMAP, "labels": {MANAGED_BY_LABEL: MANAGED_BY}},
+            "immutable": True,
+            "data": {KEY: epoch.strftime("%Y-%m-%dT%H:%M:%SZ")},
+        }
+        try:
+            self._api.create(path(namespace), configmap)
+        except ApiError as error:
+            logger.warning("the epoch cannot be recorded in namespace %s: %s", namespace, error)
+            return False
+        return True
+
+
+def registered(api: Api) -> datetime | None:
+    """When the webhook was registered; None where it is not.  Raises ApiError."""
+    configuration = api.get(CONFIGURATION)
+    return parse_time(configuration["metadata"]["creationTimestamp"]) if configuration else None
+
+
+def path(namespace: str) -> str:
+    """The ConfigMaps of a namespace."""
+    return f"/api/v1/namespaces/{namespace}/configmaps"

@@ -1,0 +1,106 @@
+"""A cache of one kind of object, kept by the client library's own informer, fed with raw JSON."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+from kubernetes.informer import SharedInformer
+from kubernetes.informer.informer import ADDED, DELETED, MODIFIED
+
+from webhook.kube.api import Api, Json
+
+logger = logging.getLogger(__name__)
+
+# How long one watch lives before a full list is compared again, and how much longer than that a dead peer is waited for.
+RESYNC_SECONDS = 300
+GRACE_SECONDS = 15
+LIST_TIMEOUT_SECONDS = 30
+# The informer itself reconnects at once, for ever; a server that is down must not be hammered.
+BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+Handler = Callable[[Json], None]
+
+
+class Watch:
+    """The objects at one path, by `namespace/name` (`name` where they have no namespace).
+
+    `on_change` handlers run on the watch's thread with each object that came, changed or went, and again with every
+    object at each full list.
+    """
+
+    def __init__(self, api: Api, path: str, *, query: Mapping[str, str] | None = None) -> None:
+        self._source = Source(api, path, dict(query or {}))
+        self._informer = SharedInformer(self._source.list_or_watch, resync_period=RESYNC_SECONDS)
+
+    def on_change(self, handler: Handler) -> None:
+        """Call `handler` with each object that comes, changes or goes."""
+        for event in (ADDED, MODIFIED, DELETED):
+            self._informer.add_event_handler(event, handler)
+
+    def start(self) -> None:
+        """Begin, on a thread of its own."""
+        self._informer.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end, without waiting for it."""
+        self._informer._stop_event.set()  # noqa: SLF001 (its own stop() joins a thread that may wait on the network)
+
+    @property
+    def synced(self) -> bool:
+        """Whether the first full list is in the cache and was handed to the handlers."""
+        return self._source.listed.is_set()
+
+    def get(self, key: str) -> Json | None:
+        """The object under a key, as the watch last saw it."""
+        return self._informer.cache.get_by_key(key)  # type: ignore[no-any-return]
+
+    def objects(self) -> list[Json]:
+        """Every object, as the watch last saw it."""
+        return list(self._informer.cache.list())
+
+
+class Source:
+    """The function that the informer lists and watches with."""
+
+    def __init__(self, api: Api, path: str, query: dict[str, str]) -> None:
+        self._api = api
+        self._path = path
+        self._query = query
+        self._failures = 0
+        self.listed = Event()
+
+    # No return type: the informer would take one as the model to build; `object` below is its word for plain JSON.
+    def list_or_watch(self, **options: Any):  # type: ignore[no-untyped-def]  # noqa: ANN201
+        """List, or begin to watch, as the informer asks.
+
+        :rtype: object
+        """
+        try:
+            answer = self._watch(options) if options.get("watch") else self._list()
+        except Exception:
+            time.sleep(BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)])
+            self._failures += 1
+            raise
+        self._failures = 0
+        return answer
+
+    def _list(self) -> SimpleNamespace:
+        found = self._api.get(self._path, **self._query) or {}
+        version = found.get("metadata", {}).get("resourceVersion")
+        return SimpleNamespace(items=found.get("items") or [], metadata=SimpleNamespace(resource_version=version))
+
+    def _watch(self, options: Mapping[str, Any]) -> Any:
+        self.listed.set()  # the informer comes here only after it took in a list
+        seconds = int(options.get("timeout_seconds") or RESYNC_SECONDS)
+        return self._api.stream(
+            self._path,
+            read_timeout=seconds + GRACE_SECONDS,
+            watch="true",
+            allowWatchBookmarks="true",
+            resourceVersion=str(options["resource_version"]),
+            timeoutSeconds=str(seconds),
+            **self._query,
+        )

@@ -1,0 +1,53 @@
+"""What is counted; label values come from closed sets only."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+
+from webhook import __version__
+from webhook.model.decision import Verdict
+
+# From a third of the time that a decision takes to the API server's longest patience with a webhook.
+LATENCY_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1, 5, 10)
+PHASES = ("validate", "mutate")
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        Info("catflap_build", "The running release", registry=self.registry).info({"version": __version__})
+        decisions = Counter(
+            "catflap_decisions_total", "Admission requests answered", ["phase", "decision"], registry=self.registry
+        )
+        self.decisions = {
+            (phase, verdict): decisions.labels(phase, verdict) for phase in PHASES for verdict in Verdict
+        }
+        latency = Histogram(
+            "catflap_decision_seconds",
+            "Time from the whole body to the whole answer",
+            ["phase"],
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.latency = {phase: latency.labels(phase) for phase in PHASES}
+        bad_reviews = Counter(
+            "catflap_bad_reviews_total", "Reviews answered by a 4xx", ["status"], registry=self.registry
+        )
+        self.bad_reviews = {status: bad_reviews.labels(status) for status in (400, 413, 415)}
+        self.policy_refusals = Counter(
+            "catflap_policy_refusals_total", "Policy files that were refused", registry=self.registry
+        )
+        self.policy = Info("catflap_policy", "The policy file in force", registry=self.registry)
+        self.audit_failures = Counter(
+            "catflap_audit_failures_total", "Records that could not be written", registry=self.registry
+        )
+        self.policies_written = Counter(
+            "catflap_policies_written_total", "Network policies written", ["outcome"], registry=self.registry
+        )
+        self.reconcile_failures = Counter(
+            "catflap_reconcile_failures_total", "Namespaces that could not be closed at once", registry=self.registry
+        )
+        self.guarded_namespaces = Gauge(
+            "catflap_guarded_namespaces", "Namespaces that are to be closed", registry=self.registry
+        )

@@ -1,0 +1,110 @@
+"""Manifests as people and tools write them: YAML or JSON, several documents, Lists in Lists."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import yaml
+from msgspec import Struct
+
+from webhook.model.kinds import BY_KIND
+from webhook.model.request import Operation, Request, Target, User
+from webhook.model.workload import Workload
+from webhook.review.objects import convert, workload_from
+
+TIMESTAMP = "tag:yaml.org,2002:timestamp"
+APPLIER = User(name="system:offline")
+
+
+class BadManifest(Exception):  # noqa: N818 (the manifest is bad, not the program)
+    """A document that is no Kubernetes object; the message says where and why."""
+
+
+class NotKubernetes(BadManifest):
+    """A document without apiVersion and kind: another program's file."""
+
+
+class ManifestLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Safe YAML as kubectl reads it: what looks like a date stays text."""
+
+
+ManifestLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != TIMESTAMP]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+class Manifest(Struct, frozen=True):
+    """One object of a file; `workload` where it is a Pod or makes Pods."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    workload: Workload | None
+
+
+def documents(text: str) -> Iterator[Any]:
+    """Each document that is not empty, Lists taken apart; raises BadManifest."""
+    try:
+        for document in yaml.load_all(text, ManifestLoader):  # noqa: S506 (a SafeLoader)
+            if document is not None:
+                yield from flattened(document)
+    except (yaml.YAMLError, RecursionError, ValueError) as bad:
+        raise BadManifest(f"not YAML: {' '.join(str(bad).split())}") from None
+
+
+def flattened(document: Any) -> Iterator[Any]:
+    """A document, or the items of a List; items of a typed list (PodList) take their kind from it."""
+    kind = document.get("kind") if isinstance(document, dict) else None
+    items = document.get("items") if isinstance(kind, str) and kind.endswith("List") else None
+    if not isinstance(items, list):
+        yield document
+        return
+    implied = {"apiVersion": document.get("apiVersion"), "kind": kind.removesuffix("List")} if kind != "List" else {}
+    for item in items:
+        yield from flattened({**implied, **item} if isinstance(item, dict) else item)
+
+
+def read(document: Any, *, default_namespace: str) -> Manifest:
+    """One object from its document; raises BadManifest."""
+    if not isinstance(document, dict):
+        raise BadManifest(f"expected an object with apiVersion and kind, got {type(document).__name__}")
+    api_version, kind = document.get("apiVersion"), document.get("kind")
+    if not (isinstance(api_version, str) and isinstance(kind, str) and api_version and kind):
+        raise NotKubernetes("no Kubernetes object: apiVersion and kind are missing")
+    maker = BY_KIND.get((api_version.rpartition("/")[0], kind))
+    metadata = document.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    name = str(metadata.get("name") or metadata.get("generateName") or "")
+    namespace = str(metadata.get("namespace") or "")
+    if maker is None:
+        return Manifest(api_version, kind, namespace, name, None)
+    try:
+        workload = workload_from(maker, document, convert)
+    except (msgspec.ValidationError, RecursionError) as bad:
+        says, _, path = str(bad).partition(" - at `")
+        raise BadManifest(f"{kind} {name}: {path.rstrip('`').removeprefix('$.') or 'object'}: {says}") from None
+    workload = msgspec.structs.replace(workload, namespace=namespace or default_namespace)
+    return Manifest(api_version, kind, workload.namespace, workload.name, workload)
+
+
+def creation(manifest: Manifest) -> Request:
+    """The request that creating the manifest's object would be."""
+    group, _, version = manifest.api_version.rpartition("/")
+    maker = BY_KIND.get((group, manifest.kind))
+    return Request(
+        uid="offline",
+        operation=Operation.CREATE,
+        user=APPLIER,
+        target=Target(
+            group=group,
+            version=version,
+            resource=maker.resource if maker else "",
+            subresource="",
+            kind=manifest.kind,
+            namespace=manifest.namespace,
+            name=manifest.name,
+        ),
+        workload=manifest.workload,
+    )

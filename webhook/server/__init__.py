@@ -1,0 +1,1 @@
+"""The HTTP edge: two lanes in front of one handler."""

@@ -1,0 +1,159 @@
+"""The bytes of a review to the bytes of an answer; both lanes call nothing else."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from http import HTTPStatus
+from time import perf_counter_ns
+
+from msgspec import Struct
+
+from webhook.audit.record import decision_record
+from webhook.audit.sink import AuditLog, AuditLogUnwritable
+from webhook.config.parse import Loaded
+from webhook.config.store import PolicyStore
+from webhook.guard.amend import amend
+from webhook.guard.decide import decide, unavailable
+from webhook.metrics import Metrics
+from webhook.model.decision import Decision, OwnerWanted
+from webhook.model.request import Request
+from webhook.review.decode import BadReview, decode
+from webhook.review.encode import encode_mutation, encode_validation
+from webhook.server.intake import Reply, bad_review
+
+logger = logging.getLogger(__name__)
+
+NO_POLICY = unavailable("no policy file is in force yet")
+OUR_FAULT = unavailable("an error of catflap's own, see its log")
+TOO_MANY = unavailable("too many requests wait for the API server")
+NOT_RECORDED = unavailable("the audit log cannot be written")
+
+Predates = Callable[[OwnerWanted], bool]
+Clock = Callable[[], datetime]
+
+
+class Phase(StrEnum):
+    """The two phases of admission, by the path that each is served under."""
+
+    VALIDATE = "validate"
+    MUTATE = "mutate"
+
+
+class Unavailable(Exception):  # noqa: N818 (a state of the cluster)
+    """What a decision hangs on could not be found out; the message says what."""
+
+
+class Waiting(Struct, frozen=True):
+    """An answer that has to ask the API server first: `finish` does so and may block for its budget.
+
+    `give_up` refuses without asking, for a caller that has no room left to wait in.
+    """
+
+    finish: Callable[[], Reply]
+    give_up: Callable[[], Reply]
+
+
+def utc_now() -> datetime:
+    """The time of a record."""
+    return datetime.now(UTC)
+
+
+class Answerer:
+    """Answers reviews under the policy in force.
+
+    `predates` asks the cluster whether an owner is older than catflap and raises `Unavailable` where it cannot tell.
+    """
+
+    def __init__(
+        self,
+        *,
+        policies: PolicyStore,
+        audit: AuditLog,
+        metrics: Metrics,
+        predates: Predates,
+        own_namespace: str,
+        now: Clock = utc_now,
+    ) -> None:
+        self._policies = policies
+        self._audit = audit
+        self._metrics = metrics
+        self._predates = predates
+        self._own_namespace = own_namespace
+        self._now = now
+
+    def answer(self, phase: Phase, body: bytes) -> Reply | Waiting:
+        """The reply to one review, at once where nothing has to be asked; never raises."""
+        begun = perf_counter_ns()
+        try:
+            request = decode(body)
+        except BadReview as bad:
+            self._metrics.bad_reviews[400].inc()
+            return bad_review(HTTPStatus.BAD_REQUEST, str(bad))
+        loaded = self._policies.current
+        decision: Decision | OwnerWanted = NO_POLICY
+        if loaded is not None:
+            decision = self._decide(phase, request, loaded)
+        if isinstance(decision, Decision):
+            return self._reply(phase, request, decision, loaded, begun)
+        assert loaded is not None
+        return Waiting(
+            finish=lambda: self._reply(phase, request, self._ask(request, loaded, decision), loaded, begun),
+            give_up=lambda: self._reply(phase, request, TOO_MANY, loaded, begun),
+        )
+
+    def refuse(self, reply: Reply) -> Reply:
+        """Count a review that was refused before it was parsed."""
+        self._metrics.bad_reviews[reply.status].inc()
+        return reply
+
+    def _decide(self, phase: Phase, request: Request, loaded: Loaded) -> Decision | OwnerWanted:
+        try:
+            if phase is Phase.MUTATE:
+                return amend(request, loaded.policy, own_namespace=self._own_namespace)
+            return decide(request, loaded.policy, own_namespace=self._own_namespace)
+        except Exception:
+            logger.exception("no decision on %s", request.uid)
+            return OUR_FAULT
+
+    def _ask(self, request: Request, loaded: Loaded, wanted: OwnerWanted) -> Decision:
+        try:
+            predates = self._predates(wanted)
+            decision = decide(
+                request, loaded.policy, own_namespace=self._own_namespace, owner_predates=predates
+            )
+        except Unavailable as bad:
+            return unavailable(str(bad))
+        except Exception:
+            logger.exception("no decision on %s", request.uid)
+            return OUR_FAULT
+        assert isinstance(decision, Decision)
+        return decision
+
+    def _reply(self, phase: Phase, request: Request, decision: Decision, loaded: Loaded | None, begun: int) -> Reply:
+        digest = loaded.digest if loaded else ""
+        elapsed = perf_counter_ns() - begun
+        try:
+            self._audit.append(
+                decision_record(
+                    phase, request, decision, policy_digest=digest, at=self._now(), microseconds=elapsed // 1000
+                )
+            )
+        except AuditLogUnwritable:
+            logger.exception("no record of %s", request.uid)
+            self._metrics.audit_failures.inc()
+            decision = NOT_RECORDED
+        self._metrics.decisions[phase, decision.verdict].inc()
+        self._metrics.latency[phase].observe(elapsed / 1e9)
+        if phase is Phase.MUTATE:
+            return Reply(HTTPStatus.OK, encode_mutation(request, decision))
+        return Reply(HTTPStatus.OK, encode_validation(request, decision, annotations=annotations(decision, digest)))
+
+
+def annotations(decision: Decision, digest: str) -> dict[str, str]:
+    """What the API server's own audit log says about a decision."""
+    said = {"decision": str(decision.verdict), "policy-digest": digest}
+    rules = sorted({fault.rule for fault in (*decision.denied, *decision.warned, *decision.audited)})
+    if rules:
+        said["violated-rules"] = ",".join(rules)
+    return said

@@ -1,0 +1,77 @@
+"""gunicorn around the app: TLS, keep-alive, one worker; each part is made after the fork."""
+
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from a2wsgi import WSGIMiddleware
+from gunicorn.app.base import BaseApplication
+from msgspec import Struct
+
+from webhook.server.answer import Answerer
+from webhook.server.app import create_app
+from webhook.server.lane import Lane
+from webhook.tls.folder import TlsFolder
+
+# The API server keeps idle connections for 90 s (Go's default transport); who closes earlier races with its requests.
+KEEP_ALIVE_SECONDS = 120
+# An answer takes microseconds, or the two seconds that the API server may be asked; the kubelet waits 30.
+GRACEFUL_SECONDS = 10
+# What Flask answers is nothing urgent.
+FLASK_THREADS = 2
+GTHREAD_THREADS = 8
+
+
+class Listening(Struct, frozen=True):
+    """How the server listens; `worker` is gunicorn's name of the worker class."""
+
+    host: str
+    port: int
+    worker: str
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """One gunicorn application; `start` is called in the worker and brings the parts to life."""
+
+    def __init__(
+        self,
+        listening: Listening,
+        *,
+        folder: TlsFolder,
+        context: Callable[[], ssl.SSLContext],
+        start: Callable[[], Answerer],
+    ) -> None:
+        self._listening = listening
+        self._folder = folder
+        self._context = context
+        self._start = start
+        super().__init__()
+
+    def load_config(self) -> None:
+        """gunicorn's settings; nothing is read from files or the environment."""
+        host = f"[{self._listening.host}]" if ":" in self._listening.host else self._listening.host
+        settings: dict[str, Any] = {
+            "bind": f"{host}:{self._listening.port}",
+            "worker_class": self._listening.worker,
+            "workers": 1,
+            "threads": GTHREAD_THREADS if self._listening.worker == "gthread" else 1,
+            "keepalive": KEEP_ALIVE_SECONDS,
+            "graceful_timeout": GRACEFUL_SECONDS,
+            "certfile": str(self._folder.certificate),  # turns TLS on
+            "keyfile": str(self._folder.key),
+            "ssl_context": lambda _config, _default: self._context(),
+            "asgi_lifespan": "off",
+            "control_socket_disable": True,
+            "loglevel": "warning",
+            "proc_name": "catflap",
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """The app of one worker: the express lane in front of Flask, or Flask alone."""
+        answerer = self._start()
+        app = create_app(answerer)
+        if self._listening.worker != "asgi":
+            return app
+        return Lane(answerer, WSGIMiddleware(app, workers=FLASK_THREADS))

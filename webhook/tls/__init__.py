@@ -1,0 +1,1 @@
+"""Certificates: issuing them, and serving them from a folder with reload."""

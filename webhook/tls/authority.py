@@ -1,0 +1,109 @@
+"""A certificate authority of our own and the one certificate that it signs, for installations without cert-manager.
+
+P-256 throughout: small, fast to sign with, and taken by every Go client.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from msgspec import Struct
+
+AUTHORITY_NAME = "catflap webhook CA"
+AUTHORITY_LIFE = timedelta(days=3650)
+SERVING_LIFE = timedelta(days=365)
+# Clocks differ: a certificate that is valid only from this second on would be refused by a node that lags.
+BACKDATED = timedelta(minutes=5)
+
+
+class KeyPair(Struct, frozen=True):
+    """A certificate and its private key, both PEM."""
+
+    certificate: bytes
+    key: bytes
+
+
+def issue_authority(now: datetime) -> KeyPair:
+    """A new root that may sign end certificates and nothing below them."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, AUTHORITY_NAME)])
+    builder = (
+        base(name, name, key.public_key(), now, AUTHORITY_LIFE)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage(signs_certificates=True), critical=True)
+    )
+    return pair(builder.sign(key, hashes.SHA256()), key)
+
+
+def issue_serving(authority: KeyPair, hosts: Iterable[str], now: datetime) -> KeyPair:
+    """A serving certificate for `hosts` (DNS names and IP addresses), signed by `authority`."""
+    root = x509.load_pem_x509_certificate(authority.certificate)
+    root_key = serialization.load_pem_private_key(authority.key, password=None)
+    assert isinstance(root_key, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = [alternative(host) for host in hosts]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "catflap webhook")])
+    builder = (
+        base(subject, root.subject, key.public_key(), now, SERVING_LIFE)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False
+        )
+    )
+    return pair(builder.sign(root_key, hashes.SHA256()), key)
+
+
+def base(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
+) -> x509.CertificateBuilder:
+    """What both kinds of certificate share."""
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + life)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    """What the key may do: sign certificates, or handshakes."""
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def alternative(host: str) -> x509.GeneralName:
+    """A host as a subject alternative name: an address where it is one, else a DNS name."""
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> KeyPair:
+    """Both as PEM; the key is not encrypted, the file's mode guards it."""
+    return KeyPair(
+        certificate=certificate.public_bytes(serialization.Encoding.PEM),
+        key=key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    )

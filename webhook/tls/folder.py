@@ -1,0 +1,82 @@
+"""The folder that the certificate lies in: `tls.crt` and `tls.key` as a kubernetes.io/tls Secret names them, `ca.crt`.
+
+Files that somebody else provides are used as they are; in an empty folder we issue our own.
+"""
+
+import os
+import ssl
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from webhook.tls.authority import issue_authority, issue_serving
+
+
+class BadCertificate(Exception):  # noqa: N818 (the certificate is bad, not the program)
+    """The folder holds no pair that can be served; the message names the file and the remedy."""
+
+
+class TlsFolder(Struct, frozen=True):
+    """The paths inside `--tls-dir`."""
+
+    path: Path
+
+    @property
+    def certificate(self) -> Path:
+        """The serving certificate, and what follows it in the chain."""
+        return self.path / "tls.crt"
+
+    @property
+    def key(self) -> Path:
+        """Its private key."""
+        return self.path / "tls.key"
+
+    @property
+    def authority(self) -> Path:
+        """The CA certificate that `caBundle` takes."""
+        return self.path / "ca.crt"
+
+
+def ensure(folder: TlsFolder, hosts: Iterable[str], now: datetime) -> None:
+    """See that the folder holds a usable pair, issued here for `hosts` where it holds none.
+
+    Raises BadCertificate where one of the two files is missing, they do not fit, or the folder cannot be written.
+    """
+    missing = [path for path in (folder.certificate, folder.key) if not path.exists()]
+    if len(missing) == 1:
+        raise BadCertificate(f"{missing[0]} is missing beside its other half; put it there, or empty the folder")
+    try:
+        if missing:
+            issue_into(folder, hosts, now)
+        context(folder)
+    except OSError as bad:  # ssl.SSLError is one
+        raise BadCertificate(f"{folder.path}: {bad}; it must hold tls.crt and tls.key of one pair, as PEM") from bad
+
+
+def issue_into(folder: TlsFolder, hosts: Iterable[str], now: datetime) -> None:
+    """A new authority and a pair signed by it; the authority's key is not kept."""
+    authority = issue_authority(now)
+    serving = issue_serving(authority, hosts, now)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write(folder.authority, authority.certificate, mode=0o644)
+    write(folder.key, serving.key, mode=0o600)
+    write(folder.certificate, serving.certificate, mode=0o644)
+
+
+def write(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a file whole or not at all, never readable by more than `mode` says."""
+    unfinished = path.with_name(f".{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
+    unfinished.replace(path)
+
+
+def context(folder: TlsFolder) -> ssl.SSLContext:
+    """What the server serves with: TLS 1.2 or later.  Raises OSError for files that are no pair."""
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.minimum_version = ssl.TLSVersion.TLSv1_2
+    serving.load_cert_chain(folder.certificate, folder.key)
+    return serving
