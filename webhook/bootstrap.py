@@ -4,8 +4,9 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from threading import Event
 
@@ -181,7 +182,9 @@ def owner_predates(api: Api, own_namespace: str) -> Callable[[OwnerWanted], bool
             installed = epoch.read(within) if created else None
         except ApiError as error:
             owner = wanted.owner
-            raise Unavailable(f"the age of {owner.kind} {wanted.namespace}/{owner.name} is not known: {error}") from error
+            raise Unavailable(
+                f"the age of {owner.kind} {wanted.namespace}/{owner.name} is not known: {error}"
+            ) from error
         return created is not None and installed is not None and created < installed
 
     return predates
@@ -221,4 +224,4 @@ def log_to_stderr(*, verbose: bool) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         datefmt="%Y-%m-%dT%H:%M:%SZ",
     )
-    logging.Formatter.converter = staticmethod(lambda seconds: datetime.fromtimestamp(seconds or 0, UTC).timetuple())  # type: ignore[assignment,arg-type]
+    logging.Formatter.converter = time.gmtime

@@ -20,9 +20,7 @@ class Metrics:
         decisions = Counter(
             "catflap_decisions_total", "Admission requests answered", ["phase", "decision"], registry=self.registry
         )
-        self.decisions = {
-            (phase, verdict): decisions.labels(phase, verdict) for phase in PHASES for verdict in Verdict
-        }
+        self.decisions = {(phase, verdict): decisions.labels(phase, verdict) for phase in PHASES for verdict in Verdict}
         latency = Histogram(
             "catflap_decision_seconds",
             "Time from the whole body to the whole answer",

@@ -14,7 +14,7 @@ from webhook import __version__
 class Verbs(click.Group):
     """The verbs, found by name."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
         """Every module of this folder that is a verb."""
         return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
 

@@ -15,7 +15,7 @@ BAD_INPUT = 2
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class AddressType(click.ParamType):
+class AddressType(click.ParamType[tuple[str, int]]):
     """HOST:PORT; an IPv6 host in brackets, an empty one is every address."""
 
     name = "HOST:PORT"
@@ -25,12 +25,17 @@ class AddressType(click.ParamType):
         if isinstance(value, tuple):
             return value
         host, colon, port = str(value).rpartition(":")
-        if not colon or not port.isdecimal() or int(port) > HIGHEST_PORT or (":" in host and host[0] + host[-1] != "[]"):
+        if (
+            not colon
+            or not port.isdecimal()
+            or int(port) > HIGHEST_PORT
+            or (":" in host and host[0] + host[-1] != "[]")
+        ):
             self.fail(f"{value!r}: write HOST:PORT, an IPv6 host in brackets", param, ctx)
         return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (what an empty host says)
 
 
-class LocationType(click.ParamType):
+class LocationType(click.ParamType[Path | ConfigMapRef]):
     """A policy file, or the ConfigMap that holds it."""
 
     name = "FILE|configmap:NS/NAME"

@@ -9,7 +9,7 @@ import yaml
 class Dumper(yaml.SafeDumper):
     """Writes a value out each time it stands, never as an alias."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (PyYAML's signature)
         """Nothing is shared."""
         return True
 

@@ -29,7 +29,7 @@ from webhook.tls.folder import BadCertificate, TlsFolder, ensure
     help="asgi: express lane; gthread: Flask alone.",
 )  # fmt: skip
 @click.option("--verbose", is_flag=True, help="Log more to standard error.")
-def verb(
+def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path | ConfigMapRef,
     status_listen: tuple[str, int],
     kubeconfig: str | None,

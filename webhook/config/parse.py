@@ -46,7 +46,7 @@ class Loaded(Struct, frozen=True):
 class PolicyLoader(yaml.SafeLoader):
     """Safe YAML in which a key that stands twice is a fault, and `off`, `on`, `yes` and `no` are words (YAML 1.2)."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT002 (PyYAML's signature)
         """A mapping; raises yaml.constructor.ConstructorError for a key that stands twice."""
         seen: set[str] = set()
         for key, _ in node.value:

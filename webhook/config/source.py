@@ -1,7 +1,6 @@
 """Where the policy file is, as the command line names it."""
 
 import logging
-import os
 from pathlib import Path
 from threading import Event, Thread
 from typing import NamedTuple
@@ -54,14 +53,14 @@ class PolicyFile:
     def look(self) -> None:
         """Offer the text if the file changed; one that cannot be read leaves all as it is and is logged."""
         try:
-            state = os.stat(self._path)
+            state = self._path.stat()
             version = (state.st_mtime_ns, state.st_size, state.st_ino)
             if version == self._seen:
                 return
             text = self._path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as bad:
             if self._seen != (0, 0, 0):
-                logger.error("policy file %s cannot be read, the last good policy stays: %s", self._path, bad)
+                logger.error("policy file %s cannot be read, the last good policy stays: %s", self._path, bad)  # noqa: TRY400 (no bug)
             self._seen = (0, 0, 0)
             return
         self._seen = version

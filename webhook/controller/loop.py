@@ -100,7 +100,7 @@ class Controller:
             failed = False
             try:
                 self._reconcile(name)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (no namespace may end the worker)
                 failed = True
                 self._metrics.reconcile_failures.inc()
                 logger.warning("namespace %s is not closed yet: %s", name, error)

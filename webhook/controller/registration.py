@@ -74,8 +74,7 @@ def configuration(phase: str, webhooks: list[Json]) -> Json:
 
 
 def entry(name: str, endpoint: Endpoint, path: str, exempt: list[str], *, fails: str, rules: list[Json]) -> Json:
-    """One entry; every field that the API server would default is written out, so that nothing differs from what is
-    stored."""
+    """One entry, with every field that the API server would default, so that nothing differs from what is stored."""
     return {
         "name": f"{name}.catflap.dev",
         "admissionReviewVersions": ["v1"],

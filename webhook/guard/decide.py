@@ -79,7 +79,8 @@ def keeps_running(request: Request, policy: GuardPolicy) -> bool:
 
 def wanted(request: Request) -> OwnerWanted:
     """The question that `keeps_running` leaves open."""
-    assert request.workload is not None and request.workload.owner is not None
+    assert request.workload is not None
+    assert request.workload.owner is not None
     return OwnerWanted(namespace=request.target.namespace, owner=request.workload.owner)
 
 

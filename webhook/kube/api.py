@@ -100,9 +100,7 @@ class Api:
         left = min(TIMEOUT_SECONDS, self._deadline - monotonic())
         if left <= 0:
             raise ApiError(0, f"{method} {path}: no time left to ask the API server")
-        response = self._send(
-            method, path, query=query, body=body, content_type=content_type, timeout=(left, left)
-        )
+        response = self._send(method, path, query=query, body=body, content_type=content_type, timeout=(left, left))
         try:
             content = response.data
         except urllib3.exceptions.HTTPError as bad:

@@ -26,6 +26,7 @@ class Epoch:
         self._namespaces = tuple(dict.fromkeys((own_namespace, "kube-system")))
         self._recorded: datetime | None = None
         self._complete = False
+        self._reported: set[str] = set()
 
     def read(self, api: Api) -> datetime | None:
         """The recorded epoch, else the registration's creation; None before both.  Raises ApiError.
@@ -47,7 +48,8 @@ class Epoch:
         if epoch is None and (created := registered(self._api)) is not None:
             epoch = min(created, not_after)
         if epoch is not None:
-            self._complete = all([self._write(namespace, epoch) for namespace in self._namespaces])
+            written = [self._write(namespace, epoch) for namespace in self._namespaces]
+            self._complete = all(written)
             self._recorded = epoch
         return epoch
 
@@ -68,7 +70,9 @@ class Epoch:
         try:
             self._api.create(path(namespace), configmap)
         except ApiError as error:
-            logger.warning("the epoch cannot be recorded in namespace %s: %s", namespace, error)
+            if namespace not in self._reported:
+                self._reported.add(namespace)
+                logger.warning("the epoch cannot be recorded in namespace %s: %s", namespace, error)
             return False
         return True
 

@@ -28,7 +28,9 @@ def label_key(key: str) -> str:
     """A label key as Kubernetes takes it; raises ValueError otherwise."""
     prefix, slash, name = key.rpartition("/")
     if not LABEL_NAME.fullmatch(name) or (slash and not LABEL_PREFIX.fullmatch(prefix)):
-        raise ValueError(f"{key!r} is no label key: [prefix.example/]name, the name of at most 63 letters, digits, '-_.'")
+        raise ValueError(
+            f"{key!r} is no label key: [prefix.example/]name, the name of at most 63 letters, digits, '-_.'"
+        )
     return key
 
 
@@ -61,7 +63,9 @@ def port(text: str) -> str:
     """A port with its protocol, as in `53/UDP`; raises ValueError otherwise."""
     match = PORT.fullmatch(text)
     if not match or not 1 <= int(match[1]) <= HIGHEST_PORT:
-        raise ValueError(f"{text!r} is no port: write 53/UDP, 8080/TCP or 9000/SCTP, the number from 1 to {HIGHEST_PORT}")
+        raise ValueError(
+            f"{text!r} is no port: write 53/UDP, 8080/TCP or 9000/SCTP, the number from 1 to {HIGHEST_PORT}"
+        )
     return text
 
 
@@ -163,7 +167,7 @@ class Workloads(Node):
     role: RoleLabel = Field(RoleLabel(), description="the label that names the role")
     require: tuple[Requirement, ...] = Field((), description="further labels")
     fill_from_aliases: StrictBool = Field(
-        True, description="write the plain label on a Pod at CREATE where only an alias stands"
+        default=True, description="write the plain label on a Pod at CREATE where only an alias stands"
     )
     existing: Literal["admit", "judge"] = Field(
         "admit", description="Pods that Kubernetes' controllers make for owners older than catflap"

@@ -146,7 +146,9 @@ def check_kind(request: AdmissionRequest, expected: str) -> None:
     if bytes(request.object) == NULL:
         raise BadReview(f"request.object: a {request.operation} carries an object, got null")
     if request.kind.kind != expected:
-        raise BadReview(f"request.kind.kind: {request.resource.resource} are of kind {expected}, got {request.kind.kind!r}")
+        raise BadReview(
+            f"request.kind.kind: {request.resource.resource} are of kind {expected}, got {request.kind.kind!r}"
+        )
     try:
         own = decode_json(request.object, Kind).kind
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as bad:

@@ -47,7 +47,7 @@ class Manifest(Struct, frozen=True):
 def documents(text: str) -> Iterator[Any]:
     """Each document that is not empty, Lists taken apart; raises BadManifest."""
     try:
-        for document in yaml.load_all(text, ManifestLoader):  # noqa: S506 (a SafeLoader)
+        for document in yaml.load_all(text, ManifestLoader):
             if document is not None:
                 yield from flattened(document)
     except (yaml.YAMLError, RecursionError, ValueError) as bad:
@@ -58,7 +58,7 @@ def flattened(document: Any) -> Iterator[Any]:
     """A document, or the items of a List; items of a typed list (PodList) take their kind from it."""
     kind = document.get("kind") if isinstance(document, dict) else None
     items = document.get("items") if isinstance(kind, str) and kind.endswith("List") else None
-    if not isinstance(items, list):
+    if not isinstance(kind, str) or not isinstance(items, list):
         yield document
         return
     implied = {"apiVersion": document.get("apiVersion"), "kind": kind.removesuffix("List")} if kind != "List" else {}

@@ -14,6 +14,7 @@ from webhook.model.kinds import PodMaker
 from webhook.model.request import NamespaceObject
 from webhook.model.workload import Owner, Place, Workload
 
+NO_TEMPLATE = Raw(b"null")
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 
@@ -66,25 +67,27 @@ def decoder(shape: type) -> "msgspec.json.Decoder[Any]":
 @cache
 def labelled_shape(template: str) -> type:
     """The shape of an object that keeps its pod template at the dotted path `template`; its labels can be read."""
-    return nested(template, Labelled, {"metadata": Metadata | None})
+    return nested(template, Labelled | None, None, {"metadata": Metadata | None})
 
 
 @cache
 def raw_shape(template: str) -> type:
     """As `labelled_shape`, with the whole template as undecoded JSON."""
-    return nested(template, Raw, {})
+    return nested(template, Raw, NO_TEMPLATE, {})
 
 
-def nested(path: str, leaf: type, top: Mapping[str, Any]) -> type:
-    """A struct of structs, one a key of `path`, with `leaf` at its end and the fields `top` at its root."""
-    shape: Any = leaf
-    keys = path.split(".")
-    for depth in range(len(keys) - 1, -1, -1):
-        fields: list[Any] = [(keys[depth], shape | None, None)]
-        if depth == 0:
-            fields += [(name, kind, None) for name, kind in top.items()]
-        shape = defstruct("Object", fields)
-    return shape  # type: ignore[no-any-return]
+def nested(path: str, leaf: Any, default: Any, top: Mapping[str, Any]) -> type:
+    """A struct of structs, one a key of `path`, with `leaf` at its end and the optional fields `top` at its root."""
+    *outer, last = path.split(".")
+    shape = defstruct("Object", [(last, leaf, default), *fields_of({} if outer else top)])
+    for depth, key in enumerate(reversed(outer), start=1):
+        shape = defstruct("Object", [(key, shape | None, None), *fields_of(top if depth == len(outer) else {})])
+    return shape
+
+
+def fields_of(optional: Mapping[str, Any]) -> list[tuple[str, Any, None]]:
+    """Fields as `defstruct` takes them."""
+    return [(name, kind, None) for name, kind in optional.items()]
 
 
 def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
@@ -117,7 +120,7 @@ def templates_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) 
     if not maker.template:
         return False
     shape = raw_shape(maker.template)
-    new, old = (bytes(follow(decode_json(text, shape), maker.template) or b"null") for text in (source, before))
+    new, old = (bytes(follow(decode_json(text, shape), maker.template) or NO_TEMPLATE) for text in (source, before))
     return new != old and msgspec.json.decode(new) != msgspec.json.decode(old)
 
 

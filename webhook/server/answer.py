@@ -119,9 +119,7 @@ class Answerer:
     def _ask(self, request: Request, loaded: Loaded, wanted: OwnerWanted) -> Decision:
         try:
             predates = self._predates(wanted)
-            decision = decide(
-                request, loaded.policy, own_namespace=self._own_namespace, owner_predates=predates
-            )
+            decision = decide(request, loaded.policy, own_namespace=self._own_namespace, owner_predates=predates)
         except Unavailable as bad:
             return unavailable(str(bad))
         except Exception:

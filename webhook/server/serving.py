@@ -48,7 +48,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
-        """gunicorn's settings; nothing is read from files or the environment."""
+        """Set gunicorn up; nothing is read from files or the environment."""
         host = f"[{self._listening.host}]" if ":" in self._listening.host else self._listening.host
         settings: dict[str, Any] = {
             "bind": f"{host}:{self._listening.port}",
@@ -74,4 +74,5 @@ class Server(BaseApplication):  # type: ignore[misc]
         app = create_app(answerer)
         if self._listening.worker != "asgi":
             return app
-        return Lane(answerer, WSGIMiddleware(app, workers=FLASK_THREADS))
+        flask = WSGIMiddleware(app, workers=FLASK_THREADS)  # type: ignore[arg-type]  # two spellings of WSGI
+        return Lane(answerer, flask)  # type: ignore[arg-type]  # and of ASGI

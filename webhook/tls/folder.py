@@ -69,7 +69,7 @@ def write(path: Path, content: bytes, *, mode: int) -> None:
     """Write a file whole or not at all, never readable by more than `mode` says."""
     unfinished = path.with_name(f".{path.name}.new")
     unfinished.unlink(missing_ok=True)
-    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
     unfinished.replace(path)
 
