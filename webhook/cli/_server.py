@@ -1,0 +1,98 @@
+"""A throw-away `catflap serve` on this machine, and reviews sent to it as the API server sends them."""
+
+import http.client
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+
+START_SECONDS = 20.0
+POLL_SECONDS = 0.05
+ANSWER_SECONDS = 5.0
+
+
+class ServerDied(Exception):  # noqa: N818 (what happened)
+    """The server did not come up; the message is what it said last."""
+
+
+class Throwaway(Struct, frozen=True):
+    """A running server: its port, the CA that vouches for it, and the log that it leaves."""
+
+    port: int
+    authority: Path
+    audit_log: Path
+
+    def review(self, path: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """POST one AdmissionReview and give back its `response`; raises OSError where there is none."""
+        body = msgspec.json.encode({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
+        context = ssl.create_default_context(cafile=str(self.authority))
+        connection = http.client.HTTPSConnection("localhost", self.port, context=context, timeout=ANSWER_SECONDS)
+        try:
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse().read()
+        finally:
+            connection.close()
+        return msgspec.json.decode(answer)["response"]  # type: ignore[no-any-return]
+
+
+def creation(resource: str, manifest: Mapping[str, Any], *, namespace: str) -> dict[str, Any]:
+    """The `request` that the API server makes of a person's CREATE."""
+    group, _, version = manifest["apiVersion"].rpartition("/")
+    return {
+        "uid": str(uuid4()),
+        "kind": {"group": group, "version": version, "kind": manifest["kind"]},
+        "resource": {"group": group, "version": version, "resource": resource},
+        "name": manifest["metadata"]["name"],
+        "namespace": namespace,
+        "operation": "CREATE",
+        "userInfo": {"username": "jane", "groups": ["developers", "system:authenticated"]},
+        "object": manifest,
+        "oldObject": None,
+        "dryRun": False,
+    }
+
+
+@contextmanager
+def throwaway(policy: Path, folder: Path) -> Iterator[Throwaway]:
+    """Start the real server without a cluster, wait until it is ready, and end it at last.  Raises ServerDied."""
+    port, status_port = free_port(), free_port()
+    log = folder / "server.log"
+    argv = [sys.executable, "-m", "webhook", "serve", "--standalone", "--policy", str(policy)]
+    argv += ["--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}"]
+    argv += ["--tls-dir", str(folder / "tls"), "--audit-log", str(folder / "audit.log")]
+    environment = {key: value for key, value in os.environ.items() if key != "POD_NAMESPACE"}
+    with log.open("wb") as stderr, subprocess.Popen(argv, stderr=stderr, env=environment) as server:  # noqa: S603 (our own program)
+        try:
+            wait_until_ready(server, status_port, log)
+            yield Throwaway(port, folder / "tls" / "ca.crt", folder / "audit.log")
+        finally:
+            server.terminate()
+
+
+def wait_until_ready(server: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    """Ask /readyz until it says ok.  Raises ServerDied."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=ANSWER_SECONDS):
+                return
+        except OSError:
+            time.sleep(POLL_SECONDS)
+    raise ServerDied(log.read_text(encoding="utf-8", errors="replace")[-2000:])
+
+
+def free_port() -> int:
+    """A port that nobody uses at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

@@ -1,0 +1,130 @@
+"""`catflap demo`: the main job as a story, by the real server and real reviews, without a cluster."""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
+
+import click
+import msgspec
+from rich.console import Console
+from rich.syntax import Syntax
+
+from webhook.cli._server import ServerDied, Throwaway, creation, throwaway
+from webhook.cli._yaml import manifests
+from webhook.config.default import DEFAULT_POLICY
+from webhook.config.parse import parse
+from webhook.netpol.intent import Engine
+from webhook.netpol.manifest import Birth
+from webhook.netpol.render import render
+
+NAMESPACE = "shop"
+OTHERWISE = 1
+
+GOOD_POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "web", "labels": {"app": "web", "app.kubernetes.io/component": "frontend"}},
+    "spec": {"containers": [{"name": "web", "image": "nginx"}]},
+}
+NEW_NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+
+
+def deployment(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """A Deployment whose Pods carry `labels`."""
+    pod = {"metadata": {"labels": dict(labels)}, "spec": {"containers": [{"name": name, "image": "nginx"}]}}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"tier": "web"}}, "template": pod}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+
+
+@click.command("demo")
+def verb() -> None:
+    """Show what catflap does: the real server, a throw-away CA, reviews as the API server sends them.
+
+    Ends with status 1 where an answer is not the one that the story tells.
+    """
+    console = Console(highlight=False)
+    with TemporaryDirectory(prefix="catflap-demo-") as name:
+        folder = Path(name)
+        policy = folder / "policy.yaml"
+        policy.write_text(DEFAULT_POLICY, encoding="utf-8")
+        try:
+            with throwaway(policy, folder) as server:
+                tell(Story(console, server))
+        except ServerDied as died:
+            console.print(f"the server did not start:\n{died}", markup=False)
+            raise SystemExit(OTHERWISE) from None
+
+
+class Story:
+    """The chapters, printed as they happen."""
+
+    def __init__(self, console: Console, server: Throwaway) -> None:
+        self.console = console
+        self.server = server
+
+    def chapter(self, title: str) -> None:
+        """Begin a chapter."""
+        self.console.rule(f"[bold]{title}", align="left", characters="─")
+
+    def ask(self, path: str, resource: str, manifest: Mapping[str, Any], *, allowed: bool) -> dict[str, Any]:
+        """Send one review; the story ends here where the answer is another than told."""
+        response = self.server.review(path, creation(resource, manifest, namespace=NAMESPACE))
+        verdict = "[green]admitted" if response["allowed"] else "[red]refused"
+        reference = f"{manifest['kind']} {manifest['metadata']['name']}"
+        self.console.print(f"POST {path}  {reference}: {verdict}")
+        if response["allowed"] != allowed:
+            self.fail(f"that is not what should happen: {response}")
+        return response
+
+    def fail(self, says: str) -> NoReturn:
+        """End the story as a failure."""
+        self.console.print(says, style="red", markup=False)
+        raise SystemExit(OTHERWISE)
+
+    def show(self, text: str, language: str) -> None:
+        """Print code; coloured on a terminal only."""
+        if self.console.is_terminal:
+            self.console.print(Syntax(text.rstrip(), language, background_color="default", word_wrap=True))
+        else:
+            self.console.print(text.rstrip(), markup=False, soft_wrap=True)
+
+
+def tell(story: Story) -> None:
+    """The whole story."""
+    console = story.console
+    console.print(f"The webhook listens on https://localhost:{story.server.port}, under a CA made for this minute.")
+    console.print("The policy is the default one: every Pod has an app and one of the roles frontend, backend, data.\n")
+
+    story.chapter("1. A good Pod goes in")
+    console.print("Its role stands under an alias only, so the plain label is written for it.")
+    patch = story.ask("/mutate", "pods", GOOD_POD, allowed=True).get("patch", "")
+    story.show(base64.b64decode(patch).decode(), "json")
+    story.ask("/validate", "pods", GOOD_POD, allowed=True)
+
+    story.chapter("2. A Deployment without labels stays out, and is told why")
+    response = story.ask("/validate", "deployments", deployment("cart", {"tier": "web"}), allowed=False)
+    console.print(response["status"]["message"], markup=False, soft_wrap=True)
+
+    story.chapter("3. So does one whose role is a typo")
+    response = story.ask(
+        "/validate", "deployments", deployment("cart", {"app": "cart", "role": "fronted"}), allowed=False
+    )
+    console.print(response["status"]["message"], markup=False, soft_wrap=True)
+
+    story.chapter("4. A new namespace is stamped, and closed by policies")
+    patch = story.ask("/mutate", "namespaces", NEW_NAMESPACE, allowed=True).get("patch", "")
+    story.show(base64.b64decode(patch).decode(), "json")
+    loaded = parse(DEFAULT_POLICY)
+    for engine in Engine:
+        console.print(f"\nWhere the engine is [bold]{engine}[/bold], the controller writes:")
+        story.show(manifests(render(loaded.policy, Birth(NAMESPACE, "", loaded.digest), engine)), "yaml")
+
+    story.chapter("5. What is left on record")
+    lines = story.server.audit_log.read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        story.show(line, "json")
+    decisions = [record["decision"] for record in map(msgspec.json.decode, lines) if record["type"] == "decision"]
+    if decisions != ["allowed", "allowed", "denied", "denied", "allowed"]:
+        story.fail(f"the record does not tell the same story: {decisions}")
