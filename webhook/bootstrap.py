@@ -9,11 +9,12 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from msgspec import Struct
 
 from webhook.audit.record import configuration_record
-from webhook.audit.sink import AuditLog
+from webhook.audit.sink import AuditLog, AuditLogUnwritable
 from webhook.config.parse import BadPolicy, Loaded
 from webhook.config.source import ConfigMapRef, PolicyFile
 from webhook.config.store import PolicyStore
@@ -113,7 +114,7 @@ def control(common: Common) -> None:
         look_around=look_around(api, common.own_namespace),
         metrics=parts.metrics,
     )
-    parts.policies.on_change(lambda _: controller.look_again())
+    parts.policies.on_change(lambda _: controller.policy_changed())
     stopped = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -129,18 +130,24 @@ def make_parts(common: Common) -> Parts:
     audit = AuditLog(common.audit_log)
     metrics = Metrics()
 
+    def record(**what: Any) -> None:
+        try:
+            audit.append(configuration_record(**what, at=utc_now()))
+        except AuditLogUnwritable:  # the requests that follow are refused for it; the policy itself is no worse
+            logger.exception("no record of a change of policy")
+            metrics.audit_failures.inc()
+
     def in_force(loaded: Loaded) -> None:
         logger.info("policy %s is in force", loaded.digest)
         metrics.policy.info({"digest": loaded.digest})
-        audit.append(configuration_record(accepted=True, faults=[], policy_digest=loaded.digest, at=utc_now()))
+        record(accepted=True, faults=[], policy_digest=loaded.digest)
 
     def refused(bad: BadPolicy) -> None:
         metrics.policy_refusals.inc()
         faults = [str(fault) for fault in bad.faults]
         logger.error("the policy file is refused, the last good one stays:\n%s", "\n".join(faults))
         current = policies.current
-        digest = current.digest if current else ""
-        audit.append(configuration_record(accepted=False, faults=faults, policy_digest=digest, at=utc_now()))
+        record(accepted=False, faults=faults, policy_digest=current.digest if current else "")
 
     policies = PolicyStore(on_refusal=refused)
     policies.on_change(in_force)

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 WORKERS = 4
 # How soon a change of the cluster itself (Calico's API comes or goes, the webhook is registered) is noticed.
 LOOK_AROUND_SECONDS = 5.0
+FIRST_LOOK_SECONDS = 0.5
 
 LookAround = Callable[[PolicyStore], Surroundings]
 
@@ -46,6 +47,7 @@ class Controller:
         self._queue = WorkQueue()
         self._around: Surroundings | None = None
         self._stopped = Event()
+        self._wake = Event()
 
     @property
     def ready(self) -> bool:
@@ -63,11 +65,16 @@ class Controller:
     def stop(self) -> None:
         """Let every thread end after what it is doing."""
         self._stopped.set()
+        self._wake.set()
         self._namespaces.stop()
         self._queue.close()
 
-    def look_again(self) -> None:
-        """Look at every namespace."""
+    def policy_changed(self) -> None:
+        """Look at every namespace under the policy that is now in force, and around, for it may name another engine."""
+        self._wake.set()
+        self._look_again()
+
+    def _look_again(self) -> None:
         for found in self._namespaces.objects():
             self._queue.add(found["metadata"]["name"])
 
@@ -76,6 +83,7 @@ class Controller:
 
     def _keep_looking(self) -> None:
         while not self._stopped.is_set():
+            self._wake.clear()
             try:
                 around = self._look_around(self._policies)
             except Exception:
@@ -84,9 +92,9 @@ class Controller:
                 if around != self._around:
                     logger.info("surroundings: %s", around)
                     self._around = around
-                    self.look_again()
+                    self._look_again()
             self._count()
-            self._stopped.wait(LOOK_AROUND_SECONDS if self._around else LOOK_AROUND_SECONDS / 10)
+            self._wake.wait(LOOK_AROUND_SECONDS if self._around else FIRST_LOOK_SECONDS)
 
     def _count(self) -> None:
         loaded, around = self._policies.current, self._around

@@ -35,7 +35,7 @@ class Metadata(Struct, rename="camel"):
     generate_name: str | None = None
     namespace: str | None = None
     labels: dict[str, str | None] | None = None
-    annotations: dict[str, Raw] | None = None
+    annotations: dict[str, Any] | None = None
     owner_references: list[OwnerReference] | None = None
 
 

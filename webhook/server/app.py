@@ -1,22 +1,23 @@
 """The Flask app: every route, complete by itself; the express lane only overtakes it."""
 
-from flask import Flask, Response, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from flask import Flask, Request, Response, request
 
 from webhook.server.answer import Answerer, Phase, Waiting
-from webhook.server.intake import JSON, LARGEST_BODY, TOO_LARGE, Reply, refused
+from webhook.server.intake import JSON, LARGEST_BODY, MOST_DISCARDED, TOO_LARGE, Reply, refused
+
+CHUNK = 1 << 16
 
 
 def create_app(answerer: Answerer) -> Flask:
     """The app that answers reviews; it may block while it asks the API server."""
     app = Flask("catflap")
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
 
     def review(phase: Phase) -> Response:
         refusal = refused(request.content_type or "", request.content_length or 0)
-        if refusal is not None:
-            return response(answerer.refuse(refusal))
-        answered = answerer.answer(phase, request.get_data(cache=False))
+        body = whole_body(request)
+        if refusal is not None or body is None:
+            return response(answerer.refuse(refusal or TOO_LARGE))
+        answered = answerer.answer(phase, body)
         return response(answered.finish() if isinstance(answered, Waiting) else answered)
 
     @app.post("/validate")
@@ -27,11 +28,18 @@ def create_app(answerer: Answerer) -> Flask:
     def mutate() -> Response:
         return review(Phase.MUTATE)
 
-    @app.errorhandler(RequestEntityTooLarge)
-    def too_large(_: RequestEntityTooLarge) -> Response:
-        return response(answerer.refuse(TOO_LARGE))
-
     return app
+
+
+def whole_body(sent: Request) -> bytes | None:
+    """The body in one piece; None where it grows above the limit, whatever its header said."""
+    body = sent.stream.read(LARGEST_BODY + 1)
+    if len(body) <= LARGEST_BODY:
+        return body
+    for _ in range(LARGEST_BODY, MOST_DISCARDED, CHUNK):
+        if not sent.stream.read(CHUNK):
+            break
+    return None
 
 
 def response(reply: Reply) -> Response:

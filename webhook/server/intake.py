@@ -10,6 +10,8 @@ from msgspec import Struct
 
 # etcd takes 1.5 MiB an object and the API server 3 MiB a request; a review holds the object twice, plus the options.
 LARGEST_BODY = 8 * 1024 * 1024
+# Who sends more still gets to the end of a sentence, so that the answer is read instead of a broken pipe; then we hang up.
+MOST_DISCARDED = 4 * LARGEST_BODY
 JSON = "application/json"
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from webhook.server.answer import Answerer, Phase, Waiting
-from webhook.server.intake import JSON, LARGEST_BODY, TOO_LARGE, Reply, refused
+from webhook.server.intake import JSON, LARGEST_BODY, MOST_DISCARDED, TOO_LARGE, Reply, refused
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -54,8 +54,8 @@ class Lane:
             elif name == b"content-length":
                 content_length = value
         refusal = refused(content_type.decode("latin-1"), int(content_length or b"0"))
-        body = None if refusal else await whole_body(receive)
-        if body is None:
+        body = await whole_body(receive)
+        if refusal is not None or body is None:
             return self._answerer.refuse(refusal or TOO_LARGE)
         answered = self._answerer.answer(phase, body)
         if not isinstance(answered, Waiting):
@@ -73,13 +73,16 @@ async def whole_body(receive: Receive) -> bytes | None:
     """The body in one piece; None where it grows above the limit, whatever its header said."""
     chunks: list[bytes] = []
     size = 0
-    while True:
+    while size <= MOST_DISCARDED:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return b"".join(chunks)
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
+            break
+        chunk = message.get("body", b"")
+        size += len(chunk)
         if size > LARGEST_BODY:
-            return None
+            chunks.clear()
+        else:
+            chunks.append(chunk)
         if not message.get("more_body"):
-            return b"".join(chunks)
+            break
+    return b"".join(chunks) if size <= LARGEST_BODY else None

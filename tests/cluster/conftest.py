@@ -1,0 +1,79 @@
+"""A real API server for the tests in this folder: one for the session, started by the first test that asks for it."""
+
+import time
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.installation import Installation, installed
+from tests.cluster.manifests import deployment, every_kind, namespace
+from tests.controlplane.cluster import Cluster, running
+from tests.controlplane.session import prepare, programs
+from tests.controlplane.tools import Tools
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Have the programs ready before any test's time starts."""
+    prepare(session)
+
+
+@pytest.fixture(scope="session")
+def tools(request: pytest.FixtureRequest) -> Tools:
+    """The control plane's programs."""
+    return programs(request.config)
+
+
+@pytest.fixture(scope="session")
+def cluster(tools: Tools) -> Iterator[Cluster]:
+    """A running control plane without nodes."""
+    with running(tools) as started:
+        yield started
+
+
+@pytest.fixture
+def namespace_name() -> str:
+    """A namespace name that no other test uses; the test creates it, and nobody needs to delete it."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+# As many as tests ask for; each is handed out once, for a test may adopt it.
+OLDER_NAMESPACES = 8
+
+
+@pytest.fixture(scope="session")
+def older_namespaces(cluster: Cluster) -> Iterator[str]:
+    """Namespaces with unlabelled workloads that stood before catflap came."""
+    names = [f"older-{number}" for number in range(OLDER_NAMESPACES)]
+    for name in names:
+        cluster.api("POST", "/api/v1/namespaces", namespace(name))
+        cluster.api("POST", f"/apis/apps/v1/namespaces/{name}/deployments", deployment("old", name, {}))
+        cronjob = every_kind(name, {})["CronJob"]
+        cronjob["metadata"]["name"] = "old"
+        cluster.api("POST", f"/apis/batch/v1/namespaces/{name}/cronjobs", cronjob)
+    time.sleep(1.5)  # creation is dated in whole seconds, and the same second counts as after
+    return iter(names)
+
+
+@pytest.fixture
+def older(older_namespaces: Iterator[str]) -> str:
+    """One of them."""
+    return next(older_namespaces)
+
+
+@pytest.fixture(scope="session")
+def installation(
+    cluster: Cluster,
+    older_namespaces: Iterator[str],  # noqa: ARG001 (they come first)
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Installation]:
+    """catflap, installed by its chart, once for the session."""
+    with installed(cluster, tmp_path_factory.mktemp("catflap")) as made:
+        yield made
+
+
+@pytest.fixture
+def catflap(installation: Installation) -> Installation:
+    """The installation under the default policy, whatever the last test wrote."""
+    installation.configure()
+    return installation

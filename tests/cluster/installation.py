@@ -1,0 +1,128 @@
+"""catflap on the test control plane, as its chart installs it.
+
+No kubelet runs here, so the two processes run beside the API server, each with the token of the ServiceAccount that the
+chart gives it and nothing more; the chart's own Service, of type ExternalName, leads the API server to them.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import yaml
+
+from tests.controlplane.cluster import Cluster
+from tests.programs import Program, control, free_port, running
+from webhook.config.parse import digest
+from webhook.tls.folder import TlsFolder, ensure
+
+CHART: Final = Path(__file__).parents[2] / "charts" / "catflap"
+NAMESPACE: Final = "catflap-system"
+RELEASE: Final = "catflap"
+POLICY: Final = f"configmap:{NAMESPACE}/catflap-policy"
+POLL_SECONDS: Final = 0.05
+PATIENCE_SECONDS: Final = 15.0
+
+Seen = TypeVar("Seen")
+
+
+@dataclass
+class Installation:
+    """A running catflap: its two processes, and the cluster that they guard."""
+
+    cluster: Cluster
+    folder: Path
+    port: int
+    server: Program
+    controller: Program
+    revived: ExitStack  # what a test started anew
+
+    def apply(self, manifest: str | Mapping[str, Any], *arguments: str, **options: Any) -> Any:
+        """`kubectl apply -f -`."""
+        text = manifest if isinstance(manifest, str) else yaml.safe_dump(dict(manifest))
+        return self.cluster.kubectl(
+            "apply", "-f", "-", *arguments, stdin=text, check=options.pop("check", False), **options
+        )
+
+    def configure(self, policy: Mapping[str, Any] | None = None) -> None:
+        """Edit the policy as an admin does, and return when both processes have it in force.
+
+        The engine is plain NetworkPolicy unless a test says otherwise: another test may have installed Calico.
+        """
+        whole = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", "network": {"engine": "kubernetes"}}
+        text = yaml.safe_dump({**whole, **(policy or {})}, sort_keys=False)
+        self.write_policy(text)
+        for program in (self.server, self.controller):
+            eventually(partial(in_force, program, digest(text)))
+
+    def write_policy(self, text: str) -> None:
+        """Put any text where the policy is."""
+        path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy"
+        self.cluster.api("PATCH", path, {"data": {"policy.yaml": text}}, content_type="application/merge-patch+json")
+
+
+@contextmanager
+def installed(cluster: Cluster, folder: Path, *, values: Mapping[str, Any] | None = None) -> Iterator[Installation]:
+    """Install the chart and run both processes; the chart's objects stay, as the cluster ends with the session."""
+    port = free_port()
+    ensure(TlsFolder(folder / "tls"), [f"catflap.{NAMESPACE}.svc", "localhost"], datetime.now(UTC))
+    outside = {
+        "server": {"enabled": False},
+        "controller": {"enabled": False},
+        "service": {"type": "ExternalName", "externalName": "localhost", "port": port},
+        "tls": {"mode": "secret", "secretName": "unused", "caBundle": (folder / "tls" / "ca.crt").read_text("ascii")},
+        "networkPolicy": {"enabled": False},
+    }
+    (folder / "values.yaml").write_text(yaml.safe_dump({**outside, **(values or {})}), encoding="utf-8")
+    with ExitStack() as stack:
+        chart = ["--namespace", NAMESPACE, "--values", str(folder / "values.yaml")]
+        cluster.helm("install", RELEASE, str(CHART), "--create-namespace", *chart)
+        server = stack.enter_context(served(cluster, folder, port))
+        controller = stack.enter_context(controlled(cluster, folder))
+        revived = stack.enter_context(ExitStack())
+        yield Installation(cluster, folder, port, server, controller, revived)
+
+
+@contextmanager
+def served(cluster: Cluster, folder: Path, port: int, *, ready: bool = True) -> Iterator[Program]:
+    """The server, with the rights of its ServiceAccount."""
+    own = ["--listen", f"127.0.0.1:{port}", "--tls-dir", str(folder / "tls")]
+    token = str(cluster.kubeconfig_for_service_account(NAMESPACE, "catflap"))
+    arguments = [*own, "--policy", POLICY, "--kubeconfig", token]
+    environment = {"POD_NAMESPACE": NAMESPACE}
+    with running(folder, "serve", *arguments, port=port, ready=ready, environment=environment) as program:
+        yield program
+
+
+@contextmanager
+def controlled(cluster: Cluster, folder: Path) -> Iterator[Program]:
+    """The controller, with the rights of its ServiceAccount."""
+    token = str(cluster.kubeconfig_for_service_account(NAMESPACE, "catflap-controller"))
+    arguments = ["--policy", POLICY, "--kubeconfig", token]
+    with control(folder / "controller", *arguments, environment={"POD_NAMESPACE": NAMESPACE}) as program:
+        yield program
+
+
+def eventually(
+    look: Callable[[], Seen], *, until: Callable[[Seen], object] = bool, within: float = PATIENCE_SECONDS
+) -> Seen:
+    """What `look` sees once it is as it should be; fails with what it saw last."""
+    deadline = time.monotonic() + within
+    while not until(seen := look()):
+        assert time.monotonic() < deadline, f"after {within} s still {seen!r}"
+        time.sleep(POLL_SECONDS)
+    return seen
+
+
+def in_force(program: Program, policy_digest: str) -> bool:
+    """Whether a process says that it follows this policy."""
+    return policy_digest in program.status("/metrics").body.decode()
+
+
+def names(answer: Mapping[str, Any]) -> Sequence[str]:
+    """The names in a list, in order."""
+    return sorted(item["metadata"]["name"] for item in answer["items"])

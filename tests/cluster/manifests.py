@@ -1,0 +1,63 @@
+"""Manifests that the cluster tests apply."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+Json = dict[str, Any]
+
+CONTAINERS = [{"name": "main", "image": "registry.example/main:1"}]
+SELECTED = {"tier": "web"}
+GOOD = {"app": "web", "role": "frontend"}
+
+
+def namespace(name: str, **labels: str) -> Json:
+    """A Namespace."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def pod(name: str, space: str, labels: Mapping[str, str], **metadata: Any) -> Json:
+    """A bare Pod."""
+    metadata = {"name": name, "namespace": space, "labels": dict(labels), **metadata}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": CONTAINERS}}
+
+
+def deployment(name: str, space: str, labels: Mapping[str, str], *, replicas: int = 1) -> Json:
+    """A Deployment whose Pods carry `labels`."""
+    spec = {"replicas": replicas, "selector": {"matchLabels": SELECTED}, "template": template(labels)}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": space}, "spec": spec}
+
+
+def template(labels: Mapping[str, str]) -> Json:
+    """A pod template with `labels` and the one that selectors of these tests ask for."""
+    return {"metadata": {"labels": {**SELECTED, **labels}}, "spec": {"containers": CONTAINERS}}
+
+
+def every_kind(space: str, labels: Mapping[str, str]) -> dict[str, Json]:
+    """One object of each built-in kind that makes Pods, whose Pods carry `labels`."""
+    selector = {"matchLabels": SELECTED}
+    once = {**template(labels), "spec": {"containers": CONTAINERS, "restartPolicy": "Never"}}
+    specs: dict[str, tuple[str, Json]] = {
+        "Deployment": ("apps/v1", {"spec": {"selector": selector, "template": template(labels)}}),
+        "ReplicaSet": ("apps/v1", {"spec": {"selector": selector, "template": template(labels)}}),
+        "StatefulSet": ("apps/v1", {"spec": {"selector": selector, "serviceName": "x", "template": template(labels)}}),
+        "DaemonSet": ("apps/v1", {"spec": {"selector": selector, "template": template(labels)}}),
+        "ReplicationController": ("v1", {"spec": {"replicas": 1, "selector": SELECTED, "template": template(labels)}}),
+        "PodTemplate": ("v1", {"template": template(labels)}),
+        "Job": ("batch/v1", {"spec": {"template": once}}),
+        "CronJob": ("batch/v1", {"spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": once}}}}),
+        "Pod": ("v1", {"spec": {"containers": CONTAINERS}}),
+    }
+    objects = {}
+    for kind, (version, body) in specs.items():
+        metadata: Json = {"name": f"one-{kind.lower()}", "namespace": space}
+        if kind == "Pod":
+            metadata["labels"] = dict(labels)
+        objects[kind] = {"apiVersion": version, "kind": kind, "metadata": metadata, **body}
+    return objects
+
+
+def together(*objects: Mapping[str, Any]) -> str:
+    """Several objects in one file."""
+    return yaml.safe_dump_all([dict(one) for one in objects])

@@ -1,0 +1,152 @@
+"""Which namespaces are closed, when, and what a namespace's own life does to its policies."""
+
+import time
+from typing import Any
+
+from tests.cluster.installation import NAMESPACE, Installation, eventually, names
+from tests.cluster.manifests import namespace
+
+PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
+CALICO = "/apis/projectcalico.org/v3/namespaces/{}/networkpolicies"
+BOTH = ["catflap-allow-dns", "catflap-default-deny"]
+# Longer than any reaction of the controller that these tests have seen, and than its look around.
+QUIET_SECONDS = 2.0
+
+
+def closed(catflap: Installation, space: str, path: str = PLAIN) -> list[str]:
+    """The policies of a namespace, by name."""
+    return list(names(catflap.cluster.api("GET", path.format(space))))
+
+
+def labels(catflap: Installation, space: str) -> dict[str, str]:
+    """The labels of a namespace."""
+    return catflap.cluster.api("GET", f"/api/v1/namespaces/{space}")["metadata"]["labels"]  # type: ignore[no-any-return]
+
+
+def test_what_stood_before_is_left_alone(catflap: Installation, older: str) -> None:
+    """A default-deny on a running system is never a surprise."""
+    assert closed(catflap, older) == []
+    assert "catflap.dev/guard" not in labels(catflap, older)
+
+
+def test_an_exempt_namespace_gets_neither_stamp_nor_policy(catflap: Installation, namespace_name: str) -> None:
+    """By its exact name."""
+    catflap.configure({"namespaces": {"exempt": [namespace_name]}})
+    catflap.apply(namespace(namespace_name))
+    time.sleep(QUIET_SECONDS)
+    assert closed(catflap, namespace_name) == []
+
+
+def test_our_own_and_the_system_namespaces_stay_open(catflap: Installation) -> None:
+    """Whatever the file says."""
+    for space in (NAMESPACE, "kube-system", "kube-public", "kube-node-lease"):
+        assert closed(catflap, space) == []
+
+
+def test_an_older_namespace_is_closed_once_it_is_adopted(catflap: Installation, older: str) -> None:
+    """By a prefix; and its stamp follows."""
+    catflap.configure({"namespaces": {"adopt": [f"{older[:9]}*"]}})
+    assert eventually(lambda: closed(catflap, older), until=lambda seen: seen == BOTH)
+    eventually(lambda: labels(catflap, older).get("catflap.dev/guard") == "enabled")
+
+
+def test_a_namespace_born_unstamped_is_guarded_by_its_age(catflap: Installation, namespace_name: str) -> None:
+    """The mutating phase fails open; the stamp comes late, the policy does not hang on it."""
+    path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/catflap"
+    kept = catflap.cluster.api("GET", path)
+    catflap.cluster.api("DELETE", path)
+    try:
+        catflap.apply(namespace(namespace_name))
+        eventually(lambda: closed(catflap, namespace_name) == BOTH)
+        eventually(lambda: labels(catflap, namespace_name).get("catflap.dev/guard") == "enabled")
+    finally:
+        kept["metadata"] = {key: kept["metadata"][key] for key in ("name", "labels", "annotations")}
+        catflap.cluster.api("POST", path.rpartition("/")[0], kept)
+
+
+def test_a_namespace_goes_in_normal_time_with_its_policies(catflap: Installation, namespace_name: str) -> None:
+    """KY#6097, KY#5999: nothing of ours holds it up, and it is not written to while it goes."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name) == BOTH)
+    begun = time.monotonic()
+    catflap.cluster.kubectl("delete", "namespace", namespace_name, "--timeout=30s")
+    assert time.monotonic() - begun < 15
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name) == BOTH)
+
+
+def test_a_label_on_a_namespace_costs_no_write(catflap: Installation, namespace_name: str) -> None:
+    """KY#17452: a no-op is a no-op; read from the API server's own audit log."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name) == BOTH)
+    before = writes(catflap, namespace_name)
+    catflap.cluster.kubectl("label", "namespace", namespace_name, "team=x")
+    time.sleep(QUIET_SECONDS)
+    assert writes(catflap, namespace_name) == before
+
+
+def writes(catflap: Installation, space: str) -> int:
+    """How often the controller wrote into a namespace, or to it."""
+    account = f"system:serviceaccount:{NAMESPACE}:catflap-controller"
+    return sum(
+        event["user"]["username"] == account
+        and event["objectRef"].get("namespace") == space
+        and event["verb"] not in {"get", "list", "watch"}
+        for event in catflap.cluster.audit_events()
+        if "objectRef" in event
+    )
+
+
+def test_each_write_is_on_record(catflap: Installation, namespace_name: str) -> None:
+    """As many records as the API server counted writes."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name) == BOTH)
+    records = eventually(lambda: written(catflap, namespace_name), until=lambda seen: len(seen) == 2)
+    assert [record["objectRef"]["name"] for record in records] == ["catflap-default-deny", "catflap-allow-dns"]
+    assert writes(catflap, namespace_name) == 2
+
+
+def written(catflap: Installation, space: str) -> list[dict[str, Any]]:
+    """The records of the controller's writes into a namespace."""
+    records = catflap.controller.records()
+    return [one for one in records if one["type"] == "write" and one["objectRef"]["namespace"] == space]
+
+
+def test_the_installation_is_dated_in_two_places(catflap: Installation) -> None:
+    """One beside catflap, one in kube-system, both immutable, both the registration's own second."""
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/catflap"
+    registered = catflap.cluster.api("GET", path)["metadata"]["creationTimestamp"]
+    for space in (NAMESPACE, "kube-system"):
+        found = catflap.cluster.api("GET", f"/api/v1/namespaces/{space}/configmaps/catflap-epoch")
+        assert found["immutable"] is True
+        assert found["data"] == {"installed": registered}
+
+
+def test_auto_follows_calico_as_it_comes(catflap: Installation, namespace_name: str) -> None:
+    """Plain policies before, Calico's once its API is served, in old and in new namespaces."""
+    catflap.configure({"network": {"engine": "auto"}})
+    catflap.cluster.remove_calico()
+    eventually(
+        lambda: (
+            catflap.controller.log()
+            .rpartition("surroundings")[2]
+            .startswith(": Surroundings(engine=<Engine.KUBERNETES")
+        )
+    )
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name) == BOTH)
+    catflap.cluster.install_calico()
+    eventually(lambda: closed(catflap, namespace_name, CALICO) == BOTH)
+
+
+def test_a_policy_that_says_something_else_is_rewritten_in_place(catflap: Installation, namespace_name: str) -> None:
+    """Not deleted and made anew: the object keeps its uid."""
+    catflap.configure({"network": {"engine": "kubernetes"}})
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name) == BOTH)
+    path = f"{PLAIN.format(namespace_name)}/catflap-allow-dns"
+    before = catflap.cluster.api("GET", path)
+    catflap.configure({"network": {"engine": "kubernetes", "dns": "openshift"}})
+    after = eventually(lambda: catflap.cluster.api("GET", path), until=lambda seen: seen["spec"] != before["spec"])
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["spec"]["egress"][0]["ports"][0]["port"] == 5353

@@ -1,0 +1,156 @@
+"""catflap's own processes, as a person or a Pod starts them."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 15.0
+POLL_SECONDS: Final = 0.02
+JSON: Final = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer, whole."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def response(self) -> dict[str, Any]:
+        """The `response` of an AdmissionReview."""
+        return json.loads(self.body)["response"]  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Program:
+    """One running process: where it answers and what it leaves."""
+
+    process: "subprocess.Popen[bytes]"
+    status_port: int
+    folder: Path
+    port: int = 0
+
+    @property
+    def authority(self) -> Path:
+        """The CA that vouches for the server."""
+        return self.folder / "tls" / "ca.crt"
+
+    def records(self) -> list[dict[str, Any]]:
+        """The audit records written so far."""
+        return [json.loads(line) for line in (self.folder / "audit.log").read_bytes().splitlines()]
+
+    def log(self) -> str:
+        """What it said on standard error."""
+        return (self.folder / "stderr.log").read_text(encoding="utf-8", errors="replace")
+
+    def status(self, path: str) -> Answer:
+        """GET something from the status port."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}{path}", timeout=5) as answer:
+                return Answer(answer.status, answer.read())
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, error.read())
+
+    def connect(self, timeout: float = 10.0) -> http.client.HTTPSConnection:
+        """A connection that trusts the server's CA and nothing else."""
+        context = ssl.create_default_context(cafile=str(self.authority))
+        return http.client.HTTPSConnection("localhost", self.port, context=context, timeout=timeout)
+
+    def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+        """POST once, on a connection of its own."""
+        connection = self.connect()
+        try:
+            connection.request("POST", path, body, dict(JSON if headers is None else headers))
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.read(), dict(answer.getheaders()))
+        finally:
+            connection.close()
+
+    def wait_for(self, path: str = "/readyz") -> None:
+        """Wait until the status port says yes; fails with the log."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if self.status(path).status == http.client.OK:
+                    return
+            except OSError:
+                pass
+            time.sleep(POLL_SECONDS)
+        raise AssertionError(f"not ready ({self.process.poll()}):\n{self.log()}")
+
+
+@contextmanager
+def serve(
+    folder: Path, *arguments: str, ready: bool = True, environment: Mapping[str, str] | None = None
+) -> Iterator[Program]:
+    """`catflap serve` on free ports of this machine, with its TLS folder and audit log in `folder`."""
+    port = free_port()
+    own = ["--listen", f"127.0.0.1:{port}", "--tls-dir", str(folder / "tls")]
+    with running(folder, "serve", *own, *arguments, port=port, ready=ready, environment=environment) as program:
+        yield program
+
+
+@contextmanager
+def control(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Program]:
+    """`catflap controller`, with its audit log in `folder`."""
+    with running(folder, "controller", *arguments, environment=environment) as program:
+        yield program
+
+
+@contextmanager
+def running(
+    folder: Path,
+    verb: str,
+    *arguments: str,
+    port: int = 0,
+    ready: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Program]:
+    """One verb as a process, ended at last; it must have stopped by itself when asked to."""
+    status_port = free_port()
+    argv = [sys.executable, "-m", "webhook", verb, "--status-listen", f"127.0.0.1:{status_port}"]
+    argv += ["--audit-log", str(folder / "audit.log"), *arguments]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        (folder / "stderr.log").open("ab") as stderr,
+        subprocess.Popen(argv, stderr=stderr, env={**os.environ, **(environment or {})}) as process,
+    ):
+        program = Program(process, status_port, folder, port)
+        try:
+            if ready:
+                program.wait_for()
+            yield program
+        finally:
+            stop(process)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """Have the process end at once, as idle connections would hold it up; one that does not is killed and fails the test."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+def free_port() -> int:
+    """A port that nobody uses at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

@@ -1,0 +1,75 @@
+"""AdmissionReviews as the API server sends them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+Json = dict[str, Any]
+
+RESOURCES = {
+    "Pod": ("", "v1", "pods"),
+    "PodTemplate": ("", "v1", "podtemplates"),
+    "ReplicationController": ("", "v1", "replicationcontrollers"),
+    "Namespace": ("", "v1", "namespaces"),
+    "DaemonSet": ("apps", "v1", "daemonsets"),
+    "Deployment": ("apps", "v1", "deployments"),
+    "ReplicaSet": ("apps", "v1", "replicasets"),
+    "StatefulSet": ("apps", "v1", "statefulsets"),
+    "CronJob": ("batch", "v1", "cronjobs"),
+    "Job": ("batch", "v1", "jobs"),
+}
+GOOD = {"app": "web", "role": "frontend"}
+
+
+def pod(labels: Mapping[str, str] | None = None, **metadata: Any) -> Json:
+    """A Pod with these labels; `metadata` overrides its name and adds to it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web", **({"labels": dict(labels)} if labels else {}), **metadata},
+        "spec": {"containers": [{"name": "web", "image": "nginx"}]},
+    }
+
+
+def deployment(labels: Mapping[str, str] | None = None, **metadata: Any) -> Json:
+    """A Deployment whose Pods have these labels."""
+    template = {"metadata": {"labels": dict(labels or {})}, "spec": {"containers": [{"name": "web", "image": "nginx"}]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", **metadata},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"tier": "web"}}, "template": template},
+    }
+
+
+def namespace(name: str = "shop", labels: Mapping[str, str] | None = None) -> Json:
+    """A Namespace."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}}
+
+
+def review(manifest: Json | None, *, before: Json | None = None, **request: Any) -> Json:
+    """A review of the manifest's CREATE, or of its UPDATE where it was `before`; `request` overrides fields."""
+    kind = (manifest or before or {"kind": "Pod"})["kind"]
+    group, version, resource = RESOURCES[kind]
+    return {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+            "kind": {"group": group, "version": version, "kind": kind},
+            "resource": {"group": group, "version": version, "resource": resource},
+            "name": ((manifest or {}).get("metadata") or {}).get("name", ""),
+            "namespace": "shop",
+            "operation": "CREATE" if before is None else "UPDATE",
+            "userInfo": {"username": "jane", "groups": ["system:authenticated"]},
+            "object": manifest,
+            "oldObject": before,
+            "dryRun": False,
+            **request,
+        },
+    }
+
+
+def encoded(manifest: Json | None, **options: Any) -> bytes:
+    """`review` as the body of a POST."""
+    return json.dumps(review(manifest, **options)).encode()

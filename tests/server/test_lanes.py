@@ -1,0 +1,105 @@
+"""The express lane and Flask are one handler: the same review gets the same bytes."""
+
+import http.client
+import json
+
+import pytest
+
+from tests.programs import Program
+from tests.reviews import GOOD, deployment, encoded, namespace, pod
+
+ALIASED = {"app.kubernetes.io/name": "web", "app.kubernetes.io/component": "frontend"}
+
+REVIEWS = {
+    "a good Pod": ("/validate", encoded(pod(GOOD))),
+    "a Pod without labels": ("/validate", encoded(pod())),
+    "a Deployment with a typo": ("/validate", encoded(deployment({"app": "web", "role": "fronted"}))),
+    "a Pod with aliases": ("/mutate", encoded(pod(ALIASED))),
+    "a namespace": ("/mutate", encoded(namespace())),
+    "an exempt namespace": ("/validate", encoded(pod(), namespace="kube-system")),
+    "no JSON": ("/validate", b"{"),
+    "a query, as the API server appends it": ("/validate?timeout=5s", encoded(pod(GOOD))),
+    "9 MiB": ("/validate", b" " * (9 << 20)),
+}
+
+
+@pytest.mark.parametrize("what", REVIEWS)
+def test_both_lanes_give_the_same_bytes(lanes: dict[str, Program], what: str) -> None:
+    """Status and body agree to the byte."""
+    path, body = REVIEWS[what]
+    express, plain = (lanes[lane].post(path, body) for lane in ("asgi", "gthread"))
+    assert (express.status, express.body) == (plain.status, plain.body)
+    assert express.headers["content-type"] == plain.headers["Content-Type"] == "application/json"
+
+
+def test_a_good_pod_is_admitted(server: Program) -> None:
+    """No status, no patch: the API server takes neither from a validating webhook that admits."""
+    response = server.post("/validate", encoded(pod(GOOD))).response
+    assert response == {
+        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+        "allowed": True,
+        "auditAnnotations": {"decision": "allowed", "policy-digest": "597718279e1a869b"},
+    }
+
+
+def test_a_refusal_is_an_answer_not_an_error(server: Program) -> None:
+    """A bad object is HTTP 200 with every fault, for people and for programs."""
+    answer = server.post("/validate", encoded(deployment({"role": "fronted"})))
+    assert answer.status == http.client.OK
+    status = answer.response["status"]
+    assert (status["code"], status["reason"]) == (403, "Forbidden")
+    assert [cause["field"] for cause in status["details"]["causes"]] == [
+        "spec.template.metadata.labels.role",
+        "spec.template.metadata.labels.app",
+    ]
+    assert "did you mean 'frontend'?" in status["message"]
+
+
+def test_one_connection_serves_many_reviews(server: Program) -> None:
+    """The API server keeps its connections; so do we, whatever came over them before."""
+    connection = server.connect()
+    seen = set()
+    for body in (encoded(pod(GOOD)), b"{", encoded(pod()), encoded(pod(GOOD))):
+        connection.request("POST", "/validate", body, {"Content-Type": "application/json"})
+        connection.getresponse().read()
+        seen.add(connection.sock.getsockname())
+    connection.close()
+    assert len(seen) == 1
+
+
+def test_each_answer_left_its_record_first(server: Program) -> None:
+    """The record is there when the answer is."""
+    uid = "11111111-0000-0000-0000-000000000001"
+    server.post("/validate", encoded(pod(), uid=uid, dryRun=True))
+    record = next(record for record in server.records() if record.get("id") == uid)
+    assert (record["decision"], record["dryRun"], record["user"]["username"]) == ("denied", True, "jane")
+    assert [fault["rule"] for fault in record["denied"]] == ["require-app", "require-role"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/validate", 405), ("PUT", "/mutate", 405), ("POST", "/other", 404)]
+)
+def test_what_is_no_review_is_a_plain_http_error(server: Program, method: str, path: str, status: int) -> None:
+    """Neither lane mistakes it for a review."""
+    connection = server.connect()
+    connection.request(method, path)
+    assert connection.getresponse().status == status
+    connection.close()
+
+
+def test_decisions_are_counted(server: Program) -> None:
+    """By phase and decision, and the policy in force is told."""
+    server.post("/validate", encoded(pod()))
+    metrics = server.status("/metrics").body.decode()
+    lines = [line for line in metrics.splitlines() if line.startswith("catflap_decisions_total")]
+    counts = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
+    assert counts['catflap_decisions_total{decision="denied",phase="validate"}'] >= 1
+    assert 'catflap_policy_info{digest="597718279e1a869b"} 1.0' in metrics
+
+
+def test_a_patch_comes_with_its_type(server: Program) -> None:
+    """Both or neither: the API server refuses half."""
+    response = server.post("/mutate", encoded(pod(ALIASED))).response
+    assert response["patchType"] == "JSONPatch"
+    assert json.dumps(response["patch"])
+    assert "patch" not in server.post("/mutate", encoded(pod(GOOD))).response

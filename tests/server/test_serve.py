@@ -1,0 +1,167 @@
+"""`catflap serve` as a process: what it needs to start, what it reloads, how it ends."""
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.programs import Program, free_port, serve
+from tests.reviews import GOOD, encoded, pod
+
+LENIENT = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: warn\n"
+BROKEN = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: loud\nroles: []\n"
+RELOAD_SECONDS = 1.0
+
+
+def catflap(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a verb to its end."""
+    argv = [sys.executable, "-m", "webhook", *arguments]
+    return subprocess.run(
+        argv, capture_output=True, text=True, timeout=30, check=False, env={**os.environ, **environment}
+    )
+
+
+def start(policy: Path, folder: Path, *more: str) -> "subprocess.CompletedProcess[str]":
+    """`catflap serve` that is expected to end by itself."""
+    ports = ["--listen", f"127.0.0.1:{free_port()}", "--status-listen", f"127.0.0.1:{free_port()}"]
+    return catflap("serve", "--policy", str(policy), "--tls-dir", str(folder), *ports, *more)
+
+
+def test_a_bad_policy_file_ends_it_with_every_fault(tmp_path: Path) -> None:
+    """Status 2, a line a fault."""
+    (tmp_path / "policy.yaml").write_text(BROKEN, encoding="utf-8")
+    ended = start(tmp_path / "policy.yaml", tmp_path, "--standalone")
+    assert ended.returncode == 2
+    assert "mode: Input should be 'enforce', 'warn', 'audit' or 'off'" in ended.stderr
+    assert "roles: unknown key; did you mean 'rules'?" in ended.stderr
+
+
+def test_no_cluster_and_not_standalone_ends_it_with_the_remedy(policy: Path, tmp_path: Path) -> None:
+    """Status 2, and the flags that would help are named."""
+    ended = start(policy, tmp_path)
+    assert ended.returncode == 2
+    assert "--kubeconfig" in ended.stderr
+    assert "--standalone" in ended.stderr
+
+
+def test_half_a_certificate_ends_it(policy: Path, tmp_path: Path) -> None:
+    """A key without its certificate is nobody's wish."""
+    (tmp_path / "tls.key").write_text("x", encoding="utf-8")
+    ended = start(policy, tmp_path, "--standalone")
+    assert ended.returncode == 2
+    assert "tls.crt is missing" in ended.stderr
+
+
+def test_a_broken_certificate_ends_it(policy: Path, tmp_path: Path) -> None:
+    """Nothing is served under what no client could read."""
+    for name in ("tls.key", "tls.crt"):
+        (tmp_path / name).write_text("x", encoding="utf-8")
+    ended = start(policy, tmp_path, "--standalone")
+    assert ended.returncode == 2
+    assert "as PEM" in ended.stderr
+
+
+def test_the_ca_is_printed_for_the_configuration(policy: Path, tmp_path: Path) -> None:
+    """`caBundle` takes what is printed as it stands."""
+    with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
+        line = next(line for line in server.log().splitlines() if line.startswith("caBundle: "))
+    assert base64.b64decode(line.removeprefix("caBundle: ")) == (tmp_path / "tls" / "ca.crt").read_bytes()
+
+
+def test_its_own_files_serve_again_after_a_restart(policy: Path, tmp_path: Path) -> None:
+    """The CA that clients were given stays valid."""
+    for _ in range(2):
+        with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
+            before = server.authority.read_bytes()
+            assert server.post("/validate", encoded(pod(GOOD))).status == 200
+    assert server.authority.read_bytes() == before
+
+
+def verdict(server: Program) -> bool:
+    """Whether a Pod without labels is admitted."""
+    return bool(server.post("/validate", encoded(pod())).response["allowed"])
+
+
+def test_an_edited_policy_file_counts_within_a_second(policy: Path, tmp_path: Path) -> None:
+    """No restart; and a broken edit never replaces what holds."""
+    with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
+        assert not verdict(server)
+        policy.write_text(LENIENT, encoding="utf-8")
+        deadline = time.monotonic() + RELOAD_SECONDS
+        while not verdict(server):
+            assert time.monotonic() < deadline
+        policy.write_text(BROKEN, encoding="utf-8")
+        time.sleep(RELOAD_SECONDS)
+        assert verdict(server)
+        policy.unlink()
+        time.sleep(RELOAD_SECONDS)
+        assert verdict(server)
+        assert server.status("/readyz").status == 200
+        refused = [record for record in server.records() if record.get("accepted") is False]
+        assert len(refused) == 1
+        assert any("mode" in fault for fault in refused[0]["faults"])
+
+
+def test_warnings_reach_the_user(tmp_path: Path) -> None:
+    """In mode warn the object goes in, and kubectl is told why it should not have."""
+    (tmp_path / "policy.yaml").write_text(LENIENT, encoding="utf-8")
+    with serve(tmp_path, "--standalone", "--policy", str(tmp_path / "policy.yaml")) as server:
+        response = server.post("/validate", encoded(pod())).response
+    assert response["allowed"] is True
+    assert response["auditAnnotations"]["violated-rules"] == "require-app,require-role"
+    assert [warning.partition(":")[0] for warning in response["warnings"]] == ["require-app", "require-role"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a file that is always full")
+def test_what_cannot_be_recorded_is_not_admitted(policy: Path, tmp_path: Path) -> None:
+    """A full disk refuses, as something that may pass later."""
+    (tmp_path / "audit.log").symlink_to("/dev/full")
+    with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
+        response = server.post("/validate", encoded(pod(GOOD))).response
+        assert response["allowed"] is False
+        assert response["status"]["code"] == 503
+        assert response["status"]["details"] == {"retryAfterSeconds": 1}
+        assert "audit log" in response["status"]["message"]
+        assert server.post("/mutate", encoded(pod(GOOD))).response == {"uid": response["uid"], "allowed": True}
+
+
+def test_it_ends_at_sigterm_with_status_0(policy: Path, tmp_path: Path) -> None:
+    """And soon, though a client keeps its connection."""
+    with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
+        connection = server.connect()
+        connection.request("POST", "/validate", encoded(pod(GOOD)), {"Content-Type": "application/json"})
+        connection.getresponse().read()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(15) == 0
+        connection.close()
+
+
+def test_a_killed_worker_is_replaced(policy: Path, tmp_path: Path) -> None:
+    """The server answers again within seconds, status port included."""
+    with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text(encoding="ascii")
+        os.kill(int(children.split()[0]), signal.SIGKILL)
+        time.sleep(0.5)
+        server.wait_for()
+        assert server.post("/validate", encoded(pod(GOOD))).response["allowed"] is True
+
+
+def test_the_audit_log_is_standard_output_where_no_file_is_named(policy: Path, tmp_path: Path) -> None:
+    """JSON lines and nothing else, for a collector to take."""
+    ports = ["--listen", f"127.0.0.1:{free_port()}", "--status-listen", f"127.0.0.1:{free_port()}"]
+    argv = [sys.executable, "-m", "webhook", "serve", "--standalone", "--policy", str(policy), *ports]
+    with subprocess.Popen(
+        [*argv, "--tls-dir", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.terminate()
+        rest = process.stdout.read()
+    assert json.loads(line)["type"] == "configuration"
+    assert rest == b""
