@@ -1,0 +1,97 @@
+"""Writes what the documentation says about the code, from the code: run it by `make docs`; a test fails when it is stale."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from webhook.model.policy import GuardPolicy
+from webhook.model.violation import Rule
+from webhook.rules import RULES
+
+ROOT = Path(__file__).parents[1]
+CASES = ROOT / "tests" / "cases" / "rules"
+WARNING = "<!-- written by docs/generate.py; run `make docs` -->"
+README_BLOCK = re.compile(r"(<!-- rules: generated[^\n]*-->\n).*?(<!-- rules: end -->)", re.DOTALL)
+
+
+def pages() -> Mapping[Path, str]:
+    """Every generated file with its content."""
+    readme = ROOT / "README.md"
+    listed = README_BLOCK.sub(lambda block: f"{block[1]}{table(RULES)}{block[2]}", readme.read_text(encoding="utf-8"))
+    return {
+        readme: listed,
+        ROOT / "docs" / "rules.md": "\n".join(rules_page()),
+        ROOT / "docs" / "policy.md": "\n".join(policy_page()),
+    }
+
+
+def table(rules: Mapping[str, Rule]) -> str:
+    """The rules as a table."""
+    rows = [f"| [`{rule.id}`](docs/rules.md#{rule.id}) | {rule.title} |" for rule in rules.values()]
+    return "\n".join(["| rule | asks that |", "|---|---|", *rows, ""])
+
+
+def rules_page() -> Iterator[str]:
+    """Each rule with a manifest that it admits and one that it refuses, both from its test cases."""
+    yield from ("# The rules", "", WARNING, "")
+    for rule in RULES.values():
+        yield from (f"## {rule.id}", "", f"{rule.title} Since {rule.since}.", "")
+        for verdict, says in (("allow", "Admitted:"), ("deny", "Refused:")):
+            example = smallest(CASES / rule.id / verdict)
+            yield from (says, "", "```yaml", example.read_text(encoding="utf-8").rstrip(), "```", "")
+
+
+def smallest(folder: Path) -> Path:
+    """The shortest case, as the plainest example."""
+    return min(sorted(folder.glob("*.yaml")), key=lambda path: len(path.read_bytes()))
+
+
+def policy_page() -> Iterator[str]:
+    """Every key of the policy file with its default."""
+    yield from ("# The policy file", "", WARNING, "")
+    yield from ("Every key but `apiVersion` and `kind` has a default; an unknown key is a fault.", "")
+    yield from ("| key | default | what it says |", "|---|---|---|")
+    yield from keys(GuardPolicy.model_json_schema(by_alias=True), "", None)
+    yield ""
+
+
+def keys(schema: Mapping[str, Any], path: str, definitions: Mapping[str, Any] | None) -> Iterator[str]:
+    """The rows of one mapping of the file, nested mappings after it."""
+    known: Mapping[str, Any] = definitions if definitions is not None else schema.get("$defs", {})
+    for key, field in schema["properties"].items():
+        nested, dotted = inner(field, known)
+        default = field.get("default", "")
+        shown = "" if nested and not dotted else f"`{one_line(default)}`" if "default" in field else "required"
+        yield f"| `{path}{key}` | {shown} | {field.get('description', '')} |"
+        if nested is not None:
+            yield from keys(nested, f"{path}{key}{dotted}.", known)
+
+
+def inner(field: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
+    """The mapping inside a field, and `[]` where the field is a list of them."""
+    for variant in (field, *field.get("anyOf", ())):
+        for one, dotted in ((variant, ""), (variant.get("items", {}), "[]")):
+            found = known.get(str(one.get("$ref", "")).rpartition("/")[2])
+            if found is not None and "properties" in found:
+                return found, dotted
+    return None, ""
+
+
+def one_line(value: Any) -> str:
+    """A default as the file would say it."""
+    return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
+
+
+def main() -> None:
+    """Write every page that differs."""
+    for path, content in pages().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != content:
+            path.write_text(content, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What the documentation says is so: generated pages are fresh, examples are real."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs.generate import pages
+from webhook.config.parse import parse
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "charts").rglob("*.md")])
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+def blocks(language: str) -> list[tuple[Path, str]]:
+    """Every code block of a language, with the page that it stands on."""
+    return [
+        (page, text)
+        for page in PAGES
+        for found, text in BLOCK.findall(page.read_text(encoding="utf-8"))
+        if found == language
+    ]
+
+
+@pytest.mark.parametrize("page", sorted(pages()), ids=lambda page: page.name)
+def test_generated_pages_are_fresh(page: Path) -> None:
+    """`make docs` writes them."""
+    assert page.read_text(encoding="utf-8") == pages()[page], f"{page.name} is stale: run `make docs`"
+
+
+def test_policies_in_the_documentation_are_policies() -> None:
+    """Each parses."""
+    found = [text for _, text in blocks("yaml") if "kind: GuardPolicy" in text and "---" not in text]
+    assert found
+    for text in found:
+        parse(text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Within the project."""
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_target_that_the_readme_names_is_there() -> None:
+    """`make help` knows it."""
+    named = set(re.findall(r"\bmake ([a-z]+)\b", (ROOT / "README.md").read_text(encoding="utf-8")))
+    known = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert named <= known
+
+
+def test_every_verb_that_the_readme_names_is_there() -> None:
+    """And the README names every verb."""
+    listed = re.findall(r"^\| `catflap ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    done = subprocess.run([sys.executable, "-m", "webhook", "--help"], capture_output=True, text=True, check=True)
+    known = re.findall(r"^  ([a-z]+) ", done.stdout.partition("Commands:")[2], re.MULTILINE)
+    assert sorted(listed) == sorted(known)
+
+
+def test_flags_in_the_documentation_exist() -> None:
+    """Each `catflap VERB … --flag` of a console block is a flag of that verb."""
+    for _, text in blocks("console"):
+        for verb, rest in re.findall(r"catflap ([a-z]+)([^|\n]*)", text):
+            if not rest.strip().startswith("-"):
+                continue
+            command = [sys.executable, "-m", "webhook", verb, "--help"]
+            known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            for flag in re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", rest):
+                assert flag in known, (verb, flag)
