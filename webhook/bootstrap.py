@@ -203,7 +203,11 @@ def never_predates(_: OwnerWanted) -> bool:
 
 
 def look_around(api: Api, own_namespace: str) -> Callable[[PolicyStore], Surroundings]:
-    """Asks for the controller's surroundings; before the webhook is registered, the epoch is this process's start."""
+    """Asks for the controller's surroundings.
+
+    Namespaces are closed from this process's start on, though the webhook may be registered later: what was closed before
+    that is stamped by then, and so stays closed under any later process.
+    """
     epoch = Epoch(api, own_namespace=own_namespace)
     started: list[datetime] = []
 
@@ -217,7 +221,7 @@ def look_around(api: Api, own_namespace: str) -> Callable[[PolicyStore], Surroun
         return Surroundings(
             engine=choose_engine(api, loaded.policy.network.engine),
             detected_dns=detect_dns(api, kube_system["metadata"].get("labels") or {}),
-            epoch=epoch.record(not_after=started[0]) or started[0],
+            closed_since=min(epoch.record() or started[0], started[0]),
         )
 
     return look

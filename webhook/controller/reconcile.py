@@ -51,7 +51,7 @@ class Reconciler:
 
     def guarded(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
         """Whether a namespace is to be closed."""
-        return is_guarded(namespace, loaded.policy, epoch=around.epoch, own_namespace=self._own_namespace)
+        return is_guarded(namespace, loaded.policy, closed_since=around.closed_since, own_namespace=self._own_namespace)
 
     def _see_to(self, manifest: Manifest, loaded: Loaded) -> None:
         found = stored(self._api, manifest)

@@ -12,4 +12,4 @@ class Surroundings(Struct, frozen=True):
 
     engine: Engine
     detected_dns: str
-    epoch: datetime
+    closed_since: datetime

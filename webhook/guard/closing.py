@@ -6,13 +6,12 @@ from webhook.model.namespace import Namespace
 from webhook.model.policy import GuardPolicy
 
 
-def is_guarded(namespace: Namespace, policy: GuardPolicy, *, epoch: datetime | None, own_namespace: str) -> bool:
-    """Whether a namespace is to be closed: not exempt, and born since `epoch`, or adopted, or stamped.
+def is_guarded(namespace: Namespace, policy: GuardPolicy, *, closed_since: datetime, own_namespace: str) -> bool:
+    """Whether a namespace is to be closed: not exempt, and born since `closed_since`, or adopted, or stamped.
 
-    The API server's clock counts whole seconds, so one born in the epoch's own second is guarded. The stamp only ever
+    The API server's clock counts whole seconds, so one born in that very second is guarded. The stamp only ever
     adds: it never opens a namespace that is guarded by its age.
     """
     if namespace.name == own_namespace or policy.namespaces.exempts(namespace.name):
         return False
-    born_since = epoch is not None and namespace.created >= epoch
-    return born_since or namespace.stamped or policy.namespaces.adopts(namespace.name)
+    return namespace.created >= closed_since or namespace.stamped or policy.namespaces.adopts(namespace.name)

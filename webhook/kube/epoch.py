@@ -37,16 +37,14 @@ class Epoch:
             self._recorded = self._oldest_record(api)
         return self._recorded or registered(api)
 
-    def record(self, *, not_after: datetime) -> datetime | None:
+    def record(self) -> datetime | None:
         """Write the epoch into both places once the webhook is registered; the epoch then, or None before that.
 
-        `not_after` caps it: what this installation has guarded before its registration stays guarded. Raises ApiError.
+        Raises ApiError.
         """
         if self._complete:
             return self._recorded
-        epoch = self._oldest_record(self._api)
-        if epoch is None and (created := registered(self._api)) is not None:
-            epoch = min(created, not_after)
+        epoch = self._oldest_record(self._api) or registered(self._api)
         if epoch is not None:
             written = [self._write(namespace, epoch) for namespace in self._namespaces]
             self._complete = all(written)
