@@ -33,7 +33,7 @@ from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP_KEY
 from webhook.server.answer import Answerer, Unavailable, utc_now
 from webhook.server.health import Checks, create_status_app, serve_status
 from webhook.server.serving import Listening, Server
-from webhook.tls.folder import TlsFolder, context
+from webhook.tls.folder import TlsFolder
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,6 @@ def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, stand
     Server(
         Listening(listen.host, listen.port, worker),
         folder=tls,
-        context=lambda: context(tls),
         start=lambda: start_serving(common, standalone=standalone),
     ).run()
 

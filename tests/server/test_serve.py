@@ -4,15 +4,18 @@ import base64
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.programs import Program, free_port, serve
 from tests.reviews import GOOD, encoded, pod
+from webhook.tls.folder import TlsFolder, ensure
 
 LENIENT = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: warn\n"
 BROKEN = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: loud\nroles: []\n"
@@ -165,3 +168,30 @@ def test_the_audit_log_is_standard_output_where_no_file_is_named(policy: Path, t
         rest = process.stdout.read()
     assert json.loads(line)["type"] == "configuration"
     assert rest == b""
+
+
+def test_a_renewed_certificate_is_served_without_a_restart(policy: Path, tmp_path: Path) -> None:
+    """New connections get the new pair; a pair seen half-way changes nothing."""
+    with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
+        folder = TlsFolder(tmp_path / "tls")
+        for path in (folder.certificate, folder.key):
+            path.unlink()
+        folder.key.write_text("half a renewal", encoding="utf-8")
+        time.sleep(1.5)
+        old = folder.authority.read_bytes()
+        assert server.post("/validate", encoded(pod(GOOD))).status == 200
+        folder.key.unlink()
+        ensure(folder, ["localhost"], datetime.now(UTC))
+        assert folder.authority.read_bytes() != old
+        deadline = time.monotonic() + 5
+        while not trusted(server):
+            assert time.monotonic() < deadline
+        assert server.post("/validate", encoded(pod(GOOD))).response["allowed"] is True
+
+
+def trusted(server: Program) -> bool:
+    """Whether the served certificate is one that the CA now in the folder vouches for."""
+    try:
+        return server.post("/validate", encoded(pod(GOOD))).status == 200
+    except ssl.SSLCertVerificationError:
+        return False

@@ -11,7 +11,7 @@ from msgspec import Struct
 from webhook.server.answer import Answerer
 from webhook.server.app import create_app
 from webhook.server.lane import Lane
-from webhook.tls.folder import TlsFolder
+from webhook.tls.folder import Served, TlsFolder
 
 # The API server keeps idle connections for 90 s (Go's default transport); who closes earlier races with its requests.
 KEEP_ALIVE_SECONDS = 120
@@ -38,13 +38,12 @@ class Server(BaseApplication):  # type: ignore[misc]
         listening: Listening,
         *,
         folder: TlsFolder,
-        context: Callable[[], ssl.SSLContext],
         start: Callable[[], Answerer],
     ) -> None:
         self._listening = listening
         self._folder = folder
-        self._context = context
         self._start = start
+        self._served: Served | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -59,7 +58,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": GRACEFUL_SECONDS,
             "certfile": str(self._folder.certificate),  # turns TLS on
             "keyfile": str(self._folder.key),
-            "ssl_context": lambda _config, _default: self._context(),
+            "ssl_context": self._ssl_context,
             "asgi_lifespan": "off",
             "control_socket_disable": True,
             "loglevel": "warning",
@@ -67,6 +66,13 @@ class Server(BaseApplication):  # type: ignore[misc]
         }
         for name, value in settings.items():
             self.cfg.set(name, value)
+
+    def _ssl_context(self, _config: Any, _default: Any) -> ssl.SSLContext:
+        # gunicorn asks once a worker, or with gthread once a connection; the watch must begin after the fork.
+        if self._served is None:
+            self._served = Served(self._folder)
+            self._served.start()
+        return self._served.context
 
     def load(self) -> Any:
         """The app of one worker: the express lane in front of Flask, or Flask alone."""

@@ -3,15 +3,23 @@
 Files that somebody else provides are used as they are; in an empty folder we issue our own.
 """
 
+import logging
 import os
 import ssl
+import time
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from threading import Thread
 
 from msgspec import Struct
 
 from webhook.tls.authority import issue_authority, issue_serving
+
+logger = logging.getLogger(__name__)
+
+# A renewal comes weeks before the old certificate ends; the kubelet itself takes a minute to bring a Secret.
+LOOK_SECONDS = 1.0
 
 
 class BadCertificate(Exception):  # noqa: N818 (the certificate is bad, not the program)
@@ -72,6 +80,45 @@ def write(path: Path, content: bytes, *, mode: int) -> None:
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
     unfinished.replace(path)
+
+
+class Served:
+    """The context that connections are made with, kept at the pair that the folder holds.
+
+    A pair that does not load (a renewal seen half-way) leaves the old one in place until the next look.
+    """
+
+    def __init__(self, folder: TlsFolder) -> None:
+        self._folder = folder
+        self.context = context(folder)
+        self._seen = self._version()
+
+    def start(self) -> None:
+        """Look at the folder from a thread of its own."""
+        Thread(target=self._watch, name="certificate", daemon=True).start()
+
+    def look(self) -> None:
+        """Take a new pair over where there is one; connections that stand keep theirs."""
+        try:
+            version = self._version()
+            if version == self._seen:
+                return
+            context(self._folder)  # a bad pair must not reach the context that serves
+            self.context.load_cert_chain(self._folder.certificate, self._folder.key)
+        except OSError as bad:
+            logger.warning("the new certificate in %s does not load, the old one stays: %s", self._folder.path, bad)
+            return
+        self._seen = version
+        logger.info("the certificate in %s was loaded anew", self._folder.path)
+
+    def _version(self) -> tuple[tuple[int, int], ...]:
+        states = [path.stat() for path in (self._folder.certificate, self._folder.key)]
+        return tuple((state.st_mtime_ns, state.st_ino) for state in states)
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(LOOK_SECONDS)
+            self.look()
 
 
 def context(folder: TlsFolder) -> ssl.SSLContext:
