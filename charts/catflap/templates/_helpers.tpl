@@ -1,0 +1,97 @@
+{{/* The name of all objects. Without the release's name: the webhook configurations allow one catflap a cluster anyway. */}}
+{{- define "catflap.fullname" -}}
+{{- .Values.fullnameOverride | default .Chart.Name -}}
+{{- end }}
+
+{{/* The name of one role's objects. Takes (list $ role). */}}
+{{- define "catflap.roleName" -}}
+{{- $name := include "catflap.fullname" (first .) -}}
+{{- eq (last .) "server" | ternary $name (printf "%s-%s" $name (last .)) -}}
+{{- end }}
+
+{{- define "catflap.image" -}}
+{{- $version := .Values.image.tag | default .Chart.AppVersion -}}
+{{- .Values.image.repository -}}{{- with .Values.image.digest }}@{{ . }}{{ else }}:{{ $version }}{{ end -}}
+{{- end }}
+
+{{/* What selects the pods of one role: the labels that catflap asks of everybody. Takes (list $ role). */}}
+{{- define "catflap.selector" -}}
+app: {{ (first .).Chart.Name }}
+role: {{ last . }}
+{{- end }}
+
+{{/* Annotations of one role's pods. Takes (list $ role). */}}
+{{- define "catflap.podAnnotations" -}}
+{{- $root := first . -}}
+{{- if and (eq (last .) "server") (eq $root.Values.tls.mode "generated") }}
+# The server reads its certificate when it starts.
+checksum/tls: {{ include "catflap.generated" $root | sha256sum }}
+{{- end }}
+{{- if $root.Values.metrics.annotations }}
+prometheus.io/scrape: "true"
+prometheus.io/port: "8080"
+prometheus.io/path: /metrics
+{{- end }}
+{{- with $root.Values.podAnnotations }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "catflap.labels" -}}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* metadata of an object in our own namespace. Takes (list $ name). */}}
+{{- define "catflap.metadata" -}}
+name: {{ last . }}
+namespace: {{ (first .).Release.Namespace }}
+labels:
+  {{- include "catflap.labels" (first .) | nindent 2 }}
+{{- end }}
+
+{{/* metadata of an object without a namespace. Takes (list $ name). */}}
+{{- define "catflap.clusterMetadata" -}}
+name: {{ last . }}
+labels:
+  {{- include "catflap.labels" (first .) | nindent 2 }}
+{{- end }}
+
+{{/* roleRef and subjects that bind a ServiceAccount of ours. Takes (list $ kind name account). */}}
+{{- define "catflap.binding" -}}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ index . 1 }}
+  name: {{ index . 2 }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ index . 3 }}
+    namespace: {{ (index . 0).Release.Namespace }}
+{{- end }}
+
+{{/* What the schema cannot say with a remedy. */}}
+{{- define "catflap.validate" -}}
+{{- $external := eq .Values.service.type "ExternalName" -}}
+{{- if and $external (not .Values.service.externalName) -}}
+{{- fail "service.type ExternalName: name the server's host in service.externalName" -}}
+{{- end -}}
+{{- if and (not $external) .Values.service.externalName -}}
+{{- fail "service.externalName counts only with service.type ExternalName" -}}
+{{- end -}}
+{{- if and .Values.registration.enabled (not .Values.server.enabled) (not $external) -}}
+{{- fail "server.enabled false: every Pod would be refused; name a server outside of the cluster (service.type ExternalName), or register nothing (registration.enabled false)" -}}
+{{- end -}}
+{{- if eq .Values.tls.mode "secret" -}}
+{{- if and .Values.server.enabled (not .Values.tls.secretName) -}}
+{{- fail "tls.mode secret: name the Secret in tls.secretName" -}}
+{{- end -}}
+{{- if and .Values.registration.enabled (not .Values.tls.caBundle) -}}
+{{- fail "tls.mode secret: give the CA's certificate, --set-file tls.caBundle=ca.crt" -}}
+{{- end -}}
+{{- else if or .Values.tls.secretName .Values.tls.caBundle -}}
+{{- fail "tls.secretName and tls.caBundle count only with tls.mode secret" -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,73 @@
+{{/* metadata of both webhook configurations; the name is fixed, for people in a hurry to switch catflap off by. */}}
+{{- define "catflap.configurationMetadata" -}}
+{{- include "catflap.clusterMetadata" (list . "catflap") }}
+  {{- with .Values.registration.labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- $annotations := deepCopy .Values.registration.annotations }}
+{{- if eq .Values.tls.mode "cert-manager" }}
+{{- $certificate := printf "%s/%s" .Release.Namespace (include "catflap.fullname" .) }}
+{{- $_ := set $annotations "cert-manager.io/inject-ca-from" $certificate }}
+{{- end }}
+{{- with $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/*
+What all entries share; every field that the API server would default is written out, so that nothing differs from what
+is stored. Takes (list $ path failurePolicy).
+*/}}
+{{- define "catflap.entry" -}}
+{{- $root := index . 0 -}}
+admissionReviewVersions: [v1]
+clientConfig:
+  {{- with include "catflap.caBundle" $root }}
+  caBundle: {{ . }}
+  {{- end }}
+  service:
+    namespace: {{ $root.Release.Namespace }}
+    name: {{ include "catflap.fullname" $root }}
+    path: {{ index . 1 }}
+    port: {{ $root.Values.service.port }}
+failurePolicy: {{ index . 2 }}
+matchPolicy: Equivalent
+namespaceSelector:
+  matchExpressions:
+    # By name: the API server sets this label itself, and no user can change it.
+    - key: kubernetes.io/metadata.name
+      operator: NotIn
+      values:
+        {{- include "catflap.exempt" $root | nindent 8 }}
+    {{- if $root.Values.aks }}
+    - key: control-plane
+      operator: NotIn
+      values: ["true"]
+    - key: kubernetes.azure.com/managedby
+      operator: NotIn
+      values: [aks]
+    {{- end }}
+objectSelector: {}
+sideEffects: None
+timeoutSeconds: 5
+{{- end }}
+
+{{/* The namespaces that catflap leaves alone: what must run before it can, what the policy names, and its own. */}}
+{{- define "catflap.exempt" -}}
+{{- $always := list "kube-system" "kube-public" "kube-node-lease" -}}
+{{- concat $always .Values.policy.namespaces.exempt (list .Release.Namespace) | uniq | sortAlpha | toYaml -}}
+{{- end }}
+
+{{/* Whether a Pod has an alias of a label without the label itself, in CEL; empty where there are no aliases. */}}
+{{- define "catflap.aliasAlone" -}}
+{{- $labels := "object.?metadata.?labels.orValue({})" -}}
+{{- $cases := list -}}
+{{- range $name := list .Values.policy.workloads.app .Values.policy.workloads.role -}}
+{{- with $name.aliases -}}
+{{- $alone := printf "['%s'].exists(alias, alias in %s)" (join "', '" .) $labels -}}
+{{- $cases = append $cases (printf "(!('%s' in %s) && %s)" $name.label $labels $alone) -}}
+{{- end -}}
+{{- end -}}
+{{- join " || " $cases -}}
+{{- end }}

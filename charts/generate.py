@@ -1,0 +1,171 @@
+# ruff: noqa: INP001 (a script beside the chart, no package)
+"""What the chart says twice, written from where it is said once.
+
+`python charts/generate.py` writes the policy part of values.yaml and of values.schema.json from the model, and the
+table of values in README.md from the comments in values.yaml; with `--check` it names what is stale and ends with 1.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from webhook.model.policy import GuardPolicy
+from webhook.rules import RULES
+
+CHART = Path(__file__).parent / "catflap"
+VALUES, SCHEMA, README = CHART / "values.yaml", CHART / "values.schema.json", CHART / "README.md"
+POLICY_MARKS = ("# BEGIN policy\n", "# END policy\n")
+TABLE_MARKS = ("<!-- BEGIN values -->\n", "<!-- END values -->\n")
+
+Json = dict[str, Any]
+Files = Mapping[Path, str]
+
+
+class Value(NamedTuple):
+    """One row of the table."""
+
+    path: str
+    default: str
+    comment: str
+
+
+def main(arguments: list[str]) -> int:
+    """Write the files, or check them."""
+    wanted = generated()
+    stale = [path for path, text in wanted.items() if path.read_text(encoding="utf-8") != text]
+    if arguments == ["--check"]:
+        for path in stale:
+            sys.stderr.write(f"{path.relative_to(CHART.parent)} is stale; run: python charts/generate.py\n")
+        return 1 if stale else 0
+    for path in stale:
+        path.write_text(wanted[path], encoding="utf-8")
+    return 0
+
+
+def generated() -> Files:
+    """The files as they should be."""
+    model = GuardPolicy.model_json_schema(by_alias=True, ref_template="#/definitions/{model}")
+    values = between(VALUES.read_text(encoding="utf-8"), POLICY_MARKS, policy_values(model))
+    return {
+        VALUES: values,
+        SCHEMA: json.dumps(with_policy(json.loads(SCHEMA.read_text(encoding="utf-8")), model), indent=2) + "\n",
+        README: between(README.read_text(encoding="utf-8"), TABLE_MARKS, table(values)),
+    }
+
+
+def between(text: str, marks: tuple[str, str], content: str) -> str:
+    """The text with what stands between two lines replaced."""
+    head, begin, rest = text.partition(marks[0])
+    _, end, tail = rest.partition(marks[1])
+    if not (begin and end):
+        raise ValueError(f"the lines {marks[0].strip()} and {marks[1].strip()} are missing")
+    return head + begin + content + end + tail
+
+
+def with_policy(schema: Json, model: Json) -> Json:
+    """The chart's schema with the model's as its policy; `definitions` is the draft's word that every helm knows.
+
+    Stricter in two ways. A mistyped rule is refused here, not by a server that then does not become ready. And no key
+    may be taken away by null: server and registration would each fill the gap in their own way.
+    """
+    definitions = {name: dict(one) for name, one in model["$defs"].items()}
+    policy = {key: value for key, value in model.items() if key != "$defs"}
+    for node in [policy, *nested(policy, definitions)]:
+        node["required"] = list(node["properties"])
+    rules = policy["properties"]["rules"]
+    by_id = dict.fromkeys(RULES, rules["additionalProperties"])
+    named = {**rules, "properties": by_id, "additionalProperties": False}
+    policy["properties"] = {**policy["properties"], "rules": named}
+    return schema | {"properties": schema["properties"] | {"policy": policy}, "definitions": definitions}
+
+
+def nested(node: Json, definitions: Json) -> Iterator[Json]:
+    """The mappings inside a mapping that have a fixed set of keys."""
+    for field in node["properties"].values():
+        inner = definition(field, definitions)
+        if "properties" in inner:
+            yield inner
+            yield from nested(inner, definitions)
+
+
+def definition(field: Json, definitions: Json) -> Json:
+    """What a field refers to; empty where it refers to nothing."""
+    found: Json = definitions.get(field.get("$ref", "").rpartition("/")[2], {})
+    return found
+
+
+def policy_values(model: Json) -> str:
+    """The policy part of values.yaml: each key with its description and default."""
+    default = GuardPolicy.model_validate({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"})
+    values = default.model_dump(mode="json", by_alias=True)
+    return "\n".join(["policy:", *described(values, model, model["$defs"], indent="  ")]) + "\n"
+
+
+def described(values: Json, node: Json, definitions: Json, *, indent: str) -> Iterator[str]:
+    """The lines of one mapping; nested models are written out, everything else in one line."""
+    for key, value in values.items():
+        field = node["properties"][key]
+        inner = definition(field, definitions)
+        yield f"{indent}# {sentence(field['description'])}"
+        if "properties" in inner:
+            yield f"{indent}{key}:"
+            yield from described(value, inner, definitions, indent=f"{indent}  ")
+        else:
+            yield f"{indent}{key}: {inline(value)}"
+
+
+def table(values: str) -> str:
+    """The values as a Markdown table."""
+    rows = list(rows_of(yaml.compose(values, yaml.SafeLoader), values.splitlines(), ""))
+    lines = [f"| `{row.path}` | {row.comment} | `{row.default}` |" for row in rows]
+    return "\n".join(["| value | meaning | default |", "|---|---|---|", *lines]) + "\n"
+
+
+def rows_of(node: yaml.Node | None, lines: list[str], prefix: str) -> Iterator[Value]:
+    """The rows of one mapping: a key without comments below it is one value; raises ValueError for one without any."""
+    assert isinstance(node, yaml.MappingNode)
+    for key, value in node.value:
+        path = f"{prefix}{key.value}"
+        comment = comment_above(lines, key.start_mark.line)
+        if any(comment_above(lines, inner.start_mark.line) for inner in keys_of(value, below=key)):
+            yield from rows_of(value, lines, f"{path}.")
+            continue
+        if not comment:
+            raise ValueError(f"values.yaml:{key.start_mark.line + 1}: {path} has no comment")
+        yield Value(path, inline(yaml.safe_load(yaml.serialize(value))), comment.replace("|", r"\|"))
+
+
+def keys_of(value: yaml.Node, *, below: yaml.Node) -> list[yaml.Node]:
+    """The keys of a block mapping; one in braces on its key's own line has none."""
+    if not isinstance(value, yaml.MappingNode) or value.start_mark.line == below.start_mark.line:
+        return []
+    return [key for key, _ in value.value]
+
+
+def comment_above(lines: list[str], number: int) -> str:
+    """The comment that ends directly above a line."""
+    first = number
+    while first and lines[first - 1].lstrip().startswith("# "):
+        first -= 1
+    return " ".join(line.strip().removeprefix("# ") for line in lines[first:number])
+
+
+def inline(value: Any) -> str:
+    """A value in one line of YAML."""
+    if value == "":
+        return '""'
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf"), allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def sentence(text: str) -> str:
+    """A description as a comment."""
+    return f"{text[0].upper()}{text[1:]}."
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,27 @@
+"""Releases that end with their test, for the next one to install its own on the same cluster."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.chart.rendering import CHART, NAMESPACE
+from tests.controlplane.cluster import Cluster
+
+OURS = ("--namespace", NAMESPACE)
+
+
+@contextmanager
+def released(cluster: Cluster, *arguments: str) -> Iterator[None]:
+    """`helm install`, and afterwards neither the release nor its namespace."""
+    with taken_away(cluster):
+        cluster.helm("install", "catflap", str(CHART), *OURS, "--create-namespace", *arguments)
+        yield
+
+
+@contextmanager
+def taken_away(cluster: Cluster) -> Iterator[None]:
+    """Take away what the test has installed by other means."""
+    try:
+        yield
+    finally:
+        cluster.helm("uninstall", "catflap", *OURS, "--ignore-not-found")
+        cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")

@@ -1,0 +1,65 @@
+"""The chart's objects as `helm template` writes them."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+CHART: Final = Path(__file__).parents[2] / "charts" / "catflap"
+NAMESPACE: Final = "catflap-system"
+KUBERNETES: Final = "1.37.2"  # a helm that was built from source has no version of its own to compare kubeVersion with
+VALUES_FILES: Final = sorted((CHART / "tests").glob("*.yaml"))
+DEFAULT: Final = CHART / "tests" / "default.yaml"
+ROLES: Final = ("controller", "server")
+
+Json = dict[str, Any]
+
+for_each_values_file = pytest.mark.parametrize("values_file", VALUES_FILES, ids=lambda path: path.stem)
+
+
+class Rendered:
+    """One rendering; `values` are those that it was made from, the chart's own included."""
+
+    def __init__(self, values_file: Path, text: str) -> None:
+        self.text = text
+        self.objects: list[Json] = [found for found in yaml.safe_load_all(text) if found]
+        own, given = (yaml.safe_load(path.read_text("utf-8")) for path in (CHART / "values.yaml", values_file))
+        self.values: Json = merged(own, given or {})
+
+    def of(self, *kinds: str) -> Iterator[Json]:
+        """The objects of some kinds."""
+        return (found for found in self.objects if found["kind"] in kinds)
+
+    def get(self, kind: str, name: str) -> Json:
+        """The one object of this kind and name."""
+        [found] = (found for found in self.of(kind) if found["metadata"]["name"] == name)
+        return found
+
+    @property
+    def policy(self) -> str:
+        """The policy file in the ConfigMap."""
+        text: str = self.get("ConfigMap", "catflap-policy")["data"]["policy.yaml"]
+        return text
+
+    @property
+    def service(self) -> Json:
+        """The one Service."""
+        [found] = self.of("Service")
+        return found
+
+    @property
+    def pods(self) -> dict[str, Json]:
+        """The pod templates by role."""
+        templates = (found["spec"]["template"] for found in self.of("Deployment"))
+        return {template["metadata"]["labels"]["role"]: template for template in templates}
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Json:
+    """Values over values, as helm lays them: mappings key by key, everything else whole."""
+    both = {**below, **above}
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            both[key] = merged(below[key], value)
+    return both

@@ -1,0 +1,145 @@
+"""The chart on a real API server: what it stores, keeps and takes away."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chart.conftest import Render
+from tests.chart.releases import released, taken_away
+from tests.chart.rendering import CHART, DEFAULT, NAMESPACE, Rendered, for_each_values_file
+from tests.cluster.installation import eventually, installed
+from tests.controlplane.cluster import Cluster
+
+STAND_INS = Path(__file__).parent / "stand-ins.yaml"
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/catflap-tls"
+DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/catflap"
+RESTRICTED = {f"pod-security.kubernetes.io/{what}": "restricted" for what in ("enforce", "warn")}
+EMERGENCY = ("delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "catflap")
+
+
+@pytest.fixture(scope="class")
+def kinds(cluster: Cluster) -> Iterator[Cluster]:
+    """A cluster that knows cert-manager's and Prometheus' kinds, and lets only restricted pods into our namespace."""
+    cluster.kubectl("apply", "--filename", str(STAND_INS))
+    cluster.kubectl("wait", "--for=condition=Established", "--filename", str(STAND_INS))
+    cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE, "labels": RESTRICTED}})
+    yield cluster
+    cluster.kubectl("delete", "namespace", NAMESPACE)
+    cluster.kubectl("delete", "--filename", str(STAND_INS))
+
+
+class TestDryRun:
+    """What the API server says to each rendering, without anything being stored."""
+
+    @for_each_values_file
+    def test_every_object_is_accepted_without_a_warning(
+        self, kinds: Cluster, render: Render, values_file: Path
+    ) -> None:
+        """By the schemas of the API server, the validation behind them, and Pod Security at its strictest."""
+        command = ("apply", "--dry-run=server", "--validate=strict", "--filename", "-")
+        done = kinds.kubectl(*command, stdin=render(values_file).text)
+        assert done.stderr == ""
+
+
+class TestRelease:
+    """Install, upgrade, uninstall; each test has a release of its own."""
+
+    @pytest.fixture
+    def release(self, cluster: Cluster) -> Iterator[Cluster]:
+        """The chart as it comes; its pods stay Pending, so Pods elsewhere would be refused until the end of the test."""
+        with released(cluster):
+            yield cluster
+
+    def test_all_of_it_comes_and_goes(self, release: Cluster, render: Render) -> None:
+        """What is rendered is there after the installation, and gone after the other."""
+        objects = render(DEFAULT)
+        assert missing(release, objects) == []
+        release.helm("uninstall", "catflap", "--namespace", NAMESPACE, "--wait")
+        assert missing(release, objects) == sorted(name(one) for one in objects.objects)
+
+    def test_an_upgrade_keeps_the_certificate(self, release: Cluster) -> None:
+        """And changes what it was asked to."""
+        before = certificate(release)
+        upgrade(release, "--set", "server.replicas=3")
+        assert certificate(release) == before
+        assert release.api("GET", DEPLOYMENT)["spec"]["replicas"] == 3
+
+    def test_a_deleted_certificate_is_replaced_everywhere(self, release: Cluster) -> None:
+        """In the Secret, in the registration, and in the pods, which start anew."""
+        before = certificate(release)
+        release.api("DELETE", SECRET)
+        upgrade(release)
+        after = certificate(release)
+        assert all(old != new for old, new in zip(before, after, strict=True))
+
+    def test_the_emergency_command_turns_it_off(self, release: Cluster) -> None:
+        """As the notes say it, and the next upgrade turns it on again."""
+        assert " ".join(EMERGENCY) in release.helm("get", "notes", "catflap", "--namespace", NAMESPACE).stdout
+        pod = {"metadata": {"generateName": "x-"}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+        pods = "/api/v1/namespaces/default/pods?dryRun=All"
+        eventually(lambda: release.call("POST", pods, pod), until=lambda answer: answer.status == 500)
+        release.kubectl(*EMERGENCY)
+        eventually(lambda: release.call("POST", pods, pod), until=lambda answer: answer.status == 201)
+        upgrade(release)
+        assert release.call("GET", f"{CONFIGURATIONS}/catflap").status == 200
+
+
+def test_both_processes_live_on_their_rights(cluster: Cluster, tmp_path: Path, namespace_name: str) -> None:
+    """What they do for namespaces and Pods, on both engines, is never answered by 403."""
+    try:
+        with taken_away(cluster), installed(cluster, tmp_path):
+            cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": namespace_name}})
+            closed(cluster, namespace_name, "networking.k8s.io/v1")
+            cluster.install_calico()
+            closed(cluster, namespace_name, "projectcalico.org/v3")
+            refused = cluster.call("POST", f"/api/v1/namespaces/{namespace_name}/pods", bare_pod())
+            assert 'admission webhook "pods.catflap.dev" denied' in refused.body["message"]
+    finally:
+        cluster.remove_calico()
+    prefix = f"system:serviceaccount:{NAMESPACE}:"
+    ours = [event for event in cluster.audit_events() if event["user"]["username"].startswith(prefix)]
+    forbidden = {event["requestURI"] for event in ours if event.get("responseStatus", {}).get("code") == 403}
+    assert {event["user"]["username"] for event in ours} == {f"{prefix}catflap", f"{prefix}catflap-controller"}
+    assert forbidden == set()
+
+
+def closed(cluster: Cluster, namespace: str, version: str) -> None:
+    """Wait for the default-deny policy."""
+    path = f"/apis/{version}/namespaces/{namespace}/networkpolicies/catflap-default-deny"
+    eventually(lambda: cluster.call("GET", path), until=lambda answer: answer.status == 200, within=30)
+
+
+def bare_pod() -> dict[str, Any]:
+    """A Pod without any label."""
+    return {"metadata": {"name": "bare"}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+
+
+def upgrade(cluster: Cluster, *arguments: str) -> None:
+    """`helm upgrade` of the release."""
+    cluster.helm("upgrade", "catflap", str(CHART), "--namespace", NAMESPACE, *arguments)
+
+
+def certificate(cluster: Cluster) -> tuple[str, str, str]:
+    """The CA in the Secret, the server's key, and what makes pods start anew; the registration has the same CA."""
+    data = cluster.api("GET", SECRET)["data"]
+    entries = cluster.api("GET", f"{CONFIGURATIONS}/catflap")["webhooks"]
+    assert {entry["clientConfig"]["caBundle"] for entry in entries} == {data["ca.crt"]}
+    annotations = cluster.api("GET", DEPLOYMENT)["spec"]["template"]["metadata"]["annotations"]
+    return data["ca.crt"], data["tls.key"], annotations["checksum/tls"]
+
+
+def missing(cluster: Cluster, rendered: Rendered) -> list[str]:
+    """The objects that are not there."""
+    gone = (
+        cluster.kubectl("get", "--filename", "-", "--ignore-not-found", "--output", "name", stdin=rendered.text)
+    ).stdout
+    there = {line.partition("/")[2] + "/" + line.partition("/")[0].partition(".")[0] for line in gone.splitlines()}
+    return sorted(name(one) for one in rendered.objects if name(one) not in there)
+
+
+def name(one: dict[str, Any]) -> str:
+    """An object's name and kind, as kubectl says them."""
+    return f"{one['metadata']['name']}/{one['kind'].lower()}"

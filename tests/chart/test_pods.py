@@ -1,0 +1,140 @@
+"""The pods: what they run, what they may, and what finds them."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from tests.chart.conftest import Render
+from tests.chart.rendering import CHART, DEFAULT, NAMESPACE, ROLES, Rendered, for_each_values_file
+from webhook.cli.controller import verb as controller
+from webhook.cli.serve import verb as serve
+from webhook.config.source import ConfigMapRef
+from webhook.server.serving import GRACEFUL_SECONDS
+
+VERBS = {"server": serve, "controller": controller}
+
+
+def container(rendered: Rendered, role: str) -> dict[str, Any]:
+    """The one container of a role's pods."""
+    [found] = rendered.pods[role]["spec"]["containers"]
+    return found  # type: ignore[no-any-return]
+
+
+@for_each_values_file
+def test_both_roles_run_where_they_are_wanted(render: Render, values_file: Path) -> None:
+    """And nothing of a role that does not run is left over but its account."""
+    rendered = render(values_file)
+    wanted = {role for role in ROLES if rendered.values[role]["enabled"]}
+    assert set(rendered.pods) == wanted
+    assert {
+        budget["spec"]["selector"]["matchLabels"]["role"] for budget in rendered.of("PodDisruptionBudget")
+    } == wanted
+    assert len(list(rendered.of("ServiceAccount"))) == len(ROLES)
+
+
+@for_each_values_file
+def test_the_program_takes_its_arguments(render: Render, values_file: Path) -> None:
+    """The command line's own parser reads them."""
+    rendered = render(values_file)
+    for role in rendered.pods:
+        name, *arguments = container(rendered, role)["args"]
+        parsed = VERBS[role].make_context(name, arguments).params
+        assert VERBS[role].name == name
+        assert parsed["policy"] == ConfigMapRef(NAMESPACE, "catflap-policy")
+        ports = {port["name"]: port["containerPort"] for port in container(rendered, role)["ports"]}
+        assert ports["status"] == parsed["status_listen"][1]
+        assert ports.get("https") == parsed.get("listen", (None, None))[1]
+
+
+@for_each_values_file
+def test_pods_are_locked_down(render: Render, values_file: Path) -> None:
+    """No value loosens any of it."""
+    rendered = render(values_file)
+    for role, pod in rendered.pods.items():
+        assert pod["spec"]["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+        assert container(rendered, role)["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod["spec"])
+        assert all(set(volume) <= {"name", "secret", "emptyDir"} for volume in pod["spec"].get("volumes", []))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_probes_ask_the_status_port(render: Render, role: str) -> None:
+    """By the port's name and the paths that it serves."""
+    found = container(render(DEFAULT), role)
+    asked = {kind: found[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
+    assert asked == {
+        "startup": {"path": "/healthz", "port": "status"},
+        "liveness": {"path": "/healthz", "port": "status"},
+        "readiness": {"path": "/readyz", "port": "status"},
+    }
+
+
+def test_the_server_has_time_to_finish(render: Render) -> None:
+    """The endpoints go, the last requests are answered, and only then would the kubelet kill."""
+    sleep = container(render(DEFAULT), "server")["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert sleep + GRACEFUL_SECONDS < render(DEFAULT).pods["server"]["spec"]["terminationGracePeriodSeconds"]
+
+
+@for_each_values_file
+def test_selectors_find_their_pods(render: Render, values_file: Path) -> None:
+    """The Service the server's alone, budgets and policies those of their role."""
+    rendered = render(values_file)
+    for found in rendered.of("Deployment", "PodDisruptionBudget", "NetworkPolicy"):
+        selector = found["spec"].get("podSelector") or found["spec"]["selector"]
+        role = selector["matchLabels"]["role"]
+        assert selector["matchLabels"].items() <= rendered.pods[role]["metadata"]["labels"].items()
+    if rendered.service["spec"]["type"] == "ClusterIP":
+        selector = rendered.service["spec"]["selector"].items()
+        chosen = {role for role, pod in rendered.pods.items() if selector <= pod["metadata"]["labels"].items()}
+        assert chosen == {"server"}
+
+
+def test_the_api_server_gets_through(render: Render) -> None:
+    """The Service leads to the port by name, and the NetworkPolicy opens it to everybody, and only the server's."""
+    rendered = render(DEFAULT)
+    [port] = rendered.service["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (443, "https")
+    [https] = (one["containerPort"] for one in container(rendered, "server")["ports"] if one["name"] == "https")
+    policies = {found["metadata"]["name"]: found["spec"]["ingress"] for found in rendered.of("NetworkPolicy")}
+    to_everybody = {
+        name: [one["port"] for rule in rules if "from" not in rule for one in rule["ports"]]
+        for name, rules in policies.items()
+    }
+    assert to_everybody == {"catflap": [https, 8080], "catflap-controller": [8080]}
+
+
+def test_metrics_may_be_kept_from_others(render: Render) -> None:
+    """Reviews stay open to everybody all the same."""
+    rendered = render(CHART / "tests" / "everything.yaml")
+    reviews, metrics = rendered.get("NetworkPolicy", "flap")["spec"]["ingress"]
+    assert "from" not in reviews
+    assert metrics["from"] == rendered.values["networkPolicy"]["metricsFrom"]
+
+
+@for_each_values_file
+def test_no_image_comes_from_a_registry_of_ours(render: Render, values_file: Path) -> None:
+    """The chart names none; who installs it does."""
+    rendered = render(values_file)
+    images = {container(rendered, role)["image"].partition("/")[0] for role in rendered.pods}
+    given = rendered.values["image"]["repository"].partition("/")[0]
+    assert {image.partition(":")[0] for image in images} <= {given}
+
+
+def test_a_generated_certificate_is_for_the_service(render: Render) -> None:
+    """Signed by the CA beside it, for the names of the Service, with the key that lies there."""
+    data = {name: base64.b64decode(text) for name, text in render(DEFAULT).get("Secret", "catflap-tls")["data"].items()}
+    authority, certificate = (x509.load_pem_x509_certificate(data[name]) for name in ("ca.crt", "tls.crt"))
+    certificate.verify_directly_issued_by(authority)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["catflap", f"catflap.{NAMESPACE}", f"catflap.{NAMESPACE}.svc"]
+    key = load_pem_private_key(data["tls.key"], password=None).public_key()
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert key.public_bytes(*form) == certificate.public_key().public_bytes(*form)

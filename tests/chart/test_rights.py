@@ -1,0 +1,186 @@
+"""What the two ServiceAccounts may: what the program asks for, and nothing else."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chart.conftest import Render
+from tests.chart.releases import released
+from tests.chart.rendering import CHART, NAMESPACE, ROLES, for_each_values_file
+from tests.controlplane.client import ApiError
+from tests.controlplane.cluster import Cluster
+from tests.controlplane.waiting import wait_until
+from webhook.kube.owners import COLLECTIONS
+
+UNREGISTERED = CHART / "tests" / "unregistered.yaml"
+ACCOUNTS = {"server": "catflap", "controller": "catflap-controller"}
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+OURS, SYSTEM, USERS = NAMESPACE, "kube-system", "default"
+
+
+@dataclass(frozen=True)
+class Right:
+    """One verb on one resource; `name` and `namespace` are empty where all are meant."""
+
+    verb: str
+    resource: str
+    name: str = ""
+    namespace: str = ""
+    group: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.verb, self.group, self.resource, self.name, self.namespace) if part)
+
+
+def each(verbs: str, resource: str, *, name: str = "", namespace: str = "", group: str = "") -> list[Right]:
+    """The same on several verbs."""
+    return [Right(verb, resource, name, namespace, group) for verb in verbs.split()]
+
+
+def owners() -> Iterator[Right]:
+    """The kinds whose age the server asks for."""
+    for (version, _), collection in COLLECTIONS.items():
+        group = version.partition("/")[0] if "/" in version else ""
+        yield Right("get", collection.rpartition("/")[2], "any", USERS, group)
+
+
+ADMISSION = {"group": "admissionregistration.k8s.io"}
+CONFIGURATIONS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
+POLICY_GROUPS = ("networking.k8s.io", "projectcalico.org")
+
+BOTH_MAY = [
+    *each("get list watch", "namespaces"),
+    *each("get list watch", "configmaps", name="catflap-policy", namespace=OURS),
+    *each("get", "configmaps", name="catflap-epoch", namespace=OURS),
+    *each("get", "configmaps", name="catflap-epoch", namespace=SYSTEM),
+    *each("get", "validatingwebhookconfigurations", name="catflap", **ADMISSION),
+]
+MAY = {
+    "server": [*BOTH_MAY, *owners()],
+    "controller": [
+        *BOTH_MAY,
+        *each("patch", "namespaces", name="any"),
+        *[
+            right
+            for group in POLICY_GROUPS
+            for right in each("get create patch", "networkpolicies", namespace=USERS, group=group)
+        ],
+        *each("get create patch", "tier.networkpolicies", name="default.*", namespace=USERS, group="projectcalico.org"),
+        *each("get", "tiers", name="default", group="projectcalico.org"),
+        *[Right("create", "configmaps", namespace=namespace) for namespace in (OURS, SYSTEM)],
+        *[right for kind in CONFIGURATIONS for right in each("get update patch", kind, name="catflap", **ADMISSION)],
+        *[Right("create", kind, **ADMISSION) for kind in CONFIGURATIONS],
+    ],
+}
+
+NEITHER_MAY = [
+    *[
+        right
+        for place in (OURS, SYSTEM, USERS)
+        for right in each("get list watch create update", "secrets", namespace=place)
+    ],
+    *each("list update patch delete", "configmaps", namespace=OURS),
+    *each("update patch delete", "configmaps", name="catflap-policy", namespace=OURS),
+    *each("update patch delete", "configmaps", name="catflap-epoch", namespace=SYSTEM),
+    *each("get", "configmaps", name="extension-apiserver-authentication", namespace=SYSTEM),
+    *each("get create", "configmaps", name="any", namespace=USERS),
+    *each("create update delete", "namespaces"),
+    *each("get list create update patch delete", "pods", namespace=USERS),
+    *each("create", "pods/exec", namespace=USERS),
+    *each("list delete deletecollection", "networkpolicies", namespace=USERS, group="networking.k8s.io"),
+    *each("delete", "networkpolicies", namespace=USERS, group="projectcalico.org"),
+    *each("create patch", "tier.networkpolicies", name="other.*", namespace=USERS, group="projectcalico.org"),
+    *[right for kind in CONFIGURATIONS for right in each("list delete", kind, **ADMISSION)],
+    *[right for kind in CONFIGURATIONS for right in each("get update patch", kind, name="other", **ADMISSION)],
+    *each("create update patch bind escalate", "clusterroles", group="rbac.authorization.k8s.io"),
+    *each("create", "clusterrolebindings", group="rbac.authorization.k8s.io"),
+    *each("impersonate", "users"),
+    *each("create", "serviceaccounts/token", namespace=OURS),
+    *each("create", "nodes/proxy"),
+    *each("update patch create delete", "deployments", namespace=USERS, group="apps"),
+]
+MAY_NOT = {
+    "server": [
+        *NEITHER_MAY,
+        *each("patch", "namespaces", name="any"),
+        *[
+            right
+            for group in POLICY_GROUPS
+            for right in each("create patch", "networkpolicies", namespace=USERS, group=group)
+        ],
+        *[Right("create", "configmaps", namespace=namespace) for namespace in (OURS, SYSTEM)],
+        *[right for kind in CONFIGURATIONS for right in each("create update patch", kind, name="catflap", **ADMISSION)],
+        *each("list watch", "deployments", namespace=USERS, group="apps"),
+    ],
+    "controller": [*NEITHER_MAY, *owners()],
+}
+
+
+@for_each_values_file
+def test_no_right_is_wide(render: Render, values_file: Path) -> None:
+    """No stars, nothing on Secrets, and accounts of this chart only."""
+    rendered = render(values_file)
+    for role in rendered.of("ClusterRole", "Role"):
+        for rule in role["rules"]:
+            assert "*" not in {*rule["verbs"], *rule["resources"], *rule["apiGroups"]}
+            assert "secrets" not in rule["resources"]
+    accounts = {(found["metadata"]["namespace"], found["metadata"]["name"]) for found in rendered.of("ServiceAccount")}
+    for binding in rendered.of("ClusterRoleBinding", "RoleBinding"):
+        assert {(subject["namespace"], subject["name"]) for subject in binding["subjects"]} <= accounts
+        rendered.get(binding["roleRef"]["kind"], binding["roleRef"]["name"])
+
+
+@pytest.fixture(scope="module")
+def accounts(cluster: Cluster) -> Iterator[Cluster]:
+    """A cluster with the chart's accounts and rights; the webhook is not registered, so that no other test meets it."""
+    with released(cluster, "--values", str(UNREGISTERED)):
+        wait_until(lambda: granted(cluster, "server", MAY["server"][0]), what="RBAC to know")
+        yield cluster
+
+
+def granted(cluster: Cluster, role: str, right: Right) -> bool:
+    """What `kubectl auth can-i` says to one of the accounts."""
+    resource, _, subresource = right.resource.partition("/")
+    attributes = {"verb": right.verb, "resource": resource, "group": right.group, "subresource": subresource}
+    attributes |= {"name": right.name, "namespace": right.namespace}
+    body: dict[str, Any] = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    account = f"system:serviceaccount:{NAMESPACE}:{ACCOUNTS[role]}"
+    return bool(cluster.api("POST", REVIEWS, body, as_user=account)["status"]["allowed"])
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_each_needs_is_granted(accounts: Cluster, role: str) -> None:
+    """Every request that the program makes."""
+    assert [str(right) for right in MAY[role] if not granted(accounts, role, right)] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_neither_needs_is_not(accounts: Cluster, role: str) -> None:
+    """What would be of use to somebody who took one of them over."""
+    assert [str(right) for right in MAY_NOT[role] if granted(accounts, role, right)] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_list_of_one_configmap_is_allowed(accounts: Cluster, role: str) -> None:
+    """As the program asks for it: by a field selector, since a watch has no name."""
+    account = f"system:serviceaccount:{NAMESPACE}:{ACCOUNTS[role]}"
+    path = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+    found = accounts.api("GET", f"{path}?fieldSelector=metadata.name%3Dcatflap-policy", as_user=account)
+    assert [one["metadata"]["name"] for one in found["items"]] == ["catflap-policy"]
+    with pytest.raises(ApiError, match="cannot list"):
+        accounts.api("GET", path, as_user=account)
+
+
+def test_kubectl_agrees(accounts: Cluster) -> None:
+    """The review above is what kubectl asks."""
+    account = f"--as=system:serviceaccount:{NAMESPACE}:catflap"
+    may = accounts.kubectl("auth", "can-i", "watch", "configmaps/catflap-policy", "--namespace", NAMESPACE, account)
+    may_not = accounts.kubectl("auth", "can-i", "get", "secrets", "--namespace", NAMESPACE, account, check=False)
+    assert (may.stdout.strip(), may_not.stdout.strip()) == ("yes", "no")
