@@ -59,6 +59,7 @@ wheel: install ## Build the wheel into dist/ and test it with the checkout out o
 .PHONY: docs
 docs: install ## Write what is generated from the code anew
 	@$(RUN)python -m docs.generate
+	@$(RUN)python charts/generate.py
 
 .PHONY: clean
 clean: ## Remove what the other targets made here; the cached control plane stays

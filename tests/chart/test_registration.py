@@ -26,7 +26,8 @@ def test_entries_are_those_of_the_program(render: Render, values_file: Path) -> 
         assert not list(rendered.of("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"))
         return
     service = rendered.service["metadata"]["name"]
-    endpoint = Endpoint(ca_bundle=ca_bundle(rendered), namespace=NAMESPACE, service=service)
+    port = rendered.values["service"]["port"]
+    endpoint = Endpoint(ca_bundle=ca_bundle(rendered), namespace=NAMESPACE, service=service, port=port)
     for wanted in registration(parse(rendered.policy).policy, endpoint):
         found = rendered.get(wanted["kind"], wanted["metadata"]["name"])
         assert found["webhooks"] == [as_installed(entry, rendered) for entry in wanted["webhooks"]]
@@ -34,7 +35,6 @@ def test_entries_are_those_of_the_program(render: Render, values_file: Path) -> 
 
 def as_installed(entry: dict[str, Any], rendered: Rendered) -> dict[str, Any]:
     """An entry with what the values add to the program's words."""
-    entry["clientConfig"]["service"]["port"] = rendered.values["service"]["port"]
     if not entry["clientConfig"]["caBundle"]:
         del entry["clientConfig"]["caBundle"]
     if rendered.values["aks"]:

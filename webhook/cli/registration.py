@@ -8,14 +8,18 @@ import click
 
 from webhook.cli._options import complain, load_policy, policy_file
 from webhook.cli._yaml import manifests
-from webhook.controller.registration import Endpoint, registration
+from webhook.controller.registration import HTTPS, Endpoint, registration
 from webhook.model.names import DEFAULT_NAMESPACE
 
 
 @click.command("registration")
 @policy_file
 @click.option("--url", metavar="https://HOST:PORT", help="Where the server is reached by address.")
-@click.option("--service", metavar="NS/NAME", help="The Service through which the server is reached.")
+@click.option(
+    "--service",
+    metavar="NS/NAME[:PORT]",
+    help="The Service through which the server is reached; by default its port 443.",
+)
 @click.option(
     "--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
     help="The CA certificate that signed the server's.",
@@ -40,7 +44,8 @@ def by_url(url: str, bundle: str) -> Endpoint:
 
 def by_service(service: str, bundle: str) -> Endpoint:
     """The endpoint behind a Service."""
-    namespace, slash, name = service.partition("/")
-    if not (namespace and slash and name) or "/" in name:
-        complain([f"--service {service}: write NAMESPACE/NAME"])
-    return Endpoint(ca_bundle=bundle, namespace=namespace, service=name)
+    namespace, slash, rest = service.partition("/")
+    name, colon, port = rest.partition(":")
+    if not (namespace and slash and name) or "/" in name or (colon and not port.isdecimal()):
+        complain([f"--service {service}: write NAMESPACE/NAME or NAMESPACE/NAME:PORT"])
+    return Endpoint(ca_bundle=bundle, namespace=namespace, service=name, port=int(port or HTTPS))

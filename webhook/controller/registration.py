@@ -18,7 +18,7 @@ from webhook.netpol.dns import NAMESPACE_NAME
 API_VERSION = "admissionregistration.k8s.io/v1"
 # Answers take microseconds, or the two seconds that the API server may be asked; the rest is the network's.
 TIMEOUT_SECONDS = 5
-CONTROLLER_ACCOUNT = "catflap-controller"
+HTTPS = 443
 
 Json = dict[str, Any]
 
@@ -27,18 +27,19 @@ LABELS_BEFORE = "oldObject.?metadata.?labels.orValue({})"
 
 
 class Endpoint(Struct, frozen=True):
-    """Where the API server finds us: by `url`, or by the `service` in `namespace`, which is our own either way."""
+    """Where the API server finds us: by `url`, or by `service` and `port` in `namespace`, our own either way."""
 
     ca_bundle: str
     namespace: str
     url: str = ""
     service: str = ""
+    port: int = HTTPS
 
     def client_config(self, path: str) -> Json:
         """`clientConfig` of one entry."""
         if self.url:
             return {"caBundle": self.ca_bundle, "url": f"{self.url}{path}"}
-        service = {"namespace": self.namespace, "name": self.service, "path": path, "port": 443}
+        service = {"namespace": self.namespace, "name": self.service, "path": path, "port": self.port}
         return {"caBundle": self.ca_bundle, "service": service}
 
 
@@ -55,10 +56,10 @@ def registration(policy: GuardPolicy, endpoint: Endpoint) -> tuple[Json, ...]:
         entry("namespaces", endpoint, "/mutate", exempt, fails="Ignore", rules=[rule("", ["namespaces"], ["CREATE"])])
         | {"reinvocationPolicy": "Never"}
     ]
-    if policy.workloads.fill_from_aliases:
+    if policy.workloads.fill_from_aliases and (alone := alias_alone(policy)):
         mutating.append(
             entry("pods", endpoint, "/mutate", exempt, fails="Ignore", rules=pod_rules("CREATE"))
-            | {"matchConditions": [condition("alias-alone", alias_alone(policy))], "reinvocationPolicy": "Never"}
+            | {"matchConditions": [condition("alias-alone", alone)], "reinvocationPolicy": "Never"}
         )
     return configuration("Validating", validating), configuration("Mutating", mutating)
 
@@ -150,11 +151,13 @@ def compared(template: str) -> str:
 
 
 def alias_alone(policy: GuardPolicy) -> str:
-    """Whether a Pod has an alias without the plain label, of its application or of its role."""
-    return " || ".join(f"({alone(label)})" for label in (policy.workloads.app, policy.workloads.role) if label.aliases)
+    """Whether a Pod has an alias without the plain label, of its application or of its role; empty without aliases."""
+    return " || ".join(
+        f"({stands_alone(label)})" for label in (policy.workloads.app, policy.workloads.role) if label.aliases
+    )
 
 
-def alone(label: AppLabel) -> str:
+def stands_alone(label: AppLabel) -> str:
     """Whether an alias of one label stands alone."""
     aliases = ", ".join(f"'{alias}'" for alias in label.aliases)
     return f"!('{label.label}' in {LABELS}) && [{aliases}].exists(alias, alias in {LABELS})"

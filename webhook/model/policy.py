@@ -121,7 +121,7 @@ class RoleLabel(AppLabel):
     aliases: Annotated[tuple[LabelKey, ...], AfterValidator(distinct)] = Field(
         ("app.kubernetes.io/component",), description="labels that count in its place, the first one set wins"
     )
-    one_of: Annotated[tuple[LabelValue, ...], AfterValidator(distinct), Field(min_length=1)] = Field(
+    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
         ("frontend", "backend", "data"), description="the roles there are; no other value is admitted"
     )
 
@@ -130,7 +130,7 @@ class Requirement(Node):
     """A further label that every Pod must carry: one of a closed list, or a full match of a pattern."""
 
     label: LabelKey = Field(description="the label")
-    one_of: Annotated[tuple[LabelValue, ...], AfterValidator(distinct), Field(min_length=1)] | None = Field(
+    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1), AfterValidator(distinct)] | None = Field(
         None, description="the values there are"
     )
     matches: str | None = Field(
@@ -204,7 +204,7 @@ class DnsEndpoint(Node):
     namespace_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's namespace")
     pod_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's Pods")
     cidrs: tuple[Cidr, ...] = Field((), description="networks, for servers that no pod selector reaches")
-    ports: Annotated[tuple[Port, ...], AfterValidator(distinct), Field(min_length=1)] = Field(
+    ports: Annotated[tuple[Port, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
         ("53/UDP", "53/TCP"), description="the servers' own ports, behind any Service"
     )
 
