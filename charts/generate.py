@@ -1,4 +1,4 @@
-# ruff: noqa: INP001 (a script beside the chart, no package)
+
 """What the chart says twice, written from where it is said once.
 
 `python charts/generate.py` writes the policy part of values.yaml and of values.schema.json from the model, and the
