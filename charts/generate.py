@@ -1,4 +1,3 @@
-
 """What the chart says twice, written from where it is said once.
 
 `python charts/generate.py` writes the policy part of values.yaml and of values.schema.json from the model, and the
