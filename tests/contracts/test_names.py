@@ -1,0 +1,75 @@
+"""What things are called, and what stands nowhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.contracts.source import PACKAGE, ROOT, modules
+
+# Names that say nothing of what is inside.
+EMPTY_WORDS: Final = {
+    "base",
+    "common",
+    "core",
+    "data",
+    "helper",
+    "helpers",
+    "lib",
+    "manager",
+    "misc",
+    "process",
+    "util",
+    "utils",
+}
+# Folders of one person's machine. Spelled so that this line is none.
+MACHINE: Final = re.compile(r"(?<![\w.:/}~-])/(?:root|work|Users|home/(?!nonroot\b)[\w.]+)/")
+# Where locked packages come from, so that no private index gets into the lock file.
+PUBLIC_INDEXES: Final = {"https://pypi.org", "https://files.pythonhosted.org"}
+
+
+def tracked() -> list[Path]:
+    """The files that git knows."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no git checkout, so nothing tells which files are the project's")
+    return [path for path in (ROOT / name for name in listed.stdout.split("\0") if name) if path.is_file()]
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    """A name is a noun or a step of the field; neither are empty words parts of longer names."""
+    words = {(module.name, word) for module in modules() for word in re.split(r"[._]", module.name)}
+    assert {(name, word) for name, word in words if word in EMPTY_WORDS} == set()
+
+
+@pytest.mark.parametrize("top", [PACKAGE, ROOT / "tests"], ids=["webhook", "tests"])
+def test_no_folder_shadows_the_standard_library(top: Path) -> None:
+    """A reader of `import x` should not have to wonder."""
+    folders = {path.parent.name for path in top.rglob("*.py")}
+    assert folders & sys.stdlib_module_names == set()
+
+
+def test_no_file_speaks_of_one_persons_machine() -> None:
+    """Nobody else has those folders."""
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in tracked()
+        if (match := MACHINE.search(path.read_text(encoding="utf-8", errors="replace")))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("text", ["see /{}/a/b", "'/{}/x/'", "cd /{}/y/z", "=/{}/a/"])
+@pytest.mark.parametrize("folder", ["root", "work", "Users", "home"])
+def test_the_search_for_machines_finds_one(text: str, folder: str) -> None:
+    """It would be no use otherwise."""
+    assert MACHINE.search(text.format(folder))
+
+
+def test_the_lock_file_names_public_indexes_only() -> None:
+    """So that everyone can install it."""
+    text = (ROOT / "uv.lock").read_text(encoding="utf-8")
+    assert set(re.findall(r"https?://[^/\"]+", text)) <= PUBLIC_INDEXES

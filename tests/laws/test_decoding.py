@@ -1,0 +1,123 @@
+"""Whatever arrives, decoding ends in a request or in a bad review, and every request gets an answer."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from tests.laws.strategies import LAW, json_values, policies, reviews, spoilt_reviews, torn_reviews
+from tests.reviews import GOOD, Json, pod, review
+from webhook.audit.record import decision_record
+from webhook.guard.amend import amend
+from webhook.guard.decide import decide
+from webhook.model.decision import Decision, OwnerWanted, Verdict
+from webhook.model.policy import GuardPolicy
+from webhook.model.request import Request
+from webhook.review.decode import BadReview, decode
+from webhook.review.encode import encode_mutation, encode_validation
+
+DEFAULT: Final = GuardPolicy(apiVersion="catflap.dev/v1", kind="GuardPolicy")
+AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def tried(body: bytes) -> Request | None:
+    """The request, or None for a bad review that says in one line what is wrong; anything else is a failure."""
+    try:
+        return decode(body)
+    except BadReview as bad:
+        complaint = str(bad)
+    assert complaint
+    assert "\n" not in complaint.partition(" value ")[0]
+    return None
+
+
+@LAW
+@given(st.binary())
+def test_any_bytes_are_a_request_or_a_bad_review(body: bytes) -> None:
+    """Never another error: it would be a 500."""
+    assert tried(body) is None
+
+
+@LAW
+@given(json_values)
+def test_any_json_is_a_request_or_a_bad_review(value: Any) -> None:
+    """By itself no review, ever."""
+    assert tried(json.dumps(value).encode()) is None
+
+
+@LAW
+@given(json_values, json_values, st.sampled_from(["object", "oldObject", "userInfo", "resource", "kind", "uid"]))
+def test_any_json_in_a_review_is_a_request_or_a_bad_review(value: Any, other: Any, where: str) -> None:
+    """In each field that is read."""
+    body = review(pod(GOOD), before=other if where == "object" else pod(GOOD))
+    body["request"][where] = value
+    tried(json.dumps(body).encode())
+
+
+@LAW
+@given(torn_reviews())
+def test_a_torn_review_is_a_request_or_a_bad_review(body: bytes) -> None:
+    """Cut short, or with some bytes changed."""
+    tried(body)
+
+
+@LAW
+@given(reviews())
+def test_a_review_of_the_api_servers_is_a_request(body: Json) -> None:
+    """As it says of itself."""
+    request = decode(json.dumps(body).encode())
+    sent = body["request"]
+    assert (request.uid, request.operation, request.dry_run) == (sent["uid"], sent["operation"], bool(sent["dryRun"]))
+    assert request.target.namespace == sent["namespace"]
+    assert request.user.name == sent["userInfo"]["username"]
+
+
+@LAW
+@given(
+    body=spoilt_reviews() | reviews().map(lambda body: json.dumps(body).encode()),
+    policy=policies(),
+    predates=st.booleans(),
+)
+@example(body=json.dumps(review(pod(GOOD), uid="\0\u2028'\"")).encode(), policy=DEFAULT, predates=False)
+def test_every_request_gets_a_decision_an_answer_and_a_record(
+    body: bytes, policy: GuardPolicy, *, predates: bool
+) -> None:
+    """Under any policy, in both phases; the answer is to the question that was asked."""
+    request = tried(body)
+    assume(request is not None)
+    assert request is not None
+    decided = decide(request, policy, own_namespace="guards")
+    if isinstance(decided, OwnerWanted):
+        decided = decide(request, policy, own_namespace="guards", owner_predates=predates)
+    assert isinstance(decided, Decision)
+    amended = amend(request, policy, own_namespace="guards")
+    assert amended.allowed
+    validating = json.loads(encode_validation(request, decided, annotations={"decision": str(decided.verdict)}))
+    mutating = json.loads(encode_mutation(request, amended))
+    for answer in (validating, mutating):
+        assert (answer["apiVersion"], answer["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
+        assert answer["response"]["uid"] == request.uid
+    assert validating["response"]["allowed"] == decided.allowed
+    assert not {"patch", "patchType"} & validating["response"].keys()
+    assert ("status" in validating["response"]) == (not decided.allowed)
+    assert all(text.isprintable() and len(text) <= 256 for text in validating["response"].get("warnings", ()))
+    assert mutating["response"]["allowed"] is True
+    assert ("patch" in mutating["response"]) == ("patchType" in mutating["response"]) == bool(amended.labels)
+    for phase, decision in (("validate", decided), ("mutate", amended)):
+        record = decision_record(phase, request, decision, policy_digest="0", at=AT, microseconds=1)
+        assert json.loads(json.dumps(record))["id"] == request.uid
+
+
+@LAW
+@given(reviews(), policies())
+def test_only_a_doubtful_or_faulty_request_is_refused(body: Json, policy: GuardPolicy) -> None:
+    """A refusal has a fault of an enforcing rule, and a message that names it."""
+    decided = decide(decode(json.dumps(body).encode()), policy, own_namespace="guards")
+    assume(isinstance(decided, Decision))
+    assert isinstance(decided, Decision)
+    assert decided.verdict is not Verdict.UNAVAILABLE
+    assert decided.allowed == (decided.denied == ())
+    assert all(policy.mode_of(fault.rule) == "enforce" and fault.path in decided.message for fault in decided.denied)
+    assert all(policy.mode_of(fault.rule) == "warn" for fault in decided.warned)

@@ -1,0 +1,69 @@
+"""A refusal keeps its promise: who does what it says is let in."""
+
+import re
+from typing import Any, Final
+
+import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tests.laws.strategies import LAW, labels_under, manifest, metadata, policies
+from tests.reviews import Json
+from tests.unit.samples import asked
+from webhook.guard.decide import decide
+from webhook.model.decision import Decision
+from webhook.model.kinds import POD_MAKERS, PodMaker
+from webhook.model.policy import GuardPolicy
+
+BEFORE: Final = "\nTo mend it, set in the manifest:\n"
+CHOICES: Final = re.compile(r'^ *(.+): ""  # (?:one of: (.+)|choose a value)$')
+# What a person might think of where no value is offered; one of them fits each pattern of the strategies.
+OPEN_CHOICES: Final = ("1234", "payments")
+
+
+class Strict(yaml.SafeLoader):
+    """YAML in which no key may stand twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT002 (PyYAML's signature)
+        """A mapping of distinct keys."""
+        keys = [key.value for key, _ in node.value]
+        assert len(set(keys)) == len(keys), f"a key stands twice: {keys}"
+        return super().construct_mapping(node, deep)
+
+
+def chosen(line: str, policy: GuardPolicy) -> str:
+    """A line of the patch after a person made the choice that it leaves open: the first one that there is."""
+    match = CHOICES.match(line)
+    if not match:
+        return line
+    label, choices = match[1].strip("\"'"), match[2]
+    if choices:
+        return line.replace('""', f'"{choices.split(", ")[0]}"', 1)
+    required = [required for required in policy.workloads.require if required.label == label]
+    choice = next(value for value in OPEN_CHOICES if all(one.admits(value) for one in required))
+    return line.replace('""', f'"{choice}"', 1)
+
+
+def merged(old: Any, new: Any) -> Any:
+    """One manifest over another, mapping by mapping."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return {**old, **{key: merged(old.get(key), value) for key, value in new.items()}}
+
+
+@LAW
+@given(st.data(), policies(), st.sampled_from(POD_MAKERS), metadata)
+def test_a_manifest_mended_as_the_message_says_is_admitted(
+    data: st.DataObject, policy: GuardPolicy, maker: PodMaker, own: Json
+) -> None:
+    """The patch is YAML, stands at the right place, and leaves no fault that refuses."""
+    source = manifest(maker, data.draw(labels_under(policy) | st.none()), own)
+    decided = decide(asked(source), policy)
+    assert isinstance(decided, Decision)
+    assume(not decided.allowed)
+    _, promised, patch = decided.message.partition(BEFORE)
+    assert promised
+    text = "\n".join(chosen(line, policy) for line in patch.splitlines())
+    mended = decide(asked(merged(source, yaml.load(text, Strict))), policy)
+    assert isinstance(mended, Decision)
+    assert mended.allowed, mended.message

@@ -1,0 +1,131 @@
+"""Both engines are told the same, in words that each of them takes."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_network
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.laws.strategies import LAW, label_keys, label_names
+from tests.unit.netpol.calico_grammar import complaints, labels_of
+from webhook.model.policy import DnsEndpoint, GuardPolicy
+from webhook.netpol.intent import Engine
+from webhook.netpol.manifest import Birth
+from webhook.netpol.render import render
+from webhook.netpol.selector import labels, printed
+
+# Whom a rule opens (labels of namespace and Pod, or a network), the port, the protocol.
+Opening = tuple[object, int, str]
+
+ports = st.lists(
+    st.builds("{}/{}".format, st.integers(1, 65535), st.sampled_from(["TCP", "UDP", "SCTP"])),
+    min_size=1,
+    max_size=6,
+    unique=True,
+)
+some_labels = st.dictionaries(label_keys, label_names, min_size=1, max_size=3)
+networks = st.lists(
+    st.ip_addresses().flatmap(
+        lambda address: st.integers(0, address.max_prefixlen).map(
+            lambda length: str(ip_network(f"{address}/{length}", strict=False))
+        )
+    ),
+    min_size=1,
+    max_size=5,
+    unique=True,
+)
+endpoints = st.builds(
+    lambda namespace_labels, pod_labels, ports: DnsEndpoint(
+        namespaceLabels=namespace_labels, podLabels=pod_labels, ports=ports
+    ),
+    some_labels,
+    some_labels,
+    ports.map(tuple),
+) | st.builds(lambda cidrs, ports: DnsEndpoint(cidrs=cidrs, ports=ports), networks.map(tuple), ports.map(tuple))
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> GuardPolicy:
+    """A policy by its name servers."""
+    presets = st.sampled_from(["auto", "kube-dns", "node-local", "aks", "openshift", "none"])
+    dns = draw(presets | st.lists(endpoints, max_size=3))
+    return GuardPolicy.model_validate(
+        {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", "network": {"dns": dns}}, strict=False
+    )
+
+
+def pods(namespace_labels: Mapping[str, str], pod_labels: Mapping[str, str]) -> object:
+    """Pods by labels, as something that can be compared."""
+    return frozenset(namespace_labels.items()), frozenset(pod_labels.items())
+
+
+def opened_by_calico(manifests: Iterable[Mapping[str, Any]]) -> Iterator[Opening]:
+    """What Calico lets out: protocol, peer and port of one rule have to fit."""
+    for manifest in manifests:
+        for rule in manifest["spec"].get("egress", ()):
+            peer = rule["destination"]
+            found = peer.get("nets") or [pods(labels_of(peer["namespaceSelector"]), labels_of(peer["selector"]))]
+            yield from ((one, port, rule["protocol"]) for one in found for port in peer["ports"])
+
+
+def opened_by_kubernetes(manifests: Iterable[Mapping[str, Any]]) -> Iterator[Opening]:
+    """What plain policies let out: one of `to` and one of `ports` have to fit."""
+    for manifest in manifests:
+        for rule in manifest["spec"].get("egress", ()):
+            for peer in rule["to"]:
+                block, selectors = peer.get("ipBlock"), [peer.get(key) for key in ("namespaceSelector", "podSelector")]
+                found = block["cidr"] if block else pods(*(one["matchLabels"] for one in selectors))
+                yield from ((found, port["port"], port["protocol"]) for port in rule["ports"])
+
+
+@LAW
+@given(policies())
+def test_both_engines_open_the_same(policy: GuardPolicy) -> None:
+    """Every endpoint, port and protocol; and each closes the same first."""
+    calico, plain = (render(policy, Birth("shop", "1", "2"), engine) for engine in (Engine.CALICO, Engine.KUBERNETES))
+    assert set(opened_by_calico(calico)) == set(opened_by_kubernetes(plain))
+    assert [one["metadata"]["name"] for one in calico] == [one["metadata"]["name"] for one in plain]
+    assert [one["spec"]["types"] for one in calico] == [one["spec"]["policyTypes"] for one in plain]
+
+
+@LAW
+@given(policies())
+def test_calico_takes_every_policy_of_ours(policy: GuardPolicy) -> None:
+    """And so do its Windows nodes."""
+    for manifest in render(policy, Birth("shop", "1", "2"), Engine.CALICO):
+        assert complaints(manifest) == []
+
+
+@LAW
+@given(policies())
+def test_the_policy_says_what_the_file_says(policy: GuardPolicy) -> None:
+    """An explicit list is opened as it stands, no more and no less."""
+    if isinstance(policy.network.dns, str):
+        return
+    wanted = {
+        (one, int(port.partition("/")[0]), port.partition("/")[2])
+        for server in policy.network.dns
+        for one in server.cidrs or [pods(server.namespace_labels, server.pod_labels)]
+        for port in server.ports
+    }
+    assert set(opened_by_kubernetes(render(policy, Birth("shop", "1", "2"), Engine.KUBERNETES))) == wanted
+
+
+@LAW
+@given(st.dictionaries(label_keys, label_names, max_size=5))
+def test_labels_come_back_from_a_printed_selector(wanted: dict[str, str]) -> None:
+    """Read by a parser that is not ours."""
+    assert labels_of(printed(labels(wanted))) == wanted
+
+
+@LAW
+@given(st.dictionaries(label_keys, st.text(max_size=20), max_size=3))
+def test_any_text_comes_back_or_is_refused(wanted: dict[str, str]) -> None:
+    """It never becomes another selector."""
+    try:
+        text = printed(labels(wanted))
+    except ValueError:
+        assert any(mark in value for value in wanted.values() for mark in "'\n")
+    else:
+        assert labels_of(text) == wanted

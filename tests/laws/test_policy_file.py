@@ -1,0 +1,94 @@
+"""Whatever stands in a policy file, reading it ends in a policy or in faults with a path."""
+
+from typing import Any, Final
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.laws.strategies import LAW, json_values
+from tests.unit.samples import HEAD
+from webhook.config.parse import BadPolicy, Loaded, PolicyFault, parse
+from webhook.config.store import PolicyStore
+
+WHOLE: Final = (
+    HEAD
+    + """\
+mode: warn
+rules: {known-role: enforce, require-app: off}
+workloads:
+  app: {label: app, aliases: [app.kubernetes.io/name]}
+  role: {label: role, aliases: [], oneOf: [web, queue]}
+  require: [{label: team, oneOf: [a, b]}, {label: cost-center, matches: "[0-9]{4}"}]
+  fillFromAliases: false
+namespaces: {adopt: [team-*, shop], exempt: [kube-system]}
+network:
+  engine: calico
+  dns: [{namespaceLabels: {a: b}, podLabels: {c: d}, ports: [53/UDP]}, {cidrs: [10.0.0.0/8, "fd00::/8"]}]
+"""
+)
+KEYS: Final = (
+    "apiVersion", "kind", "mode", "rules", "workloads", "app", "role", "label", "aliases", "oneOf", "require",
+    "matches", "fillFromAliases", "namespaces", "adopt", "exempt", "network", "engine", "dns", "cidrs", "ports",
+)  # fmt: skip
+SNIPPETS: Final = (
+    "&a ", "*a", "!!bool ", "!!int ", "!!timestamp ", "!!float ", "!!binary ", "!!set ", "!!omap ", "!x ", "<<: ", "? ", "- ", "---\n",
+    "|\n", ">-\n", "[", "]", "{", "}", ": ", "#", "'", '"', "%YAML 1.1\n", "\t", "\r", "\ufeff", "\x85", "=", "~", "null", "0x_",
+    "2026-13-99", "1_0", ".nan", "on", "a(b", "\n",
+)  # fmt: skip
+
+
+def tried(text: str) -> None:
+    """Read a text; any end but a policy and faults that a person can act on is a failure."""
+    try:
+        outcome: Loaded | tuple[PolicyFault, ...] = parse(text)
+    except BadPolicy as bad:
+        outcome = bad.faults
+    assert outcome
+    assert isinstance(outcome, Loaded) or all(fault.message for fault in outcome)
+
+
+@LAW
+@given(st.text() | st.text(alphabet="abc:-[]{}&*!|>'\"%@`#, \n\t?~=<0_1.x"))
+def test_any_text_is_a_policy_or_has_faults(text: str) -> None:
+    """By itself and behind the two lines that a policy begins with."""
+    tried(text)
+    tried(HEAD + text)
+
+
+@LAW
+@given(st.data())
+def test_a_spoilt_policy_file_is_a_policy_or_has_faults(data: st.DataObject) -> None:
+    """Pieces of YAML put where they do not belong, other pieces gone."""
+    text = WHOLE
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(text)))
+        gone = data.draw(st.integers(0, 5))
+        text = text[:at] + data.draw(st.sampled_from(SNIPPETS)) + text[at + gone :]
+    tried(text)
+
+
+keyed = st.recursive(
+    json_values, lambda inner: st.dictionaries(st.sampled_from(KEYS), inner, max_size=6), max_leaves=10
+)
+
+
+@LAW
+@given(
+    st.dictionaries(st.sampled_from(KEYS) | st.text() | st.integers() | st.booleans() | st.none(), keyed, max_size=6)
+)
+def test_any_value_under_any_key_is_a_policy_or_has_faults(content: dict[Any, Any]) -> None:
+    """Keys that are no text among them."""
+    tried(yaml.safe_dump({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", **content}, allow_unicode=True))
+
+
+@LAW
+@given(st.lists(st.sampled_from([HEAD, WHOLE, HEAD + "mode: loud\n", "", HEAD + "mode: off\n"]), max_size=8))
+def test_the_last_good_policy_is_in_force(texts: list[str]) -> None:
+    """Whatever was offered in between."""
+    store = PolicyStore(on_refusal=lambda _: None)
+    good = None
+    for text in texts:
+        store.offer(text)
+        good = parse(text) if text in {HEAD, WHOLE, HEAD + "mode: off\n"} else good
+        assert store.current == good

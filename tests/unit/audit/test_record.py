@@ -1,0 +1,193 @@
+"""What a record says, and what it never says."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+
+from tests.reviews import GOOD, Json, deployment, pod
+from tests.unit.samples import asked, policy
+from webhook.audit.record import configuration_record, decision_record, stamp, write_record
+from webhook.guard.amend import amend
+from webhook.guard.decide import decide, unavailable
+from webhook.model.decision import Decision
+from webhook.model.request import Request
+
+AT: Final = datetime(2026, 1, 31, 12, 0, 0, 250, tzinfo=UTC)
+WHEN: Final = "2026-01-31T12:00:00.000250Z"
+
+
+def record(request: Request, decision: Decision, phase: str = "validate") -> Json:
+    """The record of a decision, under a policy whose digest is 0123."""
+    return decision_record(phase, request, decision, policy_digest="0123", at=AT, microseconds=64)
+
+
+def decided(request: Request, text: str = "") -> Decision:
+    """The decision on a request."""
+    found = decide(request, policy(text))
+    assert isinstance(found, Decision)
+    return found
+
+
+class TestDecisions:
+    """One record an answer."""
+
+    def test_an_admission_says_who_asked_what(self) -> None:
+        """In the words of the API server's own audit log."""
+        request = asked(pod(GOOD), dryRun=True)
+        assert record(request, decided(request)) == {
+            "type": "decision",
+            "time": WHEN,
+            "id": "705ab4f5-6393-11e8-b7cc-42010a800002",
+            "phase": "validate",
+            "user": {"username": "jane", "groups": ("system:authenticated",)},
+            "verb": "create",
+            "objectRef": {"apiVersion": "v1", "resource": "pods", "namespace": "shop", "name": "web"},
+            "dryRun": True,
+            "decision": "allowed",
+            "policyDigest": "0123",
+            "latencyMicroseconds": 64,
+        }
+
+    def test_a_refusal_says_every_fault(self) -> None:
+        """Which rule, where, in words; what is warned of and what is only recorded apart."""
+        request = asked(deployment({"role": "fronted"}))
+        found = record(request, decided(request, "rules: {require-app: warn}"))
+        assert found["decision"] == "denied"
+        assert found["denied"] == [
+            {
+                "rule": "known-role",
+                "path": "spec.template.metadata.labels.role",
+                "message": "the role 'fronted' is not known (did you mean 'frontend'?); "
+                "the roles are frontend, backend, data",
+            }
+        ]
+        assert [fault["rule"] for fault in found["warned"]] == ["require-app"]
+        assert "audited" not in found
+        assert found["objectRef"]["apiGroup"] == "apps"
+
+    def test_a_mode_that_only_records_is_recorded(self) -> None:
+        """It has no other trace."""
+        request = asked(pod())
+        found = record(request, decided(request, "mode: audit"))
+        assert found["decision"] == "allowed"
+        assert [fault["rule"] for fault in found["audited"]] == ["require-app", "require-role"]
+
+    @pytest.mark.parametrize(
+        ("request_", "decision", "said"),
+        [
+            pytest.param(
+                asked(pod(), namespace="kube-system"), "exempt", "namespace kube-system is exempt", id="exempt"
+            ),
+            pytest.param(asked(None, operation="DELETE"), "unjudged", "DELETE makes no Pod", id="unjudged"),
+        ],
+    )
+    def test_what_was_not_checked_says_why(self, request_: Request, decision: str, said: str) -> None:
+        """A reader of the log needs no source code."""
+        found = record(request_, decided(request_))
+        assert (found["decision"], found["reason"]) == (decision, said)
+
+    def test_doubt_says_what_could_not_be_found_out(self) -> None:
+        """Our own trouble is told from a bad object."""
+        found = record(asked(pod()), unavailable("nobody answers"))
+        assert (found["decision"], found["reason"]) == ("unavailable", "nobody answers")
+
+    def test_a_generated_name_keeps_its_star(self) -> None:
+        """In the mutating phase there is no other."""
+        request = asked(pod(GOOD, name="", generateName="web-"), name="")
+        assert record(request, decided(request))["objectRef"]["name"] == "web-*"
+
+    def test_a_subresource_is_named(self) -> None:
+        """As in the API server's log."""
+        request = asked(pod(GOOD), subResource="status")
+        assert record(request, decided(request))["objectRef"]["subresource"] == "status"
+
+    def test_what_the_mutating_phase_writes_is_recorded(self) -> None:
+        """Label by label."""
+        request = asked(pod({"app.kubernetes.io/name": "web"}))
+        found = record(request, amend(request, policy()), "mutate")
+        assert (found["phase"], found["patchedLabels"]) == ("mutate", {"app": "web"})
+
+    def test_a_record_is_json(self) -> None:
+        """Whatever a decision holds."""
+        request = asked(pod())
+        for found in (decided(request), amend(request, policy()), unavailable("x")):
+            assert json.loads(json.dumps(record(request, found)))["type"] == "decision"
+
+
+SECRET: Final = "s3cr3t"
+
+
+def secretive(labels: dict[str, str]) -> Json:
+    """A Pod that says something secret wherever no rule looks."""
+    source = pod({**labels, "password": SECRET}, annotations={"token": SECRET}, finalizers=[SECRET])
+    source["spec"]["containers"][0]["env"] = [{"name": "PASSWORD", "value": SECRET}]
+    return source
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param(GOOD, id="admitted"),
+        pytest.param({}, id="refused"),
+        pytest.param({"app.kubernetes.io/name": "web", "app.kubernetes.io/component": "x"}, id="patched, then refused"),
+    ],
+)
+@pytest.mark.parametrize("text", ["", "mode: warn", "mode: audit", "mode: off"])
+def test_a_record_never_holds_what_no_rule_speaks_of(labels: dict[str, str], text: str) -> None:
+    """No other label's value, no annotation, nothing of the Pod itself."""
+    for request in (asked(secretive(labels)), asked(secretive(labels), before=secretive(GOOD))):
+        written = json.dumps([record(request, decided(request, text)), record(request, amend(request, policy(text)))])
+        assert SECRET not in written
+        assert "password" not in written.lower()
+
+
+def test_a_write_of_ours_is_recorded() -> None:
+    """What, where, why, and under which policy."""
+    assert write_record(
+        "apply",
+        kind="NetworkPolicy",
+        api_version="networking.k8s.io/v1",
+        namespace="shop",
+        name="catflap-default-deny",
+        reason="created: the namespace is guarded",
+        policy_digest="0123",
+        at=AT,
+    ) == {
+        "type": "write",
+        "time": WHEN,
+        "verb": "apply",
+        "objectRef": {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "namespace": "shop",
+            "name": "catflap-default-deny",
+        },
+        "reason": "created: the namespace is guarded",
+        "policyDigest": "0123",
+    }
+
+
+@pytest.mark.parametrize(
+    ("accepted", "faults", "more"),
+    [
+        pytest.param(True, [], {}, id="in force"),
+        pytest.param(False, ["mode: is wrong"], {"faults": ["mode: is wrong"]}, id="refused"),
+    ],
+)
+def test_a_change_of_policy_is_recorded(faults: list[str], more: dict[str, Any], *, accepted: bool) -> None:
+    """In force, or refused with its faults."""
+    assert configuration_record(accepted=accepted, faults=faults, policy_digest="0123", at=AT) == {
+        "type": "configuration",
+        "time": WHEN,
+        "accepted": accepted,
+        "policyDigest": "0123",
+        **more,
+    }
+
+
+def test_times_are_utc_to_the_microsecond() -> None:
+    """With every digit, so that texts sort like times."""
+    assert stamp(AT) == WHEN
+    assert stamp(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000000Z"

@@ -1,0 +1,80 @@
+"""`catflap registration`: the webhook configurations, as text."""
+
+import base64
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from tests.unit.samples import HEAD, policy
+from webhook.cli import main
+from webhook.controller.registration import Endpoint, registration
+
+CA = b"-----BEGIN CERTIFICATE-----\n"
+BUNDLE = base64.b64encode(CA).decode("ascii")
+
+
+def run(folder: Path, *arguments: str) -> Result:
+    """The verb under the default policy, with a CA."""
+    (folder / "policy.yaml").write_text(HEAD, encoding="utf-8")
+    (folder / "ca.crt").write_bytes(CA)
+    files = ["-c", str(folder / "policy.yaml"), "--ca", str(folder / "ca.crt")]
+    return CliRunner().invoke(main, ["registration", *files, *arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "endpoint"),
+    [
+        pytest.param(
+            ["--url", "https://127.0.0.1:8443"],
+            Endpoint(BUNDLE, "catflap-system", url="https://127.0.0.1:8443"),
+            id="an address",
+        ),
+        pytest.param(
+            ["--url", "https://hooks.example.com/"],
+            Endpoint(BUNDLE, "catflap-system", url="https://hooks.example.com"),
+            id="an address that ends in a slash",
+        ),
+        pytest.param(
+            ["--url", "https://[::1]:8443"], Endpoint(BUNDLE, "catflap-system", url="https://[::1]:8443"), id="IPv6"
+        ),
+        pytest.param(["--service", "guards/flap"], Endpoint(BUNDLE, "guards", service="flap"), id="a Service"),
+        pytest.param(
+            ["--service", "guards/flap:8443"], Endpoint(BUNDLE, "guards", service="flap", port=8443), id="another port"
+        ),
+    ],
+)
+def test_the_configurations_are_printed(tmp_path: Path, arguments: list[str], endpoint: Endpoint) -> None:
+    """For kubectl apply."""
+    outcome = run(tmp_path, *arguments)
+    assert outcome.exit_code == 0, outcome.output
+    assert list(yaml.safe_load_all(outcome.stdout)) == list(registration(policy(), endpoint))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        pytest.param([], "give either --url or --service", id="neither"),
+        pytest.param(["--url", "https://a", "--service", "a/b"], "give either --url or --service", id="both"),
+        pytest.param(["--url", "http://a"], "--url http://a: write https://HOST:PORT", id="no TLS"),
+        pytest.param(["--url", "a:8443"], "--url a:8443: write https://HOST:PORT", id="no scheme"),
+        pytest.param(["--url", "https://"], "--url https://: write https://HOST:PORT", id="no host"),
+        pytest.param(["--url", "https://a?b"], "--url https://a?b: write https://HOST:PORT", id="a query"),
+        pytest.param(["--url", "https://u:p@a"], "--url https://u:p@a: write https://HOST:PORT", id="a password"),
+        pytest.param(["--url", "https://[::1"], "--url https://[::1: write https://HOST:PORT", id="half an address"),
+        pytest.param(["--url", "https://a:99999"], "--url https://a:99999: write https://HOST:PORT", id="no such port"),
+        pytest.param(["--service", "a"], "--service a: write NAMESPACE/NAME", id="no namespace"),
+        pytest.param(["--service", "a/"], "--service a/: write NAMESPACE/NAME", id="no name"),
+        pytest.param(["--service", "a/b/c"], "--service a/b/c: write NAMESPACE/NAME", id="too many parts"),
+        pytest.param(["--service", "a/b:c"], "--service a/b:c: write NAMESPACE/NAME", id="a named port"),
+        pytest.param(["--service", "a/b:0"], "--service a/b:0: write NAMESPACE/NAME", id="port 0"),
+        pytest.param(["--service", "a/b:65536"], "--service a/b:65536: write NAMESPACE/NAME", id="a port too high"),
+    ],
+)
+def test_what_the_api_server_would_refuse_is_refused(tmp_path: Path, arguments: list[str], complaint: str) -> None:
+    """With how it is written."""
+    outcome = run(tmp_path, *arguments)
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith(f"catflap: {complaint}")
+    assert outcome.stdout == ""

@@ -1,0 +1,63 @@
+"""`catflap render`: the manifests that close a namespace, as text."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from tests.unit.samples import HEAD
+from webhook.cli import main
+from webhook.config.parse import parse
+from webhook.netpol.intent import Engine
+from webhook.netpol.manifest import Birth
+from webhook.netpol.render import render
+
+
+def run(folder: Path, *arguments: str, text: str = "") -> Result:
+    """The verb under a policy with these lines."""
+    (folder / "policy.yaml").write_text(HEAD + text, encoding="utf-8")
+    return CliRunner().invoke(main, ["render", "-c", str(folder / "policy.yaml"), *arguments])
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "engine"),
+    [
+        pytest.param("", [], Engine.KUBERNETES, id="auto is plain without a cluster"),
+        pytest.param("network: {engine: calico}", [], Engine.CALICO, id="the policy's"),
+        pytest.param("", ["--engine", "calico"], Engine.CALICO, id="the one asked for"),
+        pytest.param("network: {engine: calico}", ["--engine", "kubernetes"], Engine.KUBERNETES, id="it wins"),
+    ],
+)
+def test_what_is_printed_is_what_the_controller_writes(
+    tmp_path: Path, text: str, arguments: list[str], engine: Engine
+) -> None:
+    """Except for the namespace's uid, which only a cluster knows."""
+    outcome = run(tmp_path, "-n", "shop", *arguments, text=text)
+    loaded = parse(HEAD + text)
+    assert outcome.exit_code == 0
+    assert list(yaml.safe_load_all(outcome.stdout)) == list(
+        render(loaded.policy, Birth("shop", "", loaded.digest), engine)
+    )
+
+
+def test_the_text_is_for_people_too(tmp_path: Path) -> None:
+    """No anchors, no folded lines, our order of keys."""
+    lines = run(tmp_path, "-n", "shop", text="network: {dns: aks}").stdout.splitlines()
+    assert lines[:4] == ["---", "apiVersion: networking.k8s.io/v1", "kind: NetworkPolicy", "metadata:"]
+    assert not any(mark in line for line in lines for mark in "&*!")
+
+
+def test_an_exempt_namespace_gets_none(tmp_path: Path) -> None:
+    """And the reason on standard error, so that a pipe stays empty."""
+    outcome = run(tmp_path, "-n", "kube-system")
+    assert (outcome.exit_code, outcome.stdout) == (0, "")
+    assert outcome.stderr == "catflap: namespace kube-system is exempt and gets no policies\n"
+
+
+@pytest.mark.parametrize("name", ["Shop", "a b", "", "../x"])
+def test_what_is_no_namespace_is_refused(tmp_path: Path, name: str) -> None:
+    """It would be text in a manifest."""
+    outcome = run(tmp_path, "-n", name)
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert "is no namespace name" in outcome.stderr

@@ -1,0 +1,365 @@
+"""The policy file: what it may say, and every fault with its path."""
+
+import hashlib
+from typing import Final
+
+import pytest
+
+from tests.unit.samples import HEAD
+from webhook.config.default import DEFAULT_POLICY
+from webhook.config.parse import LARGEST, BadPolicy, PolicyFault, digest, parse
+from webhook.model.policy import GuardPolicy, Mode
+
+MODES: Final = "Input should be 'enforce', 'warn', 'audit' or 'off'"
+WHOLE: Final = """
+mode: warn
+rules: {known-role: enforce, require-app: off}
+workloads:
+  app: {label: app, aliases: [app.kubernetes.io/name]}
+  role: {label: role, aliases: [], oneOf: [web, queue]}
+  require:
+    - {label: team, oneOf: [a, b]}
+    - {label: cost-center, matches: "[0-9]{4}"}
+  fillFromAliases: false
+  existing: judge
+namespaces:
+  adopt: [team-*, shop]
+  exempt: [kube-system, monitoring]
+network:
+  engine: calico
+  dns:
+    - {namespaceLabels: {kubernetes.io/metadata.name: dns}, podLabels: {app: dns}, ports: [53/UDP]}
+    - {cidrs: [169.254.20.10/32, "fd00::/8"]}
+"""
+
+
+def faults(text: str) -> list[str]:
+    """What is wrong with a text."""
+    with pytest.raises(BadPolicy) as bad:
+        parse(text)
+    return [str(fault) for fault in bad.value.faults]
+
+
+class TestGood:
+    """A file that counts."""
+
+    def test_the_default_file_is_the_defaults(self) -> None:
+        """The schema's own."""
+        assert parse(DEFAULT_POLICY).policy == GuardPolicy(apiVersion="catflap.dev/v1", kind="GuardPolicy")
+
+    def test_everything_that_a_file_may_say_is_read(self) -> None:
+        """Under the names that it uses."""
+        policy = parse(HEAD + WHOLE).policy
+        assert policy.model_dump(by_alias=True, mode="json", exclude_defaults=True) == {
+            "apiVersion": "catflap.dev/v1",
+            "kind": "GuardPolicy",
+            "mode": "warn",
+            "rules": {"known-role": "enforce", "require-app": "off"},
+            "workloads": {
+                "app": {"aliases": ["app.kubernetes.io/name"]},
+                "role": {"aliases": [], "oneOf": ["web", "queue"]},
+                "require": [{"label": "team", "oneOf": ["a", "b"]}, {"label": "cost-center", "matches": "[0-9]{4}"}],
+                "fillFromAliases": False,
+                "existing": "judge",
+            },
+            "namespaces": {"adopt": ["team-*", "shop"], "exempt": ["kube-system", "monitoring"]},
+            "network": {
+                "engine": "calico",
+                "dns": [
+                    {
+                        "namespaceLabels": {"kubernetes.io/metadata.name": "dns"},
+                        "podLabels": {"app": "dns"},
+                        "ports": ["53/UDP"],
+                    },
+                    {"cidrs": ["169.254.20.10/32", "fd00::/8"]},
+                ],
+            },
+        }
+
+    @pytest.mark.parametrize("mode", Mode)
+    def test_a_mode_needs_no_quotes(self, mode: Mode) -> None:
+        """`off` is a word here, as in YAML 1.2, not a false."""
+        assert parse(f"{HEAD}mode: {mode}\nrules: {{known-role: {mode}}}\n").policy.rules == {"known-role": mode}
+
+    def test_words_of_yaml_1_1_are_words(self) -> None:
+        """A role may be called `on`."""
+        roles = parse(f"{HEAD}workloads: {{role: {{oneOf: [on, yes, n, Off]}}}}").policy.workloads.role
+        assert roles.one_of == ("on", "yes", "n", "Off")
+
+    @pytest.mark.parametrize("word", ["true", "True", "TRUE"])
+    def test_true_is_a_truth(self, word: str) -> None:
+        """In the three ways of writing it."""
+        assert parse(f"{HEAD}workloads: {{fillFromAliases: {word}}}").policy.workloads.fill_from_aliases is True
+
+    def test_a_byte_order_mark_is_no_matter(self) -> None:
+        """Editors on Windows write it."""
+        assert parse("\ufeff" + HEAD).policy == parse(HEAD).policy
+
+    def test_json_is_yaml(self) -> None:
+        """Generators prefer it."""
+        assert parse('{"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", "mode": "off"}').policy.mode is Mode.OFF
+
+    def test_the_digest_names_the_text(self) -> None:
+        """The first 64 bits of its SHA-256, so that anyone can recompute it."""
+        text = HEAD + "# grüße\n"
+        assert parse(text).digest == digest(text) == hashlib.sha256(text.encode()).hexdigest()[:16]
+        assert parse(HEAD).digest != digest(text)
+
+
+class TestFaults:
+    """A file that does not."""
+
+    @pytest.mark.parametrize(
+        ("lines", "fault"),
+        [
+            pytest.param("moed: warn", "moed: unknown key; did you mean 'mode'?", id="a misspelt key"),
+            pytest.param("x-y-z: 1", "x-y-z: unknown key", id="a key like no other"),
+            pytest.param(
+                "workloads: {rolle: {}}", "workloads.rolle: unknown key; did you mean 'role'?", id="one further down"
+            ),
+            pytest.param(
+                "workloads: {require: [{lable: a, oneOf: [b], label: c}]}",
+                "workloads.require[0].lable: unknown key; did you mean 'label'?",
+                id="one in a list",
+            ),
+            pytest.param(
+                "workloads: {fill_from_aliases: true}",
+                "workloads.fill_from_aliases: unknown key; did you mean 'fillFromAliases'?",
+                id="one in Python's spelling",
+            ),
+            pytest.param("mode: of", f"mode: {MODES}", id="a mode that is none"),
+            pytest.param("mode: Off", f"mode: {MODES}", id="a mode in other letters"),
+            pytest.param("mode:", f"mode: {MODES}", id="a mode left empty"),
+            pytest.param("rules: {known-role: false}", f"rules.known-role: {MODES}", id="a mode that is a truth"),
+            pytest.param(
+                "rules: {known-roles: warn}",
+                "rules.known-roles: no rule has this id; did you mean 'known-role'?; "
+                "the rules are known-role, require-app, require-label, require-role",
+                id="a misspelt rule",
+            ),
+            pytest.param("rules: [known-role]", "rules: Input should be a valid dictionary", id="a list of rules"),
+            pytest.param(
+                "workloads: {app: {label: a b}}",
+                "workloads.app.label: 'a b' is no label key: [prefix.example/]name, "
+                "the name of at most 63 letters, digits, '-_.'",
+                id="a label that is none",
+            ),
+            pytest.param(
+                "workloads: {role: {aliases: [a, b, a]}}",
+                "workloads.role.aliases: stands twice: a",
+                id="an alias twice",
+            ),
+            pytest.param(
+                "workloads: {role: {oneOf: [a, 2]}}",
+                "workloads.role.oneOf[1]: Input should be a valid string",
+                id="a number without quotes",
+            ),
+            pytest.param(
+                "workloads: {role: {oneOf: []}}",
+                "workloads.role.oneOf: Tuple should have at least 1 item after validation, not 0",
+                id="no role at all",
+            ),
+            pytest.param(
+                "workloads: {role: {oneOf: a}}", "workloads.role.oneOf: Input should be a list", id="no list of roles"
+            ),
+            pytest.param(
+                "workloads: {require: [{label: a}]}",
+                "workloads.require[0]: give either oneOf or matches",
+                id="a requirement that requires nothing",
+            ),
+            pytest.param(
+                "workloads: {require: [{label: a, oneOf: [b], matches: c}]}",
+                "workloads.require[0]: give either oneOf or matches",
+                id="a requirement with two minds",
+            ),
+            pytest.param(
+                'workloads: {require: [{label: a, matches: "("}]}',
+                "workloads.require[0]: matches: '(' is no regular expression: unclosed group",
+                id="a pattern that is none",
+            ),
+            pytest.param(
+                'workloads: {require: [{label: a, matches: "(?=b)"}]}',
+                "workloads.require[0]: matches: '(?=b)' is no regular expression: "
+                "look-around, including look-ahead and look-behind, is not supported",
+                id="a pattern that could take forever",
+            ),
+            pytest.param(
+                'workloads: {require: [{label: a, matches: "b)|(?:c"}]}',
+                "workloads.require[0]: matches: 'b)|(?:c' is no regular expression: unopened group",
+                id="a pattern that would break out of its anchors",
+            ),
+            pytest.param(
+                "workloads: {fillFromAliases: yes}",
+                "workloads.fillFromAliases: Input should be a valid boolean",
+                id="a word for a truth",
+            ),
+            pytest.param(
+                "workloads: {existing: keep}",
+                "workloads.existing: Input should be 'admit' or 'judge'",
+                id="a word that is not on the list",
+            ),
+            pytest.param(
+                "namespaces: {exempt: [team-*]}",
+                "namespaces.exempt[0]: 'team-*' is no namespace name: lower-case letters, digits and '-', at most 63",
+                id="a pattern where names are asked for",
+            ),
+            pytest.param(
+                "network: {engine: cilium}",
+                "network.engine: Input should be 'auto', 'calico' or 'kubernetes'",
+                id="an engine that we do not know",
+            ),
+        ],
+    )
+    def test_a_fault_has_its_path_and_what_would_be_right(self, lines: str, fault: str) -> None:
+        """One fault, one line."""
+        assert faults(HEAD + lines) == [fault]
+
+    @pytest.mark.parametrize(
+        ("lines", "fault"),
+        [
+            pytest.param(
+                "network: {dns: [{cidrs: [10.0.0.1/8]}]}",
+                "network.dns[0].cidrs[0]: 10.0.0.1/8 has host bits set",
+                id="a network with host bits",
+            ),
+            pytest.param(
+                "network: {dns: [{cidrs: [10.0.0.0/8], ports: [53]}]}",
+                "network.dns[0].ports[0]: Input should be a valid string",
+                id="a port without protocol",
+            ),
+            pytest.param(
+                "network: {dns: [{namespaceLabels: {a: b}}]}",
+                "network.dns[0]: give either namespaceLabels and podLabels, or cidrs",
+                id="half a name server",
+            ),
+            pytest.param(
+                "network: {dns: [{namespaceLabels: {a: b}, podLabels: {a: b}, cidrs: [10.0.0.0/8]}]}",
+                "network.dns[0]: give either namespaceLabels and podLabels, or cidrs",
+                id="a name server of two kinds",
+            ),
+            pytest.param(
+                "network: {dns: [{namespaceLabels: {a: b}, cidrs: [10.0.0.0/8]}]}",
+                "network.dns[0]: give either namespaceLabels and podLabels, or cidrs",
+                id="half of one kind beside the other, which would be passed over",
+            ),
+            pytest.param(
+                "network: {dns: [{podLabels: {a: b}, cidrs: [10.0.0.0/8]}]}",
+                "network.dns[0]: give either namespaceLabels and podLabels, or cidrs",
+                id="the other half",
+            ),
+            pytest.param(
+                'network: {dns: [{namespaceLabels: {a: "it\'s"}, podLabels: {a: b}}]}',
+                'network.dns[0].namespaceLabels.a: "it\'s" is no label value: '
+                "1 to 63 letters, digits, '-_.', alphanumeric at both ends",
+                id="a quote in a label value",
+            ),
+            pytest.param(
+                "network: {dns: [{cidrs: [10.0.0.0/8, 10.0.0.0/8]}]}",
+                "network.dns[0].cidrs: stands twice: 10.0.0.0/8",
+                id="a network twice, which Calico's schema refuses",
+            ),
+            pytest.param(
+                "network: {dns: [{namspaceLabels: {a: b}, podLabels: {a: b}}]}",
+                "network.dns[0].namspaceLabels: unknown key; did you mean 'namespaceLabels'?",
+                id="a misspelt key",
+            ),
+            pytest.param(
+                "network: {dns: kubedns}",
+                "network.dns: Input should be 'auto', 'kube-dns', 'node-local', 'aks', 'openshift' or 'none'",
+                id="a preset that we do not know",
+            ),
+        ],
+    )
+    def test_a_name_servers_fault_has_its_path(self, lines: str, fault: str) -> None:
+        """A preset or a list: the other choice may be named too."""
+        assert fault in faults(HEAD + lines)
+
+    def test_a_selector_longer_than_calico_takes_is_refused_when_the_file_is_read(self) -> None:
+        """Later, no namespace could be closed under it."""
+        labels = ", ".join(f"label-{number:02}: {'v' * 63}" for number in range(20))
+        text = f"{HEAD}network: {{dns: [{{namespaceLabels: {{a: b}}, podLabels: {{{labels}}}}}]}}"
+        assert any("1024" in fault for fault in faults(text))
+
+    def test_every_fault_is_found_at_once(self) -> None:
+        """In the order of their paths, each once."""
+        text = (
+            "apiVersion: catflap.dev/v2\nkind: Policy\nmode: loud\nroles: []\n"
+            "workloads: {role: {oneOf: [a, a], label: -}, require: [{label: a}, {label: b}]}\n"
+            "namespaces: {exempt: [A, B]}\n"
+        )
+        no_key = "'-' is no label key: [prefix.example/]name, the name of at most 63 letters, digits, '-_.'"
+        assert faults(text) == [
+            "apiVersion: Input should be 'catflap.dev/v1'",
+            "kind: Input should be 'GuardPolicy'",
+            f"mode: {MODES}",
+            "namespaces.exempt[0]: 'A' is no namespace name: lower-case letters, digits and '-', at most 63",
+            "namespaces.exempt[1]: 'B' is no namespace name: lower-case letters, digits and '-', at most 63",
+            "roles: unknown key; did you mean 'rules'?",
+            "workloads.require[0]: give either oneOf or matches",
+            "workloads.require[1]: give either oneOf or matches",
+            f"workloads.role.label: {no_key}",
+            "workloads.role.oneOf: stands twice: a",
+        ]
+
+    def test_a_misspelt_rule_is_found_among_other_faults(self) -> None:
+        """Nobody should have to mend a file twice."""
+        found = faults(f"{HEAD}mode: loud\nrules: {{known-roles: warn}}\n")
+        assert len(found) == 2
+        assert any(fault.startswith("rules.known-roles: no rule has this id") for fault in found)
+
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            pytest.param("", "expected a mapping with apiVersion and kind, got NoneType", id="nothing"),
+            pytest.param("- a", "expected a mapping with apiVersion and kind, got list", id="a list"),
+            pytest.param("GuardPolicy", "expected a mapping with apiVersion and kind, got str", id="a word"),
+            pytest.param(HEAD + "mode: a: b", "not YAML: mapping values are not allowed here", id="a colon too many"),
+            pytest.param(HEAD + "mode: warn\nmode: off", "not YAML: the key 'mode' stands twice", id="a key twice"),
+            pytest.param(
+                HEAD + "workloads: {app: {label: a, label: b}}",
+                "not YAML: the key 'label' stands twice",
+                id="a key twice further down",
+            ),
+            pytest.param(
+                f"{HEAD}---\n{HEAD}", "not YAML: expected a single document in the stream", id="two documents"
+            ),
+            pytest.param(HEAD + "mode: *x", "not YAML: found undefined alias 'x'", id="an alias of nothing"),
+            pytest.param(
+                HEAD + "mode: !!python/name:os.system x", "not YAML: could not determine a constructor", id="code"
+            ),
+            pytest.param(HEAD + "mode: \x07", "not YAML: unacceptable character #x0007", id="a control character"),
+            pytest.param(HEAD + "mode: !!bool maybe", "not YAML: ", id="a tag that its value does not fit"),
+            pytest.param(HEAD + "mode: !!timestamp soon", "not YAML: ", id="a tag of a time that is none"),
+            pytest.param(HEAD + 'mode: !!int ""', "not YAML: ", id="a tag of a number that is none"),
+            pytest.param(
+                HEAD + "mode: 2026-13-01", "not YAML: month must be in 1..12", id="a date that the calendar lacks"
+            ),
+            pytest.param(
+                HEAD + "#" * LARGEST,
+                f"the file has {LARGEST + len(HEAD)} characters, {LARGEST} are the most",
+                id="huge",
+            ),
+            pytest.param("- " * 3_000, "not YAML: ", id="nested 3,000 deep"),
+        ],
+    )
+    def test_what_is_no_policy_file_is_refused_in_one_line(self, text: str, fault: str) -> None:
+        """With the reason."""
+        (found,) = faults(text)
+        assert found.startswith(fault)
+        assert "\n" not in found
+
+    @pytest.mark.parametrize("key", ["a(b", "mode [x]", "[", "("])
+    def test_a_key_with_a_bracket_is_an_unknown_key(self, key: str) -> None:
+        """Whatever it looks like."""
+        assert any("unknown key" in fault for fault in faults(f'{HEAD}"{key}": 1'))
+
+    def test_a_fault_with_a_bracket_in_its_path_keeps_its_path(self) -> None:
+        """A person has to find it."""
+        assert f"rules.a(b: {MODES}" in faults(f'{HEAD}rules: {{"a(b": loud}}')
+
+
+def test_the_exception_says_every_fault() -> None:
+    """For a log's one line."""
+    bad = BadPolicy([PolicyFault("a.b", "is wrong"), PolicyFault("", "so is all")])
+    assert str(bad) == "a.b: is wrong; so is all"
+    assert bad.faults == (PolicyFault("a.b", "is wrong"), PolicyFault("", "so is all"))

@@ -1,0 +1,207 @@
+"""The webhook configurations: which requests come to us, and what happens when we do not answer."""
+
+from typing import Any, Final
+
+import pytest
+
+from tests.unit.samples import policy
+from webhook.controller.registration import Endpoint, registration
+from webhook.model.kinds import POD_MAKERS
+
+BY_URL: Final = Endpoint(ca_bundle="Q0E=", namespace="guards", url="https://127.0.0.1:8443")
+BY_SERVICE: Final = Endpoint(ca_bundle="Q0E=", namespace="guards", service="catflap")
+LABELS: Final = "object.?metadata.?labels.orValue({})"
+OLD_LABELS: Final = "oldObject.?metadata.?labels.orValue({})"
+
+Webhook = dict[str, Any]
+
+
+def webhooks(text: str = "", endpoint: Endpoint = BY_SERVICE) -> dict[tuple[str, str], Webhook]:
+    """Every entry by its configuration's kind and its own name."""
+    return {
+        (configuration["kind"], entry["name"]): entry
+        for configuration in registration(policy(text), endpoint)
+        for entry in configuration["webhooks"]
+    }
+
+
+VALIDATING, MUTATING = "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"
+ENTRIES: Final = (
+    (VALIDATING, "pods.catflap.dev"),
+    (VALIDATING, "workloads.catflap.dev"),
+    (MUTATING, "namespaces.catflap.dev"),
+    (MUTATING, "pods.catflap.dev"),
+)
+
+
+def test_the_configurations_and_their_entries_are_these() -> None:
+    """Under our name and label."""
+    assert tuple(webhooks()) == ENTRIES
+    for configuration in registration(policy(), BY_SERVICE):
+        assert configuration["apiVersion"] == "admissionregistration.k8s.io/v1"
+        assert configuration["metadata"] == {
+            "name": "catflap",
+            "labels": {"app.kubernetes.io/managed-by": "catflap"},
+        }
+
+
+def test_only_what_makes_pods_fails_closed() -> None:
+    """Namespaces can be made, and Pods are written to, without us."""
+    assert {key: entry["failurePolicy"] for key, entry in webhooks().items()} == {
+        (VALIDATING, "pods.catflap.dev"): "Fail",
+        (VALIDATING, "workloads.catflap.dev"): "Fail",
+        (MUTATING, "namespaces.catflap.dev"): "Ignore",
+        (MUTATING, "pods.catflap.dev"): "Ignore",
+    }
+
+
+@pytest.mark.parametrize("key", ENTRIES, ids=" ".join)
+def test_every_field_that_would_be_defaulted_is_stated(key: tuple[str, str]) -> None:
+    """So that what is stored equals what was written; and no wildcard lets in what we do not know."""
+    entry = webhooks()[key]
+    stated = {"admissionReviewVersions", "clientConfig", "failurePolicy", "matchPolicy", "name", "namespaceSelector"}
+    stated |= {"objectSelector", "rules", "sideEffects", "timeoutSeconds"}
+    assert stated <= entry.keys() <= stated | {"matchConditions", "reinvocationPolicy"}
+    assert ("reinvocationPolicy" in entry) == (key[0] == MUTATING)
+    assert (entry["sideEffects"], entry["admissionReviewVersions"], entry["objectSelector"]) == ("None", ["v1"], {})
+    assert 1 <= entry["timeoutSeconds"] <= 10
+    for rule in entry["rules"]:
+        assert set(rule) == {"apiGroups", "apiVersions", "operations", "resources", "scope"}
+        words = [word for field, found in rule.items() if field != "scope" for word in found]
+        assert not [word for word in words if "*" in word or "/" in word]
+
+
+def asked_for(entry: Webhook) -> set[tuple[str, str, str]]:
+    """What an entry is asked about: group, resource and operation."""
+    return {
+        (group, resource, operation)
+        for rule in entry["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for operation in rule["operations"]
+    }
+
+
+def test_every_kind_that_makes_pods_is_asked_about() -> None:
+    """At creation and at change, in one entry each, so that one message has every fault."""
+    pods, workloads, namespaces, filled = (asked_for(webhooks()[key]) for key in ENTRIES)
+    both = ("CREATE", "UPDATE")
+    assert pods == {("", "pods", operation) for operation in both}
+    assert pods | workloads == {(maker.group, maker.resource, operation) for maker in POD_MAKERS for operation in both}
+    assert not pods & workloads
+    assert namespaces == {("", "namespaces", "CREATE")}
+    assert filled == {("", "pods", "CREATE")}
+
+
+def test_namespaces_are_asked_about_cluster_wide() -> None:
+    """They are the only resource of ours outside of any."""
+    scopes = {key: {rule["scope"] for rule in entry["rules"]} for key, entry in webhooks().items()}
+    assert scopes.pop((MUTATING, "namespaces.catflap.dev")) == {"Cluster"}
+    assert all(scope == {"Namespaced"} for scope in scopes.values())
+
+
+class TestExempt:
+    """Which namespaces never depend on us."""
+
+    @staticmethod
+    def exempt(text: str = "") -> list[list[str]]:
+        """The names that each entry leaves out."""
+        found = []
+        for entry in webhooks(text).values():
+            (expression,) = entry["namespaceSelector"]["matchExpressions"]
+            assert (expression["key"], expression["operator"]) == ("kubernetes.io/metadata.name", "NotIn")
+            found.append(expression["values"])
+        return found
+
+    def test_the_policys_and_our_own_are_left_out_by_name(self) -> None:
+        """The API server sets that label itself; nobody else can."""
+        default = [
+            "calico-apiserver",
+            "calico-system",
+            "guards",
+            "kube-node-lease",
+            "kube-public",
+            "kube-system",
+            "tigera-operator",
+        ]
+        assert self.exempt() == [default] * len(ENTRIES)
+
+    def test_the_clusters_own_are_left_out_whatever_the_file_says(self) -> None:
+        """Each name once, in order."""
+        names = ["guards", "kube-node-lease", "kube-public", "kube-system", "monitoring"]
+        assert self.exempt("namespaces: {exempt: [monitoring, guards]}") == [names] * len(ENTRIES)
+
+
+class TestClientConfig:
+    """Where the API server finds us."""
+
+    def test_by_service(self) -> None:
+        """Each phase has its path."""
+        assert webhooks()[VALIDATING, "pods.catflap.dev"]["clientConfig"] == {
+            "caBundle": "Q0E=",
+            "service": {"namespace": "guards", "name": "catflap", "path": "/validate", "port": 443},
+        }
+        assert webhooks()[MUTATING, "pods.catflap.dev"]["clientConfig"]["service"]["path"] == "/mutate"
+
+    def test_by_another_port_of_the_service(self) -> None:
+        """Where something else listens on 443."""
+        endpoint = Endpoint(ca_bundle="Q0E=", namespace="guards", service="catflap", port=8443)
+        assert webhooks(endpoint=endpoint)[VALIDATING, "pods.catflap.dev"]["clientConfig"]["service"]["port"] == 8443
+
+    def test_by_url(self) -> None:
+        """For a server outside of the cluster."""
+        assert webhooks(endpoint=BY_URL)[MUTATING, "namespaces.catflap.dev"]["clientConfig"] == {
+            "caBundle": "Q0E=",
+            "url": "https://127.0.0.1:8443/mutate",
+        }
+
+
+class TestConditions:
+    """What keeps away requests that no rule could speak about, in CEL, to the letter."""
+
+    @staticmethod
+    def condition(key: tuple[str, str], text: str = "") -> str:
+        """The one match condition of an entry."""
+        (condition,) = webhooks(text)[key]["matchConditions"]
+        assert set(condition) == {"name", "expression"}
+        return condition["expression"]  # type: ignore[no-any-return]
+
+    def test_a_pods_update_counts_if_labels_changed(self) -> None:
+        """Kubelets update Pods all the time."""
+        expected = f"request.operation != 'UPDATE' || {LABELS} != {OLD_LABELS}"
+        assert self.condition((VALIDATING, "pods.catflap.dev")) == expected
+
+    def test_a_workloads_update_counts_if_its_template_changed(self) -> None:
+        """Each kind keeps it elsewhere; scaling never comes to us."""
+        cron = "object.?spec.?jobTemplate.?spec.?template != oldObject.?spec.?jobTemplate.?spec.?template"
+        bare = "object.?template != oldObject.?template"
+        usual = "object.?spec.?template != oldObject.?spec.?template"
+        assert self.condition((VALIDATING, "workloads.catflap.dev")) == (
+            "request.operation != 'UPDATE' || "
+            f"(request.resource.resource == 'cronjobs' ? {cron} : "
+            f"(request.resource.resource == 'podtemplates' ? {bare} : {usual}))"
+        )
+
+    def test_a_pod_is_written_to_if_an_alias_stands_alone(self) -> None:
+        """Of its application or of its role."""
+        assert self.condition((MUTATING, "pods.catflap.dev")) == (
+            f"(!('app' in {LABELS}) && ['app.kubernetes.io/name', 'k8s-app'].exists(alias, alias in {LABELS}))"
+            f" || (!('role' in {LABELS}) && ['app.kubernetes.io/component'].exists(alias, alias in {LABELS}))"
+        )
+
+    def test_a_label_without_aliases_is_left_out(self) -> None:
+        """An empty list would be of no type in CEL."""
+        found = self.condition((MUTATING, "pods.catflap.dev"), "workloads: {app: {aliases: []}}")
+        assert found == f"(!('role' in {LABELS}) && ['app.kubernetes.io/component'].exists(alias, alias in {LABELS}))"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param("workloads: {fillFromAliases: false}", id="filling is off"),
+            pytest.param("workloads: {app: {aliases: []}, role: {aliases: []}}", id="there is nothing to fill from"),
+        ],
+    )
+    def test_pods_are_not_written_to(self, text: str) -> None:
+        """The API server refuses a configuration with an empty condition, and a call for nothing costs a Pod's time."""
+        assert (MUTATING, "pods.catflap.dev") not in webhooks(text)
+        assert (MUTATING, "namespaces.catflap.dev") in webhooks(text)

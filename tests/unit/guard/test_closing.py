@@ -1,0 +1,71 @@
+"""Which namespaces are closed."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pytest
+
+from tests.unit.samples import policy
+from webhook.guard.closing import is_guarded
+from webhook.model.namespace import Namespace
+
+BEGAN: Final = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
+SECOND: Final = timedelta(seconds=1)
+STAMP: Final = {"catflap.dev/guard": "enabled"}
+
+
+def guarded(
+    name: str = "shop",
+    text: str = "",
+    *,
+    created: datetime = BEGAN - SECOND,
+    labels: dict[str, str] | None = None,
+) -> bool:
+    """Whether a namespace is guarded, by default one of a second before closing began; catflap runs in `guards`."""
+    namespace = Namespace(name, "1", labels or {}, created, terminating=False)
+    return is_guarded(namespace, policy(text), closed_since=BEGAN, own_namespace="guards")
+
+
+@pytest.mark.parametrize(
+    ("created", "expected"),
+    [
+        pytest.param(BEGAN + SECOND, True, id="younger"),
+        pytest.param(BEGAN, True, id="of the same second, which may be younger"),
+        pytest.param(BEGAN - SECOND, False, id="older"),
+        pytest.param(datetime(2026, 6, 1, 14, 0, 0, tzinfo=UTC) - 2 * timedelta(hours=1), True, id="by the instant"),
+    ],
+)
+def test_a_namespace_is_guarded_by_its_age(created: datetime, *, expected: bool) -> None:
+    """What stood before is left alone."""
+    assert guarded(created=created) is expected
+
+
+def test_the_stamp_guards_an_older_namespace() -> None:
+    """Whoever set it wanted it closed."""
+    assert guarded(labels=STAMP)
+
+
+def test_another_value_of_the_stamp_opens_nothing() -> None:
+    """A younger namespace is guarded by its age, whatever its labels say."""
+    assert guarded(created=BEGAN + SECOND, labels={"catflap.dev/guard": "disabled"})
+
+
+@pytest.mark.parametrize(
+    ("adopt", "expected"),
+    [
+        pytest.param("all", True, id="all"),
+        pytest.param("[shop]", True, id="by name"),
+        pytest.param("[sh*]", True, id="by prefix"),
+        pytest.param("[team-*]", False, id="another prefix"),
+        pytest.param("none", False, id="none"),
+    ],
+)
+def test_an_older_namespace_is_guarded_once_it_is_adopted(adopt: str, *, expected: bool) -> None:
+    """Nobody is surprised by a default-deny on a running system."""
+    assert guarded(text=f"namespaces: {{adopt: {adopt}}}") is expected
+
+
+@pytest.mark.parametrize("name", ["kube-system", "calico-system", "guards"])
+def test_an_exempt_namespace_is_never_guarded(name: str) -> None:
+    """Neither by age, nor by the stamp, nor by adoption."""
+    assert not guarded(name, "namespaces: {adopt: all}", created=BEGAN + SECOND, labels=STAMP)

@@ -1,0 +1,277 @@
+"""One request in, one decision out."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.reviews import GOOD, Json, deployment, namespace, pod
+from tests.unit.samples import NODE, OWNER, REPLICASET_CONTROLLER, asked, faults, policy
+from webhook.guard.decide import decide, unavailable
+from webhook.model.decision import Decision, OwnerWanted, Verdict
+from webhook.model.workload import Owner
+
+MIRROR = {"annotations": {"kubernetes.io/config.mirror": "4f1a"}}
+BOTH_MISSING = [("require-app", "metadata.labels.app"), ("require-role", "metadata.labels.role")]
+
+
+def decided(manifest: Json | None, text: str = "", *, before: Json | None = None, **request: Any) -> Decision:
+    """The decision on a review under a policy, catflap running in `guards`; nobody is to be asked about owners."""
+    found = decide(asked(manifest, before=before, **request), policy(text), own_namespace="guards")
+    assert isinstance(found, Decision)
+    return found
+
+
+class TestAdmitted:
+    """What passes."""
+
+    @pytest.mark.parametrize("manifest", [pod(GOOD), deployment(GOOD)], ids=["Pod", "Deployment"])
+    def test_what_has_no_fault_is_admitted(self, manifest: Json) -> None:
+        """With nothing to say about it."""
+        assert decided(manifest) == Decision(Verdict.ALLOWED)
+
+    def test_a_namespace_is_admitted(self) -> None:
+        """It is closed by the controller, not judged."""
+        assert decided(namespace(), namespace="shop") == Decision(Verdict.ALLOWED)
+
+
+class TestRefused:
+    """What does not."""
+
+    def test_a_refusal_carries_every_fault_and_one_message(self) -> None:
+        """The whole list at once."""
+        found = decided(pod())
+        assert found.verdict is Verdict.DENIED
+        assert faults(found) == BOTH_MISSING
+        assert found.message.startswith("Pod shop/web has 2 faults:\n")
+
+    def test_an_update_that_worsens_is_refused(self) -> None:
+        """A Pod cannot shed its role later."""
+        assert faults(decided(pod({"app": "web"}), before=pod(GOOD))) == [("require-role", "metadata.labels.role")]
+
+    def test_an_update_that_does_not_is_admitted(self) -> None:
+        """What is faulty already keeps running."""
+        assert decided(pod(annotations={"a": "b"}), before=pod()) == Decision(Verdict.ALLOWED)
+
+    def test_a_dry_run_gets_the_same_answer(self) -> None:
+        """`kubectl diff` is to tell the truth."""
+        assert decided(pod(), dryRun=True) == decided(pod())
+
+
+class TestUnjudged:
+    """What no rule is about."""
+
+    @pytest.mark.parametrize(
+        ("manifest", "request_fields", "reason"),
+        [
+            pytest.param(None, {"operation": "DELETE"}, "DELETE makes no Pod", id="a deletion"),
+            pytest.param(
+                None, {"operation": "CONNECT", "subResource": "exec"}, "CONNECT makes no Pod", id="a shell in a Pod"
+            ),
+            pytest.param(
+                pod(), {"subResource": "status"}, "no rule is about pods/status", id="a subresource, judged elsewhere"
+            ),
+            pytest.param(
+                deployment(),
+                {"subResource": "scale"},
+                "no rule is about deployments.apps/scale",
+                id="a subresource of a group",
+            ),
+            pytest.param(
+                pod(),
+                {"resource": {"group": "", "version": "v1", "resource": "services"}},
+                "no rule is about services",
+                id="a resource that makes no Pods",
+            ),
+            pytest.param(
+                pod(),
+                {"resource": {"group": "metrics.k8s.io", "version": "v1", "resource": "pods"}},
+                "no rule is about pods.metrics.k8s.io",
+                id="a resource of the same name in another group",
+            ),
+        ],
+    )
+    def test_it_passes_with_the_reason(self, manifest: Json | None, request_fields: Json, reason: str) -> None:
+        """So that the record says why nothing was checked."""
+        assert decided(manifest, **request_fields) == Decision(Verdict.UNJUDGED, reason=reason)
+
+
+class TestExempt:
+    """What is spared by where it is, or by what it is."""
+
+    @pytest.mark.parametrize(
+        ("where", "reason"),
+        [
+            pytest.param("kube-system", "namespace kube-system is exempt", id="always"),
+            pytest.param("calico-system", "namespace calico-system is exempt", id="by default"),
+            pytest.param("guards", "namespace guards is catflap's own", id="where catflap runs"),
+        ],
+    )
+    def test_a_namespace_is_exempt_by_name(self, where: str, reason: str) -> None:
+        """Labels cannot make it so."""
+        assert decided(pod(), namespace=where) == Decision(Verdict.EXEMPT, reason=reason)
+
+    def test_the_files_list_replaces_the_default(self) -> None:
+        """What it leaves out is judged."""
+        assert decided(pod(), "namespaces: {exempt: [shop]}").verdict is Verdict.EXEMPT
+        assert decided(pod(), "namespaces: {exempt: [shop]}", namespace="calico-system").verdict is Verdict.DENIED
+
+    def test_the_namespace_counts_not_the_one_that_the_object_claims(self) -> None:
+        """The API server has checked the request's, nobody the object's."""
+        claims = pod(namespace="kube-system")
+        assert decided(claims, namespace="shop").verdict is Verdict.DENIED
+
+    def test_no_own_namespace_exempts_nothing(self) -> None:
+        """An empty name is not the namespace of what has none."""
+        found = decide(asked(pod(), namespace=""), policy(), own_namespace="")
+        assert faults(found) == BOTH_MISSING
+
+    def test_a_mirror_pod_of_a_node_is_exempt(self) -> None:
+        """The kubelet runs it whatever the answer; refusing would only hide it."""
+        found = decided(pod(**MIRROR), userInfo=NODE)
+        assert found == Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
+
+    @pytest.mark.parametrize(
+        "user",
+        [
+            pytest.param({"username": "jane", "groups": ["system:authenticated"]}, id="a person"),
+            pytest.param({"username": "jane", "groups": ["system:nodes"]}, id="a person in the nodes' group"),
+            pytest.param({"username": "system:node:worker-1", "groups": []}, id="a node's name without its group"),
+            pytest.param(REPLICASET_CONTROLLER, id="a controller"),
+        ],
+    )
+    def test_the_annotation_alone_makes_no_mirror_pod(self, user: Json) -> None:
+        """Anyone can write it."""
+        assert faults(decided(pod(**MIRROR), userInfo=user)) == BOTH_MISSING
+
+    def test_a_node_without_the_annotation_is_judged(self) -> None:
+        """Nodes make mirror Pods and nothing else."""
+        assert faults(decided(pod(), userInfo=NODE)) == BOTH_MISSING
+
+
+class TestModes:
+    """What a fault does to a request."""
+
+    @pytest.mark.parametrize(
+        ("text", "verdict", "denied", "warned", "audited"),
+        [
+            pytest.param("mode: enforce", Verdict.DENIED, 2, 0, 0, id="enforce"),
+            pytest.param("mode: warn", Verdict.ALLOWED, 0, 2, 0, id="warn"),
+            pytest.param("mode: audit", Verdict.ALLOWED, 0, 0, 2, id="audit"),
+            pytest.param("mode: off", Verdict.ALLOWED, 0, 0, 0, id="off"),
+            pytest.param("rules: {require-app: warn}", Verdict.DENIED, 1, 1, 0, id="one rule milder"),
+            pytest.param("mode: warn\nrules: {require-app: enforce}", Verdict.DENIED, 1, 1, 0, id="one rule stricter"),
+            pytest.param("mode: warn\nrules: {require-app: audit}", Verdict.ALLOWED, 0, 1, 1, id="warn and audit"),
+            pytest.param("rules: {require-app: off, require-role: off}", Verdict.ALLOWED, 0, 0, 0, id="each off"),
+            pytest.param("rules: {require-app: audit, require-role: off}", Verdict.ALLOWED, 0, 0, 1, id="one is left"),
+        ],
+    )
+    def test_the_mode_sorts_the_faults(
+        self, text: str, verdict: Verdict, denied: int, warned: int, audited: int
+    ) -> None:
+        """By the file and by the rule."""
+        found = decided(pod(), text)
+        assert found.verdict is verdict
+        assert (len(found.denied), len(found.warned), len(found.audited)) == (denied, warned, audited)
+
+    def test_the_message_speaks_of_what_refuses(self) -> None:
+        """A fault that is only recorded is not the user's business."""
+        found = decided(pod(), "rules: {require-app: audit}")
+        assert "require-role" in found.message
+        assert "require-app" not in found.message
+
+
+class TestOlderOwners:
+    """What a controller makes for an owner older than catflap keeps running."""
+
+    WANTED = OwnerWanted(namespace="shop", owner=Owner("apps/v1", "ReplicaSet", "web-7d4b", "42"))
+
+    def made(self, text: str = "", *, predates: bool | None, **changes: Any) -> Decision | OwnerWanted:
+        """The decision on a faulty Pod that the ReplicaSet controller makes, or that `changes` make otherwise."""
+        options = {"userInfo": REPLICASET_CONTROLLER, **changes}
+        references = options.pop("ownerReferences", [OWNER])
+        request = asked(pod(ownerReferences=references), **options)
+        return decide(request, policy(text), own_namespace="guards", owner_predates=predates)
+
+    def test_the_owners_age_is_asked_for(self) -> None:
+        """The decision hangs on it."""
+        assert self.made(predates=None) == self.WANTED
+
+    def test_made_for_an_older_owner_it_passes_with_its_faults_recorded(self) -> None:
+        """A running system keeps running; the report shows what is left to do."""
+        found = self.made(predates=True)
+        assert isinstance(found, Decision)
+        assert found.verdict is Verdict.EXEMPT
+        assert found.reason == "made for an owner older than catflap"
+        assert [fault.rule for fault in found.audited] == ["require-app", "require-role"]
+        assert found.denied == found.warned == ()
+
+    def test_made_for_a_younger_owner_it_is_refused(self) -> None:
+        """The owner itself was judged."""
+        assert faults(self.made(predates=False)) == BOTH_MISSING
+
+    def test_nobody_is_asked_about_a_good_pod(self) -> None:
+        """A question costs a round trip."""
+        request = asked(pod(GOOD, ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER)
+        assert decide(request, policy()) == Decision(Verdict.ALLOWED)
+
+    def test_nobody_is_asked_where_nothing_would_be_refused(self) -> None:
+        """Warnings need no exemption."""
+        found = self.made("mode: warn", predates=None)
+        assert isinstance(found, Decision)
+        assert found.verdict is Verdict.ALLOWED
+        assert len(found.warned) == 2
+
+    @pytest.mark.parametrize(
+        ("text", "changes"),
+        [
+            pytest.param("", {"userInfo": {"username": "jane"}}, id="a user who forged the owner"),
+            pytest.param("", {"userInfo": NODE}, id="a node"),
+            pytest.param(
+                "",
+                {"userInfo": {"username": "system:serviceaccount:shop:replicaset-controller"}},
+                id="a user's account with a controller's name",
+            ),
+            pytest.param("", {"ownerReferences": []}, id="a controller that names no owner"),
+            pytest.param(
+                "", {"ownerReferences": [{**OWNER, "controller": False}]}, id="an owner that is not the controller"
+            ),
+            pytest.param("workloads: {existing: judge}", {}, id="a policy that judges them"),
+        ],
+    )
+    @pytest.mark.parametrize("predates", [None, True], ids=["not asked", "told that it is older"])
+    def test_it_is_judged_like_any_other(self, text: str, changes: Json, *, predates: bool | None) -> None:
+        """Whatever somebody says about the owner."""
+        assert faults(self.made(text, predates=predates, **changes)) == BOTH_MISSING
+
+    @pytest.mark.parametrize("predates", [None, True], ids=["not asked", "told that it is older"])
+    def test_an_update_is_judged_like_any_other(self, *, predates: bool | None) -> None:
+        """Controllers do not relabel Pods."""
+        request = asked(
+            pod(ownerReferences=[OWNER]), before=pod(GOOD, ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER
+        )
+        assert faults(decide(request, policy(), owner_predates=predates)) == BOTH_MISSING
+
+    def test_a_job_that_a_cron_job_makes_is_asked_about_too(self) -> None:
+        """The chain has more than one step."""
+        job = {**deployment(ownerReferences=[{**OWNER, "kind": "CronJob"}]), "kind": "Job", "apiVersion": "batch/v1"}
+        user = {"username": "system:serviceaccount:kube-system:cronjob-controller"}
+        found = decide(asked(job, userInfo=user), policy())
+        assert isinstance(found, OwnerWanted)
+        assert found.owner.kind == "CronJob"
+
+
+def test_a_decision_leaves_the_request_as_it_was() -> None:
+    """Decisions are functions: values in, value out."""
+    request = asked(pod())
+    before = copy.deepcopy(request)
+    decide(request, policy())
+    assert request == before
+
+
+def test_what_cannot_be_found_out_is_refused_for_now() -> None:
+    """With the reason, and the advice to try again."""
+    found = unavailable("the API server does not answer")
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert not found.allowed
+    assert found.message == "not decided: the API server does not answer; try again in a moment"

@@ -1,0 +1,129 @@
+"""Which faults an object has, and which of them a change brings."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.reviews import GOOD, Json, deployment, pod
+from tests.unit.samples import asked, policy, workload
+from webhook.guard.judge import judge, judge_request
+
+
+def rules_of(request: Json, before: Json | None = None, **options: Any) -> list[str]:
+    """The rules that a request breaks under the default policy."""
+    return [fault.rule for fault in judge_request(asked(request, before=before, **options), policy())]
+
+
+def scaled(source: Json, replicas: int = 5) -> Json:
+    """The same Deployment with another number of replicas."""
+    return {**source, "spec": {**source["spec"], "replicas": replicas}}
+
+
+def reimaged(source: Json) -> Json:
+    """The same Deployment with another image in its template."""
+    changed = copy.deepcopy(source)
+    changed["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2"
+    return changed
+
+
+class TestJudge:
+    """One workload under one policy."""
+
+    def test_faults_come_in_the_order_of_the_rules(self) -> None:
+        """So that one object gets one message, always."""
+        wanting = policy("workloads: {require: [{label: team, oneOf: [a]}]}")
+        assert [fault.rule for fault in judge(workload({"role": "fronted"}), wanting)] == [
+            "known-role",
+            "require-app",
+            "require-label",
+        ]
+
+    def test_a_rule_that_is_off_says_nothing(self) -> None:
+        """Neither by its own mode nor by the file's."""
+        assert [fault.rule for fault in judge(workload(), policy("rules: {require-app: off}"))] == ["require-role"]
+        assert judge(workload(), policy("mode: off")) == ()
+
+    def test_a_rule_that_only_warns_is_asked(self) -> None:
+        """What becomes of its faults is decided later."""
+        assert [fault.rule for fault in judge(workload(), policy("mode: audit"))] == ["require-app", "require-role"]
+
+
+class TestCreation:
+    """A new object answers for all its faults."""
+
+    @pytest.mark.parametrize("make", [pod, deployment], ids=["Pod", "Deployment"])
+    def test_every_fault_counts(self, make: Any) -> None:
+        """Whether it is a Pod or makes Pods."""
+        assert rules_of(make()) == ["require-app", "require-role"]
+        assert rules_of(make(GOOD)) == []
+
+
+class TestChangedTemplate:
+    """A changed template makes new Pods, which would be refused where nobody looks."""
+
+    def test_an_old_fault_counts_again(self) -> None:
+        """Although the change has nothing to do with it."""
+        assert rules_of(reimaged(deployment()), before=deployment()) == ["require-app", "require-role"]
+
+    def test_mending_one_of_two_faults_is_not_enough(self) -> None:
+        """The Pods of that template would still be refused."""
+        assert rules_of(deployment({"app": "web"}), before=deployment()) == ["require-role"]
+
+    def test_a_good_template_may_change(self) -> None:
+        """Nothing is wrong with it."""
+        assert rules_of(reimaged(deployment(GOOD)), before=deployment(GOOD)) == []
+
+    def test_the_order_of_keys_is_no_change(self) -> None:
+        """The values decide, not the bytes."""
+        turned = dict(reversed(deployment().items()))
+        template = turned["spec"]["template"]
+        turned["spec"] = {**turned["spec"], "template": dict(reversed(template.items()))}
+        assert rules_of(turned, before=deployment()) == []
+
+
+class TestOtherChanges:
+    """What is faulty already can be scaled, finalized and mended step by step."""
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            pytest.param(deployment(), id="nothing at all"),
+            pytest.param(scaled(deployment()), id="the number of replicas"),
+            pytest.param(scaled(deployment(), 0), id="down to none"),
+            pytest.param(deployment(annotations={"a": "b"}), id="an annotation"),
+            pytest.param(deployment(finalizers=["example.com/wait"]), id="a finalizer more"),
+            pytest.param(deployment(deletionTimestamp="2026-01-01T00:00:00Z"), id="an object that goes"),
+        ],
+    )
+    def test_a_faulty_deployment_can_be_changed_beside_its_template(self, changed: Json) -> None:
+        """Its faults were there before."""
+        assert rules_of(changed, before=deployment()) == []
+
+    @pytest.mark.parametrize(
+        ("labels", "before", "brought"),
+        [
+            pytest.param({}, {}, [], id="unchanged"),
+            pytest.param({"x": "y"}, {}, [], id="a label that no rule is about"),
+            pytest.param({"app": "web"}, {}, [], id="one fault of two mended"),
+            pytest.param(GOOD, {}, [], id="all mended"),
+            pytest.param({"app": "web"}, GOOD, ["require-role"], id="the role taken away"),
+            pytest.param({"app": "web", "role": "x"}, GOOD, ["known-role"], id="another role, unknown"),
+            pytest.param({"app": "web", "role": "x"}, {"app": "web"}, ["known-role"], id="one fault for another"),
+            pytest.param(
+                {"app": "web", "role": "y"}, {"app": "web", "role": "x"}, ["known-role"], id="another unknown role"
+            ),
+            pytest.param({"app": "web", "role": ""}, {"app": "web"}, ["require-role"], id="empty instead of missing"),
+            pytest.param({"role": "x"}, {"app": "web", "role": "x"}, ["require-app"], id="a fault more"),
+        ],
+    )
+    def test_a_pod_answers_for_the_faults_that_the_change_brings(
+        self, labels: dict[str, str], before: dict[str, str], brought: list[str]
+    ) -> None:
+        """A Pod has no template; its labels are what changes."""
+        assert rules_of(pod(labels), before=pod(before)) == brought
+
+    def test_an_object_that_goes_is_judged_like_any_other(self) -> None:
+        """A finalizer would otherwise keep a relabelled Pod running, unseen by the rules."""
+        going = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/wait"]}
+        assert rules_of(pod({"app": "web"}, **going), before=pod(GOOD, **going)) == ["require-role"]

@@ -1,0 +1,139 @@
+"""What a person reads: the whole text, to the letter."""
+
+import pytest
+import yaml
+
+from tests.reviews import deployment, pod
+from tests.unit.samples import asked, policy, workload
+from webhook.guard.judge import judge
+from webhook.guard.message import line, patch, refusal, setting
+from webhook.model.policy import GuardPolicy
+from webhook.model.violation import Remedy, Violation
+from webhook.model.workload import Workload
+
+TWO_FAULTS = """\
+Deployment shop/web has 2 faults:
+- known-role: spec.template.metadata.labels.role: the role 'fronted' is not known (did you mean 'frontend'?); the roles are frontend, backend, data
+- require-app: spec.template.metadata.labels.app: the label 'app' is missing; it names the application
+To mend it, set in the manifest:
+  spec:
+    template:
+      metadata:
+        labels:
+          role: "frontend"  # or: backend, data
+          app: "web\""""  # fmt: skip
+
+LABELS_WITH_SLASHES = """\
+Pod shop/web-* has 4 faults:
+- known-role: metadata.labels['shop.example/tier']: the role 'xyz' is not known; the roles are frontend, backend, data
+- require-app: metadata.labels['shop.example/service']: the label 'shop.example/service' is empty; it names the application
+- require-label: metadata.labels.team: the label 'team' is missing; it must be one of payments, search
+- require-label: metadata.labels['shop.example/cost-center']: the label 'shop.example/cost-center' has the value 'x'; it must be a full match of [0-9]{4}
+To mend it, set in the manifest:
+  metadata:
+    labels:
+      shop.example/tier: ""  # one of: frontend, backend, data
+      shop.example/service: "web"
+      team: ""  # one of: payments, search
+      shop.example/cost-center: ""  # choose a value"""
+
+ONE_FAULT = """\
+Pod shop/web has 1 fault:
+- require-role: metadata.labels.role: the label 'role' is missing; the roles are frontend, backend, data
+To mend it, set in the manifest:
+  metadata:
+    labels:
+      role: ""  # one of: frontend, backend, data"""
+
+OF_ANOTHER_NAME = """
+workloads:
+  app: {label: shop.example/service, aliases: []}
+  role: {label: shop.example/tier, aliases: []}
+  require:
+    - {label: team, oneOf: [payments, search]}
+    - {label: shop.example/cost-center, matches: "[0-9]{4}"}
+"""
+
+
+def read(manifest: dict[str, object]) -> Workload:
+    """The workload of an object's review."""
+    found = asked(manifest).workload
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("judged", "under", "text"),
+    [
+        pytest.param(read(pod({"app": "web"})), policy(), ONE_FAULT, id="one fault"),
+        pytest.param(read(deployment({"role": "fronted"})), policy(), TWO_FAULTS, id="a typo and a missing label"),
+        pytest.param(
+            read(
+                pod(
+                    {"shop.example/tier": "xyz", "shop.example/service": "", "shop.example/cost-center": "x"},
+                    name="",
+                    generateName="web-",
+                )
+            ),
+            policy(OF_ANOTHER_NAME),
+            LABELS_WITH_SLASHES,
+            id="labels with slashes, and choices that a person has to make",
+        ),
+    ],
+)
+def test_a_refusal_says_what_where_and_how_to_mend_it(judged: Workload, under: GuardPolicy, text: str) -> None:
+    """Each fault on its line, then a patch that can be pasted."""
+    assert refusal(judged, judge(judged, under)) == text
+
+
+def test_a_fault_without_remedy_has_no_patch() -> None:
+    """Nothing to paste, nothing promised."""
+    fault = Violation(rule="a-rule", path="metadata.name", message="is not to my liking")
+    assert refusal(workload(), (fault,)) == "Pod shop/web has 1 fault:\n- a-rule: metadata.name: is not to my liking"
+
+
+def test_a_fault_is_one_line() -> None:
+    """Rule, field path, sentence."""
+    assert line(Violation("a-rule", "metadata.name", "is wrong")) == "a-rule: metadata.name: is wrong"
+
+
+@pytest.mark.parametrize(
+    ("remedy", "text"),
+    [
+        pytest.param(Remedy("metadata", "app", value="web"), 'app: "web"', id="a value to paste"),
+        pytest.param(Remedy("metadata", "app"), 'app: ""  # choose a value', id="an open choice"),
+        pytest.param(Remedy("metadata", "role", choices=("a", "b")), 'role: ""  # one of: a, b', id="a closed choice"),
+        pytest.param(
+            Remedy("metadata", "role", value="b", choices=("a", "b")), 'role: "b"  # or: a', id="the nearest choice"
+        ),
+        pytest.param(Remedy("metadata", "role", value="a", choices=("a",)), 'role: "a"', id="the only choice"),
+    ],
+)
+def test_a_label_to_set_is_one_line_of_yaml(remedy: Remedy, text: str) -> None:
+    """What a person has to choose is left to them, in a comment."""
+    assert setting(remedy) == text
+    assert yaml.safe_load(text) == {remedy.label: remedy.value or ""}
+
+
+@pytest.mark.parametrize("label", ["on", "y", "null", "1", "1.5", "2026-01-31", "1e3"])
+def test_a_label_that_yaml_takes_for_something_else_stays_text(label: str) -> None:
+    """Pasted into a manifest, it is the label that was meant."""
+    assert yaml.safe_load(setting(Remedy("metadata", label, "a"))) == {label: "a"}
+
+
+def test_a_label_that_two_rules_ask_for_stands_once() -> None:
+    """A key that stands twice is refused, or hides the other, by whatever reads the manifest."""
+    under = policy("workloads: {require: [{label: role, oneOf: [backend]}]}")
+    found = judge(workload({"app": "web"}), under)
+    assert [fault.rule for fault in found] == ["require-label", "require-role"]
+    text = refusal(workload(), found)
+    assert sum(line.strip().startswith("role:") for line in text.splitlines()) == 1
+
+
+def test_labels_of_one_place_stand_together() -> None:
+    """A second `metadata:` in one manifest would replace the first."""
+    lines = patch([Remedy("metadata", "app", "web"), Remedy("template.metadata", "x", "y"), Remedy("metadata", "role")])
+    assert yaml.safe_load("\n".join(lines)) == {
+        "metadata": {"labels": {"app": "web", "role": ""}},
+        "template": {"metadata": {"labels": {"x": "y"}}},
+    }

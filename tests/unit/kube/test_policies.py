@@ -1,0 +1,75 @@
+"""Where our manifests live, and whether what stands is what we wrote."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.unit.samples import policy
+from webhook.kube.policies import path, same
+from webhook.netpol.intent import Engine
+from webhook.netpol.manifest import Birth
+from webhook.netpol.render import render
+
+
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        (Engine.KUBERNETES, "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/catflap-default-deny"),
+        (Engine.CALICO, "/apis/projectcalico.org/v3/namespaces/shop/networkpolicies/catflap-default-deny"),
+    ],
+)
+def test_a_policy_lives_at_its_groups_path(engine: Engine, expected: str) -> None:
+    """Both groups have a resource of the same name."""
+    assert path(render(policy(), Birth("shop", "1", "2"), engine)[0]) == expected
+
+
+def stored(engine: Engine) -> tuple[dict[str, Any], Any]:
+    """A policy as it stands, with what an API server adds, and the manifest that made it."""
+    manifest = render(policy(), Birth("shop", "1", "2"), engine)[1]
+    found = copy.deepcopy(dict(manifest))
+    found["metadata"].update(uid="9", resourceVersion="5", generation=1, managedFields=[])
+    return found, manifest
+
+
+@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize(
+    "add",
+    [
+        pytest.param(lambda _: None, id="nothing"),
+        pytest.param(lambda it: it["metadata"]["labels"].update(team="a"), id="a label of somebody else's"),
+        pytest.param(lambda it: it["metadata"]["annotations"].update(note="a"), id="an annotation of somebody else's"),
+        pytest.param(lambda it: it["metadata"].update(finalizers=["a"]), id="a finalizer"),
+    ],
+)
+def test_what_others_add_beside_the_spec_is_no_difference(
+    engine: Engine, add: Callable[[dict[str, Any]], object]
+) -> None:
+    """It closes and opens nothing."""
+    found, manifest = stored(engine)
+    add(found)
+    assert same(found, manifest)
+
+
+@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda it: it["spec"]["egress"].append({}), id="a rule more"),
+        pytest.param(lambda it: it["spec"]["egress"].pop(), id="a rule less"),
+        pytest.param(lambda it: it["spec"].update(ingress=[{}]), id="a direction opened"),
+        pytest.param(lambda it: it["spec"].update(order=1), id="a field that we do not write"),
+        pytest.param(lambda it: it.pop("spec"), id="no spec"),
+        pytest.param(lambda it: it["metadata"]["labels"].clear(), id="our labels gone"),
+        pytest.param(lambda it: it["metadata"].pop("labels"), id="no labels at all"),
+        pytest.param(lambda it: it["metadata"].update(labels=None), id="null labels"),
+    ],
+)
+def test_any_difference_in_the_spec_or_in_our_labels_is_one(
+    engine: Engine, change: Callable[[dict[str, Any]], object]
+) -> None:
+    """The whole spec, field by field; a digest could be forged."""
+    found, manifest = stored(engine)
+    change(found)
+    assert not same(found, manifest)

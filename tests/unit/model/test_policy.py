@@ -1,0 +1,206 @@
+"""The policy's values: what Kubernetes would take, and what each question is answered."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit.samples import policy
+from webhook.model.policy import (
+    Mode,
+    Requirement,
+    cidr,
+    distinct,
+    label_key,
+    label_value,
+    namespace_name,
+    namespace_pattern,
+    port,
+)
+
+LONG = "a" * 63
+ADDRESS = ".".join(["a" * 62] * 4)  # 251 characters; a prefix may have 253
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        pytest.param(label_key, "app", id="a name"),
+        pytest.param(label_key, "app.kubernetes.io/name", id="a name under a prefix"),
+        pytest.param(label_key, "A_b-c.d", id="each mark that a name may have"),
+        pytest.param(label_key, LONG, id="the longest name"),
+        pytest.param(label_key, f"{ADDRESS}.a/a", id="the longest prefix"),
+        pytest.param(label_value, "frontend", id="a value"),
+        pytest.param(label_value, "v1.2_beta-3", id="each mark that a value may have"),
+        pytest.param(label_value, LONG, id="the longest value"),
+        pytest.param(namespace_name, "kube-system", id="a namespace"),
+        pytest.param(namespace_name, "0", id="a namespace of one digit"),
+        pytest.param(namespace_pattern, "team-*", id="a prefix"),
+        pytest.param(namespace_pattern, "team*", id="a prefix without a hyphen"),
+        pytest.param(namespace_pattern, "team", id="a whole name"),
+        pytest.param(port, "53/UDP", id="a port"),
+        pytest.param(port, "65535/SCTP", id="the highest port"),
+        pytest.param(port, "1/TCP", id="the lowest port"),
+        pytest.param(cidr, "10.0.0.0/8", id="an IPv4 network"),
+        pytest.param(cidr, "fd00::/8", id="an IPv6 network"),
+        pytest.param(cidr, "0.0.0.0/0", id="everywhere"),
+    ],
+)
+def test_what_kubernetes_takes_is_kept_as_it_is(parse: Callable[[str], str], text: str) -> None:
+    """A value passes unchanged."""
+    assert parse(text) == text
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "says"),
+    [
+        pytest.param(label_key, "", "'' is no label key", id="no key"),
+        pytest.param(label_key, "-app", "'-app' is no label key", id="a key that starts with a hyphen"),
+        pytest.param(label_key, "app ", "'app ' is no label key", id="a blank after a key"),
+        pytest.param(label_key, "app\n", r"is no label key", id="a line end after a key"),
+        pytest.param(label_key, "a" * 64, "is no label key", id="a name too long"),
+        pytest.param(label_key, "/app", "'/app' is no label key", id="an empty prefix"),
+        pytest.param(label_key, "example.com/", "'example.com/' is no label key", id="an empty name"),
+        pytest.param(label_key, "Example.com/app", "is no label key", id="a prefix in capitals"),
+        pytest.param(label_key, "a/b/c", "'a/b/c' is no label key", id="two slashes"),
+        pytest.param(label_key, f"{ADDRESS}.aa/a", "is no label key", id="a prefix too long"),
+        pytest.param(label_key, "bühne", "'bühne' is no label key", id="a letter that is not ASCII"),
+        pytest.param(label_value, "", "'' is no label value", id="an empty value"),
+        pytest.param(label_value, "a b", "'a b' is no label value", id="a blank in a value"),
+        pytest.param(label_value, "a'b", "is no label value", id="a quote, which no selector could say"),
+        pytest.param(label_value, "a.", "'a.' is no label value", id="a dot at the end of a value"),
+        pytest.param(label_value, "a" * 64, "is no label value", id="a value too long"),
+        pytest.param(label_value, "a\n", "is no label value", id="a line end after a value"),
+        pytest.param(namespace_name, "Shop", "'Shop' is no namespace name", id="a namespace in capitals"),
+        pytest.param(namespace_name, "shop.eu", "'shop.eu' is no namespace name", id="a dot in a namespace"),
+        pytest.param(
+            namespace_name, "team-*", r"'team-\*' is no namespace name", id="a star where names are asked for"
+        ),
+        pytest.param(namespace_name, "a" * 64, "is no namespace name", id="a namespace too long"),
+        pytest.param(namespace_pattern, "*", "is no namespace name", id="a star alone, which is `all`"),
+        pytest.param(namespace_pattern, "te*am", "is no namespace name", id="a star in the middle"),
+        pytest.param(namespace_pattern, "*-team", "is no namespace name", id="a star in front"),
+        pytest.param(port, "53", "'53' is no port: write 53/UDP", id="no protocol"),
+        pytest.param(port, "53/udp", "'53/udp' is no port", id="a protocol in small letters"),
+        pytest.param(port, "dns/UDP", "'dns/UDP' is no port", id="a named port, which Windows nodes skip"),
+        pytest.param(port, "0/TCP", "'0/TCP' is no port", id="below the lowest port"),
+        pytest.param(port, "65536/TCP", "'65536/TCP' is no port", id="above the highest port"),
+        pytest.param(port, "53/ICMP", "'53/ICMP' is no port", id="a protocol without ports"),
+        pytest.param(port, "1-2/TCP", "'1-2/TCP' is no port", id="a range"),
+        pytest.param(port, "٥٣/UDP", "is no port", id="digits that are not ASCII"),
+        pytest.param(port, "053/UDP", "'053/UDP' is no port", id="a second way to write a port"),
+        pytest.param(cidr, "fe80::1%eth0", "zone", id="a zone, which is one node's own affair"),
+        pytest.param(cidr, "10.0.0.1/8", "10.0.0.1/8 has host bits set", id="host bits"),
+        pytest.param(cidr, "10.0.0.0/33", "does not appear to be", id="a mask too long"),
+        pytest.param(cidr, "example.com", "does not appear to be", id="a host name"),
+        pytest.param(cidr, "", "does not appear to be", id="no network"),
+    ],
+)
+def test_what_kubernetes_would_refuse_is_refused_with_the_remedy(
+    parse: Callable[[str], str], text: str, says: str
+) -> None:
+    """When the file is read, not when a manifest is written."""
+    with pytest.raises(ValueError, match=says):
+        parse(text)
+
+
+def test_an_address_is_a_network_of_one() -> None:
+    """What engines write is written out."""
+    assert cidr("169.254.20.10") == "169.254.20.10/32"
+
+
+def test_values_that_stand_twice_are_all_named() -> None:
+    """Once each, in order."""
+    assert distinct(("a", "b")) == ("a", "b")
+    with pytest.raises(ValueError, match=r"^stands twice: a, b$"):
+        distinct(("b", "a", "c", "a", "b"))
+
+
+class TestRequirement:
+    """A further label."""
+
+    def test_a_closed_list_admits_its_values_only(self) -> None:
+        """Exactly as written."""
+        required = Requirement(label="team", oneOf=("a", "b"))
+        assert [value for value in ("a", "b", "A", "c", "") if required.admits(value)] == ["a", "b"]
+
+    @pytest.mark.parametrize(
+        ("matches", "admitted", "refused"),
+        [
+            pytest.param("[a-z]+", "abc", "abc1", id="the whole value"),
+            pytest.param("a|b", "b", "ab", id="an alternative is grouped before it is anchored"),
+            pytest.param("[0-9]{4}", "1234", "12345", id="a count"),
+            pytest.param("(?i)prod", "PROD", "PRODX", id="letter case ignored where the pattern says so"),
+            pytest.param("a.c", "abc", "a\nc", id="a dot is no line end"),
+            pytest.param("a", "a", "a\n", id="nothing hides behind a line end"),
+        ],
+    )
+    def test_a_pattern_has_to_match_from_end_to_end(self, matches: str, admitted: str, refused: str) -> None:
+        """A match inside the value is none."""
+        required = Requirement(label="team", matches=matches)
+        assert required.admits(admitted)
+        assert not required.admits(refused)
+
+    def test_a_pattern_takes_no_longer_for_an_evil_value(self) -> None:
+        """The classic (a+)+ would take 2^60 steps in an engine that goes back."""
+        assert not Requirement(label="team", matches="(a+)+").admits("a" * 60 + "!")
+
+
+class TestModes:
+    """In which mode a rule holds."""
+
+    def test_a_rule_without_a_mode_of_its_own_has_the_files(self) -> None:
+        """Which is to enforce where the file says nothing."""
+        assert policy().mode_of("known-role") is Mode.ENFORCE
+        assert policy("mode: audit").mode_of("known-role") is Mode.AUDIT
+
+    def test_a_rules_own_mode_wins(self) -> None:
+        """Stricter or milder."""
+        mixed = policy("mode: warn\nrules: {known-role: enforce, require-app: off}")
+        assert [mixed.mode_of(rule) for rule in ("known-role", "require-app", "require-role")] == [
+            Mode.ENFORCE,
+            Mode.OFF,
+            Mode.WARN,
+        ]
+
+
+class TestNamespaces:
+    """Which namespaces are spared, and which are taken in although they are older."""
+
+    @pytest.mark.parametrize("name", ["kube-system", "kube-public", "kube-node-lease"])
+    def test_the_clusters_own_are_exempt_whatever_the_file_says(self, name: str) -> None:
+        """Before them nothing else can run."""
+        assert policy("namespaces: {exempt: []}").namespaces.exempts(name)
+
+    @pytest.mark.parametrize("name", ["shop-2", "sho", "SHOP", "", "default"])
+    def test_only_whole_names_are_exempt(self, name: str) -> None:
+        """No prefix, no pattern."""
+        assert policy("namespaces: {exempt: [shop]}").namespaces.exempts("shop")
+        assert not policy("namespaces: {exempt: [shop]}").namespaces.exempts(name)
+
+    @pytest.mark.parametrize(
+        ("adopt", "names"),
+        [
+            pytest.param("none", [], id="none"),
+            pytest.param("all", ["shop", "team-a", "team"], id="all"),
+            pytest.param("[shop]", ["shop"], id="a name"),
+            pytest.param("[team-*]", ["team-a"], id="a prefix"),
+            pytest.param("[team*]", ["team-a", "team"], id="a shorter prefix"),
+            pytest.param("[]", [], id="an empty list"),
+        ],
+    )
+    def test_adoption_is_by_name_or_prefix(self, adopt: str, names: list[str]) -> None:
+        """Or all, or none."""
+        namespaces = policy(f"namespaces: {{adopt: {adopt}}}").namespaces
+        assert [name for name in ("shop", "team-a", "team") if namespaces.adopts(name)] == names
+
+
+def test_a_label_is_looked_for_before_its_aliases() -> None:
+    """In the file's order."""
+    role = policy("workloads: {role: {label: tier, aliases: [b, a]}}").workloads.role
+    assert role.keys == ("tier", "b", "a")
+
+
+def test_a_policy_cannot_be_changed() -> None:
+    """Every reader sees one whole version."""
+    with pytest.raises(ValueError, match="frozen"):
+        policy().mode = Mode.OFF  # type: ignore[misc]

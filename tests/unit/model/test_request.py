@@ -1,0 +1,42 @@
+"""Who asks."""
+
+import pytest
+
+from webhook.model.request import User
+
+NODES = ("system:nodes", "system:authenticated")
+KUBE_SYSTEM = "system:serviceaccount:kube-system:"
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "is_node"),
+    [
+        pytest.param("system:node:worker-1", NODES, True, id="name and group, as the node authorizer asks for"),
+        pytest.param("system:node:worker-1", ("system:authenticated",), False, id="the name without the group"),
+        pytest.param("jane", NODES, False, id="the group without the name"),
+        pytest.param("xsystem:node:worker-1", NODES, False, id="the prefix elsewhere in the name"),
+        pytest.param("", (), False, id="nobody"),
+    ],
+)
+def test_a_node_is_known_by_name_and_group(name: str, groups: tuple[str, ...], *, is_node: bool) -> None:
+    """Either alone can be had by somebody else."""
+    assert User(name, groups).is_node is is_node
+
+
+@pytest.mark.parametrize(
+    ("name", "is_controller"),
+    [
+        pytest.param(f"{KUBE_SYSTEM}replicaset-controller", True, id="one account a controller"),
+        pytest.param(f"{KUBE_SYSTEM}job-controller", True, id="another"),
+        pytest.param("system:kube-controller-manager", True, id="all in one, without separate credentials"),
+        pytest.param(f"{KUBE_SYSTEM}generic-garbage-collector", False, id="it makes nothing"),
+        pytest.param(f"{KUBE_SYSTEM}default", False, id="any other account of kube-system"),
+        pytest.param("system:serviceaccount:shop:replicaset-controller", False, id="the name in a user's namespace"),
+        pytest.param("replicaset-controller", False, id="the name alone"),
+        pytest.param(f"jane:{KUBE_SYSTEM}job-controller", False, id="the prefix elsewhere in the name"),
+        pytest.param("system:kube-controller-manager-2", False, id="a longer name"),
+    ],
+)
+def test_a_controller_is_known_by_its_account(name: str, *, is_controller: bool) -> None:
+    """Kubernetes' own accounts in kube-system only."""
+    assert User(name).is_controller is is_controller

@@ -1,0 +1,357 @@
+"""The bytes of a review to a request, and every way in which they can be wrong."""
+
+import copy
+import json
+from typing import Any, Final
+
+import pytest
+
+from tests.reviews import GOOD, Json, deployment, encoded, namespace, pod, review
+from tests.unit.samples import OWNER, asked
+from webhook.model.kinds import POD_MAKERS, PodMaker
+from webhook.model.request import NamespaceObject, Operation, Request, Target, User
+from webhook.model.workload import Owner, Place, Workload
+from webhook.review.decode import BadReview, decode
+
+DEEP: Final = 50_000
+ABSENT: Final = object()
+
+
+def changed(value: Any, *path: str, source: Json | None = None) -> bytes:
+    """A good review with another value at `path`, or without it where `value` is ABSENT."""
+    body = copy.deepcopy(source or review(pod(GOOD)))
+    parent = body
+    for key in path[:-1]:
+        parent = parent[key]
+    if value is ABSENT:
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = value
+    return json.dumps(body).encode()
+
+
+GOOD_BODY: Final = encoded(pod(GOOD))
+UPDATE: Final = review(deployment(GOOD), before=deployment(GOOD))
+NEST: Final = b'{"a":' * DEEP + b"1" + b"}" * DEEP
+
+
+class TestGood:
+    """What a review says."""
+
+    def test_a_pods_creation_is_read_whole(self) -> None:
+        """Each field that anything hangs on."""
+        labels = {"app": "web", "role": "frontend"}
+        annotations = {"kubernetes.io/config.mirror": "4f1a"}
+        manifest = pod(labels, namespace="shop", annotations=annotations, ownerReferences=[OWNER])
+        assert asked(manifest, dryRun=True) == Request(
+            uid="705ab4f5-6393-11e8-b7cc-42010a800002",
+            operation=Operation.CREATE,
+            user=User("jane", ("system:authenticated",)),
+            target=Target("", "v1", "pods", "", "Pod", "shop", "web"),
+            dry_run=True,
+            workload=Workload(
+                kind="Pod",
+                namespace="shop",
+                name="web",
+                places=(Place("metadata", labels),),
+                owner=Owner("apps/v1", "ReplicaSet", "web-7d4b", "42"),
+                mirror=True,
+            ),
+        )
+
+    @pytest.mark.parametrize("maker", POD_MAKERS, ids=lambda maker: maker.kind)
+    def test_each_kinds_pod_labels_are_found(self, maker: PodMaker) -> None:
+        """In its pod template, wherever that is; its own labels reach no Pod."""
+        source: Json = {"metadata": {"labels": GOOD}}
+        for key in reversed(maker.template.split(".")) if maker.template else ():
+            source = {key: source}
+        own = {} if maker is POD_MAKERS[0] else {"labels": {"app": "itself"}}
+        manifest: Json = {"kind": maker.kind, **source}
+        manifest["metadata"] = {"name": "web", **own, **source.get("metadata", {})}
+        found = asked(manifest).workload
+        assert found is not None
+        assert found.places == (Place(maker.metadata_path, GOOD),)
+        assert (found.kind, found.name) == (maker.kind, "web")
+
+    @pytest.mark.parametrize(
+        "manifest",
+        [
+            pytest.param({"kind": "Deployment", "metadata": {"name": "web"}}, id="no spec"),
+            pytest.param({"kind": "Deployment", "metadata": {"name": "web"}, "spec": None}, id="a null spec"),
+            pytest.param({"kind": "Deployment", "metadata": {"name": "web"}, "spec": {}}, id="no template"),
+            pytest.param(
+                {"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": None}}, id="a null template"
+            ),
+            pytest.param(
+                {"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": {}}}, id="no metadata in it"
+            ),
+            pytest.param(
+                {"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": {"metadata": None}}},
+                id="null metadata in it",
+            ),
+            pytest.param(
+                {
+                    "kind": "Deployment",
+                    "metadata": {"name": "web"},
+                    "spec": {"template": {"metadata": {"labels": None}}},
+                },
+                id="null labels in it",
+            ),
+        ],
+    )
+    def test_what_is_missing_on_the_way_to_the_labels_is_no_labels(self, manifest: Json) -> None:
+        """Judged as such, not passed over."""
+        found = asked(manifest).workload
+        assert found is not None
+        assert found.places == (Place("spec.template.metadata", {}),)
+
+    def test_a_null_label_is_the_empty_string(self) -> None:
+        """As the API server reads it."""
+        body = changed(None, "request", "object", "metadata", "labels", "app")
+        found = decode(body).workload
+        assert found is not None
+        assert found.places[0].labels == {"app": "", "role": "frontend"}
+
+    def test_an_object_without_metadata_is_a_workload_without_a_name(self) -> None:
+        """The API server refuses it later; our message does without."""
+        found = asked({"kind": "Pod", "metadata": None}).workload
+        assert found == Workload(kind="Pod", namespace="shop", name="", places=(Place("metadata", {}),))
+
+    def test_a_name_that_is_yet_to_be_generated_has_a_star(self) -> None:
+        """In the mutating phase there is no name."""
+        found = asked(pod(GOOD, name="", generateName="web-"), name="").workload
+        assert found is not None
+        assert found.name == "web-*"
+
+    def test_the_namespace_is_the_requests_where_the_object_names_none(self) -> None:
+        """A bare manifest leaves it to the URL."""
+        found = asked(pod(GOOD), namespace="shop").workload
+        assert found is not None
+        assert found.namespace == "shop"
+
+    @pytest.mark.parametrize(
+        "references",
+        [
+            pytest.param([{**OWNER, "controller": False}], id="an owner that is not the controller"),
+            pytest.param([{**OWNER, "controller": None}], id="one that does not say"),
+            pytest.param([], id="none"),
+            pytest.param(None, id="null"),
+        ],
+    )
+    def test_only_the_controller_is_an_owner(self, references: Any) -> None:
+        """Others do not make Pods."""
+        found = asked(pod(GOOD, ownerReferences=references)).workload
+        assert found is not None
+        assert found.owner is None
+
+    def test_the_controller_is_found_among_several_owners(self) -> None:
+        """At most one is marked so."""
+        other = {**OWNER, "controller": False, "name": "other"}
+        found = asked(pod(GOOD, ownerReferences=[other, OWNER])).workload
+        assert found is not None
+        assert found.owner == Owner("apps/v1", "ReplicaSet", "web-7d4b", "42")
+
+    def test_an_update_carries_what_was_before(self) -> None:
+        """And whether the template changed."""
+        request = asked(deployment({"app": "new"}), before=deployment({"app": "old"}))
+        assert request.workload is not None
+        assert request.before is not None
+        assert request.workload.places[0].labels == {"app": "new"}
+        assert request.before.places[0].labels == {"app": "old"}
+        assert request.template_changed
+
+    @pytest.mark.parametrize(
+        ("manifest", "before", "changed_template"),
+        [
+            pytest.param(deployment(GOOD), deployment(GOOD), False, id="nothing"),
+            pytest.param(deployment(GOOD, annotations={"a": "b"}), deployment(GOOD), False, id="an annotation"),
+            pytest.param(pod({"a": "b"}), pod(GOOD), False, id="a Pod has none"),
+            pytest.param({"kind": "Deployment"}, {"kind": "Deployment"}, False, id="none on either side"),
+            pytest.param(deployment(GOOD), {"kind": "Deployment"}, True, id="it came"),
+            pytest.param({"kind": "Deployment"}, deployment(GOOD), True, id="it went"),
+        ],
+    )
+    def test_a_changed_template_is_told_from_another_change(
+        self, manifest: Json, before: Json, *, changed_template: bool
+    ) -> None:
+        """By its values."""
+        assert asked(manifest, before=before).template_changed is changed_template
+
+    def test_a_namespace_is_its_name_and_labels(self) -> None:
+        """Nothing else of it counts."""
+        assert asked(namespace("shop", {"a": "b"}), namespace="shop").namespace == NamespaceObject("shop", {"a": "b"})
+        assert asked({"kind": "Namespace", "metadata": None}).namespace == NamespaceObject("", {})
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            pytest.param({"operation": "DELETE", "object": None}, id="a deletion has no object"),
+            pytest.param({"operation": "DELETE"}, id="nor is one read"),
+            pytest.param({"operation": "CONNECT", "object": {"kind": "PodExecOptions"}}, id="nor that of a connection"),
+            pytest.param({"subResource": "status"}, id="nor that of a subresource"),
+            pytest.param(
+                {"resource": {"group": "", "version": "v1", "resource": "services"}},
+                id="nor that of what makes no Pods",
+            ),
+        ],
+    )
+    def test_no_workload_is_read_where_no_rule_looks(self, options: Json) -> None:
+        """The request stands all the same, for the record."""
+        request = asked(pod(GOOD), **options)
+        assert (request.workload, request.before, request.namespace) == (None, None, None)
+        assert request.target.name == "web"
+
+    def test_what_we_do_not_know_is_passed_over(self) -> None:
+        """A later API server may send more."""
+        body = review(pod(GOOD))
+        body["later"] = body["request"]["later"] = {"a": [1, None]}
+        body["request"]["object"]["later"] = True
+        assert decode(json.dumps(body).encode()) == decode(GOOD_BODY)
+
+    @pytest.mark.parametrize("groups", [None, ABSENT, []], ids=["null", "absent", "empty"])
+    def test_a_user_may_have_no_groups(self, groups: Any) -> None:
+        """Go writes an empty list in three ways."""
+        assert decode(changed(groups, "request", "userInfo", "groups")).user == User("jane", ())
+
+    @pytest.mark.parametrize("dry_run", [None, ABSENT, False], ids=["null", "absent", "false"])
+    def test_a_request_is_meant_unless_it_says_otherwise(self, dry_run: Any) -> None:
+        """And a flag in as many."""
+        assert not decode(changed(dry_run, "request", "dryRun")).dry_run
+
+
+MALFORMED: Final = {
+    "empty": (b"", "body: Input data was truncated"),
+    "blank": (b"  \n", "body: Input data was truncated"),
+    "truncated": (GOOD_BODY[:-1], "body: Input data was truncated"),
+    "no JSON": (b"hello", "body: JSON is malformed: invalid character"),
+    "two reviews": (GOOD_BODY * 2, "body: JSON is malformed: trailing characters"),
+    "a byte order mark": (b"\xef\xbb\xbf" + GOOD_BODY, "body: JSON is malformed: invalid character"),
+    "an array": (b"[]", "body: Expected `object`, got `array`"),
+    "null": (b"null", "body: Expected `object`, got `null`"),
+    "a number": (b"5", "body: Expected `object`, got `int`"),
+    "no fields": (b"{}", "body: Object missing required field `apiVersion`"),
+    "another version": (
+        changed("admission.k8s.io/v1beta1", "apiVersion"),
+        "apiVersion: Invalid enum value 'admission.k8s.io/v1beta1'",
+    ),
+    "a version that is a number": (changed(1, "apiVersion"), "apiVersion: Expected `str`, got `int`"),
+    "another kind": (changed("Pod", "kind"), "kind: Invalid enum value 'Pod'"),
+    "no request": (changed(ABSENT, "request"), "body: Object missing required field `request`"),
+    "a null request": (changed(None, "request"), "request: Expected `object`, got `null`"),
+    "no uid": (changed(ABSENT, "request", "uid"), "request: Object missing required field `uid`"),
+    "a uid that is a number": (changed(5, "request", "uid"), "request.uid: Expected `str`, got `int`"),
+    "an empty uid": (changed("", "request", "uid"), "request.uid is empty"),
+    "no operation": (changed(ABSENT, "request", "operation"), "request: Object missing required field `operation`"),
+    "another operation": (changed("PATCH", "request", "operation"), "request.operation: Invalid enum value 'PATCH'"),
+    "no user": (changed(ABSENT, "request", "userInfo"), "request: Object missing required field `userInfo`"),
+    "groups that are one text": (
+        changed("admins", "request", "userInfo", "groups"),
+        "request.userInfo.groups: Expected `array | null`, got `str`",
+    ),
+    "a group that is a number": (
+        changed(["a", 5], "request", "userInfo", "groups"),
+        "request.userInfo.groups[1]: Expected `str`, got `int`",
+    ),
+    "a resource without a name": (
+        changed({}, "request", "resource"),
+        "request.resource: Object missing required field `resource`",
+    ),
+    "a flag that is a text": (changed("no", "request", "dryRun"), "request.dryRun: Expected `bool | null`, got `str`"),
+    "a kind that is not the resource's": (
+        changed("Node", "request", "kind", "kind"),
+        "request.kind.kind: pods are of kind Pod, got 'Node'",
+    ),
+    "an object of another kind": (
+        changed("Node", "request", "object", "kind"),
+        "request.object.kind: expected 'Pod', got 'Node'",
+    ),
+    "an object without a kind": (
+        changed(ABSENT, "request", "object", "kind"),
+        "request.object.kind: expected 'Pod', got ''",
+    ),
+    "an object whose kind is a number": (
+        changed(5, "request", "object", "kind"),
+        "request.object.kind: Expected `str`, got `int`",
+    ),
+    "a null object": (
+        changed(None, "request", "object"),
+        "request.object: a CREATE carries an object, got null",
+    ),
+    "no object": (
+        changed(ABSENT, "request", "object"),
+        "request.object: a CREATE carries an object, got null",
+    ),
+    "an object that is a list": (changed([], "request", "object"), "request.object: Expected `object`, got `array`"),
+    "an object that is a text": (changed("Pod", "request", "object"), "request.object: Expected `object`, got `str`"),
+    "metadata that is a list": (
+        changed([], "request", "object", "metadata"),
+        "request.object.metadata: Expected `object | null`, got `array`",
+    ),
+    "labels that are a list": (
+        changed(["app"], "request", "object", "metadata", "labels"),
+        "request.object.metadata.labels: Expected `object | null`, got `array`",
+    ),
+    "a label that is a number": (
+        changed({"app": 5}, "request", "object", "metadata", "labels"),
+        "request.object.metadata.labels[...]: Expected `str | null`, got `int`",
+    ),
+    "owners that are a mapping": (
+        changed({}, "request", "object", "metadata", "ownerReferences"),
+        "request.object.metadata.ownerReferences: Expected `array | null`, got `object`",
+    ),
+    "no template to look into": (
+        changed(5, "request", "object", "spec", "template", source=review(deployment(GOOD))),
+        "request.object.spec.template: Expected `object | null`, got `int`",
+    ),
+    "an UPDATE without what was before": (
+        changed(None, "request", "oldObject", source=UPDATE),
+        "request.oldObject: an UPDATE carries the object as it was, got null",
+    ),
+    "what was before is a list": (
+        changed([], "request", "oldObject", source=UPDATE),
+        "request.oldObject: Expected `object`, got `array`",
+    ),
+    "labels before that are a number": (
+        changed(5, "request", "oldObject", "spec", "template", "metadata", "labels", source=UPDATE),
+        "request.oldObject.spec.template.metadata.labels: Expected `object | null`, got `int`",
+    ),
+    "a namespace of another kind": (
+        changed("Pod", "request", "object", "kind", source=review(namespace())),
+        "request.object.kind: expected 'Namespace', got 'Pod'",
+    ),
+    "a namespace whose labels are a text": (
+        changed("a=b", "request", "object", "metadata", "labels", source=review(namespace())),
+        "request.object.metadata.labels: Expected `object | null`, got `str`",
+    ),
+    "not UTF-8 in the envelope": (GOOD_BODY.replace(b"jane", b"\xff\xfe"), "body: not UTF-8"),
+    "not UTF-8 in a label": (GOOD_BODY.replace(b'"frontend"', b'"\xff"'), "request.object: not UTF-8"),
+    "half a surrogate pair": (
+        GOOD_BODY.replace(b'"jane"', rb'"\ud800"'),
+        "body: JSON is malformed: unexpected end of escaped utf-16 surrogate pair",
+    ),
+    "nested 50,000 deep": (b"[" * DEEP, "body: Expected `object`, got `array`"),
+    "nested 50,000 deep in a field that nobody reads": (
+        GOOD_BODY.replace(b'"request": {', b'"deep": ' + NEST + b', "request": {', 1),
+        "body: nested too deeply",
+    ),
+    "nested 50,000 deep in the object": (
+        GOOD_BODY.replace(b'"spec": {', b'"deep": ' + NEST + b', "spec": {', 1),
+        "body: nested too deeply",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_a_bad_review_is_refused_with_the_path_of_its_fault(what: str) -> None:
+    """Whoever wrote the client is told where to look."""
+    body, says = MALFORMED[what]
+    with pytest.raises(BadReview) as bad:
+        decode(body)
+    assert str(bad.value).partition(" (byte")[0] == says
+
+
+@pytest.mark.parametrize("end", range(0, len(GOOD_BODY), 7))
+def test_no_beginning_of_a_review_is_a_review(end: int) -> None:
+    """A connection that breaks decides nothing."""
+    with pytest.raises(BadReview):
+        decode(GOOD_BODY[:end])

@@ -1,0 +1,167 @@
+"""A decision to the bytes of an answer, to the byte."""
+
+import base64
+import json
+from typing import Any, Final
+
+import pytest
+
+from tests.reviews import GOOD, Json, deployment, namespace, pod
+from tests.unit.samples import asked, policy
+from webhook.guard.amend import amend
+from webhook.guard.decide import decide, unavailable
+from webhook.model.decision import Decision, Verdict
+from webhook.model.violation import Violation
+from webhook.review.encode import WARNING_LENGTH, encode_mutation, encode_validation
+
+UID: Final = "705ab4f5-6393-11e8-b7cc-42010a800002"
+ENVELOPE: Final = ',"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}'
+NOTES: Final = {"decision": "denied"}
+
+DENIED: Final = (
+    '{"response":{"uid":"' + UID + '","allowed":false,"status":{'
+    '"message":"Pod shop/web has 1 fault:\\n'
+    "- require-role: metadata.labels.role: the label 'role' is missing; the roles are frontend, backend, data\\n"
+    'To mend it, set in the manifest:\\n  metadata:\\n    labels:\\n      role: \\"\\"  # one of: frontend, backend, data",'
+    '"reason":"Forbidden","code":403,"details":{"causes":[{"reason":"FieldValueInvalid",'
+    '"message":"require-role: the label \'role\' is missing; the roles are frontend, backend, data",'
+    '"field":"metadata.labels.role"}]}},"auditAnnotations":{"decision":"denied"}}' + ENVELOPE
+)
+WARNED: Final = (
+    '{"response":{"uid":"' + UID + '","allowed":true,"warnings":['
+    "\"require-role: metadata.labels.role: the label 'role' is missing; the roles are frontend, backend, data\"],"
+    '"auditAnnotations":{"decision":"denied"}}' + ENVELOPE
+)
+UNAVAILABLE: Final = (
+    '{"response":{"uid":"' + UID + '","allowed":false,"status":{'
+    '"message":"not decided: nobody answers; try again in a moment",'
+    '"reason":"ServiceUnavailable","code":503,"details":{"retryAfterSeconds":1}},'
+    '"auditAnnotations":{"decision":"denied"}}' + ENVELOPE
+)
+ALLOWED: Final = '{"response":{"uid":"' + UID + '","allowed":true}' + ENVELOPE
+
+
+def decision(manifest: Json, text: str = "") -> Decision:
+    """The decision on an object's creation."""
+    found = decide(asked(manifest), policy(text))
+    assert isinstance(found, Decision)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("decided", "answer"),
+    [
+        pytest.param(decision(pod({"app": "web"})), DENIED, id="denied"),
+        pytest.param(decision(pod({"app": "web"}), "mode: warn"), WARNED, id="warned"),
+        pytest.param(unavailable("nobody answers"), UNAVAILABLE, id="unavailable"),
+    ],
+)
+def test_the_validating_answer_is_these_bytes(decided: Decision, answer: str) -> None:
+    """The API server reads nothing else, and neither does kubectl."""
+    assert encode_validation(asked(pod()), decided, annotations=NOTES).decode() == answer
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ALLOWED, Verdict.EXEMPT, Verdict.UNJUDGED])
+def test_an_admission_is_these_bytes(verdict: Verdict) -> None:
+    """No status: the API server ignores it; no patch: a validating webhook must not send one."""
+    decided = Decision(verdict, reason="whatever", labels={"app": "web"})
+    assert encode_validation(asked(pod()), decided, annotations={}).decode() == ALLOWED
+    assert encode_mutation(asked(pod()), Decision(verdict, reason="whatever")).decode() == ALLOWED
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_the_mutating_answer_never_refuses(verdict: Verdict) -> None:
+    """Refusing is the validating phase's, which sees the final object."""
+    answer = json.loads(encode_mutation(asked(pod()), Decision(verdict)))
+    assert answer["response"] == {"uid": UID, "allowed": True}
+
+
+def test_every_fault_is_a_cause_for_programs() -> None:
+    """In the order of the message."""
+    answer = encode_validation(asked(deployment()), decision(deployment()), annotations={})
+    causes = json.loads(answer)["response"]["status"]["details"]["causes"]
+    assert [(cause["reason"], cause["field"]) for cause in causes] == [
+        ("FieldValueInvalid", "spec.template.metadata.labels.app"),
+        ("FieldValueInvalid", "spec.template.metadata.labels.role"),
+    ]
+
+
+@pytest.mark.parametrize("length", [WARNING_LENGTH - 1, WARNING_LENGTH, WARNING_LENGTH + 1, 5000])
+def test_a_warning_is_as_long_as_the_api_server_takes(length: int) -> None:
+    """What is cut shows it."""
+    before = "a: b: "
+    fault = Violation(rule="a", path="b", message="x" * (length - len(before)))
+    answer = encode_validation(asked(pod()), Decision(Verdict.ALLOWED, warned=(fault,)), annotations={})
+    (warning,) = json.loads(answer)["response"]["warnings"]
+    whole = f"{before}{fault.message}"
+    assert warning == (whole if length <= WARNING_LENGTH else f"{whole[: WARNING_LENGTH - 1]}…")
+    assert len(warning) <= WARNING_LENGTH
+
+
+@pytest.mark.parametrize(
+    "value", ["a\nb", "\x1b[31m", "\u202e", "ä" * 200], ids=["a line end", "an escape", "a turn of direction", "long"]
+)
+def test_a_warning_has_no_control_characters(value: str) -> None:
+    """The API server drops such a warning without a word."""
+    answer = encode_validation(asked(pod()), decision(pod({"app": "web", "role": value}), "mode: warn"), annotations={})
+    (warning,) = json.loads(answer)["response"]["warnings"]
+    assert warning.isprintable()
+
+
+class TestPatch:
+    """What the mutating answer writes."""
+
+    @staticmethod
+    def patch_of(manifest: Json, **options: Any) -> Any:
+        """The operations of the answer to a review."""
+        request = asked(manifest, **options)
+        response = json.loads(encode_mutation(request, amend(request, policy())))["response"]
+        assert response["patchType"] == "JSONPatch"
+        return json.loads(base64.b64decode(response["patch"], validate=True))
+
+    def test_labels_are_added_one_by_one_where_there_are_some(self) -> None:
+        """What stands stays."""
+        assert self.patch_of(pod({"app.kubernetes.io/name": "web", "k8s-app": "x"})) == [
+            {"op": "add", "path": "/metadata/labels/app", "value": "web"}
+        ]
+
+    @pytest.mark.parametrize("labels", [{}, None, "absent"], ids=["an empty map", "null", "no map"])
+    def test_the_map_is_made_where_there_is_none(self, labels: Any) -> None:
+        """An `add` below a map that is not there would be a 500 for the user."""
+        source = namespace()
+        if labels == "absent":
+            del source["metadata"]["labels"]
+        else:
+            source["metadata"]["labels"] = labels
+        assert self.patch_of(source, namespace="shop") == [
+            {"op": "add", "path": "/metadata/labels", "value": {"catflap.dev/guard": "enabled"}}
+        ]
+
+    def test_a_slash_in_a_key_is_escaped(self) -> None:
+        """It would be another step of the path."""
+        assert self.patch_of(namespace(labels={"team": "a"}), namespace="shop") == [
+            {"op": "add", "path": "/metadata/labels/catflap.dev~1guard", "value": "enabled"}
+        ]
+
+    def test_the_patch_is_the_only_difference(self) -> None:
+        """The envelope is the same."""
+        answer = encode_mutation(asked(pod()), Decision(Verdict.ALLOWED, labels={"app": "web"})).decode()
+        patch = base64.b64encode(b'[{"op":"add","path":"/metadata/labels","value":{"app":"web"}}]').decode()
+        assert answer == (
+            '{"response":{"uid":"'
+            + UID
+            + '","allowed":true,"patchType":"JSONPatch","patch":"'
+            + patch
+            + '"}'
+            + ENVELOPE
+        )
+
+
+def test_the_uid_is_the_requests() -> None:
+    """The API server refuses an answer to another question."""
+    request = asked(pod(GOOD), uid='a"\\ü')
+    for answer in (
+        encode_validation(request, Decision(Verdict.ALLOWED), annotations={}),
+        encode_mutation(request, Decision(Verdict.ALLOWED)),
+    ):
+        assert json.loads(answer)["response"]["uid"] == 'a"\\ü'

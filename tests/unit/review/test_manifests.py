@@ -1,0 +1,265 @@
+"""Manifests as people and tools write them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.unit.samples import policy
+from webhook.guard.decide import decide
+from webhook.model.decision import Decision, Verdict
+from webhook.model.request import Operation
+from webhook.model.workload import Owner, Workload
+from webhook.review.manifests import BadManifest, Manifest, NotKubernetes, creation, documents, read
+
+POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: {app: web}}\n"
+
+
+def pods(text: str) -> list[str]:
+    """The names of the objects in a text, each read."""
+    return [read(document, default_namespace="shop").name for document in documents(text)]
+
+
+def only(text: str) -> Workload:
+    """The one workload in a text."""
+    (document,) = documents(text)
+    found = read(document, default_namespace="shop").workload
+    assert found is not None
+    return found
+
+
+class TestDocuments:
+    """One file, many objects."""
+
+    @pytest.mark.parametrize(
+        ("text", "names"),
+        [
+            pytest.param(POD, ["web"], id="one document"),
+            pytest.param(f"---\n{POD}---\n{POD}...\n", ["web", "web"], id="several"),
+            pytest.param(f"---\n---\n{POD}---\n# nothing\n---\nnull\n", ["web"], id="empty documents between"),
+            pytest.param("", [], id="no document"),
+            pytest.param("# a comment\n", [], id="comments only"),
+            pytest.param('{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}', ["web"], id="JSON"),
+            pytest.param("\ufeff" + POD, ["web"], id="a byte order mark"),
+            pytest.param(POD.replace("\n", "\r\n"), ["web"], id="line ends of Windows"),
+            pytest.param(
+                "kind: List\napiVersion: v1\nitems:\n"
+                "- {apiVersion: v1, kind: Pod, metadata: {name: a}}\n"
+                "- {apiVersion: v1, kind: Pod, metadata: {name: b}}\n",
+                ["a", "b"],
+                id="a List",
+            ),
+            pytest.param(
+                "kind: List\nitems: [{kind: List, items: [{kind: List, items: ["
+                "{apiVersion: v1, kind: Pod, metadata: {name: a}}]}]}, {apiVersion: v1, kind: Pod}]\n",
+                ["a", ""],
+                id="Lists in Lists",
+            ),
+            pytest.param("kind: List\nitems: []\n", [], id="an empty List"),
+            pytest.param(
+                "apiVersion: v1\nkind: PodList\nitems: [{metadata: {name: a}}, {metadata: {name: b}}]\n",
+                ["a", "b"],
+                id="a typed list, whose items need no kind",
+            ),
+            pytest.param(
+                "apiVersion: v1\nkind: PodList\nitems: [{apiVersion: v1, kind: Pod, metadata: {name: a}}]\n",
+                ["a"],
+                id="a typed list whose items have one",
+            ),
+        ],
+    )
+    def test_each_object_of_a_text_is_found(self, text: str, names: list[str]) -> None:
+        """In its order."""
+        assert pods(text) == names
+
+    def test_items_of_a_typed_list_are_judged_as_what_they_are(self) -> None:
+        """`kubectl get deployments -o yaml` writes a List, client libraries a DeploymentList."""
+        text = "apiVersion: apps/v1\nkind: DeploymentList\nitems: [{metadata: {name: a}}]\n"
+        assert only(text).kind == "Deployment"
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            pytest.param("a: b: c", "not YAML: mapping values are not allowed", id="a colon too many"),
+            pytest.param("a: [1", "not YAML: ", id="an open bracket"),
+            pytest.param("a: *b", "not YAML: found undefined alias", id="an alias of nothing"),
+            pytest.param("a: !!python/name:os.system x", "not YAML: could not determine a constructor", id="code"),
+            pytest.param("a: \x00", "not YAML: ", id="a zero byte"),
+            pytest.param("&a {kind: List, items: [*a]}", "not YAML: ", id="a List that contains itself"),
+            pytest.param("a: !!bool maybe", "not YAML: ", id="a tag that its value does not fit"),
+            pytest.param("a: !!timestamp soon", "not YAML: ", id="a tag of a time that is none"),
+        ],
+    )
+    def test_what_is_not_yaml_is_refused_in_one_line(self, text: str, says: str) -> None:
+        """With the place, where the parser tells it."""
+        with pytest.raises(BadManifest, match="not YAML") as bad:
+            list(documents(text))
+        assert str(bad.value).startswith(says)
+        assert "\n" not in str(bad.value)
+
+    def test_a_file_nested_without_end_is_refused_by_a_process_that_lives_on(self) -> None:
+        """A C parser that runs out of stack would take the whole process with it, so one of its own tries."""
+        reader = "import sys; from webhook.review.manifests import *; list(documents(sys.stdin.read()))"
+        argv = [sys.executable, "-c", reader]
+        ended = subprocess.run(argv, input="[" * 100_000, capture_output=True, text=True, timeout=60, check=False)
+        assert ended.returncode == 1
+        assert "BadManifest: not YAML: " in ended.stderr
+
+    def test_what_stands_before_a_fault_is_found(self) -> None:
+        """The faults of a file are reported together."""
+        found = documents(f"{POD}---\na: b: c\n")
+        assert next(found)["metadata"]["name"] == "web"
+        with pytest.raises(BadManifest):
+            next(found)
+
+    def test_an_anchor_stands_for_what_it_names(self) -> None:
+        """People share labels that way."""
+        text = (
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: &labels {app: web, role: data}}\n"
+            "spec: {selector: {matchLabels: *labels}, template: {metadata: {labels: {<<: *labels, tier: x}}}}\n"
+        )
+        assert only(text).places[0].labels == {"app": "web", "role": "data", "tier": "x"}
+
+
+class TestRead:
+    """One object."""
+
+    def test_an_objects_reference_is_kept(self) -> None:
+        """For messages and for the answer in JSON."""
+        (document,) = documents("apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\n")
+        assert read(document, default_namespace="default") == Manifest("v1", "Service", "shop", "web", None)
+
+    @pytest.mark.parametrize(
+        ("metadata", "namespace", "name"),
+        [
+            pytest.param("{name: web, namespace: eu}", "eu", "web", id="its own namespace"),
+            pytest.param("{name: web}", "shop", "web", id="the default where it names none"),
+            pytest.param("{generateName: web-}", "shop", "web-*", id="a name to be generated"),
+            pytest.param("{}", "shop", "", id="no name"),
+            pytest.param("null", "shop", "", id="no metadata"),
+        ],
+    )
+    def test_a_workload_is_named_by_its_metadata(self, metadata: str, namespace: str, name: str) -> None:
+        """As far as it has any."""
+        found = only(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n")
+        assert (found.namespace, found.name) == (namespace, name)
+
+    @pytest.mark.parametrize(
+        ("labels", "read_as"),
+        [
+            pytest.param("{born: 2026-01-31}", {"born": "2026-01-31"}, id="a date is text, as kubectl reads it"),
+            pytest.param("{at: 2026-01-31T10:00:00Z}", {"at": "2026-01-31T10:00:00Z"}, id="a time is text"),
+            pytest.param("{app: null}", {"app": ""}, id="null is the empty string"),
+            pytest.param("{app: }", {"app": ""}, id="so is nothing"),
+            pytest.param('{app: "1"}', {"app": "1"}, id="a quoted number"),
+            pytest.param('{"1": a}', {"1": "a"}, id="a quoted number as key"),
+            pytest.param("{}", {}, id="no labels"),
+            pytest.param("null", {}, id="null labels"),
+        ],
+    )
+    def test_labels_are_read_as_the_api_server_would(self, labels: str, read_as: dict[str, str]) -> None:
+        """YAML has more types than labels."""
+        assert only(f"apiVersion: v1\nkind: Pod\nmetadata: {{labels: {labels}}}\n").places[0].labels == read_as
+
+    @pytest.mark.parametrize(
+        ("metadata", "says"),
+        [
+            pytest.param("{labels: {app: 1}}", "metadata.labels[...]: Expected `str | null`, got `int`", id="a number"),
+            pytest.param("{labels: {app: yes}}", "metadata.labels[...]: Expected `str | null`, got `bool`", id="a yes"),
+            pytest.param("{labels: [app]}", "metadata.labels: Expected `object | null`, got `array`", id="a list"),
+            pytest.param("[]", "metadata: Expected `object | null`, got `array`", id="metadata that is a list"),
+            pytest.param("{name: 5}", "metadata.name: Expected `str | null`, got `int`", id="a name that is a number"),
+        ],
+    )
+    def test_what_the_api_server_would_refuse_is_refused_with_its_path(self, metadata: str, says: str) -> None:
+        """`app: 1` is the classic: it has to be quoted."""
+        (document,) = documents(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n")
+        with pytest.raises(BadManifest) as bad:
+            read(document, default_namespace="shop")
+        assert str(bad.value).endswith(f": {says}")
+
+    @pytest.mark.parametrize("metadata", ["{labels: {1: a}}", "{labels: {yes: a}}", "{5: a}"])
+    def test_a_key_that_is_no_text_is_refused_in_plain_words(self, metadata: str) -> None:
+        """Not in those of the library."""
+        (document,) = documents(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n")
+        with pytest.raises(BadManifest, match="metadata") as bad:
+            read(document, default_namespace="shop")
+        assert "$" not in str(bad.value)
+
+    def test_annotations_are_no_matter(self) -> None:
+        """Except for the one that marks a mirror Pod."""
+        text = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, annotations: {%s: x}}\n"
+        assert not only(text % "a").mirror
+        assert only(text % "kubernetes.io/config.mirror").mirror
+
+    def test_an_owner_is_read(self) -> None:
+        """As it stands in what `kubectl get -o yaml` prints."""
+        owner = "{apiVersion: apps/v1, kind: ReplicaSet, name: a, uid: b, controller: true, blockOwnerDeletion: true}"
+        found = only(f"apiVersion: v1\nkind: Pod\nmetadata: {{ownerReferences: [{owner}]}}\n")
+        assert found.owner == Owner("apps/v1", "ReplicaSet", "a", "b")
+
+    @pytest.mark.parametrize(
+        "document",
+        [
+            pytest.param({}, id="an empty mapping"),
+            pytest.param({"kind": "Pod"}, id="no apiVersion"),
+            pytest.param({"apiVersion": "v1"}, id="no kind"),
+            pytest.param({"apiVersion": 1, "kind": "Pod"}, id="a version that is a number"),
+            pytest.param({"apiVersion": "v1", "kind": ""}, id="an empty kind"),
+            pytest.param({"version": 2, "services": {}}, id="another program's file"),
+        ],
+    )
+    def test_another_programs_file_is_told_from_a_bad_one(self, document: object) -> None:
+        """In a folder it is passed over."""
+        with pytest.raises(NotKubernetes, match="apiVersion and kind are missing"):
+            read(document, default_namespace="shop")
+
+    @pytest.mark.parametrize(
+        ("document", "kind"),
+        [
+            pytest.param(5, "int", id="a number"),
+            pytest.param([], "list", id="a list"),
+            pytest.param("a", "str", id="text"),
+        ],
+    )
+    def test_what_is_no_mapping_is_no_object(self, document: object, kind: str) -> None:
+        """And is called so."""
+        with pytest.raises(BadManifest, match=f"^expected an object with apiVersion and kind, got {kind}$"):
+            read(document, default_namespace="shop")
+
+    def test_a_document_that_contains_itself_is_read_as_far_as_needed(self) -> None:
+        """YAML can say it; the fields that count are plain."""
+        assert only("&a {apiVersion: v1, kind: Pod, metadata: {name: web}, spec: *a}").name == "web"
+
+    def test_a_kind_of_another_group_is_another_kind(self) -> None:
+        """Names are not enough."""
+        (document,) = documents("apiVersion: example.com/v1\nkind: Deployment\nmetadata: {name: a}\n")
+        assert read(document, default_namespace="shop").workload is None
+
+
+class TestCreation:
+    """What would be asked if the manifest were applied."""
+
+    def test_it_is_a_create_by_nobody_in_particular(self) -> None:
+        """So neither a node nor a controller."""
+        (document,) = documents("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n")
+        request = creation(read(document, default_namespace="shop"))
+        assert request.operation is Operation.CREATE
+        assert not request.user.is_node
+        assert not request.user.is_controller
+        target = request.target
+        assert (target.group, target.version, target.resource) == ("apps", "v1", "deployments")
+        assert (target.namespace, target.name, target.subresource) == ("shop", "web", "")
+
+    def test_the_decision_is_the_servers(self) -> None:
+        """Exempt namespaces included."""
+        (document,) = documents(POD.replace("name: web", "name: web, namespace: kube-system"))
+        found = decide(creation(read(document, default_namespace="shop")), policy())
+        assert found == Decision(Verdict.EXEMPT, reason="namespace kube-system is exempt")
+
+    def test_what_makes_no_pods_is_not_judged(self) -> None:
+        """Whatever its kind."""
+        (document,) = documents("apiVersion: v1\nkind: Service\nmetadata: {name: web}\n")
+        found = decide(creation(read(document, default_namespace="shop")), policy())
+        assert isinstance(found, Decision)
+        assert found.verdict is Verdict.UNJUDGED

@@ -1,0 +1,110 @@
+"""Every rule by its cases: manifests as users write them, each with the faults that its first lines name.
+
+A new rule needs a folder of cases with both outcomes; a new case is a new file. Nothing here has to be edited.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.reviews import RESOURCES, encoded
+from webhook.config.default import DEFAULT_POLICY
+from webhook.config.parse import parse
+from webhook.guard.judge import judge
+from webhook.model.kinds import BY_KIND
+from webhook.model.policy import GuardPolicy
+from webhook.model.workload import Workload
+from webhook.review.decode import decode
+from webhook.review.manifests import documents, read
+from webhook.rules import RULES
+
+FOLDER: Final = Path(__file__).parents[2] / "cases" / "rules"
+OUTCOMES: Final = ("allow", "deny")
+CASES: Final = sorted(FOLDER.glob("*/*/*.yaml"))
+EXPECTATION: Final = re.compile(r"# ([a-z-]+): (\S.*)")
+
+
+def name(case: Path) -> str:
+    """A case's path below the folder, without its suffix."""
+    return str(case.relative_to(FOLDER).with_suffix(""))
+
+
+def expected(case: Path) -> list[tuple[str, str]]:
+    """The faults that the leading comment lines name: rule and field path, in order."""
+    found = []
+    for line in case.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        match = EXPECTATION.fullmatch(line)
+        assert match, f"{name(case)}: a leading comment says '# RULE: FIELD PATH', got {line!r}"
+        found.append((match[1], match[2]))
+    return found
+
+
+def contents(case: Path) -> tuple[GuardPolicy, list[Any]]:
+    """The policy, which is the first document where that is a GuardPolicy, and the objects."""
+    text = case.read_text(encoding="utf-8")
+    found = list(documents(text))
+    if found[0]["kind"] != "GuardPolicy":
+        return parse(DEFAULT_POLICY).policy, found
+    return parse(text.partition("---\n")[0]).policy, found[1:]
+
+
+def workloads(case: Path) -> Iterator[Workload]:
+    """Each object that makes Pods, as `catflap check` reads it."""
+    for document in contents(case)[1]:
+        found = read(document, default_namespace="shop").workload
+        if found is not None:
+            yield found
+
+
+@pytest.mark.parametrize("case", CASES, ids=name)
+def test_a_case_has_exactly_the_faults_that_it_names(case: Path) -> None:
+    """In the order of the objects; what other rules say about them is no matter here."""
+    rule = case.parts[-3]
+    policy, _ = contents(case)
+    found = [fault for workload in workloads(case) for fault in judge(workload, policy) if fault.rule == rule]
+    assert [(fault.rule, fault.path) for fault in found] == expected(case)
+
+
+@pytest.mark.parametrize("case", CASES, ids=name)
+def test_a_case_is_where_it_belongs(case: Path) -> None:
+    """Denied for something, or allowed."""
+    assert bool(expected(case)) == (case.parts[-2] == "deny")
+
+
+@pytest.mark.parametrize("case", CASES, ids=name)
+def test_the_server_reads_a_case_as_check_does(case: Path) -> None:
+    """As JSON in a review and as YAML in a file, an object is the same workload."""
+    for document in contents(case)[1]:
+        offline = read(document, default_namespace="shop").workload
+        if offline is not None:
+            assert decode(encoded(document)).workload == offline
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_every_rule_has_cases_of_each_outcome(outcome: str) -> None:
+    """And no cases are kept for a rule that is gone."""
+    assert {case.parts[-3] for case in CASES if case.parts[-2] == outcome} == set(RULES)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("rule", RULES)
+def test_every_built_in_kind_stands_in_a_rules_cases(rule: str, outcome: str) -> None:
+    """Each kind keeps its labels elsewhere or could."""
+    found = {workload.kind for case in CASES if case.parts[-3:-1] == (rule, outcome) for workload in workloads(case)}
+    assert found == {kind for _, kind in BY_KIND}
+
+
+def test_no_stray_file_is_among_the_cases() -> None:
+    """A file in the wrong place would be a case that nobody runs."""
+    assert [path for path in FOLDER.rglob("*") if path.is_file() and path not in CASES] == []
+    assert {case.parts[-2] for case in CASES} == set(OUTCOMES)
+
+
+def test_every_kind_has_its_resource_in_the_reviews() -> None:
+    """The reviews that tests send know each kind that makes Pods."""
+    assert {kind for _, kind in BY_KIND} <= set(RESOURCES)
