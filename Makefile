@@ -46,7 +46,7 @@ lint: install ## Style, types and layers
 	@$(RUN)ruff check
 	@$(RUN)ruff format --check
 	@$(RUN)mypy
-	@$(RUN)lint-imports --no-logo --quiet 2>/dev/null || $(RUN)lint-imports
+	@said=$$($(RUN)lint-imports) || { echo "$$said"; exit 1; }
 
 .PHONY: cluster
 cluster: install ## A real control plane on this machine until Ctrl-C; prints the KUBECONFIG line

@@ -5,7 +5,7 @@ result: a later webhook, a quota or a conflict may still refuse what we let pass
 other than the labels that a rule speaks of.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from webhook.model.decision import Decision
@@ -89,4 +89,4 @@ def configuration_record(*, accepted: bool, faults: list[str], policy_digest: st
 
 def stamp(at: datetime) -> str:
     """A point in time as RFC 3339 in UTC, to the microsecond."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -78,12 +78,12 @@ def check_all(paths: tuple[str, ...], policy: GuardPolicy, namespace: str, compl
 def sources(paths: tuple[str, ...], complaints: list[str]) -> Iterator[tuple[str, bool]]:
     """Each file, and whether it was named itself: in a folder, files of other programs are passed over."""
     for path in paths:
-        if path == STDIN or Path(path).is_file():
-            yield path, True
-        elif Path(path).is_dir():
+        if Path(path).is_dir():
             for found in sorted(Path(path).rglob("*")):
                 if found.suffix in SUFFIXES and found.is_file():
                     yield str(found), False
+        elif path == STDIN or Path(path).exists():  # a pipe will do
+            yield path, True
         else:
             complaints.append(f"{path}: no such file or folder")
 

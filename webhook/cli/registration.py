@@ -10,6 +10,7 @@ from webhook.cli._options import complain, load_policy, policy_file
 from webhook.cli._yaml import manifests
 from webhook.controller.registration import HTTPS, Endpoint, registration
 from webhook.model.names import DEFAULT_NAMESPACE
+from webhook.model.policy import HIGHEST_PORT
 
 
 @click.command("registration")
@@ -36,8 +37,13 @@ def verb(policy: Path, url: str | None, service: str | None, ca: Path) -> None:
 
 def by_url(url: str, bundle: str) -> Endpoint:
     """The endpoint at an address."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or parts.username:
+    try:
+        parts = urlsplit(url)
+        port_or_none = parts.port  # reading it raises ValueError for what is no port
+    except ValueError:
+        complain([f"--url {url}: write https://HOST:PORT"])
+    extras = parts.query or parts.fragment or parts.username
+    if parts.scheme != "https" or not parts.hostname or extras or port_or_none == 0:
         complain([f"--url {url}: write https://HOST:PORT"])
     return Endpoint(ca_bundle=bundle, namespace=DEFAULT_NAMESPACE, url=url.rstrip("/"))
 
@@ -46,6 +52,7 @@ def by_service(service: str, bundle: str) -> Endpoint:
     """The endpoint behind a Service."""
     namespace, slash, rest = service.partition("/")
     name, colon, port = rest.partition(":")
-    if not (namespace and slash and name) or "/" in name or (colon and not port.isdecimal()):
+    is_port = not colon or (port.isdecimal() and 0 < int(port) <= HIGHEST_PORT)
+    if not (namespace and slash and name) or "/" in name or not is_port:
         complain([f"--service {service}: write NAMESPACE/NAME or NAMESPACE/NAME:PORT"])
     return Endpoint(ca_bundle=bundle, namespace=namespace, service=name, port=int(port or HTTPS))

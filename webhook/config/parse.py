@@ -10,11 +10,14 @@ from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 
 from webhook.model.policy import GuardPolicy
+from webhook.netpol.selector import labels, printed
 from webhook.rules import RULES
 
 # Far above any policy in use, and a ConfigMap holds 1 MiB at most.
 LARGEST = 1 << 20
 DIGEST_LENGTH = 16
+# PyYAML raises whatever Python does for a tag that its value does not fit.
+UNREADABLE = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError)
 BOOLEAN = "tag:yaml.org,2002:bool"
 
 
@@ -71,24 +74,30 @@ def parse(text: str) -> Loaded:
         raise BadPolicy([PolicyFault("", f"the file has {len(text)} characters, {LARGEST} are the most")])
     try:
         content = yaml.load(text, PolicyLoader)  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as bad:
+    except UNREADABLE as bad:
         raise BadPolicy([PolicyFault("", f"not YAML: {' '.join(str(bad).split())}")]) from None
     if not isinstance(content, dict):
         raise BadPolicy([PolicyFault("", f"expected a mapping with apiVersion and kind, got {type(content).__name__}")])
+    found = list(unknown_rules(content))
     try:
         policy = GuardPolicy.model_validate(content)
     except ValidationError as bad:
-        raise BadPolicy(sorted(set(faults(bad)), key=str)) from None
+        raise BadPolicy(sorted({*faults(bad, content), *found}, key=str)) from None
     except RecursionError:
         raise BadPolicy([PolicyFault("", "nested too deeply")]) from None
-    unknown = [
-        PolicyFault(f"rules.{id_}", f"no rule has this id{suggestion(id_, RULES)}; the rules are {', '.join(RULES)}")
-        for id_ in policy.rules
-        if id_ not in RULES
-    ]
-    if unknown:
-        raise BadPolicy(unknown)
+    found += unsayable(policy)
+    if found:
+        raise BadPolicy(found)
     return Loaded(policy=policy, digest=digest(text))
+
+
+def unknown_rules(content: dict[Any, Any]) -> Iterator[PolicyFault]:
+    """The ids under `rules` that no rule has; the model does not know the rules, and faults are told all at once."""
+    rules = content.get("rules")
+    for id_ in map(str, rules if isinstance(rules, dict) else ()):
+        if id_ not in RULES:
+            known = ", ".join(RULES)
+            yield PolicyFault(f"rules.{id_}", f"no rule has this id{suggestion(id_, RULES)}; the rules are {known}")
 
 
 def digest(text: str) -> str:
@@ -96,10 +105,22 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
-def faults(bad: ValidationError) -> Iterator[PolicyFault]:
+def unsayable(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """Name servers that no Calico selector can name: told now, for at the time of rendering nobody reads it."""
+    if isinstance(policy.network.dns, str):
+        return
+    for number, server in enumerate(policy.network.dns):
+        for key, found in (("namespaceLabels", server.namespace_labels), ("podLabels", server.pod_labels)):
+            try:
+                printed(labels(found))
+            except ValueError as bad:
+                yield PolicyFault(f"network.dns[{number}].{key}", str(bad))
+
+
+def faults(bad: ValidationError, content: Any) -> Iterator[PolicyFault]:
     """Each of pydantic's complaints with a path as the file writes it."""
     for error in bad.errors(include_url=False, include_input=False):
-        path = [step for step in error["loc"] if not is_branch(step)]
+        path = list(steps(error["loc"], content))
         message = error["msg"].removeprefix("Value error, ")
         if error["type"] == "tuple_type":
             message = "Input should be a list"
@@ -108,9 +129,15 @@ def faults(bad: ValidationError) -> Iterator[PolicyFault]:
         yield PolicyFault(written(path), message)
 
 
-def is_branch(step: str | int) -> bool:
-    """Whether a step of pydantic's location names a member of a union or a wrapper, which is no key of the file."""
-    return isinstance(step, str) and any(mark in step for mark in "[(")
+def steps(loc: Iterable[str | int], content: Any) -> Iterator[str | int]:
+    """The steps of a location that are keys of the file; the others name members of a union, or a wrapper."""
+    for step in loc:
+        inside = isinstance(content, dict) and step in content
+        if not inside and isinstance(step, str) and any(mark in step for mark in "[("):
+            continue
+        if inside or (isinstance(content, list) and isinstance(step, int) and step < len(content)):
+            content = content[step]
+        yield step
 
 
 def written(path: Iterable[str | int]) -> str:

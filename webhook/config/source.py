@@ -68,4 +68,7 @@ class PolicyFile:
 
     def _watch(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):
-            self.look()
+            try:
+                self.look()
+            except Exception:  # whatever this file does, the next one must still be read
+                logger.exception("policy file %s", self._path)

@@ -1,11 +1,14 @@
 """What a person reads when a workload is refused: all faults, and a patch that mends them."""
 
+import re
 from collections.abc import Iterable
 
 from webhook.model.violation import Remedy, Violation
 from webhook.model.workload import Workload
 
 INDENT = "  "
+# A key that YAML 1.1 reads as text without quotes; the words are its booleans and its null.
+PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][-A-Za-z0-9_./]*", re.IGNORECASE)
 
 
 def refusal(workload: Workload, violations: tuple[Violation, ...]) -> str:
@@ -27,7 +30,9 @@ def patch(remedies: Iterable[Remedy]) -> list[str]:
     """The labels to set, nested as the manifest nests them."""
     by_place: dict[str, list[Remedy]] = {}
     for remedy in remedies:
-        by_place.setdefault(remedy.place, []).append(remedy)
+        same = by_place.setdefault(remedy.place, [])
+        if all(remedy.label != other.label for other in same):
+            same.append(remedy)
     lines: list[str] = []
     for place, wanted in by_place.items():
         keys = [*place.split("."), "labels"]
@@ -39,7 +44,8 @@ def patch(remedies: Iterable[Remedy]) -> list[str]:
 def setting(remedy: Remedy) -> str:
     """One label as a line of YAML; a choice that a person has to make is left to them, in a comment."""
     value = f'"{remedy.value}"' if remedy.value is not None else '""'
+    label = remedy.label if PLAIN.fullmatch(remedy.label) else f'"{remedy.label}"'
     choices = [choice for choice in remedy.choices if choice != remedy.value]
     if not choices:
-        return f"{remedy.label}: {value}" + ("" if remedy.value is not None else "  # choose a value")
-    return f"{remedy.label}: {value}  # {'or' if remedy.value is not None else 'one of'}: {', '.join(choices)}"
+        return f"{label}: {value}" + ("" if remedy.value is not None else "  # choose a value")
+    return f"{label}: {value}  # {'or' if remedy.value is not None else 'one of'}: {', '.join(choices)}"

@@ -13,12 +13,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, m
 from pydantic.alias_generators import to_camel
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
-# Kubernetes' own grammar of label keys and values (apimachinery, pkg/util/validation).
-LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-LABEL_PREFIX = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
+
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-PORT = re.compile(r"([0-9]{1,5})/(TCP|UDP|SCTP)")
+PORT = re.compile(r"([1-9][0-9]{0,4})/(TCP|UDP|SCTP)")
 HIGHEST_PORT = 65535
+# Calico's limits on one rule (projectcalico.org/v3 schema, maxItems).
+MOST_PORTS = 50
+MOST_NETWORKS = 256
 
 # What must run before anything else can, this webhook included: never judged, whatever the file says.
 ALWAYS_EXEMPT = frozenset({"kube-system", "kube-public", "kube-node-lease"})
@@ -56,6 +58,8 @@ def namespace_pattern(pattern: str) -> str:
 
 def cidr(text: str) -> str:
     """An IPv4 or IPv6 network with no host bits set; raises ValueError otherwise."""
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone, which means something on one node only")
     return str(ipaddress.ip_network(text))
 
 
@@ -142,6 +146,8 @@ class Requirement(Node):
         if (self.one_of is None) == (self.matches is None):
             raise ValueError("give either oneOf or matches")
         try:
+            if self.matches is not None:  # by itself first: a stray bracket must not close ours
+                SchemaValidator(core_schema.str_schema(pattern=self.matches))
             self.admits("")
         except SchemaError as bad:
             reason = str(bad).rstrip().rpartition("error: ")[2]
@@ -203,14 +209,17 @@ class DnsEndpoint(Node):
 
     namespace_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's namespace")
     pod_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's Pods")
-    cidrs: tuple[Cidr, ...] = Field((), description="networks, for servers that no pod selector reaches")
-    ports: Annotated[tuple[Port, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
+    cidrs: Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValidator(distinct)] = Field(
+        (), description="networks, for servers that no pod selector reaches"
+    )
+    ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=MOST_PORTS), AfterValidator(distinct)] = Field(
         ("53/UDP", "53/TCP"), description="the servers' own ports, behind any Service"
     )
 
     @model_validator(mode="after")
     def _is_pods_or_networks(self) -> Self:
-        if bool(self.namespace_labels and self.pod_labels) == bool(self.cidrs):
+        by_labels = bool(self.namespace_labels), bool(self.pod_labels)
+        if by_labels != ((False, False) if self.cidrs else (True, True)):
             raise ValueError("give either namespaceLabels and podLabels, or cidrs")
         return self
 

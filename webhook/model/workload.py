@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-LABEL_VALUE_LENGTH = 63  # Kubernetes' limit; a name may have 253 characters
+from webhook.model.labels import LABEL_NAME
 
 
 class Found(NamedTuple):
@@ -69,7 +69,7 @@ class Workload(Struct, frozen=True):
     def label_from_name(self) -> str | None:
         """The object's name where it would do as a label value; None where it would not."""
         stem = self.name.rstrip("-*.")
-        return stem if 0 < len(stem) <= LABEL_VALUE_LENGTH else None
+        return stem if LABEL_NAME.fullmatch(stem) else None
 
 
 def label_field(key: str) -> str:

@@ -12,6 +12,12 @@ from webhook.model.request import Operation, Request, Target, User
 from webhook.model.workload import Workload
 from webhook.review.objects import convert, workload_from
 
+# libyaml's composer recurses in C and takes the process with it, at some 50,000 levels; a level costs a character at least.
+CRASH_DEPTH = 10_000
+# Far above any manifest, and the API server itself stops at 10,000.
+DEEPEST = 1_000
+# PyYAML raises whatever Python does for a tag that its value does not fit.
+UNREADABLE = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError)
 TIMESTAMP = "tag:yaml.org,2002:timestamp"
 APPLIER = User(name="system:offline")
 
@@ -47,11 +53,22 @@ class Manifest(Struct, frozen=True):
 def documents(text: str) -> Iterator[Any]:
     """Each document that is not empty, Lists taken apart; raises BadManifest."""
     try:
+        if len(text) > CRASH_DEPTH:
+            check_depth(text)
         for document in yaml.load_all(text, ManifestLoader):
             if document is not None:
                 yield from flattened(document)
-    except (yaml.YAMLError, RecursionError, ValueError) as bad:
+    except UNREADABLE as bad:
         raise BadManifest(f"not YAML: {' '.join(str(bad).split())}") from None
+
+
+def check_depth(text: str) -> None:
+    """Look at a large text before it is read whole; raises ValueError where it is nested beyond all manifests."""
+    depth = 0
+    for event in yaml.parse(text, ManifestLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"nested more than {DEEPEST} deep")
 
 
 def flattened(document: Any) -> Iterator[Any]:
@@ -84,7 +101,8 @@ def read(document: Any, *, default_namespace: str) -> Manifest:
         workload = workload_from(maker, document, convert)
     except (msgspec.ValidationError, RecursionError) as bad:
         says, _, path = str(bad).partition(" - at `")
-        raise BadManifest(f"{kind} {name}: {path.rstrip('`').removeprefix('$.') or 'object'}: {says}") from None
+        where = path.replace("key` in `", "").rstrip("`").removeprefix("$").removeprefix(".")
+        raise BadManifest(f"{kind} {name}: {where or 'object'}: {says}") from None
     workload = msgspec.structs.replace(workload, namespace=namespace or default_namespace)
     return Manifest(api_version, kind, workload.namespace, workload.name, workload)
 

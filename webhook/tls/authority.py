@@ -94,7 +94,7 @@ def alternative(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
-        return x509.DNSName(host)
+        return x509.DNSName(host.encode("idna").decode("ascii"))
 
 
 def pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> KeyPair:

@@ -90,8 +90,8 @@ class Served:
 
     def __init__(self, folder: TlsFolder) -> None:
         self._folder = folder
+        self._seen = self._version()  # before the files are read: a renewal in between is seen at the next look
         self.context = context(folder)
-        self._seen = self._version()
 
     def start(self) -> None:
         """Look at the folder from a thread of its own."""
@@ -104,7 +104,7 @@ class Served:
             if version == self._seen:
                 return
             context(self._folder)  # a bad pair must not reach the context that serves
-            self.context.load_cert_chain(self._folder.certificate, self._folder.key)
+            load(self.context, self._folder)
         except OSError as bad:
             logger.warning("the new certificate in %s does not load, the old one stays: %s", self._folder.path, bad)
             return
@@ -125,5 +125,10 @@ def context(folder: TlsFolder) -> ssl.SSLContext:
     """What the server serves with: TLS 1.2 or later.  Raises OSError for files that are no pair."""
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.minimum_version = ssl.TLSVersion.TLSv1_2
-    serving.load_cert_chain(folder.certificate, folder.key)
+    load(serving, folder)
     return serving
+
+
+def load(serving: ssl.SSLContext, folder: TlsFolder) -> None:
+    """Take the folder's pair into a context.  Raises OSError for files that are no pair, or whose key is encrypted."""
+    serving.load_cert_chain(folder.certificate, folder.key, password="")
