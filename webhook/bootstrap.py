@@ -20,25 +20,23 @@ from webhook.config.source import ConfigMapRef, PolicyFile
 from webhook.config.store import PolicyStore
 from webhook.controller.loop import Controller
 from webhook.controller.reconcile import Reconciler
-from webhook.controller.surroundings import Surroundings
-from webhook.kube.api import Api, ApiError, Json, connect
+from webhook.kube.api import Api, Json, connect
 from webhook.kube.discovery import choose_engine, detect_dns
 from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.owners import top_owner_created
+from webhook.kube.surroundings import Lookout, Surroundings
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
-from webhook.model.decision import OwnerWanted
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP_KEY
-from webhook.server.answer import Answerer, Unavailable, utc_now
+from webhook.server.answer import Answerer, Cluster, utc_now
+from webhook.server.asking import ClusterToAsk, NoClusterToAsk
+from webhook.server.gate import Gate
 from webhook.server.health import Checks, create_status_app, serve_status
 from webhook.server.serving import Listening, Server
+from webhook.server.unavailable import Unavailable
 from webhook.tls.folder import TlsFolder
 
 logger = logging.getLogger(__name__)
-
-# What one request may spend on asking the API server; the webhook's own timeout is 5 s.
-ASK_SECONDS = 2.0
 
 
 class Address(Struct, frozen=True):
@@ -85,19 +83,37 @@ def start_serving(common: Common, *, standalone: bool) -> Answerer:
     api = None if standalone else connect(common.kubeconfig)
     parts = make_parts(common)
     checks: dict[str, Callable[[], bool]] = {"policy": lambda: parts.policies.current is not None}
-    if api is not None:
-        namespaces = Watch(api, NAMESPACES)
-        namespaces.start()
-        checks["namespaces"] = lambda: namespaces.synced
     start_policy(common.policy, parts.policies, api)
+    cluster: Cluster = NoClusterToAsk() if api is None else start_asking(common, parts, api, checks)
     start_status(common.status, checks, parts.metrics)
     return Answerer(
         policies=parts.policies,
         audit=parts.audit,
         metrics=parts.metrics,
-        predates=owner_predates(api, common.own_namespace) if api else never_predates,
+        cluster=cluster,
         own_namespace=common.own_namespace,
     )
+
+
+def start_asking(common: Common, parts: Parts, api: Api, checks: dict[str, Callable[[], bool]]) -> ClusterToAsk:
+    """What answers questions about the cluster; its caches are added to the checks of readiness."""
+    namespaces = Watch(api, NAMESPACES)
+    epoch = Epoch(api, own_namespace=common.own_namespace)
+    lookout = Lookout(look_around(api, parts.policies, lambda _: epoch.read(api)), on_change=lambda _: None)
+    parts.policies.on_change(lambda _: lookout.look_now())
+    namespaces.start()
+    lookout.start()
+    checks["namespaces"] = lambda: namespaces.synced
+    checks["surroundings"] = lambda: lookout.current is not None
+    gate = Gate(
+        cached=namespaces.get,
+        around=lambda: lookout.current,
+        audit=parts.audit,
+        metrics=parts.metrics,
+        own_namespace=common.own_namespace,
+        now=utc_now,
+    )
+    return ClusterToAsk(api, epoch=epoch, gate=gate)
 
 
 def control(common: Common) -> None:
@@ -110,7 +126,7 @@ def control(common: Common) -> None:
         reconciler=Reconciler(
             api=api, audit=parts.audit, metrics=parts.metrics, own_namespace=common.own_namespace, now=utc_now
         ),
-        look_around=look_around(api, common.own_namespace),
+        look=look_around(api, parts.policies, recorded(Epoch(api, own_namespace=common.own_namespace))),
         metrics=parts.metrics,
     )
     parts.policies.on_change(lambda _: controller.policy_changed())
@@ -177,40 +193,22 @@ def start_status(address: Address, checks: Checks, metrics: Metrics) -> None:
     serve_status(create_status_app(checks, metrics.registry), address.host, address.port)
 
 
-def owner_predates(api: Api, own_namespace: str) -> Callable[[OwnerWanted], bool]:
-    """Asks whether an owner is older than catflap; where no installation is on record, none is."""
-    epoch = Epoch(api, own_namespace=own_namespace)
+def recorded(epoch: Epoch) -> Callable[[datetime], datetime]:
+    """Since when the controller closes namespaces: the recorded epoch, or its own start where that was earlier.
 
-    def predates(wanted: OwnerWanted) -> bool:
-        within = api.within(ASK_SECONDS)
-        try:
-            created = top_owner_created(within, wanted.namespace, wanted.owner)
-            installed = epoch.read(within) if created else None
-        except ApiError as error:
-            owner = wanted.owner
-            raise Unavailable(
-                f"the age of {owner.kind} {wanted.namespace}/{owner.name} is not known: {error}"
-            ) from error
-        return created is not None and installed is not None and created < installed
-
-    return predates
-
-
-def never_predates(_: OwnerWanted) -> bool:
-    """Without a cluster nothing tells an owner's age, so the rules decide."""
-    return False
-
-
-def look_around(api: Api, own_namespace: str) -> Callable[[PolicyStore], Surroundings]:
-    """Asks for the controller's surroundings.
-
-    Namespaces are closed from this process's start on, though the webhook may be registered later: what was closed before
-    that is stamped by then, and so stays closed under any later process.
+    The webhook may be registered after the controller's start; what was closed before that is stamped by then, and so
+    stays closed under any later process.
     """
-    epoch = Epoch(api, own_namespace=own_namespace)
+    return lambda started: min(epoch.record() or started, started)
+
+
+def look_around(
+    api: Api, policies: PolicyStore, closed_since: Callable[[datetime], datetime | None]
+) -> Callable[[], Surroundings]:
+    """Asks for the surroundings; `closed_since` is given this process's start, by the API server's clock."""
     started: list[datetime] = []
 
-    def look(policies: PolicyStore) -> Surroundings:
+    def look() -> Surroundings:
         if not started:
             started.append(api.clock())
         loaded = policies.current
@@ -220,7 +218,7 @@ def look_around(api: Api, own_namespace: str) -> Callable[[PolicyStore], Surroun
         return Surroundings(
             engine=choose_engine(api, loaded.policy.network.engine),
             detected_dns=detect_dns(api, kube_system["metadata"].get("labels") or {}),
-            closed_since=min(epoch.record() or started[0], started[0]),
+            closed_since=closed_since(started[0]) or started[0],
         )
 
     return look

@@ -51,7 +51,20 @@ ADMISSION = {"group": "admissionregistration.k8s.io"}
 CONFIGURATIONS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
 POLICY_GROUPS = ("networking.k8s.io", "projectcalico.org")
 
+
+def policies(verbs: str, *, name: str = "") -> list[Right]:
+    """The same on network policies of both engines."""
+    return [
+        right
+        for group in POLICY_GROUPS
+        for right in each(verbs, "networkpolicies", name=name, namespace=USERS, group=group)
+    ]
+
+
+TIERS = {"namespace": USERS, "group": "projectcalico.org"}
 BOTH_MAY = [
+    *each("get create update patch", "tier.networkpolicies", name="default.*", **TIERS),
+    *each("get", "tiers", name="default", group="projectcalico.org"),
     *each("get list watch", "namespaces"),
     *each("get list watch", "configmaps", name="catflap-policy", namespace=OURS),
     *each("get", "configmaps", name="catflap-epoch", namespace=OURS),
@@ -59,17 +72,16 @@ BOTH_MAY = [
     *each("get", "validatingwebhookconfigurations", name="catflap", **ADMISSION),
 ]
 MAY = {
-    "server": [*BOTH_MAY, *owners()],
+    "server": [
+        *BOTH_MAY,
+        *owners(),
+        *policies("get update patch", name="catflap-default-deny"),
+        *policies("create"),
+    ],
     "controller": [
         *BOTH_MAY,
         *each("patch", "namespaces", name="any"),
-        *[
-            right
-            for group in POLICY_GROUPS
-            for right in each("get create patch", "networkpolicies", namespace=USERS, group=group)
-        ],
-        *each("get create patch", "tier.networkpolicies", name="default.*", namespace=USERS, group="projectcalico.org"),
-        *each("get", "tiers", name="default", group="projectcalico.org"),
+        *policies("get create update patch"),
         *[Right("create", "configmaps", namespace=namespace) for namespace in (OURS, SYSTEM)],
         *[right for kind in CONFIGURATIONS for right in each("get update patch", kind, name="catflap", **ADMISSION)],
         *[Right("create", kind, **ADMISSION) for kind in CONFIGURATIONS],
@@ -106,11 +118,7 @@ MAY_NOT = {
     "server": [
         *NEITHER_MAY,
         *each("patch", "namespaces", name="any"),
-        *[
-            right
-            for group in POLICY_GROUPS
-            for right in each("create patch", "networkpolicies", namespace=USERS, group=group)
-        ],
+        *policies("get update patch delete", name="any"),
         *[Right("create", "configmaps", namespace=namespace) for namespace in (OURS, SYSTEM)],
         *[right for kind in CONFIGURATIONS for right in each("create update patch", kind, name="catflap", **ADMISSION)],
         *each("list watch", "deployments", namespace=USERS, group="apps"),

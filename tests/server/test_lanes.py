@@ -38,7 +38,7 @@ def test_a_good_pod_is_admitted(server: Program) -> None:
     assert response == {
         "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
         "allowed": True,
-        "auditAnnotations": {"decision": "allowed", "policy-digest": "597718279e1a869b"},
+        "auditAnnotations": {"closure": "unchecked", "decision": "allowed", "policy-digest": "597718279e1a869b"},
     }
 
 

@@ -5,6 +5,7 @@ result: a later webhook, a quota or a conflict may still refuse what we let pass
 other than the labels that a rule speaks of.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +38,8 @@ def decision_record(
     for key, violations in (("denied", decision.denied), ("warned", decision.warned), ("audited", decision.audited)):
         if violations:
             record[key] = [finding(violation) for violation in violations]
+    if decision.closure is not None:
+        record["closure"] = str(decision.closure)
     if decision.labels:
         record["patchedLabels"] = dict(decision.labels)
     return record
@@ -62,15 +65,15 @@ def finding(violation: Violation) -> dict[str, str]:
     return {"rule": violation.rule, "path": violation.path, "message": violation.message}
 
 
-def write_record(
-    verb: str, *, kind: str, api_version: str, namespace: str, name: str, reason: str, policy_digest: str, at: datetime
-) -> dict[str, Any]:
-    """The record of one write of ours to the cluster."""
+def write_record(manifest: Mapping[str, Any], *, reason: str, policy_digest: str, at: datetime) -> dict[str, Any]:
+    """The record of one write of ours to the cluster, by what was written and why."""
+    metadata = manifest["metadata"]
+    parts = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "namespace": metadata.get("namespace", "")}
     return {
         "type": "write",
         "time": stamp(at),
-        "verb": verb,
-        "objectRef": {"apiVersion": api_version, "kind": kind, "namespace": namespace, "name": name},
+        "verb": "apply",
+        "objectRef": {**parts, "name": metadata["name"]},
         "reason": reason,
         "policyDigest": policy_digest,
     }

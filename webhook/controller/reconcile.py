@@ -7,11 +7,11 @@ from datetime import datetime
 from webhook.audit.record import write_record
 from webhook.audit.sink import AuditLog
 from webhook.config.parse import Loaded
-from webhook.controller.surroundings import Surroundings
 from webhook.guard.closing import is_guarded
 from webhook.kube.api import NOT_FOUND, Api, ApiError
 from webhook.kube.namespaces import PATH
-from webhook.kube.policies import apply, same, stored
+from webhook.kube.policies import Outcome, ensure
+from webhook.kube.surroundings import Surroundings
 from webhook.metrics import Metrics
 from webhook.model.names import GUARD_LABEL, GUARDED
 from webhook.model.namespace import Namespace
@@ -54,11 +54,9 @@ class Reconciler:
         return is_guarded(namespace, loaded.policy, closed_since=around.closed_since, own_namespace=self._own_namespace)
 
     def _see_to(self, manifest: Manifest, loaded: Loaded) -> None:
-        found = stored(self._api, manifest)
-        if found is not None and same(found, manifest):
+        outcome = ensure(self._api, manifest)
+        if outcome is Outcome.UNCHANGED:
             return
-        outcome = "created" if found is None else "repaired"
-        apply(self._api, manifest)
         self._metrics.policies_written.labels(outcome).inc()
         self._record(manifest, loaded, reason=f"{outcome}: the namespace is guarded")
 
@@ -75,18 +73,7 @@ class Reconciler:
     def _record(self, manifest: Manifest, loaded: Loaded, *, reason: str) -> None:
         metadata = manifest["metadata"]
         logger.info("%s %s/%s %s", manifest["kind"], metadata.get("namespace", ""), metadata["name"], reason)
-        self._audit.append(
-            write_record(
-                "apply",
-                kind=manifest["kind"],
-                api_version=manifest["apiVersion"],
-                namespace=metadata.get("namespace", ""),
-                name=metadata["name"],
-                reason=reason,
-                policy_digest=loaded.digest,
-                at=self._now(),
-            )
-        )
+        self._audit.append(write_record(manifest, reason=reason, policy_digest=loaded.digest, at=self._now()))
 
     def _is_gone(self, namespace: Namespace, error: ApiError) -> bool:
         """Whether a write failed because the namespace is going or gone, which is no failure."""

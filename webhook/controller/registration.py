@@ -19,6 +19,8 @@ API_VERSION = "admissionregistration.k8s.io/v1"
 # Answers take microseconds, or the two seconds that the API server may be asked; the rest is the network's.
 TIMEOUT_SECONDS = 5
 HTTPS = 443
+VALIDATE = "/validate"
+MUTATE = "/mutate"
 
 Json = dict[str, Any]
 
@@ -47,18 +49,18 @@ def registration(policy: GuardPolicy, endpoint: Endpoint) -> tuple[Json, ...]:
     """The validating and the mutating configuration."""
     exempt = sorted(ALWAYS_EXEMPT.union(policy.namespaces.exempt, [endpoint.namespace]))
     validating = [
-        entry("pods", endpoint, "/validate", exempt, fails="Fail", rules=pod_rules("CREATE", "UPDATE"))
+        entry("pods", endpoint, VALIDATE, exempt, fails="Fail", rules=pod_rules("CREATE", "UPDATE"))
         | {"matchConditions": [condition("labels-changed", on_update(f"{LABELS} != {LABELS_BEFORE}"))]},
-        entry("workloads", endpoint, "/validate", exempt, fails="Fail", rules=workload_rules())
+        entry("workloads", endpoint, VALIDATE, exempt, fails="Fail", rules=workload_rules())
         | {"matchConditions": [condition("template-changed", on_update(template_changed()))]},
     ]
     mutating = [
-        entry("namespaces", endpoint, "/mutate", exempt, fails="Ignore", rules=[rule("", ["namespaces"], ["CREATE"])])
+        entry("namespaces", endpoint, MUTATE, exempt, fails="Ignore", rules=[rule("", ["namespaces"], ["CREATE"])])
         | {"reinvocationPolicy": "Never"}
     ]
     if policy.workloads.fill_from_aliases and (alone := alias_alone(policy)):
         mutating.append(
-            entry("pods", endpoint, "/mutate", exempt, fails="Ignore", rules=pod_rules("CREATE"))
+            entry("pods", endpoint, MUTATE, exempt, fails="Ignore", rules=pod_rules("CREATE"))
             | {"matchConditions": [condition("alias-alone", alone)], "reinvocationPolicy": "Never"}
         )
     return configuration("Validating", validating), configuration("Mutating", mutating)
@@ -88,7 +90,8 @@ def entry(name: str, endpoint: Endpoint, path: str, exempt: list[str], *, fails:
         },
         "objectSelector": {},
         "rules": rules,
-        "sideEffects": "None",
+        # The gate may close a namespace; in a dry run it only looks.
+        "sideEffects": "NoneOnDryRun" if path == VALIDATE else "None",
         "timeoutSeconds": TIMEOUT_SECONDS,
     }
 

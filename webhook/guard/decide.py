@@ -1,26 +1,37 @@
 """One request in, one decision out."""
 
+from msgspec.structs import replace
+
 from webhook.guard.judge import judge_request
 from webhook.guard.message import refusal
-from webhook.model.decision import Decision, OwnerWanted, Verdict
+from webhook.model.decision import ClosureWanted, Decision, Known, OwnerWanted, Question, Verdict
+from webhook.model.kinds import POD
 from webhook.model.policy import GuardPolicy, Mode
 from webhook.model.request import Operation, Request
 from webhook.model.violation import Violation
 
 PASSED = Decision(Verdict.ALLOWED)
+NOTHING = Known()
 
 
 def decide(
-    request: Request, policy: GuardPolicy, *, own_namespace: str = "", owner_predates: bool | None = None
-) -> Decision | OwnerWanted:
-    """The decision of the validating phase.
+    request: Request, policy: GuardPolicy, *, own_namespace: str = "", known: Known = NOTHING
+) -> Decision | Question:
+    """The decision of the validating phase, or the question that it hangs on.
 
-    `own_namespace` is where catflap itself runs. `owner_predates` answers an earlier `OwnerWanted`: whether the
-    workload's top owner is older than catflap.
+    `own_namespace` is where catflap itself runs; `known` answers earlier questions.
     """
     passed = passes_unjudged(request, policy, own_namespace)
     if passed is not None:
         return passed
+    decision = by_rules(request, policy, known)
+    if isinstance(decision, Decision) and decision.allowed and makes_pod(request):
+        return behind_gate(request, decision, known)
+    return decision
+
+
+def by_rules(request: Request, policy: GuardPolicy, known: Known) -> Decision | OwnerWanted:
+    """What the rules say of a workload."""
     found = judge_request(request, policy)
     if not found:
         return PASSED
@@ -31,11 +42,23 @@ def decide(
     if not by_mode[Mode.ENFORCE]:
         return Decision(Verdict.ALLOWED, warned=by_mode[Mode.WARN], audited=by_mode[Mode.AUDIT])
     if keeps_running(request, policy):
-        if owner_predates is None:
+        if known.owner_predates is None:
             return wanted(request)
-        if owner_predates:
+        if known.owner_predates:
             return Decision(Verdict.EXEMPT, audited=found, reason="made for an owner older than catflap")
     return denial(request, by_mode[Mode.ENFORCE], by_mode[Mode.WARN], by_mode[Mode.AUDIT])
+
+
+def makes_pod(request: Request) -> bool:
+    """Whether a Pod would be stored: only then must its namespace be closed."""
+    return request.operation is Operation.CREATE and request.target.resource == POD.resource
+
+
+def behind_gate(request: Request, decision: Decision, known: Known) -> Decision | ClosureWanted:
+    """The decision, once the namespace is known to be closed or not to be guarded."""
+    if known.closure is None:
+        return ClosureWanted(namespace=request.target.namespace, dry_run=request.dry_run)
+    return replace(decision, closure=known.closure)
 
 
 def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision | None:

@@ -75,6 +75,10 @@ class Api:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return self._call("PATCH", path, body=body, query=query, content_type=APPLY_PATCH)
 
+    def replace(self, path: str, body: Json) -> Json:
+        """Write an object whole over the version that its resourceVersion names.  Raises ApiError."""
+        return self._call("PUT", path, body=body, query={"fieldManager": FIELD_MANAGER})
+
     def merge(self, path: str, body: Json) -> Json:
         """JSON merge patch.  Raises ApiError."""
         return self._call("PATCH", path, body=body, query={"fieldManager": FIELD_MANAGER}, content_type=MERGE_PATCH)

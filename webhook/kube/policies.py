@@ -1,5 +1,6 @@
 """Where our manifests live, and how they get there."""
 
+from enum import StrEnum
 from typing import Any
 
 from webhook.kube.api import Api, Json
@@ -12,18 +13,49 @@ def path(manifest: Manifest) -> str:
     return f"/apis/{manifest['apiVersion']}/namespaces/{metadata['namespace']}/networkpolicies/{metadata['name']}"
 
 
+class Outcome(StrEnum):
+    """What had to be done for a manifest to stand."""
+
+    UNCHANGED = "unchanged"
+    CREATED = "created"
+    REPAIRED = "repaired"
+
+
 def stored(api: Api, manifest: Manifest) -> Json | None:
     """What stands under a manifest's name.  Raises ApiError."""
     return api.get(path(manifest))
 
 
-def apply(api: Api, manifest: Manifest) -> Json:
-    """Write a manifest by server-side apply.  Raises ApiError."""
-    return api.apply(path(manifest), dict(manifest))
+def ensure(api: Api, manifest: Manifest) -> Outcome:
+    """See that a manifest stands as it is, in place: it is never deleted to be made anew.  Raises ApiError.
+
+    Server-side apply would leave what others added to the spec, an `ingress` that opens it for one; so what differs is
+    replaced whole, at the version that was read.
+    """
+    found = stored(api, manifest)
+    if found is None:
+        api.apply(path(manifest), dict(manifest))
+        return Outcome.CREATED
+    if same(found, manifest):
+        return Outcome.UNCHANGED
+    api.replace(path(manifest), replacement(found, manifest))
+    return Outcome.REPAIRED
+
+
+def replacement(found: Json, manifest: Manifest) -> Json:
+    """The manifest over what stands: our spec whole, our labels and annotations among those that others set."""
+    kept, ours = found["metadata"], manifest["metadata"]
+    metadata = {**kept, **{key: {**(kept.get(key) or {}), **ours[key]} for key in ("labels", "annotations")}}
+    return {**manifest, "metadata": metadata}
+
+
+def closes(found: Json | None, manifest: Manifest) -> bool:
+    """Whether what stands is the policy that the manifest says: its whole spec, whatever its labels claim."""
+    return found is not None and found.get("spec") == manifest["spec"]
 
 
 def same(found: Json, manifest: Manifest) -> bool:
     """Whether what stands says the same as the manifest: the whole spec, and our labels."""
     labels: dict[str, Any] = found["metadata"].get("labels") or {}
     wanted = manifest["metadata"]["labels"]
-    return found.get("spec") == manifest["spec"] and all(labels.get(key) == wanted[key] for key in wanted)
+    return closes(found, manifest) and all(labels.get(key) == wanted[key] for key in wanted)

@@ -22,12 +22,26 @@ class Verdict(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+class Closure(StrEnum):
+    """What is known of a namespace's default-deny policy.
+
+    `written` says that it was not there and is now; `unwritten` that it is not there and a dry run may not write it;
+    `unchecked` that there is no cluster to ask.
+    """
+
+    PROVEN = "proven"
+    WRITTEN = "written"
+    UNWRITTEN = "unwritten"
+    UNGUARDED = "unguarded"
+    UNCHECKED = "unchecked"
+
+
 class Decision(Struct, frozen=True):
     """The answer to one request.
 
     `denied` holds the faults that refuse, `warned` those the user is told of, `audited` those that only the record
     shows. `reason` says in words why a request passed unjudged or exempt, or why nothing could be found out.
-    `labels` are those to be written at `labels_path` in the mutating phase.
+    `closure` says what is known of the namespace where a Pod would be stored; `labels` are those to be written at `labels_path` in the mutating phase.
     """
 
     verdict: Verdict
@@ -36,6 +50,7 @@ class Decision(Struct, frozen=True):
     audited: tuple[Violation, ...] = ()
     reason: str = ""
     message: str = ""
+    closure: Closure | None = None
     labels: Mapping[str, str] = {}
 
     @property
@@ -45,7 +60,25 @@ class Decision(Struct, frozen=True):
 
 
 class OwnerWanted(Struct, frozen=True):
-    """The decision hangs on whether this owner is older than catflap; ask the cluster, then decide again."""
+    """The decision hangs on whether this owner is older than catflap."""
 
     namespace: str
     owner: Owner
+
+
+class ClosureWanted(Struct, frozen=True):
+    """The decision hangs on whether this namespace is closed, or need not be; `dry_run` must not close it."""
+
+    namespace: str
+    dry_run: bool
+
+
+# What only the cluster can tell: ask it, then decide again with the answer.
+Question = OwnerWanted | ClosureWanted
+
+
+class Known(Struct, frozen=True):
+    """The answers so far; None where nobody asked."""
+
+    owner_predates: bool | None = None
+    closure: Closure | None = None

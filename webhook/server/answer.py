@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
 from time import perf_counter_ns
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -14,13 +15,14 @@ from webhook.audit.sink import AuditLog, AuditLogUnwritable
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.guard.amend import amend
-from webhook.guard.decide import decide, unavailable
+from webhook.guard.decide import NOTHING, decide, unavailable
 from webhook.metrics import Metrics
-from webhook.model.decision import Decision, OwnerWanted
+from webhook.model.decision import Decision, Known, Question
 from webhook.model.request import Request
 from webhook.review.decode import BadReview, decode
 from webhook.review.encode import encode_mutation, encode_validation
 from webhook.server.intake import Reply, bad_review
+from webhook.server.unavailable import Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,6 @@ OUR_FAULT = unavailable("an error of catflap's own, see its log")
 TOO_MANY = unavailable("too many requests wait for the API server")
 NOT_RECORDED = unavailable("the audit log cannot be written")
 
-Predates = Callable[[OwnerWanted], bool]
 Clock = Callable[[], datetime]
 
 
@@ -40,8 +41,11 @@ class Phase(StrEnum):
     MUTATE = "mutate"
 
 
-class Unavailable(Exception):  # noqa: N818 (a state of the cluster)
-    """What a decision hangs on could not be found out; the message says what."""
+class Cluster(Protocol):
+    """Whom to ask what the request itself does not tell."""
+
+    def ask(self, question: Question, known: Known, loaded: Loaded) -> Known:
+        """`known` with the answer to `question` added; may block for its budget.  Raises Unavailable."""
 
 
 class Waiting(Struct, frozen=True):
@@ -62,7 +66,7 @@ def utc_now() -> datetime:
 class Answerer:
     """Answers reviews under the policy in force.
 
-    `predates` asks the cluster whether an owner is older than catflap and raises `Unavailable` where it cannot tell.
+    `cluster` answers what only the cluster can tell, and raises `Unavailable` where it cannot.
     """
 
     def __init__(
@@ -71,14 +75,14 @@ class Answerer:
         policies: PolicyStore,
         audit: AuditLog,
         metrics: Metrics,
-        predates: Predates,
+        cluster: Cluster,
         own_namespace: str,
         now: Clock = utc_now,
     ) -> None:
         self._policies = policies
         self._audit = audit
         self._metrics = metrics
-        self._predates = predates
+        self._cluster = cluster
         self._own_namespace = own_namespace
         self._now = now
 
@@ -91,14 +95,13 @@ class Answerer:
             self._metrics.bad_reviews[400].inc()
             return bad_review(HTTPStatus.BAD_REQUEST, str(bad))
         loaded = self._policies.current
-        decision: Decision | OwnerWanted = NO_POLICY
-        if loaded is not None:
-            decision = self._decide(phase, request, loaded)
+        if loaded is None:
+            return self._reply(phase, request, NO_POLICY, None, begun)
+        decision = self._decide(phase, request, loaded, NOTHING)
         if isinstance(decision, Decision):
             return self._reply(phase, request, decision, loaded, begun)
-        assert loaded is not None
         return Waiting(
-            finish=lambda: self._reply(phase, request, self._ask(request, loaded, decision), loaded, begun),
+            finish=lambda: self._reply(phase, request, self._ask(phase, request, loaded, decision), loaded, begun),
             give_up=lambda: self._reply(phase, request, TOO_MANY, loaded, begun),
         )
 
@@ -107,26 +110,27 @@ class Answerer:
         self._metrics.bad_reviews[reply.status].inc()
         return reply
 
-    def _decide(self, phase: Phase, request: Request, loaded: Loaded) -> Decision | OwnerWanted:
+    def _decide(self, phase: Phase, request: Request, loaded: Loaded, known: Known) -> Decision | Question:
         try:
             if phase is Phase.MUTATE:
                 return amend(request, loaded.policy, own_namespace=self._own_namespace)
-            return decide(request, loaded.policy, own_namespace=self._own_namespace)
+            return decide(request, loaded.policy, own_namespace=self._own_namespace, known=known)
         except Exception:
             logger.exception("no decision on %s", request.uid)
             return OUR_FAULT
 
-    def _ask(self, request: Request, loaded: Loaded, wanted: OwnerWanted) -> Decision:
+    def _ask(self, phase: Phase, request: Request, loaded: Loaded, question: Decision | Question) -> Decision:
+        known = NOTHING
         try:
-            predates = self._predates(wanted)
-            decision = decide(request, loaded.policy, own_namespace=self._own_namespace, owner_predates=predates)
+            while not isinstance(question, Decision):
+                known = self._cluster.ask(question, known, loaded)
+                question = self._decide(phase, request, loaded, known)
         except Unavailable as bad:
             return unavailable(str(bad))
         except Exception:
             logger.exception("no decision on %s", request.uid)
             return OUR_FAULT
-        assert isinstance(decision, Decision)
-        return decision
+        return question
 
     def _reply(self, phase: Phase, request: Request, decision: Decision, loaded: Loaded | None, begun: int) -> Reply:
         digest = loaded.digest if loaded else ""
@@ -151,6 +155,8 @@ class Answerer:
 def annotations(decision: Decision, digest: str) -> dict[str, str]:
     """What the API server's own audit log says about a decision."""
     said = {"decision": str(decision.verdict), "policy-digest": digest}
+    if decision.closure is not None:
+        said["closure"] = str(decision.closure)
     rules = sorted({fault.rule for fault in (*decision.denied, *decision.warned, *decision.audited)})
     if rules:
         said["violated-rules"] = ",".join(rules)

@@ -95,3 +95,15 @@ subjects:
 {{- fail "tls.secretName and tls.caBundle count only with tls.mode secret" -}}
 {{- end -}}
 {{- end }}
+
+{{- /* Calico asks twice: for the policy, and for the tier that it is in. */}}
+{{- define "catflap.tierRules" -}}
+- apiGroups: [projectcalico.org]
+  resources: [tier.networkpolicies]
+  resourceNames: [default.*]
+  verbs: [get, create, update, patch]
+- apiGroups: [projectcalico.org]
+  resources: [tiers]
+  resourceNames: [default]
+  verbs: [get]
+{{- end }}

@@ -49,7 +49,8 @@ namespaceSelector:
       values: [aks]
     {{- end }}
 objectSelector: {}
-sideEffects: None
+# The gate may close a namespace; in a dry run it only looks.
+sideEffects: {{ ternary "NoneOnDryRun" "None" (eq (index . 1) "/validate") }}
 timeoutSeconds: 5
 {{- end }}
 

@@ -1,0 +1,65 @@
+"""What the cluster is like beyond its namespaces, looked at again and again."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from threading import Event, Thread
+
+from msgspec import Struct
+
+from webhook.netpol.intent import Engine
+
+logger = logging.getLogger(__name__)
+
+# How soon a change of the cluster itself (Calico's API comes or goes, the webhook is registered) is noticed.
+LOOK_SECONDS = 5.0
+FIRST_LOOK_SECONDS = 0.5
+
+
+class Surroundings(Struct, frozen=True):
+    """Which engine is written for, which name servers `auto` means, and since when namespaces are closed."""
+
+    engine: Engine
+    detected_dns: str
+    closed_since: datetime
+
+
+class Lookout:
+    """Keeps the surroundings as `look` sees them; what it cannot see leaves the last ones in place.
+
+    `on_change` is called with each new view, from the lookout's own thread.
+    """
+
+    def __init__(self, look: Callable[[], Surroundings], on_change: Callable[[Surroundings], None]) -> None:
+        self.current: Surroundings | None = None
+        self._look = look
+        self._on_change = on_change
+        self._wake = Event()
+        self._stopped = False
+
+    def start(self) -> None:
+        """Begin, on a thread of its own."""
+        Thread(target=self._keep_looking, name="surroundings", daemon=True).start()
+
+    def look_now(self) -> None:
+        """Do not wait for the next turn: the policy may name another engine."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Let the thread end."""
+        self._stopped = True
+        self._wake.set()
+
+    def _keep_looking(self) -> None:
+        while not self._stopped:
+            self._wake.clear()
+            try:
+                seen = self._look()
+            except Exception:  # whatever it is, the next look may go better
+                logger.warning("the cluster's surroundings are not known", exc_info=True)
+            else:
+                if seen != self.current:
+                    logger.info("surroundings: %s", seen)
+                    self.current = seen
+                    self._on_change(seen)
+            self._wake.wait(LOOK_SECONDS if self.current else FIRST_LOOK_SECONDS)

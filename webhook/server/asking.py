@@ -1,0 +1,59 @@
+"""Who answers the questions that a decision hangs on."""
+
+from functools import partial
+
+from msgspec.structs import replace
+
+from webhook.config.parse import Loaded
+from webhook.kube.api import Api, ApiError
+from webhook.kube.epoch import Epoch
+from webhook.kube.owners import top_owner_created
+from webhook.model.decision import Closure, Known, OwnerWanted, Question
+from webhook.server.gate import Gate
+from webhook.server.sharing import Shared
+from webhook.server.unavailable import Unavailable
+
+# What one question may cost; the webhook's own timeout is 5 s, and a Pod asks two questions at the most.
+ASK_SECONDS = 2.0
+
+
+class ClusterToAsk:
+    """Asks the API server, live."""
+
+    def __init__(self, api: Api, *, epoch: Epoch, gate: Gate) -> None:
+        self._api = api
+        self._epoch = epoch
+        self._gate = gate
+        self._shared = Shared()
+
+    def ask(self, question: Question, known: Known, loaded: Loaded) -> Known:
+        """`known` with the answer to `question` added.  Raises Unavailable."""
+        if isinstance(question, OwnerWanted):
+            return replace(known, owner_predates=self._predates(question))
+        # A dry run and a real request may not share: one of them may write.
+        key = f"{question.namespace}/{loaded.digest}/{question.dry_run}"
+        prove = partial(self._gate.prove, self._api.within(ASK_SECONDS), question, loaded)
+        return replace(known, closure=self._shared.call(key, prove, timeout=ASK_SECONDS))
+
+    def _predates(self, wanted: OwnerWanted) -> bool:
+        """Whether an owner is older than catflap; where no installation is on record, none is."""
+        api = self._api.within(ASK_SECONDS)
+        try:
+            created = top_owner_created(api, wanted.namespace, wanted.owner)
+            installed = self._epoch.read(api) if created else None
+        except ApiError as error:
+            owner = wanted.owner
+            raise Unavailable(
+                f"the age of {owner.kind} {wanted.namespace}/{owner.name} is not known: {error}"
+            ) from error
+        return created is not None and installed is not None and created < installed
+
+
+class NoClusterToAsk:
+    """Answers without a cluster: no owner is known to be older, no namespace is checked."""
+
+    def ask(self, question: Question, known: Known, loaded: Loaded) -> Known:  # noqa: ARG002 (a Cluster)
+        """`known` with what goes without saying."""
+        if isinstance(question, OwnerWanted):
+            return replace(known, owner_predates=False)
+        return replace(known, closure=Closure.UNCHECKED)

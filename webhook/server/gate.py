@@ -1,0 +1,113 @@
+"""The gate: no Pod is stored in a guarded namespace before that namespace's default-deny policy is.
+
+Proof is a live read whose whole spec equals the rendered one. One read is enough: a policy cannot outlive its
+namespace, so its presence speaks of the namespace that stands now. No label and no digest is proof, for users can forge
+both.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from webhook.audit.record import write_record
+from webhook.audit.sink import AuditLog
+from webhook.config.parse import Loaded
+from webhook.guard.closing import is_guarded
+from webhook.kube.api import Api, ApiError, Json
+from webhook.kube.namespaces import PATH, namespace
+from webhook.kube.policies import Outcome, closes, ensure, stored
+from webhook.kube.surroundings import Surroundings
+from webhook.metrics import Metrics
+from webhook.model.decision import Closure, ClosureWanted
+from webhook.model.namespace import Namespace
+from webhook.netpol.intent import Engine
+from webhook.netpol.manifest import Birth, Manifest
+from webhook.netpol.render import render
+from webhook.server.unavailable import Unavailable
+
+SERVER_ERRORS = 500
+
+
+class Gate:
+    """Proves that namespaces are closed, and closes those that are not.
+
+    `cached` is the namespace as a watch last saw it. It is believed where it says that a namespace is guarded, which asks
+    for a proof; a namespace that need not be closed is asked for live, as it may have been made anew.
+    """
+
+    def __init__(
+        self,
+        *,
+        cached: Callable[[str], Json | None],
+        around: Callable[[], Surroundings | None],
+        audit: AuditLog,
+        metrics: Metrics,
+        own_namespace: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._cached = cached
+        self._around = around
+        self._audit = audit
+        self._metrics = metrics
+        self._own_namespace = own_namespace
+        self._now = now
+
+    def prove(self, api: Api, wanted: ClosureWanted, loaded: Loaded) -> Closure:
+        """What is known of a namespace after looking, and after closing it where that was wanting.
+
+        `api` brings the budget of the request. Raises Unavailable.
+        """
+        try:
+            around = self._around()
+            if around is None:
+                raise Unavailable("the cluster's surroundings are not known yet")
+            if not self._guarded(self._cached(wanted.namespace), loaded, around):
+                live = api.get(f"{PATH}/{wanted.namespace}")
+                if live is None:
+                    raise Unavailable(f"namespace {wanted.namespace} is not there")
+                if not self._guarded(live, loaded, around):
+                    return Closure.UNGUARDED
+            return self._closed(api, wanted, loaded, around)
+        except ApiError as error:
+            raise Unavailable(f"namespace {wanted.namespace} is not proven closed: {error}") from error
+
+    def _guarded(self, found: Json | None, loaded: Loaded, around: Surroundings) -> bool:
+        return found is not None and is_guarded(
+            namespace(found), loaded.policy, closed_since=around.closed_since, own_namespace=self._own_namespace
+        )
+
+    def _closed(self, api: Api, wanted: ClosureWanted, loaded: Loaded, around: Surroundings) -> Closure:
+        nowhere = Birth(wanted.namespace, "", loaded.digest)
+        engine = around.engine
+        try:
+            if closes(stored(api, default_deny(loaded, nowhere, engine)), default_deny(loaded, nowhere, engine)):
+                return Closure.PROVEN
+        except ApiError as error:
+            # Calico's API is listed and does not answer: its own API server may be waiting for this very Pod.
+            if engine is not Engine.CALICO or error.status < SERVER_ERRORS:
+                raise
+            engine = Engine.KUBERNETES
+        if wanted.dry_run:
+            return Closure.UNWRITTEN
+        return self._write(api, wanted.namespace, loaded, engine)
+
+    def _write(self, api: Api, name: str, loaded: Loaded, engine: Engine) -> Closure:
+        live = api.get(f"{PATH}/{name}")
+        if live is None:
+            raise Unavailable(f"namespace {name} is not there")
+        found: Namespace = namespace(live)
+        manifest = default_deny(loaded, Birth(name, found.uid, loaded.digest), engine)
+        outcome = ensure(api, manifest)
+        if not closes(stored(api, manifest), manifest):
+            raise Unavailable(f"namespace {name}: the policy that was written does not stand as it was")
+        if outcome is Outcome.UNCHANGED:  # the controller was faster
+            return Closure.PROVEN
+        self._metrics.policies_written.labels(outcome).inc()
+        self._audit.append(
+            write_record(manifest, reason=f"{outcome}: a Pod waits for it", policy_digest=loaded.digest, at=self._now())
+        )
+        return Closure.WRITTEN
+
+
+def default_deny(loaded: Loaded, birth: Birth, engine: Engine) -> Manifest:
+    """The one policy that closes a namespace: the first of those rendered."""
+    return render(loaded.policy, birth, engine)[0]
