@@ -24,6 +24,7 @@ from webhook.kube.api import Api, Json, connect
 from webhook.kube.discovery import choose_engine, detect_dns
 from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Lookout, Surroundings
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
@@ -120,11 +121,18 @@ def control(common: Common) -> None:
     """Run the controller until it is told to stop."""
     api = connect(common.kubeconfig)
     parts = make_parts(common)
+    standing = Standing(api)
     controller = Controller(
         namespaces=Watch(api, NAMESPACES),
+        standing=standing,
         policies=parts.policies,
         reconciler=Reconciler(
-            api=api, audit=parts.audit, metrics=parts.metrics, own_namespace=common.own_namespace, now=utc_now
+            api=api,
+            standing=standing,
+            audit=parts.audit,
+            metrics=parts.metrics,
+            own_namespace=common.own_namespace,
+            now=utc_now,
         ),
         look=look_around(api, parts.policies, recorded(Epoch(api, own_namespace=common.own_namespace))),
         metrics=parts.metrics,

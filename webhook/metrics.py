@@ -7,6 +7,8 @@ from webhook.model.decision import Verdict
 
 # From a third of the time that a decision takes to the API server's longest patience with a webhook.
 LATENCY_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1, 5, 10)
+# A repair is to take less than a second; what takes minutes is an outage.
+REPAIR_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300)
 PHASES = ("validate", "mutate")
 
 
@@ -45,6 +47,12 @@ class Metrics:
         )
         self.reconcile_failures = Counter(
             "catflap_reconcile_failures_total", "Namespaces that could not be closed at once", registry=self.registry
+        )
+        self.unguarded_seconds = Histogram(
+            "catflap_namespace_unguarded_seconds",
+            "Time from the controller's first sight of a guarded namespace without its default-deny to its being written",
+            buckets=REPAIR_BUCKETS,
+            registry=self.registry,
         )
         self.guarded_namespaces = Gauge(
             "catflap_guarded_namespaces", "Namespaces that are to be closed", registry=self.registry

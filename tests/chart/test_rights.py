@@ -81,7 +81,8 @@ MAY = {
     "controller": [
         *BOTH_MAY,
         *each("patch", "namespaces", name="any"),
-        *policies("get create update patch"),
+        *policies("get list watch create update patch"),
+        *each("create", "events", namespace=USERS, group="events.k8s.io"),
         *[Right("create", "configmaps", namespace=namespace) for namespace in (OURS, SYSTEM)],
         *[right for kind in CONFIGURATIONS for right in each("get update patch", kind, name="catflap", **ADMISSION)],
         *[Right("create", kind, **ADMISSION) for kind in CONFIGURATIONS],
@@ -102,7 +103,7 @@ NEITHER_MAY = [
     *each("create update delete", "namespaces"),
     *each("get list create update patch delete", "pods", namespace=USERS),
     *each("create", "pods/exec", namespace=USERS),
-    *each("list delete deletecollection", "networkpolicies", namespace=USERS, group="networking.k8s.io"),
+    *each("delete deletecollection", "networkpolicies", namespace=USERS, group="networking.k8s.io"),
     *each("delete", "networkpolicies", namespace=USERS, group="projectcalico.org"),
     *each("create patch", "tier.networkpolicies", name="other.*", namespace=USERS, group="projectcalico.org"),
     *[right for kind in CONFIGURATIONS for right in each("list delete", kind, **ADMISSION)],

@@ -1,21 +1,28 @@
 """The controller: events and the clock fill the queue, workers empty it."""
 
 import logging
+import random
 from collections.abc import Callable
 from threading import Thread
 
+from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.controller.queue import WorkQueue
 from webhook.controller.reconcile import Reconciler
 from webhook.kube.api import Json
 from webhook.kube.namespaces import namespace
+from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Lookout, Surroundings
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
+from webhook.model.namespace import Namespace
+from webhook.netpol.intent import Engine
 
 logger = logging.getLogger(__name__)
 
 WORKERS = 4
+# Two replicas that repair at once cost a conflict and no more; a repair is to take less than a second.
+JITTER_SECONDS = 0.1
 
 
 class Controller:
@@ -28,12 +35,14 @@ class Controller:
         self,
         *,
         namespaces: Watch,
+        standing: Standing,
         policies: PolicyStore,
         reconciler: Reconciler,
         look: Callable[[], Surroundings],
         metrics: Metrics,
     ) -> None:
         self._namespaces = namespaces
+        self._standing = standing
         self._policies = policies
         self._reconciler = reconciler
         self._lookout = Lookout(look, on_change=self._looked)
@@ -44,12 +53,15 @@ class Controller:
     @property
     def ready(self) -> bool:
         """Whether everything that a first pass needs is known."""
-        return self._policies.current is not None and self._lookout.current is not None and self._namespaces.synced
+        known = self._policies.current is not None and self._lookout.current is not None
+        return known and self._namespaces.synced and self._standing.synced
 
     def start(self) -> None:
         """Begin: the watch, the look around, the workers, each on threads of their own."""
         self._namespaces.on_change(self._seen)
+        self._standing.on_change(self._policy_seen)
         self._namespaces.start()
+        self._standing.follow(Engine.KUBERNETES)
         self._lookout.start()
         for number in range(WORKERS):
             Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
@@ -58,6 +70,7 @@ class Controller:
         """Let every thread end after what it is doing."""
         self._lookout.stop()
         self._namespaces.stop()
+        self._standing.stop()
         self._queue.close()
 
     def policy_changed(self) -> None:
@@ -72,7 +85,15 @@ class Controller:
     def _seen(self, found: Json) -> None:
         self._queue.add(found["metadata"]["name"])
 
-    def _looked(self, _: Surroundings) -> None:
+    def _policy_seen(self, version: str, found: Json) -> None:
+        name = found["metadata"]["namespace"]
+        known = self._known(name)
+        if known is not None and not self._reconciler.as_wanted(version, found, *known):
+            # Every replica sees this at once; who waits a little longer finds it done.
+            self._queue.add(name, after=random.uniform(0, JITTER_SECONDS))  # noqa: S311 (no secret)
+
+    def _looked(self, around: Surroundings) -> None:
+        self._standing.follow(around.engine)
         self._look_again()
 
     def _work(self) -> None:
@@ -86,13 +107,21 @@ class Controller:
                 logger.warning("namespace %s is not closed yet: %s", name, error)
             self._queue.done(name, failed=failed)
 
-    def _reconcile(self, name: str) -> None:
+    def _known(self, name: str) -> tuple[Namespace, Loaded, Surroundings] | None:
+        """A namespace with all that says what it should be like; None until that is known, or once it is gone."""
         found = self._namespaces.get(name)
         loaded, around = self._policies.current, self._lookout.current
-        if found is None or loaded is None or around is None:
+        return None if found is None or loaded is None or around is None else (namespace(found), loaded, around)
+
+    def _reconcile(self, name: str) -> None:
+        known = self._known(name)
+        if known is None:
             self._guarded.discard(name)
+            self._reconciler.forget(name)
             return  # the first policy, and the first look around, bring every namespace back
-        one = namespace(found)
-        (self._guarded.add if self._reconciler.guarded(one, loaded, around) else self._guarded.discard)(name)
+        (self._guarded.add if self._reconciler.guarded(*known) else self._guarded.discard)(name)
         self._metrics.guarded_namespaces.set(len(self._guarded))
-        self._reconciler.reconcile(one, loaded, around)
+        if self._standing.synced:
+            self._reconciler.reconcile(*known)
+        else:
+            self._queue.add(name, after=JITTER_SECONDS)

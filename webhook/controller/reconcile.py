@@ -3,17 +3,20 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from time import monotonic
 
 from webhook.audit.record import write_record
 from webhook.audit.sink import AuditLog
 from webhook.config.parse import Loaded
 from webhook.guard.closing import is_guarded
-from webhook.kube.api import NOT_FOUND, Api, ApiError
+from webhook.kube.api import NOT_FOUND, Api, ApiError, Json
+from webhook.kube.events import announce
 from webhook.kube.namespaces import PATH
 from webhook.kube.policies import Outcome, ensure
+from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Surroundings
 from webhook.metrics import Metrics
-from webhook.model.names import GUARD_LABEL, GUARDED
+from webhook.model.names import DEFAULT_DENY, GUARD_LABEL, GUARDED
 from webhook.model.namespace import Namespace
 from webhook.netpol.manifest import Birth, Manifest
 from webhook.netpol.render import render
@@ -27,38 +30,73 @@ class Reconciler:
     """Closes namespaces, one at a time; idempotent, so any number of replicas may do the same."""
 
     def __init__(
-        self, *, api: Api, audit: AuditLog, metrics: Metrics, own_namespace: str, now: Callable[[], datetime]
+        self,
+        *,
+        api: Api,
+        standing: Standing,
+        audit: AuditLog,
+        metrics: Metrics,
+        own_namespace: str,
+        now: Callable[[], datetime],
     ) -> None:
         self._api = api
+        self._standing = standing
         self._audit = audit
         self._metrics = metrics
         self._own_namespace = own_namespace
         self._now = now
+        self._started = now()
+        self._lacking: dict[str, float] = {}  # since when a namespace is known to lack its default-deny
 
     def reconcile(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> None:
         """See that a namespace is closed if it is to be.  Raises ApiError, AuditLogUnwritable."""
         if namespace.terminating or not self.guarded(namespace, loaded, around):
             return
-        birth = Birth(namespace.name, namespace.uid, loaded.digest)
         try:
-            for manifest in render(loaded.policy, birth, around.engine, detected_dns=around.detected_dns):
-                self._see_to(manifest, loaded)
+            for manifest in self._wanted(namespace, loaded, around):
+                if not self._standing.stands(manifest):
+                    self._see_to(manifest, namespace, loaded)
             if not namespace.stamped:
                 self._stamp(namespace, loaded)
         except ApiError as error:
             if not self._is_gone(namespace, error):
                 raise
 
+    def forget(self, name: str) -> None:
+        """The namespace is gone: what comes under its name is new."""
+        self._standing.forget(name)
+        self._lacking.pop(name, None)
+
     def guarded(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
         """Whether a namespace is to be closed."""
         return is_guarded(namespace, loaded.policy, closed_since=around.closed_since, own_namespace=self._own_namespace)
 
-    def _see_to(self, manifest: Manifest, loaded: Loaded) -> None:
+    def as_wanted(self, version: str, found: Json, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
+        """Whether a policy of ours, as a watch saw it, stands and says what it should."""
+        for manifest in self._wanted(namespace, loaded, around):
+            if (manifest["apiVersion"], manifest["metadata"]["name"]) == (version, found["metadata"]["name"]):
+                return self._standing.stands(manifest)
+        return True  # not one that we want, so none that we would write
+
+    def _wanted(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> tuple[Manifest, ...]:
+        birth = Birth(namespace.name, namespace.uid, loaded.digest)
+        return render(loaded.policy, birth, around.engine, detected_dns=around.detected_dns)
+
+    def _see_to(self, manifest: Manifest, namespace: Namespace, loaded: Loaded) -> None:
+        closes = manifest["metadata"]["name"] == DEFAULT_DENY
+        if closes:
+            self._lacking.setdefault(namespace.name, monotonic())
+        stood = self._standing.was_seen(manifest) or namespace.created < self._started
         outcome = ensure(self._api, manifest)
-        if outcome is Outcome.UNCHANGED:
+        if closes:
+            self._metrics.unguarded_seconds.observe(monotonic() - self._lacking.pop(namespace.name))
+        if outcome is Outcome.UNCHANGED:  # another replica, or the gate, was faster
             return
         self._metrics.policies_written.labels(outcome).inc()
-        self._record(manifest, loaded, reason=f"{outcome}: the namespace is guarded")
+        restored = outcome is Outcome.REPAIRED or stood
+        self._record(manifest, loaded, reason=f"{'restored' if restored else outcome}: the namespace is guarded")
+        if restored:
+            announce(self._api, manifest, outcome, self._now())
 
     def _stamp(self, namespace: Namespace, loaded: Loaded) -> None:
         manifest = {

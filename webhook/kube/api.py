@@ -85,7 +85,12 @@ class Api:
 
     def stream(self, path: str, *, read_timeout: float, **query: str) -> Any:
         """The unread response of a long request; the caller closes it.  Raises ApiError."""
-        return self._send("GET", path, query=query, timeout=(TIMEOUT_SECONDS, read_timeout))
+        response = self._send("GET", path, query=query, timeout=(TIMEOUT_SECONDS, read_timeout))
+        if response.status not in SUCCESS:
+            response.drain_conn()
+            response.release_conn()
+            raise ApiError(response.status, f"GET {path}: {response.status}")
+        return response
 
     def clock(self) -> datetime:
         """The API server's own time, which creationTimestamps are in; to the second.  Raises ApiError."""

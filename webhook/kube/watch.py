@@ -7,10 +7,11 @@ from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
+from kubernetes.client import ApiException
 from kubernetes.informer import SharedInformer
 from kubernetes.informer.informer import ADDED, DELETED, MODIFIED
 
-from webhook.kube.api import Api, Json
+from webhook.kube.api import Api, ApiError, Json
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +81,10 @@ class Source:
         """
         try:
             answer = self._watch(options) if options.get("watch") else self._list()
-        except Exception:
+        except ApiError as error:
             time.sleep(BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)])
             self._failures += 1
-            raise
+            raise ApiException(status=error.status, reason=str(error)) from error  # its 410 means: list anew
         self._failures = 0
         return answer
 

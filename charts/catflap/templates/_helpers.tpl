@@ -101,7 +101,7 @@ subjects:
 - apiGroups: [projectcalico.org]
   resources: [tier.networkpolicies]
   resourceNames: [default.*]
-  verbs: [get, create, update, patch]
+  verbs: [get, list, watch, create, update, patch]
 - apiGroups: [projectcalico.org]
   resources: [tiers]
   resourceNames: [default]

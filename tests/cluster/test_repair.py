@@ -1,0 +1,130 @@
+"""The guard stays: what is deleted or edited is back in place within a second, and nothing else is touched."""
+
+import time
+from typing import Any
+
+from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, names
+from tests.cluster.manifests import namespace
+from tests.controlplane.client import MERGE
+from tests.programs import stop
+
+PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
+BOTH = ["catflap-allow-dns", "catflap-default-deny"]
+TIMES = 50
+SECOND = 1.0
+
+
+def closed(catflap: Installation, space: str) -> bool:
+    """Whether both policies stand."""
+    return list(names(catflap.cluster.api("GET", PLAIN.format(space)))) == BOTH
+
+
+def restored(catflap: Installation, path: str, *, but_not: str = "") -> tuple[float, Any]:
+    """How long it takes until a policy stands again, under another version than `but_not`, and what stands then."""
+    begun = time.monotonic()
+    answer = eventually(
+        lambda: catflap.cluster.call("GET", path),
+        until=lambda seen: seen.status == 200 and seen.body["metadata"]["resourceVersion"] != but_not,
+    )
+    return time.monotonic() - begun, answer.body
+
+
+def test_a_deleted_policy_is_back_fifty_times_in_a_row(catflap: Installation, namespace_name: str) -> None:
+    """KY#17265: not only after the first time; each is recorded, each has its Event."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name))
+    path = f"{PLAIN.format(namespace_name)}/catflap-default-deny"
+    took = []
+    for _ in range(TIMES):
+        catflap.cluster.api("DELETE", path)
+        seconds, _found = restored(catflap, path)
+        took.append(seconds)
+    assert max(took) < SECOND, sorted(took)[-5:]
+    records = [
+        one for one in catflap.controller.records() if one.get("objectRef", {}).get("namespace") == namespace_name
+    ]
+    assert sum(one["reason"].startswith("restored") for one in records) == TIMES
+    events = catflap.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{namespace_name}/events")["items"]
+    assert sum(one["reason"] == "PolicyRestored" for one in events) == TIMES
+
+
+def test_an_edited_policy_is_mended_in_place(catflap: Installation, namespace_name: str) -> None:
+    """KY#16747: one PUT on that object; it keeps its uid, its neighbours keep their versions."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name))
+    path = f"{PLAIN.format(namespace_name)}/catflap-default-deny"
+    neighbour = catflap.cluster.api("GET", f"{PLAIN.format(namespace_name)}/catflap-allow-dns")
+    edited = catflap.cluster.api("PATCH", path, {"spec": {"ingress": [{}]}}, content_type=MERGE)
+    seconds, found = restored(catflap, path, but_not=edited["metadata"]["resourceVersion"])
+    assert seconds < SECOND
+    assert found["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert found["metadata"]["uid"] == edited["metadata"]["uid"]
+    after = catflap.cluster.api("GET", f"{PLAIN.format(namespace_name)}/catflap-allow-dns")
+    assert after["metadata"]["resourceVersion"] == neighbour["metadata"]["resourceVersion"]
+
+
+def test_a_label_taken_off_a_policy_is_put_back(catflap: Installation, namespace_name: str) -> None:
+    """Without it the watch would not see the next edit."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name))
+    path = f"{PLAIN.format(namespace_name)}/catflap-default-deny"
+    body = {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}}
+    edited = catflap.cluster.api("PATCH", path, body, content_type=MERGE)
+    seconds, found = restored(catflap, path, but_not=edited["metadata"]["resourceVersion"])
+    assert seconds < SECOND
+    assert found["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "catflap"
+
+
+def test_users_own_policies_are_never_touched(catflap: Installation, namespace_name: str) -> None:
+    """Whatever they say, and even under our label."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name))
+    own: dict[str, Any] = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "theirs", "labels": {"app.kubernetes.io/managed-by": "catflap"}},
+        "spec": {"podSelector": {}, "ingress": [{}]},
+    }
+    stored = catflap.cluster.api("POST", PLAIN.format(namespace_name), own)
+    time.sleep(SECOND)
+    after = catflap.cluster.api("GET", f"{PLAIN.format(namespace_name)}/theirs")
+    assert after["metadata"]["resourceVersion"] == stored["metadata"]["resourceVersion"]
+    catflap.cluster.api("DELETE", f"{PLAIN.format(namespace_name)}/theirs")
+
+
+def test_what_was_missed_while_down_is_right_within_one_pass(catflap: Installation, namespace_name: str) -> None:
+    """KY#7548: namespaces made and policies deleted while nobody looked, each repair recorded as one."""
+    spaces = [f"{namespace_name}-{number}" for number in range(10)]
+    for space in spaces[:5]:
+        catflap.apply(namespace(space))
+    eventually(lambda: all(closed(catflap, space) for space in spaces[:5]))
+    stop(catflap.controller.process)
+    for space in spaces[:5]:
+        catflap.cluster.api("DELETE", f"{PLAIN.format(space)}/catflap-default-deny")
+    for space in spaces[5:]:
+        catflap.apply(namespace(space))
+    time.sleep(SECOND)
+    already = len(catflap.controller.records())
+    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    eventually(lambda: all(closed(catflap, space) for space in spaces))
+    written = [one for one in catflap.controller.records()[already:] if one["type"] == "write"]
+    restored_ones = {one["objectRef"]["namespace"] for one in written if one["reason"].startswith("restored")}
+    assert set(spaces[:5]) <= restored_ones
+
+
+def test_nothing_is_ever_deleted_by_us(catflap: Installation, namespace_name: str) -> None:
+    """KY#17594, KP#1495: over edits of the policy, a restart and a full compare, the API server counts no DELETE."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name))
+    for dns in ("openshift", "kube-dns"):
+        catflap.configure({"network": {"engine": "kubernetes", "dns": dns}})
+    stop(catflap.controller.process)
+    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    time.sleep(SECOND)
+    accounts = {f"system:serviceaccount:{NAMESPACE}:{name}" for name in ("catflap", "catflap-controller")}
+    deleted = [
+        event
+        for event in catflap.cluster.audit_events()
+        if event["user"]["username"] in accounts and event["verb"].startswith("delete")
+    ]
+    assert deleted == []
