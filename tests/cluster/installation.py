@@ -18,6 +18,7 @@ import yaml
 from tests.controlplane.cluster import Cluster
 from tests.programs import Program, control, free_port, running
 from webhook.config.parse import digest
+from webhook.model.names import BREAK_GLASS_GROUP
 from webhook.tls.folder import TlsFolder, ensure
 
 CHART: Final = Path(__file__).parents[2] / "charts" / "catflap"
@@ -47,6 +48,11 @@ class Installation:
         return self.cluster.kubectl(
             "apply", "-f", "-", *arguments, stdin=text, check=options.pop("check", False), **options
         )
+
+    def emergency(self, method: str, path: str, body: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """One request as a member of the break-glass group, who alone may touch catflap's own policies."""
+        groups = ["system:masters", BREAK_GLASS_GROUP]
+        return self.cluster.api(method, path, body, as_user="emergency", as_groups=groups, **options)
 
     def configure(self, policy: Mapping[str, Any] | None = None) -> None:
         """Edit the policy as an admin does, and return when both processes have it in force.

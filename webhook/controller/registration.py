@@ -10,9 +10,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from webhook.model.kinds import POD, POD_MAKERS
+from webhook.guard.protect import POLICY_NAME, own_accounts
+from webhook.model.kinds import NETWORK_POLICIES, POD, POD_MAKERS
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, WEBHOOK_CONFIGURATION
 from webhook.model.policy import ALWAYS_EXEMPT, AppLabel, GuardPolicy
+from webhook.model.request import CLEANERS
 from webhook.netpol.dns import NAMESPACE_NAME
 
 API_VERSION = "admissionregistration.k8s.io/v1"
@@ -53,6 +55,8 @@ def registration(policy: GuardPolicy, endpoint: Endpoint) -> tuple[Json, ...]:
         | {"matchConditions": [condition("labels-changed", on_update(f"{LABELS} != {LABELS_BEFORE}"))]},
         entry("workloads", endpoint, VALIDATE, exempt, fails="Fail", rules=workload_rules())
         | {"matchConditions": [condition("template-changed", on_update(template_changed()))]},
+        entry("policies", endpoint, VALIDATE, exempt, fails="Fail", rules=policy_rules())
+        | {"matchConditions": [condition("ours", ours()), condition("caller", not_cleaner(endpoint.namespace))]},
     ]
     mutating = [
         entry("namespaces", endpoint, MUTATE, exempt, fails="Ignore", rules=[rule("", ["namespaces"], ["CREATE"])])
@@ -121,6 +125,30 @@ def workload_rules() -> list[Json]:
         rule(group, [maker.resource for maker in members], ["CREATE", "UPDATE"])
         for group, members in groupby(makers, key=lambda maker: maker.group)
     ]
+
+
+def policy_rules() -> list[Json]:
+    """Network policies of every group that stores them."""
+    return [
+        {**rule(group, [resource], ["CREATE", "UPDATE", "DELETE"]), "apiVersions": [version]}
+        for (group, resource), version in sorted(NETWORK_POLICIES.items())
+    ]
+
+
+def ours() -> str:
+    """Whether a policy bears our name or our label, before or after."""
+    name = ".?metadata.?name.orValue('')"
+    label = f".?metadata.?labels.orValue({{}})[?'{MANAGED_BY_LABEL}'].orValue('')"
+    return " || ".join(
+        f"({one} != null && ({one}{name}.matches('{POLICY_NAME}') || {one}{label} == '{MANAGED_BY}'))"
+        for one in ("object", "oldObject")
+    )
+
+
+def not_cleaner(own_namespace: str) -> str:
+    """Whether somebody else calls than us, and than what empties a namespace: that must go on without us."""
+    callers = ", ".join(f"'{name}'" for name in (*CLEANERS, *own_accounts(own_namespace)))
+    return f"!(request.userInfo.username in [{callers}])"
 
 
 def condition(name: str, expression: str) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from webhook.guard.judge import judge_request
 from webhook.guard.message import refusal
+from webhook.guard.protect import protect
 from webhook.model.decision import ClosureWanted, Decision, Known, OwnerWanted, Question, Verdict
 from webhook.model.kinds import POD
 from webhook.model.policy import GuardPolicy, Mode
@@ -21,6 +22,8 @@ def decide(
 
     `own_namespace` is where catflap itself runs; `known` answers earlier questions.
     """
+    if request.policy is not None and not is_exempt(request, policy):
+        return protect(request, policy, own_namespace=own_namespace, known=known)
     passed = passes_unjudged(request, policy, own_namespace)
     if passed is not None:
         return passed
@@ -64,7 +67,7 @@ def behind_gate(request: Request, decision: Decision, known: Known) -> Decision 
 def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision | None:
     """The decision on a request that no rule is asked about; None where the rules have to speak."""
     target = request.target
-    if target.namespace and policy.namespaces.exempts(target.namespace):
+    if is_exempt(request, policy):
         return Decision(Verdict.EXEMPT, reason=f"namespace {target.namespace} is exempt")
     if target.namespace and target.namespace == own_namespace:
         return Decision(Verdict.EXEMPT, reason=f"namespace {target.namespace} is catflap's own")
@@ -75,6 +78,12 @@ def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -
     if request.workload.mirror and request.user.is_node:
         return Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
     return None
+
+
+def is_exempt(request: Request, policy: GuardPolicy) -> bool:
+    """Whether the request's namespace is none of our business."""
+    namespace = request.target.namespace
+    return bool(namespace) and policy.namespaces.exempts(namespace)
 
 
 def unjudged(request: Request) -> str:

@@ -73,8 +73,14 @@ class ClosureWanted(Struct, frozen=True):
     dry_run: bool
 
 
+class LifeWanted(Struct, frozen=True):
+    """The decision hangs on whether this namespace is on its way out."""
+
+    namespace: str
+
+
 # What only the cluster can tell: ask it, then decide again with the answer.
-Question = OwnerWanted | ClosureWanted
+Question = OwnerWanted | ClosureWanted | LifeWanted
 
 
 class Known(Struct, frozen=True):
@@ -82,3 +88,4 @@ class Known(Struct, frozen=True):
 
     owner_predates: bool | None = None
     closure: Closure | None = None
+    terminating: bool | None = None

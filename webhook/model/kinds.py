@@ -38,5 +38,12 @@ POD_MAKERS: tuple[PodMaker, ...] = (
     PodMaker("batch", "jobs", "Job", "spec.template"),
 )
 
+# Where policies of ours, and those that look like them, may stand; crd.projectcalico.org is how Calico stores its own.
+CALICO_STORAGE = "crd.projectcalico.org"
+NETWORK_POLICIES: Mapping[tuple[str, str], str] = {
+    (group, "networkpolicies"): version
+    for group, version in (("networking.k8s.io", "v1"), ("projectcalico.org", "v3"), (CALICO_STORAGE, "v1"))
+}
+
 BY_RESOURCE: Mapping[tuple[str, str], PodMaker] = {(m.group, m.resource): m for m in POD_MAKERS}
 BY_KIND: Mapping[tuple[str, str], PodMaker] = {(m.group, m.kind): m for m in POD_MAKERS}

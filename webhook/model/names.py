@@ -14,6 +14,11 @@ NAMESPACE_UID_ANNOTATION = "catflap.dev/namespace-uid"
 DEFAULT_DENY = "catflap-default-deny"
 ALLOW_DNS = "catflap-allow-dns"
 
+OUR_PREFIX = "catflap-"  # of every policy's name
+SERVER_ACCOUNT = "catflap"
+CONTROLLER_ACCOUNT = "catflap-controller"
+BREAK_GLASS_GROUP = "catflap:break-glass"
+
 POLICY_CONFIGMAP_KEY = "policy.yaml"
 EPOCH_CONFIGMAP = "catflap-epoch"
 DEFAULT_NAMESPACE = "catflap-system"

@@ -15,6 +15,11 @@ from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
 
+from webhook.model.names import BREAK_GLASS_GROUP
+
+# Kubernetes' own grammar of label keys and values (apimachinery, pkg/util/validation).
+LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+LABEL_PREFIX = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 PORT = re.compile(r"([1-9][0-9]{0,4})/(TCP|UDP|SCTP)")
 HIGHEST_PORT = 65535
@@ -238,6 +243,14 @@ class Network(Node):
     )
 
 
+class BreakGlass(Node):
+    """Who may act against the guard in an emergency; each use is recorded."""
+
+    groups: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
+        (BREAK_GLASS_GROUP,), description="groups whose members may edit and delete catflap's own policies"
+    )
+
+
 class GuardPolicy(Node):
     """The policy file, whole."""
 
@@ -248,6 +261,7 @@ class GuardPolicy(Node):
     workloads: Workloads = Field(Workloads(), description="what every Pod must carry")
     namespaces: Namespaces = Field(Namespaces(), description="which namespaces are judged and closed")
     network: Network = Field(Network(), description="how a closed namespace is closed")
+    break_glass: BreakGlass = Field(BreakGlass(), description="who may act against the guard in an emergency")
 
     def mode_of(self, rule: str) -> Mode:
         """The mode in which a rule holds."""

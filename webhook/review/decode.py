@@ -5,9 +5,9 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from webhook.model.kinds import BY_RESOURCE, PodMaker
-from webhook.model.request import Operation, Request, Target, User
-from webhook.review.objects import decode_json, namespace_from, templates_differ, workload_from
+from webhook.model.kinds import BY_RESOURCE, NETWORK_POLICIES, PodMaker
+from webhook.model.request import Operation, PolicyObject, Request, Target, User
+from webhook.review.objects import decode_json, named_from, templates_differ, workload_from
 
 NAMESPACES = ("", "namespaces")
 NULL = b"null"
@@ -102,6 +102,8 @@ def parse(request: AdmissionRequest) -> Request:
         ),
         dry_run=bool(request.dry_run),
     )
+    if resource in NETWORK_POLICIES and not request.sub_resource and request.operation is not Operation.CONNECT:
+        return with_policy(parsed, request)
     if request.sub_resource or request.operation not in {Operation.CREATE, Operation.UPDATE}:
         return parsed
     if resource == NAMESPACES:
@@ -114,10 +116,26 @@ def with_namespace(parsed: Request, request: AdmissionRequest) -> Request:
     """The request with its namespace object."""
     check_kind(request, "Namespace")
     try:
-        namespace = namespace_from(request.object, decode_json)
+        namespace = named_from(request.object, decode_json)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as bad:
         raise BadReview(fault(bad, "request.object")) from None
     return msgspec.structs.replace(parsed, namespace=namespace)
+
+
+def with_policy(parsed: Request, request: AdmissionRequest) -> Request:
+    """The request with what it says of a network policy; a DELETE carries it as the old object only."""
+    found = []
+    for path, source in (("request.object", request.object), ("request.oldObject", request.old_object)):
+        try:
+            found.append(None if bytes(source) == NULL else named_from(source, decode_json))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as bad:
+            raise BadReview(fault(bad, path)) from None
+    new, old = found
+    if new is None and old is None:
+        raise BadReview(f"request.object: a {request.operation} carries an object, got null")
+    name = next((one.name for one in (new, old) if one is not None and one.name), request.name)
+    policy = PolicyObject(name=name, labels=new.labels if new else {}, before=old.labels if old else {})
+    return msgspec.structs.replace(parsed, policy=policy)
 
 
 def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -> Request:

@@ -106,8 +106,8 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
     )
 
 
-def namespace_from(source: Any, decode: Decode) -> NamespaceObject:
-    """A namespace from its source, as `workload_from`."""
+def named_from(source: Any, decode: Decode) -> NamespaceObject:
+    """The name and the labels of an object, as `workload_from`."""
     found = decode(source, Labelled)
     return NamespaceObject(name=found.metadata.name or "" if found.metadata else "", labels=labels_of(found))
 

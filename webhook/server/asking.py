@@ -7,8 +7,10 @@ from msgspec.structs import replace
 from webhook.config.parse import Loaded
 from webhook.kube.api import Api, ApiError
 from webhook.kube.epoch import Epoch
+from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.namespaces import namespace
 from webhook.kube.owners import top_owner_created
-from webhook.model.decision import Closure, Known, OwnerWanted, Question
+from webhook.model.decision import Closure, Known, LifeWanted, OwnerWanted, Question
 from webhook.server.gate import Gate
 from webhook.server.sharing import Shared
 from webhook.server.unavailable import Unavailable
@@ -30,10 +32,20 @@ class ClusterToAsk:
         """`known` with the answer to `question` added.  Raises Unavailable."""
         if isinstance(question, OwnerWanted):
             return replace(known, owner_predates=self._predates(question))
+        if isinstance(question, LifeWanted):
+            return replace(known, terminating=self._terminating(question.namespace))
         # A dry run and a real request may not share: one of them may write.
         key = f"{question.namespace}/{loaded.digest}/{question.dry_run}"
         prove = partial(self._gate.prove, self._api.within(ASK_SECONDS), question, loaded)
         return replace(known, closure=self._shared.call(key, prove, timeout=ASK_SECONDS))
+
+    def _terminating(self, name: str) -> bool:
+        """Whether a namespace is on its way out, or gone."""
+        try:
+            live = self._api.within(ASK_SECONDS).get(f"{NAMESPACES}/{name}")
+        except ApiError as error:
+            raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
+        return live is None or namespace(live).terminating
 
     def _predates(self, wanted: OwnerWanted) -> bool:
         """Whether an owner is older than catflap; where no installation is on record, none is."""
@@ -56,4 +68,6 @@ class NoClusterToAsk:
         """`known` with what goes without saying."""
         if isinstance(question, OwnerWanted):
             return replace(known, owner_predates=False)
+        if isinstance(question, LifeWanted):
+            return replace(known, terminating=False)
         return replace(known, closure=Closure.UNCHECKED)

@@ -60,7 +60,12 @@ labels:
   {{- include "catflap.labels" (first .) | nindent 2 }}
 {{- end }}
 
-{{/* roleRef and subjects that bind a ServiceAccount of ours. Takes (list $ kind name account). */}}
+{{/* A ServiceAccount's name, by what runs under it; fixed, as the program knows its own writes by it. */}}
+{{- define "catflap.account" -}}
+{{- eq . "server" | ternary "catflap" "catflap-controller" -}}
+{{- end }}
+
+{{/* roleRef and subjects that bind a ServiceAccount of ours. Takes (list $ kind name role). */}}
 {{- define "catflap.binding" -}}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
@@ -68,7 +73,7 @@ roleRef:
   name: {{ index . 2 }}
 subjects:
   - kind: ServiceAccount
-    name: {{ index . 3 }}
+    name: {{ include "catflap.account" (index . 3) }}
     namespace: {{ (index . 0).Release.Namespace }}
 {{- end }}
 

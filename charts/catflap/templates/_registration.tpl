@@ -72,3 +72,26 @@ timeoutSeconds: 5
 {{- end -}}
 {{- join " || " $cases -}}
 {{- end }}
+
+{{/* Whether a policy bears catflap's name or label, before or after, in CEL. */}}
+{{- define "catflap.ours" -}}
+{{- $cases := list -}}
+{{- range $one := list "object" "oldObject" -}}
+{{- $name := printf "%s.?metadata.?name.orValue('').matches('^(default[.])?catflap-')" $one -}}
+{{- $label := printf "%s.?metadata.?labels.orValue({})[?'app.kubernetes.io/managed-by'].orValue('') == 'catflap'" $one -}}
+{{- $cases = append $cases (printf "(%s != null && (%s || %s))" $one $name $label) -}}
+{{- end -}}
+{{- join " || " $cases -}}
+{{- end }}
+
+{{/* Whether somebody else calls than catflap, and than what empties a namespace, in CEL. */}}
+{{- define "catflap.notCleaner" -}}
+{{- $callers := list "system:kube-controller-manager" -}}
+{{- range list "generic-garbage-collector" "namespace-controller" -}}
+{{- $callers = append $callers (printf "system:serviceaccount:kube-system:%s" .) -}}
+{{- end -}}
+{{- range list "server" "controller" -}}
+{{- $callers = append $callers (printf "system:serviceaccount:%s:%s" $.Release.Namespace (include "catflap.account" .)) -}}
+{{- end -}}
+{{- printf "!(request.userInfo.username in ['%s'])" (join "', '" $callers) -}}
+{{- end }}
