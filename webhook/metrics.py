@@ -42,6 +42,9 @@ class Metrics:
         self.audit_failures = Counter(
             "catflap_audit_failures_total", "Records that could not be written", registry=self.registry
         )
+        self._count_policies()
+
+    def _count_policies(self) -> None:
         self.policies_written = Counter(
             "catflap_policies_written_total", "Network policies written", ["outcome"], registry=self.registry
         )
@@ -50,7 +53,7 @@ class Metrics:
         )
         self.unguarded_seconds = Histogram(
             "catflap_namespace_unguarded_seconds",
-            "Time from the controller's first sight of a guarded namespace without its default-deny to its being written",
+            "Time from the controller's first sight of a guarded namespace without its default-deny to its write",
             buckets=REPAIR_BUCKETS,
             registry=self.registry,
         )

@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.decisions import settled
 from tests.laws.strategies import LAW, labels, labels_under, manifests, policies
 from tests.reviews import Json
 from tests.unit.samples import asked, workload
-from webhook.guard.decide import decide
 from webhook.guard.judge import judge
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
@@ -69,6 +69,6 @@ def test_what_may_be_created_may_be_changed_to(manifest: Json, own: dict[str, st
 
 def allowed(manifest: Json, before: Json, policy: GuardPolicy) -> bool:
     """Whether an update passes without anybody asked about owners."""
-    decided = decide(asked(manifest, before=before), policy)
+    decided = settled(asked(manifest, before=before), policy)
     assert isinstance(decided, Decision)
     return decided.allowed

@@ -7,11 +7,11 @@ from typing import Any, Final
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from tests.decisions import settled
 from tests.laws.strategies import LAW, json_values, policies, reviews, spoilt_reviews, torn_reviews
 from tests.reviews import GOOD, Json, pod, review
 from webhook.audit.record import decision_record
 from webhook.guard.amend import amend
-from webhook.guard.decide import decide
 from webhook.model.decision import Decision, OwnerWanted, Verdict
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
@@ -88,9 +88,9 @@ def test_every_request_gets_a_decision_an_answer_and_a_record(
     request = tried(body)
     assume(request is not None)
     assert request is not None
-    decided = decide(request, policy, own_namespace="guards")
+    decided = settled(request, policy, own_namespace="guards")
     if isinstance(decided, OwnerWanted):
-        decided = decide(request, policy, own_namespace="guards", owner_predates=predates)
+        decided = settled(request, policy, own_namespace="guards", owner_predates=predates)
     assert isinstance(decided, Decision)
     amended = amend(request, policy, own_namespace="guards")
     assert amended.allowed
@@ -114,7 +114,7 @@ def test_every_request_gets_a_decision_an_answer_and_a_record(
 @given(reviews(), policies())
 def test_only_a_doubtful_or_faulty_request_is_refused(body: Json, policy: GuardPolicy) -> None:
     """A refusal has a fault of an enforcing rule, and a message that names it."""
-    decided = decide(decode(json.dumps(body).encode()), policy, own_namespace="guards")
+    decided = settled(decode(json.dumps(body).encode()), policy, own_namespace="guards")
     assume(isinstance(decided, Decision))
     assert isinstance(decided, Decision)
     assert decided.verdict is not Verdict.UNAVAILABLE

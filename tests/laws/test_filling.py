@@ -7,12 +7,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.decisions import settled
 from tests.laws.strategies import LAW, label_keys, label_values, labels_under, policies
 from tests.reviews import pod
 from tests.unit.review.json_patch import apply
 from tests.unit.samples import asked, workload
 from webhook.guard.amend import amend, fill
-from webhook.guard.decide import decide
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.workload import Place
@@ -46,8 +46,8 @@ def test_filling_never_turns_an_admission_into_a_refusal(data: st.DataObject, po
     """And leaves no other fault than there was."""
     given_labels = data.draw(labels_under(policy))
     request = asked(pod(given_labels))
-    plain = decide(request, policy)
-    filled = decide(asked(pod({**given_labels, **amend(request, policy).labels})), policy)
+    plain = settled(request, policy)
+    filled = settled(asked(pod({**given_labels, **amend(request, policy).labels})), policy)
     assert isinstance(plain, Decision)
     assert isinstance(filled, Decision)
     assert filled.allowed or not plain.allowed

@@ -7,10 +7,10 @@ import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.decisions import settled
 from tests.laws.strategies import LAW, labels_under, manifest, metadata, policies
 from tests.reviews import Json
 from tests.unit.samples import asked
-from webhook.guard.decide import decide
 from webhook.model.decision import Decision
 from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.policy import GuardPolicy
@@ -58,12 +58,12 @@ def test_a_manifest_mended_as_the_message_says_is_admitted(
 ) -> None:
     """The patch is YAML, stands at the right place, and leaves no fault that refuses."""
     source = manifest(maker, data.draw(labels_under(policy) | st.none()), own)
-    decided = decide(asked(source), policy)
+    decided = settled(asked(source), policy)
     assert isinstance(decided, Decision)
     assume(not decided.allowed)
     _, promised, patch = decided.message.partition(BEFORE)
     assert promised
     text = "\n".join(chosen(line, policy) for line in patch.splitlines())
-    mended = decide(asked(merged(source, yaml.load(text, Strict))), policy)
+    mended = settled(asked(merged(source, yaml.load(text, Strict))), policy)
     assert isinstance(mended, Decision)
     assert mended.allowed, mended.message

@@ -17,6 +17,7 @@ NAMES = {
     "catflap_decision_seconds": "histogram",
     "catflap_decisions": "counter",
     "catflap_guarded_namespaces": "gauge",
+    "catflap_namespace_unguarded_seconds": "histogram",
     "catflap_policies_written": "counter",
     "catflap_policy_info": "gauge",
     "catflap_policy_refusals": "counter",

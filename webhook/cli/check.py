@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from webhook.cli._options import BAD_INPUT, load_policy, policy_file
-from webhook.guard.decide import decide
+from webhook.guard.decide import OFFLINE, decide
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Violation
@@ -90,8 +90,8 @@ def sources(paths: tuple[str, ...], complaints: list[str]) -> Iterator[tuple[str
 
 def judged(source: str, manifest: Manifest, policy: GuardPolicy) -> Checked:
     """One object with the decision on its creation."""
-    decision = decide(creation(manifest), policy)
-    assert isinstance(decision, Decision)  # only a controller's request asks for an owner
+    decision = decide(creation(manifest), policy, known=OFFLINE)
+    assert isinstance(decision, Decision)
     return Checked(source, manifest, decision)
 
 

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from webhook.guard.judge import judge_request
 from webhook.guard.message import refusal
 from webhook.guard.protect import protect
-from webhook.model.decision import ClosureWanted, Decision, Known, OwnerWanted, Question, Verdict
+from webhook.model.decision import Closure, ClosureWanted, Decision, Known, OwnerWanted, Question, Verdict
 from webhook.model.kinds import POD
 from webhook.model.policy import GuardPolicy, Mode
 from webhook.model.request import Operation, Request
@@ -13,6 +13,8 @@ from webhook.model.violation import Violation
 
 PASSED = Decision(Verdict.ALLOWED)
 NOTHING = Known()
+# What goes without saying where there is no cluster to ask.
+OFFLINE = Known(owner_predates=False, closure=Closure.UNCHECKED, terminating=False)
 
 
 def decide(

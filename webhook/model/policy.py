@@ -14,12 +14,8 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
-
 from webhook.model.names import BREAK_GLASS_GROUP
 
-# Kubernetes' own grammar of label keys and values (apimachinery, pkg/util/validation).
-LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-LABEL_PREFIX = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 PORT = re.compile(r"([1-9][0-9]{0,4})/(TCP|UDP|SCTP)")
 HIGHEST_PORT = 65535

@@ -5,12 +5,13 @@ from functools import partial
 from msgspec.structs import replace
 
 from webhook.config.parse import Loaded
+from webhook.guard.decide import OFFLINE
 from webhook.kube.api import Api, ApiError
 from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.namespaces import namespace
 from webhook.kube.owners import top_owner_created
-from webhook.model.decision import Closure, Known, LifeWanted, OwnerWanted, Question
+from webhook.model.decision import Known, LifeWanted, OwnerWanted, Question
 from webhook.server.gate import Gate
 from webhook.server.sharing import Shared
 from webhook.server.unavailable import Unavailable
@@ -65,9 +66,5 @@ class NoClusterToAsk:
     """Answers without a cluster: no owner is known to be older, no namespace is checked."""
 
     def ask(self, question: Question, known: Known, loaded: Loaded) -> Known:  # noqa: ARG002 (a Cluster)
-        """`known` with what goes without saying."""
-        if isinstance(question, OwnerWanted):
-            return replace(known, owner_predates=False)
-        if isinstance(question, LifeWanted):
-            return replace(known, terminating=False)
-        return replace(known, closure=Closure.UNCHECKED)
+        """What goes without saying."""
+        return OFFLINE

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import pytest
 
+from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import asked, policy
 from webhook.audit.record import configuration_record, decision_record, stamp, write_record
 from webhook.guard.amend import amend
-from webhook.guard.decide import decide, unavailable
+from webhook.guard.decide import unavailable
 from webhook.model.decision import Decision
 from webhook.model.request import Request
 
@@ -25,7 +26,7 @@ def record(request: Request, decision: Decision, phase: str = "validate") -> Jso
 
 def decided(request: Request, text: str = "") -> Decision:
     """The decision on a request."""
-    found = decide(request, policy(text))
+    found = settled(request, policy(text))
     assert isinstance(found, Decision)
     return found
 
@@ -145,16 +146,13 @@ def test_a_record_never_holds_what_no_rule_speaks_of(labels: dict[str, str], tex
 
 def test_a_write_of_ours_is_recorded() -> None:
     """What, where, why, and under which policy."""
-    assert write_record(
-        "apply",
-        kind="NetworkPolicy",
-        api_version="networking.k8s.io/v1",
-        namespace="shop",
-        name="catflap-default-deny",
-        reason="created: the namespace is guarded",
-        policy_digest="0123",
-        at=AT,
-    ) == {
+    manifest = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"namespace": "shop", "name": "catflap-default-deny"},
+    }
+    reason = "created: the namespace is guarded"
+    assert write_record(manifest, reason=reason, policy_digest="0123", at=AT) == {
         "type": "write",
         "time": WHEN,
         "verb": "apply",

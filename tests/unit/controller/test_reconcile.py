@@ -11,8 +11,9 @@ from tests.unit.samples import HEAD
 from webhook.audit.sink import AuditLog, AuditLogUnwritable
 from webhook.config.parse import parse
 from webhook.controller.reconcile import Reconciler
-from webhook.controller.surroundings import Surroundings
 from webhook.kube.api import Api, ApiError, Json
+from webhook.kube.standing import Standing
+from webhook.kube.surroundings import Surroundings
 from webhook.metrics import Metrics
 from webhook.model.namespace import Namespace
 from webhook.netpol.intent import Engine
@@ -70,9 +71,14 @@ def reconcile(
 ) -> Metrics:
     """Look at a namespace once."""
     metrics = Metrics()
-    Reconciler(api=api, audit=AuditLog(log), metrics=metrics, own_namespace="guards", now=lambda: AT).reconcile(
-        namespace, parse(HEAD + text), around
-    )
+    Reconciler(
+        api=api,
+        standing=Standing(api),
+        audit=AuditLog(log),
+        metrics=metrics,
+        own_namespace="guards",
+        now=lambda: AT,
+    ).reconcile(namespace, parse(HEAD + text), around)
     return metrics
 
 

@@ -29,6 +29,7 @@ VALIDATING, MUTATING = "ValidatingWebhookConfiguration", "MutatingWebhookConfigu
 ENTRIES: Final = (
     (VALIDATING, "pods.catflap.dev"),
     (VALIDATING, "workloads.catflap.dev"),
+    (VALIDATING, "policies.catflap.dev"),
     (MUTATING, "namespaces.catflap.dev"),
     (MUTATING, "pods.catflap.dev"),
 )
@@ -45,11 +46,12 @@ def test_the_configurations_and_their_entries_are_these() -> None:
         }
 
 
-def test_only_what_makes_pods_fails_closed() -> None:
+def test_pods_what_makes_them_and_our_policies_fail_closed() -> None:
     """Namespaces can be made, and Pods are written to, without us."""
     assert {key: entry["failurePolicy"] for key, entry in webhooks().items()} == {
         (VALIDATING, "pods.catflap.dev"): "Fail",
         (VALIDATING, "workloads.catflap.dev"): "Fail",
+        (VALIDATING, "policies.catflap.dev"): "Fail",
         (MUTATING, "namespaces.catflap.dev"): "Ignore",
         (MUTATING, "pods.catflap.dev"): "Ignore",
     }
@@ -63,7 +65,8 @@ def test_every_field_that_would_be_defaulted_is_stated(key: tuple[str, str]) -> 
     stated |= {"objectSelector", "rules", "sideEffects", "timeoutSeconds"}
     assert stated <= entry.keys() <= stated | {"matchConditions", "reinvocationPolicy"}
     assert ("reinvocationPolicy" in entry) == (key[0] == MUTATING)
-    assert (entry["sideEffects"], entry["admissionReviewVersions"], entry["objectSelector"]) == ("None", ["v1"], {})
+    assert (entry["admissionReviewVersions"], entry["objectSelector"]) == (["v1"], {})
+    assert entry["sideEffects"] == ("NoneOnDryRun" if key[0] == VALIDATING else "None")
     assert 1 <= entry["timeoutSeconds"] <= 10
     for rule in entry["rules"]:
         assert set(rule) == {"apiGroups", "apiVersions", "operations", "resources", "scope"}

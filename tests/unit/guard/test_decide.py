@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import NODE, OWNER, REPLICASET_CONTROLLER, asked, faults, policy
-from webhook.guard.decide import decide, unavailable
+from webhook.guard.decide import unavailable
 from webhook.model.decision import Decision, OwnerWanted, Verdict
 from webhook.model.workload import Owner
 
@@ -17,7 +18,7 @@ BOTH_MISSING = [("require-app", "metadata.labels.app"), ("require-role", "metada
 
 def decided(manifest: Json | None, text: str = "", *, before: Json | None = None, **request: Any) -> Decision:
     """The decision on a review under a policy, catflap running in `guards`; nobody is to be asked about owners."""
-    found = decide(asked(manifest, before=before, **request), policy(text), own_namespace="guards")
+    found = settled(asked(manifest, before=before, **request), policy(text), own_namespace="guards")
     assert isinstance(found, Decision)
     return found
 
@@ -123,7 +124,7 @@ class TestExempt:
 
     def test_no_own_namespace_exempts_nothing(self) -> None:
         """An empty name is not the namespace of what has none."""
-        found = decide(asked(pod(), namespace=""), policy(), own_namespace="")
+        found = settled(asked(pod(), namespace=""), policy(), own_namespace="")
         assert faults(found) == BOTH_MISSING
 
     def test_a_mirror_pod_of_a_node_is_exempt(self) -> None:
@@ -191,7 +192,7 @@ class TestOlderOwners:
         options = {"userInfo": REPLICASET_CONTROLLER, **changes}
         references = options.pop("ownerReferences", [OWNER])
         request = asked(pod(ownerReferences=references), **options)
-        return decide(request, policy(text), own_namespace="guards", owner_predates=predates)
+        return settled(request, policy(text), own_namespace="guards", owner_predates=predates)
 
     def test_the_owners_age_is_asked_for(self) -> None:
         """The decision hangs on it."""
@@ -213,7 +214,7 @@ class TestOlderOwners:
     def test_nobody_is_asked_about_a_good_pod(self) -> None:
         """A question costs a round trip."""
         request = asked(pod(GOOD, ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER)
-        assert decide(request, policy()) == Decision(Verdict.ALLOWED)
+        assert settled(request, policy()) == Decision(Verdict.ALLOWED)
 
     def test_nobody_is_asked_where_nothing_would_be_refused(self) -> None:
         """Warnings need no exemption."""
@@ -250,13 +251,13 @@ class TestOlderOwners:
         request = asked(
             pod(ownerReferences=[OWNER]), before=pod(GOOD, ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER
         )
-        assert faults(decide(request, policy(), owner_predates=predates)) == BOTH_MISSING
+        assert faults(settled(request, policy(), owner_predates=predates)) == BOTH_MISSING
 
     def test_a_job_that_a_cron_job_makes_is_asked_about_too(self) -> None:
         """The chain has more than one step."""
         job = {**deployment(ownerReferences=[{**OWNER, "kind": "CronJob"}]), "kind": "Job", "apiVersion": "batch/v1"}
         user = {"username": "system:serviceaccount:kube-system:cronjob-controller"}
-        found = decide(asked(job, userInfo=user), policy())
+        found = settled(asked(job, userInfo=user), policy())
         assert isinstance(found, OwnerWanted)
         assert found.owner.kind == "CronJob"
 
@@ -265,7 +266,7 @@ def test_a_decision_leaves_the_request_as_it_was() -> None:
     """Decisions are functions: values in, value out."""
     request = asked(pod())
     before = copy.deepcopy(request)
-    decide(request, policy())
+    settled(request, policy())
     assert request == before
 
 

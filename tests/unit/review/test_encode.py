@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import pytest
 
+from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import asked, policy
 from webhook.guard.amend import amend
-from webhook.guard.decide import decide, unavailable
+from webhook.guard.decide import unavailable
 from webhook.model.decision import Decision, Verdict
 from webhook.model.violation import Violation
 from webhook.review.encode import WARNING_LENGTH, encode_mutation, encode_validation
@@ -43,7 +44,7 @@ ALLOWED: Final = '{"response":{"uid":"' + UID + '","allowed":true}' + ENVELOPE
 
 def decision(manifest: Json, text: str = "") -> Decision:
     """The decision on an object's creation."""
-    found = decide(asked(manifest), policy(text))
+    found = settled(asked(manifest), policy(text))
     assert isinstance(found, Decision)
     return found
 

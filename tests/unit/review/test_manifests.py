@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from tests.decisions import settled
 from tests.unit.samples import policy
-from webhook.guard.decide import decide
 from webhook.model.decision import Decision, Verdict
 from webhook.model.request import Operation
 from webhook.model.workload import Owner, Workload
@@ -254,12 +254,12 @@ class TestCreation:
     def test_the_decision_is_the_servers(self) -> None:
         """Exempt namespaces included."""
         (document,) = documents(POD.replace("name: web", "name: web, namespace: kube-system"))
-        found = decide(creation(read(document, default_namespace="shop")), policy())
+        found = settled(creation(read(document, default_namespace="shop")), policy())
         assert found == Decision(Verdict.EXEMPT, reason="namespace kube-system is exempt")
 
     def test_what_makes_no_pods_is_not_judged(self) -> None:
         """Whatever its kind."""
         (document,) = documents("apiVersion: v1\nkind: Service\nmetadata: {name: web}\n")
-        found = decide(creation(read(document, default_namespace="shop")), policy())
+        found = settled(creation(read(document, default_namespace="shop")), policy())
         assert isinstance(found, Decision)
         assert found.verdict is Verdict.UNJUDGED
