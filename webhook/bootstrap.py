@@ -21,7 +21,7 @@ from webhook.config.store import PolicyStore
 from webhook.controller.loop import Controller
 from webhook.controller.reconcile import Reconciler
 from webhook.kube.api import Api, Json, connect
-from webhook.kube.discovery import choose_engine, detect_dns
+from webhook.kube.discovery import choose_engine, detect_dns, is_available
 from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.standing import Standing
@@ -223,8 +223,10 @@ def look_around(
         if loaded is None:
             raise Unavailable("no policy file is in force yet")
         kube_system = api.get(f"{NAMESPACES}/kube-system") or {"metadata": {}}
+        calico = is_available(api)
         return Surroundings(
-            engine=choose_engine(api, loaded.policy.network.engine),
+            engine=choose_engine(loaded.policy.network.engine, calico=calico),
+            calico_served=calico,
             detected_dns=detect_dns(api, kube_system["metadata"].get("labels") or {}),
             closed_since=closed_since(started[0]) or started[0],
         )

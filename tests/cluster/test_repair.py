@@ -112,7 +112,7 @@ def test_what_was_missed_while_down_is_right_within_one_pass(catflap: Installati
     assert set(spaces[:5]) <= restored_ones
 
 
-def test_nothing_is_ever_deleted_by_us(catflap: Installation, namespace_name: str) -> None:
+def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, namespace_name: str) -> None:
     """KY#17594, KP#1495: over edits of the policy, a restart and a full compare, the API server counts no DELETE."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name))
@@ -121,10 +121,53 @@ def test_nothing_is_ever_deleted_by_us(catflap: Installation, namespace_name: st
     stop(catflap.controller.process)
     catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
     time.sleep(SECOND)
-    accounts = {f"system:serviceaccount:{NAMESPACE}:{name}" for name in ("catflap", "catflap-controller")}
-    deleted = [
-        event
+    assert deletions(catflap, namespace_name) == []
+
+
+def deletions(catflap: Installation, space: str) -> list[tuple[str, str]]:
+    """What our accounts deleted in a namespace: API group and name, in order."""
+    return [
+        (event["objectRef"].get("apiGroup", ""), event["objectRef"]["name"])
         for event in catflap.cluster.audit_events()
-        if event["user"]["username"] in accounts and event["verb"].startswith("delete")
+        if event["user"]["username"].startswith(f"system:serviceaccount:{NAMESPACE}:")
+        and event["verb"] == "delete"
+        and event["objectRef"].get("namespace") == space
     ]
-    assert deleted == []
+
+
+def test_an_allow_that_the_policy_asks_for_no_longer_goes(catflap: Installation, namespace_name: str) -> None:
+    """And nothing but that: the default-deny stands all the while, a user's own policy too."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name))
+    deny = catflap.cluster.api("GET", f"{PLAIN.format(namespace_name)}/catflap-default-deny")
+    catflap.configure({"network": {"engine": "kubernetes", "dns": "none"}})
+    eventually(
+        lambda: list(names(catflap.cluster.api("GET", PLAIN.format(namespace_name)))),
+        until=lambda seen: seen == ["catflap-default-deny"],
+    )
+    after = catflap.cluster.api("GET", f"{PLAIN.format(namespace_name)}/catflap-default-deny")
+    assert after["metadata"]["resourceVersion"] == deny["metadata"]["resourceVersion"]
+    assert deletions(catflap, namespace_name) == [("networking.k8s.io", "catflap-allow-dns")]
+
+
+def test_another_engines_policies_go_after_the_new_ones_stand(catflap: Installation, namespace_name: str) -> None:
+    """There and back again; at no time is the namespace without a default-deny."""
+    catflap.cluster.install_calico()
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name))
+    calico = "/apis/projectcalico.org/v3/namespaces/{}/networkpolicies"
+    for engine, new, old in (("calico", calico, PLAIN), ("kubernetes", PLAIN, calico)):
+        catflap.configure({"network": {"engine": engine}})
+        eventually(lambda path=old: catflap.cluster.api("GET", path.format(namespace_name))["items"] == [])
+        assert list(names(catflap.cluster.api("GET", new.format(namespace_name)))) == BOTH
+    account = f"system:serviceaccount:{NAMESPACE}:catflap-controller"
+    acts = [
+        (event["verb"], event["objectRef"]["apiGroup"])
+        for event in catflap.cluster.audit_events()
+        if event["user"]["username"] == account
+        and event.get("objectRef", {}).get("namespace") == namespace_name
+        and event["objectRef"].get("name") == "catflap-default-deny"
+        and event["verb"] in {"patch", "delete"}
+    ]
+    plain, other = "networking.k8s.io", "projectcalico.org"
+    assert acts == [("patch", plain), ("patch", other), ("delete", plain), ("patch", plain), ("delete", other)]

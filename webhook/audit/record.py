@@ -65,14 +65,16 @@ def finding(violation: Violation) -> dict[str, str]:
     return {"rule": violation.rule, "path": violation.path, "message": violation.message}
 
 
-def write_record(manifest: Mapping[str, Any], *, reason: str, policy_digest: str, at: datetime) -> dict[str, Any]:
+def write_record(
+    manifest: Mapping[str, Any], *, reason: str, policy_digest: str, at: datetime, verb: str = "apply"
+) -> dict[str, Any]:
     """The record of one write of ours to the cluster, by what was written and why."""
     metadata = manifest["metadata"]
     parts = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "namespace": metadata.get("namespace", "")}
     return {
         "type": "write",
         "time": stamp(at),
-        "verb": "apply",
+        "verb": verb,
         "objectRef": {**parts, "name": metadata["name"]},
         "reason": reason,
         "policyDigest": policy_digest,

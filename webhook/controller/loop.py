@@ -93,7 +93,8 @@ class Controller:
             self._queue.add(name, after=random.uniform(0, JITTER_SECONDS))  # noqa: S311 (no secret)
 
     def _looked(self, around: Surroundings) -> None:
-        self._standing.follow(around.engine)
+        if around.calico_served:  # even where plain ones are written: an earlier policy may have left some
+            self._standing.follow(Engine.CALICO)
         self._look_again()
 
     def _work(self) -> None:

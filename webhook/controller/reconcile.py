@@ -12,7 +12,7 @@ from webhook.guard.closing import is_guarded
 from webhook.kube.api import NOT_FOUND, Api, ApiError, Json
 from webhook.kube.events import announce
 from webhook.kube.namespaces import PATH
-from webhook.kube.policies import Outcome, ensure
+from webhook.kube.policies import Outcome, closes, ensure, remove, stored
 from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Surroundings
 from webhook.metrics import Metrics
@@ -53,9 +53,11 @@ class Reconciler:
         if namespace.terminating or not self.guarded(namespace, loaded, around):
             return
         try:
-            for manifest in self._wanted(namespace, loaded, around):
+            wanted = self._wanted(namespace, loaded, around)
+            for manifest in wanted:
                 if not self._standing.stands(manifest):
                     self._see_to(manifest, namespace, loaded)
+            self._clear_away(namespace, wanted, loaded)
             if not namespace.stamped:
                 self._stamp(namespace, loaded)
         except ApiError as error:
@@ -98,6 +100,16 @@ class Reconciler:
         if restored:
             announce(self._api, manifest, outcome, self._now())
 
+    def _clear_away(self, namespace: Namespace, wanted: tuple[Manifest, ...], loaded: Loaded) -> None:
+        """Remove what an earlier policy or engine left, once the default-deny that counts now is read back."""
+        obsolete = self._standing.others(namespace.name, wanted)
+        if not obsolete or not closes(stored(self._api, wanted[0]), wanted[0]):
+            return
+        for version, found in obsolete:
+            remove(self._api, version, found)
+            manifest = {"apiVersion": version, "kind": "NetworkPolicy", "metadata": found["metadata"]}
+            self._record(manifest, loaded, reason="removed: the policy file asks for it no longer", verb="delete")
+
     def _stamp(self, namespace: Namespace, loaded: Loaded) -> None:
         manifest = {
             "apiVersion": "v1",
@@ -108,10 +120,12 @@ class Reconciler:
         self._api.merge(f"{PATH}/{namespace.name}", manifest)
         self._record(manifest, loaded, reason="stamped: the namespace is guarded")
 
-    def _record(self, manifest: Manifest, loaded: Loaded, *, reason: str) -> None:
+    def _record(self, manifest: Manifest, loaded: Loaded, *, reason: str, verb: str = "apply") -> None:
         metadata = manifest["metadata"]
         logger.info("%s %s/%s %s", manifest["kind"], metadata.get("namespace", ""), metadata["name"], reason)
-        self._audit.append(write_record(manifest, reason=reason, policy_digest=loaded.digest, at=self._now()))
+        self._audit.append(
+            write_record(manifest, verb=verb, reason=reason, policy_digest=loaded.digest, at=self._now())
+        )
 
     def _is_gone(self, namespace: Namespace, error: ApiError) -> bool:
         """Whether a write failed because the namespace is going or gone, which is no failure."""

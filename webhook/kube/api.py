@@ -83,6 +83,11 @@ class Api:
         """JSON merge patch.  Raises ApiError."""
         return self._call("PATCH", path, body=body, query={"fieldManager": FIELD_MANAGER}, content_type=MERGE_PATCH)
 
+    def delete(self, path: str, *, uid: str, version: str) -> None:
+        """Delete the object that was seen, and none that took its place or changed since.  Raises ApiError."""
+        preconditions = {"uid": uid, "resourceVersion": version}
+        self._call("DELETE", path, body={"preconditions": preconditions}, query={})
+
     def stream(self, path: str, *, read_timeout: float, **query: str) -> Any:
         """The unread response of a long request; the caller closes it.  Raises ApiError."""
         response = self._send("GET", path, query=query, timeout=(TIMEOUT_SECONDS, read_timeout))

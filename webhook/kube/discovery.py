@@ -18,19 +18,24 @@ def calico_served(api: Api) -> bool:
     return served is not None and any(one["name"] == "networkpolicies" for one in served.get("resources", ()))
 
 
-def choose_engine(api: Api, wanted: str) -> Engine:
-    """The engine to write for: the one that the policy names, or what is served.
+def is_available(api: Api) -> bool:
+    """Whether Calico's policies can be written now: while its API is listed but does not answer, they cannot.
 
-    While Calico's API is listed but unavailable, plain NetworkPolicies are written; Calico enforces them as well.
+    Plain NetworkPolicies are written then; Calico enforces them as well. Raises ApiError where nobody answers at all.
     """
-    if wanted != "auto":
-        return Engine(wanted)
     try:
-        return Engine.CALICO if calico_served(api) else Engine.KUBERNETES
+        return calico_served(api)
     except ApiError as error:
         if error.status == 0:
             raise
-        return Engine.KUBERNETES
+        return False
+
+
+def choose_engine(wanted: str, *, calico: bool) -> Engine:
+    """The engine to write for: the one that the policy names, or Calico where its policies can be written."""
+    if wanted != "auto":
+        return Engine(wanted)
+    return Engine.CALICO if calico else Engine.KUBERNETES
 
 
 def detect_dns(api: Api, kube_system_labels: Mapping[str, str]) -> str:

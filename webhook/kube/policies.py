@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Any
 
 from webhook.kube.api import Api, Json
+from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
 from webhook.netpol.manifest import Manifest
 
 
@@ -47,6 +48,24 @@ def replacement(found: Json, manifest: Manifest) -> Json:
     kept, ours = found["metadata"], manifest["metadata"]
     metadata = {**kept, **{key: {**(kept.get(key) or {}), **ours[key]} for key in ("labels", "annotations")}}
     return {**manifest, "metadata": metadata}
+
+
+def remove(api: Api, version: str, found: Json) -> None:
+    """Delete a policy as a watch saw it.  Raises ApiError, 409 where it changed since."""
+    metadata = found["metadata"]
+    api.delete(
+        f"/apis/{version}/namespaces/{metadata['namespace']}/networkpolicies/{metadata['name']}",
+        uid=metadata["uid"],
+        version=metadata["resourceVersion"],
+    )
+
+
+def is_ours(found: Json) -> bool:
+    """Whether we wrote a policy: our name, our label and our field manager, all three; users may forge one or two."""
+    metadata = found["metadata"]
+    labelled = (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
+    managers = {entry.get("manager") for entry in metadata.get("managedFields") or ()}
+    return metadata["name"].startswith(OUR_PREFIX) and labelled and FIELD_MANAGER in managers
 
 
 def closes(found: Json | None, manifest: Manifest) -> bool:

@@ -1,11 +1,11 @@
 """Our own policies as they stand, kept by watches: one an engine, the second begun once Calico is there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from threading import Lock
 
 from webhook.kube.api import Api, Json
-from webhook.kube.policies import same
+from webhook.kube.policies import is_ours, same
 from webhook.kube.watch import Watch
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL
 from webhook.netpol.intent import Engine
@@ -64,6 +64,13 @@ class Standing:
         """Whether the policy stood before, so that writing it is a repair."""
         metadata = manifest["metadata"]
         return (manifest["apiVersion"], metadata["name"]) in self._seen.get(metadata["namespace"], ())
+
+    def others(self, namespace: str, wanted: Iterable[Manifest]) -> list[tuple[str, Json]]:
+        """Policies of ours that stand in a namespace beside the wanted ones, each with its API version."""
+        kept = {(manifest["apiVersion"], manifest["metadata"]["name"]) for manifest in wanted}
+        beside = sorted(self._seen.get(namespace, set()) - kept)
+        found = ((version, self.get(version, f"{namespace}/{name}")) for version, name in beside)
+        return [(version, one) for version, one in found if one is not None and is_ours(one)]
 
     def get(self, version: str, name: str) -> Json | None:
         """A policy by API version and `namespace/name`, as a watch last saw it."""

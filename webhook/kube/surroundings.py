@@ -17,9 +17,10 @@ FIRST_LOOK_SECONDS = 0.5
 
 
 class Surroundings(Struct, frozen=True):
-    """Which engine is written for, which name servers `auto` means, and since when namespaces are closed."""
+    """Which engine is written for, whether Calico's policies can stand at all, which name servers `auto` means, and since when namespaces are closed."""
 
     engine: Engine
+    calico_served: bool
     detected_dns: str
     closed_since: datetime
 

@@ -106,7 +106,7 @@ subjects:
 - apiGroups: [projectcalico.org]
   resources: [tier.networkpolicies]
   resourceNames: [default.*]
-  verbs: [get, list, watch, create, update, patch]
+  verbs: [get, list, watch, create, update, patch, delete]
 - apiGroups: [projectcalico.org]
   resources: [tiers]
   resourceNames: [default]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.samples import HEAD
 from webhook.audit.sink import AuditLog, AuditLogUnwritable
@@ -19,7 +20,7 @@ from webhook.model.namespace import Namespace
 from webhook.netpol.intent import Engine
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
-AROUND: Final = Surroundings(engine=Engine.KUBERNETES, detected_dns="kube-dns", closed_since=AT)
+AROUND: Final = Surroundings(engine=Engine.KUBERNETES, calico_served=False, detected_dns="kube-dns", closed_since=AT)
 SHOP: Final = Namespace("shop", "1", {}, AT, terminating=False)
 PATH: Final = "/api/v1/namespaces/shop"
 STANDS: Final[Json] = {"metadata": {"name": "shop", "uid": "1"}}
@@ -129,7 +130,7 @@ def test_not_to_know_is_a_failure(tmp_path: Path) -> None:
         pytest.param(lambda: {"namespace": Namespace("guards", "1", {}, AT, terminating=False)}, id="it is our own"),
         pytest.param(lambda: {"text": "namespaces: {exempt: [shop]}"}, id="it is exempt"),
         pytest.param(
-            lambda: {"around": Surroundings(Engine.KUBERNETES, "none", datetime(2027, 1, 1, tzinfo=UTC))},
+            lambda: {"around": replace(AROUND, closed_since=datetime(2027, 1, 1, tzinfo=UTC))},
             id="it is older than catflap",
         ),
     ],

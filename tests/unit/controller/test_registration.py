@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.samples import policy
 from webhook.controller.registration import Endpoint, registration
-from webhook.model.kinds import POD_MAKERS
+from webhook.model.kinds import NETWORK_POLICIES, POD_MAKERS
 
 BY_URL: Final = Endpoint(ca_bundle="Q0E=", namespace="guards", url="https://127.0.0.1:8443")
 BY_SERVICE: Final = Endpoint(ca_bundle="Q0E=", namespace="guards", service="catflap")
@@ -87,11 +87,13 @@ def asked_for(entry: Webhook) -> set[tuple[str, str, str]]:
 
 def test_every_kind_that_makes_pods_is_asked_about() -> None:
     """At creation and at change, in one entry each, so that one message has every fault."""
-    pods, workloads, namespaces, filled = (asked_for(webhooks()[key]) for key in ENTRIES)
+    pods, workloads, policies, namespaces, filled = (asked_for(webhooks()[key]) for key in ENTRIES)
     both = ("CREATE", "UPDATE")
     assert pods == {("", "pods", operation) for operation in both}
     assert pods | workloads == {(maker.group, maker.resource, operation) for maker in POD_MAKERS for operation in both}
     assert not pods & workloads
+    assert {operation for _, _, operation in policies} == {"CREATE", "UPDATE", "DELETE"}
+    assert {(group, resource) for group, resource, _ in policies} == set(NETWORK_POLICIES)
     assert namespaces == {("", "namespaces", "CREATE")}
     assert filled == {("", "pods", "CREATE")}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.discovery import choose_engine
+from webhook.kube.discovery import choose_engine, is_available
 from webhook.netpol.intent import Engine
 
 
@@ -33,16 +33,17 @@ class Calico(Api):
 )
 def test_auto_is_what_is_served(answer: Json | ApiError | None, engine: Engine) -> None:
     """Plain policies hold on every engine."""
-    assert choose_engine(Calico(answer), "auto") is engine
+    assert choose_engine("auto", calico=is_available(Calico(answer))) is engine
 
 
 def test_no_answer_at_all_is_not_no() -> None:
     """Nothing is written for an engine that was guessed."""
     with pytest.raises(ApiError):
-        choose_engine(Calico(ApiError(0, "nobody answers")), "auto")
+        is_available(Calico(ApiError(0, "nobody answers")))
 
 
 @pytest.mark.parametrize("engine", Engine)
-def test_a_named_engine_is_taken_without_asking(engine: Engine) -> None:
+@pytest.mark.parametrize("calico", [True, False], ids=["served", "not served"])
+def test_a_named_engine_is_taken(engine: Engine, *, calico: bool) -> None:
     """Whatever is served."""
-    assert choose_engine(Calico(ApiError(0, "nobody answers")), str(engine)) is engine
+    assert choose_engine(str(engine), calico=calico) is engine
