@@ -1,6 +1,7 @@
 """The guard stays: what is deleted or edited is back in place within a second, and nothing else is touched."""
 
 import time
+from functools import partial
 from typing import Any
 
 from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, names
@@ -158,7 +159,8 @@ def test_another_engines_policies_go_after_the_new_ones_stand(catflap: Installat
     calico = "/apis/projectcalico.org/v3/namespaces/{}/networkpolicies"
     for engine, new, old in (("calico", calico, PLAIN), ("kubernetes", PLAIN, calico)):
         catflap.configure({"network": {"engine": engine}})
-        eventually(lambda path=old: catflap.cluster.api("GET", path.format(namespace_name))["items"] == [])
+        left = partial(catflap.cluster.api, "GET", old.format(namespace_name))
+        eventually(left, until=lambda seen: seen["items"] == [])
         assert list(names(catflap.cluster.api("GET", new.format(namespace_name)))) == BOTH
     account = f"system:serviceaccount:{NAMESPACE}:catflap-controller"
     acts = [
