@@ -13,6 +13,7 @@ import yaml
 from tests.cluster.installation import Installation, eventually
 from tests.cluster.manifests import GOOD, SELECTED, deployment, every_kind, namespace, pod, together
 from webhook.config.default import DEFAULT_POLICY
+from webhook.model.names import BREAK_GLASS_GROUP
 
 Objects = list[dict[str, Any]]
 Check = Callable[..., tuple[int, Objects]]
@@ -144,7 +145,8 @@ def test_what_render_prints_is_what_the_controller_writes(
     argv = [sys.executable, "-m", "webhook", "render", "--policy", str(tmp_path / "policy.yaml")]
     argv += ["--namespace", namespace_name, "--engine", engine]
     text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    applied = catflap.apply(text, "--validate=strict", "--server-side", "--force-conflicts")
+    emergency = ("--as=emergency", "--as-group=system:masters", f"--as-group={BREAK_GLASS_GROUP}")
+    applied = catflap.apply(text, "--validate=strict", "--server-side", "--force-conflicts", *emergency)
     assert applied.returncode == 0, applied.stderr
     after = json.loads(catflap.cluster.kubectl(*get).stdout)
     assert [one["spec"] for one in after["items"]] == [one["spec"] for one in before["items"]]
