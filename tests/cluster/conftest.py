@@ -38,7 +38,7 @@ def namespace_name() -> str:
 
 
 # As many as tests ask for; each is handed out once, for a test may adopt it.
-OLDER_NAMESPACES = 8
+OLDER_NAMESPACES = 16
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,9 @@ def outage(catflap: Installation, namespace_name: str) -> Iterator[str]:
     """A guarded namespace with a running Deployment, and no server."""
     catflap.apply(namespace(namespace_name))
     catflap.apply(deployment("web", namespace_name, GOOD))
-    eventually(lambda: catflap.cluster.api("GET", f"/api/v1/namespaces/{namespace_name}/pods")["items"])
+    pods = f"/api/v1/namespaces/{namespace_name}/pods"
+    # The test that restarts the API server may have come before: Kubernetes' own controllers then back off for a while.
+    eventually(lambda: catflap.cluster.api("GET", pods)["items"], within=60)
     stop(catflap.server.process)
     try:
         yield namespace_name
@@ -88,7 +90,9 @@ def test_a_server_without_an_api_server_is_not_ready(catflap: Installation, tmp_
     try:
         arguments = ("--policy", POLICY, "--kubeconfig", str(token))
         with serve(tmp_path, *arguments, ready=False, environment={"POD_NAMESPACE": NAMESPACE}) as early:
-            eventually(lambda: ready_or_not(early), until=lambda seen: seen == b"not ready: policy, namespaces\n")
+            eventually(
+                lambda: ready_or_not(early), until=lambda seen: seen == b"not ready: policy, namespaces, surroundings\n"
+            )
             response = early.post("/validate", encoded(pod("x", "shop", GOOD))).response
             assert (response["allowed"], response["status"]["code"]) == (False, 503)
             catflap.cluster.start_apiserver()
