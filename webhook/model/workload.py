@@ -1,6 +1,6 @@
 """What the rules judge: a Pod, or the pod template inside an object that makes Pods."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -13,6 +13,13 @@ class Found(NamedTuple):
 
     key: str
     value: str
+
+
+class Lack(NamedTuple):
+    """A label that says nothing: under which name it should, and whether it is missing or empty."""
+
+    key: str
+    how: str
 
 
 class Place(Struct, frozen=True):
@@ -32,6 +39,13 @@ class Place(Struct, frozen=True):
             if value is not None:
                 return Found(key, value)
         return None
+
+    def lack(self, keys: Sequence[str]) -> Lack | None:
+        """Why no label of `keys` says anything here; None where one does."""
+        found = self.find(keys)
+        if found is None:
+            return Lack(keys[0], "missing")
+        return None if found.value else Lack(found.key, "empty")
 
     def at(self, key: str) -> str:
         """The field path of one label here, in brackets where the key is no plain word."""

@@ -11,13 +11,11 @@ def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """The places without an application label, or with an empty one."""
     app = policy.workloads.app
     for place in workload.places:
-        found = place.find(app.keys)
-        if found is None or not found.value:
-            key = found.key if found else app.label
+        if lack := place.lack(app.keys):
             yield Fault(
-                path=place.at(key),
-                message=f"the label {key!r} is {'empty' if found else 'missing'}; it names the application",
-                remedy=Remedy(place=place.path, label=key, value=workload.label_from_name),
+                path=place.at(lack.key),
+                message=f"the label {lack.key!r} is {lack.how}; it names the application",
+                remedy=Remedy(place=place.path, label=lack.key, value=workload.label_from_name),
             )
 
 

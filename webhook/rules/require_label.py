@@ -11,9 +11,10 @@ def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """Each required label that is missing, or whose value the policy does not admit."""
     for required in policy.workloads.require:
         for place in workload.places:
-            value = place.labels.get(required.label)
-            if not value or not required.admits(value):
-                state = f"has the value {value!r}" if value else "is missing" if value is None else "is empty"
+            lack = place.lack((required.label,))
+            value = place.labels.get(required.label, "")
+            if lack or not required.admits(value):
+                state = f"is {lack.how}" if lack else f"has the value {value!r}"
                 yield Fault(
                     path=place.at(required.label),
                     message=f"the label {required.label!r} {state}; it must be {wanted(required)}",

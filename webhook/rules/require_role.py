@@ -11,13 +11,11 @@ def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """The places without a role label, or with an empty one."""
     role = policy.workloads.role
     for place in workload.places:
-        found = place.find(role.keys)
-        if found is None or not found.value:
-            key = found.key if found else role.label
+        if lack := place.lack(role.keys):
             yield Fault(
-                path=place.at(key),
-                message=f"the label {key!r} is {'empty' if found else 'missing'}; the roles are {', '.join(role.one_of)}",
-                remedy=Remedy(place=place.path, label=key, choices=role.one_of),
+                path=place.at(lack.key),
+                message=f"the label {lack.key!r} is {lack.how}; the roles are {', '.join(role.one_of)}",
+                remedy=Remedy(place=place.path, label=lack.key, choices=role.one_of),
             )
 
 
