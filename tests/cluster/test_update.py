@@ -82,6 +82,17 @@ def test_taking_a_label_away_is_refused(catflap: Installation, namespace_name: s
     assert f"require-{label}: metadata.labels.{label}: the label '{label}' is missing" in done.stderr
 
 
+def test_the_status_is_no_way_around(catflap: Installation, namespace_name: str) -> None:
+    """`pods/status` lets labels through; an update of the status itself is nobody's business."""
+    catflap.apply(namespace(namespace_name))
+    catflap.apply(pod("web", namespace_name, GOOD))
+    status = ("patch", "pod/web", "--subresource=status", "--type=merge", "-p")
+    taken = kubectl(catflap, namespace_name, *status, '{"metadata":{"labels":{"app":null}}}')
+    assert taken.returncode == 1
+    assert "the label 'app' is missing" in taken.stderr
+    assert kubectl(catflap, namespace_name, *status, '{"status":{"message":"x"}}').returncode == 0
+
+
 def test_a_role_that_is_not_known_is_refused_on_a_running_pod(catflap: Installation, namespace_name: str) -> None:
     """Relabelling is no way around."""
     catflap.apply(namespace(namespace_name))

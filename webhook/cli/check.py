@@ -1,5 +1,6 @@
 """`catflap check`: the server's verdicts on manifests, offline."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,7 +66,7 @@ def check_all(paths: tuple[str, ...], policy: GuardPolicy, namespace: str, compl
             found = documents(text.decode("utf-8-sig"))
             for document in found:
                 try:
-                    yield judged(source, read(document, default_namespace=namespace), policy)
+                    yield judged(shown(source), read(document, default_namespace=namespace), policy)
                 except NotKubernetes as bad:
                     if strict:
                         complaints.append(f"{source}: {bad}")
@@ -86,6 +87,11 @@ def sources(paths: tuple[str, ...], complaints: list[str]) -> Iterator[tuple[str
             yield path, True
         else:
             complaints.append(f"{path}: no such file or folder")
+
+
+def shown(source: str) -> str:
+    """A path as text that can be printed, whatever bytes it is made of."""
+    return os.fsencode(source).decode("utf-8", "replace")
 
 
 def judged(source: str, manifest: Manifest, policy: GuardPolicy) -> Checked:

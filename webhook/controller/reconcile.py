@@ -1,9 +1,12 @@
 """One namespace: what stands against what should, and the difference written."""
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime
+from threading import Lock
 from time import monotonic
+from typing import Any
 
 from webhook.audit.record import write_record
 from webhook.audit.sink import AuditLog
@@ -45,11 +48,17 @@ class Reconciler:
         self._metrics = metrics
         self._own_namespace = own_namespace
         self._now = now
-        self._started = now()
+        self._started = now().replace(microsecond=0)  # creation is dated in whole seconds
+        self._unrecorded: deque[dict[str, Any]] = deque()  # at most one write a worker: none begins before it is empty
+        self._unrecorded_lock = Lock()
         self._lacking: dict[str, float] = {}  # since when a namespace is known to lack its default-deny
 
     def reconcile(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> None:
-        """See that a namespace is closed if it is to be.  Raises ApiError, AuditLogUnwritable."""
+        """See that a namespace is closed if it is to be.  Raises ApiError, AuditLogUnwritable.
+
+        Nothing is written while an earlier write waits for its record.
+        """
+        self._flush()
         if namespace.terminating or not self.guarded(namespace, loaded, around):
             return
         try:
@@ -123,9 +132,16 @@ class Reconciler:
     def _record(self, manifest: Manifest, loaded: Loaded, *, reason: str, verb: str = "apply") -> None:
         metadata = manifest["metadata"]
         logger.info("%s %s/%s %s", manifest["kind"], metadata.get("namespace", ""), metadata["name"], reason)
-        self._audit.append(
-            write_record(manifest, verb=verb, reason=reason, policy_digest=loaded.digest, at=self._now())
-        )
+        record = write_record(manifest, verb=verb, reason=reason, policy_digest=loaded.digest, at=self._now())
+        with self._unrecorded_lock:
+            self._unrecorded.append(record)
+        self._flush()
+
+    def _flush(self) -> None:
+        with self._unrecorded_lock:
+            while self._unrecorded:
+                self._audit.append(self._unrecorded[0])
+                self._unrecorded.popleft()
 
     def _is_gone(self, namespace: Namespace, error: ApiError) -> bool:
         """Whether a write failed because the namespace is going or gone, which is no failure."""

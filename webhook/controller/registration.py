@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from webhook.guard.protect import POLICY_NAME, own_accounts
-from webhook.model.kinds import NETWORK_POLICIES, POD, POD_MAKERS
+from webhook.model.kinds import LABELLING_SUBRESOURCE, NETWORK_POLICIES, POD, POD_MAKERS
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, WEBHOOK_CONFIGURATION
 from webhook.model.policy import ALWAYS_EXEMPT, AppLabel, GuardPolicy
 from webhook.model.request import CLEANERS
@@ -55,6 +55,13 @@ def registration(policy: GuardPolicy, endpoint: Endpoint) -> tuple[Json, ...]:
         | {"matchConditions": [condition("labels-changed", on_update(f"{LABELS} != {LABELS_BEFORE}"))]},
         entry("workloads", endpoint, VALIDATE, exempt, fails="Fail", rules=workload_rules())
         | {"matchConditions": [condition("template-changed", on_update(template_changed()))]},
+        entry("pod-status", endpoint, VALIDATE, exempt, fails="Ignore", rules=[status_rule()])
+        | {
+            "matchConditions": [
+                condition("labels-changed", f"{LABELS} != {LABELS_BEFORE}"),
+                condition("no-node", "!request.userInfo.username.startsWith('system:node:')"),
+            ]
+        },
         entry("policies", endpoint, VALIDATE, exempt, fails="Fail", rules=policy_rules())
         | {"matchConditions": [condition("ours", ours()), condition("caller", not_cleaner(endpoint.namespace))]},
     ]
@@ -116,6 +123,11 @@ def rule(group: str, resources: list[str], operations: list[str]) -> Json:
 def pod_rules(*operations: str) -> list[Json]:
     """Pods themselves; none of their subresources."""
     return [rule(POD.group, [POD.resource], list(operations))]
+
+
+def status_rule() -> Json:
+    """The status of Pods, through which labels can be changed; kubelets write it all the time, and are left out."""
+    return rule(POD.group, [f"{POD.resource}/{LABELLING_SUBRESOURCE}"], ["UPDATE"])
 
 
 def workload_rules() -> list[Json]:

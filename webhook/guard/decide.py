@@ -75,7 +75,7 @@ def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -
         return Decision(Verdict.EXEMPT, reason=f"namespace {target.namespace} is catflap's own")
     if request.namespace is not None:
         return PASSED
-    if request.workload is None or target.subresource:
+    if request.workload is None:
         return Decision(Verdict.UNJUDGED, reason=unjudged(request))
     if request.workload.mirror and request.user.is_node:
         return Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")

@@ -37,6 +37,7 @@ class Lookout:
         self._on_change = on_change
         self._wake = Event()
         self._stopped = False
+        self._trouble = ""
 
     def start(self) -> None:
         """Begin, on a thread of its own."""
@@ -51,14 +52,21 @@ class Lookout:
         self._stopped = True
         self._wake.set()
 
+    def _complain(self, trouble: str) -> None:
+        """Say what the trouble is once, not at every look."""
+        if trouble != self._trouble:
+            logger.warning("the cluster's surroundings are not known: %s", trouble)
+        self._trouble = trouble
+
     def _keep_looking(self) -> None:
         while not self._stopped:
             self._wake.clear()
             try:
                 seen = self._look()
-            except Exception:  # whatever it is, the next look may go better
-                logger.warning("the cluster's surroundings are not known", exc_info=True)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the next look may go better)
+                self._complain(str(error))
             else:
+                self._trouble = ""
                 if seen != self.current:
                     logger.info("surroundings: %s", seen)
                     self.current = seen

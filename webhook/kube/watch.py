@@ -20,6 +20,8 @@ RESYNC_SECONDS = 300
 GRACE_SECONDS = 15
 LIST_TIMEOUT_SECONDS = 30
 # The informer itself reconnects at once, for ever; a server that is down must not be hammered.
+# A watch that ends sooner has failed, whatever it began with: by an error event, or by nothing at all.
+SHORTEST_WATCH_SECONDS = 1.0
 BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 Handler = Callable[[Json], None]
@@ -71,6 +73,7 @@ class Source:
         self._path = path
         self._query = query
         self._failures = 0
+        self._watched = -SHORTEST_WATCH_SECONDS
         self.listed = Event()
 
     # No return type: the informer would take one as the model to build; `object` below is its word for plain JSON.
@@ -80,13 +83,14 @@ class Source:
         :rtype: object
         """
         try:
-            answer = self._watch(options) if options.get("watch") else self._list()
+            return self._watch(options) if options.get("watch") else self._list()
         except ApiError as error:
-            time.sleep(BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)])
-            self._failures += 1
+            self._back_off()
             raise ApiException(status=error.status, reason=str(error)) from error  # its 410 means: list anew
-        self._failures = 0
-        return answer
+
+    def _back_off(self) -> None:
+        self._failures += 1
+        time.sleep(BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS)) - 1])
 
     def _list(self) -> SimpleNamespace:
         found = self._api.get(self._path, **self._query) or {}
@@ -95,6 +99,11 @@ class Source:
 
     def _watch(self, options: Mapping[str, Any]) -> Any:
         self.listed.set()  # the informer comes here only after it took in a list
+        if time.monotonic() - self._watched < SHORTEST_WATCH_SECONDS:
+            self._back_off()
+        else:
+            self._failures = 0
+        self._watched = time.monotonic()
         seconds = int(options.get("timeout_seconds") or RESYNC_SECONDS)
         return self._api.stream(
             self._path,

@@ -25,6 +25,9 @@ class PodMaker(NamedTuple):
 
 
 POD = PodMaker("", "pods", "Pod", "")
+# The one subresource of a Pod through which labels can be changed (kubernetes, pkg/registry/core/pod/strategy.go: a status
+# update resets the spec, and of the metadata only the deletion and the owners).
+LABELLING_SUBRESOURCE = "status"
 
 POD_MAKERS: tuple[PodMaker, ...] = (
     POD,

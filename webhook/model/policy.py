@@ -5,6 +5,7 @@ The field names are the file's own; the descriptions become its JSON Schema.
 
 import ipaddress
 import re
+from collections import Counter
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -76,7 +77,7 @@ def port(text: str) -> str:
 
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """The values, if none stands twice; raises ValueError otherwise."""
-    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    twice = sorted(str(value) for value, count in Counter(values).items() if count > 1)
     if twice:
         raise ValueError(f"stands twice: {', '.join(twice)}")
     return values

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from webhook.model.kinds import BY_RESOURCE, NETWORK_POLICIES, PodMaker
+from webhook.model.kinds import BY_RESOURCE, LABELLING_SUBRESOURCE, NETWORK_POLICIES, POD, PodMaker
 from webhook.model.request import Operation, PolicyObject, Request, Target, User
 from webhook.review.objects import decode_json, named_from, templates_differ, workload_from
 
@@ -104,12 +104,19 @@ def parse(request: AdmissionRequest) -> Request:
     )
     if resource in NETWORK_POLICIES and not request.sub_resource and request.operation is not Operation.CONNECT:
         return with_policy(parsed, request)
-    if request.sub_resource or request.operation not in {Operation.CREATE, Operation.UPDATE}:
+    if not changes_labels(request, resource):
         return parsed
     if resource == NAMESPACES:
         return with_namespace(parsed, request)
     maker = BY_RESOURCE.get(resource)
     return with_workload(parsed, request, maker) if maker else parsed
+
+
+def changes_labels(request: AdmissionRequest, resource: tuple[str, str]) -> bool:
+    """Whether a request can bring labels that a rule speaks of."""
+    if request.operation is Operation.UPDATE and resource == (POD.group, POD.resource):
+        return request.sub_resource in {"", LABELLING_SUBRESOURCE}
+    return not request.sub_resource and request.operation in {Operation.CREATE, Operation.UPDATE}
 
 
 def with_namespace(parsed: Request, request: AdmissionRequest) -> Request:

@@ -1,6 +1,8 @@
 """Manifests as people and tools write them: YAML or JSON, several documents, Lists in Lists."""
 
+import json
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -18,7 +20,11 @@ CRASH_DEPTH = 10_000
 DEEPEST = 1_000
 # PyYAML raises whatever Python does for a tag that its value does not fit.
 UNREADABLE = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError)
-TIMESTAMP = "tag:yaml.org,2002:timestamp"
+# kubectl takes no List in a List at all; aliases make a short file of many.
+DEEPEST_LIST = 3
+MOST_OBJECTS = 100_000
+# What kubectl leaves as text: what looks like a date, and a bare `=`.
+TEXT_TAGS = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
 APPLIER = User(name="system:offline")
 
 
@@ -35,7 +41,7 @@ class ManifestLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ig
 
 
 ManifestLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != TIMESTAMP]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in TEXT_TAGS]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -53,13 +59,38 @@ class Manifest(Struct, frozen=True):
 def documents(text: str) -> Iterator[Any]:
     """Each document that is not empty, Lists taken apart; raises BadManifest."""
     try:
-        if len(text) > CRASH_DEPTH:
-            check_depth(text)
-        for document in yaml.load_all(text, ManifestLoader):
-            if document is not None:
-                yield from flattened(document)
+        for number, document in enumerate(chain.from_iterable(map(flattened, parsed(text)))):
+            if number >= MOST_OBJECTS:
+                raise BadManifest(f"more than {MOST_OBJECTS} objects")
+            yield document
     except UNREADABLE as bad:
         raise BadManifest(f"not YAML: {' '.join(str(bad).split())}") from None
+
+
+def parsed(text: str) -> Iterator[Any]:
+    """The documents of a file: JSON values one after the other, or YAML."""
+    if text.lstrip().startswith("{"):
+        try:
+            yield from json_values(text)
+        except ValueError:
+            pass  # YAML may begin so as well
+        else:
+            return
+    if len(text) > CRASH_DEPTH:
+        check_depth(text)
+    yield from (document for document in yaml.load_all(text, ManifestLoader) if document is not None)
+
+
+def json_values(text: str) -> list[Any]:
+    """JSON values one after the other; raises ValueError for what is no JSON."""
+    decoder, values, position = json.JSONDecoder(), [], 0
+    while position < len(text):
+        if text[position].isspace():
+            position += 1
+        else:
+            value, position = decoder.raw_decode(text, position)
+            values.append(value)
+    return values
 
 
 def check_depth(text: str) -> None:
@@ -71,8 +102,10 @@ def check_depth(text: str) -> None:
             raise ValueError(f"nested more than {DEEPEST} deep")
 
 
-def flattened(document: Any) -> Iterator[Any]:
+def flattened(document: Any, depth: int = 0) -> Iterator[Any]:
     """A document, or the items of a List; items of a typed list (PodList) take their kind from it."""
+    if depth > DEEPEST_LIST:
+        raise BadManifest(f"Lists in Lists, more than {DEEPEST_LIST} deep")
     kind = document.get("kind") if isinstance(document, dict) else None
     items = document.get("items") if isinstance(kind, str) and kind.endswith("List") else None
     if not isinstance(kind, str) or not isinstance(items, list):
@@ -80,13 +113,13 @@ def flattened(document: Any) -> Iterator[Any]:
         return
     implied = {"apiVersion": document.get("apiVersion"), "kind": kind.removesuffix("List")} if kind != "List" else {}
     for item in items:
-        yield from flattened({**implied, **item} if isinstance(item, dict) else item)
+        yield from flattened({**implied, **item} if isinstance(item, dict) else item, depth + 1)
 
 
 def read(document: Any, *, default_namespace: str) -> Manifest:
     """One object from its document; raises BadManifest."""
     if not isinstance(document, dict):
-        raise BadManifest(f"expected an object with apiVersion and kind, got {type(document).__name__}")
+        raise NotKubernetes(f"expected an object with apiVersion and kind, got {type(document).__name__}")
     api_version, kind = document.get("apiVersion"), document.get("kind")
     if not (isinstance(api_version, str) and isinstance(kind, str) and api_version and kind):
         raise NotKubernetes("no Kubernetes object: apiVersion and kind are missing")

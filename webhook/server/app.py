@@ -1,9 +1,11 @@
 """The Flask app: every route, complete by itself; the express lane only overtakes it."""
 
+from http import HTTPStatus
+
 from flask import Flask, Request, Response, request
 
 from webhook.server.answer import Answerer, Phase, Waiting
-from webhook.server.intake import JSON, LARGEST_BODY, MOST_DISCARDED, TOO_LARGE, Reply, refused
+from webhook.server.intake import JSON, LARGEST_BODY, MOST_DISCARDED, TOO_LARGE, Reply, bad_review, refused
 
 CHUNK = 1 << 16
 
@@ -14,7 +16,10 @@ def create_app(answerer: Answerer) -> Flask:
 
     def review(phase: Phase) -> Response:
         refusal = refused(request.content_type or "", request.content_length or 0)
-        body = whole_body(request)
+        try:
+            body = whole_body(request)
+        except OSError as bad:  # gunicorn's own word for a body that breaks HTTP
+            return response(answerer.refuse(bad_review(HTTPStatus.BAD_REQUEST, f"body: {bad}")))
         if refusal is not None or body is None:
             return response(answerer.refuse(refusal or TOO_LARGE))
         answered = answerer.answer(phase, body)

@@ -85,7 +85,6 @@ class TestDocuments:
             pytest.param("a: *b", "not YAML: found undefined alias", id="an alias of nothing"),
             pytest.param("a: !!python/name:os.system x", "not YAML: could not determine a constructor", id="code"),
             pytest.param("a: \x00", "not YAML: ", id="a zero byte"),
-            pytest.param("&a {kind: List, items: [*a]}", "not YAML: ", id="a List that contains itself"),
             pytest.param("a: !!bool maybe", "not YAML: ", id="a tag that its value does not fit"),
             pytest.param("a: !!timestamp soon", "not YAML: ", id="a tag of a time that is none"),
         ],
@@ -96,6 +95,36 @@ class TestDocuments:
             list(documents(text))
         assert str(bad.value).startswith(says)
         assert "\n" not in str(bad.value)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param("&a {kind: List, items: [*a]}", id="a List that contains itself"),
+            pytest.param(
+                "x: &a {kind: List, items: [1]}\n---\n" + "{kind: List, items: [" * 6 + "1" + "]}" * 6, id="six deep"
+            ),
+        ],
+    )
+    def test_lists_in_lists_end_somewhere(self, text: str) -> None:
+        """A few lines with aliases would make millions of objects."""
+        with pytest.raises(BadManifest, match="Lists in Lists"):
+            list(documents(text))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param('{"kind": "A"}\n{"kind": "B"}', id="one after the other"),
+            pytest.param('{"kind": "A", "x": "\\ud83d\\ude00"}{"kind": "B"}', id="surrogate pairs"),
+            pytest.param('\n {"kind": "A", "x": "\x7f"} {"kind": "B"}\n', id="a control character"),
+        ],
+    )
+    def test_json_is_read_as_json(self, text: str) -> None:
+        """As other programs write it; YAML would stumble."""
+        assert [one["kind"] for one in documents(text)] == ["A", "B"]
+
+    def test_a_bare_equals_sign_is_text(self) -> None:
+        """As it is to kubectl."""
+        assert list(documents("op: =")) == [{"op": "="}]
 
     def test_a_file_nested_without_end_is_refused_by_a_process_that_lives_on(self) -> None:
         """A C parser that runs out of stack would take the whole process with it, so one of its own tries."""
