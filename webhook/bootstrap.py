@@ -35,7 +35,7 @@ from webhook.server.gate import Gate
 from webhook.server.health import Checks, create_status_app, serve_status
 from webhook.server.serving import Listening, Server
 from webhook.server.unavailable import Unavailable
-from webhook.tls.folder import TlsFolder
+from webhook.tls.folder import TlsFolder, is_current
 
 logger = logging.getLogger(__name__)
 
@@ -75,15 +75,18 @@ def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, stand
     Server(
         Listening(listen.host, listen.port, worker),
         folder=tls,
-        start=lambda: start_serving(common, standalone=standalone),
+        start=lambda: start_serving(common, tls, standalone=standalone),
     ).run()
 
 
-def start_serving(common: Common, *, standalone: bool) -> Answerer:
+def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Answerer:
     """The parts of one serving process, made after the fork."""
     api = None if standalone else connect(common.kubeconfig)
     parts = make_parts(common)
-    checks: dict[str, Callable[[], bool]] = {"policy": lambda: parts.policies.current is not None}
+    checks: dict[str, Callable[[], bool]] = {
+        "policy": lambda: parts.policies.current is not None,
+        "certificate": lambda: is_current(tls, utc_now()),
+    }
     start_policy(common.policy, parts.policies, api)
     cluster: Cluster = NoClusterToAsk() if api is None else start_asking(common, parts, api, checks)
     start_status(common.status, checks, parts.metrics)

@@ -195,3 +195,27 @@ def trusted(server: Program) -> bool:
         return server.post("/validate", encoded(pod(GOOD))).status == 200
     except ssl.SSLCertVerificationError:
         return False
+
+
+def test_a_certificate_that_ended_is_not_served(policy: Path, tmp_path: Path) -> None:
+    """It is told at the start; the API server would only say that the call failed."""
+    ensure(TlsFolder(tmp_path), ["localhost"], datetime(2024, 1, 1, tzinfo=UTC))
+    ended = start(policy, tmp_path, "--standalone")
+    assert ended.returncode == 2
+    assert "tls.crt ended on 2024-12-31" in ended.stderr
+
+
+def test_a_name_that_the_certificate_lacks_is_told(policy: Path, tmp_path: Path) -> None:
+    """A pair that stands is not issued anew, so a name that was asked for must not be passed over."""
+    ensure(TlsFolder(tmp_path), ["localhost"], datetime.now(UTC))
+    ended = start(policy, tmp_path, "--standalone", "--tls-name", "webhook.example", "--tls-name", "localhost")
+    assert ended.returncode == 2
+    assert "is not for webhook.example;" in ended.stderr
+
+
+def test_names_and_addresses_are_issued_as_asked(policy: Path, tmp_path: Path) -> None:
+    """So that the README's own command can be reached under its HOST."""
+    names = ("--tls-name", "192.0.2.7", "--tls-name", "webhook.example")
+    for _ in range(2):
+        with serve(tmp_path, "--standalone", "--policy", str(policy), *names) as server:
+            assert server.status("/readyz").status == 200

@@ -10,7 +10,7 @@ from webhook.bootstrap import Address, Common, log_to_stderr, serve
 from webhook.cli._options import AddressType, complain, load_policy, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoCluster, connect
-from webhook.tls.folder import BadCertificate, TlsFolder, ensure
+from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
 
 
 @click.command("serve")
@@ -22,7 +22,9 @@ from webhook.tls.folder import BadCertificate, TlsFolder, ensure
     required=True,
     help="Folder of tls.crt and tls.key; where they are missing, a CA and a pair are issued into it.",
 )
-@click.option("--tls-name", multiple=True, metavar="HOST", help="A further name of the issued certificate.")
+@click.option(
+    "--tls-name", multiple=True, metavar="HOST", help="A further name or address that the certificate is for."
+)
 @click.option("--standalone", is_flag=True, help="Serve without a cluster; what needs one is not checked.")
 @click.option(
     "--worker", type=click.Choice(["asgi", "gthread"]), default="asgi", show_default=True,
@@ -58,6 +60,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         if not standalone:
             connect(kubeconfig).close()  # a bad kubeconfig shows here; the real connections are made after the fork
         ensure(folder, hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
+        check_names(folder, tls_name)
     except (BadCertificate, NoCluster) as bad:
         complain([str(bad)])
     if folder.authority.exists():

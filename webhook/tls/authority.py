@@ -5,6 +5,7 @@ P-256 throughout: small, fast to sign with, and taken by every Go client.
 
 import ipaddress
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -25,6 +26,13 @@ class KeyPair(Struct, frozen=True):
 
     certificate: bytes
     key: bytes
+
+
+class Certificate(Struct, frozen=True):
+    """A certificate by its end and by the DNS names and addresses that it is for."""
+
+    expires: datetime
+    names: frozenset[str]
 
 
 def issue_authority(now: datetime) -> KeyPair:
@@ -56,6 +64,16 @@ def issue_serving(authority: KeyPair, hosts: Iterable[str], now: datetime) -> Ke
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
     )
     return pair(builder.sign(root_key, hashes.SHA256()), key)
+
+
+def read_certificate(pem: bytes) -> Certificate:
+    """What a certificate says of itself.  Raises ValueError for what is none."""
+    found = x509.load_pem_x509_certificate(pem)
+    names: set[str] = set()
+    with suppress(x509.ExtensionNotFound):
+        alternatives = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = {str(one.value) for one in alternatives}
+    return Certificate(expires=found.not_valid_after_utc, names=frozenset(names))
 
 
 def base(

@@ -14,12 +14,15 @@ from threading import Thread
 
 from msgspec import Struct
 
-from webhook.tls.authority import issue_authority, issue_serving
+from webhook.tls.authority import issue_authority, issue_serving, read_certificate
 
 logger = logging.getLogger(__name__)
 
 # A renewal comes weeks before the old certificate ends; the kubelet itself takes a minute to bring a Secret.
 LOOK_SECONDS = 1.0
+
+
+REISSUE = "put another pair there, or empty the folder to have one issued, and register its CA"
 
 
 class BadCertificate(Exception):  # noqa: N818 (the certificate is bad, not the program)
@@ -50,17 +53,37 @@ class TlsFolder(Struct, frozen=True):
 def ensure(folder: TlsFolder, hosts: Iterable[str], now: datetime) -> None:
     """See that the folder holds a usable pair, issued here for `hosts` where it holds none.
 
-    Raises BadCertificate where one of the two files is missing, they do not fit, or the folder cannot be written.
+    Raises BadCertificate where one of the two files is missing, they do not fit, the certificate has ended, or the folder
+    cannot be written.
     """
+    wanted = list(hosts)
     missing = [path for path in (folder.certificate, folder.key) if not path.exists()]
     if len(missing) == 1:
         raise BadCertificate(f"{missing[0]} is missing beside its other half; put it there, or empty the folder")
     try:
         if missing:
-            issue_into(folder, hosts, now)
+            issue_into(folder, wanted, now)
         context(folder)
-    except OSError as bad:  # ssl.SSLError is one
+        found = read_certificate(folder.certificate.read_bytes())
+    except (OSError, ValueError) as bad:  # ssl.SSLError is an OSError
         raise BadCertificate(f"{folder.path}: {bad}; it must hold tls.crt and tls.key of one pair, as PEM") from bad
+    if found.expires <= now:
+        raise BadCertificate(f"{folder.certificate} ended on {found.expires:%Y-%m-%d}; {REISSUE}")
+
+
+def check_names(folder: TlsFolder, names: Iterable[str]) -> None:
+    """See that the certificate is for each of `names`.  Raises BadCertificate."""
+    lacking = sorted(set(names) - read_certificate(folder.certificate.read_bytes()).names)
+    if lacking:
+        raise BadCertificate(f"{folder.certificate} is not for {', '.join(lacking)}; {REISSUE}")
+
+
+def is_current(folder: TlsFolder, now: datetime) -> bool:
+    """Whether the certificate in the folder can be read and has not ended."""
+    try:
+        return read_certificate(folder.certificate.read_bytes()).expires > now
+    except (OSError, ValueError):
+        return False
 
 
 def issue_into(folder: TlsFolder, hosts: Iterable[str], now: datetime) -> None:
