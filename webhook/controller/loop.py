@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Callable
 from threading import Thread
+from time import monotonic
 
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 WORKERS = 4
 # Two replicas that repair at once cost a conflict and no more; a repair is to take less than a second.
 JITTER_SECONDS = 0.1
+# The watches on our own policies spare a live read each; one that cannot be had must not keep namespaces open.
+PATIENCE_SECONDS = 10.0
 
 
 class Controller:
@@ -49,6 +52,7 @@ class Controller:
         self._metrics = metrics
         self._queue = WorkQueue()
         self._guarded: set[str] = set()
+        self._patient_until = monotonic() + PATIENCE_SECONDS
 
     @property
     def ready(self) -> bool:
@@ -122,7 +126,7 @@ class Controller:
             return  # the first policy, and the first look around, bring every namespace back
         (self._guarded.add if self._reconciler.guarded(*known) else self._guarded.discard)(name)
         self._metrics.guarded_namespaces.set(len(self._guarded))
-        if self._standing.synced:
+        if self._standing.synced or monotonic() > self._patient_until:
             self._reconciler.reconcile(*known)
         else:
             self._queue.add(name, after=JITTER_SECONDS)
