@@ -11,6 +11,8 @@ from webhook.review.objects import decode_json, named_from, templates_differ, wo
 
 NAMESPACES = ("", "namespaces")
 NULL = b"null"
+# What decoding raises for JSON that is none, that is not UTF-8, or that is nested too deeply.
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class BadReview(Exception):  # noqa: N818 (the review is bad, not the program)
@@ -77,7 +79,7 @@ def decode(body: bytes) -> Request:
     """One request from the body of a POST; raises BadReview."""
     try:
         review = REVIEW.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as bad:
+    except UNDECODABLE as bad:
         raise BadReview(fault(bad, "$")) from None
     return parse(review.request)
 
@@ -124,7 +126,7 @@ def with_namespace(parsed: Request, request: AdmissionRequest) -> Request:
     check_kind(request, "Namespace")
     try:
         namespace = named_from(request.object, decode_json)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as bad:
+    except UNDECODABLE as bad:
         raise BadReview(fault(bad, "request.object")) from None
     return msgspec.structs.replace(parsed, namespace=namespace)
 
@@ -135,7 +137,7 @@ def with_policy(parsed: Request, request: AdmissionRequest) -> Request:
     for path, source in (("request.object", request.object), ("request.oldObject", request.old_object)):
         try:
             found.append(None if bytes(source) == NULL else named_from(source, decode_json))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as bad:
+        except UNDECODABLE as bad:
             raise BadReview(fault(bad, path)) from None
     new, old = found
     if new is None and old is None:
@@ -150,7 +152,7 @@ def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -
     check_kind(request, maker.kind)
     try:
         workload = workload_from(maker, request.object, decode_json)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as bad:
+    except UNDECODABLE as bad:
         raise BadReview(fault(bad, "request.object")) from None
     if not workload.namespace:  # a bare manifest leaves it to the URL
         workload = msgspec.structs.replace(workload, namespace=request.namespace)
@@ -161,7 +163,7 @@ def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -
     try:
         before = workload_from(maker, request.old_object, decode_json)
         changed = templates_differ(maker, request.object, request.old_object)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as bad:
+    except UNDECODABLE as bad:
         raise BadReview(fault(bad, "request.oldObject")) from None
     return msgspec.structs.replace(parsed, workload=workload, before=before, template_changed=changed)
 
@@ -176,7 +178,7 @@ def check_kind(request: AdmissionRequest, expected: str) -> None:
         )
     try:
         own = decode_json(request.object, Kind).kind
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as bad:
+    except UNDECODABLE as bad:
         raise BadReview(fault(bad, "request.object")) from None
     if own != expected:
         raise BadReview(f"request.object.kind: expected {expected!r}, got {own!r}")

@@ -76,10 +76,10 @@ class Gate:
         )
 
     def _closed(self, api: Api, wanted: ClosureWanted, loaded: Loaded, around: Surroundings) -> Closure:
-        nowhere = Birth(wanted.namespace, "", loaded.digest)
         engine = around.engine
+        manifest = default_deny(loaded, Birth(wanted.namespace, "", loaded.digest), engine)
         try:
-            if closes(stored(api, default_deny(loaded, nowhere, engine)), default_deny(loaded, nowhere, engine)):
+            if closes(stored(api, manifest), manifest):
                 return Closure.PROVEN
         except ApiError as error:
             # Calico's API is listed and does not answer: its own API server may be waiting for this very Pod.
