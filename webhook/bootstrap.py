@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from webhook.audit.record import configuration_record
 from webhook.audit.sink import AuditLog, AuditLogUnwritable
-from webhook.config.parse import BadPolicy, Loaded
+from webhook.config.faults import BadPolicy
+from webhook.config.parse import Loaded
 from webhook.config.source import ConfigMapRef, PolicyFile
 from webhook.config.store import PolicyStore
 from webhook.controller.loop import Controller

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW, label_keys, label_names
 from tests.unit.netpol.calico_grammar import complaints, labels_of
-from webhook.model.policy import DnsEndpoint, GuardPolicy
+from webhook.model.network import DnsEndpoint
+from webhook.model.policy import GuardPolicy
+from webhook.model.selector import labels, printed
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth
 from webhook.netpol.render import render
-from webhook.netpol.selector import labels, printed
 
 # Whom a rule opens (labels of namespace and Pod, or a network), the port, the protocol.
 Opening = tuple[object, int, str]

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW, json_values
 from tests.unit.samples import HEAD
-from webhook.config.parse import BadPolicy, Loaded, PolicyFault, parse
+from webhook.config.faults import BadPolicy, PolicyFault
+from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 
 WHOLE: Final = (

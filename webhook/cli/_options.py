@@ -6,9 +6,10 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from webhook.config.parse import BadPolicy, Loaded, parse
+from webhook.config.faults import BadPolicy
+from webhook.config.parse import Loaded, parse
 from webhook.config.source import ConfigMapRef, parse_location
-from webhook.model.policy import HIGHEST_PORT
+from webhook.model.fields import HIGHEST_PORT
 
 BAD_INPUT = 2
 

@@ -9,8 +9,8 @@ import click
 from webhook.cli._options import complain, load_policy, policy_file
 from webhook.cli._yaml import manifests
 from webhook.controller.registration import HTTPS, Endpoint, registration
+from webhook.model.fields import HIGHEST_PORT
 from webhook.model.names import DEFAULT_NAMESPACE
-from webhook.model.policy import HIGHEST_PORT
 
 
 @click.command("registration")

@@ -6,7 +6,7 @@ import click
 
 from webhook.cli._options import complain, load_policy, policy_file
 from webhook.cli._yaml import manifests
-from webhook.model.policy import namespace_name
+from webhook.model.fields import namespace_name
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth
 from webhook.netpol.render import render

@@ -2,15 +2,15 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from typing import Any
 
 import yaml
 from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 
+from webhook.config.contradictions import contradictions
+from webhook.config.faults import BadPolicy, PolicyFault, suggestion, unknown_rule
 from webhook.model.policy import GuardPolicy
-from webhook.netpol.selector import labels, printed
 from webhook.rules import RULES
 
 # Far above any policy in use, and a ConfigMap holds 1 MiB at most.
@@ -19,24 +19,6 @@ DIGEST_LENGTH = 16
 # PyYAML raises whatever Python does for a tag that its value does not fit.
 UNREADABLE = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError)
 BOOLEAN = "tag:yaml.org,2002:bool"
-
-
-class PolicyFault(Struct, frozen=True):
-    """One fault of a policy file: where, as a path of keys, and what would be right."""
-
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
-
-
-class BadPolicy(Exception):  # noqa: N818 (the policy is bad, not the program)
-    """A policy file that cannot count; carries every fault found."""
-
-    def __init__(self, faults: Iterable[PolicyFault]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("; ".join(map(str, self.faults)))
 
 
 class Loaded(Struct, frozen=True):
@@ -85,7 +67,7 @@ def parse(text: str) -> Loaded:
         raise BadPolicy(sorted({*faults(bad, content), *found}, key=str)) from None
     except RecursionError:
         raise BadPolicy([PolicyFault("", "nested too deeply")]) from None
-    found += unsayable(policy)
+    found += contradictions(policy)
     if found:
         raise BadPolicy(found)
     return Loaded(policy=policy, digest=digest(text))
@@ -96,25 +78,12 @@ def unknown_rules(content: dict[Any, Any]) -> Iterator[PolicyFault]:
     rules = content.get("rules")
     for id_ in map(str, rules if isinstance(rules, dict) else ()):
         if id_ not in RULES:
-            known = ", ".join(RULES)
-            yield PolicyFault(f"rules.{id_}", f"no rule has this id{suggestion(id_, RULES)}; the rules are {known}")
+            yield unknown_rule(f"rules.{id_}", id_)
 
 
 def digest(text: str) -> str:
     """What names one version of the file in records, annotations and metrics: the first 64 bits of its SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
-
-
-def unsayable(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Name servers that no Calico selector can name: told now, for at the time of rendering nobody reads it."""
-    if isinstance(policy.network.dns, str):
-        return
-    for number, server in enumerate(policy.network.dns):
-        for key, found in (("namespaceLabels", server.namespace_labels), ("podLabels", server.pod_labels)):
-            try:
-                printed(labels(found))
-            except ValueError as bad:
-                yield PolicyFault(f"network.dns[{number}].{key}", str(bad))
 
 
 def faults(bad: ValidationError, content: Any) -> Iterator[PolicyFault]:
@@ -146,12 +115,6 @@ def written(path: Iterable[str | int]) -> str:
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text
-
-
-def suggestion(word: str, words: Iterable[str]) -> str:
-    """The nearest of `words`, as a question; empty where none is near."""
-    nearest = get_close_matches(word, list(words), n=1)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
 def keys_at(path: Iterable[str | int]) -> list[str]:

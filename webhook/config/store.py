@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from threading import Lock
 
-from webhook.config.parse import BadPolicy, Loaded, parse
+from webhook.config.faults import BadPolicy
+from webhook.config.parse import Loaded, parse
 
 Listener = Callable[[Loaded], None]
 Complaint = Callable[[BadPolicy], None]

@@ -90,7 +90,8 @@ class Reconciler:
         return True  # not one that we want, so none that we would write
 
     def _wanted(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> tuple[Manifest, ...]:
-        birth = Birth(namespace.name, namespace.uid, loaded.digest)
+        environment = loaded.policy.namespaces.environment_of(namespace.labels)
+        birth = Birth(namespace.name, namespace.uid, loaded.digest, environment)
         return render(loaded.policy, birth, around.engine, detected_dns=around.detected_dns)
 
     def _see_to(self, manifest: Manifest, namespace: Namespace, loaded: Loaded) -> None:

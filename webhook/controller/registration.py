@@ -12,10 +12,9 @@ from msgspec import Struct
 
 from webhook.guard.protect import POLICY_NAME, own_accounts
 from webhook.model.kinds import LABELLING_SUBRESOURCE, NETWORK_POLICIES, POD, POD_MAKERS
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, WEBHOOK_CONFIGURATION
+from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_NAME, WEBHOOK_CONFIGURATION
 from webhook.model.policy import ALWAYS_EXEMPT, AppLabel, GuardPolicy
 from webhook.model.request import CLEANERS
-from webhook.netpol.dns import NAMESPACE_NAME
 
 API_VERSION = "admissionregistration.k8s.io/v1"
 # Answers take microseconds, or the two seconds that the API server may be asked; the rest is the network's.

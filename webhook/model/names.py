@@ -2,6 +2,8 @@
 
 FIELD_MANAGER = "catflap"
 
+NAMESPACE_NAME = "kubernetes.io/metadata.name"  # set by the API server on every namespace, no user can change it
+
 GUARD_LABEL = "catflap.dev/guard"
 GUARDED = "enabled"
 
@@ -12,7 +14,11 @@ POLICY_DIGEST_ANNOTATION = "catflap.dev/policy-digest"
 NAMESPACE_UID_ANNOTATION = "catflap.dev/namespace-uid"
 
 DEFAULT_DENY = "catflap-default-deny"
+ALLOW_PREFIX = "catflap-allow-"
 ALLOW_DNS = "catflap-allow-dns"
+ROLE_PREFIX = "catflap-role-"
+FLOWS = "catflap-flows"  # of Pods by their namespace alone
+STANDING_NET = "catflap-standing-net"
 
 OUR_PREFIX = "catflap-"  # of every policy's name
 SERVER_ACCOUNT = "catflap"

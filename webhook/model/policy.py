@@ -3,92 +3,21 @@
 The field names are the file's own; the descriptions become its JSON Schema.
 """
 
-import ipaddress
-import re
-from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, StrictBool, model_validator
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
-from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
+from webhook.model.fields import LabelKey, LabelValue, NamespaceName, NamespacePattern, Node, distinct
 from webhook.model.names import BREAK_GLASS_GROUP
-
-DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-PORT = re.compile(r"([1-9][0-9]{0,4})/(TCP|UDP|SCTP)")
-HIGHEST_PORT = 65535
-# Calico's limits on one rule (projectcalico.org/v3 schema, maxItems).
-MOST_PORTS = 50
-MOST_NETWORKS = 256
+from webhook.model.network import Network
 
 # What must run before anything else can, this webhook included: never judged, whatever the file says.
 ALWAYS_EXEMPT = frozenset({"kube-system", "kube-public", "kube-node-lease"})
-
-
-def label_key(key: str) -> str:
-    """A label key as Kubernetes takes it; raises ValueError otherwise."""
-    prefix, slash, name = key.rpartition("/")
-    if not LABEL_NAME.fullmatch(name) or (slash and not LABEL_PREFIX.fullmatch(prefix)):
-        raise ValueError(
-            f"{key!r} is no label key: [prefix.example/]name, the name of at most 63 letters, digits, '-_.'"
-        )
-    return key
-
-
-def label_value(value: str) -> str:
-    """A label value as Kubernetes takes it, and not empty; raises ValueError otherwise."""
-    if not LABEL_NAME.fullmatch(value):
-        raise ValueError(f"{value!r} is no label value: 1 to 63 letters, digits, '-_.', alphanumeric at both ends")
-    return value
-
-
-def namespace_name(name: str) -> str:
-    """A namespace's full name; raises ValueError otherwise."""
-    if not DNS_LABEL.fullmatch(name):
-        raise ValueError(f"{name!r} is no namespace name: lower-case letters, digits and '-', at most 63")
-    return name
-
-
-def namespace_pattern(pattern: str) -> str:
-    """A namespace's full name, or a prefix that ends in a star; raises ValueError otherwise."""
-    namespace_name(pattern.removesuffix("*").rstrip("-") if pattern.endswith("*") else pattern)
-    return pattern
-
-
-def cidr(text: str) -> str:
-    """An IPv4 or IPv6 network with no host bits set; raises ValueError otherwise."""
-    if "%" in text:
-        raise ValueError(f"{text!r} has a zone, which means something on one node only")
-    return str(ipaddress.ip_network(text))
-
-
-def port(text: str) -> str:
-    """A port with its protocol, as in `53/UDP`; raises ValueError otherwise."""
-    match = PORT.fullmatch(text)
-    if not match or not 1 <= int(match[1]) <= HIGHEST_PORT:
-        raise ValueError(
-            f"{text!r} is no port: write 53/UDP, 8080/TCP or 9000/SCTP, the number from 1 to {HIGHEST_PORT}"
-        )
-    return text
-
-
-def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The values, if none stands twice; raises ValueError otherwise."""
-    twice = sorted(str(value) for value, count in Counter(values).items() if count > 1)
-    if twice:
-        raise ValueError(f"stands twice: {', '.join(twice)}")
-    return values
-
-
-LabelKey = Annotated[str, AfterValidator(label_key)]
-LabelValue = Annotated[str, AfterValidator(label_value)]
-NamespaceName = Annotated[str, AfterValidator(namespace_name)]
-NamespacePattern = Annotated[str, AfterValidator(namespace_pattern)]
-Cidr = Annotated[str, AfterValidator(cidr)]
-Port = Annotated[str, AfterValidator(port)]
 
 
 class Mode(StrEnum):
@@ -100,10 +29,7 @@ class Mode(StrEnum):
     OFF = "off"
 
 
-class Node(BaseModel):
-    """A mapping of the file: frozen, camelCase outside, and no key that we do not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=False)
+SEVERITY = (Mode.OFF, Mode.AUDIT, Mode.WARN, Mode.ENFORCE)
 
 
 class AppLabel(Node):
@@ -182,6 +108,15 @@ class Workloads(Node):
     )
 
 
+class Environment(Node):
+    """The label that tells environments apart; the labels of namespaces, not of Pods."""
+
+    label: LabelKey = Field("environment", description="the label itself")
+    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
+        ("production", "test"), description="the environments there are"
+    )
+
+
 class Namespaces(Node):
     """Which namespaces are judged and closed."""
 
@@ -191,6 +126,11 @@ class Namespaces(Node):
     exempt: Annotated[tuple[NamespaceName, ...], AfterValidator(distinct)] = Field(
         ("kube-system", "kube-public", "kube-node-lease", "calico-system", "calico-apiserver", "tigera-operator"),
         description="namespaces that are neither judged nor closed; kube-system, kube-public and kube-node-lease always",
+    )
+    environment: Environment | None = Field(None, description="the label that tells environments apart, if they are")
+    labelled_by: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
+        ("system:masters",),
+        description="groups whose members may set, change and remove the environment's label and catflap.dev/guard",
     )
 
     def exempts(self, name: str) -> bool:
@@ -205,39 +145,10 @@ class Namespaces(Node):
             name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern for pattern in self.adopt
         )
 
-
-class DnsEndpoint(Node):
-    """One place where Pods may ask for names: Pods by labels, or addresses."""
-
-    namespace_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's namespace")
-    pod_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's Pods")
-    cidrs: Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValidator(distinct)] = Field(
-        (), description="networks, for servers that no pod selector reaches"
-    )
-    ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=MOST_PORTS), AfterValidator(distinct)] = Field(
-        ("53/UDP", "53/TCP"), description="the servers' own ports, behind any Service"
-    )
-
-    @model_validator(mode="after")
-    def _is_pods_or_networks(self) -> Self:
-        by_labels = bool(self.namespace_labels), bool(self.pod_labels)
-        if by_labels != ((False, False) if self.cidrs else (True, True)):
-            raise ValueError("give either namespaceLabels and podLabels, or cidrs")
-        return self
-
-
-DnsPreset = Literal["auto", "kube-dns", "node-local", "aks", "openshift", "none"]
-
-
-class Network(Node):
-    """How a closed namespace is closed."""
-
-    engine: Literal["auto", "calico", "kubernetes"] = Field(
-        "auto", description="whose policies are written; auto: Calico's where projectcalico.org/v3 is served"
-    )
-    dns: DnsPreset | tuple[DnsEndpoint, ...] = Field(
-        "auto", description="the name servers that stay open; auto: by what the cluster shows"
-    )
+    def environment_of(self, labels: Mapping[str, str]) -> str:
+        """The environment that a namespace with these labels is in; empty where it is in none that we know."""
+        value = labels.get(self.environment.label, "") if self.environment else ""
+        return value if self.environment and value in self.environment.one_of else ""
 
 
 class BreakGlass(Node):
@@ -246,6 +157,20 @@ class BreakGlass(Node):
     groups: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
         (BREAK_GLASS_GROUP,), description="groups whose members may edit and delete catflap's own policies"
     )
+
+
+class Waiver(Node):
+    """One rule's faults let pass in one namespace, by somebody who answers for it, up to a day."""
+
+    rule: str = Field(description="the rule's id")
+    namespace: NamespaceName = Field(description="where it does not refuse")
+    owner: str = Field(min_length=1, description="who answers for it")
+    reason: str = Field(min_length=1, description="why")
+    until: date = Field(description="the last day on which it counts, to 24:00 UTC")
+
+    def counts(self, at: datetime) -> bool:
+        """Whether it still counts at a moment."""
+        return at < datetime.combine(self.until, time(), UTC) + timedelta(days=1)
 
 
 class GuardPolicy(Node):
@@ -259,7 +184,15 @@ class GuardPolicy(Node):
     namespaces: Namespaces = Field(Namespaces(), description="which namespaces are judged and closed")
     network: Network = Field(Network(), description="how a closed namespace is closed")
     break_glass: BreakGlass = Field(BreakGlass(), description="who may act against the guard in an emergency")
+    exceptions: tuple[Waiver, ...] = Field(
+        (), description="rules whose faults pass in one namespace; each use is recorded"
+    )
 
-    def mode_of(self, rule: str) -> Mode:
-        """The mode in which a rule holds."""
-        return self.rules.get(rule, self.mode)
+    def mode_of(self, rule: str, *, at_most: Mode = Mode.ENFORCE) -> Mode:
+        """The mode in which a rule holds: its own, or the file's, which is no stricter than `at_most`."""
+        return self.rules.get(rule) or min(self.mode, at_most, key=SEVERITY.index)
+
+    def waiver(self, rule: str, namespace: str, at: datetime) -> Waiver | None:
+        """What lets a rule's faults pass in a namespace at a moment."""
+        found = (one for one in self.exceptions if (one.rule, one.namespace) == (rule, namespace) and one.counts(at))
+        return next(found, None)

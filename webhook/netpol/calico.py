@@ -1,62 +1,115 @@
-"""Intents as projectcalico.org/v3 NetworkPolicies.
+"""Intents as projectcalico.org/v3 NetworkPolicies, and the net below them all.
 
 Only Allow rules, positive matches and numeric ports: Felix on Windows nodes skips everything else with no more than a
 log line (felix/dataplane/windows/policysets). A policy without rules closes by the end of its tier, so its order does
 not matter and no Deny of ours ever beats a user's NetworkPolicy, which Calico puts at order 1000.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_network
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
-from webhook.model.policy import DnsEndpoint
-from webhook.netpol.intent import Intent
-from webhook.netpol.manifest import Birth, Manifest, metadata, port_and_protocol
-from webhook.netpol.selector import AllOf, labels, printed
+from webhook.model.fields import MOST_NETWORKS, MOST_PORTS, PortRange
+from webhook.model.selector import AllOf, Has, Not, OneOf, Selector, printed
+from webhook.netpol.intent import Allow, Direction, Intent, Peer, Pods
+from webhook.netpol.manifest import Birth, Manifest, metadata
+
+Item = TypeVar("Item")
 
 API_VERSION = "projectcalico.org/v3"
 TIER = "default"
+# On every Pod, from Calico itself (libcalico-go, lib/backend/k8s/conversion).
+NAMESPACE_OF_POD = "projectcalico.org/namespace"
 # Calico's API server sets this label itself; sent along, it makes no difference between what we wrote and what stands.
 TIER_LABEL = "projectcalico.org/tier"
 
 
 def manifest(intent: Intent, birth: Birth) -> Manifest:
     """One intent as a manifest for `kubectl apply` and `calicoctl apply`."""
-    spec: dict[str, Any] = {
-        "tier": TIER,
-        "selector": printed(AllOf(())),
-        # Stated always: without rules, Calico would take a missing `types` for [Ingress].
-        "types": [str(direction) for direction in intent.directions],
-    }
-    if intent.egress:
-        spec["egress"] = [rule for endpoint in intent.egress for rule in rules(endpoint)]
     return {
         "apiVersion": API_VERSION,
         "kind": "NetworkPolicy",
         "metadata": metadata(intent.name, birth, labels={TIER_LABEL: TIER}),
-        "spec": spec,
+        "spec": spec(intent, intent.subject),
     }
 
 
-def rules(endpoint: DnsEndpoint) -> Iterator[dict[str, Any]]:
-    """One name server as egress rules: one a protocol and IP version, for Calico mixes neither in a rule."""
-    ports = sorted((protocol, port) for port, protocol in map(port_and_protocol, endpoint.ports))
-    for protocol, group in groupby(ports, key=lambda pair: pair[0]):
-        numbers = [port for _, port in group]
-        for peer in destinations(endpoint):
-            yield {"action": "Allow", "protocol": protocol, "destination": {**peer, "ports": numbers}}
+def standing_net(intent: Intent, birth: Birth, exempt: Iterable[str]) -> Manifest:
+    """The net that closes every Pod outside of the exempt namespaces, those of namespaces to come as well.
+
+    It selects by the label that Calico gives each Pod itself, so host endpoints are not meant, and no label of a
+    namespace has to be known first. Raises ValueError where the exempt names are too many for one selector.
+    """
+    pods = AllOf((Has(NAMESPACE_OF_POD), Not(OneOf(NAMESPACE_OF_POD, tuple(sorted(exempt))))))
+    hints = {"performanceHints": ["AssumeNeededOnEveryNode"]}  # on each node before the first Pod that it selects
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "GlobalNetworkPolicy",
+        "metadata": metadata(intent.name, birth, labels={TIER_LABEL: TIER}),
+        "spec": {**spec(intent, pods), **hints},
+    }
 
 
-def destinations(endpoint: DnsEndpoint) -> Iterator[dict[str, Any]]:
+def staged(written: Manifest) -> Manifest:
+    """The same policy as one that shows what it would do, and does nothing."""
+    return {**written, "kind": f"Staged{written['kind']}", "spec": {**written["spec"], "stagedAction": "Set"}}
+
+
+def spec(intent: Intent, subject: Selector) -> dict[str, Any]:
+    """What closes the Pods that `subject` selects, and leaves open what the intent says."""
+    rules = {
+        direction.lower(): [rule for allow in allows for rule in rules_of(allow)]
+        for direction in Direction
+        if (allows := intent.allowed(direction))
+    }
+    return {
+        "tier": TIER,
+        "selector": printed(subject),
+        # Stated always: without rules, Calico would take a missing `types` for [Ingress].
+        "types": [str(direction) for direction in intent.directions],
+        **rules,
+    }
+
+
+def rules_of(allow: Allow) -> Iterator[dict[str, Any]]:
+    """What is open as rules: one a protocol and IP version, for Calico mixes neither in a rule, nor takes long lists."""
+    ports = sorted(set(allow.ports))
+    for protocol, group in groupby(ports, key=lambda one: one.protocol):
+        for some in batches(list(map(port, group)), MOST_PORTS):
+            for peer in entities(allow.peer):
+                yield {"action": "Allow", "protocol": protocol, **ends(allow.direction, peer, some)}
+
+
+def ends(direction: Direction, peer: dict[str, Any], ports: list[int | str]) -> dict[str, Any]:
+    """Source and destination: the ports are those of whoever is connected to."""
+    if direction is Direction.EGRESS:
+        return {"destination": {**peer, "ports": ports}}
+    return {"source": peer, "destination": {"ports": ports}}
+
+
+def port(ports: PortRange) -> int | str:
+    """A port or a range."""
+    return ports.first if ports.first == ports.last else f"{ports.first}:{ports.last}"
+
+
+def entities(peer: Peer) -> Iterator[dict[str, Any]]:
     """Whom a rule reaches: Pods by labels, or networks of one IP version."""
-    if not endpoint.cidrs:
-        yield {
-            # Without it the selector would mean Pods of the policy's own namespace.
-            "namespaceSelector": printed(labels(endpoint.namespace_labels)),
-            "selector": printed(labels(endpoint.pod_labels)),
-        }
+    if isinstance(peer, Pods):
+        # Without a namespaceSelector the selector means Pods of the policy's own namespace.
+        spaces = {} if peer.namespaces is None else {"namespaceSelector": printed(peer.namespaces)}
+        yield {**spaces, "selector": printed(peer.labels)}
         return
-    networks = sorted(endpoint.cidrs, key=lambda text: ip_network(text).version)
-    for _, group in groupby(networks, key=lambda text: ip_network(text).version):
-        yield {"nets": list(group)}
+    for _, group in groupby(by_version(peer.cidrs), key=lambda text: ip_network(text).version):
+        for some in batches(list(group), MOST_NETWORKS):
+            yield {"nets": some}
+
+
+def by_version(cidrs: Sequence[str]) -> list[str]:
+    """Networks, IPv4 first, else in their order."""
+    return sorted(cidrs, key=lambda text: ip_network(text).version)
+
+
+def batches(items: list[Item], most: int) -> list[list[Item]]:
+    """A list in pieces of at most `most`."""
+    return [items[begin : begin + most] for begin in range(0, len(items), most)]

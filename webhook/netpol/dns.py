@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from webhook.model.policy import DnsEndpoint
-
-NAMESPACE_NAME = "kubernetes.io/metadata.name"  # set by the API server on every namespace, no user can change it
+from webhook.model.names import NAMESPACE_NAME
+from webhook.model.network import DnsEndpoint
 
 # CoreDNS and kube-dns: https://kubernetes.io/docs/tasks/administer-cluster/dns-custom-nameservers/
 KUBE_DNS = DnsEndpoint(

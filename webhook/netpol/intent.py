@@ -4,9 +4,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from webhook.model.names import ALLOW_DNS, DEFAULT_DENY
-from webhook.model.policy import DnsEndpoint, Network
-from webhook.netpol.dns import endpoints
+from webhook.model.fields import PortRange
+from webhook.model.selector import EVERYTHING, AllOf
 
 
 class Engine(StrEnum):
@@ -23,19 +22,47 @@ class Direction(StrEnum):
     EGRESS = "Egress"
 
 
+BOTH = (Direction.INGRESS, Direction.EGRESS)
+
+
+class Pods(Struct, frozen=True):
+    """Pods by their labels, in the namespaces that `namespaces` selects; None: in the policy's own.
+
+    Of the selectors only equalities and sets are used, which both engines can say.
+    """
+
+    labels: AllOf = EVERYTHING
+    namespaces: AllOf | None = None
+
+
+class Networks(Struct, frozen=True):
+    """Addresses, of either IP version."""
+
+    cidrs: tuple[str, ...]
+
+
+Peer = Pods | Networks
+
+
+NOBODY = Networks(())
+
+
+class Allow(Struct, frozen=True):
+    """Who may connect, in one direction, to which ports of whoever is connected to."""
+
+    direction: Direction
+    peer: Peer
+    ports: tuple[PortRange, ...]
+
+
 class Intent(Struct, frozen=True):
-    """One policy: every Pod of the namespace, the directions it closes, and what stays open towards name servers."""
+    """One policy: which Pods of the namespace it closes, in which directions, and what it leaves open."""
 
     name: str
-    directions: tuple[Direction, ...]
-    egress: tuple[DnsEndpoint, ...] = ()
+    directions: tuple[Direction, ...] = BOTH
+    allows: tuple[Allow, ...] = ()
+    subject: AllOf = EVERYTHING
 
-
-def intents(network: Network, *, detected_dns: str) -> tuple[Intent, ...]:
-    """What closes a namespace, in the order in which it is to be stored: the closing one first.
-
-    `detected_dns` is the preset that stands for `auto` in this cluster.
-    """
-    deny = Intent(DEFAULT_DENY, (Direction.INGRESS, Direction.EGRESS))
-    servers = endpoints(network.dns, detected=detected_dns)
-    return (deny, Intent(ALLOW_DNS, (Direction.EGRESS,), egress=servers)) if servers else (deny,)
+    def allowed(self, direction: Direction) -> tuple[Allow, ...]:
+        """What stays open one way; no networks are nobody, although a list without peers would be everybody."""
+        return tuple(allow for allow in self.allows if allow.direction is direction and allow.peer != NOBODY)

@@ -2,18 +2,24 @@
 
 from typing import Any
 
-from webhook.model.policy import DnsEndpoint
-from webhook.netpol.intent import Intent
-from webhook.netpol.manifest import Birth, Manifest, metadata, port_and_protocol
+from webhook.model.fields import PortRange
+from webhook.model.selector import AllOf, Equals, OneOf
+from webhook.netpol.intent import Allow, Direction, Intent, Peer, Pods
+from webhook.netpol.manifest import Birth, Manifest, metadata
 
 API_VERSION = "networking.k8s.io/v1"
+PEERS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
 
 
 def manifest(intent: Intent, birth: Birth) -> Manifest:
     """One intent as a manifest for `kubectl apply`."""
-    spec: dict[str, Any] = {"podSelector": {}, "policyTypes": [str(direction) for direction in intent.directions]}
-    if intent.egress:
-        spec["egress"] = [rule(endpoint) for endpoint in intent.egress]
+    spec: dict[str, Any] = {
+        "podSelector": label_selector(intent.subject),
+        "policyTypes": [str(direction) for direction in intent.directions],
+    }
+    for direction in Direction:
+        if allows := intent.allowed(direction):
+            spec[direction.lower()] = [rule(allow) for allow in allows]
     return {
         "apiVersion": API_VERSION,
         "kind": "NetworkPolicy",
@@ -22,19 +28,31 @@ def manifest(intent: Intent, birth: Birth) -> Manifest:
     }
 
 
-def rule(endpoint: DnsEndpoint) -> dict[str, Any]:
-    """One name server as an egress rule."""
-    ports = [port_and_protocol(text) for text in endpoint.ports]
-    return {"to": peers(endpoint), "ports": [{"port": port, "protocol": protocol} for port, protocol in ports]}
+def rule(allow: Allow) -> dict[str, Any]:
+    """One rule; a direction's name is its key in the spec, in lower case."""
+    return {PEERS[allow.direction]: peers(allow.peer), "ports": [port(one) for one in allow.ports]}
 
 
-def peers(endpoint: DnsEndpoint) -> list[dict[str, Any]]:
+def port(ports: PortRange) -> dict[str, Any]:
+    """A port or a range."""
+    end = {"endPort": ports.last} if ports.last > ports.first else {}
+    return {"port": ports.first, **end, "protocol": ports.protocol}
+
+
+def peers(peer: Peer) -> list[dict[str, Any]]:
     """Whom a rule reaches: Pods by labels, or networks."""
-    if endpoint.cidrs:
-        return [{"ipBlock": {"cidr": cidr}} for cidr in endpoint.cidrs]
-    return [
-        {
-            "namespaceSelector": {"matchLabels": dict(endpoint.namespace_labels)},
-            "podSelector": {"matchLabels": dict(endpoint.pod_labels)},
-        }
+    if not isinstance(peer, Pods):
+        return [{"ipBlock": {"cidr": cidr}} for cidr in peer.cidrs]
+    by_namespace = {} if peer.namespaces is None else {"namespaceSelector": label_selector(peer.namespaces)}
+    return [{**by_namespace, "podSelector": label_selector(peer.labels)}]
+
+
+def label_selector(selector: AllOf) -> dict[str, Any]:
+    """A selector of equalities and sets as a LabelSelector; empty, it selects everything."""
+    equal = {part.key: part.value for part in selector.parts if isinstance(part, Equals)}
+    sets = [
+        {"key": part.key, "operator": "In", "values": list(part.values)}
+        for part in selector.parts
+        if isinstance(part, OneOf)
     ]
+    return {**({"matchLabels": equal} if equal else {}), **({"matchExpressions": sets} if sets else {})}

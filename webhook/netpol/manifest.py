@@ -11,11 +11,16 @@ Manifest = Mapping[str, Any]
 
 
 class Birth(Struct, frozen=True):
-    """Where a manifest goes and what made it; `namespace_uid` is empty where no cluster was asked."""
+    """Where a manifest goes and what made it.
+
+    `namespace_uid` is empty where no cluster was asked, `namespace` for what stands in none; `environment` is the one
+    that the namespace is in, if it is in any.
+    """
 
     namespace: str
     namespace_uid: str
     policy_digest: str
+    environment: str = ""
 
 
 def metadata(name: str, birth: Birth, *, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -25,13 +30,7 @@ def metadata(name: str, birth: Birth, *, labels: Mapping[str, str]) -> dict[str,
         annotations[NAMESPACE_UID_ANNOTATION] = birth.namespace_uid
     return {
         "name": name,
-        "namespace": birth.namespace,
+        **({"namespace": birth.namespace} if birth.namespace else {}),
         "labels": {MANAGED_BY_LABEL: MANAGED_BY, **labels},
         "annotations": annotations,
     }
-
-
-def port_and_protocol(text: str) -> tuple[int, str]:
-    """`53/UDP` in its two parts."""
-    number, _, protocol = text.partition("/")
-    return int(number), protocol

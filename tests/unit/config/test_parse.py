@@ -7,7 +7,8 @@ import pytest
 
 from tests.unit.samples import HEAD
 from webhook.config.default import DEFAULT_POLICY
-from webhook.config.parse import LARGEST, BadPolicy, PolicyFault, digest, parse
+from webhook.config.faults import BadPolicy, PolicyFault
+from webhook.config.parse import LARGEST, digest, parse
 from webhook.model.policy import GuardPolicy, Mode
 
 MODES: Final = "Input should be 'enforce', 'warn', 'audit' or 'off'"
@@ -205,7 +206,7 @@ class TestFaults:
             ),
             pytest.param(
                 "network: {engine: cilium}",
-                "network.engine: Input should be 'auto', 'calico' or 'kubernetes'",
+                "network.engine: Input should be 'auto', 'calico', 'kubernetes' or 'none'",
                 id="an engine that we do not know",
             ),
         ],

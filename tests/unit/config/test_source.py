@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.samples import HEAD
-from webhook.config.parse import BadPolicy, digest
+from webhook.config.faults import BadPolicy
+from webhook.config.parse import digest
 from webhook.config.source import POLL_SECONDS, ConfigMapRef, PolicyFile, parse_location
 from webhook.config.store import PolicyStore
 

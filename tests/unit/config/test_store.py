@@ -3,7 +3,8 @@
 import pytest
 
 from tests.unit.samples import HEAD
-from webhook.config.parse import BadPolicy, Loaded, parse
+from webhook.config.faults import BadPolicy
+from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 
 GOOD, OTHER, BAD = HEAD, HEAD + "mode: warn\n", HEAD + "mode: loud\n"

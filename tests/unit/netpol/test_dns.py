@@ -2,7 +2,7 @@
 
 import pytest
 
-from webhook.model.policy import DnsEndpoint
+from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import FALLBACK, KUBE_DNS, PRESETS, detect, endpoints
 
 AKS = {"kubernetes.azure.com/managedby": "aks"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from webhook.netpol.selector import LONGEST, AllOf, Equals, labels, printed, quoted
+from webhook.model.selector import LONGEST, AllOf, Equals, labels, printed, quoted
 
 
 @pytest.mark.parametrize(

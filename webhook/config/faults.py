@@ -1,0 +1,37 @@
+"""What is wrong with a policy file, in words."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from msgspec import Struct
+
+from webhook.rules import RULES
+
+
+class PolicyFault(Struct, frozen=True):
+    """One fault of a policy file: where, as a path of keys, and what would be right."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class BadPolicy(Exception):  # noqa: N818 (the policy is bad, not the program)
+    """A policy file that cannot count; carries every fault found."""
+
+    def __init__(self, faults: Iterable[PolicyFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(map(str, self.faults)))
+
+
+def suggestion(word: str, words: Iterable[str]) -> str:
+    """The nearest of `words`, as a question; empty where none is near."""
+    nearest = get_close_matches(word, list(words), n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def unknown_rule(path: str, id_: str) -> PolicyFault:
+    """An id that no rule has."""
+    return PolicyFault(path, f"no rule has this id{suggestion(id_, RULES)}; the rules are {', '.join(RULES)}")

@@ -1,0 +1,106 @@
+"""The kinds of value that the policy file is made of; each refuses what Kubernetes or Calico would."""
+
+import ipaddress
+import re
+from collections import Counter
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
+
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+PORT = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?/(TCP|UDP|SCTP)")
+HIGHEST_PORT = 65535
+# Calico's limits on one rule (projectcalico.org/v3 schema, maxItems).
+MOST_PORTS = 50
+MOST_NETWORKS = 256
+
+
+def label_key(key: str) -> str:
+    """A label key as Kubernetes takes it; raises ValueError otherwise."""
+    prefix, slash, name = key.rpartition("/")
+    if not LABEL_NAME.fullmatch(name) or (slash and not LABEL_PREFIX.fullmatch(prefix)):
+        raise ValueError(
+            f"{key!r} is no label key: [prefix.example/]name, the name of at most 63 letters, digits, '-_.'"
+        )
+    return key
+
+
+def label_value(value: str) -> str:
+    """A label value as Kubernetes takes it, and not empty; raises ValueError otherwise."""
+    if not LABEL_NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is no label value: 1 to 63 letters, digits, '-_.', alphanumeric at both ends")
+    return value
+
+
+def namespace_name(name: str) -> str:
+    """A namespace's full name; raises ValueError otherwise."""
+    if not DNS_LABEL.fullmatch(name):
+        raise ValueError(f"{name!r} is no namespace name: lower-case letters, digits and '-', at most 63")
+    return name
+
+
+def namespace_pattern(pattern: str) -> str:
+    """A namespace's full name, or a prefix that ends in a star; raises ValueError otherwise."""
+    namespace_name(pattern.removesuffix("*").rstrip("-") if pattern.endswith("*") else pattern)
+    return pattern
+
+
+def cidr(text: str) -> str:
+    """An IPv4 or IPv6 network with no host bits set; raises ValueError otherwise."""
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone, which means something on one node only")
+    return str(ipaddress.ip_network(text))
+
+
+class PortRange(NamedTuple):
+    """Ports of one protocol, from `first` to `last`, both among them."""
+
+    protocol: str
+    first: int
+    last: int
+
+
+def port_range(text: str) -> PortRange:
+    """`53/UDP` or `8000-8100/TCP` in its parts; raises ValueError for anything else.
+
+    By number, for Windows nodes skip a rule with a named port, and Calico keeps an IP set for each on Linux
+    (felix/dataplane/windows/policysets).
+    """
+    match = PORT.fullmatch(text)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not match or not first <= last <= HIGHEST_PORT:
+        raise ValueError(
+            f"{text!r} is no port: write 53/UDP, 9000/SCTP or 8000-8100/TCP, by number, from 1 to {HIGHEST_PORT}"
+        )
+    return PortRange(match[3], first, last)
+
+
+def port(text: str) -> str:
+    """A port or a range of ports with its protocol; raises ValueError otherwise."""
+    port_range(text)
+    return text
+
+
+def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values, if none stands twice; raises ValueError otherwise."""
+    twice = sorted(str(value) for value, count in Counter(values).items() if count > 1)
+    if twice:
+        raise ValueError(f"stands twice: {', '.join(twice)}")
+    return values
+
+
+LabelKey = Annotated[str, AfterValidator(label_key)]
+LabelValue = Annotated[str, AfterValidator(label_value)]
+NamespaceName = Annotated[str, AfterValidator(namespace_name)]
+NamespacePattern = Annotated[str, AfterValidator(namespace_pattern)]
+Cidr = Annotated[str, AfterValidator(cidr)]
+Port = Annotated[str, AfterValidator(port)]
+
+
+class Node(BaseModel):
+    """A mapping of the file: frozen, camelCase outside, and no key that we do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=False)

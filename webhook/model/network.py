@@ -1,0 +1,184 @@
+"""The network section of the policy file: whose policies are written, and what they leave open."""
+
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
+
+from webhook.model.fields import (
+    MOST_NETWORKS,
+    MOST_PORTS,
+    Cidr,
+    LabelKey,
+    LabelValue,
+    NamespaceName,
+    Node,
+    Port,
+    PortRange,
+    distinct,
+    port_range,
+)
+
+IpNetwork = IPv4Network | IPv6Network
+
+OUTSIDE = "outside"
+EVERYWHERE = ("0.0.0.0/0", "::/0")
+
+
+class DnsEndpoint(Node):
+    """One place where Pods may ask for names: Pods by labels, or addresses."""
+
+    namespace_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's namespace")
+    pod_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's Pods")
+    cidrs: Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValidator(distinct)] = Field(
+        (), description="networks, for servers that no pod selector reaches"
+    )
+    ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=MOST_PORTS), AfterValidator(distinct)] = Field(
+        ("53/UDP", "53/TCP"), description="the servers' own ports, behind any Service"
+    )
+
+    @model_validator(mode="after")
+    def _is_pods_or_networks(self) -> Self:
+        by_labels = bool(self.namespace_labels), bool(self.pod_labels)
+        if by_labels != ((False, False) if self.cidrs else (True, True)):
+            raise ValueError("give either namespaceLabels and podLabels, or cidrs")
+        return self
+
+
+class FlowEnd(Node):
+    """One end of a flow: Pods by role, by namespaces or by both, or networks; `outside` is written like a role."""
+
+    role: LabelValue | None = Field(None, description="a role, or outside: what lies beyond clusterCIDRs")
+    namespaces: Annotated[tuple[NamespaceName, ...], AfterValidator(distinct)] = Field(
+        (), description="namespaces by name, instead of the flow's own"
+    )
+    cidrs: Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValidator(distinct)] = Field(
+        (), description="networks"
+    )
+
+    @model_validator(mode="after")
+    def _is_pods_or_networks(self) -> Self:
+        if bool(self.cidrs) == bool(self.role or self.namespaces):
+            raise ValueError("give a role, namespaces or both; or cidrs alone")
+        if self.is_outside and self.namespaces:
+            raise ValueError("outside lies in no namespace")
+        return self
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether this is what lies beyond the cluster."""
+        return self.role == OUTSIDE
+
+    @property
+    def is_pods(self) -> bool:
+        """Whether this end is Pods of the cluster."""
+        return not self.cidrs and not self.is_outside
+
+    def names(self, namespace: str) -> bool:
+        """Whether Pods of a namespace may be this end."""
+        return self.is_pods and (not self.namespaces or namespace in self.namespaces)
+
+
+def flow_end(value: Any) -> Any:
+    """A word alone is a role, or `outside`."""
+    return {"role": value} if isinstance(value, str) else value
+
+
+End = Annotated[FlowEnd, BeforeValidator(flow_end, json_schema_input_type=str | FlowEnd)]
+
+
+class Flow(Node):
+    """Who may connect to whom, on which ports."""
+
+    source: End = Field(alias="from", description="who connects: a role, outside, or a mapping")
+    to: End = Field(description="to whom: a role, outside, or a mapping")
+    ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=MOST_PORTS), AfterValidator(distinct)] = Field(
+        description="the ports of those who are connected to, behind any Service: 8080/TCP, 8000-8100/UDP"
+    )
+    across: Literal["environment"] | None = Field(
+        None, description="environment: between namespaces of one environment as well; else inside a namespace only"
+    )
+
+    @model_validator(mode="after")
+    def _touches_pods(self) -> Self:
+        if not (self.source.is_pods or self.to.is_pods):
+            raise ValueError("one end must be Pods: their policies are what a flow becomes")
+        if self.across and not (self.source.is_pods and self.to.is_pods):
+            raise ValueError("across: networks are in no environment")
+        return self
+
+    @cached_property
+    def port_ranges(self) -> tuple[PortRange, ...]:
+        """The ports in their parts."""
+        return tuple(map(port_range, self.ports))
+
+
+DnsPreset = Literal["auto", "kube-dns", "node-local", "aks", "openshift", "none"]
+Preset = Literal["istio", "istio-ambient", "linkerd", "osm", "prometheus", "kubelet-probes"]
+Cidrs = Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValidator(distinct)]
+
+
+class Network(Node):
+    """How a closed namespace is closed."""
+
+    engine: Literal["auto", "calico", "kubernetes", "none"] = Field(
+        "auto",
+        description="whose policies are written; auto: Calico's where projectcalico.org/v3 is served; "
+        "none: no namespace is closed, and what was written goes",
+    )
+    dns: DnsPreset | tuple[DnsEndpoint, ...] = Field(
+        "auto", description="the name servers that stay open; auto: by what the cluster shows"
+    )
+    presets: Annotated[tuple[Preset, ...], AfterValidator(distinct)] = Field(
+        (),
+        description="what else stays open, for what runs here: istio, istio-ambient, linkerd, osm, prometheus, "
+        "kubelet-probes",
+    )
+    flows: tuple[Flow, ...] = Field((), description="who may connect to whom; everything else stays closed")
+    cluster_cidrs: Cidrs = Field(
+        (),
+        alias="clusterCIDRs",
+        description="the networks of Pods, Services and nodes; outside is everything else, and everywhere without them",
+    )
+    node_cidrs: Cidrs = Field(
+        (), alias="nodeCIDRs", description="the networks of nodes, from which kubelets probe, for kubelet-probes"
+    )
+    windows_nodes: StrictBool = Field(
+        default=False, description="whether Pods run on Windows nodes too: what these cannot enforce is refused"
+    )
+    staged: StrictBool = Field(
+        default=False, description="write Calico's staged kinds, which show what they would do and close nothing"
+    )
+    standing_net: StrictBool = Field(
+        default=False,
+        description="one GlobalNetworkPolicy below all others, Calico only, with adopt: all: "
+        "a namespace is closed before it exists",
+    )
+
+    @cached_property
+    def outside(self) -> tuple[str, ...]:
+        """The networks beyond the cluster, all said positively, which every engine and Windows can.
+
+        Where `clusterCIDRs` name networks of one IP version only, nothing of the other one is outside: a cluster may
+        have more addresses than its admin thought of.
+        """
+        named = {ip_network(text).version for text in self.cluster_cidrs} or ({4} if self.windows_nodes else {4, 6})
+        everywhere = [whole for whole in map(ip_network, EVERYWHERE) if whole.version in named]
+        return tuple(str(one) for whole in everywhere for one in without(whole, self.cluster_cidrs))
+
+
+def without(whole: IpNetwork, cidrs: tuple[str, ...]) -> list[IpNetwork]:
+    """What is left of a network without others, as few networks as possible, in order."""
+    left: list[Any] = [whole]
+    for taken in map(ip_network, cidrs):
+        if taken.version == whole.version:
+            left = [part for one in left for part in beyond(one, taken)]
+    return sorted(collapse_addresses(left))
+
+
+def beyond(one: Any, taken: Any) -> list[Any]:
+    """What is left of a network without another: all of it, none of it, or the parts around the other."""
+    if not one.overlaps(taken):
+        return [one]
+    return list(one.address_exclude(taken)) if taken.subnet_of(one) else []

@@ -1,0 +1,88 @@
+"""What stays open for what else runs in a cluster: meshes, scrapers, probes.
+
+The numbers are the projects' own: https://istio.io/latest/docs/ops/deployment/application-requirements/,
+https://istio.io/latest/docs/ambient/usage/networkpolicy/, https://linkerd.io/2/common-errors/network-policy/,
+https://github.com/prometheus/prometheus/wiki/Default-port-allocations.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from webhook.model.fields import PortRange
+from webhook.model.names import ALLOW_PREFIX, NAMESPACE_NAME
+from webhook.model.network import Network
+from webhook.model.selector import labels
+from webhook.netpol.intent import Allow, Direction, Intent, Networks, Peer, Pods
+
+ANY_TCP = PortRange("TCP", 1, 65535)
+# Ambient's ztunnels speak HBONE with each other, whatever port the application has.
+HBONE = PortRange("TCP", 15008, 15008)
+# Between meshed Pods, Linkerd's proxy is what is connected to.
+LINKERD_INBOUND = PortRange("TCP", 4143, 4143)
+# Where a kubelet's probe seems to come from in ambient mode.
+AMBIENT_PROBES = Networks(("169.254.7.127/32",))
+# Prometheus itself has 9090, its exporters what follows.
+EXPORTERS = PortRange("TCP", 9090, 9999)
+# Merged metrics of Istio's agent, those of its Envoy, those of Linkerd's proxy.
+MESH_METRICS = tuple(PortRange("TCP", number, number) for number in (15020, 15090, 4191))
+
+# Between Pods, beside the ports of a flow: what a mesh connects to instead.
+FLOW_PORTS: Mapping[str, PortRange] = {"istio-ambient": HBONE, "linkerd": LINKERD_INBOUND}
+
+
+def pods(namespace: str, key: str, value: str) -> Pods:
+    """Pods of a namespace by a label."""
+    return Pods(labels({key: value}), labels({NAMESPACE_NAME: namespace}))
+
+
+def tcp(*numbers: int) -> tuple[PortRange, ...]:
+    """Single TCP ports."""
+    return tuple(PortRange("TCP", number, number) for number in numbers)
+
+
+def towards(peer: Peer, ports: tuple[PortRange, ...]) -> Allow:
+    """What Pods may connect to."""
+    return Allow(Direction.EGRESS, peer, ports)
+
+
+def from_(peer: Peer, ports: tuple[PortRange, ...]) -> Allow:
+    """Who may connect to Pods."""
+    return Allow(Direction.INGRESS, peer, ports)
+
+
+# istiod gives configuration and certificates on 15012; its plaintext port 15010 stays closed.
+ISTIOD = towards(pods("istio-system", "app", "istiod"), tcp(15012))
+# The add-on of AKS lives in kube-system; both give configuration (ADS) on 15128.
+OSM = tuple(towards(pods(space, "app", "osm-controller"), tcp(15128)) for space in ("kube-system", "osm-system"))
+LINKERD_COMPONENT = "linkerd.io/control-plane-component"
+# The policy controller, on 8090, is part of destination.
+LINKERD = (
+    towards(pods("linkerd", LINKERD_COMPONENT, "destination"), tcp(8086, 8090)),
+    towards(pods("linkerd", LINKERD_COMPONENT, "identity"), tcp(8080)),
+)
+# As kube-prometheus installs it.
+SCRAPER = from_(pods("monitoring", "app.kubernetes.io/name", "prometheus"), (EXPORTERS, *MESH_METRICS))
+
+ALLOWS: Mapping[str, tuple[Allow, ...]] = {
+    "istio": (ISTIOD,),
+    "istio-ambient": (from_(AMBIENT_PROBES, (ANY_TCP,)),),
+    "linkerd": LINKERD,
+    "osm": OSM,
+    "prometheus": (SCRAPER,),
+}
+
+
+def preset_intents(network: Network) -> Iterator[Intent]:
+    """One policy a preset, for every Pod of the namespace.
+
+    `kubelet-probes` opens the nodes' networks: only for engines that close a Pod to its own node, which neither
+    Calico nor Kubernetes' own definition of NetworkPolicy does.
+    """
+    for preset in network.presets:
+        allows = ALLOWS.get(preset) or (from_(Networks(network.node_cidrs), (ANY_TCP,)),)
+        directions = tuple(dict.fromkeys(allow.direction for allow in allows))
+        yield Intent(f"{ALLOW_PREFIX}{preset}", directions, allows)
+
+
+def flow_ports(network: Network) -> tuple[PortRange, ...]:
+    """What stays open between the two Pods of a flow, beside its own ports."""
+    return tuple(FLOW_PORTS[preset] for preset in network.presets if preset in FLOW_PORTS)
