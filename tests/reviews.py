@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from webhook.model.kinds import POLICIES_BY_KIND
+
 Json = dict[str, Any]
 
 RESOURCES = {
@@ -49,8 +51,10 @@ def namespace(name: str = "shop", labels: Mapping[str, str] | None = None) -> Js
 
 def review(manifest: Json | None, *, before: Json | None = None, **request: Any) -> Json:
     """A review of the manifest's CREATE, or of its UPDATE where it was `before`; `request` overrides fields."""
-    kind = (manifest or before or {"kind": "Pod"})["kind"]
-    group, version, resource = RESOURCES[kind]
+    shown = manifest or before or {"kind": "Pod"}
+    kind = shown["kind"]
+    found = POLICIES_BY_KIND.get((str(shown.get("apiVersion", "")).partition("/")[0], kind))
+    group, version, resource = (found.group, found.version, found.resource) if found else RESOURCES[kind]
     return {
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",

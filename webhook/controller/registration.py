@@ -1,18 +1,18 @@
 """The webhook configurations that fit a policy: which requests come to us, and what happens when we do not answer.
 
-Pods and what makes them fail closed; all else fails open. Match conditions keep away what no rule could speak about, so
+Pods, what makes them, our own policies and the labels that the guard hangs on fail closed; all else fails open. Match conditions keep away what no rule could speak about, so
 that nodes, leases, status updates and scaling never depend on us.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from webhook.guard.protect import POLICY_NAME, own_accounts
-from webhook.model.kinds import LABELLING_SUBRESOURCE, NETWORK_POLICIES, POD, POD_MAKERS
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_NAME, WEBHOOK_CONFIGURATION
+from webhook.model.kinds import LABELLING_SUBRESOURCES, NAMESPACES, POD, POD_MAKERS, POLICY_KINDS, PolicyKind
+from webhook.model.names import GUARD_LABEL, MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_NAME, WEBHOOK_CONFIGURATION
 from webhook.model.policy import ALWAYS_EXEMPT, AppLabel, GuardPolicy
 from webhook.model.request import CLEANERS
 
@@ -22,6 +22,9 @@ TIMEOUT_SECONDS = 5
 HTTPS = 443
 VALIDATE = "/validate"
 MUTATE = "/mutate"
+
+SPACED, WIDE = "Namespaced", "Cluster"
+PODS = (POD.group, POD.resource)
 
 Json = dict[str, Any]
 
@@ -46,34 +49,52 @@ class Endpoint(Struct, frozen=True):
         return {"caBundle": self.ca_bundle, "service": service}
 
 
+class Asked(NamedTuple):
+    """One entry: which requests come to which path, and what happens where nobody answers.
+
+    `when` has the match conditions by name; all of them must hold.
+    """
+
+    name: str
+    path: str
+    fails: str
+    rules: list[Json]
+    when: Mapping[str, str]
+
+
 def registration(policy: GuardPolicy, endpoint: Endpoint) -> tuple[Json, ...]:
     """The validating and the mutating configuration."""
     exempt = sorted(ALWAYS_EXEMPT.union(policy.namespaces.exempt, [endpoint.namespace]))
-    validating = [
-        entry("pods", endpoint, VALIDATE, exempt, fails="Fail", rules=pod_rules("CREATE", "UPDATE"))
-        | {"matchConditions": [condition("labels-changed", on_update(f"{LABELS} != {LABELS_BEFORE}"))]},
-        entry("workloads", endpoint, VALIDATE, exempt, fails="Fail", rules=workload_rules())
-        | {"matchConditions": [condition("template-changed", on_update(template_changed()))]},
-        entry("pod-status", endpoint, VALIDATE, exempt, fails="Ignore", rules=[status_rule()])
-        | {
-            "matchConditions": [
-                condition("labels-changed", f"{LABELS} != {LABELS_BEFORE}"),
-                condition("no-node", "!request.userInfo.username.startsWith('system:node:')"),
-            ]
-        },
-        entry("policies", endpoint, VALIDATE, exempt, fails="Fail", rules=policy_rules())
-        | {"matchConditions": [condition("ours", ours()), condition("caller", not_cleaner(endpoint.namespace))]},
-    ]
-    mutating = [
-        entry("namespaces", endpoint, MUTATE, exempt, fails="Ignore", rules=[rule("", ["namespaces"], ["CREATE"])])
-        | {"reinvocationPolicy": "Never"}
-    ]
+    validating = [entry(asked, endpoint, exempt) for asked in (*judging(), *guarding(policy, endpoint))]
+    written_to = [entry(asked, endpoint, exempt) | {"reinvocationPolicy": "Never"} for asked in mutating(policy)]
+    return configuration("Validating", validating), configuration("Mutating", written_to)
+
+
+def judging() -> Iterator[Asked]:
+    """What the rules about Pods are asked for."""
+    changed = f"{LABELS} != {LABELS_BEFORE}"
+    yield Asked("pods", VALIDATE, "Fail", pod_rules("CREATE", "UPDATE"), {"labels-changed": on_update(changed)})
+    yield Asked("workloads", VALIDATE, "Fail", workload_rules(), {"template-changed": on_update(template_changed())})
+    # Kubelets write the status all the time.
+    by_people = {"labels-changed": changed, "no-node": "!request.userInfo.username.startsWith('system:node:')"}
+    yield Asked("pod-status", VALIDATE, "Ignore", [labelling_rule(PODS, scope=SPACED)], by_people)
+
+
+def guarding(policy: GuardPolicy, endpoint: Endpoint) -> Iterator[Asked]:
+    """What could open a closed namespace: its labels, our policies, and everybody else's."""
+    yield Asked("namespaces", VALIDATE, "Fail", namespace_rules(), {"guarded-labels": guarded_labels(policy)})
+    by_others = {"ours": ours(), "caller": not_cleaner(endpoint.namespace)}
+    yield Asked("policies", VALIDATE, "Fail", policy_rules(POLICY_KINDS, ["CREATE", "UPDATE", "DELETE"]), by_others)
+    acting = policy_rules([kind for kind in POLICY_KINDS if not kind.staged], ["CREATE", "UPDATE"])
+    of_others = {"spec-changed": on_update("object.?spec != oldObject.?spec"), "not-ours": f"!({ours()})"}
+    yield Asked("open-policies", VALIDATE, "Ignore", acting, of_others)
+
+
+def mutating(policy: GuardPolicy) -> Iterator[Asked]:
+    """What is written to: new namespaces, and Pods with an alias alone."""
+    yield Asked("namespaces", MUTATE, "Ignore", namespace_rules()[:1], {})
     if policy.workloads.fill_from_aliases and (alone := alias_alone(policy)):
-        mutating.append(
-            entry("pods", endpoint, MUTATE, exempt, fails="Ignore", rules=pod_rules("CREATE"))
-            | {"matchConditions": [condition("alias-alone", alone)], "reinvocationPolicy": "Never"}
-        )
-    return configuration("Validating", validating), configuration("Mutating", mutating)
+        yield Asked("pods", MUTATE, "Ignore", pod_rules("CREATE"), {"alias-alone": alone})
 
 
 def configuration(phase: str, webhooks: list[Json]) -> Json:
@@ -86,33 +107,33 @@ def configuration(phase: str, webhooks: list[Json]) -> Json:
     }
 
 
-def entry(name: str, endpoint: Endpoint, path: str, exempt: list[str], *, fails: str, rules: list[Json]) -> Json:
+def entry(asked: Asked, endpoint: Endpoint, exempt: list[str]) -> Json:
     """One entry, with every field that the API server would default, so that nothing differs from what is stored."""
+    conditions = [{"name": name, "expression": expression} for name, expression in asked.when.items()]
     return {
-        "name": f"{name}.catflap.dev",
+        "name": f"{asked.name}.catflap.dev",
         "admissionReviewVersions": ["v1"],
-        "clientConfig": endpoint.client_config(path),
-        "failurePolicy": fails,
+        "clientConfig": endpoint.client_config(asked.path),
+        "failurePolicy": asked.fails,
         "matchPolicy": "Equivalent",
         "namespaceSelector": {
             # By name: the API server sets this label itself, and no user can change it.
             "matchExpressions": [{"key": NAMESPACE_NAME, "operator": "NotIn", "values": exempt}]
         },
         "objectSelector": {},
-        "rules": rules,
+        "rules": asked.rules,
         # The gate may close a namespace; in a dry run it only looks.
-        "sideEffects": "NoneOnDryRun" if path == VALIDATE else "None",
+        "sideEffects": "NoneOnDryRun" if asked.path == VALIDATE else "None",
         "timeoutSeconds": TIMEOUT_SECONDS,
+        **({"matchConditions": conditions} if conditions else {}),
     }
 
 
-def rule(group: str, resources: list[str], operations: list[str]) -> Json:
-    """One rule; namespaces are the only resource of ours that has no namespace."""
-    scope = "Cluster" if resources == ["namespaces"] else "Namespaced"
-    versions = ["v1"]
+def rule(group: str, resources: list[str], operations: list[str], *, version: str = "v1", scope: str = SPACED) -> Json:
+    """One rule."""
     return {
         "apiGroups": [group],
-        "apiVersions": versions,
+        "apiVersions": [version],
         "operations": operations,
         "resources": resources,
         "scope": scope,
@@ -124,9 +145,10 @@ def pod_rules(*operations: str) -> list[Json]:
     return [rule(POD.group, [POD.resource], list(operations))]
 
 
-def status_rule() -> Json:
-    """The status of Pods, through which labels can be changed; kubelets write it all the time, and are left out."""
-    return rule(POD.group, [f"{POD.resource}/{LABELLING_SUBRESOURCE}"], ["UPDATE"])
+def labelling_rule(resource: tuple[str, str], *, scope: str) -> Json:
+    """The subresources through which labels can be changed."""
+    group, plural = resource
+    return rule(group, [f"{plural}/{way}" for way in LABELLING_SUBRESOURCES[resource]], ["UPDATE"], scope=scope)
 
 
 def workload_rules() -> list[Json]:
@@ -138,12 +160,37 @@ def workload_rules() -> list[Json]:
     ]
 
 
-def policy_rules() -> list[Json]:
-    """Network policies of every group that stores them."""
+def policy_rules(kinds: Iterable[PolicyKind], operations: list[str]) -> list[Json]:
+    """Network policies, a rule an API group and scope."""
     return [
-        {**rule(group, [resource], ["CREATE", "UPDATE", "DELETE"]), "apiVersions": [version]}
-        for (group, resource), version in sorted(NETWORK_POLICIES.items())
+        rule(group, [kind.resource for kind in members], operations, version=version, scope=SPACED if spaced else WIDE)
+        for (group, version, spaced), members in groupby(sorted(kinds, key=api), key=api)
     ]
+
+
+def api(kind: PolicyKind) -> tuple[str, str, bool]:
+    """What the resources of one rule have in common."""
+    return kind.group, kind.version, kind.namespaced
+
+
+def namespace_rules() -> list[Json]:
+    """Namespaces themselves, at CREATE and at UPDATE, and every other way in for their labels."""
+    group, plural = NAMESPACES
+    ways = labelling_rule(NAMESPACES, scope=WIDE)
+    return [*(rule(group, [plural], [operation], scope=WIDE) for operation in ("CREATE", "UPDATE")), ways]
+
+
+def guarded_labels(policy: GuardPolicy) -> str:
+    """Whether a label is touched that the guard hangs on; the stamp of a new namespace is our own."""
+    touched = [f"(request.operation == 'UPDATE' && {differs(GUARD_LABEL)})"]
+    if policy.namespaces.environment:
+        touched.append(differs(policy.namespaces.environment.label))
+    return " || ".join(touched)
+
+
+def differs(label: str) -> str:
+    """Whether a label is not what it was; before a CREATE it was not there."""
+    return f"{LABELS}[?'{label}'] != (oldObject == null ? {{}} : {LABELS_BEFORE})[?'{label}']"
 
 
 def ours() -> str:
@@ -160,11 +207,6 @@ def not_cleaner(own_namespace: str) -> str:
     """Whether somebody else calls than us, and than what empties a namespace: that must go on without us."""
     callers = ", ".join(f"'{name}'" for name in (*CLEANERS, *own_accounts(own_namespace)))
     return f"!(request.userInfo.username in [{callers}])"
-
-
-def condition(name: str, expression: str) -> Mapping[str, str]:
-    """One match condition."""
-    return {"name": name, "expression": expression}
 
 
 def on_update(expression: str) -> str:

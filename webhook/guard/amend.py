@@ -16,7 +16,7 @@ def amend(request: Request, policy: GuardPolicy, *, own_namespace: str = "") -> 
     if request.operation is not Operation.CREATE:
         return Decision(Verdict.UNJUDGED, reason="labels are written at CREATE only")
     passed = passes_unjudged(request, policy, own_namespace)
-    if passed is not None and passed.verdict is not Verdict.ALLOWED:
+    if passed is not None:
         return passed
     if request.namespace is not None:
         return Decision(Verdict.ALLOWED, labels=stamp(request.namespace.labels))

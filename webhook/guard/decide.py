@@ -1,57 +1,84 @@
 """One request in, one decision out."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
 from msgspec.structs import replace
 
 from webhook.guard.judge import judge_request
+from webhook.guard.labelling import guard_labels
 from webhook.guard.message import refusal
 from webhook.guard.protect import protect
-from webhook.model.decision import Closure, ClosureWanted, Decision, Known, OwnerWanted, Question, Verdict
+from webhook.model.decision import Closure, ClosureWanted, Decision, GuardWanted, Known, OwnerWanted, Question, Verdict
 from webhook.model.kinds import POD
-from webhook.model.policy import GuardPolicy, Mode
+from webhook.model.policy import GuardPolicy, Mode, Waiver
 from webhook.model.request import Operation, Request
 from webhook.model.violation import Violation
+from webhook.rules import RULES
 
 PASSED = Decision(Verdict.ALLOWED)
 NOTHING = Known()
 # What goes without saying where there is no cluster to ask.
-OFFLINE = Known(owner_predates=False, closure=Closure.UNCHECKED, terminating=False)
+OFFLINE = Known(owner_predates=False, closure=Closure.UNCHECKED, terminating=False, guarded=True)
+# Later than any exception lasts: where nobody says what time it is, none counts.
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 def decide(
-    request: Request, policy: GuardPolicy, *, own_namespace: str = "", known: Known = NOTHING
+    request: Request,
+    policy: GuardPolicy,
+    *,
+    own_namespace: str = "",
+    known: Known = NOTHING,
+    at: datetime = END_OF_TIME,
 ) -> Decision | Question:
     """The decision of the validating phase, or the question that it hangs on.
 
-    `own_namespace` is where catflap itself runs; `known` answers earlier questions.
+    `own_namespace` is where catflap itself runs; `known` answers earlier questions; `at` is now, for exceptions end.
     """
-    if request.policy is not None and not is_exempt(request, policy):
-        return protect(request, policy, own_namespace=own_namespace, known=known)
-    passed = passes_unjudged(request, policy, own_namespace)
-    if passed is not None:
-        return passed
-    decision = by_rules(request, policy, known)
+    decided: Decision | Question | None = passes_unjudged(request, policy, own_namespace)
+    if decided is None and request.namespace is not None:
+        decided = guard_labels(request, policy, own_namespace=own_namespace)
+    if decided is None and request.policy is not None:
+        decided = protect(request, policy, own_namespace=own_namespace, known=known)
+    if decided is not None:
+        return decided
+    decision = by_rules(request, policy, known, at)
     if isinstance(decision, Decision) and decision.allowed and makes_pod(request):
         return behind_gate(request, decision, known)
     return decision
 
 
-def by_rules(request: Request, policy: GuardPolicy, known: Known) -> Decision | OwnerWanted:
-    """What the rules say of a workload."""
+def by_rules(request: Request, policy: GuardPolicy, known: Known, at: datetime) -> Decision | Question:
+    """What the rules say of a workload, or of somebody's network policy."""
     found = judge_request(request, policy)
     if not found:
         return PASSED
+    if request.target.namespace and any(RULES[one.rule].guarded_only for one in found):
+        if known.guarded is None:
+            return GuardWanted(request.target.namespace)
+        found = tuple(one for one in found if known.guarded or not RULES[one.rule].guarded_only)
+    waived = waivers(found, request.target.namespace, policy, at)
     by_mode = {
-        mode: tuple(violation for violation in found if policy.mode_of(violation.rule) is mode)
+        mode: tuple(one for one in found if one.rule not in waived and RULES[one.rule].mode(policy) is mode)
         for mode in (Mode.ENFORCE, Mode.WARN, Mode.AUDIT)
     }
+    audited = (*by_mode[Mode.AUDIT], *(one for one in found if one.rule in waived))
+    reason = "; ".join(map(str, waived.values()))
     if not by_mode[Mode.ENFORCE]:
-        return Decision(Verdict.ALLOWED, warned=by_mode[Mode.WARN], audited=by_mode[Mode.AUDIT])
+        return Decision(Verdict.ALLOWED, warned=by_mode[Mode.WARN], audited=audited, reason=reason)
     if keeps_running(request, policy):
         if known.owner_predates is None:
             return wanted(request)
         if known.owner_predates:
             return Decision(Verdict.EXEMPT, audited=found, reason="made for an owner older than catflap")
-    return denial(request, by_mode[Mode.ENFORCE], by_mode[Mode.WARN], by_mode[Mode.AUDIT])
+    return denial(request, by_mode[Mode.ENFORCE], by_mode[Mode.WARN], audited)
+
+
+def waivers(found: tuple[Violation, ...], namespace: str, policy: GuardPolicy, at: datetime) -> Mapping[str, Waiver]:
+    """The exceptions that let faults pass, by the rule that each is from."""
+    each = {one.rule: policy.waiver(one.rule, namespace, at) for one in found}
+    return {rule: waiver for rule, waiver in each.items() if waiver is not None}
 
 
 def makes_pod(request: Request) -> bool:
@@ -68,24 +95,16 @@ def behind_gate(request: Request, decision: Decision, known: Known) -> Decision 
 
 def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision | None:
     """The decision on a request that no rule is asked about; None where the rules have to speak."""
-    target = request.target
-    if is_exempt(request, policy):
-        return Decision(Verdict.EXEMPT, reason=f"namespace {target.namespace} is exempt")
-    if target.namespace and target.namespace == own_namespace:
-        return Decision(Verdict.EXEMPT, reason=f"namespace {target.namespace} is catflap's own")
-    if request.namespace is not None:
-        return PASSED
-    if request.workload is None:
+    namespace = request.target.namespace
+    if namespace and policy.namespaces.exempts(namespace):
+        return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is exempt")
+    if namespace and namespace == own_namespace:
+        return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is catflap's own")
+    if request.subject is None and request.namespace is None:
         return Decision(Verdict.UNJUDGED, reason=unjudged(request))
-    if request.workload.mirror and request.user.is_node:
+    if request.workload is not None and request.workload.mirror and request.user.is_node:
         return Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
     return None
-
-
-def is_exempt(request: Request, policy: GuardPolicy) -> bool:
-    """Whether the request's namespace is none of our business."""
-    namespace = request.target.namespace
-    return bool(namespace) and policy.namespaces.exempts(namespace)
 
 
 def unjudged(request: Request) -> str:
@@ -121,11 +140,10 @@ def wanted(request: Request) -> OwnerWanted:
 def denial(
     request: Request, denied: tuple[Violation, ...], warned: tuple[Violation, ...], audited: tuple[Violation, ...]
 ) -> Decision:
-    """The refusal of a workload for its faults."""
-    assert request.workload is not None
-    return Decision(
-        Verdict.DENIED, denied=denied, warned=warned, audited=audited, message=refusal(request.workload, denied)
-    )
+    """The refusal of an object for its faults."""
+    assert request.subject is not None
+    message = refusal(request.subject.reference, denied)
+    return Decision(Verdict.DENIED, denied=denied, warned=warned, audited=audited, message=message)
 
 
 def unavailable(reason: str) -> Decision:

@@ -4,18 +4,17 @@ import re
 from collections.abc import Iterable
 
 from webhook.model.violation import Remedy, Violation
-from webhook.model.workload import Workload
 
 INDENT = "  "
 # A key that YAML 1.1 reads as text without quotes; the words are its booleans and its null.
 PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][-A-Za-z0-9_./]*", re.IGNORECASE)
 
 
-def refusal(workload: Workload, violations: tuple[Violation, ...]) -> str:
+def refusal(reference: str, violations: tuple[Violation, ...]) -> str:
     """The whole message: a line a fault, then the labels to set, as YAML that can be pasted into the manifest."""
     remedies = [violation.remedy for violation in violations if violation.remedy is not None]
     count = "1 fault" if len(violations) == 1 else f"{len(violations)} faults"
-    lines = [f"{workload.reference} has {count}:", *(f"- {line(violation)}" for violation in violations)]
+    lines = [f"{reference} has {count}:", *(f"- {line(violation)}" for violation in violations)]
     if remedies:
         lines += ["To mend it, set in the manifest:", *patch(remedies)]
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from webhook.model.decision import Decision, Known, LifeWanted, Verdict
 from webhook.model.kinds import CALICO_STORAGE
 from webhook.model.names import CONTROLLER_ACCOUNT, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX, SERVER_ACCOUNT
 from webhook.model.policy import GuardPolicy
-from webhook.model.request import Operation, PolicyObject, Request, User
+from webhook.model.request import Operation, PolicyObject, Request, Target, User
 from webhook.model.violation import Violation
 
 PROTECTION = "guard-policies"  # in the place of a rule's id; it has no mode, for mode governs rules only
@@ -20,15 +20,16 @@ CALICO_SERVERS = tuple(
 UNTOUCHED = Decision(Verdict.UNJUDGED, reason="not a policy of catflap's own")
 
 
-def protect(request: Request, policy: GuardPolicy, *, own_namespace: str, known: Known) -> Decision | LifeWanted:
-    """The decision on a request about a network policy."""
-    assert request.policy is not None
-    if not is_ours(request.policy, request.operation):
-        return UNTOUCHED
+def protect(request: Request, policy: GuardPolicy, *, own_namespace: str, known: Known) -> Decision | LifeWanted | None:
+    """The decision on a request about a network policy; None where it is none of ours."""
     passed = may_touch(request, policy, own_namespace)
+    if not is_ours(request):
+        if writes_for_others(request.user, request.target):
+            return Decision(Verdict.EXEMPT, reason=passed)
+        return UNTOUCHED if request.operation is Operation.DELETE else None
     if passed:
         return Decision(Verdict.EXEMPT, reason=passed)
-    if request.operation is Operation.DELETE:
+    if request.operation is Operation.DELETE and request.target.namespace:
         if known.terminating is None:
             return LifeWanted(request.target.namespace)
         if known.terminating:
@@ -36,14 +37,22 @@ def protect(request: Request, policy: GuardPolicy, *, own_namespace: str, known:
     return refusal(request, policy)
 
 
-def is_ours(found: PolicyObject, operation: Operation) -> bool:
+def is_ours(request: Request) -> bool:
     """Whether a policy bears our name, or would come to bear our label; a stray label may be deleted."""
-    if OURS.match(found.name):
+    assert request.policy is not None
+    if OURS.match(request.policy.name):
         return True
-    if operation is Operation.DELETE:
-        return False
-    marked = found.labels.get(MANAGED_BY_LABEL) == MANAGED_BY
-    return marked and (operation is Operation.CREATE or found.before.get(MANAGED_BY_LABEL) != MANAGED_BY)
+    return request.operation is not Operation.DELETE and marked(request.policy) and not marked(request.policy_before)
+
+
+def marked(found: PolicyObject | None) -> bool:
+    """Whether a policy bears our label."""
+    return found is not None and found.labels.get(MANAGED_BY_LABEL) == MANAGED_BY
+
+
+def writes_for_others(user: User, target: Target) -> bool:
+    """Whether this is Calico's API server, which stores what it was asked to, and what we judged then."""
+    return target.group == CALICO_STORAGE and user.name in CALICO_SERVERS
 
 
 def may_touch(request: Request, policy: GuardPolicy, own_namespace: str) -> str:
@@ -53,8 +62,13 @@ def may_touch(request: Request, policy: GuardPolicy, own_namespace: str) -> str:
         return "catflap's own account"
     if user.is_cleaner and request.operation is Operation.DELETE:
         return "Kubernetes removes what belongs to nothing"
-    if request.target.group == CALICO_STORAGE and user.name in CALICO_SERVERS:
+    if writes_for_others(user, request.target):
         return "Calico's API server stores what it was asked to"
+    return breaks_glass(user, policy)
+
+
+def breaks_glass(user: User, policy: GuardPolicy) -> str:
+    """By which group this user may act in an emergency; empty where by none."""
     used = next((group for group in policy.break_glass.groups if group in user.groups), None)
     return f"break-glass: member of {used}" if used else ""
 
@@ -72,11 +86,8 @@ def own_accounts(own_namespace: str) -> tuple[str, ...]:
 def refusal(request: Request, policy: GuardPolicy) -> Decision:
     """No, and what to do instead."""
     assert request.policy is not None
-    target = request.target
     verb = {Operation.CREATE: "made", Operation.UPDATE: "edited", Operation.DELETE: "deleted"}[request.operation]
-    message = (
-        f"{target.kind} {target.namespace}/{request.policy.name} is catflap's own and is not {verb} by anyone else"
-    )
+    message = f"{request.policy.reference} is catflap's own and is not {verb} by anyone else"
     ways = "What stays open is said in the network section of catflap's policy file."
     if policy.break_glass.groups:
         ways += f" In an emergency, members of {' or '.join(policy.break_glass.groups)} may; each use is recorded."

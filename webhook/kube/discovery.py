@@ -32,8 +32,11 @@ def is_available(api: Api) -> bool:
 
 
 def choose_engine(wanted: str, *, calico: bool) -> Engine:
-    """The engine to write for: the one that the policy names, or Calico where its policies can be written."""
-    if wanted != "auto":
+    """The engine to write for: the one that the policy names, or Calico where its policies can be written.
+
+    `none` guards no namespace, so it does not matter which one it is.
+    """
+    if wanted in {*Engine}:
         return Engine(wanted)
     return Engine.CALICO if calico else Engine.KUBERNETES
 

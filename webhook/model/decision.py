@@ -26,12 +26,13 @@ class Closure(StrEnum):
     """What is known of a namespace's default-deny policy.
 
     `written` says that it was not there and is now; `unwritten` that it is not there and a dry run may not write it;
-    `unchecked` that there is no cluster to ask.
+    `staged` that the policy file wants nothing enforced yet; `unchecked` that there is no cluster to ask.
     """
 
     PROVEN = "proven"
     WRITTEN = "written"
     UNWRITTEN = "unwritten"
+    STAGED = "staged"
     UNGUARDED = "unguarded"
     UNCHECKED = "unchecked"
 
@@ -79,8 +80,14 @@ class LifeWanted(Struct, frozen=True):
     namespace: str
 
 
+class GuardWanted(Struct, frozen=True):
+    """The decision hangs on whether this namespace is guarded at all."""
+
+    namespace: str
+
+
 # What only the cluster can tell: ask it, then decide again with the answer.
-Question = OwnerWanted | ClosureWanted | LifeWanted
+Question = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted
 
 
 class Known(Struct, frozen=True):
@@ -89,3 +96,4 @@ class Known(Struct, frozen=True):
     owner_predates: bool | None = None
     closure: Closure | None = None
     terminating: bool | None = None
+    guarded: bool | None = None

@@ -25,9 +25,13 @@ class PodMaker(NamedTuple):
 
 
 POD = PodMaker("", "pods", "Pod", "")
-# The one subresource of a Pod through which labels can be changed (kubernetes, pkg/registry/core/pod/strategy.go: a status
-# update resets the spec, and of the metadata only the deletion and the owners).
-LABELLING_SUBRESOURCE = "status"
+NAMESPACES = ("", "namespaces")
+# The subresources through which labels can be changed (kubernetes, pkg/registry/core/pod/strategy.go and
+# namespace/strategy.go: what they reset is the spec, and of the metadata at most the deletion and the owners).
+LABELLING_SUBRESOURCES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    (POD.group, POD.resource): ("status",),
+    NAMESPACES: ("status", "finalize"),
+}
 
 POD_MAKERS: tuple[PodMaker, ...] = (
     POD,
@@ -41,12 +45,50 @@ POD_MAKERS: tuple[PodMaker, ...] = (
     PodMaker("batch", "jobs", "Job", "spec.template"),
 )
 
-# Where policies of ours, and those that look like them, may stand; crd.projectcalico.org is how Calico stores its own.
-CALICO_STORAGE = "crd.projectcalico.org"
-NETWORK_POLICIES: Mapping[tuple[str, str], str] = {
-    (group, "networkpolicies"): version
-    for group, version in (("networking.k8s.io", "v1"), ("projectcalico.org", "v3"), (CALICO_STORAGE, "v1"))
-}
+PLAIN = "networking.k8s.io"
+CALICO = "projectcalico.org"
+CALICO_STORAGE = (
+    "crd.projectcalico.org"  # how Calico's API server stores what it was asked to; some clusters have it alone
+)
+POLICY_API = "policy.networking.k8s.io"
+
+
+class PolicyKind(NamedTuple):
+    """A resource that says, or decides with others, who may connect to whom.
+
+    A staged one opens and closes nothing yet, but may be ours.
+    """
+
+    group: str
+    version: str
+    resource: str
+    kind: str
+    namespaced: bool = True
+    staged: bool = False
+
+
+def calico_kinds(group: str, version: str) -> tuple[PolicyKind, ...]:
+    """Calico's kinds, which have the same names as what is stored of them."""
+    return (
+        PolicyKind(group, version, "networkpolicies", "NetworkPolicy"),
+        PolicyKind(group, version, "stagednetworkpolicies", "StagedNetworkPolicy", staged=True),
+        PolicyKind(group, version, "globalnetworkpolicies", "GlobalNetworkPolicy", namespaced=False),
+        PolicyKind(
+            group, version, "stagedglobalnetworkpolicies", "StagedGlobalNetworkPolicy", namespaced=False, staged=True
+        ),
+        PolicyKind(group, version, "tiers", "Tier", namespaced=False),
+    )
+
+
+POLICY_KINDS: tuple[PolicyKind, ...] = (
+    *calico_kinds(CALICO_STORAGE, "v1"),
+    PolicyKind(PLAIN, "v1", "networkpolicies", "NetworkPolicy"),
+    PolicyKind(POLICY_API, "v1alpha1", "adminnetworkpolicies", "AdminNetworkPolicy", namespaced=False),
+    PolicyKind(POLICY_API, "v1alpha2", "clusternetworkpolicies", "ClusterNetworkPolicy", namespaced=False),
+    *calico_kinds(CALICO, "v3"),
+)
+POLICY_RESOURCES = frozenset((kind.group, kind.resource) for kind in POLICY_KINDS)
+POLICIES_BY_KIND: Mapping[tuple[str, str], PolicyKind] = {(kind.group, kind.kind): kind for kind in POLICY_KINDS}
 
 BY_RESOURCE: Mapping[tuple[str, str], PodMaker] = {(m.group, m.resource): m for m in POD_MAKERS}
 BY_KIND: Mapping[tuple[str, str], PodMaker] = {(m.group, m.kind): m for m in POD_MAKERS}

@@ -168,6 +168,9 @@ class Waiver(Node):
     reason: str = Field(min_length=1, description="why")
     until: date = Field(description="the last day on which it counts, to 24:00 UTC")
 
+    def __str__(self) -> str:
+        return f"exception from {self.rule} until {self.until}, {self.owner}: {self.reason}"
+
     def counts(self, at: datetime) -> bool:
         """Whether it still counts at a moment."""
         return at < datetime.combine(self.until, time(), UTC) + timedelta(days=1)
@@ -190,7 +193,10 @@ class GuardPolicy(Node):
 
     def mode_of(self, rule: str, *, at_most: Mode = Mode.ENFORCE) -> Mode:
         """The mode in which a rule holds: its own, or the file's, which is no stricter than `at_most`."""
-        return self.rules.get(rule) or min(self.mode, at_most, key=SEVERITY.index)
+        own = self.rules.get(rule)
+        if own is not None or at_most is Mode.ENFORCE:
+            return own or self.mode
+        return min(self.mode, at_most, key=SEVERITY.index)
 
     def waiver(self, rule: str, namespace: str, at: datetime) -> Waiver | None:
         """What lets a rule's faults pass in a namespace at a moment."""

@@ -5,7 +5,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from webhook.model.workload import Workload
+from webhook.model.traffic import Opening
+from webhook.model.workload import Workload, reference
 
 
 class Operation(StrEnum):
@@ -62,11 +63,22 @@ class NamespaceObject(Struct, frozen=True):
 
 
 class PolicyObject(Struct, frozen=True):
-    """A network policy as its own CREATE, UPDATE or DELETE carries it: its name, and its labels before and after."""
+    """A network policy of any kind, as its own CREATE, UPDATE or DELETE carries it.
 
+    `openings` is what it lets through; `unreadable` says why that cannot be told.
+    """
+
+    kind: str
+    namespace: str
     name: str
     labels: Mapping[str, str]
-    before: Mapping[str, str]
+    openings: tuple[Opening, ...] = ()
+    unreadable: str = ""
+
+    @property
+    def reference(self) -> str:
+        """How a message names the object: `NetworkPolicy shop/open`."""
+        return reference(self.kind, self.namespace, self.name)
 
 
 class Target(Struct, frozen=True):
@@ -84,8 +96,9 @@ class Target(Struct, frozen=True):
 class Request(Struct, frozen=True):
     """One admission request.
 
-    `workload` and `before` are the object and the old object where the target is a Pod or makes Pods; `namespace` is
-    the object where the target is a Namespace, `policy` where it is a network policy. `template_changed` compares the whole pod templates of an UPDATE.
+    `workload` and `before` are the object and the old object where the target is a Pod or makes Pods; `namespace` and
+    `namespace_before` where it is a Namespace, `policy` and `policy_before` where it is a network policy, of which a
+    DELETE has the old one in both. `template_changed` compares the whole pod templates of an UPDATE.
     """
 
     uid: str
@@ -97,4 +110,16 @@ class Request(Struct, frozen=True):
     before: Workload | None = None
     template_changed: bool = False
     namespace: NamespaceObject | None = None
+    namespace_before: NamespaceObject | None = None
     policy: PolicyObject | None = None
+    policy_before: PolicyObject | None = None
+
+    @property
+    def subject(self) -> Workload | PolicyObject | None:
+        """What rules may be about."""
+        return self.workload or self.policy
+
+    @property
+    def subject_before(self) -> Workload | PolicyObject | None:
+        """What that was before an UPDATE."""
+        return self.before or self.policy_before

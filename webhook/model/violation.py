@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
+from typing import Any
 
 from msgspec import Struct
 
-from webhook.model.policy import GuardPolicy
+from webhook.model.policy import GuardPolicy, Mode
 from webhook.model.workload import Workload
 
 
@@ -43,23 +44,34 @@ class Fault(Struct, frozen=True):
 class Rule(Struct, frozen=True):
     """One check under a stable id.
 
-    `check` is pure; it yields each fault of a workload under a policy. `since` is the release that brought the rule.
+    `check` is pure; it yields each fault of what the rule is `about` under a policy. `since` is the release that brought
+    the rule; `at_most` is how strict it is where the file names it not; one that is `guarded_only` says nothing of
+    namespaces that stay open.
     """
 
     id: str
     since: str
-    check: Callable[[Workload, GuardPolicy], Iterator[Fault]]
+    check: Callable[[Any, GuardPolicy], Iterator[Fault]]
+    about: type = Workload
+    at_most: Mode = Mode.ENFORCE
+    guarded_only: bool = False
 
     @property
     def title(self) -> str:
         """The first line of the rule's own module: what it asks for, in one sentence."""
         return (import_module(self.check.__module__).__doc__ or "").partition("\n")[0]
 
-    def judge(self, workload: Workload, policy: GuardPolicy) -> tuple[Violation, ...]:
-        """Every fault of this rule in `workload`."""
+    def mode(self, policy: GuardPolicy) -> Mode:
+        """In which mode the rule holds."""
+        return policy.mode_of(self.id, at_most=self.at_most)
+
+    def judge(self, subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
+        """Every fault of this rule in `subject`, if that is what the rule is about."""
+        if not isinstance(subject, self.about):
+            return ()
         return tuple(
             Violation(rule=self.id, path=fault.path, message=fault.message, remedy=fault.remedy)
-            for fault in self.check(workload, policy)
+            for fault in self.check(subject, policy)
         )
 
 

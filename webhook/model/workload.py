@@ -73,17 +73,23 @@ class Workload(Struct, frozen=True):
     places: tuple[Place, ...]
     owner: Owner | None = None
     mirror: bool = False
+    host_network: bool = False
 
     @property
     def reference(self) -> str:
         """How a message names the object: `Deployment shop/web`."""
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        return reference(self.kind, self.namespace, self.name)
 
     @property
     def label_from_name(self) -> str | None:
         """The object's name where it would do as a label value; None where it would not."""
         stem = self.name.rstrip("-*.")
         return stem if LABEL_NAME.fullmatch(stem) else None
+
+
+def reference(kind: str, namespace: str, name: str) -> str:
+    """How a message names an object."""
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
 def label_field(key: str) -> str:

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from webhook.model.fields import MOST_NETWORKS, MOST_PORTS, PortRange
 from webhook.model.selector import AllOf, Has, Not, OneOf, Selector, printed
-from webhook.netpol.intent import Allow, Direction, Intent, Peer, Pods
+from webhook.model.traffic import Allow, Direction, Peer, Pods
+from webhook.netpol.intent import Intent
 from webhook.netpol.manifest import Birth, Manifest, metadata
 
 Item = TypeVar("Item")

@@ -7,7 +7,8 @@ from webhook.model.names import FLOWS, GUARD_LABEL, GUARDED, NAMESPACE_NAME, ROL
 from webhook.model.network import Flow, FlowEnd
 from webhook.model.policy import GuardPolicy
 from webhook.model.selector import EVERYTHING, AllOf, Equals, OneOf, Selector, labels
-from webhook.netpol.intent import Allow, Direction, Intent, Networks, Pods
+from webhook.model.traffic import Allow, Direction, Networks, Pods
+from webhook.netpol.intent import Intent
 from webhook.netpol.presets import flow_ports
 
 

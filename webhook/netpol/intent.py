@@ -4,8 +4,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from webhook.model.fields import PortRange
 from webhook.model.selector import EVERYTHING, AllOf
+from webhook.model.traffic import NOBODY, Allow, Direction
 
 
 class Engine(StrEnum):
@@ -15,44 +15,7 @@ class Engine(StrEnum):
     KUBERNETES = "kubernetes"
 
 
-class Direction(StrEnum):
-    """Which way, as both engines write it."""
-
-    INGRESS = "Ingress"
-    EGRESS = "Egress"
-
-
 BOTH = (Direction.INGRESS, Direction.EGRESS)
-
-
-class Pods(Struct, frozen=True):
-    """Pods by their labels, in the namespaces that `namespaces` selects; None: in the policy's own.
-
-    Of the selectors only equalities and sets are used, which both engines can say.
-    """
-
-    labels: AllOf = EVERYTHING
-    namespaces: AllOf | None = None
-
-
-class Networks(Struct, frozen=True):
-    """Addresses, of either IP version."""
-
-    cidrs: tuple[str, ...]
-
-
-Peer = Pods | Networks
-
-
-NOBODY = Networks(())
-
-
-class Allow(Struct, frozen=True):
-    """Who may connect, in one direction, to which ports of whoever is connected to."""
-
-    direction: Direction
-    peer: Peer
-    ports: tuple[PortRange, ...]
 
 
 class Intent(Struct, frozen=True):

@@ -7,9 +7,10 @@ from webhook.model.names import ALLOW_DNS, DEFAULT_DENY
 from webhook.model.network import DnsEndpoint
 from webhook.model.policy import GuardPolicy
 from webhook.model.selector import labels
+from webhook.model.traffic import Allow, Direction, Networks, Pods
 from webhook.netpol.dns import endpoints
 from webhook.netpol.flows import flow_intents
-from webhook.netpol.intent import Allow, Direction, Intent, Networks, Pods
+from webhook.netpol.intent import Intent
 from webhook.netpol.presets import preset_intents
 
 DENY = Intent(DEFAULT_DENY)

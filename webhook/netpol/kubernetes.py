@@ -3,8 +3,9 @@
 from typing import Any
 
 from webhook.model.fields import PortRange
-from webhook.model.selector import AllOf, Equals, OneOf
-from webhook.netpol.intent import Allow, Direction, Intent, Peer, Pods
+from webhook.model.selector import AllOf, Equals, OneOf, Selector
+from webhook.model.traffic import Allow, Direction, Peer, Pods
+from webhook.netpol.intent import Intent
 from webhook.netpol.manifest import Birth, Manifest, metadata
 
 API_VERSION = "networking.k8s.io/v1"
@@ -47,12 +48,16 @@ def peers(peer: Peer) -> list[dict[str, Any]]:
     return [{**by_namespace, "podSelector": label_selector(peer.labels)}]
 
 
-def label_selector(selector: AllOf) -> dict[str, Any]:
-    """A selector of equalities and sets as a LabelSelector; empty, it selects everything."""
-    equal = {part.key: part.value for part in selector.parts if isinstance(part, Equals)}
+def label_selector(selector: Selector) -> dict[str, Any]:
+    """A selector of equalities and sets as a LabelSelector; empty, it selects everything.
+
+    Raises ValueError for any other, none of which is ours.
+    """
+    parts = selector.parts if isinstance(selector, AllOf) else (selector,)
+    equal = {part.key: part.value for part in parts if isinstance(part, Equals)}
     sets = [
-        {"key": part.key, "operator": "In", "values": list(part.values)}
-        for part in selector.parts
-        if isinstance(part, OneOf)
+        {"key": part.key, "operator": "In", "values": list(part.values)} for part in parts if isinstance(part, OneOf)
     ]
+    if len(equal) + len(sets) < len(parts):
+        raise ValueError(f"a LabelSelector of ours does not say {selector}")
     return {**({"matchLabels": equal} if equal else {}), **({"matchExpressions": sets} if sets else {})}

@@ -11,7 +11,8 @@ from webhook.model.fields import PortRange
 from webhook.model.names import ALLOW_PREFIX, NAMESPACE_NAME
 from webhook.model.network import Network
 from webhook.model.selector import labels
-from webhook.netpol.intent import Allow, Direction, Intent, Networks, Peer, Pods
+from webhook.model.traffic import Allow, Direction, Networks, Peer, Pods
+from webhook.netpol.intent import Intent
 
 ANY_TCP = PortRange("TCP", 1, 65535)
 # Ambient's ztunnels speak HBONE with each other, whatever port the application has.

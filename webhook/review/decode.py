@@ -5,11 +5,11 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from webhook.model.kinds import BY_RESOURCE, LABELLING_SUBRESOURCE, NETWORK_POLICIES, POD, PodMaker
-from webhook.model.request import Operation, PolicyObject, Request, Target, User
+from webhook.model.kinds import BY_RESOURCE, LABELLING_SUBRESOURCES, NAMESPACES, POLICY_RESOURCES, PodMaker
+from webhook.model.request import NamespaceObject, Operation, PolicyObject, Request, Target, User
+from webhook.netpol.reading import Unreadable, read
 from webhook.review.objects import decode_json, named_from, templates_differ, workload_from
 
-NAMESPACES = ("", "namespaces")
 NULL = b"null"
 # What decoding raises for JSON that is none, that is not UTF-8, or that is nested too deeply.
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -104,7 +104,7 @@ def parse(request: AdmissionRequest) -> Request:
         ),
         dry_run=bool(request.dry_run),
     )
-    if resource in NETWORK_POLICIES and not request.sub_resource and request.operation is not Operation.CONNECT:
+    if resource in POLICY_RESOURCES and not request.sub_resource and request.operation is not Operation.CONNECT:
         return with_policy(parsed, request)
     if not changes_labels(request, resource):
         return parsed
@@ -116,35 +116,52 @@ def parse(request: AdmissionRequest) -> Request:
 
 def changes_labels(request: AdmissionRequest, resource: tuple[str, str]) -> bool:
     """Whether a request can bring labels that a rule speaks of."""
-    if request.operation is Operation.UPDATE and resource == (POD.group, POD.resource):
-        return request.sub_resource in {"", LABELLING_SUBRESOURCE}
-    return not request.sub_resource and request.operation in {Operation.CREATE, Operation.UPDATE}
+    if request.sub_resource:
+        by_way = LABELLING_SUBRESOURCES.get(resource, ())
+        return request.operation is Operation.UPDATE and request.sub_resource in by_way
+    return request.operation in {Operation.CREATE, Operation.UPDATE}
 
 
 def with_namespace(parsed: Request, request: AdmissionRequest) -> Request:
-    """The request with its namespace object."""
+    """The request with its namespace object, and with what stood before an UPDATE."""
     check_kind(request, "Namespace")
-    try:
-        namespace = named_from(request.object, decode_json)
-    except UNDECODABLE as bad:
-        raise BadReview(fault(bad, "request.object")) from None
-    return msgspec.structs.replace(parsed, namespace=namespace)
+    new = named(request.object, "request.object")
+    old = None if request.operation is Operation.CREATE else named(request.old_object, "request.oldObject")
+    return msgspec.structs.replace(parsed, namespace=new, namespace_before=old)
 
 
 def with_policy(parsed: Request, request: AdmissionRequest) -> Request:
     """The request with what it says of a network policy; a DELETE carries it as the old object only."""
-    found = []
-    for path, source in (("request.object", request.object), ("request.oldObject", request.old_object)):
-        try:
-            found.append(None if bytes(source) == NULL else named_from(source, decode_json))
-        except UNDECODABLE as bad:
-            raise BadReview(fault(bad, path)) from None
-    new, old = found
+    new, old = (
+        None if bytes(source) == NULL else policy_object(parsed.target, source, path, request.operation)
+        for path, source in (("request.object", request.object), ("request.oldObject", request.old_object))
+    )
     if new is None and old is None:
         raise BadReview(f"request.object: a {request.operation} carries an object, got null")
-    name = next((one.name for one in (new, old) if one is not None and one.name), request.name)
-    policy = PolicyObject(name=name, labels=new.labels if new else {}, before=old.labels if old else {})
-    return msgspec.structs.replace(parsed, policy=policy)
+    return msgspec.structs.replace(parsed, policy=new or old, policy_before=old)
+
+
+def policy_object(target: Target, source: Raw, path: str, operation: Operation) -> PolicyObject:
+    """A network policy, with what it opens where that may come to be."""
+    found = named(source, path)
+    said = PolicyObject(target.kind, target.namespace, found.name or target.name, found.labels)
+    if operation is Operation.DELETE:
+        return said
+    try:
+        openings = read((target.group, target.resource), msgspec.json.decode(source))
+    except Unreadable as bad:
+        return msgspec.structs.replace(said, unreadable=str(bad))
+    except UNDECODABLE as bad:
+        raise BadReview(fault(bad, path)) from None
+    return msgspec.structs.replace(said, openings=openings)
+
+
+def named(source: Raw, path: str) -> NamespaceObject:
+    """The name and the labels of an object."""
+    try:
+        return named_from(source, decode_json)
+    except UNDECODABLE as bad:
+        raise BadReview(fault(bad, path)) from None
 
 
 def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -> Request:

@@ -9,10 +9,11 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-from webhook.model.kinds import BY_KIND
-from webhook.model.request import Operation, Request, Target, User
+from webhook.model.kinds import BY_KIND, POLICIES_BY_KIND, PolicyKind
+from webhook.model.request import Operation, PolicyObject, Request, Target, User
 from webhook.model.workload import Workload
-from webhook.review.objects import convert, workload_from
+from webhook.netpol import reading
+from webhook.review.objects import Labelled, convert, labels_of, workload_from
 
 # libyaml's composer recurses in C and takes the process with it, at some 50,000 levels; a level costs a character at least.
 CRASH_DEPTH = 10_000
@@ -47,13 +48,19 @@ ManifestLoader.yaml_implicit_resolvers = {
 
 
 class Manifest(Struct, frozen=True):
-    """One object of a file; `workload` where it is a Pod or makes Pods."""
+    """One object of a file; `workload` where it is a Pod or makes Pods, `policy` where it is a network policy."""
 
     api_version: str
     kind: str
     namespace: str
     name: str
-    workload: Workload | None
+    workload: Workload | None = None
+    policy: PolicyObject | None = None
+
+    @property
+    def subject(self) -> Workload | PolicyObject | None:
+        """What rules may be about."""
+        return self.workload or self.policy
 
 
 def documents(text: str) -> Iterator[Any]:
@@ -123,13 +130,17 @@ def read(document: Any, *, default_namespace: str) -> Manifest:
     api_version, kind = document.get("apiVersion"), document.get("kind")
     if not (isinstance(api_version, str) and isinstance(kind, str) and api_version and kind):
         raise NotKubernetes("no Kubernetes object: apiVersion and kind are missing")
-    maker = BY_KIND.get((api_version.rpartition("/")[0], kind))
+    group = api_version.rpartition("/")[0]
+    maker = BY_KIND.get((group, kind))
     metadata = document.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     name = str(metadata.get("name") or metadata.get("generateName") or "")
     namespace = str(metadata.get("namespace") or "")
+    if found := POLICIES_BY_KIND.get((group, kind)):
+        space = (namespace or default_namespace) if found.namespaced else ""
+        return Manifest(api_version, kind, space, name, policy=policy_from(found, space, name, document))
     if maker is None:
-        return Manifest(api_version, kind, namespace, name, None)
+        return Manifest(api_version, kind, namespace, name)
     try:
         workload = workload_from(maker, document, convert)
     except (msgspec.ValidationError, RecursionError) as bad:
@@ -140,10 +151,22 @@ def read(document: Any, *, default_namespace: str) -> Manifest:
     return Manifest(api_version, kind, workload.namespace, workload.name, workload)
 
 
+def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str, Any]) -> PolicyObject:
+    """A network policy with what it opens; raises BadManifest."""
+    try:
+        labels = labels_of(convert(document, Labelled))
+        openings = reading.read((kind.group, kind.resource), document)
+    except reading.Unreadable as bad:
+        return PolicyObject(kind.kind, namespace, name, labels, unreadable=str(bad))
+    except (msgspec.ValidationError, RecursionError) as bad:
+        raise BadManifest(f"{kind.kind} {name}: {bad}") from None
+    return PolicyObject(kind.kind, namespace, name, labels, openings)
+
+
 def creation(manifest: Manifest) -> Request:
     """The request that creating the manifest's object would be."""
     group, _, version = manifest.api_version.rpartition("/")
-    maker = BY_KIND.get((group, manifest.kind))
+    made = BY_KIND.get((group, manifest.kind)) or POLICIES_BY_KIND.get((group, manifest.kind))
     return Request(
         uid="offline",
         operation=Operation.CREATE,
@@ -151,11 +174,12 @@ def creation(manifest: Manifest) -> Request:
         target=Target(
             group=group,
             version=version,
-            resource=maker.resource if maker else "",
+            resource=made.resource if made else "",
             subresource="",
             kind=manifest.kind,
             namespace=manifest.namespace,
             name=manifest.name,
         ),
         workload=manifest.workload,
+        policy=manifest.policy,
     )

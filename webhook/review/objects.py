@@ -45,6 +45,18 @@ class Labelled(Struct):
     metadata: Metadata | None = None
 
 
+class PodSpec(Struct, rename="camel"):
+    """What is read of a Pod's spec."""
+
+    host_network: bool | None = None
+
+
+class Template(Labelled):
+    """A Pod, or the template of one."""
+
+    spec: PodSpec | None = None
+
+
 Decode = Callable[[Any, type], Any]
 
 
@@ -65,14 +77,14 @@ def decoder(shape: type) -> "msgspec.json.Decoder[Any]":
 
 
 @cache
-def labelled_shape(template: str) -> type:
-    """The shape of an object that keeps its pod template at the dotted path `template`; its labels can be read."""
-    return nested(template, Labelled | None, None, {"metadata": Metadata | None})
+def template_shape(template: str) -> type:
+    """The shape of an object that keeps its pod template at the dotted path `template`, as far as it is read."""
+    return nested(template, Template | None, None, {"metadata": Metadata | None})
 
 
 @cache
 def raw_shape(template: str) -> type:
-    """As `labelled_shape`, with the whole template as undecoded JSON."""
+    """As `template_shape`, with the whole template as undecoded JSON."""
     return nested(template, Raw, NO_TEMPLATE, {})
 
 
@@ -92,17 +104,19 @@ def fields_of(optional: Mapping[str, Any]) -> list[tuple[str, Any, None]]:
 
 def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
     """A workload from an object's source; `decode` is `decode_json` or `convert`, and its errors pass through."""
-    shape = labelled_shape(maker.template) if maker.template else Labelled
+    shape = template_shape(maker.template) if maker.template else Template
     found = decode(source, shape)
     metadata = found.metadata or Metadata()
-    labelled = follow(found, maker.template)
+    template: Template | None = follow(found, maker.template)
+    spec = template.spec if template else None
     return Workload(
         kind=maker.kind,
         namespace=metadata.namespace or "",
         name=metadata.name or (f"{metadata.generate_name}*" if metadata.generate_name else ""),
-        places=(Place(maker.metadata_path, labels_of(labelled)),),
+        places=(Place(maker.metadata_path, labels_of(template)),),
         owner=owner_of(metadata),
         mirror=MIRROR_ANNOTATION in (metadata.annotations or ()),
+        host_network=bool(spec and spec.host_network),
     )
 
 

@@ -114,7 +114,7 @@ class Answerer:
         try:
             if phase is Phase.MUTATE:
                 return amend(request, loaded.policy, own_namespace=self._own_namespace)
-            return decide(request, loaded.policy, own_namespace=self._own_namespace, known=known)
+            return decide(request, loaded.policy, own_namespace=self._own_namespace, known=known, at=self._now())
         except Exception:
             logger.exception("no decision on %s", request.uid)
             return OUR_FAULT

@@ -11,7 +11,7 @@ from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.namespaces import namespace
 from webhook.kube.owners import top_owner_created
-from webhook.model.decision import Known, LifeWanted, OwnerWanted, Question
+from webhook.model.decision import GuardWanted, Known, LifeWanted, OwnerWanted, Question
 from webhook.server.gate import Gate
 from webhook.server.sharing import Shared
 from webhook.server.unavailable import Unavailable
@@ -35,6 +35,8 @@ class ClusterToAsk:
             return replace(known, owner_predates=self._predates(question))
         if isinstance(question, LifeWanted):
             return replace(known, terminating=self._terminating(question.namespace))
+        if isinstance(question, GuardWanted):
+            return replace(known, guarded=self._guarded(question.namespace, loaded))
         # A dry run and a real request may not share: one of them may write.
         key = f"{question.namespace}/{loaded.digest}/{question.dry_run}"
         prove = partial(self._gate.prove, self._api.within(ASK_SECONDS), question, loaded)
@@ -47,6 +49,13 @@ class ClusterToAsk:
         except ApiError as error:
             raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
         return live is None or namespace(live).terminating
+
+    def _guarded(self, name: str, loaded: Loaded) -> bool:
+        """Whether a namespace is to be closed."""
+        try:
+            return self._gate.guards(self._api.within(ASK_SECONDS), name, loaded)
+        except ApiError as error:
+            raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
 
     def _predates(self, wanted: OwnerWanted) -> bool:
         """Whether an owner is older than catflap; where no installation is on record, none is."""

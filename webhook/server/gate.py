@@ -57,18 +57,29 @@ class Gate:
         `api` brings the budget of the request. Raises Unavailable.
         """
         try:
-            around = self._around()
-            if around is None:
-                raise Unavailable("the cluster's surroundings are not known yet")
-            if not self._guarded(self._cached(wanted.namespace), loaded, around):
-                live = api.get(f"{PATH}/{wanted.namespace}")
-                if live is None:
-                    raise Unavailable(f"namespace {wanted.namespace} is not there")
-                if not self._guarded(live, loaded, around):
-                    return Closure.UNGUARDED
-            return self._closed(api, wanted, loaded, around)
+            if not self.guards(api, wanted.namespace, loaded):
+                return Closure.UNGUARDED
+            if loaded.policy.network.staged:
+                return Closure.STAGED
+            return self._closed(api, wanted, loaded, self._surroundings())
         except ApiError as error:
             raise Unavailable(f"namespace {wanted.namespace} is not proven closed: {error}") from error
+
+    def guards(self, api: Api, name: str, loaded: Loaded) -> bool:
+        """Whether a namespace is to be closed.  Raises Unavailable, ApiError."""
+        around = self._surroundings()
+        if self._guarded(self._cached(name), loaded, around):
+            return True
+        live = api.get(f"{PATH}/{name}")
+        if live is None:
+            raise Unavailable(f"namespace {name} is not there")
+        return self._guarded(live, loaded, around)
+
+    def _surroundings(self) -> Surroundings:
+        around = self._around()
+        if around is None:
+            raise Unavailable("the cluster's surroundings are not known yet")
+        return around
 
     def _guarded(self, found: Json | None, loaded: Loaded, around: Surroundings) -> bool:
         return found is not None and is_guarded(

@@ -95,3 +95,43 @@ timeoutSeconds: 5
 {{- end -}}
 {{- printf "!(request.userInfo.username in ['%s'])" (join "', '" $callers) -}}
 {{- end }}
+
+{{/*
+The kinds of network policy, a rule an API group and scope. Takes the operations, and whether staged kinds count.
+*/}}
+{{- define "catflap.policyRules" -}}
+{{- $staged := .staged -}}
+{{- $operations := .operations -}}
+{{- $calico := ternary "globalnetworkpolicies, stagedglobalnetworkpolicies, tiers" "globalnetworkpolicies, tiers" $staged -}}
+{{- $spaced := ternary "networkpolicies, stagednetworkpolicies" "networkpolicies" $staged -}}
+{{- range $rule := list
+  (list "crd.projectcalico.org" "v1" $calico "Cluster")
+  (list "crd.projectcalico.org" "v1" $spaced "Namespaced")
+  (list "networking.k8s.io" "v1" "networkpolicies" "Namespaced")
+  (list "policy.networking.k8s.io" "v1alpha1" "adminnetworkpolicies" "Cluster")
+  (list "policy.networking.k8s.io" "v1alpha2" "clusternetworkpolicies" "Cluster")
+  (list "projectcalico.org" "v3" $calico "Cluster")
+  (list "projectcalico.org" "v3" $spaced "Namespaced")
+}}
+- apiGroups: [{{ index $rule 0 }}]
+  apiVersions: [{{ index $rule 1 }}]
+  operations: [{{ $operations }}]
+  resources: [{{ index $rule 2 }}]
+  scope: {{ index $rule 3 }}
+{{- end }}
+{{- end }}
+
+{{/* Whether a label is touched that the guard hangs on, in CEL; the stamp of a new namespace is catflap's own. */}}
+{{- define "catflap.guardedLabels" -}}
+{{- $touched := list (printf "(request.operation == 'UPDATE' && %s)" (include "catflap.labelDiffers" "catflap.dev/guard")) -}}
+{{- with .Values.policy.namespaces.environment -}}
+{{- $touched = append $touched (include "catflap.labelDiffers" .label) -}}
+{{- end -}}
+{{- join " || " $touched -}}
+{{- end }}
+
+{{/* Whether one label is not what it was, in CEL; before a CREATE it was not there. */}}
+{{- define "catflap.labelDiffers" -}}
+{{- $labels := "?metadata.?labels.orValue({})" -}}
+{{- printf "object.%s[?'%s'] != (oldObject == null ? {} : oldObject.%s)[?'%s']" $labels . $labels . -}}
+{{- end }}

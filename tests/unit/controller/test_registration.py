@@ -6,10 +6,11 @@ import pytest
 
 from tests.unit.samples import policy
 from webhook.controller.registration import Endpoint, registration
-from webhook.model.kinds import NETWORK_POLICIES, POD_MAKERS
+from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
 
 BY_URL: Final = Endpoint(ca_bundle="Q0E=", namespace="guards", url="https://127.0.0.1:8443")
 BY_SERVICE: Final = Endpoint(ca_bundle="Q0E=", namespace="guards", service="catflap")
+LABELLING: Final = {"pods/status", "namespaces/status", "namespaces/finalize"}
 LABELS: Final = "object.?metadata.?labels.orValue({})"
 OLD_LABELS: Final = "oldObject.?metadata.?labels.orValue({})"
 
@@ -30,7 +31,9 @@ ENTRIES: Final = (
     (VALIDATING, "pods.catflap.dev"),
     (VALIDATING, "workloads.catflap.dev"),
     (VALIDATING, "pod-status.catflap.dev"),
+    (VALIDATING, "namespaces.catflap.dev"),
     (VALIDATING, "policies.catflap.dev"),
+    (VALIDATING, "open-policies.catflap.dev"),
     (MUTATING, "namespaces.catflap.dev"),
     (MUTATING, "pods.catflap.dev"),
 )
@@ -48,12 +51,14 @@ def test_the_configurations_and_their_entries_are_these() -> None:
 
 
 def test_pods_what_makes_them_and_our_policies_fail_closed() -> None:
-    """Namespaces can be made, and Pods are written to, without us."""
+    """So do the labels that the guard hangs on; namespaces can be made, and Pods are written to, without us."""
     assert {key: entry["failurePolicy"] for key, entry in webhooks().items()} == {
         (VALIDATING, "pods.catflap.dev"): "Fail",
         (VALIDATING, "workloads.catflap.dev"): "Fail",
         (VALIDATING, "pod-status.catflap.dev"): "Ignore",
+        (VALIDATING, "namespaces.catflap.dev"): "Fail",
         (VALIDATING, "policies.catflap.dev"): "Fail",
+        (VALIDATING, "open-policies.catflap.dev"): "Ignore",
         (MUTATING, "namespaces.catflap.dev"): "Ignore",
         (MUTATING, "pods.catflap.dev"): "Ignore",
     }
@@ -73,7 +78,7 @@ def test_every_field_that_would_be_defaulted_is_stated(key: tuple[str, str]) -> 
     for rule in entry["rules"]:
         assert set(rule) == {"apiGroups", "apiVersions", "operations", "resources", "scope"}
         words = [word for field, found in rule.items() if field != "scope" for word in found]
-        assert not [word for word in words if "*" in word or ("/" in word and word != "pods/status")]
+        assert not [word for word in words if "*" in word or ("/" in word and word not in LABELLING)]
 
 
 def asked_for(entry: Webhook) -> set[tuple[str, str, str]]:
@@ -89,22 +94,39 @@ def asked_for(entry: Webhook) -> set[tuple[str, str, str]]:
 
 def test_every_kind_that_makes_pods_is_asked_about() -> None:
     """At creation and at change, in one entry each, so that one message has every fault."""
-    pods, workloads, status, policies, namespaces, filled = (asked_for(webhooks()[key]) for key in ENTRIES)
+    pods, workloads, status, labelled, policies, others, namespaces, filled = (
+        asked_for(webhooks()[key]) for key in ENTRIES
+    )
     both = ("CREATE", "UPDATE")
     assert pods == {("", "pods", operation) for operation in both}
     assert pods | workloads == {(maker.group, maker.resource, operation) for maker in POD_MAKERS for operation in both}
     assert not pods & workloads
     assert status == {("", "pods/status", "UPDATE")}
     assert {operation for _, _, operation in policies} == {"CREATE", "UPDATE", "DELETE"}
-    assert {(group, resource) for group, resource, _ in policies} == set(NETWORK_POLICIES)
+    assert {(group, resource) for group, resource, _ in policies} == {(one.group, one.resource) for one in POLICY_KINDS}
+    acting = {(one.group, one.resource) for one in POLICY_KINDS if not one.staged}
+    assert others == {(*resource, operation) for resource in acting for operation in both}
+    assert labelled == {("", "namespaces", operation) for operation in both} | {
+        ("", f"namespaces/{way}", "UPDATE") for way in ("status", "finalize")
+    }
     assert namespaces == {("", "namespaces", "CREATE")}
     assert filled == {("", "pods", "CREATE")}
 
 
 def test_namespaces_are_asked_about_cluster_wide() -> None:
-    """They are the only resource of ours outside of any."""
+    """And so are the policies of a whole cluster, by the scope of their kind."""
     scopes = {key: {rule["scope"] for rule in entry["rules"]} for key, entry in webhooks().items()}
-    assert scopes.pop((MUTATING, "namespaces.catflap.dev")) == {"Cluster"}
+    for phase in (MUTATING, VALIDATING):
+        assert scopes.pop((phase, "namespaces.catflap.dev")) == {"Cluster"}
+    for name in ("policies", "open-policies"):
+        assert scopes.pop((VALIDATING, f"{name}.catflap.dev")) == {"Cluster", "Namespaced"}
+        for rule in webhooks()[VALIDATING, f"{name}.catflap.dev"]["rules"]:
+            kinds = [
+                one for one in POLICY_KINDS if one.resource in rule["resources"] and one.group in rule["apiGroups"]
+            ]
+            assert {(one.namespaced, one.version) for one in kinds} == {
+                (rule["scope"] == "Namespaced", *rule["apiVersions"])
+            }
     assert all(scope == {"Namespaced"} for scope in scopes.values())
 
 

@@ -83,13 +83,16 @@ def read(manifest: dict[str, object]) -> Workload:
 )
 def test_a_refusal_says_what_where_and_how_to_mend_it(judged: Workload, under: GuardPolicy, text: str) -> None:
     """Each fault on its line, then a patch that can be pasted."""
-    assert refusal(judged, judge(judged, under)) == text
+    assert refusal(judged.reference, judge(judged, under)) == text
 
 
 def test_a_fault_without_remedy_has_no_patch() -> None:
     """Nothing to paste, nothing promised."""
     fault = Violation(rule="a-rule", path="metadata.name", message="is not to my liking")
-    assert refusal(workload(), (fault,)) == "Pod shop/web has 1 fault:\n- a-rule: metadata.name: is not to my liking"
+    assert (
+        refusal(workload().reference, (fault,))
+        == "Pod shop/web has 1 fault:\n- a-rule: metadata.name: is not to my liking"
+    )
 
 
 def test_a_fault_is_one_line() -> None:
@@ -126,7 +129,7 @@ def test_a_label_that_two_rules_ask_for_stands_once() -> None:
     under = policy("workloads: {require: [{label: role, oneOf: [backend]}]}")
     found = judge(workload({"app": "web"}), under)
     assert [fault.rule for fault in found] == ["require-label", "require-role"]
-    text = refusal(workload(), found)
+    text = refusal(workload().reference, found)
     assert sum(line.strip().startswith("role:") for line in text.splitlines()) == 1
 
 

@@ -14,8 +14,9 @@ from tests.reviews import RESOURCES, encoded
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
 from webhook.guard.judge import judge
-from webhook.model.kinds import BY_KIND
+from webhook.model.kinds import BY_KIND, POLICIES_BY_KIND, POLICY_KINDS
 from webhook.model.policy import GuardPolicy
+from webhook.model.request import PolicyObject
 from webhook.model.workload import Workload
 from webhook.review.decode import decode
 from webhook.review.manifests import documents, read
@@ -53,10 +54,10 @@ def contents(case: Path) -> tuple[GuardPolicy, list[Any]]:
     return parse(text.partition("---\n")[0]).policy, found[1:]
 
 
-def workloads(case: Path) -> Iterator[Workload]:
-    """Each object that makes Pods, as `catflap check` reads it."""
+def subjects(case: Path) -> Iterator[Workload | PolicyObject]:
+    """Each object that a rule may be about, as `catflap check` reads it."""
     for document in contents(case)[1]:
-        found = read(document, default_namespace="shop").workload
+        found = read(document, default_namespace="shop").subject
         if found is not None:
             yield found
 
@@ -66,7 +67,7 @@ def test_a_case_has_exactly_the_faults_that_it_names(case: Path) -> None:
     """In the order of the objects; what other rules say about them is no matter here."""
     rule = case.parts[-3]
     policy, _ = contents(case)
-    found = [fault for workload in workloads(case) for fault in judge(workload, policy) if fault.rule == rule]
+    found = [fault for subject in subjects(case) for fault in judge(subject, policy) if fault.rule == rule]
     assert [(fault.rule, fault.path) for fault in found] == expected(case)
 
 
@@ -78,11 +79,11 @@ def test_a_case_is_where_it_belongs(case: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=name)
 def test_the_server_reads_a_case_as_check_does(case: Path) -> None:
-    """As JSON in a review and as YAML in a file, an object is the same workload."""
+    """As JSON in a review and as YAML in a file, an object is the same workload or policy."""
     for document in contents(case)[1]:
-        offline = read(document, default_namespace="shop").workload
-        if offline is not None:
-            assert decode(encoded(document)).workload == offline
+        offline = read(document, default_namespace="shop")
+        if offline.subject is not None:
+            assert decode(encoded(document, namespace=offline.namespace)).subject == offline.subject
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -95,8 +96,11 @@ def test_every_rule_has_cases_of_each_outcome(outcome: str) -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_every_built_in_kind_stands_in_a_rules_cases(rule: str, outcome: str) -> None:
     """Each kind keeps its labels elsewhere or could."""
-    found = {workload.kind for case in CASES if case.parts[-3:-1] == (rule, outcome) for workload in workloads(case)}
-    assert found == {kind for _, kind in BY_KIND}
+    found = {subject.kind for case in CASES if case.parts[-3:-1] == (rule, outcome) for subject in subjects(case)}
+    acting = {kind.kind for kind in POLICY_KINDS if not kind.staged}
+    assert found - {"StagedNetworkPolicy"} == (
+        {kind for _, kind in BY_KIND} if RULES[rule].about is Workload else acting
+    )
 
 
 def test_no_stray_file_is_among_the_cases() -> None:
@@ -108,3 +112,4 @@ def test_no_stray_file_is_among_the_cases() -> None:
 def test_every_kind_has_its_resource_in_the_reviews() -> None:
     """The reviews that tests send know each kind that makes Pods."""
     assert {kind for _, kind in BY_KIND} <= set(RESOURCES)
+    assert {kind.kind for kind in POLICY_KINDS} == {kind for _, kind in POLICIES_BY_KIND}

@@ -1,0 +1,166 @@
+"""Calico's selector language, read: text to a tree.
+
+The grammar is libcalico-go's (lib/selector/tokenizer and parser): literals have no escapes, blanks are space and tab,
+`!` binds closer than `&&`, and `&&` closer than `||`.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from webhook.model.selector import EVERYTHING, AllOf, AnyOf, Equals, Global, Has, Like, Not, OneOf, Selector
+
+TOKENS = re.compile(
+    r"""[ \t]*(?:
+      (?P<has>has\([ \t]*(?P<key>[A-Za-z0-9_./-]{1,512})[ \t]*\))
+    | (?P<all>all\([ \t]*\)) | (?P<global>global\([ \t]*\))
+    | (?P<literal>"[^"]*"|'[^']*')
+    | (?P<mark>==|!=|&&|\|\||[!(){},])
+    | (?P<word>[A-Za-z0-9_./-]{1,512})
+    )""",
+    re.VERBOSE,
+)
+BLANKS = " \t"
+DEEPEST = 100
+
+
+class Token(NamedTuple):
+    """A piece of the text, and what it is."""
+
+    kind: str
+    text: str
+
+
+def parse(text: str) -> Selector:
+    """The tree of a selector; the empty one selects everything.  Raises ValueError."""
+    tokens = list(tokens_of(text))
+    if not tokens:
+        return EVERYTHING
+    reading = Reading(text, tokens)
+    found = reading.either()
+    reading.end()
+    return found
+
+
+def tokens_of(text: str) -> Iterator[Token]:
+    """The pieces of a text; raises ValueError at the first that is none."""
+    at, end = 0, len(text.rstrip(BLANKS))
+    while at < end:
+        match = TOKENS.match(text, at)
+        if match is None:
+            raise ValueError(f"no selector: {text!r} at {at}")
+        kind = next(name for name in ("has", "all", "global", "literal", "mark", "word") if match[name] is not None)
+        yield Token(kind, match["key"] if kind == "has" else match[kind])
+        at = match.end()
+
+
+class Reading:
+    """A text and how far it was read; each method reads one level of the grammar.  They raise ValueError."""
+
+    def __init__(self, text: str, tokens: list[Token]) -> None:
+        self._text = text
+        self._tokens = tokens
+        self._at = 0
+        self._depth = 0
+
+    def either(self) -> Selector:
+        """Parts joined by `||`."""
+        parts = [self._both()]
+        while self._take("||"):
+            parts.append(self._both())
+        return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
+
+    def end(self) -> None:
+        """Nothing may be left."""
+        if self._at < len(self._tokens):
+            self._fail()
+
+    def _both(self) -> Selector:
+        parts = [self._one()]
+        while self._take("&&"):
+            parts.append(self._one())
+        return parts[0] if len(parts) == 1 else AllOf(tuple(parts))
+
+    def _one(self) -> Selector:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            self._fail()
+        try:
+            if self._take("!"):
+                return Not(self._one())
+            if self._take("("):
+                found = self.either()
+                self._need(")")
+                return found
+            return self._operation()
+        finally:
+            self._depth -= 1
+
+    def _operation(self) -> Selector:
+        kind, text = self._next()
+        match kind:
+            case "has":
+                return Has(text)
+            case "all":
+                return EVERYTHING
+            case "global":
+                return Global()
+            case "word":
+                return self._about(text)
+        raise ValueError(f"no selector: {self._text!r}")
+
+    def _about(self, key: str) -> Selector:
+        """What is said of one label."""
+        _, how = self._next()
+        found: Selector
+        if how in {"==", "!="}:
+            found = Equals(key, self._literal())
+        elif how in {"in", "notin", "not"}:
+            if how == "not":
+                self._need("in")
+            found = OneOf(key, self._set())
+        else:
+            found = Like(key, self._affix(how), self._literal())
+        return Not(found) if how in {"!=", "notin", "not"} else found
+
+    def _affix(self, how: str) -> str:
+        if how in {"starts", "ends"}:
+            self._need("with")
+            return f"{how} with"
+        if how != "contains":
+            self._fail()
+        return how
+
+    def _set(self) -> tuple[str, ...]:
+        self._need("{")
+        values = []
+        while not self._take("}"):
+            values.append(self._literal())
+            if not self._take(","):
+                self._need("}")
+                break
+        return tuple(values)
+
+    def _literal(self) -> str:
+        kind, text = self._next()
+        if kind != "literal":
+            self._fail()
+        return text[1:-1]
+
+    def _next(self) -> Token:
+        if self._at == len(self._tokens):
+            self._fail()
+        self._at += 1
+        return self._tokens[self._at - 1]
+
+    def _take(self, text: str) -> bool:
+        found = self._at < len(self._tokens) and self._tokens[self._at] in {Token("mark", text), Token("word", text)}
+        self._at += found
+        return found
+
+    def _need(self, text: str) -> None:
+        if not self._take(text):
+            self._fail()
+
+    def _fail(self) -> None:
+        raise ValueError(f"no selector: {self._text!r} at piece {self._at + 1}")

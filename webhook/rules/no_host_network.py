@@ -1,0 +1,21 @@
+"""No Pod lives in its node's network, where no network policy holds."""
+
+from collections.abc import Iterator
+
+from webhook.model.policy import GuardPolicy
+from webhook.model.violation import Fault, Rule
+from webhook.model.workload import Workload
+
+
+def unpoliced(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:  # noqa: ARG001 (a rule)
+    """The Pods that ask for the node's network; Windows HostProcess Pods are always in it, and have to say so.
+
+    https://kubernetes.io/docs/concepts/services-networking/network-policies/#networkpolicy-and-hostnetwork-pods,
+    https://kubernetes.io/docs/tasks/configure-pod-container/create-hostprocess-pod/
+    """
+    if workload.host_network:
+        path = workload.places[0].path.removesuffix("metadata")
+        yield Fault(f"{path}spec.hostNetwork", "the Pod would be in its node's network, where no network policy holds")
+
+
+RULE = Rule(id="no-host-network", since="0.1", check=unpoliced, guarded_only=True)
