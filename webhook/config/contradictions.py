@@ -69,8 +69,8 @@ def aliases(policy: GuardPolicy) -> Iterator[PolicyFault]:
 def environments(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """`across: environment` needs environments."""
     for number, flow in enumerate(policy.network.flows):
-        if flow.across and policy.namespaces.environment is None:
-            yield PolicyFault(f"network.flows[{number}].across", "namespaces.environment says no label")
+        if flow.across and not policy.namespaces.environment.one_of:
+            yield PolicyFault(f"network.flows[{number}].across", "namespaces.environment.oneOf names no environment")
 
 
 def too_long(policy: GuardPolicy) -> Iterator[PolicyFault]:
@@ -80,7 +80,7 @@ def too_long(policy: GuardPolicy) -> Iterator[PolicyFault]:
             yield from unprintable(f"network.dns[{number}].namespaceLabels", labels(server.namespace_labels))
             yield from unprintable(f"network.dns[{number}].podLabels", labels(server.pod_labels))
     environment = policy.namespaces.environment
-    longest = [Equals(environment.label, max(environment.one_of, key=len))] if environment else []
+    longest = [Equals(environment.label, max(environment.one_of, key=len, default=""))]
     for path, end in ends(policy):
         yield from unprintable(path, AllOf((*longest, OneOf(NAMESPACE_NAME, end.namespaces))))
 
@@ -98,7 +98,7 @@ def reachable(policy: GuardPolicy) -> Iterator[PolicyFault]:
     flows = list(enumerate(policy.network.flows))
     if any(end.is_outside for _, end in ends(policy)) and not policy.network.outside:
         yield PolicyFault("network.clusterCIDRs", "nothing is left outside of these networks")
-    if policy.namespaces.environment is None:
+    if not policy.namespaces.environment.one_of:
         return
     for (inward, into), (outward, out) in product(flows, flows):
         if meet(policy, into.source, out.to) and (shared := shared_port(into, out)):

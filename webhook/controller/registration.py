@@ -183,7 +183,7 @@ def namespace_rules() -> list[Json]:
 def guarded_labels(policy: GuardPolicy) -> str:
     """Whether a label is touched that the guard hangs on; the stamp of a new namespace is our own."""
     touched = [f"(request.operation == 'UPDATE' && {differs(GUARD_LABEL)})"]
-    if policy.namespaces.environment:
+    if policy.namespaces.environment.one_of:
         touched.append(differs(policy.namespaces.environment.label))
     return " || ".join(touched)
 

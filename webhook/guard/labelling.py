@@ -46,15 +46,15 @@ def changes(request: Request, policy: GuardPolicy, before: Mapping[str, str]) ->
     assert request.namespace is not None
     after = request.namespace.labels
     keys = [] if request.operation is Operation.CREATE else [GUARD_LABEL]
-    keys += [policy.namespaces.environment.label] if policy.namespaces.environment else []
+    keys += [policy.namespaces.environment.label] if policy.namespaces.environment.one_of else []
     yield from (key for key in keys if after.get(key) != before.get(key))
 
 
 def unknown(labels: Mapping[str, str], policy: GuardPolicy, touched: list[str]) -> Iterator[Violation]:
     """The environment that is none of those there are."""
     environment = policy.namespaces.environment
-    value = labels.get(environment.label) if environment else None
-    if environment and value is not None and environment.label in touched and value not in environment.one_of:
+    value = labels.get(environment.label)
+    if environment.label in touched and value is not None and value not in environment.one_of:
         nearest = next(iter(get_close_matches(value, environment.one_of, n=1)), None)
         hint = f" (did you mean {nearest!r}?)" if nearest else ""
         known = ", ".join(environment.one_of)

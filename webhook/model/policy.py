@@ -112,8 +112,8 @@ class Environment(Node):
     """The label that tells environments apart; the labels of namespaces, not of Pods."""
 
     label: LabelKey = Field("environment", description="the label itself")
-    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
-        ("production", "test"), description="the environments there are"
+    one_of: Annotated[tuple[LabelValue, ...], AfterValidator(distinct)] = Field(
+        (), description="the environments there are, such as [production, test]; none: they are not told apart"
     )
 
 
@@ -127,7 +127,7 @@ class Namespaces(Node):
         ("kube-system", "kube-public", "kube-node-lease", "calico-system", "calico-apiserver", "tigera-operator"),
         description="namespaces that are neither judged nor closed; kube-system, kube-public and kube-node-lease always",
     )
-    environment: Environment | None = Field(None, description="the label that tells environments apart, if they are")
+    environment: Environment = Field(Environment(), description="what tells environments apart")
     labelled_by: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
         ("system:masters",),
         description="groups whose members may set, change and remove the environment's label and catflap.dev/guard",
@@ -147,8 +147,8 @@ class Namespaces(Node):
 
     def environment_of(self, labels: Mapping[str, str]) -> str:
         """The environment that a namespace with these labels is in; empty where it is in none that we know."""
-        value = labels.get(self.environment.label, "") if self.environment else ""
-        return value if self.environment and value in self.environment.one_of else ""
+        value = labels.get(self.environment.label, "")
+        return value if value in self.environment.one_of else ""
 
 
 class BreakGlass(Node):

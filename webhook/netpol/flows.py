@@ -62,7 +62,7 @@ def allowed(side: Side, environment: str, policy: GuardPolicy) -> Iterator[Allow
 
 def namespaces_of(side: Side, environment: str, policy: GuardPolicy) -> Iterator[Selector]:
     """Where the other end's Pods are; nothing where they are in the namespace itself."""
-    if side.flow.across and environment and policy.namespaces.environment:
+    if side.flow.across and environment:
         yield Equals(policy.namespaces.environment.label, environment)
     if side.other.namespaces:
         yield OneOf(NAMESPACE_NAME, side.other.namespaces)

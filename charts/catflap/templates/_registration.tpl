@@ -125,7 +125,9 @@ The kinds of network policy, a rule an API group and scope. Takes the operations
 {{- define "catflap.guardedLabels" -}}
 {{- $touched := list (printf "(request.operation == 'UPDATE' && %s)" (include "catflap.labelDiffers" "catflap.dev/guard")) -}}
 {{- with .Values.policy.namespaces.environment -}}
+{{- if .oneOf -}}
 {{- $touched = append $touched (include "catflap.labelDiffers" .label) -}}
+{{- end -}}
 {{- end -}}
 {{- join " || " $touched -}}
 {{- end }}
