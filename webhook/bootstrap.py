@@ -22,9 +22,10 @@ from webhook.config.store import PolicyStore
 from webhook.controller.loop import Controller
 from webhook.controller.reconcile import Reconciler
 from webhook.kube.api import Api, Json, connect
-from webhook.kube.discovery import choose_engine, detect_dns, is_available
+from webhook.kube.discovery import calico_resources, choose_engine, detect_dns
 from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.namespaces import namespace
 from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Lookout, Surroundings
 from webhook.kube.watch import Watch
@@ -104,7 +105,10 @@ def start_asking(common: Common, parts: Parts, api: Api, checks: dict[str, Calla
     """What answers questions about the cluster; its caches are added to the checks of readiness."""
     namespaces = Watch(api, NAMESPACES)
     epoch = Epoch(api, own_namespace=common.own_namespace)
-    lookout = Lookout(look_around(api, parts.policies, lambda _: epoch.read(api)), on_change=lambda _: None)
+    lookout = Lookout(
+        look_around(api, parts.policies, lambda _: epoch.read(api, sign=lambda: oldest_stamped(namespaces))),
+        on_change=lambda _: None,
+    )
     parts.policies.on_change(lambda _: lookout.look_now())
     namespaces.start()
     lookout.start()
@@ -205,6 +209,12 @@ def start_status(address: Address, checks: Checks, metrics: Metrics) -> None:
     serve_status(create_status_app(checks, metrics.registry), address.host, address.port)
 
 
+def oldest_stamped(namespaces: Watch) -> datetime | None:
+    """When the oldest namespace came that bears our stamp: a sign that catflap was here, or is to adopt it."""
+    found = map(namespace, namespaces.objects())
+    return min((one.created for one in found if one.stamped), default=None)
+
+
 def recorded(epoch: Epoch) -> Callable[[datetime], datetime]:
     """Since when the controller closes namespaces: the recorded epoch, or its own start where that was earlier.
 
@@ -227,10 +237,10 @@ def look_around(
         if loaded is None:
             raise Unavailable("no policy file is in force yet")
         kube_system = api.get(f"{NAMESPACES}/kube-system") or {"metadata": {}}
-        calico = is_available(api)
+        calico = calico_resources(api)
         return Surroundings(
-            engine=choose_engine(loaded.policy.network.engine, calico=calico),
-            calico_served=calico,
+            engine=choose_engine(loaded.policy.network.engine, calico),
+            calico=calico,
             detected_dns=detect_dns(api, kube_system["metadata"].get("labels") or {}),
             closed_since=closed_since(started[0]) or started[0],
         )

@@ -23,5 +23,5 @@ def taken_away(cluster: Cluster) -> Iterator[None]:
     try:
         yield
     finally:
-        cluster.helm("uninstall", "catflap", *OURS, "--ignore-not-found")
+        cluster.helm("uninstall", "catflap", *OURS, "--ignore-not-found", "--no-hooks")  # no Job can run here
         cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")

@@ -12,6 +12,7 @@ NAMESPACE: Final = "catflap-system"
 KUBERNETES: Final = "1.37.2"  # a helm that was built from source has no version of its own to compare kubeVersion with
 VALUES_FILES: Final = sorted((CHART / "tests").glob("*.yaml"))
 DEFAULT: Final = CHART / "tests" / "default.yaml"
+HOOK: Final = "helm.sh/hook"
 ROLES: Final = ("controller", "server")
 
 Json = dict[str, Any]
@@ -20,11 +21,16 @@ for_each_values_file = pytest.mark.parametrize("values_file", VALUES_FILES, ids=
 
 
 class Rendered:
-    """One rendering; `values` are those that it was made from, the chart's own included."""
+    """One rendering; `values` are those that it was made from, the chart's own included.
+
+    `objects` are those of the release, `afterwards` those that helm makes when it is gone.
+    """
 
     def __init__(self, values_file: Path, text: str) -> None:
         self.text = text
-        self.objects: list[Json] = [found for found in yaml.safe_load_all(text) if found]
+        found: list[Json] = [one for one in yaml.safe_load_all(text) if one]
+        self.afterwards = [one for one in found if HOOK in one["metadata"].get("annotations", {})]
+        self.objects = [one for one in found if one not in self.afterwards]
         own, given = (yaml.safe_load(path.read_text("utf-8")) for path in (CHART / "values.yaml", values_file))
         self.values: Json = merged(own, given or {})
 

@@ -57,7 +57,7 @@ class TestRelease:
         """What is rendered is there after the installation, and gone after the other."""
         objects = render(DEFAULT)
         assert missing(release, objects) == []
-        release.helm("uninstall", "catflap", "--namespace", NAMESPACE, "--wait")
+        release.helm("uninstall", "catflap", "--namespace", NAMESPACE, "--wait", "--no-hooks")
         assert missing(release, objects) == sorted(name(one) for one in objects.objects)
 
     def test_an_upgrade_keeps_the_certificate(self, release: Cluster) -> None:

@@ -7,9 +7,11 @@ import click
 from webhook.cli._options import complain, load_policy, policy_file
 from webhook.cli._yaml import manifests
 from webhook.model.fields import namespace_name
+from webhook.model.names import DEFAULT_NAMESPACE
+from webhook.model.policy import ALWAYS_EXEMPT
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.render import render, render_net
 
 
 @click.command("render")
@@ -19,16 +21,33 @@ from webhook.netpol.render import render
     "--engine", type=click.Choice([str(engine) for engine in Engine]),
     help="Whose policies; by default the policy file's engine, and kubernetes where that says auto.",
 )  # fmt: skip
-def verb(policy: Path, namespace: str, engine: str | None) -> None:
-    """Print the policies that a namespace gets, for kubectl apply or calicoctl apply."""
+@click.option("--environment", default="", help="The environment that the namespace is in, of those in the file.")
+def verb(policy: Path, namespace: str, engine: str | None, environment: str) -> None:
+    """Print the policies that a namespace gets, for kubectl apply or calicoctl apply.
+
+    With network.standingNet, the net below all namespaces is printed first.
+    """
     loaded = load_policy(policy)
     try:
         namespace_name(namespace)
     except ValueError as bad:
         complain([f"--namespace: {bad}"])
+    known = loaded.policy.namespaces.environment.one_of
+    if environment and environment not in known:
+        complain(
+            [f"--environment: {environment!r} is none of namespaces.environment.oneOf: {', '.join(known) or 'none'}"]
+        )
     if loaded.policy.namespaces.exempts(namespace):
         click.echo(f"catflap: namespace {namespace} is exempt and gets no policies", err=True)
         return
     wanted = engine or loaded.policy.network.engine
+    if wanted == "none":
+        click.echo("catflap: network.engine: none, so no namespace gets policies", err=True)
+        return
     chosen = Engine.KUBERNETES if wanted == "auto" else Engine(wanted)
-    click.echo(manifests(render(loaded.policy, Birth(namespace, "", loaded.digest), chosen)), nl=False)
+    if loaded.policy.network.staged and chosen is not Engine.CALICO:
+        complain(["network.staged: only Calico has staged policies; add --engine calico"])
+    exempt = {*ALWAYS_EXEMPT, *loaded.policy.namespaces.exempt, DEFAULT_NAMESPACE}
+    net = render_net(loaded.policy, Birth("", "", loaded.digest), chosen, exempt=exempt)
+    birth = Birth(namespace, "", loaded.digest, environment)
+    click.echo(manifests((*net, *render(loaded.policy, birth, chosen))), nl=False)

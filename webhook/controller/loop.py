@@ -9,15 +9,15 @@ from time import monotonic
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.controller.queue import WorkQueue
-from webhook.controller.reconcile import Reconciler
+from webhook.controller.reconcile import NOWHERE, Reconciler, lacking
 from webhook.kube.api import Json
 from webhook.kube.namespaces import namespace
 from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Lookout, Surroundings
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
+from webhook.model.kinds import CALICO, PLAIN, WRITTEN_KINDS, PolicyKind
 from webhook.model.namespace import Namespace
-from webhook.netpol.intent import Engine
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Controller:
         self._namespaces.on_change(self._seen)
         self._standing.on_change(self._policy_seen)
         self._namespaces.start()
-        self._standing.follow(Engine.KUBERNETES)
+        self._standing.follow(kind for kind in WRITTEN_KINDS if kind.group == PLAIN)
         self._lookout.start()
         for number in range(WORKERS):
             Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
@@ -83,22 +83,28 @@ class Controller:
         self._look_again()
 
     def _look_again(self) -> None:
+        known = self._known()
+        if known is not None and (missing := lacking(*known)):
+            logger.error("%s", missing)
+        self._queue.add(NOWHERE)
         for found in self._namespaces.objects():
             self._queue.add(found["metadata"]["name"])
 
     def _seen(self, found: Json) -> None:
         self._queue.add(found["metadata"]["name"])
 
-    def _policy_seen(self, version: str, found: Json) -> None:
-        name = found["metadata"]["namespace"]
-        known = self._known(name)
-        if known is not None and not self._reconciler.as_wanted(version, found, *known):
+    def _policy_seen(self, kind: PolicyKind, found: Json) -> None:
+        name = found["metadata"].get("namespace", NOWHERE)
+        known, namespace = self._known(), self._namespace(name)
+        if known is None or (name and namespace is None):
+            return
+        if not self._reconciler.as_wanted(kind, found, namespace, *known):
             # Every replica sees this at once; who waits a little longer finds it done.
             self._queue.add(name, after=random.uniform(0, JITTER_SECONDS))  # noqa: S311 (no secret)
 
     def _looked(self, around: Surroundings) -> None:
-        if around.calico_served:  # even where plain ones are written: an earlier policy may have left some
-            self._standing.follow(Engine.CALICO)
+        # Even where plain ones are written: an earlier policy may have left some of Calico's.
+        self._standing.follow(kind for kind in WRITTEN_KINDS if kind.group == CALICO and kind.resource in around.calico)
         self._look_again()
 
     def _work(self) -> None:
@@ -112,21 +118,28 @@ class Controller:
                 logger.warning("namespace %s is not closed yet: %s", name, error)
             self._queue.done(name, failed=failed)
 
-    def _known(self, name: str) -> tuple[Namespace, Loaded, Surroundings] | None:
-        """A namespace with all that says what it should be like; None until that is known, or once it is gone."""
-        found = self._namespaces.get(name)
+    def _known(self) -> tuple[Loaded, Surroundings] | None:
+        """All that says what namespaces should be like; None until that is known."""
         loaded, around = self._policies.current, self._lookout.current
-        return None if found is None or loaded is None or around is None else (namespace(found), loaded, around)
+        return None if loaded is None or around is None else (loaded, around)
+
+    def _namespace(self, name: str) -> Namespace | None:
+        """A namespace as the watch saw it last; None once it is gone."""
+        found = self._namespaces.get(name)
+        return None if found is None else namespace(found)
 
     def _reconcile(self, name: str) -> None:
-        known = self._known(name)
-        if known is None:
+        known, found = self._known(), self._namespace(name)
+        if name and found is None:
             self._guarded.discard(name)
             self._reconciler.forget(name)
+        if known is None or (name and found is None):
             return  # the first policy, and the first look around, bring every namespace back
-        (self._guarded.add if self._reconciler.guarded(*known) else self._guarded.discard)(name)
-        self._metrics.guarded_namespaces.set(len(self._guarded))
-        if self._standing.synced or monotonic() > self._patient_until:
-            self._reconciler.reconcile(*known)
-        else:
+        if not (self._standing.synced or monotonic() > self._patient_until):
             self._queue.add(name, after=JITTER_SECONDS)
+        elif found is None:
+            self._reconciler.reconcile_net(*known)
+        else:
+            (self._guarded.add if self._reconciler.guarded(found, *known) else self._guarded.discard)(name)
+            self._metrics.guarded_namespaces.set(len(self._guarded))
+            self._reconciler.reconcile(found, *known)

@@ -15,18 +15,23 @@ from webhook.guard.closing import is_guarded
 from webhook.kube.api import NOT_FOUND, Api, ApiError, Json
 from webhook.kube.events import announce
 from webhook.kube.namespaces import PATH
-from webhook.kube.policies import Outcome, closes, ensure, remove, stored
-from webhook.kube.standing import Standing
+from webhook.kube.policies import Outcome, closes, ensure, is_ours, kind_of, remove, stored
+from webhook.kube.standing import Standing, key
 from webhook.kube.surroundings import Surroundings
 from webhook.metrics import Metrics
+from webhook.model.kinds import PolicyKind
 from webhook.model.names import DEFAULT_DENY, GUARD_LABEL, GUARDED
 from webhook.model.namespace import Namespace
+from webhook.model.policy import ALWAYS_EXEMPT
+from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth, Manifest
-from webhook.netpol.render import render
+from webhook.netpol.render import render, render_net
 
 logger = logging.getLogger(__name__)
 
 FORBIDDEN = 403
+NOWHERE = ""  # the namespace of what is in none
+STAGED = "stagednetworkpolicies"
 
 
 class Reconciler:
@@ -54,24 +59,29 @@ class Reconciler:
         self._lacking: dict[str, float] = {}  # since when a namespace is known to lack its default-deny
 
     def reconcile(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> None:
-        """See that a namespace is closed if it is to be.  Raises ApiError, AuditLogUnwritable.
+        """See that a namespace is closed if it is to be, and left if it is not.  Raises ApiError, AuditLogUnwritable.
 
         Nothing is written while an earlier write waits for its record.
         """
         self._flush()
-        if namespace.terminating or not self.guarded(namespace, loaded, around):
+        if namespace.terminating:
             return
         try:
-            wanted = self._wanted(namespace, loaded, around)
-            for manifest in wanted:
-                if not self._standing.stands(manifest):
-                    self._see_to(manifest, namespace, loaded)
-            self._clear_away(namespace, wanted, loaded)
-            if not namespace.stamped:
-                self._stamp(namespace, loaded)
+            self._settle(
+                namespace.name,
+                self._wanted(namespace, loaded, around),
+                loaded,
+                stood=namespace.created < self._started,
+            )
+            self._stamp(namespace, loaded, around)
         except ApiError as error:
             if not self._is_gone(namespace, error):
                 raise
+
+    def reconcile_net(self, loaded: Loaded, around: Surroundings) -> None:
+        """See that the net below all namespaces stands if it is to.  Raises ApiError, AuditLogUnwritable."""
+        self._flush()
+        self._settle(NOWHERE, self._wanted_net(loaded, around), loaded, stood=False)
 
     def forget(self, name: str) -> None:
         """The namespace is gone: what comes under its name is new."""
@@ -82,26 +92,48 @@ class Reconciler:
         """Whether a namespace is to be closed."""
         return is_guarded(namespace, loaded.policy, closed_since=around.closed_since, own_namespace=self._own_namespace)
 
-    def as_wanted(self, version: str, found: Json, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
-        """Whether a policy of ours, as a watch saw it, stands and says what it should."""
-        for manifest in self._wanted(namespace, loaded, around):
-            if (manifest["apiVersion"], manifest["metadata"]["name"]) == (version, found["metadata"]["name"]):
+    def as_wanted(
+        self, kind: PolicyKind, found: Json, namespace: Namespace | None, loaded: Loaded, around: Surroundings
+    ) -> bool:
+        """Whether a policy under our label, as a watch saw it come, change or go, is as it should be."""
+        wanted = self._wanted_net(loaded, around) if namespace is None else self._wanted(namespace, loaded, around)
+        for manifest in wanted:
+            if (kind_of(manifest), manifest["metadata"]["name"]) == (kind, found["metadata"]["name"]):
                 return self._standing.stands(manifest)
-        return True  # not one that we want, so none that we would write
+        return self._standing.get(kind, key(found)) is None or not is_ours(found)
 
     def _wanted(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> tuple[Manifest, ...]:
+        """What is to stand in a namespace: nothing where it is left alone, or where its policies cannot be staged."""
+        if not self.guarded(namespace, loaded, around) or cannot_stage(loaded, around):
+            return ()
         environment = loaded.policy.namespaces.environment_of(namespace.labels)
         birth = Birth(namespace.name, namespace.uid, loaded.digest, environment)
         return render(loaded.policy, birth, around.engine, detected_dns=around.detected_dns)
 
-    def _see_to(self, manifest: Manifest, namespace: Namespace, loaded: Loaded) -> None:
-        closes = manifest["metadata"]["name"] == DEFAULT_DENY
+    def _wanted_net(self, loaded: Loaded, around: Surroundings) -> tuple[Manifest, ...]:
+        if cannot_stage(loaded, around):
+            return ()
+        exempt = {*ALWAYS_EXEMPT, *loaded.policy.namespaces.exempt, self._own_namespace}
+        birth = Birth(NOWHERE, "", loaded.digest)
+        return render_net(loaded.policy, birth, around.engine, exempt=exempt, detected_dns=around.detected_dns)
+
+    def _settle(self, space: str, wanted: tuple[Manifest, ...], loaded: Loaded, *, stood: bool) -> None:
+        """Write what is wanted and does not stand, then remove what stands and is not wanted.
+
+        `stood` says that it must have stood before, so that writing it is a repair.
+        """
+        for manifest in wanted:
+            if not self._standing.stands(manifest):
+                self._see_to(manifest, space, loaded, stood=stood or self._standing.was_seen(manifest))
+        self._clear_away(space, wanted, loaded)
+
+    def _see_to(self, manifest: Manifest, space: str, loaded: Loaded, *, stood: bool) -> None:
+        closes = (manifest["kind"], manifest["metadata"]["name"]) == ("NetworkPolicy", DEFAULT_DENY)
         if closes:
-            self._lacking.setdefault(namespace.name, monotonic())
-        stood = self._standing.was_seen(manifest) or namespace.created < self._started
+            self._lacking.setdefault(space, monotonic())
         outcome = ensure(self._api, manifest)
         if closes:
-            self._metrics.unguarded_seconds.observe(monotonic() - self._lacking.pop(namespace.name))
+            self._metrics.unguarded_seconds.observe(monotonic() - self._lacking.pop(space))
         if outcome is Outcome.UNCHANGED:  # another replica, or the gate, was faster
             return
         self._metrics.policies_written.labels(outcome).inc()
@@ -110,25 +142,39 @@ class Reconciler:
         if restored:
             announce(self._api, manifest, outcome, self._now())
 
-    def _clear_away(self, namespace: Namespace, wanted: tuple[Manifest, ...], loaded: Loaded) -> None:
-        """Remove what an earlier policy or engine left, once the default-deny that counts now is read back."""
-        obsolete = self._standing.others(namespace.name, wanted)
-        if not obsolete or not closes(stored(self._api, wanted[0]), wanted[0]):
+    def _clear_away(self, space: str, wanted: tuple[Manifest, ...], loaded: Loaded) -> None:
+        """Remove what an earlier policy or engine left, once the default-deny that counts now is read back.
+
+        Where nothing is wanted any more, the one that closes goes last, so that no allow of ours is ever alone.
+        """
+        obsolete = self._standing.others(space, wanted)
+        if not obsolete or (wanted and not closes(stored(self._api, wanted[0]), wanted[0])):
             return
-        for version, found in obsolete:
-            remove(self._api, version, found)
-            manifest = {"apiVersion": version, "kind": "NetworkPolicy", "metadata": found["metadata"]}
+        for kind, found in sorted(obsolete, key=lambda one: one[1]["metadata"]["name"] == DEFAULT_DENY):
+            remove(self._api, kind, found)
+            manifest = {
+                "apiVersion": f"{kind.group}/{kind.version}", "kind": kind.kind, "metadata": found["metadata"],
+            }  # fmt: skip
             self._record(manifest, loaded, reason="removed: the policy file asks for it no longer", verb="delete")
 
-    def _stamp(self, namespace: Namespace, loaded: Loaded) -> None:
+    def _stamp(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> None:
+        """Mark a guarded namespace as one, and an exempt one as none; any other mark is somebody's own."""
+        if self.guarded(namespace, loaded, around):
+            value, reason = GUARDED, "stamped: the namespace is guarded"
+        elif loaded.policy.namespaces.exempts(namespace.name):
+            value, reason = None, "unstamped: the namespace is exempt"
+        else:
+            return
+        if (value is not None) == namespace.stamped:
+            return
         manifest = {
             "apiVersion": "v1",
             "kind": "Namespace",
             # The uid keeps the stamp off a namespace that was made anew under the same name.
-            "metadata": {"name": namespace.name, "uid": namespace.uid, "labels": {GUARD_LABEL: GUARDED}},
+            "metadata": {"name": namespace.name, "uid": namespace.uid, "labels": {GUARD_LABEL: value}},
         }
         self._api.merge(f"{PATH}/{namespace.name}", manifest)
-        self._record(manifest, loaded, reason="stamped: the namespace is guarded")
+        self._record(manifest, loaded, reason=reason)
 
     def _record(self, manifest: Manifest, loaded: Loaded, *, reason: str, verb: str = "apply") -> None:
         metadata = manifest["metadata"]
@@ -150,3 +196,17 @@ class Reconciler:
             return False
         found = self._api.get(f"{PATH}/{namespace.name}")
         return found is None or "deletionTimestamp" in found["metadata"] or found["metadata"]["uid"] != namespace.uid
+
+
+def cannot_stage(loaded: Loaded, around: Surroundings) -> bool:
+    """Whether the policy file wants staged policies of a cluster that has none: closing it instead was not asked for."""
+    return loaded.policy.network.staged and (around.engine is not Engine.CALICO or STAGED not in around.calico)
+
+
+def lacking(loaded: Loaded, around: Surroundings) -> str:
+    """What the policy file wants and this cluster does not have, in words; empty where nothing is."""
+    if cannot_stage(loaded, around):
+        return "network.staged: this cluster takes no staged policies of Calico's, so no policy is written at all"
+    if loaded.policy.network.standing_net and around.engine is not Engine.CALICO:
+        return "network.standingNet: this cluster takes no GlobalNetworkPolicy; namespaces are closed one by one"
+    return ""

@@ -82,7 +82,8 @@ def judging() -> Iterator[Asked]:
 
 def guarding(policy: GuardPolicy, endpoint: Endpoint) -> Iterator[Asked]:
     """What could open a closed namespace: its labels, our policies, and everybody else's."""
-    yield Asked("namespaces", VALIDATE, "Fail", namespace_rules(), {"guarded-labels": guarded_labels(policy)})
+    labelled = {"guarded-labels": guarded_labels(policy), "caller": not_cleaner(endpoint.namespace)}
+    yield Asked("namespaces", VALIDATE, "Fail", namespace_rules(), labelled)
     by_others = {"ours": ours(), "caller": not_cleaner(endpoint.namespace)}
     yield Asked("policies", VALIDATE, "Fail", policy_rules(POLICY_KINDS, ["CREATE", "UPDATE", "DELETE"]), by_others)
     acting = policy_rules([kind for kind in POLICY_KINDS if not kind.staged], ["CREATE", "UPDATE"])

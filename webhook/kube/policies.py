@@ -4,14 +4,26 @@ from enum import StrEnum
 from typing import Any
 
 from webhook.kube.api import Api, Json
+from webhook.model.kinds import POLICIES_BY_KIND, PolicyKind
 from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
 from webhook.netpol.manifest import Manifest
 
 
+def kind_of(manifest: Manifest) -> PolicyKind:
+    """Which resource a manifest is of."""
+    return POLICIES_BY_KIND[manifest["apiVersion"].rpartition("/")[0], manifest["kind"]]
+
+
+def collection(kind: PolicyKind, namespace: str = "") -> str:
+    """The path of a resource, in one namespace or in all."""
+    spaced = f"/namespaces/{namespace}" if namespace else ""
+    return f"/apis/{kind.group}/{kind.version}{spaced}/{kind.resource}"
+
+
 def path(manifest: Manifest) -> str:
-    """The path of a NetworkPolicy, of either engine."""
+    """The path of a policy, of either engine."""
     metadata = manifest["metadata"]
-    return f"/apis/{manifest['apiVersion']}/namespaces/{metadata['namespace']}/networkpolicies/{metadata['name']}"
+    return f"{collection(kind_of(manifest), metadata.get('namespace', ''))}/{metadata['name']}"
 
 
 class Outcome(StrEnum):
@@ -50,14 +62,11 @@ def replacement(found: Json, manifest: Manifest) -> Json:
     return {**manifest, "metadata": metadata}
 
 
-def remove(api: Api, version: str, found: Json) -> None:
+def remove(api: Api, kind: PolicyKind, found: Json) -> None:
     """Delete a policy as a watch saw it.  Raises ApiError, 409 where it changed since."""
     metadata = found["metadata"]
-    api.delete(
-        f"/apis/{version}/namespaces/{metadata['namespace']}/networkpolicies/{metadata['name']}",
-        uid=metadata["uid"],
-        version=metadata["resourceVersion"],
-    )
+    where = collection(kind, metadata.get("namespace", ""))
+    api.delete(f"{where}/{metadata['name']}", uid=metadata["uid"], version=metadata["resourceVersion"])
 
 
 def is_ours(found: Json) -> bool:

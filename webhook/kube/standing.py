@@ -1,16 +1,15 @@
-"""Our own policies as they stand, kept by watches: one an engine, the second begun once Calico is there."""
+"""Our own policies as they stand, kept by watches: one a kind, Calico's begun once Calico is there."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
 from threading import Lock
 
 from webhook.kube.api import Api, Json
-from webhook.kube.policies import is_ours, same
+from webhook.kube.policies import collection, is_ours, kind_of, same
 from webhook.kube.watch import Watch
+from webhook.model.kinds import PolicyKind
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL
-from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Manifest
-from webhook.netpol.render import PRINTERS
 
 SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 
@@ -23,25 +22,25 @@ class Standing:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[PolicyKind, Watch] = {}
         self._lock = Lock()
-        self._seen: dict[str, set[tuple[str, str]]] = {}
-        self._on_change: Callable[[str, Json], None] = lambda _version, _found: None
+        self._seen: dict[str, set[tuple[PolicyKind, str]]] = {}
+        self._on_change: Callable[[PolicyKind, Json], None] = lambda _kind, _found: None
 
-    def on_change(self, handler: Callable[[str, Json], None]) -> None:
-        """Call `handler` with the API version and the object of each policy that comes, changes or goes."""
+    def on_change(self, handler: Callable[[PolicyKind, Json], None]) -> None:
+        """Call `handler` with the kind and the object of each policy that comes, changes or goes."""
         self._on_change = handler
 
-    def follow(self, engine: Engine) -> None:
-        """Watch the policies of an engine from now on; nothing happens if that is so already."""
-        version = PRINTERS[engine].API_VERSION
-        with self._lock:
-            if version in self._watches:
-                return
-            watch = Watch(self._api, f"/apis/{version}/networkpolicies", query={"labelSelector": SELECTOR})
-            watch.on_change(partial(self._changed, version))  # the items of a list do not name their version
-            self._watches[version] = watch
-        watch.start()
+    def follow(self, kinds: Iterable[PolicyKind]) -> None:
+        """Watch policies of these kinds from now on; nothing happens where that is so already."""
+        for kind in kinds:
+            with self._lock:
+                if kind in self._watches:
+                    continue
+                watch = Watch(self._api, collection(kind), query={"labelSelector": SELECTOR})
+                watch.on_change(partial(self._changed, kind))  # the items of a list do not name their kind
+                self._watches[kind] = watch
+            watch.start()
 
     def stop(self) -> None:
         """End every watch."""
@@ -57,25 +56,25 @@ class Standing:
 
     def stands(self, manifest: Manifest) -> bool:
         """Whether a watch saw the manifest stand as it is."""
-        found = self.get(manifest["apiVersion"], key(manifest))
+        found = self.get(kind_of(manifest), key(manifest))
         return found is not None and same(found, manifest)
 
     def was_seen(self, manifest: Manifest) -> bool:
         """Whether the policy stood before, so that writing it is a repair."""
         metadata = manifest["metadata"]
-        return (manifest["apiVersion"], metadata["name"]) in self._seen.get(metadata["namespace"], ())
+        return (kind_of(manifest), metadata["name"]) in self._seen.get(metadata.get("namespace", ""), ())
 
-    def others(self, namespace: str, wanted: Iterable[Manifest]) -> list[tuple[str, Json]]:
-        """Policies of ours that stand in a namespace beside the wanted ones, each with its API version."""
-        kept = {(manifest["apiVersion"], manifest["metadata"]["name"]) for manifest in wanted}
+    def others(self, namespace: str, wanted: Iterable[Manifest]) -> list[tuple[PolicyKind, Json]]:
+        """Policies of ours that stand in a namespace, or in none, beside the wanted ones, each with its kind."""
+        kept = {(kind_of(manifest), manifest["metadata"]["name"]) for manifest in wanted}
         beside = sorted(self._seen.get(namespace, set()) - kept)
-        found = ((version, self.get(version, f"{namespace}/{name}")) for version, name in beside)
-        return [(version, one) for version, one in found if one is not None and is_ours(one)]
+        found = ((kind, self.get(kind, f"{namespace}/{name}" if namespace else name)) for kind, name in beside)
+        return [(kind, one) for kind, one in found if one is not None and is_ours(one)]
 
-    def get(self, version: str, name: str) -> Json | None:
-        """A policy by API version and `namespace/name`, as a watch last saw it."""
+    def get(self, kind: PolicyKind, name: str) -> Json | None:
+        """A policy by kind and `namespace/name`, as a watch last saw it."""
         with self._lock:
-            watch = self._watches.get(version)
+            watch = self._watches.get(kind)
         return watch.get(name) if watch else None
 
     def forget(self, namespace: str) -> None:
@@ -83,13 +82,14 @@ class Standing:
         with self._lock:
             self._seen.pop(namespace, None)
 
-    def _changed(self, version: str, found: Json) -> None:
+    def _changed(self, kind: PolicyKind, found: Json) -> None:
         metadata = found["metadata"]
-        self._seen.setdefault(metadata["namespace"], set()).add((version, metadata["name"]))
-        self._on_change(version, found)
+        self._seen.setdefault(metadata.get("namespace", ""), set()).add((kind, metadata["name"]))
+        self._on_change(kind, found)
 
 
-def key(manifest: Manifest) -> str:
+def key(found: Json | Manifest) -> str:
     """A policy's place in a watch."""
-    metadata = manifest["metadata"]
-    return f"{metadata['namespace']}/{metadata['name']}"
+    metadata = found["metadata"]
+    space = metadata.get("namespace", "")
+    return f"{space}/{metadata['name']}" if space else str(metadata["name"])

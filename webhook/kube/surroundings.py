@@ -17,10 +17,13 @@ FIRST_LOOK_SECONDS = 0.5
 
 
 class Surroundings(Struct, frozen=True):
-    """Which engine is written for, whether Calico's policies can stand at all, which name servers `auto` means, and since when namespaces are closed."""
+    """What of the cluster decides which policies are written, and since when namespaces are closed.
+
+    `calico` are the resources that Calico's API takes now; `detected_dns` is what the name servers' `auto` means.
+    """
 
     engine: Engine
-    calico_served: bool
+    calico: frozenset[str]
     detected_dns: str
     closed_since: datetime
 

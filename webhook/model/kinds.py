@@ -87,6 +87,8 @@ POLICY_KINDS: tuple[PolicyKind, ...] = (
     PolicyKind(POLICY_API, "v1alpha2", "clusternetworkpolicies", "ClusterNetworkPolicy", namespaced=False),
     *calico_kinds(CALICO, "v3"),
 )
+# What we write ourselves.
+WRITTEN_KINDS = tuple(kind for kind in POLICY_KINDS if kind.group in {PLAIN, CALICO} and kind.resource != "tiers")
 POLICY_RESOURCES = frozenset((kind.group, kind.resource) for kind in POLICY_KINDS)
 POLICIES_BY_KIND: Mapping[tuple[str, str], PolicyKind] = {(kind.group, kind.kind): kind for kind in POLICY_KINDS}
 

@@ -77,6 +77,13 @@ subjects:
     namespace: {{ (index . 0).Release.Namespace }}
 {{- end }}
 
+{{/* Annotations of what helm makes after the release is gone, in the order of its weight, and takes away at its end. */}}
+{{- define "catflap.afterwards" -}}
+helm.sh/hook: post-delete
+helm.sh/hook-weight: {{ quote . }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
 {{/* What the schema cannot say with a remedy. */}}
 {{- define "catflap.validate" -}}
 {{- $external := eq .Values.service.type "ExternalName" -}}
@@ -104,7 +111,11 @@ subjects:
 {{- /* Calico asks twice: for the policy, and for the tier that it is in. */}}
 {{- define "catflap.tierRules" -}}
 - apiGroups: [projectcalico.org]
-  resources: [tier.networkpolicies]
+  resources:
+    - tier.globalnetworkpolicies
+    - tier.networkpolicies
+    - tier.stagedglobalnetworkpolicies
+    - tier.stagednetworkpolicies
   resourceNames: [default.*]
   verbs: [get, list, watch, create, update, patch, delete]
 - apiGroups: [projectcalico.org]

@@ -20,7 +20,7 @@ from webhook.model.namespace import Namespace
 from webhook.netpol.intent import Engine
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
-AROUND: Final = Surroundings(engine=Engine.KUBERNETES, calico_served=False, detected_dns="kube-dns", closed_since=AT)
+AROUND: Final = Surroundings(engine=Engine.KUBERNETES, calico=frozenset(), detected_dns="kube-dns", closed_since=AT)
 SHOP: Final = Namespace("shop", "1", {}, AT, terminating=False)
 PATH: Final = "/api/v1/namespaces/shop"
 STANDS: Final[Json] = {"metadata": {"name": "shop", "uid": "1"}}

@@ -3,7 +3,7 @@
 import pytest
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.discovery import choose_engine, is_available
+from webhook.kube.discovery import calico_resources, choose_engine
 from webhook.netpol.intent import Engine
 
 
@@ -33,17 +33,17 @@ class Calico(Api):
 )
 def test_auto_is_what_is_served(answer: Json | ApiError | None, engine: Engine) -> None:
     """Plain policies hold on every engine."""
-    assert choose_engine("auto", calico=is_available(Calico(answer))) is engine
+    assert choose_engine("auto", calico_resources(Calico(answer))) is engine
 
 
 def test_no_answer_at_all_is_not_no() -> None:
     """Nothing is written for an engine that was guessed."""
     with pytest.raises(ApiError):
-        is_available(Calico(ApiError(0, "nobody answers")))
+        calico_resources(Calico(ApiError(0, "nobody answers")))
 
 
 @pytest.mark.parametrize("engine", Engine)
-@pytest.mark.parametrize("calico", [True, False], ids=["served", "not served"])
-def test_a_named_engine_is_taken(engine: Engine, *, calico: bool) -> None:
+@pytest.mark.parametrize("calico", [{"networkpolicies"}, set()], ids=["served", "not served"])
+def test_a_named_engine_is_taken(engine: Engine, calico: set[str]) -> None:
     """Whatever is served."""
-    assert choose_engine(str(engine), calico=calico) is engine
+    assert choose_engine(str(engine), frozenset(calico)) is engine

@@ -1,0 +1,27 @@
+"""`catflap uninstall`: what catflap wrote into a cluster, removed."""
+
+import click
+
+from webhook.cli._options import complain
+from webhook.controller.leaving import Unfinished, leave
+from webhook.kube.api import ApiError, NoCluster, connect
+
+FAILED = 1
+
+
+@click.command("uninstall")
+@click.option("--kubeconfig", metavar="FILE", help="The cluster; by default that of the Pod's ServiceAccount.")
+def verb(kubeconfig: str | None) -> None:
+    """Remove catflap's webhook configurations, policies and stamps from a cluster, and nothing else.
+
+    Stop the controllers first, or they write anew. The ConfigMaps catflap-epoch stay: a later installation goes on where
+    this one ended. Ends with status 0 when nothing is left, 1 where something could not be removed, 2 without a cluster.
+    """
+    try:
+        for line in leave(connect(kubeconfig)):
+            click.echo(line)
+    except NoCluster as bad:
+        complain([str(bad)])
+    except (ApiError, Unfinished) as bad:
+        click.echo(f"catflap: {bad}", err=True)
+        raise SystemExit(FAILED) from None

@@ -1,0 +1,90 @@
+"""Leaving a cluster as it was: what we wrote goes, and nothing else."""
+
+from collections.abc import Iterator
+from time import sleep
+
+from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
+from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.policies import collection, is_ours, remove
+from webhook.model.kinds import WRITTEN_KINDS, PolicyKind
+from webhook.model.names import DEFAULT_DENY, GUARD_LABEL, MANAGED_BY, MANAGED_BY_LABEL, WEBHOOK_CONFIGURATION
+
+REGISTRATIONS = "/apis/admissionregistration.k8s.io/v1/"
+PHASES = ("validating", "mutating")
+ENTRY_SUFFIX = ".catflap.dev"
+# A controller that is being stopped may yet repair once; nothing may come back between two looks.
+PAUSE_SECONDS = 2.0
+MOST_PASSES = 30
+
+
+class Unfinished(Exception):  # noqa: N818 (a state of the cluster)
+    """Something of ours comes back, as long as a controller runs; the message says so."""
+
+
+def leave(api: Api) -> Iterator[str]:
+    """Remove our webhook configurations, our policies and our stamps; what is done, in words, as it is done.
+
+    A policy is ours by name, label and field manager; of a namespace's policies the one that closes it goes last.
+    Raises ApiError, Unfinished.
+    """
+    yield from (line for phase in PHASES for line in unregister(api, phase))
+    for number in range(MOST_PASSES):
+        done = False
+        for line in (*remove_policies(api), *remove_stamps(api)):
+            done = True
+            yield line
+        if number and not done:
+            return
+        sleep(PAUSE_SECONDS)
+    raise Unfinished("policies come back: a catflap controller still runs; stop it, then try again")
+
+
+def unregister(api: Api, phase: str) -> Iterator[str]:
+    """Delete a webhook configuration, so that nothing waits for us."""
+    path = f"{REGISTRATIONS}{phase}webhookconfigurations/{WEBHOOK_CONFIGURATION}"
+    found = api.get(path)
+    if found is None or not all(one["name"].endswith(ENTRY_SUFFIX) for one in found.get("webhooks", ())):
+        return
+    if gone(api, path, found):
+        yield f"{phase.capitalize()}WebhookConfiguration {WEBHOOK_CONFIGURATION} removed"
+
+
+def remove_policies(api: Api) -> Iterator[str]:
+    """Delete what is ours of every kind that this cluster takes."""
+    found = [(kind, one) for kind in WRITTEN_KINDS for one in policies(api, kind)]
+    for kind, one in sorted(found, key=lambda pair: pair[1]["metadata"]["name"] == DEFAULT_DENY):
+        metadata = one["metadata"]
+        try:
+            remove(api, kind, one)
+        except ApiError as error:
+            if error.status not in {NOT_FOUND, CONFLICT}:  # changed meanwhile: the next pass sees it anew
+                raise
+        else:
+            space = f"{metadata['namespace']}/" if "namespace" in metadata else ""
+            yield f"{kind.kind}.{kind.group} {space}{metadata['name']} removed"
+
+
+def policies(api: Api, kind: PolicyKind) -> list[Json]:
+    """Our policies of one kind; none where the cluster does not take it."""
+    found = api.get(collection(kind), labelSelector=f"{MANAGED_BY_LABEL}={MANAGED_BY}") or {}
+    return [one for one in found.get("items", ()) if is_ours(one)]
+
+
+def remove_stamps(api: Api) -> Iterator[str]:
+    """Take the stamp off every namespace that bears it."""
+    found = api.get(NAMESPACES, labelSelector=GUARD_LABEL) or {}
+    for one in found.get("items", ()):
+        name, uid = one["metadata"]["name"], one["metadata"]["uid"]
+        api.merge(f"{NAMESPACES}/{name}", {"metadata": {"uid": uid, "labels": {GUARD_LABEL: None}}})
+        yield f"Namespace {name} unstamped"
+
+
+def gone(api: Api, path: str, found: Json) -> bool:
+    """Whether it was us who deleted an object."""
+    try:
+        api.delete(path, uid=found["metadata"]["uid"], version=found["metadata"]["resourceVersion"])
+    except ApiError as error:
+        if error.status in {NOT_FOUND, CONFLICT}:
+            return False
+        raise
+    return True
