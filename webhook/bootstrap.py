@@ -25,7 +25,6 @@ from webhook.kube.api import Api, Json, connect
 from webhook.kube.discovery import calico_resources, choose_engine, detect_dns
 from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.namespaces import namespace
 from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Lookout, Surroundings
 from webhook.kube.watch import Watch
@@ -106,7 +105,7 @@ def start_asking(common: Common, parts: Parts, api: Api, checks: dict[str, Calla
     namespaces = Watch(api, NAMESPACES)
     epoch = Epoch(api, own_namespace=common.own_namespace)
     lookout = Lookout(
-        look_around(api, parts.policies, lambda _: epoch.read(api, sign=lambda: oldest_stamped(namespaces))),
+        look_around(api, parts.policies, on_record(epoch, api)),
         on_change=lambda _: None,
     )
     parts.policies.on_change(lambda _: lookout.look_now())
@@ -209,10 +208,14 @@ def start_status(address: Address, checks: Checks, metrics: Metrics) -> None:
     serve_status(create_status_app(checks, metrics.registry), address.host, address.port)
 
 
-def oldest_stamped(namespaces: Watch) -> datetime | None:
-    """When the oldest namespace came that bears our stamp: a sign that catflap was here, or is to adopt it."""
-    found = map(namespace, namespaces.objects())
-    return min((one.created for one in found if one.stamped), default=None)
+def on_record(epoch: Epoch, api: Api) -> Callable[[datetime], datetime | None]:
+    """Since when the server takes namespaces for closed: as recorded, or since the registration."""
+
+    def since(_started: datetime) -> datetime | None:
+        found = epoch.read(api)
+        return found.closing if found else None
+
+    return since
 
 
 def recorded(epoch: Epoch) -> Callable[[datetime], datetime]:
@@ -221,7 +224,12 @@ def recorded(epoch: Epoch) -> Callable[[datetime], datetime]:
     The webhook may be registered after the controller's start; what was closed before that is stamped by then, and so
     stays closed under any later process.
     """
-    return lambda started: min(epoch.record() or started, started)
+
+    def since(started: datetime) -> datetime:
+        found = epoch.record()
+        return min(found.closing, started) if found else started
+
+    return since
 
 
 def look_around(

@@ -5,9 +5,9 @@ from time import sleep
 
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.policies import collection, is_ours, remove
-from webhook.model.kinds import WRITTEN_KINDS, PolicyKind
-from webhook.model.names import DEFAULT_DENY, GUARD_LABEL, MANAGED_BY, MANAGED_BY_LABEL, WEBHOOK_CONFIGURATION
+from webhook.kube.policies import ours, remove
+from webhook.model.kinds import WRITTEN_KINDS
+from webhook.model.names import DEFAULT_DENY, GUARD_LABEL, WEBHOOK_CONFIGURATION
 
 REGISTRATIONS = "/apis/admissionregistration.k8s.io/v1/"
 PHASES = ("validating", "mutating")
@@ -51,7 +51,7 @@ def unregister(api: Api, phase: str) -> Iterator[str]:
 
 def remove_policies(api: Api) -> Iterator[str]:
     """Delete what is ours of every kind that this cluster takes."""
-    found = [(kind, one) for kind in WRITTEN_KINDS for one in policies(api, kind)]
+    found = [(kind, one) for kind in WRITTEN_KINDS for one in ours(api, kind)]
     for kind, one in sorted(found, key=lambda pair: pair[1]["metadata"]["name"] == DEFAULT_DENY):
         metadata = one["metadata"]
         try:
@@ -62,12 +62,6 @@ def remove_policies(api: Api) -> Iterator[str]:
         else:
             space = f"{metadata['namespace']}/" if "namespace" in metadata else ""
             yield f"{kind.kind}.{kind.group} {space}{metadata['name']} removed"
-
-
-def policies(api: Api, kind: PolicyKind) -> list[Json]:
-    """Our policies of one kind; none where the cluster does not take it."""
-    found = api.get(collection(kind), labelSelector=f"{MANAGED_BY_LABEL}={MANAGED_BY}") or {}
-    return [one for one in found.get("items", ()) if is_ours(one)]
 
 
 def remove_stamps(api: Api) -> Iterator[str]:

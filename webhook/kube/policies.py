@@ -8,6 +8,8 @@ from webhook.model.kinds import POLICIES_BY_KIND, PolicyKind
 from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
 from webhook.netpol.manifest import Manifest
 
+OUR_LABEL = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+
 
 def kind_of(manifest: Manifest) -> PolicyKind:
     """Which resource a manifest is of."""
@@ -67,6 +69,12 @@ def remove(api: Api, kind: PolicyKind, found: Json) -> None:
     metadata = found["metadata"]
     where = collection(kind, metadata.get("namespace", ""))
     api.delete(f"{where}/{metadata['name']}", uid=metadata["uid"], version=metadata["resourceVersion"])
+
+
+def ours(api: Api, kind: PolicyKind) -> list[Json]:
+    """Our policies of one kind; none where the cluster does not take it.  Raises ApiError."""
+    found = api.get(collection(kind), labelSelector=OUR_LABEL) or {}
+    return [one for one in found.get("items", ()) if is_ours(one)]
 
 
 def is_ours(found: Json) -> bool:

@@ -5,13 +5,10 @@ from functools import partial
 from threading import Lock
 
 from webhook.kube.api import Api, Json
-from webhook.kube.policies import collection, is_ours, kind_of, same
+from webhook.kube.policies import OUR_LABEL, collection, is_ours, kind_of, same
 from webhook.kube.watch import Watch
 from webhook.model.kinds import PolicyKind
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL
 from webhook.netpol.manifest import Manifest
-
-SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 
 
 class Standing:
@@ -37,7 +34,7 @@ class Standing:
             with self._lock:
                 if kind in self._watches:
                     continue
-                watch = Watch(self._api, collection(kind), query={"labelSelector": SELECTOR})
+                watch = Watch(self._api, collection(kind), query={"labelSelector": OUR_LABEL})
                 watch.on_change(partial(self._changed, kind))  # the items of a list do not name their kind
                 self._watches[kind] = watch
             watch.start()

@@ -66,9 +66,7 @@ class Rule(Struct, frozen=True):
         return policy.mode_of(self.id, at_most=self.at_most)
 
     def judge(self, subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
-        """Every fault of this rule in `subject`, if that is what the rule is about."""
-        if not isinstance(subject, self.about):
-            return ()
+        """Every fault of this rule in `subject`, which must be what the rule is about."""
         return tuple(
             Violation(rule=self.id, path=fault.path, message=fault.message, remedy=fault.remedy)
             for fault in self.check(subject, policy)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from webhook.config.parse import Loaded
 from webhook.guard.decide import OFFLINE
 from webhook.kube.api import Api, ApiError
-from webhook.kube.epoch import Epoch, EpochLost
+from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.namespaces import namespace
 from webhook.kube.owners import top_owner_created
@@ -62,13 +62,13 @@ class ClusterToAsk:
         api = self._api.within(ASK_SECONDS)
         try:
             created = top_owner_created(api, wanted.namespace, wanted.owner)
-            installed = self._epoch.read(api) if created else None
-        except (ApiError, EpochLost) as error:
+            epoch = self._epoch.read(api) if created else None
+        except ApiError as error:
             owner = wanted.owner
             raise Unavailable(
                 f"the age of {owner.kind} {wanted.namespace}/{owner.name} is not known: {error}"
             ) from error
-        return created is not None and installed is not None and created < installed
+        return created is not None and epoch is not None and created < epoch.installed
 
 
 class NoClusterToAsk:
