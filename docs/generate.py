@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from webhook.model.policy import GuardPolicy
+from webhook.model.policy import GuardPolicy, Mode
 from webhook.model.violation import Rule
 from webhook.rules import RULES
 
@@ -38,10 +38,18 @@ def rules_page() -> Iterator[str]:
     """Each rule with a manifest that it admits and one that it refuses, both from its test cases."""
     yield from ("# The rules", "", WARNING, "")
     for rule in RULES.values():
-        yield from (f"## {rule.id}", "", f"{rule.title} Since {rule.since}.", "")
+        yield from (f"## {rule.id}", "", f"{rule.title} Since {rule.since}.{limits(rule)}", "")
         for verdict, says in (("allow", "Admitted:"), ("deny", "Refused:")):
             example = smallest(CASES / rule.id / verdict)
             yield from (says, "", "```yaml", example.read_text(encoding="utf-8").rstrip(), "```", "")
+
+
+def limits(rule: Rule) -> str:
+    """Where a rule says less than the file's mode would have it."""
+    milder = (
+        f" Unless the file names it, its mode is {rule.at_most} at most." if rule.at_most is not Mode.ENFORCE else ""
+    )
+    return f"{milder} In guarded namespaces only." if rule.guarded_only else milder
 
 
 def smallest(folder: Path) -> Path:

@@ -119,7 +119,7 @@ def test_the_installation_is_dated_in_two_places(catflap: Installation) -> None:
     for space in (NAMESPACE, "kube-system"):
         found = catflap.cluster.api("GET", f"/api/v1/namespaces/{space}/configmaps/catflap-epoch")
         assert found["immutable"] is True
-        assert found["data"] == {"installed": registered}
+        assert found["data"] == {"installed": registered, "closing": registered}
 
 
 def test_auto_follows_calico_as_it_comes(catflap: Installation, namespace_name: str) -> None:
