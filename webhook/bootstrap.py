@@ -23,7 +23,7 @@ from webhook.controller.loop import Controller
 from webhook.controller.reconcile import Reconciler
 from webhook.kube.api import Api, Json, connect
 from webhook.kube.discovery import calico_resources, choose_engine, detect_dns
-from webhook.kube.epoch import Epoch
+from webhook.kube.epoch import Epoch, oldest_policy
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Lookout, Surroundings
@@ -141,7 +141,7 @@ def control(common: Common) -> None:
             own_namespace=common.own_namespace,
             now=utc_now,
         ),
-        look=look_around(api, parts.policies, recorded(Epoch(api, own_namespace=common.own_namespace))),
+        look=look_around(api, parts.policies, recorded(Epoch(api, own_namespace=common.own_namespace), api)),
         metrics=parts.metrics,
     )
     parts.policies.on_change(lambda _: controller.policy_changed())
@@ -218,16 +218,21 @@ def on_record(epoch: Epoch, api: Api) -> Callable[[datetime], datetime | None]:
     return since
 
 
-def recorded(epoch: Epoch) -> Callable[[datetime], datetime]:
+def recorded(epoch: Epoch, api: Api) -> Callable[[datetime], datetime]:
     """Since when the controller closes namespaces: the recorded epoch, or its own start where that was earlier.
 
-    The webhook may be registered after the controller's start; what was closed before that is stamped by then, and so
-    stays closed under any later process.
+    The webhook may be registered after the controller's start, and the controller may start again before that: then our
+    oldest policy tells.
     """
+    unregistered: list[datetime] = []
 
     def since(started: datetime) -> datetime:
         found = epoch.record()
-        return min(found.closing, started) if found else started
+        if found is not None:
+            return min(found.closing, started)
+        if not unregistered:
+            unregistered.append(min(oldest_policy(api) or started, started))
+        return unregistered[0]
 
     return since
 

@@ -8,6 +8,8 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
+from msgspec import Struct
+
 from webhook.audit.record import write_record
 from webhook.audit.sink import AuditLog
 from webhook.config.parse import Loaded
@@ -32,6 +34,15 @@ logger = logging.getLogger(__name__)
 FORBIDDEN = 403
 NOWHERE = ""  # the namespace of what is in none
 STAGED = "stagednetworkpolicies"
+WRITTEN = {Outcome.CREATED: "created", Outcome.REPAIRED: "changed"}
+
+
+class Asked(Struct, frozen=True):
+    """What decides, beside a namespace's name, which policies are wanted there."""
+
+    policy_digest: str
+    engine: Engine
+    environment: str = ""
 
 
 class Reconciler:
@@ -57,6 +68,8 @@ class Reconciler:
         self._unrecorded: deque[dict[str, Any]] = deque()  # at most one write a worker: none begins before it is empty
         self._unrecorded_lock = Lock()
         self._lacking: dict[str, float] = {}  # since when a namespace is known to lack its default-deny
+        self._settled: dict[str, Asked] = {}  # under what a namespace was last seen to have all that was wanted
+        self._first: Asked | None = None
 
     def reconcile(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> None:
         """See that a namespace is closed if it is to be, and left if it is not.  Raises ApiError, AuditLogUnwritable.
@@ -66,13 +79,10 @@ class Reconciler:
         self._flush()
         if namespace.terminating:
             return
+        asked = Asked(loaded.digest, around.engine, loaded.policy.namespaces.environment_of(namespace.labels))
+        older = namespace.created < self._started
         try:
-            self._settle(
-                namespace.name,
-                self._wanted(namespace, loaded, around),
-                loaded,
-                stood=namespace.created < self._started,
-            )
+            self._settle(namespace.name, self._wanted(namespace, loaded, around), loaded, asked=asked, older=older)
             self._stamp(namespace, loaded, around)
         except ApiError as error:
             if not self._is_gone(namespace, error):
@@ -81,12 +91,14 @@ class Reconciler:
     def reconcile_net(self, loaded: Loaded, around: Surroundings) -> None:
         """See that the net below all namespaces stands if it is to.  Raises ApiError, AuditLogUnwritable."""
         self._flush()
-        self._settle(NOWHERE, self._wanted_net(loaded, around), loaded, stood=False)
+        asked = Asked(loaded.digest, around.engine)
+        self._settle(NOWHERE, self._wanted_net(loaded, around), loaded, asked=asked, older=False)
 
     def forget(self, name: str) -> None:
         """The namespace is gone: what comes under its name is new."""
         self._standing.forget(name)
         self._lacking.pop(name, None)
+        self._settled.pop(name, None)
 
     def guarded(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
         """Whether a namespace is to be closed."""
@@ -117,17 +129,23 @@ class Reconciler:
         birth = Birth(NOWHERE, "", loaded.digest)
         return render_net(loaded.policy, birth, around.engine, exempt=exempt, detected_dns=around.detected_dns)
 
-    def _settle(self, space: str, wanted: tuple[Manifest, ...], loaded: Loaded, *, stood: bool) -> None:
+    def _settle(self, space: str, wanted: tuple[Manifest, ...], loaded: Loaded, *, asked: Asked, older: bool) -> None:
         """Write what is wanted and does not stand, then remove what stands and is not wanted.
 
-        `stood` says that it must have stood before, so that writing it is a repair.
+        What differs although all stood under the same file and engine was edited or deleted: writing it is a repair.
+        So it is in a namespace older than this process, under the file that it began with.
         """
+        self._first = self._first or asked
+        began_so = (asked.policy_digest, asked.engine) == (self._first.policy_digest, self._first.engine)
+        stood = self._settled.get(space) == asked or (older and began_so)
         for manifest in wanted:
             if not self._standing.stands(manifest):
-                self._see_to(manifest, space, loaded, stood=stood or self._standing.was_seen(manifest))
+                self._see_to(manifest, space, loaded, repairs=stood)
+        if wanted:
+            self._settled[space] = asked
         self._clear_away(space, wanted, loaded)
 
-    def _see_to(self, manifest: Manifest, space: str, loaded: Loaded, *, stood: bool) -> None:
+    def _see_to(self, manifest: Manifest, space: str, loaded: Loaded, *, repairs: bool) -> None:
         closes = (manifest["kind"], manifest["metadata"]["name"]) == ("NetworkPolicy", DEFAULT_DENY)
         if closes:
             self._lacking.setdefault(space, monotonic())
@@ -137,9 +155,10 @@ class Reconciler:
         if outcome is Outcome.UNCHANGED:  # another replica, or the gate, was faster
             return
         self._metrics.policies_written.labels(outcome).inc()
-        restored = outcome is Outcome.REPAIRED or stood
-        self._record(manifest, loaded, reason=f"{'restored' if restored else outcome}: the namespace is guarded")
-        if restored:
+        self._record(
+            manifest, loaded, reason=f"{'restored' if repairs else WRITTEN[outcome]}: the namespace is guarded"
+        )
+        if repairs:
             announce(self._api, manifest, outcome, self._now())
 
     def _clear_away(self, space: str, wanted: tuple[Manifest, ...], loaded: Loaded) -> None:

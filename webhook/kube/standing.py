@@ -56,11 +56,6 @@ class Standing:
         found = self.get(kind_of(manifest), key(manifest))
         return found is not None and same(found, manifest)
 
-    def was_seen(self, manifest: Manifest) -> bool:
-        """Whether the policy stood before, so that writing it is a repair."""
-        metadata = manifest["metadata"]
-        return (kind_of(manifest), metadata["name"]) in self._seen.get(metadata.get("namespace", ""), ())
-
     def others(self, namespace: str, wanted: Iterable[Manifest]) -> list[tuple[PolicyKind, Json]]:
         """Policies of ours that stand in a namespace, or in none, beside the wanted ones, each with its kind."""
         kept = {(kind_of(manifest), manifest["metadata"]["name"]) for manifest in wanted}
