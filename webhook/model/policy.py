@@ -19,6 +19,8 @@ from webhook.model.network import Network
 # What must run before anything else can, this webhook included: never judged, whatever the file says.
 ALWAYS_EXEMPT = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
+LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one of these seconds, a namespace's making anew a few
+
 
 class Mode(StrEnum):
     """What a fault does to the request."""
@@ -151,6 +153,24 @@ class Namespaces(Node):
         return value if value in self.environment.one_of else ""
 
 
+class Gate(Node):
+    """How a namespace is proven closed before a Pod is stored in it."""
+
+    freshness: int = Field(
+        0,
+        ge=0,
+        le=LONGEST_FRESHNESS,
+        strict=True,
+        description="milliseconds for which a proof is trusted; for as long, Pods are stored in a namespace whose policy "
+        "was removed, or that was made anew",
+    )
+
+    @property
+    def seconds(self) -> float:
+        """The freshness in seconds."""
+        return self.freshness / 1000
+
+
 class BreakGlass(Node):
     """Who may act against the guard in an emergency; each use is recorded."""
 
@@ -186,6 +206,7 @@ class GuardPolicy(Node):
     workloads: Workloads = Field(Workloads(), description="what every Pod must carry")
     namespaces: Namespaces = Field(Namespaces(), description="which namespaces are judged and closed")
     network: Network = Field(Network(), description="how a closed namespace is closed")
+    gate: Gate = Field(Gate(), description="how a namespace is proven closed before a Pod is stored in it")
     break_glass: BreakGlass = Field(BreakGlass(), description="who may act against the guard in an emergency")
     exceptions: tuple[Waiver, ...] = Field(
         (), description="rules whose faults pass in one namespace; each use is recorded"

@@ -11,7 +11,8 @@ from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.namespaces import namespace
 from webhook.kube.owners import top_owner_created
-from webhook.model.decision import GuardWanted, Known, LifeWanted, OwnerWanted, Question
+from webhook.model.decision import Closure, ClosureWanted, GuardWanted, Known, LifeWanted, OwnerWanted, Question
+from webhook.server.freshness import Freshness
 from webhook.server.gate import Gate
 from webhook.server.sharing import Shared
 from webhook.server.unavailable import Unavailable
@@ -28,6 +29,7 @@ class ClusterToAsk:
         self._epoch = epoch
         self._gate = gate
         self._shared = Shared()
+        self._freshness = Freshness()
 
     def ask(self, question: Question, known: Known, loaded: Loaded) -> Known:
         """`known` with the answer to `question` added.  Raises Unavailable."""
@@ -37,10 +39,21 @@ class ClusterToAsk:
             return replace(known, terminating=self._terminating(question.namespace))
         if isinstance(question, GuardWanted):
             return replace(known, guarded=self._guarded(question.namespace, loaded))
+        return replace(known, closure=self._closure(question, loaded))
+
+    def _closure(self, wanted: ClosureWanted, loaded: Loaded) -> Closure:
+        """What is known of a namespace, by a proof that is no older than the policy file lets it be."""
         # A dry run and a real request may not share: one of them may write.
-        key = f"{question.namespace}/{loaded.digest}/{question.dry_run}"
-        prove = partial(self._gate.prove, self._api.within(ASK_SECONDS), question, loaded)
-        return replace(known, closure=self._shared.call(key, prove, timeout=ASK_SECONDS))
+        key = f"{wanted.namespace}/{loaded.digest}/{wanted.dry_run}"
+        freshness = loaded.policy.gate.seconds
+        if self._freshness.is_fresh(key, freshness):
+            return Closure.PROVEN
+        begun = self._freshness.now()
+        prove = partial(self._gate.prove, self._api.within(ASK_SECONDS), wanted, loaded)
+        found = self._shared.call(key, prove, timeout=ASK_SECONDS)
+        if found in {Closure.PROVEN, Closure.WRITTEN}:
+            self._freshness.keep(key, begun, freshness)
+        return found
 
     def _terminating(self, name: str) -> bool:
         """Whether a namespace is on its way out, or gone."""
