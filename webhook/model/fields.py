@@ -16,6 +16,8 @@ HIGHEST_PORT = 65535
 # Calico's limits on one rule (projectcalico.org/v3 schema, maxItems).
 MOST_PORTS = 50
 MOST_NETWORKS = 256
+# IPv4 addresses as IPv6 (RFC 4291, 2.5.5.2); Go's net package takes them for IPv4, with a mask of 128 bits.
+IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 def label_key(key: str) -> str:
@@ -52,7 +54,10 @@ def cidr(text: str) -> str:
     """An IPv4 or IPv6 network with no host bits set; raises ValueError otherwise."""
     if "%" in text:
         raise ValueError(f"{text!r} has a zone, which means something on one node only")
-    return str(ipaddress.ip_network(text))
+    network = ipaddress.ip_network(text)
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(IPV4_MAPPED):
+        raise ValueError(f"{text!r} is IPv4 in IPv6, which engines read in two ways: write it as IPv4")
+    return str(network)
 
 
 class PortRange(NamedTuple):

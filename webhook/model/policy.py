@@ -4,7 +4,7 @@ The field names are the file's own; the descriptions become its JSON Schema.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal, Self
@@ -193,7 +193,7 @@ class Waiver(Node):
 
     def counts(self, at: datetime) -> bool:
         """Whether it still counts at a moment."""
-        return at < datetime.combine(self.until, time(), UTC) + timedelta(days=1)
+        return at.astimezone(UTC).date() <= self.until
 
 
 class GuardPolicy(Node):

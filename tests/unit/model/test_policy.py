@@ -1,6 +1,7 @@
 """The policy's values: what Kubernetes would take, and what each question is answered."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -31,8 +32,13 @@ ADDRESS = ".".join(["a" * 62] * 4)  # 251 characters; a prefix may have 253
         pytest.param(port, "53/UDP", id="a port"),
         pytest.param(port, "65535/SCTP", id="the highest port"),
         pytest.param(port, "1/TCP", id="the lowest port"),
+        pytest.param(port, "8000-8100/TCP", id="a range"),
+        pytest.param(port, "80-80/TCP", id="a range of one"),
+        pytest.param(port, "1-65535/SCTP", id="every port"),
         pytest.param(cidr, "10.0.0.0/8", id="an IPv4 network"),
         pytest.param(cidr, "fd00::/8", id="an IPv6 network"),
+        pytest.param(cidr, "::/0", id="everywhere in IPv6"),
+        pytest.param(cidr, "::fffe:0:0/95", id="IPv4 in IPv6 and its neighbours"),
         pytest.param(cidr, "0.0.0.0/0", id="everywhere"),
     ],
 )
@@ -76,11 +82,18 @@ def test_what_kubernetes_takes_is_kept_as_it_is(parse: Callable[[str], str], tex
         pytest.param(port, "0/TCP", "'0/TCP' is no port", id="below the lowest port"),
         pytest.param(port, "65536/TCP", "'65536/TCP' is no port", id="above the highest port"),
         pytest.param(port, "53/ICMP", "'53/ICMP' is no port", id="a protocol without ports"),
+        pytest.param(port, "80-65536/TCP", "'80-65536/TCP' is no port", id="a range above the highest port"),
+        pytest.param(port, "0-80/TCP", "'0-80/TCP' is no port", id="a range below the lowest port"),
+        pytest.param(port, "80-/TCP", "'80-/TCP' is no port", id="a range without an end"),
+        pytest.param(port, "80:90/TCP", "'80:90/TCP' is no port", id="a range in Calico's writing"),
+        pytest.param(port, "80/TCP\n", "is no port", id="a line end after a port"),
         pytest.param(port, "2-1/TCP", "'2-1/TCP' is no port", id="a range that ends before it begins"),
         pytest.param(port, "٥٣/UDP", "is no port", id="digits that are not ASCII"),
         pytest.param(port, "053/UDP", "'053/UDP' is no port", id="a second way to write a port"),
         pytest.param(cidr, "fe80::1%eth0", "zone", id="a zone, which is one node's own affair"),
         pytest.param(cidr, "10.0.0.1/8", "10.0.0.1/8 has host bits set", id="host bits"),
+        pytest.param(cidr, "::ffff:10.0.0.0/104", "write it as IPv4", id="IPv4 in IPv6, which Calico takes for IPv4"),
+        pytest.param(cidr, "::ffff:0:0/96", "write it as IPv4", id="all of IPv4 in IPv6"),
         pytest.param(cidr, "10.0.0.0/33", "does not appear to be", id="a mask too long"),
         pytest.param(cidr, "example.com", "does not appear to be", id="a host name"),
         pytest.param(cidr, "", "does not appear to be", id="no network"),
@@ -183,6 +196,66 @@ class TestNamespaces:
         """Or all, or none."""
         namespaces = policy(f"namespaces: {{adopt: {adopt}}}").namespaces
         assert [name for name in ("shop", "team-a", "team") if namespaces.adopts(name)] == names
+
+    @pytest.mark.parametrize(
+        ("labels", "environment"),
+        [
+            pytest.param({"stage": "test"}, "test", id="one that there is"),
+            pytest.param({"stage": "staging"}, "", id="one that nobody knows"),
+            pytest.param({"stage": ""}, "", id="an empty label"),
+            pytest.param({"environment": "test"}, "", id="another label"),
+            pytest.param({}, "", id="no label"),
+        ],
+    )
+    def test_an_environment_is_one_that_there_is(self, labels: dict[str, str], environment: str) -> None:
+        """By the file's own label."""
+        namespaces = policy("namespaces: {environment: {label: stage, oneOf: [production, test]}}").namespaces
+        assert namespaces.environment_of(labels) == environment
+        assert policy().namespaces.environment_of({**labels, "environment": "test"}) == ""
+
+
+class TestExceptions:
+    """What lets a rule's faults pass, and for how long."""
+
+    @staticmethod
+    def waived(at: datetime, rule: str = "require-app", namespace: str = "shop", until: str = "2026-12-31") -> str:
+        """Who lets a rule's faults pass at a moment; empty where nobody does."""
+        lines = (
+            f"{{rule: require-app, namespace: shop, owner: {owner}, reason: b, until: {day}}}"
+            for owner, day in (("ann", "2026-01-31"), ("bob", until))
+        )
+        found = policy(f"exceptions: [{', '.join(lines)}]").waiver(rule, namespace, at)
+        return found.owner if found else ""
+
+    @pytest.mark.parametrize(
+        ("at", "owner"),
+        [
+            pytest.param(datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC), "ann", id="the last second of the last day"),
+            pytest.param(datetime(2026, 2, 1, tzinfo=UTC), "bob", id="the day after, by another exception"),
+            pytest.param(datetime(2026, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), "bob", id="the last moment of all"),
+            pytest.param(datetime(2027, 1, 1, tzinfo=UTC), "", id="too late"),
+            pytest.param(
+                datetime(2027, 1, 1, 1, tzinfo=timezone(timedelta(hours=2))), "bob", id="tomorrow further east"
+            ),
+            pytest.param(
+                datetime(2026, 12, 31, 23, tzinfo=timezone(timedelta(hours=-2))), "", id="still today further west"
+            ),
+        ],
+    )
+    def test_an_exception_counts_to_the_end_of_its_day(self, at: datetime, owner: str) -> None:
+        """In UTC; the first one that counts is the one that is named."""
+        assert self.waived(at) == owner
+
+    def test_an_exception_is_for_one_rule_in_one_namespace(self) -> None:
+        """And for no other."""
+        now = datetime(2026, 6, 1, tzinfo=UTC)
+        assert self.waived(now) == "bob"
+        assert self.waived(now, rule="require-role") == ""
+        assert self.waived(now, namespace="shop-2") == ""
+
+    def test_an_exception_may_be_for_ever(self) -> None:
+        """There is no day after the last one of the calendar."""
+        assert self.waived(datetime(2026, 6, 1, tzinfo=UTC), until="9999-12-31") == "bob"
 
 
 def test_a_label_is_looked_for_before_its_aliases() -> None:
