@@ -9,7 +9,7 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.selector import EVERYTHING, AllOf, Equals, OneOf, Selector, labels
 from webhook.model.traffic import Allow, Direction, Networks, Pods
 from webhook.netpol.intent import Intent
-from webhook.netpol.presets import flow_ports
+from webhook.netpol.presets import mesh_ports
 
 
 class Side(NamedTuple):
@@ -57,7 +57,7 @@ def allowed(side: Side, environment: str, policy: GuardPolicy) -> Iterator[Allow
         return
     spaces = tuple(namespaces_of(side, environment, policy))
     peer = Pods(pods_of(other.role, policy), AllOf(spaces) if spaces else None)
-    yield Allow(side.direction, peer, (*flow.port_ranges, *flow_ports(policy.network)))
+    yield Allow(side.direction, peer, (*flow.port_ranges, *mesh_ports(flow, policy.network)))
 
 
 def namespaces_of(side: Side, environment: str, policy: GuardPolicy) -> Iterator[Selector]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from webhook.model.fields import PortRange
 from webhook.model.names import ALLOW_PREFIX, NAMESPACE_NAME
-from webhook.model.network import Network
+from webhook.model.network import Flow, Network
 from webhook.model.selector import labels
 from webhook.model.traffic import Allow, Direction, Networks, Peer, Pods
 from webhook.netpol.intent import Intent
@@ -27,7 +27,7 @@ EXPORTERS = PortRange("TCP", 9090, 9999)
 MESH_METRICS = tuple(PortRange("TCP", number, number) for number in (15020, 15090, 4191))
 
 # Between Pods, beside the ports of a flow: what a mesh connects to instead.
-FLOW_PORTS: Mapping[str, PortRange] = {"istio-ambient": HBONE, "linkerd": LINKERD_INBOUND}
+MESH_PORTS: Mapping[str, PortRange] = {"istio-ambient": HBONE, "linkerd": LINKERD_INBOUND}
 
 
 def pods(namespace: str, key: str, value: str) -> Pods:
@@ -84,6 +84,8 @@ def preset_intents(network: Network) -> Iterator[Intent]:
         yield Intent(f"{ALLOW_PREFIX}{preset}", directions, allows)
 
 
-def flow_ports(network: Network) -> tuple[PortRange, ...]:
-    """What stays open between the two Pods of a flow, beside its own ports."""
-    return tuple(FLOW_PORTS[preset] for preset in network.presets if preset in FLOW_PORTS)
+def mesh_ports(flow: Flow, network: Network) -> tuple[PortRange, ...]:
+    """What stays open between the two Pods of a flow, beside its own ports; meshes carry nothing but TCP."""
+    if all(one.protocol != "TCP" for one in flow.port_ranges):
+        return ()
+    return tuple(MESH_PORTS[preset] for preset in network.presets if preset in MESH_PORTS)

@@ -6,108 +6,206 @@ and libcalico-go/lib/validator/v3 (the rules across fields). Only what we write 
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from ipaddress import ip_network
-from typing import Any, Final
+from ipaddress import IPv6Network, ip_network
+from typing import Any, Final, NamedTuple
 
 LONGEST_SELECTOR: Final = 1024
+MOST_RULES: Final = 1024
 MOST_PORTS: Final = 50
 MOST_NETS: Final = 256
+HIGHEST_PORT: Final = 65535
 WITH_PORTS: Final = ("TCP", "UDP", "SCTP")
+KINDS: Final = ("NetworkPolicy", "GlobalNetworkPolicy", "StagedNetworkPolicy", "StagedGlobalNetworkPolicy")
 # Safe in every version: older ones want `<tier>.<name>`, newer ones at most one dot, so we use none.
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-EQUALITY: Final = re.compile(r"""[ \t]*([A-Za-z0-9_./-]{1,512})[ \t]*==[ \t]*(?:'([^'\n]*)'|"([^"\n]*)")[ \t]*""")
+RANGE: Final = re.compile(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})")
+LITERAL: Final = r"""(?:'[^'\n]*'|"[^"\n]*")"""
+KEY: Final = r"[A-Za-z0-9_./-]{1,512}"
+CLAUSE: Final = re.compile(
+    rf"""[ \t]*(?:has\([ \t]*(?P<there>{KEY})[ \t]*\)|(?P<key>{KEY})[ \t]*(?:==[ \t]*(?P<value>{LITERAL})"""
+    rf"""|(?P<how>in|not[ \t]*in)\b[ \t]*\{{(?P<set>[ \t]*{LITERAL}(?:[ \t]*,[ \t]*{LITERAL})*[ \t]*)\}}))[ \t]*"""
+)
+# What makes a global policy one of Pods: host endpoints are in no namespace.
+IN_A_NAMESPACE: Final = "projectcalico.org/namespace"
 
 
-def labels_of(selector: str) -> Mapping[str, str]:
-    """The labels that a selector of equalities joined by `&&` asks for, none for `all()`; raises ValueError else."""
+class Clause(NamedTuple):
+    """One part of a selector: a label, what is asked of it (`has`, `==`, `in`, `not in`), and the values."""
+
+    key: str
+    how: str
+    values: tuple[str, ...] = ()
+
+
+def clauses_of(selector: str) -> tuple[Clause, ...]:
+    """The parts of a selector that are joined by `&&`, none for `all()`; raises ValueError for what we never write."""
     if selector.strip(" \t") in {"", "all()"}:
-        return {}
-    found: dict[str, str] = {}
+        return ()
+    found: list[Clause] = []
     at = 0
     while True:
-        match = EQUALITY.match(selector, at)
+        match = CLAUSE.match(selector, at)
         if not match:
             raise ValueError(f"no selector: {selector!r} at {at}")
-        key, single, double = match.groups()
-        if key in found:
-            raise ValueError(f"no endpoint has two values of {key!r}")
-        found[key] = double if single is None else single
+        literals = tuple(text[1:-1] for text in re.findall(LITERAL, match["value"] or match["set"] or ""))
+        how = "has" if match["there"] else "==" if match["value"] else "in" if match["how"] == "in" else "not in"
+        found.append(Clause(match["there"] or match["key"], how, literals))
         at = match.end()
         if at == len(selector):
-            return found
+            return tuple(found)
         if not selector.startswith("&&", at):
             raise ValueError(f"no selector: {selector!r} at {at}")
         at += 2
 
 
-def complaints(manifest: Mapping[str, Any]) -> list[str]:
-    """What Calico, or a Windows node, would not take of a NetworkPolicy."""
-    spec = manifest["spec"]
-    found = list(unknown("manifest", manifest, {"apiVersion", "kind", "metadata", "spec"}))
-    found += unknown("spec", spec, {"tier", "selector", "types", "egress"})
-    if (manifest["apiVersion"], manifest["kind"]) != ("projectcalico.org/v3", "NetworkPolicy"):
-        found.append("another kind")
-    if not NAME.fullmatch(manifest["metadata"]["name"]):
-        found.append("the name is not safe in every version")
-    if spec.get("tier") != "default" or manifest["metadata"]["labels"].get("projectcalico.org/tier") != "default":
-        found.append("the tier is not `default`, in the spec and in the label that Calico sets itself")
-    types = set(spec.get("types", ()))
-    if not types or not types <= {"Ingress", "Egress"}:
-        found.append("types are not stated: without rules they default to [Ingress]")
-    if "egress" in spec and "Egress" not in types:
-        found.append("rules of a direction that types leave out")
-    found += selector_complaints("spec.selector", spec["selector"])
-    for number, rule in enumerate(spec.get("egress", ())):
-        found += (f"egress[{number}]: {complaint}" for complaint in rule_complaints(rule))
+def labels_of(selector: str) -> Mapping[str, str]:
+    """The labels that a selector of equalities joined by `&&` asks for, none for `all()`; raises ValueError else."""
+    found: dict[str, str] = {}
+    for key, how, values in clauses_of(selector):
+        if how != "==":
+            raise ValueError(f"no selector of equalities: {selector!r}")
+        if key in found:
+            raise ValueError(f"no endpoint has two values of {key!r}")
+        found[key] = values[0]
     return found
 
 
-def rule_complaints(rule: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with an egress rule."""
-    yield from unknown("rule", rule, {"action", "protocol", "destination"})
-    peer = rule["destination"]
-    yield from unknown("destination", peer, {"nets", "selector", "namespaceSelector", "ports"})
+def complaints(manifest: Mapping[str, Any]) -> list[str]:
+    """What Calico, or a Windows node, would not take of a policy of any of its kinds."""
+    spec, metadata, kind = manifest["spec"], manifest["metadata"], manifest["kind"]
+    everywhere, staged = "Global" in kind, kind.startswith("Staged")
+    known = {"tier", "selector", "types", "ingress", "egress"}
+    known |= {"stagedAction"} if staged else set()
+    known |= {"performanceHints"} if everywhere else set()
+    found = list(unknown("manifest", manifest, {"apiVersion", "kind", "metadata", "spec"}))
+    found += unknown("spec", spec, known)
+    if manifest["apiVersion"] != "projectcalico.org/v3" or kind not in KINDS:
+        found.append("another kind")
+    if not NAME.fullmatch(metadata["name"]):
+        found.append("the name is not safe in every version")
+    if bool(metadata.get("namespace")) == everywhere:
+        found.append("a namespace is for policies that are not global")
+    if spec.get("tier") != "default" or metadata["labels"].get("projectcalico.org/tier") != "default":
+        found.append("the tier is not `default`, in the spec and in the label that Calico sets itself")
+    if staged and spec.get("stagedAction") != "Set":
+        found.append("staged with any other action, it says something else than the policy to come")
+    if not set(spec.get("performanceHints", ())) <= {"AssumeNeededOnEveryNode"}:
+        found.append("no such hint")
+    found += subject_complaints(spec["selector"], everywhere=everywhere)
+    found += direction_complaints(spec, everywhere=everywhere)
+    return found
+
+
+def subject_complaints(selector: str, *, everywhere: bool) -> Iterator[str]:
+    """What is wrong with whom a policy is for."""
+    yield from selector_complaints("spec.selector", selector, positive=not everywhere)
+    if everywhere and Clause(IN_A_NAMESPACE, "has") not in readable(selector):
+        yield "a global policy that is for host endpoints too closes nodes"
+
+
+def direction_complaints(spec: Mapping[str, Any], *, everywhere: bool) -> Iterator[str]:
+    """What is wrong with a policy's types and rules."""
+    types = spec.get("types", ())
+    if not types or not set(types) <= {"Ingress", "Egress"} or len(set(types)) != len(types):
+        yield "types are not stated: without rules they default to [Ingress]"
+    for direction in ("ingress", "egress"):
+        rules = spec.get(direction)
+        if rules is None:
+            continue
+        if direction.title() not in types:
+            yield "rules of a direction that types leave out"
+        if not 1 <= len(rules) <= MOST_RULES:
+            yield f"{direction}: rules are 1 to {MOST_RULES}"
+        for number, rule in enumerate(rules):
+            for complaint in rule_complaints(rule, direction, everywhere=everywhere):
+                yield f"{direction}[{number}]: {complaint}"
+
+
+def rule_complaints(rule: Mapping[str, Any], direction: str, *, everywhere: bool) -> Iterator[str]:
+    """What is wrong with a rule: the ports are the destination's, whichever end the peer is."""
+    inward = direction == "ingress"
+    yield from unknown("rule", rule, {"action", "protocol", "destination"} | ({"source"} if inward else set()))
     if rule["action"] != "Allow":
         yield "only Allow composes with users' own policies"
     if rule.get("protocol") not in WITH_PORTS:
         yield "ports need a protocol that has them"
-    yield from port_complaints(peer.get("ports", ()))
-    if ("nets" in peer) == ("selector" in peer):
+    yield from port_complaints(rule["destination"].get("ports", ()))
+    if inward:
+        yield from unknown("destination", rule["destination"], {"ports"})
+    peer = rule.get("source", {}) if inward else {k: v for k, v in rule["destination"].items() if k != "ports"}
+    yield from unknown("peer", peer, {"nets", "selector", "namespaceSelector"})
+    if ("nets" in peer) == ("selector" in peer) or ("nets" in peer and "namespaceSelector" in peer):
         yield "either networks or Pods"
-    yield from net_complaints(peer.get("nets", ()))
+    if "nets" in peer:
+        yield from net_complaints(peer["nets"])
     if "selector" in peer:
-        if not labels_of(peer.get("namespaceSelector", "")):
-            yield "without a namespaceSelector the selector means the policy's own namespace"
-        yield from selector_complaints("selector", peer["selector"])
-        yield from selector_complaints("namespaceSelector", peer.get("namespaceSelector", ""))
+        yield from pod_complaints(peer, everywhere=everywhere)
+
+
+def pod_complaints(peer: Mapping[str, Any], *, everywhere: bool) -> Iterator[str]:
+    """What is wrong with Pods as a peer."""
+    yield from selector_complaints("selector", peer["selector"])
+    if "namespaceSelector" in peer:
+        yield from selector_complaints("namespaceSelector", peer["namespaceSelector"])
+        if not readable(peer["namespaceSelector"]):
+            yield "every namespace"
+    elif everywhere:
+        yield "in a global policy, a selector alone means every namespace"
+    elif not readable(peer["selector"]):
+        yield "every Pod of the policy's own namespace"
 
 
 def port_complaints(ports: Collection[Any]) -> Iterator[str]:
     """What is wrong with a rule's ports."""
-    if not 1 <= len(ports) <= MOST_PORTS or any(not isinstance(one, int) or not 1 <= one <= 65535 for one in ports):
-        yield f"ports are 1 to {MOST_PORTS} numbers, for Windows nodes skip named ones"
+    if not 1 <= len(ports) <= MOST_PORTS or not all(map(is_port, ports)):
+        yield f"ports are 1 to {MOST_PORTS} numbers or ranges, for Windows nodes skip named ones"
     if len(set(ports)) != len(ports):
         yield "a port stands twice"
 
 
+def is_port(port: Any) -> bool:
+    """Whether Calico takes a port by number: one, or `first:last` as a string."""
+    if isinstance(port, str) and (match := RANGE.fullmatch(port)):
+        return int(match[1]) <= int(match[2]) <= HIGHEST_PORT
+    return type(port) is int and 1 <= port <= HIGHEST_PORT
+
+
 def net_complaints(nets: Collection[str]) -> Iterator[str]:
     """What is wrong with a rule's networks."""
-    if len(nets) > MOST_NETS or len(set(nets)) != len(nets):
-        yield f"networks are a set of at most {MOST_NETS}"
+    if not 1 <= len(nets) <= MOST_NETS or len(set(nets)) != len(nets):
+        yield f"networks are a set of 1 to {MOST_NETS}"
     if len({ip_network(one).version for one in nets}) > 1:
         yield "two IP versions in one rule"
     if any("%" in one for one in nets):
         yield "a network has no zone"
+    if any(is_mapped(ip_network(one)) for one in nets):
+        yield "Go reads IPv4 in IPv6 as IPv4"
 
 
-def selector_complaints(where: str, text: str) -> Iterator[str]:
+def is_mapped(network: object) -> bool:
+    """Whether a network is of IPv4 addresses in IPv6's writing."""
+    return isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None
+
+
+def selector_complaints(where: str, text: str, *, positive: bool = True) -> Iterator[str]:
     """What is wrong with a selector."""
     if len(text) > LONGEST_SELECTOR:
         yield f"{where}: {len(text)} characters"
     try:
-        labels_of(text)
+        clauses = clauses_of(text)
     except ValueError as bad:
         yield f"{where}: {bad}"
+        return
+    if positive and any(how not in {"==", "in"} for _, how, _ in clauses):
+        yield f"{where}: what is not, or may have any value, is more than a flow says"
+
+
+def readable(text: str) -> tuple[Clause, ...]:
+    """The parts of a selector; none where it is no selector, which is a complaint of its own."""
+    try:
+        return clauses_of(text)
+    except ValueError:
+        return ()
 
 
 def unknown(where: str, found: Mapping[str, Any], known: set[str]) -> Iterator[str]:

@@ -1,10 +1,11 @@
-"""The manifests that close a namespace: each engine's, for each choice of name servers.
+"""The manifests that close a namespace: each engine's, for each choice of name servers, presets and flows.
 
-The cases are folders of `tests/cases/netpol`: a policy file, and what each engine is to be given.
+The cases are folders of `tests/cases/netpol`: a policy file, what each engine is to be given, and where the namespace
+matters its name and environment.
 """
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 import yaml
@@ -12,59 +13,141 @@ import yaml
 from tests.unit.netpol.calico_grammar import complaints
 from tests.unit.samples import policy
 from webhook.config.parse import parse
-from webhook.model.names import ALLOW_DNS, DEFAULT_DENY
+from webhook.model.names import ALLOW_DNS, DEFAULT_DENY, STANDING_NET
+from webhook.model.network import FlowEnd, Preset
+from webhook.model.policy import ALWAYS_EXEMPT, GuardPolicy
 from webhook.netpol.dns import PRESETS
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth
-from webhook.netpol.render import PRINTERS, render
+from webhook.netpol.render import PRINTERS, render, render_net
 
 FOLDER: Final = Path(__file__).parents[2] / "cases" / "netpol"
 CASES: Final = sorted(path.name for path in FOLDER.iterdir())
 LISTS: Final = {"explicit-list", "empty-list"}
+FLOWS: Final = {
+    "three-tier", "three-tier-no-environment", "named-here", "named-elsewhere", "named-no-environment", "cidrs",
+    "outside", "outside-clusters", "outside-ipv4-cluster", "outside-windows", "ports", "mesh-ports",
+}  # fmt: skip
+KINDS: Final = {"staged", "standing-net", "standing-net-staged"}
 BIRTH: Final = Birth("shop", "5b1f", "0123456789abcdef")
+NOWHERE: Final = Birth("", "", "0123456789abcdef")
+
+
+def policy_of(case: str) -> GuardPolicy:
+    """The policy of a case."""
+    return parse((FOLDER / case / "policy.yaml").read_text(encoding="utf-8")).policy
+
+
+def birth_of(case: str) -> Birth:
+    """The namespace of a case: `shop`, in no environment, where it does not say another one."""
+    file = FOLDER / case / "namespace.yaml"
+    said = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+    assert set(said) <= {"name", "environment"}
+    return Birth(said.get("name", "shop"), "5b1f", "0123456789abcdef", said.get("environment", ""))
 
 
 def rendered(case: str, engine: Engine) -> tuple[Any, ...]:
-    """What we write for a case."""
-    return render(parse((FOLDER / case / "policy.yaml").read_text(encoding="utf-8")).policy, BIRTH, engine)
+    """What we write into the namespace of a case."""
+    return render(policy_of(case), birth_of(case), engine)
+
+
+def rendered_net(case: str, engine: Engine) -> tuple[Any, ...]:
+    """What we write below all namespaces."""
+    read = policy_of(case)
+    exempt = {*ALWAYS_EXEMPT, *read.namespaces.exempt, "catflap-system"}
+    return render_net(read, NOWHERE, engine, exempt=exempt)
 
 
 @pytest.mark.parametrize("engine", Engine)
 @pytest.mark.parametrize("case", CASES)
 def test_a_case_is_rendered_to_the_letter(case: str, engine: Engine) -> None:
-    """The same objects in the same order."""
+    """The same objects in the same order, the standing net before them."""
     golden = (FOLDER / case / f"{engine}.yaml").read_text(encoding="utf-8")
-    assert list(rendered(case, engine)) == list(yaml.safe_load_all(golden))
+    assert [*rendered_net(case, engine), *rendered(case, engine)] == list(yaml.safe_load_all(golden))
 
 
 def test_every_preset_has_its_case_and_nothing_else_is_there() -> None:
     """A new preset needs a folder."""
-    assert set(CASES) == set(PRESETS) | LISTS
+    assert set(CASES) == {*PRESETS, *LISTS, *FLOWS, *KINDS, *(f"preset-{preset}" for preset in get_args(Preset))}
     files = {"policy.yaml", *(f"{engine}.yaml" for engine in Engine)}
-    assert {path.relative_to(FOLDER).parts for path in FOLDER.rglob("*") if path.is_file()} == {
-        (case, file) for case in CASES for file in files
-    }
+    for case in CASES:
+        assert {path.name for path in (FOLDER / case).iterdir()} - {"namespace.yaml"} == files
+
+
+@pytest.mark.parametrize("preset", get_args(Preset))
+def test_a_presets_case_has_the_preset_alone(preset: Preset) -> None:
+    """Or another one's policy could stand for it."""
+    assert policy_of(f"preset-{preset}").network.presets == (preset,)
+
+
+def kind_of(end: FlowEnd) -> str:
+    """What an end of a flow is made of."""
+    if end.is_outside:
+        return "outside"
+    return " and ".join(name for name in ("role", "namespaces", "cidrs") if getattr(end, name))
+
+
+def test_every_kind_of_flow_end_has_its_case() -> None:
+    """On either side."""
+    kinds = {"role", "namespaces", "role and namespaces", "cidrs", "outside"}
+    flows = [flow for case in FLOWS for flow in policy_of(case).network.flows]
+    assert {kind_of(flow.source) for flow in flows} == kinds
+    assert {kind_of(flow.to) for flow in flows} == kinds
+    assert {bool(flow.across) for flow in flows} == {True, False}
+    assert {one.protocol for flow in flows for one in flow.port_ranges} == {"TCP", "UDP", "SCTP"}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_calico_takes_what_it_is_given(case: str) -> None:
     """And so do its Windows nodes."""
-    assert [complaints(manifest) for manifest in rendered(case, Engine.CALICO)] == [
-        [] for _ in rendered(case, Engine.CALICO)
-    ]
+    for manifest in (*rendered_net(case, Engine.CALICO), *rendered(case, Engine.CALICO)):
+        assert complaints(manifest) == [], manifest["metadata"]["name"]
+
+
+@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("case", CASES)
+def test_nobody_is_never_written_as_an_empty_list(case: str, engine: Engine) -> None:
+    """Which would be everybody, on every port."""
+    for manifest in (*rendered_net(case, engine), *rendered(case, engine)):
+        for direction in {"ingress", "egress"} & manifest["spec"].keys():
+            assert manifest["spec"][direction]
+            for rule in manifest["spec"][direction]:
+                assert no_empty_list(rule)
+
+
+def no_empty_list(value: Any) -> bool:
+    """Whether no list in a value is empty, however deep."""
+    if isinstance(value, dict):
+        return all(map(no_empty_list, value.values()))
+    return not isinstance(value, list) or (bool(value) and all(map(no_empty_list, value)))
 
 
 @pytest.mark.parametrize(("engine", "types"), [(Engine.CALICO, "types"), (Engine.KUBERNETES, "policyTypes")])
 @pytest.mark.parametrize("case", CASES)
 def test_the_default_deny_comes_first_and_closes_both_ways(case: str, engine: Engine, types: str) -> None:
     """It opens nothing, selects every Pod, and states its types."""
+    if policy_of(case).network.staged and engine is Engine.KUBERNETES:
+        assert rendered(case, engine) == ()
+        return
     deny, *rest = rendered(case, engine)
     assert deny["metadata"]["name"] == DEFAULT_DENY
     assert deny["spec"][types] == ["Ingress", "Egress"]
     assert not {"ingress", "egress"} & deny["spec"].keys()
-    assert [manifest["metadata"]["name"] for manifest in rest] == (
-        [] if case in {"none", "empty-list"} else [ALLOW_DNS]
-    )
+    names = [manifest["metadata"]["name"] for manifest in rest]
+    assert len(set(names)) == len(names)
+    assert (ALLOW_DNS in names[:1]) == (policy_of(case).network.dns not in ("none", ()))
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_the_standing_net_is_calicos_alone(staged: bool) -> None:
+    """Under its own name, in no namespace, and only where the file asks for it."""
+    asked = policy(f"namespaces: {{adopt: all}}\nnetwork: {{standingNet: true, engine: auto, staged: {staged}}}")
+    (net,) = render_net(asked, NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT)
+    assert net["kind"] == ("StagedGlobalNetworkPolicy" if staged else "GlobalNetworkPolicy")
+    assert net["metadata"]["name"] == STANDING_NET
+    assert "namespace" not in net["metadata"]
+    assert render_net(asked, NOWHERE, Engine.KUBERNETES, exempt=ALWAYS_EXEMPT) == ()
+    assert render_net(policy(), NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT) == ()
 
 
 @pytest.mark.parametrize("engine", Engine)
