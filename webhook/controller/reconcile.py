@@ -68,7 +68,9 @@ class Reconciler:
         self._unrecorded: deque[dict[str, Any]] = deque()  # at most one write a worker: none begins before it is empty
         self._unrecorded_lock = Lock()
         self._lacking: dict[str, float] = {}  # since when a namespace is known to lack its default-deny
-        self._settled: dict[str, Asked] = {}  # under what a namespace was last seen to have all that was wanted
+        self._settled: dict[
+            str, Asked | None
+        ] = {}  # under what a namespace last had all that was wanted, if anything was
         self._first: Asked | None = None
 
     def reconcile(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> None:
@@ -133,16 +135,15 @@ class Reconciler:
         """Write what is wanted and does not stand, then remove what stands and is not wanted.
 
         What differs although all stood under the same file and engine was edited or deleted: writing it is a repair.
-        So it is in a namespace older than this process, under the file that it began with.
+        So it is at the first look at a namespace older than this process, under the file that it began with.
         """
         self._first = self._first or asked
         began_so = (asked.policy_digest, asked.engine) == (self._first.policy_digest, self._first.engine)
-        stood = self._settled.get(space) == asked or (older and began_so)
+        stood = self._settled[space] == asked if space in self._settled else older and began_so
         for manifest in wanted:
             if not self._standing.stands(manifest):
                 self._see_to(manifest, space, loaded, repairs=stood)
-        if wanted:
-            self._settled[space] = asked
+        self._settled[space] = asked if wanted else None
         self._clear_away(space, wanted, loaded)
 
     def _see_to(self, manifest: Manifest, space: str, loaded: Loaded, *, repairs: bool) -> None:
