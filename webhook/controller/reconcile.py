@@ -68,9 +68,8 @@ class Reconciler:
         self._unrecorded: deque[dict[str, Any]] = deque()  # at most one write a worker: none begins before it is empty
         self._unrecorded_lock = Lock()
         self._lacking: dict[str, float] = {}  # since when a namespace is known to lack its default-deny
-        self._settled: dict[
-            str, Asked | None
-        ] = {}  # under what a namespace last had all that was wanted, if anything was
+        # Under what a namespace last had all that was wanted there; None where that was nothing.
+        self._settled: dict[str, Asked | None] = {}
         self._first: Asked | None = None
 
     def reconcile(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> None:
