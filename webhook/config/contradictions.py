@@ -9,7 +9,7 @@ from itertools import product
 
 from webhook.config.faults import PolicyFault, suggestion, unknown_rule
 from webhook.model.fields import PortRange, namespace_name, port_range
-from webhook.model.names import NAMESPACE_NAME, ROLE_PREFIX
+from webhook.model.names import GUARD_LABEL, NAMESPACE_NAME, ROLE_PREFIX
 from webhook.model.network import EVERYWHERE, OUTSIDE, Flow, FlowEnd
 from webhook.model.policy import ALWAYS_EXEMPT, GuardPolicy
 from webhook.model.selector import AllOf, Equals, OneOf, Selector, labels, printed
@@ -67,7 +67,9 @@ def aliases(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def environments(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """`across: environment` needs environments."""
+    """`across: environment` needs environments, and a label that is not ours already."""
+    if policy.namespaces.environment.label == GUARD_LABEL:
+        yield PolicyFault("namespaces.environment.label", f"{GUARD_LABEL} says that a namespace is guarded, no more")
     for number, flow in enumerate(policy.network.flows):
         if flow.across and not policy.namespaces.environment.one_of:
             yield PolicyFault(f"network.flows[{number}].across", "namespaces.environment.oneOf names no environment")
@@ -118,10 +120,13 @@ def may_be_pods(policy: GuardPolicy, end: FlowEnd) -> bool:
     """Whether addresses may be those of Pods: certainly not outside of a known cluster."""
     if end.is_outside:
         return not policy.network.cluster_cidrs
-    known = policy.network.cluster_cidrs or EVERYWHERE
-    if known == EVERYWHERE:  # nobody told: only who names everything is sure to name Pods
-        return any(cidr in EVERYWHERE for cidr in end.cidrs)
-    return any(overlap(one, other) for one, other in product(end.cidrs, known))
+    known = policy.network.cluster_cidrs
+    told = {ip_network(cidr).version for cidr in known}
+    return any(
+        # Where nobody told, only who names everything is sure to name Pods.
+        any(overlap(cidr, other) for other in known) if ip_network(cidr).version in told else cidr in EVERYWHERE
+        for cidr in end.cidrs
+    )
 
 
 def overlap(one: str, other: str) -> bool:

@@ -93,6 +93,8 @@ def faults(bad: ValidationError, content: Any) -> Iterator[PolicyFault]:
         message = error["msg"].removeprefix("Value error, ")
         if error["type"] == "tuple_type":
             message = "Input should be a list"
+        elif error["type"] == "model_type":
+            message = "Input should be a mapping"
         elif error["type"] == "extra_forbidden":
             message = f"unknown key{suggestion(str(path[-1]), keys_at(path[:-1]))}"
         yield PolicyFault(written(path), message)

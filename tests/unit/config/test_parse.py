@@ -77,6 +77,53 @@ class TestGood:
             },
         }
 
+    def test_everything_that_flows_may_say_is_read(self) -> None:
+        """A word alone is a role, or the outside."""
+        network = """
+            presets: [istio, prometheus]
+            flows:
+              - {from: outside, to: frontend, ports: [443/TCP]}
+              - {from: frontend, to: {role: data, namespaces: [db]}, ports: [8000-8100/UDP, 1/SCTP], across: environment}
+              - {from: {namespaces: [shop]}, to: {cidrs: [192.0.2.1, "2001:db8::/32"]}, ports: [25/TCP]}
+            clusterCIDRs: [10.0.0.0/8, "fd00::/8"]
+            nodeCIDRs: [10.240.0.0/16]
+            staged: true
+            standingNet: true
+        """
+        namespaces = "{adopt: all, environment: {label: stage, oneOf: [production]}, labelledBy: [admins]}"
+        exception = {"rule": "require-app", "namespace": "shop", "owner": "ann", "reason": "old", "until": "2026-12-31"}
+        policy = parse(f"{HEAD}namespaces: {namespaces}\nexceptions: [{exception}]\nnetwork:{network}").policy
+        read = policy.model_dump(by_alias=True, mode="json", exclude_defaults=True)
+        assert read["exceptions"] == [exception]
+        assert read["namespaces"]["environment"] == {"label": "stage", "oneOf": ["production"]}
+        assert read["namespaces"]["labelledBy"] == ["admins"]
+        assert read["network"] == {
+            "presets": ["istio", "prometheus"],
+            "flows": [
+                {"from": {"role": "outside"}, "to": {"role": "frontend"}, "ports": ["443/TCP"]},
+                {
+                    "from": {"role": "frontend"},
+                    "to": {"role": "data", "namespaces": ["db"]},
+                    "ports": ["8000-8100/UDP", "1/SCTP"],
+                    "across": "environment",
+                },
+                {
+                    "from": {"namespaces": ["shop"]},
+                    "to": {"cidrs": ["192.0.2.1/32", "2001:db8::/32"]},
+                    "ports": ["25/TCP"],
+                },
+            ],
+            "clusterCIDRs": ["10.0.0.0/8", "fd00::/8"],
+            "nodeCIDRs": ["10.240.0.0/16"],
+            "staged": True,
+            "standingNet": True,
+        }
+        assert [flow.port_ranges for flow in policy.network.flows] == [
+            (("TCP", 443, 443),),
+            (("UDP", 8000, 8100), ("SCTP", 1, 1)),
+            (("TCP", 25, 25),),
+        ]
+
     @pytest.mark.parametrize("mode", Mode)
     def test_a_mode_needs_no_quotes(self, mode: Mode) -> None:
         """`off` is a word here, as in YAML 1.2, not a false."""
@@ -274,6 +321,141 @@ class TestFaults:
     def test_a_name_servers_fault_has_its_path(self, lines: str, fault: str) -> None:
         """A preset or a list: the other choice may be named too."""
         assert fault in faults(HEAD + lines)
+
+    @pytest.mark.parametrize(
+        ("flow", "fault"),
+        [
+            pytest.param("from: frontend, to: {}", ".to: give a role, namespaces or both; or cidrs alone", id="nobody"),
+            pytest.param(
+                "from: {namespaces: [], cidrs: []}, to: backend",
+                ".from: give a role, namespaces or both; or cidrs alone",
+                id="nobody, in so many words",
+            ),
+            pytest.param(
+                "from: {role: frontend, cidrs: [10.0.0.0/8]}, to: backend",
+                ".from: give a role, namespaces or both; or cidrs alone",
+                id="Pods and networks",
+            ),
+            pytest.param(
+                "from: {role: outside, namespaces: [a]}, to: backend",
+                ".from: outside lies in no namespace",
+                id="the outside of a namespace",
+            ),
+            pytest.param(
+                "from: {namespaces: [a, b, a]}, to: backend",
+                ".from.namespaces: stands twice: a",
+                id="a namespace twice",
+            ),
+            pytest.param(
+                "from: frontend, to: {namespaces: [team-*]}",
+                ".to.namespaces[0]: 'team-*' is no namespace name: lower-case letters, digits and '-', at most 63",
+                id="a pattern where names are asked for",
+            ),
+            pytest.param(
+                "from: {cidrs: [192.0.2.1, 192.0.2.1/32]}, to: backend",
+                ".from.cidrs: stands twice: 192.0.2.1/32",
+                id="a network twice, in two ways",
+            ),
+            pytest.param(
+                "from: a b, to: backend",
+                ".from.role: 'a b' is no label value: 1 to 63 letters, digits, '-_.', alphanumeric at both ends",
+                id="no label value",
+            ),
+            pytest.param("from: [frontend], to: backend", ".from: Input should be a mapping", id="a list of roles"),
+            pytest.param(
+                "form: frontend, to: backend", ".form: unknown key; did you mean 'from'?", id="a misspelt key"
+            ),
+            pytest.param(
+                "from: {rol: frontend}, to: backend",
+                ".from.rol: unknown key; did you mean 'role'?",
+                id="one further down",
+            ),
+            pytest.param(
+                "from: outside, to: {cidrs: [10.0.0.0/8]}",
+                ": one end must be Pods: their policies are what a flow becomes",
+                id="networks at both ends",
+            ),
+            pytest.param(
+                "from: outside, to: backend, across: environment",
+                ": across: networks are in no environment",
+                id="a network across an environment",
+            ),
+            pytest.param(
+                "from: frontend, to: backend, across: cluster",
+                ".across: Input should be 'environment'",
+                id="any further",
+            ),
+        ],
+    )
+    def test_a_flows_fault_has_its_path(self, flow: str, fault: str) -> None:
+        """Down to the end that has it."""
+        text = f"{HEAD}network: {{flows: [{{from: data, to: data, ports: [1/TCP]}}, {{{flow}, ports: [80/TCP]}}]}}"
+        assert f"network.flows[1]{fault}" in faults(text)
+
+    @pytest.mark.parametrize(
+        ("ports", "fault"),
+        [
+            pytest.param("", "network.flows[0].ports: Field required", id="which would be every port"),
+            pytest.param(
+                ", ports: []",
+                "network.flows[0].ports: Tuple should have at least 1 item after validation, not 0",
+                id="none, which would be every port",
+            ),
+            pytest.param(
+                ", ports: [80/TCP, 80/TCP]", "network.flows[0].ports: stands twice: 80/TCP", id="one of them twice"
+            ),
+            pytest.param(
+                f", ports: [{', '.join(f'{number}/TCP' for number in range(1, 52))}]",
+                "network.flows[0].ports: Tuple should have at most 50 items after validation, not 51",
+                id="more than a rule of Calico's has",
+            ),
+        ],
+    )
+    def test_a_flow_has_its_ports(self, ports: str, fault: str) -> None:
+        """By number."""
+        assert faults(f"{HEAD}network: {{flows: [{{from: frontend, to: backend{ports}}}]}}") == [fault]
+
+    @pytest.mark.parametrize(
+        ("lines", "fault"),
+        [
+            pytest.param(
+                "network: {clusterCidrs: [10.0.0.0/8]}",
+                "network.clusterCidrs: unknown key; did you mean 'clusterCIDRs'?",
+                id="a key in other letters",
+            ),
+            pytest.param(
+                "network: {presets: [isto]}",
+                "network.presets[0]: Input should be "
+                "'istio', 'istio-ambient', 'linkerd', 'osm', 'prometheus' or 'kubelet-probes'",
+                id="a preset that we do not know",
+            ),
+            pytest.param("network: {presets: [osm, osm]}", "network.presets: stands twice: osm", id="a preset twice"),
+            pytest.param(
+                "network: {nodeCIDRs: ['::ffff:10.0.0.0/104']}",
+                "network.nodeCIDRs[0]: '::ffff:10.0.0.0/104' is IPv4 in IPv6, which engines read in two ways: "
+                "write it as IPv4",
+                id="IPv4 in IPv6",
+            ),
+            pytest.param(
+                "network: {standingNet: yes}",
+                "network.standingNet: Input should be a valid boolean",
+                id="a word for a truth",
+            ),
+            pytest.param(
+                "exceptions: [{rule: require-app, namespace: shop, owner: ann, reason: old}]",
+                "exceptions[0].until: Field required",
+                id="an exception without an end",
+            ),
+            pytest.param(
+                "exceptions: [{rule: require-app, namespace: shop, owner: '', reason: old, until: 2026-12-31}]",
+                "exceptions[0].owner: String should have at least 1 character",
+                id="an exception of nobody",
+            ),
+        ],
+    )
+    def test_another_fault_of_the_network_or_an_exception_has_its_path(self, lines: str, fault: str) -> None:
+        """And nothing else is told."""
+        assert faults(HEAD + lines) == [fault]
 
     def test_a_selector_longer_than_calico_takes_is_refused_when_the_file_is_read(self) -> None:
         """Later, no namespace could be closed under it."""

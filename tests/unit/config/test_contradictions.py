@@ -1,0 +1,393 @@
+"""What a policy file says in two places that do not go together: each fault beside the nearest file that has none."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+
+from tests.unit.samples import HEAD
+from webhook.config.faults import BadPolicy
+from webhook.config.parse import parse
+from webhook.model.policy import ALWAYS_EXEMPT
+from webhook.model.selector import LONGEST
+from webhook.rules import RULES
+
+ENVIRONMENTS: Final = "namespaces: {environment: {oneOf: [production, test]}}"
+ADOPTED: Final = "namespaces: {adopt: all}"
+OUT_OF_ENVIRONMENT: Final = (
+    "both reach addresses of Pods; name the networks of Pods in network.clusterCIDRs and leave them out here"
+)
+NO_POLICY_NAME: Final = "cannot be part of a policy's name: at most 50 of a-z, 0-9 and '-'"
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A flow as a line of the file."""
+
+    source: str = "frontend"
+    to: str = "backend"
+    ports: str = "80/TCP"
+    across: bool = False
+
+    def __str__(self) -> str:
+        across = ", across: environment" if self.across else ""
+        return f"{{from: {self.source}, to: {self.to}, ports: [{self.ports}]{across}}}"
+
+
+def network(*flows: Flow, rest: str = "") -> str:
+    """The network section with these flows, and what else it says."""
+    return f"network: {{flows: [{', '.join(map(str, flows))}]{rest and ', '}{rest}}}"
+
+
+def cidrs(*texts: str) -> str:
+    """Networks as an end of a flow."""
+    return f"{{cidrs: [{', '.join(map(repr, texts))}]}}"
+
+
+def faults(*lines: str) -> list[str]:
+    """What is wrong with a file of these lines; nothing where it counts."""
+    try:
+        parse(HEAD + "\n".join(lines))
+    except BadPolicy as bad:
+        return [str(fault) for fault in bad.faults]
+    return []
+
+
+class TestRoles:
+    """The roles of flows."""
+
+    def test_a_role_is_one_that_there_is(self) -> None:
+        """On either side, with the nearest one named."""
+        roles = "the roles are frontend, backend, data"
+        assert faults(network(Flow("frontent"))) == [
+            f"network.flows[0].from: no role is called 'frontent'; did you mean 'frontend'?; {roles}"
+        ]
+        assert faults(network(Flow(), Flow(to="{role: queue, namespaces: [mq]}"))) == [
+            f"network.flows[1].to: no role is called 'queue'; {roles}"
+        ]
+        assert faults(network(Flow(), Flow(to="{role: data, namespaces: [mq]}"))) == []
+
+    def test_outside_is_no_role_where_there_are_flows(self) -> None:
+        """It would mean both."""
+        roles = "workloads: {role: {oneOf: [outside, web]}}"
+        flow = Flow("web", "web")
+        assert faults(roles, network(flow)) == [
+            "workloads.role.oneOf: 'outside' is no role where there are flows: it means the outside"
+        ]
+        assert faults(roles) == []
+        assert faults("workloads: {role: {oneOf: [outsides, web]}}", network(flow)) == []
+
+    @pytest.mark.parametrize("role", ["Web", "web.1", "web_1", "a" * 51])
+    def test_a_role_of_flows_is_part_of_a_policys_name(self, role: str) -> None:
+        """One that no flow has is not."""
+        roles = f"workloads: {{role: {{oneOf: [{role}, web]}}}}"
+        assert faults(roles, network(Flow("web", role))) == [f"network.flows[0].to: the role {role!r} {NO_POLICY_NAME}"]
+        assert faults(roles, network(Flow("web", "web"))) == []
+
+    @pytest.mark.parametrize("role", ["a" * 50, "web-1", "1st"])
+    def test_a_role_may_be_as_long_as_a_name_allows(self, role: str) -> None:
+        """Which has 63 characters, 13 of them ours."""
+        assert faults(f"workloads: {{role: {{oneOf: [{role}]}}}}", network(Flow(role, role))) == []
+
+    def test_policies_select_by_the_roles_own_label(self) -> None:
+        """So a Pod with an alias alone has to get it."""
+        left = "workloads: {fillFromAliases: false}"
+        assert faults(left, network(Flow())) == [
+            "workloads.fillFromAliases: flows select Pods by the label 'role', which a Pod with an alias alone would not get"
+        ]
+        assert faults(left) == []
+        assert faults("workloads: {fillFromAliases: true}", network(Flow())) == []
+        assert faults("workloads: {fillFromAliases: false, role: {aliases: []}}", network(Flow())) == []
+
+
+class TestEnvironments:
+    """The label of environments, and what would lead from one into another."""
+
+    def test_a_flow_across_an_environment_needs_one(self) -> None:
+        """Or it would be a flow inside of namespaces."""
+        flows = network(Flow(), Flow(across=True))
+        assert faults(flows) == ["network.flows[1].across: namespaces.environment.oneOf names no environment"]
+        assert faults(ENVIRONMENTS, flows) == []
+        assert faults(network(Flow(), Flow())) == []
+
+    def test_our_own_label_tells_no_environments_apart(self) -> None:
+        """A selector would ask for two values of it."""
+        lines = "namespaces: {environment: {label: catflap.dev/guard, oneOf: [enabled, test]}}"
+        assert faults(lines) == [
+            "namespaces.environment.label: catflap.dev/guard says that a namespace is guarded, no more"
+        ]
+        assert faults(lines.replace("guard,", "guards,")) == []
+
+    @pytest.mark.parametrize(
+        ("source", "to"),
+        [
+            pytest.param("outside", "outside", id="outside, where nobody says what is inside"),
+            pytest.param("outside", cidrs("::/0"), id="outside and everywhere"),
+            pytest.param(cidrs("0.0.0.0/0"), cidrs("10.0.0.0/8", "0.0.0.0/0"), id="everywhere and everywhere"),
+        ],
+    )
+    def test_networks_lead_out_of_an_environment(self, source: str, to: str) -> None:
+        """Where nobody says which networks Pods have, those that name everything."""
+        flows = Flow("frontend", to), Flow(source, "backend")
+        assert faults(ENVIRONMENTS, network(*flows)) == [
+            f"network.flows[1]: with network.flows[0] it leads from one environment into another on 80/TCP: {OUT_OF_ENVIRONMENT}"
+        ]
+        assert faults(network(*flows)) == []
+        assert faults(ENVIRONMENTS, network(flows[0])) == []
+        assert faults(ENVIRONMENTS, network(flows[1])) == []
+
+    @pytest.mark.parametrize(
+        ("inward", "outward", "shared"),
+        [
+            pytest.param("443/TCP", "443/TCP", "443/TCP", id="a port"),
+            pytest.param("443/TCP", "80/TCP, 400-500/TCP", "443/TCP", id="a port in a range"),
+            pytest.param("1-100/UDP", "100-200/UDP", "100/UDP", id="the last of one range, the first of the other"),
+            pytest.param("443/TCP", "443/UDP", "", id="another protocol"),
+            pytest.param("1-100/TCP", "101-200/TCP", "", id="ranges side by side"),
+        ],
+    )
+    def test_they_lead_out_on_a_shared_port_alone(self, inward: str, outward: str, shared: str) -> None:
+        """Of one protocol."""
+        found = faults(ENVIRONMENTS, network(Flow("outside", "frontend", inward), Flow("backend", "outside", outward)))
+        message = f"network.flows[0]: with network.flows[1] it leads from one environment into another on {shared}: "
+        assert found == ([f"{message}{OUT_OF_ENVIRONMENT}"] if shared else [])
+
+    @pytest.mark.parametrize(
+        ("source", "to", "leads"),
+        [
+            pytest.param(cidrs("10.1.0.0/16"), cidrs("10.0.0.0/7"), True, id="networks of Pods at both ends"),
+            pytest.param(cidrs("192.0.2.0/24", "10.1.0.0/16"), cidrs("10.2.0.0/16"), True, id="among others"),
+            pytest.param("outside", cidrs("10.2.0.0/16"), False, id="from where no Pod is"),
+            pytest.param(cidrs("10.2.0.0/16"), "outside", False, id="to where no Pod is"),
+            pytest.param("outside", "outside", False, id="from and to where no Pod is"),
+            pytest.param(cidrs("192.0.2.0/24"), cidrs("10.2.0.0/16"), False, id="a network beyond the cluster"),
+            pytest.param(cidrs("10.2.0.0/16"), cidrs("11.0.0.0/8"), False, id="one beside it"),
+            pytest.param(cidrs("fd00::/8"), cidrs("fd00::/8"), False, id="IPv6, of which nobody told"),
+            pytest.param(cidrs("::/0"), cidrs("::/0"), True, id="all of IPv6, of which nobody told"),
+        ],
+    )
+    def test_a_known_cluster_tells_which_networks_are_of_pods(self, source: str, to: str, leads: bool) -> None:
+        """For the IP versions that it has."""
+        flows = Flow(source, "backend"), Flow("frontend", to)
+        found = faults(ENVIRONMENTS, network(*flows, rest="clusterCIDRs: [10.0.0.0/8]"))
+        assert [fault.partition(":")[0] for fault in found] == (["network.flows[0]"] if leads else [])
+
+    def test_a_cluster_that_is_everywhere_has_no_outside(self) -> None:
+        """Which matters where a flow names it."""
+        everywhere = "clusterCIDRs: [0.0.0.0/1, 128.0.0.0/1]"
+        assert faults(network(Flow("outside"), rest=everywhere)) == [
+            "network.clusterCIDRs: nothing is left outside of these networks"
+        ]
+        assert faults(network(Flow(), rest=everywhere)) == []
+        assert faults(network(Flow("outside"), rest="clusterCIDRs: [0.0.0.0/1, 128.0.0.0/2]")) == []
+        assert faults(network(Flow("outside"), rest="clusterCIDRs: [0.0.0.0/1, 128.0.0.0/1, 'fd00::/8']")) == []
+
+
+class TestLengths:
+    """What no Calico selector can name."""
+
+    def test_the_namespaces_of_an_end_fit_into_a_selector(self) -> None:
+        """Beside the environment."""
+
+        def end(longest: int) -> str:
+            return f"{{namespaces: [{', '.join(name * 63 for name in 'abcdefghijklmn')}, {'z' * longest}]}}"
+
+        spaces = "environment == '' && kubernetes.io/metadata.name in {}"
+        fits = LONGEST - len(spaces) - 14 * len(f"'{'a' * 63}', ") - len("''")
+        assert 0 < fits < 63
+        assert faults(network(Flow(end(fits)))) == []
+        (fault,) = faults(network(Flow(), Flow(end(fits + 1))))
+        assert fault.startswith(
+            f"network.flows[1].from: the selector has {LONGEST + 1} characters, Calico takes {LONGEST}: environment == ''"
+        )
+        assert faults(ENVIRONMENTS, network(Flow(end(fits - len("production"))))) == []
+        assert len(faults(ENVIRONMENTS, network(Flow(to=end(fits))))) == 1
+
+    @pytest.mark.parametrize("key", ["namespaceLabels", "podLabels"])
+    def test_the_labels_of_a_name_server_fit_into_a_selector(self, key: str) -> None:
+        """Each of the two by itself."""
+
+        def dns(count: int) -> str:
+            many = ", ".join(f"label-{number:02}: {'v' * 63}" for number in range(count))
+            other = {"namespaceLabels": "podLabels", "podLabels": "namespaceLabels"}[key]
+            return f"network: {{dns: [{{cidrs: [10.0.0.0/8]}}, {{{key}: {{{many}}}, {other}: {{a: b}}}}]}}"
+
+        length = len(f"label-00 == '{'v' * 63}'") + len(" && ")
+        assert faults(dns(LONGEST // length)) == []
+        (fault,) = faults(dns(LONGEST // length + 1))
+        assert fault.startswith(f"network.dns[1].{key}: the selector has ")
+
+
+class TestWindows:
+    """What a Windows node would skip."""
+
+    @pytest.mark.parametrize(
+        ("lines", "path", "says", "nearest"),
+        [
+            pytest.param(
+                network(Flow(), Flow(ports="53/UDP, 9000/SCTP"), rest="windowsNodes: true"),
+                "network.flows[1]",
+                "SCTP: Windows nodes have none",
+                ("SCTP", "TCP"),
+                id="a flow of SCTP",
+            ),
+            pytest.param(
+                network(Flow(cidrs("10.0.0.0/8", "fd00::/8")), rest="windowsNodes: true"),
+                "network.flows[0]",
+                "fd00::/8: Windows nodes have no IPv6 policies",
+                ("fd00::/8", "11.0.0.0/8"),
+                id="a flow from IPv6",
+            ),
+            pytest.param(
+                network(Flow(to=cidrs("fd00::/8")), rest="windowsNodes: true"),
+                "network.flows[0]",
+                "fd00::/8: Windows nodes have no IPv6 policies",
+                ("fd00::/8", "10.0.0.0/8"),
+                id="a flow to IPv6",
+            ),
+            pytest.param(
+                "network: {dns: [{cidrs: [10.0.0.0/8]}, {cidrs: ['fd00::/8']}], windowsNodes: true}",
+                "network.dns[1]",
+                "fd00::/8: Windows nodes have no IPv6 policies",
+                ("fd00::/8", "11.0.0.0/8"),
+                id="a name server's network",
+            ),
+            pytest.param(
+                "network: {dns: [{cidrs: [10.0.0.0/8], ports: [53/UDP, 53/SCTP]}], windowsNodes: true}",
+                "network.dns[0]",
+                "SCTP: Windows nodes have none",
+                ("SCTP", "TCP"),
+                id="a name server's port",
+            ),
+            pytest.param(
+                "network: {clusterCIDRs: [10.0.0.0/8, 'fd00::/8'], windowsNodes: true}",
+                "network.clusterCIDRs",
+                "fd00::/8: Windows nodes have no IPv6 policies",
+                ("fd00::/8", "11.0.0.0/8"),
+                id="the cluster's networks",
+            ),
+            pytest.param(
+                "network: {nodeCIDRs: ['fd00::/8'], windowsNodes: true}",
+                "network.nodeCIDRs",
+                "fd00::/8: Windows nodes have no IPv6 policies",
+                ("fd00::/8", "11.0.0.0/8"),
+                id="the nodes' networks",
+            ),
+        ],
+    )
+    def test_what_they_cannot_enforce_is_refused(
+        self, lines: str, path: str, says: str, nearest: tuple[str, str]
+    ) -> None:
+        """In whichever place it stands."""
+        assert faults(lines) == [f"{path}: {says} (network.windowsNodes)"]
+        assert faults(lines.replace("windowsNodes: true", "windowsNodes: false")) == []
+        assert faults(lines.replace(*nearest)) == []
+
+    def test_outside_is_ipv4_there(self) -> None:
+        """So that it is no fault to name it."""
+        assert faults(network(Flow(to="outside"), rest="windowsNodes: true")) == []
+
+
+class TestPresets:
+    """What a preset needs."""
+
+    def test_probes_come_from_networks_that_somebody_names(self) -> None:
+        """Nobody else knows them."""
+        assert faults("network: {presets: [istio, kubelet-probes]}") == [
+            "network.nodeCIDRs: the preset kubelet-probes opens the networks of nodes: name them here"
+        ]
+        assert faults("network: {presets: [istio, kubelet-probes], nodeCIDRs: [10.0.0.0/16]}") == []
+        assert faults("network: {presets: [istio]}") == []
+
+
+class TestKinds:
+    """What only Calico has."""
+
+    @pytest.mark.parametrize("engine", ["kubernetes", "none"])
+    def test_staged_policies_need_calico(self, engine: str) -> None:
+        """By name, or by what the cluster shows."""
+        assert faults(f"network: {{staged: true, engine: {engine}}}") == [
+            f"network.staged: the engine {engine!r} has no staged policies, Calico has"
+        ]
+        assert faults(f"network: {{staged: false, engine: {engine}}}") == []
+        assert faults("network: {staged: true, engine: calico}") == []
+        assert faults("network: {staged: true, engine: auto}") == []
+
+    @pytest.mark.parametrize("engine", ["kubernetes", "none"])
+    def test_the_standing_net_needs_calico(self, engine: str) -> None:
+        """By name, or by what the cluster shows."""
+        assert faults(ADOPTED, f"network: {{standingNet: true, engine: {engine}}}") == [
+            f"network.standingNet: the engine {engine!r} has no GlobalNetworkPolicy, Calico has"
+        ]
+        assert faults(ADOPTED, f"network: {{standingNet: false, engine: {engine}}}") == []
+        assert faults(ADOPTED, "network: {standingNet: true, engine: calico}") == []
+        assert faults(ADOPTED, "network: {standingNet: true, engine: auto}") == []
+
+    @pytest.mark.parametrize("adopt", ["none", "[team-*]"])
+    def test_the_standing_net_closes_older_namespaces_too(self, adopt: str) -> None:
+        """So the file has to say so."""
+        assert faults(f"namespaces: {{adopt: {adopt}}}", "network: {standingNet: true}") == [
+            "network.standingNet: it closes every namespace, older ones too: that needs namespaces.adopt: all"
+        ]
+        assert faults(f"namespaces: {{adopt: {adopt}}}", "network: {standingNet: false}") == []
+
+    def test_the_exempt_namespaces_fit_into_the_standing_nets_selector(self) -> None:
+        """Beside those that always are, and catflap's own under the longest name."""
+
+        def exempt(length: int, *, net: str = "true") -> list[str]:
+            names = ", ".join([*(letter * 63 for letter in "abcdefghijkl"), "z" * length])
+            return faults(f"namespaces: {{adopt: all, exempt: [{names}]}}", f"network: {{standingNet: {net}}}")
+
+        label = "projectcalico.org/namespace"
+        names = (*ALWAYS_EXEMPT, *("a" * 63,) * 13, "")
+        fits = LONGEST - len(f"has({label}) && {label} not in {{{', '.join(map(repr, names))}}}")
+        assert 0 < fits < 63
+        assert exempt(fits) == []
+        (fault,) = exempt(fits + 1)
+        assert fault.startswith(
+            f"namespaces.exempt: too many for network.standingNet: the selector has {LONGEST + 1} characters"
+        )
+        assert exempt(fits + 1, net="false") == []
+
+
+def test_an_exception_is_from_a_rule_that_there_is() -> None:
+    """With the nearest one named."""
+    line = "{{rule: {}, namespace: shop, owner: ann, reason: old, until: 2026-12-31}}"
+    good, bad = line.format("require-app"), line.format("require-ap")
+    assert faults(f"exceptions: [{good}, {bad}]") == [
+        f"exceptions[1].rule: no rule has this id; did you mean 'require-app'?; the rules are {', '.join(RULES)}"
+    ]
+    assert faults(f"exceptions: [{good}]") == []
+
+
+def test_every_contradiction_is_told_at_once() -> None:
+    """Nobody should have to mend a file twice."""
+    found = faults(
+        "rules: {require-ap: warn}",
+        "workloads: {fillFromAliases: false, role: {oneOf: [outside, Web, web]}}",
+        "namespaces: {environment: {label: catflap.dev/guard}}",
+        network(
+            Flow("Web", "weeb", "80/TCP, 80/SCTP"),
+            Flow("outside", "web", across=False),
+            Flow("web", "web", across=True),
+            rest="clusterCIDRs: [0.0.0.0/0], windowsNodes: true, presets: [kubelet-probes], staged: true, "
+            "standingNet: true, engine: kubernetes",
+        ),
+        "exceptions: [{rule: x, namespace: shop, owner: ann, reason: old, until: 2026-12-31}]",
+    )
+    assert [fault.partition(":")[0] for fault in found] == [
+        "rules.require-ap",
+        "workloads.role.oneOf",
+        "network.flows[0].from",
+        "network.flows[0].to",
+        "workloads.fillFromAliases",
+        "namespaces.environment.label",
+        "network.flows[2].across",
+        "network.clusterCIDRs",
+        "network.flows[0]",
+        "network.nodeCIDRs",
+        "network.staged",
+        "network.standingNet",
+        "network.standingNet",
+        "exceptions[0].rule",
+    ]
