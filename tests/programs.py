@@ -107,9 +107,11 @@ def serve(
 
 
 @contextmanager
-def control(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Program]:
+def control(
+    folder: Path, *arguments: str, ready: bool = True, environment: Mapping[str, str] | None = None
+) -> Iterator[Program]:
     """`catflap controller`, with its audit log in `folder`."""
-    with running(folder, "controller", *arguments, environment=environment) as program:
+    with running(folder, "controller", *arguments, ready=ready, environment=environment) as program:
         yield program
 
 

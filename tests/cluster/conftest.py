@@ -72,6 +72,16 @@ def installation(
         yield made
 
 
+@pytest.fixture(scope="module")
+def apart(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An installation on a cluster of its own, for tests that stop parts of it or count all that it does; Calico is served there."""
+    with running(tools) as cluster:
+        cluster.install_calico()
+        with installed(cluster, tmp_path_factory.mktemp("apart")) as made:
+            made.configure()
+            yield made
+
+
 @pytest.fixture
 def catflap(installation: Installation) -> Installation:
     """The installation under the default policy, whatever the last test wrote."""

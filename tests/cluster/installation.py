@@ -7,7 +7,7 @@ chart gives it and nothing more; the chart's own Service, of type ExternalName, 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,7 @@ class Installation:
     server: Program
     controller: Program
     revived: ExitStack  # what a test started anew
+    replicas: list[Program] = field(default_factory=list)  # further controllers
 
     def apply(self, manifest: str | Mapping[str, Any], *arguments: str, **options: Any) -> Any:
         """`kubectl apply -f -`."""
@@ -55,14 +56,16 @@ class Installation:
         return self.cluster.api(method, path, body, as_user="emergency", as_groups=groups, **options)
 
     def configure(self, policy: Mapping[str, Any] | None = None) -> None:
-        """Edit the policy as an admin does, and return when both processes have it in force.
+        """Edit the policy as an admin does, and return when every process that runs has it in force.
 
         The engine is plain NetworkPolicy unless a test says otherwise: another test may have installed Calico.
         """
         whole = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", "network": {"engine": "kubernetes"}}
         text = yaml.safe_dump({**whole, **(policy or {})}, sort_keys=False)
         self.write_policy(text)
-        for program in (self.server, self.controller):
+        for program in (self.server, self.controller, *self.replicas):
+            if program.process.poll() is not None:
+                continue
             eventually(partial(in_force, program, digest(text)))
 
     def write_policy(self, text: str) -> None:
@@ -105,11 +108,13 @@ def served(cluster: Cluster, folder: Path, port: int, *, ready: bool = True) -> 
 
 
 @contextmanager
-def controlled(cluster: Cluster, folder: Path) -> Iterator[Program]:
-    """The controller, with the rights of its ServiceAccount."""
-    token = str(cluster.kubeconfig_for_service_account(NAMESPACE, "catflap-controller"))
+def controlled(
+    cluster: Cluster, folder: Path, *, name: str = "controller", server: str = "", ready: bool = True
+) -> Iterator[Program]:
+    """A controller, with the rights of its ServiceAccount; `server` stands between it and the API server."""
+    token = str(cluster.kubeconfig_for_service_account(NAMESPACE, "catflap-controller", server=server))
     arguments = ["--policy", POLICY, "--kubeconfig", token]
-    with control(folder / "controller", *arguments, environment={"POD_NAMESPACE": NAMESPACE}) as program:
+    with control(folder / name, *arguments, ready=ready, environment={"POD_NAMESPACE": NAMESPACE}) as program:
         yield program
 
 

@@ -4,7 +4,8 @@ import http.client
 import json
 import select
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -87,6 +88,19 @@ class Client:
             raise
         self._idle.append(connection)
         return answer
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[tuple[http.client.HTTPSConnection, http.client.HTTPResponse]]:
+        """A connection and the unread answer to a GET on it, such as a watch; it may be silent for ever."""
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=self._timeout, context=self._context)
+        try:
+            connection.request("GET", path, headers={"Accept": JSON})
+            response = connection.getresponse()
+            assert connection.sock
+            connection.sock.settimeout(None)
+            yield connection, response
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Hang up; a later request would call again."""

@@ -56,6 +56,7 @@ class Cluster:
         self._client = Client(port=port, context=context)
         self.api = self._client.api  # raises when refused
         self.call = self._client.call  # returns status, warnings and answer, refused or not
+        self.stream = self._client.stream  # leaves the answer to be read as it comes
         self._numbers = itertools.count()
         self.etcd = self._server(layout.etcd(tools, self._layout))
         self.apiserver = self._server(layout.kube_apiserver(tools, self._layout))
@@ -81,9 +82,15 @@ class Cluster:
         own = {name: str(self.folder / name.lower()) for name in OWN_FOLDERS}
         return os.environ | own | {"KUBECONFIG": str(kubeconfig or self.kubeconfig)}
 
-    def audit_events(self) -> list[dict[str, Any]]:
-        """Everything the API server has been asked so far, as audit events, oldest first."""
-        lines = self.audit_log.read_bytes().split(b"\n")
+    def audit_size(self) -> int:
+        """How much the API server has written down so far, for `audit_events` to go on from."""
+        return self.audit_log.stat().st_size
+
+    def audit_events(self, *, after: int = 0) -> list[dict[str, Any]]:
+        """Everything the API server has been asked so far, as audit events, oldest first, but for the first `after` bytes."""
+        with self.audit_log.open("rb") as log:
+            log.seek(after)
+            lines = log.read().split(b"\n")
         return [json.loads(line) for line in lines[:-1]]  # what follows the last newline is being written
 
     # Being somebody else
@@ -92,8 +99,8 @@ class Cluster:
         """Write a kubeconfig for a user with these groups; RBAC gives them nothing until a test does."""
         return self._layout.kubeconfig(user, groups=groups, name=self._fresh_name())
 
-    def kubeconfig_for_service_account(self, namespace: str, name: str) -> Path:
-        """Write a kubeconfig with a fresh token of an existing service account."""
+    def kubeconfig_for_service_account(self, namespace: str, name: str, *, server: str = "") -> Path:
+        """Write a kubeconfig with a fresh token of an existing service account; `server` stands before the API server."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
         request = {
             "apiVersion": "authentication.k8s.io/v1",
@@ -101,7 +108,7 @@ class Cluster:
             "spec": {"expirationSeconds": TOKEN_SECONDS},
         }
         token = self.api("POST", path, request)["status"]["token"]
-        return self._layout.write_kubeconfig(by_token(token), name=self._fresh_name())
+        return self._layout.write_kubeconfig(by_token(token), name=self._fresh_name(), server=server)
 
     # Changing it
 

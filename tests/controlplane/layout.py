@@ -63,10 +63,10 @@ class Layout:
         entry = by_certificate(self.users.issue(user, groups=groups))
         return self.write_kubeconfig(entry, name=name)
 
-    def write_kubeconfig(self, user: Mapping[str, str], *, name: str) -> Path:
-        """Write a kubeconfig with this user entry."""
+    def write_kubeconfig(self, user: Mapping[str, str], *, name: str, server: str = "") -> Path:
+        """Write a kubeconfig with this user entry, for the API server or what stands before it."""
         path = self.folder / f"{name}.kubeconfig"
-        return write_kubeconfig(path, server=self.server, authority=self.users.certificate, user=user)
+        return write_kubeconfig(path, server=server or self.server, authority=self.users.certificate, user=user)
 
 
 def lay_out(folder: Path, *, port: int) -> Layout:

@@ -1,0 +1,62 @@
+"""What our own accounts ask of the API server, by its own audit log."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from tests.cluster.installation import NAMESPACE, Installation
+
+OURS: Final = f"system:serviceaccount:{NAMESPACE}:"
+READS: Final = frozenset({"get", "list", "watch"})
+QUIET_SECONDS: Final = 2.0
+
+
+class Asked(NamedTuple):
+    """One kind of request: by which of our accounts, what for, and whether it was granted."""
+
+    account: str
+    verb: str
+    resource: str
+    granted: bool
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something when it is granted."""
+        return self.verb not in READS
+
+
+def ours(catflap: Installation, *, after: int = 0) -> list[dict[str, Any]]:
+    """The audit events of our own requests about objects, but for the first `after` bytes of the log."""
+    events = catflap.cluster.audit_events(after=after)
+    return [one for one in events if one["user"]["username"].startswith(OURS) and "objectRef" in one]
+
+
+def counted(events: Iterable[dict[str, Any]]) -> "Counter[Asked]":
+    """How often each kind of request was made."""
+    return Counter(
+        Asked(
+            event["user"]["username"].removeprefix(OURS),
+            event["verb"],
+            event["objectRef"]["resource"],
+            granted=event["responseStatus"]["code"] < 400,
+        )
+        for event in events
+    )
+
+
+def writes(catflap: Installation, space: str, *, after: int = 0) -> list[tuple[str, str, str]]:
+    """What we wrote in a namespace, or to it, refused or not: verb, resource and name, in order."""
+    return [
+        (event["verb"], event["objectRef"]["resource"], event["objectRef"].get("name", ""))
+        for event in ours(catflap, after=after)
+        if event["objectRef"].get("namespace") == space and event["verb"] not in READS
+    ]
+
+
+def wait_until_quiet(catflap: Installation) -> None:
+    """Return once we have tried to write nothing for a while."""
+    before = -1
+    while (count := sum(one["verb"] not in READS for one in ours(catflap))) != before:
+        before = count
+        time.sleep(QUIET_SECONDS)
