@@ -1,0 +1,211 @@
+"""Ends that nobody prepared for: SIGKILL between two writes, and SIGKILL under load."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from itertools import count
+from threading import Event as Flag
+from threading import Thread
+from typing import Any, Final, NamedTuple
+
+from tests.cluster.installation import Installation, controlled, served
+from tests.cluster.manifests import GOOD, namespace, pod
+from tests.cluster.policies import DENY, everywhere, path, wait_until_closed
+from tests.cluster.storms import back, create, uid_of
+from tests.controlplane.client import ApiError
+from tests.controlplane.turnstile import Turnstile
+from tests.controlplane.waiting import wait_until
+from tests.controlplane.witness import Witness, witness
+from tests.programs import Program
+
+QUIET_SECONDS: Final = 0.5
+RETRY_SECONDS: Final = 0.05
+PATIENCE_SECONDS: Final = 60.0
+
+# Between two writes
+
+
+class Door(NamedTuple):
+    """A turnstile and its address."""
+
+    address: str
+    turnstile: Turnstile
+
+
+def killed_after(catflap: Installation, door: Door, writes: int, *, is_done: Callable[[], bool]) -> bool:
+    """Run a controller up to so many writes and kill it at the next one; whether it came to that before all was done."""
+    victim: Future[Program] = Future()
+
+    def end() -> None:
+        victim.result().process.kill()
+
+    door.turnstile.allow(writes, on_end=end)
+    with controlled(catflap.cluster, catflap.folder, name="killed", server=door.address, ready=False) as program:
+        victim.set_result(program)
+        wait_until(lambda: door.turnstile.closed or is_done(), what="a controller to be killed, or to be done")
+        time.sleep(0 if door.turnstile.closed else QUIET_SECONDS)
+        if door.turnstile.closed:
+            program.process.wait()
+        return door.turnstile.closed
+
+
+def finished(catflap: Installation, door: Door, *, is_done: Callable[[], bool]) -> None:
+    """Run a controller until all is done."""
+    door.turnstile.allow(None)
+    with controlled(catflap.cluster, catflap.folder, name="killed", server=door.address, ready=False):
+        wait_until(is_done, what="a controller to be done")
+
+
+# Under load
+
+
+class Gap(NamedTuple):
+    """One deletion: when it was, and how long the policy was away."""
+
+    at: float
+    seconds: float
+
+
+class Load:
+    """Namespaces with a first Pod each, and deletions by break-glass in namespaces apart, until it is stopped."""
+
+    def __init__(self, catflap: Installation, seen: Witness) -> None:
+        self.races: list[bool] = []  # whether each Pod came after its policy
+        self.waits: list[Gap] = []  # each Pod's CREATE, until it went in
+        self.gaps: list[Gap] = []
+        self._catflap = catflap
+        self._seen = seen
+        self._stopped = Flag()
+        self._failures: list[BaseException] = []
+
+    def start(self, *, racers: int, deleted: Sequence[str]) -> list[Thread]:
+        """Begin, on threads of their own."""
+        work = [lambda number=number: self._race(number) for number in range(racers)]
+        work += [lambda space=space: self._delete(space) for space in deleted]
+        threads = [Thread(target=self._guarded, args=(one,)) for one in work]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def stop(self, threads: Sequence[Thread]) -> None:
+        """End it; raises what went wrong on any thread."""
+        self._stopped.set()
+        for thread in threads:
+            thread.join()
+        for failure in self._failures:
+            raise failure
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as failure:  # noqa: BLE001 (raised by `stop`)
+            self._failures.append(failure)
+
+    def _race(self, racer: int) -> None:
+        api = self._catflap.cluster.api
+        for number in count():
+            if self._stopped.is_set():
+                return
+            space = f"raced-{racer}-{number}-{time.monotonic_ns()}"
+            api("POST", "/api/v1/namespaces", namespace(space))
+            account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "own"}}
+            api("POST", f"/api/v1/namespaces/{space}/serviceaccounts", account)
+            body = pod("first", space, GOOD)
+            body["spec"] = {**body["spec"], "serviceAccountName": "own", "automountServiceAccountToken": False}
+            made = self._insist("POST", f"/api/v1/namespaces/{space}/pods", body)
+            policy = api("GET", path("kubernetes", space, DENY))
+            versions = [int(one["metadata"]["resourceVersion"]) for one in (policy, made)]
+            self.races.append(versions == sorted(versions))
+
+    def _insist(self, method: str, where: str, body: Mapping[str, Any]) -> Any:
+        """Ask until it is granted, as a controller would: while nobody answers, a Pod is refused."""
+        began = time.monotonic()
+        while (answer := self._catflap.cluster.call(method, where, body)).refused:
+            assert time.monotonic() - began < PATIENCE_SECONDS, answer
+            time.sleep(RETRY_SECONDS)
+        self.waits.append(Gap(began, time.monotonic() - began))
+        return answer.body
+
+    def _delete(self, space: str) -> None:
+        while not self._stopped.is_set():
+            try:
+                gone = self._catflap.emergency("DELETE", path("kubernetes", space, DENY))
+            except ApiError:  # nobody could judge it
+                time.sleep(RETRY_SECONDS)
+                continue
+            began = time.monotonic()
+            came = back(self._seen, (space, DENY), uid_of(gone), within=PATIENCE_SECONDS)
+            self.gaps.append(Gap(began, max(0.0, came.at - began)))
+
+
+@contextmanager
+def under_load(catflap: Installation, *, racers: int, deleted: Sequence[str]) -> Iterator[Load]:
+    """Load from now on; nothing of it goes on afterwards."""
+    create(catflap, deleted)
+    wait_until_closed(catflap, deleted, "kubernetes")
+    with witness(catflap.cluster, everywhere("kubernetes")) as seen:
+        load = Load(catflap, seen)
+        threads = load.start(racers=racers, deleted=deleted)
+        try:
+            yield load
+        finally:
+            load.stop(threads)
+
+
+def kill_first_controller(catflap: Installation, *, alone: float) -> None:
+    """SIGKILL; the other one is alone for a while, then this one is back."""
+    kill(catflap.controller.process.pid)
+    catflap.controller.process.wait()
+    time.sleep(alone)
+    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+
+
+def kill_worker(catflap: Installation, *, alone: float) -> None:
+    """SIGKILL to the process that answers; gunicorn's arbiter starts another."""
+    [worker] = children(catflap.server.process.pid)
+    kill(worker)
+    wait_until(lambda: children(catflap.server.process.pid) not in ([], [worker]), what="another worker")
+    catflap.server.wait_for()
+    time.sleep(alone)
+
+
+def kill_arbiter(catflap: Installation, *, alone: float) -> None:
+    """SIGKILL to the process that a container starts, which takes all others with it; started again at once."""
+    workers = children(catflap.server.process.pid)
+    kill(catflap.server.process.pid)
+    for worker in workers:
+        kill(worker)
+    catflap.server.process.wait()
+    catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+    time.sleep(alone)
+
+
+def kill_arbiter_alone(catflap: Installation, *, alone: float) -> None:
+    """The same outside of a container, where the worker outlives it for a moment."""
+    kill(catflap.server.process.pid)
+    catflap.server.process.wait()
+    catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+    time.sleep(alone)
+
+
+KILLS: Final[Mapping[str, Callable[..., None]]] = {
+    "a controller of two": kill_first_controller,
+    "the serving worker": kill_worker,
+    "the serving container": kill_arbiter,
+    "the arbiter alone": kill_arbiter_alone,
+}
+
+
+def children(parent: int) -> list[int]:
+    """The processes that a process started and that are still there."""
+    told = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, check=False)
+    return [int(line) for line in told.stdout.split()]
+
+
+def kill(process: int) -> None:
+    """End a process as a crash does."""
+    os.kill(process, signal.SIGKILL)
