@@ -1,0 +1,41 @@
+"""Delete what closes a namespace, again and again, and see how soon it is back.
+
+    python -m benchmarks.deletions [--spaces 5] [--times 50] [--engine calico]
+
+Members of the break-glass group delete the default-deny of several namespaces at once, in each many times in a row,
+while two controllers run. A watch tells when it stands again. Ends with status 1 where one was not restored, or where
+p99 is a second or more.
+"""
+
+from benchmarks.ground import arguments, ground, quantile, spread, verdict
+from tests.cluster.policies import is_closed, wait_until_closed
+from tests.cluster.storms import create, deletions, restored
+
+PROMISED_SECONDS = 1.0
+
+
+def main() -> None:
+    """Delete, wait, delete again; then the figures."""
+    parser = arguments(__doc__)
+    parser.add_argument("--spaces", type=int, default=5)
+    parser.add_argument("--times", type=int, default=50)
+    told = parser.parse_args()
+    with ground(told.engine, controllers=2) as catflap:
+        spaces = [f"deleted-{number}" for number in range(told.spaces)]
+        create(catflap, spaces)
+        wait_until_closed(catflap, spaces, told.engine)
+        took = deletions(catflap, spaces, times=told.times, engine=told.engine)
+        controllers = (catflap.controller, *catflap.replicas)
+        recorded = sum(restored(record) for program in controllers for record in program.records())
+        broken = [f"{space} is open" for space in spaces if not is_closed(catflap, space)]
+    print(f"restored: {len(took)} of {told.spaces * told.times}; {spread(took)}")
+    print(f"recorded as restored: {recorded}; two controllers may both have written one")
+    if recorded < len(took):
+        broken.append("each repair on record")
+    if quantile(took, 0.99) >= PROMISED_SECONDS:
+        broken.append("p99 under a second")
+    verdict(broken)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The right to network policies is taken away while many namespaces wait: what the waiting costs, and what comes after it.
+
+    python -m benchmarks.flood [--count 500] [--engine calico]
+
+The controller's memory is read after 20 s and after 60 s, its requests are counted from the API server's own audit log.
+Then the right is given back. Ends with status 1 where memory or requests grow, where the failures are not counted, or
+where a namespace is still open after the longest back-off.
+"""
+
+import time
+from typing import NamedTuple
+
+from benchmarks.ground import arguments, ground, verdict
+from tests.cluster.accounting import ours
+from tests.cluster.installation import Installation
+from tests.cluster.policies import wait_until_closed
+from tests.cluster.storms import create, failures, resident, without_right_to_policies
+from webhook.controller.queue import LONGEST_DELAY_SECONDS
+
+EARLY_SECONDS = 20.0
+LATE_SECONDS = 60.0
+GROWTH_KIB = 10 * 1024
+# The back-off doubles from 0.1 s on: between 20 s and 60 s each namespace is tried after 25.5 s and after 51.1 s.
+LATE_TRIES = 2
+REQUESTS_A_TRY = 2  # a look at the policy, which is refused, and one at the namespace
+OTHER_REQUESTS = 100  # looks around, and watches begun again
+
+
+class Sight(NamedTuple):
+    """What the controller was like at one moment, and how many requests it had made since the last one."""
+
+    resident: int
+    requests: int
+    failures: int
+
+
+def main() -> None:
+    """Take the right away, look on, give it back."""
+    parser = arguments(__doc__)
+    parser.add_argument("--count", type=int, default=500)
+    told = parser.parse_args()
+    spaces = [f"flood-{number}" for number in range(told.count)]
+    with ground(told.engine) as catflap:
+        print(f"before: {resident(catflap.controller) // 1024} MiB")
+        with without_right_to_policies(catflap) as given_back:
+            begin = catflap.cluster.audit_size()
+            create(catflap, spaces)
+            began = time.monotonic()
+            early = look(catflap, begin, began, EARLY_SECONDS)
+            late = look(catflap, catflap.cluster.audit_size(), began, LATE_SECONDS)
+            given_back.close()
+            began = time.monotonic()
+            wait_until_closed(catflap, spaces, told.engine, within=2 * LONGEST_DELAY_SECONDS)
+            took = time.monotonic() - began
+        print(f"every namespace closed {took:.1f} s after the right was given back")
+    promises = {
+        "memory is bounded": late.resident - early.resident <= GROWTH_KIB,
+        "requests are bounded by the back-off": (
+            late.requests <= LATE_TRIES * REQUESTS_A_TRY * told.count + OTHER_REQUESTS
+        ),
+        "failures are counted": late.failures > early.failures >= told.count,
+        "closed within the longest back-off": took <= LONGEST_DELAY_SECONDS,
+    }
+    verdict([promise for promise, kept in promises.items() if not kept])
+
+
+def look(catflap: Installation, begin: int, began: float, after: float) -> Sight:
+    """Wait until `after` seconds are over; then print and give back what there is to see."""
+    waited = began + after - time.monotonic()
+    time.sleep(waited)
+    requests = len(ours(catflap, after=begin))
+    sight = Sight(resident(catflap.controller), requests, failures(catflap.controller))
+    rate = f"{requests / waited:.1f} requests a second over the last {waited:.0f} s"
+    print(f"after {after:.0f} s: {sight.resident // 1024} MiB, {rate}, {sight.failures} failures counted")
+    return sight
+
+
+if __name__ == "__main__":
+    main()
