@@ -1,0 +1,126 @@
+"""Bad days in a small size: many at once, nobody there, a right taken away.  `benchmarks` has them at full size."""
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from tests.cluster.accounting import counted, ours, wait_until_quiet, writes
+from tests.cluster.installation import NAMESPACE, Installation
+from tests.cluster.policies import BOTH, DENY, DNS, GROUPS, is_closed, standing, wait_until_closed
+from tests.cluster.storms import (
+    another_controller,
+    burst,
+    create,
+    deletions,
+    failures,
+    outage,
+    resident,
+    restored,
+    without_right_to_policies,
+)
+from webhook.controller.queue import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS
+
+SECOND: Final = 1.0
+DELETIONS: Final = 10  # in each of so many namespaces:
+DELETED_SPACES: Final = 3
+BURST: Final = 60
+CREATED_MEANWHILE: Final = 20
+DELETED_MEANWHILE: Final = 10
+FLOOD: Final = 100
+EARLY_SECONDS: Final = 5.0
+LATE_SECONDS: Final = 15.0
+GROWTH_KIB: Final = 5 * 1024
+REQUESTS_A_TRY: Final = 2  # a look at the policy, which is refused, and one at the namespace
+OTHER_REQUESTS: Final = 30  # looks around, and watches begun again
+
+
+@pytest.fixture(params=GROUPS)
+def engine(request: pytest.FixtureRequest, apart: Installation) -> Iterator[str]:
+    """Each engine in turn, with a policy file that names it."""
+    wanted: str = request.param
+    apart.configure({"network": {"engine": wanted}})
+    yield wanted
+    apart.configure()
+
+
+def several(name: str, count: int) -> list[str]:
+    """Names for so many namespaces."""
+    return [f"{name}-{number}" for number in range(count)]
+
+
+def test_deleted_again_and_again_everywhere_at_once(apart: Installation, engine: str, namespace_name: str) -> None:
+    """KY#17265: several namespaces, two controllers; each time it is back within a second, and on record."""
+    spaces = several(namespace_name, DELETED_SPACES)
+    with another_controller(apart, f"controller-{namespace_name}") as second:
+        create(apart, spaces)
+        wait_until_closed(apart, spaces, engine)
+        took = deletions(apart, spaces, times=DELETIONS, engine=engine)
+        records = [*apart.controller.records(), *second.records()]
+    assert len(took) == DELETIONS * DELETED_SPACES
+    assert max(took) < SECOND
+    assert all(standing(apart, engine, space) == BOTH for space in spaces)
+    on_record = [one for one in records if restored(one) and one["objectRef"]["namespace"] in spaces]
+    assert len(on_record) >= len(took)
+
+
+def test_a_burst_of_namespaces_costs_two_writes_each(apart: Installation, engine: str, namespace_name: str) -> None:
+    """KY#10049: no queue of objects in the store; the two policies, and nothing else."""
+    spaces = several(namespace_name, BURST)
+    wait_until_quiet(apart)
+    begin = apart.cluster.audit_size()
+    burst(apart, spaces, engine=engine)
+    wait_until_quiet(apart)
+    requests = counted(ours(apart, after=begin))
+    assert {(one.verb, one.resource): number for one, number in requests.items() if one.writes} == {
+        ("patch", "networkpolicies"): len(BOTH) * BURST
+    }
+    for space in spaces:
+        assert writes(apart, space, after=begin) == [("patch", "networkpolicies", name) for name in (DENY, DNS)]
+
+
+def test_what_was_missed_while_nobody_was_there_is_made_up_for(
+    apart: Installation, engine: str, namespace_name: str
+) -> None:
+    """KY#7548, capsule#2022: namespaces made and policies deleted with all of ours gone; one pass puts it right, on record."""
+    earlier = several(f"{namespace_name}-earlier", DELETED_MEANWHILE)
+    meanwhile = several(f"{namespace_name}-meanwhile", CREATED_MEANWHILE)
+    create(apart, earlier)
+    wait_until_closed(apart, earlier, engine)
+    recovery = outage(apart, earlier, meanwhile, engine=engine)
+    assert all(is_closed(apart, space) for space in (*earlier, *meanwhile))
+    assert recovery.recorded >= set(earlier)
+
+
+def test_without_the_right_to_policies_nothing_floods(apart: Installation, namespace_name: str) -> None:
+    """KY#10049, KY#9568: bounded memory, tries that back off, one metric; and all is closed once the right is back."""
+    spaces = several(namespace_name, FLOOD)
+    wait_until_quiet(apart)  # other tests' namespaces may be on their way to another engine
+    with without_right_to_policies(apart) as given_back:
+        before = failures(apart.controller)
+        create(apart, spaces)
+        time.sleep(EARLY_SECONDS)
+        memory, failed, begin = resident(apart.controller), failures(apart.controller), apart.cluster.audit_size()
+        time.sleep(LATE_SECONDS - EARLY_SECONDS)
+        later = failures(apart.controller)
+        requests = len(ours(apart, after=begin))
+        assert resident(apart.controller) - memory < GROWTH_KIB
+        assert failed - before >= FLOOD
+        assert later > failed
+        assert requests <= REQUESTS_A_TRY * tries(EARLY_SECONDS, LATE_SECONDS) * FLOOD + OTHER_REQUESTS
+        assert not any(is_closed(apart, space) for space in spaces)
+        given_back.close()
+        wait_until_closed(apart, spaces, "kubernetes", within=LONGEST_DELAY_SECONDS)
+
+
+def tries(begin: float, end: float) -> int:
+    """How often the back-off lets one namespace be tried between two times, and once more for those that are late."""
+    moments = [FIRST_DELAY_SECONDS * (2**number - 1) for number in range(12)]
+    return sum(begin <= moment < end for moment in moments) + 1
+
+
+def test_our_accounts_are_the_ones_that_are_counted(apart: Installation) -> None:
+    """The counts above would hold for an empty log too."""
+    users = {event["user"]["username"] for event in ours(apart)}
+    assert users == {f"system:serviceaccount:{NAMESPACE}:{name}" for name in ("catflap", "catflap-controller")}
