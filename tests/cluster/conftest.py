@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.installation import Installation, installed
 from tests.cluster.manifests import deployment, every_kind, namespace
+from tests.cluster.policies import GROUPS
 from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.session import prepare, programs
 from tests.controlplane.tools import Tools
@@ -87,3 +88,13 @@ def catflap(installation: Installation) -> Installation:
     """The installation under the default policy, whatever the last test wrote."""
     installation.configure()
     return installation
+
+
+@pytest.fixture(params=GROUPS)
+def engine(request: pytest.FixtureRequest, catflap: Installation) -> str:
+    """Each engine in turn, named by the policy; what `auto` does has its own tests."""
+    wanted: str = request.param
+    if wanted == "calico":
+        catflap.cluster.install_calico()
+    catflap.configure({"network": {"engine": wanted}})
+    return wanted

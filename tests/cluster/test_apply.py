@@ -23,17 +23,6 @@ To mend it, set in the manifest:
           app: "bad"
 """
 ALIASES = {"app.kubernetes.io/name": "web", "app.kubernetes.io/component": "frontend"}
-ENGINES = ("kubernetes", "calico")
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest, catflap: Installation) -> str:
-    """Each engine in turn, named by the policy; what `auto` does has its own tests."""
-    wanted: str = request.param
-    if wanted == "calico":
-        catflap.cluster.install_calico()
-    catflap.configure({"network": {"engine": wanted}})
-    return wanted
 
 
 def policies(catflap: Installation, engine: str, space: str) -> Any:
@@ -89,7 +78,7 @@ def test_the_default_deny_says_all_pods_both_ways_nothing_open(
 def test_a_dry_run_writes_nothing_and_is_recorded_as_one(
     catflap: Installation, engine: str, namespace_name: str
 ) -> None:
-    """Neither the namespace nor policies; the verdicts are the real ones."""
+    """KY PR#15143: neither the namespace nor policies; the verdicts are the real ones."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: names(policies(catflap, engine, namespace_name)), until=lambda seen: len(seen) == 2)
     other = f"{namespace_name}-dry"
@@ -143,7 +132,7 @@ def test_a_generated_name_is_named_in_the_refusal(catflap: Installation, namespa
 
 
 def test_the_api_servers_own_audit_log_names_the_decision(catflap: Installation, namespace_name: str) -> None:
-    """By annotations, so that both logs can be joined."""
+    """KY#17180: exactly the rules that were broken, by annotations, so that both logs can be joined."""
     catflap.apply(namespace(namespace_name))
     catflap.apply(deployment("bad", namespace_name, {}))
     events = [

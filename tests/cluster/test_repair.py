@@ -6,11 +6,14 @@ from typing import Any
 
 from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, names
 from tests.cluster.manifests import namespace
-from tests.controlplane.client import MERGE
+from tests.cluster.policies import BOTH, CLOSED, DENY, DNS, GROUPS, everywhere, standing
+from tests.cluster.policies import path as path_of
+from tests.cluster.storms import create
+from tests.controlplane.client import APPLY, MERGE
+from tests.controlplane.witness import witness
 from tests.programs import stop
 
 PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
-BOTH = ["catflap-allow-dns", "catflap-default-deny"]
 TIMES = 50
 SECOND = 1.0
 
@@ -49,19 +52,29 @@ def test_a_deleted_policy_is_back_fifty_times_in_a_row(catflap: Installation, na
     assert sum(one["reason"] == "PolicyRestored" for one in events) == TIMES
 
 
-def test_an_edited_policy_is_mended_in_place(catflap: Installation, namespace_name: str) -> None:
-    """KY#16747: one PUT on that object; it keeps its uid, its neighbours keep their versions."""
-    catflap.apply(namespace(namespace_name))
-    eventually(lambda: closed(catflap, namespace_name))
-    path = f"{PLAIN.format(namespace_name)}/catflap-default-deny"
-    neighbour = catflap.cluster.api("GET", f"{PLAIN.format(namespace_name)}/catflap-allow-dns")
-    edited = catflap.emergency("PATCH", path, {"spec": {"ingress": [{}]}}, content_type=MERGE)
+OPENED = {"kubernetes": {"ingress": [{}]}, "calico": {"ingress": [{"action": "Allow"}]}}
+
+
+def test_an_edited_policy_is_mended_in_place(catflap: Installation, engine: str, namespace_name: str) -> None:
+    """KY#16747: one PUT on that object, of either engine; it keeps its uid, neighbours here and elsewhere their versions."""
+    spaces = [namespace_name, f"{namespace_name}-beside"]
+    create(catflap, spaces)
+    eventually(lambda: all(standing(catflap, engine, space) == BOTH for space in spaces))
+    path = path_of(engine, namespace_name, DENY)
+    neighbours = [path_of(engine, space, name) for space in spaces for name in BOTH]
+    neighbours.remove(path)
+    before = [version(catflap, one) for one in neighbours]
+    edited = catflap.emergency("PATCH", path, {"spec": OPENED[engine]}, content_type=MERGE)
     seconds, found = restored(catflap, path, but_not=edited["metadata"]["resourceVersion"])
     assert seconds < SECOND
-    assert found["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert found["spec"] == CLOSED[GROUPS[engine]]
     assert found["metadata"]["uid"] == edited["metadata"]["uid"]
-    after = catflap.cluster.api("GET", f"{PLAIN.format(namespace_name)}/catflap-allow-dns")
-    assert after["metadata"]["resourceVersion"] == neighbour["metadata"]["resourceVersion"]
+    assert [version(catflap, one) for one in neighbours] == before
+
+
+def version(catflap: Installation, path: str) -> str:
+    """Under which version an object stands."""
+    return str(catflap.cluster.api("GET", path)["metadata"]["resourceVersion"])
 
 
 def test_a_label_taken_off_a_policy_is_put_back(catflap: Installation, namespace_name: str) -> None:
@@ -77,7 +90,7 @@ def test_a_label_taken_off_a_policy_is_put_back(catflap: Installation, namespace
 
 
 def test_users_own_policies_are_never_touched(catflap: Installation, namespace_name: str) -> None:
-    """Whatever they say, and even under our label."""
+    """rancher#30135: whatever they say, and even under our label."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name))
     own: dict[str, Any] = {
@@ -94,7 +107,7 @@ def test_users_own_policies_are_never_touched(catflap: Installation, namespace_n
 
 
 def test_what_was_missed_while_down_is_right_within_one_pass(catflap: Installation, namespace_name: str) -> None:
-    """KY#7548: namespaces made and policies deleted while nobody looked, each repair recorded as one."""
+    """KY#7548: namespaces made and policies deleted while no controller looked, each repair recorded as one."""
     spaces = [f"{namespace_name}-{number}" for number in range(10)]
     for space in spaces[:5]:
         catflap.apply(namespace(space))
@@ -113,16 +126,74 @@ def test_what_was_missed_while_down_is_right_within_one_pass(catflap: Installati
     assert set(spaces[:5]) <= restored_ones
 
 
-def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, namespace_name: str) -> None:
-    """KY#17594, KP#1495: over edits of the policy, a restart and a full compare, the API server counts no DELETE."""
+def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, engine: str, namespace_name: str) -> None:
+    """KY#17594, KY#16742, KP#1495: over three full compares, a change of what is asked for and a restart, a watch sees no DELETED."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: standing(catflap, engine, namespace_name) == BOTH)
+    with witness(catflap.cluster, everywhere(engine)) as seen:
+        for change in ({"mode": "warn"}, {"mode": "audit"}, {"mode": "enforce"}):  # each compares every namespace anew
+            catflap.configure({"network": {"engine": engine}, **change})
+            time.sleep(SECOND)
+        for dns in ("openshift", "kube-dns"):
+            catflap.configure({"network": {"engine": engine, "dns": dns}})
+            time.sleep(SECOND)
+        stop(catflap.controller.process)
+        catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+        time.sleep(SECOND)
+        events = [(one.place[1], one.happened) for one in seen.events() if one.place[0] == namespace_name]
+    assert events == [(DNS, "MODIFIED"), (DNS, "MODIFIED")]
+    assert deletions(catflap, namespace_name) == []
+
+
+def test_what_the_policy_file_changes_is_nobodys_edit(catflap: Installation, engine: str, namespace_name: str) -> None:
+    """KY#17180: what an administrator asked for by the policy file is not told as an intrusion that was mended."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: standing(catflap, engine, namespace_name) == BOTH)
+    for dns, there in (("openshift", BOTH), ("none", [DENY]), ("kube-dns", BOTH)):
+        with witness(catflap.cluster, everywhere(engine)) as seen:
+            catflap.configure({"network": {"engine": engine, "dns": dns}})
+            seen.wait_for(lambda events: any(one.place == (namespace_name, DNS) for one in events), what="the change")
+        assert standing(catflap, engine, namespace_name) == there
+    reasons = eventually(lambda: reasons_of(catflap, namespace_name), until=lambda seen: len(seen) == 5)
+    assert reasons[2:] == [
+        "rewritten: the policy file or the cluster asks for it",
+        "removed: the policy file asks for it no longer",
+        "created: the policy file or the cluster asks for it",
+    ]
+    events = catflap.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{namespace_name}/events")["items"]
+    assert [one["reason"] for one in events if one["reason"] == "PolicyRestored"] == []
+
+
+def reasons_of(catflap: Installation, space: str) -> list[str]:
+    """Why the controller wrote into a namespace, in order."""
+    records = catflap.controller.records()
+    return [one["reason"] for one in records if one["type"] == "write" and one["objectRef"]["namespace"] == space]
+
+
+def test_only_what_bears_name_label_and_manager_is_removed(catflap: Installation, namespace_name: str) -> None:
+    """rancher#30135, capsule#24: when our allow goes, what looks like ours by one or two of the three marks stays."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name))
-    for dns in ("openshift", "kube-dns"):
-        catflap.configure({"network": {"engine": "kubernetes", "dns": dns}})
-    stop(catflap.controller.process)
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    likenesses = [
+        policy("catflap-theirs", manager="catflap"),
+        policy("catflap-labelled", manager="theirs", labels={"app.kubernetes.io/managed-by": "catflap"}),
+        policy("theirs", manager="catflap", labels={"app.kubernetes.io/managed-by": "catflap"}),
+    ]
+    for body, manager in likenesses:
+        where = f"{PLAIN.format(namespace_name)}/{body['metadata']['name']}?fieldManager={manager}"
+        catflap.emergency("PATCH", where, body, content_type=APPLY)
+    catflap.configure({"network": {"engine": "kubernetes", "dns": "none"}})
+    theirs = sorted(body["metadata"]["name"] for body, _ in likenesses)
+    eventually(lambda: standing(catflap, "kubernetes", namespace_name) == sorted([DENY, *theirs]))
     time.sleep(SECOND)
-    assert deletions(catflap, namespace_name) == []
+    assert deletions(catflap, namespace_name) == [("networking.k8s.io", DNS)]
+
+
+def policy(name: str, *, manager: str, labels: dict[str, str] | None = None) -> tuple[dict[str, Any], str]:
+    """A user's NetworkPolicy, and the field manager that applies it."""
+    metadata = {"name": name, "labels": labels or {}}
+    spec: dict[str, Any] = {"podSelector": {}, "ingress": [{}]}
+    return {"apiVersion": GROUPS["kubernetes"], "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}, manager
 
 
 def deletions(catflap: Installation, space: str) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
+from enum import StrEnum
 from threading import Lock
 from time import monotonic
 from typing import Any
@@ -34,15 +35,27 @@ logger = logging.getLogger(__name__)
 FORBIDDEN = 403
 NOWHERE = ""  # the namespace of what is in none
 STAGED = "stagednetworkpolicies"
-WRITTEN = {Outcome.CREATED: "created", Outcome.REPAIRED: "changed"}
+WRITTEN = {Outcome.CREATED: "created", Outcome.REPAIRED: "rewritten"}
 
 
 class Asked(Struct, frozen=True):
     """What decides, beside a namespace's name, which policies are wanted there."""
 
     policy_digest: str
-    engine: Engine
+    around: Surroundings
     environment: str = ""
+
+    def began_with(self, first: "Asked") -> bool:
+        """Whether file and cluster are those of another time."""
+        return (self.policy_digest, self.around) == (first.policy_digest, first.around)
+
+
+class Cause(StrEnum):
+    """Why a policy is written; as its record says it."""
+
+    NEW = "the namespace is guarded"
+    ASKED = "the policy file or the cluster asks for it"
+    REPAIR = "it was edited or deleted"
 
 
 class Reconciler:
@@ -80,7 +93,7 @@ class Reconciler:
         self._flush()
         if namespace.terminating:
             return
-        asked = Asked(loaded.digest, around.engine, loaded.policy.namespaces.environment_of(namespace.labels))
+        asked = Asked(loaded.digest, around, loaded.policy.namespaces.environment_of(namespace.labels))
         older = namespace.created < self._started
         try:
             self._settle(namespace.name, self._wanted(namespace, loaded, around), loaded, asked=asked, older=older)
@@ -92,7 +105,7 @@ class Reconciler:
     def reconcile_net(self, loaded: Loaded, around: Surroundings) -> None:
         """See that the net below all namespaces stands if it is to.  Raises ApiError, AuditLogUnwritable."""
         self._flush()
-        asked = Asked(loaded.digest, around.engine)
+        asked = Asked(loaded.digest, around)
         self._settle(NOWHERE, self._wanted_net(loaded, around), loaded, asked=asked, older=False)
 
     def forget(self, name: str) -> None:
@@ -131,21 +144,27 @@ class Reconciler:
         return render_net(loaded.policy, birth, around.engine, exempt=exempt, detected_dns=around.detected_dns)
 
     def _settle(self, space: str, wanted: tuple[Manifest, ...], loaded: Loaded, *, asked: Asked, older: bool) -> None:
-        """Write what is wanted and does not stand, then remove what stands and is not wanted.
-
-        What differs although all stood under the same file and engine was edited or deleted: writing it is a repair.
-        So it is at the first look at a namespace older than this process, under the file that it began with.
-        """
+        """Write what is wanted and does not stand, then remove what stands and is not wanted."""
         self._first = self._first or asked
-        began_so = (asked.policy_digest, asked.engine) == (self._first.policy_digest, self._first.engine)
-        stood = self._settled[space] == asked if space in self._settled else older and began_so
+        cause = self._cause(space, asked, older=older)
         for manifest in wanted:
             if not self._standing.stands(manifest):
-                self._see_to(manifest, space, loaded, repairs=stood)
+                self._see_to(manifest, space, loaded, cause)
         self._settled[space] = asked if wanted else None
         self._clear_away(space, wanted, loaded)
 
-    def _see_to(self, manifest: Manifest, space: str, loaded: Loaded, *, repairs: bool) -> None:
+    def _cause(self, space: str, asked: Asked, *, older: bool) -> Cause:
+        """Why something may differ: where all stood under the same file and cluster, somebody edited or deleted it.
+
+        So it is at the first look at a namespace older than this process, under what the process began with.
+        """
+        if self._settled.get(space, asked) != asked:
+            return Cause.ASKED
+        if space in self._settled or (older and self._first is not None and asked.began_with(self._first)):
+            return Cause.REPAIR
+        return Cause.NEW
+
+    def _see_to(self, manifest: Manifest, space: str, loaded: Loaded, cause: Cause) -> None:
         closes = (manifest["kind"], manifest["metadata"]["name"]) == ("NetworkPolicy", DEFAULT_DENY)
         if closes:
             self._lacking.setdefault(space, monotonic())
@@ -155,10 +174,11 @@ class Reconciler:
         if outcome is Outcome.UNCHANGED:  # another replica, or the gate, was faster
             return
         self._metrics.policies_written.labels(outcome).inc()
-        self._record(
-            manifest, loaded, reason=f"{'restored' if repairs else WRITTEN[outcome]}: the namespace is guarded"
-        )
-        if repairs:
+        if cause is Cause.NEW and outcome is Outcome.REPAIRED:  # it stood before we ever looked, and not as it should
+            cause = Cause.REPAIR
+        did = "restored" if cause is Cause.REPAIR else WRITTEN[outcome]
+        self._record(manifest, loaded, reason=f"{did}: {cause}")
+        if cause is Cause.REPAIR:
             announce(self._api, manifest, outcome, self._now())
 
     def _clear_away(self, space: str, wanted: tuple[Manifest, ...], loaded: Loaded) -> None:
