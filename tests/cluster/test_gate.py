@@ -127,7 +127,7 @@ def test_a_policy_forged_under_our_name_proves_nothing(alone: Installation, name
 
 
 def test_a_dry_run_looks_and_does_not_write(alone: Installation, namespace_name: str) -> None:
-    """Admitted, for the real request would be; and the record says what was not done."""
+    """KY PR#15143: admitted, for the real request would be; and the record says what was not done."""
     space_with_account(alone, namespace_name)
     assert make_pod(alone, namespace_name, query="?dryRun=All").status == 201
     assert deny(alone, namespace_name).status == 404

@@ -1,10 +1,15 @@
 """With every replica gone, the cluster goes on where it must, and stays shut where it should."""
 
+import base64
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.cluster.installation import NAMESPACE, POLICY, Installation, eventually, served
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
@@ -38,8 +43,33 @@ def call(method: str, path: str, body: dict[str, Any] | None = None) -> Act:
     return lambda catflap, space: catflap.cluster.call(method, path.format(space), body, content_type=content_type)
 
 
+def signing_request() -> dict[str, Any]:
+    """What a node asks for before it may join."""
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
+            x509.NameAttribute(NameOID.COMMON_NAME, "system:node:outage"),
+        ]
+    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": "outage"},
+        "spec": {
+            "request": base64.b64encode(request.public_bytes(serialization.Encoding.PEM)).decode("ascii"),
+            "signerName": "kubernetes.io/kube-apiserver-client-kubelet",
+            "usages": ["digital signature", "client auth"],
+        },
+    }
+
+
 STILL_WORK: dict[str, Act] = {
     "a Node": call("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "outage-node"}}),
+    "a CertificateSigningRequest": call(
+        "POST", "/apis/certificates.k8s.io/v1/certificatesigningrequests", signing_request()
+    ),
     "a Lease": call(
         "POST",
         "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases",

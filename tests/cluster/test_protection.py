@@ -114,6 +114,17 @@ def test_an_emergency_is_let_through_and_recorded(catflap: Installation, closed:
     )
 
 
+def test_a_dry_run_of_an_emergency_changes_nothing(catflap: Installation, closed: str) -> None:
+    """KY PR#15143: let through, recorded as a dry run, and there is nothing to repair."""
+    path = f"{PLAIN.format(closed)}/catflap-default-deny"
+    before, already = catflap.cluster.api("GET", path), len(catflap.controller.records())
+    catflap.emergency("DELETE", f"{path}?dryRun=All")
+    record = next(one for one in reversed(catflap.server.records()) if one.get("verb") == "delete")
+    assert (record["dryRun"], record["decision"]) == (True, "exempt")
+    assert catflap.cluster.api("GET", path) == before
+    assert [one for one in catflap.controller.records()[already:] if one["objectRef"]["namespace"] == closed] == []
+
+
 def test_a_namespace_on_its_way_out_lets_go(catflap: Installation, closed: str) -> None:
     """KY#6097: in a terminating namespace anybody who may delete a policy can."""
     held = deployment("held", closed, GOOD)
