@@ -43,13 +43,14 @@ def hasty(events: Sequence[Event], version: str) -> list[Event]:
 
 
 def unproven(door: Turnstile, engine: str) -> list[str]:
-    """The deletions before which the controller had not read back the default-deny that counts now."""
-    proven = False
+    """The deletions before which the controller had not read back the default-deny that counts now in that namespace."""
+    proven: set[str] = set()
     found = []
     for one in door.passed:
+        space = one.path.partition("/namespaces/")[2].partition("/")[0]
         if one.path.endswith(f"/{DENY}") and f"/{GROUPS[engine]}/" in one.path:
-            proven = one.method == "GET" and one.status == 200
-        elif one.method == "DELETE" and not proven:
+            (proven.add if one.method == "GET" and one.status == 200 else proven.discard)(space)
+        elif one.method == "DELETE" and space not in proven:
             found.append(one.path)
     return found
 
