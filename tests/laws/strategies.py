@@ -4,12 +4,14 @@ import copy
 import json
 import os
 from collections.abc import Mapping
+from ipaddress import IPv6Network, ip_network
 from typing import Any, Final
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tests.reviews import Json, namespace, review
+from webhook.model.fields import IPV4_MAPPED
 from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.policy import GuardPolicy
 
@@ -24,6 +26,19 @@ ROLES: Final = ("frontend", "backend", "data")
 FAMILIAR: Final = ("app", "role", "app.kubernetes.io/name", "k8s-app", "app.kubernetes.io/component", "team")
 # What YAML would rather take for something else, and what field paths have to put in brackets.
 STRANGE: Final = ("on", "null", "1", "2026-01-31", "shop.example/on", "a.b")
+
+
+@st.composite
+def some_network(draw: st.DrawFn) -> str:
+    """A network of either IP version, in the writing that is kept; none that is IPv4 in IPv6."""
+    address = draw(st.ip_addresses())
+    network = ip_network((address, draw(st.integers(0, address.max_prefixlen))), strict=False)
+    if isinstance(network, IPv6Network) and network.subnet_of(IPV4_MAPPED):
+        network = IPv6Network((0, network.prefixlen))
+    return str(network)
+
+
+networks = some_network()
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 json_values = st.recursive(

@@ -1,13 +1,12 @@
 """Both engines are told the same, in words that each of them takes."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_network
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.laws.strategies import LAW, label_keys, label_names
+from tests.laws.strategies import LAW, label_keys, label_names, networks
 from tests.unit.netpol.calico_grammar import complaints, labels_of
 from webhook.model.network import DnsEndpoint
 from webhook.model.policy import GuardPolicy
@@ -26,16 +25,6 @@ ports = st.lists(
     unique=True,
 )
 some_labels = st.dictionaries(label_keys, label_names, min_size=1, max_size=3)
-networks = st.lists(
-    st.ip_addresses().flatmap(
-        lambda address: st.integers(0, address.max_prefixlen).map(
-            lambda length: str(ip_network(f"{address}/{length}", strict=False))
-        )
-    ),
-    min_size=1,
-    max_size=5,
-    unique=True,
-)
 endpoints = st.builds(
     lambda namespace_labels, pod_labels, ports: DnsEndpoint(
         namespaceLabels=namespace_labels, podLabels=pod_labels, ports=ports
@@ -43,7 +32,11 @@ endpoints = st.builds(
     some_labels,
     some_labels,
     ports.map(tuple),
-) | st.builds(lambda cidrs, ports: DnsEndpoint(cidrs=cidrs, ports=ports), networks.map(tuple), ports.map(tuple))
+) | st.builds(
+    lambda cidrs, ports: DnsEndpoint(cidrs=cidrs, ports=ports),
+    st.lists(networks, min_size=1, max_size=5, unique=True).map(tuple),
+    ports.map(tuple),
+)
 
 
 @st.composite
