@@ -1,13 +1,14 @@
 """Bad days in a small size: many at once, nobody there, a right taken away.  `benchmarks` has them at full size."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import pytest
 
 from tests.cluster.accounting import counted, ours, wait_until_quiet, writes
-from tests.cluster.installation import NAMESPACE, Installation
+from tests.cluster.installation import NAMESPACE, Installation, eventually
+from tests.cluster.killing import KILLS, Gap, under_load
 from tests.cluster.policies import BOTH, DENY, DNS, GROUPS, is_closed, standing, wait_until_closed
 from tests.cluster.storms import (
     another_controller,
@@ -118,6 +119,43 @@ def tries(begin: float, end: float) -> int:
     """How often the back-off lets one namespace be tried between two times, and once more for those that are late."""
     moments = [FIRST_DELAY_SECONDS * (2.0**number - 1) for number in range(12)]
     return len([moment for moment in moments if begin <= moment < end]) + 1
+
+
+def test_two_controllers_that_clear_away_the_same_are_no_failure(apart: Installation, namespace_name: str) -> None:
+    """The slower one finds nothing left to delete; each deletion is recorded by who did it."""
+    spaces = several(namespace_name, BURST)
+    with another_controller(apart, f"controller-{namespace_name}") as second:
+        create(apart, spaces)
+        wait_until_closed(apart, spaces, "kubernetes")
+        wait_until_quiet(apart)
+        before = [failures(program) for program in (apart.controller, second)]
+        apart.configure({"network": {"engine": "kubernetes", "dns": "none"}})
+        eventually(lambda: all(standing(apart, "kubernetes", space) == [DENY] for space in spaces), within=60.0)
+        wait_until_quiet(apart)
+        after = [failures(program) for program in (apart.controller, second)]
+        records = [*apart.controller.records(), *second.records()]
+    assert after == before
+    removed = [one["objectRef"]["namespace"] for one in records if one.get("verb") == "delete"]
+    assert sorted(space for space in removed if space in spaces) == sorted(spaces)
+    apart.configure()
+
+
+def test_no_kill_under_load_opens_anything(apart: Installation, namespace_name: str) -> None:
+    """A controller of two, the serving worker, the serving container: no Pod before its policy, each repair within a second."""
+    deleted = [f"{namespace_name}-{number}" for number in range(2)]
+    apart.configure()
+    with another_controller(apart), under_load(apart, racers=2, deleted=deleted) as load:
+        for kill in KILLS.values():
+            kill(apart, alone=1.0)
+    assert load.races
+    assert all(load.races)
+    assert longest(load.gaps) < SECOND
+    wait_until_closed(apart, deleted, "kubernetes")
+
+
+def longest(gaps: Sequence[Gap]) -> float:
+    """The longest time that a policy was away; there was one."""
+    return max(gap.seconds for gap in gaps)
 
 
 def test_our_accounts_are_the_ones_that_are_counted(apart: Installation) -> None:

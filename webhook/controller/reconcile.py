@@ -190,7 +190,8 @@ class Reconciler:
         if not obsolete or (wanted and not closes(stored(self._api, wanted[0]), wanted[0])):
             return
         for kind, found in sorted(obsolete, key=lambda one: one[1]["metadata"]["name"] == DEFAULT_DENY):
-            remove(self._api, kind, found)
+            if not remove(self._api, kind, found):  # another replica was faster
+                continue
             manifest = {
                 "apiVersion": f"{kind.group}/{kind.version}", "kind": kind.kind, "metadata": found["metadata"],
             }  # fmt: skip

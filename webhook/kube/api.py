@@ -83,10 +83,19 @@ class Api:
         """JSON merge patch.  Raises ApiError."""
         return self._call("PATCH", path, body=body, query={"fieldManager": FIELD_MANAGER}, content_type=MERGE_PATCH)
 
-    def delete(self, path: str, *, uid: str, version: str) -> None:
-        """Delete the object that was seen, and none that took its place or changed since.  Raises ApiError."""
+    def delete(self, path: str, *, uid: str, version: str) -> bool:
+        """Delete the object that was seen, and none that took its place or changed since; False where it is gone.
+
+        Raises ApiError.
+        """
         preconditions = {"uid": uid, "resourceVersion": version}
-        self._call("DELETE", path, body={"preconditions": preconditions}, query={})
+        try:
+            self._call("DELETE", path, body={"preconditions": preconditions}, query={})
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return False
+            raise
+        return True
 
     def stream(self, path: str, *, read_timeout: float, **query: str) -> Any:
         """The unread response of a long request; the caller closes it.  Raises ApiError."""

@@ -64,11 +64,11 @@ def replacement(found: Json, manifest: Manifest) -> Json:
     return {**manifest, "metadata": metadata}
 
 
-def remove(api: Api, kind: PolicyKind, found: Json) -> None:
-    """Delete a policy as a watch saw it.  Raises ApiError, 409 where it changed since."""
+def remove(api: Api, kind: PolicyKind, found: Json) -> bool:
+    """Delete a policy as a watch saw it; False where it is gone.  Raises ApiError, 409 where it changed since."""
     metadata = found["metadata"]
     where = collection(kind, metadata.get("namespace", ""))
-    api.delete(f"{where}/{metadata['name']}", uid=metadata["uid"], version=metadata["resourceVersion"])
+    return api.delete(f"{where}/{metadata['name']}", uid=metadata["uid"], version=metadata["resourceVersion"])
 
 
 def ours(api: Api, kind: PolicyKind) -> list[Json]:
