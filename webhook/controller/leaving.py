@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from time import sleep
 
-from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
+from webhook.kube.api import CONFLICT, Api, ApiError
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.policies import ours, remove
 from webhook.model.kinds import WRITTEN_KINDS
@@ -45,7 +45,7 @@ def unregister(api: Api, phase: str) -> Iterator[str]:
     found = api.get(path)
     if found is None or not all(one["name"].endswith(ENTRY_SUFFIX) for one in found.get("webhooks", ())):
         return
-    if gone(api, path, found):
+    if api.delete(path, uid=found["metadata"]["uid"], version=found["metadata"]["resourceVersion"]):
         yield f"{phase.capitalize()}WebhookConfiguration {WEBHOOK_CONFIGURATION} removed"
 
 
@@ -54,14 +54,13 @@ def remove_policies(api: Api) -> Iterator[str]:
     found = [(kind, one) for kind in WRITTEN_KINDS for one in ours(api, kind)]
     for kind, one in sorted(found, key=lambda pair: pair[1]["metadata"]["name"] == DEFAULT_DENY):
         metadata = one["metadata"]
+        space = f"{metadata['namespace']}/" if "namespace" in metadata else ""
         try:
-            remove(api, kind, one)
+            if remove(api, kind, one):
+                yield f"{kind.kind}.{kind.group} {space}{metadata['name']} removed"
         except ApiError as error:
-            if error.status not in {NOT_FOUND, CONFLICT}:  # changed meanwhile: the next pass sees it anew
+            if error.status != CONFLICT:  # changed meanwhile: the next pass sees it anew
                 raise
-        else:
-            space = f"{metadata['namespace']}/" if "namespace" in metadata else ""
-            yield f"{kind.kind}.{kind.group} {space}{metadata['name']} removed"
 
 
 def remove_stamps(api: Api) -> Iterator[str]:
@@ -71,14 +70,3 @@ def remove_stamps(api: Api) -> Iterator[str]:
         name, uid = one["metadata"]["name"], one["metadata"]["uid"]
         api.merge(f"{NAMESPACES}/{name}", {"metadata": {"uid": uid, "labels": {GUARD_LABEL: None}}})
         yield f"Namespace {name} unstamped"
-
-
-def gone(api: Api, path: str, found: Json) -> bool:
-    """Whether it was us who deleted an object."""
-    try:
-        api.delete(path, uid=found["metadata"]["uid"], version=found["metadata"]["resourceVersion"])
-    except ApiError as error:
-        if error.status in {NOT_FOUND, CONFLICT}:
-            return False
-        raise
-    return True
