@@ -1,6 +1,7 @@
 """Leaving a cluster as it was: what we wrote goes, and nothing else."""
 
 from collections.abc import Iterator
+from itertools import chain
 from time import sleep
 
 from webhook.kube.api import CONFLICT, Api, ApiError
@@ -30,7 +31,7 @@ def leave(api: Api) -> Iterator[str]:
     yield from (line for phase in PHASES for line in unregister(api, phase))
     for number in range(MOST_PASSES):
         done = False
-        for line in (*remove_policies(api), *remove_stamps(api)):
+        for line in chain(remove_policies(api), remove_stamps(api)):
             done = True
             yield line
         if number and not done:
