@@ -1,0 +1,239 @@
+"""The labels of namespaces that the guard hangs on: set by those whom the file names, whichever way in is taken."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tests.cluster.installation import CHART, NAMESPACE, RELEASE, Installation, eventually, names, served
+from tests.cluster.manifests import GOOD, namespace, pod, together
+from tests.controlplane.client import MERGE, Answer
+from tests.programs import stop
+from webhook.model.names import BREAK_GLASS_GROUP
+
+NAMESPACES = "/api/v1/namespaces"
+PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
+BOTH = ["catflap-allow-dns", "catflap-default-deny"]
+GUARD, ENVIRONMENT = "catflap.dev/guard", "environment"
+MEMBERS, STRANGERS = "platform", "developers"
+WAYS = ("", "status", "finalize")
+SPOKEN = {"environment": {"oneOf": ["production", "test"]}, "labelledBy": [MEMBERS]}
+REFUSED = """\
+admission webhook "namespaces.catflap.dev" denied the request: Namespace {} has 1 fault:
+- guard-labels: metadata.labels{}: only members of platform set, change or remove it (namespaces.labelledBy)"""
+UNKNOWN = """\
+admission webhook "namespaces.catflap.dev" denied the request: Namespace {} has 1 fault:
+- guard-labels: metadata.labels.environment: no environment is called 'producton' (did you mean 'production'?); \
+the environments are production, test"""
+NORMAL_SECONDS = 15.0
+
+Labels = Mapping[str, str | None]
+
+
+@pytest.fixture(scope="module")
+def registered(installation: Installation) -> Iterator[None]:
+    """The registration of an admin who tells environments apart, and two groups with every right on namespaces."""
+    chart = (RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", str(installation.folder / "values.yaml"))
+    apart = ("--set", "policy.namespaces.environment.oneOf={production,test}")
+    installation.apply(together(*rights("namespace-owner", MEMBERS, STRANGERS)), check=True)
+    installation.cluster.helm("upgrade", *chart, "--force-conflicts", *apart)
+    yield
+    installation.cluster.helm("upgrade", *chart, "--force-conflicts")
+
+
+@pytest.fixture
+def apart(catflap: Installation, registered: None) -> Installation:  # noqa: ARG001 (it comes first)
+    """Two environments, whose label one group may set."""
+    catflap.configure({"namespaces": SPOKEN})
+    eventually(lambda: create(catflap, "probe", {ENVIRONMENT: "test"}, STRANGERS, query="?dryRun=All").refused)
+    return catflap
+
+
+def rights(name: str, *groups: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Every right on namespaces, for groups."""
+    api = "rbac.authorization.k8s.io"
+    resources = ["namespaces", "namespaces/status", "namespaces/finalize"]
+    rule = {"apiGroups": [""], "resources": resources, "verbs": ["*"]}
+    return (
+        {"apiVersion": f"{api}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": [rule]},
+        {
+            "apiVersion": f"{api}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": name},
+            "subjects": [{"apiGroup": api, "kind": "Group", "name": group} for group in groups],
+        },
+    )
+
+
+def create(catflap: Installation, space: str, labels: Labels, *groups: str, query: str = "") -> Answer:
+    """Make a namespace as a member of groups."""
+    body = {**namespace(space), "metadata": {"name": space, "labels": labels}}
+    return catflap.cluster.call("POST", f"{NAMESPACES}{query}", body, as_user="ann", as_groups=groups)
+
+
+def relabel(catflap: Installation, space: str, labels: Labels, *groups: str, way: str = "") -> Answer:
+    """Set labels of a namespace, or remove those that are None, as a member of groups."""
+    path = f"{NAMESPACES}/{space}/{way}".rstrip("/")
+    if way != "finalize":
+        body: dict[str, Any] = {"metadata": {"labels": dict(labels)}}
+        return catflap.cluster.call("PATCH", path, body, content_type=MERGE, as_user="ann", as_groups=groups)
+    body = catflap.cluster.api("GET", f"{NAMESPACES}/{space}")  # it takes whole namespaces only
+    body["metadata"]["labels"] = {
+        key: value for key, value in {**body["metadata"]["labels"], **labels}.items() if value is not None
+    }
+    return catflap.cluster.call("PUT", path, body, as_user="ann", as_groups=groups)
+
+
+def labels_of(catflap: Installation, space: str) -> dict[str, str]:
+    """The labels that stand."""
+    return catflap.cluster.api("GET", f"{NAMESPACES}/{space}")["metadata"]["labels"]  # type: ignore[no-any-return]
+
+
+def judged(catflap: Installation, space: str) -> list[tuple[str, str, str]]:
+    """What was decided of a namespace in the validating phase, how it was reached, and why."""
+    return [
+        (one["objectRef"].get("subresource", ""), one["decision"], one.get("reason", ""))
+        for one in catflap.server.records()
+        if one.get("phase") == "validate" and one["objectRef"].get("name") == space
+    ]
+
+
+def closed(catflap: Installation, space: str) -> bool:
+    """Whether both policies stand."""
+    return list(names(catflap.cluster.api("GET", PLAIN.format(space)))) == BOTH
+
+
+def test_a_stranger_makes_namespaces_but_in_no_environment(apart: Installation, namespace_name: str) -> None:
+    """Refused in words, and there is none; without the label it is made, stamped, and nobody asks us whether it may be."""
+    answer = create(apart, namespace_name, {ENVIRONMENT: "production"}, STRANGERS)
+    assert (answer.status, answer.body["message"]) == (403, REFUSED.format(namespace_name, ".environment"))
+    assert apart.cluster.call("GET", f"{NAMESPACES}/{namespace_name}").status == 404
+    assert create(apart, namespace_name, {"team": "shop"}, STRANGERS).status == 201
+    assert labels_of(apart, namespace_name)[GUARD] == "enabled"
+    assert judged(apart, namespace_name) == [("", "denied", "")]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_stranger_moves_none_from_one_environment_to_another(
+    apart: Installation, namespace_name: str, way: str
+) -> None:
+    """Nor into one, nor out of one: through the namespace, its status or its finalizers."""
+    bare = f"{namespace_name}-bare"
+    assert create(apart, namespace_name, {ENVIRONMENT: "test"}, MEMBERS).status == 201
+    assert create(apart, bare, {}, STRANGERS).status == 201
+    for space, value in ((bare, "test"), (namespace_name, "production"), (namespace_name, None)):
+        before = labels_of(apart, space)
+        answer = relabel(apart, space, {ENVIRONMENT: value}, STRANGERS, way=way)
+        assert (answer.status, answer.body["message"]) == (403, REFUSED.format(space, ".environment"))
+        assert labels_of(apart, space) == before
+    answer = relabel(apart, namespace_name, {"team": "shop"}, STRANGERS, way=way)
+    assert answer.status == 200, answer.body
+
+
+@pytest.mark.parametrize(
+    ("group", "reason"),
+    [(MEMBERS, "member of platform"), (BREAK_GLASS_GROUP, f"break-glass: member of {BREAK_GLASS_GROUP}")],
+)
+def test_who_may_does_and_it_is_recorded(apart: Installation, namespace_name: str, group: str, reason: str) -> None:
+    """At its making and on all ways later."""
+    groups = (group, STRANGERS)  # whose rights on namespaces are needed all the same
+    assert create(apart, namespace_name, {ENVIRONMENT: "test"}, *groups).status == 201
+    for way, value in zip(WAYS, ("production", "test", None), strict=True):
+        answer = relabel(apart, namespace_name, {ENVIRONMENT: value}, *groups, way=way)
+        assert answer.status == 200, answer.body
+        assert labels_of(apart, namespace_name).get(ENVIRONMENT) == value
+    assert judged(apart, namespace_name) == [(way, "exempt", reason) for way in ("", *WAYS)]
+
+
+def test_an_administrator_is_nobody_here(apart: Installation, namespace_name: str) -> None:
+    """The file names who may, and `system:masters` no longer."""
+    answer = create(apart, namespace_name, {ENVIRONMENT: "test"}, "system:masters")
+    assert (answer.status, answer.body["message"]) == (403, REFUSED.format(namespace_name, ".environment"))
+
+
+def test_an_environment_that_there_is_not_is_refused_with_what_was_meant(
+    apart: Installation, namespace_name: str
+) -> None:
+    """Whoever sets it; but a namespace that has it from before is only asked about when it changes."""
+    answer = create(apart, namespace_name, {ENVIRONMENT: "producton"}, MEMBERS)
+    assert (answer.status, answer.body["message"]) == (403, UNKNOWN.format(namespace_name))
+    apart.configure()
+    assert create(apart, namespace_name, {ENVIRONMENT: "producton"}, STRANGERS).status == 201
+    apart.configure({"namespaces": SPOKEN})
+    assert relabel(apart, namespace_name, {"team": "shop"}, STRANGERS).status == 200
+    assert relabel(apart, namespace_name, {ENVIRONMENT: "production"}, MEMBERS).status == 200
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_only_who_may_adopts_an_older_namespace_by_its_stamp(apart: Installation, older: str, way: str) -> None:
+    """Set it closes; removed it would open, so a stranger does neither."""
+    answer = relabel(apart, older, {GUARD: "enabled"}, STRANGERS, way=way)
+    assert (answer.status, answer.body["message"]) == (403, REFUSED.format(older, "['catflap.dev/guard']"))
+    assert GUARD not in labels_of(apart, older)
+    assert relabel(apart, older, {GUARD: "enabled"}, MEMBERS, way=way).status == 200
+    eventually(lambda: closed(apart, older))
+    answer = relabel(apart, older, {GUARD: None}, STRANGERS, way=way)
+    assert (answer.status, answer.body["message"]) == (403, REFUSED.format(older, "['catflap.dev/guard']"))
+    assert closed(apart, older)
+
+
+def test_a_namespace_with_guarded_labels_goes_in_normal_time(apart: Installation, namespace_name: str) -> None:
+    """Deleted by a stranger and finalized by Kubernetes: neither changes a label, so nobody asks us."""
+    assert create(apart, namespace_name, {ENVIRONMENT: "test"}, MEMBERS).status == 201
+    eventually(lambda: closed(apart, namespace_name))
+    went(apart, namespace_name)
+    assert [decision for _, decision, _ in judged(apart, namespace_name)] == ["exempt"]
+
+
+def went(catflap: Installation, space: str) -> None:
+    """Delete a namespace as a stranger, and see it gone."""
+    begun = time.monotonic()
+    answer = catflap.cluster.call("DELETE", f"{NAMESPACES}/{space}", as_user="ann", as_groups=[STRANGERS])
+    assert answer.status == 200, answer.body
+    eventually(
+        lambda: catflap.cluster.call("GET", f"{NAMESPACES}/{space}").status,
+        until=lambda seen: seen == 404,
+        within=NORMAL_SECONDS,
+    )
+    assert time.monotonic() - begun < NORMAL_SECONDS
+
+
+@pytest.fixture
+def unanswered(apart: Installation, namespace_name: str) -> Iterator[Installation]:
+    """Nobody answers reviews; one namespace is in an environment since before."""
+    assert create(apart, namespace_name, {ENVIRONMENT: "test"}, MEMBERS).status == 201
+    stop(apart.server.process)
+    try:
+        yield apart
+    finally:
+        apart.server = apart.revived.enter_context(served(apart.cluster, apart.folder, apart.port))
+
+
+def test_with_nobody_to_ask_namespaces_come_and_go(unanswered: Installation, namespace_name: str) -> None:
+    """The controller closes and stamps them late, which waits for nobody; what would open something is refused."""
+    plain = f"{namespace_name}-plain"
+    assert create(unanswered, plain, {"team": "shop"}, STRANGERS).status == 201
+    eventually(lambda: closed(unanswered, plain))
+    eventually(lambda: labels_of(unanswered, plain).get(GUARD) == "enabled")
+    assert relabel(unanswered, plain, {"team": "search"}, STRANGERS).status == 200
+    for space, labels in ((plain, {GUARD: None}), (namespace_name, {ENVIRONMENT: "production"})):
+        answer = relabel(unanswered, space, labels, MEMBERS)
+        assert (answer.status, 'failed calling webhook "namespaces.catflap.dev"' in answer.body["message"]) == (
+            500,
+            True,
+        )
+    for space in (plain, namespace_name):
+        went(unanswered, space)
+
+
+def test_the_stamp_of_a_new_namespace_is_ours_whatever_its_maker_wrote(
+    apart: Installation, namespace_name: str
+) -> None:
+    """A stranger who writes it off is not even refused: it is written over, and a Pod finds the namespace closed."""
+    assert create(apart, namespace_name, {GUARD: "disabled"}, STRANGERS).status == 201
+    assert labels_of(apart, namespace_name)[GUARD] == "enabled"
+    assert apart.apply(pod("web", namespace_name, GOOD)).returncode == 0
+    record = next(one for one in reversed(apart.server.records()) if one.get("closure"))
+    assert record["closure"] in {"proven", "written"}
