@@ -80,6 +80,16 @@ STILL_WORK: dict[str, Act] = {
         "POST", f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments", deployment("outage", NAMESPACE, {})
     ),
     "a namespace": call("POST", "/api/v1/namespaces", namespace("outage-namespace")),
+    "a user's own network policy": call(
+        "POST",
+        "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "theirs"},
+            "spec": {"podSelector": {}, "ingress": [{}]},
+        },
+    ),
     "scale to 0": call(
         "PATCH", "/apis/apps/v1/namespaces/{}/deployments/web/scale", {"spec": {"replicas": 0}}
     ),
