@@ -2,7 +2,24 @@
 
 import pytest
 
-from webhook.model.selector import LONGEST, AllOf, Equals, labels, printed, quoted
+from webhook.model.selector import (
+    EVERYTHING,
+    LONGEST,
+    AllOf,
+    AnyOf,
+    Equals,
+    Global,
+    Has,
+    Like,
+    Not,
+    OneOf,
+    Selector,
+    is_narrow,
+    labels,
+    printed,
+    quoted,
+    values_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,3 +62,85 @@ def test_a_selector_is_as_long_as_calico_takes() -> None:
 def test_the_parts_stand_in_their_order() -> None:
     """Printing sorts nothing; `labels` does."""
     assert str(AllOf((Equals("b", "2"), Equals("a", "1")))) == "b == '2' && a == '1'"
+
+
+@pytest.mark.parametrize(
+    ("selector", "text"),
+    [
+        pytest.param(EVERYTHING, "all()", id="everything"),
+        pytest.param(Global(), "global()", id="what is in no namespace"),
+        pytest.param(Has("a"), "has(a)", id="a label"),
+        pytest.param(OneOf("a", ("b", "c")), "a in {'b', 'c'}", id="a set"),
+        pytest.param(OneOf("a", ()), "a in {}", id="a set of nothing"),
+        pytest.param(Like("a", "starts with", "b"), "a starts with 'b'", id="a beginning"),
+        pytest.param(Not(Equals("a", "b")), "a != 'b'", id="not a value"),
+        pytest.param(Not(OneOf("a", ("b",))), "a not in {'b'}", id="not one of a set"),
+        pytest.param(Not(Has("a")), "!has(a)", id="not a label"),
+        pytest.param(Not(Like("a", "contains", "b")), "!a contains 'b'", id="not a piece"),
+        pytest.param(Not(Not(Equals("a", "b"))), "!a != 'b'", id="not not"),
+        pytest.param(Not(EVERYTHING), "!all()", id="nothing"),
+        pytest.param(Not(Global()), "!global()", id="what is in a namespace"),
+        pytest.param(Not(AllOf((Has("a"), Has("b")))), "!(has(a) && has(b))", id="not both"),
+        pytest.param(AnyOf((Has("a"), Equals("b", "c"))), "has(a) || b == 'c'", id="either"),
+        pytest.param(
+            AllOf((AnyOf((Has("a"), Has("b"))), Has("c"))), "(has(a) || has(b)) && has(c)", id="either, and another"
+        ),
+        pytest.param(
+            AnyOf((AllOf((Has("a"), Has("b"))), EVERYTHING)), "(has(a) && has(b)) || all()", id="both, or everything"
+        ),
+        pytest.param(AllOf((AllOf((Has("a"),)),)), "(has(a))", id="a part of one part"),
+    ],
+)
+def test_a_tree_is_printed_as_calico_reads_it(selector: Selector, text: str) -> None:
+    """With brackets where parts would be read together."""
+    assert printed(selector) == text
+
+
+@pytest.mark.parametrize(
+    "selector", [OneOf("a", ("b", "c'")), Not(OneOf("a", ("\n",))), Like("a", "contains", "'"), Not(Equals("a", "'"))]
+)
+def test_a_value_that_cannot_be_said_is_refused_anywhere(selector: Selector) -> None:
+    """In a tree of any shape."""
+    with pytest.raises(ValueError, match="cannot say"):
+        printed(AllOf((Has("x"), AnyOf((Has("y"), selector)))))
+
+
+@pytest.mark.parametrize(
+    ("selector", "values"),
+    [
+        pytest.param(Equals("a", "b"), {"b"}, id="a value"),
+        pytest.param(Equals("c", "b"), None, id="another label"),
+        pytest.param(Has("a"), None, id="any value"),
+        pytest.param(Not(Equals("a", "b")), None, id="any but one"),
+        pytest.param(AllOf((OneOf("a", ("b", "c")), OneOf("a", ("c", "d")))), {"c"}, id="what two sets share"),
+        pytest.param(AllOf((Equals("a", "b"), Equals("a", "c"))), set(), id="no value is two"),
+        pytest.param(AllOf((Equals("c", "d"), Equals("a", "b"))), {"b"}, id="beside another label"),
+        pytest.param(AnyOf((Equals("a", "b"), OneOf("a", ("c",)))), {"b", "c"}, id="either"),
+        pytest.param(AnyOf((Equals("a", "b"), Has("c"))), None, id="or whatever else"),
+        pytest.param(EVERYTHING, None, id="everything"),
+    ],
+)
+def test_the_values_of_a_label_are_told_where_a_selector_confines_them(
+    selector: Selector, values: set[str] | None
+) -> None:
+    """By equalities and sets."""
+    assert values_of(selector, "a") == values
+
+
+@pytest.mark.parametrize(
+    ("selector", "narrow"),
+    [
+        pytest.param(EVERYTHING, False, id="everything"),
+        pytest.param(Has("a"), True, id="a label"),
+        pytest.param(Not(Has("a")), False, id="no label"),
+        pytest.param(Not(Equals("a", "b")), False, id="not a value, so perhaps no label"),
+        pytest.param(AllOf((Not(Has("a")), Equals("b", "c"))), True, id="a value, and no other label"),
+        pytest.param(AnyOf((Not(Has("a")), Equals("b", "c"))), False, id="a value, or no other label"),
+        pytest.param(AnyOf((Has("a"), Equals("b", "c"))), True, id="either of two"),
+        pytest.param(Not(Not(Has("a"))), True, id="not not a label"),
+        pytest.param(Not(Not(Not(Has("a")))), False, id="not not no label"),
+    ],
+)
+def test_a_selector_is_narrow_where_a_label_has_to_be_there(selector: Selector, narrow: bool) -> None:
+    """For `not` selects what has no labels at all."""
+    assert is_narrow(selector) is narrow
