@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.installation import Installation, installed
-from tests.cluster.manifests import deployment, every_kind, namespace
+from tests.cluster.manifests import Json, deployment, every_kind, namespace, on_host, pod_spec
 from tests.cluster.policies import GROUPS
 from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.session import prepare, programs
@@ -39,7 +39,7 @@ def namespace_name() -> str:
 
 
 # As many as tests ask for; each is handed out once, for a test may adopt it.
-OLDER_NAMESPACES = 16
+OLDER_NAMESPACES = 24
 
 
 @pytest.fixture(scope="session")
@@ -52,8 +52,17 @@ def older_namespaces(cluster: Cluster) -> Iterator[str]:
         cronjob = every_kind(name, {})["CronJob"]
         cronjob["metadata"]["name"] = "old"
         cluster.api("POST", f"/apis/batch/v1/namespaces/{name}/cronjobs", cronjob)
+        cluster.api("POST", f"/apis/apps/v1/namespaces/{name}/daemonsets", agent(name))
     time.sleep(1.5)  # creation is dated in whole seconds, and the same second counts as after
     return iter(names)
+
+
+def agent(space: str) -> Json:
+    """A DaemonSet in its nodes' network, for nodes with a label of the namespace's own; there are none yet."""
+    found = on_host(every_kind(space, {})["DaemonSet"])
+    found["metadata"]["name"] = "agent"
+    pod_spec(found).update(nodeSelector={"for": space}, tolerations=[{"operator": "Exists"}])
+    return found
 
 
 @pytest.fixture

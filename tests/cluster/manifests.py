@@ -1,6 +1,7 @@
 """Manifests that the cluster tests apply."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import yaml
@@ -56,6 +57,22 @@ def every_kind(space: str, labels: Mapping[str, str]) -> dict[str, Json]:
             metadata["labels"] = dict(labels)
         objects[kind] = {"apiVersion": version, "kind": kind, "metadata": metadata, **body}
     return objects
+
+
+def on_host(manifest: Mapping[str, Any]) -> Json:
+    """The same object, whose Pods are in their node's network."""
+    changed = deepcopy(dict(manifest))
+    pod_spec(changed)["hostNetwork"] = True
+    return changed
+
+
+def pod_spec(manifest: Json) -> Json:
+    """The spec of the Pods that an object makes, or of the Pod that it is."""
+    elsewhere = {"CronJob": "spec.jobTemplate.spec.template.spec", "Pod": "spec", "PodTemplate": "template.spec"}
+    found = manifest
+    for step in elsewhere.get(manifest["kind"], "spec.template.spec").split("."):
+        found = found[step]
+    return found
 
 
 def together(*objects: Mapping[str, Any]) -> str:

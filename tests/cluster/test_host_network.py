@@ -1,0 +1,128 @@
+"""Pods in their node's network, where no policy holds: kept out of guarded namespaces, whoever makes them."""
+
+from typing import Any
+
+import pytest
+
+from tests.cluster.installation import Installation, eventually, names
+from tests.cluster.manifests import GOOD, deployment, every_kind, namespace, on_host, pod, pod_spec
+
+Json = dict[str, Any]
+
+KINDS = sorted(every_kind("x", {}))
+PLACES = {
+    "CronJob": "spec.jobTemplate.spec.template.spec.hostNetwork",
+    "Pod": "spec.hostNetwork",
+    "PodTemplate": "template.spec.hostNetwork",
+}
+SAYS = "the Pod would be in its node's network, where no network policy holds"
+PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_refused_where_it_is_applied(catflap: Installation, namespace_name: str, kind: str) -> None:
+    """By the path of the one field; without that field it goes in."""
+    catflap.apply(namespace(namespace_name))
+    manifest = every_kind(namespace_name, GOOD)[kind]
+    done = catflap.apply(on_host(manifest))
+    path = PLACES.get(kind, "spec.template.spec.hostNetwork")
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        f"{kind} {namespace_name}/one-{kind.lower()} has 1 fault:\n- no-host-network: {path}: {SAYS}\n"
+    )
+    done = catflap.apply(manifest)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_where_nothing_is_closed_it_is_nobodys_business(catflap: Installation, older: str, namespace_name: str) -> None:
+    """In an older namespace and in an exempt one."""
+    catflap.configure({"namespaces": {"exempt": [namespace_name]}})
+    catflap.apply(namespace(namespace_name))
+    for space in (older, namespace_name):
+        for kind in KINDS:
+            done = catflap.apply(on_host(every_kind(space, GOOD)[kind]))
+            assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_exception_lets_it_in_on_record(catflap: Installation, namespace_name: str) -> None:
+    """With who answers for it, at the template and at each Pod; of another fault it says nothing."""
+    waiver = {
+        "rule": "no-host-network",
+        "namespace": namespace_name,
+        "owner": "sre",
+        "reason": "node exporter",
+        "until": "9999-12-31",
+    }
+    catflap.configure({"exceptions": [waiver]})
+    catflap.apply(namespace(namespace_name))
+    done = catflap.apply(on_host(deployment("exporter", namespace_name, GOOD)))
+    assert (done.returncode, done.stderr) == (0, "")
+    pods = f"/api/v1/namespaces/{namespace_name}/pods"
+    found = eventually(lambda: catflap.cluster.api("GET", pods)["items"])
+    assert found[0]["spec"]["hostNetwork"] is True
+    ours = [
+        one
+        for one in catflap.server.records()
+        if one.get("phase") == "validate" and one["objectRef"].get("namespace") == namespace_name
+    ]
+    assert {one["objectRef"]["resource"] for one in ours} == {"deployments", "replicasets", "pods"}
+    for one in ours:
+        assert one["decision"] == "allowed"
+        assert one["reason"] == "exception from no-host-network until 9999-12-31, sre: node exporter"
+        assert [fault["rule"] for fault in one["audited"]] == ["no-host-network"]
+    refused = catflap.apply(on_host(pod("bare", namespace_name, {"app": "x"})))
+    assert refused.returncode == 1
+    assert "no-host-network" not in refused.stderr
+
+
+HOST_PROCESS = {"windowsOptions": {"hostProcess": True, "runAsUserName": "NT AUTHORITY\\SYSTEM"}}
+
+
+def of_pod(spec: Json) -> None:
+    """Said for the whole Pod."""
+    spec["securityContext"] = HOST_PROCESS
+
+
+def of_container(spec: Json) -> None:
+    """Said for its only container."""
+    spec["containers"] = [{**spec["containers"][0], "securityContext": HOST_PROCESS}]
+
+
+@pytest.mark.parametrize("said", [of_pod, of_container])
+@pytest.mark.parametrize("kind", ["Pod", "DaemonSet"])
+def test_a_windows_host_process_has_to_say_that_it_is_there(
+    catflap: Installation, namespace_name: str, kind: str, said: Any
+) -> None:
+    """The rule leans on that: the API server refuses the one that does not, so reading one field is enough."""
+    catflap.apply(namespace(namespace_name))
+    manifest = every_kind(namespace_name, GOOD)[kind]
+    pod_spec(manifest)["os"] = {"name": "windows"}
+    said(pod_spec(manifest))
+    silent = catflap.apply(manifest)
+    assert silent.returncode == 1
+    assert "hostNetwork must be true if pod contains any hostProcess containers" in silent.stderr
+    assert "catflap" not in silent.stderr
+    assert SAYS in catflap.apply(on_host(manifest)).stderr
+
+
+def test_what_ran_before_goes_on(catflap: Installation, older: str) -> None:
+    """A DaemonSet older than catflap, in a namespace that is closed since: a new node gets its Pod, on record."""
+    catflap.configure({"namespaces": {"adopt": [older]}})
+    eventually(lambda: "catflap-default-deny" in names(catflap.cluster.api("GET", PLAIN.format(older))))
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{older}", "labels": {"for": older}}}
+    catflap.cluster.api("POST", "/api/v1/nodes", node)
+    try:
+        pods = f"/api/v1/namespaces/{older}/pods"
+        found = eventually(
+            lambda: [one for one in catflap.cluster.api("GET", pods)["items"] if one["spec"].get("hostNetwork")],
+            within=60,
+        )
+    finally:
+        catflap.cluster.api("DELETE", f"/api/v1/nodes/node-{older}")
+    assert found[0]["metadata"]["generateName"] == "agent-"
+    records = [one for one in catflap.server.records() if one.get("objectRef", {}).get("namespace") == older]
+    record = next(one for one in records if one["user"]["username"].endswith(":daemon-set-controller"))
+    assert (record["decision"], record["reason"]) == ("exempt", "made for an owner older than catflap")
+    assert "no-host-network" in {fault["rule"] for fault in record["audited"]}
+    done = catflap.apply(on_host(every_kind(older, GOOD)["DaemonSet"]))
+    assert SAYS in done.stderr
