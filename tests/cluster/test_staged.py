@@ -1,0 +1,235 @@
+"""Policies that only show what they would do, and the net below all namespaces."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.cluster.installation import NAMESPACE, Installation, eventually, installed, names
+from tests.cluster.manifests import GOOD, namespace, pod
+from tests.controlplane.client import MERGE, Answer
+from tests.controlplane.cluster import running
+from tests.controlplane.tools import Tools
+
+Json = dict[str, Any]
+
+PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
+CALICO = "/apis/projectcalico.org/v3/namespaces/{}/networkpolicies"
+STAGED = "/apis/projectcalico.org/v3/namespaces/{}/stagednetworkpolicies"
+NETS = "/apis/projectcalico.org/v3/globalnetworkpolicies"
+STAGED_NETS = "/apis/projectcalico.org/v3/stagedglobalnetworkpolicies"
+NET = "catflap-standing-net"
+DENY = "catflap-default-deny"
+BOTH = ["catflap-allow-dns", DENY]
+CLOSED = {"tier": "default", "selector": "all()", "types": ["Ingress", "Egress"]}
+# Longer than any reaction of the controller that these tests have seen.
+QUIET_SECONDS = 2.0
+SECOND = 1.0
+# A watch whose kind went with Calico's API, as in tests that may have come before, tries again after five seconds.
+CALICO_SECONDS = 10.0
+
+
+def stand(catflap: Installation, path: str, space: str = "") -> list[str]:
+    """The policies at a path, by name."""
+    return list(names(catflap.cluster.api("GET", path.format(space))))
+
+
+def closure(catflap: Installation, space: str) -> str:
+    """What the record of a Pod's creation says of its namespace."""
+    done = catflap.apply(pod("web", space, GOOD))
+    assert done.returncode == 0, done.stderr
+    [record] = [
+        one for one in catflap.server.records() if one.get("closure") and one["objectRef"]["namespace"] == space
+    ]
+    return str(record["closure"])
+
+
+def test_staged_policies_show_and_close_nothing(catflap: Installation, namespace_name: str) -> None:
+    """Beside no policy of ours that enforces; a Pod goes in, and the record says on what terms."""
+    catflap.cluster.install_calico()
+    catflap.configure({"network": {"engine": "calico", "staged": True}})
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: stand(catflap, STAGED, namespace_name) == BOTH)
+    assert (stand(catflap, CALICO, namespace_name), stand(catflap, PLAIN, namespace_name)) == ([], [])
+    found = catflap.cluster.api("GET", f"{STAGED.format(namespace_name)}/{DENY}")
+    assert found["spec"] == {**CLOSED, "stagedAction": "Set"}
+    assert closure(catflap, namespace_name) == "staged"
+
+
+def test_a_staged_policy_is_ours_all_the_same(catflap: Installation, namespace_name: str) -> None:
+    """Nobody else takes it away, and where somebody did it is back: what it shows is to be relied on."""
+    catflap.cluster.install_calico()
+    catflap.configure({"network": {"engine": "calico", "staged": True}})
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: stand(catflap, STAGED, namespace_name) == BOTH)
+    path = f"{STAGED.format(namespace_name)}/{DENY}"
+    refused = catflap.cluster.call("DELETE", path)
+    assert (refused.status, "is catflap's own" in refused.body["message"]) == (403, True)
+    for within in (CALICO_SECONDS, SECOND):
+        catflap.emergency("DELETE", path)
+        eventually(lambda: stand(catflap, STAGED, namespace_name) == BOTH, within=within)
+
+
+def test_the_real_ones_stand_before_the_staged_ones_go(catflap: Installation, namespace_name: str) -> None:
+    """There and back; in the API server's own log each deletion follows a read of what stands in its place."""
+    catflap.cluster.install_calico()
+    catflap.configure({"network": {"engine": "calico", "staged": True}})
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: stand(catflap, STAGED, namespace_name) == BOTH)
+    for staged, come, gone in ((False, CALICO, STAGED), (True, STAGED, CALICO)):
+        catflap.configure({"network": {"engine": "calico", "staged": staged}})
+        eventually(partial(stand, catflap, gone, namespace_name), until=lambda seen: seen == [])
+        assert stand(catflap, come, namespace_name) == BOTH
+    acts = acts_on_deny(catflap, namespace_name)
+    staged_one, real = "stagednetworkpolicies", "networkpolicies"
+    assert [act for act in acts if act[0] != "get"] == [
+        ("patch", staged_one, 201),
+        ("patch", real, 201),
+        ("delete", staged_one, 200),
+        ("patch", staged_one, 201),
+        ("delete", real, 200),
+    ]
+    read = [before for before, after in pairwise(acts) if after[0] == "delete"]
+    assert read == [("get", real, 200), ("get", staged_one, 200)]
+
+
+def acts_on_deny(catflap: Installation, space: str) -> list[tuple[str, str, int]]:
+    """What the controller asked of the closing policy's two forms: verb, resource and the answer."""
+    account = f"system:serviceaccount:{NAMESPACE}:catflap-controller"
+    return [
+        (event["verb"], event["objectRef"]["resource"], event["responseStatus"]["code"])
+        for event in catflap.cluster.audit_events()
+        if event["user"]["username"] == account
+        and event.get("objectRef", {}).get("namespace") == space
+        and event["objectRef"].get("name") == DENY
+    ]
+
+
+def test_where_nothing_can_be_staged_nothing_is_written(catflap: Installation, namespace_name: str) -> None:
+    """It is said in the log; enforcing instead was not asked for."""
+    catflap.cluster.remove_calico()
+    catflap.configure()
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: stand(catflap, PLAIN, namespace_name) == BOTH)
+    catflap.configure({"network": {"engine": "auto", "staged": True}})
+    eventually(lambda: stand(catflap, PLAIN, namespace_name) == [])
+    says = "network.staged: this cluster takes no staged policies of Calico's, so no policy is written at all"
+    eventually(lambda: says in catflap.controller.log())
+    new = f"{namespace_name}-new"
+    catflap.apply(namespace(new))
+    time.sleep(QUIET_SECONDS)
+    assert stand(catflap, PLAIN, new) == []
+    assert [closure(catflap, space) for space in (namespace_name, new)] == ["staged", "staged"]
+    catflap.configure()
+    eventually(lambda: stand(catflap, PLAIN, new) == BOTH)
+
+
+@pytest.fixture(scope="module")
+def everywhere(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A cluster of its own with Calico: the net needs `adopt: all`, which would close the namespaces of other tests."""
+    with running(tools) as cluster:
+        cluster.install_calico()
+        with installed(cluster, tmp_path_factory.mktemp("catflap")) as made:
+            yield made
+
+
+def net(**network: Any) -> Json:
+    """A policy file with the net."""
+    return {"namespaces": {"adopt": "all"}, "network": {"engine": "calico", "standingNet": True, **network}}
+
+
+@pytest.fixture
+def netted(everywhere: Installation) -> Installation:
+    """The net stands."""
+    everywhere.configure(net())
+    eventually(lambda: stand(everywhere, NETS) == [NET])
+    return everywhere
+
+
+def test_one_net_is_below_all_namespaces_but_the_exempt(netted: Installation) -> None:
+    """It asks for what Calico itself gives each Pod, leaves name servers open, and closes nothing beside Pods."""
+    found = netted.cluster.api("GET", f"{NETS}/{NET}")
+    exempt = (
+        "calico-apiserver", "calico-system", NAMESPACE, "kube-node-lease", "kube-public", "kube-system",
+        "tigera-operator",
+    )  # fmt: skip
+    listed = ", ".join(f"'{name}'" for name in exempt)
+    egress = found["spec"].pop("egress")
+    assert found["spec"] == {
+        "tier": "default",
+        "selector": f"has(projectcalico.org/namespace) && projectcalico.org/namespace not in {{{listed}}}",
+        "types": ["Ingress", "Egress"],
+        "performanceHints": ["AssumeNeededOnEveryNode"],
+    }
+    assert {port for rule in egress for port in rule["destination"]["ports"]} == {53}
+    eventually(lambda: stand(netted, CALICO, "default") == BOTH)
+
+
+def test_the_net_is_back_within_a_second(netted: Installation) -> None:
+    """Deleted, or edited, by who may; each has its Event, where Events on what is in no namespace are kept."""
+    before = netted.cluster.api("GET", f"{NETS}/{NET}")
+    for within in (CALICO_SECONDS, SECOND):
+        netted.emergency("DELETE", f"{NETS}/{NET}")
+        found = eventually(lambda: look(netted), until=lambda seen: seen.status == 200, within=within).body
+    assert found["spec"] == before["spec"]
+    change = {"spec": {"ingress": [{"action": "Allow"}]}}
+    netted.emergency("PATCH", f"{NETS}/{NET}", change, content_type=MERGE)
+    mended = eventually(lambda: look(netted), until=lambda seen: "ingress" not in seen.body["spec"], within=SECOND).body
+    assert (mended["spec"], mended["metadata"]["uid"]) == (before["spec"], found["metadata"]["uid"])
+    eventually(
+        lambda: [note for note in notes(netted) if NET in note],
+        until=lambda seen: (
+            seen
+            == [
+                f"GlobalNetworkPolicy {NET} was deleted and is back",
+                f"GlobalNetworkPolicy {NET} was deleted and is back",
+                f"GlobalNetworkPolicy {NET} was edited and says again what it should",
+            ]
+        ),
+    )
+
+
+def look(catflap: Installation) -> Answer:
+    """The net, if it is there."""
+    return catflap.cluster.call("GET", f"{NETS}/{NET}")
+
+
+def notes(catflap: Installation) -> list[str]:
+    """What Events in the namespace `default` say, oldest first."""
+    events = catflap.cluster.api("GET", "/apis/events.k8s.io/v1/namespaces/default/events")["items"]
+    return [one.get("note", "") for one in sorted(events, key=lambda one: one.get("eventTime") or "")]
+
+
+def test_the_net_is_nobody_elses(netted: Installation) -> None:
+    """Neither an administrator's, nor to be put beside it under our name."""
+    body = {"apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy", "metadata": {"name": "catflap-mine"}}
+    for answer in (
+        netted.cluster.call("DELETE", f"{NETS}/{NET}"),
+        netted.cluster.call("PATCH", f"{NETS}/{NET}", {"spec": {"order": 1}}, content_type=MERGE),
+        netted.cluster.call("POST", NETS, {**body, "spec": {"selector": "all()"}}),
+    ):
+        assert (answer.status, "is catflap's own" in answer.body["message"]) == (403, True)
+
+
+def test_the_net_goes_when_nobody_asks_for_it(netted: Installation) -> None:
+    """Into its staged form, and altogether; the namespaces stay closed one by one."""
+    netted.configure(net(staged=True))
+    eventually(lambda: (stand(netted, NETS), stand(netted, STAGED_NETS)), until=lambda seen: seen == ([], [NET]))
+    netted.configure(net(standingNet=False))
+    eventually(lambda: (stand(netted, NETS), stand(netted, STAGED_NETS)), until=lambda seen: seen == ([], []))
+    eventually(lambda: stand(netted, CALICO, "default") == BOTH)
+
+
+def test_the_net_waits_for_calico(netted: Installation) -> None:
+    """Where it cannot be, the log says so, and namespaces are closed one by one; it comes when Calico does."""
+    netted.cluster.remove_calico()
+    netted.configure(net(engine="auto"))
+    says = "network.standingNet: this cluster takes no GlobalNetworkPolicy; namespaces are closed one by one"
+    eventually(lambda: says in netted.controller.log())
+    eventually(lambda: stand(netted, PLAIN, "default") == BOTH)
+    netted.cluster.install_calico()
+    eventually(lambda: stand(netted, NETS) == [NET])
+    eventually(lambda: stand(netted, PLAIN, "default") == [])
