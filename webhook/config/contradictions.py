@@ -3,6 +3,7 @@
 Told when the file is read: by the time policies are written, nobody reads along.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_network
 from itertools import product
@@ -10,10 +11,12 @@ from itertools import product
 from webhook.config.faults import PolicyFault, suggestion, unknown_rule
 from webhook.model.fields import PortRange, namespace_name, port_range
 from webhook.model.names import GUARD_LABEL, NAMESPACE_NAME, ROLE_PREFIX
-from webhook.model.network import EVERYWHERE, OUTSIDE, Flow, FlowEnd
+from webhook.model.network import OUTSIDE, Flow, FlowEnd
 from webhook.model.policy import ALWAYS_EXEMPT, GuardPolicy
 from webhook.model.selector import AllOf, Equals, OneOf, Selector, labels, printed
-from webhook.netpol.calico import standing_net
+from webhook.model.traffic import Direction, spans_everything
+from webhook.netpol.calico import rules_of, standing_net
+from webhook.netpol.flows import Side, allowed, sides
 from webhook.netpol.intent import Intent
 from webhook.netpol.manifest import Birth
 from webhook.rules import RULES
@@ -21,12 +24,13 @@ from webhook.rules import RULES
 SCTP = "SCTP"
 IPV6 = 6
 LONGEST_NAMESPACE = 63
+MOST_RULES = 1024  # of one direction (projectcalico.org/v3 schema, maxItems)
 
 
 def contradictions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Every fault that a file has as a whole, each part of it being well-formed."""
     checks: Sequence[Callable[[GuardPolicy], Iterator[PolicyFault]]] = (
-        roles, aliases, environments, too_long, reachable, windows, presets, staging, net, exceptions,
+        roles, aliases, environments, too_long, too_many, reachable, windows, presets, staging, net, exceptions,
     )  # fmt: skip
     for check in checks:
         yield from check(policy)
@@ -95,6 +99,31 @@ def unprintable(path: str, selector: Selector) -> Iterator[PolicyFault]:
         yield PolicyFault(path, str(bad))
 
 
+def too_many(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """More rules for one role, or networks outside, than Calico takes in one policy; whatever the namespace."""
+    if len(policy.network.outside) > MOST_RULES:
+        message = f"{len(policy.network.outside)} networks are left outside of these, {MOST_RULES} are the most"
+        yield PolicyFault("network.clusterCIDRs", message)
+        return
+    rules: Counter[tuple[str | None, Direction]] = Counter()
+    for side in sides(policy):
+        if side.own.is_pods:
+            rules[side.own.role, side.direction] += most_rules(side, policy)
+    for (role, direction), count in rules.items():
+        if count > MOST_RULES:
+            message = f"{count} {direction} rules for {role or 'Pods without a role'}, Calico takes {MOST_RULES}"
+            yield PolicyFault("network.flows", message)
+
+
+def most_rules(side: Side, policy: GuardPolicy) -> int:
+    """How many rules a flow becomes at one end, in whichever namespace; none where a selector cannot be printed."""
+    environment = next(iter(policy.namespaces.environment.one_of), "")
+    try:
+        return sum(1 for allow in allowed(side, environment, policy) for _ in rules_of(allow))
+    except ValueError:  # told by `too_long`
+        return 0
+
+
 def reachable(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Networks must not lead from one environment into another: in by one flow, out by another, on a shared port."""
     flows = list(enumerate(policy.network.flows))
@@ -122,11 +151,9 @@ def may_be_pods(policy: GuardPolicy, end: FlowEnd) -> bool:
         return not policy.network.cluster_cidrs
     known = policy.network.cluster_cidrs
     told = {ip_network(cidr).version for cidr in known}
-    return any(
-        # Where nobody told, only who names everything is sure to name Pods.
-        any(overlap(cidr, other) for other in known) if ip_network(cidr).version in told else cidr in EVERYWHERE
-        for cidr in end.cidrs
-    )
+    untold = [cidr for cidr in end.cidrs if ip_network(cidr).version not in told]
+    # Where nobody told, only who names everything is sure to name Pods.
+    return spans_everything(untold) or any(overlap(cidr, other) for cidr, other in product(end.cidrs, known))
 
 
 def overlap(one: str, other: str) -> bool:

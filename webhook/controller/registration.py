@@ -87,7 +87,9 @@ def guarding(policy: GuardPolicy, endpoint: Endpoint) -> Iterator[Asked]:
     by_others = {"ours": ours(), "caller": not_cleaner(endpoint.namespace)}
     yield Asked("policies", VALIDATE, "Fail", policy_rules(POLICY_KINDS, ["CREATE", "UPDATE", "DELETE"]), by_others)
     acting = policy_rules([kind for kind in POLICY_KINDS if not kind.staged], ["CREATE", "UPDATE"])
-    of_others = {"spec-changed": on_update("object.?spec != oldObject.?spec"), "not-ours": f"!({ours()})"}
+    # The labels of a network set say whom its addresses count as.
+    changed = f"object.?spec != oldObject.?spec || {LABELS} != {LABELS_BEFORE}"
+    of_others = {"changed": on_update(changed), "not-ours": f"!({ours()})"}
     yield Asked("open-policies", VALIDATE, "Ignore", acting, of_others)
 
 

@@ -53,6 +53,9 @@ CALICO_STORAGE = (
 POLICY_API = "policy.networking.k8s.io"
 
 
+NETWORK_SET = "NetworkSet"
+
+
 class PolicyKind(NamedTuple):
     """A resource that says, or decides with others, who may connect to whom.
 
@@ -76,6 +79,7 @@ def calico_kinds(group: str, version: str) -> tuple[PolicyKind, ...]:
         PolicyKind(
             group, version, "stagedglobalnetworkpolicies", "StagedGlobalNetworkPolicy", namespaced=False, staged=True
         ),
+        PolicyKind(group, version, "networksets", NETWORK_SET),
         PolicyKind(group, version, "tiers", "Tier", namespaced=False),
     )
 
@@ -88,7 +92,9 @@ POLICY_KINDS: tuple[PolicyKind, ...] = (
     *calico_kinds(CALICO, "v3"),
 )
 # What we write ourselves.
-WRITTEN_KINDS = tuple(kind for kind in POLICY_KINDS if kind.group in {PLAIN, CALICO} and kind.resource != "tiers")
+WRITTEN_KINDS = tuple(
+    kind for kind in POLICY_KINDS if kind.group in {PLAIN, CALICO} and kind.resource.endswith("policies")
+)
 POLICY_RESOURCES = frozenset((kind.group, kind.resource) for kind in POLICY_KINDS)
 POLICIES_BY_KIND: Mapping[tuple[str, str], PolicyKind] = {(kind.group, kind.kind): kind for kind in POLICY_KINDS}
 

@@ -51,7 +51,7 @@ def from_(peer: Peer, ports: tuple[PortRange, ...]) -> Allow:
 
 
 # istiod gives configuration and certificates on 15012; its plaintext port 15010 stays closed.
-ISTIOD = towards(pods("istio-system", "app", "istiod"), tcp(15012))
+ISTIOD = tuple(towards(pods(space, "app", "istiod"), tcp(15012)) for space in ("istio-system", "aks-istio-system"))
 # The add-on of AKS lives in kube-system; both give configuration (ADS) on 15128.
 OSM = tuple(towards(pods(space, "app", "osm-controller"), tcp(15128)) for space in ("kube-system", "osm-system"))
 LINKERD_COMPONENT = "linkerd.io/control-plane-component"
@@ -64,7 +64,7 @@ LINKERD = (
 SCRAPER = from_(pods("monitoring", "app.kubernetes.io/name", "prometheus"), (EXPORTERS, *MESH_METRICS))
 
 ALLOWS: Mapping[str, tuple[Allow, ...]] = {
-    "istio": (ISTIOD,),
+    "istio": ISTIOD,
     "istio-ambient": (from_(AMBIENT_PROBES, (ANY_TCP,)),),
     "linkerd": LINKERD,
     "osm": OSM,

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 from webhook.model.coverage import asks_for_names, covers
+from webhook.model.kinds import NETWORK_SET
 from webhook.model.policy import GuardPolicy, Mode
 from webhook.model.request import PolicyObject
 from webhook.model.traffic import Opening
 from webhook.model.violation import Fault, Rule
+from webhook.model.workload import label_field
 
 
 def opened(found: PolicyObject, policy: GuardPolicy) -> Iterator[Fault]:
@@ -14,6 +16,10 @@ def opened(found: PolicyObject, policy: GuardPolicy) -> Iterator[Fault]:
 
     Network policies add up, so one that lets through undoes the one that closes (Kubernetes' NetworkPolicy, "isolation").
     """
+    role = policy.workloads.role.label
+    if found.kind == NETWORK_SET and role in found.labels:
+        # Calico's selectors mean network sets as well as Pods (libcalico-go, lib/backend/syncersv1/updateprocessors).
+        yield Fault(f"metadata.labels{label_field(role)}", "it makes addresses count as Pods of that role")
     if found.unreadable:
         yield Fault("spec", f"nobody can tell what it opens, it is not made as its API says: {found.unreadable}")
     for opening in found.openings:

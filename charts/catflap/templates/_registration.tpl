@@ -103,7 +103,7 @@ The kinds of network policy, a rule an API group and scope. Takes the operations
 {{- $staged := .staged -}}
 {{- $operations := .operations -}}
 {{- $calico := ternary "globalnetworkpolicies, stagedglobalnetworkpolicies, tiers" "globalnetworkpolicies, tiers" $staged -}}
-{{- $spaced := ternary "networkpolicies, stagednetworkpolicies" "networkpolicies" $staged -}}
+{{- $spaced := ternary "networkpolicies, stagednetworkpolicies, networksets" "networkpolicies, networksets" $staged -}}
 {{- range $rule := list
   (list "crd.projectcalico.org" "v1" $calico "Cluster")
   (list "crd.projectcalico.org" "v1" $spaced "Namespaced")
