@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from time import sleep
 
-from webhook.kube.api import CONFLICT, Api, ApiError
+from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.policies import ours, remove
 from webhook.model.kinds import WRITTEN_KINDS
@@ -69,5 +69,9 @@ def remove_stamps(api: Api) -> Iterator[str]:
     found = api.get(NAMESPACES, labelSelector=GUARD_LABEL) or {}
     for one in found.get("items", ()):
         name, uid = one["metadata"]["name"], one["metadata"]["uid"]
-        api.merge(f"{NAMESPACES}/{name}", {"metadata": {"uid": uid, "labels": {GUARD_LABEL: None}}})
-        yield f"Namespace {name} unstamped"
+        try:
+            api.merge(f"{NAMESPACES}/{name}", {"metadata": {"uid": uid, "labels": {GUARD_LABEL: None}}})
+            yield f"Namespace {name} unstamped"
+        except ApiError as error:
+            if error.status not in {NOT_FOUND, CONFLICT}:  # it is gone, or made anew: the next pass sees that one
+                raise

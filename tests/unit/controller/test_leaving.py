@@ -1,0 +1,107 @@
+"""Leaving where something comes back, or goes by itself; what is removed, and by which rights, is tested on a real API server."""
+
+import pytest
+from click.testing import CliRunner
+
+from webhook.cli import main, uninstall
+from webhook.controller import leaving
+from webhook.kube.api import Api, ApiError, Json
+
+POLICIES = "/apis/networking.k8s.io/v1/networkpolicies"
+PATH = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/catflap-default-deny"
+NAMESPACES = "/api/v1/namespaces"
+POLICY: Json = {
+    "metadata": {
+        "name": "catflap-default-deny",
+        "namespace": "shop",
+        "uid": "1",
+        "resourceVersion": "2",
+        "labels": {"app.kubernetes.io/managed-by": "catflap"},
+        "managedFields": [{"manager": "catflap"}],
+    }
+}
+STAMPED: Json = {"metadata": {"name": "shop", "uid": "3"}}
+
+
+class Leaving(Api):
+    """A cluster in which a policy of ours is written anew until it was deleted `times` times, and a namespace is stamped once.
+
+    Taking the stamp off is answered with `refusal`, if that is a status.
+    """
+
+    def __init__(self, times: int, *, stamped: bool = False, refusal: int = 0) -> None:
+        self._left = times
+        self._stamped = stamped
+        self._refusal = refusal
+
+    def get(self, path: str, **query: str) -> Json | None:
+        """What stands, by lists."""
+        if path == POLICIES:
+            assert query == {"labelSelector": "app.kubernetes.io/managed-by=catflap"}
+            return {"items": [POLICY] if self._left else []}
+        return {"items": [STAMPED] if self._stamped else []} if path == NAMESPACES else None
+
+    def delete(self, path: str, *, uid: str, version: str) -> bool:
+        """Take the policy; a controller may write it anew."""
+        assert (path, uid, version) == (PATH, "1", "2")
+        self._left -= 1
+        return True
+
+    def merge(self, path: str, body: Json) -> Json:
+        """Take the stamp, or say why not: either way it is not seen again."""
+        assert (path, body["metadata"]["uid"]) == (f"{NAMESPACES}/shop", "3")
+        self._stamped = False
+        if self._refusal:
+            raise ApiError(self._refusal, "refused")
+        return body
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause between two looks."""
+    monkeypatch.setattr(leaving, "PAUSE_SECONDS", 0.0)
+
+
+REMOVED = "NetworkPolicy.networking.k8s.io shop/catflap-default-deny removed"
+
+
+@pytest.mark.parametrize("times", [0, 1, 2, leaving.MOST_PASSES - 1])
+def test_it_ends_once_nothing_comes_back(times: int) -> None:
+    """A controller that is being stopped may yet repair."""
+    assert list(leaving.leave(Leaving(times))) == [REMOVED] * times
+
+
+def test_it_looks_again_though_the_first_look_found_nothing() -> None:
+    """What was removed by somebody else a moment ago may be about to come back."""
+    looks = []
+
+    class Looking(Leaving):
+        def get(self, path: str, **query: str) -> Json | None:
+            looks.append(path)
+            return super().get(path, **query)
+
+    assert list(leaving.leave(Looking(0))) == []
+    assert looks.count(POLICIES) == 2
+
+
+def test_a_controller_that_still_runs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the verb, at its end, with status 1; what was done stands on standard output all the same."""
+    monkeypatch.setattr(uninstall, "connect", lambda _: Leaving(1000))
+    outcome = CliRunner().invoke(main, ["uninstall"])
+    assert outcome.exit_code == 1
+    assert outcome.stdout.splitlines() == [REMOVED] * leaving.MOST_PASSES
+    assert outcome.stderr == ("catflap: policies come back: a catflap controller still runs; stop it, then try again\n")
+
+
+@pytest.mark.parametrize("refusal", [404, 409], ids=["gone", "made anew"])
+def test_a_namespace_that_went_needs_no_unstamping(refusal: int) -> None:
+    """And is no failure."""
+    assert list(leaving.leave(Leaving(0, stamped=True, refusal=refusal))) == []
+
+
+@pytest.mark.parametrize("refusal", [403, 500], ids=["we lack the right", "nobody answers"])
+def test_any_other_refusal_is_told(monkeypatch: pytest.MonkeyPatch, refusal: int) -> None:
+    """With status 1."""
+    monkeypatch.setattr(uninstall, "connect", lambda _: Leaving(1, stamped=True, refusal=refusal))
+    outcome = CliRunner().invoke(main, ["uninstall"])
+    assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (1, f"{REMOVED}\n", "catflap: refused\n")
