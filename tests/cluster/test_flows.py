@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from tests.cluster.installation import NAMESPACE, Installation, eventually
 from tests.cluster.manifests import namespace
+from tests.cluster.policies import DENY, DNS, path
 from tests.controlplane.client import APPLY, MERGE
 from webhook.cli import main
 
@@ -36,9 +37,8 @@ NETWORK: Json = {
     "presets": ["istio-ambient", "linkerd", "prometheus", "kubelet-probes"],
     "flows": [*THREE_TIERS, *NAMED],
 }
-CLOSING = ["catflap-default-deny", "catflap-allow-dns"]
+CLOSING = [DENY, DNS]
 ROLES = ["catflap-role-frontend", "catflap-role-backend", "catflap-role-data"]
-GROUPS = {"kubernetes": "networking.k8s.io/v1", "calico": "projectcalico.org/v3"}
 SECONDS = 5.0
 
 
@@ -47,14 +47,9 @@ def configure(catflap: Installation, engine: str, **network: Any) -> None:
     catflap.configure({"namespaces": ENVIRONMENTS, "network": {"engine": engine, **network}})
 
 
-def collection(engine: str, space: str) -> str:
-    """Where the policies of one engine are."""
-    return f"/apis/{GROUPS[engine]}/namespaces/{space}/networkpolicies"
-
-
 def standing(catflap: Installation, engine: str, space: str) -> dict[str, Json]:
     """The policies that stand in a namespace, by name."""
-    found = catflap.cluster.api("GET", collection(engine, space))["items"]
+    found = catflap.cluster.api("GET", path(engine, space))["items"]
     return {one["metadata"]["name"]: one for one in found}
 
 
@@ -98,7 +93,7 @@ def test_what_stands_is_what_render_prints(
     for one in printed:
         name = one["metadata"]["name"]
         assert found[name]["metadata"]["labels"] == one["metadata"]["labels"]
-        strictly = f"{collection(engine, namespace_name)}/{name}?fieldManager=catflap&fieldValidation=Strict&dryRun=All"
+        strictly = f"{path(engine, namespace_name, name)}?fieldManager=catflap&fieldValidation=Strict&dryRun=All"
         assert catflap.emergency("PATCH", f"{strictly}&force=true", one, content_type=APPLY)["spec"] == one["spec"]
 
 

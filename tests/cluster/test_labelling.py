@@ -18,7 +18,7 @@ BOTH = ["catflap-allow-dns", "catflap-default-deny"]
 GUARD, ENVIRONMENT = "catflap.dev/guard", "environment"
 MEMBERS, STRANGERS = "platform", "developers"
 WAYS = ("", "status", "finalize")
-SPOKEN = {"environment": {"oneOf": ["production", "test"]}, "labelledBy": [MEMBERS]}
+APART = {"environment": {"oneOf": ["production", "test"]}, "labelledBy": [MEMBERS]}
 REFUSED = """\
 admission webhook "namespaces.catflap.dev" denied the request: Namespace {} has 1 fault:
 - guard-labels: metadata.labels{}: only members of platform set, change or remove it (namespaces.labelledBy)"""
@@ -43,9 +43,9 @@ def registered(installation: Installation) -> Iterator[None]:
 
 
 @pytest.fixture
-def apart(catflap: Installation, registered: None) -> Installation:  # noqa: ARG001 (it comes first)
+def environments(catflap: Installation, registered: None) -> Installation:  # noqa: ARG001 (it comes first)
     """Two environments, whose label one group may set."""
-    catflap.configure({"namespaces": SPOKEN})
+    catflap.configure({"namespaces": APART})
     eventually(lambda: create(catflap, "probe", {ENVIRONMENT: "test"}, STRANGERS, query="?dryRun=All").refused)
     return catflap
 
@@ -105,30 +105,30 @@ def closed(catflap: Installation, space: str) -> bool:
     return list(names(catflap.cluster.api("GET", PLAIN.format(space)))) == BOTH
 
 
-def test_a_stranger_makes_namespaces_but_in_no_environment(apart: Installation, namespace_name: str) -> None:
+def test_a_stranger_makes_namespaces_but_in_no_environment(environments: Installation, namespace_name: str) -> None:
     """Refused in words, and there is none; without the label it is made, stamped, and nobody asks us whether it may be."""
-    answer = create(apart, namespace_name, {ENVIRONMENT: "production"}, STRANGERS)
+    answer = create(environments, namespace_name, {ENVIRONMENT: "production"}, STRANGERS)
     assert (answer.status, answer.body["message"]) == (403, REFUSED.format(namespace_name, ".environment"))
-    assert apart.cluster.call("GET", f"{NAMESPACES}/{namespace_name}").status == 404
-    assert create(apart, namespace_name, {"team": "shop"}, STRANGERS).status == 201
-    assert labels_of(apart, namespace_name)[GUARD] == "enabled"
-    assert judged(apart, namespace_name) == [("", "denied", "")]
+    assert environments.cluster.call("GET", f"{NAMESPACES}/{namespace_name}").status == 404
+    assert create(environments, namespace_name, {"team": "shop"}, STRANGERS).status == 201
+    assert labels_of(environments, namespace_name)[GUARD] == "enabled"
+    assert judged(environments, namespace_name) == [("", "denied", "")]
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_stranger_moves_none_from_one_environment_to_another(
-    apart: Installation, namespace_name: str, way: str
+    environments: Installation, namespace_name: str, way: str
 ) -> None:
     """Nor into one, nor out of one: through the namespace, its status or its finalizers."""
     bare = f"{namespace_name}-bare"
-    assert create(apart, namespace_name, {ENVIRONMENT: "test"}, MEMBERS).status == 201
-    assert create(apart, bare, {}, STRANGERS).status == 201
+    assert create(environments, namespace_name, {ENVIRONMENT: "test"}, MEMBERS).status == 201
+    assert create(environments, bare, {}, STRANGERS).status == 201
     for space, value in ((bare, "test"), (namespace_name, "production"), (namespace_name, None)):
-        before = labels_of(apart, space)
-        answer = relabel(apart, space, {ENVIRONMENT: value}, STRANGERS, way=way)
+        before = labels_of(environments, space)
+        answer = relabel(environments, space, {ENVIRONMENT: value}, STRANGERS, way=way)
         assert (answer.status, answer.body["message"]) == (403, REFUSED.format(space, ".environment"))
-        assert labels_of(apart, space) == before
-    answer = relabel(apart, namespace_name, {"team": "shop"}, STRANGERS, way=way)
+        assert labels_of(environments, space) == before
+    answer = relabel(environments, namespace_name, {"team": "shop"}, STRANGERS, way=way)
     assert answer.status == 200, answer.body
 
 
@@ -136,55 +136,57 @@ def test_a_stranger_moves_none_from_one_environment_to_another(
     ("group", "reason"),
     [(MEMBERS, "member of platform"), (BREAK_GLASS_GROUP, f"break-glass: member of {BREAK_GLASS_GROUP}")],
 )
-def test_who_may_does_and_it_is_recorded(apart: Installation, namespace_name: str, group: str, reason: str) -> None:
+def test_who_may_does_and_it_is_recorded(
+    environments: Installation, namespace_name: str, group: str, reason: str
+) -> None:
     """At its making and on all ways later."""
     groups = (group, STRANGERS)  # whose rights on namespaces are needed all the same
-    assert create(apart, namespace_name, {ENVIRONMENT: "test"}, *groups).status == 201
+    assert create(environments, namespace_name, {ENVIRONMENT: "test"}, *groups).status == 201
     for way, value in zip(WAYS, ("production", "test", None), strict=True):
-        answer = relabel(apart, namespace_name, {ENVIRONMENT: value}, *groups, way=way)
+        answer = relabel(environments, namespace_name, {ENVIRONMENT: value}, *groups, way=way)
         assert answer.status == 200, answer.body
-        assert labels_of(apart, namespace_name).get(ENVIRONMENT) == value
-    assert judged(apart, namespace_name) == [(way, "exempt", reason) for way in ("", *WAYS)]
+        assert labels_of(environments, namespace_name).get(ENVIRONMENT) == value
+    assert judged(environments, namespace_name) == [(way, "exempt", reason) for way in ("", *WAYS)]
 
 
-def test_an_administrator_is_nobody_here(apart: Installation, namespace_name: str) -> None:
+def test_an_administrator_is_nobody_here(environments: Installation, namespace_name: str) -> None:
     """The file names who may, and `system:masters` no longer."""
-    answer = create(apart, namespace_name, {ENVIRONMENT: "test"}, "system:masters")
+    answer = create(environments, namespace_name, {ENVIRONMENT: "test"}, "system:masters")
     assert (answer.status, answer.body["message"]) == (403, REFUSED.format(namespace_name, ".environment"))
 
 
 def test_an_environment_that_there_is_not_is_refused_with_what_was_meant(
-    apart: Installation, namespace_name: str
+    environments: Installation, namespace_name: str
 ) -> None:
     """Whoever sets it; but a namespace that has it from before is only asked about when it changes."""
-    answer = create(apart, namespace_name, {ENVIRONMENT: "producton"}, MEMBERS)
+    answer = create(environments, namespace_name, {ENVIRONMENT: "producton"}, MEMBERS)
     assert (answer.status, answer.body["message"]) == (403, UNKNOWN.format(namespace_name))
-    apart.configure()
-    assert create(apart, namespace_name, {ENVIRONMENT: "producton"}, STRANGERS).status == 201
-    apart.configure({"namespaces": SPOKEN})
-    assert relabel(apart, namespace_name, {"team": "shop"}, STRANGERS).status == 200
-    assert relabel(apart, namespace_name, {ENVIRONMENT: "production"}, MEMBERS).status == 200
+    environments.configure()
+    assert create(environments, namespace_name, {ENVIRONMENT: "producton"}, STRANGERS).status == 201
+    environments.configure({"namespaces": APART})
+    assert relabel(environments, namespace_name, {"team": "shop"}, STRANGERS).status == 200
+    assert relabel(environments, namespace_name, {ENVIRONMENT: "production"}, MEMBERS).status == 200
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_only_who_may_adopts_an_older_namespace_by_its_stamp(apart: Installation, older: str, way: str) -> None:
+def test_only_who_may_adopts_an_older_namespace_by_its_stamp(environments: Installation, older: str, way: str) -> None:
     """Set it closes; removed it would open, so a stranger does neither."""
-    answer = relabel(apart, older, {GUARD: "enabled"}, STRANGERS, way=way)
+    answer = relabel(environments, older, {GUARD: "enabled"}, STRANGERS, way=way)
     assert (answer.status, answer.body["message"]) == (403, REFUSED.format(older, "['catflap.dev/guard']"))
-    assert GUARD not in labels_of(apart, older)
-    assert relabel(apart, older, {GUARD: "enabled"}, MEMBERS, way=way).status == 200
-    eventually(lambda: closed(apart, older))
-    answer = relabel(apart, older, {GUARD: None}, STRANGERS, way=way)
+    assert GUARD not in labels_of(environments, older)
+    assert relabel(environments, older, {GUARD: "enabled"}, MEMBERS, way=way).status == 200
+    eventually(lambda: closed(environments, older))
+    answer = relabel(environments, older, {GUARD: None}, STRANGERS, way=way)
     assert (answer.status, answer.body["message"]) == (403, REFUSED.format(older, "['catflap.dev/guard']"))
-    assert closed(apart, older)
+    assert closed(environments, older)
 
 
-def test_a_namespace_with_guarded_labels_goes_in_normal_time(apart: Installation, namespace_name: str) -> None:
+def test_a_namespace_with_guarded_labels_goes_in_normal_time(environments: Installation, namespace_name: str) -> None:
     """Deleted by a stranger and finalized by Kubernetes: neither changes a label, so nobody asks us."""
-    assert create(apart, namespace_name, {ENVIRONMENT: "test"}, MEMBERS).status == 201
-    eventually(lambda: closed(apart, namespace_name))
-    went(apart, namespace_name)
-    assert [decision for _, decision, _ in judged(apart, namespace_name)] == ["exempt"]
+    assert create(environments, namespace_name, {ENVIRONMENT: "test"}, MEMBERS).status == 201
+    eventually(lambda: closed(environments, namespace_name))
+    went(environments, namespace_name)
+    assert [decision for _, decision, _ in judged(environments, namespace_name)] == ["exempt"]
 
 
 def went(catflap: Installation, space: str) -> None:
@@ -201,14 +203,16 @@ def went(catflap: Installation, space: str) -> None:
 
 
 @pytest.fixture
-def unanswered(apart: Installation, namespace_name: str) -> Iterator[Installation]:
+def unanswered(environments: Installation, namespace_name: str) -> Iterator[Installation]:
     """Nobody answers reviews; one namespace is in an environment since before."""
-    assert create(apart, namespace_name, {ENVIRONMENT: "test"}, MEMBERS).status == 201
-    stop(apart.server.process)
+    assert create(environments, namespace_name, {ENVIRONMENT: "test"}, MEMBERS).status == 201
+    stop(environments.server.process)
     try:
-        yield apart
+        yield environments
     finally:
-        apart.server = apart.revived.enter_context(served(apart.cluster, apart.folder, apart.port))
+        environments.server = environments.revived.enter_context(
+            served(environments.cluster, environments.folder, environments.port)
+        )
 
 
 def test_with_nobody_to_ask_namespaces_come_and_go(unanswered: Installation, namespace_name: str) -> None:
@@ -229,11 +233,11 @@ def test_with_nobody_to_ask_namespaces_come_and_go(unanswered: Installation, nam
 
 
 def test_the_stamp_of_a_new_namespace_is_ours_whatever_its_maker_wrote(
-    apart: Installation, namespace_name: str
+    environments: Installation, namespace_name: str
 ) -> None:
     """A stranger who writes it off is not even refused: it is written over, and a Pod finds the namespace closed."""
-    assert create(apart, namespace_name, {GUARD: "disabled"}, STRANGERS).status == 201
-    assert labels_of(apart, namespace_name)[GUARD] == "enabled"
-    assert apart.apply(pod("web", namespace_name, GOOD)).returncode == 0
-    record = next(one for one in reversed(apart.server.records()) if one.get("closure"))
+    assert create(environments, namespace_name, {GUARD: "disabled"}, STRANGERS).status == 201
+    assert labels_of(environments, namespace_name)[GUARD] == "enabled"
+    assert environments.apply(pod("web", namespace_name, GOOD)).returncode == 0
+    record = next(one for one in reversed(environments.server.records()) if one.get("closure"))
     assert record["closure"] in {"proven", "written"}

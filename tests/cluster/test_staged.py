@@ -1,18 +1,16 @@
 """Policies that only show what they would do, and the net below all namespaces."""
 
 import time
-from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from tests.cluster.installation import NAMESPACE, Installation, eventually, installed, names
+from tests.cluster.installation import NAMESPACE, Installation, eventually, names
 from tests.cluster.manifests import GOOD, namespace, pod
+from tests.cluster.policies import BOTH, CLOSED, DENY
 from tests.controlplane.client import MERGE, Answer
-from tests.controlplane.cluster import running
-from tests.controlplane.tools import Tools
 
 Json = dict[str, Any]
 
@@ -22,9 +20,6 @@ STAGED = "/apis/projectcalico.org/v3/namespaces/{}/stagednetworkpolicies"
 NETS = "/apis/projectcalico.org/v3/globalnetworkpolicies"
 STAGED_NETS = "/apis/projectcalico.org/v3/stagedglobalnetworkpolicies"
 NET = "catflap-standing-net"
-DENY = "catflap-default-deny"
-BOTH = ["catflap-allow-dns", DENY]
-CLOSED = {"tier": "default", "selector": "all()", "types": ["Ingress", "Egress"]}
 # Longer than any reaction of the controller that these tests have seen.
 QUIET_SECONDS = 2.0
 SECOND = 1.0
@@ -55,7 +50,7 @@ def test_staged_policies_show_and_close_nothing(catflap: Installation, namespace
     eventually(lambda: stand(catflap, STAGED, namespace_name) == BOTH)
     assert (stand(catflap, CALICO, namespace_name), stand(catflap, PLAIN, namespace_name)) == ([], [])
     found = catflap.cluster.api("GET", f"{STAGED.format(namespace_name)}/{DENY}")
-    assert found["spec"] == {**CLOSED, "stagedAction": "Set"}
+    assert found["spec"] == {**CLOSED["projectcalico.org/v3"], "stagedAction": "Set"}
     assert closure(catflap, namespace_name) == "staged"
 
 
@@ -127,26 +122,17 @@ def test_where_nothing_can_be_staged_nothing_is_written(catflap: Installation, n
     eventually(lambda: stand(catflap, PLAIN, new) == BOTH)
 
 
-@pytest.fixture(scope="module")
-def everywhere(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """A cluster of its own with Calico: the net needs `adopt: all`, which would close the namespaces of other tests."""
-    with running(tools) as cluster:
-        cluster.install_calico()
-        with installed(cluster, tmp_path_factory.mktemp("catflap")) as made:
-            yield made
-
-
 def net(**network: Any) -> Json:
     """A policy file with the net."""
     return {"namespaces": {"adopt": "all"}, "network": {"engine": "calico", "standingNet": True, **network}}
 
 
 @pytest.fixture
-def netted(everywhere: Installation) -> Installation:
-    """The net stands."""
-    everywhere.configure(net())
-    eventually(lambda: stand(everywhere, NETS) == [NET])
-    return everywhere
+def netted(apart: Installation) -> Installation:
+    """The net stands, on a cluster of its own: it needs `adopt: all`, which would close the namespaces of other tests."""
+    apart.configure(net())
+    eventually(lambda: stand(apart, NETS) == [NET])
+    return apart
 
 
 def test_one_net_is_below_all_namespaces_but_the_exempt(netted: Installation) -> None:
