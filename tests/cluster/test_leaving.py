@@ -1,0 +1,237 @@
+"""Leaving a namespace, the feature or the cluster: what we wrote goes, and nothing that anybody else did."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster.installation import CHART, NAMESPACE, RELEASE, Installation, eventually, installed
+from tests.cluster.manifests import GOOD, namespace, pod, together
+from tests.cluster.policies import BOTH, CLOSED, DENY, GROUPS, path, standing
+from tests.controlplane.client import APPLY, MERGE
+from tests.controlplane.cluster import running
+from tests.controlplane.tools import Tools
+from tests.programs import stop
+
+Json = dict[str, Any]
+
+NAMESPACES = "/api/v1/namespaces"
+NETS = "/apis/projectcalico.org/v3/globalnetworkpolicies"
+GUARD = "catflap.dev/guard"
+OUR_LABEL = {"app.kubernetes.io/managed-by": "catflap"}
+# Of name, label and field manager, never all three.
+NOT_QUITE_OURS: Mapping[str, tuple[dict[str, str], str]] = {
+    "theirs": (OUR_LABEL, "kubectl"),
+    "theirs-by-our-manager": (OUR_LABEL, "catflap"),
+    "catflap-named": ({}, "kubectl"),
+    "catflap-unlabelled": ({}, "catflap"),
+    "catflap-labelled": (OUR_LABEL, "kubectl"),
+}
+
+
+def leave_alone(catflap: Installation, engine: str, space: str) -> None:
+    """Write policies that come near to being ours."""
+    version = GROUPS[engine]
+    for name, (labels, manager) in NOT_QUITE_OURS.items():
+        metadata = {"name": name, "labels": labels}
+        body = {"apiVersion": version, "kind": "NetworkPolicy", "metadata": metadata, "spec": CLOSED[version]}
+        catflap.emergency("POST", f"{path(engine, space)}?fieldManager={manager}", body)
+
+
+def labels_of(catflap: Installation, space: str) -> dict[str, str]:
+    """The labels that stand."""
+    return catflap.cluster.api("GET", f"{NAMESPACES}/{space}")["metadata"]["labels"]  # type: ignore[no-any-return]
+
+
+def relabel(catflap: Installation, space: str, value: str | None) -> None:
+    """Set or remove the stamp, as one who may."""
+    change = {"metadata": {"labels": {GUARD: value}}}
+    catflap.cluster.api("PATCH", f"{NAMESPACES}/{space}", change, content_type=MERGE)
+
+
+def closed(catflap: Installation, space: str, engine: str = "kubernetes") -> bool:
+    """Whether our two policies stand in a namespace, and no other."""
+    return standing(catflap, engine, space) == BOTH
+
+
+def closure(catflap: Installation, space: str, name: str) -> str:
+    """What the record of a Pod's creation says of its namespace."""
+    done = catflap.apply(pod(name, space, GOOD))
+    assert done.returncode == 0, done.stderr
+    [record] = [
+        one
+        for one in catflap.server.records()
+        if one.get("closure") and (one["objectRef"]["namespace"], one["objectRef"]["name"]) == (space, name)
+    ]
+    return str(record["closure"])
+
+
+def removed(catflap: Installation, space: str) -> list[str]:
+    """What the controller deleted in a namespace, in order, as the API server counted it."""
+    account = f"system:serviceaccount:{NAMESPACE}:catflap-controller"
+    return [
+        event["objectRef"]["name"]
+        for event in catflap.cluster.audit_events()
+        if event["user"]["username"] == account
+        and event["verb"] == "delete"
+        and event["objectRef"].get("namespace") == space
+    ]
+
+
+def test_a_namespace_exempted_later_is_left(catflap: Installation, engine: str, namespace_name: str) -> None:
+    """Ours go, the closing one last, and the stamp; what only looks like ours stays."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name, engine))
+    leave_alone(catflap, engine, namespace_name)
+    catflap.configure({"network": {"engine": engine}, "namespaces": {"exempt": [namespace_name]}})
+    eventually(lambda: standing(catflap, engine, namespace_name), until=lambda seen: seen == sorted(NOT_QUITE_OURS))
+    eventually(lambda: GUARD not in labels_of(catflap, namespace_name))
+    assert removed(catflap, namespace_name) == BOTH
+    written = [
+        one
+        for one in catflap.controller.records()
+        if one["type"] == "write" and namespace_name in one["objectRef"].values()
+    ]
+    assert [one["reason"] for one in written if "removed" in one["reason"] or "unstamped" in one["reason"]] == [
+        "removed: the policy file asks for it no longer",
+        "removed: the policy file asks for it no longer",
+        "unstamped: the namespace is exempt",
+    ]
+    assert verdict(catflap, namespace_name) == "exempt"
+
+
+def verdict(catflap: Installation, space: str) -> str:
+    """What is decided of a Pod in a namespace that the file exempts, and the registration does not."""
+    assert catflap.apply(pod("bare", space, {})).returncode == 0
+    [record] = [
+        one
+        for one in catflap.server.records()
+        if one.get("phase") == "validate"
+        and (one["objectRef"].get("namespace"), one["objectRef"].get("name")) == (space, "bare")
+    ]
+    return str(record["decision"])
+
+
+def test_a_namespace_that_is_exempt_no_longer_is_closed_again(catflap: Installation, namespace_name: str) -> None:
+    """By its age, though nothing marks it."""
+    catflap.configure({"namespaces": {"exempt": [namespace_name]}})
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: GUARD not in labels_of(catflap, namespace_name))
+    catflap.configure()
+    eventually(lambda: closed(catflap, namespace_name))
+    eventually(lambda: labels_of(catflap, namespace_name).get(GUARD) == "enabled")
+
+
+def test_engine_none_closes_nothing_and_auto_closes_again(
+    catflap: Installation, engine: str, namespace_name: str
+) -> None:
+    """Rules go on; Pods are not asked about their namespace's policy any more."""
+    other = f"{namespace_name}-other"
+    catflap.apply(together(namespace(namespace_name), namespace(other)))
+    eventually(lambda: closed(catflap, namespace_name, engine) and closed(catflap, other, engine))
+    leave_alone(catflap, engine, other)
+    catflap.configure({"network": {"engine": "none"}})
+    eventually(lambda: standing(catflap, engine, namespace_name), until=lambda seen: seen == [])
+    eventually(lambda: standing(catflap, engine, other), until=lambda seen: seen == sorted(NOT_QUITE_OURS))
+    assert closure(catflap, namespace_name, "before") == "unguarded"
+    assert catflap.apply(pod("faulty", namespace_name, {})).returncode == 1
+    catflap.configure({"network": {"engine": "auto"}})
+    chosen = "kubernetes" if catflap.cluster.call("GET", "/apis/projectcalico.org/v3").refused else "calico"
+    eventually(lambda: closed(catflap, namespace_name, chosen))
+    assert closure(catflap, namespace_name, "after") == "proven"
+
+
+def test_the_stamp_is_what_holds_an_older_namespace(catflap: Installation, older: str) -> None:
+    """Adopted by the file it is stamped, and stays closed when the file forgets it; taken off, it is left as it was."""
+    catflap.configure({"namespaces": {"adopt": [older]}})
+    eventually(lambda: closed(catflap, older))
+    eventually(lambda: labels_of(catflap, older).get(GUARD) == "enabled")
+    catflap.configure()
+    assert closure(catflap, older, "first") == "proven"
+    relabel(catflap, older, None)
+    eventually(lambda: standing(catflap, "kubernetes", older), until=lambda seen: seen == [])
+    assert GUARD not in labels_of(catflap, older)
+    assert closure(catflap, older, "second") == "unguarded"
+
+
+def test_the_stamp_of_a_younger_one_says_nothing(catflap: Installation, namespace_name: str) -> None:
+    """Taken off by who may, it is back, and no policy was ever away."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name))
+    relabel(catflap, namespace_name, None)
+    eventually(lambda: labels_of(catflap, namespace_name).get(GUARD) == "enabled")
+    assert (closed(catflap, namespace_name), removed(catflap, namespace_name)) == (True, [])
+
+
+@pytest.fixture
+def filled(tools: Tools, tmp_path: Path) -> Iterator[Installation]:
+    """A cluster of its own with all that we ever write, of both engines, real and staged, and things of others beside it."""
+    with running(tools) as cluster:
+        cluster.install_calico()
+        with installed(cluster, tmp_path) as catflap:
+            catflap.apply(namespace("shop"))
+            net = {"namespaces": {"adopt": "all"}, "network": {"engine": "calico", "standingNet": True}}
+            catflap.configure(net)
+            eventually(lambda: closed(catflap, "shop", "calico") and closed(catflap, "default", "calico"))
+            eventually(lambda: catflap.cluster.call("GET", f"{NETS}/catflap-standing-net").status == 200)
+            eventually(lambda: labels_of(catflap, "default").get(GUARD) == "enabled")
+            for engine in GROUPS:
+                leave_alone(catflap, engine, "shop")
+            yield catflap
+
+
+@pytest.fixture
+def left(filled: Installation) -> Installation:
+    """The same after its controller ended; of the other engine, and staged, something is left from earlier."""
+    stop(filled.controller.process)
+    version = GROUPS["kubernetes"]
+    deny = {"apiVersion": version, "kind": "NetworkPolicy", "spec": CLOSED[version]}
+    staged = {"apiVersion": GROUPS["calico"], "kind": "StagedNetworkPolicy", "spec": CLOSED[GROUPS["calico"]]}
+    staged_path = f"/apis/{GROUPS['calico']}/namespaces/shop/stagednetworkpolicies/{DENY}"
+    for manifest, where in ((deny, path("kubernetes", "shop", DENY)), (staged, staged_path)):
+        body = {**manifest, "metadata": {"name": DENY, "labels": OUR_LABEL}}
+        filled.emergency("PATCH", f"{where}?fieldManager=catflap&force=true", body, content_type=APPLY)
+    return filled
+
+
+def uninstall(catflap: Installation) -> "subprocess.CompletedProcess[str]":
+    """`catflap uninstall` with the rights of the chart's own Job, and no other."""
+    chart = ("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--show-only", "templates/uninstall.yaml")
+    values = ("--values", str(catflap.folder / "values.yaml"))
+    rendered = yaml.safe_load_all(catflap.cluster.helm(*chart, *values).stdout)
+    catflap.apply(together(*(one for one in rendered if one and one["kind"] != "Job")), check=True)
+    token = catflap.cluster.kubeconfig_for_service_account(NAMESPACE, "catflap-uninstall")
+    argv = [sys.executable, "-m", "webhook", "uninstall", "--kubeconfig", str(token)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=90)
+
+
+def test_uninstall_leaves_a_cluster_as_it_was(left: Installation) -> None:
+    """While the server still answers, so that nothing may be refused by ourselves; said line by line, the webhooks first."""
+    spaces = ("default", "shop")
+    done = uninstall(left)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[:2] == [
+        "ValidatingWebhookConfiguration catflap removed",
+        "MutatingWebhookConfiguration catflap removed",
+    ]
+    policies = [
+        *(f"NetworkPolicy.projectcalico.org {space}/{name} removed" for space in spaces for name in BOTH),
+        f"NetworkPolicy.networking.k8s.io shop/{DENY} removed",
+        f"StagedNetworkPolicy.projectcalico.org shop/{DENY} removed",
+        "GlobalNetworkPolicy.projectcalico.org catflap-standing-net removed",
+    ]
+    assert sorted(lines[2:]) == sorted([*policies, *(f"Namespace {space} unstamped" for space in spaces)])
+    closing = [number for number, line in enumerate(lines) if DENY in line]
+    assert closing == list(range(closing[0], closing[0] + len(closing)))
+    assert closing[-1] < min(number for number, line in enumerate(lines) if "unstamped" in line)
+    for engine in GROUPS:
+        assert standing(left, engine, "shop") == sorted(NOT_QUITE_OURS)
+    for space in (NAMESPACE, "kube-system"):
+        assert left.cluster.call("GET", f"{NAMESPACES}/{space}/configmaps/catflap-epoch").status == 200
+    again = uninstall(left)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
