@@ -1,0 +1,148 @@
+"""Since when namespaces are closed, when that is no longer on record: what stands tells."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, installed, served
+from tests.cluster.manifests import GOOD, deployment, namespace, pod
+from tests.cluster.policies import BOTH, DENY, everywhere, path, standing
+from tests.controlplane.cluster import running
+from tests.controlplane.tools import Tools
+from tests.programs import stop
+
+Json = dict[str, Any]
+
+PLACES = (NAMESPACE, "kube-system")
+EPOCH = "/api/v1/namespaces/{}/configmaps/catflap-epoch"
+CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/catflap"
+DATED_SECONDS = 1.5  # creation is dated in whole seconds, and the same second counts as after
+# Longer than any reaction of the controller that these tests have seen.
+QUIET_SECONDS = 2.0
+
+
+@pytest.fixture(scope="module")
+def dated(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A cluster of its own, for its epoch is lost: with a namespace that is older than catflap, and one that is not."""
+    with running(tools) as cluster:
+        cluster.api("POST", "/api/v1/namespaces", namespace("ancient"))
+        cluster.api("POST", "/apis/apps/v1/namespaces/ancient/deployments", deployment("old", "ancient", {}))
+        time.sleep(DATED_SECONDS)
+        with installed(cluster, tmp_path_factory.mktemp("catflap")) as catflap:
+            catflap.configure()
+            catflap.apply(namespace("shop"))
+            eventually(lambda: standing(catflap, "kubernetes", "shop") == BOTH)
+            eventually(lambda: all(data is not None for data in epochs(catflap)))
+            yield catflap
+
+
+def epochs(catflap: Installation) -> list[dict[str, str] | None]:
+    """What is on record in either place."""
+    answers = [catflap.cluster.call("GET", EPOCH.format(place)) for place in PLACES]
+    return [None if answer.refused else answer.body["data"] for answer in answers]
+
+
+def ended(catflap: Installation) -> None:
+    """Both processes are gone."""
+    for program in (catflap.server, catflap.controller):
+        if program.process.poll() is None:
+            stop(program.process)
+
+
+def begun(catflap: Installation) -> None:
+    """Both processes are there again, and ready."""
+    catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+
+
+def unregistered(catflap: Installation) -> Json:
+    """The registration, which is there no longer."""
+    kept: Json = catflap.cluster.api("GET", CONFIGURATION)
+    kept["metadata"] = {key: kept["metadata"][key] for key in ("name", "labels", "annotations")}
+    catflap.cluster.api("DELETE", CONFIGURATION)
+    return kept
+
+
+def registered(catflap: Installation, kept: Json) -> str:
+    """Make the registration anew, in a later second than all that was before; when that was."""
+    time.sleep(DATED_SECONDS)
+    made: str = catflap.cluster.api("POST", CONFIGURATION.rpartition("/")[0], kept)["metadata"]["creationTimestamp"]
+    return made
+
+
+def forgotten(catflap: Installation) -> None:
+    """Neither record is there any more, and nobody who could write it again."""
+    ended(catflap)
+    for place in PLACES:
+        catflap.cluster.api("DELETE", EPOCH.format(place))
+
+
+def deny(catflap: Installation) -> Json:
+    """The metadata of what closes the younger namespace."""
+    found: Json = catflap.cluster.api("GET", path("kubernetes", "shop", DENY))["metadata"]
+    return found
+
+
+def closure(catflap: Installation, space: str, name: str) -> str:
+    """What the record of a Pod's creation says of its namespace."""
+    done = catflap.apply(pod(name, space, GOOD))
+    assert done.returncode == 0, done.stderr
+    record = next(one for one in reversed(catflap.server.records()) if one.get("closure"))
+    assert record["objectRef"]["name"] == name
+    return str(record["closure"])
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_one_record_lost_is_written_again(dated: Installation, place: str) -> None:
+    """From the other one, when the controller starts; no policy is written, and no namespace changes sides."""
+    before, policy = epochs(dated), deny(dated)
+    dated.cluster.api("DELETE", EPOCH.format(place))
+    ended(dated)
+    begun(dated)
+    assert eventually(lambda: epochs(dated), until=lambda seen: None not in seen) == before
+    time.sleep(QUIET_SECONDS)
+    assert deny(dated) == policy
+    assert standing(dated, "kubernetes", "ancient") == []
+
+
+def test_with_both_lost_the_oldest_policy_tells(dated: Installation, namespace_name: str) -> None:
+    """The registration was made anew besides: what was closed stays closed, what was open stays open, and the log says it."""
+    policy = deny(dated)
+    forgotten(dated)
+    made = registered(dated, unregistered(dated))
+    begun(dated)
+    oldest = min(
+        one["metadata"]["creationTimestamp"] for one in dated.cluster.api("GET", everywhere("kubernetes"))["items"]
+    )
+    wanted = {"installed": made, "closing": oldest}
+    assert eventually(lambda: epochs(dated), until=lambda seen: None not in seen) == [wanted, wanted]
+    says = f"namespaces count as closed since {oldest}, owners of Pods as older before {made}"
+    assert says in dated.controller.log()
+    dated.apply(namespace(namespace_name))
+    eventually(lambda: standing(dated, "kubernetes", namespace_name) == BOTH)
+    assert closure(dated, "shop", namespace_name) == "proven"
+    assert closure(dated, "ancient", namespace_name) == "unguarded"
+    assert deny(dated) == policy
+    assert standing(dated, "kubernetes", "ancient") == []
+
+
+def test_with_the_policies_lost_too_the_stamps_tell(dated: Installation, namespace_name: str) -> None:
+    """Each namespace that was guarded bears one and is closed again; the others are as they were."""
+    forgotten(dated)
+    kept = unregistered(dated)
+    for one in dated.cluster.api("GET", everywhere("kubernetes"))["items"]:
+        doomed = path("kubernetes", one["metadata"]["namespace"], one["metadata"]["name"])
+        # The API server may ask us for a moment yet, and nobody would answer.
+        eventually(partial(dated.cluster.call, "DELETE", doomed), until=lambda answer: not answer.refused)
+    made = registered(dated, kept)
+    begun(dated)
+    eventually(lambda: standing(dated, "kubernetes", "shop") == BOTH)
+    assert eventually(lambda: epochs(dated), until=lambda seen: None not in seen) == [
+        {"installed": made, "closing": made}
+    ] * len(PLACES)
+    assert closure(dated, "shop", namespace_name) == "proven"
+    time.sleep(QUIET_SECONDS)
+    assert standing(dated, "kubernetes", "ancient") == []
