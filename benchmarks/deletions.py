@@ -8,6 +8,7 @@ p99 is a second or more.
 """
 
 from benchmarks.ground import arguments, ground, quantile, spread, verdict
+from tests.cluster.accounting import wait_until_quiet
 from tests.cluster.policies import is_closed, wait_until_closed
 from tests.cluster.storms import create, deletions, restored
 
@@ -25,6 +26,7 @@ def main() -> None:
         create(catflap, spaces)
         wait_until_closed(catflap, spaces, told.engine)
         took = deletions(catflap, spaces, times=told.times, engine=told.engine)
+        wait_until_quiet(catflap)  # the last record follows the write that was seen
         controllers = (catflap.controller, *catflap.replicas)
         recorded = sum(restored(record) for program in controllers for record in program.records())
         broken = [f"{space} is open" for space in spaces if not is_closed(catflap, space)]
