@@ -61,7 +61,7 @@ class WorkQueue:
         if due < self._due.get(key, float("inf")):
             self._due[key] = due
             heapq.heappush(self._heap, (due, key))
-            self._changed.notify()
+            self._changed.notify_all()  # one alone may be busy when the key is due
 
     def _pop(self) -> str | None:
         while self._heap and self._heap[0][0] <= monotonic():

@@ -24,6 +24,8 @@ CONFLICT = 409
 SUCCESS = range(200, 300)
 # One request of ours on the way of a person's request; the webhook's own timeout is 5 s.
 TIMEOUT_SECONDS = 2.0
+# A list of all there is: no person waits for it.
+LIST_SECONDS = 30.0
 POOL_SIZE = 16
 
 Json = dict[str, Any]
@@ -54,12 +56,14 @@ class Api:
 
     def get(self, path: str, **query: str) -> Json | None:
         """The object or list at `path`; None where there is none (404).  Raises ApiError."""
-        try:
-            return self._call("GET", path, query=query)
-        except ApiError as error:
-            if error.status == NOT_FOUND:
-                return None
-            raise
+        return self._found(path, query, TIMEOUT_SECONDS)
+
+    def list(self, path: str, **query: str) -> Json:
+        """The whole list at `path`, which a large cluster takes its time for; empty where there is none (404).
+
+        Raises ApiError.
+        """
+        return self._found(path, query, LIST_SECONDS) or {}
 
     def create(self, path: str, body: Json) -> Json | None:
         """Create an object in the collection at `path`; None where one of its name stands.  Raises ApiError."""
@@ -117,10 +121,25 @@ class Api:
         """Close the idle connections."""
         self._raw.close()
 
+    def _found(self, path: str, query: dict[str, str], patience: float) -> Json | None:
+        try:
+            return self._call("GET", path, query=query, patience=patience)
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
     def _call(
-        self, method: str, path: str, *, query: dict[str, str], body: Json | None = None, content_type: str = JSON
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str],
+        body: Json | None = None,
+        content_type: str = JSON,
+        patience: float = TIMEOUT_SECONDS,
     ) -> Json:
-        left = min(TIMEOUT_SECONDS, self._deadline - monotonic())
+        left = min(patience, self._deadline - monotonic())
         if left <= 0:
             raise ApiError(0, f"{method} {path}: no time left to ask the API server")
         response = self._send(method, path, query=query, body=body, content_type=content_type, timeout=(left, left))

@@ -18,7 +18,6 @@ logger = logging.getLogger(__name__)
 # How long one watch lives before a full list is compared again, and how much longer than that a dead peer is waited for.
 RESYNC_SECONDS = 300
 GRACE_SECONDS = 15
-LIST_TIMEOUT_SECONDS = 30
 # The informer itself reconnects at once, for ever; a server that is down must not be hammered.
 # A watch that ends sooner has failed, whatever it began with: by an error event, or by nothing at all.
 SHORTEST_WATCH_SECONDS = 1.0
@@ -93,7 +92,7 @@ class Source:
         time.sleep(BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS)) - 1])
 
     def _list(self) -> SimpleNamespace:
-        found = self._api.get(self._path, **self._query) or {}
+        found = self._api.list(self._path, **self._query)
         version = found.get("metadata", {}).get("resourceVersion")
         return SimpleNamespace(items=found.get("items") or [], metadata=SimpleNamespace(resource_version=version))
 
