@@ -45,7 +45,7 @@ OLDER_NAMESPACES = 24
 @pytest.fixture(scope="session")
 def older_namespaces(cluster: Cluster) -> Iterator[str]:
     """Namespaces with unlabelled workloads that stood before catflap came."""
-    names = [f"older-{number}" for number in range(OLDER_NAMESPACES)]
+    names = [f"older-{number:02}" for number in range(OLDER_NAMESPACES)]  # none is the beginning of another
     for name in names:
         cluster.api("POST", "/api/v1/namespaces", namespace(name))
         cluster.api("POST", f"/apis/apps/v1/namespaces/{name}/deployments", deployment("old", name, {}))

@@ -42,6 +42,13 @@ ROLES = ["catflap-role-frontend", "catflap-role-backend", "catflap-role-data"]
 SECONDS = 5.0
 
 
+@pytest.fixture
+def catflap(apart: Installation) -> Installation:
+    """On a cluster of its own: these files are long, and each is written anew in every namespace that there is."""
+    apart.configure()
+    return apart
+
+
 def configure(catflap: Installation, engine: str, **network: Any) -> None:
     """The two environments, and a network section."""
     catflap.configure({"namespaces": ENVIRONMENTS, "network": {"engine": engine, **network}})

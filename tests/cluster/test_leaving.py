@@ -12,7 +12,7 @@ import yaml
 from tests.cluster.installation import CHART, NAMESPACE, RELEASE, Installation, eventually, installed
 from tests.cluster.manifests import GOOD, namespace, pod, together
 from tests.cluster.policies import BOTH, CLOSED, DENY, GROUPS, path, standing
-from tests.controlplane.client import APPLY, MERGE
+from tests.controlplane.client import APPLY
 from tests.controlplane.cluster import running
 from tests.controlplane.tools import Tools
 from tests.programs import stop
@@ -33,6 +33,13 @@ NOT_QUITE_OURS: Mapping[str, tuple[dict[str, str], str]] = {
 }
 
 
+@pytest.fixture
+def catflap(apart: Installation) -> Installation:
+    """On a cluster of its own: what goes here goes in every namespace."""
+    apart.configure()
+    return apart
+
+
 def leave_alone(catflap: Installation, engine: str, space: str) -> None:
     """Write policies that come near to being ours."""
     version = GROUPS[engine]
@@ -45,12 +52,6 @@ def leave_alone(catflap: Installation, engine: str, space: str) -> None:
 def labels_of(catflap: Installation, space: str) -> dict[str, str]:
     """The labels that stand."""
     return catflap.cluster.api("GET", f"{NAMESPACES}/{space}")["metadata"]["labels"]  # type: ignore[no-any-return]
-
-
-def relabel(catflap: Installation, space: str, value: str | None) -> None:
-    """Set or remove the stamp, as one who may."""
-    change = {"metadata": {"labels": {GUARD: value}}}
-    catflap.cluster.api("PATCH", f"{NAMESPACES}/{space}", change, content_type=MERGE)
 
 
 def closed(catflap: Installation, space: str, engine: str = "kubernetes") -> bool:
@@ -70,8 +71,8 @@ def closure(catflap: Installation, space: str, name: str) -> str:
     return str(record["closure"])
 
 
-def removed(catflap: Installation, space: str) -> list[str]:
-    """What the controller deleted in a namespace, in order, as the API server counted it."""
+def removed(catflap: Installation, engine: str, space: str) -> list[str]:
+    """What the controller deleted of one engine in a namespace, in order, as the API server counted it."""
     account = f"system:serviceaccount:{NAMESPACE}:catflap-controller"
     return [
         event["objectRef"]["name"]
@@ -79,6 +80,7 @@ def removed(catflap: Installation, space: str) -> list[str]:
         if event["user"]["username"] == account
         and event["verb"] == "delete"
         and event["objectRef"].get("namespace") == space
+        and event["objectRef"]["apiGroup"] == GROUPS[engine].partition("/")[0]
     ]
 
 
@@ -90,16 +92,15 @@ def test_a_namespace_exempted_later_is_left(catflap: Installation, engine: str, 
     catflap.configure({"network": {"engine": engine}, "namespaces": {"exempt": [namespace_name]}})
     eventually(lambda: standing(catflap, engine, namespace_name), until=lambda seen: seen == sorted(NOT_QUITE_OURS))
     eventually(lambda: GUARD not in labels_of(catflap, namespace_name))
-    assert removed(catflap, namespace_name) == BOTH
+    assert removed(catflap, engine, namespace_name) == BOTH
     written = [
-        one
+        (one["reason"], one["objectRef"]["name"])
         for one in catflap.controller.records()
         if one["type"] == "write" and namespace_name in one["objectRef"].values()
     ]
-    assert [one["reason"] for one in written if "removed" in one["reason"] or "unstamped" in one["reason"]] == [
-        "removed: the policy file asks for it no longer",
-        "removed: the policy file asks for it no longer",
-        "unstamped: the namespace is exempt",
+    assert written[-3:] == [
+        *(("removed: the policy file asks for it no longer", name) for name in BOTH),
+        ("unstamped: the namespace is exempt", namespace_name),
     ]
     assert verdict(catflap, namespace_name) == "exempt"
 
@@ -143,28 +144,6 @@ def test_engine_none_closes_nothing_and_auto_closes_again(
     chosen = "kubernetes" if catflap.cluster.call("GET", "/apis/projectcalico.org/v3").refused else "calico"
     eventually(lambda: closed(catflap, namespace_name, chosen))
     assert closure(catflap, namespace_name, "after") == "proven"
-
-
-def test_the_stamp_is_what_holds_an_older_namespace(catflap: Installation, older: str) -> None:
-    """Adopted by the file it is stamped, and stays closed when the file forgets it; taken off, it is left as it was."""
-    catflap.configure({"namespaces": {"adopt": [older]}})
-    eventually(lambda: closed(catflap, older))
-    eventually(lambda: labels_of(catflap, older).get(GUARD) == "enabled")
-    catflap.configure()
-    assert closure(catflap, older, "first") == "proven"
-    relabel(catflap, older, None)
-    eventually(lambda: standing(catflap, "kubernetes", older), until=lambda seen: seen == [])
-    assert GUARD not in labels_of(catflap, older)
-    assert closure(catflap, older, "second") == "unguarded"
-
-
-def test_the_stamp_of_a_younger_one_says_nothing(catflap: Installation, namespace_name: str) -> None:
-    """Taken off by who may, it is back, and no policy was ever away."""
-    catflap.apply(namespace(namespace_name))
-    eventually(lambda: closed(catflap, namespace_name))
-    relabel(catflap, namespace_name, None)
-    eventually(lambda: labels_of(catflap, namespace_name).get(GUARD) == "enabled")
-    assert (closed(catflap, namespace_name), removed(catflap, namespace_name)) == (True, [])
 
 
 @pytest.fixture

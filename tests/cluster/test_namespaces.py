@@ -5,9 +5,10 @@ from typing import Any
 
 from tests.cluster.accounting import writes
 from tests.cluster.installation import NAMESPACE, Installation, eventually, names
-from tests.cluster.manifests import namespace
+from tests.cluster.manifests import GOOD, namespace, pod
 from tests.cluster.policies import BOTH, path, standing
 from tests.cluster.storms import create
+from tests.controlplane.client import MERGE
 
 PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 CALICO = "/apis/projectcalico.org/v3/namespaces/{}/networkpolicies"
@@ -54,6 +55,37 @@ def test_an_older_namespace_is_closed_once_it_is_adopted(catflap: Installation, 
     assert [one["reason"] for one in written(catflap, older)][:2] == [asked, asked]
     events = catflap.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{older}/events")["items"]
     assert [one for one in events if one["reason"] == "PolicyRestored"] == []
+
+
+def relabel(catflap: Installation, space: str, value: str | None) -> None:
+    """Set or remove the stamp, as one who may."""
+    change = {"metadata": {"labels": {"catflap.dev/guard": value}}}
+    catflap.cluster.api("PATCH", f"/api/v1/namespaces/{space}", change, content_type=MERGE)
+
+
+def test_the_stamp_is_what_holds_an_older_namespace(catflap: Installation, older: str) -> None:
+    """It stays closed when the file forgets it; taken off by who may, it is left as it was."""
+    catflap.configure({"namespaces": {"adopt": [older]}})
+    eventually(lambda: closed(catflap, older) == BOTH)
+    eventually(lambda: labels(catflap, older).get("catflap.dev/guard") == "enabled")
+    catflap.configure()
+    time.sleep(QUIET_SECONDS)
+    assert closed(catflap, older) == BOTH
+    relabel(catflap, older, None)
+    eventually(lambda: closed(catflap, older), until=lambda seen: seen == [])
+    assert catflap.apply(pod("web", older, GOOD)).returncode == 0
+    assert "catflap.dev/guard" not in labels(catflap, older)
+    assert closed(catflap, older) == []
+
+
+def test_the_stamp_of_a_younger_one_says_nothing(catflap: Installation, namespace_name: str) -> None:
+    """Taken off by who may, it is back, and no policy was written or away."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name) == BOTH)
+    before = catflap.cluster.api("GET", PLAIN.format(namespace_name))["items"]
+    relabel(catflap, namespace_name, None)
+    eventually(lambda: labels(catflap, namespace_name).get("catflap.dev/guard") == "enabled")
+    assert catflap.cluster.api("GET", PLAIN.format(namespace_name))["items"] == before
 
 
 def test_a_namespace_born_unstamped_is_guarded_by_its_age(catflap: Installation, namespace_name: str) -> None:

@@ -27,6 +27,13 @@ SECOND = 1.0
 CALICO_SECONDS = 10.0
 
 
+@pytest.fixture
+def catflap(apart: Installation) -> Installation:
+    """On a cluster of its own: to stage is to write anew in every namespace, and the net needs `adopt: all`."""
+    apart.configure()
+    return apart
+
+
 def stand(catflap: Installation, path: str, space: str = "") -> list[str]:
     """The policies at a path, by name."""
     return list(names(catflap.cluster.api("GET", path.format(space))))
@@ -128,11 +135,11 @@ def net(**network: Any) -> Json:
 
 
 @pytest.fixture
-def netted(apart: Installation) -> Installation:
-    """The net stands, on a cluster of its own: it needs `adopt: all`, which would close the namespaces of other tests."""
-    apart.configure(net())
-    eventually(lambda: stand(apart, NETS) == [NET])
-    return apart
+def netted(catflap: Installation) -> Installation:
+    """The net stands."""
+    catflap.configure(net())
+    eventually(lambda: stand(catflap, NETS) == [NET])
+    return catflap
 
 
 def test_one_net_is_below_all_namespaces_but_the_exempt(netted: Installation) -> None:
