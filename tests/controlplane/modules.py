@@ -1,4 +1,4 @@
-"""The three pinned Go modules beside this file, and which programs come from them."""
+"""The pinned Go modules beside this file, and which programs come from them."""
 
 import hashlib
 import json
@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.controlplane.cache import KEY_LENGTH
+
 HERE: Final = Path(__file__).parent
 MAJOR_VERSION: Final = re.compile(r"v\d+")
 KUBERNETES_VERSION: Final = re.compile(r"^\s*k8s\.io/kubernetes (v(\d+)\.(\d+)\.\S+)", re.MULTILINE)
 VERSIONED: Final = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")  # what it says; its user agent
 ENVIRONMENT: Final[Mapping[str, str]] = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-KEY_LENGTH: Final = 16  # hex digits: 64 bits, far beyond a chance meeting of a few cache entries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +35,14 @@ class Program:
 class Module:
     """A go.mod with its programs.
 
-    `unsummed` names what the public checksum database does not know; `outputs` are what is kept instead of the programs, and
-    `derived_by` the Python file that makes them.
+    `unsummed` names what the public checksum database does not know; `sources` are Go files of our own; `outputs` are what is
+    kept instead of the programs, and `derived_by` the Python file that makes them.
     """
 
     name: str
     programs: tuple[Program, ...]
     unsummed: str = ""
+    sources: tuple[str, ...] = ()
     derived_by: Path | None = None
     outputs: tuple[str, ...] = ()
 
@@ -74,7 +76,8 @@ class Module:
     @property
     def key(self) -> str:
         """A name for this module's cache folder that changes when anything that goes into a build does."""
-        parts = [self.folder / "go.mod", self.folder / "go.sum", *([self.derived_by] if self.derived_by else [])]
+        parts = [self.folder / name for name in ("go.mod", "go.sum", *self.sources)]
+        parts += [self.derived_by] if self.derived_by else []
         digest = hashlib.sha256(b"\0".join(part.read_bytes() for part in parts))
         digest.update(json.dumps([self.flags, dict(ENVIRONMENT), platform.system(), platform.machine()]).encode())
         return f"{self.name}-{digest.hexdigest()[:KEY_LENGTH]}"
@@ -106,4 +109,11 @@ CALICO: Final = Module(
     unsummed="github.com/projectcalico/api",
     derived_by=HERE / "calico_crds.py",
     outputs=("crds",),
+)
+# A program of our own around Calico's selector package.
+SELECTORS: Final = Module(
+    name="selectors",
+    programs=(Program(name="calico-selectors", package="catflap.dev/tests/controlplane/selectors"),),
+    unsummed="github.com/projectcalico/calico",
+    sources=("main.go",),
 )

@@ -1,6 +1,7 @@
 """How the programs are found, built and reported, with a Go that only pretends."""
 
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import yaml
 
 from tests.controlplane.calico_crds import StrangeSchema, mend_folder, mended_schema
 from tests.controlplane.golang import Unavailable, find_go, version_of, wanted_version
-from tests.controlplane.modules import CALICO, HELM, KUBERNETES, Module, version_stamps
+from tests.controlplane.modules import CALICO, HELM, KUBERNETES, SELECTORS, Module, version_stamps
 from tests.controlplane.progress import CLEAR_LINE, Progress, clock
 from tests.controlplane.session import give_up
-from tests.controlplane.tools import cache_root, ensure
+from tests.controlplane.tools import cache_root, ensure, program
 
 PORT: dict[str, Any] = {
     "type": "object",
@@ -25,6 +26,7 @@ NUMBER: dict[str, Any] = {
     "properties": {"type": {"type": "integer"}, "numVal": {"type": "integer"}, "strVal": {"type": "string"}},
     "required": ["numVal", "strVal", "type"],
 }
+MODULES = (KUBERNETES, HELM, CALICO, SELECTORS)
 INT_OR_STRING = {"x-kubernetes-int-or-string": True}
 
 
@@ -88,6 +90,12 @@ class TestBuild:
             ensure(Progress(io.StringIO()))
         assert [path.name for path in cache_root().iterdir()] == ["lock"]
 
+    def test_one_program_needs_only_its_own_module(self, nothing_there: Path) -> None:
+        """Who asks for a small program does not wait for an API server."""
+        pretend_go(nothing_there, version="go1.99.0", then="echo no route to host; exit 1")
+        with pytest.raises(Unavailable, match=r"^selectors: `go list` failed:\nno route to host$"):
+            program(SELECTORS, "calico-selectors", Progress(io.StringIO()))
+
     def test_a_cache_that_cannot_be_made_is_unavailable(
         self, nothing_there: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -111,6 +119,8 @@ class TestMissing:
         monkeypatch.setenv("CI", ci)
         with pytest.raises(ends, match=r"no control plane: Go 1\.26"):
             give_up(Unavailable("Go 1.26"))
+        with pytest.raises(ends, match=r"no judge: Go 1\.26"):
+            give_up(Unavailable("Go 1.26"), called="judge")
 
 
 class TestModules:
@@ -118,15 +128,14 @@ class TestModules:
 
     def test_programs_get_go_installs_names(self) -> None:
         """A major version is no name."""
-        names = {
-            program.name: program.installed_as for module in (KUBERNETES, HELM, CALICO) for program in module.programs
-        }
+        names = {program.name: program.installed_as for module in MODULES for program in module.programs}
         assert names.pop("etcd") == "server"
+        assert names.pop("calico-selectors") == "selectors"
         assert all(name == installed for name, installed in names.items())
 
-    @pytest.mark.parametrize("module", [KUBERNETES, HELM, CALICO], ids=lambda module: module.name)
-    def test_go_mod_names_every_program_as_a_tool(self, module: Module) -> None:
-        """So that `go mod tidy` keeps what they need, and `go install tool` makes the same by hand."""
+    @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+    def test_go_mod_names_every_program(self, module: Module) -> None:
+        """As a tool, so that `go mod tidy` keeps what it needs, and `go install tool` makes the same by hand; or as itself."""
         assert all(program.package in module.go_mod for program in module.programs)
 
     def test_kubernetes_knows_its_version(self) -> None:
@@ -137,10 +146,19 @@ class TestModules:
         assert version_stamps(KUBERNETES.go_mod)
         assert not version_stamps(HELM.go_mod)
 
+    def test_a_source_of_our_own_is_part_of_the_key(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So that no program of an older source is taken for this one's."""
+        shutil.copytree(SELECTORS.folder, tmp_path / SELECTORS.name)
+        before = SELECTORS.key
+        monkeypatch.setattr("tests.controlplane.modules.HERE", tmp_path)
+        assert SELECTORS.key == before
+        (tmp_path / SELECTORS.name / "main.go").write_text("package main\n")
+        assert SELECTORS.key != before
+
     def test_keys_are_stable_and_different(self) -> None:
         """One folder a module, as long as nothing changes."""
-        keys = [module.key for module in (KUBERNETES, HELM, CALICO)]
-        assert keys == [module.key for module in (KUBERNETES, HELM, CALICO)]
+        keys = [module.key for module in MODULES]
+        assert keys == [module.key for module in MODULES]
         assert len(set(keys)) == len(keys)
 
 

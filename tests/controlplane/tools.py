@@ -4,28 +4,25 @@ The cache lies outside the checkout, so that a fresh clone and a clean-up do not
 went into it, so that it cannot be stale.
 """
 
-import fcntl
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tests.controlplane.building import Build
+from tests.controlplane.cache import cache_root, locked
 from tests.controlplane.golang import Unavailable, find_go
 from tests.controlplane.keeper import Keeper
 from tests.controlplane.modules import CALICO, HELM, KUBERNETES, Module
-from tests.controlplane.progress import Progress, clock
+from tests.controlplane.progress import Progress
 
-__all__ = ["Tools", "Unavailable", "cache_root", "ensure"]
+__all__ = ["Tools", "Unavailable", "cache_root", "ensure", "program"]
 
 MODULES: Final = (CALICO, HELM, KUBERNETES)  # the small ones first: a missing compiler or network shows in seconds
 ASSETS: Final = (
     "KUBEBUILDER_ASSETS"  # the variable by which controller-runtime's envtest is told where its binaries are
 )
-LOCK_PAUSE_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +39,7 @@ class Tools:
 
 def ensure(progress: Progress) -> Tools:
     """Return all tools, building what is nowhere to be found; raises `Unavailable` if that cannot be."""
-    if any(_missing(module) for module in MODULES):
-        _build_missing(progress)
+    _build_missing(MODULES, progress)
     return Tools(
         etcd=_get(KUBERNETES, "etcd"),
         kube_apiserver=_get(KUBERNETES, "kube-apiserver"),
@@ -54,10 +50,10 @@ def ensure(progress: Progress) -> Tools:
     )
 
 
-def cache_root() -> Path:
-    """The folder that outlives checkouts."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "catflap" / "controlplane"
+def program(module: Module, name: str, progress: Progress) -> Path:
+    """Return one program of a module, built if it is nowhere to be found; raises `Unavailable` if that cannot be."""
+    _build_missing((module,), progress)
+    return _get(module, name)
 
 
 def _find(module: Module, name: str) -> Path | None:
@@ -79,14 +75,12 @@ def _missing(module: Module) -> list[str]:
     return [name for name in module.makes if not _find(module, name)]
 
 
-def _build_missing(progress: Progress) -> None:
-    root = cache_root()
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Unavailable(f"a folder for the build: {error}") from error
-    with _locked(root / "lock", progress):
-        for module in MODULES:
+def _build_missing(modules: Iterable[Module], progress: Progress) -> None:
+    lacking = [module for module in modules if _missing(module)]
+    if not lacking:
+        return
+    with locked(progress):
+        for module in lacking:
             if missing := _missing(module):  # asked again: who held the lock may have built it
                 _build(module, missing, progress)
 
@@ -101,21 +95,3 @@ def _build(module: Module, missing: list[str], progress: Progress) -> None:
         entry.mkdir(exist_ok=True)
         for name, path in built.items():
             path.rename(entry / name)  # same file system, so at no time is there half a program
-
-
-@contextmanager
-def _locked(path: Path, progress: Progress) -> Iterator[None]:
-    started = time.monotonic()
-    with path.open("w") as lock:
-        while not _lock(lock.fileno()):
-            progress.show(f"waiting for another session's build: {clock(time.monotonic() - started)}")
-            time.sleep(LOCK_PAUSE_SECONDS)
-        yield
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

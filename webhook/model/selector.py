@@ -1,7 +1,7 @@
 """What labels are asked for, as a tree; its text is Calico's selector language.
 
-The grammar has no escapes (libcalico-go, lib/selector/tokenizer), so a value with a quote cannot be said: label values
-never have one, and any other is refused.
+The grammar has two kinds of quotes and no escapes (libcalico-go, lib/selector/tokenizer), so a value with both kinds cannot
+be said: label values never have one, and nor has anything that was read from a selector.
 """
 
 from collections.abc import Mapping
@@ -136,10 +136,11 @@ def is_narrow(selector: Selector) -> bool:
 
 
 def quoted(value: str) -> str:
-    """A value between single quotes; raises ValueError for what the grammar cannot say."""
-    if "'" in value or "\n" in value:
+    """A value between quotes, single ones if it may be; raises ValueError for what the grammar cannot say."""
+    mark = '"' if "'" in value else "'"
+    if mark in value:
         raise ValueError(f"a Calico selector cannot say {value!r}")
-    return f"'{value}'"
+    return f"{mark}{value}{mark}"
 
 
 def listed(values: tuple[str, ...]) -> str:

@@ -127,6 +127,8 @@ class Reading:
         if how in {"starts", "ends"}:
             self._need("with")
             return f"{how} with"
+        if how in {"startswith", "endswith"}:  # Calico takes any number of blanks there, none too
+            return f"{how.removesuffix('with')} with"
         if how != "contains":
             self._fail()
         return how

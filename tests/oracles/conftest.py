@@ -1,0 +1,30 @@
+"""The judges, each started once for the session by the first test that asks for it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.controlplane.session import prepare, provided
+from tests.oracles.analyzer import Analyzer
+from tests.oracles.environment import ENVIRONMENT
+from tests.oracles.selectors import PARSER, SelectorOracle
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Have both ready before any test's time starts."""
+    prepare(session, PARSER)
+    prepare(session, ENVIRONMENT)
+
+
+@pytest.fixture(scope="session")
+def selectors(request: pytest.FixtureRequest) -> Iterator[SelectorOracle]:
+    """Calico's selector parser."""
+    with SelectorOracle(provided(request.config, PARSER)) as oracle:
+        yield oracle
+
+
+@pytest.fixture(scope="session")
+def analyzer(request: pytest.FixtureRequest) -> Iterator[Analyzer]:
+    """network-config-analyzer."""
+    with Analyzer(provided(request.config, ENVIRONMENT)) as oracle:
+        yield oracle

@@ -1,0 +1,33 @@
+"""Everything that we write in a town for a policy file."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.oracles.town import Manifest, Town
+from webhook.config.parse import parse
+from webhook.model.names import GUARD_LABEL, GUARDED
+from webhook.netpol.intent import Engine
+from webhook.netpol.manifest import Birth
+from webhook.netpol.render import render
+
+
+def rendered(file: Mapping[str, Any], town: Town, engine: Engine, *, detected_dns: str = "none") -> list[Manifest]:
+    """The policies of every guarded namespace; raises BadPolicy for a file that is none."""
+    loaded = parse(text(file))
+    return [
+        manifest
+        for space in town.spaces
+        if space.labels.get(GUARD_LABEL) == GUARDED
+        for manifest in render(
+            loaded.policy,
+            Birth(space.name, "", loaded.digest, loaded.policy.namespaces.environment_of(space.labels)),
+            engine,
+            detected_dns=detected_dns,
+        )
+    ]
+
+
+def text(file: Mapping[str, Any]) -> str:
+    """The file as somebody would hand it in: JSON is YAML."""
+    return json.dumps({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", **file})

@@ -1,0 +1,113 @@
+"""Flows: what we write for them opens exactly what the policy file means, in either engine."""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from hypothesis import given, reject, settings
+
+from tests.laws.strategies import LAW
+from tests.oracles.analyzer import Analyzer
+from tests.oracles.meaning import Meaning
+from tests.oracles.rendering import rendered
+from tests.oracles.strategies import files, towns
+from tests.oracles.three_tiers import CLOSED, FILE, INSIDE, OPEN, OUTSIDE, TOWN
+from tests.oracles.town import Manifest, Town
+from tests.oracles.ways import Ways
+from webhook.config.faults import BadPolicy
+from webhook.netpol.intent import Engine
+
+
+def edges(file: Mapping[str, Any]) -> Iterator[str]:
+    """The first and last address of every network in a file."""
+    network = file["network"]
+    ends = [flow[end] for flow in network["flows"] for end in ("from", "to") if isinstance(flow[end], dict)]
+    servers = network["dns"] if isinstance(network["dns"], list) else []
+    named = [cidr for one in (*ends, *servers) for cidr in one.get("cidrs", ())]
+    for cidr in (*named, *network["clusterCIDRs"], *network["nodeCIDRs"]):
+        yield from (str(ip_network(cidr)[0]), str(ip_network(cidr)[-1]))
+
+
+# A difference takes a while to be made small, since the analyzer answers every attempt.
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("engine", Engine)
+@settings(LAW, max_examples=3 * LAW.max_examples)
+@given(town=towns(), file=files())
+def test_what_is_open_is_what_the_file_means(
+    analyzer: Analyzer, engine: Engine, town: Town, file: dict[str, Any]
+) -> None:
+    """No Pod and no address reaches more than the file says, and none less."""
+    try:
+        manifests = rendered(file, town, engine)
+    except BadPolicy:
+        reject()
+    found = analyzer.reach(town, manifests)
+    addresses = found.edges.union(edges(file))
+    assert found.ways(addresses) == Meaning(file, town).ways(addresses)
+
+
+def of_closed_namespaces(ways: Ways) -> set[str]:
+    """The ways that begin or end in a closed namespace, in words."""
+    return {str(way) for way in ways if {way.source.partition("/")[0], way.target.partition("/")[0]} & CLOSED.keys()}
+
+
+def is_open(analyzer: Analyzer, manifests: Iterable[Manifest]) -> set[str]:
+    """What is open in the example's closed namespaces."""
+    return of_closed_namespaces(analyzer.reach(TOWN, list(manifests)).ways((*OUTSIDE, *INSIDE)))
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_three_tiers_are_open_as_the_flows_say(analyzer: Analyzer, engine: Engine) -> None:
+    """Line by line, and production never meets test."""
+    assert is_open(analyzer, rendered(FILE, TOWN, engine)) == OPEN
+
+
+def test_three_tiers_mean_what_everybody_thinks() -> None:
+    """The meaning that the engines are held to is held to the same lines."""
+    assert of_closed_namespaces(Meaning(FILE, TOWN).ways((*OUTSIDE, *INSIDE))) == OPEN
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_every_policy_of_the_three_tiers_is_needed(analyzer: Analyzer, engine: Engine) -> None:
+    """Without any one of them something else is open: so the judge does look at each."""
+    manifests = rendered(FILE, TOWN, engine)
+    assert len(manifests) == len(CLOSED) * len(("deny", "dns", "frontend", "backend", "data"))
+    for number, left_out in enumerate(manifests):
+        assert is_open(analyzer, manifests[:number] + manifests[number + 1 :]) != OPEN, left_out["metadata"]
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_a_wrong_word_shows(analyzer: Analyzer, engine: Engine) -> None:
+    """Data in test that takes from production: only one end is open, so it takes a second mistake to be reached."""
+    manifests = [copy.deepcopy(dict(one)) for one in rendered(FILE, TOWN, engine)]
+    swap(manifests, "shop-test", "catflap-role-data")
+    assert OPEN - is_open(analyzer, manifests) == {
+        "shop-test/api → shop-test/db 5432/TCP",
+        "shop-test/api → shop-test/db 5000-5010/UDP",
+    }
+    swap(manifests, "shop", "catflap-role-backend")
+    assert "shop/api → shop-test/db 5432/TCP" in is_open(analyzer, manifests)
+
+
+def swap(manifests: list[dict[str, Any]], space: str, name: str) -> None:
+    """Take one environment for the other in one policy."""
+    names = {"production": "test", "test": "production"}
+    for one in manifests:
+        if (one["metadata"]["namespace"], one["metadata"]["name"]) == (space, name):
+            one["spec"] = replaced(one["spec"], names)
+
+
+def replaced(value: Any, names: Mapping[str, str]) -> Any:
+    """A value in which these words stand for others, in selectors too."""
+    match value:
+        case dict():
+            return {key: replaced(one, names) for key, one in value.items()}
+        case list():
+            return [replaced(one, names) for one in value]
+        case str():
+            quoted = {f"'{word}'": f"'{other}'" for word, other in names.items()}
+            found = next((word for word in quoted if word in value), None)
+            return names.get(value, value.replace(found, quoted[found]) if found else value)
+    return value

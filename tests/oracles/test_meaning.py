@@ -1,0 +1,111 @@
+"""What flows mean, case by case: the model that engines are held to is held to what a reader of the file would say."""
+
+from typing import Any, Final
+
+import pytest
+
+from tests.oracles.meaning import Meaning
+from tests.oracles.town import Pod, Space, Town
+
+GUARD: Final = {"catflap.dev/guard": "enabled"}
+SPACES: Final = {
+    "one": {**GUARD, "environment": "production"},
+    "two": {**GUARD, "environment": "production"},
+    "lab": {**GUARD, "environment": "test"},
+    "odd": {**GUARD, "environment": "staging"},
+    "none": GUARD,
+    "legacy": {"environment": "production"},
+}
+TOWN: Final = Town(
+    tuple(Space(name, labels) for name, labels in SPACES.items()),
+    tuple(Pod(space, role[0], {"role": role}) for space in SPACES for role in ("frontend", "data")),
+)
+ADDRESSES: Final = ("8.8.8.8", "10.0.0.1", "2001:db8::1")
+INSIDE: Final = "one/f → one/d, two/f → two/d, lab/f → lab/d, odd/f → odd/d, none/f → none/d"
+
+
+def opened(flow: dict[str, Any], **network: Any) -> set[tuple[str, str]]:
+    """Who reaches whom on the flow's port and not on another one, which leaves out what nobody closed."""
+    file = {
+        "namespaces": {"environment": {"oneOf": ["production", "test"]}},
+        "network": {"dns": "none", "flows": [{**flow, "ports": ["80/TCP"]}], **network},
+    }
+    return {
+        (way.source, way.target) for way in Meaning(file, TOWN).ways(ADDRESSES) if (way.first, way.last) == (80, 80)
+    }
+
+
+def pairs(text: str) -> set[tuple[str, str]]:
+    """`a → b, c → d` as pairs."""
+    return {(source, target) for source, _, target in (pair.partition(" → ") for pair in text.split(", ") if pair)}
+
+
+@pytest.mark.parametrize(
+    ("flow", "open_"),
+    [
+        pytest.param({"from": "frontend", "to": "data"}, INSIDE, id="plain roles stay in their namespace"),
+        pytest.param(
+            {"from": "frontend", "to": "data", "across": "environment"},
+            f"{INSIDE}, one/f → two/d, two/f → one/d, "
+            # What nobody closed is in an environment too, and may be reached by those who are closed, and reach them.
+            "one/f → legacy/d, two/f → legacy/d, legacy/f → one/d, legacy/f → two/d",
+            id="across: in one environment as well, and in none of those that there are not",
+        ),
+        pytest.param(
+            {"from": "frontend", "to": {"role": "data", "namespaces": ["lab"]}},
+            "one/f → lab/d, two/f → lab/d, lab/f → lab/d, odd/f → lab/d, none/f → lab/d",
+            id="opposite to a name, a plain role is that of every guarded namespace",
+        ),
+        pytest.param(
+            {"from": {"namespaces": ["legacy"]}, "to": "data"},
+            ", ".join(f"legacy/{name} → {space}/d" for name in "fd" for space in SPACES if space != "legacy"),
+            id="a namespace by its name, guarded or not, and all of its Pods",
+        ),
+        pytest.param(
+            {"from": {"role": "frontend", "namespaces": ["one", "lab"]}, "to": {"namespaces": ["two"]}},
+            "one/f → two/f, one/f → two/d, lab/f → two/f, lab/f → two/d",
+            id="names at both ends",
+        ),
+        pytest.param(
+            {"from": {"role": "frontend", "namespaces": ["one", "lab"]}, "to": "data", "across": "environment"},
+            "one/f → one/d, one/f → two/d, lab/f → lab/d",
+            id="names across: those of one environment",
+        ),
+        pytest.param(
+            {"from": {"role": "frontend", "namespaces": ["none"]}, "to": "data", "across": "environment"},
+            "",
+            id="names across from no environment: nobody is in one with it",
+        ),
+        pytest.param(
+            {"from": "outside", "to": {"role": "data", "namespaces": ["one"]}},
+            "8.8.8.8 → one/d",
+            id="outside is beyond the cluster, and of its IP versions",
+        ),
+        pytest.param(
+            {"from": {"role": "data", "namespaces": ["one"]}, "to": {"cidrs": ["10.0.0.0/8", "2001:db8::/32"]}},
+            "one/d → 10.0.0.1, one/d → 2001:db8::1",
+            id="networks are what they are, in the cluster too",
+        ),
+    ],
+)
+def test_a_flow_means(flow: dict[str, Any], open_: str) -> None:
+    """These pairs and no others."""
+    assert opened(flow, clusterCIDRs=["10.0.0.0/8"]) == pairs(open_)
+
+
+def test_without_a_cluster_everybody_is_outside() -> None:
+    """Of both IP versions."""
+    flow = {"from": {"role": "data", "namespaces": ["one"]}, "to": "outside"}
+    assert opened(flow) == {("one/d", address) for address in ADDRESSES}
+
+
+def test_a_mesh_adds_its_port_where_it_carries_something() -> None:
+    """TCP between Pods, and nothing else."""
+    flow = {"from": "frontend", "to": "data", "ports": ["80/TCP"]}
+    file = {"network": {"dns": "none", "presets": ["linkerd"], "flows": [flow, {**flow, "to": "outside"}]}}
+    town = Town((Space("one", GUARD),), (Pod("one", "f", {"role": "frontend"}), Pod("one", "d", {"role": "data"})))
+    assert {str(way) for way in Meaning(file, town).ways(["8.8.8.8"])} == {
+        "one/f → one/d 80/TCP",
+        "one/f → one/d 4143/TCP",
+        "one/f → 8.8.8.8 80/TCP",
+    }
