@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def shown(source: str) -> str:
 
 def judged(source: str, manifest: Manifest, policy: GuardPolicy) -> Checked:
     """One object with the decision on its creation."""
-    decision = decide(creation(manifest), policy, known=OFFLINE)
+    decision = decide(creation(manifest), policy, known=OFFLINE, at=datetime.now(UTC))
     assert isinstance(decision, Decision)
     return Checked(source, manifest, decision)
 

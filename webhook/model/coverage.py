@@ -10,6 +10,7 @@ from webhook.model.traffic import Direction, Networks, Opening, Peer
 
 # Name servers' ports, before and behind OpenShift's Service.
 DNS_PORTS = {53, 5353}
+DNS_PROTOCOLS = {"TCP", "UDP"}
 
 
 def covers(flow: Flow, opening: Opening, namespace: str, policy: GuardPolicy) -> bool:
@@ -51,7 +52,7 @@ def meets(end: FlowEnd, peer: Peer, policy: GuardPolicy) -> bool:
 
 def contains(whole: str, part: str) -> bool:
     """Whether a network lies in another."""
-    outer, inner = ip_network(whole), ip_network(part, strict=False)
+    outer, inner = ip_network(whole), ip_network(part)
     return outer.version == inner.version and inner.subnet_of(outer)  # type: ignore[arg-type]
 
 
@@ -69,5 +70,5 @@ def on_ports(flow: Flow, opening: Opening) -> bool:
 def asks_for_names(opening: Opening) -> bool:
     """Whether an opening leads to name servers of the cluster, by their ports, and to nobody else."""
     ports = opening.allow.ports
-    numbers = {number for port in ports for number in (port.first, port.last)}
-    return opening.allow.direction is Direction.EGRESS and bool(ports) and numbers <= DNS_PORTS
+    asks = all(port.first == port.last and port.first in DNS_PORTS and port.protocol in DNS_PROTOCOLS for port in ports)
+    return opening.allow.direction is Direction.EGRESS and bool(ports) and asks

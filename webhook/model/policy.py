@@ -150,7 +150,7 @@ class Namespaces(Node):
     def environment_of(self, labels: Mapping[str, str]) -> str:
         """The environment that a namespace with these labels is in; empty where it is in none that we know."""
         value = labels.get(self.environment.label, "")
-        return value
+        return value if value in self.environment.one_of else ""
 
 
 class Gate(Node):

@@ -102,6 +102,12 @@ def labels(wanted: Mapping[str, str]) -> AllOf:
     return AllOf(tuple(Equals(key, value) for key, value in sorted(wanted.items())))
 
 
+def both(first: Selector, second: Selector) -> Selector:
+    """What two selectors select together."""
+    parts = tuple(one for one in (first, second) if one != EVERYTHING)
+    return parts[0] if len(parts) == 1 else AllOf(parts)
+
+
 def values_of(selector: Selector, key: str) -> frozenset[str] | None:
     """The only values that whatever is selected may have under `key`; None where it may have any, or none at all."""
     match selector:
@@ -118,18 +124,20 @@ def values_of(selector: Selector, key: str) -> frozenset[str] | None:
     return None
 
 
-def is_narrow(selector: Selector) -> bool:
-    """Whether a label has to be there for something to be selected.
+def is_narrow(selector: Selector, *, always: frozenset[str] = frozenset()) -> bool:
+    """Whether a label has to be there for something to be selected, other than those that are `always` there.
 
     What only says which labels must not be there, or not have a value, selects nearly everything.
     """
     match selector:
         case AllOf(parts):
-            return any(map(is_narrow, parts))
+            return any(is_narrow(part, always=always) for part in parts)
         case AnyOf(parts):
-            return all(map(is_narrow, parts))
+            return all(is_narrow(part, always=always) for part in parts)
         case Not(Not(part)):
-            return is_narrow(part)
+            return is_narrow(part, always=always)
+        case Has(key) | Like(key, _, ""):
+            return key not in always
         case Not():
             return False
     return True

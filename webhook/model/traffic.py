@@ -7,6 +7,7 @@ from ipaddress import collapse_addresses, ip_network
 from msgspec import Struct
 
 from webhook.model.fields import PortRange
+from webhook.model.names import GUARD_LABEL, NAMESPACE_NAME
 from webhook.model.selector import EVERYTHING, Selector, is_narrow
 
 
@@ -32,6 +33,8 @@ class Networks(Struct, frozen=True):
 
 Peer = Pods | Networks
 
+# Set by the API server, by Calico, and by us where a namespace is guarded.
+OF_EVERY_NAMESPACE = frozenset({NAMESPACE_NAME, "projectcalico.org/name", GUARD_LABEL})
 NOBODY = Networks(())
 EVERYBODY = Networks(("0.0.0.0/0", "::/0"))
 
@@ -60,7 +63,7 @@ class Opening(Struct, frozen=True):
         """Whether nobody in particular is meant: every address of an IP version, or Pods of every namespace."""
         match self.allow.peer:
             case Pods(_, namespaces):
-                return namespaces is not None and not is_narrow(namespaces)
+                return namespaces is not None and not is_narrow(namespaces, always=OF_EVERY_NAMESPACE)
             case Networks(cidrs):
                 return spans_everything(cidrs)
 

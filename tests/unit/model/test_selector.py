@@ -98,12 +98,23 @@ def test_a_tree_is_printed_as_calico_reads_it(selector: Selector, text: str) -> 
 
 
 @pytest.mark.parametrize(
-    "selector", [OneOf("a", ("b", "c'")), Not(OneOf("a", ("\n",))), Like("a", "contains", "'"), Not(Equals("a", "'"))]
+    "selector",
+    [OneOf("a", ("b", "'\"")), Not(OneOf("a", ("\"'",))), Like("a", "contains", "'\""), Not(Equals("a", "'\""))],
 )
 def test_a_value_that_cannot_be_said_is_refused_anywhere(selector: Selector) -> None:
     """In a tree of any shape."""
     with pytest.raises(ValueError, match="cannot say"):
         printed(AllOf((Has("x"), AnyOf((Has("y"), selector)))))
+
+
+def test_a_label_that_is_always_there_makes_nothing_narrow() -> None:
+    """Nor does a value that may be any; one that is named does."""
+    always = frozenset({"name"})
+    assert not is_narrow(Has("name"), always=always)
+    assert not is_narrow(Like("name", "starts with", ""), always=always)
+    assert not is_narrow(AllOf((Has("name"), Not(Equals("name", "x")))), always=always)
+    assert is_narrow(Equals("name", "x"), always=always)
+    assert is_narrow(AllOf((Has("name"), Has("other"))), always=always)
 
 
 @pytest.mark.parametrize(

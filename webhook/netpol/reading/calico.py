@@ -11,9 +11,10 @@ import msgspec
 from msgspec import Struct
 
 from webhook.model.fields import HIGHEST_PORT, PortRange
-from webhook.model.selector import EVERYTHING, AllOf, Equals, OneOf, Selector
+from webhook.model.selector import EVERYTHING, AllOf, Equals, OneOf, Selector, both
 from webhook.model.traffic import EVERYBODY, Allow, Direction, Networks, Opening, Peer, Pods
 from webhook.netpol.calico import TIER
+from webhook.netpol.reading.addresses import networks
 from webhook.netpol.reading.selectors import parse
 
 WITH_PORTS = ("TCP", "UDP", "SCTP", "UDPLite")
@@ -55,11 +56,13 @@ class Rule(Struct):
     destination: Entity = msgspec.field(default_factory=Entity)
 
 
-class Spec(Struct):
+class Spec(Struct, rename="camel"):
     """The policy's `spec`."""
 
     tier: str = TIER
     selector: str = ""
+    namespace_selector: str = ""
+    service_account_selector: str = ""
     types: list[str] | None = None
     ingress: list[Rule] | None = None
     egress: list[Rule] | None = None
@@ -110,8 +113,8 @@ def tier_openings(source: Any) -> tuple[Opening, ...]:
 
 def read(spec: Spec, *, nearby: Selector | None) -> Iterator[Opening]:
     """The openings of a spec; `nearby` is where a rule's Pods are that says nothing of namespaces."""
-    opening = {"Allow", "Pass"} if spec.tier == TIER else {"Allow"}
-    subject = parse(spec.selector)
+    opening = {"Allow", "Pass"} if spec.tier in {TIER, ""} else {"Allow"}
+    subject = both(both(parse(spec.selector), parse(spec.namespace_selector)), parse(spec.service_account_selector))
     for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress)):
         if spec.types and direction not in spec.types:
             continue
@@ -125,11 +128,12 @@ def read(spec: Spec, *, nearby: Selector | None) -> Iterator[Opening]:
 def peer(entity: Entity, nearby: Selector | None) -> Peer:
     """Whom a rule reaches: without any word on it, everybody."""
     if entity.nets:
-        return Networks(tuple(entity.nets))
-    wanted = [parse(entity.selector)] if entity.selector else []
-    if entity.service_accounts:
-        wanted.append(OneOf(SERVICE_ACCOUNT, tuple(entity.service_accounts.names or ())))
-    if entity.services:
+        return Networks(networks(entity.nets))
+    accounts = entity.service_accounts or Accounts()
+    wanted = [parse(text) for text in (entity.selector, accounts.selector) if text]
+    if accounts.names:
+        wanted.append(OneOf(SERVICE_ACCOUNT, tuple(accounts.names)))
+    if entity.services and entity.services.name:
         wanted.append(Equals(SERVICE, entity.services.name))
     if not wanted and not entity.namespace_selector:
         return EVERYBODY

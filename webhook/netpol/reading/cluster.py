@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from webhook.model.fields import PortRange
-from webhook.model.selector import EVERYTHING, AllOf, Has, Selector
+from webhook.model.selector import EVERYTHING, AllOf, Has, Selector, both
 from webhook.model.traffic import EVERYBODY, Allow, Direction, Networks, Opening, Peer, Pods
+from webhook.netpol.reading.addresses import networks
 from webhook.netpol.reading.kubernetes import LabelSelector
 
 BASELINE = "Baseline"
@@ -100,14 +101,16 @@ def openings(source: Any) -> tuple[Opening, ...]:
 
 
 def subject_of(found: Whom) -> Selector:
-    """The Pods that a policy is about, by their labels; of their namespaces nothing is said here."""
-    return found.pods.pod_selector.read() if found.pods else EVERYTHING
+    """The Pods that a policy is about, by their labels and those of their namespaces."""
+    if found.pods:
+        return both(found.pods.pod_selector.read(), found.pods.namespace_selector.read())
+    return found.namespaces.read() if found.namespaces else EVERYTHING
 
 
 def peer_of(found: Whom) -> Peer:
     """Whom a rule reaches."""
     if found.networks:
-        return Networks(tuple(found.networks))
+        return Networks(networks(found.networks))
     if found.pods:
         return Pods(found.pods.pod_selector.read(), found.pods.namespace_selector.read())
     if found.namespaces:

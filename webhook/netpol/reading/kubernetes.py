@@ -12,6 +12,7 @@ from msgspec import Struct
 from webhook.model.fields import HIGHEST_PORT, PortRange
 from webhook.model.selector import AllOf, Equals, Has, Not, OneOf, Selector
 from webhook.model.traffic import EVERYBODY, Allow, Direction, Networks, Opening, Peer, Pods
+from webhook.netpol.reading.addresses import networks
 
 
 class Requirement(Struct):
@@ -86,7 +87,7 @@ def openings(source: Any) -> tuple[Opening, ...]:
     return tuple(
         Opening(f"spec.{direction.lower()}[{number}]", subject, Allow(direction, peer, ports(rule)))
         for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress))
-        if spec.policy_types is None or direction in spec.policy_types
+        if not spec.policy_types or direction in spec.policy_types
         for number, rule in enumerate(rules or ())
         for peer in peers(rule.sources if direction is Direction.INGRESS else rule.to)
     )
@@ -97,8 +98,8 @@ def peers(found: list[PolicyPeer] | None) -> Iterator[Peer]:
     if not found:
         yield EVERYBODY
         return
-    if cidrs := tuple(one.ip_block.cidr for one in found if one.ip_block is not None):
-        yield Networks(cidrs)
+    if cidrs := [one.ip_block.cidr for one in found if one.ip_block is not None]:
+        yield Networks(networks(cidrs))
     for one in found:
         if one.ip_block is None:
             spaces = one.namespace_selector
