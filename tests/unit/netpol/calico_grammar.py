@@ -19,7 +19,7 @@ KINDS: Final = ("NetworkPolicy", "GlobalNetworkPolicy", "StagedNetworkPolicy", "
 # Safe in every version: older ones want `<tier>.<name>`, newer ones at most one dot, so we use none.
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 RANGE: Final = re.compile(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})")
-LITERAL: Final = r"""(?:'[^'\n]*'|"[^"\n]*")"""
+LITERAL: Final = r"""(?:'[^']*'|"[^"]*")"""
 KEY: Final = r"[A-Za-z0-9_./-]{1,512}"
 CLAUSE: Final = re.compile(
     rf"""[ \t]*(?:has\([ \t]*(?P<there>{KEY})[ \t]*\)|(?P<key>{KEY})[ \t]*(?:==[ \t]*(?P<value>{LITERAL})"""

@@ -200,10 +200,10 @@ def test_a_selector_is_read(selector: str, labels: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "selector",
     ["a", "a == b", "a == 'b", "a == 'b' &&", "&& a == 'b'", "a == 'b' c == 'd'", "a == 'b' || c == 'd'", "a\n== 'b'",
-     "a == 'b\n'", "a == 'b'' && c == 'd'", "a == 'b' && a == 'c'", "all() && a == 'b'"],
+     "a == 'b'\n", "a == 'b'' && c == 'd'", "a == 'b' && a == 'c'", "all() && a == 'b'"],
 )  # fmt: skip
 def test_what_is_no_such_selector_is_refused(selector: str) -> None:
-    """A line end is a fault in Calico's grammar."""
+    """A line end is a fault in Calico's grammar, but inside a value."""
     with pytest.raises(ValueError, match=r"selector|two values"):
         labels_of(selector)
 
