@@ -105,11 +105,11 @@ def test_beyond_the_flows_there_is_nothing_to_open(catflap: Installation, guarde
 
 
 def test_what_stood_can_be_edited(catflap: Installation, guarded: str) -> None:
-    """Metadata is not judged at all; a rule more is, and answers for itself alone, wherever it stands."""
+    """Annotations are not judged at all; a rule more is, and answers for itself alone, wherever it stands."""
     path = f"{PLAIN.format(guarded)}/theirs"
     assert catflap.apply(plain(guarded, {})).returncode == 0
     catflap.configure(ENFORCED)
-    assert patched(catflap, path, {"metadata": {"labels": {"team": "shop"}}}).status == 200
+    assert patched(catflap, path, {"metadata": {"annotations": {"team": "shop"}}}).status == 200
     assert len(records(catflap, "theirs", guarded)) == 1
     assert patched(catflap, path, {"spec": {"ingress": [NARROW, {}]}}).status == 200
     everywhere: Json = {"from": [{"namespaceSelector": {}}]}
