@@ -137,6 +137,7 @@ def net(**network: Any) -> Json:
 @pytest.fixture
 def netted(catflap: Installation) -> Installation:
     """The net stands."""
+    catflap.cluster.install_calico()
     catflap.configure(net())
     eventually(lambda: stand(catflap, NETS) == [NET])
     return catflap
