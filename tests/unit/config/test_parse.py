@@ -182,7 +182,7 @@ class TestFaults:
             pytest.param(
                 "rules: {known-roles: warn}",
                 "rules.known-roles: no rule has this id; did you mean 'known-role'?; "
-                "the rules are known-role, no-host-network, no-open-policy, require-app, require-label, require-role",
+                "the rules are known-role, no-host-network, no-open-policy, no-reserved-label, require-app, require-label, require-role",
                 id="a misspelt rule",
             ),
             pytest.param("rules: [known-role]", "rules: Input should be a valid dictionary", id="a list of rules"),

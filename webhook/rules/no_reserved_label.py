@@ -1,0 +1,23 @@
+"""No Pod claims the labels of a namespace or of an account for its own."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from webhook.model.policy import GuardPolicy
+from webhook.model.violation import Fault, Rule
+from webhook.model.workload import Workload
+
+# What Calico puts before the labels of a namespace and of a ServiceAccount when its selectors look for them among a Pod's
+# (libcalico-go, lib/backend/k8s/conversion/constants.go); a Pod's own label of that name comes first there.
+RESERVED: Final = {"pcns.": "namespace", "pcsa.": "ServiceAccount"}
+
+
+def claims(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:  # noqa: ARG001 (a rule)
+    """The labels by which Calico would take a Pod for one of another namespace or account."""
+    for place in workload.places:
+        for prefix, whose in RESERVED.items():
+            for key in sorted(label for label in place.labels if label.startswith(prefix)):
+                yield Fault(place.at(key), f"for Calico {key!r} is a label of the Pod's {whose}; remove it here")
+
+
+RULE = Rule(id="no-reserved-label", since="0.1", check=claims)
