@@ -19,8 +19,10 @@ from webhook.config.faults import BadPolicy
 from webhook.config.parse import Loaded
 from webhook.config.source import ConfigMapRef, PolicyFile
 from webhook.config.store import PolicyStore
+from webhook.controller.following import Registered
 from webhook.controller.loop import Controller
 from webhook.controller.reconcile import Reconciler
+from webhook.controller.recording import Recording
 from webhook.kube.api import Api, Json, connect
 from webhook.kube.discovery import calico_resources, choose_engine, detect_dns
 from webhook.kube.epoch import Epoch, oldest_policy
@@ -129,14 +131,16 @@ def control(common: Common) -> None:
     api = connect(common.kubeconfig)
     parts = make_parts(common)
     standing = Standing(api)
+    recording = Recording(parts.audit, utc_now)
     controller = Controller(
         namespaces=Watch(api, NAMESPACES),
         standing=standing,
+        registered=Registered(api, recording=recording, own_namespace=common.own_namespace),
         policies=parts.policies,
         reconciler=Reconciler(
             api=api,
             standing=standing,
-            audit=parts.audit,
+            recording=recording,
             metrics=parts.metrics,
             own_namespace=common.own_namespace,
             now=utc_now,

@@ -38,7 +38,8 @@ def as_installed(entry: dict[str, Any], rendered: Rendered) -> dict[str, Any]:
     if not entry["clientConfig"]["caBundle"]:
         del entry["clientConfig"]["caBundle"]
     if rendered.values["aks"]:
-        entry["namespaceSelector"]["matchExpressions"] += AKS_TERMS
+        terms = entry["namespaceSelector"].setdefault("matchExpressions", [])
+        terms += AKS_TERMS
     return entry
 
 

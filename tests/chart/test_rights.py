@@ -84,7 +84,11 @@ MAY = {
         *policies("get list watch create update patch delete"),
         *each("create", "events", namespace=USERS, group="events.k8s.io"),
         *[Right("create", "configmaps", namespace=namespace) for namespace in (OURS, SYSTEM)],
-        *[right for kind in CONFIGURATIONS for right in each("get update patch", kind, name="catflap", **ADMISSION)],
+        *[
+            right
+            for kind in CONFIGURATIONS
+            for right in each("get list watch update patch", kind, name="catflap", **ADMISSION)
+        ],
         *[Right("create", kind, **ADMISSION) for kind in CONFIGURATIONS],
     ],
 }

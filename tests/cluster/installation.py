@@ -24,6 +24,7 @@ from webhook.tls.folder import TlsFolder, ensure
 CHART: Final = Path(__file__).parents[2] / "charts" / "catflap"
 NAMESPACE: Final = "catflap-system"
 RELEASE: Final = "catflap"
+WEBHOOKS: Final = "/apis/admissionregistration.k8s.io/v1/{}webhookconfigurations/catflap"
 POLICY: Final = f"configmap:{NAMESPACE}/catflap-policy"
 POLL_SECONDS: Final = 0.05
 PATIENCE_SECONDS: Final = 15.0
@@ -67,6 +68,16 @@ class Installation:
             if program.process.poll() is not None:
                 continue
             eventually(partial(in_force, program, digest(text)))
+
+    def spares(self, space: str) -> bool:
+        """Whether the registration leaves a namespace out."""
+        [entry] = (one for one in self.registered("validating") if one["name"] == "pods.catflap.dev")
+        return space in entry["namespaceSelector"]["matchExpressions"][0]["values"]
+
+    def registered(self, phase: str) -> list[dict[str, Any]]:
+        """The entries of one of the two webhook configurations."""
+        found = self.cluster.api("GET", WEBHOOKS.format(phase))
+        return found["webhooks"]  # type: ignore[no-any-return]
 
     def write_policy(self, text: str) -> None:
         """Put any text where the policy is."""

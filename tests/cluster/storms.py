@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, NamedTuple
 
-from tests.cluster.installation import Installation, controlled, eventually, in_force, names, served
+from tests.cluster.installation import WEBHOOKS, Installation, controlled, eventually, in_force, names, served
 from tests.cluster.manifests import namespace
 from tests.cluster.policies import DENY, DNS, everywhere, path
 from tests.controlplane.client import MERGE
@@ -17,7 +17,6 @@ from tests.programs import Program, stop
 AT_ONCE: Final = 16
 PATIENCE_SECONDS: Final = 60.0
 CLUSTER_ROLES: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
-WEBHOOKS: Final = "/apis/admissionregistration.k8s.io/v1/{}webhookconfigurations/catflap"
 
 
 def create(catflap: Installation, spaces: Iterable[str]) -> None:

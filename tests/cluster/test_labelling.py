@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.installation import CHART, NAMESPACE, RELEASE, Installation, eventually, names, served
+from tests.cluster.installation import Installation, eventually, names, served
 from tests.cluster.manifests import GOOD, namespace, pod, together
 from tests.controlplane.client import MERGE, Answer
 from tests.programs import stop
@@ -32,18 +32,13 @@ Labels = Mapping[str, str | None]
 
 
 @pytest.fixture(scope="module")
-def registered(installation: Installation) -> Iterator[None]:
-    """The registration of an admin who tells environments apart, and two groups with every right on namespaces."""
-    chart = (RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", str(installation.folder / "values.yaml"))
-    apart = ("--set", "policy.namespaces.environment.oneOf={production,test}")
+def entitled(installation: Installation) -> None:
+    """Two groups with every right on namespaces."""
     installation.apply(together(*rights("namespace-owner", MEMBERS, STRANGERS)), check=True)
-    installation.cluster.helm("upgrade", *chart, "--force-conflicts", *apart)
-    yield
-    installation.cluster.helm("upgrade", *chart, "--force-conflicts")
 
 
 @pytest.fixture
-def environments(catflap: Installation, registered: None) -> Installation:  # noqa: ARG001 (it comes first)
+def environments(catflap: Installation, entitled: None) -> Installation:  # noqa: ARG001 (it comes first)
     """Two environments, whose label one group may set."""
     catflap.configure({"namespaces": APART})
     eventually(lambda: create(catflap, "probe", {ENVIRONMENT: "test"}, STRANGERS, query="?dryRun=All").refused)
@@ -147,6 +142,17 @@ def test_who_may_does_and_it_is_recorded(
         assert answer.status == 200, answer.body
         assert labels_of(environments, namespace_name).get(ENVIRONMENT) == value
     assert judged(environments, namespace_name) == [(way, "exempt", reason) for way in ("", *WAYS)]
+
+
+@pytest.mark.parametrize("space", ["kube-public", "calico-system"])
+def test_no_stranger_makes_an_exempt_namespace_one_of_productions(environments: Installation, space: str) -> None:
+    """Flows across an environment would let its Pods in; all else about it goes on being nobody's business."""
+    environments.cluster.call("POST", NAMESPACES, namespace(space))
+    answer = relabel(environments, space, {ENVIRONMENT: "production"}, STRANGERS)
+    assert (answer.status, answer.body["message"]) == (403, REFUSED.format(space, ".environment"))
+    before = environments.server.records()
+    assert relabel(environments, space, {"team": "shop"}, STRANGERS).status == 200
+    assert environments.server.records() == before
 
 
 def test_an_administrator_is_nobody_here(environments: Installation, namespace_name: str) -> None:

@@ -7,12 +7,10 @@ from time import sleep
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.policies import ours, remove
+from webhook.kube.registrations import ENTRY_SUFFIX, PHASES, path
 from webhook.model.kinds import WRITTEN_KINDS
 from webhook.model.names import DEFAULT_DENY, GUARD_LABEL, WEBHOOK_CONFIGURATION
 
-REGISTRATIONS = "/apis/admissionregistration.k8s.io/v1/"
-PHASES = ("validating", "mutating")
-ENTRY_SUFFIX = ".catflap.dev"
 # A controller that is being stopped may yet repair once; nothing may come back between two looks.
 PAUSE_SECONDS = 2.0
 MOST_PASSES = 30
@@ -42,11 +40,10 @@ def leave(api: Api) -> Iterator[str]:
 
 def unregister(api: Api, phase: str) -> Iterator[str]:
     """Delete a webhook configuration, so that nothing waits for us."""
-    path = f"{REGISTRATIONS}{phase}webhookconfigurations/{WEBHOOK_CONFIGURATION}"
-    found = api.get(path)
+    found = api.get(path(phase))
     if found is None or not all(one["name"].endswith(ENTRY_SUFFIX) for one in found.get("webhooks", ())):
         return
-    if api.delete(path, uid=found["metadata"]["uid"], version=found["metadata"]["resourceVersion"]):
+    if api.delete(path(phase), uid=found["metadata"]["uid"], version=found["metadata"]["resourceVersion"]):
         yield f"{phase.capitalize()}WebhookConfiguration {WEBHOOK_CONFIGURATION} removed"
 
 

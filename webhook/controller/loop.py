@@ -3,11 +3,13 @@
 import logging
 import random
 from collections.abc import Callable
+from functools import partial
 from threading import Thread
 from time import monotonic
 
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
+from webhook.controller.following import Registered
 from webhook.controller.queue import WorkQueue
 from webhook.controller.reconcile import NOWHERE, Reconciler, lacking
 from webhook.kube.api import Json
@@ -22,6 +24,11 @@ from webhook.model.namespace import Namespace
 logger = logging.getLogger(__name__)
 
 WORKERS = 4
+REGISTRATION = "/registration"  # among the names of namespaces, none of which has a slash
+PENDING = {
+    NOWHERE: "the net below all namespaces is not as it should be yet",
+    REGISTRATION: "the registration does not fit the policy file yet",
+}
 # Two replicas that repair at once cost a conflict and no more; a repair is to take less than a second.
 JITTER_SECONDS = 0.1
 # The watches on our own policies spare a live read each; one that cannot be had must not keep namespaces open.
@@ -39,6 +46,7 @@ class Controller:
         *,
         namespaces: Watch,
         standing: Standing,
+        registered: Registered,
         policies: PolicyStore,
         reconciler: Reconciler,
         look: Callable[[], Surroundings],
@@ -46,6 +54,7 @@ class Controller:
     ) -> None:
         self._namespaces = namespaces
         self._standing = standing
+        self._registered = registered
         self._policies = policies
         self._reconciler = reconciler
         self._lookout = Lookout(look, on_change=self._looked)
@@ -66,6 +75,7 @@ class Controller:
         self._standing.on_change(self._policy_seen)
         self._namespaces.start()
         self._standing.follow(kind for kind in WRITTEN_KINDS if kind.group == PLAIN)
+        self._registered.start(on_change=partial(self._queue.add, REGISTRATION))
         self._lookout.start()
         for number in range(WORKERS):
             Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
@@ -75,10 +85,15 @@ class Controller:
         self._lookout.stop()
         self._namespaces.stop()
         self._standing.stop()
+        self._registered.stop()
         self._queue.close()
 
     def policy_changed(self) -> None:
-        """Look at every namespace under the policy that is now in force, and around, for it may name another engine."""
+        """Look at every namespace under the policy that is now in force, and around, for it may name another engine.
+
+        Before all else which requests come to us: as long as that is not so, the gate does not hold everywhere.
+        """
+        self._queue.add(REGISTRATION)
         self._lookout.look_now()
         self._look_again()
 
@@ -115,7 +130,7 @@ class Controller:
             except Exception as error:  # noqa: BLE001 (no namespace may end the worker)
                 failed = True
                 self._metrics.reconcile_failures.inc()
-                logger.warning("namespace %s is not closed yet: %s", name, error)
+                logger.warning("%s: %s", PENDING.get(name, f"namespace {name} is not closed yet"), error)
             self._queue.done(name, failed=failed)
 
     def _known(self) -> tuple[Loaded, Surroundings] | None:
@@ -129,6 +144,10 @@ class Controller:
         return None if found is None else namespace(found)
 
     def _reconcile(self, name: str) -> None:
+        if name == REGISTRATION:
+            if self._policies.current is not None:
+                self._registered.follow(self._policies.current)
+            return
         known, found = self._known(), self._namespace(name)
         if name and found is None:
             self._guarded.discard(name)

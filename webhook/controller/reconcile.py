@@ -1,19 +1,14 @@
 """One namespace: what stands against what should, and the difference written."""
 
-import logging
-from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from threading import Lock
 from time import monotonic
-from typing import Any
 
 from msgspec import Struct
 
-from webhook.audit.record import write_record
-from webhook.audit.sink import AuditLog
 from webhook.config.parse import Loaded
+from webhook.controller.recording import Recording
 from webhook.guard.closing import is_guarded
 from webhook.kube.api import NOT_FOUND, Api, ApiError, Json
 from webhook.kube.events import announce
@@ -29,8 +24,6 @@ from webhook.model.policy import ALWAYS_EXEMPT
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth, Manifest
 from webhook.netpol.render import render, render_net
-
-logger = logging.getLogger(__name__)
 
 FORBIDDEN = 403
 NOWHERE = ""  # the namespace of what is in none
@@ -66,20 +59,18 @@ class Reconciler:
         *,
         api: Api,
         standing: Standing,
-        audit: AuditLog,
+        recording: Recording,
         metrics: Metrics,
         own_namespace: str,
         now: Callable[[], datetime],
     ) -> None:
         self._api = api
         self._standing = standing
-        self._audit = audit
+        self._recording = recording
         self._metrics = metrics
         self._own_namespace = own_namespace
         self._now = now
         self._started = now().replace(microsecond=0)  # creation is dated in whole seconds
-        self._unrecorded: deque[dict[str, Any]] = deque()  # at most one write a worker: none begins before it is empty
-        self._unrecorded_lock = Lock()
         self._lacking: dict[str, float] = {}  # since when a namespace is known to lack its default-deny
         # Under what a namespace last had all that was wanted there; None where that was nothing.
         self._settled: dict[str, Asked | None] = {}
@@ -90,7 +81,7 @@ class Reconciler:
 
         Nothing is written while an earlier write waits for its record.
         """
-        self._flush()
+        self._recording.flush()
         if namespace.terminating:
             return
         asked = Asked(loaded.digest, around, loaded.policy.namespaces.environment_of(namespace.labels))
@@ -104,7 +95,7 @@ class Reconciler:
 
     def reconcile_net(self, loaded: Loaded, around: Surroundings) -> None:
         """See that the net below all namespaces stands if it is to.  Raises ApiError, AuditLogUnwritable."""
-        self._flush()
+        self._recording.flush()
         asked = Asked(loaded.digest, around)
         self._settle(NOWHERE, self._wanted_net(loaded, around), loaded, asked=asked, older=False)
 
@@ -177,7 +168,7 @@ class Reconciler:
         if cause is Cause.NEW and outcome is Outcome.REPAIRED:  # it stood before we ever looked, and not as it should
             cause = Cause.REPAIR
         did = "restored" if cause is Cause.REPAIR else WRITTEN[outcome]
-        self._record(manifest, loaded, reason=f"{did}: {cause}")
+        self._recording.record(manifest, policy_digest=loaded.digest, reason=f"{did}: {cause}")
         if cause is Cause.REPAIR:
             announce(self._api, manifest, outcome, self._now())
 
@@ -195,7 +186,12 @@ class Reconciler:
             manifest = {
                 "apiVersion": f"{kind.group}/{kind.version}", "kind": kind.kind, "metadata": found["metadata"],
             }  # fmt: skip
-            self._record(manifest, loaded, reason="removed: the policy file asks for it no longer", verb="delete")
+            self._recording.record(
+                manifest,
+                policy_digest=loaded.digest,
+                reason="removed: the policy file asks for it no longer",
+                verb="delete",
+            )
 
     def _stamp(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> None:
         """Mark a guarded namespace as one, and an exempt one as none; any other mark is somebody's own."""
@@ -214,21 +210,7 @@ class Reconciler:
             "metadata": {"name": namespace.name, "uid": namespace.uid, "labels": {GUARD_LABEL: value}},
         }
         self._api.merge(f"{PATH}/{namespace.name}", manifest)
-        self._record(manifest, loaded, reason=reason)
-
-    def _record(self, manifest: Manifest, loaded: Loaded, *, reason: str, verb: str = "apply") -> None:
-        metadata = manifest["metadata"]
-        logger.info("%s %s/%s %s", manifest["kind"], metadata.get("namespace", ""), metadata["name"], reason)
-        record = write_record(manifest, verb=verb, reason=reason, policy_digest=loaded.digest, at=self._now())
-        with self._unrecorded_lock:
-            self._unrecorded.append(record)
-        self._flush()
-
-    def _flush(self) -> None:
-        with self._unrecorded_lock:
-            while self._unrecorded:
-                self._audit.append(self._unrecorded[0])
-                self._unrecorded.popleft()
+        self._recording.record(manifest, policy_digest=loaded.digest, reason=reason)
 
     def _is_gone(self, namespace: Namespace, error: ApiError) -> bool:
         """Whether a write failed because the namespace is going or gone, which is no failure."""

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from webhook.guard.protect import POLICY_NAME, own_accounts
+from webhook.kube.registrations import API_VERSION, ENTRY_SUFFIX
 from webhook.model.kinds import LABELLING_SUBRESOURCES, NAMESPACES, POD, POD_MAKERS, POLICY_KINDS, PolicyKind
 from webhook.model.names import GUARD_LABEL, MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_NAME, WEBHOOK_CONFIGURATION
 from webhook.model.policy import ALWAYS_EXEMPT, AppLabel, GuardPolicy
 from webhook.model.request import CLEANERS
 
-API_VERSION = "admissionregistration.k8s.io/v1"
 # Answers take microseconds, or the two seconds that the API server may be asked; the rest is the network's.
 TIMEOUT_SECONDS = 5
 HTTPS = 443
@@ -52,7 +52,8 @@ class Endpoint(Struct, frozen=True):
 class Asked(NamedTuple):
     """One entry: which requests come to which path, and what happens where nobody answers.
 
-    `when` has the match conditions by name; all of them must hold.
+    `when` has the match conditions by name; all of them must hold. What is asked about `everywhere` is so in exempt
+    namespaces, too.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Asked(NamedTuple):
     fails: str
     rules: list[Json]
     when: Mapping[str, str]
+    everywhere: bool = False
 
 
 def registration(policy: GuardPolicy, endpoint: Endpoint) -> tuple[Json, ...]:
@@ -83,7 +85,8 @@ def judging() -> Iterator[Asked]:
 def guarding(policy: GuardPolicy, endpoint: Endpoint) -> Iterator[Asked]:
     """What could open a closed namespace: its labels, our policies, and everybody else's."""
     labelled = {"guarded-labels": guarded_labels(policy), "caller": not_cleaner(endpoint.namespace)}
-    yield Asked("namespaces", VALIDATE, "Fail", namespace_rules(), labelled)
+    # An exempt namespace would count as one of production's if anybody could label it so.
+    yield Asked("namespaces", VALIDATE, "Fail", namespace_rules(), labelled, everywhere=True)
     by_others = {"ours": ours(), "caller": not_cleaner(endpoint.namespace)}
     yield Asked("policies", VALIDATE, "Fail", policy_rules(POLICY_KINDS, ["CREATE", "UPDATE", "DELETE"]), by_others)
     acting = policy_rules([kind for kind in POLICY_KINDS if not kind.staged], ["CREATE", "UPDATE"])
@@ -113,16 +116,15 @@ def configuration(phase: str, webhooks: list[Json]) -> Json:
 def entry(asked: Asked, endpoint: Endpoint, exempt: list[str]) -> Json:
     """One entry, with every field that the API server would default, so that nothing differs from what is stored."""
     conditions = [{"name": name, "expression": expression} for name, expression in asked.when.items()]
+    # By name: the API server sets this label itself, and no user can change it.
+    but = {"matchExpressions": [{"key": NAMESPACE_NAME, "operator": "NotIn", "values": exempt}]}
     return {
-        "name": f"{asked.name}.catflap.dev",
+        "name": f"{asked.name}{ENTRY_SUFFIX}",
         "admissionReviewVersions": ["v1"],
         "clientConfig": endpoint.client_config(asked.path),
         "failurePolicy": asked.fails,
         "matchPolicy": "Equivalent",
-        "namespaceSelector": {
-            # By name: the API server sets this label itself, and no user can change it.
-            "matchExpressions": [{"key": NAMESPACE_NAME, "operator": "NotIn", "values": exempt}]
-        },
+        "namespaceSelector": {} if asked.everywhere else but,
         "objectSelector": {},
         "rules": asked.rules,
         # The gate may close a namespace; in a dry run it only looks.

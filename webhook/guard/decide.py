@@ -36,9 +36,9 @@ def decide(
 
     `own_namespace` is where catflap itself runs; `known` answers earlier questions; `at` is now, for exceptions end.
     """
+    if request.namespace is not None:  # exempt or not: by its labels it would count as one of an environment's
+        return guard_labels(request, policy, own_namespace=own_namespace)
     decided: Decision | Question | None = passes_unjudged(request, policy, own_namespace)
-    if decided is None and request.namespace is not None:
-        decided = guard_labels(request, policy, own_namespace=own_namespace)
     if decided is None and request.policy is not None:
         decided = protect(request, policy, own_namespace=own_namespace, known=known)
     if decided is not None:

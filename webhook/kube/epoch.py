@@ -12,17 +12,17 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from webhook.kube import registrations
 from webhook.kube.api import Api, ApiError
 from webhook.kube.namespaces import parse_time
 from webhook.kube.policies import ours
 from webhook.model.kinds import WRITTEN_KINDS
-from webhook.model.names import EPOCH_CONFIGMAP, MANAGED_BY, MANAGED_BY_LABEL, WEBHOOK_CONFIGURATION
+from webhook.model.names import EPOCH_CONFIGMAP, MANAGED_BY, MANAGED_BY_LABEL
 
 logger = logging.getLogger(__name__)
 
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 INSTALLED, CLOSING = "installed", "closing"
-CONFIGURATION = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{WEBHOOK_CONFIGURATION}"
 
 
 class Moments(Struct, frozen=True):
@@ -112,7 +112,7 @@ class Epoch:
 
 def registered(api: Api) -> datetime | None:
     """When the webhook was registered; None where it is not.  Raises ApiError."""
-    configuration = api.get(CONFIGURATION)
+    configuration = api.get(registrations.path("validating"))
     return parse_time(configuration["metadata"]["creationTimestamp"]) if configuration else None
 
 

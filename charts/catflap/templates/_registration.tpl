@@ -17,7 +17,7 @@ annotations:
 
 {{/*
 What all entries share; every field that the API server would default is written out, so that nothing differs from what
-is stored. Takes (list $ path failurePolicy).
+is stored. Takes (list $ path failurePolicy), and "everywhere" where exempt namespaces are asked about, too.
 */}}
 {{- define "catflap.entry" -}}
 {{- $root := index . 0 -}}
@@ -33,13 +33,19 @@ clientConfig:
     port: {{ $root.Values.service.port }}
 failurePolicy: {{ index . 2 }}
 matchPolicy: Equivalent
+{{- $everywhere := has "everywhere" . }}
+{{- if and $everywhere (not $root.Values.aks) }}
+namespaceSelector: {}
+{{- else }}
 namespaceSelector:
   matchExpressions:
+    {{- if not $everywhere }}
     # By name: the API server sets this label itself, and no user can change it.
     - key: kubernetes.io/metadata.name
       operator: NotIn
       values:
         {{- include "catflap.exempt" $root | nindent 8 }}
+    {{- end }}
     {{- if $root.Values.aks }}
     - key: control-plane
       operator: NotIn
@@ -48,6 +54,7 @@ namespaceSelector:
       operator: NotIn
       values: [aks]
     {{- end }}
+{{- end }}
 objectSelector: {}
 # The gate may close a namespace; in a dry run it only looks.
 sideEffects: {{ ternary "NoneOnDryRun" "None" (eq (index . 1) "/validate") }}

@@ -8,8 +8,10 @@ import pytest
 
 from webhook.audit.sink import AuditLog
 from webhook.config.store import PolicyStore
+from webhook.controller.following import Registered
 from webhook.controller.loop import Controller
 from webhook.controller.reconcile import Reconciler
+from webhook.controller.recording import Recording
 from webhook.kube.api import Api, Json
 from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Surroundings
@@ -55,14 +57,16 @@ def test_policies_are_forgotten_with_their_namespace_and_not_before(
     """The first pass may come before the policy file and the first look around: what was listed by then must be known later."""
     standing = Standing(Idle())
     metrics = Metrics()
+    recording = Recording(AuditLog(str(tmp_path / "audit.log")), lambda: AT)
     controller = Controller(
         namespaces=Listed(*namespaces),
         standing=standing,
+        registered=Registered(Idle(), recording=recording, own_namespace="guards"),
         policies=PolicyStore(on_refusal=lambda _: None),
         reconciler=Reconciler(
             api=Idle(),
             standing=standing,
-            audit=AuditLog(str(tmp_path / "audit.log")),
+            recording=recording,
             metrics=metrics,
             own_namespace="guards",
             now=lambda: AT,

@@ -12,6 +12,7 @@ from tests.unit.samples import HEAD
 from webhook.audit.sink import AuditLog, AuditLogUnwritable
 from webhook.config.parse import parse
 from webhook.controller.reconcile import Reconciler
+from webhook.controller.recording import Recording
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Surroundings
@@ -75,7 +76,7 @@ def reconcile(
     Reconciler(
         api=api,
         standing=Standing(api),
-        audit=AuditLog(log),
+        recording=Recording(AuditLog(log), lambda: AT),
         metrics=metrics,
         own_namespace="guards",
         now=lambda: AT,

@@ -1,0 +1,107 @@
+"""An edit of the policy file alone reaches the registration: who is asked about is never older than what is in force."""
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.cluster.installation import WEBHOOKS, Installation, eventually, names
+from tests.cluster.manifests import GOOD, namespace, pod
+from tests.cluster.policies import DENY, GROUPS, path
+
+FILLING = {"app.kubernetes.io/name": "web", "role": "frontend"}
+PODS = "/api/v1/namespaces/{}/pods"
+FOLLOWED_SECONDS = 2.0
+QUIET_SECONDS = 2.0  # longer than any edit takes to be followed
+
+
+def asked_about(catflap: Installation, space: str) -> bool:
+    """Whether a Pod without labels is refused, and not merely not there."""
+    return bool(catflap.cluster.call("POST", PODS.format(space) + "?dryRun=All", pod("probe", space, {})).status == 403)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_namespace_that_is_exempt_no_longer_waits_for_the_gate(
+    catflap: Installation, namespace_name: str, group: str
+) -> None:
+    """From the edit on until it is asked about it is as open as it was, and that is not long; then no Pod is first."""
+    if group == "calico":
+        catflap.cluster.install_calico()
+    engine: dict[str, Any] = {"network": {"engine": group}}
+    catflap.configure({**engine, "namespaces": {"exempt": [namespace_name]}})
+    eventually(lambda: catflap.spares(namespace_name))
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: not asked_about(catflap, namespace_name))
+    began = time.monotonic()
+    catflap.configure(engine)
+    eventually(lambda: asked_about(catflap, namespace_name))
+    assert time.monotonic() - began < FOLLOWED_SECONDS
+    assert catflap.apply(pod("first", namespace_name, GOOD)).returncode == 0
+    stored = catflap.cluster.api("GET", f"{PODS.format(namespace_name)}/first")
+    closing = catflap.cluster.api("GET", path(group, namespace_name, DENY))
+    assert int(closing["metadata"]["resourceVersion"]) < int(stored["metadata"]["resourceVersion"])
+
+
+def test_filling_from_aliases_comes_and_goes(catflap: Installation, namespace_name: str) -> None:
+    """The whole entry, which nobody registered by hand."""
+    catflap.apply(namespace(namespace_name))
+    catflap.configure({"workloads": {"fillFromAliases": False}})
+    eventually(lambda: len(catflap.registered("mutating")), until=lambda seen: seen == 1)
+    catflap.configure({"workloads": {"role": {"oneOf": ["frontend"], "aliases": ["tier"]}}})
+    eventually(lambda: len(catflap.registered("mutating")), until=lambda seen: seen == 2)
+    eventually(lambda: filled(catflap, namespace_name).get("app") == "web")
+
+
+def filled(catflap: Installation, space: str) -> dict[str, str]:
+    """The labels that a Pod would get that has only an alias."""
+    body = pod("alias", space, FILLING)
+    return catflap.cluster.api("POST", PODS.format(space) + "?dryRun=All", body)["metadata"]["labels"]  # type: ignore[no-any-return]
+
+
+def test_it_is_written_once_by_whichever_replica_and_recorded(catflap: Installation, namespace_name: str) -> None:
+    """And not at all where the edit asks for no other requests."""
+    catflap.configure({"namespaces": {"exempt": [namespace_name]}})
+    eventually(lambda: catflap.spares(namespace_name))
+    before = catflap.cluster.api("GET", WEBHOOKS.format("validating"))
+    written = recorded(catflap)
+    assert written[-1]["reason"] == "rewritten: the policy file asks for other requests"
+    catflap.configure({"namespaces": {"exempt": [namespace_name]}, "mode": "warn"})
+    time.sleep(QUIET_SECONDS)
+    assert catflap.cluster.api("GET", WEBHOOKS.format("validating")) == before
+    assert recorded(catflap) == written
+
+
+def recorded(catflap: Installation) -> list[dict[str, Any]]:
+    """What the controller wrote of its registration."""
+    found = (one for one in catflap.controller.records() if one["type"] == "write")
+    return [one for one in found if one["objectRef"]["kind"].endswith("WebhookConfiguration")]
+
+
+def test_a_namespace_slipped_in_by_hand_is_asked_about_again(catflap: Installation, namespace_name: str) -> None:
+    """Who may edit webhook configurations may do anything; but an editor's slip does not last."""
+    catflap.apply(namespace(namespace_name))
+    found = catflap.cluster.api("GET", WEBHOOKS.format("validating"))
+    for entry in found["webhooks"]:
+        for term in entry["namespaceSelector"].get("matchExpressions", ()):
+            term["values"].append(namespace_name)
+    catflap.cluster.api("PUT", WEBHOOKS.format("validating"), found)
+    eventually(lambda: not catflap.spares(namespace_name))
+    eventually(lambda: asked_about(catflap, namespace_name))
+
+
+def test_turned_off_it_stays_off(apart: Installation) -> None:
+    """Whatever is edited meanwhile: that is the one command that README promises."""
+    kept = {phase: apart.cluster.api("GET", WEBHOOKS.format(phase)) for phase in ("validating", "mutating")}
+    for phase in kept:
+        apart.cluster.api("DELETE", WEBHOOKS.format(phase))
+    try:
+        apart.configure({"namespaces": {"exempt": ["elsewhere"]}})
+        time.sleep(QUIET_SECONDS)
+        for phase in kept:
+            assert apart.cluster.call("GET", WEBHOOKS.format(phase)).status == 404
+    finally:
+        for phase, found in kept.items():
+            found["metadata"] = {key: found["metadata"][key] for key in ("name", "labels")}
+            apart.cluster.api("POST", WEBHOOKS.format(phase).rpartition("/")[0], found)
+    eventually(lambda: apart.spares("elsewhere"))
+    assert list(names({"items": [kept["validating"]]})) == ["catflap"]

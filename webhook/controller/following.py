@@ -1,0 +1,112 @@
+"""The registration follows the policy file: what of the file decides which requests come to us is edited with it.
+
+Only that is touched, in configurations that stand. Who answers, how long is waited for it and what else an installer
+wrote stays as it is; which entries of the validating phase there are is the release's, not the file's; and what was
+deleted stays deleted, for that is how catflap is turned off (docs/decisions/0013).
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from webhook.config.parse import Loaded
+from webhook.controller.recording import Recording
+from webhook.controller.registration import HTTPS, MUTATE, VALIDATE, Endpoint, registration
+from webhook.kube.api import Api, Json
+from webhook.kube.registrations import API_VERSION, ENTRY_SUFFIX, PHASES, collection, path
+from webhook.kube.watch import Watch
+from webhook.model.names import NAMESPACE_NAME, WEBHOOK_CONFIGURATION
+from webhook.model.policy import GuardPolicy
+
+COMES_AND_GOES: Final = "MutatingWebhookConfiguration"  # its entry for Pods is there as long as there are aliases
+
+
+class Registered:
+    """Our webhook configurations as they stand, kept by watches and edited when the policy file asks for other ones."""
+
+    def __init__(self, api: Api, *, recording: Recording, own_namespace: str) -> None:
+        self._api = api
+        self._recording = recording
+        self._own_namespace = own_namespace
+        query = {"fieldSelector": f"metadata.name={WEBHOOK_CONFIGURATION}"}
+        self._watches = {phase: Watch(api, collection(phase), query=query) for phase in PHASES}
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        """Begin to watch; `on_change` is called when one comes, changes or goes."""
+        for watch in self._watches.values():
+            watch.on_change(partial(_call, on_change))
+            watch.start()
+
+    def stop(self) -> None:
+        """End the watches."""
+        for watch in self._watches.values():
+            watch.stop()
+
+    def follow(self, loaded: Loaded) -> None:
+        """See that what stands is asked about as the policy file says.  Raises ApiError, AuditLogUnwritable."""
+        self._recording.flush()
+        for phase, watch in self._watches.items():
+            found = watch.get(WEBHOOK_CONFIGURATION)
+            if found is None:
+                continue
+            # The items of a list do not name their kind.
+            stored = {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
+            wanted = fitted(stored, loaded.policy, self._own_namespace)
+            if wanted != stored:
+                self._api.replace(path(phase), wanted)
+                reason = "rewritten: the policy file asks for other requests"
+                self._recording.record(wanted, policy_digest=loaded.digest, reason=reason, verb="update")
+
+
+def _call(handler: Callable[[], None], _found: Json) -> None:
+    handler()
+
+
+def fitted(stored: Json, policy: GuardPolicy, own_namespace: str) -> Json:
+    """A webhook configuration as it stands, made to ask about what the policy file says."""
+    entries = stored.get("webhooks") or []
+    if not entries:
+        return stored
+    endpoint = endpoint_of(entries[0]["clientConfig"], own_namespace)
+    [wanted] = (one["webhooks"] for one in registration(policy, endpoint) if one["kind"] == stored["kind"])
+    by_name = {entry["name"]: entry for entry in wanted}
+    kept = [fitted_entry(entry, by_name[entry["name"]]) if entry["name"] in by_name else entry for entry in entries]
+    if stored["kind"] == COMES_AND_GOES:
+        kept = [entry for entry in kept if entry["name"] in by_name or not entry["name"].endswith(ENTRY_SUFFIX)]
+        missing = by_name.keys() - {entry["name"] for entry in kept}
+        kept += [
+            entry | {"namespaceSelector": selector(entries[0], entry)} for entry in wanted if entry["name"] in missing
+        ]
+    return {**stored, "webhooks": kept}
+
+
+def endpoint_of(client_config: Mapping[str, Any], own_namespace: str) -> Endpoint:
+    """Where the API server finds us, by an entry that stands."""
+    bundle = client_config.get("caBundle", "")
+    if "url" in client_config:
+        url = client_config["url"].removesuffix(VALIDATE).removesuffix(MUTATE)
+        return Endpoint(ca_bundle=bundle, namespace=own_namespace, url=url)
+    service = client_config["service"]
+    port = service.get("port", HTTPS)
+    return Endpoint(ca_bundle=bundle, namespace=service["namespace"], service=service["name"], port=port)
+
+
+def fitted_entry(stored: Json, wanted: Json) -> Json:
+    """One entry: the namespaces that it leaves out by name, and those of its conditions that are ours."""
+    fitted = {**stored, "namespaceSelector": selector(stored, wanted)}
+    if "matchConditions" in stored:
+        ours = {one["name"]: one for one in wanted.get("matchConditions", ())}
+        fitted["matchConditions"] = [ours.get(one["name"], one) for one in stored["matchConditions"]]
+    return fitted
+
+
+def selector(stored: Json, wanted: Json) -> Json:
+    """Which namespaces an entry is about: by name as it is wanted, by other labels as it stands.
+
+    Azure's admissions enforcer adds terms of its own, and would again (docs: AKS, "Can I use admission controller webhooks").
+    """
+    found = stored.get("namespaceSelector") or {}
+    others = [term for term in found.get("matchExpressions") or () if term["key"] != NAMESPACE_NAME]
+    terms = [*wanted["namespaceSelector"].get("matchExpressions", ()), *others]
+    rest = {key: value for key, value in found.items() if key != "matchExpressions"}
+    return {**rest, "matchExpressions": terms} if terms else rest
