@@ -15,7 +15,10 @@ PLACES = {
     "Pod": "spec.hostNetwork",
     "PodTemplate": "template.spec.hostNetwork",
 }
-SAYS = "the Pod would be in its node's network, where no network policy holds"
+SAYS = (
+    "the Pod would be in its node's network, where no network policy holds; "
+    "remove it, or have an exception written into the policy file"
+)
 PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 
 

@@ -17,7 +17,7 @@ PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 OPENED = (
     "no-open-policy: spec.ingress[0]: it opens the way to every Pod from everybody on every port: "
-    "that means nobody in particular"
+    "that means nobody in particular; say whom it is for"
 )
 REFUSED = 'admission webhook "open-policies.catflap.dev" denied the request: {} has 1 fault:\n- {}'
 ENFORCED = {"rules": {"no-open-policy": "enforce"}}
@@ -118,7 +118,7 @@ def test_what_stood_can_be_edited(catflap: Installation, guarded: str) -> None:
     assert answer.status == 403
     says = (
         "no-open-policy: spec.ingress[2]: it opens the way to every Pod from every Pod of every namespace on every port: "
-        "that means nobody in particular"
+        "that means nobody in particular; say whom it is for"
     )
     assert answer.body["message"] == REFUSED.format(f"NetworkPolicy {guarded}/theirs", says)
     assert catflap.cluster.call("DELETE", path).status == 200

@@ -1,10 +1,13 @@
 """No Pod lives in its node's network, where no network policy holds."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Rule
 from webhook.model.workload import Workload
+
+MEND: Final = "remove it, or have an exception written into the policy file"
 
 
 def unpoliced(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:  # noqa: ARG001 (a rule)
@@ -15,7 +18,9 @@ def unpoliced(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:  # no
     """
     if workload.host_network:
         path = workload.places[0].path.removesuffix("metadata")
-        yield Fault(f"{path}spec.hostNetwork", "the Pod would be in its node's network, where no network policy holds")
+        yield Fault(
+            f"{path}spec.hostNetwork", f"the Pod would be in its node's network, where no network policy holds; {MEND}"
+        )
 
 
 RULE = Rule(id="no-host-network", since="0.1", check=unpoliced, guarded_only=True)

@@ -32,9 +32,9 @@ def beyond(opening: Opening, found: PolicyObject, policy: GuardPolicy) -> str:
     if any(covers(flow, opening, found.namespace, policy) for flow in policy.network.flows):
         return ""
     if opening.is_wide:
-        return "that means nobody in particular"
+        return "that means nobody in particular; say whom it is for"
     if policy.network.flows and found.namespace and not asks_for_names(opening):
-        return "no flow of the policy file does"
+        return "no flow of the policy file does; one has to be written there first"
     return ""
 
 
