@@ -75,13 +75,13 @@ MAY = {
     "server": [
         *BOTH_MAY,
         *owners(),
-        *policies("get update patch", name="catflap-default-deny"),
+        *policies("get update", name="catflap-default-deny"),
         *policies("create"),
     ],
     "controller": [
         *BOTH_MAY,
         *each("patch", "namespaces", name="any"),
-        *policies("get list watch create update patch delete"),
+        *policies("get list watch create update delete"),
         *each("create", "events", namespace=USERS, group="events.k8s.io"),
         *[Right("create", "configmaps", namespace=namespace) for namespace in (OURS, SYSTEM)],
         *[
@@ -123,12 +123,12 @@ MAY_NOT = {
         *NEITHER_MAY,
         *each("patch", "namespaces", name="any"),
         *policies("get update patch delete", name="any"),
-        *policies("delete", name="catflap-default-deny"),
+        *policies("patch delete", name="catflap-default-deny"),
         *[Right("create", "configmaps", namespace=namespace) for namespace in (OURS, SYSTEM)],
         *[right for kind in CONFIGURATIONS for right in each("create update patch", kind, name="catflap", **ADMISSION)],
         *each("list watch", "deployments", namespace=USERS, group="apps"),
     ],
-    "controller": [*NEITHER_MAY, *owners()],
+    "controller": [*NEITHER_MAY, *owners(), *policies("patch", name="any")],
 }
 
 

@@ -240,7 +240,7 @@ def test_another_engines_policies_go_after_the_new_ones_stand(catflap: Installat
         if event["user"]["username"] == account
         and event.get("objectRef", {}).get("namespace") == namespace_name
         and event["objectRef"].get("name") == "catflap-default-deny"
-        and event["verb"] in {"patch", "delete"}
+        and event["verb"] in {"create", "delete"}
     ]
     plain, other = "networking.k8s.io", "projectcalico.org"
-    assert acts == [("patch", plain), ("patch", other), ("delete", plain), ("patch", plain), ("delete", other)]
+    assert acts == [("create", plain), ("create", other), ("delete", plain), ("create", plain), ("delete", other)]

@@ -88,10 +88,10 @@ def test_the_real_ones_stand_before_the_staged_ones_go(catflap: Installation, na
     acts = acts_on_deny(catflap, namespace_name)
     staged_one, real = "stagednetworkpolicies", "networkpolicies"
     assert [act for act in acts if act[0] != "get"] == [
-        ("patch", staged_one, 201),
-        ("patch", real, 201),
+        ("create", staged_one, 201),
+        ("create", real, 201),
         ("delete", staged_one, 200),
-        ("patch", staged_one, 201),
+        ("create", staged_one, 201),
         ("delete", real, 200),
     ]
     read = [before for before, after in pairwise(acts) if after[0] == "delete"]

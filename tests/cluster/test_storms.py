@@ -76,10 +76,10 @@ def test_a_burst_of_namespaces_costs_two_writes_each(apart: Installation, engine
     wait_until_quiet(apart)
     requests = counted(ours(apart, after=begin))
     assert {(one.verb, one.resource): number for one, number in requests.items() if one.writes} == {
-        ("patch", "networkpolicies"): len(BOTH) * BURST
+        ("create", "networkpolicies"): len(BOTH) * BURST
     }
     for space in spaces:
-        assert writes(apart, space, after=begin) == [("patch", "networkpolicies", name) for name in (DENY, DNS)]
+        assert writes(apart, space, after=begin) == [("create", "networkpolicies", name) for name in (DENY, DNS)]
 
 
 def test_what_was_missed_while_nobody_was_there_is_made_up_for(

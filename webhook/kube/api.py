@@ -18,7 +18,6 @@ from webhook.model.names import FIELD_MANAGER
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
-APPLY_PATCH = "application/apply-patch+yaml"
 NOT_FOUND = 404
 CONFLICT = 409
 SUCCESS = range(200, 300)
@@ -73,11 +72,6 @@ class Api:
             if error.status == CONFLICT:
                 return None
             raise
-
-    def apply(self, path: str, body: Json) -> Json:
-        """Server-side apply as our field manager, taking over fields that others set.  Raises ApiError."""
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        return self._call("PATCH", path, body=body, query=query, content_type=APPLY_PATCH)
 
     def replace(self, path: str, body: Json) -> Json:
         """Write an object whole over the version that its resourceVersion names.  Raises ApiError."""

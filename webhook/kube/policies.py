@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from webhook.kube.api import Api, Json
+from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.model.kinds import POLICIES_BY_KIND, PolicyKind
 from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
 from webhook.netpol.manifest import Manifest
@@ -22,10 +22,14 @@ def collection(kind: PolicyKind, namespace: str = "") -> str:
     return f"/apis/{kind.group}/{kind.version}{spaced}/{kind.resource}"
 
 
+def collection_of(manifest: Manifest) -> str:
+    """The path of the policies among which a manifest belongs."""
+    return collection(kind_of(manifest), manifest["metadata"].get("namespace", ""))
+
+
 def path(manifest: Manifest) -> str:
     """The path of a policy, of either engine."""
-    metadata = manifest["metadata"]
-    return f"{collection(kind_of(manifest), metadata.get('namespace', ''))}/{metadata['name']}"
+    return f"{collection_of(manifest)}/{manifest['metadata']['name']}"
 
 
 class Outcome(StrEnum):
@@ -44,13 +48,16 @@ def stored(api: Api, manifest: Manifest) -> Json | None:
 def ensure(api: Api, manifest: Manifest) -> Outcome:
     """See that a manifest stands as it is, in place: it is never deleted to be made anew.  Raises ApiError.
 
-    Server-side apply would leave what others added to the spec, an `ingress` that opens it for one; so what differs is
-    replaced whole, at the version that was read.
+    Server-side apply would leave what others added to the spec, an `ingress` that opens it for one, and not tell a
+    creation from a change; so what is missing is created, and what differs is replaced whole, at the version that was read.
     """
     found = stored(api, manifest)
     if found is None:
-        api.apply(path(manifest), dict(manifest))
-        return Outcome.CREATED
+        if api.create(collection_of(manifest), dict(manifest)) is not None:
+            return Outcome.CREATED
+        found = stored(api, manifest)  # somebody was faster, most likely another replica
+    if found is None:
+        raise ApiError(CONFLICT, f"{path(manifest)} came and went while it was written")
     if same(found, manifest):
         return Outcome.UNCHANGED
     api.replace(path(manifest), replacement(found, manifest))

@@ -47,19 +47,19 @@ class Refusing(Api):
             raise self._namespace
         return self._namespace
 
-    def apply(self, path: str, body: Json) -> Json:
+    def create(self, path: str, body: Json) -> Json | None:
         """Refuse it."""
         assert body["metadata"]["namespace"] == "shop"
-        self.calls.append(("APPLY", path))
+        self.calls.append(("CREATE", f"{path}/{body['metadata']['name']}"))
         raise ApiError(self._status, "refused")
 
 
 class Willing(Refusing):
     """One that takes every write."""
 
-    def apply(self, path: str, body: Json) -> Json:
+    def create(self, path: str, body: Json) -> Json | None:
         """Take it."""
-        self.calls.append(("APPLY", path))
+        self.calls.append(("CREATE", f"{path}/{body['metadata']['name']}"))
         return body
 
     def merge(self, path: str, body: Json) -> Json:
@@ -98,7 +98,7 @@ def test_a_namespace_that_went_is_no_failure(tmp_path: Path, status: int, found:
     api = Refusing(status, found)
     reconcile(api, str(tmp_path / "log"))
     policy = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/catflap-default-deny"
-    assert api.calls == [("GET", policy), ("APPLY", policy), ("GET", PATH)]
+    assert api.calls == [("GET", policy), ("CREATE", policy), ("GET", PATH)]
     assert (tmp_path / "log").read_bytes() == b""
 
 
@@ -151,8 +151,8 @@ def test_the_default_deny_is_stored_first_and_the_stamp_last(tmp_path: Path) -> 
     metrics = reconcile(api, str(tmp_path / "log"))
     policies = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies"
     assert [call for call in api.calls if call[0] != "GET"] == [
-        ("APPLY", f"{policies}/catflap-default-deny"),
-        ("APPLY", f"{policies}/catflap-allow-dns"),
+        ("CREATE", f"{policies}/catflap-default-deny"),
+        ("CREATE", f"{policies}/catflap-allow-dns"),
         ("MERGE", PATH),
     ]
     assert metrics.registry.get_sample_value("catflap_policies_written_total", {"outcome": "created"}) == 2.0
