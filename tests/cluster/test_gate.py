@@ -209,7 +209,8 @@ def test_calicos_own_policy_is_the_proof_where_calico_is(alone: Installation, na
     alone.write_policy("apiVersion: catflap.dev/v1\nkind: GuardPolicy\nnetwork: {engine: calico}\n")
     eventually(lambda: "Engine.CALICO" in alone.server.log().rpartition("surroundings: ")[2])
     space_with_account(alone, namespace_name)
-    assert make_pod(alone, namespace_name).status == 201
+    answer = make_pod(alone, namespace_name)
+    assert answer.status == 201, answer.body["message"]
     assert deny(alone, namespace_name, CALICO).body["spec"] == {
         "tier": "default",
         "selector": "all()",
