@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from webhook.config.default import DEFAULT_POLICY
+from webhook.config.parse import parse
+from webhook.config.schema import by_rule, definition, inline, spelled_out
 from webhook.model.policy import GuardPolicy
-from webhook.rules import RULES
 
 CHART = Path(__file__).parent / "catflap"
 VALUES, SCHEMA, README = CHART / "values.yaml", CHART / "values.schema.json", CHART / "README.md"
@@ -48,7 +50,7 @@ def main(arguments: list[str]) -> int:
 def generated() -> Files:
     """The files as they should be."""
     model = GuardPolicy.model_json_schema(by_alias=True, ref_template="#/definitions/{model}")
-    values = between(VALUES.read_text(encoding="utf-8"), POLICY_MARKS, policy_values(model))
+    values = between(VALUES.read_text(encoding="utf-8"), POLICY_MARKS, policy_values())
     return {
         VALUES: values,
         SCHEMA: json.dumps(with_policy(json.loads(SCHEMA.read_text(encoding="utf-8")), model), indent=2) + "\n",
@@ -75,10 +77,7 @@ def with_policy(schema: Json, model: Json) -> Json:
     policy = {key: value for key, value in model.items() if key != "$defs"}
     for node in [policy, *nested(policy, definitions)]:
         node["required"] = list(node["properties"])
-    rules = policy["properties"]["rules"]
-    by_id = dict.fromkeys(RULES, rules["additionalProperties"])
-    named = {**rules, "properties": by_id, "additionalProperties": False}
-    policy["properties"] = {**policy["properties"], "rules": named}
+    policy["properties"] = {**policy["properties"], "rules": by_rule(policy["properties"]["rules"])}
     return schema | {"properties": schema["properties"] | {"policy": policy}, "definitions": definitions}
 
 
@@ -91,30 +90,9 @@ def nested(node: Json, definitions: Json) -> Iterator[Json]:
             yield from nested(inner, definitions)
 
 
-def definition(field: Json, definitions: Json) -> Json:
-    """What a field refers to; empty where it refers to nothing."""
-    found: Json = definitions.get(field.get("$ref", "").rpartition("/")[2], {})
-    return found
-
-
-def policy_values(model: Json) -> str:
+def policy_values() -> str:
     """The policy part of values.yaml: each key with its description and default."""
-    default = GuardPolicy.model_validate({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"})
-    values = default.model_dump(mode="json", by_alias=True)
-    return "\n".join(["policy:", *described(values, model, model["$defs"], indent="  ")]) + "\n"
-
-
-def described(values: Json, node: Json, definitions: Json, *, indent: str) -> Iterator[str]:
-    """The lines of one mapping; nested models are written out, everything else in one line."""
-    for key, value in values.items():
-        field = node["properties"][key]
-        inner = definition(field, definitions)
-        yield f"{indent}# {sentence(field['description'])}"
-        if "properties" in inner:
-            yield f"{indent}{key}:"
-            yield from described(value, inner, definitions, indent=f"{indent}  ")
-        else:
-            yield f"{indent}{key}: {inline(value)}"
+    return "policy:\n" + spelled_out(parse(DEFAULT_POLICY).policy, indent="  ")
 
 
 def table(values: str) -> str:
@@ -151,19 +129,6 @@ def comment_above(lines: list[str], number: int) -> str:
     while first and lines[first - 1].lstrip().startswith("# "):
         first -= 1
     return " ".join(line.strip().removeprefix("# ") for line in lines[first:number])
-
-
-def inline(value: Any) -> str:
-    """A value in one line of YAML."""
-    if value == "":
-        return '""'
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf"), allow_unicode=True)
-    return text.removesuffix("\n").removesuffix("\n...")
-
-
-def sentence(text: str) -> str:
-    """A description as a comment."""
-    return f"{text[0].upper()}{text[1:]}."
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Writes what the documentation says about the code, from the code: run it by `make docs`; a test fails when it is stale."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from webhook.config.schema import schema
 from webhook.model.policy import GuardPolicy, Mode
 from webhook.model.violation import Rule
 from webhook.rules import RULES
@@ -25,6 +27,7 @@ def pages() -> Mapping[Path, str]:
         readme: listed,
         ROOT / "docs" / "rules.md": "\n".join(rules_page()),
         ROOT / "docs" / "policy.md": "\n".join(policy_page()),
+        ROOT / "docs" / "policy.schema.json": f"{json.dumps(schema(), indent=2)}\n",
     }
 
 
@@ -61,6 +64,16 @@ def policy_page() -> Iterator[str]:
     """Every key of the policy file with its default."""
     yield from ("# The policy file", "", WARNING, "")
     yield from ("Every key but `apiVersion` and `kind` has a default; an unknown key is a fault.", "")
+    yield from (
+        "`catflap config check FILE` tells every fault with its line and column, `catflap config show FILE` spells out what",
+        "a file leaves to its defaults. For editors there is a schema, by `catflap config schema` and",
+        "[beside this page](policy.schema.json); the YAML language server takes it by this first line:",
+        "",
+        "```yaml",
+        "# yaml-language-server: $schema=policy.schema.json",
+        "```",
+        "",
+    )
     yield from ("| key | default | what it says |", "|---|---|---|")
     yield from keys(GuardPolicy.model_json_schema(by_alias=True), "", None)
     yield ""

@@ -81,9 +81,17 @@ def load_policy(path: Path) -> Loaded:
     try:
         return parse(path.read_text(encoding="utf-8"))
     except BadPolicy as bad:
-        complain([f"{path}: {fault}" for fault in bad.faults])
+        complain(faults_of(str(path), bad))
     except (OSError, UnicodeDecodeError) as bad:
         complain([f"{path}: {bad}"])
+
+
+def faults_of(name: str, bad: BadPolicy) -> list[str]:
+    """Each fault of a policy file on a line that editors can jump to: FILE:LINE:COLUMN: PATH: what is wrong."""
+    return [
+        f"{name}:{fault.place.line}:{fault.place.column}: {fault}" if fault.place else f"{name}: {fault}"
+        for fault in bad.faults
+    ]
 
 
 def complain(lines: list[str]) -> NoReturn:

@@ -5,14 +5,19 @@ from difflib import get_close_matches
 
 from msgspec import Struct
 
+from webhook.config.places import Place
 from webhook.rules import RULES
 
 
 class PolicyFault(Struct, frozen=True):
-    """One fault of a policy file: where, as a path of keys, and what would be right."""
+    """One fault of a policy file: where, as a path of keys, and what would be right.
+
+    `place` is where that path, or the innermost part of it that is there, stands in the text.
+    """
 
     path: str
     message: str
+    place: Place | None = None
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message

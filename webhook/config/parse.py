@@ -6,10 +6,12 @@ from typing import Any
 
 import yaml
 from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import BaseModel, ValidationError
 
 from webhook.config.contradictions import contradictions
 from webhook.config.faults import BadPolicy, PolicyFault, suggestion, unknown_rule
+from webhook.config.places import nearest, place, places
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
 
@@ -51,15 +53,26 @@ PolicyLoader.yaml_implicit_resolvers = {
 
 
 def parse(text: str) -> Loaded:
-    """The policy that `text` says; raises BadPolicy with every fault."""
+    """The policy that `text` says; raises BadPolicy with every fault, each with its place in the text."""
     if len(text) > LARGEST:
         raise BadPolicy([PolicyFault("", f"the file has {len(text)} characters, {LARGEST} are the most")])
     try:
         content = yaml.load(text, PolicyLoader)  # noqa: S506 (a SafeLoader)
     except UNREADABLE as bad:
-        raise BadPolicy([PolicyFault("", f"not YAML: {' '.join(str(bad).split())}")]) from None
+        mark = getattr(bad, "problem_mark", None)
+        why = f"not YAML: {' '.join(str(bad).split())}"
+        raise BadPolicy([PolicyFault("", why, place(mark) if mark else None)]) from None
     if not isinstance(content, dict):
         raise BadPolicy([PolicyFault("", f"expected a mapping with apiVersion and kind, got {type(content).__name__}")])
+    try:
+        return Loaded(policy=validated(content), digest=digest(text))
+    except BadPolicy as bad:
+        known = places(yaml.compose(text, PolicyLoader))
+        raise BadPolicy([replace(fault, place=nearest(fault.path, known)) for fault in bad.faults]) from None
+
+
+def validated(content: dict[Any, Any]) -> GuardPolicy:
+    """The policy of a parsed file; raises BadPolicy with every fault."""
     found = list(unknown_rules(content))
     try:
         policy = GuardPolicy.model_validate(content)
@@ -70,7 +83,7 @@ def parse(text: str) -> Loaded:
     found += contradictions(policy)
     if found:
         raise BadPolicy(found)
-    return Loaded(policy=policy, digest=digest(text))
+    return policy
 
 
 def unknown_rules(content: dict[Any, Any]) -> Iterator[PolicyFault]:
@@ -88,11 +101,15 @@ def digest(text: str) -> str:
 
 def faults(bad: ValidationError, content: Any) -> Iterator[PolicyFault]:
     """Each of pydantic's complaints with a path as the file writes it."""
-    for error in bad.errors(include_url=False, include_input=False):
+    for error in bad.errors(include_url=False):
+        if error["type"] == "too_short" and error["input"]:
+            continue  # an item of it is at fault, which is told by itself
         path = list(steps(error["loc"], content))
         message = error["msg"].removeprefix("Value error, ")
         if error["type"] == "tuple_type":
             message = "Input should be a list"
+        elif error["type"] == "too_short":
+            message = "Input should have at least 1 item"
         elif error["type"] == "model_type":
             message = "Input should be a mapping"
         elif error["type"] == "extra_forbidden":

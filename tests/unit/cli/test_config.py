@@ -1,0 +1,133 @@
+"""`catflap config`: a policy file by itself."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from jsonschema import Draft202012Validator
+
+from tests.unit.samples import HEAD
+from webhook.cli import main
+from webhook.config.default import DEFAULT_POLICY
+from webhook.config.parse import parse
+from webhook.config.schema import schema, spelled_out
+
+CASES: Final = sorted((Path(__file__).parents[2] / "cases").rglob("policy.yaml"))
+SOUND: Final = HEAD + "mode: warn\nnetwork: {flows: [{from: frontend, to: backend, ports: [8080/TCP]}]}\n"
+FAULTY: Final = HEAD + "mode: wan\nrules:\n  require-ap: warn\n"
+FAULTS: Final = (
+    "3:1: mode: Input should be 'enforce', 'warn', 'audit' or 'off'",
+    "5:3: rules.require-ap: no rule has this id; did you mean 'require-app'?",
+)
+
+
+def run(*arguments: str, stdin: str | None = None) -> Result:
+    """The verb."""
+    return CliRunner().invoke(main, ["config", *arguments], input=stdin)
+
+
+def written(folder: Path, text: str, name: str = "policy.yaml") -> str:
+    """A file with a text."""
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def is_comment(line: str) -> bool:
+    """Whether a line says what the next one means."""
+    return line.lstrip().startswith("# ")
+
+
+class TestCheck:
+    """Every fault, each where it is."""
+
+    def test_a_sound_file_is_silent(self, tmp_path: Path) -> None:
+        """Status 0."""
+        outcome = run("check", written(tmp_path, SOUND), written(tmp_path, DEFAULT_POLICY, "other.yaml"))
+        assert (outcome.exit_code, outcome.output) == (0, "")
+
+    def test_every_fault_of_every_file_is_a_line(self, tmp_path: Path) -> None:
+        """As editors and CI jobs read them; status 1."""
+        bad, good = written(tmp_path, FAULTY), written(tmp_path, SOUND, "good.yaml")
+        again = written(tmp_path, "mode: [", "broken.yaml")
+        outcome = run("check", bad, good, again)
+        lines = outcome.stdout.splitlines()
+        assert outcome.exit_code == 1
+        assert [line.startswith(f"{bad}:{fault}") for line, fault in zip(lines, FAULTS, strict=False)] == [True, True]
+        assert [line.startswith(f"{again}:1:8: not YAML: ") for line in lines[2:]] == [True]
+
+    def test_standard_input(self) -> None:
+        """For pipes."""
+        assert run("check", "-", stdin=SOUND).exit_code == 0
+        outcome = run("check", "-", stdin=FAULTY)
+        assert (outcome.exit_code, outcome.stdout.startswith(f"-:{FAULTS[0]}")) == (1, True)
+
+    def test_what_cannot_be_read_is_status_2(self, tmp_path: Path) -> None:
+        """It says nothing about the policy."""
+        assert run("check", str(tmp_path / "nowhere.yaml")).exit_code == 2
+        (tmp_path / "binary").write_bytes(b"\xff\xfe")
+        outcome = run("check", str(tmp_path / "binary"))
+        assert (outcome.exit_code, outcome.stderr.startswith(f"catflap: {tmp_path}/binary: ")) == (2, True)
+        assert run("check").exit_code == 2
+
+
+class TestShow:
+    """Every key, with what it means."""
+
+    def test_the_defaults_are_the_defaults(self) -> None:
+        """Read back, they are the same policy; each key has a comment above it."""
+        outcome = run("show")
+        assert outcome.exit_code == 0
+        assert parse(outcome.stdout).policy == parse(DEFAULT_POLICY).policy
+        keys = [(above, line) for above, line in pairwise(outcome.stdout.splitlines()) if not is_comment(line)]
+        assert [line for above, line in keys if not is_comment(above)] == []
+
+    @pytest.mark.parametrize("case", CASES, ids=lambda case: case.parent.name)
+    def test_a_file_spelled_out_means_the_same(self, case: Path) -> None:
+        """Whatever it says."""
+        policy = parse(case.read_text("utf-8")).policy
+        assert parse(spelled_out(policy)).policy == policy
+        assert parse(run("show", str(case)).stdout).policy == policy
+
+    def test_a_bad_file_is_not_shown(self, tmp_path: Path) -> None:
+        """Its faults are, with status 2."""
+        path = written(tmp_path, FAULTY)
+        outcome = run("show", path)
+        assert (outcome.exit_code, outcome.stdout) == (2, "")
+        assert outcome.stderr.startswith(f"catflap: {path}:{FAULTS[0]}")
+
+
+class TestSchema:
+    """What editors are given."""
+
+    def test_it_is_a_schema(self) -> None:
+        """Of the draft that it names."""
+        printed = json.loads(run("schema").stdout)
+        assert printed == schema()
+        Draft202012Validator.check_schema(printed)
+
+    @pytest.mark.parametrize("case", CASES, ids=lambda case: case.parent.name)
+    def test_it_takes_what_the_program_takes(self, case: Path) -> None:
+        """Every policy of the test cases."""
+        Draft202012Validator(schema()).validate(yaml.safe_load(case.read_text("utf-8")))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            pytest.param({"mode": "wan"}, id="a mode that there is not"),
+            pytest.param({"rules": {"require-ap": "warn"}}, id="a rule that there is not"),
+            pytest.param({"rules": {"require-app": "wan"}}, id="its mode"),
+            pytest.param({"workload": {}}, id="a key that there is not"),
+            pytest.param({"workloads": {"existing": "keep"}}, id="a nested value"),
+            pytest.param({"network": {"flows": [{"from": "frontend"}]}}, id="a flow to nowhere"),
+        ],
+    )
+    def test_it_refuses_what_an_editor_can_see(self, change: dict[str, Any]) -> None:
+        """Contradictions between keys are for `config check`."""
+        whole = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
+        assert Draft202012Validator(schema()).is_valid(whole)
+        assert not Draft202012Validator(schema()).is_valid({**whole, **change})

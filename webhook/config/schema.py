@@ -1,0 +1,65 @@
+"""The policy file described: its JSON Schema for editors, and a policy with every key spelled out for people."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import yaml
+
+from webhook.model.policy import GuardPolicy
+from webhook.rules import RULES
+
+DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"  # the one that pydantic writes
+
+Json = dict[str, Any]
+
+
+def schema() -> Json:
+    """The JSON Schema of the policy file, with the rules that there are."""
+    model = GuardPolicy.model_json_schema(by_alias=True)
+    rules = model["properties"]["rules"]
+    return {"$schema": DRAFT, **model, "properties": {**model["properties"], "rules": by_rule(rules)}}
+
+
+def by_rule(rules: Mapping[str, Any]) -> Json:
+    """The schema of `rules` with each rule's id as a key, and no others."""
+    by_id = dict.fromkeys(RULES, rules["additionalProperties"])
+    return {**rules, "properties": by_id, "additionalProperties": False}
+
+
+def spelled_out(policy: GuardPolicy, *, indent: str = "") -> str:
+    """A policy as YAML: each key with its meaning as a comment above it, nested mappings written out."""
+    model = GuardPolicy.model_json_schema(by_alias=True)
+    values = policy.model_dump(mode="json", by_alias=True)
+    return "".join(f"{line}\n" for line in described(values, model, model["$defs"], indent=indent))
+
+
+def described(values: Json, node: Json, definitions: Json, *, indent: str) -> Iterator[str]:
+    """The lines of one mapping; nested models are written out, everything else in one line."""
+    for key, value in values.items():
+        field = node["properties"][key]
+        inner = definition(field, definitions)
+        yield f"{indent}# {sentence(field['description'])}"
+        if "properties" in inner:
+            yield f"{indent}{key}:"
+            yield from described(value, inner, definitions, indent=f"{indent}  ")
+        else:
+            yield f"{indent}{key}: {inline(value)}"
+
+
+def definition(field: Mapping[str, Any], definitions: Json) -> Json:
+    """What a field refers to; empty where it refers to nothing."""
+    found: Json = definitions.get(field.get("$ref", "").rpartition("/")[2], {})
+    return found
+
+
+def inline(value: Any) -> str:
+    """A value in one line of YAML."""
+    if value == "":
+        return '""'
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf"), allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def sentence(text: str) -> str:
+    """A description as a comment."""
+    return f"{text[0].upper()}{text[1:]}."
