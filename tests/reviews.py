@@ -13,6 +13,7 @@ RESOURCES = {
     "PodTemplate": ("", "v1", "podtemplates"),
     "ReplicationController": ("", "v1", "replicationcontrollers"),
     "Namespace": ("", "v1", "namespaces"),
+    "ConfigMap": ("", "v1", "configmaps"),
     "DaemonSet": ("apps", "v1", "daemonsets"),
     "Deployment": ("apps", "v1", "deployments"),
     "ReplicaSet": ("apps", "v1", "replicasets"),

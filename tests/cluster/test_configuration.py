@@ -1,11 +1,73 @@
 """The policy in a ConfigMap: read by watch, swapped whole, never for a bad one."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from tests.cluster.installation import NAMESPACE, Installation, eventually
+from tests.cluster.installation import NAMESPACE, WEBHOOKS, Installation, eventually
 from tests.cluster.manifests import namespace, pod
+from tests.controlplane.client import MERGE, Answer
 
 RELOAD_SECONDS = 1.0
+
+
+BROKEN = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: enforced\nworkload: {}\n"
+REFUSED = """\
+admission webhook "policy-file.catflap.dev" denied the request: ConfigMap catflap-system/catflap-policy has 2 faults:
+- policy-file: mode: Input should be 'enforce', 'warn', 'audit' or 'off' (line 3, column 1)
+- policy-file: workload: unknown key; did you mean 'workloads'? (line 4, column 1)"""
+DOOR = "policy-file.catflap.dev"
+
+
+@contextmanager
+def slipped_past(catflap: Installation) -> Iterator[None]:
+    """As an edit does while nobody answers: the door is away, and back afterwards."""
+    where = WEBHOOKS.format("validating")
+    kept = catflap.registered("validating")
+    hang(catflap, where, [entry for entry in kept if entry["name"] != DOOR])
+    eventually(lambda: edit(catflap, BROKEN, query="?dryRun=All").status == 200)
+    try:
+        yield
+    finally:
+        hang(catflap, where, kept)
+        eventually(lambda: edit(catflap, f"{BROKEN}#", query="?dryRun=All").status == 403)
+
+
+def hang(catflap: Installation, where: str, entries: list[dict[str, Any]]) -> None:
+    """Register these entries."""
+    found = catflap.cluster.api("GET", where)
+    catflap.cluster.api("PUT", where, {**found, "webhooks": entries})
+
+
+def edit(catflap: Installation, text: str, *, query: str = "") -> Answer:
+    """Put a text where the policy is; the answer, whatever it is."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy{query}"
+    return catflap.cluster.call("PATCH", path, {"data": {"policy.yaml": text}}, content_type=MERGE)
+
+
+def test_a_bad_edit_is_refused_at_the_door(catflap: Installation, namespace_name: str) -> None:
+    """With every fault, its path and its line; the file stays as it was, and so does what is in force."""
+    catflap.apply(namespace(namespace_name))
+    before = catflap.cluster.api("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy")
+    answer = edit(catflap, BROKEN)
+    assert (answer.status, answer.body["message"]) == (403, REFUSED)
+    assert [cause["field"] for cause in answer.body["details"]["causes"]] == ["mode", "workload"]
+    assert catflap.cluster.api("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy") == before
+    assert not admitted(catflap, namespace_name)
+    record = catflap.server.records()[-2]  # the last one is of the Pod
+    assert (record["decision"], record["objectRef"]["resource"]) == ("denied", "configmaps")
+
+
+def test_other_configmaps_are_nobodys_business(catflap: Installation, namespace_name: str) -> None:
+    """Not in other namespaces, nor of another name."""
+    catflap.apply(namespace(namespace_name))
+    before = [one for one in catflap.server.records() if one.get("objectRef", {}).get("resource") == "configmaps"]
+    for space, name in ((namespace_name, "catflap-policy"), (NAMESPACE, "other")):
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"policy.yaml": BROKEN}}
+        catflap.cluster.api("POST", f"/api/v1/namespaces/{space}/configmaps?dryRun=All", body)
+    after = [one for one in catflap.server.records() if one.get("objectRef", {}).get("resource") == "configmaps"]
+    assert after == before
 
 
 def admitted(catflap: Installation, space: str) -> bool:
@@ -21,8 +83,9 @@ def test_an_edit_counts_within_a_second_and_a_bad_one_never(catflap: Installatio
     catflap.configure({"mode": "audit"})
     assert time.monotonic() - begun < RELOAD_SECONDS
     assert admitted(catflap, namespace_name)
-    catflap.write_policy("apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: enforced\nworkload: {}\n")
-    record = eventually(lambda: catflap.server.records()[-1], until=lambda seen: seen.get("accepted") is False)
+    with slipped_past(catflap):
+        catflap.write_policy(BROKEN)
+    record = eventually(lambda: [one for one in catflap.server.records() if one.get("accepted") is False])[-1]
     assert record["faults"] == [
         "mode: Input should be 'enforce', 'warn', 'audit' or 'off'",
         "workload: unknown key; did you mean 'workloads'?",

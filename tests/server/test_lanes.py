@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,13 @@ from tests.reviews import GOOD, deployment, encoded, namespace, pod
 
 ALIASED = {"app.kubernetes.io/name": "web", "app.kubernetes.io/component": "frontend"}
 
+
+def configmap(text: str) -> dict[str, Any]:
+    """The ConfigMap with the policy file."""
+    metadata = {"name": "catflap-policy"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"policy.yaml": text}}
+
+
 REVIEWS = {
     "a good Pod": ("/validate", encoded(pod(GOOD))),
     "a Pod without labels": ("/validate", encoded(pod())),
@@ -17,6 +25,7 @@ REVIEWS = {
     "a Pod with aliases": ("/mutate", encoded(pod(ALIASED))),
     "a namespace": ("/mutate", encoded(namespace())),
     "an exempt namespace": ("/validate", encoded(pod(), namespace="kube-system")),
+    "a bad policy file": ("/validate", encoded(configmap("mode: loud"), namespace="catflap-system")),
     "no JSON": ("/validate", b"{"),
     "a query, as the API server appends it": ("/validate?timeout=5s", encoded(pod(GOOD))),
     "9 MiB": ("/validate", b" " * (9 << 20)),
@@ -53,6 +62,19 @@ def test_a_refusal_is_an_answer_not_an_error(server: Program) -> None:
         "spec.template.metadata.labels.app",
     ]
     assert "did you mean 'frontend'?" in status["message"]
+
+
+def test_a_bad_policy_file_is_refused_with_line_and_column(server: Program) -> None:
+    """No cluster has to be asked for it."""
+    text = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: loud\n"
+    status = server.post("/validate", encoded(configmap(text), namespace="catflap-system")).response["status"]
+    assert status["message"] == (
+        "ConfigMap catflap-system/catflap-policy has 1 fault:\n"
+        "- policy-file: mode: Input should be 'enforce', 'warn', 'audit' or 'off' (line 3, column 1)"
+    )
+    assert server.post(
+        "/validate", encoded(configmap(text.replace("loud", "warn")), namespace="catflap-system")
+    ).response["allowed"]
 
 
 def test_one_connection_serves_many_reviews(server: Program) -> None:

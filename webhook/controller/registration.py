@@ -5,6 +5,7 @@ that nodes, leases, status updates and scaling never depend on us.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -12,8 +13,23 @@ from msgspec import Struct
 
 from webhook.guard.protect import POLICY_NAME, own_accounts
 from webhook.kube.registrations import API_VERSION, ENTRY_SUFFIX
-from webhook.model.kinds import LABELLING_SUBRESOURCES, NAMESPACES, POD, POD_MAKERS, POLICY_KINDS, PolicyKind
-from webhook.model.names import GUARD_LABEL, MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_NAME, WEBHOOK_CONFIGURATION
+from webhook.model.kinds import (
+    CONFIGMAPS,
+    LABELLING_SUBRESOURCES,
+    NAMESPACES,
+    POD,
+    POD_MAKERS,
+    POLICY_KINDS,
+    PolicyKind,
+)
+from webhook.model.names import (
+    GUARD_LABEL,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    NAMESPACE_NAME,
+    POLICY_CONFIGMAP,
+    WEBHOOK_CONFIGURATION,
+)
 from webhook.model.policy import ALWAYS_EXEMPT, AppLabel, GuardPolicy
 from webhook.model.request import CLEANERS
 
@@ -49,11 +65,18 @@ class Endpoint(Struct, frozen=True):
         return {"caBundle": self.ca_bundle, "service": service}
 
 
+class Where(StrEnum):
+    """In which namespaces an entry is asked."""
+
+    JUDGED = "all but the exempt ones and our own"
+    ALL = "all"
+    OWN = "our own"
+
+
 class Asked(NamedTuple):
     """One entry: which requests come to which path, and what happens where nobody answers.
 
-    `when` has the match conditions by name; all of them must hold. What is asked about `everywhere` is so in exempt
-    namespaces, too.
+    `when` has the match conditions by name; all of them must hold.
     """
 
     name: str
@@ -61,7 +84,7 @@ class Asked(NamedTuple):
     fails: str
     rules: list[Json]
     when: Mapping[str, str]
-    everywhere: bool = False
+    where: Where = Where.JUDGED
 
 
 def registration(policy: GuardPolicy, endpoint: Endpoint) -> tuple[Json, ...]:
@@ -83,10 +106,10 @@ def judging() -> Iterator[Asked]:
 
 
 def guarding(policy: GuardPolicy, endpoint: Endpoint) -> Iterator[Asked]:
-    """What could open a closed namespace: its labels, our policies, and everybody else's."""
+    """What could open a closed namespace: its labels, our policies, everybody else's, and the policy file."""
     labelled = {"guarded-labels": guarded_labels(policy), "caller": not_cleaner(endpoint.namespace)}
     # An exempt namespace would count as one of production's if anybody could label it so.
-    yield Asked("namespaces", VALIDATE, "Fail", namespace_rules(), labelled, everywhere=True)
+    yield Asked("namespaces", VALIDATE, "Fail", namespace_rules(), labelled, Where.ALL)
     by_others = {"ours": ours(), "caller": not_cleaner(endpoint.namespace)}
     yield Asked("policies", VALIDATE, "Fail", policy_rules(POLICY_KINDS, ["CREATE", "UPDATE", "DELETE"]), by_others)
     acting = policy_rules([kind for kind in POLICY_KINDS if not kind.staged], ["CREATE", "UPDATE"])
@@ -94,6 +117,10 @@ def guarding(policy: GuardPolicy, endpoint: Endpoint) -> Iterator[Asked]:
     changed = f"object.?spec != oldObject.?spec || {LABELS} != {LABELS_BEFORE}"
     of_others = {"changed": on_update(changed), "not-ours": f"!({ours()})"}
     yield Asked("open-policies", VALIDATE, "Ignore", acting, of_others)
+    own = {"policy-file": f"object.metadata.name == '{POLICY_CONFIGMAP}'"}
+    yield Asked(
+        "policy-file", VALIDATE, "Ignore", [rule(CONFIGMAPS[0], [CONFIGMAPS[1]], ["CREATE", "UPDATE"])], own, Where.OWN
+    )
 
 
 def mutating(policy: GuardPolicy) -> Iterator[Asked]:
@@ -116,15 +143,13 @@ def configuration(phase: str, webhooks: list[Json]) -> Json:
 def entry(asked: Asked, endpoint: Endpoint, exempt: list[str]) -> Json:
     """One entry, with every field that the API server would default, so that nothing differs from what is stored."""
     conditions = [{"name": name, "expression": expression} for name, expression in asked.when.items()]
-    # By name: the API server sets this label itself, and no user can change it.
-    but = {"matchExpressions": [{"key": NAMESPACE_NAME, "operator": "NotIn", "values": exempt}]}
     return {
         "name": f"{asked.name}{ENTRY_SUFFIX}",
         "admissionReviewVersions": ["v1"],
         "clientConfig": endpoint.client_config(asked.path),
         "failurePolicy": asked.fails,
         "matchPolicy": "Equivalent",
-        "namespaceSelector": {} if asked.everywhere else but,
+        "namespaceSelector": selector(asked.where, endpoint, exempt),
         "objectSelector": {},
         "rules": asked.rules,
         # The gate may close a namespace; in a dry run it only looks.
@@ -132,6 +157,14 @@ def entry(asked: Asked, endpoint: Endpoint, exempt: list[str]) -> Json:
         "timeoutSeconds": TIMEOUT_SECONDS,
         **({"matchConditions": conditions} if conditions else {}),
     }
+
+
+def selector(where: Where, endpoint: Endpoint, exempt: list[str]) -> Json:
+    """`namespaceSelector` of one entry, by name: the API server sets this label itself, and no user can change it."""
+    if where is Where.ALL:
+        return {}
+    term = ("In", [endpoint.namespace]) if where is Where.OWN else ("NotIn", exempt)
+    return {"matchExpressions": [{"key": NAMESPACE_NAME, "operator": term[0], "values": term[1]}]}
 
 
 def rule(group: str, resources: list[str], operations: list[str], *, version: str = "v1", scope: str = SPACED) -> Json:

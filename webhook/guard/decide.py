@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
+from webhook.guard.configuring import judge_policy_file
 from webhook.guard.judge import judge_request
 from webhook.guard.labelling import guard_labels
 from webhook.guard.message import refusal
@@ -38,6 +39,8 @@ def decide(
     """
     if request.namespace is not None:  # exempt or not: by its labels it would count as one of an environment's
         return guard_labels(request, policy, own_namespace=own_namespace)
+    if request.policy_file is not None:
+        return judge_policy_file(request, own_namespace=own_namespace, known=known)
     decided: Decision | Question | None = passes_unjudged(request, policy, own_namespace)
     if decided is None and request.policy is not None:
         decided = protect(request, policy, own_namespace=own_namespace, known=known)

@@ -21,8 +21,8 @@ def refusal(reference: str, violations: tuple[Violation, ...]) -> str:
 
 
 def line(violation: Violation) -> str:
-    """One fault on one line: rule, field path, sentence."""
-    return f"{violation.rule}: {violation.path}: {violation.message}"
+    """One fault on one line: rule, field path where there is one, sentence."""
+    return ": ".join(part for part in (violation.rule, violation.path, violation.message) if part)
 
 
 def patch(remedies: Iterable[Remedy]) -> list[str]:

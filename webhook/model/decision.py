@@ -86,8 +86,16 @@ class GuardWanted(Struct, frozen=True):
     namespace: str
 
 
-# What only the cluster can tell: ask it, then decide again with the answer.
-Question = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted
+class FaultsWanted(Struct, frozen=True):
+    """The decision hangs on what is wrong with this text of a policy file."""
+
+    text: str
+
+
+# What only the cluster can tell.
+ClusterQuestion = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted
+# What the request itself does not tell: ask, then decide again with the answer.
+Question = ClusterQuestion | FaultsWanted
 
 
 class Known(Struct, frozen=True):
@@ -97,3 +105,4 @@ class Known(Struct, frozen=True):
     closure: Closure | None = None
     terminating: bool | None = None
     guarded: bool | None = None
+    faults: tuple[Violation, ...] | None = None

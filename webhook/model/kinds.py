@@ -26,6 +26,7 @@ class PodMaker(NamedTuple):
 
 POD = PodMaker("", "pods", "Pod", "")
 NAMESPACES = ("", "namespaces")
+CONFIGMAPS = ("", "configmaps")
 # The subresources through which labels can be changed (kubernetes, pkg/registry/core/pod/strategy.go and
 # namespace/strategy.go: what they reset is the spec, and of the metadata at most the deletion and the owners).
 LABELLING_SUBRESOURCES: Mapping[tuple[str, str], tuple[str, ...]] = {

@@ -25,6 +25,7 @@ SERVER_ACCOUNT = "catflap"
 CONTROLLER_ACCOUNT = "catflap-controller"
 BREAK_GLASS_GROUP = "catflap:break-glass"
 
+POLICY_CONFIGMAP = "catflap-policy"
 POLICY_CONFIGMAP_KEY = "policy.yaml"
 EPOCH_CONFIGMAP = "catflap-epoch"
 DEFAULT_NAMESPACE = "catflap-system"

@@ -5,7 +5,8 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from webhook.model.kinds import BY_RESOURCE, LABELLING_SUBRESOURCES, NAMESPACES, POLICY_RESOURCES, PodMaker
+from webhook.model.kinds import BY_RESOURCE, CONFIGMAPS, LABELLING_SUBRESOURCES, NAMESPACES, POLICY_RESOURCES, PodMaker
+from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.request import NamespaceObject, Operation, PolicyObject, Request, Target, User
 from webhook.netpol.reading import Unreadable, read
 from webhook.review.objects import decode_json, named_from, templates_differ, workload_from
@@ -72,6 +73,12 @@ class Kind(Struct):
     kind: str = ""
 
 
+class ConfigMap(Struct):
+    """What is read of a ConfigMap."""
+
+    data: dict[str, str] | None = None
+
+
 REVIEW = msgspec.json.Decoder(AdmissionReview)
 
 
@@ -106,6 +113,12 @@ def parse(request: AdmissionRequest) -> Request:
     )
     if resource in POLICY_RESOURCES and not request.sub_resource and request.operation is not Operation.CONNECT:
         return with_policy(parsed, request)
+    if (
+        resource == CONFIGMAPS
+        and request.operation in {Operation.CREATE, Operation.UPDATE}
+        and not request.sub_resource
+    ):
+        return with_policy_file(parsed, request)
     if not changes_labels(request, resource):
         return parsed
     if resource == NAMESPACES:
@@ -128,6 +141,26 @@ def with_namespace(parsed: Request, request: AdmissionRequest) -> Request:
     new = named(request.object, "request.object")
     old = None if request.operation is Operation.CREATE else named(request.old_object, "request.oldObject")
     return msgspec.structs.replace(parsed, namespace=new, namespace_before=old)
+
+
+def with_policy_file(parsed: Request, request: AdmissionRequest) -> Request:
+    """The request with the policy file that a ConfigMap of its name would hold; of any other nothing is read."""
+    check_kind(request, "ConfigMap")
+    if named(request.object, "request.object").name != POLICY_CONFIGMAP:
+        return parsed
+    before = None if bytes(request.old_object) == NULL else held(request.old_object, "request.oldObject")
+    return msgspec.structs.replace(
+        parsed, policy_file=held(request.object, "request.object"), policy_file_before=before
+    )
+
+
+def held(source: Raw, path: str) -> str:
+    """The policy file in a ConfigMap; empty where it has none, which is no policy."""
+    try:
+        data = decode_json(source, ConfigMap).data or {}
+    except UNDECODABLE as bad:
+        raise BadReview(fault(bad, path)) from None
+    return str(data.get(POLICY_CONFIGMAP_KEY, ""))
 
 
 def with_policy(parsed: Request, request: AdmissionRequest) -> Request:

@@ -9,16 +9,20 @@ from time import perf_counter_ns
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.audit.record import decision_record
 from webhook.audit.sink import AuditLog, AuditLogUnwritable
-from webhook.config.parse import Loaded
+from webhook.config.default import DEFAULT_POLICY
+from webhook.config.faults import BadPolicy, PolicyFault
+from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.guard.amend import amend
 from webhook.guard.decide import NOTHING, decide, unavailable
 from webhook.metrics import Metrics
-from webhook.model.decision import Decision, Known, Question
+from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Known, Question
 from webhook.model.request import Request
+from webhook.model.violation import Violation
 from webhook.review.decode import BadReview, decode
 from webhook.review.encode import encode_mutation, encode_validation
 from webhook.server.intake import Reply, bad_review
@@ -28,8 +32,11 @@ logger = logging.getLogger(__name__)
 
 NO_POLICY = unavailable("no policy file is in force yet")
 OUR_FAULT = unavailable("an error of catflap's own, see its log")
+POLICY_FILE = "policy-file"  # in the place of a rule's id
 TOO_MANY = unavailable("too many requests wait for the API server")
 NOT_RECORDED = unavailable("the audit log cannot be written")
+
+NO_FILE = Loaded(policy=parse(DEFAULT_POLICY).policy, digest="")
 
 Clock = Callable[[], datetime]
 
@@ -44,7 +51,7 @@ class Phase(StrEnum):
 class Cluster(Protocol):
     """Whom to ask what the request itself does not tell."""
 
-    def ask(self, question: Question, known: Known, loaded: Loaded) -> Known:
+    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded) -> Known:
         """`known` with the answer to `question` added; may block for its budget.  Raises Unavailable."""
 
 
@@ -95,6 +102,8 @@ class Answerer:
             self._metrics.bad_reviews[400].inc()
             return bad_review(HTTPStatus.BAD_REQUEST, str(bad))
         loaded = self._policies.current
+        if loaded is None and request.policy_file is not None:
+            loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
         if loaded is None:
             return self._reply(phase, request, NO_POLICY, None, begun)
         decision = self._decide(phase, request, loaded, NOTHING)
@@ -123,7 +132,7 @@ class Answerer:
         known = NOTHING
         try:
             while not isinstance(question, Decision):
-                known = self._cluster.ask(question, known, loaded)
+                known = self._learn(question, known, loaded)
                 question = self._decide(phase, request, loaded, known)
         except Unavailable as bad:
             return unavailable(str(bad))
@@ -131,6 +140,12 @@ class Answerer:
             logger.exception("no decision on %s", request.uid)
             return OUR_FAULT
         return question
+
+    def _learn(self, question: Question, known: Known, loaded: Loaded) -> Known:
+        """`known` with the answer to `question` added.  Raises Unavailable."""
+        if isinstance(question, FaultsWanted):
+            return replace(known, faults=violations_in(question.text))
+        return self._cluster.ask(question, known, loaded)
 
     def _reply(self, phase: Phase, request: Request, decision: Decision, loaded: Loaded | None, begun: int) -> Reply:
         digest = loaded.digest if loaded else ""
@@ -150,6 +165,20 @@ class Answerer:
         if phase is Phase.MUTATE:
             return Reply(HTTPStatus.OK, encode_mutation(request, decision))
         return Reply(HTTPStatus.OK, encode_validation(request, decision, annotations=annotations(decision, digest)))
+
+
+def violations_in(text: str) -> tuple[Violation, ...]:
+    """What is wrong with a policy file, as a refusal says it."""
+    try:
+        parse(text)
+    except BadPolicy as bad:
+        return tuple(Violation(rule=POLICY_FILE, path=fault.path, message=located(fault)) for fault in bad.faults)
+    return ()
+
+
+def located(fault: PolicyFault) -> str:
+    """A fault with its line, counted within the file."""
+    return f"{fault.message} (line {fault.place.line}, column {fault.place.column})" if fault.place else fault.message
 
 
 def annotations(decision: Decision, digest: str) -> dict[str, str]:

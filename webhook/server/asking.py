@@ -11,7 +11,7 @@ from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.namespaces import namespace
 from webhook.kube.owners import top_owner_created
-from webhook.model.decision import Closure, ClosureWanted, GuardWanted, Known, LifeWanted, OwnerWanted, Question
+from webhook.model.decision import Closure, ClosureWanted, ClusterQuestion, GuardWanted, Known, LifeWanted, OwnerWanted
 from webhook.server.freshness import Freshness
 from webhook.server.gate import Gate
 from webhook.server.sharing import Shared
@@ -31,7 +31,7 @@ class ClusterToAsk:
         self._shared = Shared()
         self._freshness = Freshness()
 
-    def ask(self, question: Question, known: Known, loaded: Loaded) -> Known:
+    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded) -> Known:
         """`known` with the answer to `question` added.  Raises Unavailable."""
         if isinstance(question, OwnerWanted):
             return replace(known, owner_predates=self._predates(question))
@@ -87,6 +87,6 @@ class ClusterToAsk:
 class NoClusterToAsk:
     """Answers without a cluster: no owner is known to be older, no namespace is checked."""
 
-    def ask(self, question: Question, known: Known, loaded: Loaded) -> Known:  # noqa: ARG002 (a Cluster)
+    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded) -> Known:  # noqa: ARG002 (a Cluster)
         """What goes without saying."""
         return OFFLINE

@@ -17,7 +17,8 @@ annotations:
 
 {{/*
 What all entries share; every field that the API server would default is written out, so that nothing differs from what
-is stored. Takes (list $ path failurePolicy), and "everywhere" where exempt namespaces are asked about, too.
+is stored. Takes (list $ path failurePolicy), and "all" where exempt namespaces are asked
+about, too, or "own" where only catflap's own is.
 */}}
 {{- define "catflap.entry" -}}
 {{- $root := index . 0 -}}
@@ -33,13 +34,17 @@ clientConfig:
     port: {{ $root.Values.service.port }}
 failurePolicy: {{ index . 2 }}
 matchPolicy: Equivalent
-{{- $everywhere := has "everywhere" . }}
-{{- if and $everywhere (not $root.Values.aks) }}
+{{- $where := last . }}
+{{- if and (eq $where "all") (not $root.Values.aks) }}
 namespaceSelector: {}
 {{- else }}
 namespaceSelector:
   matchExpressions:
-    {{- if not $everywhere }}
+    {{- if eq $where "own" }}
+    - key: kubernetes.io/metadata.name
+      operator: In
+      values: [{{ $root.Release.Namespace }}]
+    {{- else if ne $where "all" }}
     # By name: the API server sets this label itself, and no user can change it.
     - key: kubernetes.io/metadata.name
       operator: NotIn

@@ -34,6 +34,7 @@ ENTRIES: Final = (
     (VALIDATING, "namespaces.catflap.dev"),
     (VALIDATING, "policies.catflap.dev"),
     (VALIDATING, "open-policies.catflap.dev"),
+    (VALIDATING, "policy-file.catflap.dev"),
     (MUTATING, "namespaces.catflap.dev"),
     (MUTATING, "pods.catflap.dev"),
 )
@@ -59,6 +60,7 @@ def test_pods_what_makes_them_and_our_policies_fail_closed() -> None:
         (VALIDATING, "namespaces.catflap.dev"): "Fail",
         (VALIDATING, "policies.catflap.dev"): "Fail",
         (VALIDATING, "open-policies.catflap.dev"): "Ignore",
+        (VALIDATING, "policy-file.catflap.dev"): "Ignore",
         (MUTATING, "namespaces.catflap.dev"): "Ignore",
         (MUTATING, "pods.catflap.dev"): "Ignore",
     }
@@ -94,7 +96,7 @@ def asked_for(entry: Webhook) -> set[tuple[str, str, str]]:
 
 def test_every_kind_that_makes_pods_is_asked_about() -> None:
     """At creation and at change, in one entry each, so that one message has every fault."""
-    pods, workloads, status, labelled, policies, others, namespaces, filled = (
+    pods, workloads, status, labelled, policies, others, file, namespaces, filled = (
         asked_for(webhooks()[key]) for key in ENTRIES
     )
     both = ("CREATE", "UPDATE")
@@ -109,6 +111,7 @@ def test_every_kind_that_makes_pods_is_asked_about() -> None:
     assert labelled == {("", "namespaces", operation) for operation in both} | {
         ("", f"namespaces/{way}", "UPDATE") for way in ("status", "finalize")
     }
+    assert file == {("", "configmaps", operation) for operation in both}
     assert namespaces == {("", "namespaces", "CREATE")}
     assert filled == {("", "pods", "CREATE")}
 
@@ -135,11 +138,15 @@ class TestExempt:
 
     @staticmethod
     def exempt(text: str = "") -> list[list[str]]:
-        """The names that each entry leaves out, but for the one that leaves out none."""
+        """The names that each entry leaves out, but for the one that leaves out none and the one about our own."""
         found = []
         for key, entry in webhooks(text).items():
             if key == (VALIDATING, "namespaces.catflap.dev"):
                 assert entry["namespaceSelector"] == {}
+                continue
+            if key == (VALIDATING, "policy-file.catflap.dev"):
+                own = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["guards"]}
+                assert entry["namespaceSelector"] == {"matchExpressions": [own]}
                 continue
             (expression,) = entry["namespaceSelector"]["matchExpressions"]
             assert (expression["key"], expression["operator"]) == ("kubernetes.io/metadata.name", "NotIn")
@@ -157,12 +164,12 @@ class TestExempt:
             "kube-system",
             "tigera-operator",
         ]
-        assert self.exempt() == [default] * (len(ENTRIES) - 1)
+        assert self.exempt() == [default] * (len(ENTRIES) - 2)
 
     def test_the_clusters_own_are_left_out_whatever_the_file_says(self) -> None:
         """Each name once, in order."""
         names = ["guards", "kube-node-lease", "kube-public", "kube-system", "monitoring"]
-        assert self.exempt("namespaces: {exempt: [monitoring, guards]}") == [names] * (len(ENTRIES) - 1)
+        assert self.exempt("namespaces: {exempt: [monitoring, guards]}") == [names] * (len(ENTRIES) - 2)
 
 
 class TestClientConfig:

@@ -1,0 +1,88 @@
+"""The policy file is judged where it is applied."""
+
+from typing import Any, Final
+
+import pytest
+
+from tests.reviews import encoded
+from tests.unit.samples import policy
+from webhook.guard.decide import NOTHING, decide
+from webhook.model.decision import Decision, FaultsWanted, Known, Question, Verdict
+from webhook.model.violation import Violation
+from webhook.review.decode import BadReview, decode
+
+OWN: Final = "guards"
+NAME: Final = "catflap-policy"
+BAD: Final = Violation(rule="policy-file", path="mode", message="no such mode (line 3, column 1)")
+SHAPELESS: Final = Violation(rule="policy-file", path="", message="not YAML")
+
+
+def configmap(text: str | None, name: str = NAME, **more: Any) -> dict[str, Any]:
+    """A ConfigMap with a policy file, or without one."""
+    data = {} if text is None else {"data": {"policy.yaml": text}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, **data, **more}
+
+
+def decided(
+    manifest: dict[str, Any], known: Known = NOTHING, *, namespace: str = OWN, **options: Any
+) -> Decision | Question:
+    """What is decided of a ConfigMap."""
+    found = decode(encoded(manifest, namespace=namespace, **options))
+    return decide(found, policy(), own_namespace=OWN, known=known)
+
+
+@pytest.mark.parametrize("before", [None, configmap("mode: warn"), configmap(None)], ids=["new", "changed", "filled"])
+def test_a_new_text_is_asked_about(before: dict[str, Any] | None) -> None:
+    """By who reads policy files."""
+    assert decided(configmap("mode: audit"), before=before) == FaultsWanted("mode: audit")
+
+
+@pytest.mark.parametrize("manifest", [configmap(None), configmap(None, data=None), configmap(None, data={"a": "b"})])
+def test_no_text_is_no_policy(manifest: dict[str, Any]) -> None:
+    """It is judged like an empty file."""
+    assert decided(manifest) == FaultsWanted("")
+
+
+def test_a_sound_file_passes() -> None:
+    """Without a word."""
+    assert decided(configmap("mode: audit"), Known(faults=())) == Decision(Verdict.ALLOWED)
+
+
+def test_a_bad_one_is_refused_with_every_fault() -> None:
+    """Each with its path, and its line within the file."""
+    found = decided(configmap("mode: loud"), Known(faults=(BAD, SHAPELESS)))
+    assert isinstance(found, Decision)
+    assert (found.verdict, found.denied) == (Verdict.DENIED, (BAD, SHAPELESS))
+    assert found.message == (
+        "ConfigMap guards/catflap-policy has 2 faults:\n"
+        "- policy-file: mode: no such mode (line 3, column 1)\n"
+        "- policy-file: not YAML"
+    )
+
+
+@pytest.mark.parametrize(
+    ("manifest", "options"),
+    [
+        pytest.param(configmap("mode: loud"), {"namespace": "shop"}, id="in another namespace"),
+        pytest.param(configmap("mode: loud", name="other"), {}, id="of another name"),
+        pytest.param(configmap("mode: loud"), {"before": configmap("mode: loud")}, id="as it was, bad or not"),
+    ],
+)
+def test_what_is_not_asked_about(manifest: dict[str, Any], options: dict[str, Any]) -> None:
+    """It passes, on record."""
+    found = decided(manifest, **options)
+    assert isinstance(found, Decision)
+    assert found.allowed
+
+
+def test_the_file_and_no_other_key_is_read() -> None:
+    """Whatever else people keep there."""
+    found = decode(encoded(configmap("mode: warn", binaryData={"a": "AA=="}), namespace=OWN))
+    assert (found.policy_file, found.policy_file_before) == ("mode: warn", None)
+
+
+@pytest.mark.parametrize("data", [5, ["policy.yaml"], {"policy.yaml": 5}, {"policy.yaml": None}])
+def test_data_of_another_shape_is_a_bad_review(data: Any) -> None:
+    """The API server sends none such."""
+    with pytest.raises(BadReview, match=r"request\.object\.data"):
+        decode(encoded(configmap(None, data=data), namespace=OWN))
