@@ -10,13 +10,16 @@ from webhook.model.workload import Workload
 # What Calico puts before the labels of a namespace and of a ServiceAccount when its selectors look for them among a Pod's
 # (libcalico-go, lib/backend/k8s/conversion/constants.go); a Pod's own label of that name comes first there.
 RESERVED: Final = {"pcns.": "namespace", "pcsa.": "ServiceAccount"}
+PREFIXES: Final = tuple(RESERVED)
+PREFIX_LENGTH: Final = len(PREFIXES[0])
 
 
 def claims(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:  # noqa: ARG001 (a rule)
     """The labels by which Calico would take a Pod for one of another namespace or account."""
     for place in workload.places:
-        for prefix, whose in RESERVED.items():
-            for key in sorted(label for label in place.labels if label.startswith(prefix)):
+        for key in place.labels:
+            if key.startswith(PREFIXES):
+                whose = RESERVED[key[:PREFIX_LENGTH]]
                 yield Fault(place.at(key), f"for Calico {key!r} is a label of the Pod's {whose}; remove it here")
 
 
