@@ -10,7 +10,7 @@ from time import monotonic
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.controller.following import Registered
-from webhook.controller.queue import WorkQueue
+from webhook.controller.queue import FIRST, WorkQueue
 from webhook.controller.reconcile import NOWHERE, Reconciler, lacking
 from webhook.kube.api import Json
 from webhook.kube.namespaces import namespace
@@ -75,7 +75,7 @@ class Controller:
         self._standing.on_change(self._policy_seen)
         self._namespaces.start()
         self._standing.follow(kind for kind in WRITTEN_KINDS if kind.group == PLAIN)
-        self._registered.start(on_change=partial(self._queue.add, REGISTRATION))
+        self._registered.start(on_change=partial(self._queue.add, REGISTRATION, after=FIRST))
         self._lookout.start()
         for number in range(WORKERS):
             Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
@@ -93,7 +93,7 @@ class Controller:
 
         Before all else which requests come to us: as long as that is not so, the gate does not hold everywhere.
         """
-        self._queue.add(REGISTRATION)
+        self._queue.add(REGISTRATION, after=FIRST)
         self._lookout.look_now()
         self._look_again()
 

@@ -1,11 +1,13 @@
 """Which namespaces are to be looked at, and when: each at most once, each with its own back-off."""
 
 import heapq
+from math import inf
 from threading import Condition
 from time import monotonic
 
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 60.0
+FIRST = -inf
 
 
 class WorkQueue:
@@ -23,7 +25,10 @@ class WorkQueue:
         self._closed = False
 
     def add(self, key: str, *, after: float = 0.0) -> None:
-        """Have `key` looked at in `after` seconds, or earlier where that was asked for already."""
+        """Have `key` looked at in `after` seconds, or earlier where that was asked for already.
+
+        `after=FIRST` puts it before all that is due.
+        """
         with self._changed:
             self._put(key, monotonic() + after)
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from webhook.controller.queue import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, WorkQueue
+from webhook.controller.queue import FIRST, FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, WorkQueue
 
 PATIENCE = 10.0
 
@@ -50,6 +50,14 @@ def test_a_key_added_again_is_looked_at_once(queue: WorkQueue) -> None:
         queue.add("a")
     assert len(queue._heap) == 1
     assert due(queue) == ["a"]
+
+
+def test_what_is_first_comes_before_all_that_is_due(queue: WorkQueue) -> None:
+    """However long that has waited, and even if it waited itself."""
+    for name in ("a", "b", "urgent"):
+        queue.add(name)
+    queue.add("urgent", after=FIRST)
+    assert due(queue) == ["urgent", "a", "b"]
 
 
 def test_keys_come_in_the_order_of_their_times(queue: WorkQueue, clock: Clock) -> None:
