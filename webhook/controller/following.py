@@ -12,7 +12,7 @@ from typing import Any, Final
 from webhook.config.parse import Loaded
 from webhook.controller.recording import Recording
 from webhook.controller.registration import HTTPS, MUTATE, VALIDATE, Endpoint, registration
-from webhook.kube.api import Api, Json
+from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.kube.registrations import API_VERSION, ENTRY_SUFFIX, PHASES, collection, path
 from webhook.kube.watch import Watch
 from webhook.model.names import NAMESPACE_NAME, WEBHOOK_CONFIGURATION
@@ -52,10 +52,19 @@ class Registered:
             # The items of a list do not name their kind.
             stored = {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
             wanted = fitted(stored, loaded.policy, self._own_namespace)
-            if wanted != stored:
-                self._api.replace(path(phase), wanted)
+            if wanted != stored and self._write(phase, wanted):
                 reason = "rewritten: the policy file asks for other requests"
                 self._recording.record(wanted, policy_digest=loaded.digest, reason=reason, verb="update")
+
+    def _write(self, phase: str, wanted: Json) -> bool:
+        """Whether it was written; where another replica was faster, the watch brings what that wrote."""
+        try:
+            self._api.replace(path(phase), wanted)
+        except ApiError as error:
+            if error.status == CONFLICT:
+                return False
+            raise
+        return True
 
 
 def _call(handler: Callable[[], None], _found: Json) -> None:
@@ -65,18 +74,17 @@ def _call(handler: Callable[[], None], _found: Json) -> None:
 def fitted(stored: Json, policy: GuardPolicy, own_namespace: str) -> Json:
     """A webhook configuration as it stands, made to ask about what the policy file says."""
     entries = stored.get("webhooks") or []
-    if not entries:
+    model = next((entry for entry in entries if entry["name"].endswith(ENTRY_SUFFIX)), None)
+    if model is None:
         return stored
-    endpoint = endpoint_of(entries[0]["clientConfig"], own_namespace)
+    endpoint = endpoint_of(model["clientConfig"], own_namespace)
     [wanted] = (one["webhooks"] for one in registration(policy, endpoint) if one["kind"] == stored["kind"])
     by_name = {entry["name"]: entry for entry in wanted}
     kept = [fitted_entry(entry, by_name[entry["name"]]) if entry["name"] in by_name else entry for entry in entries]
     if stored["kind"] == COMES_AND_GOES:
         kept = [entry for entry in kept if entry["name"] in by_name or not entry["name"].endswith(ENTRY_SUFFIX)]
         missing = by_name.keys() - {entry["name"] for entry in kept}
-        kept += [
-            entry | {"namespaceSelector": selector(entries[0], entry)} for entry in wanted if entry["name"] in missing
-        ]
+        kept += [entry | {"namespaceSelector": selector(model, entry)} for entry in wanted if entry["name"] in missing]
     return {**stored, "webhooks": kept}
 
 

@@ -13,7 +13,7 @@ from webhook.config.parse import parse
 from webhook.controller.following import Registered, fitted
 from webhook.controller.recording import Recording
 from webhook.controller.registration import Endpoint, registration
-from webhook.kube.api import Api, Json
+from webhook.kube.api import Api, ApiError, Json
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 OWN: Final = "guards"
@@ -64,7 +64,7 @@ def test_what_an_installer_wrote_stays() -> None:
             entry["namespaceSelector"]["matchLabels"] = {"guarded": "yes"}
             entry.setdefault("matchConditions", []).append(slow)
         for one in (found, wanted):
-            one["webhooks"].append(theirs)
+            one["webhooks"].insert(0, theirs)
         assert follow(found, AFTER) == wanted
 
 
@@ -104,20 +104,23 @@ class Listed:
 
 
 class Taking(Api):
-    """An API server that takes whatever is written."""
+    """An API server that takes whatever is written, or refuses all of it with one status."""
 
-    def __init__(self) -> None:
+    def __init__(self, refusal: int) -> None:
         self.written: list[tuple[str, Json]] = []
+        self._refusal = refusal
 
     def replace(self, path: str, body: Json) -> Json:
-        """Take it."""
+        """Take it, or not."""
+        if self._refusal:
+            raise ApiError(self._refusal, "refused")
         self.written.append((path, body))
         return body
 
 
-def followed(log: Path, *found: Json | None) -> list[tuple[str, Json]]:
+def followed(log: Path, *found: Json | None, refusal: int = 0) -> list[tuple[str, Json]]:
     """What is written where these stand and the file was edited."""
-    api = Taking()
+    api = Taking(refusal)
     registered = Registered(api, recording=Recording(AuditLog(str(log)), lambda: AT), own_namespace=OWN)
     registered._watches = dict(zip(("validating", "mutating"), map(Listed, found), strict=True))  # type: ignore[arg-type]
     registered.follow(parse(HEAD + AFTER))
@@ -136,6 +139,15 @@ def test_a_difference_is_written_over_the_version_seen_and_recorded(tmp_path: Pa
     assert [body["metadata"]["resourceVersion"] for _, body in written] == ["7", "7"]
     assert log.read_text("utf-8").count('"verb":"update"') == 2
     assert followed(log, *stored(AFTER)) == []
+
+
+def test_where_another_replica_was_faster_nothing_is_recorded(tmp_path: Path) -> None:
+    """It wrote the same, and the watch brings it; any other trouble is told and tried again."""
+    log = tmp_path / "audit.log"
+    assert followed(log, *stored(BEFORE), refusal=409) == []
+    assert log.read_bytes() == b""
+    with pytest.raises(ApiError, match="refused"):
+        followed(log, *stored(BEFORE), refusal=403)
 
 
 def test_what_was_deleted_stays_so(tmp_path: Path) -> None:
