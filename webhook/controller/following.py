@@ -7,6 +7,8 @@ deleted stays deleted, for that is how catflap is turned off (docs/decisions/001
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import inf
+from time import monotonic
 from typing import Any, Final
 
 from webhook.config.parse import Loaded
@@ -18,7 +20,34 @@ from webhook.kube.watch import Watch
 from webhook.model.names import NAMESPACE_NAME, WEBHOOK_CONFIGURATION
 from webhook.model.policy import GuardPolicy
 
+AT_ONCE: Final = 10  # more than an admin's edits in a row; each replica of a pair that disagrees
+LONGEST_PAUSE_SECONDS: Final = 60.0
+QUIET_SECONDS: Final = 2 * LONGEST_PAUSE_SECONDS
 COMES_AND_GOES: Final = "MutatingWebhookConfiguration"  # its entry for Pods is there as long as there are aliases
+
+
+class Patience:
+    """How soon to write again: at once for a few writes in a row, then ever later, until it was quiet for a while.
+
+    Replicas of two releases, or under two policy files, would else undo each other's writes as fast as they can.
+    """
+
+    def __init__(self) -> None:
+        self._writes = 0
+        self._last = -inf
+
+    def left(self) -> float:
+        """The seconds to wait before the next write."""
+        passed = monotonic() - self._last
+        if passed > QUIET_SECONDS:
+            self._writes = 0
+        beyond = self._writes - AT_ONCE
+        return max(0.0, min(2.0**beyond, LONGEST_PAUSE_SECONDS) - passed) if beyond >= 0 else 0.0
+
+    def used(self) -> None:
+        """A write was made."""
+        self._writes += 1
+        self._last = monotonic()
 
 
 class Registered:
@@ -29,6 +58,7 @@ class Registered:
         self._recording = recording
         self._own_namespace = own_namespace
         query = {"fieldSelector": f"metadata.name={WEBHOOK_CONFIGURATION}"}
+        self._patience = {phase: Patience() for phase in PHASES}
         self._watches = {phase: Watch(api, collection(phase), query=query) for phase in PHASES}
 
     def start(self, on_change: Callable[[], None]) -> None:
@@ -42,9 +72,13 @@ class Registered:
         for watch in self._watches.values():
             watch.stop()
 
-    def follow(self, loaded: Loaded) -> None:
-        """See that what stands is asked about as the policy file says.  Raises ApiError, AuditLogUnwritable."""
+    def follow(self, loaded: Loaded) -> float:
+        """See that what stands is asked about as the policy file says.  Raises ApiError, AuditLogUnwritable.
+
+        The seconds after which to look again, where somebody keeps undoing what was written; 0 where nobody does.
+        """
         self._recording.flush()
+        wait = 0.0
         for phase, watch in self._watches.items():
             found = watch.get(WEBHOOK_CONFIGURATION)
             if found is None:
@@ -52,9 +86,15 @@ class Registered:
             # The items of a list do not name their kind.
             stored = {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
             wanted = fitted(stored, loaded.policy, self._own_namespace)
-            if wanted != stored and self._write(phase, wanted):
+            if wanted == stored:
+                continue
+            if patience := self._patience[phase].left():
+                wait = max(wait, patience)
+            elif self._write(phase, wanted):
+                self._patience[phase].used()
                 reason = "rewritten: the policy file asks for other requests"
                 self._recording.record(wanted, policy_digest=loaded.digest, reason=reason, verb="update")
+        return wait
 
     def _write(self, phase: str, wanted: Json) -> bool:
         """Whether it was written; where another replica was faster, the watch brings what that wrote."""

@@ -145,8 +145,8 @@ class Controller:
 
     def _reconcile(self, name: str) -> None:
         if name == REGISTRATION:
-            if self._policies.current is not None:
-                self._registered.follow(self._policies.current)
+            if self._policies.current is not None and (wait := self._registered.follow(self._policies.current)):
+                self._queue.add(REGISTRATION, after=wait)
             return
         known, found = self._known(), self._namespace(name)
         if name and found is None:

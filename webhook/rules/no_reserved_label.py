@@ -17,10 +17,12 @@ PREFIX_LENGTH: Final = len(PREFIXES[0])
 def claims(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:  # noqa: ARG001 (a rule)
     """The labels by which Calico would take a Pod for one of another namespace or account."""
     for place in workload.places:
-        for key in place.labels:
+        for key, value in place.labels.items():
             if key.startswith(PREFIXES):
                 whose = RESERVED[key[:PREFIX_LENGTH]]
-                yield Fault(place.at(key), f"for Calico {key!r} is a label of the Pod's {whose}; remove it here")
+                yield Fault(
+                    place.at(key), f"for Calico '{key}={value}' is a label of the Pod's {whose}; remove it here"
+                )
 
 
 RULE = Rule(id="no-reserved-label", since="0.1", check=claims)

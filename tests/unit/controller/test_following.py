@@ -10,7 +10,7 @@ import pytest
 from tests.unit.samples import HEAD, policy
 from webhook.audit.sink import AuditLog
 from webhook.config.parse import parse
-from webhook.controller.following import Registered, fitted
+from webhook.controller.following import Patience, Registered, fitted
 from webhook.controller.recording import Recording
 from webhook.controller.registration import Endpoint, registration
 from webhook.kube.api import Api, ApiError, Json
@@ -148,6 +148,32 @@ def test_where_another_replica_was_faster_nothing_is_recorded(tmp_path: Path) ->
     assert log.read_bytes() == b""
     with pytest.raises(ApiError, match="refused"):
         followed(log, *stored(BEFORE), refusal=403)
+
+
+def test_who_is_undone_again_and_again_writes_ever_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten times at once, then after 1, 2, 4 seconds and so on, at most after a minute; two quiet minutes forget it."""
+    now = [1000.0]
+    monkeypatch.setattr("webhook.controller.following.monotonic", lambda: now[0])
+    patience, waited = Patience(), []
+    for _ in range(20):
+        waited.append(patience.left())
+        now[0] += patience.left()
+        assert patience.left() == 0.0
+        patience.used()
+    assert waited == [0.0] * 10 + [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
+    now[0] += 121.0
+    assert patience.left() == 0.0
+
+
+def test_while_it_waits_nothing_is_written(tmp_path: Path) -> None:
+    """And the caller is told when to look again."""
+    api = Taking(0)
+    registered = Registered(api, recording=Recording(AuditLog(str(tmp_path / "log")), lambda: AT), own_namespace=OWN)
+    registered._watches = dict(zip(("validating", "mutating"), map(Listed, stored(BEFORE)), strict=True))  # type: ignore[arg-type]
+    waits = [registered.follow(parse(HEAD + AFTER)) for _ in range(11)]
+    assert waits[:10] == [0.0] * 10
+    assert 0.0 < waits[10] <= 1.0
+    assert len(api.written) == 2 * 10
 
 
 def test_what_was_deleted_stays_so(tmp_path: Path) -> None:
