@@ -20,7 +20,7 @@ from webhook.kube.watch import Watch
 from webhook.model.names import NAMESPACE_NAME, WEBHOOK_CONFIGURATION
 from webhook.model.policy import GuardPolicy
 
-AT_ONCE: Final = 10  # more than an admin's edits in a row; each replica of a pair that disagrees
+AT_ONCE: Final = 10  # under one policy file: more than a person undoes by mistake
 LONGEST_PAUSE_SECONDS: Final = 60.0
 QUIET_SECONDS: Final = 2 * LONGEST_PAUSE_SECONDS
 COMES_AND_GOES: Final = "MutatingWebhookConfiguration"  # its entry for Pods is there as long as there are aliases
@@ -59,6 +59,7 @@ class Registered:
         self._own_namespace = own_namespace
         query = {"fieldSelector": f"metadata.name={WEBHOOK_CONFIGURATION}"}
         self._patience = {phase: Patience() for phase in PHASES}
+        self._under = ""
         self._watches = {phase: Watch(api, collection(phase), query=query) for phase in PHASES}
 
     def start(self, on_change: Callable[[], None]) -> None:
@@ -78,6 +79,9 @@ class Registered:
         The seconds after which to look again, where somebody keeps undoing what was written; 0 where nobody does.
         """
         self._recording.flush()
+        if self._under != loaded.digest:  # an edit is no quarrel
+            self._under = loaded.digest
+            self._patience = {phase: Patience() for phase in PHASES}
         wait = 0.0
         for phase, watch in self._watches.items():
             found = watch.get(WEBHOOK_CONFIGURATION)

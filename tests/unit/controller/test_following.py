@@ -174,6 +174,9 @@ def test_while_it_waits_nothing_is_written(tmp_path: Path) -> None:
     assert waits[:10] == [0.0] * 10
     assert 0.0 < waits[10] <= 1.0
     assert len(api.written) == 2 * 10
+    assert registered.follow(parse(HEAD + BEFORE)) == 0.0  # it stands so
+    assert registered.follow(parse(HEAD + AFTER)) == 0.0  # an edit is no quarrel
+    assert len(api.written) == 2 * 11
 
 
 def test_what_was_deleted_stays_so(tmp_path: Path) -> None:
