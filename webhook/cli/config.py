@@ -1,11 +1,10 @@
 """`catflap config`: the policy file by itself, before it counts."""
 
 import json
-import sys
 
 import click
 
-from webhook.cli._options import BAD_INPUT, complain, faults_of
+from webhook.cli._options import complain, faults_of
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
@@ -69,5 +68,4 @@ def text_of(name: str) -> str:
         with click.open_file(name, encoding="utf-8") as opened:
             return str(opened.read())
     except (OSError, UnicodeDecodeError) as bad:
-        click.echo(f"catflap: {name}: {bad}", err=True)
-        sys.exit(BAD_INPUT)
+        complain([f"{name}: {bad}"])

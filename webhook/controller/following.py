@@ -6,7 +6,6 @@ deleted stays deleted, for that is how catflap is turned off (docs/decisions/001
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from math import inf
 from time import monotonic
 from typing import Any, Final
@@ -65,7 +64,7 @@ class Registered:
     def start(self, on_change: Callable[[], None]) -> None:
         """Begin to watch; `on_change` is called when one comes, changes or goes."""
         for watch in self._watches.values():
-            watch.on_change(partial(_call, on_change))
+            watch.on_change(lambda _: on_change())
             watch.start()
 
     def stop(self) -> None:
@@ -109,10 +108,6 @@ class Registered:
                 return False
             raise
         return True
-
-
-def _call(handler: Callable[[], None], _found: Json) -> None:
-    handler()
 
 
 def fitted(stored: Json, policy: GuardPolicy, own_namespace: str) -> Json:
