@@ -274,3 +274,8 @@ def log_to_stderr(*, verbose: bool) -> None:
         datefmt="%Y-%m-%dT%H:%M:%SZ",
     )
     logging.Formatter.converter = time.gmtime
+    if (
+        not verbose
+    ):  # an API server that is down is told of once by each watch of ours, not by each try of the libraries
+        for library in ("kubernetes.informer", "urllib3.connectionpool"):
+            logging.getLogger(library).setLevel(logging.ERROR)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -18,10 +18,14 @@ logger = logging.getLogger(__name__)
 # How long one watch lives before a full list is compared again, and how much longer than that a dead peer is waited for.
 RESYNC_SECONDS = 300
 GRACE_SECONDS = 15
-# The informer itself reconnects at once, for ever; a server that is down must not be hammered.
 # A watch that ends sooner has failed, whatever it began with: by an error event, or by nothing at all.
 SHORTEST_WATCH_SECONDS = 1.0
+# The informer itself reconnects at once, for ever; a server must not be hammered for what it will not give soon.
 BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+# Nobody answers, or not now: what then comes back must be seen within the second in which repairs are promised.
+BRIEFLY = (0.1, 0.2, 0.5)
+TOO_MANY_REQUESTS = 429
+SERVER_ERRORS = 500
 
 Handler = Callable[[Json], None]
 
@@ -48,6 +52,7 @@ class Watch:
 
     def stop(self) -> None:
         """Ask the thread to end, without waiting for it."""
+        self._source.stopped.set()
         self._informer._stop_event.set()  # noqa: SLF001 (its own stop() joins a thread that may wait on the network)
 
     @property
@@ -72,8 +77,9 @@ class Source:
         self._path = path
         self._query = query
         self._failures = 0
-        self._watched = -SHORTEST_WATCH_SECONDS
+        self._began: float | None = None  # when the last watch did
         self.listed = Event()
+        self.stopped = Event()
 
     # No return type: the informer would take one as the model to build; `object` below is its word for plain JSON.
     def list_or_watch(self, **options: Any):  # type: ignore[no-untyped-def]  # noqa: ANN201
@@ -84,32 +90,54 @@ class Source:
         try:
             return self._watch(options) if options.get("watch") else self._list()
         except ApiError as error:
-            self._back_off()
             raise ApiException(status=error.status, reason=str(error)) from error  # its 410 means: list anew
 
-    def _back_off(self) -> None:
-        self._failures += 1
-        time.sleep(BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS)) - 1])
-
     def _list(self) -> SimpleNamespace:
-        found = self._api.list(self._path, **self._query)
-        version = found.get("metadata", {}).get("resourceVersion")
-        return SimpleNamespace(items=found.get("items") or [], metadata=SimpleNamespace(resource_version=version))
+        """The list, however often it has to be asked for: the informer would wait five seconds after each failure."""
+        while True:
+            try:
+                found = self._api.list(self._path, **self._query)
+            except ApiError as error:
+                self._refused(error)
+                if self.stopped.is_set():
+                    raise
+            else:
+                version = found.get("metadata", {}).get("resourceVersion")
+                return SimpleNamespace(
+                    items=found.get("items") or [], metadata=SimpleNamespace(resource_version=version)
+                )
+
+    def _refused(self, error: ApiError) -> None:
+        if not self._failures:  # once, not twice a second
+            logger.warning("what is watched is not seen for now: %s", error)
+        later = error.status in {0, TOO_MANY_REQUESTS} or error.status >= SERVER_ERRORS
+        self._back_off(BRIEFLY if later else BACKOFF_SECONDS)
+
+    def _back_off(self, delays: Sequence[float]) -> None:
+        self._failures += 1
+        self.stopped.wait(delays[min(self._failures, len(delays)) - 1])
 
     def _watch(self, options: Mapping[str, Any]) -> Any:
         self.listed.set()  # the informer comes here only after it took in a list
-        if time.monotonic() - self._watched < SHORTEST_WATCH_SECONDS:
-            self._back_off()
-        else:
-            self._failures = 0
-        self._watched = time.monotonic()
+        if self._began is not None:
+            if time.monotonic() - self._began < SHORTEST_WATCH_SECONDS:
+                self._back_off(BACKOFF_SECONDS)
+            else:
+                self._failures = 0
+            self._began = None
         seconds = int(options.get("timeout_seconds") or RESYNC_SECONDS)
-        return self._api.stream(
-            self._path,
-            read_timeout=seconds + GRACE_SECONDS,
-            watch="true",
-            allowWatchBookmarks="true",
-            resourceVersion=str(options["resource_version"]),
-            timeoutSeconds=str(seconds),
-            **self._query,
-        )
+        try:
+            stream = self._api.stream(
+                self._path,
+                read_timeout=seconds + GRACE_SECONDS,
+                watch="true",
+                allowWatchBookmarks="true",
+                resourceVersion=str(options["resource_version"]),
+                timeoutSeconds=str(seconds),
+                **self._query,
+            )
+        except ApiError as error:
+            self._refused(error)
+            raise
+        self._began = time.monotonic()
+        return stream
