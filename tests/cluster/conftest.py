@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -13,10 +13,26 @@ from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.session import prepare, programs
 from tests.controlplane.tools import Tools
 
+LOG_LINES = 30
+
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Have the programs ready before any test's time starts."""
     prepare(session)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With a failure, show how the logs of our processes end; nobody finds them where CI ran."""
+    report = yield
+    if call.excinfo is not None:
+        installations = [one for one in getattr(item, "funcargs", {}).values() if isinstance(one, Installation)]
+        for log in sorted({log for one in installations for log in one.folder.rglob("stderr.log")}):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+            report.sections.append((str(log), "\n".join(lines)))
+    return report
 
 
 @pytest.fixture(scope="session")
