@@ -188,3 +188,32 @@ def test_existing_judge_ends_the_patience(catflap: Installation, older: str) -> 
         ]
     )
     assert len(catflap.cluster.api("GET", f"/api/v1/namespaces/{older}/pods")["items"]) == count
+
+
+@pytest.mark.parametrize("way", ["pods/{}/binding", "bindings"])
+@pytest.mark.parametrize("label", ["role", "pcns.environment"])
+def test_a_binding_brings_no_label_that_counts(
+    catflap: Installation, namespace_name: str, way: str, label: str
+) -> None:
+    """Kubernetes writes a binding's labels onto its Pod; a scheduler's own, with a node's topology, nobody is asked about."""
+    catflap.apply(namespace(namespace_name))
+    catflap.apply(pod("web", namespace_name, GOOD), check=True)
+    where = f"/api/v1/namespaces/{namespace_name}/{way.format('web')}"
+    binding = {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": "web", "labels": {label: "data"}},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "somewhere"},
+    }
+    answer = catflap.cluster.call("POST", where, binding)
+    assert (answer.status, f"a binding does not set {label!r} of its Pod" in answer.body["message"]) == (403, True)
+    binding["metadata"] = {"name": "web", "labels": {"topology.kubernetes.io/zone": "1"}}
+    assert catflap.cluster.call("POST", where, binding).status == 201
+    stored = catflap.cluster.api("GET", f"/api/v1/namespaces/{namespace_name}/pods/web")
+    assert stored["metadata"]["labels"] == {**GOOD, "topology.kubernetes.io/zone": "1"}
+    asked = [one for one in catflap.server.records() if one.get("objectRef", {}).get("namespace") == namespace_name]
+    assert [
+        one["decision"]
+        for one in asked
+        if one["objectRef"].get("subresource") == "binding" or one["objectRef"]["resource"] == "bindings"
+    ] == ["denied"]

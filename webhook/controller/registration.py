@@ -100,6 +100,9 @@ def judging() -> Iterator[Asked]:
     changed = f"{LABELS} != {LABELS_BEFORE}"
     yield Asked("pods", VALIDATE, "Fail", pod_rules("CREATE", "UPDATE"), {"labels-changed": on_update(changed)})
     yield Asked("workloads", VALIDATE, "Fail", workload_rules(), {"template-changed": on_update(template_changed())})
+    # kube-scheduler's own bindings carry at most a node's topology (PodTopologyLabels), and must not wait for us.
+    labelling = {"labels": f"{LABELS}.exists(key, !key.startsWith('topology.kubernetes.io/'))"}
+    yield Asked("bindings", VALIDATE, "Ignore", [rule("", ["bindings", "pods/binding"], ["CREATE"])], labelling)
     # Kubelets write the status all the time.
     by_people = {"labels-changed": changed, "no-node": "!request.userInfo.username.startsWith('system:node:')"}
     yield Asked("pod-status", VALIDATE, "Ignore", [labelling_rule(PODS, scope=SPACED)], by_people)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
+from webhook.guard.binding import judge_binding
 from webhook.guard.configuring import judge_policy_file
 from webhook.guard.judge import judge_request
 from webhook.guard.labelling import guard_labels
@@ -42,6 +43,8 @@ def decide(
     if request.policy_file is not None:
         return judge_policy_file(request, own_namespace=own_namespace, known=known)
     decided: Decision | Question | None = passes_unjudged(request, policy, own_namespace)
+    if decided is None and request.bound_labels is not None:
+        return judge_binding(request, policy)
     if decided is None and request.policy is not None:
         decided = protect(request, policy, own_namespace=own_namespace, known=known)
     if decided is not None:
@@ -103,7 +106,7 @@ def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -
         return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is exempt")
     if namespace and namespace == own_namespace:
         return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is catflap's own")
-    if request.subject is None and request.namespace is None:
+    if request.subject is None and request.namespace is None and request.bound_labels is None:
         return Decision(Verdict.UNJUDGED, reason=unjudged(request))
     if request.workload is not None and request.workload.mirror and request.user.is_node:
         return Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")

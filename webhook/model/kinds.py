@@ -27,6 +27,8 @@ class PodMaker(NamedTuple):
 POD = PodMaker("", "pods", "Pod", "")
 NAMESPACES = ("", "namespaces")
 CONFIGMAPS = ("", "configmaps")
+# The two ways to bind a Pod to its node, which write labels onto it as well (kubernetes, pkg/registry/core/pod/storage).
+BINDINGS = frozenset({("", "bindings", ""), ("", "pods", "binding")})
 # The subresources through which labels can be changed (kubernetes, pkg/registry/core/pod/strategy.go and
 # namespace/strategy.go: what they reset is the spec, and of the metadata at most the deletion and the owners).
 LABELLING_SUBRESOURCES: Mapping[tuple[str, str], tuple[str, ...]] = {

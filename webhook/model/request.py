@@ -98,7 +98,8 @@ class Request(Struct, frozen=True):
 
     `workload` and `before` are the object and the old object where the target is a Pod or makes Pods; `namespace` and
     `namespace_before` where it is a Namespace, `policy` and `policy_before` where it is a network policy, of which a
-    DELETE has the old one in both. `policy_file` is the text that a ConfigMap of the policy's name would hold, and
+    DELETE has the old one in both. `bound_labels` are what a binding writes onto its Pod.
+    `policy_file` is the text that a ConfigMap of the policy's name would hold, and
     `policy_file_before` what it held. `template_changed` compares the whole pod templates of an UPDATE.
     """
 
@@ -114,6 +115,7 @@ class Request(Struct, frozen=True):
     namespace_before: NamespaceObject | None = None
     policy: PolicyObject | None = None
     policy_before: PolicyObject | None = None
+    bound_labels: Mapping[str, str] | None = None
     policy_file: str | None = None
     policy_file_before: str | None = None
 

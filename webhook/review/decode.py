@@ -5,7 +5,15 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from webhook.model.kinds import BY_RESOURCE, CONFIGMAPS, LABELLING_SUBRESOURCES, NAMESPACES, POLICY_RESOURCES, PodMaker
+from webhook.model.kinds import (
+    BINDINGS,
+    BY_RESOURCE,
+    CONFIGMAPS,
+    LABELLING_SUBRESOURCES,
+    NAMESPACES,
+    POLICY_RESOURCES,
+    PodMaker,
+)
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.request import NamespaceObject, Operation, PolicyObject, Request, Target, User
 from webhook.netpol.reading import Unreadable, read
@@ -113,6 +121,8 @@ def parse(request: AdmissionRequest) -> Request:
     )
     if resource in POLICY_RESOURCES and not request.sub_resource and request.operation is not Operation.CONNECT:
         return with_policy(parsed, request)
+    if (*resource, request.sub_resource) in BINDINGS and request.operation is Operation.CREATE:
+        return msgspec.structs.replace(parsed, bound_labels=named(request.object, "request.object").labels)
     if (
         resource == CONFIGMAPS
         and request.operation in {Operation.CREATE, Operation.UPDATE}

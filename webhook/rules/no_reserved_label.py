@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
+from webhook.model.labels import RESERVED
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Rule
 from webhook.model.workload import Workload
 
-# What Calico puts before the labels of a namespace and of a ServiceAccount when its selectors look for them among a Pod's
-# (libcalico-go, lib/backend/k8s/conversion/constants.go); a Pod's own label of that name comes first there.
-RESERVED: Final = {"pcns.": "namespace", "pcsa.": "ServiceAccount"}
 PREFIXES: Final = tuple(RESERVED)
 PREFIX_LENGTH: Final = len(PREFIXES[0])
 

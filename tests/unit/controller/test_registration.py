@@ -10,7 +10,7 @@ from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
 
 BY_URL: Final = Endpoint(ca_bundle="Q0E=", namespace="guards", url="https://127.0.0.1:8443")
 BY_SERVICE: Final = Endpoint(ca_bundle="Q0E=", namespace="guards", service="catflap")
-LABELLING: Final = {"pods/status", "namespaces/status", "namespaces/finalize"}
+LABELLING: Final = {"pods/binding", "pods/status", "namespaces/status", "namespaces/finalize"}
 LABELS: Final = "object.?metadata.?labels.orValue({})"
 OLD_LABELS: Final = "oldObject.?metadata.?labels.orValue({})"
 
@@ -30,6 +30,7 @@ VALIDATING, MUTATING = "ValidatingWebhookConfiguration", "MutatingWebhookConfigu
 ENTRIES: Final = (
     (VALIDATING, "pods.catflap.dev"),
     (VALIDATING, "workloads.catflap.dev"),
+    (VALIDATING, "bindings.catflap.dev"),
     (VALIDATING, "pod-status.catflap.dev"),
     (VALIDATING, "namespaces.catflap.dev"),
     (VALIDATING, "policies.catflap.dev"),
@@ -56,6 +57,7 @@ def test_pods_what_makes_them_and_our_policies_fail_closed() -> None:
     assert {key: entry["failurePolicy"] for key, entry in webhooks().items()} == {
         (VALIDATING, "pods.catflap.dev"): "Fail",
         (VALIDATING, "workloads.catflap.dev"): "Fail",
+        (VALIDATING, "bindings.catflap.dev"): "Ignore",
         (VALIDATING, "pod-status.catflap.dev"): "Ignore",
         (VALIDATING, "namespaces.catflap.dev"): "Fail",
         (VALIDATING, "policies.catflap.dev"): "Fail",
@@ -96,13 +98,14 @@ def asked_for(entry: Webhook) -> set[tuple[str, str, str]]:
 
 def test_every_kind_that_makes_pods_is_asked_about() -> None:
     """At creation and at change, in one entry each, so that one message has every fault."""
-    pods, workloads, status, labelled, policies, others, file, namespaces, filled = (
+    pods, workloads, bindings, status, labelled, policies, others, file, namespaces, filled = (
         asked_for(webhooks()[key]) for key in ENTRIES
     )
     both = ("CREATE", "UPDATE")
     assert pods == {("", "pods", operation) for operation in both}
     assert pods | workloads == {(maker.group, maker.resource, operation) for maker in POD_MAKERS for operation in both}
     assert not pods & workloads
+    assert bindings == {("", "bindings", "CREATE"), ("", "pods/binding", "CREATE")}
     assert status == {("", "pods/status", "UPDATE")}
     assert {operation for _, _, operation in policies} == {"CREATE", "UPDATE", "DELETE"}
     assert {(group, resource) for group, resource, _ in policies} == {(one.group, one.resource) for one in POLICY_KINDS}

@@ -73,9 +73,9 @@ class TestFilling:
         assert found == Decision(Verdict.UNJUDGED, reason="labels are written at CREATE only")
 
     def test_a_subresource_is_not_touched(self) -> None:
-        """A binding is no Pod."""
-        found = amended(pod({NAME: "web"}), subResource="binding")
-        assert found == Decision(Verdict.UNJUDGED, reason="no rule is about pods/binding")
+        """An eviction is no Pod."""
+        found = amended(pod({NAME: "web"}), subResource="eviction")
+        assert found == Decision(Verdict.UNJUDGED, reason="no rule is about pods/eviction")
 
 
 class TestStamping:
