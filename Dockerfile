@@ -15,10 +15,10 @@ ENV UV_COMPILE_BYTECODE=1 \
 WORKDIR /src
 # What is locked changes less often than the program.
 COPY pyproject.toml uv.lock ./
-RUN /uv/bin/uv sync --locked --no-dev --no-install-project
+RUN /uv/bin/uv sync --locked --no-dev --extra cel --no-install-project
 COPY README.md CHANGELOG.md LICENSE ./
 COPY webhook webhook
-RUN /uv/bin/uv sync --locked --no-dev --no-editable
+RUN /uv/bin/uv sync --locked --no-dev --extra cel --no-editable
 
 FROM ${BASE}
 COPY --from=build /opt/venv /opt/venv

@@ -77,8 +77,7 @@ def with_policy(schema: Json, model: Json) -> Json:
     policy = {key: value for key, value in model.items() if key != "$defs"}
     for node in [policy, *nested(policy, definitions)]:
         node["required"] = list(node["properties"])
-    policy["properties"] = {**policy["properties"], "rules": by_rule(policy["properties"]["rules"])}
-    return schema | {"properties": schema["properties"] | {"policy": policy}, "definitions": definitions}
+    return schema | {"properties": schema["properties"] | {"policy": by_rule(policy)}, "definitions": definitions}
 
 
 def nested(node: Json, definitions: Json) -> Iterator[Json]:

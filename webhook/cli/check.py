@@ -114,6 +114,7 @@ def as_json(checked: Checked) -> dict[str, Any]:
             {"rule": violation.rule, "path": violation.path, "message": violation.message}
             for violation in checked.violations
         ],
+        **({"unchecked": checked.decision.unchecked} if checked.decision.unchecked else {}),
     }
 
 
@@ -124,6 +125,8 @@ def show(checked: list[Checked]) -> None:
             click.echo(f"{one.source}: {one.decision.message}\n")
         for violation in (*one.decision.warned, *one.decision.audited):
             click.echo(f"{one.source}: warning: {violation.rule}: {violation.path}: {violation.message}\n")
+        for rule in one.decision.unchecked:
+            click.echo(f"{one.source}: not checked: {rule}: it reads the namespace, and there is no cluster to ask\n")
     refused = sum(not one.decision.allowed for one in checked)
     judged_ones = sum(one.manifest.workload is not None for one in checked)
     click.echo(f"{len(checked)} objects, {judged_ones} of them make Pods, {refused} refused")

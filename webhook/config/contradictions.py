@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_network
 from itertools import product
 
+from webhook.config.custom import custom
 from webhook.config.faults import PolicyFault, suggestion, unknown_rule
 from webhook.model.fields import PortRange, namespace_name, port_range
 from webhook.model.names import GUARD_LABEL, NAMESPACE_NAME, ROLE_PREFIX
@@ -30,7 +31,7 @@ MOST_RULES = 1024  # of one direction (projectcalico.org/v3 schema, maxItems)
 def contradictions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Every fault that a file has as a whole, each part of it being well-formed."""
     checks: Sequence[Callable[[GuardPolicy], Iterator[PolicyFault]]] = (
-        roles, aliases, environments, too_long, too_many, reachable, windows, presets, staging, net, exceptions,
+        roles, aliases, environments, too_long, too_many, reachable, windows, presets, staging, net, exceptions, custom,
     )  # fmt: skip
     for check in checks:
         yield from check(policy)
@@ -226,6 +227,7 @@ def net(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 def exceptions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Exceptions are from rules that there are."""
+    known = list(dict.fromkeys([*RULES, *(rule.id for rule in policy.custom)]))
     for number, one in enumerate(policy.exceptions):
-        if one.rule not in RULES:
-            yield unknown_rule(f"exceptions[{number}].rule", one.rule)
+        if one.rule not in known:
+            yield unknown_rule(f"exceptions[{number}].rule", one.rule, known)

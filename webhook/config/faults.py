@@ -1,12 +1,11 @@
 """What is wrong with a policy file, in words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from msgspec import Struct
 
 from webhook.config.places import Place
-from webhook.rules import RULES
 
 
 class PolicyFault(Struct, frozen=True):
@@ -37,6 +36,6 @@ def suggestion(word: str, words: Iterable[str]) -> str:
     return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
-def unknown_rule(path: str, id_: str) -> PolicyFault:
+def unknown_rule(path: str, id_: str, known: Sequence[str]) -> PolicyFault:
     """An id that no rule has."""
-    return PolicyFault(path, f"no rule has this id{suggestion(id_, RULES)}; the rules are {', '.join(RULES)}")
+    return PolicyFault(path, f"no rule has this id{suggestion(id_, known)}; the rules are {', '.join(known)}")

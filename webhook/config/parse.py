@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from pydantic import BaseModel, ValidationError
 
 from webhook.config.contradictions import contradictions
+from webhook.config.custom import custom_ids
 from webhook.config.faults import BadPolicy, PolicyFault, suggestion, unknown_rule
 from webhook.config.places import nearest, place, places
 from webhook.model.policy import GuardPolicy
@@ -89,9 +90,10 @@ def validated(content: dict[Any, Any]) -> GuardPolicy:
 def unknown_rules(content: dict[Any, Any]) -> Iterator[PolicyFault]:
     """The ids under `rules` that no rule has; the model does not know the rules, and faults are told all at once."""
     rules = content.get("rules")
+    known = list(dict.fromkeys([*RULES, *custom_ids(content)]))
     for id_ in map(str, rules if isinstance(rules, dict) else ()):
-        if id_ not in RULES:
-            yield unknown_rule(f"rules.{id_}", id_)
+        if id_ not in known:
+            yield unknown_rule(f"rules.{id_}", id_, known)
 
 
 def digest(text: str) -> str:

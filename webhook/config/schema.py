@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import yaml
 
+from webhook.model.fields import RULE_ID
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
 
@@ -15,15 +16,20 @@ Json = dict[str, Any]
 
 def schema() -> Json:
     """The JSON Schema of the policy file, with the rules that there are."""
-    model = GuardPolicy.model_json_schema(by_alias=True)
-    rules = model["properties"]["rules"]
-    return {"$schema": DRAFT, **model, "properties": {**model["properties"], "rules": by_rule(rules)}}
+    return {"$schema": DRAFT, **by_rule(GuardPolicy.model_json_schema(by_alias=True))}
 
 
-def by_rule(rules: Mapping[str, Any]) -> Json:
-    """The schema of `rules` with each rule's id as a key, and no others."""
-    by_id = dict.fromkeys(RULES, rules["additionalProperties"])
-    return {**rules, "properties": by_id, "additionalProperties": False}
+def by_rule(policy: Mapping[str, Any]) -> Json:
+    """The policy's schema with each rule's id as a key of `rules`, and no others where there are no custom rules."""
+    rules = policy["properties"]["rules"]
+    known = {"properties": dict.fromkeys(RULES, rules["additionalProperties"]), "additionalProperties": False}
+    opened = {**rules, "properties": known["properties"], "propertyNames": {"pattern": f"^{RULE_ID.pattern}$"}}
+    return {
+        **policy,
+        "properties": {**policy["properties"], "rules": opened},
+        "if": {"properties": {"custom": {"maxItems": 0}}},
+        "then": {"properties": {"rules": known}},
+    }
 
 
 def spelled_out(policy: GuardPolicy, *, indent: str = "") -> str:

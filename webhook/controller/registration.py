@@ -47,6 +47,12 @@ Json = dict[str, Any]
 LABELS = "object.?metadata.?labels.orValue({})"
 LABELS_BEFORE = "oldObject.?metadata.?labels.orValue({})"
 
+# What people change; not the status, nor what the API server counts. A PodTemplate has its template where others have a spec.
+ANYTHING_CHANGED = " || ".join(
+    f"{one} != {one.replace('object', 'oldObject')}"
+    for one in ("object.?spec", "object.?template", LABELS, "object.?metadata.?annotations.orValue({})")
+)
+
 
 class Endpoint(Struct, frozen=True):
     """Where the API server finds us: by `url`, or by `service` and `port` in `namespace`, our own either way."""
@@ -90,16 +96,19 @@ class Asked(NamedTuple):
 def registration(policy: GuardPolicy, endpoint: Endpoint) -> tuple[Json, ...]:
     """The validating and the mutating configuration."""
     exempt = sorted(ALWAYS_EXEMPT.union(policy.namespaces.exempt, [endpoint.namespace]))
-    validating = [entry(asked, endpoint, exempt) for asked in (*judging(), *guarding(policy, endpoint))]
+    validating = [entry(asked, endpoint, exempt) for asked in (*judging(policy), *guarding(policy, endpoint))]
     written_to = [entry(asked, endpoint, exempt) | {"reinvocationPolicy": "Never"} for asked in mutating(policy)]
     return configuration("Validating", validating), configuration("Mutating", written_to)
 
 
-def judging() -> Iterator[Asked]:
-    """What the rules about Pods are asked for."""
+def judging(policy: GuardPolicy) -> Iterator[Asked]:
+    """What the rules about Pods are asked for; custom ones may read anything, so they are asked about more changes."""
     changed = f"{LABELS} != {LABELS_BEFORE}"
-    yield Asked("pods", VALIDATE, "Fail", pod_rules("CREATE", "UPDATE"), {"labels-changed": on_update(changed)})
-    yield Asked("workloads", VALIDATE, "Fail", workload_rules(), {"template-changed": on_update(template_changed())})
+    to_pods = on_update(ANYTHING_CHANGED if any(rule.applies(POD.resource) for rule in policy.custom) else changed)
+    yield Asked("pods", VALIDATE, "Fail", pod_rules("CREATE", "UPDATE"), {"labels-changed": to_pods})
+    beyond = any({*rule.resources} != {POD.resource} for rule in policy.custom)
+    to_others = on_update(ANYTHING_CHANGED if beyond else template_changed())
+    yield Asked("workloads", VALIDATE, "Fail", workload_rules(), {"template-changed": to_others})
     # kube-scheduler's own bindings carry at most a node's topology (PodTopologyLabels), and must not wait for us.
     labelling = {"labels": f"{LABELS}.exists(key, !key.startsWith('topology.kubernetes.io/'))"}
     yield Asked("bindings", VALIDATE, "Ignore", [rule("", ["bindings", "pods/binding"], ["CREATE"])], labelling)

@@ -5,23 +5,35 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
+from webhook.custom.judging import judge_custom, unchecked
 from webhook.guard.binding import judge_binding
 from webhook.guard.configuring import judge_policy_file
-from webhook.guard.judge import judge_request
+from webhook.guard.judge import guarded_only, judge_request, mode_of
 from webhook.guard.labelling import guard_labels
 from webhook.guard.message import refusal
 from webhook.guard.protect import protect
-from webhook.model.decision import Closure, ClosureWanted, Decision, GuardWanted, Known, OwnerWanted, Question, Verdict
+from webhook.model.decision import (
+    Closure,
+    ClosureWanted,
+    Decision,
+    GuardWanted,
+    Known,
+    NamespaceSeen,
+    OwnerWanted,
+    Question,
+    Verdict,
+)
 from webhook.model.kinds import POD
 from webhook.model.policy import GuardPolicy, Mode, Waiver
 from webhook.model.request import Operation, Request
 from webhook.model.violation import Violation
-from webhook.rules import RULES
 
 PASSED = Decision(Verdict.ALLOWED)
 NOTHING = Known()
 # What goes without saying where there is no cluster to ask.
-OFFLINE = Known(owner_predates=False, closure=Closure.UNCHECKED, terminating=False, guarded=True)
+OFFLINE = Known(
+    owner_predates=False, closure=Closure.UNCHECKED, terminating=False, guarded=True, namespace=NamespaceSeen(None)
+)
 # Later than any exception lasts: where nobody says what time it is, none counts.
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -50,6 +62,8 @@ def decide(
     if decided is not None:
         return decided
     decision = by_rules(request, policy, known, at)
+    if isinstance(decision, Decision) and (left_out := unchecked(request, policy, known)):
+        decision = replace(decision, unchecked=left_out)
     if isinstance(decision, Decision) and decision.allowed and makes_pod(request):
         return behind_gate(request, decision, known)
     return decision
@@ -57,16 +71,14 @@ def decide(
 
 def by_rules(request: Request, policy: GuardPolicy, known: Known, at: datetime) -> Decision | Question:
     """What the rules say of a workload, or of somebody's network policy."""
-    found = judge_request(request, policy)
+    found = faults_brought(request, policy, known)
+    if not isinstance(found, tuple):
+        return found
     if not found:
         return PASSED
-    if request.target.namespace and any(RULES[one.rule].guarded_only for one in found):
-        if known.guarded is None:
-            return GuardWanted(request.target.namespace)
-        found = tuple(one for one in found if known.guarded or not RULES[one.rule].guarded_only)
     waived = waivers(found, request.target.namespace, policy, at)
     by_mode = {
-        mode: tuple(one for one in found if one.rule not in waived and RULES[one.rule].mode(policy) is mode)
+        mode: tuple(one for one in found if one.rule not in waived and mode_of(one, policy) is mode)
         for mode in (Mode.ENFORCE, Mode.WARN, Mode.AUDIT)
     }
     audited = (*by_mode[Mode.AUDIT], *(one for one in found if one.rule in waived))
@@ -79,6 +91,19 @@ def by_rules(request: Request, policy: GuardPolicy, known: Known, at: datetime) 
         if known.owner_predates:
             return Decision(Verdict.EXEMPT, audited=found, reason="made for an owner older than catflap")
     return denial(request, by_mode[Mode.ENFORCE], by_mode[Mode.WARN], audited)
+
+
+def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | Question:
+    """The faults that a request brings under all rules that count where it is, or what has to be asked first."""
+    custom = judge_custom(request, policy, known)
+    if not isinstance(custom, tuple):
+        return custom
+    found = (*judge_request(request, policy), *custom)
+    if request.target.namespace and any(map(guarded_only, found)):
+        if known.guarded is None:
+            return GuardWanted(request.target.namespace)
+        found = tuple(one for one in found if known.guarded or not guarded_only(one))
+    return found
 
 
 def waivers(found: tuple[Violation, ...], namespace: str, policy: GuardPolicy, at: datetime) -> Mapping[str, Waiver]:

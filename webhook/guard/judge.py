@@ -14,6 +14,18 @@ BY_SUBJECT = {
 }
 
 
+def mode_of(violation: Violation, policy: GuardPolicy) -> Mode:
+    """In which mode the rule of a fault holds, a custom one too."""
+    rule = RULES.get(violation.rule)
+    return rule.mode(policy) if rule else policy.mode_of(violation.rule)
+
+
+def guarded_only(violation: Violation) -> bool:
+    """Whether a fault counts in guarded namespaces only."""
+    rule = RULES.get(violation.rule)
+    return rule is not None and rule.guarded_only
+
+
 def judge(subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
     """Every fault of a workload or a network policy under each rule that is not off, in the order of the rules' ids."""
     return tuple(

@@ -23,3 +23,17 @@ def namespace(source: Json) -> Namespace:
         created=parse_time(metadata["creationTimestamp"]),
         terminating="deletionTimestamp" in metadata,
     )
+
+
+# What Kubernetes' own expressions do not see of a namespace (k8s.io/apiserver, admission/plugin/cel/compile.go).
+UNREADABLE = frozenset({"managedFields", "ownerReferences", "selfLink", "uid"})
+
+
+def readable(source: Json) -> Json:
+    """A namespace as expressions read it: as Kubernetes hands it to theirs, which call its uid `UID`."""
+    metadata = {key: value for key, value in source["metadata"].items() if key not in UNREADABLE}
+    return {
+        "metadata": {**metadata, "UID": source["metadata"]["uid"]},
+        "spec": {"finalizers": (source.get("spec") or {}).get("finalizers") or []},
+        "status": {"phase": (source.get("status") or {}).get("phase", "")},
+    }

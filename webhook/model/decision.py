@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct
 
@@ -42,7 +43,8 @@ class Decision(Struct, frozen=True):
 
     `denied` holds the faults that refuse, `warned` those the user is told of, `audited` those that only the record
     shows. `reason` says in words why a request passed unjudged or exempt, or why nothing could be found out.
-    `closure` says what is known of the namespace where a Pod would be stored; `labels` are those to be written at `labels_path` in the mutating phase.
+    `closure` says what is known of the namespace where a Pod would be stored; `labels` are those to be written at `labels_path` in the mutating phase. `unchecked` are the custom
+    rules that read what there is no cluster to ask for.
     """
 
     verdict: Verdict
@@ -53,6 +55,7 @@ class Decision(Struct, frozen=True):
     message: str = ""
     closure: Closure | None = None
     labels: Mapping[str, str] = {}
+    unchecked: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -92,8 +95,20 @@ class FaultsWanted(Struct, frozen=True):
     text: str
 
 
+class NamespaceWanted(Struct, frozen=True):
+    """The decision hangs on a rule that reads this namespace."""
+
+    namespace: str
+
+
+class NamespaceSeen(Struct, frozen=True):
+    """A namespace as custom rules read it; `content` is None where there is no cluster to ask."""
+
+    content: Mapping[str, Any] | None
+
+
 # What only the cluster can tell.
-ClusterQuestion = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted
+ClusterQuestion = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted | NamespaceWanted
 # What the request itself does not tell: ask, then decide again with the answer.
 Question = ClusterQuestion | FaultsWanted
 
@@ -106,3 +121,4 @@ class Known(Struct, frozen=True):
     terminating: bool | None = None
     guarded: bool | None = None
     faults: tuple[Violation, ...] | None = None
+    namespace: NamespaceSeen | None = None

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+RULE_ID = re.compile(r"[a-z]+(-[a-z]+)*")
 PORT = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?/(TCP|UDP|SCTP)")
 HIGHEST_PORT = 65535
 # Calico's limits on one rule (projectcalico.org/v3 schema, maxItems).
@@ -48,6 +49,13 @@ def namespace_pattern(pattern: str) -> str:
     """A namespace's full name, or a prefix that ends in a star; raises ValueError otherwise."""
     namespace_name(pattern.removesuffix("*").rstrip("-") if pattern.endswith("*") else pattern)
     return pattern
+
+
+def rule_id(text: str) -> str:
+    """A rule's id; raises ValueError otherwise."""
+    if not RULE_ID.fullmatch(text):
+        raise ValueError(f"{text!r} is no rule's id: lower-case words joined by hyphens")
+    return text
 
 
 def cidr(text: str) -> str:

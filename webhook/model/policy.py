@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StrictBool, model_validator
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
+from webhook.model.custom import MOST_RULES, CustomRule
 from webhook.model.fields import LabelKey, LabelValue, NamespaceName, NamespacePattern, Node, distinct
 from webhook.model.names import BREAK_GLASS_GROUP
 from webhook.model.network import Network
@@ -208,6 +209,7 @@ class GuardPolicy(Node):
     network: Network = Field(Network(), description="how a closed namespace is closed")
     gate: Gate = Field(Gate(), description="how a namespace is proven closed before a Pod is stored in it")
     break_glass: BreakGlass = Field(BreakGlass(), description="who may act against the guard in an emergency")
+    custom: tuple[CustomRule, ...] = Field((), max_length=MOST_RULES, description="rules of your own, in CEL")
     exceptions: tuple[Waiver, ...] = Field(
         (), description="rules whose faults pass in one namespace; each use is recorded"
     )

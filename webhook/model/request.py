@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct
 
@@ -93,10 +94,21 @@ class Target(Struct, frozen=True):
     name: str
 
 
+class Document(Struct, frozen=True):
+    """The object of a request whole, for rules that may read any of it: undecoded JSON, or plain dicts and lists.
+
+    `before` is the old object of an UPDATE; `user_uid` is what only such rules read of the user.
+    """
+
+    content: Any
+    before: Any = None
+    user_uid: str = ""
+
+
 class Request(Struct, frozen=True):
     """One admission request.
 
-    `workload` and `before` are the object and the old object where the target is a Pod or makes Pods; `namespace` and
+    `document` is the whole object where the target is a Pod or makes Pods. `workload` and `before` are the object and the old object where the target is a Pod or makes Pods; `namespace` and
     `namespace_before` where it is a Namespace, `policy` and `policy_before` where it is a network policy, of which a
     DELETE has the old one in both. `bound_labels` are what a binding writes onto its Pod.
     `policy_file` is the text that a ConfigMap of the policy's name would hold, and
@@ -118,6 +130,7 @@ class Request(Struct, frozen=True):
     bound_labels: Mapping[str, str] | None = None
     policy_file: str | None = None
     policy_file_before: str | None = None
+    document: Document | None = None
 
     @property
     def subject(self) -> Workload | PolicyObject | None:

@@ -1,12 +1,12 @@
 """A rule, and what it has to say about a workload."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
 from msgspec import Struct
 
+from webhook.model.fields import RULE_ID
 from webhook.model.policy import GuardPolicy, Mode
 from webhook.model.workload import Workload
 
@@ -71,9 +71,6 @@ class Rule(Struct, frozen=True):
             Violation(rule=self.id, path=fault.path, message=fault.message, remedy=fault.remedy)
             for fault in self.check(subject, policy)
         )
-
-
-RULE_ID = re.compile(r"[a-z]+(-[a-z]+)*")
 
 
 def registry(rules: Iterable[Rule]) -> Mapping[str, Rule]:

@@ -15,7 +15,7 @@ from webhook.model.kinds import (
     PodMaker,
 )
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
-from webhook.model.request import NamespaceObject, Operation, PolicyObject, Request, Target, User
+from webhook.model.request import Document, NamespaceObject, Operation, PolicyObject, Request, Target, User
 from webhook.netpol.reading import Unreadable, read
 from webhook.review.objects import decode_json, named_from, templates_differ, workload_from
 
@@ -48,6 +48,7 @@ class UserInfo(Struct):
     """`request.userInfo`."""
 
     username: str = ""
+    uid: str = ""
     groups: list[str] | None = None
 
 
@@ -217,7 +218,8 @@ def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -
     if not workload.namespace:  # a bare manifest leaves it to the URL
         workload = msgspec.structs.replace(workload, namespace=request.namespace)
     if request.operation is Operation.CREATE:
-        return msgspec.structs.replace(parsed, workload=workload)
+        document = Document(request.object, user_uid=request.user_info.uid)
+        return msgspec.structs.replace(parsed, workload=workload, document=document)
     if bytes(request.old_object) == NULL:
         raise BadReview("request.oldObject: an UPDATE carries the object as it was, got null")
     try:
@@ -225,7 +227,10 @@ def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -
         changed = templates_differ(maker, request.object, request.old_object)
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, "request.oldObject")) from None
-    return msgspec.structs.replace(parsed, workload=workload, before=before, template_changed=changed)
+    document = Document(request.object, request.old_object, request.user_info.uid)
+    return msgspec.structs.replace(
+        parsed, workload=workload, before=before, template_changed=changed, document=document
+    )
 
 
 def check_kind(request: AdmissionRequest, expected: str) -> None:

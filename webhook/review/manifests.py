@@ -10,7 +10,7 @@ import yaml
 from msgspec import Struct
 
 from webhook.model.kinds import BY_KIND, POLICIES_BY_KIND, PolicyKind
-from webhook.model.request import Operation, PolicyObject, Request, Target, User
+from webhook.model.request import Document, Operation, PolicyObject, Request, Target, User
 from webhook.model.workload import Workload
 from webhook.netpol import reading
 from webhook.review.objects import Labelled, convert, labels_of, workload_from
@@ -48,7 +48,10 @@ ManifestLoader.yaml_implicit_resolvers = {
 
 
 class Manifest(Struct, frozen=True):
-    """One object of a file; `workload` where it is a Pod or makes Pods, `policy` where it is a network policy."""
+    """One object of a file; `workload` where it is a Pod or makes Pods, `policy` where it is a network policy.
+
+    `document` is the whole object of a workload.
+    """
 
     api_version: str
     kind: str
@@ -56,6 +59,7 @@ class Manifest(Struct, frozen=True):
     name: str
     workload: Workload | None = None
     policy: PolicyObject | None = None
+    document: Document | None = None
 
     @property
     def subject(self) -> Workload | PolicyObject | None:
@@ -148,7 +152,7 @@ def read(document: Any, *, default_namespace: str) -> Manifest:
         where = path.replace("key` in `", "").rstrip("`").removeprefix("$").removeprefix(".")
         raise BadManifest(f"{kind} {name}: {where or 'object'}: {says}") from None
     workload = msgspec.structs.replace(workload, namespace=namespace or default_namespace)
-    return Manifest(api_version, kind, workload.namespace, workload.name, workload)
+    return Manifest(api_version, kind, workload.namespace, workload.name, workload, document=Document(document))
 
 
 def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str, Any]) -> PolicyObject:
@@ -182,4 +186,5 @@ def creation(manifest: Manifest) -> Request:
         ),
         workload=manifest.workload,
         policy=manifest.policy,
+        document=manifest.document,
     )

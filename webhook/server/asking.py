@@ -9,9 +9,19 @@ from webhook.guard.decide import OFFLINE
 from webhook.kube.api import Api, ApiError
 from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.namespaces import namespace
+from webhook.kube.namespaces import namespace, readable
 from webhook.kube.owners import top_owner_created
-from webhook.model.decision import Closure, ClosureWanted, ClusterQuestion, GuardWanted, Known, LifeWanted, OwnerWanted
+from webhook.model.decision import (
+    Closure,
+    ClosureWanted,
+    ClusterQuestion,
+    GuardWanted,
+    Known,
+    LifeWanted,
+    NamespaceSeen,
+    NamespaceWanted,
+    OwnerWanted,
+)
 from webhook.server.freshness import Freshness
 from webhook.server.gate import Gate
 from webhook.server.sharing import Shared
@@ -39,6 +49,8 @@ class ClusterToAsk:
             return replace(known, terminating=self._terminating(question.namespace))
         if isinstance(question, GuardWanted):
             return replace(known, guarded=self._guarded(question.namespace, loaded))
+        if isinstance(question, NamespaceWanted):
+            return replace(known, namespace=self._namespace(question.namespace))
         return replace(known, closure=self._closure(question, loaded))
 
     def _closure(self, wanted: ClosureWanted, loaded: Loaded) -> Closure:
@@ -62,6 +74,16 @@ class ClusterToAsk:
         except ApiError as error:
             raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
         return live is None or namespace(live).terminating
+
+    def _namespace(self, name: str) -> NamespaceSeen:
+        """A namespace as custom rules read it."""
+        try:
+            live = self._api.within(ASK_SECONDS).get(f"{NAMESPACES}/{name}")
+        except ApiError as error:
+            raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
+        if live is None:
+            raise Unavailable(f"namespace {name} is not there")
+        return NamespaceSeen(readable(live))
 
     def _guarded(self, name: str, loaded: Loaded) -> bool:
         """Whether a namespace is to be closed."""

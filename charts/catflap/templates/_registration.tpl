@@ -149,3 +149,26 @@ The kinds of network policy, a rule an API group and scope. Takes the operations
 {{- $labels := "?metadata.?labels.orValue({})" -}}
 {{- printf "object.%s[?'%s'] != (oldObject == null ? {} : oldObject.%s)[?'%s']" $labels . $labels . -}}
 {{- end }}
+
+{{/* Whether a custom rule is about Pods; empty where none is. */}}
+{{- define "catflap.customOnPods" -}}
+{{- range .Values.policy.custom -}}
+{{- if or (has "pods" .resources) (has "workloads" .resources) -}}true{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Whether a custom rule is about more than Pods; empty where none is. */}}
+{{- define "catflap.customBeyondPods" -}}
+{{- range .Values.policy.custom -}}
+{{- if ne (toJson (uniq .resources)) (toJson (list "pods")) -}}true{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Whether anything differs that a custom rule may be about, in CEL. */}}
+{{- define "catflap.anythingChanged" -}}
+{{- $cases := list -}}
+{{- range $one := list "spec" "template" "metadata.?labels.orValue({})" "metadata.?annotations.orValue({})" -}}
+{{- $cases = append $cases (printf "object.?%s != oldObject.?%s" $one $one) -}}
+{{- end -}}
+{{- join " || " $cases -}}
+{{- end }}

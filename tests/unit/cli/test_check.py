@@ -165,3 +165,18 @@ def test_a_bad_policy_ends_it_with_every_fault(check: Check) -> None:
         "catflap: policy.yml:3:1: mode: Input should be 'enforce', 'warn', 'audit' or 'off'",
         "catflap: policy.yml:4:1: roles: unknown key; did you mean 'rules'?",
     ]
+
+
+def test_custom_rules_are_asked_too(check: Check) -> None:
+    """What they need of a cluster is told as not checked."""
+    rules = [
+        '{id: small, resources: [pods], cel: "object.metadata.name.size() < 4", message: a shorter name}',
+        "{id: gold, resources: [pods], cel: \"namespaceObject.metadata.name == 'gold'\"}",
+    ]
+    write({"pods.yaml": GOOD, "policy.yml": f"{HEAD}custom: [{', '.join(rules)}]\n"})
+    outcome = check("pods.yaml")
+    assert outcome.exit_code == 1
+    assert "pods.yaml: Pod default/good has 1 fault:\n- small: a shorter name\n" in outcome.stdout
+    assert "pods.yaml: not checked: gold: it reads the namespace, and there is no cluster to ask" in outcome.stdout
+    [found] = json.loads(check("--format", "json", "pods.yaml").stdout)
+    assert found["unchecked"] == ["gold"]

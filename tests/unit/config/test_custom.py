@@ -1,0 +1,95 @@
+"""Custom rules in the policy file: what is refused, and where it stands."""
+
+import sys
+
+import pytest
+
+from tests.unit.samples import HEAD, policy
+from webhook.config.faults import BadPolicy
+from webhook.config.parse import parse
+from webhook.custom import library
+from webhook.model.policy import Mode
+
+GOOD = '  - {id: mine, resources: [pods], cel: "object.spec.n == 1"}\n'
+
+
+def faults(text: str) -> list[str]:
+    """Each fault of a file with these lines, with its line and column."""
+    with pytest.raises(BadPolicy) as bad:
+        parse(HEAD + text)
+    return [f"{one.place.line}:{one.place.column} {one}" if one.place else str(one) for one in bad.value.faults]
+
+
+def test_a_good_rule_is_taken() -> None:
+    """With a mode and exceptions by its id."""
+    exception = "{rule: mine, namespace: a, owner: b, reason: c, until: 2030-01-01}"
+    found = policy(f"rules: {{mine: warn}}\nexceptions: [{exception}]\ncustom:\n{GOOD}")
+    assert found.mode_of("mine") is Mode.WARN
+    assert found.custom[0].says == "not true: object.spec.n == 1"
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (
+            "{id: mine, resources: [pods], cel: \"1 + 'a' == 2\"}",
+            "4:35 custom[0].cel: line 1, column 3 of the expression: found no matching overload for '_+_' applied to '(int, string)'",
+        ),
+        (
+            '{id: mine, resources: [pods], cel: "object.a"}',
+            "4:35 custom[0].cel: it gives dyn, not bool; compare it with something, such as == true",
+        ),
+        (
+            '{id: mine, resources: [pods], cel: "params.a == 1"}',
+            "4:35 custom[0].cel: it reads params, and the rule has none",
+        ),
+        (
+            '{id: require-app, resources: [pods], cel: "true"}',
+            "4:6 custom[0].id: 'require-app' is the id of a built-in rule",
+        ),
+        (
+            '{id: Mine, resources: [pods], cel: "true"}',
+            "4:6 custom[0].id: 'Mine' is no rule's id: lower-case words joined by hyphens",
+        ),
+        ('{id: mine, resources: [], cel: "true"}', "4:16 custom[0].resources: Input should have at least 1 item"),
+    ],
+)
+def test_a_bad_rule_is_refused_at_its_place(rule: str, said: str) -> None:
+    """In the file, and in the expression."""
+    assert faults(f"custom:\n  - {rule}\n") == [said]
+
+
+def test_a_resource_that_makes_no_pods_is_refused() -> None:
+    """With those that do."""
+    [fault] = faults('custom:\n  - {id: mine, resources: [services], cel: "true"}\n')
+    assert "custom[0].resources[0]: 'services' is no resource that is judged: write workloads for all" in fault
+
+
+def test_an_id_stands_once() -> None:
+    """A mode or an exception would mean both."""
+    assert faults(f"custom:\n{GOOD}{GOOD}") == ["5:6 custom[1].id: an earlier custom rule has the id 'mine'"]
+
+
+def test_an_unknown_id_is_answered_with_the_custom_ones_too() -> None:
+    """They are rules like others."""
+    [fault] = faults(f"rules: {{min: warn}}\ncustom:\n{GOOD}")
+    assert "rules.min: no rule has this id; did you mean 'mine'?" in fault
+    [fault] = faults(
+        f"exceptions: [{{rule: min, namespace: a, owner: b, reason: c, until: 2030-01-01}}]\ncustom:\n{GOOD}"
+    )
+    assert "did you mean 'mine'?" in fault
+
+
+def test_without_the_library_the_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the remedy; a file without custom rules does not need it."""
+    monkeypatch.setitem(sys.modules, "cel_expr_python", None)
+    library.load.cache_clear()
+    try:
+        [fault] = faults(f"custom:\n{GOOD}")
+        policy("")
+    finally:
+        monkeypatch.undo()
+        library.load.cache_clear()
+    assert fault == (
+        "3:1 custom: rules in CEL need a library that is not installed (cel_expr_python): pip install catflap[cel]"
+    )

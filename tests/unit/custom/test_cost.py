@@ -1,0 +1,91 @@
+"""What an expression may cost: never estimated below what it does, and refused beyond the budget."""
+
+import pytest
+
+from webhook.custom.cost import BUDGET, MOST_NODES, Shape, Size, TooLargeError, afford, measured, shape_of
+
+SMALL = Size(size=5_000, longest=60)  # an ordinary Pod
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("expression", "depth"),
+    [
+        pytest.param("object.a == 1", 0, id="no loop"),
+        pytest.param("object.a.all(x, x > 0)", 1, id="one"),
+        pytest.param("object.a.all(x, x > 0) && object.b.exists(y, (y) > 0)", 1, id="beside each other"),
+        pytest.param("object.a.filter(x, x > 0).map(y, y + 1).size() > 0", 1, id="one after the other"),
+        pytest.param("object.a.all(x, object.b.exists (y, x == y))", 2, id="in each other"),
+        pytest.param("object.a.all(x, object.b.exists_one(y, y.all(z, (z == x))))", 3, id="three deep"),
+        pytest.param("object.a == '.all(x, .all(y,'", 0, id="in a text"),
+        pytest.param("object.a == r'\\' && object.all(x, x == '') ", 1, id="after a raw text that ends in a backslash"),
+        pytest.param('object.a // .all(x,\n.all(y, y == "(")', 1, id="in a comment"),
+        pytest.param("true // ''' \" '\n && object.all(x, x == '''\n(''')", 1, id="after a comment with quotes"),
+        pytest.param(r"object.a == '\'' && object.all(x, x == '\\')", 1, id="after an escaped quote"),
+        pytest.param("object.all(x, object.`a)b` == 1 && object.all(y, y == x))", 2, id="by a quoted name"),
+        pytest.param("object.a.all(x,\n  object.b.map  (y, y).size() > 0)", 2, id="over lines"),
+    ],
+)
+def test_loops_are_counted_by_how_they_nest(expression: str, depth: int) -> None:
+    """By the text, as the library tells nobody what it read."""
+    assert shape_of(expression).depth == depth
+
+
+@pytest.mark.parametrize(
+    ("expression", "searches"),
+    [
+        ("object.a.contains('x')", False),
+        ("object.a.matches('^(a|b)+$')", False),
+        ("object.a.contains(object.b)", True),
+        ("object.a.contains('x' + object.b)", True),
+        ("object.a.matches(object.b)", True),
+    ],
+)
+def test_a_search_for_what_the_user_writes_counts_more(expression: str, searches: bool) -> None:
+    """Half of a text sought in the other half takes the square of it."""
+    assert shape_of(expression).searches is searches
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
+def test_an_ordinary_pod_is_always_judged(depth: int) -> None:
+    """Whatever the loops."""
+    afford(Shape(depth=depth, grows=True, cuts=True, searches=False), SMALL)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "object.items.all(a, object.items.all(b, a != b))",
+        "object.items.all(a, object.items.all(b, object.items.all(c, a + b != c)))",
+        "object.items.all(a, object != oldObject)",
+        "object.items.map(a, a).size() > 0",
+        "object.text.contains(object.other)",
+    ],
+)
+def test_a_mebibyte_is_refused_before_it_holds_a_worker(expression: str) -> None:
+    """Quadratic, cubic, and one look at the whole in each step."""
+    size = measured({"items": list(range(20_000)), "text": "a" * MIB})
+    with pytest.raises(TooLargeError, match="too large"):
+        afford(shape_of(expression), size)
+
+
+def test_a_large_object_with_short_lists_is_judged() -> None:
+    """A Pod with an annotation of half a mebibyte has few containers all the same."""
+    afford(shape_of("object.spec.containers.all(c, has(c.resources))"), Size(size=MIB // 2, longest=50))
+
+
+def test_the_budget_bounds_every_shape() -> None:
+    """Steps by bytes is what is spent, up to the budget and no further."""
+    shape = shape_of("object.a.all(x, object == x)")
+    afford(shape, Size(size=BUDGET // 100, longest=100))
+    with pytest.raises(TooLargeError):
+        afford(shape, Size(size=BUDGET // 100, longest=101))
+
+
+def test_aliases_are_not_followed_for_ever() -> None:
+    """A short YAML file can be an object of billions of fields."""
+    nest: list[object] = ["x"] * 10
+    for _ in range(12):
+        nest = [nest] * 10
+    with pytest.raises(TooLargeError, match=str(MOST_NODES)):
+        measured(nest)

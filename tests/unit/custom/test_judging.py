@@ -1,0 +1,230 @@
+"""What custom rules say of requests: modes, updates, errors, and what has to be asked first."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.reviews import GOOD, Json, deployment, namespace, pod
+from tests.unit.samples import asked, policy
+from webhook.guard.decide import OFFLINE, decide
+from webhook.model.decision import Closure, Decision, Known, NamespaceSeen, NamespaceWanted, Verdict
+from webhook.review.manifests import creation, read
+
+KNOWN = Known(owner_predates=False, closure=Closure.UNGUARDED, terminating=False, guarded=False)
+LIMITS = """
+  - id: limits-set
+    resources: [workloads]
+    cel: "(has(object.spec.template) ? object.spec.template : object).spec.containers.all(c, has(c.resources))"
+    message: set resource limits
+"""
+REMEDY = "whoever wrote the rule can ask by has() or .? and orValue() for what an object may lack"
+
+
+def custom(cel: str, *, head: str = "", resources: str = "pods", more: str = "") -> str:
+    """A policy file with one custom rule."""
+    return f"{head}\ncustom: [{{id: mine, resources: [{resources}], cel: {cel!r}, {more}}}]"
+
+
+def judged(manifest: Json, text: str, *, known: Known = KNOWN, **request: Any) -> Decision:
+    """The decision on a review."""
+    found = decide(asked(manifest, **request), policy(text), known=known)
+    assert isinstance(found, Decision)
+    return found
+
+
+def limited(source: Json) -> Json:
+    """The object with resources in its containers."""
+    changed = copy.deepcopy(source)
+    spec = changed["spec"]
+    for container in spec.get("template", changed)["spec"]["containers"]:
+        container["resources"] = {"limits": {"memory": "64Mi"}}
+    return changed
+
+
+class TestVerdicts:
+    """True passes, false does not."""
+
+    @pytest.mark.parametrize("make", [pod, deployment], ids=["Pod", "Deployment"])
+    def test_false_refuses_with_the_rules_message(self, make: Any) -> None:
+        """Under the rule's own id."""
+        found = judged(make(GOOD), f"custom:{LIMITS}")
+        assert [(one.rule, one.path, one.message) for one in found.denied] == [
+            ("limits-set", "", "set resource limits")
+        ]
+        assert found.message.endswith("has 1 fault:\n- limits-set: set resource limits")
+        assert judged(limited(make(GOOD)), f"custom:{LIMITS}").verdict is Verdict.ALLOWED
+
+    def test_faults_of_all_rules_come_together(self) -> None:
+        """Built-in ones first."""
+        found = judged(pod(), f"custom:{LIMITS}")
+        assert [one.rule for one in found.denied] == ["require-app", "require-role", "limits-set"]
+
+    def test_without_a_message_the_expression_is_told(self) -> None:
+        """In one line."""
+        assert judged(pod(GOOD), custom("1 ==   2")).denied[0].message == "not true: 1 == 2"
+
+    @pytest.mark.parametrize(
+        ("head", "where"),
+        [
+            ("rules: {mine: warn}", "warned"),
+            ("rules: {mine: audit}", "audited"),
+            ("mode: warn", "warned"),
+            (
+                "exceptions: [{rule: mine, namespace: shop, owner: a, reason: b, until: 2030-01-01}]",
+                "denied",  # nobody says what time it is
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("cel", ["false", "object.spec.missing == 1"], ids=["false", "error"])
+    def test_its_mode_is_as_a_built_in_rules(self, head: str, where: str, cel: str) -> None:
+        """For false and for errors alike."""
+        found = judged(pod(GOOD), custom(cel, head=head))
+        assert [one.rule for one in getattr(found, where)] == ["mine"]
+
+    def test_off_is_off(self) -> None:
+        """Not even evaluated."""
+        assert judged(pod(GOOD), custom("false", head="rules: {mine: 'off'}")) == judged(pod(GOOD), "")
+
+    def test_other_resources_are_not_judged(self) -> None:
+        """Nor the subresource through which labels come."""
+        assert judged(deployment(GOOD), custom("false")).verdict is Verdict.ALLOWED
+        status = judged(pod(GOOD), custom("false"), before=pod(GOOD), subResource="status")
+        assert status.verdict is Verdict.ALLOWED
+        assert judged(namespace(), custom("false", resources="workloads"), namespace="shop").allowed
+
+    def test_what_is_exempt_is_exempt(self) -> None:
+        """As for built-in rules."""
+        assert judged(pod(GOOD), custom("false"), namespace="kube-system").verdict is Verdict.EXEMPT
+
+
+class TestVariables:
+    """What expressions may read."""
+
+    @pytest.mark.parametrize(
+        "cel",
+        [
+            "object.metadata.labels.app == 'web' && object.kind == 'Pod' && oldObject == null",
+            "request.operation == 'CREATE' && request.namespace == 'shop' && request.name == 'web'",
+            "request.kind.kind == 'Pod' && request.kind.group == '' && request.resource.resource == 'pods'",
+            "request.userInfo.username == 'jane' && 'system:authenticated' in request.userInfo.groups",
+            "request.userInfo.uid == '7' && !request.dryRun && request.subResource == ''",
+            "params.most == 5 && params.names == ['a']",
+        ],
+    )
+    def test_they_are_kubernetes_own(self, cel: str) -> None:
+        """By Kubernetes' names."""
+        user = {"username": "jane", "uid": "7", "groups": ["system:authenticated"]}
+        found = judged(pod(GOOD), custom(cel, more="params: {most: 5, names: [a]}"), userInfo=user)
+        assert found.verdict is Verdict.ALLOWED, found.message
+
+    def test_the_whole_object_can_be_read(self) -> None:
+        """Not only what built-in rules read."""
+        found = judged({**pod(GOOD), "spec": {"deep": [{"er": 1}]}}, custom("object.spec.deep[0].er == 1"))
+        assert found.verdict is Verdict.ALLOWED
+
+    def test_the_namespace_is_asked_for_only_if_it_is_read(self) -> None:
+        """A question costs the user time."""
+        reading = policy(custom("namespaceObject.metadata.labels.tier == 'gold'"))
+        assert decide(asked(pod(GOOD)), reading, known=KNOWN) == NamespaceWanted("shop")
+        assert isinstance(decide(asked(pod(GOOD)), policy(custom("true")), known=KNOWN), Decision)
+        assert isinstance(decide(asked(deployment(GOOD)), reading, known=KNOWN), Decision)
+
+    @pytest.mark.parametrize(("tier", "verdict"), [("gold", Verdict.ALLOWED), ("lead", Verdict.DENIED)])
+    def test_the_namespace_is_read(self, tier: str, verdict: Verdict) -> None:
+        """Once it is known."""
+        seen = NamespaceSeen({"metadata": {"labels": {"tier": tier}}})
+        known = Known(closure=Closure.UNGUARDED, namespace=seen)
+        cel = "namespaceObject.metadata.labels.tier == 'gold'"
+        assert judged(pod(GOOD), custom(cel), known=known).verdict is verdict
+
+
+class TestErrors:
+    """Neither true nor false is a fault, in words that mend it."""
+
+    @pytest.mark.parametrize(
+        ("cel", "said"),
+        [
+            ("object.spec.missing == 1", 'Key not found in map : "missing"'),
+            ("1 / (object.spec.containers.size() - 1) == 1", "divide by zero"),
+            ("quantity(object.metadata.name).sign() == 1", "quantities must match the regular expression"),
+        ],
+    )
+    def test_an_error_refuses(self, cel: str, said: str) -> None:
+        """Never a silent skip."""
+        [fault] = judged(pod(GOOD), custom(cel)).denied
+        assert fault.message.startswith(f"the rule's expression fails: {said}")
+        assert fault.message.endswith(REMEDY)
+
+    def test_what_costs_too_much_refuses(self) -> None:
+        """A mebibyte of items, each compared with each."""
+        big = {**pod(GOOD), "spec": {"items": ["x" * 40] * 25_000}}
+        [fault] = judged(big, custom("object.spec.items.all(a, object.spec.items.all(b, a == b))")).denied
+        assert "the object is too large for it" in fault.message
+
+    def test_what_is_too_deep_refuses(self) -> None:
+        """The JSON decoder's own limit, met in a part that nobody else decodes."""
+        text = '{"a":' * 5_000 + "1" + "}" * 5_000
+        body = asked(pod(GOOD))
+        assert body.document is not None
+        import msgspec  # noqa: PLC0415
+
+        deep = msgspec.structs.replace(
+            body, document=msgspec.structs.replace(body.document, content=msgspec.Raw(text.encode()))
+        )
+        found = decide(deep, policy(custom("true")), known=KNOWN)
+        assert isinstance(found, Decision)
+        assert [one.rule for one in found.denied] == ["mine"]
+
+
+class TestUpdates:
+    """As built-in rules: a change answers for what was not wrong before."""
+
+    def test_what_was_wrong_before_passes(self) -> None:
+        """So that it can be mended step by step."""
+        before = pod(GOOD)
+        assert judged(pod(GOOD, annotations={"a": "b"}), f"custom:{LIMITS}", before=before).allowed
+
+    @pytest.mark.parametrize(
+        "cel", ["!has(object.metadata.annotations)", "has(object.metadata.annotations) ? object.x : true"]
+    )
+    def test_what_the_change_brings_is_refused(self, cel: str) -> None:
+        """False and errors alike."""
+        cel = cel.replace("object.x", "object.x == 1")
+        assert not judged(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
+
+    def test_a_changed_template_answers_for_all(self) -> None:
+        """It makes new Pods."""
+        changed = copy.deepcopy(deployment(GOOD))
+        changed["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2"
+        assert not judged(changed, f"custom:{LIMITS}", before=deployment(GOOD)).allowed
+        scaled = {**deployment(GOOD), "spec": {**deployment(GOOD)["spec"], "replicas": 9}}
+        assert judged(scaled, f"custom:{LIMITS}", before=deployment(GOOD)).allowed
+
+    def test_a_rule_that_reads_the_old_object_is_about_the_change(self) -> None:
+        """It has no meaning for the old object alone."""
+        cel = "oldObject == null || object.metadata.labels.role == oldObject.metadata.labels.role"
+        changed = pod({"app": "web", "role": "data"})
+        assert not judged(changed, custom(cel), before=pod(GOOD)).allowed
+        assert judged(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
+
+
+class TestOffline:
+    """Manifests, without a cluster."""
+
+    def test_the_whole_document_is_judged(self) -> None:
+        """As JSON would have it: keys are texts."""
+        document = {**pod(GOOD), "extra": {1: {"a": True}}}
+        manifest = read(document, default_namespace="shop")
+        for cel, allowed in (("object.extra['1'].a == true", True), ("object.extra['1'].a == false", False)):
+            found = decide(creation(manifest), policy(custom(cel)), known=OFFLINE)
+            assert isinstance(found, Decision)
+            assert found.allowed is allowed
+
+    def test_what_needs_the_cluster_is_told(self) -> None:
+        """Not passed over in silence."""
+        manifest = read(pod(GOOD), default_namespace="shop")
+        text = custom("namespaceObject.metadata.name == 'shop'")
+        found = decide(creation(manifest), policy(text), known=OFFLINE)
+        assert isinstance(found, Decision)
+        assert (found.allowed, found.unchecked) == (True, ("mine",))

@@ -1,0 +1,49 @@
+"""What is wrong with custom rules beyond the form of the file: their ids, and their expressions."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from webhook.config.faults import PolicyFault
+from webhook.custom.library import BadExpressionError, LibraryMissingError, compiled, load
+from webhook.model.custom import CustomRule
+from webhook.model.policy import GuardPolicy
+from webhook.rules import RULES
+
+
+def custom(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """Every fault of every custom rule; what is right is compiled by this, once for all requests."""
+    if not policy.custom:
+        return
+    seen: set[str] = set()
+    for number, rule in enumerate(policy.custom):
+        path = f"custom[{number}]"
+        if rule.id in RULES:
+            yield PolicyFault(f"{path}.id", f"{rule.id!r} is the id of a built-in rule")
+        if rule.id in seen:
+            yield PolicyFault(f"{path}.id", f"an earlier custom rule has the id {rule.id!r}")
+        seen.add(rule.id)
+    try:
+        load()
+    except LibraryMissingError as bad:
+        yield PolicyFault("custom", str(bad))
+        return
+    for number, rule in enumerate(policy.custom):
+        for what in complaints(rule):
+            yield PolicyFault(f"custom[{number}].cel", what)
+
+
+def complaints(rule: CustomRule) -> Iterator[str]:
+    """What is wrong with one expression."""
+    try:
+        program = compiled(rule.cel)
+    except BadExpressionError as bad:
+        yield from bad.complaints
+        return
+    if "params" in program.reads and rule.params is None:
+        yield "it reads params, and the rule has none"
+
+
+def custom_ids(content: Mapping[Any, Any]) -> list[str]:
+    """The ids of custom rules in a file that may have faults."""
+    rules = content.get("custom")
+    return [str(rule.get("id")) for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []

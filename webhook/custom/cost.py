@@ -1,0 +1,115 @@
+"""What an expression may cost at most, told before it runs.
+
+The library stops after 10,000 steps of all loops of a run, but one step may walk the whole object, and it holds the
+interpreter meanwhile.  So the steps that an object's longest list allows are multiplied by the object's size, and what is
+beyond the budget is not run: a bound by what is known, not by a clock, so that one object gets one answer, always.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from webhook.custom.functions.strings import MOST_PARTS
+
+MOST_STEPS: Final = 10_000  # cel-cpp, RuntimeOptions::comprehension_max_iterations
+# Bytes looked at, in all steps together: 0.1 to 0.5 s of one core (benchmarks/cel.py).
+BUDGET: Final = 100_000_000
+# Far above what the API server takes; a short YAML file can be of many more, by aliases.
+MOST_NODES: Final = 1_000_000
+NODE_BYTES: Final = 8
+# The library makes a new list from the old one for each item that map and filter add.
+ITEM_BYTES: Final = 16
+# Bytes that memcmp compares while something else looks at one.
+COMPARED_AT_ONCE: Final = 64
+
+# What may hold brackets and words that are none of the expression's: texts, raw ones first, quoted names and comments.
+OPAQUE: Final = re.compile(
+    r"""//[^\n]*|`[^`\n]*`
+    |(?:[bB]?[rR]|[rR][bB])(?:\'{3}.*?\'{3}|"{3}.*?"{3}|'[^'\n]*'|"[^"\n]*")
+    |[bB]?(?:\'{3}(?:\\.|.)*?\'{3}|"{3}(?:\\.|.)*?"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")""",
+    re.DOTALL | re.VERBOSE,
+)
+LOOP: Final = re.compile(r"\b(all|exists|exists_one|map|filter)\s*\($")
+GROWS: Final = re.compile(r"\b(map|filter)\b")
+CUTS: Final = re.compile(r"\b(split|findAll)\b")
+# A search for what is no literal may be for half of the text in the other half.
+SEARCH: Final = re.compile(r"\b(contains|matches)\b(?!\s*\(\s*''\s*\))")
+
+
+class Shape(NamedTuple):
+    """What of an expression decides its cost: how deep its loops nest, and what they do."""
+
+    depth: int
+    grows: bool
+    cuts: bool
+    searches: bool
+
+
+class Size(NamedTuple):
+    """What of an object decides an expression's cost: about how many bytes it has, and its longest list or mapping."""
+
+    size: int
+    longest: int
+
+
+class TooLargeError(Exception):
+    """An object that an expression is not run over; the message says why."""
+
+
+def shape_of(expression: str) -> Shape:
+    """The shape of an expression by its text: never less than it is."""
+    text = OPAQUE.sub(lambda found: " " if found[0].startswith("/") else "''", expression)
+    return Shape(nesting(text), bool(GROWS.search(text)), bool(CUTS.search(text)), bool(SEARCH.search(text)))
+
+
+def nesting(text: str) -> int:
+    """How many loops stand in each other at most; one over the result of another counts as beside it."""
+    loops: list[bool] = []
+    deepest = 0
+    for index, character in enumerate(text):
+        if character == "(":
+            loops.append(bool(LOOP.search(text, 0, index + 1)))
+            deepest = max(deepest, sum(loops))
+        elif character == ")" and loops:
+            loops.pop()
+    return deepest
+
+
+def measured(*values: Any) -> Size:
+    """The size of what expressions read; raises TooLargeError."""
+    size = longest = 0
+    for nodes, value in enumerate(walk(values)):
+        if nodes >= MOST_NODES:
+            raise TooLargeError(f"the object has more than {MOST_NODES} fields")
+        size += NODE_BYTES
+        if isinstance(value, str):
+            size += len(value)
+        elif isinstance(value, dict | list):
+            longest = max(longest, len(value))
+    return Size(size, longest)
+
+
+def walk(values: tuple[Any, ...]) -> Iterator[Any]:
+    """Each value inside of values, keys too."""
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        yield value
+        if isinstance(value, dict):
+            waiting += value.keys()
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+
+
+def afford(shape: Shape, size: Size) -> None:
+    """Raises TooLargeError where an expression of a shape may cost too much over an object of a size."""
+    longest = max(size.longest, MOST_PARTS) if shape.cuts else size.longest
+    steps = min(longest**shape.depth, MOST_STEPS)
+    each = size.size + (ITEM_BYTES * longest if shape.grows else 0)
+    if shape.searches:
+        each += size.size**2 // COMPARED_AT_ONCE
+    if steps * each > BUDGET:
+        raise TooLargeError(
+            f"the object is too large for it, with about {size.size} bytes and {size.longest} items in one list"
+        )

@@ -1,0 +1,48 @@
+"""A rule that an admin writes in CEL: its text, as the policy file has it."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from webhook.model.fields import Node, distinct, rule_id
+from webhook.model.kinds import POD_MAKERS
+
+# Every resource that makes Pods, and Pods.
+WORKLOADS = "workloads"
+RESOURCES = frozenset(maker.resource for maker in POD_MAKERS)
+# Far above any expression that a person reads; the library itself stops at 100,000.
+LONGEST_EXPRESSION = 10_000
+MOST_RULES = 100  # each may take its whole budget for one request
+
+
+def resource(name: str) -> str:
+    """The plural name of a resource that makes Pods, or `workloads`; raises ValueError otherwise."""
+    if name != WORKLOADS and name not in RESOURCES:
+        known = ", ".join(sorted(RESOURCES))
+        raise ValueError(f"{name!r} is no resource that is judged: write {WORKLOADS} for all, or some of {known}")
+    return name
+
+
+class CustomRule(Node):
+    """A rule of the admin's own: an expression that is true of what may pass."""
+
+    id: Annotated[str, AfterValidator(rule_id)] = Field(
+        description="lower-case words joined by hyphens, no other rule's"
+    )
+    resources: Annotated[
+        tuple[Annotated[str, AfterValidator(resource)], ...], Field(min_length=1), AfterValidator(distinct)
+    ] = Field(description="by plural name, such as [pods, deployments], or [workloads] for all that make Pods")
+    cel: str = Field(
+        min_length=1, max_length=LONGEST_EXPRESSION, description="a CEL expression that is true of what may pass"
+    )
+    message: str = Field("", description="what the user reads; without it, the expression")
+    params: dict[str, Any] | None = Field(None, description="values that the expression reads as params")
+
+    def applies(self, plural: str) -> bool:
+        """Whether the rule is about objects of a resource that makes Pods."""
+        return plural in self.resources or WORKLOADS in self.resources
+
+    @property
+    def says(self) -> str:
+        """What the user reads where the expression is false."""
+        return self.message or f"not true: {' '.join(self.cel.split())}"
