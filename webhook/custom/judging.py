@@ -67,23 +67,27 @@ def reads(rule: CustomRule, variable: str) -> bool:
 def variables_of(request: Request, known: Known) -> Mapping[str, Any]:
     """What expressions may read, but for their own params."""
     assert request.document is not None
-    target = request.target
-    user = request.user
     return {
         "object": plain(request.document.content),
         BEFORE: plain(request.document.before),
-        "request": {
-            "uid": request.uid,
-            "kind": {"group": target.group, "version": target.version, "kind": target.kind},
-            "resource": {"group": target.group, "version": target.version, "resource": target.resource},
-            "subResource": target.subresource,
-            "name": target.name,
-            "namespace": target.namespace,
-            "operation": str(request.operation),
-            "userInfo": {"username": user.name, "groups": list(user.groups), "uid": request.document.user_uid},
-            "dryRun": request.dry_run,
-        },
+        "request": attributes(request, request.document.user_uid),
         NAMESPACE: known.namespace.content if known.namespace else None,
+    }
+
+
+def attributes(request: Request, user_uid: str) -> Mapping[str, Any]:
+    """What expressions may read of the request itself, without what is empty (k8s.io/api, admission/v1, AdmissionRequest)."""
+    target = request.target
+    user = {"username": request.user.name, "uid": user_uid, "groups": list(request.user.groups)}
+    named = {"subResource": target.subresource, "name": target.name, "namespace": target.namespace}
+    return {
+        "uid": request.uid,
+        "kind": {"group": target.group, "version": target.version, "kind": target.kind},
+        "resource": {"group": target.group, "version": target.version, "resource": target.resource},
+        **{key: value for key, value in named.items() if value},
+        "operation": str(request.operation),
+        "userInfo": {key: value for key, value in user.items() if value},
+        "dryRun": request.dry_run,
     }
 
 

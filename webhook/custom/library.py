@@ -5,7 +5,7 @@ values that Python takes for true: only a value of type bool is an answer here.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from itertools import groupby
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from webhook.custom.cost import Shape, shape_of
-from webhook.custom.functions import FUNCTIONS, MISSING
+from webhook.custom.functions import FUNCTIONS, MISSING, patterns
 from webhook.custom.functions.function import Function, Kind
 
 VARIABLES: Final = ("object", "oldObject", "request", "namespaceObject", "params")
@@ -21,6 +21,9 @@ REMEDY: Final = "pip install catflap[cel]"
 # `ERROR: <input>:1:16: what is wrong`, then the source with a mark under the place.
 COMPLAINT: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)$", re.MULTILINE)
 UNKNOWN: Final = re.compile(r"undeclared reference to '([^']+)'(?: \(in container ''\))?")
+PATTERN: Final = re.compile(
+    r"""\.(?P<name>matches|find|findAll)\(\s*(?P<raw>r?)(?P<quote>['"])(?P<pattern>.*?)(?P=quote)\s*[,)]"""
+)
 STATUS: Final = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 KEPT_PROGRAMS: Final = 1_000  # of several versions of a policy file
 
@@ -60,6 +63,8 @@ def compiled(expression: str) -> Program:
     if found.return_type() != library.Type.BOOL:
         kind = found.return_type().name().lower()
         raise BadExpressionError([f"it gives {kind}, not bool; compare it with something, such as == true"])
+    if wrong := list(bad_patterns(expression)):
+        raise BadExpressionError(wrong)
     reads = frozenset(name for name in VARIABLES if needs(expression, name))
 
     def run(variables: Mapping[str, Any]) -> bool:
@@ -73,6 +78,16 @@ def compiled(expression: str) -> Program:
         return value.value() is True
 
     return Program(run=run, reads=reads, shape=shape_of(expression))
+
+
+def bad_patterns(expression: str) -> Iterator[str]:
+    """What is wrong with the patterns that are written out; one with escapes is told when it is first met."""
+    for found in PATTERN.finditer(expression):
+        if found["raw"] or "\\" not in found["pattern"]:
+            try:
+                patterns.compiled(found["pattern"])
+            except ValueError as bad:
+                yield f"{found['name']}: {bad}"
 
 
 def needs(expression: str, variable: str) -> bool:

@@ -30,10 +30,10 @@ UNREADABLE = frozenset({"managedFields", "ownerReferences", "selfLink", "uid"})
 
 
 def readable(source: Json) -> Json:
-    """A namespace as expressions read it: as Kubernetes hands it to theirs, which call its uid `UID`."""
+    """A namespace as expressions read it: as Kubernetes hands it to theirs, which cannot read its uid."""
     metadata = {key: value for key, value in source["metadata"].items() if key not in UNREADABLE}
     return {
-        "metadata": {**metadata, "UID": source["metadata"]["uid"]},
+        "metadata": metadata,
         "spec": {"finalizers": (source.get("spec") or {}).get("finalizers") or []},
         "status": {"phase": (source.get("status") or {}).get("phase", "")},
     }

@@ -108,7 +108,7 @@ class TestVariables:
             "request.operation == 'CREATE' && request.namespace == 'shop' && request.name == 'web'",
             "request.kind.kind == 'Pod' && request.kind.group == '' && request.resource.resource == 'pods'",
             "request.userInfo.username == 'jane' && 'system:authenticated' in request.userInfo.groups",
-            "request.userInfo.uid == '7' && !request.dryRun && request.subResource == ''",
+            "request.userInfo.uid == '7' && !request.dryRun && !has(request.subResource)",
             "params.most == 5 && params.names == ['a']",
         ],
     )

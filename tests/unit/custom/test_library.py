@@ -28,6 +28,8 @@ def run(expression: str, **variables: Any) -> bool:
         ("object.spec.n", "it gives dyn, not bool"),
         ("1 + 1", "it gives int, not bool"),
         ("url('a').getHost() == 'b'", "'url' is a function of Kubernetes that catflap does not have"),
+        ("'a'.matches('(')", "matches: Illegal regex"),
+        ("'a'.find(r'\\(?=b)') == ''", "find: Illegal regex"),
         ("quantity(1) == quantity('1')", "found no matching overload for 'quantity' applied to '(int)'"),
     ],
 )
@@ -60,7 +62,7 @@ def test_what_is_said_to_be_missing_is_missing(name: str) -> None:
         ("object.spec.n == 2 && object.spec.n", "No matching overloads found"),
         ("quantity('1 GB').sign() == 1", "quantities must match"),
         ("'a'.matches(object.spec.containers[0].name + '(')", "invalid regular expression"),
-        ("'a'.find('(') == ''", "Illegal regex"),
+        ("'a'.find(object.spec.containers[0].name + '(') == ''", "Illegal regex"),
         ("object.spec.sign() == 1", "no such overload"),
         ("object.long.all(x, x > 0)", "its loops take too many steps"),
     ],

@@ -1,0 +1,280 @@
+"""Custom rules on a real API server: they say what Kubernetes' own expressions say, and are refused where those would be."""
+
+from collections.abc import Mapping
+from functools import partial
+from string import ascii_lowercase
+from typing import Final
+
+import pytest
+
+from tests.cluster.installation import Installation, eventually
+from tests.cluster.manifests import GOOD, Json, deployment, namespace, pod
+from tests.cluster.test_configuration import edit
+from webhook.custom.library import BadExpressionError, compiled
+
+ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
+PODS: Final = "/api/v1/namespaces/{}/pods{}"
+NAME: Final = "custom-rules"
+CHUNK: Final = 12  # their warnings fit into what the API server passes on, 4096 characters
+
+EXPRESSIONS: Final = (
+    # fields and their presence
+    "object.spec.containers.all(c, has(c.resources) && has(c.resources.limits))",
+    "object.spec.containers.all(c, has(c.resources.limits.memory))",
+    "has(object.spec.hostNetwork) && object.spec.hostNetwork",
+    "object.metadata.annotations['owner'] == 'team-a'",
+    "object.?metadata.?annotations[?'owner'].orValue('') == 'team-a'",
+    "'owner' in object.metadata.?annotations.orValue({})",
+    "object.metadata.labels.exists(key, key.startsWith('example.com/'))",
+    "object.spec.nodeSelector.disk == 'ssd'",
+    "oldObject == null",
+    # the request and the namespace
+    "request.operation == 'CREATE' && request.kind.kind == 'Pod' && request.resource.resource == 'pods'",
+    "request.userInfo.username.startsWith('system:') || 'system:masters' in request.userInfo.groups",
+    "request.dryRun && request.namespace == object.metadata.namespace",
+    "namespaceObject.metadata.name == request.namespace",
+    "namespaceObject.metadata.labels.tier == 'gold'",
+    "namespaceObject.metadata.labels.missing == 'gold'",
+    "namespaceObject.metadata.UID != ''",
+    "namespaceObject.metadata.creationTimestamp < timestamp('2100-01-01T00:00:00Z')",
+    "namespaceObject.status.phase == 'Active' && namespaceObject.spec.finalizers == ['kubernetes']",
+    "has(request.subResource) || !has(request.userInfo.uid)",
+    # loops
+    "object.spec.containers.exists(c, c.name == 'side')",
+    "object.spec.containers.exists_one(c, c.name == 'main')",
+    "object.spec.containers.map(c, c.name).sort() == ['main', 'side']",
+    "object.spec.containers.filter(c, has(c.env)).size() == 1",
+    "object.spec.containers.all(c, c.?env.orValue([]).all(e, e.name != 'SECRET'))",
+    "object.spec.containers.map(c, has(c.ports), c.name).size() == 0",
+    # text
+    "object.spec.containers.all(c, c.image.matches('^registry[.]example/'))",
+    "object.spec.containers.all(c, c.image.split('/')[0].lowerAscii() == 'registry.example')",
+    "object.spec.containers[0].image.substring(0, 8) == 'registry' && object.metadata.name.size() < 63",
+    "object.spec.containers[0].image.find('[0-9]+$') == '1'",
+    "object.metadata.name.findAll('[a-z]').size() > 3",
+    "object.metadata.name.replace('plain', 'x').charAt(0) == 'x' && object.metadata.name.indexOf('ai') == 2",
+    "object.metadata.name.matches(object.metadata.name + '(') || object.metadata.name == 'plain'",
+    # numbers, and what is none
+    "object.spec.terminationGracePeriodSeconds == 30",
+    "object.spec.terminationGracePeriodSeconds / (object.spec.containers.size() - 1) > 0",
+    "object.spec.containers.size() + int(object.spec.priority) == 1",
+    "int(object.metadata.annotations.number) > 5",
+    "object.spec.containers[1].name == 'side'",
+    "object.spec.terminationGracePeriodSeconds > 29.5 && object.spec.terminationGracePeriodSeconds in [30, 60]",
+    "object.metadata.annotations.number > 5",
+    "[1, 2, 3].sum() == 6 && object.spec.containers.map(c, c.name.size()).max() == 4",
+    # Kubernetes' own types
+    "object.spec.containers.all(c, quantity(c.resources.limits.memory).isLessThan(quantity('1Gi')))",
+    "quantity(object.metadata.annotations.number).asInteger() == 7",
+    "isQuantity(object.metadata.name)",
+    "isIP(object.metadata.?annotations[?'address'].orValue('none'))",
+    "cidr('10.0.0.0/8').containsIP(object.metadata.annotations.address)",
+    "ip(object.metadata.annotations.address).family() == 4",
+    "sets.contains(['main', 'side'], object.spec.containers.map(c, c.name))",
+    "sets.intersects(object.spec.containers.map(c, c.name), ['side'])",
+    # doubt that another branch settles
+    "object.spec.missing == 1 || object.kind == 'Pod'",
+    "object.kind == 'Job' && object.spec.missing == 1",
+    "has(object.spec.missing.deeper) || true",
+)
+
+# What one of the two refuses when the rule is written; docs/custom-rules.md tells each.
+DIFFERENT: Final = {
+    "namespaceObject.metadata.uid != ''": "what a namespace has is not checked before",
+    "url('https://example.com').getHost() == 'example.com'": "functions that we do not have",
+    "semver('1.0.0').major() == 1": "functions that we do not have",
+    "'%d'.format([1]) == '1'": "functions that we do not have",
+    "object.metadata.labels.all(k, v, v != '')": "loops over two variables",
+    "1 < 2.0": "integers compare with floating-point numbers only where one is not known before",
+    "[1, 'a'].size() == 2": "a list written out may be of several types",
+    "quantity('1').quantity == '1'": "quantities, addresses and networks are mappings",
+    "request.nothing == 1": "what request has is not checked before",
+}
+
+
+def identifier(number: int) -> str:
+    """The id of the rule with an expression; ids have no digits."""
+    return f"r-{ascii_lowercase[number // 26]}{ascii_lowercase[number % 26]}"
+
+
+def samples(space: str) -> list[Json]:
+    """Pods that differ in what the expressions read."""
+    limits = {"resources": {"limits": {"memory": "64Mi", "cpu": "500m"}}}
+    rich = pod(
+        "rich",
+        space,
+        {**GOOD, "example.com/a": "b"},
+        annotations={"owner": "team-a", "number": "7", "address": "10.1.2.3"},
+    )
+    rich["spec"] = {
+        "containers": [
+            {"name": "main", "image": "registry.example/main:1", **limits, "env": [{"name": "A", "value": "b"}]},
+            {"name": "side", "image": "registry.example/side@sha256:00", **limits, "ports": [{"containerPort": 80}]},
+        ],
+        "nodeSelector": {"disk": "ssd"},
+        "hostNetwork": True,
+    }
+    odd = pod("odd", space, GOOD, annotations={"owner": "", "number": "x", "address": "fe80::1"})
+    odd["spec"] = {
+        "containers": [{"name": "main", "image": "nginx", "resources": {"limits": {"memory": "2Gi"}}}],
+        "terminationGracePeriodSeconds": 60,
+    }
+    return [pod("plain", space, GOOD), rich, odd]
+
+
+def validating(name: str, expressions: Mapping[str, str], space: str) -> Json:
+    """A ValidatingAdmissionPolicy for the Pods of one namespace, with the rules' ids as messages."""
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": space}},
+                "resourceRules": [
+                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+                ],
+            },
+            "validations": [{"expression": text, "message": rule} for rule, text in expressions.items()],
+        },
+    }
+
+
+def warning(name: str) -> Json:
+    """The binding under which a policy warns."""
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Warn"]},
+    }
+
+
+def by_kubernetes(catflap: Installation, manifest: Json, expressions: Mapping[str, str]) -> dict[str, str]:
+    """What Kubernetes' own policy says of an object: for each rule that does not hold, whether it is false or fails."""
+    path = PODS.format(manifest["metadata"]["namespace"], "?dryRun=All")
+    warnings = catflap.cluster.call("POST", path, manifest).warnings
+    said = {}
+    for rule, text in expressions.items():
+        if any(f"expression '{text[:60]}" in one for one in warnings):
+            said[rule] = "error"
+        elif any(one.endswith(f": {rule}") for one in warnings):
+            said[rule] = "false"
+    return said
+
+
+def by_catflap(catflap: Installation) -> dict[str, str]:
+    """What our rules said of the last object, by its record."""
+    found = catflap.server.records()[-1].get("audited", [])
+    return {one["rule"]: "error" if "expression fails" in one["message"] else "false" for one in found}
+
+
+@pytest.mark.parametrize("first", range(0, len(EXPRESSIONS), CHUNK))
+def test_the_verdicts_are_kubernetes_own(catflap: Installation, namespace_name: str, first: int) -> None:
+    """True, false or an error, for each expression and each of the objects."""
+    expressions = {identifier(number): text for number, text in enumerate(EXPRESSIONS)}
+    expressions = dict(list(expressions.items())[first : first + CHUNK])
+    catflap.apply(namespace(namespace_name, tier="gold"))
+    name = f"{NAME}-{first}"
+    canary = {identifier(len(EXPRESSIONS)): "false"}
+    catflap.cluster.api(
+        "POST", f"{ADMISSION}/validatingadmissionpolicies", validating(name, {**expressions, **canary}, namespace_name)
+    )
+    catflap.cluster.api("POST", f"{ADMISSION}/validatingadmissionpolicybindings", warning(name))
+    rules = [{"id": rule, "resources": ["pods"], "cel": text} for rule, text in expressions.items()]
+    catflap.configure({"custom": rules, "mode": "audit"})
+    plain, *others = samples(namespace_name)
+    eventually(partial(by_kubernetes, catflap, plain, canary), within=30)
+    for manifest in (plain, *others):
+        theirs = by_kubernetes(catflap, manifest, expressions)
+        ours = by_catflap(catflap)
+        told = {expressions[rule]: (theirs.get(rule, "true"), ours.get(rule, "true")) for rule in expressions}
+        assert {text: verdicts for text, verdicts in told.items() if verdicts[0] != verdicts[1]} == {}
+
+
+@pytest.mark.parametrize("expression", DIFFERENT)
+def test_what_differs_is_what_is_documented(catflap: Installation, expression: str) -> None:
+    """Each of these is refused by one of the two when it is written, and by one only."""
+    policy = validating(f"{NAME}-trial", {"trial": expression}, "nowhere")
+    answer = catflap.cluster.call("POST", f"{ADMISSION}/validatingadmissionpolicies?dryRun=All", policy)
+    try:
+        compiled(expression)
+        taken = True
+    except BadExpressionError:
+        taken = False
+    assert answer.refused is taken, answer.body
+
+
+LIMITS: Final = {
+    "id": "limits-set",
+    "resources": ["pods", "deployments"],
+    "cel": "(object.kind == 'Pod' ? object : object.spec.template).spec.containers.all(c, "
+    "has(c.resources) && has(c.resources.limits))",
+    "message": "set resource limits",
+}
+
+
+def test_a_pod_is_refused_with_the_rules_message(catflap: Installation, namespace_name: str) -> None:
+    """By kubectl's way, and a Deployment before its Pods."""
+    catflap.apply(namespace(namespace_name))
+    catflap.configure({"custom": [LIMITS]})
+    refused = catflap.apply(pod("web", namespace_name, GOOD))
+    assert f"Pod {namespace_name}/web has 1 fault:\n- limits-set: set resource limits" in refused.stderr
+    refused = catflap.apply(deployment("web", namespace_name, GOOD))
+    assert f"Deployment {namespace_name}/web has 1 fault:\n- limits-set: set resource limits" in refused.stderr
+    assert (
+        catflap.apply(
+            {**samples(namespace_name)[2], "metadata": pod("fine", namespace_name, GOOD)["metadata"]}
+        ).returncode
+        == 0
+    )
+    catflap.configure({"custom": [LIMITS], "rules": {"limits-set": "warn"}})
+    warned = catflap.apply(pod("web", namespace_name, GOOD))
+    assert warned.returncode == 0
+    assert "limits-set: set resource limits" in warned.stderr
+
+
+def test_an_error_refuses_and_says_what_to_do(catflap: Installation, namespace_name: str) -> None:
+    """A doubt is no admission."""
+    catflap.apply(namespace(namespace_name))
+    rule = {**LIMITS, "cel": "object.spec.priorityClassName == 'low'"}
+    catflap.configure({"custom": [rule]})
+    refused = catflap.apply(pod("web", namespace_name, GOOD))
+    assert refused.returncode == 1
+    assert 'limits-set: the rule\'s expression fails: Key not found in map : "priorityClassName"' in refused.stderr
+    assert "can ask by has()" in refused.stderr
+
+
+def test_a_bad_expression_is_refused_at_the_door(catflap: Installation) -> None:
+    """Where the file is applied, with its line and column in the file and in the expression."""
+    head = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\n"
+    text = f"{head}custom:\n  - id: limits-set\n    resources: [pods]\n    cel: object.spec.n + 1 == 'a'\n"
+    answer = edit(catflap, text)
+    assert answer.status == 403
+    assert "custom[0].cel: line 1, column 19 of the expression: found no matching overload" in answer.body["message"]
+    assert answer.body["message"].endswith("(line 6, column 5)")
+    assert [cause["field"] for cause in answer.body["details"]["causes"]] == ["custom[0].cel"]
+
+
+def test_the_namespace_is_looked_at_as_it_is_now(catflap: Installation, namespace_name: str) -> None:
+    """With the rights that the chart gives, and never from memory."""
+    catflap.apply(namespace(namespace_name))
+    rule = {**LIMITS, "cel": "namespaceObject.metadata.?labels[?'tier'].orValue('') == 'gold'"}
+    catflap.configure({"custom": [rule]})
+    assert catflap.apply(pod("web", namespace_name, GOOD)).returncode == 1
+    catflap.apply(namespace(namespace_name, tier="gold"))
+    assert catflap.apply(pod("web", namespace_name, GOOD)).returncode == 0
+
+
+def test_changes_that_only_custom_rules_read_are_asked_about(catflap: Installation, namespace_name: str) -> None:
+    """The registration follows: without such rules an edit of an annotation is nobody's business."""
+    catflap.apply(namespace(namespace_name))
+    assert catflap.apply(pod("web", namespace_name, GOOD)).returncode == 0
+    path = PODS.format(namespace_name, "/web?dryRun=All")
+    change = {"metadata": {"annotations": {"note": "x"}}}
+    merge = "application/merge-patch+json"
+    rule = {**LIMITS, "resources": ["pods"], "cel": "!('note' in object.metadata.?annotations.orValue({}))"}
+    catflap.configure({"custom": [rule]})
+    eventually(lambda: catflap.cluster.call("PATCH", path, change, content_type=merge).status == 403)
+    catflap.configure()
+    eventually(lambda: catflap.cluster.call("PATCH", path, change, content_type=merge).status == 200)
