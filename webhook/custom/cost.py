@@ -19,8 +19,12 @@ MOST_NODES: Final = 1_000_000
 NODE_BYTES: Final = 8
 # The library makes a new list from the old one for each item that map and filter add.
 ITEM_BYTES: Final = 16
+# A list is converted for each call of a function in Python: so many bytes looked at cost as much as one that is converted.
+CONVERTED: Final = 8
 # Bytes that memcmp compares while something else looks at one.
 COMPARED_AT_ONCE: Final = 64
+# RE2 walks a pattern once for each byte of the text, where the pattern is too large for its faster way.
+WALKED_AT_ONCE: Final = 2
 
 # What may hold brackets and words that are none of the expression's: texts, raw ones first, quoted names and comments.
 OPAQUE: Final = re.compile(
@@ -32,17 +36,22 @@ OPAQUE: Final = re.compile(
 LOOP: Final = re.compile(r"\b(all|exists|exists_one|map|filter)\s*\($")
 GROWS: Final = re.compile(r"\b(map|filter)\b")
 CUTS: Final = re.compile(r"\b(split|findAll)\b")
-# A search for what is no literal may be for half of the text in the other half.
-SEARCH: Final = re.compile(r"\b(contains|matches)\b(?!\s*\(\s*''\s*\))")
+CONVERTS: Final = re.compile(r"\b(distinct|indexOf|isSorted|join|lastIndexOf|max|min|reverse|sets|slice|sort|sum)\b")
+# What is sought may be half of a user's text, in the other half, unless it is written out or the rule's own.
+KNOWN: Final = r"(?!\s*\(\s*(?:''|params(?:\.\w+)+)\s*[,)])"
+SEARCHES: Final = re.compile(rf"\bcontains\b{KNOWN}")
+MATCHES: Final = re.compile(rf"\b(matches|find|findAll)\b{KNOWN}")
 
 
 class Shape(NamedTuple):
     """What of an expression decides its cost: how deep its loops nest, and what they do."""
 
     depth: int
-    grows: bool
-    cuts: bool
-    searches: bool
+    grows: bool = False
+    cuts: bool = False
+    converts: bool = False
+    searches: bool = False
+    matches: bool = False
 
 
 class Size(NamedTuple):
@@ -59,7 +68,8 @@ class TooLargeError(Exception):
 def shape_of(expression: str) -> Shape:
     """The shape of an expression by its text: never less than it is."""
     text = OPAQUE.sub(lambda found: " " if found[0].startswith("/") else "''", expression)
-    return Shape(nesting(text), bool(GROWS.search(text)), bool(CUTS.search(text)), bool(SEARCH.search(text)))
+    traits = (GROWS, CUTS, CONVERTS, SEARCHES, MATCHES)
+    return Shape(nesting(text), *(bool(trait.search(text)) for trait in traits))
 
 
 def nesting(text: str) -> int:
@@ -106,9 +116,15 @@ def afford(shape: Shape, size: Size) -> None:
     """Raises TooLargeError where an expression of a shape may cost too much over an object of a size."""
     longest = max(size.longest, MOST_PARTS) if shape.cuts else size.longest
     steps = min(longest**shape.depth, MOST_STEPS)
-    each = size.size + (ITEM_BYTES * longest if shape.grows else 0)
-    if shape.searches:
-        each += size.size**2 // COMPARED_AT_ONCE
+    each = sum(
+        (
+            size.size,
+            ITEM_BYTES * longest * shape.grows,
+            CONVERTED * size.size * shape.converts,
+            size.size**2 // COMPARED_AT_ONCE * shape.searches,
+            size.size**2 // WALKED_AT_ONCE * shape.matches,
+        )
+    )
     if steps * each > BUDGET:
         raise TooLargeError(
             f"the object is too large for it, with about {size.size} bytes and {size.longest} items in one list"

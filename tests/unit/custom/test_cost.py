@@ -4,7 +4,7 @@ import pytest
 
 from webhook.custom.cost import BUDGET, MOST_NODES, Shape, Size, TooLargeError, afford, measured, shape_of
 
-SMALL = Size(size=5_000, longest=60)  # an ordinary Pod
+SMALL = Size(size=8_000, longest=60)  # an ordinary Pod
 MIB = 1 << 20
 
 
@@ -32,24 +32,28 @@ def test_loops_are_counted_by_how_they_nest(expression: str, depth: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("expression", "searches"),
+    ("expression", "searches", "matches"),
     [
-        ("object.a.contains('x')", False),
-        ("object.a.matches('^(a|b)+$')", False),
-        ("object.a.contains(object.b)", True),
-        ("object.a.contains('x' + object.b)", True),
-        ("object.a.matches(object.b)", True),
+        ("object.a.contains('x')", False, False),
+        ("object.a.matches('^(a|b)+$')", False, False),
+        ("object.a.matches(params.pattern) && object.a.findAll(params.deep.er, 1) == []", False, False),
+        ("object.a.contains(object.b)", True, False),
+        ("object.a.contains('x' + object.b)", True, False),
+        ("object.a.matches(object.b)", False, True),
+        ("object.a.find(params.a + object.b) == ''", False, True),
+        ("matches(object.a, object.b)", False, True),
     ],
 )
-def test_a_search_for_what_the_user_writes_counts_more(expression: str, searches: bool) -> None:
+def test_a_search_for_what_the_user_writes_counts_more(expression: str, searches: bool, matches: bool) -> None:
     """Half of a text sought in the other half takes the square of it."""
-    assert shape_of(expression).searches is searches
+    shape = shape_of(expression)
+    assert (shape.searches, shape.matches) == (searches, matches)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 3])
 def test_an_ordinary_pod_is_always_judged(depth: int) -> None:
     """Whatever the loops."""
-    afford(Shape(depth=depth, grows=True, cuts=True, searches=False), SMALL)
+    afford(Shape(depth=depth, grows=True, cuts=True), SMALL)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +64,8 @@ def test_an_ordinary_pod_is_always_judged(depth: int) -> None:
         "object.items.all(a, object != oldObject)",
         "object.items.map(a, a).size() > 0",
         "object.text.contains(object.other)",
+        "object.text.matches(object.other)",
+        "object.items.all(a, object.items.sum() > a)",
     ],
 )
 def test_a_mebibyte_is_refused_before_it_holds_a_worker(expression: str) -> None:

@@ -1,0 +1,284 @@
+"""The CEL libraries for Python side by side: how much of the CEL specification each keeps, and what a verdict costs.
+
+    python -m benchmarks.cel [--tests FILE]
+
+FILE is what `go run .` prints in `benchmarks/conformance`, given the specification's folder tests/simple/testdata:
+
+    cd benchmarks/conformance && go run . "$(go list -m -f '{{.Dir}}' cel.dev/expr)/tests/simple/testdata" > FILE
+
+Tests about protobuf messages are left out, as Kubernetes' objects are none. A library that is not installed is passed
+over. The times are those of one run and count as ratios only. Ends with status 1 where an expression may cost more than
+its budget of catflap's promises.
+"""
+
+import json
+import sys
+from argparse import ArgumentParser
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from importlib import import_module
+from math import isnan
+from pathlib import Path
+from time import perf_counter
+from timeit import repeat
+from typing import Any, NamedTuple
+
+from webhook.custom.cost import TooLargeError, afford, measured, shape_of
+from webhook.custom.library import EvaluationError, compiled, environment
+
+Run = Callable[[Mapping[str, Any]], Any]
+ABOUT_MESSAGES = ("TestAllTypes", "google.protobuf", "proto.", "cel.@block", "GlobalEnum", "NestedEnum")
+SLOWEST_SECONDS = 2.0  # of one expression within its budget; what a worker may be held for
+RULES = (
+    "object.spec.containers.all(c, has(c.resources) && has(c.resources.limits))",
+    "object.spec.containers.exists(c, c.image.startsWith('registry.example/')) && object.metadata.labels.app == 'web'",
+)
+POD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "name": "web",
+        "labels": {"app": "web"},
+        "annotations": {f"example.com/{n}": "x" * 40 for n in range(20)},
+    },
+    "spec": {
+        "containers": [
+            {
+                "name": f"c{number}",
+                "image": "registry.example/web:1",
+                "env": [{"name": f"V{n}", "value": "x"} for n in range(10)],
+                "resources": {"limits": {"memory": "64Mi"}},
+            }
+            for number in range(3)
+        ]
+    },
+}
+
+
+class Library(NamedTuple):
+    """One library: `compile` makes a program that raises for errors, or raises itself."""
+
+    name: str
+    compile: Callable[[str, Mapping[str, Any]], Run]
+
+
+class Unfit(Exception):  # noqa: N818 (the test is unfit)
+    """A test that a library is not asked, as it is about what we do not use."""
+
+
+def main() -> None:
+    """Both tables, and the bound."""
+    parser = ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--tests", type=Path)
+    arguments = parser.parse_args()
+    known = list(libraries())
+    if arguments.tests:
+        conformance(known, [json.loads(line) for line in arguments.tests.read_text("utf-8").splitlines()])
+    speed(known)
+    sys.exit(bound())
+
+
+def libraries() -> Iterator[Library]:
+    """Those that are installed; the last is catflap's own use of the first."""
+    for name, make in (("cel_expr_python.cel", cel_cpp), ("cel", cel_rust), ("celpy", cel_python)):
+        try:
+            import_module(name)
+        except ImportError:
+            continue
+        yield Library(name, make)
+    yield Library("catflap", ours)
+
+
+def cel_cpp(text: str, variables: Mapping[str, Any]) -> Run:
+    """Google's cel-cpp with its own extensions."""
+    cel = import_module("cel_expr_python.cel")
+    extensions = [
+        getattr(import_module(f"cel_expr_python.ext.ext_{name.lower()}"), f"Ext{name}")()
+        for name in ("Bindings", "Encoders", "Math", "Optional", "Strings")
+    ]
+    env = cel.NewEnv(variables=dict.fromkeys(variables, cel.Type.DYN), extensions=extensions)
+    return evaluated(cel, env.compile(text))
+
+
+def ours(text: str, variables: Mapping[str, Any]) -> Run:
+    """As custom rules have it."""
+    if set(variables) - {"object"}:
+        raise Unfit
+    return evaluated(import_module("cel_expr_python.cel"), environment().compile(text))
+
+
+def evaluated(cel: Any, program: Any) -> Run:
+    """A program that raises the errors that cel-cpp gives back."""
+
+    def run(variables: Mapping[str, Any]) -> Any:
+        value = program.eval(data=dict(variables))
+        if value.type() == cel.Type.ERROR:
+            raise ValueError(value.value())
+        return value.plain_value()
+
+    return run
+
+
+def cel_rust(text: str, _variables: Mapping[str, Any]) -> Run:
+    """The binding of the Rust library."""
+    program = import_module("cel").compile(text)
+    return lambda variables: program.execute(dict(variables))
+
+
+def cel_python(text: str, _variables: Mapping[str, Any]) -> Run:
+    """The one that is Python throughout."""
+    celpy = import_module("celpy")
+    env = celpy.Environment()
+    program = env.program(env.compile(text))
+
+    def run(variables: Mapping[str, Any]) -> Any:
+        return program.evaluate({name: celpy.json_to_cel(value) for name, value in variables.items()})
+
+    return run
+
+
+def conformance(known: list[Library], tests: list[dict[str, Any]]) -> None:
+    """How many tests of each file a library passes."""
+    passed: dict[str, Counter[str]] = {library.name: Counter() for library in known}
+    asked: dict[str, Counter[str]] = {library.name: Counter() for library in known}
+    for one in tests:
+        for library in known:
+            try:
+                good = passes(library, one["test"])
+            except Unfit:
+                continue
+            asked[library.name][one["file"]] += 1
+            passed[library.name][one["file"]] += good
+    print("| tests | " + " | ".join(library.name for library in known) + " |")
+    print("|---|" + "---|" * len(known))
+    for file in dict.fromkeys(one["file"] for one in tests):
+        if asked[known[0].name][file]:
+            cells = (f"{passed[name][file]} of {asked[name][file]}" for name in passed)
+            print(f"| {file.partition('.')[0]} | " + " | ".join(cells) + " |")
+    print("| all | " + " | ".join(f"{passed[name].total()} of {asked[name].total()}" for name in passed) + " |")
+
+
+def passes(library: Library, test: Mapping[str, Any]) -> bool:
+    """Whether a library says what the specification says; raises Unfit for a test about something else."""
+    apart = ("container", "typedResult", "checkOnly", "disableMacros", "disableCheck")
+    if any(test.get(key) for key in apart) or any(word in json.dumps(test) for word in ABOUT_MESSAGES):
+        raise Unfit
+    variables = {name: plain(bound["value"]) for name, bound in test.get("bindings", {}).items()}
+    wanted = plain(test.get("value", {"boolValue": True}))
+    try:
+        found = library.compile(test["expr"], variables)(variables)
+    except Unfit:
+        raise
+    except BaseException:  # noqa: BLE001 (a panic of the Rust library is no Exception)
+        return "evalError" in test
+    return "evalError" not in test and same(found, wanted)
+
+
+def plain(value: Mapping[str, Any]) -> Any:  # noqa: PLR0911 (a table)
+    """A value of the specification as Python has it."""
+    [(kind, said)] = value.items()
+    match kind:
+        case "int64Value" | "uint64Value":
+            return int(said)
+        case "doubleValue":
+            return float(said)
+        case "bytesValue":
+            return b64decode(said)
+        case "nullValue":
+            return None
+        case "listValue":
+            return [plain(item) for item in said.get("values", [])]
+        case "mapValue":
+            return {plain(entry["key"]): plain(entry["value"]) for entry in said.get("entries", [])}
+        case "boolValue" | "stringValue":
+            return said
+    raise Unfit
+
+
+def same(found: Any, wanted: Any) -> bool:
+    """Whether a result is what was wanted; a truth value is no number."""
+    if wanted is None:
+        return found is None
+    if isinstance(wanted, bool) or type(found).__name__ in {"bool", "BoolType"}:
+        return type(wanted) is bool and type(found).__name__ in {"bool", "BoolType"} and bool(found) is wanted
+    if isinstance(wanted, float) and isnan(wanted):
+        return isinstance(found, float) and isnan(found)
+    return bool(found == wanted)
+
+
+def speed(known: list[Library]) -> None:
+    """What two rules over one Pod cost, the Pod's conversion among it, and what the first costs to compile."""
+    print("\n| library | two rules over a Pod | of it | compiled |")
+    print("|---|---|---|---|")
+    best: float | None = None
+    for library in known:
+        programs = [library.compile(text, {"object": POD}) for text in RULES]
+        assert all(bool(run({"object": POD})) for run in programs)
+        cost = fastest(lambda programs=programs: [run({"object": POD}) for run in programs], 200)  # type: ignore[misc]
+        compiling = fastest(lambda library=library: library.compile(RULES[0], {"object": POD}), 20)  # type: ignore[misc]
+        best = best or cost
+        print(f"| {library.name} | {cost * 1e6:.0f} us | {cost / best:.1f} | {compiling * 1e6:.0f} us |")
+
+
+def fastest(call: Callable[[], object], times: int) -> float:
+    """The seconds of one call, in the best of five rounds."""
+    return min(repeat(call, number=times, repeat=5)) / times
+
+
+def bound() -> int:
+    """The worst expressions that we know, each over the largest object that its budget lets pass; 1 where one is too slow."""
+    print("\n| expression | object | seconds |")
+    print("|---|---|---|")
+    slow = 0
+    for text, make in WORST.items():
+        size = 1
+        while affordable(text, make(size * 2)):
+            size *= 2
+        while affordable(text, make(size + size // 8 + 1)):
+            size += size // 8 + 1
+        value = make(size)
+        begun = perf_counter()
+        with suppress(EvaluationError):
+            compiled(text).run({"object": value})
+        taken = perf_counter() - begun
+        slow |= taken > SLOWEST_SECONDS
+        print(f"| `{text}` | {measured(value).size // 1024} KiB | {taken:.2f} |")
+    return int(slow)
+
+
+def affordable(text: str, value: Any) -> bool:
+    """Whether an expression would be run over an object that an API server would take."""
+    size = measured(value)
+    try:
+        afford(shape_of(text), size)
+    except TooLargeError:
+        return False
+    return size.size < 3 << 20
+
+
+WORST: dict[str, Callable[[int], Any]] = {
+    "object.l.all(x, object == object)": lambda size: {
+        "l": list(range(min(size, 100))),
+        "m": [{"a": n} for n in range(size)],
+    },
+    "object.l.all(x, object.l.all(y, x != y + 'z'))": lambda size: {"l": [str(n) for n in range(size)]},
+    "object.l.all(x, object.l.all(y, object.l.all(z, object.t != x + y + z)))": lambda size: {
+        "l": ["x" * 40] * size,
+        "t": "",
+    },
+    "object.l.map(x, x).size() == 1": lambda size: {"l": list(range(size))},
+    "object.l.map(x, object.t + x).size() == 1": lambda size: {"l": ["x"] * 90, "t": "t" * size},
+    "object.l.exists(x, object.t.matches('(a|b|ab)*c' + x))": lambda size: {"l": ["x"] * 90, "t": "ab" * size},
+    "object.l.exists(x, object.t.matches('(a|b|ab)*c'))": lambda size: {"l": ["x"] * 90, "t": "ab" * size},
+    "object.t.contains(object.u)": lambda size: {"t": "a" * (2 * size), "u": "a" * size + "b"},
+    "object.t.matches(object.u)": lambda size: {"t": "a" * size, "u": "(a?)" * (size // 4) + "b"},
+    "object.t.replace('a', object.t).size() == 1": lambda size: {"t": "a" * size},
+    "object.l.all(x, object.t.split(',').all(y, y != x))": lambda size: {"l": ["x"] * 90, "t": "a," * size},
+    "object.l.all(x, object.l.sum() > 0)": lambda size: {"l": list(range(1, size + 1))},
+    "object.l.all(x, sets.contains(object.l, object.l))": lambda size: {"l": list(range(1, size + 1))},
+}
+
+if __name__ == "__main__":
+    main()
