@@ -15,6 +15,7 @@ from msgspec import Struct
 from webhook.custom.cost import Shape, shape_of
 from webhook.custom.functions import FUNCTIONS, MISSING, patterns
 from webhook.custom.functions.function import Function, Kind
+from webhook.custom.leak import is_leaky, mended, watched
 
 VARIABLES: Final = ("object", "oldObject", "request", "namespaceObject", "params")
 REMEDY: Final = "pip install catflap[cel]"
@@ -69,13 +70,16 @@ def compiled(expression: str) -> Program:
 
     def run(variables: Mapping[str, Any]) -> bool:
         """Whether the expression is true; raises EvaluationError."""
-        try:
-            value = found.eval(data={name: variables.get(name) for name in VARIABLES})
-        except RuntimeError as bad:
-            raise EvaluationError(reason(str(bad))) from None
-        if value.type() != library.Type.BOOL:
-            raise EvaluationError(reason(str(value.value())))
-        return value.value() is True
+        with mended(leaks=leaky()):
+            try:
+                value = found.eval(data={name: variables.get(name) for name in VARIABLES})
+            except RuntimeError as bad:
+                raise EvaluationError(reason(str(bad))) from None
+            if value.type() != library.Type.BOOL:
+                raise EvaluationError(reason(str(value.value())))
+            passed = value.value() is True
+            del value  # with it goes what the library holds of the run
+        return passed
 
     return Program(run=run, reads=reads, shape=shape_of(expression))
 
@@ -113,6 +117,12 @@ def load() -> Any:
 
 
 @cache
+def leaky() -> bool:
+    """Whether the library forgets what it passes to Python functions."""
+    return is_leaky(load())
+
+
+@cache
 def environment(without: str = "") -> Any:
     """The variables and functions that expressions may name; all but one, for a look at what they do name."""
     from cel_expr_python.ext import ext_optional  # noqa: PLC0415
@@ -135,7 +145,7 @@ def environment(without: str = "") -> Any:
             return_type=types[one.result],
             parameters=[types[kind] for kind in one.parameters],
             is_member=one.is_member,
-            impl=told(one.call),
+            impl=watched(told(one.call)),
         )
 
     by_name = groupby(sorted(FUNCTIONS, key=lambda one: one.name), key=lambda one: one.name)

@@ -62,7 +62,7 @@ def decide(
     if decided is not None:
         return decided
     decision = by_rules(request, policy, known, at)
-    if isinstance(decision, Decision) and (left_out := unchecked(request, policy, known)):
+    if policy.custom and isinstance(decision, Decision) and (left_out := unchecked(request, policy, known)):
         decision = replace(decision, unchecked=left_out)
     if isinstance(decision, Decision) and decision.allowed and makes_pod(request):
         return behind_gate(request, decision, known)
@@ -95,11 +95,13 @@ def by_rules(request: Request, policy: GuardPolicy, known: Known, at: datetime) 
 
 def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | Question:
     """The faults that a request brings under all rules that count where it is, or what has to be asked first."""
-    custom = judge_custom(request, policy, known)
-    if not isinstance(custom, tuple):
-        return custom
-    found = (*judge_request(request, policy), *custom)
-    if request.target.namespace and any(map(guarded_only, found)):
+    found = judge_request(request, policy)
+    if policy.custom:
+        custom = judge_custom(request, policy, known)
+        if not isinstance(custom, tuple):
+            return custom
+        found = (*found, *custom)
+    if found and request.target.namespace and any(map(guarded_only, found)):
         if known.guarded is None:
             return GuardWanted(request.target.namespace)
         found = tuple(one for one in found if known.guarded or not guarded_only(one))
