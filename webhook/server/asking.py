@@ -27,7 +27,8 @@ from webhook.server.gate import Gate
 from webhook.server.sharing import Shared
 from webhook.server.unavailable import Unavailable
 
-# What one question may cost; the webhook's own timeout is 5 s, and a Pod asks two questions at the most.
+# What one question may cost; the webhook's own timeout is 5 s, and a Pod asks two questions, one more where a
+# custom rule reads its namespace.
 ASK_SECONDS = 2.0
 
 
