@@ -16,6 +16,8 @@ MOST_STEPS: Final = 10_000  # cel-cpp, RuntimeOptions::comprehension_max_iterati
 BUDGET: Final = 100_000_000
 # Far above what the API server takes; a short YAML file can be of many more, by aliases.
 MOST_NODES: Final = 1_000_000
+# Far above any workload; the library compares what is nested by recursion.
+DEEPEST: Final = 200
 NODE_BYTES: Final = 8
 # The library makes a new list from the old one for each item that map and filter add.
 ITEM_BYTES: Final = 16
@@ -100,16 +102,23 @@ def measured(*values: Any) -> Size:
 
 
 def walk(values: tuple[Any, ...]) -> Iterator[Any]:
-    """Each value inside of values, keys too."""
-    waiting = list(values)
-    while waiting:
-        value = waiting.pop()
-        yield value
-        if isinstance(value, dict):
-            waiting += value.keys()
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
+    """Each value inside of values, keys too, level by level; raises TooLargeError for too many levels."""
+    level = list(values)
+    for _ in range(DEEPEST):
+        yield from level
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                below += value.keys()
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+            if len(below) > MOST_NODES:  # before the next one is added, as all may be one by aliases
+                raise TooLargeError(f"the object has more than {MOST_NODES} fields")
+        if not below:
+            return
+        level = below
+    raise TooLargeError(f"the object is nested more than {DEEPEST} levels deep")
 
 
 def afford(shape: Shape, size: Size) -> None:

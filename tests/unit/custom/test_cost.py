@@ -95,3 +95,19 @@ def test_aliases_are_not_followed_for_ever() -> None:
         nest = [nest] * 10
     with pytest.raises(TooLargeError, match=str(MOST_NODES)):
         measured(nest)
+
+
+def test_a_wide_nest_of_aliases_is_not_followed_either() -> None:
+    """Two levels of it are more than any memory."""
+    wide = [["x"] * 100_000] * 100_000
+    with pytest.raises(TooLargeError, match=str(MOST_NODES)):
+        measured(wide)
+
+
+def test_what_is_nested_deeply_is_refused() -> None:
+    """The library compares by recursion, and has no bound of its own."""
+    nest: list[object] = []
+    for _ in range(5_000):
+        nest = [nest]
+    with pytest.raises(TooLargeError, match="levels deep"):
+        measured(nest)
