@@ -31,6 +31,7 @@ from webhook.custom.library import EvaluationError, compiled, environment
 Run = Callable[[Mapping[str, Any]], Any]
 ABOUT_MESSAGES = ("TestAllTypes", "google.protobuf", "proto.", "cel.@block", "GlobalEnum", "NestedEnum")
 SLOWEST_SECONDS = 2.0  # of one expression within its budget; what a worker may be held for
+MOST_MEBIBYTES = 150
 RULES = (
     "object.spec.containers.all(c, has(c.resources) && has(c.resources.limits))",
     "object.spec.containers.exists(c, c.image.startsWith('registry.example/')) && object.metadata.labels.app == 'web'",
@@ -228,10 +229,10 @@ def fastest(call: Callable[[], object], times: int) -> float:
 
 
 def bound() -> int:
-    """The worst expressions that we know, each over the largest object that its budget lets pass; 1 where one is too slow."""
-    print("\n| expression | object | seconds |")
-    print("|---|---|---|")
-    slow = 0
+    """The worst expressions that we know, each over the largest object that its budget lets pass; 1 where one takes too much."""
+    print("\n| expression | object | seconds | memory |")
+    print("|---|---|---|---|")
+    broken = False
     for text, make in WORST.items():
         size = 1
         while affordable(text, make(size * 2)):
@@ -239,13 +240,23 @@ def bound() -> int:
         while affordable(text, make(size + size // 8 + 1)):
             size += size // 8 + 1
         value = make(size)
+        before = peak(anew=True)
         begun = perf_counter()
         with suppress(EvaluationError):
             compiled(text).run({"object": value})
         taken = perf_counter() - begun
-        slow |= taken > SLOWEST_SECONDS
-        print(f"| `{text}` | {measured(value).size // 1024} KiB | {taken:.2f} |")
-    return int(slow)
+        held = (peak() - before) // 1024
+        broken |= taken > SLOWEST_SECONDS or held > MOST_MEBIBYTES
+        print(f"| `{text}` | {measured(value).size // 1024} KiB | {taken:.2f} | {held} MiB |")
+    return int(broken)
+
+
+def peak(*, anew: bool = False) -> int:
+    """The KiB of memory that this process had at most, or from now on."""
+    if anew:
+        Path("/proc/self/clear_refs").write_text("5", "ascii")  # proc(5)
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def affordable(text: str, value: Any) -> bool:
@@ -274,10 +285,18 @@ WORST: dict[str, Callable[[int], Any]] = {
     "object.l.exists(x, object.t.matches('(a|b|ab)*c'))": lambda size: {"l": ["x"] * 90, "t": "ab" * size},
     "object.t.contains(object.u)": lambda size: {"t": "a" * (2 * size), "u": "a" * size + "b"},
     "object.t.matches(object.u)": lambda size: {"t": "a" * size, "u": "(a?)" * (size // 4) + "b"},
-    "object.t.replace('a', object.t).size() == 1": lambda size: {"t": "a" * size},
-    "object.l.all(x, object.t.split(',').all(y, y != x))": lambda size: {"l": ["x"] * 90, "t": "a," * size},
-    "object.l.all(x, object.l.sum() > 0)": lambda size: {"l": list(range(1, size + 1))},
-    "object.l.all(x, sets.contains(object.l, object.l))": lambda size: {"l": list(range(1, size + 1))},
+    "object.t.indexOf(object.u) > 0": lambda size: {"t": "a" * (2 * size), "u": "a" * size + "b"},
+    "object.t.lastIndexOf(object.u) > 0": lambda size: {"t": "a" * (2 * size), "u": "b" + "a" * size},
+    "object.l.all(x, object.t.lowerAscii() != object.t.substring(1))": lambda size: {"l": ["x"] * 90, "t": "A" * size},
+    "object.l.transformList(i, x, x).size() == 1": lambda size: {"l": list(range(size))},
+    "object.l.all(x, object.l.reverse() != object.l.sort())": lambda size: {"l": list(range(size))},
+    "object.l.distinct().size() == 1": lambda size: {"l": [{"a": [n]} for n in range(size)]},
+    "object.l.map(x, [object, x]).distinct().size() == 1": lambda size: {
+        "l": list(range(min(size, 60))),
+        "t": [[1]] * size,
+    },
+    "sets.contains(object.l, object.l)": lambda size: {"l": list(range(1, size + 1))},
+    "object.l.all(x, sets.equivalent(object.l, object.l))": lambda size: {"l": [str(n) for n in range(size)]},
 }
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from webhook.custom.functions.strings import MOST_PARTS
-
 MOST_STEPS: Final = 10_000  # cel-cpp, RuntimeOptions::comprehension_max_iterations
 # Bytes looked at, in all steps together: 0.1 to 0.5 s of one core (benchmarks/cel.py).
 BUDGET: Final = 100_000_000
@@ -19,10 +17,12 @@ MOST_NODES: Final = 1_000_000
 # Far above any workload; the library compares what is nested by recursion.
 DEEPEST: Final = 200
 NODE_BYTES: Final = 8
-# The library makes a new list from the old one for each item that map and filter add.
-ITEM_BYTES: Final = 16
-# A list is converted for each call of a function in Python: so many bytes looked at cost as much as one that is converted.
-CONVERTED: Final = 8
+# The library makes a new list from the old one for each item that map and filter add, and keeps all until the run ends.
+GROWN_BYTES: Final = 16
+# What one item of a list takes that is sorted, reversed or cut; kept as long.
+COPIED_BYTES: Final = 80
+# Items that are compared with each other while something else looks at one byte.
+PAIRED_AT_ONCE: Final = 2
 # Bytes that memcmp compares while something else looks at one.
 COMPARED_AT_ONCE: Final = 64
 # RE2 walks a pattern once for each byte of the text, where the pattern is too large for its faster way.
@@ -35,25 +35,25 @@ OPAQUE: Final = re.compile(
     |[bB]?(?:\'{3}(?:\\.|.)*?\'{3}|"{3}(?:\\.|.)*?"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")""",
     re.DOTALL | re.VERBOSE,
 )
-LOOP: Final = re.compile(r"\b(all|exists|exists_one|map|filter)\s*\($")
-GROWS: Final = re.compile(r"\b(map|filter)\b")
-CUTS: Final = re.compile(r"\b(split|findAll)\b")
-CONVERTS: Final = re.compile(r"\b(distinct|indexOf|isSorted|join|lastIndexOf|max|min|reverse|sets|slice|sort|sum)\b")
+LOOP: Final = re.compile(r"\b(all|exists|exists_one|existsOne|map|filter|transformList)\s*\($")
+GROWS: Final = re.compile(r"\b(map|filter|transformList)\b")
+COPIES: Final = re.compile(r"\b(distinct|reverse|slice|sort)\b")
+PAIRS: Final = re.compile(r"\b(distinct|sets)\b")
 # What is sought may be half of a user's text, in the other half, unless it is written out or the rule's own.
 KNOWN: Final = r"(?!\s*\(\s*(?:''|params(?:\.\w+)+)\s*[,)])"
-SEARCHES: Final = re.compile(rf"\bcontains\b{KNOWN}")
-MATCHES: Final = re.compile(rf"\b(matches|find|findAll)\b{KNOWN}")
+SEARCHES: Final = re.compile(rf"(?<!sets\.)\b(contains|indexOf|lastIndexOf)\b{KNOWN}")
+MATCHES: Final = re.compile(rf"\bmatches\b{KNOWN}")
 
 
 class Shape(NamedTuple):
-    """What of an expression decides its cost: how deep its loops nest, and what they do."""
+    """What of an expression decides its cost: how deep its loops nest, and how often what is dear is written in it."""
 
     depth: int
-    grows: bool = False
-    cuts: bool = False
-    converts: bool = False
-    searches: bool = False
-    matches: bool = False
+    grows: int = 0
+    copies: int = 0
+    pairs: int = 0
+    searches: int = 0
+    matches: int = 0
 
 
 class Size(NamedTuple):
@@ -70,8 +70,8 @@ class TooLargeError(Exception):
 def shape_of(expression: str) -> Shape:
     """The shape of an expression by its text: never less than it is."""
     text = OPAQUE.sub(lambda found: " " if found[0].startswith("/") else "''", expression)
-    traits = (GROWS, CUTS, CONVERTS, SEARCHES, MATCHES)
-    return Shape(nesting(text), *(bool(trait.search(text)) for trait in traits))
+    traits = (GROWS, COPIES, PAIRS, SEARCHES, MATCHES)
+    return Shape(nesting(text), *(len(trait.findall(text)) for trait in traits))
 
 
 def nesting(text: str) -> int:
@@ -123,13 +123,13 @@ def walk(values: tuple[Any, ...]) -> Iterator[Any]:
 
 def afford(shape: Shape, size: Size) -> None:
     """Raises TooLargeError where an expression of a shape may cost too much over an object of a size."""
-    longest = max(size.longest, MOST_PARTS) if shape.cuts else size.longest
-    steps = min(longest**shape.depth, MOST_STEPS)
+    steps = min(size.longest**shape.depth, MOST_STEPS)
     each = sum(
         (
             size.size,
-            ITEM_BYTES * longest * shape.grows,
-            CONVERTED * size.size * shape.converts,
+            GROWN_BYTES * size.longest * shape.grows,
+            COPIED_BYTES * size.longest * shape.copies,
+            size.size * size.longest // PAIRED_AT_ONCE * shape.pairs,
             size.size**2 // COMPARED_AT_ONCE * shape.searches,
             size.size**2 // WALKED_AT_ONCE * shape.matches,
         )

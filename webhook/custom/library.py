@@ -4,27 +4,25 @@ The library is an extra, so it is imported where it is first needed.  It is Goog
 values that Python takes for true: only a value of type bool is an answer here.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
-from itertools import groupby
 from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.custom.cost import Shape, shape_of
-from webhook.custom.functions import FUNCTIONS, MISSING, patterns
-from webhook.custom.functions.function import Function, Kind
-from webhook.custom.leak import is_leaky, mended, watched
+from webhook.custom.cost import OPAQUE, Shape, shape_of
+from webhook.custom.functions import EXTENSIONS, GLOBALS, MACROS, MEMBERS, MISSING, ZONED
 
 VARIABLES: Final = ("object", "oldObject", "request", "namespaceObject", "params")
 REMEDY: Final = "pip install catflap[cel]"
 # `ERROR: <input>:1:16: what is wrong`, then the source with a mark under the place.
 COMPLAINT: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)$", re.MULTILINE)
 UNKNOWN: Final = re.compile(r"undeclared reference to '([^']+)'(?: \(in container ''\))?")
-PATTERN: Final = re.compile(
-    r"""\.(?P<name>matches|find|findAll)\(\s*(?P<raw>r?)(?P<quote>['"])(?P<pattern>.*?)(?P=quote)\s*[,)]"""
-)
+# What transformMap and transformMapEntry become; the library knows them and fails each run.
+MAP_MACRO: Final = b"cel.@mapInsert"
+MATCHES: Final = re.compile(r"\bmatches\s*\(\s*$")
 STATUS: Final = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 KEPT_PROGRAMS: Final = 1_000  # of several versions of a policy file
 
@@ -58,9 +56,12 @@ def compiled(expression: str) -> Program:
     """The program of an expression, made once.  Raises BadExpressionError, LibraryMissingError."""
     library = load()
     try:
+        names().compile(expression)
         found = environment().compile(expression)
     except (RuntimeError, ValueError) as bad:
         raise BadExpressionError(complaints(str(bad))) from None
+    if MAP_MACRO in found.serialize():
+        raise BadExpressionError([missing("transformMap")])
     if found.return_type() != library.Type.BOOL:
         kind = found.return_type().name().lower()
         raise BadExpressionError([f"it gives {kind}, not bool; compare it with something, such as == true"])
@@ -70,28 +71,30 @@ def compiled(expression: str) -> Program:
 
     def run(variables: Mapping[str, Any]) -> bool:
         """Whether the expression is true; raises EvaluationError."""
-        with mended(leaks=leaky()):
-            try:
-                value = found.eval(data={name: variables.get(name) for name in VARIABLES})
-            except RuntimeError as bad:
-                raise EvaluationError(reason(str(bad))) from None
-            if value.type() != library.Type.BOOL:
-                raise EvaluationError(reason(str(value.value())))
-            passed = value.value() is True
-            del value  # with it goes what the library holds of the run
-        return passed
+        return truth(found, {name: variables.get(name) for name in VARIABLES})
 
     return Program(run=run, reads=reads, shape=shape_of(expression))
 
 
+def truth(program: Any, variables: Mapping[str, Any]) -> bool:
+    """Whether a program of the library is true of some variables; raises EvaluationError."""
+    try:
+        value = program.eval(data=variables)
+    except RuntimeError as bad:
+        raise EvaluationError(reason(str(bad))) from None
+    if value.type() != load().Type.BOOL:
+        raise EvaluationError(reason(str(value.value())))
+    return value.value() is True
+
+
 def bad_patterns(expression: str) -> Iterator[str]:
-    """What is wrong with the patterns that are written out; one with escapes is told when it is first met."""
-    for found in PATTERN.finditer(expression):
-        if found["raw"] or "\\" not in found["pattern"]:
+    """What is wrong with the patterns that are written out, by a run of each over nothing."""
+    for found in OPAQUE.finditer(expression):
+        if MATCHES.search(expression, 0, found.start()):
             try:
-                patterns.compiled(found["pattern"])
-            except ValueError as bad:
-                yield f"{found['name']}: {bad}"
+                truth(environment().compile(f"''.matches({found[0]})"), dict.fromkeys(VARIABLES))
+            except EvaluationError as bad:
+                yield f"matches: {bad}"
 
 
 def needs(expression: str, variable: str) -> bool:
@@ -109,66 +112,49 @@ def needs(expression: str, variable: str) -> bool:
 def load() -> Any:
     """The library; raises LibraryMissingError."""
     try:
-        import re2  # noqa: F401, PLC0415 (both are one extra)
-        from cel_expr_python import cel  # noqa: PLC0415
+        from cel_expr_python import cel  # noqa: PLC0415 (an extra)
     except ImportError as bad:
         raise LibraryMissingError(f"rules in CEL need a library that is not installed ({bad.name}): {REMEDY}") from None
     return cel
 
 
 @cache
-def leaky() -> bool:
-    """Whether the library forgets what it passes to Python functions."""
-    return is_leaky(load())
+def environment(without: str = "") -> Any:
+    """The variables that expressions may name, all but one for a look at what they do name; and the library's functions."""
+    return made(EXTENSIONS, [name for name in VARIABLES if name != without])
 
 
 @cache
-def environment(without: str = "") -> Any:
-    """The variables and functions that expressions may name; all but one, for a look at what they do name."""
-    from cel_expr_python.ext import ext_optional  # noqa: PLC0415
+def names() -> Any:
+    """The functions that expressions may call, by name and number of arguments; what they do stands in `environment`.
 
+    The library takes an extension as a whole or not at all.
+    """
     library = load()
-    types = {
-        Kind.STRING: library.Type.STRING,
-        Kind.STRINGS: library.Type.List(library.Type.STRING),
-        Kind.INT: library.Type.INT,
-        Kind.DOUBLE: library.Type.DOUBLE,
-        Kind.BOOL: library.Type.BOOL,
-        Kind.LIST: library.Type.List(library.Type.DYN),
-        Kind.VALUE: library.Type.Map(library.Type.STRING, library.Type.STRING),
-        Kind.DYN: library.Type.DYN,
+
+    def declared(name: str, counts: Iterable[int], *, is_member: bool) -> Any:
+        dyn = library.Type.DYN
+        overloads = [
+            library.Overload(f"{name}_{count}", return_type=dyn, parameters=[dyn] * count, is_member=is_member)
+            for count in counts
+        ]
+        return library.FunctionDecl(name, overloads)
+
+    members = [declared(name, counts, is_member=True) for name, counts in MEMBERS.items()]
+    return made(MACROS, VARIABLES, [*members, *(declared(*one, is_member=False) for one in GLOBALS.items())])
+
+
+def made(extensions: Iterable[str], variables: Iterable[str], functions: Iterable[Any] = ()) -> Any:
+    """An environment of the library."""
+    library = load()
+    config = {
+        "stdlib": {"exclude_functions": [{"name": name, "overloads": [{"id": one}]} for name, one in ZONED.items()]},
+        "extensions": [{"name": name} for name in extensions],
     }
-
-    def overload(number: int, one: Function) -> Any:
-        return library.Overload(
-            f"{one.name}_{number}",
-            return_type=types[one.result],
-            parameters=[types[kind] for kind in one.parameters],
-            is_member=one.is_member,
-            impl=watched(told(one.call)),
-        )
-
-    by_name = groupby(sorted(FUNCTIONS, key=lambda one: one.name), key=lambda one: one.name)
-    declared = [
-        library.FunctionDecl(name, [overload(number, one) for number, one in enumerate(overloads)])
-        for name, overloads in by_name
-    ]
-    variables = {name: library.Type.DYN for name in VARIABLES if name != without}
-    return library.NewEnv(variables=variables, extensions=[ext_optional.ExtOptional()], functions=declared)
-
-
-def told(call: Callable[..., Any]) -> Callable[..., Any]:
-    """A function whose every fault is a ValueError, which the library hands on with its words."""
-
-    def guarded(*arguments: Any) -> Any:
-        try:
-            return call(*arguments)
-        except ValueError:
-            raise
-        except Exception as bad:  # noqa: BLE001 (the library has no words for others)
-            raise ValueError(f"{type(bad).__name__}: {bad}") from None
-
-    return guarded
+    wanted = library.NewEnvConfigFromYaml(json.dumps(config))
+    return library.NewEnv(
+        config=wanted, variables=dict.fromkeys(variables, library.Type.DYN), functions=list(functions)
+    )
 
 
 def complaints(text: str) -> list[str]:
@@ -184,8 +170,15 @@ def said(what: str) -> str:
     """One complaint; of what Kubernetes has and we have not, that it is so."""
     name = UNKNOWN.match(what)
     if name and name[1] in MISSING:
-        return f"{name[1]!r} is a function of Kubernetes that catflap does not have"
+        return missing(name[1])
+    if name and name[1] in ZONED:
+        return missing(f"{name[1]} by a time zone")
     return UNKNOWN.sub(r"nothing is called '\1' here", STATUS.sub("", what))
+
+
+def missing(name: str) -> str:
+    """Of a function that Kubernetes has, that we have not."""
+    return f"{name!r} is a function of Kubernetes that catflap does not have"
 
 
 def reason(text: str) -> str:
