@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from webhook.config.schema import schema
-from webhook.model.policy import GuardPolicy, Mode
+from webhook.model.modes import Mode
+from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Rule
 from webhook.rules import RULES
 

@@ -12,7 +12,8 @@ from webhook.config.faults import PolicyFault, suggestion, unknown_rule
 from webhook.model.fields import PortRange, namespace_name, port_range
 from webhook.model.names import GUARD_LABEL, NAMESPACE_NAME, ROLE_PREFIX
 from webhook.model.network import OUTSIDE, Flow, FlowEnd
-from webhook.model.policy import ALWAYS_EXEMPT, GuardPolicy
+from webhook.model.policy import GuardPolicy
+from webhook.model.request import User
 from webhook.model.selector import AllOf, Equals, OneOf, Selector, labels, printed
 from webhook.model.traffic import Direction, spans_everything
 from webhook.netpol.calico import rules_of, standing_net
@@ -22,6 +23,7 @@ from webhook.netpol.manifest import Birth
 from webhook.rules import RULES
 
 SCTP = "SCTP"
+EVERYBODY = {"system:authenticated", "system:unauthenticated", "system:serviceaccounts", "system:nodes"}
 IPV6 = 6
 LONGEST_NAMESPACE = 63
 MOST_RULES = 1024  # of one direction (projectcalico.org/v3 schema, maxItems)
@@ -30,7 +32,7 @@ MOST_RULES = 1024  # of one direction (projectcalico.org/v3 schema, maxItems)
 def contradictions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Every fault that a file has as a whole, each part of it being well-formed."""
     checks: Sequence[Callable[[GuardPolicy], Iterator[PolicyFault]]] = (
-        roles, aliases, environments, too_long, too_many, reachable, windows, presets, staging, net, exceptions,
+        roles, aliases, environments, overrides, exempt, claims, too_long, too_many, reachable, windows, presets, staging, net, exceptions,
     )  # fmt: skip
     for check in checks:
         yield from check(policy)
@@ -77,6 +79,43 @@ def environments(policy: GuardPolicy) -> Iterator[PolicyFault]:
     for number, flow in enumerate(policy.network.flows):
         if flow.across and not policy.namespaces.environment.one_of:
             yield PolicyFault(f"network.flows[{number}].across", "namespaces.environment.oneOf names no environment")
+
+
+def overrides(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """Labels that tell nobody apart, or that the guard has for itself, select no namespaces."""
+    for number, override in enumerate(policy.namespaces.overrides):
+        path = f"namespaces.overrides[{number}].labels"
+        if GUARD_LABEL in override.labels:
+            yield PolicyFault(f"{path}.{GUARD_LABEL}", "it says that a namespace is guarded, no more")
+        if NAMESPACE_NAME in override.labels:
+            yield PolicyFault(f"{path}.{NAMESPACE_NAME}", "every namespace has it: give names instead")
+        environment = policy.namespaces.environment
+        value = override.labels.get(environment.label)
+        if environment.one_of and value is not None and value not in environment.one_of:
+            message = f"no environment is called {value!r}{suggestion(value, environment.one_of)}"
+            yield PolicyFault(f"{path}.{environment.label}", message)
+
+
+def exempt(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """Nobody is exempt who stands for everybody: by Kubernetes' controllers everybody makes Pods."""
+    for number, group in enumerate(policy.exempt.groups):
+        if group in EVERYBODY or group == "system:serviceaccounts:kube-system":
+            yield PolicyFault(f"exempt.groups[{number}]", f"with {group} exempt, no rule would hold for anybody")
+    for number, user in enumerate(policy.exempt.users):
+        if User(user).is_controller:
+            yield PolicyFault(f"exempt.users[{number}]", f"everybody makes Pods through {user}")
+    for number, account in enumerate(policy.exempt.service_accounts):
+        if User(f"system:serviceaccount:{account.replace('/', ':')}").is_controller:
+            yield PolicyFault(f"exempt.serviceAccounts[{number}]", f"everybody makes Pods through {account}")
+
+
+def claims(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """A role that is claimed is one of those there are."""
+    known = policy.workloads.role.one_of
+    for role in policy.roles:
+        if role not in known:
+            message = f"no role is called {role!r}{suggestion(role, known)}; the roles are {', '.join(known)}"
+            yield PolicyFault(f"roles.{role}", message)
 
 
 def too_long(policy: GuardPolicy) -> Iterator[PolicyFault]:
@@ -217,7 +256,7 @@ def net(policy: GuardPolicy) -> Iterator[PolicyFault]:
     if policy.namespaces.adopt != "all":
         message = "it closes every namespace, older ones too: that needs namespaces.adopt: all"
         yield PolicyFault("network.standingNet", message)
-    exempt = [*ALWAYS_EXEMPT.union(policy.namespaces.exempt), "x" * LONGEST_NAMESPACE]  # our own, whatever its name
+    exempt = [*policy.namespaces.exempted, "x" * LONGEST_NAMESPACE]  # our own, whatever its name
     try:
         standing_net(Intent("net"), Birth("", "", ""), exempt)
     except ValueError as bad:

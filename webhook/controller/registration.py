@@ -7,10 +7,11 @@ that nodes, leases, status updates and scaling never depend on us.
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
+from webhook.controller.conditions import LABELS, LABELS_BEFORE, elsewhere, guarded_labels
 from webhook.guard.protect import POLICY_NAME, own_accounts
 from webhook.kube.registrations import API_VERSION, ENTRY_SUFFIX
 from webhook.model.kinds import (
@@ -23,14 +24,13 @@ from webhook.model.kinds import (
     PolicyKind,
 )
 from webhook.model.names import (
-    GUARD_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     NAMESPACE_NAME,
     POLICY_CONFIGMAP,
     WEBHOOK_CONFIGURATION,
 )
-from webhook.model.policy import ALWAYS_EXEMPT, AppLabel, GuardPolicy
+from webhook.model.policy import AppLabel, GuardPolicy
 from webhook.model.request import CLEANERS
 
 # Answers take microseconds, or the two seconds that the API server may be asked; the rest is the network's.
@@ -44,8 +44,7 @@ PODS = (POD.group, POD.resource)
 
 Json = dict[str, Any]
 
-LABELS = "object.?metadata.?labels.orValue({})"
-LABELS_BEFORE = "oldObject.?metadata.?labels.orValue({})"
+EXEMPT_PREFIX: Final = "exempt-prefix"  # the condition that comes and goes with the file
 
 
 class Endpoint(Struct, frozen=True):
@@ -89,7 +88,7 @@ class Asked(NamedTuple):
 
 def registration(policy: GuardPolicy, endpoint: Endpoint) -> tuple[Json, ...]:
     """The validating and the mutating configuration."""
-    exempt = sorted(ALWAYS_EXEMPT.union(policy.namespaces.exempt, [endpoint.namespace]))
+    exempt = sorted({*policy.namespaces.exempted, endpoint.namespace})
     validating = [entry(asked, endpoint, exempt) for asked in (*judging(), *guarding(policy, endpoint))]
     written_to = [entry(asked, endpoint, exempt) | {"reinvocationPolicy": "Never"} for asked in mutating(policy)]
     return configuration("Validating", validating), configuration("Mutating", written_to)
@@ -145,14 +144,17 @@ def configuration(phase: str, webhooks: list[Json]) -> Json:
 
 def entry(asked: Asked, endpoint: Endpoint, exempt: list[str]) -> Json:
     """One entry, with every field that the API server would default, so that nothing differs from what is stored."""
-    conditions = [{"name": name, "expression": expression} for name, expression in asked.when.items()]
+    names = [one for one in exempt if not one.endswith("*")]
+    prefixes = [one for one in exempt if one.endswith("*")]
+    further = {EXEMPT_PREFIX: elsewhere(prefixes)} if prefixes and asked.where is Where.JUDGED else {}
+    conditions = [{"name": name, "expression": said} for name, said in {**asked.when, **further}.items()]
     return {
         "name": f"{asked.name}{ENTRY_SUFFIX}",
         "admissionReviewVersions": ["v1"],
         "clientConfig": endpoint.client_config(asked.path),
         "failurePolicy": asked.fails,
         "matchPolicy": "Equivalent",
-        "namespaceSelector": selector(asked.where, endpoint, exempt),
+        "namespaceSelector": selector(asked.where, endpoint, names),
         "objectSelector": {},
         "rules": asked.rules,
         # The gate may close a namespace; in a dry run it only looks.
@@ -219,19 +221,6 @@ def namespace_rules() -> list[Json]:
     group, plural = NAMESPACES
     ways = labelling_rule(NAMESPACES, scope=WIDE)
     return [*(rule(group, [plural], [operation], scope=WIDE) for operation in ("CREATE", "UPDATE")), ways]
-
-
-def guarded_labels(policy: GuardPolicy) -> str:
-    """Whether a label is touched that the guard hangs on; the stamp of a new namespace is our own."""
-    touched = [f"(request.operation == 'UPDATE' && {differs(GUARD_LABEL)})"]
-    if policy.namespaces.environment.one_of:
-        touched.append(differs(policy.namespaces.environment.label))
-    return " || ".join(touched)
-
-
-def differs(label: str) -> str:
-    """Whether a label is not what it was; before a CREATE it was not there."""
-    return f"{LABELS}[?'{label}'] != (oldObject == null ? {{}} : {LABELS_BEFORE})[?'{label}']"
 
 
 def ours() -> str:

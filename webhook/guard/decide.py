@@ -1,6 +1,6 @@
 """One request in, one decision out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -10,18 +10,30 @@ from webhook.guard.configuring import judge_policy_file
 from webhook.guard.judge import judge_request
 from webhook.guard.labelling import guard_labels
 from webhook.guard.message import refusal
-from webhook.guard.protect import protect
-from webhook.model.decision import Closure, ClosureWanted, Decision, GuardWanted, Known, OwnerWanted, Question, Verdict
+from webhook.guard.protect import breaks_glass, protect
+from webhook.model.decision import (
+    Closure,
+    ClosureWanted,
+    Decision,
+    GuardWanted,
+    Known,
+    LabelsWanted,
+    OwnerWanted,
+    Question,
+    Verdict,
+)
+from webhook.model.exemptions import Waiver
 from webhook.model.kinds import POD
-from webhook.model.policy import GuardPolicy, Mode, Waiver
-from webhook.model.request import Operation, Request
+from webhook.model.modes import Mode
+from webhook.model.policy import GuardPolicy
+from webhook.model.request import Operation, Request, User
 from webhook.model.violation import Violation
 from webhook.rules import RULES
 
 PASSED = Decision(Verdict.ALLOWED)
 NOTHING = Known()
 # What goes without saying where there is no cluster to ask.
-OFFLINE = Known(owner_predates=False, closure=Closure.UNCHECKED, terminating=False, guarded=True)
+OFFLINE = Known(owner_predates=False, closure=Closure.UNCHECKED, terminating=False, guarded=True, namespace_labels={})
 # Later than any exception lasts: where nobody says what time it is, none counts.
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -44,7 +56,8 @@ def decide(
         return judge_policy_file(request, own_namespace=own_namespace, known=known)
     decided: Decision | Question | None = passes_unjudged(request, policy, own_namespace)
     if decided is None and request.bound_labels is not None:
-        return judge_binding(request, policy)
+        passed = exempted(request.user, policy)
+        return Decision(Verdict.EXEMPT, reason=passed) if passed else judge_binding(request, policy)
     if decided is None and request.policy is not None:
         decided = protect(request, policy, own_namespace=own_namespace, known=known)
     if decided is not None:
@@ -60,31 +73,61 @@ def by_rules(request: Request, policy: GuardPolicy, known: Known, at: datetime) 
     found = judge_request(request, policy)
     if not found:
         return PASSED
-    if request.target.namespace and any(RULES[one.rule].guarded_only for one in found):
-        if known.guarded is None:
-            return GuardWanted(request.target.namespace)
-        found = tuple(one for one in found if known.guarded or not RULES[one.rule].guarded_only)
-    waived = waivers(found, request.target.namespace, policy, at)
-    by_mode = {
-        mode: tuple(one for one in found if one.rule not in waived and RULES[one.rule].mode(policy) is mode)
+    if passed := exempted(request.user, policy):
+        return Decision(Verdict.EXEMPT, audited=found, reason=passed)
+    return first_asked(request, policy, found, known) or weighed(request, policy, found, known, at)
+
+
+def first_asked(
+    request: Request, policy: GuardPolicy, found: tuple[Violation, ...], known: Known
+) -> GuardWanted | LabelsWanted | None:
+    """What has to be known of the namespace before its faults can be weighed; None where nothing has."""
+    namespace = request.target.namespace
+    if namespace and known.guarded is None and any(RULES[one.rule].guarded_only for one in found):
+        return GuardWanted(namespace)
+    if namespace and known.namespace_labels is None and policy.namespaces.overridden_by_label:
+        return LabelsWanted(namespace)
+    return None
+
+
+def weighed(
+    request: Request, policy: GuardPolicy, found: tuple[Violation, ...], known: Known, at: datetime
+) -> Decision | OwnerWanted:
+    """What faults do to a request, by the mode of each one's rule there."""
+    namespace = request.target.namespace
+    override = policy.namespaces.override(namespace, known.namespace_labels or {}) if namespace else None
+    counted = [one for one in found if not namespace or known.guarded or not RULES[one.rule].guarded_only]
+    waived = waivers(counted, namespace, policy, at)
+    by_mode: dict[Mode, tuple[Violation, ...]] = {
+        mode: tuple(one for one in counted if one.rule not in waived and RULES[one.rule].mode(policy, override) is mode)
         for mode in (Mode.ENFORCE, Mode.WARN, Mode.AUDIT)
     }
-    audited = (*by_mode[Mode.AUDIT], *(one for one in found if one.rule in waived))
-    reason = "; ".join(map(str, waived.values()))
+    audited = (*by_mode[Mode.AUDIT], *(one for one in counted if one.rule in waived))
     if not by_mode[Mode.ENFORCE]:
-        return Decision(Verdict.ALLOWED, warned=by_mode[Mode.WARN], audited=audited, reason=reason)
+        return Decision(
+            Verdict.ALLOWED,
+            warned=by_mode[Mode.WARN],
+            audited=audited,
+            reason="; ".join(map(str, waived.values())),
+            notices=tuple(f"admitted by an {one}" for one in waived.values() if one.ends_soon(at)),
+        )
     if keeps_running(request, policy):
         if known.owner_predates is None:
             return wanted(request)
         if known.owner_predates:
-            return Decision(Verdict.EXEMPT, audited=found, reason="made for an owner older than catflap")
+            return Decision(Verdict.EXEMPT, audited=tuple(counted), reason="made for an owner older than catflap")
     return denial(request, by_mode[Mode.ENFORCE], by_mode[Mode.WARN], audited)
 
 
-def waivers(found: tuple[Violation, ...], namespace: str, policy: GuardPolicy, at: datetime) -> Mapping[str, Waiver]:
+def waivers(found: Iterable[Violation], namespace: str, policy: GuardPolicy, at: datetime) -> Mapping[str, Waiver]:
     """The exceptions that let faults pass, by the rule that each is from."""
     each = {one.rule: policy.waiver(one.rule, namespace, at) for one in found}
     return {rule: waiver for rule, waiver in each.items() if waiver is not None}
+
+
+def exempted(user: User, policy: GuardPolicy) -> str:
+    """Why this user passes every rule, in words; empty where they do not."""
+    return breaks_glass(user, policy) or policy.exempt.reason(user.name, user.groups)
 
 
 def makes_pod(request: Request) -> bool:

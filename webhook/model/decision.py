@@ -41,7 +41,8 @@ class Decision(Struct, frozen=True):
     """The answer to one request.
 
     `denied` holds the faults that refuse, `warned` those the user is told of, `audited` those that only the record
-    shows. `reason` says in words why a request passed unjudged or exempt, or why nothing could be found out.
+    shows. `reason` says in words why a request passed unjudged or exempt, or why nothing could be found out; `notices`
+    are for the user as well, though nothing is wrong.
     `closure` says what is known of the namespace where a Pod would be stored; `labels` are those to be written at `labels_path` in the mutating phase.
     """
 
@@ -53,6 +54,7 @@ class Decision(Struct, frozen=True):
     message: str = ""
     closure: Closure | None = None
     labels: Mapping[str, str] = {}
+    notices: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -86,6 +88,12 @@ class GuardWanted(Struct, frozen=True):
     namespace: str
 
 
+class LabelsWanted(Struct, frozen=True):
+    """The decision hangs on the labels of this namespace."""
+
+    namespace: str
+
+
 class FaultsWanted(Struct, frozen=True):
     """The decision hangs on what is wrong with this text of a policy file."""
 
@@ -93,7 +101,7 @@ class FaultsWanted(Struct, frozen=True):
 
 
 # What only the cluster can tell.
-ClusterQuestion = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted
+ClusterQuestion = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted | LabelsWanted
 # What the request itself does not tell: ask, then decide again with the answer.
 Question = ClusterQuestion | FaultsWanted
 
@@ -105,4 +113,5 @@ class Known(Struct, frozen=True):
     closure: Closure | None = None
     terminating: bool | None = None
     guarded: bool | None = None
+    namespace_labels: Mapping[str, str] | None = None
     faults: tuple[Violation, ...] | None = None

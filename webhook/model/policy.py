@@ -4,34 +4,37 @@ The field names are the file's own; the descriptions become its JSON Schema.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
-from enum import StrEnum
+from datetime import datetime
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StrictBool, model_validator
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
-from webhook.model.fields import LabelKey, LabelValue, NamespaceName, NamespacePattern, Node, distinct
-from webhook.model.names import BREAK_GLASS_GROUP
+from webhook.model.exemptions import BreakGlass, Exempt, Waiver
+from webhook.model.fields import (
+    LabelKey,
+    LabelValue,
+    NamespaceName,
+    NamespacePattern,
+    NamespacePrefix,
+    Node,
+    ServiceAccountName,
+    distinct,
+    fits,
+)
+from webhook.model.modes import SEVERITY, Mode, Override
 from webhook.model.network import Network
 
 # What must run before anything else can, this webhook included: never judged, whatever the file says.
 ALWAYS_EXEMPT = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
+EVERYWHERE = Override.model_construct(
+    names=(), labels={}, mode=None, rules={}
+)  # where nothing is said of a namespace alone
+
 LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one of these seconds, a namespace's making anew a few
-
-
-class Mode(StrEnum):
-    """What a fault does to the request."""
-
-    ENFORCE = "enforce"
-    WARN = "warn"
-    AUDIT = "audit"
-    OFF = "off"
-
-
-SEVERITY = (Mode.OFF, Mode.AUDIT, Mode.WARN, Mode.ENFORCE)
 
 
 class AppLabel(Node):
@@ -47,6 +50,10 @@ class AppLabel(Node):
         """The label, then its aliases."""
         return (self.label, *self.aliases)
 
+    def intended(self, labels: Mapping[str, str]) -> str | None:
+        """What a Pod with these labels means to say, by whichever name comes first; None where it says nothing."""
+        return next((value for key in self.keys if (value := labels.get(key))), None)
+
 
 class RoleLabel(AppLabel):
     """The label that names a Pod's role, and the closed list of roles."""
@@ -58,6 +65,16 @@ class RoleLabel(AppLabel):
     one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
         ("frontend", "backend", "data"), description="the roles there are; no other value is admitted"
     )
+
+    def intended(self, labels: Mapping[str, str]) -> str | None:
+        """The role that a Pod with these labels means to have: the first one that is known, or else the nearest to the first."""
+        said = [value for key in self.keys if (value := labels.get(key))]
+        known = (value for value in said if value in self.one_of)
+        return next(known, self.nearest(said[0]) if said else None)
+
+    def nearest(self, value: str) -> str | None:
+        """The role that may be meant by a value that is none; letter case is no matter here."""
+        return next(iter(get_close_matches(value.lower(), self.one_of, n=1)), None)
 
 
 class Requirement(Node):
@@ -119,6 +136,23 @@ class Environment(Node):
     )
 
 
+class Reserved(Node):
+    """Namespaces that are exempt by the beginning of their name, and who makes them."""
+
+    prefixes: Annotated[tuple[NamespacePrefix, ...], AfterValidator(distinct)] = Field(
+        (), description="prefixes such as openshift-*; neither judged nor closed"
+    )
+    groups: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
+        ("system:masters", "system:serviceaccounts:tigera-operator"),
+        description="groups whose members may make namespaces that are exempt, reserved or named by overrides",
+    )
+
+    @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """The prefixes without their stars."""
+        return tuple(prefix[:-1] for prefix in self.prefixes)
+
+
 class Namespaces(Node):
     """Which namespaces are judged and closed."""
 
@@ -130,22 +164,58 @@ class Namespaces(Node):
         description="namespaces that are neither judged nor closed; kube-system, kube-public and kube-node-lease always",
     )
     environment: Environment = Field(Environment(), description="what tells environments apart")
+    reserved: Reserved = Field(Reserved(), description="namespaces that are exempt by their prefix")
+    overrides: tuple[Override, ...] = Field(
+        (), description="namespaces in which rules hold in another mode; the first that fits counts"
+    )
     labelled_by: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
         ("system:masters",),
-        description="groups whose members may set, change and remove the environment's label and catflap.dev/guard",
+        description="groups whose members may set, change and remove the environment's label, catflap.dev/guard and the "
+        "labels that overrides name",
     )
+
+    @cached_property
+    def exempted(self) -> tuple[str, ...]:
+        """The names and prefixes of all that neither rules nor policies touch."""
+        return tuple(sorted(ALWAYS_EXEMPT.union(self.exempt, self.reserved.prefixes)))
+
+    @cached_property
+    def reserved_names(self) -> tuple[str, ...]:
+        """The names and prefixes under which not everybody may make a namespace: its name alone would free it of rules.
+
+        Not those that always are: the API server makes them itself, whether we are there or not.
+        """
+        overridden = (name for override in self.overrides for name in override.names)
+        return tuple(sorted({*self.exempted, *overridden} - ALWAYS_EXEMPT))
+
+    @cached_property
+    def guarded_labels(self) -> tuple[str, ...]:
+        """The labels of namespaces that something hangs on, beside our own."""
+        environment = {self.environment.label} if self.environment.one_of else set()
+        return tuple(sorted(environment.union(*(override.labels for override in self.overrides))))
+
+    @cached_property
+    def overridden_by_label(self) -> bool:
+        """Whether one has to know a namespace's labels to tell the mode of a rule there."""
+        return any(override.labels for override in self.overrides)
 
     def exempts(self, name: str) -> bool:
         """Whether neither rules nor policies touch this namespace."""
-        return name in ALWAYS_EXEMPT or name in self.exempt
+        return name in ALWAYS_EXEMPT or name in self.exempt or name.startswith(self.reserved.stems)
+
+    def reserves(self, name: str) -> bool:
+        """Whether not everybody may make a namespace of this name."""
+        return any(fits(pattern, name) for pattern in self.reserved_names)
+
+    def override(self, name: str, labels: Mapping[str, str]) -> Override | None:
+        """What is said of a namespace alone; None where nothing is."""
+        return next((one for one in self.overrides if one.meets(name, labels)), None)
 
     def adopts(self, name: str) -> bool:
         """Whether this namespace is closed although it is older than catflap."""
         if isinstance(self.adopt, str):
             return self.adopt == "all"
-        return any(
-            name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern for pattern in self.adopt
-        )
+        return any(fits(pattern, name) for pattern in self.adopt)
 
     def environment_of(self, labels: Mapping[str, str]) -> str:
         """The environment that a namespace with these labels is in; empty where it is in none that we know."""
@@ -171,29 +241,21 @@ class Gate(Node):
         return self.freshness / 1000
 
 
-class BreakGlass(Node):
-    """Who may act against the guard in an emergency; each use is recorded."""
+class Claim(Node):
+    """Who may carry a role; nobody else may."""
 
-    groups: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
-        (BREAK_GLASS_GROUP,), description="groups whose members may edit and delete catflap's own policies"
+    namespaces: Annotated[tuple[NamespacePattern, ...], AfterValidator(distinct)] = Field(
+        (), description="names and prefixes of namespaces; none: any"
+    )
+    service_accounts: Annotated[tuple[ServiceAccountName, ...], AfterValidator(distinct)] = Field(
+        (), description="ServiceAccounts of the Pods, as namespace/name; none: any"
     )
 
 
-class Waiver(Node):
-    """One rule's faults let pass in one namespace, by somebody who answers for it, up to a day."""
+class Role(Node):
+    """What is particular to one role."""
 
-    rule: str = Field(description="the rule's id")
-    namespace: NamespaceName = Field(description="where it does not refuse")
-    owner: str = Field(min_length=1, description="who answers for it")
-    reason: str = Field(min_length=1, description="why")
-    until: date = Field(description="the last day on which it counts, to 24:00 UTC")
-
-    def __str__(self) -> str:
-        return f"exception from {self.rule} until {self.until}, {self.owner}: {self.reason}"
-
-    def counts(self, at: datetime) -> bool:
-        """Whether it still counts at a moment."""
-        return at.astimezone(UTC).date() <= self.until
+    claim: Claim = Field(Claim(), description="who may carry it")
 
 
 class GuardPolicy(Node):
@@ -207,17 +269,21 @@ class GuardPolicy(Node):
     namespaces: Namespaces = Field(Namespaces(), description="which namespaces are judged and closed")
     network: Network = Field(Network(), description="how a closed namespace is closed")
     gate: Gate = Field(Gate(), description="how a namespace is proven closed before a Pod is stored in it")
+    roles: dict[LabelValue, Role] = Field({}, description="what is particular to a role, by its name")
     break_glass: BreakGlass = Field(BreakGlass(), description="who may act against the guard in an emergency")
+    exempt: Exempt = Field(Exempt(), description="who passes every rule")
     exceptions: tuple[Waiver, ...] = Field(
         (), description="rules whose faults pass in one namespace; each use is recorded"
     )
 
-    def mode_of(self, rule: str, *, at_most: Mode = Mode.ENFORCE) -> Mode:
-        """The mode in which a rule holds: its own, or the file's, which is no stricter than `at_most`."""
-        own = self.rules.get(rule)
-        if own is not None or at_most is Mode.ENFORCE:
-            return own or self.mode
-        return min(self.mode, at_most, key=SEVERITY.index)
+    def mode_of(self, rule: str, *, at_most: Mode = Mode.ENFORCE, override: Override | None = None) -> Mode:
+        """The mode in which a rule holds: the first one said of the rule itself, else of all rules.
+
+        What is said of all is no stricter for it than `at_most`. `override` is what is said of the namespace alone.
+        """
+        local = override or EVERYWHERE
+        own = local.rules.get(rule) or (None if local.mode else self.rules.get(rule))
+        return own or min(local.mode or self.mode, at_most, key=SEVERITY.index)
 
     def waiver(self, rule: str, namespace: str, at: datetime) -> Waiver | None:
         """What lets a rule's faults pass in a namespace at a moment."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from webhook.model.policy import GuardPolicy, Mode
+from webhook.model.modes import Mode, Override
+from webhook.model.policy import GuardPolicy
 from webhook.model.workload import Workload
 
 
@@ -61,9 +62,14 @@ class Rule(Struct, frozen=True):
         """The first line of the rule's own module: what it asks for, in one sentence."""
         return (import_module(self.check.__module__).__doc__ or "").partition("\n")[0]
 
-    def mode(self, policy: GuardPolicy) -> Mode:
-        """In which mode the rule holds."""
-        return policy.mode_of(self.id, at_most=self.at_most)
+    def mode(self, policy: GuardPolicy, override: Override | None = None) -> Mode:
+        """In which mode the rule holds; `override` is what the file says of the namespace alone."""
+        return policy.mode_of(self.id, at_most=self.at_most, override=override)
+
+    def holds(self, policy: GuardPolicy) -> bool:
+        """Whether it holds in any namespace at all."""
+        overrides = (None, *policy.namespaces.overrides)
+        return any(self.mode(policy, override) is not Mode.OFF for override in overrides)
 
     def judge(self, subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
         """Every fault of this rule in `subject`, which must be what the rule is about."""

@@ -7,6 +7,8 @@ from msgspec import Struct
 
 from webhook.model.labels import LABEL_NAME
 
+DEFAULT_ACCOUNT = "default"  # of a Pod that names none
+
 
 class Found(NamedTuple):
     """A label as it stands: under which of its names, with which value."""
@@ -26,11 +28,12 @@ class Place(Struct, frozen=True):
     """Where pod labels stand inside an object.
 
     `path` is the field path of the metadata that carries them, as kubectl would print it: `metadata` for a Pod,
-    `spec.template.metadata` for a Deployment.
+    `spec.template.metadata` for a Deployment. `account` is the ServiceAccount that the Pods run under.
     """
 
     path: str
     labels: Mapping[str, str]
+    account: str = DEFAULT_ACCOUNT
 
     def find(self, keys: Iterable[str]) -> Found | None:
         """The first of `keys` that is set here, even to the empty string; None where none is."""
@@ -64,6 +67,7 @@ class Owner(Struct, frozen=True):
 class Workload(Struct, frozen=True):
     """One object that is, or that makes, Pods.
 
+    `own` are the labels of an object that makes Pods, which its Pods do not get; a Pod has none beside its own.
     `name` falls back to `generateName` with a star: in the mutating phase a generated name does not exist yet.
     """
 
@@ -74,6 +78,7 @@ class Workload(Struct, frozen=True):
     owner: Owner | None = None
     mirror: bool = False
     host_network: bool = False
+    own: Place | None = None
 
     @property
     def reference(self) -> str:
@@ -85,6 +90,14 @@ class Workload(Struct, frozen=True):
         """The object's name where it would do as a label value; None where it would not."""
         stem = self.name.rstrip("-*.")
         return stem if LABEL_NAME.fullmatch(stem) else None
+
+
+class Relabelling(Struct, frozen=True):
+    """A Pod's labels before and after a change; no other change of a Pod that runs concerns a rule."""
+
+    before: Place
+    after: Place
+    kind: str = "Pod"
 
 
 def reference(kind: str, namespace: str, name: str) -> str:

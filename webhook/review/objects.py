@@ -12,7 +12,7 @@ from msgspec import Raw, Struct, defstruct
 
 from webhook.model.kinds import PodMaker
 from webhook.model.request import NamespaceObject
-from webhook.model.workload import Owner, Place, Workload
+from webhook.model.workload import DEFAULT_ACCOUNT, Owner, Place, Workload
 
 NO_TEMPLATE = Raw(b"null")
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
@@ -46,9 +46,11 @@ class Labelled(Struct):
 
 
 class PodSpec(Struct, rename="camel"):
-    """What is read of a Pod's spec."""
+    """What is read of a Pod's spec; `serviceAccount` is the older name of the field, and counts where the other is not set."""
 
     host_network: bool | None = None
+    service_account_name: str | None = None
+    service_account: str | None = None
 
 
 class Template(Labelled):
@@ -113,11 +115,18 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
         kind=maker.kind,
         namespace=metadata.namespace or "",
         name=metadata.name or (f"{metadata.generate_name}*" if metadata.generate_name else ""),
-        places=(Place(maker.metadata_path, labels_of(template)),),
+        places=(Place(maker.metadata_path, labels_of(template), account_of(spec)),),
+        own=Place("metadata", labels_of(found)) if maker.template else None,
         owner=owner_of(metadata),
         mirror=MIRROR_ANNOTATION in (metadata.annotations or ()),
         host_network=bool(spec and spec.host_network),
     )
+
+
+def account_of(spec: PodSpec | None) -> str:
+    """The ServiceAccount of a Pod (kubernetes, pkg/apis/core/v1/conversion.go, and the admission plug-in ServiceAccount)."""
+    named = (spec.service_account_name or spec.service_account) if spec else None
+    return named or DEFAULT_ACCOUNT
 
 
 def named_from(source: Any, decode: Decode) -> NamespaceObject:

@@ -15,7 +15,9 @@ def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
             yield Fault(
                 path=place.at(lack.key),
                 message=f"the label {lack.key!r} is {lack.how}; it names the application",
-                remedy=Remedy(place=place.path, label=lack.key, value=workload.label_from_name),
+                remedy=Remedy(
+                    place=place.path, label=lack.key, value=app.intended(place.labels) or workload.label_from_name
+                ),
             )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns
 from typing import Protocol
 
 from msgspec import Struct
@@ -36,6 +36,9 @@ POLICY_FILE = "policy-file"  # in the place of a rule's id
 TOO_MANY = unavailable("too many requests wait for the API server")
 NOT_RECORDED = unavailable("the audit log cannot be written")
 
+# For all questions together; the webhook's own timeout is 5 s.
+REQUEST_SECONDS = 4.0
+
 NO_FILE = Loaded(policy=parse(DEFAULT_POLICY).policy, digest="")
 
 Clock = Callable[[], datetime]
@@ -51,8 +54,11 @@ class Phase(StrEnum):
 class Cluster(Protocol):
     """Whom to ask what the request itself does not tell."""
 
-    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded) -> Known:
-        """`known` with the answer to `question` added; may block for its budget.  Raises Unavailable."""
+    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:
+        """`known` with the answer to `question` added; may block, not beyond `until` on the monotonic clock.
+
+        Raises Unavailable.
+        """
 
 
 class Waiting(Struct, frozen=True):
@@ -129,10 +135,10 @@ class Answerer:
             return OUR_FAULT
 
     def _ask(self, phase: Phase, request: Request, loaded: Loaded, question: Decision | Question) -> Decision:
-        known = NOTHING
+        known, until = NOTHING, monotonic() + REQUEST_SECONDS
         try:
             while not isinstance(question, Decision):
-                known = self._learn(question, known, loaded)
+                known = self._learn(question, known, loaded, until)
                 question = self._decide(phase, request, loaded, known)
         except Unavailable as bad:
             return unavailable(str(bad))
@@ -141,11 +147,11 @@ class Answerer:
             return OUR_FAULT
         return question
 
-    def _learn(self, question: Question, known: Known, loaded: Loaded) -> Known:
+    def _learn(self, question: Question, known: Known, loaded: Loaded, until: float) -> Known:
         """`known` with the answer to `question` added.  Raises Unavailable."""
         if isinstance(question, FaultsWanted):
             return replace(known, faults=violations_in(question.text))
-        return self._cluster.ask(question, known, loaded)
+        return self._cluster.ask(question, known, loaded, until=until)
 
     def _reply(self, phase: Phase, request: Request, decision: Decision, loaded: Loaded | None, begun: int) -> Reply:
         digest = loaded.digest if loaded else ""

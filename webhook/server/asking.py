@@ -1,6 +1,8 @@
 """Who answers the questions that a decision hangs on."""
 
+from collections.abc import Mapping
 from functools import partial
+from time import monotonic
 
 from msgspec.structs import replace
 
@@ -11,13 +13,22 @@ from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.namespaces import namespace
 from webhook.kube.owners import top_owner_created
-from webhook.model.decision import Closure, ClosureWanted, ClusterQuestion, GuardWanted, Known, LifeWanted, OwnerWanted
+from webhook.model.decision import (
+    Closure,
+    ClosureWanted,
+    ClusterQuestion,
+    GuardWanted,
+    Known,
+    LabelsWanted,
+    LifeWanted,
+    OwnerWanted,
+)
 from webhook.server.freshness import Freshness
 from webhook.server.gate import Gate
 from webhook.server.sharing import Shared
 from webhook.server.unavailable import Unavailable
 
-# What one question may cost; the webhook's own timeout is 5 s, and a Pod asks two questions at the most.
+# What one question may cost, of all the time that a request has.
 ASK_SECONDS = 2.0
 
 
@@ -31,17 +42,21 @@ class ClusterToAsk:
         self._shared = Shared()
         self._freshness = Freshness()
 
-    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded) -> Known:
+    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:
         """`known` with the answer to `question` added.  Raises Unavailable."""
+        seconds = min(ASK_SECONDS, until - monotonic())
+        api = self._api.within(seconds)
         if isinstance(question, OwnerWanted):
-            return replace(known, owner_predates=self._predates(question))
+            return replace(known, owner_predates=self._predates(api, question))
         if isinstance(question, LifeWanted):
-            return replace(known, terminating=self._terminating(question.namespace))
+            return replace(known, terminating=self._terminating(api, question.namespace))
         if isinstance(question, GuardWanted):
-            return replace(known, guarded=self._guarded(question.namespace, loaded))
-        return replace(known, closure=self._closure(question, loaded))
+            return replace(known, guarded=self._guarded(api, question.namespace, loaded))
+        if isinstance(question, LabelsWanted):
+            return replace(known, namespace_labels=self._labels(api, question.namespace))
+        return replace(known, closure=self._closure(api, question, loaded, seconds))
 
-    def _closure(self, wanted: ClosureWanted, loaded: Loaded) -> Closure:
+    def _closure(self, api: Api, wanted: ClosureWanted, loaded: Loaded, seconds: float) -> Closure:
         """What is known of a namespace, by a proof that is no older than the policy file lets it be."""
         # A dry run and a real request may not share: one of them may write.
         key = f"{wanted.namespace}/{loaded.digest}/{wanted.dry_run}"
@@ -49,30 +64,39 @@ class ClusterToAsk:
         if self._freshness.is_fresh(key, freshness):
             return Closure.PROVEN
         begun = self._freshness.now()
-        prove = partial(self._gate.prove, self._api.within(ASK_SECONDS), wanted, loaded)
-        found = self._shared.call(key, prove, timeout=ASK_SECONDS)
+        prove = partial(self._gate.prove, api, wanted, loaded)
+        found = self._shared.call(key, prove, timeout=max(0.0, seconds))
         if found in {Closure.PROVEN, Closure.WRITTEN}:
             self._freshness.keep(key, begun, freshness)
         return found
 
-    def _terminating(self, name: str) -> bool:
+    def _terminating(self, api: Api, name: str) -> bool:
         """Whether a namespace is on its way out, or gone."""
         try:
-            live = self._api.within(ASK_SECONDS).get(f"{NAMESPACES}/{name}")
+            live = api.get(f"{NAMESPACES}/{name}")
         except ApiError as error:
             raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
         return live is None or namespace(live).terminating
 
-    def _guarded(self, name: str, loaded: Loaded) -> bool:
+    def _guarded(self, api: Api, name: str, loaded: Loaded) -> bool:
         """Whether a namespace is to be closed."""
         try:
-            return self._gate.guards(self._api.within(ASK_SECONDS), name, loaded)
+            return self._gate.guards(api, name, loaded)
         except ApiError as error:
             raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
 
-    def _predates(self, wanted: OwnerWanted) -> bool:
+    def _labels(self, api: Api, name: str) -> Mapping[str, str]:
+        """The labels of a namespace, live: a rule may hold or not by them."""
+        try:
+            live = api.get(f"{NAMESPACES}/{name}")
+        except ApiError as error:
+            raise Unavailable(f"the labels of namespace {name} are not known: {error}") from error
+        if live is None:
+            raise Unavailable(f"namespace {name} is not there")
+        return namespace(live).labels
+
+    def _predates(self, api: Api, wanted: OwnerWanted) -> bool:
         """Whether an owner is older than catflap; where no installation is on record, none is."""
-        api = self._api.within(ASK_SECONDS)
         try:
             created = top_owner_created(api, wanted.namespace, wanted.owner)
             epoch = self._epoch.read(api) if created else None
@@ -87,6 +111,6 @@ class ClusterToAsk:
 class NoClusterToAsk:
     """Answers without a cluster: no owner is known to be older, no namespace is checked."""
 
-    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded) -> Known:  # noqa: ARG002 (a Cluster)
+    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a Cluster)
         """What goes without saying."""
         return OFFLINE

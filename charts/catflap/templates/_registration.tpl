@@ -136,12 +136,52 @@ The kinds of network policy, a rule an API group and scope. Takes the operations
 {{/* Whether a label is touched that the guard hangs on, in CEL; the stamp of a new namespace is catflap's own. */}}
 {{- define "catflap.guardedLabels" -}}
 {{- $touched := list (printf "(request.operation == 'UPDATE' && %s)" (include "catflap.labelDiffers" "catflap.dev/guard")) -}}
-{{- with .Values.policy.namespaces.environment -}}
-{{- if .oneOf -}}
-{{- $touched = append $touched (include "catflap.labelDiffers" .label) -}}
+{{- $namespaces := .Values.policy.namespaces -}}
+{{- $labels := ternary (list $namespaces.environment.label) list (not (empty $namespaces.environment.oneOf)) -}}
+{{- $names := concat $namespaces.exempt $namespaces.reserved.prefixes -}}
+{{- range $override := $namespaces.overrides -}}
+{{- $labels = concat $labels (keys ($override.labels | default dict)) -}}
+{{- $names = concat $names ($override.names | default list) -}}
 {{- end -}}
+{{- range $label := $labels | uniq | sortAlpha -}}
+{{- $touched = append $touched (include "catflap.labelDiffers" $label) -}}
+{{- end -}}
+{{- with without ($names | uniq | sortAlpha) "kube-system" "kube-public" "kube-node-lease" -}}
+{{- $fits := include "catflap.fitsAny" (list . "object.metadata.name") -}}
+{{- $touched = append $touched (printf "(request.operation == 'CREATE' && (%s))" $fits) -}}
 {{- end -}}
 {{- join " || " $touched -}}
+{{- end }}
+
+{{/* Whether a name is one of those given, or begins like one up to its star, in CEL. Takes (list patterns name). */}}
+{{- define "catflap.fitsAny" -}}
+{{- $name := last . -}}
+{{- $names := list -}}
+{{- $stems := list -}}
+{{- range first . -}}
+{{- if hasSuffix "*" . -}}
+{{- $stems = append $stems (trimSuffix "*" .) -}}
+{{- else -}}
+{{- $names = append $names . -}}
+{{- end -}}
+{{- end -}}
+{{- $cases := list -}}
+{{- with $names -}}
+{{- $cases = append $cases (printf "%s in ['%s']" $name (join "', '" .)) -}}
+{{- end -}}
+{{- with $stems -}}
+{{- $cases = append $cases (printf "['%s'].exists(stem, %s.startsWith(stem))" (join "', '" .) $name) -}}
+{{- end -}}
+{{- join " || " $cases -}}
+{{- end }}
+
+{{/* The condition that leaves out namespaces that are exempt by their prefix, which no selector can say. */}}
+{{- define "catflap.exemptPrefix" -}}
+{{- with .Values.policy.namespaces.reserved.prefixes -}}
+{{- $name := "request.?namespace.orValue('')" -}}
+- name: exempt-prefix
+  expression: {{ printf "!%s" (include "catflap.fitsAny" (list (. | uniq | sortAlpha) $name)) | quote }}
+{{- end -}}
 {{- end }}
 
 {{/* Whether one label is not what it was, in CEL; before a CREATE it was not there. */}}

@@ -158,10 +158,10 @@ def test_a_fault_that_only_warns_is_shown_and_refuses_nothing(check: Check) -> N
 
 def test_a_bad_policy_ends_it_with_every_fault(check: Check) -> None:
     """Before any manifest is read."""
-    write({"policy.yml": HEAD + "mode: loud\nroles: []\n"})
+    write({"policy.yml": HEAD + "mode: loud\nruls: []\n"})
     outcome = check("nothing.yaml")
     assert outcome.exit_code == 2
     assert outcome.stderr.splitlines() == [
         "catflap: policy.yml:3:1: mode: Input should be 'enforce', 'warn', 'audit' or 'off'",
-        "catflap: policy.yml:4:1: roles: unknown key; did you mean 'rules'?",
+        "catflap: policy.yml:4:1: ruls: unknown key; did you mean 'rules'?",
     ]

@@ -48,7 +48,10 @@ class TestRefused:
 
     def test_an_update_that_worsens_is_refused(self) -> None:
         """A Pod cannot shed its role later."""
-        assert faults(decided(pod({"app": "web"}), before=pod(GOOD))) == [("require-role", "metadata.labels.role")]
+        assert faults(decided(pod({"app": "web"}), before=pod(GOOD))) == [
+            ("keep-role", "metadata.labels.role"),
+            ("require-role", "metadata.labels.role"),
+        ]
 
     def test_an_update_that_does_not_is_admitted(self) -> None:
         """What is faulty already keeps running."""
@@ -248,9 +251,8 @@ class TestOlderOwners:
     @pytest.mark.parametrize("predates", [None, True], ids=["not asked", "told that it is older"])
     def test_an_update_is_judged_like_any_other(self, *, predates: bool | None) -> None:
         """Controllers do not relabel Pods."""
-        request = asked(
-            pod(ownerReferences=[OWNER]), before=pod(GOOD, ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER
-        )
+        before = pod({"app": "web", "role": "x"}, ownerReferences=[OWNER])
+        request = asked(pod(ownerReferences=[OWNER]), before=before, userInfo=REPLICASET_CONTROLLER)
         assert faults(settled(request, policy(), owner_predates=predates)) == BOTH_MISSING
 
     def test_a_job_that_a_cron_job_makes_is_asked_about_too(self) -> None:

@@ -17,7 +17,7 @@ from webhook.guard.judge import judge
 from webhook.model.kinds import BY_KIND, POLICIES_BY_KIND, POLICY_KINDS
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import PolicyObject
-from webhook.model.workload import Workload
+from webhook.model.workload import Relabelling, Workload
 from webhook.review.decode import decode
 from webhook.review.manifests import documents, read
 from webhook.rules import RULES
@@ -54,12 +54,14 @@ def contents(case: Path) -> tuple[GuardPolicy, list[Any]]:
     return parse(text.partition("---\n")[0]).policy, found[1:]
 
 
-def subjects(case: Path) -> Iterator[Workload | PolicyObject]:
-    """Each object that a rule may be about, as `catflap check` reads it."""
-    for document in contents(case)[1]:
-        found = read(document, default_namespace="shop").subject
-        if found is not None:
-            yield found
+def subjects(case: Path) -> Iterator[Workload | PolicyObject | Relabelling]:
+    """Each object that a rule may be about, as `catflap check` reads it; of a change, the Pod before and after."""
+    found = [read(document, default_namespace="shop").subject for document in contents(case)[1]]
+    if RULES[case.parts[-3]].about is Relabelling:
+        before, after = (one.places[0] for one in found if isinstance(one, Workload))
+        yield Relabelling(before, after)
+    else:
+        yield from (one for one in found if one is not None)
 
 
 @pytest.mark.parametrize("case", CASES, ids=name)
@@ -97,9 +99,14 @@ def test_every_rule_has_cases_of_each_outcome(outcome: str) -> None:
 def test_every_built_in_kind_stands_in_a_rules_cases(rule: str, outcome: str) -> None:
     """Each kind keeps its labels elsewhere or could."""
     found = {subject.kind for case in CASES if case.parts[-3:-1] == (rule, outcome) for subject in subjects(case)}
-    acting = {kind.kind for kind in POLICY_KINDS if not kind.staged}
-    assert found - {"StagedNetworkPolicy"} == (
-        {kind for _, kind in BY_KIND} if RULES[rule].about is Workload else acting
+    wanted: dict[Any, set[str]] = {
+        Workload: {kind for _, kind in BY_KIND},
+        PolicyObject: {kind.kind for kind in POLICY_KINDS if not kind.staged},
+        Relabelling: {"Pod"},
+    }
+    # A Pod is its own template: it has no labels beside those of its Pods.
+    assert found - {"StagedNetworkPolicy"} == wanted[RULES[rule].about] - (
+        {"Pod"} if (rule, outcome) == ("labels-agree", "deny") else set()
     )
 
 

@@ -1,0 +1,39 @@
+"""What requests are asked about, as the API server's own CEL says it: match conditions of our entries."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from webhook.model.names import GUARD_LABEL
+from webhook.model.policy import GuardPolicy
+
+LABELS: Final = "object.?metadata.?labels.orValue({})"
+LABELS_BEFORE: Final = "oldObject.?metadata.?labels.orValue({})"
+REQUESTED: Final = "request.?namespace.orValue('')"  # of what is in none, it is not set
+
+
+def guarded_labels(policy: GuardPolicy) -> str:
+    """Whether a label, or a name, is touched that the guard hangs on; the stamp of a new namespace is our own."""
+    touched = [f"(request.operation == 'UPDATE' && {differs(GUARD_LABEL)})"]
+    touched += [differs(label) for label in policy.namespaces.guarded_labels]
+    if reserved := policy.namespaces.reserved_names:
+        touched.append(f"(request.operation == 'CREATE' && ({fits_any(reserved, 'object.metadata.name')}))")
+    return " || ".join(touched)
+
+
+def fits_any(patterns: Iterable[str], name: str) -> str:
+    """Whether a name is one of those, or begins like one up to its star."""
+    names = ", ".join(f"'{one}'" for one in patterns if not one.endswith("*"))
+    stems = ", ".join(f"'{one[:-1]}'" for one in patterns if one.endswith("*"))
+    cases = [f"{name} in [{names}]"] if names else []
+    cases += [f"[{stems}].exists(stem, {name}.startsWith(stem))"] if stems else []
+    return " || ".join(cases)
+
+
+def elsewhere(prefixes: Iterable[str]) -> str:
+    """Whether a request is about none of the namespaces with these prefixes, which no selector can say."""
+    return f"!{fits_any(prefixes, REQUESTED)}"
+
+
+def differs(label: str) -> str:
+    """Whether a label is not what it was; before a CREATE it was not there."""
+    return f"{LABELS}[?'{label}'] != (oldObject == null ? {{}} : {LABELS_BEFORE})[?'{label}']"

@@ -1,0 +1,30 @@
+"""A role that is claimed is carried by those alone who claim it."""
+
+from collections.abc import Iterator
+
+from webhook.model.fields import fits
+from webhook.model.policy import GuardPolicy
+from webhook.model.violation import Fault, Rule
+from webhook.model.workload import Workload
+
+
+def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
+    """The places with a role that the policy file gives to other namespaces, or to other ServiceAccounts."""
+    for place in workload.places if policy.roles else ():
+        found = place.find(policy.workloads.role.keys)
+        if found is None or found.value not in policy.roles:
+            continue
+        claim = policy.roles[found.value].claim
+        if claim.namespaces and not any(fits(pattern, workload.namespace) for pattern in claim.namespaces):
+            yield Fault(
+                place.at(found.key), f"the role {found.value!r} is for namespaces {', '.join(claim.namespaces)} alone"
+            )
+        account = f"{workload.namespace}/{place.account}"
+        if claim.service_accounts and account not in claim.service_accounts:
+            yield Fault(
+                f"{place.path.removesuffix('metadata')}spec.serviceAccountName",
+                f"the role {found.value!r} is for ServiceAccounts {', '.join(claim.service_accounts)} alone, this is {account}",
+            )
+
+
+RULE = Rule(id="role-claim", since="0.1", check=unclaimed)
