@@ -32,6 +32,7 @@ from webhook.rules import RULES
 
 PASSED = Decision(Verdict.ALLOWED)
 NOTHING = Known()
+NOT_ITS_PODS = "you pass as exempt; what it makes is judged when a controller makes it, for that is not you"
 # What goes without saying where there is no cluster to ask.
 OFFLINE = Known(owner_predates=False, closure=Closure.UNCHECKED, terminating=False, guarded=True, namespace_labels={})
 # Later than any exception lasts: where nobody says what time it is, none counts.
@@ -74,7 +75,8 @@ def by_rules(request: Request, policy: GuardPolicy, known: Known, at: datetime) 
     if not found:
         return PASSED
     if passed := exempted(request.user, policy):
-        return Decision(Verdict.EXEMPT, audited=found, reason=passed)
+        notices = () if request.target.resource == POD.resource else (NOT_ITS_PODS,)
+        return Decision(Verdict.EXEMPT, audited=found, reason=passed, notices=notices if request.workload else ())
     return first_asked(request, policy, found, known) or weighed(request, policy, found, known, at)
 
 
