@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from webhook.cli._options import BAD_INPUT, load_policy, policy_file
+from webhook.guard.amend import amended
 from webhook.guard.decide import OFFLINE, decide
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
@@ -97,7 +98,8 @@ def shown(source: str) -> str:
 
 def judged(source: str, manifest: Manifest, policy: GuardPolicy) -> Checked:
     """One object with the decision on its creation."""
-    decision = decide(creation(manifest), policy, known=OFFLINE, at=datetime.now(UTC))
+    request = amended(creation(manifest), policy)
+    decision = decide(request, policy, known=OFFLINE, at=datetime.now(UTC))
     assert isinstance(decision, Decision)
     return Checked(source, manifest, decision)
 
