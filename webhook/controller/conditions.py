@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from webhook.model.cel import fits_any
 from webhook.model.names import GUARD_LABEL
 from webhook.model.policy import GuardPolicy
 
@@ -18,15 +19,6 @@ def guarded_labels(policy: GuardPolicy) -> str:
     if reserved := policy.namespaces.reserved_names:
         touched.append(f"(request.operation == 'CREATE' && ({fits_any(reserved, 'object.metadata.name')}))")
     return " || ".join(touched)
-
-
-def fits_any(patterns: Iterable[str], name: str) -> str:
-    """Whether a name is one of those, or begins like one up to its star."""
-    names = ", ".join(f"'{one}'" for one in patterns if not one.endswith("*"))
-    stems = ", ".join(f"'{one[:-1]}'" for one in patterns if one.endswith("*"))
-    cases = [f"{name} in [{names}]"] if names else []
-    cases += [f"[{stems}].exists(stem, {name}.startsWith(stem))"] if stems else []
-    return " || ".join(cases)
 
 
 def elsewhere(prefixes: Iterable[str]) -> str:

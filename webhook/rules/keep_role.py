@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from webhook.model.cel import BEFORE, IS_POD, PLACES, literal, value
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Rule
 from webhook.model.workload import Relabelling
@@ -24,4 +25,12 @@ def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[Fault]:
         )
 
 
-RULE = Rule(id="keep-role", since="0.1", check=changed, about=Relabelling)
+def in_cel(policy: GuardPolicy) -> str:
+    """The same for the API server."""
+    role = policy.workloads.role
+    before, after = value(role.keys, "q"), value(role.keys, "p")
+    kept = f"!({before} in {literal(list(role.one_of))}) || {before} == {after}"
+    return f"!{IS_POD} || {PLACES}.all(p, {BEFORE}.all(q, {kept}))"
+
+
+RULE = Rule(id="keep-role", since="0.1", check=changed, about=Relabelling, in_cel=in_cel)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from webhook.model.cel import BEFORE, LENIENT, PLACES, literal
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Remedy, Rule
 from webhook.model.workload import Workload
@@ -23,4 +24,14 @@ def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
                 )
 
 
-RULE = Rule(id="known-role", since="0.1", check=unknown)
+def in_cel(policy: GuardPolicy) -> str:
+    """The same for the API server."""
+    role = policy.workloads.role
+    keys = literal(list(role.keys))
+    said = "p.labels[key]"
+    sound = f"!(key in p.labels) || {said} == '' || {said} in {literal(list(role.one_of))}"
+    known = f"{LENIENT} && {BEFORE}.exists(q, {keys}.exists(other, other in q.labels && q.labels[other] == {said}))"
+    return f"{PLACES}.all(p, {keys}.all(key, {sound} || ({known})))"
+
+
+RULE = Rule(id="known-role", since="0.1", check=unknown, in_cel=in_cel)

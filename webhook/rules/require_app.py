@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from webhook.model.cel import everywhere, lack, literal
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Remedy, Rule
 from webhook.model.workload import Workload
@@ -21,4 +22,10 @@ def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
             )
 
 
-RULE = Rule(id="require-app", since="0.1", check=unnamed)
+def in_cel(policy: GuardPolicy) -> str:
+    """The same for the API server."""
+    keys = literal(list(policy.workloads.app.keys))
+    return everywhere(f"{lack(keys, 'p')} == ''", f"{lack(keys, 'p')} == {lack(keys, 'q')}")
+
+
+RULE = Rule(id="require-app", since="0.1", check=unnamed, in_cel=in_cel)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from webhook.model.cel import IS_POD, everywhere, lack, literal
 from webhook.model.kinds import POD
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Remedy, Rule
@@ -24,4 +25,13 @@ def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
             )
 
 
-RULE = Rule(id="require-role", since="0.1", check=roleless)
+def in_cel(policy: GuardPolicy) -> str:
+    """The same for the API server."""
+    role = policy.workloads.role
+    keys = literal(list(role.keys))
+    if policy.network.flows:
+        keys = f"({IS_POD} ? {literal([role.label])} : {keys})"
+    return everywhere(f"{lack(keys, 'p')} == ''", f"{lack(keys, 'p')} == {lack(keys, 'q')}")
+
+
+RULE = Rule(id="require-role", since="0.1", check=roleless, in_cel=in_cel)
