@@ -12,13 +12,18 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StrictBool, model_validator
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
+from webhook.model.extra_kinds import ExtraKind
 from webhook.model.fields import LabelKey, LabelValue, NamespaceName, NamespacePattern, Node, distinct
+from webhook.model.kinds import Makers
 from webhook.model.names import BREAK_GLASS_GROUP
 from webhook.model.network import Network
+from webhook.model.workload import Scope
 
 # What must run before anything else can, this webhook included: never judged, whatever the file says.
 ALWAYS_EXEMPT = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
+# Far above any cluster's, and far below what CEL takes as one expression.
+MOST_EXTRA_KINDS = 100
 LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one of these seconds, a namespace's making anew a few
 
 
@@ -108,6 +113,24 @@ class Workloads(Node):
     existing: Literal["admit", "judge"] = Field(
         "admit", description="Pods that Kubernetes' controllers make for owners older than catflap"
     )
+    scope: Scope = Field(
+        Scope.TEMPLATE,
+        description="whose labels are judged of what makes Pods: those of its pod template, its own (object), or both; "
+        "a Pod's own always are",
+    )
+    extra_kinds: Annotated[tuple[ExtraKind, ...], Field(max_length=MOST_EXTRA_KINDS)] = Field(
+        (), description="custom resources that make Pods, besides those that are built in"
+    )
+
+    @cached_property
+    def extra_by_resource(self) -> Makers:
+        """The extra kinds as reviews name them, by group and resource."""
+        return {(one.group, one.resource): one.maker for one in self.extra_kinds}
+
+    @cached_property
+    def extra_by_kind(self) -> Makers:
+        """The extra kinds as manifests name them, by group and kind."""
+        return {(one.group, one.kind): one.maker for one in self.extra_kinds}
 
 
 class Environment(Node):

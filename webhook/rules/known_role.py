@@ -11,7 +11,7 @@ from webhook.model.workload import Workload
 def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """The places whose role is set but not on the closed list; letter case counts."""
     role = policy.workloads.role
-    for place in workload.places:
+    for place in workload.labelled(policy.workloads.scope):
         found = place.find(role.keys)
         if found is not None and found.value and found.value not in role.one_of:
             nearest = next(iter(get_close_matches(found.value.lower(), role.one_of, n=1)), None)

@@ -10,7 +10,7 @@ from webhook.model.workload import Workload
 def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """The places without a role label, or with an empty one."""
     role = policy.workloads.role
-    for place in workload.places:
+    for place in workload.labelled(policy.workloads.scope):
         if lack := place.lack(role.keys):
             yield Fault(
                 path=place.at(lack.key),
