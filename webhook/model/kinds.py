@@ -26,7 +26,7 @@ class PodMaker(NamedTuple):
     @property
     def metadata_path(self) -> str:
         """The field path of the metadata that the Pods get their labels from, where there is but one."""
-        return metadata_below(self.template)
+        return f"{self.template}.metadata" if self.template else "metadata"
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -37,11 +37,6 @@ class PodMaker(NamedTuple):
     def sources(self) -> tuple[str, ...]:
         """Every path that decides what the Pods are."""
         return (*self.templates, self.reference) if self.reference else self.templates
-
-
-def metadata_below(template: str) -> str:
-    """The field path of a pod template's metadata."""
-    return f"{template}.metadata" if template else "metadata"
 
 
 POD = PodMaker("", "pods", "Pod", "")

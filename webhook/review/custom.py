@@ -7,7 +7,7 @@ missing, and ends in words about labels instead of in a review that nobody can r
 from collections.abc import Mapping
 from typing import Any
 
-from webhook.model.kinds import PodMaker, metadata_below
+from webhook.model.kinds import PodMaker
 from webhook.model.workload import Place
 
 Json = Mapping[str, Any]
@@ -36,7 +36,7 @@ def place(path: str, template: Any) -> Place:
     labels = at(template, "metadata.labels")
     readable = labels if isinstance(labels, dict) else {}
     return Place(
-        path=metadata_below(path),
+        path=f"{path}.metadata",
         labels={str(key): value if isinstance(value, str) else "" for key, value in readable.items()},
         host_network=at(template, "spec.hostNetwork") is True,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, defstruct
 
-from webhook.model.kinds import PodMaker, metadata_below
+from webhook.model.kinds import PodMaker
 from webhook.model.request import NamespaceObject
 from webhook.model.workload import Owner, Place, Workload
 from webhook.review.custom import differ, places_in
@@ -110,7 +110,9 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
         places = places_in(maker, decode(source, dict))
     else:
         found = decode(source, template_shape(maker.template) if maker.template else Template)
-        places = (place_of(maker, follow(found, maker.template)),)
+        template: Template | None = follow(found, maker.template)
+        spec = template.spec if template else None
+        places = (Place(maker.metadata_path, labels_of(template), bool(spec and spec.host_network)),)
     metadata = found.metadata or Metadata()
     return Workload(
         kind=maker.kind,
@@ -119,15 +121,9 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
         places=places,
         owner=owner_of(metadata),
         mirror=MIRROR_ANNOTATION in (metadata.annotations or ()),
-        own=Place(metadata_below(""), labels_of(found)) if maker.template else None,
+        own=Place("metadata", labels_of(found)) if maker.template else None,
         reference_path="" if places else maker.reference,
     )
-
-
-def place_of(maker: PodMaker, template: Template | None) -> Place:
-    """The pod template of one of Kubernetes' own kinds; one that is missing carries no labels."""
-    spec = template.spec if template else None
-    return Place(maker.metadata_path, labels_of(template), bool(spec and spec.host_network))
 
 
 def named_from(source: Any, decode: Decode) -> NamespaceObject:
