@@ -68,7 +68,8 @@ def check_all(paths: tuple[str, ...], policy: GuardPolicy, namespace: str, compl
             found = documents(text.decode("utf-8-sig"))
             for document in found:
                 try:
-                    yield judged(shown(source), read(document, default_namespace=namespace), policy)
+                    manifest = read(document, default_namespace=namespace, extra=policy.workloads.extra_by_kind)
+                    yield judged(shown(source), manifest, policy)
                 except NotKubernetes as bad:
                     if strict:
                         complaints.append(f"{source}: {bad}")

@@ -10,6 +10,7 @@ from itertools import product
 
 from webhook.config.faults import PolicyFault, suggestion, unknown_rule
 from webhook.model.fields import PortRange, namespace_name, port_range
+from webhook.model.kinds import BY_KIND, BY_RESOURCE, POLICIES_BY_KIND, POLICY_RESOURCES
 from webhook.model.names import GUARD_LABEL, NAMESPACE_NAME, ROLE_PREFIX
 from webhook.model.network import OUTSIDE, Flow, FlowEnd
 from webhook.model.policy import GuardPolicy
@@ -32,7 +33,8 @@ MOST_RULES = 1024  # of one direction (projectcalico.org/v3 schema, maxItems)
 def contradictions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Every fault that a file has as a whole, each part of it being well-formed."""
     checks: Sequence[Callable[[GuardPolicy], Iterator[PolicyFault]]] = (
-        roles, aliases, environments, overrides, exempt, claims, too_long, too_many, reachable, windows, presets, staging, net, exceptions,
+        kinds, roles, aliases, environments, overrides, exempt, claims, too_long, too_many, reachable, windows, presets,
+        staging, net, exceptions,
     )  # fmt: skip
     for check in checks:
         yield from check(policy)
@@ -43,6 +45,21 @@ def ends(policy: GuardPolicy) -> Iterator[tuple[str, FlowEnd]]:
     for number, flow in enumerate(policy.network.flows):
         yield f"network.flows[{number}].from", flow.source
         yield f"network.flows[{number}].to", flow.to
+
+
+def kinds(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """Extra kinds are none that are known, and each is listed once."""
+    seen: set[tuple[str, str]] = set()
+    for number, one in enumerate(policy.workloads.extra_kinds):
+        path = f"workloads.extraKinds[{number}]"
+        by_resource, by_kind = (one.group, one.resource), (one.group, one.kind)
+        if by_resource in BY_RESOURCE or by_kind in BY_KIND:
+            yield PolicyFault(path, f"{one.resource}.{one.group} is built in; remove it here")
+        elif by_resource in POLICY_RESOURCES or by_kind in POLICIES_BY_KIND:
+            yield PolicyFault(path, f"{one.resource}.{one.group} is a network policy, which makes no Pods")
+        elif by_resource in seen or by_kind in seen:
+            yield PolicyFault(path, f"{one.resource}.{one.group}, or its kind {one.kind}, is listed twice")
+        seen |= {by_resource, by_kind}
 
 
 def roles(policy: GuardPolicy) -> Iterator[PolicyFault]:

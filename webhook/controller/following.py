@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from webhook.config.parse import Loaded
 from webhook.controller.recording import Recording
-from webhook.controller.registration import EXEMPT_PREFIX, HTTPS, MUTATE, VALIDATE, Endpoint, registration
+from webhook.controller.registration import EXEMPT_PREFIX, HTTPS, MUTATE, VALIDATE, WORKLOADS, Endpoint, registration
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.kube.registrations import API_VERSION, ENTRY_SUFFIX, PHASES, collection, path
 from webhook.kube.watch import Watch
@@ -139,8 +139,10 @@ def endpoint_of(client_config: Mapping[str, Any], own_namespace: str) -> Endpoin
 
 
 def fitted_entry(stored: Json, wanted: Json) -> Json:
-    """One entry: the namespaces that it leaves out by name, and those of its conditions that are ours."""
+    """One entry: the namespaces that it leaves out by name, those of its conditions that are ours, and extra kinds."""
     fitted = {**stored, "namespaceSelector": selector(stored, wanted)}
+    if stored["name"] == f"{WORKLOADS}{ENTRY_SUFFIX}":
+        fitted["rules"] = wanted["rules"]
     ours = {one["name"]: one for one in wanted.get("matchConditions", ())}
     stand = [one for one in stored.get("matchConditions") or () if one["name"] != EXEMPT_PREFIX or one["name"] in ours]
     kept = [ours.get(one["name"], one) for one in stand]

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from webhook.controller.conditions import LABELS, LABELS_BEFORE, elsewhere, guarded_labels
+from webhook.controller.conditions import LABELS, LABELS_BEFORE, elsewhere, guarded_labels, on_update, workload_changed
 from webhook.guard.protect import POLICY_NAME, own_accounts
 from webhook.kube.registrations import API_VERSION, ENTRY_SUFFIX
 from webhook.model.kinds import (
@@ -39,7 +39,8 @@ HTTPS = 443
 VALIDATE = "/validate"
 MUTATE = "/mutate"
 
-SPACED, WIDE = "Namespaced", "Cluster"
+SPACED, WIDE, ANY = "Namespaced", "Cluster", "*"
+WORKLOADS = "workloads"
 PODS = (POD.group, POD.resource)
 
 Json = dict[str, Any]
@@ -89,16 +90,17 @@ class Asked(NamedTuple):
 def registration(policy: GuardPolicy, endpoint: Endpoint) -> tuple[Json, ...]:
     """The validating and the mutating configuration."""
     exempt = sorted({*policy.namespaces.exempted, endpoint.namespace})
-    validating = [entry(asked, endpoint, exempt) for asked in (*judging(), *guarding(policy, endpoint))]
+    validating = [entry(asked, endpoint, exempt) for asked in (*judging(policy), *guarding(policy, endpoint))]
     written_to = [entry(asked, endpoint, exempt) | {"reinvocationPolicy": "Never"} for asked in mutating(policy)]
     return configuration("Validating", validating), configuration("Mutating", written_to)
 
 
-def judging() -> Iterator[Asked]:
+def judging(policy: GuardPolicy) -> Iterator[Asked]:
     """What the rules about Pods are asked for."""
     changed = f"{LABELS} != {LABELS_BEFORE}"
     yield Asked("pods", VALIDATE, "Fail", pod_rules("CREATE", "UPDATE"), {"labels-changed": on_update(changed)})
-    yield Asked("workloads", VALIDATE, "Fail", workload_rules(), {"template-changed": on_update(template_changed())})
+    remade = {"template-changed": on_update(workload_changed(policy))}
+    yield Asked(WORKLOADS, VALIDATE, "Fail", workload_rules(policy), remade)
     # kube-scheduler's own bindings carry at most a node's topology (PodTopologyLabels), and must not wait for us.
     labelling = {"labels": f"{LABELS}.exists(key, !key.startsWith('topology.kubernetes.io/'))"}
     yield Asked("bindings", VALIDATE, "Ignore", [rule("", ["bindings", "pods/binding"], ["CREATE"])], labelling)
@@ -194,13 +196,20 @@ def labelling_rule(resource: tuple[str, str], *, scope: str) -> Json:
     return rule(group, [f"{plural}/{way}" for way in LABELLING_SUBRESOURCES[resource]], ["UPDATE"], scope=scope)
 
 
-def workload_rules() -> list[Json]:
-    """Everything else that makes Pods, a rule an API group."""
+def workload_rules(policy: GuardPolicy) -> list[Json]:
+    """Everything else that makes Pods, a rule an API group; then each kind that the policy file adds.
+
+    A custom resource is asked about in whichever version: where a CRD converts nothing, the API server takes no version
+    for the equivalent of another.
+    """
+    operations = ["CREATE", "UPDATE"]
     makers = [maker for maker in POD_MAKERS if maker is not POD]
-    return [
-        rule(group, [maker.resource for maker in members], ["CREATE", "UPDATE"])
-        for group, members in groupby(makers, key=lambda maker: maker.group)
+    built_in = [
+        rule(group, [maker.resource for maker in members], operations, version=ANY if custom else "v1")
+        for (group, custom), members in groupby(makers, key=lambda maker: (maker.group, maker.custom))
     ]
+    extra = policy.workloads.extra_kinds
+    return built_in + [rule(one.group, [one.resource], operations, version=ANY, scope=ANY) for one in extra]
 
 
 def policy_rules(kinds: Iterable[PolicyKind], operations: list[str]) -> list[Json]:
@@ -237,31 +246,6 @@ def not_cleaner(own_namespace: str) -> str:
     """Whether somebody else calls than us, and than what empties a namespace: that must go on without us."""
     callers = ", ".join(f"'{name}'" for name in (*CLEANERS, *own_accounts(own_namespace)))
     return f"!(request.userInfo.username in [{callers}])"
-
-
-def on_update(expression: str) -> str:
-    """A condition that only an UPDATE has to meet."""
-    return f"request.operation != 'UPDATE' || {expression}"
-
-
-def template_changed() -> str:
-    """Whether the pod template differs from what stood; each kind keeps its own elsewhere."""
-    by_template: dict[str, list[str]] = {}
-    for maker in POD_MAKERS:
-        if maker.template:
-            by_template.setdefault(maker.template, []).append(maker.resource)
-    cases = sorted(by_template.items(), key=lambda case: len(case[1]))
-    expression = compared(cases[-1][0])
-    for template, resources in cases[:-1]:
-        named = " || ".join(f"request.resource.resource == '{resource}'" for resource in resources)
-        expression = f"({named} ? {compared(template)} : {expression})"
-    return expression
-
-
-def compared(template: str) -> str:
-    """The comparison of a template with its earlier self, for objects that may lack any step to it."""
-    path = "".join(f".?{step}" for step in template.split("."))
-    return f"object{path} != oldObject{path}"
 
 
 def alias_alone(policy: GuardPolicy) -> str:

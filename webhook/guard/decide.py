@@ -153,6 +153,8 @@ def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -
         return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is catflap's own")
     if request.subject is None and request.namespace is None and request.bound_labels is None:
         return Decision(Verdict.UNJUDGED, reason=unjudged(request))
+    if request.workload is not None and not request.workload.labelled(policy.workloads.scope):
+        return Decision(Verdict.UNJUDGED, reason=f"{request.workload.reference_path}: what it names is judged itself")
     if request.workload is not None and request.workload.mirror and request.user.is_node:
         return Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
     return None

@@ -45,3 +45,7 @@ class Override(Node):
         """Whether a namespace of this name, with these labels, is meant."""
         named = not self.names or any(fits(pattern, name) for pattern in self.names)
         return named and all(labels.get(key) == value for key, value in self.labels.items())
+
+
+# Where nothing is said of a namespace alone.
+EVERYWHERE = Override.model_construct(names=(), labels={}, mode=None, rules={})

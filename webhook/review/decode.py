@@ -11,7 +11,9 @@ from webhook.model.kinds import (
     CONFIGMAPS,
     LABELLING_SUBRESOURCES,
     NAMESPACES,
+    NO_EXTRA_KINDS,
     POLICY_RESOURCES,
+    Makers,
     PodMaker,
 )
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
@@ -90,16 +92,16 @@ class ConfigMap(Struct):
 REVIEW = msgspec.json.Decoder(AdmissionReview)
 
 
-def decode(body: bytes) -> Request:
-    """One request from the body of a POST; raises BadReview."""
+def decode(body: bytes, extra: Makers = NO_EXTRA_KINDS) -> Request:
+    """One request from the body of a POST; `extra` has the policy file's own kinds.  Raises BadReview."""
     try:
         review = REVIEW.decode(body)
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, "$")) from None
-    return parse(review.request)
+    return parse(review.request, extra)
 
 
-def parse(request: AdmissionRequest) -> Request:
+def parse(request: AdmissionRequest, extra: Makers) -> Request:
     """The wire's request as ours."""
     if not request.uid:
         raise BadReview("request.uid is empty")
@@ -133,7 +135,7 @@ def parse(request: AdmissionRequest) -> Request:
         return parsed
     if resource == NAMESPACES:
         return with_namespace(parsed, request)
-    maker = BY_RESOURCE.get(resource)
+    maker = BY_RESOURCE.get(resource) or extra.get(resource)
     return with_workload(parsed, request, maker) if maker else parsed
 
 
@@ -209,6 +211,8 @@ def named(source: Raw, path: str) -> NamespaceObject:
 
 def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -> Request:
     """The request with its workload, and with what stood before an UPDATE."""
+    if maker.custom:  # the API server knows; what the policy file says of a kind is for manifests
+        maker = maker._replace(kind=request.kind.kind)
     check_kind(request, maker.kind)
     try:
         workload = workload_from(maker, request.object, decode_json)

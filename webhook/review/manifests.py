@@ -9,7 +9,7 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-from webhook.model.kinds import BY_KIND, POLICIES_BY_KIND, PolicyKind
+from webhook.model.kinds import BY_KIND, NO_EXTRA_KINDS, POLICIES_BY_KIND, Makers, PolicyKind
 from webhook.model.request import Operation, PolicyObject, Request, Target, User
 from webhook.model.workload import Workload
 from webhook.netpol import reading
@@ -48,7 +48,10 @@ ManifestLoader.yaml_implicit_resolvers = {
 
 
 class Manifest(Struct, frozen=True):
-    """One object of a file; `workload` where it is a Pod or makes Pods, `policy` where it is a network policy."""
+    """One object of a file; `workload` where it is a Pod or makes Pods, `policy` where it is a network policy.
+
+    `resource` is its plural, where a rule may be about it.
+    """
 
     api_version: str
     kind: str
@@ -56,6 +59,7 @@ class Manifest(Struct, frozen=True):
     name: str
     workload: Workload | None = None
     policy: PolicyObject | None = None
+    resource: str = ""
 
     @property
     def subject(self) -> Workload | PolicyObject | None:
@@ -123,22 +127,23 @@ def flattened(document: Any, depth: int = 0) -> Iterator[Any]:
         yield from flattened({**implied, **item} if isinstance(item, dict) else item, depth + 1)
 
 
-def read(document: Any, *, default_namespace: str) -> Manifest:
-    """One object from its document; raises BadManifest."""
+def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Manifest:
+    """One object from its document; `extra` has the policy file's own kinds.  Raises BadManifest."""
     if not isinstance(document, dict):
         raise NotKubernetes(f"expected an object with apiVersion and kind, got {type(document).__name__}")
     api_version, kind = document.get("apiVersion"), document.get("kind")
     if not (isinstance(api_version, str) and isinstance(kind, str) and api_version and kind):
         raise NotKubernetes("no Kubernetes object: apiVersion and kind are missing")
     group = api_version.rpartition("/")[0]
-    maker = BY_KIND.get((group, kind))
+    maker = BY_KIND.get((group, kind)) or extra.get((group, kind))
     metadata = document.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     name = str(metadata.get("name") or metadata.get("generateName") or "")
     namespace = str(metadata.get("namespace") or "")
     if found := POLICIES_BY_KIND.get((group, kind)):
         space = (namespace or default_namespace) if found.namespaced else ""
-        return Manifest(api_version, kind, space, name, policy=policy_from(found, space, name, document))
+        said = policy_from(found, space, name, document)
+        return Manifest(api_version, kind, space, name, policy=said, resource=found.resource)
     if maker is None:
         return Manifest(api_version, kind, namespace, name)
     try:
@@ -148,7 +153,7 @@ def read(document: Any, *, default_namespace: str) -> Manifest:
         where = path.replace("key` in `", "").rstrip("`").removeprefix("$").removeprefix(".")
         raise BadManifest(f"{kind} {name}: {where or 'object'}: {says}") from None
     workload = msgspec.structs.replace(workload, namespace=namespace or default_namespace)
-    return Manifest(api_version, kind, workload.namespace, workload.name, workload)
+    return Manifest(api_version, kind, workload.namespace, workload.name, workload, resource=maker.resource)
 
 
 def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str, Any]) -> PolicyObject:
@@ -166,7 +171,6 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
 def creation(manifest: Manifest) -> Request:
     """The request that creating the manifest's object would be."""
     group, _, version = manifest.api_version.rpartition("/")
-    made = BY_KIND.get((group, manifest.kind)) or POLICIES_BY_KIND.get((group, manifest.kind))
     return Request(
         uid="offline",
         operation=Operation.CREATE,
@@ -174,7 +178,7 @@ def creation(manifest: Manifest) -> Request:
         target=Target(
             group=group,
             version=version,
-            resource=made.resource if made else "",
+            resource=manifest.resource,
             subresource="",
             kind=manifest.kind,
             namespace=manifest.namespace,

@@ -11,7 +11,7 @@ from webhook.model.workload import Workload
 def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """The labels that name the role, by whichever name, and say what is not on the closed list; letter case counts."""
     role = policy.workloads.role
-    for place in workload.places:
+    for place in workload.labelled(policy.workloads.scope):
         for key in role.keys:
             value = place.labels.get(key)
             if value and value not in role.one_of:

@@ -11,7 +11,7 @@ from webhook.model.workload import Place, Workload
 def disagreeing(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """The aliases that say otherwise than the label beside them: people and tools would go by either."""
     role = policy.workloads.role
-    for place in workload.places:
+    for place in workload.labelled(policy.workloads.scope):
         yield from (fault for fault, _ in conflicts(place, policy.workloads.app))
         # A value that is no role is told of as such.
         yield from (fault for fault, value in conflicts(place, role) if value in role.one_of)
@@ -25,9 +25,7 @@ def conflicts(place: Place, label: AppLabel) -> Iterator[tuple[Fault, str]]:
     for alias in label.aliases:
         value = place.labels.get(alias)
         if value and meant and value != meant:
-            message = (
-                f"{alias!r} says {value!r}, and {label.label!r} stands for {meant!r}; remove one, or let them agree"
-            )
+            message = f"{alias!r} says {value!r} where {label.label!r} stands for {meant!r}; let them agree"
             yield Fault(place.at(alias), message, Remedy(place.path, alias, value=meant)), value
 
 

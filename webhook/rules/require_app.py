@@ -11,7 +11,7 @@ from webhook.model.workload import Workload
 def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """The places without an application label, or with an empty one."""
     app = policy.workloads.app
-    for place in workload.places:
+    for place in workload.labelled(policy.workloads.scope):
         if lack := place.lack(app.keys):
             yield Fault(
                 path=place.at(lack.key),

@@ -11,7 +11,7 @@ from webhook.model.workload import Workload
 def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """Each required label that is missing, or whose value the policy does not admit."""
     for required in policy.workloads.require:
-        for place in workload.places:
+        for place in workload.labelled(policy.workloads.scope):
             lack = place.lack((required.label,))
             value = place.labels.get(required.label, "")
             if lack or not required.admits(value):

@@ -16,7 +16,7 @@ def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """
     role = policy.workloads.role
     keys = (role.label,) if policy.network.flows and workload.kind == POD.kind else role.keys
-    for place in workload.places:
+    for place in workload.labelled(policy.workloads.scope):
         if lack := place.lack(keys):
             yield Fault(
                 path=place.at(lack.key),

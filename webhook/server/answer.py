@@ -21,6 +21,7 @@ from webhook.guard.amend import amend
 from webhook.guard.decide import NOTHING, decide, unavailable
 from webhook.metrics import Metrics
 from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Known, Question
+from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.request import Request
 from webhook.model.violation import Violation
 from webhook.review.decode import BadReview, decode
@@ -102,12 +103,12 @@ class Answerer:
     def answer(self, phase: Phase, body: bytes) -> Reply | Waiting:
         """The reply to one review, at once where nothing has to be asked; never raises."""
         begun = perf_counter_ns()
+        loaded = self._policies.current  # the one to decode by and to decide by
         try:
-            request = decode(body)
+            request = decode(body, loaded.policy.workloads.extra_by_resource if loaded else NO_EXTRA_KINDS)
         except BadReview as bad:
             self._metrics.bad_reviews[400].inc()
             return bad_review(HTTPStatus.BAD_REQUEST, str(bad))
-        loaded = self._policies.current
         if loaded is None and request.policy_file is not None:
             loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
         if loaded is None:

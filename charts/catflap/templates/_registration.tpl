@@ -72,6 +72,49 @@ timeoutSeconds: 5
 {{- concat $always .Values.policy.namespaces.exempt (list .Release.Namespace) | uniq | sortAlpha | toYaml -}}
 {{- end }}
 
+{{/* Whether anything differs that is judged of what makes Pods: its template, and its own labels in scope; in CEL. */}}
+{{- define "catflap.workloadChanged" -}}
+{{- $subsets := list -}}
+{{- range list "statefulSet" "advancedStatefulSet" "cloneSet" "deployment" -}}
+{{- $subsets = append $subsets (printf "spec.template.%sTemplate.spec.template" .) -}}
+{{- end -}}
+{{- $jobs := list "spec.template.jobTemplate.spec.template" "spec.template.broadcastJobTemplate.spec.template" -}}
+{{- $cases := list
+  (list "" "podtemplates" (list "template"))
+  (list "batch" "cronjobs" (list "spec.jobTemplate.spec.template"))
+  (list "apps.kruise.io" "advancedcronjobs" $jobs)
+  (list "apps.kruise.io" "uniteddeployments" $subsets)
+  (list "argoproj.io" "rollouts" (list "spec.template" "spec.workloadRef"))
+  (list "keda.sh" "scaledjobs" (list "spec.jobTargetRef.template"))
+-}}
+{{- range .Values.policy.workloads.extraKinds -}}
+{{- if ne .template "spec.template" -}}
+{{- $cases = append $cases (list .group .resource (list .template)) -}}
+{{- end -}}
+{{- end -}}
+{{- $expression := "" -}}
+{{- range $cases -}}
+{{- $named := printf "request.resource.group == '%s' && request.resource.resource == '%s'" (index . 0) (index . 1) -}}
+{{- $expression = printf "%s%s ? %s : " $expression $named (include "catflap.differ" (index . 2)) -}}
+{{- end -}}
+{{- $expression = printf "(%s%s)" $expression (include "catflap.differ" (list "spec.template")) -}}
+{{- if ne .Values.policy.workloads.scope "template" -}}
+{{- $labels := "object.?metadata.?labels.orValue({}) != oldObject.?metadata.?labels.orValue({})" -}}
+{{- $expression = printf "%s || %s" $labels $expression -}}
+{{- end -}}
+{{- $expression -}}
+{{- end }}
+
+{{/* Whether what stands at one of some paths is not what it was, in CEL. */}}
+{{- define "catflap.differ" -}}
+{{- $cases := list -}}
+{{- range . -}}
+{{- $path := replace "." ".?" . -}}
+{{- $cases = append $cases (printf "object.?%s != oldObject.?%s" $path $path) -}}
+{{- end -}}
+{{- join " || " $cases -}}
+{{- end }}
+
 {{/* Whether a Pod has an alias of a label without the label itself, in CEL; empty where there are no aliases. */}}
 {{- define "catflap.aliasAlone" -}}
 {{- $labels := "object.?metadata.?labels.orValue({})" -}}

@@ -22,6 +22,10 @@ BY_URL: Final = Endpoint(ca_bundle="Q0E=", namespace=OWN, url="https://127.0.0.1
 BEFORE: Final = "namespaces: {exempt: [monitoring]}"
 AFTER: Final = "namespaces: {exempt: [logging], environment: {oneOf: [production, test]}}"
 NO_FILLING: Final = "workloads: {fillFromAliases: false}"
+WIDGETS: Final = (
+    "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: Widget, template: spec.podTemplate}]}"
+)
+BOTH: Final = "workloads: {scope: both}"
 AKS: Final = {"key": "kubernetes.azure.com/managedby", "operator": "NotIn", "values": ["aks"]}
 
 
@@ -39,14 +43,25 @@ def follow(found: Json, text: str) -> Json:
 
 
 @pytest.mark.parametrize("endpoint", [BY_SERVICE, BY_URL], ids=["service", "url"])
-@pytest.mark.parametrize(("before", "after"), [(BEFORE, AFTER), (AFTER, BEFORE), ("", NO_FILLING), (NO_FILLING, "")])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (BEFORE, AFTER),
+        (AFTER, BEFORE),
+        ("", NO_FILLING),
+        (NO_FILLING, ""),
+        ("", WIDGETS),
+        (WIDGETS, BOTH),
+        (BOTH, ""),
+    ],
+)
 def test_it_becomes_what_one_would_register_anew(before: str, after: str, endpoint: Endpoint) -> None:
     """Whatever changed in the file, however we are reached."""
     for found, wanted in zip(stored(before, endpoint), stored(after, endpoint), strict=True):
         assert follow(found, after) == wanted
 
 
-@pytest.mark.parametrize("text", ["", BEFORE, AFTER, NO_FILLING])
+@pytest.mark.parametrize("text", ["", BEFORE, AFTER, NO_FILLING, WIDGETS, BOTH])
 def test_what_fits_stays_as_it_is(text: str) -> None:
     """So that nothing is written."""
     for found in stored(text):
@@ -83,6 +98,15 @@ def test_which_entries_judge_is_the_releases_not_the_files() -> None:
     found["webhooks"] = [{**found["webhooks"][0], "name": "later.catflap.dev"}, *found["webhooks"][2:]]
     names = [entry["name"] for entry in found["webhooks"]]
     assert [entry["name"] for entry in follow(found, AFTER)["webhooks"]] == names
+
+
+def test_only_the_rules_about_workloads_follow_the_file() -> None:
+    """What an installer left out of any other entry stays out."""
+    found, _ = stored(BEFORE)
+    for entry in found["webhooks"]:
+        entry["rules"] = entry["rules"][:1]
+    for before, after in zip(found["webhooks"], follow(found, WIDGETS)["webhooks"], strict=True):
+        assert (before["rules"] == after["rules"]) == (before["name"] != "workloads.catflap.dev")
 
 
 @pytest.mark.parametrize("webhooks", [[], None])

@@ -1,7 +1,7 @@
 """One request in, one decision out."""
 
 import copy
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -34,6 +34,71 @@ class TestAdmitted:
     def test_a_namespace_is_admitted(self) -> None:
         """It is closed by the controller, not judged."""
         assert decided(namespace(), namespace="shop") == Decision(Verdict.ALLOWED)
+
+
+class TestUnjudgedWorkloads:
+    """What makes Pods of something that another object says."""
+
+    ROLLOUT: Final[Json] = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "web"},
+        "spec": {"workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}},
+    }
+
+    def test_a_rollout_of_a_deployment_is_not_judged_and_says_so(self) -> None:
+        """The Deployment was."""
+        reason = "spec.workloadRef: what it names is judged itself"
+        assert decided(self.ROLLOUT) == Decision(Verdict.UNJUDGED, reason=reason)
+
+    def test_it_is_judged_again_when_it_refers_to_nothing(self) -> None:
+        """Its own template is then the one that counts."""
+        alone = {**self.ROLLOUT, "spec": {"template": {}}}
+        assert [path for _, path in faults(decided(alone, before=self.ROLLOUT))] == [
+            "spec.template.metadata.labels.app",
+            "spec.template.metadata.labels.role",
+        ]
+
+    @pytest.mark.parametrize("scope", ["object", "both"])
+    def test_its_own_labels_are_judged_where_they_are_in_scope(self, scope: str) -> None:
+        """They stand in no other object."""
+        found = decided(self.ROLLOUT, f"workloads: {{scope: {scope}}}")
+        assert faults(found) == BOTH_MISSING
+
+
+class TestScope:
+    """Whose labels are judged of what makes Pods."""
+
+    OWN: Final = BOTH_MISSING
+    TEMPLATES: Final = [(rule, f"spec.template.{path}") for rule, path in BOTH_MISSING]
+
+    @pytest.mark.parametrize(
+        ("scope", "expected"),
+        [("template", TEMPLATES), ("object", OWN), ("both", [OWN[0], TEMPLATES[0], OWN[1], TEMPLATES[1]])],
+    )
+    def test_a_deployment_answers_for_what_is_in_scope(self, scope: str, expected: list[tuple[str, str]]) -> None:
+        """Its own labels, its template's, or both."""
+        assert faults(decided(deployment(), f"workloads: {{scope: {scope}}}")) == expected
+
+    @pytest.mark.parametrize("scope", ["template", "object", "both"])
+    def test_a_pod_answers_for_its_own(self, scope: str) -> None:
+        """It has no others."""
+        assert faults(decided(pod(), f"workloads: {{scope: {scope}}}")) == BOTH_MISSING
+
+    @pytest.mark.parametrize("scope", ["object", "both"])
+    def test_a_label_taken_from_a_deployment_is_refused(self, scope: str) -> None:
+        """Though its template is as it was."""
+        found = decided(deployment(GOOD), f"workloads: {{scope: {scope}}}", before=deployment(GOOD, labels=GOOD))
+        assert faults(found) == BOTH_MISSING
+
+    @pytest.mark.parametrize("scope", ["template", "object", "both"])
+    def test_what_calico_takes_for_a_namespaces_is_refused_on_pods(self, scope: str) -> None:
+        """It is about what policies select, and they select no Deployment."""
+        claiming = {**GOOD, "pcns.environment": "production"}
+        text = f"workloads: {{scope: {scope}}}"
+        path = "spec.template.metadata.labels['pcns.environment']"
+        assert faults(decided(deployment(claiming, labels=GOOD), text)) == [("no-reserved-label", path)]
+        assert decided(deployment(GOOD, labels=claiming), text).allowed
 
 
 class TestRefused:
