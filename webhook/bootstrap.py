@@ -23,6 +23,7 @@ from webhook.controller.following import Registered
 from webhook.controller.loop import Controller
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.recording import Recording
+from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, Json, connect
 from webhook.kube.discovery import calico_resources, choose_engine, detect_dns
 from webhook.kube.epoch import Epoch, oldest_policy
@@ -135,7 +136,10 @@ def control(common: Common) -> None:
     controller = Controller(
         namespaces=Watch(api, NAMESPACES),
         standing=standing,
-        registered=Registered(api, recording=recording, own_namespace=common.own_namespace),
+        followers={
+            "/registration": Registered(api, recording=recording, own_namespace=common.own_namespace),
+            "/twin": Twinned(api, recording=recording, own_namespace=common.own_namespace, now=utc_now),
+        },
         policies=parts.policies,
         reconciler=Reconciler(
             api=api,

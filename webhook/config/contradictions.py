@@ -17,6 +17,7 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.request import User
 from webhook.model.selector import AllOf, Equals, OneOf, Selector, labels, printed
 from webhook.model.traffic import Direction, spans_everything
+from webhook.model.workload import Scope
 from webhook.netpol.calico import rules_of, standing_net
 from webhook.netpol.flows import Side, allowed, sides
 from webhook.netpol.intent import Intent
@@ -34,7 +35,7 @@ def contradictions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Every fault that a file has as a whole, each part of it being well-formed."""
     checks: Sequence[Callable[[GuardPolicy], Iterator[PolicyFault]]] = (
         kinds, roles, aliases, environments, overrides, exempt, claims, too_long, too_many, reachable, windows, presets,
-        staging, net, exceptions,
+        staging, net, exceptions, twin,
     )  # fmt: skip
     for check in checks:
         yield from check(policy)
@@ -285,3 +286,9 @@ def exceptions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     for number, one in enumerate(policy.exceptions):
         if one.rule not in RULES:
             yield unknown_rule(f"exceptions[{number}].rule", one.rule)
+
+
+def twin(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """The API server judges what Pods are made from, and nothing else."""
+    if policy.twin and policy.workloads.scope is not Scope.TEMPLATE:
+        yield PolicyFault("twin", f"it judges pod templates alone, and workloads.scope is {policy.workloads.scope}")

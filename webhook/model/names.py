@@ -30,3 +30,4 @@ POLICY_CONFIGMAP_KEY = "policy.yaml"
 EPOCH_CONFIGMAP = "catflap-epoch"
 DEFAULT_NAMESPACE = "catflap-system"
 WEBHOOK_CONFIGURATION = "catflap"
+TWIN = "catflap-labels"  # of the ValidatingAdmissionPolicy and its binding

@@ -190,6 +190,10 @@ class GuardPolicy(Node):
     roles: dict[LabelValue, Role] = Field({}, description="what is particular to a role, by its name")
     break_glass: BreakGlass = Field(BreakGlass(), description="who may act against the guard in an emergency")
     exempt: Exempt = Field(Exempt(), description="who passes every rule")
+    twin: StrictBool = Field(
+        default=False,
+        description="have the API server judge labels as well (ValidatingAdmissionPolicy), so that they are while catflap is gone",
+    )
     exceptions: tuple[Waiver, ...] = Field(
         (), description="rules whose faults pass in one namespace; each use is recorded"
     )

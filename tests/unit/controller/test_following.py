@@ -10,7 +10,8 @@ import pytest
 from tests.unit.samples import HEAD, policy
 from webhook.audit.sink import AuditLog
 from webhook.config.parse import parse
-from webhook.controller.following import Patience, Registered, fitted
+from webhook.controller.following import Registered, fitted
+from webhook.controller.patience import Patience
 from webhook.controller.recording import Recording
 from webhook.controller.registration import Endpoint, registration
 from webhook.kube.api import Api, ApiError, Json
@@ -177,7 +178,7 @@ def test_where_another_replica_was_faster_nothing_is_recorded(tmp_path: Path) ->
 def test_who_is_undone_again_and_again_writes_ever_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten times at once, then after 1, 2, 4 seconds and so on, at most after a minute; two quiet minutes forget it."""
     now = [1000.0]
-    monkeypatch.setattr("webhook.controller.following.monotonic", lambda: now[0])
+    monkeypatch.setattr("webhook.controller.patience.monotonic", lambda: now[0])
     patience, waited = Patience(), []
     for _ in range(20):
         waited.append(patience.left())
