@@ -12,9 +12,10 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from tests.cluster.installation import Installation, eventually
+from tests.cluster.installation import NAMESPACE, Installation, eventually
 from tests.cluster.manifests import GOOD, Json, deployment, every_kind, namespace, on_host
 from tests.cluster.test_open_policies import plain
+from tests.controlplane.client import MERGE, Answer
 
 HEAD: Final = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", "network": {"engine": "kubernetes"}}
 MILD: Final = {"mode": "off", "rules": {}}
@@ -257,3 +258,72 @@ def test_a_long_list_is_read_in_pages(catflap: Installation, namespace_name: str
         catflap.cluster.api("POST", COLLECTIONS["PodTemplate"].format(namespace_name), template)
     done = preview(catflap, policy(folder, "strict", STRICT), "-n", namespace_name, "-o", "json")
     assert len(refused(done)) == 1005
+
+
+LASTING: Final = {"Deployment", "StatefulSet", "DaemonSet", "CronJob"}
+CONFIGMAP: Final = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy"
+ROLE: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles/catflap"
+
+
+def edit(catflap: Installation, file: Path, query: str = "?dryRun=All") -> Answer:
+    """Put a file where the policy is; a dry run unless told otherwise."""
+    body = {"data": {"policy.yaml": file.read_text(encoding="utf-8")}}
+    return catflap.cluster.call("PATCH", f"{CONFIGMAP}{query}", body, content_type=MERGE)
+
+
+def test_an_edit_of_the_policy_is_answered_with_what_it_would_refuse(
+    catflap: Installation, town: list[str], folder: Path
+) -> None:
+    """By kubectl's warnings, as many as preview says; the file itself passes."""
+    catflap.configure(MILD)
+    strict = policy(folder, "strict", STRICT)
+    found = json.loads(preview(catflap, strict, "--against-cluster", "-o", "json").stdout)["changes"]
+    newly = {(one["namespace"], one["kind"], one["name"]) for one in found if one["after"]["effect"] == "refused"}
+    answer = edit(catflap, strict)
+    assert answer.status == 200
+    assert int(answer.warnings[0].split()[0]) == len({one for one in newly if one[1] in LASTING}) > len(town) * 2
+    assert answer.warnings[0].partition(": ")[0].endswith(" running workloads would be refused")
+    assert "older than catflap" in answer.warnings[1]
+    assert max(map(len, answer.warnings)) <= 120
+    done = catflap.cluster.kubectl(
+        "patch", "configmap", "catflap-policy", "-n", NAMESPACE, "--type=merge", "--dry-run=server",
+        "-p", json.dumps({"data": {"policy.yaml": strict.read_text(encoding="utf-8")}}),
+    )  # fmt: skip
+    assert f"Warning: {answer.warnings[0]}\n" in done.stderr
+
+
+def test_an_edit_that_changes_nothing_is_answered_without_a_word(
+    catflap: Installation, town: list[str], folder: Path
+) -> None:
+    """Comments are no change."""
+    catflap.configure({"namespaces": {"exempt": town}})
+    same = policy(folder, "same", {"namespaces": {"exempt": town[::-1]}})
+    answer = edit(catflap, same)
+    assert (answer.status, answer.warnings) == (200, ())
+
+
+def test_without_the_right_to_look_the_edit_passes_all_the_same(
+    catflap: Installation, town: list[str], folder: Path
+) -> None:
+    """And says that nobody looked."""
+    assert town
+    catflap.configure(MILD)
+    kept = catflap.cluster.api("GET", ROLE)
+    rules = [rule for rule in kept["rules"] if rule["verbs"] != ["list"]]
+    catflap.cluster.api("PATCH", ROLE, {"rules": rules}, content_type=MERGE)
+    strict = policy(folder, "strict", STRICT)
+    try:
+        answer = eventually(
+            lambda: edit(catflap, strict), until=lambda one: one.warnings[0].startswith("not previewed: ")
+        )
+    finally:
+        catflap.cluster.api("PATCH", ROLE, {"rules": kept["rules"]}, content_type=MERGE)
+    assert (answer.status, len(answer.warnings)) == (200, 1)
+    assert "403" in answer.warnings[0]
+    eventually(lambda: edit(catflap, strict), until=lambda one: "would be refused" in one.warnings[0])
+
+
+def test_a_bad_edit_is_not_previewed(catflap: Installation, folder: Path) -> None:
+    """It is refused for its faults, as ever."""
+    answer = edit(catflap, policy(folder, "bad", {"mode": "loud"}))
+    assert (answer.status, answer.warnings) == (403, ())

@@ -59,7 +59,8 @@ def state(row: Row | None) -> State | None:
 def differences(after: GuardPolicy, before: GuardPolicy, setting: Setting) -> tuple[str, ...]:
     """What differs between two policy files, in words: each key, which namespaces are closed, which policies they get."""
     old, new = (policy.model_dump(mode="json", by_alias=True) for policy in (before, after))
-    return (*keys(new, old), *closings(after, before, setting), *policies(after, before))
+    closed = (f"namespaces that {words}: {', '.join(names)}" for words, names in closings(after, before, setting))
+    return (*keys(new, old), *closed, *policies(after, before))
 
 
 def keys(after: Mapping[str, Any], before: Mapping[str, Any], path: str = "") -> Iterator[str]:
@@ -100,7 +101,7 @@ def said(value: Any) -> str:
             return str(value)
 
 
-def closings(after: GuardPolicy, before: GuardPolicy, setting: Setting) -> Iterator[str]:
+def closings(after: GuardPolicy, before: GuardPolicy, setting: Setting) -> Iterator[tuple[str, list[str]]]:
     """Which namespaces of the cluster are closed from then on, and which no longer."""
     if setting.namespaces is None or setting.closing is None:
         return
@@ -114,7 +115,7 @@ def closings(after: GuardPolicy, before: GuardPolicy, setting: Setting) -> Itera
     )
     for words, some in (("will be closed", new - old), ("will be closed no longer", old - new)):
         if some:
-            yield f"namespaces that {words}: {', '.join(sorted(some))}"
+            yield words, sorted(some)
 
 
 def policies(after: GuardPolicy, before: GuardPolicy) -> Iterator[str]:

@@ -51,10 +51,12 @@ class Setting(Struct, frozen=True):
     def known(self, name: str, policy: GuardPolicy) -> Known:
         """What the decision on an object of a namespace may hang on."""
         found = (self.namespaces or {}).get(name)
-        if found is None or self.closing is None:
+        if found is None:
             return OFFLINE
-        guarded = is_guarded(found, policy, closed_since=self.closing, own_namespace=self.own_namespace)
-        return replace(OFFLINE, guarded=guarded)
+        guarded = self.closing is None or is_guarded(
+            found, policy, closed_since=self.closing, own_namespace=self.own_namespace
+        )
+        return replace(OFFLINE, guarded=guarded, namespace_labels=found.labels)
 
 
 class Row(Struct, frozen=True):

@@ -13,6 +13,8 @@ from webhook.model.kinds import CALICO, CALICO_STORAGE, POD, POD_MAKERS, POLICY_
 from webhook.model.namespace import Namespace
 
 CORE = "v1"
+# What runs for long and is not made by anything else.
+LASTING = frozenset({("apps", "daemonsets"), ("apps", "deployments"), ("apps", "statefulsets"), ("batch", "cronjobs")})
 
 
 class Seen(Struct, frozen=True):
@@ -107,3 +109,20 @@ class Listing:
             raise error
         why = "no right to list" if error.status == HTTPStatus.FORBIDDEN else str(error)
         self.unseen.append(f"{resource}: {why}")
+
+
+class Page(Struct, frozen=True):
+    """The beginning of a list; `more` says that there is more of it."""
+
+    resource: str
+    items: tuple[Json, ...]
+    more: bool
+
+
+def first_pages(api: Api) -> Iterator[Page]:
+    """One page of each kind that runs for long.  Raises ApiError."""
+    for maker in (maker for maker in POD_MAKERS if (maker.group, maker.resource) in LASTING):
+        api_version = f"{maker.group}/v1"
+        page = next(api.pages(f"/apis/{api_version}/{maker.resource}"))
+        items = tuple({**item, "apiVersion": api_version, "kind": maker.kind} for item in page["items"])
+        yield Page(maker.resource, items, more=bool(page["metadata"].get("continue")))
