@@ -98,7 +98,7 @@ def add(table: Table, row: Row, *outcomes: str, wide: bool) -> None:
 
 def short(owner: Name) -> str:
     """An owner as kubectl writes it, but for its kind: `Deployment/web`."""
-    return f"{owner.kind}/{owner.name}"
+    return f"{owner.full_kind}/{owner.name}"
 
 
 def fault(violation: Violation) -> str:
@@ -174,7 +174,9 @@ def as_json(found: Findings) -> Mapping[str, Any]:
 
 def place(row: Row) -> dict[str, str]:
     """Whom a row is about."""
-    return {"namespace": row.owner.namespace, "kind": row.owner.kind, "name": row.owner.name, "rule": row.rule}
+    owner = row.owner
+    said = {"namespace": owner.namespace, "group": owner.group, "kind": owner.kind, "name": owner.name}
+    return {**said, "rule": row.rule}
 
 
 def outcome(found: State | None) -> dict[str, Any]:

@@ -7,22 +7,31 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from webhook.model.kinds import POD
+from webhook.model.kinds import PLAIN, POD
 from webhook.model.request import Request
 from webhook.model.workload import Owner, reference
 
+# Kubernetes' own kinds: what makes Pods for them counts as a controller, which nobody else does.
+BUILT_IN = frozenset({"", "apps", "batch"})
+UNSAID = BUILT_IN | {PLAIN}
 DEEPEST = 5  # no chain of owners is longer; a forged one may be a ring
 
 
 class Name(NamedTuple):
-    """An object by what people call it."""
+    """An object by what people call it; kinds of other API groups may have the name of Kubernetes' own."""
 
     namespace: str
     kind: str
     name: str
+    group: str = ""
+
+    @property
+    def full_kind(self) -> str:
+        """The kind, as kubectl writes it where the group does not go without saying: `NetworkPolicy.projectcalico.org`."""
+        return self.kind if self.group in UNSAID else f"{self.kind}.{self.group}"
 
     def __str__(self) -> str:
-        return reference(self.kind, self.namespace, self.name)
+        return reference(self.full_kind, self.namespace, self.name)
 
 
 class Existing(Struct, frozen=True):
@@ -40,7 +49,7 @@ class Existing(Struct, frozen=True):
     def name(self) -> Name:
         """What people call it."""
         target = self.creation.target
-        return Name(target.namespace, target.kind, target.name)
+        return Name(target.namespace, target.kind, target.name, target.group)
 
     @property
     def key(self) -> str:
@@ -63,7 +72,6 @@ class Link(NamedTuple):
     """One that makes Pods, as far as what it owns has to know it."""
 
     name: Name
-    group: str
     created: datetime | None
     owner: Owner | None
 
@@ -81,7 +89,7 @@ class Kin:
         """Remember one object's place; of Pods that are owned, their number."""
         self.objects += 1
         if not one.is_pod and one.creation.workload is not None:
-            self._makers[one.key] = Link(one.name, one.creation.target.group, one.created, one.owner)
+            self._makers[one.key] = Link(one.name, one.created, one.owner)
         if not (one.is_pod and one.owner):
             self._heads[one.key] = one.owner
         elif one.owner.uid not in self._makers:

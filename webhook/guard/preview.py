@@ -13,15 +13,12 @@ from msgspec.structs import replace
 
 from webhook.guard.closing import is_guarded
 from webhook.guard.decide import END_OF_TIME, OFFLINE, decide
-from webhook.guard.existing import Existing, Kin, Link, Name
+from webhook.guard.existing import BUILT_IN, Existing, Kin, Link, Name
 from webhook.model.decision import Decision, Known
 from webhook.model.namespace import Namespace
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Violation
 from webhook.model.workload import Owner
-
-# Kubernetes' own kinds: what makes Pods for them counts as a controller, which nobody else does.
-BUILT_IN = frozenset({"", "apps", "batch"})
 
 
 class Effect(StrEnum):
@@ -160,13 +157,15 @@ class Tally:
         if self._policy.workloads.existing != "admit" or installed is None or not line:
             return False
         created = line[-1].created
-        return line[0].group in BUILT_IN and created is not None and created < installed
+        return line[0].name.group in BUILT_IN and created is not None and created < installed
 
 
 def head_of(faulty: Faulty, topmost: Link | None) -> Name:
     """Whom the faults are laid to: the topmost owner, even one that only a reference names."""
     name, owner = (topmost.name, topmost.owner) if topmost else (faulty.name, faulty.owner)
-    return Name(name.namespace, owner.kind, owner.name) if owner else name
+    if owner is None:
+        return name
+    return Name(name.namespace, owner.kind, owner.name, owner.api_version.rpartition("/")[0])
 
 
 def effects(decision: Decision) -> Mapping[str, tuple[Effect, tuple[Violation, ...]]]:

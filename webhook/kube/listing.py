@@ -33,11 +33,17 @@ class Listing:
     """
 
     def __init__(
-        self, api: Api, *, namespaces: Iterable[str] = (), on_page: Callable[[Seen], None] = lambda _: None
+        self,
+        api: Api,
+        *,
+        namespaces: Iterable[str] = (),
+        makers: Iterable[PodMaker] = POD_MAKERS,
+        on_page: Callable[[Seen], None] = lambda _: None,
     ) -> None:
         self.unseen: list[str] = []
         self._api = api
         self._namespaces = tuple(namespaces)
+        self._makers = tuple(makers)
         self._on_page = on_page
         self._versions: dict[str, str] = {}
 
@@ -57,7 +63,7 @@ class Listing:
 
     def objects(self) -> Iterator[Json]:
         """Each object with its kind; owners come before their Pods.  Raises ApiError where nobody answers."""
-        for maker in sorted(POD_MAKERS, key=lambda one: one == POD):
+        for maker in sorted(self._makers, key=lambda one: one == POD):
             yield from self._of(maker)
         calico = False
         for kind in sorted(POLICY_KINDS, key=lambda one: one.group == CALICO_STORAGE):

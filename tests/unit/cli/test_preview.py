@@ -86,6 +86,7 @@ def test_a_program_reads_json(preview: Previewed) -> None:
         "rows": [
             {
                 "namespace": "default",
+                "group": "",
                 "kind": "Pod",
                 "name": "bad",
                 "rule": "known-role",

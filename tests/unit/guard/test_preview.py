@@ -20,7 +20,7 @@ OLDER, YOUNGER = INSTALLED - timedelta(days=1), INSTALLED + timedelta(days=1)
 GOOD: Final = {"app": "web", "role": "frontend"}
 ROLELESS: Final = {"app": "web"}
 VERSIONS: Final = {"Pod": "v1", "Job": "batch/v1", "CronJob": "batch/v1"}
-WEB: Final = Name("shop", "Deployment", "web")
+WEB: Final = Name("shop", "Deployment", "web", "apps")
 
 
 def stored(kind: str, name: str, labels: Mapping[str, str], *, owner: Json | None = None, **more: Any) -> Json:
@@ -204,7 +204,7 @@ def test_an_owner_in_another_namespace_is_none() -> None:
     top = stored("Deployment", "web", GOOD)
     elsewhere = stored("ReplicaSet", "web-1", ROLELESS, owner=top, namespace="other")
     [row] = previewed(top, elsewhere).rows
-    assert row.owner == Name("other", "Deployment", "web")
+    assert row.owner == Name("other", "Deployment", "web", "apps")
 
 
 def test_a_static_pod_is_admitted() -> None:
@@ -259,8 +259,20 @@ def test_network_policies_are_judged_as_well() -> None:
         "spec": {"podSelector": {}, "ingress": [{}, {}]},
     }
     [row] = previewed(opening).rows
-    assert (row.owner, row.rule, row.effect) == (Name("shop", "NetworkPolicy", "open"), "no-open-policy", Effect.WARNED)
+    assert (str(row.owner), row.rule, row.effect) == ("NetworkPolicy shop/open", "no-open-policy", Effect.WARNED)
     assert [fault.path for fault in row.faults] == ["spec.ingress[0]", "spec.ingress[1]"]
+
+
+def test_kinds_of_the_same_name_are_told_apart() -> None:
+    """Both engines' policies may have one name."""
+    spec = {"ingress": [{"action": "Allow"}]}
+    metadata = {"name": "open", "namespace": "shop"}
+    calico = {"apiVersion": "projectcalico.org/v3", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+    plain = {**calico, "apiVersion": "networking.k8s.io/v1", "spec": {"podSelector": {}, "ingress": [{}]}}
+    assert [str(row.owner) for row in previewed(calico, plain).rows] == [
+        "NetworkPolicy shop/open",
+        "NetworkPolicy.projectcalico.org shop/open",
+    ]
 
 
 def test_objects_are_not_kept() -> None:
