@@ -29,9 +29,6 @@ class Effect(StrEnum):
     RECORDED = "recorded"
 
 
-SEVERITY = (Effect.RECORDED, Effect.WARNED, Effect.REFUSED)
-
-
 class Setting(Struct, frozen=True):
     """What is known of where the objects stand.
 
@@ -181,6 +178,4 @@ def effects(decision: Decision) -> Mapping[str, tuple[Effect, tuple[Violation, .
 
 def merged(one: Row, other: Row) -> Row:
     """Two rows of one owner and rule, such as a Deployment's and its ReplicaSet's; the first one's words."""
-    effect = max(one.effect, other.effect, key=SEVERITY.index)
-    keeps = one.keeps_running and other.keeps_running
-    return replace(one, effect=effect, pods=one.pods + other.pods, keeps_running=keeps)
+    return replace(one, pods=one.pods + other.pods, keeps_running=one.keeps_running and other.keeps_running)

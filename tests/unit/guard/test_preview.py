@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.samples import policy
 from webhook.guard.existing import Existing, Name
@@ -139,6 +140,9 @@ def test_the_order_of_the_objects_says_nothing(objects: list[Json], rows: list[t
         pytest.param(
             [stored("ReplicaSet", f"x-{n}", GOOD, owner=stored("Rollout", "x", {})) for n in range(2)], 1, id="unlisted"
         ),
+        pytest.param(
+            [stored("Pod", f"x-{n}", GOOD, owner=stored("Machine", "x", {})) for n in range(3)], 1, id="Pods of such"
+        ),
     ],
 )
 def test_owners_are_counted_once(objects: list[Json], owners: int) -> None:
@@ -186,6 +190,33 @@ def test_what_has_no_known_owner_does_not(objects: list[Json]) -> None:
     """Whatever its own age."""
     [row] = previewed(*objects).rows
     assert not row.keeps_running
+
+
+def test_all_that_an_owner_made_has_to_be_older() -> None:
+    """Where its own age is not known."""
+    rollout = stored("Rollout", "x", {})
+    old = stored("ReplicaSet", "x-1", ROLELESS, owner=rollout)
+    new = stored("ReplicaSet", "x-2", ROLELESS, owner=rollout, creationTimestamp=stamp(YOUNGER))
+    assert [row.keeps_running for row in previewed(old).rows] == [True]
+    assert [row.keeps_running for row in previewed(old, new).rows] == [False]
+
+
+def test_vendors_controllers_are_not_believed() -> None:
+    """Their Pods are judged like anybody's: only Kubernetes' own controllers are known by their user."""
+    [found] = seen(stored("DaemonSet", "agent", ROLELESS))
+    target = replace(found.creation.target, group="apps.example.com")
+    vendors = replace(found, creation=replace(found.creation, target=target))
+    for one, keeps in ((found, True), (vendors, False)):
+        [result] = preview([one], [policy()], Setting(installed=INSTALLED))
+        assert [row.keeps_running for row in result.rows] == [keeps]
+
+
+def test_a_mode_of_labelled_namespaces_counts() -> None:
+    """By the labels that they have."""
+    text = "namespaces: {overrides: [{labels: {tier: lab}, mode: warn}]}"
+    for labels, effect in (({"tier": "lab"}, "warned"), ({}, "refused")):
+        there = {"shop": Namespace("shop", "1", labels, OLDER, terminating=False)}
+        assert [row[2] for row in told(stored("Deployment", "web", ROLELESS), text=text, namespaces=there)] == [effect]
 
 
 def test_a_forged_ring_of_owners_ends() -> None:
@@ -248,6 +279,18 @@ def test_some_rules_hold_in_guarded_namespaces_only(created: datetime, text: str
     there = {"shop": Namespace("shop", "1", {}, created, terminating=False)}
     agent = stored("DaemonSet", "agent", GOOD, spec={"hostNetwork": True})
     assert len(told(agent, text=text, namespaces=there, closing=INSTALLED)) == rows
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"namespaces": {"shop": Namespace("shop", "1", {}, OLDER, terminating=False)}, "closing": None},
+        {"namespaces": {}, "closing": INSTALLED},
+    ],
+)
+def test_in_doubt_a_namespace_is_guarded(setting: Json) -> None:
+    """A refusal foretold in vain is better than one that nobody foretold."""
+    assert len(told(stored("DaemonSet", "agent", GOOD, spec={"hostNetwork": True}), **setting)) == 1
 
 
 def test_network_policies_are_judged_as_well() -> None:
