@@ -12,6 +12,7 @@ from rich.text import Text
 
 from webhook.guard.comparing import Change, State, state
 from webhook.guard.existing import Name
+from webhook.guard.foretelling import counted
 from webhook.guard.preview import Effect, Preview, Row
 from webhook.model.violation import Violation
 
@@ -115,18 +116,18 @@ def in_words(found: State | None) -> str:
 
 def totals_in_words(found: Findings) -> Iterator[str]:
     """The last lines: how much was looked at, and how much would become of it."""
-    looked = f"{found.preview.objects} objects of {found.preview.owners} owners"
+    looked = f"{counted(found.preview.objects, 'object')} of {counted(found.preview.owners, 'owner')}"
     if found.changes is not None:
         newly = len({one.owner for one in found.changes if one.is_newly_refused})
         differ = len({one.owner for one in found.changes})
         if found.preview.objects:
-            yield f"{looked}: {differ} fare otherwise, {newly} of them would be newly refused"
+            yield f"{looked}: {differ} would fare otherwise, {newly} would be newly refused"
         if not found.says_something:
             yield "nothing differs"
         return
     count = totals(found.preview)
-    parts = [f"{count['refused']} would be refused, {count['refusedPods']} Pods of theirs run"]
-    parts += [f"{count['keepRunning']} of them are older than catflap"] if count["keepRunning"] else []
+    parts = [f"{count['refused']} would be refused ({counted(count['refusedPods'], 'Pod')} running)"]
+    parts += [f"{count['keepRunning']} of them older than catflap"] if count["keepRunning"] else []
     parts += [f"{count[effect]} {effect}" for effect in ("warned", "recorded") if count[effect]]
     yield f"{looked}: {'; '.join(parts)}"
     if by_rule := refused_by(found.preview, lambda row: row.rule):

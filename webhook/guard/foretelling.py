@@ -25,7 +25,10 @@ def foretold(
     `more` are the kinds of which not all objects are given.
     """
     lines = list(turns(objects, after, before, setting))
-    lines += [listed(f"{len(names)} namespaces {words}", names) for words, names in closings(after, before, setting)]
+    lines += [
+        listed(f"{counted(len(names), 'namespace')} {words}", names)
+        for words, names in closings(after, before, setting)
+    ]
     if cut := list(more):
         lines.append(fitted(f"previewed in part: there are more {', '.join(cut)} than were looked at{REST}"))
     return tuple(lines)
@@ -39,11 +42,16 @@ def turns(objects: Iterable[Existing], after: GuardPolicy, before: GuardPolicy, 
     )
     spared = {one.owner for one in changes(new, old) if one.after and one.after.keeps_running}
     if newly := sorted(refused_then - refused_now):
-        yield listed(f"{len(newly)} running workloads would be refused", map(str, newly))
+        yield listed(f"{counted(len(newly), 'running workload')} would be refused", map(str, newly))
         if older := len(spared.intersection(newly)):
-            yield f"{older} of them are older than catflap: their Pods are admitted until they are changed themselves"
+            yield f"{older} of them older than catflap: their Pods are admitted until they are changed themselves"
     if freed := sorted(refused_now - refused_then):
-        yield listed(f"{len(freed)} running workloads would be refused no longer", map(str, freed))
+        yield listed(f"{counted(len(freed), 'running workload')} would be refused no longer", map(str, freed))
+
+
+def counted(count: int, noun: str) -> str:
+    """So many of something."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def listed(words: str, names: Iterable[str]) -> str:

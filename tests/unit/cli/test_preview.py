@@ -27,14 +27,14 @@ TABLE = """\
 NAMESPACE   OWNER            RULE           PODS   WOULD BE
 default     Pod/bad          known-role        1   refused
 shop        Deployment/web   require-role      -   refused
-3 objects of 3 owners: 2 would be refused, 1 Pods of theirs run
+3 objects of 3 owners: 2 would be refused (1 Pod running)
 refused by rule: known-role 1, require-role 1
 """
 CHANGED = """\
 NAMESPACE   OWNER     RULE         PODS   WAS      WOULD BE
 default     Pod/bad   known-role      1   warned   refused
 rules.known-role: not set, was warn
-1 objects of 1 owners: 1 fare otherwise, 1 of them would be newly refused
+1 object of 1 owner: 1 would fare otherwise, 1 would be newly refused
 """
 
 Previewed = Callable[..., Result]

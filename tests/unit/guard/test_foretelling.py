@@ -36,7 +36,7 @@ def told(after: str, before: str, *, more: tuple[str, ...] = ()) -> tuple[str, .
             "mode: warn",
             (
                 "2 running workloads would be refused: CronJob shop/younger, Deployment shop/older",
-                "1 of them are older than catflap: their Pods are admitted until they are changed themselves",
+                "1 of them older than catflap: their Pods are admitted until they are changed themselves",
             ),
             id="newly refused",
         ),
@@ -46,9 +46,9 @@ def told(after: str, before: str, *, more: tuple[str, ...] = ()) -> tuple[str, .
             ("2 running workloads would be refused no longer: CronJob shop/younger, Deployment shop/older",),
             id="no longer refused",
         ),
-        pytest.param("namespaces: {adopt: all}", "", ("1 namespaces will be closed: old",), id="adopted"),
+        pytest.param("namespaces: {adopt: all}", "", ("1 namespace will be closed: old",), id="adopted"),
         pytest.param(
-            "network: {engine: none}", "", ("1 namespaces will be closed no longer: new",), id="nothing is closed"
+            "network: {engine: none}", "", ("1 namespace will be closed no longer: new",), id="nothing is closed"
         ),
     ],
 )

@@ -62,7 +62,7 @@ def foreseen(api: Api, *, loaded: Loaded = MILD, **parts: Any) -> tuple[str, ...
 def test_who_would_be_refused_is_told() -> None:
     """Of what runs for long."""
     api = Lists()
-    assert foreseen(api) == ("1 running workloads would be refused: Deployment shop/web",)
+    assert foreseen(api) == ("1 running workload would be refused: Deployment shop/web",)
     assert api.asked == [
         "/apis/apps/v1/daemonsets",
         DEPLOYMENTS,
