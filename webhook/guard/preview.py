@@ -11,6 +11,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from webhook.guard.amend import amended
 from webhook.guard.closing import is_guarded
 from webhook.guard.decide import END_OF_TIME, OFFLINE, decide
 from webhook.guard.existing import BUILT_IN, Existing, Kin, Link, Name
@@ -124,7 +125,8 @@ class Tally:
         """What the server would say to somebody who creates the object."""
         known = self._setting.known(one.name.namespace, self._policy)
         own, at = self._setting.own_namespace, self._setting.at
-        decision = decide(one.creation, self._policy, own_namespace=own, known=known, at=at)
+        request = amended(one.creation, self._policy)
+        decision = decide(request, self._policy, own_namespace=own, known=known, at=at)
         assert isinstance(decision, Decision)
         return decision
 

@@ -306,6 +306,14 @@ def test_network_policies_are_judged_as_well() -> None:
     assert [fault.path for fault in row.faults] == ["spec.ingress[0]", "spec.ingress[1]"]
 
 
+def test_a_pod_is_judged_with_the_labels_that_it_would_get() -> None:
+    """The mutating phase comes before the rules."""
+    by_alias = {"k8s-app": "web", "role": "frontend"}
+    text = "workloads: {require: [{label: app, matches: '.+'}]}"
+    assert told(stored("Pod", "lone", by_alias), text=text) == []
+    assert told(stored("Pod", "lone", {"role": "frontend"}), text=text) != []
+
+
 def test_kinds_of_the_same_name_are_told_apart() -> None:
     """Both engines' policies may have one name."""
     spec = {"ingress": [{"action": "Allow"}]}
