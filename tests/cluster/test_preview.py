@@ -232,9 +232,34 @@ def test_what_may_not_be_listed_is_said(catflap: Installation, town: list[str], 
     )
     assert done.returncode == 2
     assert refused(done) == {(town[0], "Deployment", "roleless")}
+    assert "no owner counts as older" in json.loads(done.stdout)["notes"][0]
     unseen = json.loads(done.stdout)["notLookedAt"]
     assert {"pods: no right to list", "namespaces: no right to list"} <= set(unseen)
     assert [f"catflap: not looked at: {line}" for line in unseen] == done.stderr.splitlines()
+
+
+def test_who_may_view_a_namespace_sees_enough(catflap: Installation, town: list[str], folder: Path) -> None:
+    """Not since when catflap is there, so everything counts as younger."""
+    reference = {"kind": "ClusterRole", "name": "view", "apiGroup": "rbac.authorization.k8s.io"}
+    catflap.apply(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "view", "namespace": town[0]},
+            "roleRef": reference,
+            "subjects": [{"kind": "User", "name": "vera", "apiGroup": "rbac.authorization.k8s.io"}],
+        },
+        check=True,
+    )
+    vera = catflap.cluster.kubeconfig_for(user="vera")
+    strict = policy(folder, "strict", {"rules": {"no-open-policy": "enforce"}, "network": {"engine": "kubernetes"}})
+    done = eventually(
+        lambda: preview(catflap, strict, "-n", town[0], "-o", "json", kubeconfig=vera),
+        until=lambda done: "apps" not in done.stderr,
+    )
+    unseen = json.loads(done.stdout)["notLookedAt"]
+    assert [line for line in unseen if "projectcalico" not in line and "podtemplates" not in line] == []
+    assert refused(done) == refused(preview(catflap, strict, "-n", town[0], "-o", "json"))
 
 
 def test_an_unreachable_cluster_ends_it(catflap: Installation, folder: Path) -> None:

@@ -163,7 +163,7 @@ def totals(preview: Preview) -> dict[str, Any]:
 
 def as_json(found: Findings) -> Mapping[str, Any]:
     """The documented JSON."""
-    said: dict[str, Any] = {"totals": totals(found.preview), "notLookedAt": list(found.unseen)}
+    said: dict[str, Any] = {"totals": totals(found.preview), "notes": found.notes, "notLookedAt": found.unseen}
     if found.changes is None:
         return {"rows": [{**place(row), **outcome(state(row)), **detail(row)} for row in found.preview.rows], **said}
     changes = [

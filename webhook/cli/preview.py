@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 import click
@@ -31,6 +32,7 @@ from webhook.review.manifests import BadManifest, existing
 
 SOMETHING = 1
 NOT_INSTALLED = "catflap is not registered in this cluster: all that stands counts as older than it"
+UNDATED = "since when catflap is installed may not be seen, so no owner counts as older and every namespace as guarded"
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -157,7 +159,9 @@ def setting_of(api: Api, listing: Listing) -> tuple[Setting, tuple[str, ...]]:
             moments = Moments(now, now)
             notes.append(NOT_INSTALLED)
     except ApiError as error:
-        listing.miss("since when catflap is installed", error)
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+        notes.append(f"{UNDATED}: {error}")  # errs on the side of a refusal, so the rest may be believed
     installed, closing = (moments.installed, moments.closing) if moments else (None, None)
     return Setting(own, now, namespaces, installed, closing), tuple(notes)
 

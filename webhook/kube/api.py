@@ -71,11 +71,11 @@ class Api:
         """
         return self._found(path, query, LIST_SECONDS) or {}
 
-    def pages(self, path: str, **query: str) -> Iterator[Json]:
-        """The list at `path` in pieces of `PAGE_SIZE`, so that no list is ever held whole.  Raises ApiError, 404 too."""
+    def pages(self, path: str, *, size: int = PAGE_SIZE) -> Iterator[Json]:
+        """The list at `path` in pieces of `size`, so that no list is ever held whole.  Raises ApiError, 404 too."""
         token = ""
         while True:
-            wanted = {**query, "limit": str(PAGE_SIZE), **({"continue": token} if token else {})}
+            wanted = {"limit": str(size), **({"continue": token} if token else {})}
             page = self._call("GET", path, query=wanted, patience=LIST_SECONDS)
             yield page
             token = page["metadata"].get("continue") or ""

@@ -68,5 +68,5 @@ class Foresight:
         more: list[str] = []
         for page in first_pages(api):
             objects += [existing(one, default_namespace="") for one in page.items]
-            more += [page.resource] if page.more else []
+            more += [page.more] if page.more else []
         return foretold(objects, parse(text).policy, loaded.policy, setting, more=more)

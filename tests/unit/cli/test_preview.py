@@ -107,6 +107,7 @@ def test_a_program_reads_json(preview: Previewed) -> None:
             "refusedByRule": {"known-role": 1},
             "refusedByNamespace": {"default": 1},
         },
+        "notes": [],
         "notLookedAt": [],
     }
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from webhook.kube.api import Api, ApiError, Json
+from webhook.kube.api import PAGE_SIZE, Api, ApiError, Json
 from webhook.kube.listing import Listing, Seen
 
 DEPLOYMENTS: Final = "/apis/apps/v1/deployments"
@@ -32,9 +32,9 @@ class Lists(Api):
         namespace = one("shop", uid="1", creationTimestamp="2026-01-01T00:00:00Z")
         return {**GROUPS, "/api/v1/namespaces/shop": namespace}.get(path)
 
-    def pages(self, path: str, **query: str) -> Iterator[Json]:
+    def pages(self, path: str, *, size: int = PAGE_SIZE) -> Iterator[Json]:
         """One of them."""
-        assert query == {}
+        assert size == PAGE_SIZE
         found = self._lists.get(path, ApiError(404, "not found"))
         if isinstance(found, ApiError):
             raise found

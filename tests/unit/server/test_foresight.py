@@ -9,7 +9,7 @@ import pytest
 from tests.unit.guard.test_preview import ROLELESS, stored
 from tests.unit.samples import HEAD
 from webhook.config.parse import Loaded, parse
-from webhook.kube.api import Api, ApiError, Json
+from webhook.kube.api import PAGE_SIZE, Api, ApiError, Json
 from webhook.kube.epoch import Epoch, Moments
 from webhook.server.foresight import Foresight
 
@@ -19,11 +19,11 @@ DEPLOYMENTS: Final = "/apis/apps/v1/deployments"
 
 
 class Lists(Api):
-    """An API server that has one Deployment, or another answer to every list."""
+    """An API server that has one Deployment and so many pages of each list, or another answer to every list."""
 
-    def __init__(self, answer: Exception | None = None, token: str = "") -> None:
+    def __init__(self, answer: Exception | None = None, pages: int = 1) -> None:
         self._answer = answer
-        self._token = token
+        self._pages = pages
         self.asked: list[str] = []
 
     def within(self, seconds: float) -> Api:
@@ -31,15 +31,16 @@ class Lists(Api):
         assert seconds <= 1.5
         return self
 
-    def pages(self, path: str, **query: str) -> Iterator[Json]:
-        """One page, and no caller that asks for a second."""
-        assert query == {}
+    def pages(self, path: str, *, size: int = PAGE_SIZE) -> Iterator[Json]:
+        """No more than five small ones, which is as many as may be asked for."""
+        assert size == 100
         self.asked.append(path)
         if self._answer:
             raise self._answer
         items = [stored("Deployment", "web", ROLELESS)] if path == DEPLOYMENTS else []
-        yield {"metadata": {"continue": self._token}, "items": items}
-        raise AssertionError("only one page may be asked for")
+        for left in range(self._pages - 1, -1, -1):
+            assert self._pages - left <= 5
+            yield {"metadata": {"continue": "x" * left}, "items": items}
 
 
 class Recorded(Epoch):
@@ -78,9 +79,11 @@ def test_the_first_file_changes_nothing() -> None:
     assert api.asked == []
 
 
-def test_what_is_looked_at_is_bounded() -> None:
+@pytest.mark.parametrize(("pages", "partly"), [(1, False), (5, False), (6, True), (9999, True)])
+def test_what_is_looked_at_is_bounded(pages: int, *, partly: bool) -> None:
     """And said to be."""
-    assert foreseen(Lists(token="x"))[-1].startswith("previewed in part: there are more daemonsets, deployments")
+    said = foreseen(Lists(pages=pages))[-1]
+    assert said.startswith("previewed in part: there are more daemonsets, deployments") is partly
 
 
 @pytest.mark.parametrize(
