@@ -17,9 +17,9 @@ CORE = "v1"
 # What runs for long and is not made by anything else.
 LASTING = frozenset({("apps", "daemonsets"), ("apps", "deployments"), ("apps", "statefulsets"), ("batch", "cronjobs")})
 
-# While a page is decoded, no other thread runs: some 20 ms for a hundred Deployments.
-SMALL_PAGE = 100
-MOST_PAGES = 5
+# While a page is decoded, no other thread runs: 20 to 50 ms for so many Deployments; each page costs a read of etcd.
+SMALL_PAGE = 250
+MOST_PAGES = 2
 
 
 class Seen(Struct, frozen=True):
