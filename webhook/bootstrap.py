@@ -35,6 +35,7 @@ from webhook.metrics import Metrics
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP_KEY
 from webhook.server.answer import Answerer, Cluster, utc_now
 from webhook.server.asking import ClusterToAsk, NoClusterToAsk
+from webhook.server.foresight import Foresight
 from webhook.server.gate import Gate
 from webhook.server.health import Checks, create_status_app, serve_status
 from webhook.server.serving import Listening, Server
@@ -124,7 +125,8 @@ def start_asking(common: Common, parts: Parts, api: Api, checks: dict[str, Calla
         own_namespace=common.own_namespace,
         now=utc_now,
     )
-    return ClusterToAsk(api, epoch=epoch, gate=gate)
+    foresight = Foresight(namespaces=namespaces.objects, epoch=epoch, own_namespace=common.own_namespace, now=utc_now)
+    return ClusterToAsk(api, epoch=epoch, gate=gate, foresight=foresight)
 
 
 def control(common: Common) -> None:

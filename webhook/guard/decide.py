@@ -34,7 +34,9 @@ PASSED = Decision(Verdict.ALLOWED)
 NOTHING = Known()
 NOT_ITS_PODS = "you pass as exempt; what it makes is judged when a controller makes it, for that is not you"
 # What goes without saying where there is no cluster to ask.
-OFFLINE = Known(owner_predates=False, closure=Closure.UNCHECKED, terminating=False, guarded=True, namespace_labels={})
+OFFLINE = Known(
+    owner_predates=False, closure=Closure.UNCHECKED, terminating=False, guarded=True, namespace_labels={}, foreseen=()
+)
 # Later than any exception lasts: where nobody says what time it is, none counts.
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 

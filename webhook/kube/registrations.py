@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from webhook.model.names import TWIN, WEBHOOK_CONFIGURATION
+from webhook.kube.api import Api
+from webhook.model.names import DEFAULT_NAMESPACE, TWIN, WEBHOOK_CONFIGURATION
 
 API_VERSION: Final = "admissionregistration.k8s.io/v1"
 PHASES: Final = ("validating", "mutating")
@@ -30,3 +31,10 @@ def twins(kind: str) -> str:
 def twin_path(kind: str) -> str:
     """The path of ours."""
     return f"{twins(kind)}/{TWIN}"
+
+
+def own_namespace(api: Api) -> str:
+    """Where catflap runs in a cluster, by its registered Service; where it usually does if nothing tells.  Raises ApiError."""
+    entries = (api.get(path("validating")) or {}).get("webhooks") or [{}]
+    service = entries[0].get("clientConfig", {}).get("service") or {}
+    return str(service.get("namespace") or DEFAULT_NAMESPACE)

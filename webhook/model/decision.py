@@ -100,8 +100,14 @@ class FaultsWanted(Struct, frozen=True):
     text: str
 
 
+class ForesightWanted(Struct, frozen=True):
+    """The answer is to say what this text of a policy file, which is sound, would change of what stands."""
+
+    text: str
+
+
 # What only the cluster can tell.
-ClusterQuestion = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted | LabelsWanted
+ClusterQuestion = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted | LabelsWanted | ForesightWanted
 # What the request itself does not tell: ask, then decide again with the answer.
 Question = ClusterQuestion | FaultsWanted
 
@@ -115,3 +121,4 @@ class Known(Struct, frozen=True):
     guarded: bool | None = None
     namespace_labels: Mapping[str, str] | None = None
     faults: tuple[Violation, ...] | None = None
+    foreseen: tuple[str, ...] | None = None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -9,7 +10,8 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-from webhook.model.kinds import BY_KIND, NO_EXTRA_KINDS, POLICIES_BY_KIND, Makers, PolicyKind
+from webhook.guard.existing import Existing
+from webhook.model.kinds import BY_KIND, NO_EXTRA_KINDS, POD, POLICIES_BY_KIND, Makers, PolicyKind
 from webhook.model.request import Operation, PolicyObject, Request, Target, User
 from webhook.model.workload import Workload
 from webhook.netpol import reading
@@ -27,6 +29,8 @@ MOST_OBJECTS = 100_000
 # What kubectl leaves as text: what looks like a date, and a bare `=`.
 TEXT_TAGS = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
 APPLIER = User(name="system:offline")
+KUBELET = User(name="system:node:any", groups=("system:nodes",))
+ENDED = frozenset({"Succeeded", "Failed"})  # phases
 
 
 class BadManifest(Exception):  # noqa: N818 (the manifest is bad, not the program)
@@ -186,4 +190,20 @@ def creation(manifest: Manifest) -> Request:
         ),
         workload=manifest.workload,
         policy=manifest.policy,
+    )
+
+
+def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Existing:
+    """An object as it stands, by what the API server says of it or a manifest; raises BadManifest."""
+    request = creation(read(document, default_namespace=default_namespace, extra=extra))
+    if request.workload is not None and request.workload.mirror:
+        # No admission stops a static Pod: the kubelet makes it, and then says so (kubernetes, pkg/kubelet/pod/mirror_client.go).
+        request = msgspec.structs.replace(request, user=KUBELET)
+    metadata, status = (found if isinstance(found := document.get(key), dict) else {} for key in ("metadata", "status"))
+    created = metadata.get("creationTimestamp")
+    return Existing(
+        request,
+        uid=str(metadata.get("uid") or ""),
+        created=datetime.fromisoformat(created) if isinstance(created, str) and created else None,
+        running=document["kind"] == POD.kind and status.get("phase") not in ENDED,
     )

@@ -17,12 +17,14 @@ from webhook.model.decision import (
     Closure,
     ClosureWanted,
     ClusterQuestion,
+    ForesightWanted,
     GuardWanted,
     Known,
     LabelsWanted,
     LifeWanted,
     OwnerWanted,
 )
+from webhook.server.foresight import Foresight
 from webhook.server.freshness import Freshness
 from webhook.server.gate import Gate
 from webhook.server.sharing import Shared
@@ -35,10 +37,11 @@ ASK_SECONDS = 2.0
 class ClusterToAsk:
     """Asks the API server, live."""
 
-    def __init__(self, api: Api, *, epoch: Epoch, gate: Gate) -> None:
+    def __init__(self, api: Api, *, epoch: Epoch, gate: Gate, foresight: Foresight) -> None:
         self._api = api
         self._epoch = epoch
         self._gate = gate
+        self._foresight = foresight
         self._shared = Shared()
         self._freshness = Freshness()
 
@@ -54,6 +57,8 @@ class ClusterToAsk:
             return replace(known, guarded=self._guarded(api, question.namespace, loaded))
         if isinstance(question, LabelsWanted):
             return replace(known, namespace_labels=self._labels(api, question.namespace))
+        if isinstance(question, ForesightWanted):
+            return replace(known, foreseen=self._foresight.foresee(api, question.text, loaded))
         return replace(known, closure=self._closure(api, question, loaded, seconds))
 
     def _closure(self, api: Api, wanted: ClosureWanted, loaded: Loaded, seconds: float) -> Closure:
