@@ -15,7 +15,7 @@ from webhook.kube.registrations import API_VERSION
 from webhook.model.cel import NAMESPACE, fits_any, literal
 from webhook.model.kinds import KUBERNETES_OWN, LABELLING_SUBRESOURCES, POD, USUAL_TEMPLATE
 from webhook.model.modes import Mode, Override
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN
+from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, RESTARTED_AT, TWIN
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import KUBE_CONTROLLER_MANAGER
 from webhook.model.violation import Rule
@@ -48,7 +48,7 @@ def twin(policy: GuardPolicy, *, own_namespace: str, at: datetime) -> tuple[Json
         "failurePolicy": "Fail",
         "matchConstraints": constraints(policy, own_namespace),
         "matchConditions": [{"name": name, "expression": said} for name, said in conditions(policy, own_namespace)],
-        "variables": [{"name": name, "expression": said} for name, said in variables()],
+        "variables": [{"name": name, "expression": said} for name, said in variables(policy)],
         "validations": validations,
     }
     binding = {"policyName": TWIN, "validationActions": ["Deny"]}
@@ -102,15 +102,28 @@ def conditions(policy: GuardPolicy, own_namespace: str) -> Iterator[tuple[str, s
         yield "existing", f"!(request.operation == 'CREATE' && {IS_CONTROLLER} && {OWNED})"
 
 
-def variables() -> Iterator[tuple[str, str]]:
+def variables(policy: GuardPolicy) -> Iterator[tuple[str, str]]:
     """What the rules' expressions are about; see webhook.model.cel."""
+    now, then = "variables.template", "variables.earlier"
+    unchanged = same(now, then) if policy.workloads.existing == "admit" else f"{now} == {then}"
     yield "pod", f"request.resource.group == '' && request.resource.resource == '{POD.resource}'"
     yield "update", "request.operation == 'UPDATE'"
     yield "template", template("object")
     yield "earlier", f"variables.update ? {template('oldObject')} : dyn({{}})"
     yield "places", f"[{place('variables.template')}]"
     yield "before", f"variables.update ? [{place('variables.earlier')}] : []"
-    yield "lenient", "variables.update && (variables.pod || variables.template == variables.earlier)"
+    yield "unchanged", unchanged
+    yield "lenient", "variables.update && (variables.pod || variables.unchanged)"
+
+
+def same(one: str, other: str) -> str:
+    """Whether two pod templates say the same, but for a restart."""
+    notes, others = (f"{source}.?metadata.?annotations.orValue({{}})" for source in (one, other))
+    restart = literal(RESTARTED_AT)
+    kept = f"{notes}.all(key, key == {restart} || (key in {others} && {notes}[key] == {others}[key]))"
+    still = f"{others}.all(key, key == {restart} || key in {notes})"
+    labels = f"{one}.?metadata.?labels == {other}.?metadata.?labels"
+    return f"{one}.?spec == {other}.?spec && {labels} && {kept} && {still}"
 
 
 def template(source: str) -> str:

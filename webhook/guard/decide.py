@@ -28,6 +28,7 @@ from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request, User
 from webhook.model.violation import Violation
+from webhook.model.workload import Owner
 from webhook.rules import RULES
 
 PASSED = Decision(Verdict.ALLOWED)
@@ -115,11 +116,14 @@ def weighed(
             reason="; ".join(map(str, waived.values())),
             notices=tuple(f"admitted by an {one}" for one in waived.values() if one.ends_soon(at)),
         )
-    if keeps_running(request, policy):
+    if (owner := made_for(request, policy)) is not None:
         if known.owner_predates is None:
-            return wanted(request)
+            return OwnerWanted(namespace=namespace, owner=owner)
         if known.owner_predates:
-            return Decision(Verdict.EXEMPT, audited=tuple(counted), reason="made for an owner older than catflap")
+            reason = (
+                "restarted: it is older than catflap" if request.restarted else "made for an owner older than catflap"
+            )
+            return Decision(Verdict.EXEMPT, audited=tuple(counted), reason=reason)
     return denial(request, by_mode[Mode.ENFORCE], by_mode[Mode.WARN], audited)
 
 
@@ -171,25 +175,19 @@ def unjudged(request: Request) -> str:
     return f"no rule is about {name}/{target.subresource}" if target.subresource else f"no rule is about {name}"
 
 
-def keeps_running(request: Request, policy: GuardPolicy) -> bool:
-    """Whether a controller acts here for an owner that may be older than catflap.
+def made_for(request: Request, policy: GuardPolicy) -> Owner | None:
+    """Whose age excuses faults: of what a controller makes its owner, of what is restarted it itself; None where nobody's.
 
     The user tells the controller; ownerReferences alone would not, anyone can write them.
     """
-    return (
-        policy.workloads.existing == "admit"
-        and request.operation is Operation.CREATE
-        and request.user.is_controller
-        and request.workload is not None
-        and request.workload.owner is not None
-    )
-
-
-def wanted(request: Request) -> OwnerWanted:
-    """The question that `keeps_running` leaves open."""
-    assert request.workload is not None
-    assert request.workload.owner is not None
-    return OwnerWanted(namespace=request.target.namespace, owner=request.workload.owner)
+    workload = request.workload
+    if policy.workloads.existing != "admit" or workload is None:
+        return None
+    if request.restarted:
+        target = request.target
+        return Owner(f"{target.group}/{target.version}".lstrip("/"), workload.kind, workload.name, workload.uid)
+    by_controller = request.operation is Operation.CREATE and request.user.is_controller
+    return workload.owner if by_controller else None
 
 
 def denial(

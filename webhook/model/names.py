@@ -13,6 +13,8 @@ MANAGED_BY = "catflap"
 POLICY_DIGEST_ANNOTATION = "catflap.dev/policy-digest"
 NAMESPACE_UID_ANNOTATION = "catflap.dev/namespace-uid"
 
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"  # by `kubectl rollout restart` (kubectl, pkg/polymorphichelpers)
+
 DEFAULT_DENY = "catflap-default-deny"
 ALLOW_PREFIX = "catflap-allow-"
 ALLOW_DNS = "catflap-allow-dns"

@@ -91,6 +91,7 @@ class Workload(Struct, frozen=True):
     mirror: bool = False
     own: Place | None = None
     reference_path: str = ""
+    uid: str = ""
 
     def labelled(self, scope: Scope) -> tuple[Place, ...]:
         """The places that must carry labels; a Pod is the one place of its own."""

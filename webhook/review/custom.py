@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from webhook.model.kinds import PodMaker
+from webhook.model.names import RESTARTED_AT
 from webhook.model.workload import DEFAULT_ACCOUNT, Place
 
 Json = Mapping[str, Any]
@@ -54,6 +55,16 @@ def account_named(name: Any, older_name: Any) -> str:
 def differ(maker: PodMaker, found: Json, before: Json) -> bool:
     """Whether anything that Pods are made from is another than it was."""
     return any(at(found, path) != at(before, path) for path in maker.sources)
+
+
+def unrestarted(template: Any) -> Any:
+    """A pod template without the annotation by which people restart what makes Pods: it changes nothing about them."""
+    annotations = at(template, "metadata.annotations")
+    if not isinstance(annotations, dict) or RESTARTED_AT not in annotations:
+        return template
+    rest = {key: value for key, value in annotations.items() if key != RESTARTED_AT}
+    metadata = {key: value for key, value in template["metadata"].items() if key != "annotations"}
+    return {**template, "metadata": {**metadata, **({"annotations": rest} if rest else {})}}
 
 
 def at(found: Any, path: str) -> Any:

@@ -19,7 +19,7 @@ from webhook.model.kinds import (
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.request import NamespaceObject, Operation, PolicyObject, Request, Target, User
 from webhook.netpol.reading import Unreadable, read
-from webhook.review.objects import decode_json, named_from, templates_differ, workload_from
+from webhook.review.objects import decode_json, named_from, only_restarted, templates_differ, workload_from
 
 NULL = b"null"
 # What decoding raises for JSON that is none, that is not UTF-8, or that is nested too deeply.
@@ -227,9 +227,12 @@ def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -
     try:
         before = workload_from(maker, request.old_object, decode_json)
         changed = templates_differ(maker, request.object, request.old_object)
+        restarted = changed and only_restarted(maker, request.object, request.old_object)
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, "request.oldObject")) from None
-    return msgspec.structs.replace(parsed, workload=workload, before=before, template_changed=changed)
+    return msgspec.structs.replace(
+        parsed, workload=workload, before=before, template_changed=changed, restarted=restarted
+    )
 
 
 def check_kind(request: AdmissionRequest, expected: str) -> None:

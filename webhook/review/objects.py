@@ -13,7 +13,7 @@ from msgspec import Raw, Struct, defstruct
 from webhook.model.kinds import PodMaker
 from webhook.model.request import NamespaceObject
 from webhook.model.workload import DEFAULT_ACCOUNT, Owner, Place, Workload
-from webhook.review.custom import account_named, differ, places_in
+from webhook.review.custom import account_named, at, differ, places_in, unrestarted
 
 NO_TEMPLATE = Raw(b"null")
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
@@ -33,6 +33,7 @@ class Metadata(Struct, rename="camel"):
     """What is read of an object's metadata."""
 
     name: str | None = None
+    uid: str | None = None
     generate_name: str | None = None
     namespace: str | None = None
     labels: dict[str, str | None] | None = None
@@ -127,6 +128,7 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
         mirror=MIRROR_ANNOTATION in (metadata.annotations or ()),
         own=Place("metadata", labels_of(found)) if maker.template else None,
         reference_path="" if places else maker.reference,
+        uid=metadata.uid or "",
     )
 
 
@@ -148,6 +150,12 @@ def templates_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) 
     shape = raw_shape(maker.template)
     new, old = (bytes(follow(decode_json(text, shape), maker.template) or NO_TEMPLATE) for text in (source, before))
     return new != old and msgspec.json.decode(new) != msgspec.json.decode(old)
+
+
+def only_restarted(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
+    """Whether pod templates that differ do so by a restart alone; JSON only."""
+    new, old = decode_json(source, dict), decode_json(before, dict)
+    return all(unrestarted(at(new, path)) == unrestarted(at(old, path)) for path in maker.sources)
 
 
 def follow(found: Any, path: str) -> Any:
