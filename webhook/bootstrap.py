@@ -19,6 +19,7 @@ from webhook.config.faults import BadPolicy
 from webhook.config.parse import Loaded
 from webhook.config.source import ConfigMapRef, PolicyFile
 from webhook.config.store import PolicyStore
+from webhook.controller.endings import Endings
 from webhook.controller.following import Registered
 from webhook.controller.loop import Controller
 from webhook.controller.reconcile import Reconciler
@@ -27,6 +28,7 @@ from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, Json, connect
 from webhook.kube.discovery import calico_resources, choose_engine, detect_dns
 from webhook.kube.epoch import Epoch, oldest_policy
+from webhook.kube.events import refused_file
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Lookout, Surroundings
@@ -132,7 +134,7 @@ def start_asking(common: Common, parts: Parts, api: Api, checks: dict[str, Calla
 def control(common: Common) -> None:
     """Run the controller until it is told to stop."""
     api = connect(common.kubeconfig)
-    parts = make_parts(common)
+    parts = make_parts(common, on_refusal=lambda faults: refused_file(api, common.own_namespace, faults, utc_now()))
     standing = Standing(api)
     recording = Recording(parts.audit, utc_now)
     controller = Controller(
@@ -141,6 +143,7 @@ def control(common: Common) -> None:
         followers={
             "/registration": Registered(api, recording=recording, own_namespace=common.own_namespace),
             "/twin": Twinned(api, recording=recording, own_namespace=common.own_namespace, now=utc_now),
+            "/endings": Endings(api, metrics=parts.metrics, own_namespace=common.own_namespace, now=utc_now),
         },
         policies=parts.policies,
         reconciler=Reconciler(
@@ -165,8 +168,8 @@ def control(common: Common) -> None:
     controller.stop()
 
 
-def make_parts(common: Common) -> Parts:
-    """The audit log, the metrics and the policy store, joined."""
+def make_parts(common: Common, *, on_refusal: Callable[[str], None] = lambda _: None) -> Parts:
+    """The audit log, the metrics and the policy store, joined; `on_refusal` is told the faults of a file that is refused."""
     audit = AuditLog(common.audit_log)
     metrics = Metrics()
 
@@ -188,6 +191,7 @@ def make_parts(common: Common) -> Parts:
         logger.error("the policy file is refused, the last good one stays:\n%s", "\n".join(faults))
         current = policies.current
         record(accepted=False, faults=faults, policy_digest=current.digest if current else "")
+        on_refusal("; ".join(faults))
 
     policies = PolicyStore(on_refusal=refused)
     policies.on_change(in_force)
