@@ -329,6 +329,41 @@ class TestOlderOwners:
         assert found.owner.kind == "CronJob"
 
 
+class TestRestarts:
+    """`kubectl rollout restart` edits the template, and nothing that rules are about."""
+
+    @staticmethod
+    def restarted(*, predates: bool | None, text: str = "", **more: str) -> Decision | OwnerWanted:
+        """The decision on a faulty Deployment that somebody restarts, or edits more than that."""
+        before = deployment(uid="42")
+        after = copy.deepcopy(before)
+        annotations = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z", **more}
+        after["spec"]["template"].setdefault("metadata", {})["annotations"] = annotations
+        return settled(asked(after, before=before), policy(text), owner_predates=predates)
+
+    def test_the_objects_own_age_is_asked_for(self) -> None:
+        """By its own name and uid, live: what the request says of its age is not believed."""
+        found = self.restarted(predates=None)
+        assert isinstance(found, OwnerWanted)
+        assert (found.owner.api_version, found.owner.kind, found.owner.uid) == ("apps/v1", "Deployment", "42")
+
+    def test_what_is_older_goes_on_and_is_recorded(self) -> None:
+        """With what it lacks."""
+        found = self.restarted(predates=True)
+        assert isinstance(found, Decision)
+        assert (found.verdict, found.reason) == (Verdict.EXEMPT, "restarted: it is older than catflap")
+        assert [fault.rule for fault in found.audited] == ["require-app", "require-role"]
+
+    def test_what_is_younger_is_refused(self) -> None:
+        """Its new Pods would be, where nobody looks."""
+        assert len(faults(self.restarted(predates=False))) == 2
+
+    def test_with_anything_else_it_is_no_restart(self) -> None:
+        """Nobody is asked about it."""
+        assert len(faults(self.restarted(predates=True, other="x"))) == 2
+        assert len(faults(self.restarted(predates=True, text="workloads: {existing: judge}"))) == 2
+
+
 def test_a_decision_leaves_the_request_as_it_was() -> None:
     """Decisions are functions: values in, value out."""
     request = asked(pod())
