@@ -36,7 +36,7 @@ def judge_request(request: Request, policy: GuardPolicy) -> tuple[Violation, ...
     """
     before = request.subject_before
     found = judge(request.subject, policy)
-    if relabelled := judge(relabelling(request), policy):
+    if before is not None and (relabelled := judge(relabelling(request), policy)):
         found = tuple(sorted((*found, *relabelled), key=lambda one: one.rule))
     if not found or request.operation is Operation.CREATE or request.template_changed or before is None:
         return found

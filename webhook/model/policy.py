@@ -198,6 +198,11 @@ class GuardPolicy(Node):
         (), description="rules whose faults pass in one namespace; each use is recorded"
     )
 
+    @cached_property
+    def holding(self) -> dict[str, bool]:
+        """Which rules hold anywhere, by id, as far as somebody asked."""
+        return {}
+
     def mode_of(self, rule: str, *, at_most: Mode = Mode.ENFORCE, override: Override | None = None) -> Mode:
         """The mode in which a rule holds: the first one said of the rule itself, else of all rules.
 

@@ -19,12 +19,10 @@ def disagreeing(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
 
 def conflicts(place: Place, label: AppLabel) -> Iterator[tuple[Fault, str]]:
     """The aliases of one label in conflict with it at one place, each with what it says."""
-    if label.label not in place.labels:
-        return
-    meant = label.intended(place.labels)
-    for alias in label.aliases:
+    said = place.labels.get(label.label)
+    for alias in label.aliases if said is not None else ():
         value = place.labels.get(alias)
-        if value and meant and value != meant:
+        if value and value != said and (meant := label.intended(place.labels)) and value != meant:
             message = f"{alias!r} says {value!r} where {label.label!r} stands for {meant!r}; let them agree"
             yield Fault(place.at(alias), message, Remedy(place.path, alias, value=meant)), value
 
