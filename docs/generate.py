@@ -9,8 +9,10 @@ from typing import Any
 import yaml
 
 from webhook.config.schema import schema
-from webhook.model.policy import GuardPolicy, Mode
+from webhook.model.modes import Mode
+from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Rule
+from webhook.model.workload import Relabelling
 from webhook.rules import RULES
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +44,8 @@ def rules_page() -> Iterator[str]:
     yield from ("# The rules", "", WARNING, "")
     for rule in RULES.values():
         yield from (f"## {rule.id}", "", f"{rule.title} Since {rule.since}.{limits(rule)}", "")
-        for verdict, says in (("allow", "Admitted:"), ("deny", "Refused:")):
+        pair = ", before and after" if rule.about is Relabelling else ""
+        for verdict, says in (("allow", f"Admitted{pair}:"), ("deny", f"Refused{pair}:")):
             example = smallest(CASES / rule.id / verdict)
             yield from (says, "", "```yaml", example.read_text(encoding="utf-8").rstrip(), "```", "")
 

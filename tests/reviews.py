@@ -21,6 +21,20 @@ RESOURCES = {
     "CronJob": ("batch", "v1", "cronjobs"),
     "Job": ("batch", "v1", "jobs"),
 }
+# What is served from CustomResourceDefinitions, by group and kind: two kinds have the names of Kubernetes' own.
+CUSTOM = {
+    ("apps.kruise.io", "AdvancedCronJob"): ("v1alpha1", "advancedcronjobs"),
+    ("apps.kruise.io", "BroadcastJob"): ("v1alpha1", "broadcastjobs"),
+    ("apps.kruise.io", "CloneSet"): ("v1alpha1", "clonesets"),
+    ("apps.kruise.io", "DaemonSet"): ("v1alpha1", "daemonsets"),
+    ("apps.kruise.io", "StatefulSet"): ("v1beta1", "statefulsets"),
+    ("apps.kruise.io", "UnitedDeployment"): ("v1alpha1", "uniteddeployments"),
+    ("argoproj.io", "Rollout"): ("v1alpha1", "rollouts"),
+    ("keda.sh", "ScaledJob"): ("v1alpha1", "scaledjobs"),
+    ("serving.knative.dev", "Configuration"): ("v1", "configurations"),
+    ("serving.knative.dev", "Service"): ("v1", "services"),
+    ("example.com", "Widget"): ("v1", "widgets"),
+}
 GOOD = {"app": "web", "role": "frontend"}
 
 
@@ -34,8 +48,8 @@ def pod(labels: Mapping[str, str] | None = None, **metadata: Any) -> Json:
     }
 
 
-def deployment(labels: Mapping[str, str] | None = None, **metadata: Any) -> Json:
-    """A Deployment whose Pods have these labels."""
+def deployment(labels: Mapping[str, str] | None = None, /, **metadata: Any) -> Json:
+    """A Deployment whose Pods have these labels; `metadata` is its own."""
     template = {"metadata": {"labels": dict(labels or {})}, "spec": {"containers": [{"name": "web", "image": "nginx"}]}}
     return {
         "apiVersion": "apps/v1",
@@ -50,12 +64,18 @@ def namespace(name: str = "shop", labels: Mapping[str, str] | None = None) -> Js
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}}
 
 
+def resource_of(group: str, kind: str) -> tuple[str, str, str]:
+    """Group, version and plural of a kind; for Kubernetes' own the kind alone will do."""
+    if found := POLICIES_BY_KIND.get((group, kind)):
+        return found.group, found.version, found.resource
+    return (group, *CUSTOM[group, kind]) if (group, kind) in CUSTOM else RESOURCES[kind]
+
+
 def review(manifest: Json | None, *, before: Json | None = None, **request: Any) -> Json:
     """A review of the manifest's CREATE, or of its UPDATE where it was `before`; `request` overrides fields."""
     shown = manifest or before or {"kind": "Pod"}
     kind = shown["kind"]
-    found = POLICIES_BY_KIND.get((str(shown.get("apiVersion", "")).partition("/")[0], kind))
-    group, version, resource = (found.group, found.version, found.resource) if found else RESOURCES[kind]
+    group, version, resource = resource_of(str(shown.get("apiVersion", "")).partition("/")[0], kind)
     return {
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",

@@ -19,13 +19,16 @@ from webhook.config.faults import BadPolicy
 from webhook.config.parse import Loaded
 from webhook.config.source import ConfigMapRef, PolicyFile
 from webhook.config.store import PolicyStore
+from webhook.controller.endings import Endings
 from webhook.controller.following import Registered
 from webhook.controller.loop import Controller
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.recording import Recording
+from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, Json, connect
 from webhook.kube.discovery import calico_resources, choose_engine, detect_dns
 from webhook.kube.epoch import Epoch, oldest_policy
+from webhook.kube.events import refused_file
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Lookout, Surroundings
@@ -34,6 +37,7 @@ from webhook.metrics import Metrics
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP_KEY
 from webhook.server.answer import Answerer, Cluster, utc_now
 from webhook.server.asking import ClusterToAsk, NoClusterToAsk
+from webhook.server.foresight import Foresight
 from webhook.server.gate import Gate
 from webhook.server.health import Checks, create_status_app, serve_status
 from webhook.server.serving import Listening, Server
@@ -123,19 +127,24 @@ def start_asking(common: Common, parts: Parts, api: Api, checks: dict[str, Calla
         own_namespace=common.own_namespace,
         now=utc_now,
     )
-    return ClusterToAsk(api, epoch=epoch, gate=gate)
+    foresight = Foresight(namespaces=namespaces.objects, epoch=epoch, own_namespace=common.own_namespace, now=utc_now)
+    return ClusterToAsk(api, epoch=epoch, gate=gate, foresight=foresight)
 
 
 def control(common: Common) -> None:
     """Run the controller until it is told to stop."""
     api = connect(common.kubeconfig)
-    parts = make_parts(common)
+    parts = make_parts(common, on_refusal=lambda faults: refused_file(api, common.own_namespace, faults, utc_now()))
     standing = Standing(api)
     recording = Recording(parts.audit, utc_now)
     controller = Controller(
         namespaces=Watch(api, NAMESPACES),
         standing=standing,
-        registered=Registered(api, recording=recording, own_namespace=common.own_namespace),
+        followers={
+            "/registration": Registered(api, recording=recording, own_namespace=common.own_namespace),
+            "/twin": Twinned(api, recording=recording, own_namespace=common.own_namespace, now=utc_now),
+            "/endings": Endings(api, metrics=parts.metrics, own_namespace=common.own_namespace, now=utc_now),
+        },
         policies=parts.policies,
         reconciler=Reconciler(
             api=api,
@@ -159,8 +168,8 @@ def control(common: Common) -> None:
     controller.stop()
 
 
-def make_parts(common: Common) -> Parts:
-    """The audit log, the metrics and the policy store, joined."""
+def make_parts(common: Common, *, on_refusal: Callable[[str], None] = lambda _: None) -> Parts:
+    """The audit log, the metrics and the policy store, joined; `on_refusal` is told the faults of a file that is refused."""
     audit = AuditLog(common.audit_log)
     metrics = Metrics()
 
@@ -182,6 +191,7 @@ def make_parts(common: Common) -> Parts:
         logger.error("the policy file is refused, the last good one stays:\n%s", "\n".join(faults))
         current = policies.current
         record(accepted=False, faults=faults, policy_digest=current.digest if current else "")
+        on_refusal("; ".join(faults))
 
     policies = PolicyStore(on_refusal=refused)
     policies.on_change(in_force)

@@ -10,6 +10,7 @@ LATENCY_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 
 # A repair is to take less than a second; what takes minutes is an outage.
 REPAIR_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300)
 PHASES = ("validate", "mutate")
+IN_FORCE, ENDING, ENDED = "in-force", "ending", "ended"  # of an exception; one that ends does so within a week
 
 
 class Metrics:
@@ -41,6 +42,9 @@ class Metrics:
         self.policy = Info("catflap_policy", "The policy file in force", registry=self.registry)
         self.audit_failures = Counter(
             "catflap_audit_failures_total", "Records that could not be written", registry=self.registry
+        )
+        self.exceptions = Gauge(
+            "catflap_exceptions", "Exceptions in the policy file", ["state"], registry=self.registry
         )
         self._count_policies()
 

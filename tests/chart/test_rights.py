@@ -13,6 +13,7 @@ from tests.chart.rendering import CHART, NAMESPACE, ROLES, for_each_values_file
 from tests.controlplane.client import ApiError
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.waiting import wait_until
+from webhook.kube.listing import LASTING
 from webhook.kube.owners import COLLECTIONS
 
 UNREGISTERED = CHART / "tests" / "unregistered.yaml"
@@ -75,6 +76,7 @@ MAY = {
     "server": [
         *BOTH_MAY,
         *owners(),
+        *[Right("list", resource, group=group) for group, resource in sorted(LASTING)],
         *policies("get update", name="catflap-default-deny"),
         *policies("create"),
     ],
@@ -126,7 +128,9 @@ MAY_NOT = {
         *policies("patch delete", name="catflap-default-deny"),
         *[Right("create", "configmaps", namespace=namespace) for namespace in (OURS, SYSTEM)],
         *[right for kind in CONFIGURATIONS for right in each("create update patch", kind, name="catflap", **ADMISSION)],
-        *each("list watch", "deployments", namespace=USERS, group="apps"),
+        *each("watch", "deployments", namespace=USERS, group="apps"),
+        *each("list watch", "replicasets", namespace=USERS, group="apps"),
+        *each("list watch", "jobs", namespace=USERS, group="batch"),
     ],
     "controller": [*NEITHER_MAY, *owners(), *policies("patch", name="any")],
 }

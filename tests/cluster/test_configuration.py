@@ -1,13 +1,12 @@
 """The policy in a ConfigMap: read by watch, swapped whole, never for a bad one."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.cluster.installation import NAMESPACE, WEBHOOKS, Installation, eventually
+from tests.cluster.editing import edit, edits, slipped_past
+from tests.cluster.installation import NAMESPACE, Installation, eventually
 from tests.cluster.manifests import namespace, pod
-from tests.controlplane.client import MERGE, Answer
 
 RELOAD_SECONDS = 1.0
 
@@ -17,33 +16,6 @@ REFUSED = """\
 admission webhook "policy-file.catflap.dev" denied the request: ConfigMap catflap-system/catflap-policy has 2 faults:
 - policy-file: mode: Input should be 'enforce', 'warn', 'audit' or 'off' (line 3, column 1)
 - policy-file: workload: unknown key; did you mean 'workloads'? (line 4, column 1)"""
-DOOR = "policy-file.catflap.dev"
-
-
-@contextmanager
-def slipped_past(catflap: Installation) -> Iterator[None]:
-    """As an edit does while nobody answers: the door is away, and back afterwards."""
-    where = WEBHOOKS.format("validating")
-    kept = catflap.registered("validating")
-    hang(catflap, where, [entry for entry in kept if entry["name"] != DOOR])
-    eventually(lambda: edit(catflap, BROKEN, query="?dryRun=All").status == 200)
-    try:
-        yield
-    finally:
-        hang(catflap, where, kept)
-        eventually(lambda: edit(catflap, f"{BROKEN}#", query="?dryRun=All").status == 403)
-
-
-def hang(catflap: Installation, where: str, entries: list[dict[str, Any]]) -> None:
-    """Register these entries."""
-    found = catflap.cluster.api("GET", where)
-    catflap.cluster.api("PUT", where, {**found, "webhooks": entries})
-
-
-def edit(catflap: Installation, text: str, *, query: str = "") -> Answer:
-    """Put a text where the policy is; the answer, whatever it is."""
-    path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy{query}"
-    return catflap.cluster.call("PATCH", path, {"data": {"policy.yaml": text}}, content_type=MERGE)
 
 
 def test_a_bad_edit_is_refused_at_the_door(catflap: Installation, namespace_name: str) -> None:
@@ -90,8 +62,33 @@ def test_an_edit_counts_within_a_second_and_a_bad_one_never(catflap: Installatio
         "mode: Input should be 'enforce', 'warn', 'audit' or 'off'",
         "workload: unknown key; did you mean 'workloads'?",
     ]
+    said = "the last good file stays in force: mode: Input should be 'enforce', 'warn', 'audit' or 'off'; workload: unknown"
+    eventually(lambda: [one for one in events(catflap) if one["note"].startswith(said)])
     time.sleep(RELOAD_SECONDS)
     assert admitted(catflap, namespace_name)
+
+
+def events(catflap: Installation) -> list[dict[str, Any]]:
+    """What is told of the policy file."""
+    found = catflap.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events")["items"]
+    return [one for one in found if one["regarding"]["name"] == "catflap-policy"]
+
+
+def test_an_exception_that_ends_is_told_of_once_a_day(catflap: Installation, namespace_name: str) -> None:
+    """On the policy file, and on a metric; again only when the day is another."""
+    today = datetime.now(UTC).date()
+    common = {"owner": "team-a", "reason": "migration", "namespace": namespace_name}
+    days = {"require-app": 3, "require-role": 30, "known-role": -1}
+    exceptions = [{**common, "rule": rule, "until": today + timedelta(days=ahead)} for rule, ahead in days.items()]
+    catflap.configure({"exceptions": exceptions})
+    found = eventually(lambda: [one for one in events(catflap) if namespace_name in one["note"]])
+    assert [one["reason"] for one in found] == ["ExceptionEnds"]
+    assert f"exception from require-app until {today + timedelta(days=3)}, team-a: migration" in found[0]["note"]
+    metrics = catflap.controller.status("/metrics").body.decode()
+    for state in ("in-force", "ending", "ended"):
+        assert f'catflap_exceptions{{state="{state}"}} 1.0' in metrics
+    catflap.configure({"exceptions": exceptions, "mode": "warn"})
+    assert len([one for one in events(catflap) if namespace_name in one["note"]]) == 1
 
 
 def test_a_deleted_configmap_leaves_the_policy_in_force(catflap: Installation, namespace_name: str) -> None:
@@ -117,3 +114,12 @@ def test_warnings_reach_kubectl(catflap: Installation, namespace_name: str) -> N
     assert done.stderr == (
         "Warning: require-role: metadata.labels.role: the label 'role' is missing; the roles are frontend, backend, data\n"
     )
+
+
+def test_no_broken_file_is_ever_in_force_and_no_request_is_lost(catflap: Installation, namespace_name: str) -> None:
+    """Whether the broken ones are refused at the door or get past it; under load all the while."""
+    catflap.apply(namespace(namespace_name))
+    found = edits(catflap, namespace_name, 40, seed=5)
+    assert found.wrong == []
+    assert (found.refused, found.slipped) == (20, 20)
+    assert set(found.answers) == {201, 403}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.reviews import Json, namespace, review
 from webhook.model.fields import IPV4_MAPPED
-from webhook.model.kinds import POD_MAKERS, PodMaker
+from webhook.model.kinds import BY_KIND, POD_MAKERS, PodMaker
 from webhook.model.policy import GuardPolicy
 
 # LAW_EXAMPLES=10000 in the environment looks harder.
@@ -82,7 +82,7 @@ def manifest(maker: PodMaker, pod_labels: Mapping[str, str | None] | None, metad
     source: Json = {"metadata": {"labels": pod_labels}, "spec": {"containers": [{"name": "a", "image": "b"}]}}
     for key in reversed(maker.template.split(".")) if maker.template else ():
         source = {key: source}
-    version = f"{maker.group}/v1" if maker.group else "v1"
+    version = f"{maker.group}/v1".removeprefix("/")
     return {"apiVersion": version, "kind": maker.kind, **source, "metadata": {**source.get("metadata", {}), **metadata}}
 
 
@@ -113,7 +113,7 @@ def reviews(draw: st.DrawFn) -> Json:
     found = draw(manifests)
     match draw(st.sampled_from(["CREATE", "UPDATE", "DELETE", "status"])):
         case "UPDATE":
-            maker = next(maker for maker in POD_MAKERS if maker.kind == found["kind"])
+            maker = BY_KIND[found["apiVersion"].rpartition("/")[0], found["kind"]]
             before = draw(st.just(found) | st.builds(manifest, st.just(maker), labels, metadata))
             return review(found, before=before, **options)
         case "DELETE":
@@ -185,6 +185,7 @@ def policies(draw: st.DrawFn) -> GuardPolicy:
                 },
                 "require": [{"label": keys[6 + n], **one} for n, one in enumerate(draw(requirements))],
                 "existing": draw(st.sampled_from(["admit", "judge"])),
+                "scope": draw(st.sampled_from(["template", "object", "both"])),
             },
         }
     )

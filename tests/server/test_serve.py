@@ -18,7 +18,7 @@ from tests.reviews import GOOD, encoded, pod
 from webhook.tls.folder import TlsFolder, ensure
 
 LENIENT = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: warn\n"
-BROKEN = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: loud\nroles: []\n"
+BROKEN = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: loud\nruls: []\n"
 RELOAD_SECONDS = 1.0
 
 
@@ -42,7 +42,7 @@ def test_a_bad_policy_file_ends_it_with_every_fault(tmp_path: Path) -> None:
     ended = start(tmp_path / "policy.yaml", tmp_path, "--standalone")
     assert ended.returncode == 2
     assert "mode: Input should be 'enforce', 'warn', 'audit' or 'off'" in ended.stderr
-    assert "roles: unknown key; did you mean 'rules'?" in ended.stderr
+    assert "ruls: unknown key; did you mean 'rules'?" in ended.stderr
 
 
 def test_no_cluster_and_not_standalone_ends_it_with_the_remedy(policy: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from tests.reviews import Json, encoded
 from webhook.config.parse import parse
 from webhook.model.decision import Decision
+from webhook.model.kinds import PodMaker
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
 from webhook.model.workload import Place, Workload
@@ -21,6 +22,11 @@ OWNER: Final = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-7d4b
 def policy(text: str = "") -> GuardPolicy:
     """The policy that a file with these lines says; the two that every file begins with are added."""
     return parse(HEAD + text).policy
+
+
+def named(maker: PodMaker) -> str:
+    """A kind by resource and group: two vendors' kinds have the names of Kubernetes' own."""
+    return f"{maker.resource}.{maker.group}".removesuffix(".")
 
 
 def asked(manifest: Json | None, **options: Any) -> Request:

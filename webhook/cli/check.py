@@ -1,9 +1,8 @@
 """`catflap check`: the server's verdicts on manifests, offline."""
 
-import os
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,16 @@ import click
 import msgspec
 from msgspec import Struct
 
+from webhook.cli._files import read_all
 from webhook.cli._options import BAD_INPUT, load_policy, policy_file
+from webhook.guard.amend import amended
 from webhook.guard.decide import OFFLINE, decide
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Violation
-from webhook.review.manifests import BadManifest, Manifest, NotKubernetes, creation, documents, read
+from webhook.review.manifests import Manifest, creation, read
 
-SUFFIXES = {".yaml", ".yml", ".json"}
 VIOLATIONS = 1
-STDIN = "-"
 
 
 class Checked(Struct, frozen=True):
@@ -61,43 +60,15 @@ def verb(policy: Path, namespace: str, form: str, paths: tuple[str, ...]) -> Non
 
 def check_all(paths: tuple[str, ...], policy: GuardPolicy, namespace: str, complaints: list[str]) -> Iterator[Checked]:
     """Each object of each path with its decision; what cannot be read is added to `complaints`."""
-    for source, strict in sources(paths, complaints):
-        try:
-            text = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
-            found = documents(text.decode("utf-8-sig"))
-            for document in found:
-                try:
-                    yield judged(shown(source), read(document, default_namespace=namespace), policy)
-                except NotKubernetes as bad:
-                    if strict:
-                        complaints.append(f"{source}: {bad}")
-                except BadManifest as bad:
-                    complaints.append(f"{source}: {bad}")
-        except (BadManifest, OSError, UnicodeDecodeError) as bad:
-            complaints.append(f"{source}: {bad}")
-
-
-def sources(paths: tuple[str, ...], complaints: list[str]) -> Iterator[tuple[str, bool]]:
-    """Each file, and whether it was named itself: in a folder, files of other programs are passed over."""
-    for path in paths:
-        if Path(path).is_dir():
-            for found in sorted(Path(path).rglob("*")):
-                if found.suffix in SUFFIXES and found.is_file():
-                    yield str(found), False
-        elif path == STDIN or Path(path).exists():  # a pipe will do
-            yield path, True
-        else:
-            complaints.append(f"{path}: no such file or folder")
-
-
-def shown(source: str) -> str:
-    """A path as text that can be printed, whatever bytes it is made of."""
-    return os.fsencode(source).decode("utf-8", "replace")
+    reading = partial(read, default_namespace=namespace, extra=policy.workloads.extra_by_kind)
+    for source, manifest in read_all(paths, reading, complaints):
+        yield judged(source, manifest, policy)
 
 
 def judged(source: str, manifest: Manifest, policy: GuardPolicy) -> Checked:
     """One object with the decision on its creation."""
-    decision = decide(creation(manifest), policy, known=OFFLINE, at=datetime.now(UTC))
+    request = amended(creation(manifest), policy)
+    decision = decide(request, policy, known=OFFLINE, at=datetime.now(UTC))
     assert isinstance(decision, Decision)
     return Checked(source, manifest, decision)
 

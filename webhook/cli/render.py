@@ -8,7 +8,6 @@ from webhook.cli._options import complain, load_policy, policy_file
 from webhook.cli._yaml import manifests
 from webhook.model.fields import namespace_name
 from webhook.model.names import DEFAULT_NAMESPACE
-from webhook.model.policy import ALWAYS_EXEMPT
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth
 from webhook.netpol.render import render, render_net
@@ -47,7 +46,7 @@ def verb(policy: Path, namespace: str, engine: str | None, environment: str) -> 
     chosen = Engine.KUBERNETES if wanted == "auto" else Engine(wanted)
     if loaded.policy.network.staged and chosen is not Engine.CALICO:
         complain(["network.staged: only Calico has staged policies; add --engine calico"])
-    exempt = {*ALWAYS_EXEMPT, *loaded.policy.namespaces.exempt, DEFAULT_NAMESPACE}
+    exempt = {*loaded.policy.namespaces.exempted, DEFAULT_NAMESPACE}
     net = render_net(loaded.policy, Birth("", "", loaded.digest), chosen, exempt=exempt)
     birth = Birth(namespace, "", loaded.digest, environment)
     click.echo(manifests((*net, *render(loaded.policy, birth, chosen))), nl=False)

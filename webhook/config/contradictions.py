@@ -11,11 +11,14 @@ from itertools import product
 from webhook.config.custom import custom
 from webhook.config.faults import PolicyFault, suggestion, unknown_rule
 from webhook.model.fields import PortRange, namespace_name, port_range
+from webhook.model.kinds import BY_KIND, BY_RESOURCE, POLICIES_BY_KIND, POLICY_RESOURCES
 from webhook.model.names import GUARD_LABEL, NAMESPACE_NAME, ROLE_PREFIX
 from webhook.model.network import OUTSIDE, Flow, FlowEnd
-from webhook.model.policy import ALWAYS_EXEMPT, GuardPolicy
+from webhook.model.policy import GuardPolicy
+from webhook.model.request import User
 from webhook.model.selector import AllOf, Equals, OneOf, Selector, labels, printed
 from webhook.model.traffic import Direction, spans_everything
+from webhook.model.workload import Scope
 from webhook.netpol.calico import rules_of, standing_net
 from webhook.netpol.flows import Side, allowed, sides
 from webhook.netpol.intent import Intent
@@ -23,6 +26,7 @@ from webhook.netpol.manifest import Birth
 from webhook.rules import RULES
 
 SCTP = "SCTP"
+EVERYBODY = {"system:authenticated", "system:unauthenticated", "system:serviceaccounts", "system:nodes"}
 IPV6 = 6
 LONGEST_NAMESPACE = 63
 MOST_RULES = 1024  # of one direction (projectcalico.org/v3 schema, maxItems)
@@ -31,7 +35,8 @@ MOST_RULES = 1024  # of one direction (projectcalico.org/v3 schema, maxItems)
 def contradictions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Every fault that a file has as a whole, each part of it being well-formed."""
     checks: Sequence[Callable[[GuardPolicy], Iterator[PolicyFault]]] = (
-        roles, aliases, environments, too_long, too_many, reachable, windows, presets, staging, net, exceptions, custom,
+        kinds, roles, aliases, environments, overrides, exempt, claims, too_long, too_many, reachable, windows, presets,
+        staging, net, exceptions, twin, custom,
     )  # fmt: skip
     for check in checks:
         yield from check(policy)
@@ -42,6 +47,21 @@ def ends(policy: GuardPolicy) -> Iterator[tuple[str, FlowEnd]]:
     for number, flow in enumerate(policy.network.flows):
         yield f"network.flows[{number}].from", flow.source
         yield f"network.flows[{number}].to", flow.to
+
+
+def kinds(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """Extra kinds are none that are known, and each is listed once."""
+    seen: set[tuple[str, str]] = set()
+    for number, one in enumerate(policy.workloads.extra_kinds):
+        path = f"workloads.extraKinds[{number}]"
+        by_resource, by_kind = (one.group, one.resource), (one.group, one.kind)
+        if by_resource in BY_RESOURCE or by_kind in BY_KIND:
+            yield PolicyFault(path, f"{one.resource}.{one.group} is built in; remove it here")
+        elif by_resource in POLICY_RESOURCES or by_kind in POLICIES_BY_KIND:
+            yield PolicyFault(path, f"{one.resource}.{one.group} is a network policy, which makes no Pods")
+        elif by_resource in seen or by_kind in seen:
+            yield PolicyFault(path, f"{one.resource}.{one.group}, or its kind {one.kind}, is listed twice")
+        seen |= {by_resource, by_kind}
 
 
 def roles(policy: GuardPolicy) -> Iterator[PolicyFault]:
@@ -78,6 +98,43 @@ def environments(policy: GuardPolicy) -> Iterator[PolicyFault]:
     for number, flow in enumerate(policy.network.flows):
         if flow.across and not policy.namespaces.environment.one_of:
             yield PolicyFault(f"network.flows[{number}].across", "namespaces.environment.oneOf names no environment")
+
+
+def overrides(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """Labels that tell nobody apart, or that the guard has for itself, select no namespaces."""
+    for number, override in enumerate(policy.namespaces.overrides):
+        path = f"namespaces.overrides[{number}].labels"
+        if GUARD_LABEL in override.labels:
+            yield PolicyFault(f"{path}.{GUARD_LABEL}", "it says that a namespace is guarded, no more")
+        if NAMESPACE_NAME in override.labels:
+            yield PolicyFault(f"{path}.{NAMESPACE_NAME}", "every namespace has it: give names instead")
+        environment = policy.namespaces.environment
+        value = override.labels.get(environment.label)
+        if environment.one_of and value is not None and value not in environment.one_of:
+            message = f"no environment is called {value!r}{suggestion(value, environment.one_of)}"
+            yield PolicyFault(f"{path}.{environment.label}", message)
+
+
+def exempt(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """Nobody is exempt who stands for everybody: by Kubernetes' controllers everybody makes Pods."""
+    for number, group in enumerate(policy.exempt.groups):
+        if group in EVERYBODY or group == "system:serviceaccounts:kube-system":
+            yield PolicyFault(f"exempt.groups[{number}]", f"with {group} exempt, no rule would hold for anybody")
+    for number, user in enumerate(policy.exempt.users):
+        if User(user).is_controller:
+            yield PolicyFault(f"exempt.users[{number}]", f"everybody makes Pods through {user}")
+    for number, account in enumerate(policy.exempt.service_accounts):
+        if User(f"system:serviceaccount:{account.replace('/', ':')}").is_controller:
+            yield PolicyFault(f"exempt.serviceAccounts[{number}]", f"everybody makes Pods through {account}")
+
+
+def claims(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """A role that is claimed is one of those there are."""
+    known = policy.workloads.role.one_of
+    for role in policy.roles:
+        if role not in known:
+            message = f"no role is called {role!r}{suggestion(role, known)}; the roles are {', '.join(known)}"
+            yield PolicyFault(f"roles.{role}", message)
 
 
 def too_long(policy: GuardPolicy) -> Iterator[PolicyFault]:
@@ -218,7 +275,7 @@ def net(policy: GuardPolicy) -> Iterator[PolicyFault]:
     if policy.namespaces.adopt != "all":
         message = "it closes every namespace, older ones too: that needs namespaces.adopt: all"
         yield PolicyFault("network.standingNet", message)
-    exempt = [*ALWAYS_EXEMPT.union(policy.namespaces.exempt), "x" * LONGEST_NAMESPACE]  # our own, whatever its name
+    exempt = [*policy.namespaces.exempted, "x" * LONGEST_NAMESPACE]  # our own, whatever its name
     try:
         standing_net(Intent("net"), Birth("", "", ""), exempt)
     except ValueError as bad:
@@ -231,3 +288,9 @@ def exceptions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     for number, one in enumerate(policy.exceptions):
         if one.rule not in known:
             yield unknown_rule(f"exceptions[{number}].rule", one.rule, known)
+
+
+def twin(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """The API server judges what Pods are made from, and nothing else."""
+    if policy.twin and policy.workloads.scope is not Scope.TEMPLATE:
+        yield PolicyFault("twin", f"it judges pod templates alone, and workloads.scope is {policy.workloads.scope}")

@@ -5,7 +5,8 @@ from typing import Any
 
 from webhook.config.faults import PolicyFault
 from webhook.custom.library import BadExpressionError, LibraryMissingError, compiled, load
-from webhook.model.custom import CustomRule
+from webhook.model.custom import WORKLOADS, CustomRule
+from webhook.model.kinds import POD_MAKERS
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
 
@@ -28,8 +29,18 @@ def custom(policy: GuardPolicy) -> Iterator[PolicyFault]:
         yield PolicyFault("custom", str(bad))
         return
     for number, rule in enumerate(policy.custom):
+        yield from unknown_resources(policy, rule, f"custom[{number}].resources")
         for what in complaints(rule):
             yield PolicyFault(f"custom[{number}].cel", what)
+
+
+def unknown_resources(policy: GuardPolicy, rule: CustomRule, path: str) -> Iterator[PolicyFault]:
+    """The resources of a rule that make no Pods, by what is built in and what the file adds."""
+    known = {WORKLOADS, *(maker.resource for maker in (*POD_MAKERS, *policy.workloads.extra_by_resource.values()))}
+    for number, name in enumerate(rule.resources):
+        if name not in known:
+            remedy = f"write {WORKLOADS} for all, or some of {', '.join(sorted(known - {WORKLOADS}))}"
+            yield PolicyFault(f"{path}[{number}]", f"{name!r} is no resource that is judged: {remedy}")
 
 
 def complaints(rule: CustomRule) -> Iterator[str]:

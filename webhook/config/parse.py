@@ -89,11 +89,16 @@ def validated(content: dict[Any, Any]) -> GuardPolicy:
 
 def unknown_rules(content: dict[Any, Any]) -> Iterator[PolicyFault]:
     """The ids under `rules` that no rule has; the model does not know the rules, and faults are told all at once."""
-    rules = content.get("rules")
     known = list(dict.fromkeys([*RULES, *custom_ids(content)]))
-    for id_ in map(str, rules if isinstance(rules, dict) else ()):
-        if id_ not in known:
-            yield unknown_rule(f"rules.{id_}", id_, known)
+    said = [("rules", content.get("rules"))]
+    namespaces = content.get("namespaces")
+    overrides = namespaces.get("overrides") if isinstance(namespaces, dict) else None
+    for number, one in enumerate(overrides if isinstance(overrides, list) else ()):
+        said.append((f"namespaces.overrides[{number}].rules", one.get("rules") if isinstance(one, dict) else None))
+    for path, rules in said:
+        for id_ in map(str, rules if isinstance(rules, dict) else ()):
+            if id_ not in known:
+                yield unknown_rule(f"{path}.{id_}", id_, known)
 
 
 def digest(text: str) -> str:
@@ -112,7 +117,7 @@ def faults(bad: ValidationError, content: Any) -> Iterator[PolicyFault]:
             message = "Input should be a list"
         elif error["type"] == "too_short":
             message = "Input should have at least 1 item"
-        elif error["type"] == "model_type":
+        elif error["type"] in {"model_type", "dict_type"}:
             message = "Input should be a mapping"
         elif error["type"] == "extra_forbidden":
             message = f"unknown key{suggestion(str(path[-1]), keys_at(path[:-1]))}"

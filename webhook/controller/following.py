@@ -6,51 +6,25 @@ deleted stays deleted, for that is how catflap is turned off (docs/decisions/001
 """
 
 from collections.abc import Callable, Mapping
-from math import inf
-from time import monotonic
 from typing import Any, Final
 
 from webhook.config.parse import Loaded
+from webhook.controller.patience import Patience
 from webhook.controller.recording import Recording
-from webhook.controller.registration import HTTPS, MUTATE, VALIDATE, Endpoint, registration
+from webhook.controller.registration import EXEMPT_PREFIX, HTTPS, MUTATE, VALIDATE, WORKLOADS, Endpoint, registration
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.kube.registrations import API_VERSION, ENTRY_SUFFIX, PHASES, collection, path
 from webhook.kube.watch import Watch
 from webhook.model.names import NAMESPACE_NAME, WEBHOOK_CONFIGURATION
 from webhook.model.policy import GuardPolicy
 
-AT_ONCE: Final = 10  # under one policy file: more than a person undoes by mistake
-LONGEST_PAUSE_SECONDS: Final = 60.0
-QUIET_SECONDS: Final = 2 * LONGEST_PAUSE_SECONDS
 COMES_AND_GOES: Final = "MutatingWebhookConfiguration"  # its entry for Pods is there as long as there are aliases
-
-
-class Patience:
-    """How soon to write again: at once for a few writes in a row, then ever later, until it was quiet for a while.
-
-    Replicas of two releases, or under two policy files, would else undo each other's writes as fast as they can.
-    """
-
-    def __init__(self) -> None:
-        self._writes = 0
-        self._last = -inf
-
-    def left(self) -> float:
-        """The seconds to wait before the next write."""
-        passed = monotonic() - self._last
-        if passed > QUIET_SECONDS:
-            self._writes = 0
-        beyond = self._writes - AT_ONCE
-        return max(0.0, min(2.0**beyond, LONGEST_PAUSE_SECONDS) - passed) if beyond >= 0 else 0.0
-
-    def used(self) -> None:
-        """A write was made."""
-        self._writes += 1
-        self._last = monotonic()
 
 
 class Registered:
     """Our webhook configurations as they stand, kept by watches and edited when the policy file asks for other ones."""
+
+    pending = "the registration does not fit the policy file yet"
 
     def __init__(self, api: Api, *, recording: Recording, own_namespace: str) -> None:
         self._api = api
@@ -58,7 +32,6 @@ class Registered:
         self._own_namespace = own_namespace
         query = {"fieldSelector": f"metadata.name={WEBHOOK_CONFIGURATION}"}
         self._patience = {phase: Patience() for phase in PHASES}
-        self._under = ""
         self._watches = {phase: Watch(api, collection(phase), query=query) for phase in PHASES}
 
     def start(self, on_change: Callable[[], None]) -> None:
@@ -78,11 +51,9 @@ class Registered:
         The seconds after which to look again, where somebody keeps undoing what was written; 0 where nobody does.
         """
         self._recording.flush()
-        if self._under != loaded.digest:  # an edit is no quarrel
-            self._under = loaded.digest
-            self._patience = {phase: Patience() for phase in PHASES}
         wait = 0.0
         for phase, watch in self._watches.items():
+            self._patience[phase].under(loaded.digest)
             found = watch.get(WEBHOOK_CONFIGURATION)
             if found is None:
                 continue
@@ -139,12 +110,17 @@ def endpoint_of(client_config: Mapping[str, Any], own_namespace: str) -> Endpoin
 
 
 def fitted_entry(stored: Json, wanted: Json) -> Json:
-    """One entry: the namespaces that it leaves out by name, and those of its conditions that are ours."""
+    """One entry: the namespaces that it leaves out by name, those of its conditions that are ours, and extra kinds."""
     fitted = {**stored, "namespaceSelector": selector(stored, wanted)}
-    if "matchConditions" in stored:
-        ours = {one["name"]: one for one in wanted.get("matchConditions", ())}
-        fitted["matchConditions"] = [ours.get(one["name"], one) for one in stored["matchConditions"]]
-    return fitted
+    if stored["name"] == f"{WORKLOADS}{ENTRY_SUFFIX}":
+        fitted["rules"] = wanted["rules"]
+    ours = {one["name"]: one for one in wanted.get("matchConditions", ())}
+    stand = [one for one in stored.get("matchConditions") or () if one["name"] != EXEMPT_PREFIX or one["name"] in ours]
+    kept = [ours.get(one["name"], one) for one in stand]
+    if EXEMPT_PREFIX in ours and ours[EXEMPT_PREFIX] not in kept:
+        kept.append(ours[EXEMPT_PREFIX])
+    fitted.pop("matchConditions", None)
+    return fitted | ({"matchConditions": kept} if kept else {})
 
 
 def selector(stored: Json, wanted: Json) -> Json:

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from itertools import chain
 from time import sleep
 
+from webhook.controller.twinned import is_ours
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.policies import ours, remove
-from webhook.kube.registrations import ENTRY_SUFFIX, PHASES, path
+from webhook.kube.registrations import ENTRY_SUFFIX, PHASES, TWINS, path, twin_path
 from webhook.model.kinds import WRITTEN_KINDS
-from webhook.model.names import DEFAULT_DENY, GUARD_LABEL, WEBHOOK_CONFIGURATION
+from webhook.model.names import DEFAULT_DENY, GUARD_LABEL, TWIN, WEBHOOK_CONFIGURATION
 
 # A controller that is being stopped may yet repair once; nothing may come back between two looks.
 PAUSE_SECONDS = 2.0
@@ -27,6 +28,7 @@ def leave(api: Api) -> Iterator[str]:
     Raises ApiError, Unfinished.
     """
     yield from (line for phase in PHASES for line in unregister(api, phase))
+    yield from (line for kind in reversed(TWINS) for line in unbind(api, kind))
     for number in range(MOST_PASSES):
         done = False
         for line in chain(remove_policies(api), remove_stamps(api)):
@@ -45,6 +47,15 @@ def unregister(api: Api, phase: str) -> Iterator[str]:
         return
     if api.delete(path(phase), uid=found["metadata"]["uid"], version=found["metadata"]["resourceVersion"]):
         yield f"{phase.capitalize()}WebhookConfiguration {WEBHOOK_CONFIGURATION} removed"
+
+
+def unbind(api: Api, kind: str) -> Iterator[str]:
+    """Delete what the API server judges by itself for us."""
+    found = api.get(twin_path(kind))
+    if found is None or not is_ours(found):
+        return
+    if api.delete(twin_path(kind), uid=found["metadata"]["uid"], version=found["metadata"]["resourceVersion"]):
+        yield f"{kind} {TWIN} removed"
 
 
 def remove_policies(api: Api) -> Iterator[str]:

@@ -2,14 +2,14 @@
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from threading import Thread
 from time import monotonic
+from typing import Protocol
 
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
-from webhook.controller.following import Registered
 from webhook.controller.queue import FIRST, WorkQueue
 from webhook.controller.reconcile import NOWHERE, Reconciler, lacking
 from webhook.kube.api import Json
@@ -24,21 +24,31 @@ from webhook.model.namespace import Namespace
 logger = logging.getLogger(__name__)
 
 WORKERS = 4
-REGISTRATION = "/registration"  # among the names of namespaces, none of which has a slash
-PENDING = {
-    NOWHERE: "the net below all namespaces is not as it should be yet",
-    REGISTRATION: "the registration does not fit the policy file yet",
-}
 # Two replicas that repair at once cost a conflict and no more; a repair is to take less than a second.
 JITTER_SECONDS = 0.1
 # The watches on our own policies spare a live read each; one that cannot be had must not keep namespaces open.
 PATIENCE_SECONDS = 10.0
 
 
+class Follower(Protocol):
+    """What in the cluster, beyond namespaces, is kept as the policy file says."""
+
+    pending: str
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        """Begin to watch; `on_change` is called when something is to be looked at."""
+
+    def stop(self) -> None:
+        """End it."""
+
+    def follow(self, loaded: Loaded) -> float:
+        """See that it is as the file says; the seconds after which to look again, 0 for none.  Raises ApiError."""
+
+
 class Controller:
     """Looks at every namespace at each of its events, at each change of policy or surroundings, and at each resync.
 
-    `look` asks the cluster for its surroundings and raises where it cannot tell.
+    `followers` stand under names that no namespace has.  `look` asks the cluster for its surroundings and raises where it cannot tell.
     """
 
     def __init__(
@@ -46,7 +56,7 @@ class Controller:
         *,
         namespaces: Watch,
         standing: Standing,
-        registered: Registered,
+        followers: Mapping[str, Follower],
         policies: PolicyStore,
         reconciler: Reconciler,
         look: Callable[[], Surroundings],
@@ -54,7 +64,7 @@ class Controller:
     ) -> None:
         self._namespaces = namespaces
         self._standing = standing
-        self._registered = registered
+        self._followers = followers
         self._policies = policies
         self._reconciler = reconciler
         self._lookout = Lookout(look, on_change=self._looked)
@@ -75,7 +85,8 @@ class Controller:
         self._standing.on_change(self._policy_seen)
         self._namespaces.start()
         self._standing.follow(kind for kind in WRITTEN_KINDS if kind.group == PLAIN)
-        self._registered.start(on_change=partial(self._queue.add, REGISTRATION, after=FIRST))
+        for name, follower in self._followers.items():
+            follower.start(on_change=partial(self._queue.add, name, after=FIRST))
         self._lookout.start()
         for number in range(WORKERS):
             Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
@@ -85,7 +96,8 @@ class Controller:
         self._lookout.stop()
         self._namespaces.stop()
         self._standing.stop()
-        self._registered.stop()
+        for follower in self._followers.values():
+            follower.stop()
         self._queue.close()
 
     def policy_changed(self) -> None:
@@ -93,7 +105,8 @@ class Controller:
 
         Before all else which requests come to us: as long as that is not so, the gate does not hold everywhere.
         """
-        self._queue.add(REGISTRATION, after=FIRST)
+        for name in self._followers:
+            self._queue.add(name, after=FIRST)
         self._lookout.look_now()
         self._look_again()
 
@@ -130,8 +143,15 @@ class Controller:
             except Exception as error:  # noqa: BLE001 (no namespace may end the worker)
                 failed = True
                 self._metrics.reconcile_failures.inc()
-                logger.warning("%s: %s", PENDING.get(name, f"namespace {name} is not closed yet"), error)
+                logger.warning("%s: %s", self._pending(name), error)
             self._queue.done(name, failed=failed)
+
+    def _pending(self, name: str) -> str:
+        """What is not done yet, in words."""
+        if name == NOWHERE:
+            return "the net below all namespaces is not as it should be yet"
+        follower = self._followers.get(name)
+        return follower.pending if follower else f"namespace {name} is not closed yet"
 
     def _known(self) -> tuple[Loaded, Surroundings] | None:
         """All that says what namespaces should be like; None until that is known."""
@@ -144,9 +164,9 @@ class Controller:
         return None if found is None else namespace(found)
 
     def _reconcile(self, name: str) -> None:
-        if name == REGISTRATION:
-            if self._policies.current is not None and (wait := self._registered.follow(self._policies.current)):
-                self._queue.add(REGISTRATION, after=wait)
+        if (follower := self._followers.get(name)) is not None:
+            if self._policies.current is not None and (wait := follower.follow(self._policies.current)):
+                self._queue.add(name, after=wait)
             return
         known, found = self._known(), self._namespace(name)
         if name and found is None:

@@ -20,7 +20,6 @@ from webhook.metrics import Metrics
 from webhook.model.kinds import PolicyKind
 from webhook.model.names import DEFAULT_DENY, GUARD_LABEL, GUARDED
 from webhook.model.namespace import Namespace
-from webhook.model.policy import ALWAYS_EXEMPT
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth, Manifest
 from webhook.netpol.render import render, render_net
@@ -130,7 +129,7 @@ class Reconciler:
     def _wanted_net(self, loaded: Loaded, around: Surroundings) -> tuple[Manifest, ...]:
         if cannot_stage(loaded, around):
             return ()
-        exempt = {*ALWAYS_EXEMPT, *loaded.policy.namespaces.exempt, self._own_namespace}
+        exempt = {*loaded.policy.namespaces.exempted, self._own_namespace}
         birth = Birth(NOWHERE, "", loaded.digest)
         return render_net(loaded.policy, birth, around.engine, exempt=exempt, detected_dns=around.detected_dns)
 

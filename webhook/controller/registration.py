@@ -7,10 +7,11 @@ that nodes, leases, status updates and scaling never depend on us.
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
+from webhook.controller.conditions import LABELS, LABELS_BEFORE, elsewhere, guarded_labels, on_update, workload_changed
 from webhook.guard.protect import POLICY_NAME, own_accounts
 from webhook.kube.registrations import API_VERSION, ENTRY_SUFFIX
 from webhook.model.kinds import (
@@ -23,14 +24,13 @@ from webhook.model.kinds import (
     PolicyKind,
 )
 from webhook.model.names import (
-    GUARD_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     NAMESPACE_NAME,
     POLICY_CONFIGMAP,
     WEBHOOK_CONFIGURATION,
 )
-from webhook.model.policy import ALWAYS_EXEMPT, AppLabel, GuardPolicy
+from webhook.model.policy import AppLabel, GuardPolicy
 from webhook.model.request import CLEANERS
 
 # Answers take microseconds, or the two seconds that the API server may be asked; the rest is the network's.
@@ -39,13 +39,13 @@ HTTPS = 443
 VALIDATE = "/validate"
 MUTATE = "/mutate"
 
-SPACED, WIDE = "Namespaced", "Cluster"
+SPACED, WIDE, ANY = "Namespaced", "Cluster", "*"
+WORKLOADS = "workloads"
 PODS = (POD.group, POD.resource)
 
 Json = dict[str, Any]
 
-LABELS = "object.?metadata.?labels.orValue({})"
-LABELS_BEFORE = "oldObject.?metadata.?labels.orValue({})"
+EXEMPT_PREFIX: Final = "exempt-prefix"  # the condition that comes and goes with the file
 
 # What people change; not the status, nor what the API server counts. A PodTemplate has its template where others have a spec.
 ANYTHING_CHANGED = " || ".join(
@@ -95,7 +95,7 @@ class Asked(NamedTuple):
 
 def registration(policy: GuardPolicy, endpoint: Endpoint) -> tuple[Json, ...]:
     """The validating and the mutating configuration."""
-    exempt = sorted(ALWAYS_EXEMPT.union(policy.namespaces.exempt, [endpoint.namespace]))
+    exempt = sorted({*policy.namespaces.exempted, endpoint.namespace})
     validating = [entry(asked, endpoint, exempt) for asked in (*judging(policy), *guarding(policy, endpoint))]
     written_to = [entry(asked, endpoint, exempt) | {"reinvocationPolicy": "Never"} for asked in mutating(policy)]
     return configuration("Validating", validating), configuration("Mutating", written_to)
@@ -107,8 +107,8 @@ def judging(policy: GuardPolicy) -> Iterator[Asked]:
     to_pods = on_update(ANYTHING_CHANGED if any(rule.applies(POD.resource) for rule in policy.custom) else changed)
     yield Asked("pods", VALIDATE, "Fail", pod_rules("CREATE", "UPDATE"), {"labels-changed": to_pods})
     beyond = any({*rule.resources} != {POD.resource} for rule in policy.custom)
-    to_others = on_update(ANYTHING_CHANGED if beyond else template_changed())
-    yield Asked("workloads", VALIDATE, "Fail", workload_rules(), {"template-changed": to_others})
+    remade = {"template-changed": on_update(ANYTHING_CHANGED if beyond else workload_changed(policy))}
+    yield Asked(WORKLOADS, VALIDATE, "Fail", workload_rules(policy), remade)
     # kube-scheduler's own bindings carry at most a node's topology (PodTopologyLabels), and must not wait for us.
     labelling = {"labels": f"{LABELS}.exists(key, !key.startsWith('topology.kubernetes.io/'))"}
     yield Asked("bindings", VALIDATE, "Ignore", [rule("", ["bindings", "pods/binding"], ["CREATE"])], labelling)
@@ -154,14 +154,17 @@ def configuration(phase: str, webhooks: list[Json]) -> Json:
 
 def entry(asked: Asked, endpoint: Endpoint, exempt: list[str]) -> Json:
     """One entry, with every field that the API server would default, so that nothing differs from what is stored."""
-    conditions = [{"name": name, "expression": expression} for name, expression in asked.when.items()]
+    names = [one for one in exempt if not one.endswith("*")]
+    prefixes = [one for one in exempt if one.endswith("*")]
+    further = {EXEMPT_PREFIX: elsewhere(prefixes)} if prefixes and asked.where is Where.JUDGED else {}
+    conditions = [{"name": name, "expression": said} for name, said in {**asked.when, **further}.items()]
     return {
         "name": f"{asked.name}{ENTRY_SUFFIX}",
         "admissionReviewVersions": ["v1"],
         "clientConfig": endpoint.client_config(asked.path),
         "failurePolicy": asked.fails,
         "matchPolicy": "Equivalent",
-        "namespaceSelector": selector(asked.where, endpoint, exempt),
+        "namespaceSelector": selector(asked.where, endpoint, names),
         "objectSelector": {},
         "rules": asked.rules,
         # The gate may close a namespace; in a dry run it only looks.
@@ -201,13 +204,20 @@ def labelling_rule(resource: tuple[str, str], *, scope: str) -> Json:
     return rule(group, [f"{plural}/{way}" for way in LABELLING_SUBRESOURCES[resource]], ["UPDATE"], scope=scope)
 
 
-def workload_rules() -> list[Json]:
-    """Everything else that makes Pods, a rule an API group."""
+def workload_rules(policy: GuardPolicy) -> list[Json]:
+    """Everything else that makes Pods, a rule an API group; then each kind that the policy file adds.
+
+    A custom resource is asked about in whichever version: where a CRD converts nothing, the API server takes no version
+    for the equivalent of another.
+    """
+    operations = ["CREATE", "UPDATE"]
     makers = [maker for maker in POD_MAKERS if maker is not POD]
-    return [
-        rule(group, [maker.resource for maker in members], ["CREATE", "UPDATE"])
-        for group, members in groupby(makers, key=lambda maker: maker.group)
+    built_in = [
+        rule(group, [maker.resource for maker in members], operations, version=ANY if custom else "v1")
+        for (group, custom), members in groupby(makers, key=lambda maker: (maker.group, maker.custom))
     ]
+    extra = policy.workloads.extra_kinds
+    return built_in + [rule(one.group, [one.resource], operations, version=ANY, scope=ANY) for one in extra]
 
 
 def policy_rules(kinds: Iterable[PolicyKind], operations: list[str]) -> list[Json]:
@@ -230,19 +240,6 @@ def namespace_rules() -> list[Json]:
     return [*(rule(group, [plural], [operation], scope=WIDE) for operation in ("CREATE", "UPDATE")), ways]
 
 
-def guarded_labels(policy: GuardPolicy) -> str:
-    """Whether a label is touched that the guard hangs on; the stamp of a new namespace is our own."""
-    touched = [f"(request.operation == 'UPDATE' && {differs(GUARD_LABEL)})"]
-    if policy.namespaces.environment.one_of:
-        touched.append(differs(policy.namespaces.environment.label))
-    return " || ".join(touched)
-
-
-def differs(label: str) -> str:
-    """Whether a label is not what it was; before a CREATE it was not there."""
-    return f"{LABELS}[?'{label}'] != (oldObject == null ? {{}} : {LABELS_BEFORE})[?'{label}']"
-
-
 def ours() -> str:
     """Whether a policy bears our name or our label, before or after."""
     name = ".?metadata.?name.orValue('')"
@@ -257,31 +254,6 @@ def not_cleaner(own_namespace: str) -> str:
     """Whether somebody else calls than us, and than what empties a namespace: that must go on without us."""
     callers = ", ".join(f"'{name}'" for name in (*CLEANERS, *own_accounts(own_namespace)))
     return f"!(request.userInfo.username in [{callers}])"
-
-
-def on_update(expression: str) -> str:
-    """A condition that only an UPDATE has to meet."""
-    return f"request.operation != 'UPDATE' || {expression}"
-
-
-def template_changed() -> str:
-    """Whether the pod template differs from what stood; each kind keeps its own elsewhere."""
-    by_template: dict[str, list[str]] = {}
-    for maker in POD_MAKERS:
-        if maker.template:
-            by_template.setdefault(maker.template, []).append(maker.resource)
-    cases = sorted(by_template.items(), key=lambda case: len(case[1]))
-    expression = compared(cases[-1][0])
-    for template, resources in cases[:-1]:
-        named = " || ".join(f"request.resource.resource == '{resource}'" for resource in resources)
-        expression = f"({named} ? {compared(template)} : {expression})"
-    return expression
-
-
-def compared(template: str) -> str:
-    """The comparison of a template with its earlier self, for objects that may lack any step to it."""
-    path = "".join(f".?{step}" for step in template.split("."))
-    return f"object{path} != oldObject{path}"
 
 
 def alias_alone(policy: GuardPolicy) -> str:

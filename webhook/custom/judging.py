@@ -8,8 +8,9 @@ import msgspec
 from webhook.custom.cost import Size, TooLargeError, afford, measured
 from webhook.custom.library import BadExpressionError, EvaluationError, LibraryMissingError, Program, compiled
 from webhook.model.custom import CustomRule
-from webhook.model.decision import Known, NamespaceWanted
-from webhook.model.policy import GuardPolicy, Mode
+from webhook.model.decision import Known, LabelsWanted
+from webhook.model.modes import Mode
+from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
 from webhook.model.violation import Violation
 
@@ -18,7 +19,7 @@ BEFORE = "oldObject"
 REMEDY = "whoever wrote the rule can ask by has() or .? and orValue() for what an object may lack"
 
 
-def judge_custom(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | NamespaceWanted:
+def judge_custom(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
     """The faults that a request brings under the custom rules that are about it, or what they have to be told first.
 
     An error counts as a fault, so that it does what the rule's mode says: no rule is passed over in silence.
@@ -27,7 +28,7 @@ def judge_custom(request: Request, policy: GuardPolicy, known: Known) -> tuple[V
     if not rules:
         return ()
     if known.namespace is None and any(reads(rule, NAMESPACE) for rule in rules):
-        return NamespaceWanted(request.target.namespace)
+        return LabelsWanted(request.target.namespace)
     told = [rule for rule in rules if not left_out(rule, known)]
     try:
         variables = variables_of(request, known)
@@ -43,12 +44,22 @@ def unchecked(request: Request, policy: GuardPolicy, known: Known) -> tuple[str,
 
 
 def asked(request: Request, policy: GuardPolicy) -> Iterator[CustomRule]:
-    """The custom rules about a request's object that are not off."""
+    """The custom rules about a request's object that are not off everywhere."""
     if not policy.custom or request.document is None or request.target.subresource:
         return
     for rule in policy.custom:
-        if rule.applies(request.target.resource) and policy.mode_of(rule.id) is not Mode.OFF:
+        if rule.applies(request.target.resource) and holds(rule, policy):
             yield rule
+
+
+def holds(rule: CustomRule, policy: GuardPolicy) -> bool:
+    """Whether a rule is not off in every namespace; found out once a policy."""
+    known = policy.holding.get(rule.id)
+    if known is None:
+        overrides = (None, *policy.namespaces.overrides)
+        known = any(policy.mode_of(rule.id, override=override) is not Mode.OFF for override in overrides)
+        policy.holding[rule.id] = known
+    return known
 
 
 def left_out(rule: CustomRule, known: Known) -> bool:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from webhook.guard.decide import passes_unjudged
 from webhook.model.decision import Decision, Verdict
 from webhook.model.kinds import POD
@@ -23,6 +25,16 @@ def amend(request: Request, policy: GuardPolicy, *, own_namespace: str = "") -> 
     if request.workload is None or request.target.resource != POD.resource or not policy.workloads.fill_from_aliases:
         return Decision(Verdict.ALLOWED)
     return Decision(Verdict.ALLOWED, labels=fill(request.workload.places[0], policy))
+
+
+def amended(request: Request, policy: GuardPolicy) -> Request:
+    """The request as the validating phase sees it, once a Pod has the labels that the mutating phase writes."""
+    labels = amend(request, policy).labels
+    if request.workload is None or not labels:
+        return request
+    [place] = request.workload.places
+    filled = replace(place, labels={**place.labels, **labels})
+    return replace(request, workload=replace(request.workload, places=(filled,)))
 
 
 def stamp(labels: Mapping[str, str]) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """One request in, one decision out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -11,28 +11,39 @@ from webhook.guard.configuring import judge_policy_file
 from webhook.guard.judge import guarded_only, judge_request, mode_of
 from webhook.guard.labelling import guard_labels
 from webhook.guard.message import refusal
-from webhook.guard.protect import protect
+from webhook.guard.protect import breaks_glass, protect
 from webhook.model.decision import (
     Closure,
     ClosureWanted,
     Decision,
     GuardWanted,
     Known,
+    LabelsWanted,
     NamespaceSeen,
     OwnerWanted,
     Question,
     Verdict,
 )
+from webhook.model.exemptions import Waiver
 from webhook.model.kinds import POD
-from webhook.model.policy import GuardPolicy, Mode, Waiver
-from webhook.model.request import Operation, Request
+from webhook.model.modes import Mode
+from webhook.model.policy import GuardPolicy
+from webhook.model.request import Operation, Request, User
 from webhook.model.violation import Violation
+from webhook.model.workload import Owner
 
 PASSED = Decision(Verdict.ALLOWED)
 NOTHING = Known()
+NOT_ITS_PODS = "you pass as exempt; what it makes is judged when a controller makes it, for that is not you"
 # What goes without saying where there is no cluster to ask.
 OFFLINE = Known(
-    owner_predates=False, closure=Closure.UNCHECKED, terminating=False, guarded=True, namespace=NamespaceSeen(None)
+    owner_predates=False,
+    closure=Closure.UNCHECKED,
+    terminating=False,
+    guarded=True,
+    namespace_labels={},
+    foreseen=(),
+    namespace=NamespaceSeen(None),
 )
 # Later than any exception lasts: where nobody says what time it is, none counts.
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -56,7 +67,8 @@ def decide(
         return judge_policy_file(request, own_namespace=own_namespace, known=known)
     decided: Decision | Question | None = passes_unjudged(request, policy, own_namespace)
     if decided is None and request.bound_labels is not None:
-        return judge_binding(request, policy)
+        passed = exempted(request.user, policy)
+        return Decision(Verdict.EXEMPT, reason=passed) if passed else judge_binding(request, policy)
     if decided is None and request.policy is not None:
         decided = protect(request, policy, own_namespace=own_namespace, known=known)
     if decided is not None:
@@ -76,42 +88,74 @@ def by_rules(request: Request, policy: GuardPolicy, known: Known, at: datetime) 
         return found
     if not found:
         return PASSED
-    waived = waivers(found, request.target.namespace, policy, at)
-    by_mode = {
-        mode: tuple(one for one in found if one.rule not in waived and mode_of(one, policy) is mode)
+    if passed := exempted(request.user, policy):
+        notices = () if request.target.resource == POD.resource else (NOT_ITS_PODS,)
+        return Decision(Verdict.EXEMPT, audited=found, reason=passed, notices=notices if request.workload else ())
+    return first_asked(request, policy, found, known) or weighed(request, policy, found, known, at)
+
+
+def first_asked(
+    request: Request, policy: GuardPolicy, found: tuple[Violation, ...], known: Known
+) -> GuardWanted | LabelsWanted | None:
+    """What has to be known of the namespace before its faults can be weighed; None where nothing has."""
+    namespace = request.target.namespace
+    if namespace and known.guarded is None and any(map(guarded_only, found)):
+        return GuardWanted(namespace)
+    if namespace and known.namespace_labels is None and policy.namespaces.overridden_by_label:
+        return LabelsWanted(namespace)
+    return None
+
+
+def weighed(
+    request: Request, policy: GuardPolicy, found: tuple[Violation, ...], known: Known, at: datetime
+) -> Decision | OwnerWanted:
+    """What faults do to a request, by the mode of each one's rule there."""
+    namespace = request.target.namespace
+    override = policy.namespaces.override(namespace, known.namespace_labels or {}) if namespace else None
+    counted = [one for one in found if not namespace or known.guarded or not guarded_only(one)]
+    waived = waivers(counted, namespace, policy, at)
+    by_mode: dict[Mode, tuple[Violation, ...]] = {
+        mode: tuple(one for one in counted if one.rule not in waived and mode_of(one, policy, override) is mode)
         for mode in (Mode.ENFORCE, Mode.WARN, Mode.AUDIT)
     }
-    audited = (*by_mode[Mode.AUDIT], *(one for one in found if one.rule in waived))
-    reason = "; ".join(map(str, waived.values()))
+    audited = (*by_mode[Mode.AUDIT], *(one for one in counted if one.rule in waived))
     if not by_mode[Mode.ENFORCE]:
-        return Decision(Verdict.ALLOWED, warned=by_mode[Mode.WARN], audited=audited, reason=reason)
-    if keeps_running(request, policy):
+        return Decision(
+            Verdict.ALLOWED,
+            warned=by_mode[Mode.WARN],
+            audited=audited,
+            reason="; ".join(map(str, waived.values())),
+            notices=tuple(f"admitted by an {one}" for one in waived.values() if one.ends_soon(at)),
+        )
+    if (owner := made_for(request, policy)) is not None:
         if known.owner_predates is None:
-            return wanted(request)
+            return OwnerWanted(namespace=namespace, owner=owner)
         if known.owner_predates:
-            return Decision(Verdict.EXEMPT, audited=found, reason="made for an owner older than catflap")
+            reason = (
+                "restarted: it is older than catflap" if request.restarted else "made for an owner older than catflap"
+            )
+            return Decision(Verdict.EXEMPT, audited=tuple(counted), reason=reason)
     return denial(request, by_mode[Mode.ENFORCE], by_mode[Mode.WARN], audited)
 
 
-def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | Question:
-    """The faults that a request brings under all rules that count where it is, or what has to be asked first."""
+def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
+    """The faults that a request brings under all rules, or what has to be asked first."""
     found = judge_request(request, policy)
-    if policy.custom:
-        custom = judge_custom(request, policy, known)
-        if not isinstance(custom, tuple):
-            return custom
-        found = (*found, *custom)
-    if found and request.target.namespace and any(map(guarded_only, found)):
-        if known.guarded is None:
-            return GuardWanted(request.target.namespace)
-        found = tuple(one for one in found if known.guarded or not guarded_only(one))
-    return found
+    if not policy.custom:
+        return found
+    custom = judge_custom(request, policy, known)
+    return (*found, *custom) if isinstance(custom, tuple) else custom
 
 
-def waivers(found: tuple[Violation, ...], namespace: str, policy: GuardPolicy, at: datetime) -> Mapping[str, Waiver]:
+def waivers(found: Iterable[Violation], namespace: str, policy: GuardPolicy, at: datetime) -> Mapping[str, Waiver]:
     """The exceptions that let faults pass, by the rule that each is from."""
     each = {one.rule: policy.waiver(one.rule, namespace, at) for one in found}
     return {rule: waiver for rule, waiver in each.items() if waiver is not None}
+
+
+def exempted(user: User, policy: GuardPolicy) -> str:
+    """Why this user passes every rule, in words; empty where they do not."""
+    return breaks_glass(user, policy) or policy.exempt.reason(user.name, user.groups)
 
 
 def makes_pod(request: Request) -> bool:
@@ -135,6 +179,8 @@ def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -
         return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is catflap's own")
     if request.subject is None and request.namespace is None and request.bound_labels is None:
         return Decision(Verdict.UNJUDGED, reason=unjudged(request))
+    if request.workload is not None and not request.workload.labelled(policy.workloads.scope):
+        return Decision(Verdict.UNJUDGED, reason=f"{request.workload.reference_path}: what it names is judged itself")
     if request.workload is not None and request.workload.mirror and request.user.is_node:
         return Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
     return None
@@ -149,25 +195,19 @@ def unjudged(request: Request) -> str:
     return f"no rule is about {name}/{target.subresource}" if target.subresource else f"no rule is about {name}"
 
 
-def keeps_running(request: Request, policy: GuardPolicy) -> bool:
-    """Whether a controller acts here for an owner that may be older than catflap.
+def made_for(request: Request, policy: GuardPolicy) -> Owner | None:
+    """Whose age excuses faults: of what a controller makes its owner, of what is restarted it itself; None where nobody's.
 
     The user tells the controller; ownerReferences alone would not, anyone can write them.
     """
-    return (
-        policy.workloads.existing == "admit"
-        and request.operation is Operation.CREATE
-        and request.user.is_controller
-        and request.workload is not None
-        and request.workload.owner is not None
-    )
-
-
-def wanted(request: Request) -> OwnerWanted:
-    """The question that `keeps_running` leaves open."""
-    assert request.workload is not None
-    assert request.workload.owner is not None
-    return OwnerWanted(namespace=request.target.namespace, owner=request.workload.owner)
+    workload = request.workload
+    if policy.workloads.existing != "admit" or workload is None:
+        return None
+    if request.restarted:
+        target = request.target
+        return Owner(f"{target.group}/{target.version}".lstrip("/"), workload.kind, workload.name, workload.uid)
+    by_controller = request.operation is Operation.CREATE and request.user.is_controller
+    return workload.owner if by_controller else None
 
 
 def denial(

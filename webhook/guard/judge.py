@@ -2,9 +2,12 @@
 
 from typing import Any
 
-from webhook.model.policy import GuardPolicy, Mode
+from webhook.model.kinds import POD
+from webhook.model.modes import Mode, Override
+from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
 from webhook.model.violation import Violation
+from webhook.model.workload import Relabelling
 from webhook.rules import RULES
 
 # The rules about one kind of subject, in the order of their ids.
@@ -14,10 +17,10 @@ BY_SUBJECT = {
 }
 
 
-def mode_of(violation: Violation, policy: GuardPolicy) -> Mode:
-    """In which mode the rule of a fault holds, a custom one too."""
+def mode_of(violation: Violation, policy: GuardPolicy, override: Override | None) -> Mode:
+    """In which mode the rule of a fault holds, a custom one too; `override` is what is said of the namespace alone."""
     rule = RULES.get(violation.rule)
-    return rule.mode(policy) if rule else policy.mode_of(violation.rule)
+    return rule.mode(policy, override) if rule else policy.mode_of(violation.rule, override=override)
 
 
 def guarded_only(violation: Violation) -> bool:
@@ -27,11 +30,11 @@ def guarded_only(violation: Violation) -> bool:
 
 
 def judge(subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
-    """Every fault of a workload or a network policy under each rule that is not off, in the order of the rules' ids."""
+    """Every fault of a workload, of its relabelling or of a network policy under each rule that is not off everywhere, in the order of the rules' ids."""
     return tuple(
         violation
         for rule in BY_SUBJECT.get(type(subject), ())
-        if rule.mode(policy) is not Mode.OFF
+        if rule.holds(policy)
         for violation in rule.judge(subject, policy)
     )
 
@@ -44,9 +47,18 @@ def judge_request(request: Request, policy: GuardPolicy) -> tuple[Violation, ...
     so that what is already faulty can be scaled, finalized and mended step by step; the same words on another line are
     the same fault.
     """
-    found = judge(request.subject, policy)
     before = request.subject_before
+    found = judge(request.subject, policy)
+    if before is not None and (relabelled := judge(relabelling(request), policy)):
+        found = tuple(sorted((*found, *relabelled), key=lambda one: one.rule))
     if not found or request.operation is Operation.CREATE or request.template_changed or before is None:
         return found
     known = {(violation.rule, violation.message) for violation in judge(before, policy)}
     return tuple(violation for violation in found if (violation.rule, violation.message) not in known)
+
+
+def relabelling(request: Request) -> Relabelling | None:
+    """The change of a Pod's labels that a request is, if it is one."""
+    if request.target.resource != POD.resource or request.workload is None or request.before is None:
+        return None
+    return Relabelling(request.before.places[0], request.workload.places[0])

@@ -1,6 +1,6 @@
-"""The labels of namespaces that the guard hangs on are set by those alone whom the policy file names."""
+"""The labels and the names of namespaces that the guard hangs on are given by those alone whom the policy file names."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from webhook.guard.message import refusal
@@ -21,24 +21,40 @@ def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str) -
     """The decision on a namespace's CREATE or UPDATE, by whichever subresource.
 
     The stamp of a new namespace is not asked about: our own mutating phase writes it, and it only ever adds. Who may
-    label an older one is who may adopt it; who may change an environment is who may open one to another.
+    label an older one is who may adopt it; who may change an environment is who may open one to another; and who makes a
+    namespace under a name that is exempt takes it out of the rules.
     """
     assert request.namespace is not None
-    before = request.namespace_before.labels if request.namespace_before else {}
+    name, before = request.namespace.name, request.namespace_before.labels if request.namespace_before else {}
     touched = list(changes(request, policy, before))
-    faults = tuple(unknown(request.namespace.labels, policy, touched))
-    if not touched:
+    reserved = request.operation is Operation.CREATE and policy.namespaces.reserves(name)
+    if not (touched or reserved):
         return PASSED
-    passed = may_label(request, policy, own_namespace)
-    if not passed:
+    passed = breaks_glass(request.user, policy)
+    if is_own_account(request.user, own_namespace):
+        passed = "catflap's own account"
+    by_label = passed or member_of(policy.namespaces.labelled_by, request)
+    by_name = passed or member_of(policy.namespaces.reserved.groups, request)
+    faults = tuple(unknown(request.namespace.labels, policy, touched))
+    if not by_label:
         groups = " or ".join(policy.namespaces.labelled_by) or "nobody"
         faults += tuple(
             fault(key, f"only members of {groups} set, change or remove it (namespaces.labelledBy)") for key in touched
         )
+    if reserved and not by_name:
+        groups = " or ".join(policy.namespaces.reserved.groups) or "nobody"
+        message = f"rules hold otherwise in {name}: only members of {groups} make it (namespaces.reserved.groups)"
+        faults += (Violation(rule=PROTECTION, path="metadata.name", message=message),)
     if faults:
-        message = refusal(f"Namespace {request.namespace.name}", faults)
+        message = refusal(f"Namespace {name}", faults)
         return Decision(Verdict.DENIED, denied=faults, message=message)
-    return Decision(Verdict.EXEMPT, reason=passed)
+    return Decision(Verdict.EXEMPT, reason=by_label if touched else by_name)
+
+
+def member_of(groups: Iterable[str], request: Request) -> str:
+    """The first of these groups that the user is in, in words; empty where none is."""
+    found = next((group for group in groups if group in request.user.groups), None)
+    return f"member of {found}" if found else ""
 
 
 def changes(request: Request, policy: GuardPolicy, before: Mapping[str, str]) -> Iterator[str]:
@@ -46,7 +62,7 @@ def changes(request: Request, policy: GuardPolicy, before: Mapping[str, str]) ->
     assert request.namespace is not None
     after = request.namespace.labels
     keys = [] if request.operation is Operation.CREATE else [GUARD_LABEL]
-    keys += [policy.namespaces.environment.label] if policy.namespaces.environment.one_of else []
+    keys += policy.namespaces.guarded_labels
     yield from (key for key in keys if after.get(key) != before.get(key))
 
 
@@ -54,7 +70,7 @@ def unknown(labels: Mapping[str, str], policy: GuardPolicy, touched: list[str]) 
     """The environment that is none of those there are."""
     environment = policy.namespaces.environment
     value = labels.get(environment.label)
-    if environment.label in touched and value is not None and value not in environment.one_of:
+    if environment.one_of and environment.label in touched and value is not None and value not in environment.one_of:
         nearest = next(iter(get_close_matches(value, environment.one_of, n=1)), None)
         hint = f" (did you mean {nearest!r}?)" if nearest else ""
         known = ", ".join(environment.one_of)
@@ -64,11 +80,3 @@ def unknown(labels: Mapping[str, str], policy: GuardPolicy, touched: list[str]) 
 def fault(key: str, message: str) -> Violation:
     """What is wrong with one label."""
     return Violation(rule=PROTECTION, path=f"metadata.labels{label_field(key)}", message=message)
-
-
-def may_label(request: Request, policy: GuardPolicy, own_namespace: str) -> str:
-    """Why this user may touch guarded labels; empty where they may not."""
-    if is_own_account(request.user, own_namespace):
-        return "catflap's own account"
-    named = next((group for group in policy.namespaces.labelled_by if group in request.user.groups), None)
-    return f"member of {named}" if named else breaks_glass(request.user, policy)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import takewhile
 
 from webhook.model.violation import Remedy, Violation
 
@@ -33,10 +34,12 @@ def patch(remedies: Iterable[Remedy]) -> list[str]:
         if all(remedy.label != other.label for other in same):
             same.append(remedy)
     lines: list[str] = []
-    for place, wanted in by_place.items():
-        keys = [*place.split("."), "labels"]
-        lines += [f"{INDENT * (depth + 1)}{key}:" for depth, key in enumerate(keys)]
+    above: tuple[str, ...] = ()
+    for keys, wanted in sorted(((*place.split("."), "labels"), wanted) for place, wanted in by_place.items()):
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(above, keys, strict=False)))
+        lines += [f"{INDENT * (depth + 1)}{key}:" for depth, key in enumerate(keys) if depth >= shared]
         lines += [f"{INDENT * (len(keys) + 1)}{setting(remedy)}" for remedy in wanted]
+        above = keys
     return lines
 
 

@@ -4,6 +4,8 @@ The kubernetes client brings connections, credentials and their renewal; its gen
 """
 
 import math
+import os
+from collections.abc import Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from time import monotonic
@@ -11,6 +13,7 @@ from typing import Any
 
 import msgspec
 import urllib3
+import yaml
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 
@@ -25,7 +28,11 @@ SUCCESS = range(200, 300)
 TIMEOUT_SECONDS = 2.0
 # A list of all there is: no person waits for it.
 LIST_SECONDS = 30.0
+# As many objects as kubectl asks for at once.
+PAGE_SIZE = 500
 POOL_SIZE = 16
+# What the client raises for a kubeconfig that is none, that points nowhere, or that is made otherwise than kubectl's.
+UNUSABLE = (ConfigException, OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)
 
 Json = dict[str, Any]
 
@@ -63,6 +70,17 @@ class Api:
         Raises ApiError.
         """
         return self._found(path, query, LIST_SECONDS) or {}
+
+    def pages(self, path: str, *, size: int = PAGE_SIZE) -> Iterator[Json]:
+        """The list at `path` in pieces of `size`, so that no list is ever held whole.  Raises ApiError, 404 too."""
+        token = ""
+        while True:
+            wanted = {"limit": str(size), **({"continue": token} if token else {})}
+            page = self._call("GET", path, query=wanted, patience=LIST_SECONDS)
+            yield page
+            token = page["metadata"].get("continue") or ""
+            if not token:
+                return
 
     def create(self, path: str, body: Json) -> Json | None:
         """Create an object in the collection at `path`; None where one of its name stands.  Raises ApiError."""
@@ -185,9 +203,30 @@ def connect(kubeconfig: str | None) -> Api:
             config.load_incluster_config(client_configuration=settings)
         else:
             config.load_kube_config(config_file=kubeconfig, client_configuration=settings)
-    except (ConfigException, OSError, ValueError, KeyError) as bad:
+    except UNUSABLE as bad:
         where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the Pod's ServiceAccount"
         raise NoCluster(f"no cluster by {where}: {bad}; name one by --kubeconfig, or serve --standalone") from bad
+    return pooled(settings)
+
+
+def connect_as_kubectl(kubeconfig: str | None, context: str | None) -> Api:
+    """An `Api` to the cluster that kubectl would take: the file, else $KUBECONFIG, else ~/.kube/config, else the Pod's own.
+
+    Raises NoCluster where there is none.
+    """
+    settings = client.Configuration()
+    try:
+        config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
+    except UNUSABLE as bad:
+        if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
+            return connect(None)
+        where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the default kubeconfig"
+        raise NoCluster(f"no cluster by {where}: {' '.join(str(bad).split())}; name one by --kubeconfig") from bad
+    return pooled(settings)
+
+
+def pooled(settings: client.Configuration) -> Api:
+    """The connections to a cluster."""
     settings.retries = urllib3.Retry(total=1, read=0, status=0, redirect=0)
     settings.connection_pool_maxsize = POOL_SIZE
     return Api(client.ApiClient(settings))

@@ -1,12 +1,16 @@
-"""Where our webhook configurations stand."""
+"""Where what we have the API server do stands: our webhook configurations, and the policy that it keeps itself."""
 
 from typing import Final
 
-from webhook.model.names import WEBHOOK_CONFIGURATION
+from webhook.kube.api import Api
+from webhook.model.names import DEFAULT_NAMESPACE, TWIN, WEBHOOK_CONFIGURATION
 
 API_VERSION: Final = "admissionregistration.k8s.io/v1"
 PHASES: Final = ("validating", "mutating")
 ENTRY_SUFFIX: Final = ".catflap.dev"  # of each entry's name
+# In the order in which they are written; what binds goes first when both go.
+TWINS: Final = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+PLURALS: Final = dict(zip(TWINS, ("validatingadmissionpolicies", "validatingadmissionpolicybindings"), strict=True))
 
 
 def collection(phase: str) -> str:
@@ -17,3 +21,20 @@ def collection(phase: str) -> str:
 def path(phase: str) -> str:
     """The path of ours."""
     return f"{collection(phase)}/{WEBHOOK_CONFIGURATION}"
+
+
+def twins(kind: str) -> str:
+    """The path of all objects of one of the two kinds."""
+    return f"/apis/{API_VERSION}/{PLURALS[kind]}"
+
+
+def twin_path(kind: str) -> str:
+    """The path of ours."""
+    return f"{twins(kind)}/{TWIN}"
+
+
+def own_namespace(api: Api) -> str:
+    """Where catflap runs in a cluster, by its registered Service; where it usually does if nothing tells.  Raises ApiError."""
+    entries = (api.get(path("validating")) or {}).get("webhooks") or [{}]
+    service = entries[0].get("clientConfig", {}).get("service") or {}
+    return str(service.get("namespace") or DEFAULT_NAMESPACE)

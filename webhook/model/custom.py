@@ -5,22 +5,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from webhook.model.fields import Node, distinct, rule_id
-from webhook.model.kinds import POD_MAKERS
 
 # Every resource that makes Pods, and Pods.
 WORKLOADS = "workloads"
-RESOURCES = frozenset(maker.resource for maker in POD_MAKERS)
 # Far above any expression that a person reads; the library itself stops at 100,000.
 LONGEST_EXPRESSION = 10_000
 MOST_RULES = 100  # each may take its whole budget for one request
-
-
-def resource(name: str) -> str:
-    """The plural name of a resource that makes Pods, or `workloads`; raises ValueError otherwise."""
-    if name != WORKLOADS and name not in RESOURCES:
-        known = ", ".join(sorted(RESOURCES))
-        raise ValueError(f"{name!r} is no resource that is judged: write {WORKLOADS} for all, or some of {known}")
-    return name
 
 
 class CustomRule(Node):
@@ -29,9 +19,9 @@ class CustomRule(Node):
     id: Annotated[str, AfterValidator(rule_id)] = Field(
         description="lower-case words joined by hyphens, no other rule's"
     )
-    resources: Annotated[
-        tuple[Annotated[str, AfterValidator(resource)], ...], Field(min_length=1), AfterValidator(distinct)
-    ] = Field(description="by plural name, such as [pods, deployments], or [workloads] for all that make Pods")
+    resources: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
+        description="by plural name, such as [pods, deployments], or [workloads] for all that make Pods"
+    )
     cel: str = Field(
         min_length=1, max_length=LONGEST_EXPRESSION, description="a CEL expression that is true of what may pass"
     )

@@ -42,7 +42,8 @@ class Decision(Struct, frozen=True):
     """The answer to one request.
 
     `denied` holds the faults that refuse, `warned` those the user is told of, `audited` those that only the record
-    shows. `reason` says in words why a request passed unjudged or exempt, or why nothing could be found out.
+    shows. `reason` says in words why a request passed unjudged or exempt, or why nothing could be found out; `notices`
+    are for the user as well, though nothing is wrong.
     `closure` says what is known of the namespace where a Pod would be stored; `labels` are those to be written at `labels_path` in the mutating phase. `unchecked` are the custom
     rules that read what there is no cluster to ask for.
     """
@@ -55,6 +56,7 @@ class Decision(Struct, frozen=True):
     message: str = ""
     closure: Closure | None = None
     labels: Mapping[str, str] = {}
+    notices: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
 
     @property
@@ -89,16 +91,16 @@ class GuardWanted(Struct, frozen=True):
     namespace: str
 
 
+class LabelsWanted(Struct, frozen=True):
+    """The decision hangs on the labels of this namespace, or on a rule that reads more of it; one look tells both."""
+
+    namespace: str
+
+
 class FaultsWanted(Struct, frozen=True):
     """The decision hangs on what is wrong with this text of a policy file."""
 
     text: str
-
-
-class NamespaceWanted(Struct, frozen=True):
-    """The decision hangs on a rule that reads this namespace."""
-
-    namespace: str
 
 
 class NamespaceSeen(Struct, frozen=True):
@@ -107,8 +109,14 @@ class NamespaceSeen(Struct, frozen=True):
     content: Mapping[str, Any] | None
 
 
+class ForesightWanted(Struct, frozen=True):
+    """The answer is to say what this text of a policy file, which is sound, would change of what stands."""
+
+    text: str
+
+
 # What only the cluster can tell.
-ClusterQuestion = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted | NamespaceWanted
+ClusterQuestion = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted | LabelsWanted | ForesightWanted
 # What the request itself does not tell: ask, then decide again with the answer.
 Question = ClusterQuestion | FaultsWanted
 
@@ -120,5 +128,7 @@ class Known(Struct, frozen=True):
     closure: Closure | None = None
     terminating: bool | None = None
     guarded: bool | None = None
+    namespace_labels: Mapping[str, str] | None = None
     faults: tuple[Violation, ...] | None = None
+    foreseen: tuple[str, ...] | None = None
     namespace: NamespaceSeen | None = None

@@ -12,6 +12,8 @@ from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 RULE_ID = re.compile(r"[a-z]+(-[a-z]+)*")
+# The name of a ServiceAccount (apimachinery, pkg/util/validation: DNS-1123 subdomain).
+SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 PORT = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?/(TCP|UDP|SCTP)")
 HIGHEST_PORT = 65535
 # Calico's limits on one rule (projectcalico.org/v3 schema, maxItems).
@@ -55,6 +57,27 @@ def rule_id(text: str) -> str:
     """A rule's id; raises ValueError otherwise."""
     if not RULE_ID.fullmatch(text):
         raise ValueError(f"{text!r} is no rule's id: lower-case words joined by hyphens")
+    return text
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Whether a name is the one that a pattern says, or begins as it does up to its star."""
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+
+
+def namespace_prefix(pattern: str) -> str:
+    """A prefix of namespaces' names that ends in a star; raises ValueError otherwise."""
+    if not pattern.endswith("*"):
+        raise ValueError(f"{pattern!r} is no prefix: end it with a star, as in {pattern}-*")
+    return namespace_pattern(pattern)
+
+
+def service_account_name(text: str) -> str:
+    """A ServiceAccount as namespace/name; raises ValueError otherwise."""
+    space, slash, name = text.partition("/")
+    if not slash or not SUBDOMAIN.fullmatch(name):
+        raise ValueError(f"{text!r} is no ServiceAccount: write namespace/name")
+    namespace_name(space)
     return text
 
 
@@ -109,6 +132,8 @@ LabelKey = Annotated[str, AfterValidator(label_key)]
 LabelValue = Annotated[str, AfterValidator(label_value)]
 NamespaceName = Annotated[str, AfterValidator(namespace_name)]
 NamespacePattern = Annotated[str, AfterValidator(namespace_pattern)]
+NamespacePrefix = Annotated[str, AfterValidator(namespace_prefix)]
+ServiceAccountName = Annotated[str, AfterValidator(service_account_name)]
 Cidr = Annotated[str, AfterValidator(cidr)]
 Port = Annotated[str, AfterValidator(port)]
 

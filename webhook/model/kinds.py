@@ -1,6 +1,6 @@
 """Which resources make Pods, and where each keeps its pod template.
 
-The paths are the Kubernetes API's own; a Pod is its own template.
+The paths are those of the Kubernetes API, and of the API that each vendor's own types say; a Pod is its own template.
 """
 
 from collections.abc import Mapping
@@ -10,18 +10,33 @@ from typing import NamedTuple
 class PodMaker(NamedTuple):
     """A resource whose objects are Pods or make them.
 
-    `template` is the dotted path of the pod template inside the object, empty for a Pod.
+    `template` is the dotted path of the pod template inside the object, empty for a Pod; `alternatives` are further
+    paths that may have it instead. `reference` is the path of what names another object to make Pods from. `custom`
+    is who is served from a CustomResourceDefinition: in whichever versions, and typed no stricter than that says.
     """
 
     group: str
     resource: str
     kind: str
     template: str
+    alternatives: tuple[str, ...] = ()
+    reference: str = ""
+    custom: bool = False
 
     @property
     def metadata_path(self) -> str:
-        """The field path of the metadata that the Pods get their labels from."""
+        """The field path of the metadata that the Pods get their labels from, where there is but one."""
         return f"{self.template}.metadata" if self.template else "metadata"
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """Every path that may have a pod template."""
+        return (self.template, *self.alternatives)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Every path that decides what the Pods are."""
+        return (*self.templates, self.reference) if self.reference else self.templates
 
 
 POD = PodMaker("", "pods", "Pod", "")
@@ -36,7 +51,10 @@ LABELLING_SUBRESOURCES: Mapping[tuple[str, str], tuple[str, ...]] = {
     NAMESPACES: ("status", "finalize"),
 }
 
-POD_MAKERS: tuple[PodMaker, ...] = (
+USUAL_TEMPLATE = "spec.template"
+
+# https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/
+KUBERNETES_OWN: tuple[PodMaker, ...] = (
     POD,
     PodMaker("", "podtemplates", "PodTemplate", "template"),
     PodMaker("", "replicationcontrollers", "ReplicationController", "spec.template"),
@@ -47,6 +65,27 @@ POD_MAKERS: tuple[PodMaker, ...] = (
     PodMaker("batch", "cronjobs", "CronJob", "spec.jobTemplate.spec.template"),
     PodMaker("batch", "jobs", "Job", "spec.template"),
 )
+KRUISE = "apps.kruise.io"
+# openkruise/kruise, apis/apps/v1alpha1 and v1beta1: AdvancedCronJob's CronJobTemplate, UnitedDeployment's SubsetTemplate.
+CRON_TEMPLATES = tuple(f"spec.template.{kind}Template.spec.template" for kind in ("job", "broadcastJob"))
+SUBSET_TEMPLATES = tuple(
+    f"spec.template.{kind}Template.spec.template"
+    for kind in ("statefulSet", "advancedStatefulSet", "cloneSet", "deployment")
+)
+# argoproj/argo-rollouts, pkg/apis/rollouts/v1alpha1; kedacore/keda, apis/keda/v1alpha1; knative/serving, pkg/apis/serving/v1.
+VENDORS: tuple[PodMaker, ...] = (
+    PodMaker(KRUISE, "advancedcronjobs", "AdvancedCronJob", CRON_TEMPLATES[0], CRON_TEMPLATES[1:], custom=True),
+    PodMaker(KRUISE, "broadcastjobs", "BroadcastJob", USUAL_TEMPLATE, custom=True),
+    PodMaker(KRUISE, "clonesets", "CloneSet", USUAL_TEMPLATE, custom=True),
+    PodMaker(KRUISE, "daemonsets", "DaemonSet", USUAL_TEMPLATE, custom=True),
+    PodMaker(KRUISE, "statefulsets", "StatefulSet", USUAL_TEMPLATE, custom=True),
+    PodMaker(KRUISE, "uniteddeployments", "UnitedDeployment", SUBSET_TEMPLATES[0], SUBSET_TEMPLATES[1:], custom=True),
+    PodMaker("argoproj.io", "rollouts", "Rollout", USUAL_TEMPLATE, reference="spec.workloadRef", custom=True),
+    PodMaker("keda.sh", "scaledjobs", "ScaledJob", "spec.jobTargetRef.template", custom=True),
+    PodMaker("serving.knative.dev", "configurations", "Configuration", USUAL_TEMPLATE, custom=True),
+    PodMaker("serving.knative.dev", "services", "Service", USUAL_TEMPLATE, custom=True),
+)
+POD_MAKERS: tuple[PodMaker, ...] = (*KUBERNETES_OWN, *VENDORS)
 
 PLAIN = "networking.k8s.io"
 CALICO = "projectcalico.org"
@@ -101,5 +140,7 @@ WRITTEN_KINDS = tuple(
 POLICY_RESOURCES = frozenset((kind.group, kind.resource) for kind in POLICY_KINDS)
 POLICIES_BY_KIND: Mapping[tuple[str, str], PolicyKind] = {(kind.group, kind.kind): kind for kind in POLICY_KINDS}
 
-BY_RESOURCE: Mapping[tuple[str, str], PodMaker] = {(m.group, m.resource): m for m in POD_MAKERS}
-BY_KIND: Mapping[tuple[str, str], PodMaker] = {(m.group, m.kind): m for m in POD_MAKERS}
+Makers = Mapping[tuple[str, str], PodMaker]
+NO_EXTRA_KINDS: Makers = {}
+BY_RESOURCE: Makers = {(m.group, m.resource): m for m in POD_MAKERS}
+BY_KIND: Makers = {(m.group, m.kind): m for m in POD_MAKERS}

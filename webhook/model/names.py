@@ -13,6 +13,8 @@ MANAGED_BY = "catflap"
 POLICY_DIGEST_ANNOTATION = "catflap.dev/policy-digest"
 NAMESPACE_UID_ANNOTATION = "catflap.dev/namespace-uid"
 
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"  # by `kubectl rollout restart` (kubectl, pkg/polymorphichelpers)
+
 DEFAULT_DENY = "catflap-default-deny"
 ALLOW_PREFIX = "catflap-allow-"
 ALLOW_DNS = "catflap-allow-dns"
@@ -30,3 +32,4 @@ POLICY_CONFIGMAP_KEY = "policy.yaml"
 EPOCH_CONFIGMAP = "catflap-epoch"
 DEFAULT_NAMESPACE = "catflap-system"
 WEBHOOK_CONFIGURATION = "catflap"
+TWIN = "catflap-labels"  # of the ValidatingAdmissionPolicy and its binding

@@ -4,8 +4,8 @@ The field names are the file's own; the descriptions become its JSON Schema.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
-from enum import StrEnum
+from datetime import datetime
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
@@ -13,26 +13,25 @@ from pydantic import AfterValidator, Field, StrictBool, model_validator
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from webhook.model.custom import MOST_RULES, CustomRule
-from webhook.model.fields import LabelKey, LabelValue, NamespaceName, NamespacePattern, Node, distinct
-from webhook.model.names import BREAK_GLASS_GROUP
+from webhook.model.exemptions import BreakGlass, Exempt, Waiver
+from webhook.model.extra_kinds import ExtraKind
+from webhook.model.fields import (
+    LabelKey,
+    LabelValue,
+    NamespacePattern,
+    Node,
+    ServiceAccountName,
+    distinct,
+)
+from webhook.model.kinds import Makers
+from webhook.model.modes import EVERYWHERE, SEVERITY, Mode, Override
+from webhook.model.namespaces import Namespaces
 from webhook.model.network import Network
+from webhook.model.workload import Scope
 
-# What must run before anything else can, this webhook included: never judged, whatever the file says.
-ALWAYS_EXEMPT = frozenset({"kube-system", "kube-public", "kube-node-lease"})
-
+# Far above any cluster's, and far below what CEL takes as one expression.
+MOST_EXTRA_KINDS = 100
 LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one of these seconds, a namespace's making anew a few
-
-
-class Mode(StrEnum):
-    """What a fault does to the request."""
-
-    ENFORCE = "enforce"
-    WARN = "warn"
-    AUDIT = "audit"
-    OFF = "off"
-
-
-SEVERITY = (Mode.OFF, Mode.AUDIT, Mode.WARN, Mode.ENFORCE)
 
 
 class AppLabel(Node):
@@ -48,6 +47,10 @@ class AppLabel(Node):
         """The label, then its aliases."""
         return (self.label, *self.aliases)
 
+    def intended(self, labels: Mapping[str, str]) -> str | None:
+        """What a Pod with these labels means to say, by whichever name comes first; None where it says nothing."""
+        return next((value for key in self.keys if (value := labels.get(key))), None)
+
 
 class RoleLabel(AppLabel):
     """The label that names a Pod's role, and the closed list of roles."""
@@ -59,6 +62,16 @@ class RoleLabel(AppLabel):
     one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
         ("frontend", "backend", "data"), description="the roles there are; no other value is admitted"
     )
+
+    def intended(self, labels: Mapping[str, str]) -> str | None:
+        """The role that a Pod with these labels means to have: the first one that is known, or else the nearest to the first."""
+        said = [value for key in self.keys if (value := labels.get(key))]
+        known = (value for value in said if value in self.one_of)
+        return next(known, self.nearest(said[0]) if said else None)
+
+    def nearest(self, value: str) -> str | None:
+        """The role that may be meant by a value that is none; letter case is no matter here."""
+        return next(iter(get_close_matches(value.lower(), self.one_of, n=1)), None)
 
 
 class Requirement(Node):
@@ -109,49 +122,24 @@ class Workloads(Node):
     existing: Literal["admit", "judge"] = Field(
         "admit", description="Pods that Kubernetes' controllers make for owners older than catflap"
     )
-
-
-class Environment(Node):
-    """The label that tells environments apart; the labels of namespaces, not of Pods."""
-
-    label: LabelKey = Field("environment", description="the label itself")
-    one_of: Annotated[tuple[LabelValue, ...], AfterValidator(distinct)] = Field(
-        (), description="the environments there are, such as [production, test]; none: they are not told apart"
+    scope: Scope = Field(
+        Scope.TEMPLATE,
+        description="whose labels are judged of what makes Pods: those of its pod template, its own (object), or both; "
+        "a Pod's own always are",
+    )
+    extra_kinds: Annotated[tuple[ExtraKind, ...], Field(max_length=MOST_EXTRA_KINDS)] = Field(
+        (), description="custom resources that make Pods, besides those that are built in"
     )
 
+    @cached_property
+    def extra_by_resource(self) -> Makers:
+        """The extra kinds as reviews name them, by group and resource."""
+        return {(one.group, one.resource): one.maker for one in self.extra_kinds}
 
-class Namespaces(Node):
-    """Which namespaces are judged and closed."""
-
-    adopt: Literal["none", "all"] | tuple[NamespacePattern, ...] = Field(
-        "none", description="namespaces older than catflap to close as well: none, all, or names and prefixes (team-*)"
-    )
-    exempt: Annotated[tuple[NamespaceName, ...], AfterValidator(distinct)] = Field(
-        ("kube-system", "kube-public", "kube-node-lease", "calico-system", "calico-apiserver", "tigera-operator"),
-        description="namespaces that are neither judged nor closed; kube-system, kube-public and kube-node-lease always",
-    )
-    environment: Environment = Field(Environment(), description="what tells environments apart")
-    labelled_by: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
-        ("system:masters",),
-        description="groups whose members may set, change and remove the environment's label and catflap.dev/guard",
-    )
-
-    def exempts(self, name: str) -> bool:
-        """Whether neither rules nor policies touch this namespace."""
-        return name in ALWAYS_EXEMPT or name in self.exempt
-
-    def adopts(self, name: str) -> bool:
-        """Whether this namespace is closed although it is older than catflap."""
-        if isinstance(self.adopt, str):
-            return self.adopt == "all"
-        return any(
-            name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern for pattern in self.adopt
-        )
-
-    def environment_of(self, labels: Mapping[str, str]) -> str:
-        """The environment that a namespace with these labels is in; empty where it is in none that we know."""
-        value = labels.get(self.environment.label, "")
-        return value if value in self.environment.one_of else ""
+    @cached_property
+    def extra_by_kind(self) -> Makers:
+        """The extra kinds as manifests name them, by group and kind."""
+        return {(one.group, one.kind): one.maker for one in self.extra_kinds}
 
 
 class Gate(Node):
@@ -172,29 +160,21 @@ class Gate(Node):
         return self.freshness / 1000
 
 
-class BreakGlass(Node):
-    """Who may act against the guard in an emergency; each use is recorded."""
+class Claim(Node):
+    """Who may carry a role; nobody else may."""
 
-    groups: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
-        (BREAK_GLASS_GROUP,), description="groups whose members may edit and delete catflap's own policies"
+    namespaces: Annotated[tuple[NamespacePattern, ...], AfterValidator(distinct)] = Field(
+        (), description="names and prefixes of namespaces; none: any"
+    )
+    service_accounts: Annotated[tuple[ServiceAccountName, ...], AfterValidator(distinct)] = Field(
+        (), description="ServiceAccounts of the Pods, as namespace/name; none: any"
     )
 
 
-class Waiver(Node):
-    """One rule's faults let pass in one namespace, by somebody who answers for it, up to a day."""
+class Role(Node):
+    """What is particular to one role."""
 
-    rule: str = Field(description="the rule's id")
-    namespace: NamespaceName = Field(description="where it does not refuse")
-    owner: str = Field(min_length=1, description="who answers for it")
-    reason: str = Field(min_length=1, description="why")
-    until: date = Field(description="the last day on which it counts, to 24:00 UTC")
-
-    def __str__(self) -> str:
-        return f"exception from {self.rule} until {self.until}, {self.owner}: {self.reason}"
-
-    def counts(self, at: datetime) -> bool:
-        """Whether it still counts at a moment."""
-        return at.astimezone(UTC).date() <= self.until
+    claim: Claim = Field(Claim(), description="who may carry it")
 
 
 class GuardPolicy(Node):
@@ -208,18 +188,31 @@ class GuardPolicy(Node):
     namespaces: Namespaces = Field(Namespaces(), description="which namespaces are judged and closed")
     network: Network = Field(Network(), description="how a closed namespace is closed")
     gate: Gate = Field(Gate(), description="how a namespace is proven closed before a Pod is stored in it")
+    roles: dict[LabelValue, Role] = Field({}, description="what is particular to a role, by its name")
     break_glass: BreakGlass = Field(BreakGlass(), description="who may act against the guard in an emergency")
     custom: tuple[CustomRule, ...] = Field((), max_length=MOST_RULES, description="rules of your own, in CEL")
+    exempt: Exempt = Field(Exempt(), description="who passes every rule")
+    twin: StrictBool = Field(
+        default=False,
+        description="have the API server judge labels as well (ValidatingAdmissionPolicy), so that they are while catflap is gone",
+    )
     exceptions: tuple[Waiver, ...] = Field(
         (), description="rules whose faults pass in one namespace; each use is recorded"
     )
 
-    def mode_of(self, rule: str, *, at_most: Mode = Mode.ENFORCE) -> Mode:
-        """The mode in which a rule holds: its own, or the file's, which is no stricter than `at_most`."""
-        own = self.rules.get(rule)
-        if own is not None or at_most is Mode.ENFORCE:
-            return own or self.mode
-        return min(self.mode, at_most, key=SEVERITY.index)
+    @cached_property
+    def holding(self) -> dict[str, bool]:
+        """Which rules hold anywhere, by id, as far as somebody asked."""
+        return {}
+
+    def mode_of(self, rule: str, *, at_most: Mode = Mode.ENFORCE, override: Override | None = None) -> Mode:
+        """The mode in which a rule holds: the first one said of the rule itself, else of all rules.
+
+        What is said of all is no stricter for it than `at_most`. `override` is what is said of the namespace alone.
+        """
+        local = override or EVERYWHERE
+        own = local.rules.get(rule) or (None if local.mode else self.rules.get(rule))
+        return own or min(local.mode or self.mode, at_most, key=SEVERITY.index)
 
     def waiver(self, rule: str, namespace: str, at: datetime) -> Waiver | None:
         """What lets a rule's faults pass in a namespace at a moment."""

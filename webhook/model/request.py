@@ -112,7 +112,8 @@ class Request(Struct, frozen=True):
     `namespace_before` where it is a Namespace, `policy` and `policy_before` where it is a network policy, of which a
     DELETE has the old one in both. `bound_labels` are what a binding writes onto its Pod.
     `policy_file` is the text that a ConfigMap of the policy's name would hold, and
-    `policy_file_before` what it held. `template_changed` compares the whole pod templates of an UPDATE.
+    `policy_file_before` what it held. `template_changed` compares the whole pod templates of an UPDATE, and
+    `restarted` says that they differ by what `kubectl rollout restart` writes alone.
     """
 
     uid: str
@@ -123,6 +124,7 @@ class Request(Struct, frozen=True):
     workload: Workload | None = None
     before: Workload | None = None
     template_changed: bool = False
+    restarted: bool = False
     namespace: NamespaceObject | None = None
     namespace_before: NamespaceObject | None = None
     policy: PolicyObject | None = None

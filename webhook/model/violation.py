@@ -7,7 +7,8 @@ from typing import Any
 from msgspec import Struct
 
 from webhook.model.fields import RULE_ID
-from webhook.model.policy import GuardPolicy, Mode
+from webhook.model.modes import Mode, Override
+from webhook.model.policy import GuardPolicy
 from webhook.model.workload import Workload
 
 
@@ -46,7 +47,8 @@ class Rule(Struct, frozen=True):
 
     `check` is pure; it yields each fault of what the rule is `about` under a policy. `since` is the release that brought
     the rule; `at_most` is how strict it is where the file names it not; one that is `guarded_only` says nothing of
-    namespaces that stay open.
+    namespaces that stay open. `in_cel` says the same as `check` as an expression for the API server (webhook.model.cel), which is
+    true where there is no fault, or empty where the policy asks for nothing.
     """
 
     id: str
@@ -55,15 +57,25 @@ class Rule(Struct, frozen=True):
     about: type = Workload
     at_most: Mode = Mode.ENFORCE
     guarded_only: bool = False
+    in_cel: Callable[[GuardPolicy], str] | None = None
 
     @property
     def title(self) -> str:
         """The first line of the rule's own module: what it asks for, in one sentence."""
         return (import_module(self.check.__module__).__doc__ or "").partition("\n")[0]
 
-    def mode(self, policy: GuardPolicy) -> Mode:
-        """In which mode the rule holds."""
-        return policy.mode_of(self.id, at_most=self.at_most)
+    def mode(self, policy: GuardPolicy, override: Override | None = None) -> Mode:
+        """In which mode the rule holds; `override` is what the file says of the namespace alone."""
+        return policy.mode_of(self.id, at_most=self.at_most, override=override)
+
+    def holds(self, policy: GuardPolicy) -> bool:
+        """Whether it holds in any namespace at all; found out once a policy, for every request asks."""
+        known = policy.holding.get(self.id)
+        if known is None:
+            overrides = (None, *policy.namespaces.overrides)
+            known = any(self.mode(policy, override) is not Mode.OFF for override in overrides)
+            policy.holding[self.id] = known
+        return known
 
     def judge(self, subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
         """Every fault of this rule in `subject`, which must be what the rule is about."""

@@ -1,11 +1,14 @@
 """What the rules judge: a Pod, or the pod template inside an object that makes Pods."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from webhook.model.labels import LABEL_NAME
+
+DEFAULT_ACCOUNT = "default"  # of a Pod that names none
 
 
 class Found(NamedTuple):
@@ -26,11 +29,14 @@ class Place(Struct, frozen=True):
     """Where pod labels stand inside an object.
 
     `path` is the field path of the metadata that carries them, as kubectl would print it: `metadata` for a Pod,
-    `spec.template.metadata` for a Deployment.
+    `spec.template.metadata` for a Deployment. `account` is the ServiceAccount that the Pods made from here run under, and
+    `host_network` whether they are in their node's network.
     """
 
     path: str
     labels: Mapping[str, str]
+    host_network: bool = False
+    account: str = DEFAULT_ACCOUNT
 
     def find(self, keys: Iterable[str]) -> Found | None:
         """The first of `keys` that is set here, even to the empty string; None where none is."""
@@ -61,10 +67,20 @@ class Owner(Struct, frozen=True):
     uid: str
 
 
+class Scope(StrEnum):
+    """Whose metadata the rules about labels read: the Pods' own, or that of what makes them."""
+
+    TEMPLATE = "template"
+    OBJECT = "object"
+    BOTH = "both"
+
+
 class Workload(Struct, frozen=True):
     """One object that is, or that makes, Pods.
 
     `name` falls back to `generateName` with a star: in the mutating phase a generated name does not exist yet.
+    `places` has each pod template, or the Pod itself; none where Pods are made from what another object says, which
+    `reference_path` names. `own` is the object's own metadata where that is not a Pod's.
     """
 
     kind: str
@@ -73,7 +89,15 @@ class Workload(Struct, frozen=True):
     places: tuple[Place, ...]
     owner: Owner | None = None
     mirror: bool = False
-    host_network: bool = False
+    own: Place | None = None
+    reference_path: str = ""
+    uid: str = ""
+
+    def labelled(self, scope: Scope) -> tuple[Place, ...]:
+        """The places that must carry labels; a Pod is the one place of its own."""
+        if self.own is None or scope is Scope.TEMPLATE:
+            return self.places
+        return (self.own,) if scope is Scope.OBJECT else (self.own, *self.places)
 
     @property
     def reference(self) -> str:
@@ -85,6 +109,14 @@ class Workload(Struct, frozen=True):
         """The object's name where it would do as a label value; None where it would not."""
         stem = self.name.rstrip("-*.")
         return stem if LABEL_NAME.fullmatch(stem) else None
+
+
+class Relabelling(Struct, frozen=True):
+    """A Pod's labels before and after a change; no other change of a Pod that runs concerns a rule."""
+
+    before: Place
+    after: Place
+    kind: str = "Pod"
 
 
 def reference(kind: str, namespace: str, name: str) -> str:

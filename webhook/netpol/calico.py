@@ -5,13 +5,13 @@ log line (felix/dataplane/windows/policysets). A policy without rules closes by 
 not matter and no Deny of ours ever beats a user's NetworkPolicy, which Calico puts at order 1000.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from ipaddress import ip_network
 from itertools import groupby
 from typing import Any, TypeVar
 
 from webhook.model.fields import MOST_NETWORKS, MOST_PORTS, PortRange
-from webhook.model.selector import AllOf, Has, Not, OneOf, Selector, printed
+from webhook.model.selector import AllOf, Has, Like, Not, OneOf, Selector, printed
 from webhook.model.traffic import Allow, Direction, Peer, Pods
 from webhook.netpol.intent import Intent
 from webhook.netpol.manifest import Birth, Manifest, metadata
@@ -36,13 +36,16 @@ def manifest(intent: Intent, birth: Birth) -> Manifest:
     }
 
 
-def standing_net(intent: Intent, birth: Birth, exempt: Iterable[str]) -> Manifest:
-    """The net that closes every Pod outside of the exempt namespaces, those of namespaces to come as well.
+def standing_net(intent: Intent, birth: Birth, exempt: Collection[str]) -> Manifest:
+    """The net that closes every Pod outside of the exempt names and prefixes, those of namespaces to come as well.
 
     It selects by the label that Calico gives each Pod itself, so host endpoints are not meant, and no label of a
     namespace has to be known first. Raises ValueError where the exempt names are too many for one selector.
     """
-    pods = AllOf((Has(NAMESPACE_OF_POD), Not(OneOf(NAMESPACE_OF_POD, tuple(sorted(exempt))))))
+    names = tuple(sorted(one for one in exempt if not one.endswith("*")))
+    stems = sorted(one[:-1] for one in exempt if one.endswith("*"))
+    reserved = (Not(Like(NAMESPACE_OF_POD, "starts with", stem)) for stem in stems)
+    pods = AllOf((Has(NAMESPACE_OF_POD), Not(OneOf(NAMESPACE_OF_POD, names)), *reserved))
     hints = {"performanceHints": ["AssumeNeededOnEveryNode"]}  # on each node before the first Pod that it selects
     return {
         "apiVersion": API_VERSION,

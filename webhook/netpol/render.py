@@ -1,6 +1,6 @@
 """A namespace and a policy to the manifests that close it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from types import ModuleType
 
 from webhook.model.names import STANDING_NET
@@ -25,7 +25,7 @@ def render(policy: GuardPolicy, birth: Birth, engine: Engine, *, detected_dns: s
 
 
 def render_net(
-    policy: GuardPolicy, birth: Birth, engine: Engine, *, exempt: Iterable[str], detected_dns: str = FALLBACK
+    policy: GuardPolicy, birth: Birth, engine: Engine, *, exempt: Collection[str], detected_dns: str = FALLBACK
 ) -> tuple[Manifest, ...]:
     """The net below all namespaces, where the file asks for it and the engine has it; name servers stay open."""
     if not policy.network.standing_net or engine is not Engine.CALICO:

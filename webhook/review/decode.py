@@ -11,13 +11,15 @@ from webhook.model.kinds import (
     CONFIGMAPS,
     LABELLING_SUBRESOURCES,
     NAMESPACES,
+    NO_EXTRA_KINDS,
     POLICY_RESOURCES,
+    Makers,
     PodMaker,
 )
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.request import Document, NamespaceObject, Operation, PolicyObject, Request, Target, User
 from webhook.netpol.reading import Unreadable, read
-from webhook.review.objects import decode_json, named_from, templates_differ, workload_from
+from webhook.review.objects import decode_json, named_from, only_restarted, templates_differ, workload_from
 
 NULL = b"null"
 # What decoding raises for JSON that is none, that is not UTF-8, or that is nested too deeply.
@@ -91,16 +93,16 @@ class ConfigMap(Struct):
 REVIEW = msgspec.json.Decoder(AdmissionReview)
 
 
-def decode(body: bytes) -> Request:
-    """One request from the body of a POST; raises BadReview."""
+def decode(body: bytes, extra: Makers = NO_EXTRA_KINDS) -> Request:
+    """One request from the body of a POST; `extra` has the policy file's own kinds.  Raises BadReview."""
     try:
         review = REVIEW.decode(body)
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, "$")) from None
-    return parse(review.request)
+    return parse(review.request, extra)
 
 
-def parse(request: AdmissionRequest) -> Request:
+def parse(request: AdmissionRequest, extra: Makers) -> Request:
     """The wire's request as ours."""
     if not request.uid:
         raise BadReview("request.uid is empty")
@@ -134,7 +136,7 @@ def parse(request: AdmissionRequest) -> Request:
         return parsed
     if resource == NAMESPACES:
         return with_namespace(parsed, request)
-    maker = BY_RESOURCE.get(resource)
+    maker = BY_RESOURCE.get(resource) or extra.get(resource)
     return with_workload(parsed, request, maker) if maker else parsed
 
 
@@ -210,6 +212,8 @@ def named(source: Raw, path: str) -> NamespaceObject:
 
 def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -> Request:
     """The request with its workload, and with what stood before an UPDATE."""
+    if maker.custom:  # the API server knows; what the policy file says of a kind is for manifests
+        maker = maker._replace(kind=request.kind.kind)
     check_kind(request, maker.kind)
     try:
         workload = workload_from(maker, request.object, decode_json)
@@ -225,11 +229,12 @@ def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -
     try:
         before = workload_from(maker, request.old_object, decode_json)
         changed = templates_differ(maker, request.object, request.old_object)
+        restarted = changed and only_restarted(maker, request.object, request.old_object)
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, "request.oldObject")) from None
     document = Document(request.object, request.old_object, request.user_info.uid)
     return msgspec.structs.replace(
-        parsed, workload=workload, before=before, template_changed=changed, document=document
+        parsed, workload=workload, before=before, template_changed=changed, restarted=restarted, document=document
     )
 
 

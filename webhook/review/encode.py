@@ -73,7 +73,7 @@ def encode_validation(request: Request, decision: Decision, *, annotations: Mapp
                 uid=request.uid,
                 allowed=decision.allowed,
                 status=None if decision.allowed else status(decision),
-                warnings=[warning(violation) for violation in decision.warned],
+                warnings=[*map(warning, map(line, decision.warned)), *map(warning, decision.notices)],
                 audit_annotations=annotations,
             )
         )
@@ -126,7 +126,6 @@ def cause(violation: Violation) -> Cause:
     return Cause(reason="FieldValueInvalid", message=f"{violation.rule}: {violation.message}", field=violation.path)
 
 
-def warning(violation: Violation) -> str:
-    """A fault as a warning that kubectl prints."""
-    text = line(violation)
+def warning(text: str) -> str:
+    """A warning as kubectl prints it, no longer than the API server takes it."""
     return text if len(text) <= WARNING_LENGTH else f"{text[: WARNING_LENGTH - 1]}…"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -9,7 +10,8 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-from webhook.model.kinds import BY_KIND, POLICIES_BY_KIND, PolicyKind
+from webhook.guard.existing import Existing
+from webhook.model.kinds import BY_KIND, NO_EXTRA_KINDS, POD, POLICIES_BY_KIND, Makers, PolicyKind
 from webhook.model.request import Document, Operation, PolicyObject, Request, Target, User
 from webhook.model.workload import Workload
 from webhook.netpol import reading
@@ -27,6 +29,8 @@ MOST_OBJECTS = 100_000
 # What kubectl leaves as text: what looks like a date, and a bare `=`.
 TEXT_TAGS = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
 APPLIER = User(name="system:offline")
+KUBELET = User(name="system:node:any", groups=("system:nodes",))
+ENDED = frozenset({"Succeeded", "Failed"})  # phases
 
 
 class BadManifest(Exception):  # noqa: N818 (the manifest is bad, not the program)
@@ -50,7 +54,7 @@ ManifestLoader.yaml_implicit_resolvers = {
 class Manifest(Struct, frozen=True):
     """One object of a file; `workload` where it is a Pod or makes Pods, `policy` where it is a network policy.
 
-    `document` is the whole object of a workload.
+    `resource` is its plural, where a rule may be about it; `document` is the whole object of a workload.
     """
 
     api_version: str
@@ -59,6 +63,7 @@ class Manifest(Struct, frozen=True):
     name: str
     workload: Workload | None = None
     policy: PolicyObject | None = None
+    resource: str = ""
     document: Document | None = None
 
     @property
@@ -127,22 +132,23 @@ def flattened(document: Any, depth: int = 0) -> Iterator[Any]:
         yield from flattened({**implied, **item} if isinstance(item, dict) else item, depth + 1)
 
 
-def read(document: Any, *, default_namespace: str) -> Manifest:
-    """One object from its document; raises BadManifest."""
+def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Manifest:
+    """One object from its document; `extra` has the policy file's own kinds.  Raises BadManifest."""
     if not isinstance(document, dict):
         raise NotKubernetes(f"expected an object with apiVersion and kind, got {type(document).__name__}")
     api_version, kind = document.get("apiVersion"), document.get("kind")
     if not (isinstance(api_version, str) and isinstance(kind, str) and api_version and kind):
         raise NotKubernetes("no Kubernetes object: apiVersion and kind are missing")
     group = api_version.rpartition("/")[0]
-    maker = BY_KIND.get((group, kind))
+    maker = BY_KIND.get((group, kind)) or extra.get((group, kind))
     metadata = document.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     name = str(metadata.get("name") or metadata.get("generateName") or "")
     namespace = str(metadata.get("namespace") or "")
     if found := POLICIES_BY_KIND.get((group, kind)):
         space = (namespace or default_namespace) if found.namespaced else ""
-        return Manifest(api_version, kind, space, name, policy=policy_from(found, space, name, document))
+        said = policy_from(found, space, name, document)
+        return Manifest(api_version, kind, space, name, policy=said, resource=found.resource)
     if maker is None:
         return Manifest(api_version, kind, namespace, name)
     try:
@@ -152,7 +158,15 @@ def read(document: Any, *, default_namespace: str) -> Manifest:
         where = path.replace("key` in `", "").rstrip("`").removeprefix("$").removeprefix(".")
         raise BadManifest(f"{kind} {name}: {where or 'object'}: {says}") from None
     workload = msgspec.structs.replace(workload, namespace=namespace or default_namespace)
-    return Manifest(api_version, kind, workload.namespace, workload.name, workload, document=Document(document))
+    return Manifest(
+        api_version,
+        kind,
+        workload.namespace,
+        workload.name,
+        workload,
+        resource=maker.resource,
+        document=Document(document),
+    )
 
 
 def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str, Any]) -> PolicyObject:
@@ -170,7 +184,6 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
 def creation(manifest: Manifest) -> Request:
     """The request that creating the manifest's object would be."""
     group, _, version = manifest.api_version.rpartition("/")
-    made = BY_KIND.get((group, manifest.kind)) or POLICIES_BY_KIND.get((group, manifest.kind))
     return Request(
         uid="offline",
         operation=Operation.CREATE,
@@ -178,7 +191,7 @@ def creation(manifest: Manifest) -> Request:
         target=Target(
             group=group,
             version=version,
-            resource=made.resource if made else "",
+            resource=manifest.resource,
             subresource="",
             kind=manifest.kind,
             namespace=manifest.namespace,
@@ -187,4 +200,20 @@ def creation(manifest: Manifest) -> Request:
         workload=manifest.workload,
         policy=manifest.policy,
         document=manifest.document,
+    )
+
+
+def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Existing:
+    """An object as it stands, by what the API server says of it or a manifest; raises BadManifest."""
+    request = creation(read(document, default_namespace=default_namespace, extra=extra))
+    if request.workload is not None and request.workload.mirror:
+        # No admission stops a static Pod: the kubelet makes it, and then says so (kubernetes, pkg/kubelet/pod/mirror_client.go).
+        request = msgspec.structs.replace(request, user=KUBELET)
+    metadata, status = (found if isinstance(found := document.get(key), dict) else {} for key in ("metadata", "status"))
+    created = metadata.get("creationTimestamp")
+    return Existing(
+        request,
+        uid=str(metadata.get("uid") or ""),
+        created=datetime.fromisoformat(created) if isinstance(created, str) and created else None,
+        running=document["kind"] == POD.kind and status.get("phase") not in ENDED,
     )

@@ -1,6 +1,6 @@
 """Kubernetes objects to the values that rules read: as JSON from a review, or as parsed YAML.
 
-Each shape is built from the table of pod makers, so that decoding skips all but a few fields.
+Each shape of Kubernetes' own kinds is built from the table of pod makers, so that decoding skips all but a few fields.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,8 @@ from msgspec import Raw, Struct, defstruct
 
 from webhook.model.kinds import PodMaker
 from webhook.model.request import NamespaceObject
-from webhook.model.workload import Owner, Place, Workload
+from webhook.model.workload import DEFAULT_ACCOUNT, Owner, Place, Workload
+from webhook.review.custom import account_named, at, differ, places_in, unrestarted
 
 NO_TEMPLATE = Raw(b"null")
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
@@ -32,6 +33,7 @@ class Metadata(Struct, rename="camel"):
     """What is read of an object's metadata."""
 
     name: str | None = None
+    uid: str | None = None
     generate_name: str | None = None
     namespace: str | None = None
     labels: dict[str, str | None] | None = None
@@ -46,9 +48,11 @@ class Labelled(Struct):
 
 
 class PodSpec(Struct, rename="camel"):
-    """What is read of a Pod's spec."""
+    """What is read of a Pod's spec; `serviceAccount` is the older name of the field, and counts where the other is not set."""
 
     host_network: bool | None = None
+    service_account_name: str | None = None
+    service_account: str | None = None
 
 
 class Template(Labelled):
@@ -104,19 +108,27 @@ def fields_of(optional: Mapping[str, Any]) -> list[tuple[str, Any, None]]:
 
 def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
     """A workload from an object's source; `decode` is `decode_json` or `convert`, and its errors pass through."""
-    shape = template_shape(maker.template) if maker.template else Template
-    found = decode(source, shape)
+    if maker.custom:
+        found = decode(source, Labelled)
+        places = places_in(maker, decode(source, dict))
+    else:
+        found = decode(source, template_shape(maker.template) if maker.template else Template)
+        template: Template | None = follow(found, maker.template)
+        spec = template.spec if template else None
+        on_host = bool(spec and spec.host_network)
+        account = account_named(spec.service_account_name, spec.service_account) if spec else DEFAULT_ACCOUNT
+        places = (Place(maker.metadata_path, labels_of(template), on_host, account),)
     metadata = found.metadata or Metadata()
-    template: Template | None = follow(found, maker.template)
-    spec = template.spec if template else None
     return Workload(
         kind=maker.kind,
         namespace=metadata.namespace or "",
         name=metadata.name or (f"{metadata.generate_name}*" if metadata.generate_name else ""),
-        places=(Place(maker.metadata_path, labels_of(template)),),
+        places=places,
         owner=owner_of(metadata),
         mirror=MIRROR_ANNOTATION in (metadata.annotations or ()),
-        host_network=bool(spec and spec.host_network),
+        own=Place("metadata", labels_of(found)) if maker.template else None,
+        reference_path="" if places else maker.reference,
+        uid=metadata.uid or "",
     )
 
 
@@ -133,9 +145,17 @@ def templates_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) 
     """
     if not maker.template:
         return False
+    if maker.custom:
+        return differ(maker, decode_json(source, dict), decode_json(before, dict))
     shape = raw_shape(maker.template)
     new, old = (bytes(follow(decode_json(text, shape), maker.template) or NO_TEMPLATE) for text in (source, before))
     return new != old and msgspec.json.decode(new) != msgspec.json.decode(old)
+
+
+def only_restarted(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
+    """Whether pod templates that differ do so by a restart alone; JSON only."""
+    new, old = decode_json(source, dict), decode_json(before, dict)
+    return all(unrestarted(at(new, path)) == unrestarted(at(old, path)) for path in maker.sources)
 
 
 def follow(found: Any, path: str) -> Any:

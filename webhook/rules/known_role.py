@@ -1,26 +1,37 @@
 """A Pod's role is one of the roles there are."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
+from webhook.model.cel import BEFORE, LENIENT, PLACES, literal
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Remedy, Rule
 from webhook.model.workload import Workload
 
 
 def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
-    """The places whose role is set but not on the closed list; letter case counts."""
+    """The labels that name the role, by whichever name, and say what is not on the closed list; letter case counts."""
     role = policy.workloads.role
-    for place in workload.places:
-        found = place.find(role.keys)
-        if found is not None and found.value and found.value not in role.one_of:
-            nearest = next(iter(get_close_matches(found.value.lower(), role.one_of, n=1)), None)
-            hint = f" (did you mean {nearest!r}?)" if nearest else ""
-            yield Fault(
-                path=place.at(found.key),
-                message=f"the role {found.value!r} is not known{hint}; the roles are {', '.join(role.one_of)}",
-                remedy=Remedy(place=place.path, label=found.key, value=nearest, choices=role.one_of),
-            )
+    for place in workload.labelled(policy.workloads.scope):
+        for key in role.keys:
+            value = place.labels.get(key)
+            if value and value not in role.one_of:
+                nearest = role.nearest(value)
+                hint = f" (did you mean {nearest!r}?)" if nearest else ""
+                yield Fault(
+                    path=place.at(key),
+                    message=f"the role {value!r} is not known{hint}; the roles are {', '.join(role.one_of)}",
+                    remedy=Remedy(place.path, key, value=role.intended(place.labels), choices=role.one_of),
+                )
 
 
-RULE = Rule(id="known-role", since="0.1", check=unknown)
+def in_cel(policy: GuardPolicy) -> str:
+    """The same for the API server."""
+    role = policy.workloads.role
+    keys = literal(list(role.keys))
+    said = "p.labels[key]"
+    sound = f"!(key in p.labels) || {said} == '' || {said} in {literal(list(role.one_of))}"
+    known = f"{LENIENT} && {BEFORE}.exists(q, {keys}.exists(other, other in q.labels && q.labels[other] == {said}))"
+    return f"{PLACES}.all(p, {keys}.all(key, {sound} || ({known})))"
+
+
+RULE = Rule(id="known-role", since="0.1", check=unknown, in_cel=in_cel)

@@ -16,11 +16,10 @@ def unpoliced(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:  # no
     https://kubernetes.io/docs/concepts/services-networking/network-policies/#networkpolicy-and-hostnetwork-pods,
     https://kubernetes.io/docs/tasks/configure-pod-container/create-hostprocess-pod/
     """
-    if workload.host_network:
-        path = workload.places[0].path.removesuffix("metadata")
-        yield Fault(
-            f"{path}spec.hostNetwork", f"the Pod would be in its node's network, where no network policy holds; {MEND}"
-        )
+    for place in workload.places:
+        if place.host_network:
+            path = f"{place.path.removesuffix('metadata')}spec.hostNetwork"
+            yield Fault(path, f"the Pod would be in its node's network, where no network policy holds; {MEND}")
 
 
 RULE = Rule(id="no-host-network", since="0.1", check=unpoliced, guarded_only=True)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from webhook.model.coverage import asks_for_names, covers
 from webhook.model.kinds import NETWORK_SET
-from webhook.model.policy import GuardPolicy, Mode
+from webhook.model.modes import Mode
+from webhook.model.policy import GuardPolicy
 from webhook.model.request import PolicyObject
 from webhook.model.traffic import Opening
 from webhook.model.violation import Fault, Rule

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from webhook.model.cel import BEFORE, LENIENT, PLACES, literal
 from webhook.model.labels import RESERVED
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Rule
@@ -23,4 +24,11 @@ def claims(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:  # noqa:
                 )
 
 
-RULE = Rule(id="no-reserved-label", since="0.1", check=claims)
+def in_cel(policy: GuardPolicy) -> str:  # noqa: ARG001 (a rule)
+    """The same for the API server."""
+    sound = " && ".join(f"!key.startsWith({literal(prefix)})" for prefix in PREFIXES)
+    known = f"{LENIENT} && {BEFORE}.exists(q, key in q.labels && q.labels[key] == p.labels[key])"
+    return f"{PLACES}.all(p, p.labels.all(key, ({sound}) || ({known})))"
+
+
+RULE = Rule(id="no-reserved-label", since="0.1", check=claims, in_cel=in_cel)

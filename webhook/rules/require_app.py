@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from webhook.model.cel import everywhere, lack, literal
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Remedy, Rule
 from webhook.model.workload import Workload
@@ -10,13 +11,21 @@ from webhook.model.workload import Workload
 def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """The places without an application label, or with an empty one."""
     app = policy.workloads.app
-    for place in workload.places:
+    for place in workload.labelled(policy.workloads.scope):
         if lack := place.lack(app.keys):
             yield Fault(
                 path=place.at(lack.key),
                 message=f"the label {lack.key!r} is {lack.how}; it names the application",
-                remedy=Remedy(place=place.path, label=lack.key, value=workload.label_from_name),
+                remedy=Remedy(
+                    place=place.path, label=lack.key, value=app.intended(place.labels) or workload.label_from_name
+                ),
             )
 
 
-RULE = Rule(id="require-app", since="0.1", check=unnamed)
+def in_cel(policy: GuardPolicy) -> str:
+    """The same for the API server."""
+    keys = literal(list(policy.workloads.app.keys))
+    return everywhere(f"{lack(keys, 'p')} == ''", f"{lack(keys, 'p')} == {lack(keys, 'q')}")
+
+
+RULE = Rule(id="require-app", since="0.1", check=unnamed, in_cel=in_cel)

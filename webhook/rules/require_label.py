@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from webhook.model.cel import everywhere, literal
 from webhook.model.policy import GuardPolicy, Requirement
 from webhook.model.violation import Fault, Remedy, Rule
 from webhook.model.workload import Workload
@@ -10,7 +11,7 @@ from webhook.model.workload import Workload
 def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """Each required label that is missing, or whose value the policy does not admit."""
     for required in policy.workloads.require:
-        for place in workload.places:
+        for place in workload.labelled(policy.workloads.scope):
             lack = place.lack((required.label,))
             value = place.labels.get(required.label, "")
             if lack or not required.admits(value):
@@ -29,4 +30,28 @@ def wanted(required: Requirement) -> str:
     return f"a full match of {required.matches}"
 
 
-RULE = Rule(id="require-label", since="0.1", check=lacking)
+def in_cel(policy: GuardPolicy) -> str:
+    """The same for the API server."""
+    return " && ".join(
+        everywhere(
+            f"{set_and_not_empty(key)} && {admitted(required, f'p.labels[{key}]')}",
+            f"p.labels[?{key}] == q.labels[?{key}]",
+        )
+        for required in policy.workloads.require
+        for key in (literal(required.label),)
+    )
+
+
+def set_and_not_empty(key: str) -> str:
+    """Whether a label says anything at the place `p`."""
+    return f"{key} in p.labels && p.labels[{key}] != ''"
+
+
+def admitted(required: Requirement, value: str) -> str:
+    """Whether a value is one that the policy admits."""
+    if required.one_of is not None:
+        return f"{value} in {literal(list(required.one_of))}"
+    return f"{value}.matches({literal(f'^(?:{required.matches})$')})"
+
+
+RULE = Rule(id="require-label", since="0.1", check=lacking, in_cel=in_cel)

@@ -2,21 +2,36 @@
 
 from collections.abc import Iterator
 
+from webhook.model.cel import IS_POD, everywhere, lack, literal
+from webhook.model.kinds import POD
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Remedy, Rule
 from webhook.model.workload import Workload
 
 
 def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
-    """The places without a role label, or with an empty one."""
+    """The places without a role label, or with an empty one.
+
+    Flows select Pods by the label itself, so a Pod needs that one; a template may leave it to be filled in on its Pods.
+    """
     role = policy.workloads.role
-    for place in workload.places:
-        if lack := place.lack(role.keys):
+    keys = (role.label,) if policy.network.flows and workload.kind == POD.kind else role.keys
+    for place in workload.labelled(policy.workloads.scope):
+        if lack := place.lack(keys):
             yield Fault(
                 path=place.at(lack.key),
                 message=f"the label {lack.key!r} is {lack.how}; the roles are {', '.join(role.one_of)}",
-                remedy=Remedy(place=place.path, label=lack.key, choices=role.one_of),
+                remedy=Remedy(place.path, lack.key, value=role.intended(place.labels), choices=role.one_of),
             )
 
 
-RULE = Rule(id="require-role", since="0.1", check=roleless)
+def in_cel(policy: GuardPolicy) -> str:
+    """The same for the API server."""
+    role = policy.workloads.role
+    keys = literal(list(role.keys))
+    if policy.network.flows:
+        keys = f"({IS_POD} ? {literal([role.label])} : {keys})"
+    return everywhere(f"{lack(keys, 'p')} == ''", f"{lack(keys, 'p')} == {lack(keys, 'q')}")
+
+
+RULE = Rule(id="require-role", since="0.1", check=roleless, in_cel=in_cel)

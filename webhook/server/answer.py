@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns
 from typing import Protocol
 
 from msgspec import Struct
@@ -21,6 +21,7 @@ from webhook.guard.amend import amend
 from webhook.guard.decide import NOTHING, decide, unavailable
 from webhook.metrics import Metrics
 from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Known, Question
+from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.request import Request
 from webhook.model.violation import Violation
 from webhook.review.decode import BadReview, decode
@@ -35,6 +36,9 @@ OUR_FAULT = unavailable("an error of catflap's own, see its log")
 POLICY_FILE = "policy-file"  # in the place of a rule's id
 TOO_MANY = unavailable("too many requests wait for the API server")
 NOT_RECORDED = unavailable("the audit log cannot be written")
+
+# For all questions together; the webhook's own timeout is 5 s.
+REQUEST_SECONDS = 4.0
 
 NO_FILE = Loaded(policy=parse(DEFAULT_POLICY).policy, digest="")
 
@@ -51,8 +55,11 @@ class Phase(StrEnum):
 class Cluster(Protocol):
     """Whom to ask what the request itself does not tell."""
 
-    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded) -> Known:
-        """`known` with the answer to `question` added; may block for its budget.  Raises Unavailable."""
+    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:
+        """`known` with the answer to `question` added; may block, not beyond `until` on the monotonic clock.
+
+        Raises Unavailable.
+        """
 
 
 class Waiting(Struct, frozen=True):
@@ -96,12 +103,12 @@ class Answerer:
     def answer(self, phase: Phase, body: bytes) -> Reply | Waiting:
         """The reply to one review, at once where nothing has to be asked; never raises."""
         begun = perf_counter_ns()
+        loaded = self._policies.current  # the one to decode by and to decide by
         try:
-            request = decode(body)
+            request = decode(body, loaded.policy.workloads.extra_by_resource if loaded else NO_EXTRA_KINDS)
         except BadReview as bad:
             self._metrics.bad_reviews[400].inc()
             return bad_review(HTTPStatus.BAD_REQUEST, str(bad))
-        loaded = self._policies.current
         if loaded is None and request.policy_file is not None:
             loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
         if loaded is None:
@@ -129,10 +136,10 @@ class Answerer:
             return OUR_FAULT
 
     def _ask(self, phase: Phase, request: Request, loaded: Loaded, question: Decision | Question) -> Decision:
-        known = NOTHING
+        known, until = NOTHING, monotonic() + REQUEST_SECONDS
         try:
             while not isinstance(question, Decision):
-                known = self._learn(question, known, loaded)
+                known = self._learn(question, known, loaded, until)
                 question = self._decide(phase, request, loaded, known)
         except Unavailable as bad:
             return unavailable(str(bad))
@@ -141,11 +148,11 @@ class Answerer:
             return OUR_FAULT
         return question
 
-    def _learn(self, question: Question, known: Known, loaded: Loaded) -> Known:
+    def _learn(self, question: Question, known: Known, loaded: Loaded, until: float) -> Known:
         """`known` with the answer to `question` added.  Raises Unavailable."""
         if isinstance(question, FaultsWanted):
             return replace(known, faults=violations_in(question.text))
-        return self._cluster.ask(question, known, loaded)
+        return self._cluster.ask(question, known, loaded, until=until)
 
     def _reply(self, phase: Phase, request: Request, decision: Decision, loaded: Loaded | None, begun: int) -> Reply:
         digest = loaded.digest if loaded else ""

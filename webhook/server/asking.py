@@ -1,12 +1,13 @@
 """Who answers the questions that a decision hangs on."""
 
 from functools import partial
+from time import monotonic
 
 from msgspec.structs import replace
 
 from webhook.config.parse import Loaded
 from webhook.guard.decide import OFFLINE
-from webhook.kube.api import Api, ApiError
+from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.namespaces import namespace, readable
@@ -15,46 +16,53 @@ from webhook.model.decision import (
     Closure,
     ClosureWanted,
     ClusterQuestion,
+    ForesightWanted,
     GuardWanted,
     Known,
+    LabelsWanted,
     LifeWanted,
     NamespaceSeen,
-    NamespaceWanted,
     OwnerWanted,
 )
+from webhook.server.foresight import Foresight
 from webhook.server.freshness import Freshness
 from webhook.server.gate import Gate
 from webhook.server.sharing import Shared
 from webhook.server.unavailable import Unavailable
 
-# What one question may cost; the webhook's own timeout is 5 s, and a Pod asks two questions, one more where a
-# custom rule reads its namespace.
+# What one question may cost, of all the time that a request has.
 ASK_SECONDS = 2.0
 
 
 class ClusterToAsk:
     """Asks the API server, live."""
 
-    def __init__(self, api: Api, *, epoch: Epoch, gate: Gate) -> None:
+    def __init__(self, api: Api, *, epoch: Epoch, gate: Gate, foresight: Foresight) -> None:
         self._api = api
         self._epoch = epoch
         self._gate = gate
+        self._foresight = foresight
         self._shared = Shared()
         self._freshness = Freshness()
 
-    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded) -> Known:
+    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:
         """`known` with the answer to `question` added.  Raises Unavailable."""
+        seconds = min(ASK_SECONDS, until - monotonic())
+        api = self._api.within(seconds)
         if isinstance(question, OwnerWanted):
-            return replace(known, owner_predates=self._predates(question))
+            return replace(known, owner_predates=self._predates(api, question))
         if isinstance(question, LifeWanted):
-            return replace(known, terminating=self._terminating(question.namespace))
+            return replace(known, terminating=self._terminating(api, question.namespace))
         if isinstance(question, GuardWanted):
-            return replace(known, guarded=self._guarded(question.namespace, loaded))
-        if isinstance(question, NamespaceWanted):
-            return replace(known, namespace=self._namespace(question.namespace))
-        return replace(known, closure=self._closure(question, loaded))
+            return replace(known, guarded=self._guarded(api, question.namespace, loaded))
+        if isinstance(question, LabelsWanted):
+            live = self._namespace(api, question.namespace)
+            return replace(known, namespace_labels=namespace(live).labels, namespace=NamespaceSeen(readable(live)))
+        if isinstance(question, ForesightWanted):
+            return replace(known, foreseen=self._foresight.foresee(api, question.text, loaded))
+        return replace(known, closure=self._closure(api, question, loaded, seconds))
 
-    def _closure(self, wanted: ClosureWanted, loaded: Loaded) -> Closure:
+    def _closure(self, api: Api, wanted: ClosureWanted, loaded: Loaded, seconds: float) -> Closure:
         """What is known of a namespace, by a proof that is no older than the policy file lets it be."""
         # A dry run and a real request may not share: one of them may write.
         key = f"{wanted.namespace}/{loaded.digest}/{wanted.dry_run}"
@@ -62,40 +70,39 @@ class ClusterToAsk:
         if self._freshness.is_fresh(key, freshness):
             return Closure.PROVEN
         begun = self._freshness.now()
-        prove = partial(self._gate.prove, self._api.within(ASK_SECONDS), wanted, loaded)
-        found = self._shared.call(key, prove, timeout=ASK_SECONDS)
+        prove = partial(self._gate.prove, api, wanted, loaded)
+        found = self._shared.call(key, prove, timeout=max(0.0, seconds))
         if found in {Closure.PROVEN, Closure.WRITTEN}:
             self._freshness.keep(key, begun, freshness)
         return found
 
-    def _terminating(self, name: str) -> bool:
+    def _terminating(self, api: Api, name: str) -> bool:
         """Whether a namespace is on its way out, or gone."""
         try:
-            live = self._api.within(ASK_SECONDS).get(f"{NAMESPACES}/{name}")
+            live = api.get(f"{NAMESPACES}/{name}")
         except ApiError as error:
             raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
         return live is None or namespace(live).terminating
 
-    def _namespace(self, name: str) -> NamespaceSeen:
-        """A namespace as custom rules read it."""
+    def _guarded(self, api: Api, name: str, loaded: Loaded) -> bool:
+        """Whether a namespace is to be closed."""
         try:
-            live = self._api.within(ASK_SECONDS).get(f"{NAMESPACES}/{name}")
+            return self._gate.guards(api, name, loaded)
+        except ApiError as error:
+            raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
+
+    def _namespace(self, api: Api, name: str) -> Json:
+        """A namespace as it is now: a rule may hold or not by it."""
+        try:
+            live = api.get(f"{NAMESPACES}/{name}")
         except ApiError as error:
             raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
         if live is None:
             raise Unavailable(f"namespace {name} is not there")
-        return NamespaceSeen(readable(live))
+        return live
 
-    def _guarded(self, name: str, loaded: Loaded) -> bool:
-        """Whether a namespace is to be closed."""
-        try:
-            return self._gate.guards(self._api.within(ASK_SECONDS), name, loaded)
-        except ApiError as error:
-            raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
-
-    def _predates(self, wanted: OwnerWanted) -> bool:
+    def _predates(self, api: Api, wanted: OwnerWanted) -> bool:
         """Whether an owner is older than catflap; where no installation is on record, none is."""
-        api = self._api.within(ASK_SECONDS)
         try:
             created = top_owner_created(api, wanted.namespace, wanted.owner)
             epoch = self._epoch.read(api) if created else None
@@ -110,6 +117,6 @@ class ClusterToAsk:
 class NoClusterToAsk:
     """Answers without a cluster: no owner is known to be older, no namespace is checked."""
 
-    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded) -> Known:  # noqa: ARG002 (a Cluster)
+    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a Cluster)
         """What goes without saying."""
         return OFFLINE

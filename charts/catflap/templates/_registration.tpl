@@ -72,6 +72,49 @@ timeoutSeconds: 5
 {{- concat $always .Values.policy.namespaces.exempt (list .Release.Namespace) | uniq | sortAlpha | toYaml -}}
 {{- end }}
 
+{{/* Whether anything differs that is judged of what makes Pods: its template, and its own labels in scope; in CEL. */}}
+{{- define "catflap.workloadChanged" -}}
+{{- $subsets := list -}}
+{{- range list "statefulSet" "advancedStatefulSet" "cloneSet" "deployment" -}}
+{{- $subsets = append $subsets (printf "spec.template.%sTemplate.spec.template" .) -}}
+{{- end -}}
+{{- $jobs := list "spec.template.jobTemplate.spec.template" "spec.template.broadcastJobTemplate.spec.template" -}}
+{{- $cases := list
+  (list "" "podtemplates" (list "template"))
+  (list "batch" "cronjobs" (list "spec.jobTemplate.spec.template"))
+  (list "apps.kruise.io" "advancedcronjobs" $jobs)
+  (list "apps.kruise.io" "uniteddeployments" $subsets)
+  (list "argoproj.io" "rollouts" (list "spec.template" "spec.workloadRef"))
+  (list "keda.sh" "scaledjobs" (list "spec.jobTargetRef.template"))
+-}}
+{{- range .Values.policy.workloads.extraKinds -}}
+{{- if ne .template "spec.template" -}}
+{{- $cases = append $cases (list .group .resource (list .template)) -}}
+{{- end -}}
+{{- end -}}
+{{- $expression := "" -}}
+{{- range $cases -}}
+{{- $named := printf "request.resource.group == '%s' && request.resource.resource == '%s'" (index . 0) (index . 1) -}}
+{{- $expression = printf "%s%s ? %s : " $expression $named (include "catflap.differ" (index . 2)) -}}
+{{- end -}}
+{{- $expression = printf "(%s%s)" $expression (include "catflap.differ" (list "spec.template")) -}}
+{{- if ne .Values.policy.workloads.scope "template" -}}
+{{- $labels := "object.?metadata.?labels.orValue({}) != oldObject.?metadata.?labels.orValue({})" -}}
+{{- $expression = printf "%s || %s" $labels $expression -}}
+{{- end -}}
+{{- $expression -}}
+{{- end }}
+
+{{/* Whether what stands at one of some paths is not what it was, in CEL. */}}
+{{- define "catflap.differ" -}}
+{{- $cases := list -}}
+{{- range . -}}
+{{- $path := replace "." ".?" . -}}
+{{- $cases = append $cases (printf "object.?%s != oldObject.?%s" $path $path) -}}
+{{- end -}}
+{{- join " || " $cases -}}
+{{- end }}
+
 {{/* Whether a Pod has an alias of a label without the label itself, in CEL; empty where there are no aliases. */}}
 {{- define "catflap.aliasAlone" -}}
 {{- $labels := "object.?metadata.?labels.orValue({})" -}}
@@ -136,12 +179,52 @@ The kinds of network policy, a rule an API group and scope. Takes the operations
 {{/* Whether a label is touched that the guard hangs on, in CEL; the stamp of a new namespace is catflap's own. */}}
 {{- define "catflap.guardedLabels" -}}
 {{- $touched := list (printf "(request.operation == 'UPDATE' && %s)" (include "catflap.labelDiffers" "catflap.dev/guard")) -}}
-{{- with .Values.policy.namespaces.environment -}}
-{{- if .oneOf -}}
-{{- $touched = append $touched (include "catflap.labelDiffers" .label) -}}
+{{- $namespaces := .Values.policy.namespaces -}}
+{{- $labels := ternary (list $namespaces.environment.label) list (not (empty $namespaces.environment.oneOf)) -}}
+{{- $names := concat $namespaces.exempt $namespaces.reserved.prefixes -}}
+{{- range $override := $namespaces.overrides -}}
+{{- $labels = concat $labels (keys ($override.labels | default dict)) -}}
+{{- $names = concat $names ($override.names | default list) -}}
 {{- end -}}
+{{- range $label := $labels | uniq | sortAlpha -}}
+{{- $touched = append $touched (include "catflap.labelDiffers" $label) -}}
+{{- end -}}
+{{- with without ($names | uniq | sortAlpha) "kube-system" "kube-public" "kube-node-lease" -}}
+{{- $fits := include "catflap.fitsAny" (list . "object.metadata.name") -}}
+{{- $touched = append $touched (printf "(request.operation == 'CREATE' && (%s))" $fits) -}}
 {{- end -}}
 {{- join " || " $touched -}}
+{{- end }}
+
+{{/* Whether a name is one of those given, or begins like one up to its star, in CEL. Takes (list patterns name). */}}
+{{- define "catflap.fitsAny" -}}
+{{- $name := last . -}}
+{{- $names := list -}}
+{{- $stems := list -}}
+{{- range first . -}}
+{{- if hasSuffix "*" . -}}
+{{- $stems = append $stems (trimSuffix "*" .) -}}
+{{- else -}}
+{{- $names = append $names . -}}
+{{- end -}}
+{{- end -}}
+{{- $cases := list -}}
+{{- with $names -}}
+{{- $cases = append $cases (printf "%s in ['%s']" $name (join "', '" .)) -}}
+{{- end -}}
+{{- with $stems -}}
+{{- $cases = append $cases (printf "['%s'].exists(stem, %s.startsWith(stem))" (join "', '" .) $name) -}}
+{{- end -}}
+{{- join " || " $cases -}}
+{{- end }}
+
+{{/* The condition that leaves out namespaces that are exempt by their prefix, which no selector can say. */}}
+{{- define "catflap.exemptPrefix" -}}
+{{- with .Values.policy.namespaces.reserved.prefixes -}}
+{{- $name := "request.?namespace.orValue('')" -}}
+- name: exempt-prefix
+  expression: {{ printf "!%s" (include "catflap.fitsAny" (list (. | uniq | sortAlpha) $name)) | quote }}
+{{- end -}}
 {{- end }}
 
 {{/* Whether one label is not what it was, in CEL; before a CREATE it was not there. */}}

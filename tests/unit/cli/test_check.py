@@ -51,6 +51,19 @@ def write(files: dict[str, str]) -> None:
         Path(name).write_text(text, encoding="utf-8")
 
 
+WIDGETS = "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: Widget, template: spec.pod}]}\n"
+
+
+def test_the_policys_own_kinds_are_judged(check: Check) -> None:
+    """By group and kind, in any version; under another policy they are objects like any other."""
+    write({"widget.yaml": "apiVersion: example.com/v7\nkind: Widget\nmetadata: {name: web}\nspec: {}\n"})
+    assert check("widget.yaml").stdout == "1 objects, 0 of them make Pods, 0 refused\n"
+    write({"policy.yml": HEAD + WIDGETS})
+    outcome = check("widget.yaml")
+    assert "Widget default/web has 2 faults:\n- require-app: spec.pod.metadata.labels.app: " in outcome.stdout
+    assert outcome.exit_code == 1
+
+
 def test_a_person_reads_the_servers_own_message(check: Check) -> None:
     """And how many objects there were."""
     write({"pods.yaml": f"{GOOD}---\n{BAD}---\n{SERVICE}"})
@@ -158,12 +171,12 @@ def test_a_fault_that_only_warns_is_shown_and_refuses_nothing(check: Check) -> N
 
 def test_a_bad_policy_ends_it_with_every_fault(check: Check) -> None:
     """Before any manifest is read."""
-    write({"policy.yml": HEAD + "mode: loud\nroles: []\n"})
+    write({"policy.yml": HEAD + "mode: loud\nruls: []\n"})
     outcome = check("nothing.yaml")
     assert outcome.exit_code == 2
     assert outcome.stderr.splitlines() == [
         "catflap: policy.yml:3:1: mode: Input should be 'enforce', 'warn', 'audit' or 'off'",
-        "catflap: policy.yml:4:1: roles: unknown key; did you mean 'rules'?",
+        "catflap: policy.yml:4:1: ruls: unknown key; did you mean 'rules'?",
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.samples import HEAD
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
-from webhook.model.policy import ALWAYS_EXEMPT
+from webhook.model.namespaces import ALWAYS_EXEMPT
 from webhook.model.selector import LONGEST
 from webhook.rules import RULES
 
@@ -391,3 +391,85 @@ def test_every_contradiction_is_told_at_once() -> None:
         "network.standingNet",
         "exceptions[0].rule",
     ]
+
+
+class TestOverrides:
+    """What a mode may hang on."""
+
+    @pytest.mark.parametrize(
+        ("override", "fault"),
+        [
+            ("labels: {catflap.dev/guard: enabled}, mode: audit", ".labels.catflap.dev/guard: it says that a namespace is guarded, no more"),
+            ("labels: {kubernetes.io/metadata.name: shop}, mode: audit", ".labels.kubernetes.io/metadata.name: every namespace has it: give names instead"),
+            ("mode: audit", ": give names or labels; for every namespace, set mode or rules at the top of the file"),
+            ("names: [shop]", ": give mode or rules"),
+            ("names: [shop], rules: {known-rol: warn}", ".rules.known-rol: no rule has this id; did you mean 'known-role'?"),
+        ],
+    )  # fmt: skip
+    def test_it_says_where_and_what(self, override: str, fault: str) -> None:
+        """One fault, with its path."""
+        [found] = faults(f"namespaces: {{overrides: [{{{override}}}]}}")
+        assert found.startswith(f"namespaces.overrides[0]{fault}")
+
+    def test_an_environment_is_one_that_there_is(self) -> None:
+        """A misspelt one would fit nowhere, and nobody would know."""
+        lines = "namespaces: {environment: {oneOf: [production, test]}, overrides: [{labels: {environment: tst}, mode: audit}]}"
+        assert faults(lines) == [
+            "namespaces.overrides[0].labels.environment: no environment is called 'tst'; did you mean 'test'?"
+        ]
+        assert faults(lines.replace("tst", "test")) == []
+
+    def test_a_good_one(self) -> None:
+        """By all ways at once."""
+        assert (
+            faults(
+                "namespaces: {overrides: [{names: [a, 'b-*'], labels: {c: d}, mode: warn, rules: {known-role: enforce}}]}"
+            )
+            == []
+        )
+
+
+class TestExempt:
+    """Nobody is exempt who stands for everybody."""
+
+    @pytest.mark.parametrize(
+        "whom",
+        [
+            "groups: [system:authenticated]",
+            "groups: [system:serviceaccounts]",
+            "groups: [system:serviceaccounts:kube-system]",
+            "users: [system:kube-controller-manager]",
+            "users: [system:serviceaccount:kube-system:replicaset-controller]",
+            "serviceAccounts: [kube-system/job-controller]",
+        ],
+    )
+    def test_everybody_and_kubernetes_controllers(self, whom: str) -> None:
+        """Whoever may make a Deployment makes Pods by them."""
+        key = whom.partition(":")[0]
+        [found] = faults(f"exempt: {{{whom}}}")
+        assert found.startswith(f"exempt.{key}[0]: ")
+
+    @pytest.mark.parametrize(
+        "whom", ["groups: [system:serviceaccounts:flux-system]", "users: [ann]", "serviceAccounts: [flux-system/helm]"]
+    )
+    def test_somebody(self, whom: str) -> None:
+        """A person, a program, those of one namespace."""
+        assert faults(f"exempt: {{{whom}}}") == []
+
+
+class TestClaims:
+    """Roles that are claimed."""
+
+    def test_they_are_roles_that_there_are(self) -> None:
+        """With the nearest one named."""
+        assert faults("roles: {dta: {claim: {namespaces: [shop]}}}") == [
+            "roles.dta: no role is called 'dta'; did you mean 'data'?; the roles are frontend, backend, data"
+        ]
+        assert faults("roles: {data: {claim: {namespaces: [shop], serviceAccounts: [shop/store]}}}") == []
+
+    def test_an_account_has_a_namespace(self) -> None:
+        """Everybody may name an account as they like."""
+        [found] = faults("roles: {data: {claim: {serviceAccounts: [store]}}}")
+        assert found.startswith(
+            "roles.data.claim.serviceAccounts[0]: 'store' is no ServiceAccount: write namespace/name"
+        )

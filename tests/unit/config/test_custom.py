@@ -8,7 +8,7 @@ from tests.unit.samples import HEAD, policy
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
 from webhook.custom import library
-from webhook.model.policy import Mode
+from webhook.model.modes import Mode
 
 GOOD = '  - {id: mine, resources: [pods], cel: "object.spec.n == 1"}\n'
 
@@ -26,6 +26,12 @@ def test_a_good_rule_is_taken() -> None:
     found = policy(f"rules: {{mine: warn}}\nexceptions: [{exception}]\ncustom:\n{GOOD}")
     assert found.mode_of("mine") is Mode.WARN
     assert found.custom[0].says == "not true: object.spec.n == 1"
+
+
+def test_a_namespace_may_have_a_mode_of_its_own() -> None:
+    """An override names custom rules as it names others."""
+    found = policy(f"namespaces: {{overrides: [{{names: [a], rules: {{mine: warn}}}}]}}\ncustom:\n{GOOD}")
+    assert found.mode_of("mine", override=found.namespaces.override("a", {})) is Mode.WARN
 
 
 @pytest.mark.parametrize(
@@ -61,8 +67,14 @@ def test_a_bad_rule_is_refused_at_its_place(rule: str, said: str) -> None:
 
 def test_a_resource_that_makes_no_pods_is_refused() -> None:
     """With those that do."""
-    [fault] = faults('custom:\n  - {id: mine, resources: [services], cel: "true"}\n')
-    assert "custom[0].resources[0]: 'services' is no resource that is judged: write workloads for all" in fault
+    [fault] = faults('custom:\n  - {id: mine, resources: [configmaps], cel: "true"}\n')
+    assert "custom[0].resources[0]: 'configmaps' is no resource that is judged: write workloads for all" in fault
+
+
+def test_a_kind_that_the_file_adds_is_a_resource() -> None:
+    """By its plural, as those that are built in."""
+    extra = "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: Widget, template: spec.pod}]}\n"
+    policy(f'{extra}custom:\n  - {{id: mine, resources: [widgets], cel: "true"}}\n')
 
 
 def test_an_id_stands_once() -> None:
@@ -74,6 +86,8 @@ def test_an_unknown_id_is_answered_with_the_custom_ones_too() -> None:
     """They are rules like others."""
     [fault] = faults(f"rules: {{min: warn}}\ncustom:\n{GOOD}")
     assert "rules.min: no rule has this id; did you mean 'mine'?" in fault
+    [fault] = faults(f"namespaces: {{overrides: [{{names: [a], rules: {{min: warn}}}}]}}\ncustom:\n{GOOD}")
+    assert "namespaces.overrides[0].rules.min: no rule has this id; did you mean 'mine'?" in fault
     [fault] = faults(
         f"exceptions: [{{rule: min, namespace: a, owner: b, reason: c, until: 2030-01-01}}]\ncustom:\n{GOOD}"
     )

@@ -9,7 +9,8 @@ from tests.unit.samples import HEAD
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import LARGEST, digest, parse
-from webhook.model.policy import GuardPolicy, Mode
+from webhook.model.modes import Mode
+from webhook.model.policy import GuardPolicy
 
 MODES: Final = "Input should be 'enforce', 'warn', 'audit' or 'off'"
 WHOLE: Final = """
@@ -182,10 +183,11 @@ class TestFaults:
             pytest.param(
                 "rules: {known-roles: warn}",
                 "rules.known-roles: no rule has this id; did you mean 'known-role'?; "
-                "the rules are known-role, no-host-network, no-open-policy, no-reserved-label, require-app, require-label, require-role",
+                "the rules are keep-role, known-role, labels-agree, no-alias-conflict, no-host-network, no-open-policy, "
+                "no-reserved-label, require-app, require-label, require-role, role-claim",
                 id="a misspelt rule",
             ),
-            pytest.param("rules: [known-role]", "rules: Input should be a valid dictionary", id="a list of rules"),
+            pytest.param("rules: [known-role]", "rules: Input should be a mapping", id="a list of rules"),
             pytest.param(
                 "workloads: {app: {label: a b}}",
                 "workloads.app.label: 'a b' is no label key: [prefix.example/]name, "
@@ -466,7 +468,7 @@ class TestFaults:
     def test_every_fault_is_found_at_once(self) -> None:
         """In the order of their paths, each once."""
         text = (
-            "apiVersion: catflap.dev/v2\nkind: Policy\nmode: loud\nroles: []\n"
+            "apiVersion: catflap.dev/v2\nkind: Policy\nmode: loud\nruls: []\n"
             "workloads: {role: {oneOf: [a, a], label: -}, require: [{label: a}, {label: b}]}\n"
             "namespaces: {exempt: [A, B]}\n"
         )
@@ -477,7 +479,7 @@ class TestFaults:
             f"mode: {MODES}",
             "namespaces.exempt[0]: 'A' is no namespace name: lower-case letters, digits and '-', at most 63",
             "namespaces.exempt[1]: 'B' is no namespace name: lower-case letters, digits and '-', at most 63",
-            "roles: unknown key; did you mean 'rules'?",
+            "ruls: unknown key; did you mean 'rules'?",
             "workloads.require[0]: give either oneOf or matches",
             "workloads.require[1]: give either oneOf or matches",
             f"workloads.role.label: {no_key}",

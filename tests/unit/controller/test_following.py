@@ -10,7 +10,8 @@ import pytest
 from tests.unit.samples import HEAD, policy
 from webhook.audit.sink import AuditLog
 from webhook.config.parse import parse
-from webhook.controller.following import Patience, Registered, fitted
+from webhook.controller.following import Registered, fitted
+from webhook.controller.patience import Patience
 from webhook.controller.recording import Recording
 from webhook.controller.registration import Endpoint, registration
 from webhook.kube.api import Api, ApiError, Json
@@ -22,6 +23,10 @@ BY_URL: Final = Endpoint(ca_bundle="Q0E=", namespace=OWN, url="https://127.0.0.1
 BEFORE: Final = "namespaces: {exempt: [monitoring]}"
 AFTER: Final = "namespaces: {exempt: [logging], environment: {oneOf: [production, test]}}"
 NO_FILLING: Final = "workloads: {fillFromAliases: false}"
+WIDGETS: Final = (
+    "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: Widget, template: spec.podTemplate}]}"
+)
+BOTH: Final = "workloads: {scope: both}"
 AKS: Final = {"key": "kubernetes.azure.com/managedby", "operator": "NotIn", "values": ["aks"]}
 
 
@@ -39,14 +44,25 @@ def follow(found: Json, text: str) -> Json:
 
 
 @pytest.mark.parametrize("endpoint", [BY_SERVICE, BY_URL], ids=["service", "url"])
-@pytest.mark.parametrize(("before", "after"), [(BEFORE, AFTER), (AFTER, BEFORE), ("", NO_FILLING), (NO_FILLING, "")])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (BEFORE, AFTER),
+        (AFTER, BEFORE),
+        ("", NO_FILLING),
+        (NO_FILLING, ""),
+        ("", WIDGETS),
+        (WIDGETS, BOTH),
+        (BOTH, ""),
+    ],
+)
 def test_it_becomes_what_one_would_register_anew(before: str, after: str, endpoint: Endpoint) -> None:
     """Whatever changed in the file, however we are reached."""
     for found, wanted in zip(stored(before, endpoint), stored(after, endpoint), strict=True):
         assert follow(found, after) == wanted
 
 
-@pytest.mark.parametrize("text", ["", BEFORE, AFTER, NO_FILLING])
+@pytest.mark.parametrize("text", ["", BEFORE, AFTER, NO_FILLING, WIDGETS, BOTH])
 def test_what_fits_stays_as_it_is(text: str) -> None:
     """So that nothing is written."""
     for found in stored(text):
@@ -83,6 +99,15 @@ def test_which_entries_judge_is_the_releases_not_the_files() -> None:
     found["webhooks"] = [{**found["webhooks"][0], "name": "later.catflap.dev"}, *found["webhooks"][2:]]
     names = [entry["name"] for entry in found["webhooks"]]
     assert [entry["name"] for entry in follow(found, AFTER)["webhooks"]] == names
+
+
+def test_only_the_rules_about_workloads_follow_the_file() -> None:
+    """What an installer left out of any other entry stays out."""
+    found, _ = stored(BEFORE)
+    for entry in found["webhooks"]:
+        entry["rules"] = entry["rules"][:1]
+    for before, after in zip(found["webhooks"], follow(found, WIDGETS)["webhooks"], strict=True):
+        assert (before["rules"] == after["rules"]) == (before["name"] != "workloads.catflap.dev")
 
 
 @pytest.mark.parametrize("webhooks", [[], None])
@@ -153,7 +178,7 @@ def test_where_another_replica_was_faster_nothing_is_recorded(tmp_path: Path) ->
 def test_who_is_undone_again_and_again_writes_ever_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten times at once, then after 1, 2, 4 seconds and so on, at most after a minute; two quiet minutes forget it."""
     now = [1000.0]
-    monkeypatch.setattr("webhook.controller.following.monotonic", lambda: now[0])
+    monkeypatch.setattr("webhook.controller.patience.monotonic", lambda: now[0])
     patience, waited = Patience(), []
     for _ in range(20):
         waited.append(patience.left())

@@ -61,7 +61,7 @@ def test_policies_are_forgotten_with_their_namespace_and_not_before(
     controller = Controller(
         namespaces=Listed(*namespaces),
         standing=standing,
-        registered=Registered(Idle(), recording=recording, own_namespace="guards"),
+        followers={"/registration": Registered(Idle(), recording=recording, own_namespace="guards")},
         policies=PolicyStore(on_refusal=lambda _: None),
         reconciler=Reconciler(
             api=Idle(),

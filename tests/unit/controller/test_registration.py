@@ -81,8 +81,14 @@ def test_every_field_that_would_be_defaulted_is_stated(key: tuple[str, str]) -> 
     assert 1 <= entry["timeoutSeconds"] <= 10
     for rule in entry["rules"]:
         assert set(rule) == {"apiGroups", "apiVersions", "operations", "resources", "scope"}
-        words = [word for field, found in rule.items() if field != "scope" for word in found]
+        anyway = {"scope", "apiVersions"} if custom(rule) else {"scope"}
+        words = [word for field, found in rule.items() if field not in anyway for word in found]
         assert not [word for word in words if "*" in word or ("/" in word and word not in LABELLING)]
+
+
+def custom(rule: dict[str, Any]) -> bool:
+    """Whether a rule is about resources that are served from CustomResourceDefinitions, in whichever versions."""
+    return all(maker.custom for maker in POD_MAKERS if maker.group in rule["apiGroups"])
 
 
 def asked_for(entry: Webhook) -> set[tuple[str, str, str]]:
@@ -117,6 +123,29 @@ def test_every_kind_that_makes_pods_is_asked_about() -> None:
     assert file == {("", "configmaps", operation) for operation in both}
     assert namespaces == {("", "namespaces", "CREATE")}
     assert filled == {("", "pods", "CREATE")}
+
+
+def test_custom_resources_are_asked_about_in_whichever_version() -> None:
+    """The API server takes no version for the equivalent of another where the CRD converts nothing."""
+    rules = webhooks()[VALIDATING, "workloads.catflap.dev"]["rules"]
+    versions = {group: rule["apiVersions"] for rule in rules for group in rule["apiGroups"]}
+    assert versions == {maker.group: ["*"] if maker.custom else ["v1"] for maker in POD_MAKERS}
+
+
+def test_each_extra_kind_has_a_rule_after_all_others() -> None:
+    """In any version and, as nobody told, of any scope."""
+    text = "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: Widget, template: spec.template}]}"
+    key = (VALIDATING, "workloads.catflap.dev")
+    assert webhooks(text)[key]["rules"] == [
+        *webhooks()[key]["rules"],
+        {
+            "apiGroups": ["example.com"],
+            "apiVersions": ["*"],
+            "operations": ["CREATE", "UPDATE"],
+            "resources": ["widgets"],
+            "scope": "*",
+        },
+    ]
 
 
 def test_namespaces_are_asked_about_cluster_wide() -> None:
@@ -199,6 +228,12 @@ class TestClientConfig:
         }
 
 
+def differs(path: str) -> str:
+    """A comparison in CEL, for objects that may lack any step to it."""
+    steps = "".join(f".?{step}" for step in path.split("."))
+    return f"object{steps} != oldObject{steps}"
+
+
 class TestConditions:
     """What keeps away requests that no rule could speak about, in CEL, to the letter."""
 
@@ -216,14 +251,34 @@ class TestConditions:
 
     def test_a_workloads_update_counts_if_its_template_changed(self) -> None:
         """Each kind keeps it elsewhere; scaling never comes to us."""
-        cron = "object.?spec.?jobTemplate.?spec.?template != oldObject.?spec.?jobTemplate.?spec.?template"
-        bare = "object.?template != oldObject.?template"
-        usual = "object.?spec.?template != oldObject.?spec.?template"
-        assert self.condition((VALIDATING, "workloads.catflap.dev")) == (
-            "request.operation != 'UPDATE' || "
-            f"(request.resource.resource == 'cronjobs' ? {cron} : "
-            f"(request.resource.resource == 'podtemplates' ? {bare} : {usual}))"
+        found = self.condition((VALIDATING, "workloads.catflap.dev"))
+        for maker in POD_MAKERS:
+            if maker.template and (maker.template, maker.reference) != ("spec.template", ""):
+                named = f"request.resource.group == '{maker.group}' && request.resource.resource == '{maker.resource}'"
+                case = f"{named} ? {' || '.join(map(differs, maker.sources))} : "
+                assert found.count(case) == 1
+                found = found.replace(case, "")
+        assert found == f"request.operation != 'UPDATE' || ({differs('spec.template')})"
+
+    def test_an_extra_kind_is_compared_where_the_file_says(self) -> None:
+        """One that keeps its template at the usual place needs no case of its own."""
+        widgets = "{group: example.com, resource: widgets, kind: Widget, template: spec.podTemplate}"
+        usual = "{group: example.com, resource: cronjobs, kind: CronJob, template: spec.template}"
+        key = (VALIDATING, "workloads.catflap.dev")
+        named = "request.resource.group == 'example.com' && request.resource.resource == 'widgets'"
+        last = f"({differs('spec.template')})"[1:]
+        case = f"{named} ? {differs('spec.podTemplate')} : {last}"
+        assert self.condition(key, f"workloads: {{extraKinds: [{widgets}, {usual}]}}") == (
+            self.condition(key).removesuffix(last) + case
         )
+
+    @pytest.mark.parametrize("scope", ["object", "both"])
+    def test_an_objects_own_labels_count_where_they_are_judged(self, scope: str) -> None:
+        """Beside the template, which other rules read."""
+        key = (VALIDATING, "workloads.catflap.dev")
+        start = "request.operation != 'UPDATE' || "
+        expected = f"{start}{LABELS} != {OLD_LABELS} || {self.condition(key).removeprefix(start)}"
+        assert self.condition(key, f"workloads: {{scope: {scope}}}") == expected
 
     def test_a_pod_is_written_to_if_an_alias_stands_alone(self) -> None:
         """Of its application or of its role."""

@@ -8,7 +8,7 @@ import pytest
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import asked, policy
 from webhook.guard.decide import OFFLINE, decide
-from webhook.model.decision import Closure, Decision, Known, NamespaceSeen, NamespaceWanted, Verdict
+from webhook.model.decision import Closure, Decision, Known, LabelsWanted, NamespaceSeen, Verdict
 from webhook.review.manifests import creation, read
 
 KNOWN = Known(owner_predates=False, closure=Closure.UNGUARDED, terminating=False, guarded=False)
@@ -82,6 +82,16 @@ class TestVerdicts:
         found = judged(pod(GOOD), custom(cel, head=head))
         assert [one.rule for one in getattr(found, where)] == ["mine"]
 
+    @pytest.mark.parametrize(("namespace", "where"), [("play", "warned"), ("shop", "denied")])
+    def test_a_namespace_may_have_a_mode_of_its_own(self, namespace: str, where: str) -> None:
+        """By an override, even where the rule is off elsewhere."""
+        head = "namespaces: {overrides: [{names: [play], rules: {mine: warn}}]}"
+        found = judged(pod(GOOD, namespace=namespace), custom("false", head=head), namespace=namespace)
+        assert [one.rule for one in getattr(found, where)] == ["mine"]
+        off = judged(pod(GOOD), custom("false", head=f"{head}\nrules: {{mine: 'off'}}"), namespace=namespace)
+        assert bool(off.warned) is (namespace == "play")
+        assert off.allowed
+
     def test_off_is_off(self) -> None:
         """Not even evaluated."""
         assert judged(pod(GOOD), custom("false", head="rules: {mine: 'off'}")) == judged(pod(GOOD), "")
@@ -126,7 +136,7 @@ class TestVariables:
     def test_the_namespace_is_asked_for_only_if_it_is_read(self) -> None:
         """A question costs the user time."""
         reading = policy(custom("namespaceObject.metadata.labels.tier == 'gold'"))
-        assert decide(asked(pod(GOOD)), reading, known=KNOWN) == NamespaceWanted("shop")
+        assert decide(asked(pod(GOOD)), reading, known=KNOWN) == LabelsWanted("shop")
         assert isinstance(decide(asked(pod(GOOD)), policy(custom("true")), known=KNOWN), Decision)
         assert isinstance(decide(asked(deployment(GOOD)), reading, known=KNOWN), Decision)
 

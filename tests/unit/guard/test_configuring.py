@@ -7,7 +7,7 @@ import pytest
 from tests.reviews import encoded
 from tests.unit.samples import policy
 from webhook.guard.decide import NOTHING, decide
-from webhook.model.decision import Decision, FaultsWanted, Known, Question, Verdict
+from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known, Question, Verdict
 from webhook.model.violation import Violation
 from webhook.review.decode import BadReview, decode
 
@@ -43,9 +43,16 @@ def test_no_text_is_no_policy(manifest: dict[str, Any]) -> None:
     assert decided(manifest) == FaultsWanted("")
 
 
-def test_a_sound_file_passes() -> None:
-    """Without a word."""
-    assert decided(configmap("mode: audit"), Known(faults=())) == Decision(Verdict.ALLOWED)
+def test_of_a_sound_file_is_asked_what_it_would_change() -> None:
+    """By who sees the cluster."""
+    assert decided(configmap("mode: audit"), Known(faults=())) == ForesightWanted("mode: audit")
+
+
+@pytest.mark.parametrize("foreseen", [(), ("2 running workloads would be refused: Deployment shop/web, and 1 more",)])
+def test_a_sound_file_passes_whatever_is_foreseen(foreseen: tuple[str, ...]) -> None:
+    """It is told, no more."""
+    found = decided(configmap("mode: audit"), Known(faults=(), foreseen=foreseen))
+    assert found == Decision(Verdict.ALLOWED, notices=foreseen)
 
 
 def test_a_bad_one_is_refused_with_every_fault() -> None:

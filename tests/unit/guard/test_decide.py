@@ -1,7 +1,7 @@
 """One request in, one decision out."""
 
 import copy
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -36,6 +36,71 @@ class TestAdmitted:
         assert decided(namespace(), namespace="shop") == Decision(Verdict.ALLOWED)
 
 
+class TestUnjudgedWorkloads:
+    """What makes Pods of something that another object says."""
+
+    ROLLOUT: Final[Json] = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "web"},
+        "spec": {"workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}},
+    }
+
+    def test_a_rollout_of_a_deployment_is_not_judged_and_says_so(self) -> None:
+        """The Deployment was."""
+        reason = "spec.workloadRef: what it names is judged itself"
+        assert decided(self.ROLLOUT) == Decision(Verdict.UNJUDGED, reason=reason)
+
+    def test_it_is_judged_again_when_it_refers_to_nothing(self) -> None:
+        """Its own template is then the one that counts."""
+        alone = {**self.ROLLOUT, "spec": {"template": {}}}
+        assert [path for _, path in faults(decided(alone, before=self.ROLLOUT))] == [
+            "spec.template.metadata.labels.app",
+            "spec.template.metadata.labels.role",
+        ]
+
+    @pytest.mark.parametrize("scope", ["object", "both"])
+    def test_its_own_labels_are_judged_where_they_are_in_scope(self, scope: str) -> None:
+        """They stand in no other object."""
+        found = decided(self.ROLLOUT, f"workloads: {{scope: {scope}}}")
+        assert faults(found) == BOTH_MISSING
+
+
+class TestScope:
+    """Whose labels are judged of what makes Pods."""
+
+    OWN: Final = BOTH_MISSING
+    TEMPLATES: Final = [(rule, f"spec.template.{path}") for rule, path in BOTH_MISSING]
+
+    @pytest.mark.parametrize(
+        ("scope", "expected"),
+        [("template", TEMPLATES), ("object", OWN), ("both", [OWN[0], TEMPLATES[0], OWN[1], TEMPLATES[1]])],
+    )
+    def test_a_deployment_answers_for_what_is_in_scope(self, scope: str, expected: list[tuple[str, str]]) -> None:
+        """Its own labels, its template's, or both."""
+        assert faults(decided(deployment(), f"workloads: {{scope: {scope}}}")) == expected
+
+    @pytest.mark.parametrize("scope", ["template", "object", "both"])
+    def test_a_pod_answers_for_its_own(self, scope: str) -> None:
+        """It has no others."""
+        assert faults(decided(pod(), f"workloads: {{scope: {scope}}}")) == BOTH_MISSING
+
+    @pytest.mark.parametrize("scope", ["object", "both"])
+    def test_a_label_taken_from_a_deployment_is_refused(self, scope: str) -> None:
+        """Though its template is as it was."""
+        found = decided(deployment(GOOD), f"workloads: {{scope: {scope}}}", before=deployment(GOOD, labels=GOOD))
+        assert faults(found) == BOTH_MISSING
+
+    @pytest.mark.parametrize("scope", ["template", "object", "both"])
+    def test_what_calico_takes_for_a_namespaces_is_refused_on_pods(self, scope: str) -> None:
+        """It is about what policies select, and they select no Deployment."""
+        claiming = {**GOOD, "pcns.environment": "production"}
+        text = f"workloads: {{scope: {scope}}}"
+        path = "spec.template.metadata.labels['pcns.environment']"
+        assert faults(decided(deployment(claiming, labels=GOOD), text)) == [("no-reserved-label", path)]
+        assert decided(deployment(GOOD, labels=claiming), text).allowed
+
+
 class TestRefused:
     """What does not."""
 
@@ -48,7 +113,10 @@ class TestRefused:
 
     def test_an_update_that_worsens_is_refused(self) -> None:
         """A Pod cannot shed its role later."""
-        assert faults(decided(pod({"app": "web"}), before=pod(GOOD))) == [("require-role", "metadata.labels.role")]
+        assert faults(decided(pod({"app": "web"}), before=pod(GOOD))) == [
+            ("keep-role", "metadata.labels.role"),
+            ("require-role", "metadata.labels.role"),
+        ]
 
     def test_an_update_that_does_not_is_admitted(self) -> None:
         """What is faulty already keeps running."""
@@ -248,9 +316,8 @@ class TestOlderOwners:
     @pytest.mark.parametrize("predates", [None, True], ids=["not asked", "told that it is older"])
     def test_an_update_is_judged_like_any_other(self, *, predates: bool | None) -> None:
         """Controllers do not relabel Pods."""
-        request = asked(
-            pod(ownerReferences=[OWNER]), before=pod(GOOD, ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER
-        )
+        before = pod({"app": "web", "role": "x"}, ownerReferences=[OWNER])
+        request = asked(pod(ownerReferences=[OWNER]), before=before, userInfo=REPLICASET_CONTROLLER)
         assert faults(settled(request, policy(), owner_predates=predates)) == BOTH_MISSING
 
     def test_a_job_that_a_cron_job_makes_is_asked_about_too(self) -> None:
@@ -260,6 +327,41 @@ class TestOlderOwners:
         found = settled(asked(job, userInfo=user), policy())
         assert isinstance(found, OwnerWanted)
         assert found.owner.kind == "CronJob"
+
+
+class TestRestarts:
+    """`kubectl rollout restart` edits the template, and nothing that rules are about."""
+
+    @staticmethod
+    def restarted(*, predates: bool | None, text: str = "", **more: str) -> Decision | OwnerWanted:
+        """The decision on a faulty Deployment that somebody restarts, or edits more than that."""
+        before = deployment(uid="42")
+        after = copy.deepcopy(before)
+        annotations = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z", **more}
+        after["spec"]["template"].setdefault("metadata", {})["annotations"] = annotations
+        return settled(asked(after, before=before), policy(text), owner_predates=predates)
+
+    def test_the_objects_own_age_is_asked_for(self) -> None:
+        """By its own name and uid, live: what the request says of its age is not believed."""
+        found = self.restarted(predates=None)
+        assert isinstance(found, OwnerWanted)
+        assert (found.owner.api_version, found.owner.kind, found.owner.uid) == ("apps/v1", "Deployment", "42")
+
+    def test_what_is_older_goes_on_and_is_recorded(self) -> None:
+        """With what it lacks."""
+        found = self.restarted(predates=True)
+        assert isinstance(found, Decision)
+        assert (found.verdict, found.reason) == (Verdict.EXEMPT, "restarted: it is older than catflap")
+        assert [fault.rule for fault in found.audited] == ["require-app", "require-role"]
+
+    def test_what_is_younger_is_refused(self) -> None:
+        """Its new Pods would be, where nobody looks."""
+        assert len(faults(self.restarted(predates=False))) == 2
+
+    def test_with_anything_else_it_is_no_restart(self) -> None:
+        """Nobody is asked about it."""
+        assert len(faults(self.restarted(predates=True, other="x"))) == 2
+        assert len(faults(self.restarted(predates=True, text="workloads: {existing: judge}"))) == 2
 
 
 def test_a_decision_leaves_the_request_as_it_was() -> None:

@@ -107,8 +107,9 @@ class TestOtherChanges:
             pytest.param({"x": "y"}, {}, [], id="a label that no rule is about"),
             pytest.param({"app": "web"}, {}, [], id="one fault of two mended"),
             pytest.param(GOOD, {}, [], id="all mended"),
-            pytest.param({"app": "web"}, GOOD, ["require-role"], id="the role taken away"),
-            pytest.param({"app": "web", "role": "x"}, GOOD, ["known-role"], id="another role, unknown"),
+            pytest.param({"app": "web"}, GOOD, ["keep-role", "require-role"], id="the role taken away"),
+            pytest.param({"app": "web", "role": "x"}, GOOD, ["keep-role", "known-role"], id="another role, unknown"),
+            pytest.param({"app": "web", "role": "data"}, GOOD, ["keep-role"], id="another role"),
             pytest.param({"app": "web", "role": "x"}, {"app": "web"}, ["known-role"], id="one fault for another"),
             pytest.param(
                 {"app": "web", "role": "y"}, {"app": "web", "role": "x"}, ["known-role"], id="another unknown role"
@@ -126,4 +127,4 @@ class TestOtherChanges:
     def test_an_object_that_goes_is_judged_like_any_other(self) -> None:
         """A finalizer would otherwise keep a relabelled Pod running, unseen by the rules."""
         going = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/wait"]}
-        assert rules_of(pod({"app": "web"}, **going), before=pod(GOOD, **going)) == ["require-role"]
+        assert rules_of(pod({"app": "web"}, **going), before=pod(GOOD, **going)) == ["keep-role", "require-role"]

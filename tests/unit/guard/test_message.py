@@ -140,3 +140,16 @@ def test_labels_of_one_place_stand_together() -> None:
         "metadata": {"labels": {"app": "web", "role": ""}},
         "template": {"metadata": {"labels": {"x": "y"}}},
     }
+
+
+def test_places_below_one_field_share_it() -> None:
+    """As the second `spec:` of an AdvancedCronJob's two templates would replace the first; whatever comes between."""
+    job, broadcast = (f"spec.template.{kind}Template.spec.template.metadata" for kind in ("job", "broadcastJob"))
+    remedies = [Remedy(job, "app", "web"), Remedy("metadata", "app", "web"), Remedy(broadcast, "app", "web")]
+    labels = {"spec": {"template": {"metadata": {"labels": {"app": "web"}}}}}
+    text = "\n".join(patch(remedies))
+    assert text.count("spec:\n    template:\n") == 1
+    assert yaml.safe_load(text) == {
+        "metadata": {"labels": {"app": "web"}},
+        "spec": {"template": {"broadcastJobTemplate": labels, "jobTemplate": labels}},
+    }

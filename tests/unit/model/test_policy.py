@@ -7,7 +7,8 @@ import pytest
 
 from tests.unit.samples import policy
 from webhook.model.fields import cidr, distinct, label_key, label_value, namespace_name, namespace_pattern, port
-from webhook.model.policy import Mode, Requirement
+from webhook.model.modes import Mode
+from webhook.model.policy import Requirement
 
 LONG = "a" * 63
 ADDRESS = ".".join(["a" * 62] * 4)  # 251 characters; a prefix may have 253

@@ -14,8 +14,9 @@ from tests.unit.netpol.calico_grammar import complaints
 from tests.unit.samples import policy
 from webhook.config.parse import parse
 from webhook.model.names import ALLOW_DNS, DEFAULT_DENY, STANDING_NET
+from webhook.model.namespaces import ALWAYS_EXEMPT
 from webhook.model.network import FlowEnd, Preset
-from webhook.model.policy import ALWAYS_EXEMPT, GuardPolicy
+from webhook.model.policy import GuardPolicy
 from webhook.netpol.dns import PRESETS
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.reviews import GOOD, Json, deployment, encoded, namespace, pod, review
-from tests.unit.samples import OWNER, asked
+from tests.unit.samples import OWNER, asked, named
 from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.request import NamespaceObject, Operation, Request, Target, User
 from webhook.model.workload import Owner, Place, Workload
@@ -63,19 +63,49 @@ class TestGood:
             ),
         )
 
-    @pytest.mark.parametrize("maker", POD_MAKERS, ids=lambda maker: maker.kind)
+    @pytest.mark.parametrize("maker", POD_MAKERS, ids=named)
     def test_each_kinds_pod_labels_are_found(self, maker: PodMaker) -> None:
         """In its pod template, wherever that is; its own labels reach no Pod."""
         source: Json = {"metadata": {"labels": GOOD}}
         for key in reversed(maker.template.split(".")) if maker.template else ():
             source = {key: source}
         own = {} if maker is POD_MAKERS[0] else {"labels": {"app": "itself"}}
-        manifest: Json = {"kind": maker.kind, **source}
+        manifest: Json = {"apiVersion": f"{maker.group}/v1", "kind": maker.kind, **source}
         manifest["metadata"] = {"name": "web", **own, **source.get("metadata", {})}
         found = asked(manifest).workload
         assert found is not None
         assert found.places == (Place(maker.metadata_path, GOOD),)
         assert (found.kind, found.name) == (maker.kind, "web")
+
+    WIDGET: Final[Json] = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "web"}, "spec": {}}
+    WIDGETS: Final = {("example.com", "widgets"): PodMaker("example.com", "widgets", "Wigdet", "spec.pod", custom=True)}
+
+    def test_a_kind_of_the_policy_file_is_read_where_the_file_says(self) -> None:
+        """By its resource: the kind that a review names is the API server's word, and the file's may be misspelt."""
+        found = decode(encoded({**self.WIDGET, "spec": {"pod": {"metadata": {"labels": GOOD}}}}), self.WIDGETS)
+        assert found.workload is not None
+        assert (found.workload.kind, found.workload.places) == ("Widget", (Place("spec.pod.metadata", GOOD),))
+        assert decode(encoded(self.WIDGET)).workload is None
+
+    def test_a_change_of_its_template_is_told_from_others(self) -> None:
+        """Scaling is none."""
+        scaled = {**self.WIDGET, "spec": {"replicas": 3}}
+        remade = {**self.WIDGET, "spec": {"pod": {"spec": {}}}}
+        for manifest, expected in ((scaled, False), (remade, True)):
+            found = decode(encoded(manifest, before=self.WIDGET), self.WIDGETS)
+            assert (found.template_changed, found.before is not None) == (expected, True)
+
+    def test_the_labels_of_the_object_itself_are_kept_apart(self) -> None:
+        """For policies that ask for them; a Pod's are in their place already."""
+        found = asked(deployment(GOOD, labels={"app": "itself"})).workload
+        assert found is not None
+        assert (found.own, found.places) == (
+            Place("metadata", {"app": "itself"}),
+            (Place("spec.template.metadata", GOOD),),
+        )
+        made = asked(pod(GOOD)).workload
+        assert made is not None
+        assert made.own is None
 
     @pytest.mark.parametrize(
         "manifest",

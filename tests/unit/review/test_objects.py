@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.samples import named
 from webhook.model.kinds import BY_KIND, POD_MAKERS, PodMaker
 from webhook.review.objects import convert, decode_json, templates_differ, workload_from
 
@@ -20,7 +21,7 @@ def with_template(maker: PodMaker, template: Any) -> bytes:
     return json.dumps({"metadata": {"name": "web"}, **source}).encode()
 
 
-@pytest.mark.parametrize("maker", POD_MAKERS, ids=lambda maker: maker.kind)
+@pytest.mark.parametrize("maker", POD_MAKERS, ids=named)
 def test_json_and_plain_values_give_one_workload(maker: PodMaker) -> None:
     """Both doors lead to the same values."""
     labelled = {"metadata": {"name": "web", "labels": {"app": "web", "role": None}, "annotations": {"a": "b"}}}

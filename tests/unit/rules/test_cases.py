@@ -10,16 +10,16 @@ from typing import Any, Final
 
 import pytest
 
-from tests.reviews import RESOURCES, encoded
+from tests.reviews import CUSTOM, RESOURCES, encoded
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
 from webhook.guard.judge import judge
-from webhook.model.kinds import BY_KIND, POLICIES_BY_KIND, POLICY_KINDS
+from webhook.model.kinds import BY_KIND, KUBERNETES_OWN, POLICIES_BY_KIND, POLICY_KINDS, VENDORS
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import PolicyObject
-from webhook.model.workload import Workload
+from webhook.model.workload import Relabelling, Workload
 from webhook.review.decode import decode
-from webhook.review.manifests import documents, read
+from webhook.review.manifests import Manifest, documents, read
 from webhook.rules import RULES
 
 FOLDER: Final = Path(__file__).parents[2] / "cases" / "rules"
@@ -54,12 +54,21 @@ def contents(case: Path) -> tuple[GuardPolicy, list[Any]]:
     return parse(text.partition("---\n")[0]).policy, found[1:]
 
 
-def subjects(case: Path) -> Iterator[Workload | PolicyObject]:
-    """Each object that a rule may be about, as `catflap check` reads it."""
-    for document in contents(case)[1]:
-        found = read(document, default_namespace="shop").subject
-        if found is not None:
-            yield found
+def subjects(case: Path) -> Iterator[Workload | PolicyObject | Relabelling]:
+    """Each object that a rule may be about, as `catflap check` reads it; of a change, the Pod before and after."""
+    found = [one.subject for one in objects(case)]
+    if RULES[case.parts[-3]].about is Relabelling:
+        before, after = (one.places[0] for one in found if isinstance(one, Workload))
+        yield Relabelling(before, after)
+    else:
+        yield from (one for one in found if one is not None)
+
+
+def objects(case: Path) -> Iterator[Manifest]:
+    """Each object, as `catflap check` reads it."""
+    policy, found = contents(case)
+    for document in found:
+        yield read(document, default_namespace="shop", extra=policy.workloads.extra_by_kind)
 
 
 @pytest.mark.parametrize("case", CASES, ids=name)
@@ -80,10 +89,11 @@ def test_a_case_is_where_it_belongs(case: Path) -> None:
 @pytest.mark.parametrize("case", CASES, ids=name)
 def test_the_server_reads_a_case_as_check_does(case: Path) -> None:
     """As JSON in a review and as YAML in a file, an object is the same workload or policy."""
-    for document in contents(case)[1]:
-        offline = read(document, default_namespace="shop")
+    policy, found = contents(case)
+    for document, offline in zip(found, objects(case), strict=True):
         if offline.subject is not None:
-            assert decode(encoded(document, namespace=offline.namespace)).subject == offline.subject
+            body = encoded(document, namespace=offline.namespace)
+            assert decode(body, policy.workloads.extra_by_resource).subject == offline.subject
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -96,11 +106,29 @@ def test_every_rule_has_cases_of_each_outcome(outcome: str) -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_every_built_in_kind_stands_in_a_rules_cases(rule: str, outcome: str) -> None:
     """Each kind keeps its labels elsewhere or could."""
-    found = {subject.kind for case in CASES if case.parts[-3:-1] == (rule, outcome) for subject in subjects(case)}
-    acting = {kind.kind for kind in POLICY_KINDS if not kind.staged}
-    assert found - {"StagedNetworkPolicy"} == (
-        {kind for _, kind in BY_KIND} if RULES[rule].about is Workload else acting
-    )
+    found = {kind for case in CASES if case.parts[-3:-1] == (rule, outcome) for kind in kinds(case)}
+    about = RULES[rule].about
+    if about is PolicyObject:
+        acting = {kind.kind for kind in POLICY_KINDS if not kind.staged}
+        assert {kind for _, kind in found} - {"StagedNetworkPolicy"} == acting
+    elif about is Relabelling:
+        assert found == {("", "Pod")}
+    elif (rule, outcome) == (
+        "labels-agree",
+        "deny",
+    ):  # a Pod is its own template: it has no labels beside those of its Pods
+        assert found == BY_KIND.keys() - {("", "Pod")}
+    else:
+        assert found == BY_KIND.keys()
+
+
+def kinds(case: Path) -> Iterator[tuple[str, str]]:
+    """Group and kind of each object that a rule may be about, but for those that the case's own policy adds."""
+    extra = contents(case)[0].workloads.extra_by_kind
+    for found in objects(case):
+        kind = (found.api_version.rpartition("/")[0], found.kind)
+        if found.subject is not None and kind not in extra:
+            yield kind
 
 
 def test_no_stray_file_is_among_the_cases() -> None:
@@ -111,5 +139,6 @@ def test_no_stray_file_is_among_the_cases() -> None:
 
 def test_every_kind_has_its_resource_in_the_reviews() -> None:
     """The reviews that tests send know each kind that makes Pods."""
-    assert {kind for _, kind in BY_KIND} <= set(RESOURCES)
+    assert {maker.kind for maker in KUBERNETES_OWN} <= RESOURCES.keys()
+    assert {(maker.group, maker.kind) for maker in VENDORS} <= CUSTOM.keys()
     assert {kind.kind for kind in POLICY_KINDS} == {kind for _, kind in POLICIES_BY_KIND}

@@ -1,0 +1,35 @@
+"""Edit the policy file a thousand times, half of the time badly, while Pods are asked for.
+
+    python -m benchmarks.edits [--count 500] [--seed 1]
+
+Half of the edits come while a bad file is refused where it is applied, the other half as if nobody had been there to
+refuse it. Ends with status 1 where a broken file was in force, or a Pod without its answer or its record.
+"""
+
+import time
+
+from benchmarks.ground import arguments, ground, verdict
+from tests.cluster.editing import edits
+from tests.cluster.manifests import namespace
+
+
+def main() -> None:
+    """All edits in a row, then what came of them."""
+    parser = arguments(__doc__)
+    parser.add_argument("--count", type=int, default=500, help="edits of each half")
+    parser.add_argument("--seed", type=int, default=1)
+    told = parser.parse_args()
+    with ground(told.engine) as catflap:
+        catflap.apply(namespace("edited"))
+        began = time.monotonic()
+        found = edits(catflap, "edited", told.count, seed=told.seed)
+        print(
+            f"{2 * told.count} edits in {time.monotonic() - began:.1f} s; broken ones refused: {found.refused}, ",
+            end="",
+        )
+        print(f"stored all the same: {found.slipped}; Pods by answer: {dict(found.answers)}")
+    verdict(found.wrong)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Install catflap in enforce beside 200 workloads that break its rules, then drain, evict, scale and restart them.
+
+    python -m benchmarks.violators [--count 200]
+
+Ends with status 1 where a Pod does not come back, or came back unrecorded.
+"""
+
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.ground import arguments, verdict
+from tests.cluster.installation import Installation
+from tests.cluster.violators import LEGACY, NODE, excused, made_anew, onto_the_node, pods, violated
+from tests.controlplane.progress import Progress
+from tests.controlplane.tools import ensure
+
+
+def main() -> None:
+    """A drain, then every Deployment scaled up and restarted."""
+    parser = arguments(__doc__)
+    parser.add_argument("--count", type=int, default=200)
+    told = parser.parse_args()
+    broken: list[str] = []
+    with TemporaryDirectory() as folder, violated(ensure(Progress(sys.stderr)), Path(folder), told.count) as catflap:
+        onto_the_node(catflap)
+        drain = ("drain", NODE, "--force", "--grace-period=0")
+        scale = ("--namespace", LEGACY, "scale", "deployment", "--all", "--replicas=2")
+        restart = ("--namespace", LEGACY, "rollout", "restart", "deployment")
+        for what, arguments_, fresh in (("drain", drain, 1), ("scale", scale, 1), ("restart", restart, 2)):
+            tell(catflap, what, arguments_, fresh * told.count, broken)
+    verdict(broken)
+
+
+def tell(catflap: Installation, what: str, arguments_: tuple[str, ...], fresh: int, broken: list[str]) -> None:
+    """One command, and how long it takes until so many new Pods stand."""
+    before, on_record = {one["metadata"]["uid"] for one in pods(catflap.cluster)}, len(excused(catflap))
+    began = time.monotonic()
+    done = catflap.cluster.kubectl(*arguments_, check=False)
+    if done.returncode:
+        broken.append(f"{what}: {done.stderr}")
+        return
+    try:
+        found = made_anew(catflap, before, fresh)
+    except AssertionError as late:
+        broken.append(f"{what}: {late}")
+        return
+    told = len(excused(catflap)) - on_record
+    print(f"{what}: {len(found)} new Pods after {time.monotonic() - began:.1f} s, {told} passed on record")
+    if told < fresh:
+        broken.append(f"{what}: {told} on record for {fresh} Pods")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Kinds of vendors that make Pods, by definitions of our own.
+
+They have the vendors' group, kind and versions, and take whatever fields there are; no controller stands behind them.
+"""
+
+from typing import Any, Final, NamedTuple
+
+from tests.cluster.manifests import SELECTED, template
+from tests.controlplane.cluster import Cluster
+
+DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+PRESERVING: Final = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+Json = dict[str, Any]
+
+
+class Custom(NamedTuple):
+    """A kind, the versions that it is served in, and where it keeps its pod template."""
+
+    group: str
+    versions: tuple[str, ...]
+    resource: str
+    kind: str
+    template: str
+
+    @property
+    def name(self) -> str:
+        """What its definition is called."""
+        return f"{self.resource}.{self.group}"
+
+    def collection(self, space: str, version: str = "") -> str:
+        """The path of its objects in a namespace."""
+        return f"/apis/{self.group}/{version or self.versions[-1]}/namespaces/{space}/{self.resource}"
+
+    def object(self, name: str, labels: Json, *, version: str = "", **spec: Any) -> Json:
+        """An object whose Pods carry `labels`; `spec` is what else it says."""
+        found: Json = template(labels)
+        for step in reversed(self.template.split(".")):
+            found = {step: found}
+        found["spec"] |= spec
+        api = f"{self.group}/{version or self.versions[-1]}"
+        return {"apiVersion": api, "kind": self.kind, "metadata": {"name": name}, **found}
+
+
+KRUISE: Final = ("apps.kruise.io", ("v1alpha1", "v1beta1"))
+SUBSETS: Final = ("statefulSet", "advancedStatefulSet", "cloneSet", "deployment")
+ROLLOUT: Final = Custom("argoproj.io", ("v1alpha1",), "rollouts", "Rollout", "spec.template")
+CLONE_SET: Final = Custom(*KRUISE, "clonesets", "CloneSet", "spec.template")
+VENDORS: Final = (
+    ROLLOUT,
+    CLONE_SET,
+    Custom("keda.sh", ("v1alpha1",), "scaledjobs", "ScaledJob", "spec.jobTargetRef.template"),
+    Custom("serving.knative.dev", ("v1",), "services", "Service", "spec.template"),
+    Custom("serving.knative.dev", ("v1",), "configurations", "Configuration", "spec.template"),
+    Custom(*KRUISE, "statefulsets", "StatefulSet", "spec.template"),
+    Custom(*KRUISE, "daemonsets", "DaemonSet", "spec.template"),
+    Custom(*KRUISE, "broadcastjobs", "BroadcastJob", "spec.template"),
+    *(
+        Custom(*KRUISE, "advancedcronjobs", "AdvancedCronJob", f"spec.template.{kind}Template.spec.template")
+        for kind in ("job", "broadcastJob")
+    ),
+    *(
+        Custom(*KRUISE, "uniteddeployments", "UnitedDeployment", f"spec.template.{kind}Template.spec.template")
+        for kind in SUBSETS
+    ),
+)
+WIDGET: Final = Custom("example.com", ("v1", "v2"), "widgets", "Widget", "spec.podTemplate")
+
+
+def definition(custom: Custom) -> Json:
+    """Its CustomResourceDefinition, with what `kubectl scale` needs."""
+    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    common = {"served": True, "schema": {"openAPIV3Schema": PRESERVING}, "subresources": {"status": {}, "scale": scale}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": custom.name},
+        "spec": {
+            "group": custom.group,
+            "names": {"kind": custom.kind, "plural": custom.resource},
+            "scope": "Namespaced",
+            "versions": [
+                {"name": version, "storage": version == custom.versions[-1], **common} for version in custom.versions
+            ],
+        },
+    }
+
+
+def define(cluster: Cluster, custom: Custom) -> None:
+    """Have a kind served; nothing where it is already."""
+    if cluster.call("GET", f"{DEFINITIONS}/{custom.name}").refused:
+        cluster.api("POST", DEFINITIONS, definition(custom))
+
+
+def rollout_of(deployment: str) -> Json:
+    """A Rollout whose Pods are made from what a Deployment says."""
+    found = ROLLOUT.object(
+        "referring", {}, workloadRef={"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment}
+    )
+    del found["spec"]["template"]
+    return {**found, "spec": {**found["spec"], "selector": {"matchLabels": SELECTED}}}

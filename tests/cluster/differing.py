@@ -1,0 +1,122 @@
+"""One object, three verdicts: the offline verb's, the server's, and that of the API server's own copy of the rules."""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from random import Random
+from typing import Any, Final, NamedTuple
+
+import yaml
+
+from tests.cluster.installation import Installation, eventually
+from tests.cluster.manifests import Json, every_kind, pod
+from tests.controlplane.client import Answer
+from webhook.cli.check import judged
+from webhook.config.parse import parse
+from webhook.model.kinds import KUBERNETES_OWN
+from webhook.review.manifests import read
+
+TWINS: Final = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic{}/catflap-labels"
+POLICY, BINDING = TWINS.format("ies"), TWINS.format("ybindings")
+BY_TWIN: Final = "ValidatingAdmissionPolicy 'catflap-labels' with binding 'catflap-labels' denied request: "
+RESOURCES: Final = {(maker.group, maker.kind): maker.resource for maker in KUBERNETES_OWN}
+SPACES: Final = ("twin-1", "other")
+RICH: Final[Mapping[str, Any]] = {
+    "twin": True,
+    "workloads": {"require": [{"label": "team", "matches": "[a-z][a-z-]*"}, {"label": "stage", "oneOf": ["a", "b"]}]},
+    "roles": {"data": {"claim": {"namespaces": ["twin-*"], "serviceAccounts": ["twin-1/store"]}}},
+    "rules": {"labels-agree": "off"},
+}
+SOUND: Final = {"app": "web", "role": "frontend", "team": "blue", "stage": "a"}
+VALUES: Final = {
+    "app": ["web", "", "till"],
+    "role": ["frontend", "data", "", "x"],
+    "app.kubernetes.io/name": ["web", "other", ""],
+    "app.kubernetes.io/component": ["frontend", "backend", "api", ""],
+    "k8s-app": ["web"],
+    "team": ["blue", "", "Not-This", "a-b"],
+    "stage": ["a", "c"],
+    "pcns.projectcalico.org/name": ["x"],
+}
+
+
+class Verdicts(NamedTuple):
+    """Whether an object is admitted, by each of the three; `valid` is whether it is an object to the API server at all."""
+
+    offline: bool
+    server: bool
+    twin: bool
+    valid: bool = True
+
+    @property
+    def agree(self) -> bool:
+        """Whether they are one, of what all three are asked about."""
+        return not self.valid or self.offline is self.server is self.twin
+
+
+def drawn(random: Random) -> Json:
+    """An object of some built-in kind, nearly right."""
+    labels = dict(SOUND)
+    for key in random.sample(sorted(VALUES), random.choice((0, 1, 1, 2, 3))):
+        if random.random() < 0.3:
+            labels.pop(key, None)
+        else:
+            labels[key] = random.choice(VALUES[key])
+    kinds = every_kind(random.choice(SPACES), labels)
+    thing = copy.deepcopy(random.choice(list(kinds.values())))
+    if thing["kind"] == "Pod" and random.random() < 0.5:
+        thing["spec"]["serviceAccountName"] = random.choice(("default", "store"))
+    return thing
+
+
+def try_out(catflap: Installation, thing: Json, **options: Any) -> Answer:
+    """Make something without making it."""
+    version, kind = thing["apiVersion"], thing["kind"]
+    group = version.rpartition("/")[0]
+    root = f"/apis/{version}" if group else f"/api/{version}"
+    path = f"{root}/namespaces/{thing['metadata']['namespace']}/{RESOURCES[group, kind]}?dryRun=All"
+    return catflap.cluster.call("POST", path, thing, **options)
+
+
+def stands(catflap: Installation) -> list[int]:
+    """How the API server answers for policy and binding."""
+    return [catflap.cluster.call("GET", path).status for path in (POLICY, BINDING)]
+
+
+def probed(catflap: Installation) -> str:
+    """What is said to a Pod that breaks every rule."""
+    return str(try_out(catflap, pod("probe", SPACES[0], {})).body.get("message", ""))
+
+
+def untwin(catflap: Installation, policy: Mapping[str, Any]) -> None:
+    """Put a policy in force without the copy, and return when the API server has forgotten it."""
+    catflap.configure({**policy, "twin": False})
+    eventually(lambda: stands(catflap), until=lambda seen: seen == [HTTPStatus.NOT_FOUND] * 2)
+    eventually(lambda: BY_TWIN not in probed(catflap))
+
+
+def twin(catflap: Installation, policy: Mapping[str, Any]) -> None:
+    """Put a policy in force with its copy, and return when the API server judges by it, and not by an earlier one."""
+    untwin(catflap, policy)
+    catflap.configure({**policy, "twin": True})
+    eventually(lambda: BY_TWIN in probed(catflap))
+
+
+def judged_by_all(catflap: Installation, policy: Mapping[str, Any], things: Sequence[Json]) -> Iterable[Verdicts]:
+    """The verdicts on objects under one policy; with the copy in place, its refusal comes first and says whose it is."""
+    without = {**policy, "twin": False}
+    untwin(catflap, without)
+    by_us = [try_out(catflap, thing) for thing in things]
+    twin(catflap, policy)
+    by_both = [try_out(catflap, thing) for thing in things]
+    head = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
+    parsed = parse(yaml.safe_dump({**head, **without})).policy
+    for thing, one, other in zip(things, by_both, by_us, strict=True):
+        offline = judged("", read(thing, default_namespace=thing["metadata"]["namespace"]), parsed).decision
+        refused = "denied the request" in other.body.get("message", "")
+        yield Verdicts(
+            offline=offline.allowed,
+            server=not refused,
+            twin=BY_TWIN not in one.body.get("message", ""),
+            valid=refused or other.status == HTTPStatus.CREATED,
+        )

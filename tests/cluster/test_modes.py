@@ -1,0 +1,199 @@
+"""Rules hold otherwise in some namespaces, for some people and for some time; all of it by the policy file alone."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.cluster.installation import Installation, eventually
+from tests.cluster.manifests import GOOD, deployment, namespace, on_host, pod
+from tests.cluster.policies import standing
+from tests.controlplane.client import MERGE, Answer
+from webhook.model.names import BREAK_GLASS_GROUP
+
+BARE: Mapping[str, str] = {}
+PODS = "/api/v1/namespaces/{}/pods"
+NAMESPACES = "/api/v1/namespaces"
+RBAC = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+OWNERS = "owners"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _owners(installation: Installation) -> None:
+    """A group with every right, which no file names."""
+    api = "rbac.authorization.k8s.io"
+    binding = {
+        "apiVersion": f"{api}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": OWNERS},
+        "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": api, "kind": "Group", "name": OWNERS}],
+    }
+    installation.cluster.api("POST", RBAC, binding)
+
+
+def create(catflap: Installation, thing: Mapping[str, Any], *groups: str, user: str = "ann") -> Answer:
+    """Make a Pod or a namespace as somebody with every right."""
+    metadata = thing["metadata"]
+    path = PODS.format(metadata["namespace"]) if thing["kind"] == "Pod" else NAMESPACES
+    return catflap.cluster.call("POST", path, dict(thing), as_user=user, as_groups=[OWNERS, *groups])
+
+
+def decided(catflap: Installation, space: str, resource: str = "pods") -> list[dict[str, Any]]:
+    """What was decided on the objects of a namespace in the validating phase."""
+    return [
+        one
+        for one in catflap.server.records()
+        if one["type"] == "decision"
+        and one["phase"] == "validate"
+        and one["objectRef"].get("namespace") == space
+        and one["objectRef"]["resource"] == resource
+    ]
+
+
+def test_a_mode_by_prefix(catflap: Installation, namespace_name: str) -> None:
+    """Audit: admitted without a word, recorded, and the namespace is closed all the same."""
+    space = f"lab-{namespace_name}"
+    catflap.configure({"namespaces": {"overrides": [{"names": ["lab-*"], "mode": "audit"}]}})
+    catflap.apply(namespace(space))
+    done = catflap.apply(pod("web", space, BARE))
+    assert (done.returncode, done.stderr) == (0, "")
+    [record] = decided(catflap, space)
+    assert (record["decision"], record["closure"]) == ("allowed", record["closure"])
+    assert {one["rule"] for one in record["audited"]} == {"require-app", "require-role"}
+    assert "catflap-default-deny" in standing(catflap, "kubernetes", space)
+
+
+def test_a_mode_by_label(catflap: Installation, namespace_name: str) -> None:
+    """Warn where the label stands; who may not set it cannot reach it by any way in."""
+    catflap.configure({"namespaces": {"overrides": [{"labels": {"tier": "gold"}, "mode": "warn"}]}})
+    refused = eventually(
+        lambda: create(catflap, namespace(f"{namespace_name}-x", tier="gold")), until=lambda seen: seen.refused
+    )
+    assert "metadata.labels.tier: only members of system:masters" in refused.body["message"]
+    catflap.apply(namespace(namespace_name))
+    assert catflap.apply(pod("web", namespace_name, BARE)).returncode
+    labels = {"metadata": {"labels": {"tier": "gold"}}}
+    for way in ("", "/status"):
+        path = f"{NAMESPACES}/{namespace_name}{way}"
+        answer = catflap.cluster.call("PATCH", path, labels, content_type=MERGE, as_user="ann", as_groups=[OWNERS])
+        assert answer.status == 403, way
+    catflap.cluster.api("PATCH", f"{NAMESPACES}/{namespace_name}", labels, content_type=MERGE)
+    done = catflap.apply(pod("web", namespace_name, BARE))
+    assert done.returncode == 0
+    assert "Warning: require-app: metadata.labels.app: the label 'app' is missing" in done.stderr
+
+
+def test_a_reserved_prefix(catflap: Installation, namespace_name: str) -> None:
+    """Neither judged nor closed, nor asked about; and made by those alone whom the file names."""
+    space = f"kept-{namespace_name}"
+    reserved = {"prefixes": ["kept-*"], "groups": ["platform"]}
+    catflap.configure({"namespaces": {"reserved": reserved}})
+    refused = eventually(lambda: create(catflap, namespace(f"{space}-x")), until=lambda seen: seen.refused)
+    assert f"rules hold otherwise in {space}-x: only members of platform make it" in refused.body["message"]
+    assert create(catflap, namespace(space), "platform").status == 201
+    assert catflap.apply(pod("web", space, BARE)).returncode == 0
+    assert decided(catflap, space) == []
+    assert standing(catflap, "kubernetes", space) == []
+    catflap.configure()
+    eventually(lambda: "catflap-default-deny" in standing(catflap, "kubernetes", space))
+
+
+EXEMPT = {"users": ["robot"], "groups": ["installers"]}
+
+
+@pytest.mark.parametrize(
+    ("user", "groups", "reason"),
+    [
+        ("robot", [], "exempt: user robot"),
+        ("ann", ["installers"], "exempt: member of installers"),
+        ("ann", [BREAK_GLASS_GROUP], f"break-glass: member of {BREAK_GLASS_GROUP}"),
+    ],
+)
+def test_who_passes_every_rule(
+    catflap: Installation, namespace_name: str, user: str, groups: list[str], reason: str
+) -> None:
+    """As `kubectl debug node` needs it: a Pod in its node's network, without labels; recorded with what it broke."""
+    catflap.configure({"exempt": EXEMPT})
+    catflap.apply(namespace(namespace_name))
+    debugger = on_host(pod("node-debugger", namespace_name, BARE))
+    assert create(catflap, debugger).status == 403
+    assert create(catflap, debugger, *groups, user=user).status == 201
+    record = decided(catflap, namespace_name)[-1]
+    assert (record["decision"], record["reason"]) == ("exempt", reason)
+    assert {one["rule"] for one in record["audited"]} == {"no-host-network", "require-app", "require-role"}
+    assert "catflap-default-deny" in standing(catflap, "kubernetes", namespace_name)
+
+
+def test_the_pods_of_what_an_exempt_user_made_are_judged(catflap: Installation, namespace_name: str) -> None:
+    """It is the controller that makes them: who is exempt passes, not what they made."""
+    catflap.configure({"exempt": EXEMPT})
+    catflap.apply(namespace(namespace_name))
+    path = f"/apis/apps/v1/namespaces/{namespace_name}/deployments"
+    body = deployment("web", namespace_name, BARE)
+    answer = catflap.cluster.call("POST", path, body, as_user="robot", as_groups=[OWNERS])
+    assert answer.status == 201
+    assert any("what it makes is judged" in warning for warning in answer.warnings)
+    made = eventually(lambda: decided(catflap, namespace_name, "replicasets"))
+    assert {one["decision"] for one in made} == {"denied"}
+
+
+def test_an_exception_is_announced_in_its_last_week(catflap: Installation, namespace_name: str) -> None:
+    """To whoever uses it, by kubectl."""
+    today = datetime.now(UTC).date()
+    soon, later = today + timedelta(days=3), today + timedelta(days=30)
+    common = {"namespace": namespace_name, "owner": "team-a", "reason": "migration"}
+    exceptions = [
+        {**common, "rule": "require-app", "until": soon},
+        {**common, "rule": "require-role", "until": later},
+    ]
+    catflap.configure({"exceptions": exceptions})
+    catflap.apply(namespace(namespace_name))
+    done = catflap.apply(pod("web", namespace_name, BARE))
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        f"Warning: admitted by an exception from require-app until {soon}, team-a: migration"
+    ]
+
+
+RELABELLED = {"metadata": {"labels": {"role": "data"}}}
+
+
+@pytest.mark.parametrize("way", ["", "/status"])
+@pytest.mark.parametrize("key", ["role", "app.kubernetes.io/component"])
+def test_a_running_pod_keeps_its_role(catflap: Installation, namespace_name: str, way: str, key: str) -> None:
+    """Whichever label names it, by whichever way in; another label is its owner's business."""
+    catflap.apply(namespace(namespace_name))
+    catflap.apply(pod("web", namespace_name, {"app": "web", key: "frontend"}), check=True)
+    path = f"{PODS.format(namespace_name)}/web{way}"
+    for labels in ({"role": "data"}, {"role": None, "app.kubernetes.io/component": "data"}):
+        answer = catflap.cluster.call("PATCH", path, {"metadata": {"labels": labels}}, content_type=MERGE)
+        assert (answer.status, "- keep-role: " in answer.body["message"]) == (403, True), labels
+    assert catflap.cluster.call("PATCH", path, {"metadata": {"labels": {"x": "y"}}}, content_type=MERGE).status == 200
+
+
+def test_a_claimed_role(catflap: Installation, namespace_name: str) -> None:
+    """By namespace and ServiceAccount; a template is told as well as its Pods."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "store", "namespace": namespace_name}}
+    claim = {"namespaces": [namespace_name], "serviceAccounts": [f"{namespace_name}/store"]}
+    catflap.configure({"roles": {"data": {"claim": claim}}})
+    catflap.apply(namespace(namespace_name))
+    catflap.apply(account, check=True)
+    store = {"app": "web", "role": "data"}
+    refused = catflap.apply(pod("web", namespace_name, store))
+    assert (
+        f"- role-claim: spec.serviceAccountName: the role 'data' is for ServiceAccounts {namespace_name}/store alone"
+        in (refused.stderr)
+    )
+    assert (
+        "role-claim: spec.template.spec.serviceAccountName"
+        in catflap.apply(deployment("web", namespace_name, store)).stderr
+    )
+    named = pod("web", namespace_name, store)
+    named["spec"] = {**named["spec"], "serviceAccountName": "store"}
+    assert catflap.apply(named).returncode == 0
+    assert catflap.apply(pod("other", namespace_name, GOOD)).returncode == 0
+    elsewhere = f"{namespace_name}-x"
+    catflap.apply(namespace(elsewhere))
+    assert "role-claim: metadata.labels.role" in catflap.apply(pod("web", elsewhere, store)).stderr

@@ -1,0 +1,210 @@
+"""The API server's own copy of the rules about labels: it judges as we do, and goes on while none of ours runs."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import pytest
+import yaml
+
+from tests.cluster.differing import (
+    BINDING,
+    BY_TWIN,
+    POLICY,
+    RESOURCES,
+    RICH,
+    SOUND,
+    SPACES,
+    drawn,
+    judged_by_all,
+    stands,
+    try_out,
+    twin,
+)
+from tests.cluster.installation import Installation, eventually, served
+from tests.cluster.manifests import GOOD, Json, deployment, namespace, pod
+from tests.cluster.storms import fail_open
+from tests.controlplane.client import MERGE
+from tests.programs import stop
+from webhook.config.parse import digest
+from webhook.model.names import BREAK_GLASS_GROUP
+
+CASES: Final = Path(__file__).parents[1] / "cases" / "rules"
+# Rules that the copy does not have; that they are asked is shown where they are at home.
+LEFT_TO_US: Final = {"labels-agree", "no-host-network", "no-open-policy"}
+
+
+@contextmanager
+def alone(catflap: Installation) -> Iterator[None]:
+    """The API server with nobody of ours to ask, and told to go on without."""
+    with fail_open(catflap):
+        stop(catflap.server.process)
+        try:
+            yield
+        finally:
+            catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+
+
+@pytest.fixture(scope="module")
+def twinned(apart: Installation) -> Installation:
+    """An installation whose file asks for the copy, with two namespaces."""
+    for space in SPACES:
+        apart.apply(namespace(space))
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "store", "namespace": space}}
+        apart.apply(account, check=True)
+    twin(apart, RICH)
+    return apart
+
+
+def test_the_api_server_finds_nothing_wrong_with_it(twinned: Installation) -> None:
+    """It checks the types of every expression against every kind that it knows, and warns."""
+    status = eventually(
+        lambda: twinned.cluster.api("GET", POLICY).get("status", {}), until=lambda seen: "typeChecking" in seen
+    )
+    assert status["typeChecking"] == {}
+
+
+def test_all_three_say_the_same_of_what_is_drawn(twinned: Installation) -> None:
+    """Objects of every kind, at random: the offline verb, the server, and the API server's copy."""
+    random = Random(7)
+    things = [drawn(random) for _ in range(200)]
+    found = list(judged_by_all(twinned, RICH, things))
+    twin(twinned, RICH)
+    assert [(thing, one) for thing, one in zip(things, found, strict=True) if not one.agree] == []
+    assert {one.server for one in found} == {True, False}
+    assert all(one.valid for one in found)
+
+
+def cases() -> dict[str, list[tuple[str, Json]]]:
+    """What the rules' cases have of Kubernetes' own kinds, with the case's path, by the policy that each is judged under."""
+    found: dict[str, list[tuple[str, Json]]] = {}
+    for path in sorted(CASES.glob("*/*/*.yaml")):
+        if path.parts[-3] in LEFT_TO_US:
+            continue
+        documents = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one]
+        policy = documents.pop(0) if documents[0]["kind"] == "GuardPolicy" else {}
+        key = yaml.safe_dump({name: value for name, value in policy.items() if name not in {"apiVersion", "kind"}})
+        for document in documents:
+            if (document["apiVersion"].rpartition("/")[0], document["kind"]) in RESOURCES:
+                document["metadata"]["namespace"] = document["metadata"].get("namespace", SPACES[1])
+                found.setdefault(key, []).append((str(path.relative_to(CASES)), document))
+    return found
+
+
+@pytest.mark.parametrize("policy", cases(), ids=lambda text: digest(text)[:6])
+def test_all_three_say_the_same_of_every_case(twinned: Installation, policy: str) -> None:
+    """As many as the API server takes for objects; some cases lack what it asks for, and it says so first or last."""
+    whole = yaml.safe_load(policy) or {}
+    things = cases()[policy]
+    if whole.get("workloads", {}).get("scope", "template") != "template":
+        pytest.skip("the copy judges pod templates alone")
+    for space in {thing["metadata"]["namespace"] for _, thing in things}:
+        twinned.apply(namespace(space))
+    rules = {**whole.get("rules", {}), "labels-agree": "off", "no-host-network": "off"}
+    network = {**whole.get("network", {}), "engine": "kubernetes"}
+    found = list(judged_by_all(twinned, {**whole, "rules": rules, "network": network}, [thing for _, thing in things]))
+    twin(twinned, RICH)
+    assert [(path, one) for (path, _), one in zip(things, found, strict=True) if not one.agree] == []
+
+
+CHANGES = [
+    pytest.param({"x": "y"}, False, id="a label that no rule is about"),
+    pytest.param({"role": "data"}, True, id="another role"),
+    pytest.param({"role": None}, True, id="no role any more"),
+    pytest.param({"app": ""}, True, id="an empty label"),
+    pytest.param({"pcns.x": "y"}, True, id="a reserved label"),
+]
+
+
+@pytest.mark.parametrize("way", ["", "/status"])
+@pytest.mark.parametrize(("labels", "refused"), CHANGES)
+def test_a_change_of_a_running_pod(
+    twinned: Installation, namespace_name: str, labels: dict[str, str | None], way: str, *, refused: bool
+) -> None:
+    """By either way in; with nobody of ours there."""
+    name = f"pod-{namespace_name}"
+    twinned.apply(pod(name, "other", SOUND), check=True)
+    with alone(twinned):
+        path = f"/api/v1/namespaces/other/pods/{name}{way}"
+        answer = twinned.cluster.call("PATCH", path, {"metadata": {"labels": labels}}, content_type=MERGE)
+        assert (answer.status == 403) is refused, answer.body
+
+
+def test_what_is_faulty_already_can_be_scaled_and_mended_but_not_made_anew(
+    twinned: Installation, namespace_name: str
+) -> None:
+    """As we judge it: a changed template answers for all its faults, nothing else does."""
+    twinned.configure({**RICH, "mode": "off"})
+    eventually(lambda: stands(twinned), until=lambda seen: seen == [404, 404])
+    eventually(lambda: not twinned.apply(deployment(namespace_name, "other", {})).returncode)
+    twin(twinned, RICH)
+    path = f"/apis/apps/v1/namespaces/other/deployments/{namespace_name}"
+    with alone(twinned):
+        assert twinned.cluster.call("PATCH", path, {"spec": {"replicas": 3}}, content_type=MERGE).status == 200
+        assert (
+            twinned.cluster.call("PATCH", path, {"metadata": {"labels": {"a": "b"}}}, content_type=MERGE).status == 200
+        )
+        template = {"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}}
+        answer = twinned.cluster.call("PATCH", path, template, content_type=MERGE)
+        assert (answer.status, BY_TWIN in answer.body["message"]) == (403, True)
+
+
+def test_whom_we_do_not_judge_it_does_not_judge_either(twinned: Installation) -> None:
+    """Exempt namespaces, the break-glass group, and where the mode is another."""
+    changed = {
+        **RICH,
+        "namespaces": {"overrides": [{"names": ["twin-*"], "mode": "audit"}]},
+        "exempt": {"users": ["ann"]},
+    }
+    twinned.configure(changed)
+    eventually(lambda: not try_out(twinned, pod("probe", "twin-1", {})).refused)
+    with alone(twinned):
+        assert not try_out(twinned, pod("web", "twin-1", {})).refused
+        assert not try_out(twinned, pod("web", "kube-public", {})).refused
+        assert try_out(twinned, pod("web", "other", {})).refused
+        for user, groups in (("ann", ["system:masters"]), ("eve", ["system:masters", BREAK_GLASS_GROUP])):
+            assert not try_out(twinned, pod("web", "other", {}), as_user=user, as_groups=groups).refused
+        assert try_out(twinned, pod("web", "other", {}), as_user="eve", as_groups=["system:masters"]).refused
+    twin(twinned, RICH)
+
+
+def test_an_exception_is_in_it_as_long_as_it_counts(twinned: Installation) -> None:
+    """The controller writes it anew when one ends; until then it says what it said."""
+    today = datetime.now(UTC).date()
+    common = {"namespace": "other", "owner": "team-a", "reason": "migration"}
+    exceptions = [
+        {**common, "rule": "require-app", "until": today + timedelta(days=1)},
+        {**common, "rule": "require-role", "until": today - timedelta(days=1)},
+    ]
+    twinned.configure({**RICH, "exceptions": exceptions})
+    lacking = {key: value for key, value in SOUND.items() if key != "app"}
+    eventually(lambda: not try_out(twinned, pod("probe", "other", lacking)).refused)
+    roleless = {key: value for key, value in SOUND.items() if key != "role"}
+    assert "require-role" in try_out(twinned, pod("probe", "other", roleless)).body["message"]
+    twin(twinned, RICH)
+    assert BY_TWIN in try_out(twinned, pod("probe", "other", lacking)).body["message"]
+
+
+@pytest.mark.parametrize("path", [POLICY, BINDING], ids=["policy", "binding"])
+def test_it_is_mended_and_put_back(twinned: Installation, path: str) -> None:
+    """Nobody guards it: the API server asks no webhook about such objects; so it is repaired."""
+    before = twinned.cluster.api("GET", path)
+    spoilt = {"validationActions": ["Audit"]} if path == BINDING else {"failurePolicy": "Ignore"}
+    twinned.cluster.api("PATCH", path, {"spec": spoilt}, content_type=MERGE)
+    eventually(lambda: twinned.cluster.api("GET", path)["spec"] == before["spec"])
+    twinned.cluster.api("DELETE", path)
+    eventually(lambda: twinned.cluster.call("GET", path).status == 200)
+    assert twinned.cluster.api("GET", path)["spec"] == before["spec"]
+    written = twinned.cluster.api("GET", path)["metadata"]
+    time.sleep(1.0)
+    kept = twinned.cluster.api("GET", path)["metadata"]  # the API server itself writes its status
+    assert (kept["uid"], kept["generation"]) == (written["uid"], written["generation"])
+
+
+def test_it_holds_for_what_is_good(twinned: Installation) -> None:
+    """Nothing that we admit is refused by it, nor the other way round; made in earnest."""
+    twinned.apply(pod("good", "other", {**GOOD, "team": "blue", "stage": "b"}), check=True)

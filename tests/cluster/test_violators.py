@@ -1,0 +1,103 @@
+"""Rules in enforce beside what ran before them: drain, eviction, scale and restart go on, and each Pod is on record."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.installation import Installation, eventually
+from tests.cluster.manifests import deployment
+from tests.cluster.violators import DEPLOYMENTS, LEGACY, NODE, PODS, excused, made_anew, onto_the_node, pods, violated
+from tests.controlplane.client import MERGE
+from tests.controlplane.tools import Tools
+
+COUNT = 20
+
+
+@pytest.fixture(scope="module")
+def old(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """So many Deployments that break every rule about labels."""
+    with violated(tools, tmp_path_factory.mktemp("violated"), COUNT) as made:
+        yield made
+
+
+def uids(catflap: Installation) -> set[str]:
+    """Which Pods stand."""
+    return {one["metadata"]["uid"] for one in pods(catflap.cluster)}
+
+
+def test_a_node_is_drained(old: Installation) -> None:
+    """By kubectl, which evicts each Pod; all of them are made anew."""
+    onto_the_node(old)
+    before, on_record = uids(old), len(excused(old))
+    done = old.cluster.kubectl("drain", NODE, "--force", "--grace-period=0", "--timeout=60s", check=False)
+    assert done.returncode == 0, done.stderr
+    made_anew(old, before, len(before))
+    reasons = [one["reason"] for one in excused(old)[on_record:]]
+    assert len(reasons) >= len(before)
+    assert set(reasons) == {"made for an owner older than catflap"}
+    assert all({one["rule"] for one in record["audited"]} == {"require-app", "require-role"} for record in excused(old))
+
+
+def test_a_pod_is_evicted(old: Installation) -> None:
+    """KY#9044: by the eviction API itself."""
+    before = uids(old)
+    name = pods(old.cluster)[0]["metadata"]["name"]
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": name, "namespace": LEGACY},
+        "deleteOptions": {"gracePeriodSeconds": 0},
+    }
+    old.cluster.api("POST", f"{PODS}/{name}/eviction", eviction)
+    made_anew(old, before, 1)
+
+
+def test_a_deployment_is_scaled_up(old: Installation) -> None:
+    """And down again."""
+    before = uids(old)
+    for replicas in ("3", "1"):
+        done = old.cluster.kubectl(
+            "--namespace", LEGACY, "scale", "deployment/old-0", f"--replicas={replicas}", check=False
+        )
+        assert done.returncode == 0, done.stderr
+        if replicas == "3":
+            made_anew(old, before, 2)
+
+
+def test_a_deployment_is_restarted(old: Installation) -> None:
+    """It edits the template, and nothing that rules are about: new Pods come, by a new ReplicaSet."""
+    before = uids(old)
+    done = old.cluster.kubectl("--namespace", LEGACY, "rollout", "restart", "deployment/old-1", check=False)
+    assert done.returncode == 0, done.stderr
+    made_anew(old, before, 1)
+    assert "restarted: it is older than catflap" in {one["reason"] for one in excused(old)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 7}}}},
+        {"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "x", "other": "y"}}}}},
+    ],
+    ids=["the spec", "more than a restart"],
+)
+def test_an_edited_template_is_refused(old: Installation, change: dict[str, object]) -> None:
+    """GK#1167: there, in words, and not in a ReplicaSet's events."""
+    answer = old.cluster.call("PATCH", f"{DEPLOYMENTS}/old-2", change, content_type=MERGE)
+    assert (answer.status, f"Deployment {LEGACY}/old-2 has 2 faults" in answer.body["message"]) == (403, True)
+
+
+def test_a_new_template_is_refused(old: Installation) -> None:
+    """Beside the old ones, in the same namespace."""
+    assert old.cluster.call("POST", DEPLOYMENTS, deployment("new", LEGACY, {})).status == 403
+
+
+def test_a_restart_of_what_is_younger_is_refused(old: Installation) -> None:
+    """Its Pods would be refused where nobody looks."""
+    old.configure({"mode": "off"})
+    eventually(lambda: not old.cluster.call("POST", DEPLOYMENTS, deployment("young", LEGACY, {})).refused)
+    old.configure()
+    done = old.cluster.kubectl("--namespace", LEGACY, "rollout", "restart", "deployment/young", check=False)
+    assert f"Deployment {LEGACY}/young has 2 faults" in done.stderr
+    old.cluster.api("DELETE", f"{DEPLOYMENTS}/young")  # its Pods do not come back, so no other test may count on them
+    eventually(lambda: not [one for one in pods(old.cluster) if one["metadata"]["name"].startswith("young-")])

@@ -1,0 +1,68 @@
+"""What ran before catflap came and breaks its rules: it keeps running, whatever happens to its Pods."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from tests.cluster.installation import Installation, eventually, installed
+from tests.cluster.manifests import deployment, namespace
+from tests.controlplane.cluster import Cluster, running
+from tests.controlplane.tools import Tools
+
+LEGACY: Final = "legacy"
+NODE: Final = "old-node"
+PODS: Final = f"/api/v1/namespaces/{LEGACY}/pods"
+DEPLOYMENTS: Final = f"/apis/apps/v1/namespaces/{LEGACY}/deployments"
+PATIENCE_SECONDS: Final = 120.0
+
+
+@contextmanager
+def violated(tools: Tools, folder: Path, count: int) -> Iterator[Installation]:
+    """A cluster in which so many Deployments without labels run, on a node; then catflap is installed, in enforce."""
+    with running(tools) as cluster:
+        cluster.api("POST", "/api/v1/namespaces", namespace(LEGACY))
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
+        cluster.api("POST", "/api/v1/nodes", node)
+        for number in range(count):
+            cluster.api("POST", DEPLOYMENTS, deployment(f"old-{number}", LEGACY, {}))
+        eventually(lambda: len(pods(cluster)), until=lambda seen: seen == count, within=PATIENCE_SECONDS)
+        time.sleep(1.5)  # creation is dated in whole seconds, and the same second counts as after
+        with installed(cluster, folder) as catflap:
+            catflap.configure()
+            yield catflap
+
+
+def pods(cluster: Cluster) -> list[dict[str, Any]]:
+    """The Pods that stand and do not go."""
+    found = cluster.api("GET", PODS)["items"]
+    return [one for one in found if "deletionTimestamp" not in one["metadata"]]
+
+
+def onto_the_node(catflap: Installation) -> None:
+    """Bind every Pod, as a scheduler does."""
+    for one in pods(catflap.cluster):
+        if "nodeName" not in one["spec"]:
+            name = one["metadata"]["name"]
+            target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
+            binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": target}
+            catflap.cluster.api("POST", f"{PODS}/{name}/binding", binding)
+
+
+def made_anew(catflap: Installation, before: set[str], count: int) -> set[str]:
+    """The uids of the Pods once so many stand of which none stood before."""
+    return eventually(
+        lambda: {one["metadata"]["uid"] for one in pods(catflap.cluster)} - before,
+        until=lambda seen: len(seen) >= count,
+        within=PATIENCE_SECONDS,
+    )
+
+
+def excused(catflap: Installation) -> list[dict[str, Any]]:
+    """The decisions on Pods and ReplicaSets that passed although they break rules."""
+    return [
+        one
+        for one in catflap.server.records()
+        if one["type"] == "decision" and one["decision"] == "exempt" and one["objectRef"].get("namespace") == LEGACY
+    ]

@@ -1,0 +1,184 @@
+"""`catflap preview`: what a policy file would refuse, among files; clusters have their own tests."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.unit.samples import HEAD
+from webhook.cli import main
+
+DEPLOYMENT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec: {template: {metadata: {labels: {app: web}}}}
+"""
+GOOD = "apiVersion: v1\nkind: Pod\nmetadata: {name: good, labels: {app: web, role: frontend}}\n"
+BAD = "apiVersion: v1\nkind: Pod\nmetadata: {name: bad, labels: {app: web, role: fronted}}\n"
+MESSAGE = (
+    "the role 'fronted' is not known (did you mean 'frontend'?); the roles are frontend, backend, data"  # of known-role
+)
+
+TABLE = """\
+NAMESPACE   OWNER            RULE           PODS   WOULD BE
+default     Pod/bad          known-role        1   refused
+shop        Deployment/web   require-role      -   refused
+3 objects of 3 owners: 2 would be refused (1 Pod running)
+refused by rule: known-role 1, require-role 1
+"""
+CHANGED = """\
+NAMESPACE   OWNER     RULE         PODS   WAS      WOULD BE
+default     Pod/bad   known-role      1   warned   refused
+rules.known-role: not set, was warn
+1 object of 1 owner: 1 would fare otherwise, 1 would be newly refused
+"""
+
+Previewed = Callable[..., Result]
+
+
+@pytest.fixture
+def preview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Previewed:
+    """Runs the verb in a folder of its own under the default policy, beside some manifests and an older policy."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    files = {
+        "policy.yml": HEAD,
+        "old.yml": f"{HEAD}rules: {{known-role: warn}}\n",
+        "broken.yml": f"{HEAD}mode: loud\n",
+        "all.yaml": f"{GOOD}---\n{BAD}---\n{DEPLOYMENT}",
+        "good.yaml": GOOD,
+        "bad.yaml": BAD,
+        "none.yaml": "a: b: c\n",
+    }
+    for name, text in files.items():
+        Path(name).write_text(text, encoding="utf-8")
+
+    def run(*arguments: str, **options: Any) -> Result:
+        return CliRunner().invoke(main, ["preview", "-c", "policy.yml", *arguments], **options)
+
+    return run
+
+
+def test_a_person_reads_a_table(preview: Previewed) -> None:
+    """By namespace, owner and rule; whole lines and no colours off a terminal."""
+    outcome = preview("all.yaml")
+    assert outcome.stdout == TABLE
+    assert outcome.exit_code == 1
+
+
+def test_a_wide_table_says_what_is_wrong(preview: Previewed) -> None:
+    """On the same line, however long."""
+    outcome = preview("-o", "wide", "bad.yaml")
+    assert outcome.stdout.splitlines()[1] == (
+        f"default     Pod/bad   known-role      1   refused    metadata.labels.role: {MESSAGE}"
+    )
+
+
+def test_a_program_reads_json(preview: Previewed) -> None:
+    """Rows, totals, and what could not be looked at."""
+    outcome = preview("-o", "json", "bad.yaml", "good.yaml")
+    assert json.loads(outcome.stdout) == {
+        "rows": [
+            {
+                "namespace": "default",
+                "group": "",
+                "kind": "Pod",
+                "name": "bad",
+                "rule": "known-role",
+                "effect": "refused",
+                "keepsRunning": False,
+                "pods": 1,
+                "faults": [{"path": "metadata.labels.role", "message": MESSAGE}],
+            }
+        ],
+        "totals": {
+            "objects": 2,
+            "owners": 2,
+            "refused": 1,
+            "refusedPods": 1,
+            "keepRunning": 0,
+            "warned": 0,
+            "recorded": 0,
+            "refusedByRule": {"known-role": 1},
+            "refusedByNamespace": {"default": 1},
+        },
+        "notes": [],
+        "notLookedAt": [],
+    }
+
+
+def test_rules_that_read_the_namespace_are_told_of(preview: Previewed) -> None:
+    """Files have none, and no rule is passed over in silence."""
+    rule = "{id: mine, resources: [pods], cel: \"namespaceObject.metadata.name == 'x'\"}"
+    Path("policy.yml").write_text(f"{HEAD}custom: [{rule}]\n", encoding="utf-8")
+    outcome = preview("good.yaml")
+    assert "not checked: mine: it reads the namespace, and nobody told of it" in outcome.stdout
+    assert outcome.exit_code == 0
+
+
+def test_against_another_file_only_what_changes_is_shown(preview: Previewed) -> None:
+    """And the keys that differ, in words."""
+    outcome = preview("--against", "old.yml", "bad.yaml")
+    assert outcome.stdout == CHANGED
+    assert outcome.exit_code == 1
+
+
+def test_changes_are_json_as_well(preview: Previewed) -> None:
+    """With what was and what would be."""
+    outcome = preview("--against", "old.yml", "-o", "json", "bad.yaml")
+    found = json.loads(outcome.stdout)
+    [change] = found["changes"]
+    assert change["before"] == {"effect": "warned", "keepsRunning": False}
+    assert change["after"] == {"effect": "refused", "keepsRunning": False}
+    assert found["differences"] == ["rules.known-role: not set, was warn"]
+
+
+def test_what_another_file_lets_pass_is_shown_as_admitted(preview: Previewed) -> None:
+    """By its old faults."""
+    Path("policy.yml").write_text(f"{HEAD}mode: off\n", encoding="utf-8")
+    outcome = preview("--against", "old.yml", "all.yaml")
+    assert "shop        Deployment/web   require-role      -   refused   admitted\n" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "complaint"),
+    [
+        pytest.param(["good.yaml"], 0, "", id="nothing would be refused"),
+        pytest.param(["bad.yaml"], 1, "", id="something would"),
+        pytest.param(["-n", "kube-system", "bad.yaml"], 0, "", id="in an exempt namespace"),
+        pytest.param(["bad.yaml", "none.yaml"], 2, "not looked at: none.yaml: not YAML: ", id="one cannot be read"),
+        pytest.param(["nowhere.yaml"], 2, "not looked at: nowhere.yaml: no such file", id="it is not there"),
+        pytest.param(["--against", "old.yml"], 1, "", id="files alone, which differ"),
+        pytest.param(["--against", "policy.yml"], 0, "", id="files alone, which do not"),
+        pytest.param(["--against", "policy.yml", "bad.yaml"], 0, "", id="refused by both"),
+        pytest.param([], 2, "give PATH..., or --cluster", id="nothing to look at"),
+        pytest.param(["--cluster", "good.yaml"], 2, "give either PATH... or a cluster", id="both"),
+        pytest.param(["-n", "a", "-n", "b", "good.yaml"], 2, "-n/--namespace: ", id="two namespaces of files"),
+        pytest.param(["--against", "old.yml", "--against-cluster"], 2, "--against and --against-cluster ", id="two old"),
+        pytest.param(["--against", "broken.yml", "good.yaml"], 2, "broken.yml:3:1: mode: ", id="a bad file before"),
+        pytest.param(["--cluster"], 2, "no cluster by the default kubeconfig: ", id="no cluster"),
+        pytest.param(["--kubeconfig", "none.yaml"], 2, "no cluster by --kubeconfig none.yaml: ", id="no kubeconfig"),
+    ],
+)  # fmt: skip
+def test_the_status_tells(preview: Previewed, arguments: list[str], status: int, complaint: str) -> None:
+    """0, 1 or 2; what is wrong is said on standard error."""
+    outcome = preview(*arguments)
+    assert outcome.exit_code == status, outcome.output
+    assert outcome.stderr.startswith(f"catflap: {complaint}" if complaint else "")
+    assert bool(outcome.stderr) == bool(complaint)
+
+
+def test_nothing_that_differs_is_said(preview: Previewed) -> None:
+    """Silence would leave one wondering."""
+    assert preview("--against", "policy.yml").stdout == "nothing differs\n"
+
+
+def test_a_name_is_no_markup(preview: Previewed) -> None:
+    """Whatever it looks like."""
+    outcome = preview("-", input=BAD.replace("name: bad", 'name: "[red]bad"'))
+    assert "default     Pod/[red]bad   known-role" in outcome.stdout

@@ -1,0 +1,71 @@
+"""Who gives namespaces the labels and the names that the guard hangs on."""
+
+from typing import Any
+
+import pytest
+
+from tests.reviews import namespace
+from tests.unit.samples import asked, policy
+from webhook.guard.decide import decide
+from webhook.model.decision import Decision, Verdict
+
+TEXT = """
+namespaces:
+  exempt: [vault]
+  reserved: {prefixes: ["openshift-*"], groups: [platform]}
+  labelledBy: [admins]
+  overrides:
+    - {names: ["lab-*"], mode: audit}
+    - {labels: {tier: gold}, mode: warn}
+"""
+
+
+def decided(name: str, labels: Any = None, *, groups: Any = (), text: str = TEXT, **options: Any) -> Decision:
+    """The decision on a namespace, by a user in these groups."""
+    user = {"username": "ann", "groups": list(groups)}
+    found = decide(asked(namespace(name, labels), namespace=name, userInfo=user, **options), policy(text))
+    assert isinstance(found, Decision)
+    return found
+
+
+@pytest.mark.parametrize("name", ["vault", "openshift-x", "lab-7", "calico-system"])
+def test_a_name_that_frees_of_rules_is_given_by_those_named(name: str) -> None:
+    """Else whoever may make namespaces would leave the rules by a name of their choice."""
+    text = TEXT if name != "calico-system" else "namespaces: {reserved: {groups: [platform]}}"
+    refused = decided(name, text=text)
+    assert [(fault.rule, fault.path) for fault in refused.denied] == [("guard-labels", "metadata.name")]
+    assert f"rules hold otherwise in {name}: only members of platform make it" in refused.message
+    assert decided(name, groups=["platform"], text=text) == Decision(Verdict.EXEMPT, reason="member of platform")
+    assert decided(name, groups=["catflap:break-glass"], text=text).verdict is Verdict.EXEMPT
+
+
+@pytest.mark.parametrize("name", ["vaults", "openshift", "a-openshift-x", "lab", "shop"])
+def test_every_other_name_is_anybodys(name: str) -> None:
+    """A prefix stands at the beginning, a name is whole."""
+    assert decided(name) == Decision(Verdict.ALLOWED)
+
+
+def test_an_older_one_of_that_name_may_be_changed() -> None:
+    """Its name is what it was."""
+    assert decided("openshift-x", {"a": "b"}, before=namespace("openshift-x")) == Decision(Verdict.ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("labels", "before"),
+    [({"tier": "gold"}, None), ({"tier": "gold"}, {}), ({"tier": "tin"}, {"tier": "gold"}), ({}, {"tier": "gold"})],
+)
+def test_the_labels_of_overrides_are_guarded(labels: dict[str, str], before: dict[str, str] | None) -> None:
+    """When set, changed and removed: a mode hangs on them."""
+    old = None if before is None else namespace("shop", before)
+    refused = decided("shop", labels, before=old)
+    assert [(fault.rule, fault.path) for fault in refused.denied] == [("guard-labels", "metadata.labels.tier")]
+    assert decided("shop", labels, before=old, groups=["admins"]).reason == "member of admins"
+
+
+def test_name_and_label_are_each_asked_about() -> None:
+    """Who may do one may not therefore do the other."""
+    labels = {"tier": "gold"}
+    assert [fault.path for fault in decided("lab-1", labels).denied] == ["metadata.labels.tier", "metadata.name"]
+    assert [fault.path for fault in decided("lab-1", labels, groups=["admins"]).denied] == ["metadata.name"]
+    assert [fault.path for fault in decided("lab-1", labels, groups=["platform"]).denied] == ["metadata.labels.tier"]
+    assert decided("lab-1", labels, groups=["admins", "platform"]).verdict is Verdict.EXEMPT

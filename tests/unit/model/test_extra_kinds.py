@@ -1,0 +1,166 @@
+"""The kinds that an admin adds: what is taken, and what is refused in which words."""
+
+import json
+
+import pytest
+
+from tests.unit.samples import HEAD, policy
+from webhook.config.faults import BadPolicy
+from webhook.config.parse import parse
+from webhook.model.kinds import PodMaker
+
+WIDGET = {"group": "example.com", "resource": "widgets", "kind": "Widget", "template": "spec.podTemplate"}
+
+
+def listed(*changes: dict[str, str]) -> str:
+    """A file with one extra kind for each set of changes to a good one."""
+    return f"workloads: {json.dumps({'extraKinds': [{**WIDGET, **change} for change in changes]})}"
+
+
+def faults(text: str) -> list[str]:
+    """What is wrong with a file of these lines."""
+    with pytest.raises(BadPolicy) as bad:
+        parse(HEAD + text)
+    return [str(fault) for fault in bad.value.faults]
+
+
+def test_an_extra_kind_is_found_by_resource_and_by_name() -> None:
+    """Reviews name resources, manifests name kinds."""
+    maker = PodMaker("example.com", "widgets", "Widget", "spec.podTemplate", custom=True)
+    workloads = policy(listed({})).workloads
+    assert workloads.extra_by_resource == {("example.com", "widgets"): maker}
+    assert workloads.extra_by_kind == {("example.com", "Widget"): maker}
+
+
+def test_a_file_without_extra_kinds_has_none() -> None:
+    """What is built in needs no line."""
+    assert policy().workloads.extra_by_resource == policy().workloads.extra_by_kind == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"group": "sparkoperator.k8s.io"}, id="a group below k8s.io that the API server does not serve"),
+        pytest.param({"group": "jobset.x-k8s.io"}, id="a group of a special interest group's"),
+        pytest.param({"group": "apps.kruise.io"}, id="another kind of a vendor that is built in"),
+        pytest.param({"resource": "cronjobs", "kind": "CronJob"}, id="a name of Kubernetes' own in a group of its own"),
+        pytest.param({"template": "template"}, id="a path of one step"),
+        pytest.param({"template": "spec.pod_template.v2"}, id="each mark that a field may have"),
+    ],
+)
+def test_what_may_be_a_kind_is_taken(change: dict[str, str]) -> None:
+    """With the values as they are written."""
+    [one] = policy(listed(change)).workloads.extra_kinds
+    assert one.model_dump() == {**WIDGET, **change}
+
+
+OWN = "is a group of Kubernetes' own; what makes Pods there is built in"
+NO_GROUP = "is no API group: write it as apiVersion does before the slash, such as example.com"
+NO_PLURAL = "is no resource: write the plural as `kubectl api-resources` does, such as widgets"
+NO_KIND = "is no kind: write it as manifests do, such as Widget"
+NO_PATH = "is no path of fields: write their names with dots, such as spec.template; no lists"
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "says"),
+    [
+        pytest.param("group", "", OWN, id="the core group"),
+        pytest.param("group", "apps", OWN, id="a group without a dot"),
+        pytest.param("group", "coordination.k8s.io", OWN, id="the group of leases"),
+        pytest.param("group", "*", NO_GROUP, id="every group"),
+        pytest.param("group", "*.example.com", NO_GROUP, id="every group below one"),
+        pytest.param("group", "example.com/v1", NO_GROUP, id="a group with its version"),
+        pytest.param("group", "Example.com", NO_GROUP, id="a group in capitals"),
+        pytest.param("group", "a." * 126 + "bc", NO_GROUP, id="a group too long"),
+        pytest.param("resource", "", NO_PLURAL, id="no resource"),
+        pytest.param("resource", "*", NO_PLURAL, id="every resource"),
+        pytest.param("resource", "widgets/scale", NO_PLURAL, id="a subresource"),
+        pytest.param("resource", "Widgets", NO_PLURAL, id="a resource in capitals"),
+        pytest.param("resource", "3widgets", NO_PLURAL, id="a digit at the beginning"),
+        pytest.param("kind", "", NO_KIND, id="no kind"),
+        pytest.param("kind", "widget", NO_KIND, id="a kind in small letters"),
+        pytest.param("kind", "My-Widget", NO_KIND, id="a kind with a hyphen"),
+        pytest.param("template", "", NO_PATH, id="no path"),
+        pytest.param("template", ".spec.template", NO_PATH, id="a dot at the beginning"),
+        pytest.param("template", "spec..template", NO_PATH, id="an empty step"),
+        pytest.param("template", "spec.workers[0].template", NO_PATH, id="an item of a list"),
+        pytest.param("template", "spec.workers[*].template", NO_PATH, id="every item of a list"),
+        pytest.param("template", "spec/template", NO_PATH, id="slashes"),
+        pytest.param("template", "spec.pod-template", NO_PATH, id="a hyphen, which CEL takes for a minus"),
+        pytest.param("template", "spec.in.template", NO_PATH, id="a word of CEL"),
+        pytest.param("template", "spec.template\n", NO_PATH, id="a line end"),
+        pytest.param(
+            "template",
+            "metadata.template",
+            "leads to no pod template: nobody may write one below metadata",
+            id="a path into the object's own metadata",
+        ),
+        pytest.param(
+            "template",
+            "spec.template.metadata",
+            "leads too far: the path of the pod template ends before its metadata",
+            id="the path of the metadata",
+        ),
+        pytest.param(
+            "template",
+            "spec.template.metadata.labels",
+            "leads too far: the path of the pod template ends before its metadata",
+            id="the path of the labels",
+        ),
+    ],
+)
+def test_what_can_be_no_kind_is_refused_with_its_path(field: str, text: str, says: str) -> None:
+    """And with what would be right."""
+    assert faults(listed({}, {field: text})) == [f"workloads.extraKinds[1].{field}: {text!r} {says}"]
+
+
+@pytest.mark.parametrize("field", WIDGET)
+def test_every_part_of_an_extra_kind_has_to_be_there(field: str) -> None:
+    """Reviews would not need the kind, but `catflap check` would pass over its manifests without a word."""
+    rest = ", ".join(f"{key}: {value}" for key, value in WIDGET.items() if key != field)
+    path = f"workloads.extraKinds[0].{field}"
+    assert faults(f"workloads: {{extraKinds: [{{{rest}}}]}}") == [f"{path}: Field required"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param(
+            {"group": "argoproj.io", "resource": "rollouts", "kind": "Rollout"},
+            "rollouts.argoproj.io is built in; remove it here",
+            id="one that is built in",
+        ),
+        pytest.param(
+            {"group": "keda.sh", "resource": "jobs", "kind": "ScaledJob"},
+            "jobs.keda.sh is built in; remove it here",
+            id="a kind that is built in by another plural",
+        ),
+        pytest.param(
+            {"group": "projectcalico.org", "resource": "tiers", "kind": "Tier"},
+            "tiers.projectcalico.org is a network policy, which makes no Pods",
+            id="a network policy",
+        ),
+        pytest.param({}, "widgets.example.com, or its kind Widget, is listed twice", id="the same again"),
+        pytest.param(
+            {"kind": "Gadget", "template": "spec.template"},
+            "widgets.example.com, or its kind Gadget, is listed twice",
+            id="a resource with another kind and path",
+        ),
+        pytest.param(
+            {"resource": "gadgets"},
+            "gadgets.example.com, or its kind Widget, is listed twice",
+            id="a kind of another resource",
+        ),
+    ],
+)
+def test_a_kind_that_is_known_is_refused_where_it_stands(change: dict[str, str], says: str) -> None:
+    """Else one of two paths would count, and nobody could tell which."""
+    assert faults(listed({}, change)) == [f"workloads.extraKinds[1]: {says}"]
+
+
+def test_more_kinds_than_one_expression_holds_are_refused() -> None:
+    """The API server would refuse the registration, which nobody applies by hand."""
+    changes = [{"resource": f"widgets{number}", "kind": f"Widget{number}"} for number in range(101)]
+    says = "Tuple should have at most 100 items after validation, not 101"
+    assert len(policy(listed(*changes[1:])).workloads.extra_kinds) == 100
+    assert faults(listed(*changes)) == [f"workloads.extraKinds: {says}"]

@@ -1,0 +1,123 @@
+"""Pod templates of custom resources: found by every path, and never a reason to give up reading."""
+
+from typing import Any
+
+import pytest
+
+from webhook.model.kinds import BY_KIND, PodMaker
+from webhook.model.workload import Place
+from webhook.review.custom import differ, places_in
+
+WIDGET = PodMaker("example.com", "widgets", "Widget", "spec.podTemplate", custom=True)
+CRON = BY_KIND["apps.kruise.io", "AdvancedCronJob"]
+UNITED = BY_KIND["apps.kruise.io", "UnitedDeployment"]
+ROLLOUT = BY_KIND["argoproj.io", "Rollout"]
+REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+
+Json = dict[str, Any]
+
+
+def labelled(**labels: Any) -> Json:
+    """A pod template with these labels."""
+    return {"metadata": {"labels": labels}}
+
+
+def under(path: str, value: Any) -> Json:
+    """An object that has a value at a dotted path."""
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    assert isinstance(value, dict)
+    return value
+
+
+@pytest.mark.parametrize("maker", [CRON, UNITED], ids=["AdvancedCronJob", "UnitedDeployment"])
+def test_a_template_is_found_by_each_of_its_paths(maker: PodMaker) -> None:
+    """And the others, which are not there, are not missed."""
+    for path in maker.templates:
+        assert places_in(maker, under(path, labelled(app="a"))) == (Place(f"{path}.metadata", {"app": "a"}),)
+
+
+def test_every_template_that_is_there_is_judged() -> None:
+    """The vendor would refuse two, but we do not hang on that."""
+    template = {kind: {"spec": {"template": labelled(app=kind)}} for kind in ("broadcastJobTemplate", "jobTemplate")}
+    found = places_in(CRON, {"spec": {"template": template}})
+    assert [place.labels["app"] for place in found] == ["jobTemplate", "broadcastJobTemplate"]
+
+
+@pytest.mark.parametrize("maker", [CRON, UNITED, ROLLOUT, WIDGET], ids=lambda maker: maker.kind)
+@pytest.mark.parametrize("found", [{}, {"spec": None}, {"spec": {"template": None}}, {"spec": []}, {"spec": "a"}])
+def test_where_no_template_is_the_first_lacks_its_labels(maker: PodMaker, found: Json) -> None:
+    """Whatever stands there instead."""
+    assert places_in(maker, found) == (Place(f"{maker.template}.metadata", {}),)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"workloadRef": REFERENCE}, id="no template"),
+        pytest.param({"workloadRef": REFERENCE, "template": None}, id="a null template"),
+        pytest.param({"workloadRef": REFERENCE, "template": {}}, id="an empty template"),
+        pytest.param(
+            {
+                "workloadRef": REFERENCE,
+                "template": {"metadata": {"creationTimestamp": None}, "spec": {"containers": None}},
+            },
+            id="what Go makes of an empty template",
+        ),
+        pytest.param({"workloadRef": {}}, id="an empty reference"),
+    ],
+)
+def test_a_rollout_of_another_object_has_no_place(spec: Json) -> None:
+    """The other object is judged."""
+    assert places_in(ROLLOUT, {"spec": spec}) == ()
+
+
+@pytest.mark.parametrize("metadata", [{"labels": {"tier": "web"}}, {"annotations": {"a": "b"}}])
+def test_a_rollouts_template_counts_beside_a_reference(metadata: Json) -> None:
+    """By what Argo Rollouts itself takes for a template."""
+    found = {"spec": {"workloadRef": REFERENCE, "template": {"metadata": metadata}}}
+    assert places_in(ROLLOUT, found) == (Place("spec.template.metadata", metadata.get("labels", {})),)
+
+
+@pytest.mark.parametrize("reference", [None, ...], ids=["null", "absent"])
+def test_a_rollout_that_refers_to_nothing_lacks_its_labels(reference: object) -> None:
+    """A null reference is none."""
+    spec = {} if reference is ... else {"workloadRef": reference}
+    assert places_in(ROLLOUT, {"spec": spec}) == (Place("spec.template.metadata", {}),)
+
+
+@pytest.mark.parametrize("labels", [None, [], "app", 1, {"app": 1}, {"app": None}, {"app": ["web"]}, {"app": {}}])
+def test_what_is_no_label_says_nothing(labels: Any) -> None:
+    """An API server checks a custom resource no further than its CRD says; the refusal is about labels all the same."""
+    [place] = places_in(WIDGET, under("spec.podTemplate", {"metadata": {"labels": labels}}))
+    assert place.lack(("app",)) is not None
+
+
+def test_labels_that_yaml_took_for_something_else_are_kept() -> None:
+    """A key that is a number in a manifest is text to the API server."""
+    [place] = places_in(WIDGET, under("spec.podTemplate", {"metadata": {"labels": {1: "a"}}}))
+    assert place.labels == {"1": "a"}
+
+
+@pytest.mark.parametrize(("word", "asked"), [(True, True), (False, False), (None, False), ("true", False), (1, False)])
+def test_the_nodes_network_is_asked_for_by_a_truth(word: object, asked: object) -> None:
+    """Kubernetes takes no other word for it."""
+    [place] = places_in(WIDGET, under("spec.podTemplate", {"spec": {"hostNetwork": word}}))
+    assert place.host_network is asked
+
+
+@pytest.mark.parametrize("maker", [CRON, UNITED, WIDGET], ids=lambda maker: maker.kind)
+def test_a_change_by_any_path_is_a_change(maker: PodMaker) -> None:
+    """And what stands beside them is none."""
+    for path in maker.templates:
+        old, new = under(path, labelled(app="a")), under(path, labelled(app="b"))
+        assert differ(maker, new, old)
+        assert differ(maker, new, {})
+        assert not differ(maker, {**new, "status": 1}, new)
+
+
+def test_another_reference_is_a_change() -> None:
+    """Its Pods are made from something else."""
+    old = {"spec": {"workloadRef": REFERENCE}}
+    assert differ(ROLLOUT, {"spec": {"workloadRef": {**REFERENCE, "name": "api"}}}, old)
+    assert not differ(ROLLOUT, {"spec": {"workloadRef": REFERENCE, "replicas": 3}}, old)

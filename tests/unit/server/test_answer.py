@@ -1,0 +1,56 @@
+"""One review to one answer, whatever happens to the policy file meanwhile."""
+
+import json
+from pathlib import Path
+
+from tests.reviews import Json, encoded
+from tests.unit.samples import HEAD
+from webhook.audit.sink import AuditLog
+from webhook.config.parse import Loaded, parse
+from webhook.config.store import PolicyStore
+from webhook.metrics import Metrics
+from webhook.server.answer import Answerer, Phase
+from webhook.server.asking import NoClusterToAsk
+from webhook.server.intake import Reply
+
+WIDGETS = (
+    f"{HEAD}workloads: {{extraKinds: [{{group: example.com, resource: widgets, kind: Widget, template: spec.pod}}]}}\n"
+)
+WIDGET: Json = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "web"}, "spec": {}}
+
+
+class EditedWhileAsked(PolicyStore):
+    """A store whose policy is another one each time that it is looked at."""
+
+    def __init__(self, *texts: str) -> None:
+        self._texts = list(texts)
+
+    @property
+    def current(self) -> Loaded | None:  # type: ignore[override]  # looked at only
+        """The next one."""
+        return parse(self._texts.pop(0))
+
+
+def answered(folder: Path, *texts: str) -> Json:
+    """What comes back for a Widget without labels."""
+    answerer = Answerer(
+        policies=EditedWhileAsked(*texts),
+        audit=AuditLog(str(folder / "audit.log")),
+        metrics=Metrics(),
+        cluster=NoClusterToAsk(),
+        own_namespace="guards",
+    )
+    reply = answerer.answer(Phase.VALIDATE, encoded(WIDGET))
+    assert isinstance(reply, Reply)
+    response: Json = json.loads(reply.body)["response"]
+    return response
+
+
+def test_a_kind_is_judged_by_the_policy_that_it_was_read_by(tmp_path: Path) -> None:
+    """An edit in between must not leave it neither read as one nor told to be none."""
+    refused = answered(tmp_path, WIDGETS, HEAD)
+    assert (refused["allowed"], refused["status"]["code"]) == (False, 403)
+    assert "Widget shop/web has 2 faults" in refused["status"]["message"]
+    passed = answered(tmp_path, HEAD, WIDGETS)
+    assert (passed["allowed"], passed["auditAnnotations"]["decision"]) == (True, "unjudged")
+    assert '"reason":"no rule is about widgets.example.com"' in (tmp_path / "audit.log").read_text("utf-8")

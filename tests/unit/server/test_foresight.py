@@ -1,0 +1,116 @@
+"""A look at what a policy file would change never decides about it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+
+from tests.unit.guard.test_preview import ROLELESS, stored
+from tests.unit.samples import HEAD
+from webhook.config.parse import Loaded, parse
+from webhook.kube.api import PAGE_SIZE, Api, ApiError, Json
+from webhook.kube.epoch import Epoch, Moments
+from webhook.server import foresight
+from webhook.server.foresight import Foresight
+
+NOW: Final = datetime(2026, 7, 1, tzinfo=UTC)
+MILD: Final = parse(f"{HEAD}mode: warn\n")
+DEPLOYMENTS: Final = "/apis/apps/v1/deployments"
+
+
+class Lists(Api):
+    """An API server that has one Deployment and so many pages of each list, or another answer to every list."""
+
+    def __init__(self, answer: Exception | None = None, pages: int = 1) -> None:
+        self._answer = answer
+        self._pages = pages
+        self.asked: list[str] = []
+
+    def within(self, seconds: float) -> Api:
+        """Itself: it is fast."""
+        assert seconds <= 1.5
+        return self
+
+    def pages(self, path: str, *, size: int = PAGE_SIZE) -> Iterator[Json]:
+        """No more than two small ones, which is as many as may be asked for."""
+        assert size == 250
+        self.asked.append(path)
+        if self._answer:
+            raise self._answer
+        items = [stored("Deployment", "web", ROLELESS)] if path == DEPLOYMENTS else []
+        for left in range(self._pages - 1, -1, -1):
+            assert self._pages - left <= 2
+            yield {"metadata": {"continue": "x" * left}, "items": items}
+
+
+class Recorded(Epoch):
+    """An epoch on record."""
+
+    def __init__(self) -> None:
+        pass
+
+    def read(self, api: Api) -> Moments | None:  # noqa: ARG002 (an Epoch)
+        """It."""
+        return Moments(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def foreseen(api: Api, *, loaded: Loaded = MILD, **parts: Any) -> tuple[str, ...]:
+    """What the default policy would change."""
+    whole = {"namespaces": list, "epoch": Recorded(), "own_namespace": "guards", "now": lambda: NOW, **parts}
+    return Foresight(**whole).foresee(api, HEAD, loaded)
+
+
+def test_who_would_be_refused_is_told() -> None:
+    """Of what runs for long."""
+    api = Lists()
+    assert foreseen(api) == ("1 running workload would be refused: Deployment shop/web",)
+    assert api.asked == [
+        "/apis/apps/v1/daemonsets",
+        DEPLOYMENTS,
+        "/apis/apps/v1/statefulsets",
+        "/apis/batch/v1/cronjobs",
+    ]
+
+
+def test_the_first_file_changes_nothing() -> None:
+    """Nobody is asked."""
+    api = Lists()
+    assert foreseen(api, loaded=Loaded(policy=MILD.policy, digest="")) == ()
+    assert api.asked == []
+
+
+@pytest.mark.parametrize(("pages", "partly"), [(1, False), (2, False), (3, True), (9999, True)])
+def test_what_is_looked_at_is_bounded(pages: int, *, partly: bool) -> None:
+    """And said to be."""
+    said = foreseen(Lists(pages=pages))[-1]
+    assert said.startswith("previewed in part: there are more daemonsets, deployments") is partly
+
+
+@pytest.mark.parametrize(
+    ("trouble", "says"),
+    [
+        (ApiError(403, "GET /x: 403: no"), "not previewed: GET /x: 403: no"),
+        (ApiError(0, "GET /x: no time left to ask the API server"), "not previewed: GET /x: no time left "),
+        (KeyError("items"), "not previewed: an error of catflap's own, see its log"),
+    ],
+)
+def test_trouble_is_told_and_nothing_else(trouble: Exception, says: str) -> None:
+    """The file counts all the same."""
+    [line] = foreseen(Lists(trouble))
+    assert line.startswith(says)
+
+
+def test_what_takes_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Custom rules are asked as well, about what users make as large as they like."""
+    monkeypatch.setattr(foresight, "JUDGING_SECONDS", -1.0)
+    assert foreseen(Lists()) == ("not previewed: there is too much to judge; see catflap preview",)
+
+
+def test_custom_rules_are_asked() -> None:
+    """With the namespace as the watch last saw it."""
+    rule = "{id: mine, resources: [deployments], cel: \"namespaceObject.metadata.name == 'x'\"}"
+    shop = {"metadata": {"name": "shop", "uid": "1", "creationTimestamp": "2026-06-01T00:00:00Z"}}
+    text = f"{HEAD}rules: {{require-role: 'off'}}\ncustom: [{rule}]\n"
+    look = Foresight(namespaces=lambda: [shop], epoch=Recorded(), own_namespace="guards", now=lambda: NOW)
+    assert look.foresee(Lists(), text, MILD) == ("1 running workload would be refused: Deployment shop/web",)

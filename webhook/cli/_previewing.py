@@ -1,0 +1,190 @@
+"""What a preview found: as a table for people, as JSON for programs."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import click
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from webhook.guard.comparing import Change, State, state
+from webhook.guard.existing import Name
+from webhook.guard.foretelling import counted
+from webhook.guard.preview import Effect, Preview, Row
+from webhook.model.violation import Violation
+
+# Off a terminal nothing is folded: programs cut columns, and people scroll.
+UNBOUNDED = 10_000
+LATER = "refused*"
+STYLES = {str(Effect.REFUSED): "red", LATER: "yellow", str(Effect.WARNED): "yellow", "admitted": "green"}
+EXPLANATION = (
+    f"{LATER}: the owner is older than catflap, so its Pods are admitted (workloads.existing: admit); "
+    "it would be refused when it is created anew or its pod template changes"
+)
+
+
+class Findings(Struct, frozen=True):
+    """All that one call of the verb found out.
+
+    `changes` is None where nothing was compared; `differences` are those of the files, in words; `notes` say what the
+    result rests on, `unseen` what could not be looked at.
+    """
+
+    preview: Preview
+    changes: tuple[Change, ...] | None = None
+    differences: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def says_something(self) -> bool:
+        """Whether something would be refused; where files are compared, whether anything differs."""
+        if self.changes is not None:
+            return bool(self.changes or self.differences)
+        return any(row.effect is Effect.REFUSED for row in self.preview.rows)
+
+
+def show(found: Findings, *, wide: bool) -> None:
+    """Print what was found for a person; colours and folded lines on a terminal only."""
+    console = Console(highlight=False)
+    if wide or not console.is_terminal:
+        console.width = UNBOUNDED
+    table = table_of_rows(found.preview.rows, wide=wide)
+    if found.changes is not None:
+        table = table_of_changes(found.changes, wide=wide)
+    if table.row_count:
+        with console.capture() as captured:
+            console.print(table)
+        click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()), color=True)
+    if any(row.keeps_running for row in (*found.preview.rows, *(one.row for one in found.changes or ()))):
+        click.echo(EXPLANATION)
+    for line in (*found.differences, *found.notes, *totals_in_words(found)):
+        click.echo(line)
+
+
+def table_of_rows(rows: Iterable[Row], *, wide: bool) -> Table:
+    """What one policy file would do."""
+    table = empty("NAMESPACE", "OWNER", "RULE", "PODS", "WOULD BE", wide=wide)
+    for row in rows:
+        add(table, row, in_words(state(row)), wide=wide)
+    return table
+
+
+def table_of_changes(changes: Iterable[Change], *, wide: bool) -> Table:
+    """What another policy file would do otherwise."""
+    table = empty("NAMESPACE", "OWNER", "RULE", "PODS", "WAS", "WOULD BE", wide=wide)
+    for one in changes:
+        add(table, one.row, in_words(one.before), in_words(one.after), wide=wide)
+    return table
+
+
+def empty(*names: str, wide: bool) -> Table:
+    """A table as kubectl's look; long names are folded, never cut."""
+    table = Table(*names, *(["FAULT"] if wide else []), box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="")
+    for column in table.columns:
+        column.overflow = "fold"
+    table.columns[names.index("PODS")].justify = "right"
+    return table
+
+
+def add(table: Table, row: Row, *outcomes: str, wide: bool) -> None:
+    """One line; what others named is text, never markup."""
+    cells = (row.owner.namespace or "-", short(row.owner), row.rule, str(row.pods or "-"), *outcomes[:-1])
+    last = Text(outcomes[-1], style=STYLES.get(outcomes[-1], ""))
+    table.add_row(*map(Text, cells), last, *([Text(fault(row.faults[0]))] if wide else []))
+
+
+def short(owner: Name) -> str:
+    """An owner as kubectl writes it, but for its kind: `Deployment/web`."""
+    return f"{owner.full_kind}/{owner.name}"
+
+
+def fault(violation: Violation) -> str:
+    """A fault on one line, without its rule."""
+    return ": ".join(part for part in (violation.path, violation.message) if part)
+
+
+def in_words(found: State | None) -> str:
+    """What would happen to an owner, in a word."""
+    if found is None:
+        return "admitted"
+    return LATER if found.keeps_running else str(found.effect)
+
+
+def totals_in_words(found: Findings) -> Iterator[str]:
+    """The last lines: how much was looked at, and how much would become of it."""
+    looked = f"{counted(found.preview.objects, 'object')} of {counted(found.preview.owners, 'owner')}"
+    if found.changes is not None:
+        newly = len({one.owner for one in found.changes if one.is_newly_refused})
+        differ = len({one.owner for one in found.changes})
+        if found.preview.objects:
+            yield f"{looked}: {differ} would fare otherwise, {newly} would be newly refused"
+        if not found.says_something:
+            yield "nothing differs"
+        return
+    count = totals(found.preview)
+    parts = [f"{count['refused']} would be refused ({counted(count['refusedPods'], 'Pod')} running)"]
+    parts += [f"{count['keepRunning']} of them older than catflap"] if count["keepRunning"] else []
+    parts += [f"{count[effect]} {effect}" for effect in ("warned", "recorded") if count[effect]]
+    yield f"{looked}: {'; '.join(parts)}"
+    if by_rule := refused_by(found.preview, lambda row: row.rule):
+        yield f"refused by rule: {', '.join(f'{rule} {owners}' for rule, owners in by_rule.items())}"
+
+
+def refused_by(preview: Preview, key: Callable[[Row], str]) -> dict[str, int]:
+    """How many owners would be refused, by a property of theirs."""
+    pairs = sorted({(key(row), row.owner) for row in preview.rows if row.effect is Effect.REFUSED})
+    return dict(Counter(value for value, _ in pairs))
+
+
+def totals(preview: Preview) -> dict[str, Any]:
+    """How many owners each effect would have; one of two effects counts for both."""
+    by_effect = {effect: {row.owner for row in preview.rows if row.effect is effect} for effect in Effect}
+    now = {row.owner for row in preview.rows if row.effect is Effect.REFUSED and not row.keeps_running}
+    pods: Counter[Name] = Counter()
+    for row in preview.rows:
+        if row.effect is Effect.REFUSED:
+            pods[row.owner] = max(pods[row.owner], row.pods)
+    return {
+        "objects": preview.objects,
+        "owners": preview.owners,
+        "refused": len(by_effect[Effect.REFUSED]),
+        "refusedPods": pods.total(),
+        "keepRunning": len(by_effect[Effect.REFUSED] - now),
+        "warned": len(by_effect[Effect.WARNED]),
+        "recorded": len(by_effect[Effect.RECORDED]),
+        "refusedByRule": refused_by(preview, lambda row: row.rule),
+        "refusedByNamespace": refused_by(preview, lambda row: row.owner.namespace),
+    }
+
+
+def as_json(found: Findings) -> Mapping[str, Any]:
+    """The documented JSON."""
+    said: dict[str, Any] = {"totals": totals(found.preview), "notes": found.notes, "notLookedAt": found.unseen}
+    if found.changes is None:
+        return {"rows": [{**place(row), **outcome(state(row)), **detail(row)} for row in found.preview.rows], **said}
+    changes = [
+        {**place(one.row), "before": outcome(one.before), "after": outcome(one.after), **detail(one.row)}
+        for one in found.changes
+    ]
+    return {"changes": changes, "differences": list(found.differences), **said}
+
+
+def place(row: Row) -> dict[str, str]:
+    """Whom a row is about."""
+    owner = row.owner
+    said = {"namespace": owner.namespace, "group": owner.group, "kind": owner.kind, "name": owner.name}
+    return {**said, "rule": row.rule}
+
+
+def outcome(found: State | None) -> dict[str, Any]:
+    """What would happen."""
+    return {"effect": found.effect if found else "admitted", "keepsRunning": bool(found and found.keeps_running)}
+
+
+def detail(row: Row) -> dict[str, Any]:
+    """How many Pods, and what is wrong."""
+    return {"pods": row.pods, "faults": [{"path": one.path, "message": one.message} for one in row.faults]}

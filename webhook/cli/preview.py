@@ -1,0 +1,217 @@
+"""`catflap preview`: what a policy file would refuse, before it is applied."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+
+import click
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+from rich.console import Console
+from rich.progress import Progress
+
+from webhook.cli._files import read_all
+from webhook.cli._options import BAD_INPUT, complain, faults_of, load_policy, policy_file
+from webhook.cli._previewing import Findings, as_json, show
+from webhook.config.faults import BadPolicy
+from webhook.config.parse import parse
+from webhook.guard.comparing import changes, differences
+from webhook.guard.existing import Existing
+from webhook.guard.preview import Preview, Setting, preview
+from webhook.kube.api import Api, ApiError, NoCluster, connect_as_kubectl
+from webhook.kube.epoch import Epoch, Moments
+from webhook.kube.listing import Listing, Seen
+from webhook.kube.namespaces import namespace, readable
+from webhook.kube.registrations import own_namespace
+from webhook.model.kinds import POD_MAKERS, Makers
+from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
+from webhook.model.policy import GuardPolicy
+from webhook.review.manifests import BadManifest, existing
+
+SOMETHING = 1
+NOT_INSTALLED = "catflap is not registered in this cluster: all that stands counts as older than it"
+UNDATED = "since when catflap is installed may not be seen, so no owner counts as older and every namespace as guarded"
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class Asked(Struct, frozen=True):
+    """What the command line asks for."""
+
+    after: GuardPolicy
+    before: Path | None
+    before_in_cluster: bool
+    namespaces: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+@click.command("preview")
+@policy_file
+@click.option("--against", type=EXISTING_FILE, help="Show only what changes compared with this policy file.")
+@click.option("--against-cluster", is_flag=True, help="The same compared with the policy file in the cluster.")
+@click.option("--cluster", is_flag=True, help="Look at what stands in the cluster that kubectl would take.")
+@click.option("--kubeconfig", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="That of this file.")
+@click.option("--context", metavar="NAME", help="That of this context of the kubeconfig.")
+@click.option(
+    "-n", "--namespace", "namespaces", multiple=True, metavar="NAME",
+    help="Only this namespace of the cluster, may be repeated; of files, the one of objects that name none.",
+)  # fmt: skip
+@click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+def verb(  # noqa: PLR0917 (click calls it by name)
+    policy: Path,
+    against: Path | None,
+    against_cluster: bool,
+    cluster: bool,
+    kubeconfig: str | None,
+    context: str | None,
+    namespaces: tuple[str, ...],
+    output: str,
+    paths: tuple[str, ...],
+) -> None:
+    """Show what a policy file would refuse, among manifests (PATH: files, folders, -) or in a cluster.
+
+    Ends with status 0 where nothing would be refused, or nothing differs; 1 where something does; 2 where something cannot
+    be read or looked at.
+    """
+    if against and against_cluster:
+        complain(["--against and --against-cluster exclude each other"])
+    by_cluster = bool(cluster or ((kubeconfig or context) and not (paths and against_cluster)))
+    if paths and by_cluster:
+        complain(["give either PATH... or a cluster (--cluster, --kubeconfig, --context)"])
+    if not (paths or by_cluster or against or against_cluster):
+        complain(["give PATH..., or --cluster; or --against, to compare policy files alone"])
+    if paths and len(namespaces) > 1:
+        complain(["-n/--namespace: objects of files are in one namespace, give it once"])
+    asked = Asked(load_policy(policy).policy, against, against_cluster, namespaces, paths)
+    try:
+        api = connect_as_kubectl(kubeconfig, context) if by_cluster or against_cluster else None
+        found = from_cluster(asked, api) if api and by_cluster else from_files(asked, api)
+    except (NoCluster, ApiError) as bad:
+        complain([str(bad)])
+    tell(found, output)
+
+
+def tell(found: Findings, output: str) -> None:
+    """Print what was found and end with the status that says so."""
+    if output == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(as_json(found)), indent=2))
+    else:
+        show(found, wide=output == "wide")
+    for line in found.unseen:
+        click.echo(f"catflap: not looked at: {line}", err=True)
+    raise SystemExit(BAD_INPUT if found.unseen else SOMETHING if found.says_something else 0)
+
+
+def from_files(asked: Asked, api: Api | None) -> Findings:
+    """What would become of manifests."""
+    complaints: list[str] = []
+    before = policy_before(asked, api)
+    space = asked.namespaces[0] if asked.namespaces else "default"
+    read = partial(existing, default_namespace=space, extra=extra_kinds(asked.after, before))
+    objects = (one for _, one in read_all(asked.paths, read, complaints))
+    return judged(asked, before, objects, Setting(at=datetime.now(UTC)), complaints)
+
+
+def from_cluster(asked: Asked, api: Api) -> Findings:
+    """What would become of what stands in a cluster.  Raises ApiError."""
+    before = policy_before(asked, api)
+    with progress() as on_page:
+        extra = extra_kinds(asked.after, before)
+        makers = (*POD_MAKERS, *extra.values())
+        listing = Listing(api, namespaces=asked.namespaces, makers=makers, on_page=on_page)
+        setting, notes = setting_of(api, listing)
+        found = judged(asked, before, objects_of(listing, extra), setting, listing.unseen)
+        return replace(found, notes=(*notes, *found.notes))
+
+
+def judged(
+    asked: Asked,
+    before: GuardPolicy | None,
+    objects: Iterator[Existing],
+    setting: Setting,
+    unseen: list[str],
+) -> Findings:
+    """What a policy file would do, or what it would do otherwise than another one."""
+    if before is None:
+        [found] = preview(objects, [asked.after], setting)
+        return Findings(found, notes=tuple(left_out(found)), unseen=tuple(unseen))
+    new, old = preview(objects, [asked.after, before], setting)
+    differs = differences(asked.after, before, setting)
+    return Findings(new, changes(new, old), differs, notes=tuple(left_out(new, old)), unseen=tuple(unseen))
+
+
+def left_out(*found: Preview) -> Iterator[str]:
+    """Which custom rules were not asked of every object."""
+    for rule in sorted({rule for one in found for rule in one.unchecked}):
+        yield f"not checked: {rule}: it reads the namespace, and nobody told of it"
+
+
+def extra_kinds(after: GuardPolicy, before: GuardPolicy | None) -> Makers:
+    """The kinds that either file adds to those that are built in."""
+    return {**(before.workloads.extra_by_kind if before else {}), **after.workloads.extra_by_kind}
+
+
+def objects_of(listing: Listing, extra: Makers) -> Iterator[Existing]:
+    """What the cluster has; what nobody can read is told of."""
+    for document in listing.objects():
+        try:
+            yield existing(document, default_namespace="", extra=extra)
+        except BadManifest as bad:
+            listing.unseen.append(str(bad))
+
+
+def setting_of(api: Api, listing: Listing) -> tuple[Setting, tuple[str, ...]]:
+    """What is known of the cluster, and what is to be said about that.  Raises ApiError."""
+    now = datetime.now(UTC)
+    own, moments, notes = DEFAULT_NAMESPACE, None, list[str]()
+    namespaces = listing.namespaces()
+    try:
+        own = own_namespace(api)
+        moments = Epoch(api, own_namespace=own).read(api)
+        if moments is None:
+            moments = Moments(now, now)
+            notes.append(NOT_INSTALLED)
+    except ApiError as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+        notes.append(f"{UNDATED}: {error}")  # errs on the side of a refusal, so the rest may be believed
+    installed, closing = (moments.installed, moments.closing) if moments else (None, None)
+    if namespaces is None:
+        return Setting(own, now, None, installed, closing), tuple(notes)
+    values = {name: namespace(one) for name, one in namespaces.items()}
+    contents = {name: readable(one) for name, one in namespaces.items()}
+    return Setting(own, now, values, installed, closing, contents), tuple(notes)
+
+
+def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:
+    """The policy to compare with; a bad one, or none where one was named, ends the command.  Raises ApiError."""
+    if asked.before is not None:
+        return load_policy(asked.before).policy
+    if not asked.before_in_cluster or api is None:
+        return None
+    name = f"{own_namespace(api)}/{POLICY_CONFIGMAP}"
+    space = name.partition("/")[0]
+    found = api.get(f"/api/v1/namespaces/{space}/configmaps/{POLICY_CONFIGMAP}")
+    if found is None:
+        complain([f"--against-cluster: no ConfigMap {name}"])
+    try:
+        return parse((found.get("data") or {}).get(POLICY_CONFIGMAP_KEY, "")).policy
+    except BadPolicy as bad:
+        complain(faults_of(f"ConfigMap {name}", bad))
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[Seen], None]]:
+    """A bar on standard error while a cluster is listed, on a terminal only; it is moved with each page."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("listing", total=None)
+
+        def move(seen: Seen) -> None:
+            bar.update(task, description=seen.resource, completed=seen.objects, total=seen.objects + seen.remaining)
+
+        yield move

@@ -1,0 +1,62 @@
+"""What requests are asked about, as the API server's own CEL says it: match conditions of our entries."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from webhook.model.cel import fits_any
+from webhook.model.kinds import POD_MAKERS, USUAL_TEMPLATE, PodMaker
+from webhook.model.names import GUARD_LABEL
+from webhook.model.policy import GuardPolicy
+from webhook.model.workload import Scope
+
+LABELS: Final = "object.?metadata.?labels.orValue({})"
+LABELS_BEFORE: Final = "oldObject.?metadata.?labels.orValue({})"
+REQUESTED: Final = "request.?namespace.orValue('')"  # of what is in none, it is not set
+
+
+def guarded_labels(policy: GuardPolicy) -> str:
+    """Whether a label, or a name, is touched that the guard hangs on; the stamp of a new namespace is our own."""
+    touched = [f"(request.operation == 'UPDATE' && {differs(GUARD_LABEL)})"]
+    touched += [differs(label) for label in policy.namespaces.guarded_labels]
+    if reserved := policy.namespaces.reserved_names:
+        touched.append(f"(request.operation == 'CREATE' && ({fits_any(reserved, 'object.metadata.name')}))")
+    return " || ".join(touched)
+
+
+def elsewhere(prefixes: Iterable[str]) -> str:
+    """Whether a request is about none of the namespaces with these prefixes, which no selector can say."""
+    return f"!{fits_any(prefixes, REQUESTED)}"
+
+
+def differs(label: str) -> str:
+    """Whether a label is not what it was; before a CREATE it was not there."""
+    return f"{LABELS}[?'{label}'] != (oldObject == null ? {{}} : {LABELS_BEFORE})[?'{label}']"
+
+
+def on_update(expression: str) -> str:
+    """A condition that only an UPDATE has to meet."""
+    return f"request.operation != 'UPDATE' || {expression}"
+
+
+def workload_changed(policy: GuardPolicy) -> str:
+    """Whether anything differs from what stood that is judged: a pod template, and the object's own labels in scope."""
+    expression = template_changed((*POD_MAKERS, *policy.workloads.extra_by_resource.values()))
+    return expression if policy.workloads.scope is Scope.TEMPLATE else f"{LABELS} != {LABELS_BEFORE} || {expression}"
+
+
+def template_changed(makers: Iterable[PodMaker]) -> str:
+    """Whether the pod template differs from what stood; each kind keeps its own elsewhere."""
+    elsewhere = [one for one in makers if one.template and one.sources != (USUAL_TEMPLATE,)]
+    cases = "".join(f"{is_of(one)} ? {compared(one.sources)} : " for one in elsewhere)
+    return f"({cases}{compared((USUAL_TEMPLATE,))})"
+
+
+def is_of(maker: PodMaker) -> str:
+    """Whether the request is about a resource."""
+    return f"request.resource.group == '{maker.group}' && request.resource.resource == '{maker.resource}'"
+
+
+def compared(paths: Iterable[str]) -> str:
+    """The comparison of what stands at some paths with its earlier self, for objects that may lack any step to it."""
+    steps = ("".join(f".?{step}" for step in path.split(".")) for path in paths)
+    return " || ".join(f"object{path} != oldObject{path}" for path in steps)

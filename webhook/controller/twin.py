@@ -1,0 +1,179 @@
+"""The rules about labels once more, for the API server itself: they hold while none of ours runs.
+
+A ValidatingAdmissionPolicy judges Kubernetes' own kinds as the rules do that can be said so (`Rule.in_cel`), where they
+are in force with mode enforce. What it cannot ask, it leaves to us: how old an owner is, and what namespaces are guarded.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+from webhook.controller.conditions import REQUESTED, elsewhere
+from webhook.controller.registration import pod_rules, rule
+from webhook.guard.protect import own_accounts
+from webhook.kube.registrations import API_VERSION
+from webhook.model.cel import NAMESPACE, fits_any, literal
+from webhook.model.kinds import KUBERNETES_OWN, LABELLING_SUBRESOURCES, POD, USUAL_TEMPLATE
+from webhook.model.modes import Mode, Override
+from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, RESTARTED_AT, TWIN
+from webhook.model.policy import GuardPolicy
+from webhook.model.request import KUBE_CONTROLLER_MANAGER
+from webhook.model.violation import Rule
+from webhook.rules import RULES
+
+Json = dict[str, Any]
+
+USER, GROUPS = "request.userInfo.username", "request.userInfo.?groups.orValue([])"
+IS_NODE: Final = f"{USER}.startsWith('system:node:') && 'system:nodes' in {GROUPS}"
+CONTROLLERS: Final = "system:serviceaccount:kube-system:"
+IS_CONTROLLER: Final = (
+    f"({USER} == '{KUBE_CONTROLLER_MANAGER}' || {USER}.startsWith('{CONTROLLERS}') && {USER}.endsWith('-controller'))"
+)
+OWNED: Final = "object.?metadata.?ownerReferences.orValue([]).exists(one, one.?controller.orValue(false))"
+MIRROR: Final = "'kubernetes.io/config.mirror' in object.?metadata.?annotations.orValue({})"
+LAST_DAY: Final = date.max
+TOLD: Final = "What is at fault, and what mends it, is told by catflap itself where it runs, and by `catflap check`."
+
+
+def twin(policy: GuardPolicy, *, own_namespace: str, at: datetime) -> tuple[Json, ...]:
+    """The policy for the API server and what binds it to everything, in the order in which they are to be written.
+
+    Exceptions are those that count `at` this moment. Nothing where the file does not ask for it, or no rule refuses.
+    """
+    validations = list(validated(policy, at)) if policy.twin else []
+    if not validations:
+        return ()
+    metadata = {"name": TWIN, "labels": {MANAGED_BY_LABEL: MANAGED_BY}}
+    spec = {
+        "failurePolicy": "Fail",
+        "matchConstraints": constraints(policy, own_namespace),
+        "matchConditions": [{"name": name, "expression": said} for name, said in conditions(policy, own_namespace)],
+        "variables": [{"name": name, "expression": said} for name, said in variables(policy)],
+        "validations": validations,
+    }
+    binding = {"policyName": TWIN, "validationActions": ["Deny"]}
+    return (
+        {"apiVersion": API_VERSION, "kind": "ValidatingAdmissionPolicy", "metadata": metadata, "spec": spec},
+        {"apiVersion": API_VERSION, "kind": "ValidatingAdmissionPolicyBinding", "metadata": metadata, "spec": binding},
+    )
+
+
+def changes_at(policy: GuardPolicy, at: datetime) -> datetime | None:
+    """When the next exception that counts ends, and what the API server has is to be written anew; None where none does."""
+    if not policy.twin:
+        return None
+    ends = [one.until for one in policy.exceptions if one.counts(at) and one.until < LAST_DAY]
+    return datetime.combine(min(ends), time.min, UTC) + timedelta(days=1) if ends else None
+
+
+def constraints(policy: GuardPolicy, own_namespace: str) -> Json:
+    """Which requests it judges, every default written out."""
+    names = sorted({own_namespace, *(one for one in policy.namespaces.exempted if not one.endswith("*"))})
+    ways = [f"{POD.resource}/{way}" for way in LABELLING_SUBRESOURCES[POD.group, POD.resource]]
+    term = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": names}
+    return {
+        "matchPolicy": "Equivalent",
+        "namespaceSelector": {"matchExpressions": [term]},
+        "objectSelector": {},
+        "resourceRules": [*pod_rules("CREATE", "UPDATE"), rule(POD.group, ways, ["UPDATE"]), *kubernetes_own()],
+    }
+
+
+def kubernetes_own() -> Iterator[Json]:
+    """What of Kubernetes' own makes Pods, a rule a kind."""
+    for maker in KUBERNETES_OWN:
+        if maker is not POD:
+            yield rule(maker.group, [maker.resource], ["CREATE", "UPDATE"])
+
+
+def conditions(policy: GuardPolicy, own_namespace: str) -> Iterator[tuple[str, str]]:
+    """Whom and what it does not judge, as we do not."""
+    prefixes = [one for one in policy.namespaces.exempted if one.endswith("*")]
+    if prefixes:
+        yield "exempt-prefix", elsewhere(prefixes)
+    exempt = policy.exempt
+    accounts = [f"system:serviceaccount:{one.replace('/', ':')}" for one in exempt.service_accounts]
+    yield "user", f"!({USER} in {literal([*exempt.users, *accounts, *own_accounts(own_namespace)])})"
+    if groups := [*policy.break_glass.groups, *exempt.groups]:
+        yield "groups", f"!{GROUPS}.exists(group, group in {literal(groups)})"
+    yield "node", f"!({USER}.startsWith('system:node:') && request.?subResource.orValue('') == 'status')"
+    yield "mirror", f"!({IS_NODE} && {MIRROR})"
+    if policy.workloads.existing == "admit":
+        yield "existing", f"!(request.operation == 'CREATE' && {IS_CONTROLLER} && {OWNED})"
+
+
+def variables(policy: GuardPolicy) -> Iterator[tuple[str, str]]:
+    """What the rules' expressions are about; see webhook.model.cel."""
+    now, then = "variables.template", "variables.earlier"
+    unchanged = same(now, then) if policy.workloads.existing == "admit" else f"{now} == {then}"
+    yield "pod", f"request.resource.group == '' && request.resource.resource == '{POD.resource}'"
+    yield "update", "request.operation == 'UPDATE'"
+    yield "template", template("object")
+    yield "earlier", f"variables.update ? {template('oldObject')} : dyn({{}})"
+    yield "places", f"[{place('variables.template')}]"
+    yield "before", f"variables.update ? [{place('variables.earlier')}] : []"
+    yield "unchanged", unchanged
+    yield "lenient", "variables.update && (variables.pod || variables.unchanged)"
+
+
+def same(one: str, other: str) -> str:
+    """Whether two pod templates say the same, but for a restart."""
+    notes, others = (f"{source}.?metadata.?annotations.orValue({{}})" for source in (one, other))
+    restart = literal(RESTARTED_AT)
+    kept = f"{notes}.all(key, key == {restart} || (key in {others} && {notes}[key] == {others}[key]))"
+    still = f"{others}.all(key, key == {restart} || key in {notes})"
+    labels = f"{one}.?metadata.?labels == {other}.?metadata.?labels"
+    return f"{one}.?spec == {other}.?spec && {labels} && {kept} && {still}"
+
+
+def template(source: str) -> str:
+    """The pod template of an object, or the Pod itself."""
+    said = f"dyn({source}{steps(USUAL_TEMPLATE)}.orValue({{}}))"
+    for maker in KUBERNETES_OWN:
+        if maker.template not in {"", USUAL_TEMPLATE}:
+            found = f"dyn({source}{steps(maker.template)}.orValue({{}}))"
+            said = f"(request.resource.resource == '{maker.resource}' ? {found} : {said})"
+    return f"(variables.pod ? dyn({source}) : {said})"
+
+
+def steps(path: str) -> str:
+    """A dotted path, any step of which may be missing."""
+    return "".join(f".?{step}" for step in path.split("."))
+
+
+def place(source: str) -> str:
+    """The labels of Pods made from a template, and the ServiceAccount that they run under."""
+    spec = f"{source}.?spec"
+    account = f"{spec}.?serviceAccountName.orValue({spec}.?serviceAccount.orValue('default'))"
+    return f"{{'labels': dyn({source}.?metadata.?labels.orValue({{}})), 'account': dyn({account})}}"
+
+
+def validated(policy: GuardPolicy, at: datetime) -> Iterator[Json]:
+    """Each rule that can be said in CEL and refuses somewhere."""
+    for one in RULES.values():
+        sound = one.in_cel(policy) if one.in_cel else ""
+        where = enforced(one, policy, at)
+        if sound and where != "false":
+            expression = sound if where == "true" else f"!({where}) || ({sound})"
+            yield {"expression": expression, "message": f"{one.id}: {one.title} {TOLD}", "reason": "Forbidden"}
+
+
+def enforced(one: Rule, policy: GuardPolicy, at: datetime) -> str:
+    """Whether a rule refuses in the namespace of a request."""
+    where = literal(one.mode(policy) is Mode.ENFORCE)
+    for override in reversed(policy.namespaces.overrides):
+        there = literal(one.mode(policy, override) is Mode.ENFORCE)
+        if there != where:
+            where = f"({meant(override)} ? {there} : {where})"
+    waived = sorted({waiver.namespace for waiver in policy.exceptions if waiver.rule == one.id and waiver.counts(at)})
+    if not waived or where == "false":
+        return where
+    return f"!({NAMESPACE} in {literal(waived)})" + ("" if where == "true" else f" && {where}")
+
+
+def meant(override: Override) -> str:
+    """Whether an override is about the namespace of a request."""
+    named = [f"({fits_any(override.names, REQUESTED)})"] if override.names else []
+    labels = "namespaceObject.?metadata.?labels.orValue({})"
+    labelled = [f"{labels}[?{literal(key)}].orValue('') == {literal(value)}" for key, value in override.labels.items()]
+    return " && ".join([*named, *labelled])

@@ -1,0 +1,112 @@
+"""The API server's own copy of the rules about labels, kept in step with the policy file."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from webhook.config.parse import Loaded
+from webhook.controller.patience import Patience
+from webhook.controller.recording import Recording
+from webhook.controller.twin import changes_at, twin
+from webhook.kube.api import CONFLICT, Api, ApiError, Json
+from webhook.kube.registrations import TWINS, twin_path, twins
+from webhook.kube.watch import Watch
+from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN
+
+# The first lists come within milliseconds; a queue that is asked again so soon costs nothing.
+SOON_SECONDS: Final = 0.1
+
+
+class Twinned:
+    """Both objects as they stand, kept by watches; written, mended and removed as the policy file says."""
+
+    pending = "what the API server judges by itself does not fit the policy file yet"
+
+    def __init__(self, api: Api, *, recording: Recording, own_namespace: str, now: Callable[[], datetime]) -> None:
+        self._api = api
+        self._recording = recording
+        self._own_namespace = own_namespace
+        self._now = now
+        self._patience = Patience()
+        query = {"fieldSelector": f"metadata.name={TWIN}"}
+        self._watches = {kind: Watch(api, twins(kind), query=query) for kind in TWINS}
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        """Begin to watch; `on_change` is called when one comes, changes or goes."""
+        for watch in self._watches.values():
+            watch.on_change(lambda _: on_change())
+            watch.start()
+
+    def stop(self) -> None:
+        """End the watches."""
+        for watch in self._watches.values():
+            watch.stop()
+
+    def follow(self, loaded: Loaded) -> float:
+        """See that the API server judges as the policy file says.  Raises ApiError, AuditLogUnwritable.
+
+        The seconds after which to look again: until the next exception ends, or somebody stops undoing what was written; 0
+        where neither is awaited.
+        """
+        self._recording.flush()
+        self._patience.under(loaded.digest)
+        if not all(watch.synced for watch in self._watches.values()):
+            return SOON_SECONDS
+        at = self._now()
+        wanted = {one["kind"]: one for one in twin(loaded.policy, own_namespace=self._own_namespace, at=at)}
+        for kind in TWINS if wanted else reversed(TWINS):
+            found = self._watches[kind].get(TWIN)
+            if wait := self._see_to(kind, wanted.get(kind), found, loaded.digest):
+                return wait
+        end = changes_at(loaded.policy, at)
+        return (end - at).total_seconds() if end else 0.0
+
+    def _see_to(self, kind: str, wanted: Json | None, found: Json | None, digest: str) -> float:
+        """Write, mend or remove one of the two; the seconds to wait first, where somebody keeps undoing it."""
+        if wanted is None:
+            if found is not None and is_ours(found):
+                self._remove(kind, found, digest)
+        elif found is None or not says_the_same(found, wanted):
+            if wait := self._patience.left():
+                return wait
+            self._write(kind, wanted, found, digest)
+        return 0.0
+
+    def _write(self, kind: str, wanted: Json, found: Json | None, digest: str) -> None:
+        if found is None:
+            if self._api.create(twins(kind), wanted) is None:
+                return  # another replica was faster
+            did = "created"
+        else:
+            metadata = {
+                **found["metadata"],
+                "labels": {**(found["metadata"].get("labels") or {}), **wanted["metadata"]["labels"]},
+            }
+            try:
+                self._api.replace(twin_path(kind), {**wanted, "metadata": metadata})
+            except ApiError as error:
+                if error.status == CONFLICT:  # the watch brings what another replica wrote
+                    return
+                raise
+            did = "rewritten"
+        self._patience.used()
+        self._recording.record(
+            wanted, policy_digest=digest, reason=f"{did}: the policy file asks for it", verb="update"
+        )
+
+    def _remove(self, kind: str, found: Json, digest: str) -> None:
+        metadata = found["metadata"]
+        if self._api.delete(twin_path(kind), uid=metadata["uid"], version=metadata["resourceVersion"]):
+            gone = {"apiVersion": found.get("apiVersion", ""), "kind": kind, "metadata": {"name": TWIN}}
+            reason = "removed: the policy file asks for it no longer"
+            self._recording.record(gone, policy_digest=digest, reason=reason, verb="delete")
+
+
+def is_ours(found: Json) -> bool:
+    """Whether one that bears our name bears our label as well."""
+    return (found["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
+
+
+def says_the_same(found: Json, wanted: Json) -> bool:
+    """Whether what stands says what is wanted, under our label."""
+    return is_ours(found) and found["spec"] == wanted["spec"]

@@ -1,0 +1,119 @@
+"""Objects that stand already, and who among them belongs to whom."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from webhook.model.kinds import PLAIN, POD
+from webhook.model.request import Request
+from webhook.model.workload import Owner, reference
+
+# Kubernetes' own kinds: what makes Pods for them counts as a controller, which nobody else does.
+BUILT_IN = frozenset({"", "apps", "batch"})
+UNSAID = BUILT_IN | {PLAIN}
+DEEPEST = 5  # no chain of owners is longer; a forged one may be a ring
+
+
+class Name(NamedTuple):
+    """An object by what people call it; kinds of other API groups may have the name of Kubernetes' own."""
+
+    namespace: str
+    kind: str
+    name: str
+    group: str = ""
+
+    @property
+    def full_kind(self) -> str:
+        """The kind, as kubectl writes it where the group does not go without saying: `NetworkPolicy.projectcalico.org`."""
+        return self.kind if self.group in UNSAID else f"{self.kind}.{self.group}"
+
+    def __str__(self) -> str:
+        return reference(self.full_kind, self.namespace, self.name)
+
+
+class Existing(Struct, frozen=True):
+    """An object that stands, and the request that its creation would be.
+
+    `uid` and `created` are empty where it is only a manifest; `running` says that it is a Pod that has not ended.
+    """
+
+    creation: Request
+    uid: str = ""
+    created: datetime | None = None
+    running: bool = False
+
+    @property
+    def name(self) -> Name:
+        """What people call it."""
+        target = self.creation.target
+        return Name(target.namespace, target.kind, target.name, target.group)
+
+    @property
+    def key(self) -> str:
+        """What nothing else has: the uid, or the name where there is none."""
+        return self.uid or str(self.name)
+
+    @property
+    def owner(self) -> Owner | None:
+        """The controller that it names."""
+        return self.creation.workload.owner if self.creation.workload else None
+
+    @property
+    def is_pod(self) -> bool:
+        """Whether it is a Pod itself."""
+        target = self.creation.target
+        return (target.group, target.resource) == (POD.group, POD.resource)
+
+
+class Link(NamedTuple):
+    """One that makes Pods, as far as what it owns has to know it."""
+
+    name: Name
+    created: datetime | None
+    owner: Owner | None
+
+
+class Kin:
+    """Who belongs to whom."""
+
+    def __init__(self) -> None:
+        self.objects = 0
+        self.running: Counter[str] = Counter()  # Pods, by the key of whoever makes them
+        self._makers: dict[str, Link] = {}
+        self._heads: dict[str, Owner | None] = {}
+
+    def add(self, one: Existing) -> None:
+        """Remember one object's place; of Pods that are owned, their number."""
+        self.objects += 1
+        if not one.is_pod and one.creation.workload is not None:
+            self._makers[one.key] = Link(one.name, one.created, one.owner)
+        if not (one.is_pod and one.owner):
+            self._heads[one.key] = one.owner
+        elif one.owner.uid not in self._makers:
+            self._heads[one.owner.uid] = None
+        self.running[one.owner.uid if one.is_pod and one.owner else one.key] += one.running
+
+    def knows(self, owner: Owner | None, namespace: str) -> bool:
+        """Whether an owner is among the objects, in the namespace of what it owns."""
+        return owner is not None and owner.uid in self._makers and self._makers[owner.uid].name.namespace == namespace
+
+    def line(self, key: str) -> Iterator[Link]:
+        """A maker and the makers above it, the topmost last."""
+        for _ in range(DEEPEST):
+            link = self._makers.get(key)
+            if link is None:
+                return
+            yield link
+            if link.owner is None or not self.knows(link.owner, link.name.namespace):
+                return
+            key = link.owner.uid
+
+    def heads(self) -> set[str]:
+        """Those who belong to nobody, by a key each."""
+        return {owner.uid if owner else key for key, owner in self._heads.items() if not self._is_owned(key, owner)}
+
+    def _is_owned(self, key: str, owner: Owner | None) -> bool:
+        return owner is not None and key in self._makers and self.knows(owner, self._makers[key].name.namespace)

@@ -1,0 +1,204 @@
+"""What a policy file would do to what stands already, were each object created anew: by owner and rule.
+
+The rules alone are asked, by the server's own `decide`. Pods, and what owners make to make Pods, are not judged by
+themselves where their owner is known: made anew, they would be as its template says. Only a custom rule about Pods alone
+has nothing to say of templates, so it is asked about the Pods.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from webhook.guard.amend import amended
+from webhook.guard.closing import is_guarded
+from webhook.guard.decide import END_OF_TIME, OFFLINE, decide
+from webhook.guard.existing import BUILT_IN, Existing, Kin, Link, Name
+from webhook.model.decision import Decision, Known, NamespaceSeen
+from webhook.model.kinds import POD
+from webhook.model.namespace import Namespace
+from webhook.model.policy import GuardPolicy
+from webhook.model.violation import Violation
+from webhook.model.workload import Owner
+
+
+class Effect(StrEnum):
+    """What a rule's faults do to an object that is created."""
+
+    REFUSED = "refused"
+    WARNED = "warned"
+    RECORDED = "recorded"
+
+
+class Setting(Struct, frozen=True):
+    """What is known of where the objects stand.
+
+    `namespaces` is None where there is no cluster, or it does not tell; all are taken for guarded then, as `check` does.
+    `contents` are the same as custom rules read them. Owners older than `installed` keep running, namespaces older than
+    `closing` stay open unless the file says otherwise.
+    """
+
+    own_namespace: str = ""
+    at: datetime = END_OF_TIME
+    namespaces: Mapping[str, Namespace] | None = None
+    installed: datetime | None = None
+    closing: datetime | None = None
+    contents: Mapping[str, Mapping[str, Any]] = {}
+
+    def known(self, name: str, policy: GuardPolicy) -> Known:
+        """What the decision on an object of a namespace may hang on."""
+        found = (self.namespaces or {}).get(name)
+        if found is None:
+            return OFFLINE
+        guarded = self.closing is None or is_guarded(
+            found, policy, closed_since=self.closing, own_namespace=self.own_namespace
+        )
+        seen = NamespaceSeen(self.contents.get(name))
+        return replace(OFFLINE, guarded=guarded, namespace_labels=found.labels, namespace=seen)
+
+
+class Row(Struct, frozen=True):
+    """What one rule would do to one owner.
+
+    `keeps_running` says that its Pods are admitted all the same, as it is older than catflap, until it is changed
+    itself. `pods` counts those that run and have the fault.
+    """
+
+    owner: Name
+    rule: str
+    effect: Effect
+    faults: tuple[Violation, ...]
+    pods: int = 0
+    keeps_running: bool = False
+
+
+class Preview(Struct, frozen=True):
+    """What a policy file would do: a row an owner and rule, in the order of namespaces; how much was looked at.
+
+    `unchecked` are the custom rules that read namespaces that nobody told of.
+    """
+
+    rows: tuple[Row, ...]
+    objects: int
+    owners: int
+    unchecked: tuple[str, ...] = ()
+
+
+def preview(objects: Iterable[Existing], policies: Iterable[GuardPolicy], setting: Setting) -> tuple[Preview, ...]:
+    """What each of some policy files would do to the same objects, which are taken one by one and not kept."""
+    kin = Kin()
+    tallies = [Tally(policy, setting, kin) for policy in policies]
+    for one in objects:
+        kin.add(one)
+        for tally in tallies:
+            tally.add(one)
+    return tuple(Preview(tally.rows(), kin.objects, len(kin.heads()), tally.unchecked) for tally in tallies)
+
+
+class Faulty(Struct, frozen=True):
+    """The faults of one object, or of the Pods of an owner, by rule."""
+
+    name: Name
+    key: str
+    owner: Owner | None
+    faults: Mapping[str, tuple[Effect, tuple[Violation, ...]]]
+    is_pod: bool
+    pods: int = 0
+
+
+class Tally:
+    """What one policy file says of the objects."""
+
+    def __init__(self, policy: GuardPolicy, setting: Setting, kin: Kin) -> None:
+        self._policy = policy
+        self._setting = setting
+        self._kin = kin
+        self._found: dict[tuple[str, tuple[str, ...]], Faulty] = {}
+        self._unchecked: set[str] = set()
+        self._about_pods_alone = {rule.id for rule in policy.custom if set(rule.resources) == {POD.resource}}
+
+    def add(self, one: Existing) -> None:
+        """Judge one object, unless what makes it is known already."""
+        if one.is_pod and not self._about_pods_alone and self._kin.knows(one.owner, one.name.namespace):
+            return
+        decision = self.decision(one)
+        self._unchecked.update(decision.unchecked)
+        faults = effects(decision)
+        if not faults:
+            return
+        key = one.owner.uid if one.is_pod and one.owner else one.key
+        place = (key, tuple(faults))
+        before = self._found.get(place)
+        pods = (before.pods if before else 0) + one.running
+        self._found[place] = Faulty(one.name, key, one.owner, faults, is_pod=one.is_pod, pods=pods)
+
+    def decision(self, one: Existing) -> Decision:
+        """What the server would say to somebody who creates the object."""
+        known = self._setting.known(one.name.namespace, self._policy)
+        own, at = self._setting.own_namespace, self._setting.at
+        request = amended(one.creation, self._policy)
+        decision = decide(request, self._policy, own_namespace=own, known=known, at=at)
+        assert isinstance(decision, Decision)
+        return decision
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """The rules that were not asked of every object."""
+        return tuple(sorted(self._unchecked))
+
+    def rows(self) -> tuple[Row, ...]:
+        """What was found, by owner and rule."""
+        rows: dict[tuple[Name, str], Row] = {}
+        for faulty in sorted(self._found.values(), key=lambda one: (one.is_pod, one.name)):
+            for row in self._rows_of(faulty):
+                place = (row.owner, row.rule)
+                rows[place] = merged(rows[place], row) if place in rows else row
+        return tuple(rows[place] for place in sorted(rows))
+
+    def _rows_of(self, faulty: Faulty) -> Iterator[Row]:
+        owned = self._kin.knows(faulty.owner, faulty.name.namespace)
+        pods = faulty.pods if faulty.is_pod else self._kin.running[faulty.key]
+        if owned and not pods:
+            return  # it is what a rollout left behind
+        line = list(self._kin.line(faulty.key))
+        head = head_of(faulty, line[-1] if line else None)
+        keeps = self._keeps_running(line)
+        for rule, (effect, faults) in faulty.faults.items():
+            if owned and faulty.is_pod and rule not in self._about_pods_alone:
+                continue  # its owner would make it anew as its own template says
+            yield Row(head, rule, effect, faults, pods, keeps_running=keeps and effect is Effect.REFUSED)
+
+    def _keeps_running(self, line: list[Link]) -> bool:
+        """Whether the Pods of a maker are admitted because the topmost one is older than catflap."""
+        installed = self._setting.installed
+        if self._policy.workloads.existing != "admit" or installed is None or not line:
+            return False
+        created = line[-1].created
+        return line[0].name.group in BUILT_IN and created is not None and created < installed
+
+
+def head_of(faulty: Faulty, topmost: Link | None) -> Name:
+    """Whom the faults are laid to: the topmost owner, even one that only a reference names."""
+    name, owner = (topmost.name, topmost.owner) if topmost else (faulty.name, faulty.owner)
+    if owner is None:
+        return name
+    return Name(name.namespace, owner.kind, owner.name, owner.api_version.rpartition("/")[0])
+
+
+def effects(decision: Decision) -> Mapping[str, tuple[Effect, tuple[Violation, ...]]]:
+    """What each rule does by a decision."""
+    found: dict[str, tuple[Effect, tuple[Violation, ...]]] = {}
+    sides = ((Effect.REFUSED, decision.denied), (Effect.WARNED, decision.warned), (Effect.RECORDED, decision.audited))
+    for effect, violations in sides:
+        for violation in violations:
+            worst, so_far = found.get(violation.rule, (effect, ()))
+            found[violation.rule] = (worst, (*so_far, violation))
+    return found
+
+
+def merged(one: Row, other: Row) -> Row:
+    """Two rows of one owner and rule, such as a Deployment's and its ReplicaSet's; the first one's words."""
+    return replace(one, pods=one.pods + other.pods, keeps_running=one.keeps_running and other.keeps_running)

@@ -1,0 +1,62 @@
+"""Whom, and for how long, the rules do not hold; each use is recorded."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from webhook.model.fields import NamespaceName, Node, ServiceAccountName, distinct
+from webhook.model.names import BREAK_GLASS_GROUP
+
+NOTICE_DAYS = 7  # an exception that ends is announced so long before
+
+
+class BreakGlass(Node):
+    """Who may act against the guard in an emergency; each use is recorded."""
+
+    groups: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
+        (BREAK_GLASS_GROUP,),
+        description="groups whose members pass every rule, and may edit and delete catflap's own policies",
+    )
+
+
+class Exempt(Node):
+    """Who passes every rule, and is recorded; the namespaces of their Pods are closed all the same."""
+
+    users: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field((), description="by user name")
+    groups: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field((), description="by group")
+    service_accounts: Annotated[tuple[ServiceAccountName, ...], AfterValidator(distinct)] = Field(
+        (), description="ServiceAccounts as namespace/name"
+    )
+
+    def reason(self, user: str, groups: Iterable[str]) -> str:
+        """By what this user is exempt, in words; empty where they are not."""
+        if user in self.users:
+            return f"exempt: user {user}"
+        account = user.removeprefix("system:serviceaccount:").replace(":", "/")
+        if account != user and account in self.service_accounts:
+            return f"exempt: ServiceAccount {account}"
+        found = next((group for group in self.groups if group in groups), None)
+        return f"exempt: member of {found}" if found else ""
+
+
+class Waiver(Node):
+    """One rule's faults let pass in one namespace, by somebody who answers for it, up to a day."""
+
+    rule: str = Field(description="the rule's id")
+    namespace: NamespaceName = Field(description="where it does not refuse")
+    owner: str = Field(min_length=1, description="who answers for it")
+    reason: str = Field(min_length=1, description="why")
+    until: date = Field(description="the last day on which it counts, to 24:00 UTC")
+
+    def __str__(self) -> str:
+        return f"exception from {self.rule} until {self.until}, {self.owner}: {self.reason}"
+
+    def counts(self, at: datetime) -> bool:
+        """Whether it still counts at a moment."""
+        return at.astimezone(UTC).date() <= self.until
+
+    def ends_soon(self, at: datetime) -> bool:
+        """Whether its end is to be announced: it counts still, and will not in a week."""
+        return 0 <= (self.until - at.astimezone(UTC).date()).days < NOTICE_DAYS

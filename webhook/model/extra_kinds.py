@@ -1,0 +1,96 @@
+"""The kinds that an admin adds to those that catflap knows: custom resources of which somebody's controller makes Pods."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from webhook.model.fields import DNS_LABEL, Node
+from webhook.model.kinds import PodMaker
+
+KIND = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
+# A step of a path is a field's name as CEL selects it; these words mean something else there (cel-spec, Lexis).
+STEP = re.compile(r"(?!(?:true|false|null|in)$)[A-Za-z_][A-Za-z0-9_]*")
+NO_PLACE = frozenset({"apiVersion", "kind", "metadata", "status"})
+LONGEST_GROUP = 253
+# The groups that the API server itself serves (kubernetes, pkg/controlplane/apiserver and pkg/registry). What makes Pods
+# there is built in; of the rest some must never wait for us, such as leases.
+KUBERNETES_GROUPS = frozenset(
+    {
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "apiregistration.k8s.io",
+        "authentication.k8s.io",
+        "authorization.k8s.io",
+        "certificates.k8s.io",
+        "coordination.k8s.io",
+        "discovery.k8s.io",
+        "events.k8s.io",
+        "flowcontrol.apiserver.k8s.io",
+        "internal.apiserver.k8s.io",
+        "networking.k8s.io",
+        "node.k8s.io",
+        "rbac.authorization.k8s.io",
+        "resource.k8s.io",
+        "scheduling.k8s.io",
+        "storage.k8s.io",
+        "storagemigration.k8s.io",
+    }
+)
+
+
+def custom_group(group: str) -> str:
+    """The API group of a CustomResourceDefinition; raises ValueError otherwise."""
+    if group in KUBERNETES_GROUPS or DNS_LABEL.fullmatch(group) or not group:
+        raise ValueError(f"{group!r} is a group of Kubernetes' own; what makes Pods there is built in")
+    if len(group) > LONGEST_GROUP or not all(map(DNS_LABEL.fullmatch, group.split("."))):
+        raise ValueError(
+            f"{group!r} is no API group: write it as apiVersion does before the slash, such as example.com"
+        )
+    return group
+
+
+def plural(resource: str) -> str:
+    """A resource's name; raises ValueError otherwise."""
+    if not DNS_LABEL.fullmatch(resource) or resource[0].isdigit():
+        raise ValueError(
+            f"{resource!r} is no resource: write the plural as `kubectl api-resources` does, such as widgets"
+        )
+    return resource
+
+
+def kind_name(kind: str) -> str:
+    """A kind; raises ValueError otherwise."""
+    if not KIND.fullmatch(kind):
+        raise ValueError(f"{kind!r} is no kind: write it as manifests do, such as Widget")
+    return kind
+
+
+def template_path(path: str) -> str:
+    """The path of a pod template; raises ValueError otherwise."""
+    steps = path.split(".")
+    if not all(map(STEP.fullmatch, steps)):
+        raise ValueError(f"{path!r} is no path of fields: write their names with dots, such as spec.template; no lists")
+    if steps[0] in NO_PLACE:
+        raise ValueError(f"{path!r} leads to no pod template: nobody may write one below {steps[0]}")
+    if steps[-1] in {"metadata", "labels"}:
+        raise ValueError(f"{path!r} leads too far: the path of the pod template ends before its metadata")
+    return path
+
+
+class ExtraKind(Node):
+    """A custom resource of which Pods are made."""
+
+    group: Annotated[str, AfterValidator(custom_group)] = Field(description="its API group, without a version")
+    resource: Annotated[str, AfterValidator(plural)] = Field(
+        description="the plural that `kubectl api-resources` shows"
+    )
+    kind: Annotated[str, AfterValidator(kind_name)] = Field(description="the kind that manifests name")
+    template: Annotated[str, AfterValidator(template_path)] = Field(
+        description="the fields that lead to the pod template, with dots between them, such as spec.template"
+    )
+
+    @property
+    def maker(self) -> PodMaker:
+        """Its row in the table of kinds."""
+        return PodMaker(self.group, self.resource, self.kind, self.template, custom=True)

@@ -1,0 +1,51 @@
+"""What a fault does to a request: the mode of a rule, in one namespace or in all."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from webhook.model.fields import LabelKey, LabelValue, NamespacePattern, Node, distinct, fits
+
+
+class Mode(StrEnum):
+    """What a fault does to the request."""
+
+    ENFORCE = "enforce"
+    WARN = "warn"
+    AUDIT = "audit"
+    OFF = "off"
+
+
+SEVERITY = (Mode.OFF, Mode.AUDIT, Mode.WARN, Mode.ENFORCE)
+
+
+class Override(Node):
+    """Namespaces in which rules hold in another mode than elsewhere; by name, by label, or by both at once."""
+
+    names: Annotated[tuple[NamespacePattern, ...], AfterValidator(distinct)] = Field(
+        (), description="names and prefixes (sandbox-*) of namespaces; none: whatever the name"
+    )
+    labels: dict[LabelKey, LabelValue] = Field(
+        {}, description="labels that a namespace must all have; who may set them is said by namespaces.labelledBy"
+    )
+    mode: Mode | None = Field(None, description="there, for every rule that says nothing of its own there")
+    rules: dict[str, Mode] = Field({}, description="a rule's own mode there, by its id")
+
+    @model_validator(mode="after")
+    def _says_where_and_what(self) -> Self:
+        if not (self.names or self.labels):
+            raise ValueError("give names or labels; for every namespace, set mode or rules at the top of the file")
+        if self.mode is None and not self.rules:
+            raise ValueError("give mode or rules")
+        return self
+
+    def meets(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Whether a namespace of this name, with these labels, is meant."""
+        named = not self.names or any(fits(pattern, name) for pattern in self.names)
+        return named and all(labels.get(key) == value for key, value in self.labels.items())
+
+
+# Where nothing is said of a namespace alone.
+EVERYWHERE = Override.model_construct(names=(), labels={}, mode=None, rules={})

@@ -1,0 +1,74 @@
+"""The pod templates of what is served from a CustomResourceDefinition, read as they come.
+
+How much of it the API server has checked is for each vendor to say; so what is no template, or no label, counts as
+missing, and ends in words about labels instead of in a review that nobody can read.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from webhook.model.kinds import PodMaker
+from webhook.model.names import RESTARTED_AT
+from webhook.model.workload import DEFAULT_ACCOUNT, Place
+
+Json = Mapping[str, Any]
+
+
+def places_in(maker: PodMaker, found: Json) -> tuple[Place, ...]:
+    """Every pod template of an object; the first path where there is none, and no place where another object has it."""
+    present = {path: template for path in maker.templates if (template := at(found, path)) is not None}
+    if maker.reference and at(found, maker.reference) is not None:
+        present = {path: template for path, template in present.items() if says_something(template)}
+    elif not present:
+        present = {maker.template: None}
+    return tuple(place(path, template) for path, template in present.items())
+
+
+def says_something(template: Any) -> bool:
+    """Whether a template beside a reference counts: Argo Rollouts takes one without labels and annotations for none.
+
+    argoproj/argo-rollouts, pkg/apis/rollouts/v1alpha1, EmptyTemplate.
+    """
+    return bool(at(template, "metadata.labels") or at(template, "metadata.annotations"))
+
+
+def place(path: str, template: Any) -> Place:
+    """One pod template; a value that is no text says nothing."""
+    labels = at(template, "metadata.labels")
+    readable = labels if isinstance(labels, dict) else {}
+    return Place(
+        path=f"{path}.metadata",
+        labels={str(key): value if isinstance(value, str) else "" for key, value in readable.items()},
+        host_network=at(template, "spec.hostNetwork") is True,
+        account=account_named(*(at(template, f"spec.{field}") for field in ("serviceAccountName", "serviceAccount"))),
+    )
+
+
+def account_named(name: Any, older_name: Any) -> str:
+    """The ServiceAccount of a Pod, by the field and by the one that it had before.
+
+    kubernetes, pkg/apis/core/v1/conversion.go, and the admission plug-in ServiceAccount.
+    """
+    return next((one for one in (name, older_name) if isinstance(one, str) and one), DEFAULT_ACCOUNT)
+
+
+def differ(maker: PodMaker, found: Json, before: Json) -> bool:
+    """Whether anything that Pods are made from is another than it was."""
+    return any(at(found, path) != at(before, path) for path in maker.sources)
+
+
+def unrestarted(template: Any) -> Any:
+    """A pod template without the annotation by which people restart what makes Pods: it changes nothing about them."""
+    annotations = at(template, "metadata.annotations")
+    if not isinstance(annotations, dict) or RESTARTED_AT not in annotations:
+        return template
+    rest = {key: value for key, value in annotations.items() if key != RESTARTED_AT}
+    metadata = {key: value for key, value in template["metadata"].items() if key != "annotations"}
+    return {**template, "metadata": {**metadata, **({"annotations": rest} if rest else {})}}
+
+
+def at(found: Any, path: str) -> Any:
+    """The value at a dotted path of nested mappings; None where a step is missing, or leads into something else."""
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found

@@ -1,0 +1,36 @@
+"""The role of a Pod that runs stays what it is."""
+
+from collections.abc import Iterator
+
+from webhook.model.cel import BEFORE, IS_POD, PLACES, literal, value
+from webhook.model.policy import GuardPolicy
+from webhook.model.violation import Fault, Rule
+from webhook.model.workload import Relabelling
+
+
+def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[Fault]:
+    """The role that a Pod had and no longer has: policies, and whoever admitted it, went by that.
+
+    One that is not known was never admitted by us, and may be mended.
+    """
+    role = policy.workloads.role
+    before, after = relabelling.before.find(role.keys), relabelling.after.find(role.keys)
+    if before is None or before.value not in role.one_of:
+        return
+    if after is None or after.value != before.value:
+        now = f"to {after.value!r}" if after and after.value else "to none"
+        yield Fault(
+            path=relabelling.after.at(after.key if after else before.key),
+            message=f"the role of a Pod that runs does not change, from {before.value!r} {now}; make a new Pod with that role",
+        )
+
+
+def in_cel(policy: GuardPolicy) -> str:
+    """The same for the API server."""
+    role = policy.workloads.role
+    before, after = value(role.keys, "q"), value(role.keys, "p")
+    kept = f"!({before} in {literal(list(role.one_of))}) || {before} == {after}"
+    return f"!{IS_POD} || {PLACES}.all(p, {BEFORE}.all(q, {kept}))"
+
+
+RULE = Rule(id="keep-role", since="0.1", check=changed, about=Relabelling, in_cel=in_cel)

@@ -1,0 +1,26 @@
+"""What makes Pods has no other role or application than its Pods."""
+
+from collections.abc import Iterator
+
+from webhook.model.modes import Mode
+from webhook.model.policy import GuardPolicy
+from webhook.model.violation import Fault, Rule
+from webhook.model.workload import Workload
+
+
+def apart(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
+    """The labels of an object that its pod template contradicts: who looks for Pods by their owner finds others."""
+    if workload.own is None:
+        return
+    for keys in (policy.workloads.app.keys, policy.workloads.role.keys):
+        own = workload.own.find(keys)
+        for place in workload.places if own else ():
+            found = place.find(keys)
+            if own and found and found.value != own.value:
+                yield Fault(
+                    place.at(found.key),
+                    f"{found.key!r} is {found.value!r} on the Pods and {own.value!r} on the {workload.kind} itself; let them agree",
+                )
+
+
+RULE = Rule(id="labels-agree", since="0.1", check=apart, at_most=Mode.WARN)

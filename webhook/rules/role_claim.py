@@ -1,0 +1,46 @@
+"""A role that is claimed is carried by those alone who claim it."""
+
+from collections.abc import Iterator
+
+from webhook.model.cel import NAMESPACE, everywhere, fits_any, literal, value
+from webhook.model.fields import fits
+from webhook.model.policy import GuardPolicy
+from webhook.model.violation import Fault, Rule
+from webhook.model.workload import Workload
+
+
+def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
+    """The places with a role that the policy file gives to other namespaces, or to other ServiceAccounts."""
+    for place in workload.places if policy.roles else ():
+        found = place.find(policy.workloads.role.keys)
+        if found is None or found.value not in policy.roles:
+            continue
+        claim = policy.roles[found.value].claim
+        if claim.namespaces and not any(fits(pattern, workload.namespace) for pattern in claim.namespaces):
+            yield Fault(
+                place.at(found.key), f"the role {found.value!r} is for namespaces {', '.join(claim.namespaces)} alone"
+            )
+        account = f"{workload.namespace}/{place.account}"
+        if claim.service_accounts and account not in claim.service_accounts:
+            yield Fault(
+                f"{place.path.removesuffix('metadata')}spec.serviceAccountName",
+                f"the role {found.value!r} is for ServiceAccounts {', '.join(claim.service_accounts)} alone, this is {account}",
+            )
+
+
+def in_cel(policy: GuardPolicy) -> str:
+    """The same for the API server."""
+    keys = policy.workloads.role.keys
+    said = []
+    for name, role in policy.roles.items():
+        claim, other = role.claim, f"{value(keys, 'p')} != {literal(name)}"
+        known = f"{value(keys, 'q')} == {literal(name)}"
+        if claim.namespaces:
+            said.append(everywhere(f"{other} || {fits_any(claim.namespaces, NAMESPACE)}", known))
+        if claim.service_accounts:
+            accounts = f"{NAMESPACE} + '/' + p.account in {literal(list(claim.service_accounts))}"
+            said.append(everywhere(f"{other} || {accounts}", f"{known} && q.account == p.account"))
+    return " && ".join(said)
+
+
+RULE = Rule(id="role-claim", since="0.1", check=unclaimed, in_cel=in_cel)

@@ -1,0 +1,89 @@
+"""What a policy file that somebody applies would change: a quick look, told in warnings.
+
+It never decides: where the look fails or takes too long, that is said instead.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from time import monotonic
+
+from webhook.config.parse import Loaded, parse
+from webhook.guard.existing import Existing
+from webhook.guard.foretelling import foretold, not_previewed
+from webhook.guard.preview import Setting
+from webhook.kube.api import Api, ApiError, Json
+from webhook.kube.epoch import Epoch
+from webhook.kube.listing import first_pages
+from webhook.kube.namespaces import namespace, readable
+from webhook.review.manifests import BadManifest, existing
+
+logger = logging.getLogger(__name__)
+
+# A person waits for it at kubectl, and the webhook's own timeout is 5 s.
+FORESIGHT_SECONDS = 1.5
+# Custom rules may be dear, and what they are asked about is made by users.
+JUDGING_SECONDS = 1.0
+
+
+class TooSlowError(Exception):
+    """The objects took too long to judge; the message says so."""
+
+
+class Foresight:
+    """Looks at what stands; `namespaces` are those that a watch last saw."""
+
+    def __init__(
+        self,
+        *,
+        namespaces: Callable[[], Iterable[Json]],
+        epoch: Epoch,
+        own_namespace: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._namespaces = namespaces
+        self._epoch = epoch
+        self._own_namespace = own_namespace
+        self._now = now
+
+    def foresee(self, api: Api, text: str, loaded: Loaded) -> tuple[str, ...]:
+        """What a sound file would change against the one in force, in a few warnings; never raises."""
+        if not loaded.digest:
+            return ()  # nothing is in force yet, so nothing changes
+        begun = monotonic()
+        try:
+            return self._foresee(api.within(FORESIGHT_SECONDS), text, loaded)
+        except (ApiError, BadManifest, TooSlowError) as bad:
+            return (not_previewed(str(bad)),)
+        except Exception:
+            logger.exception("a policy file is not previewed")
+            return (not_previewed("an error of catflap's own, see its log"),)
+        finally:
+            logger.info("a policy file was previewed in %.2f s", monotonic() - begun)
+
+    def _foresee(self, api: Api, text: str, loaded: Loaded) -> tuple[str, ...]:
+        moments = self._epoch.read(api)
+        seen = {one["metadata"]["name"]: one for one in self._namespaces()}
+        setting = Setting(
+            own_namespace=self._own_namespace,
+            at=self._now(),
+            namespaces={name: namespace(one) for name, one in seen.items()},
+            installed=moments.installed if moments else None,
+            closing=moments.closing if moments else None,
+            contents={name: readable(one) for name, one in seen.items()},
+        )
+        objects: list[Existing] = []
+        more: list[str] = []
+        for page in first_pages(api):
+            objects += [existing(one, default_namespace="") for one in page.items]
+            more += [page.more] if page.more else []
+        return foretold(in_time(objects), parse(text).policy, loaded.policy, setting, more=more)
+
+
+def in_time(objects: Iterable[Existing]) -> Iterator[Existing]:
+    """The objects, for as long as there is time to judge them; raises TooSlowError."""
+    until = monotonic() + JUDGING_SECONDS
+    for one in objects:
+        if monotonic() > until:
+            raise TooSlowError("there is too much to judge; see catflap preview")
+        yield one
