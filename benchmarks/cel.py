@@ -281,6 +281,7 @@ WORST: dict[str, Callable[[int], Any]] = {
     },
     "object.l.map(x, x).size() == 1": lambda size: {"l": list(range(size))},
     "object.l.map(x, object.t + x).size() == 1": lambda size: {"l": ["x"] * 90, "t": "t" * size},
+    "object.l.map(x, object.t + object.t + object.t + x).size() == 1": lambda size: {"l": ["x"] * 90, "t": "t" * size},
     "object.l.exists(x, object.t.matches('(a|b|ab)*c' + x))": lambda size: {"l": ["x"] * 90, "t": "ab" * size},
     "object.l.exists(x, object.t.matches('(a|b|ab)*c'))": lambda size: {"l": ["x"] * 90, "t": "ab" * size},
     "object.t.contains(object.u)": lambda size: {"t": "a" * (2 * size), "u": "a" * size + "b"},

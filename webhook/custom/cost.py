@@ -38,6 +38,7 @@ OPAQUE: Final = re.compile(
 LOOP: Final = re.compile(r"\b(all|exists|exists_one|existsOne|map|filter|transformList)\s*\($")
 GROWS: Final = re.compile(r"\b(map|filter|transformList)\b")
 COPIES: Final = re.compile(r"\b(distinct|reverse|slice|sort)\b")
+JOINS: Final = re.compile(r"\+")
 PAIRS: Final = re.compile(r"\b(distinct|sets)\b")
 # What is sought may be half of a user's text, in the other half, unless it is written out or the rule's own.
 KNOWN: Final = r"(?!\s*\(\s*(?:''|params(?:\.\w+)+)\s*[,)])"
@@ -51,6 +52,7 @@ class Shape(NamedTuple):
     depth: int
     grows: int = 0
     copies: int = 0
+    joins: int = 0
     pairs: int = 0
     searches: int = 0
     matches: int = 0
@@ -70,7 +72,7 @@ class TooLargeError(Exception):
 def shape_of(expression: str) -> Shape:
     """The shape of an expression by its text: never less than it is."""
     text = OPAQUE.sub(lambda found: " " if found[0].startswith("/") else "''", expression)
-    traits = (GROWS, COPIES, PAIRS, SEARCHES, MATCHES)
+    traits = (GROWS, COPIES, JOINS, PAIRS, SEARCHES, MATCHES)
     return Shape(nesting(text), *(len(trait.findall(text)) for trait in traits))
 
 
@@ -129,6 +131,7 @@ def afford(shape: Shape, size: Size) -> None:
             size.size,
             GROWN_BYTES * size.longest * shape.grows,
             COPIED_BYTES * size.longest * shape.copies,
+            size.size * shape.joins * (shape.joins + 1) // 2,  # a + b + c makes a + b first, and keeps it
             size.size * size.longest // PAIRED_AT_ONCE * shape.pairs,
             size.size**2 // COMPARED_AT_ONCE * shape.searches,
             size.size**2 // WALKED_AT_ONCE * shape.matches,

@@ -58,6 +58,7 @@ def test_what_is_dear_counts_as_often_as_it_is_written() -> None:
     """Each copy of a list stays until the run ends."""
     shape = shape_of("object.a.map(x, x).sort().reverse() == object.b.sort() && sets.contains(object.a, object.b)")
     assert (shape.grows, shape.copies, shape.pairs) == (1, 3, 1)
+    assert shape_of("object.a.all(x, x + '+' + object.b != 'a + b') // +").joins == 2
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
@@ -82,6 +83,7 @@ def test_an_ordinary_pod_is_always_judged(depth: int) -> None:
         "object.text.contains(object.other)",
         "object.text.matches(object.other)",
         "object.items.distinct().size() > 0",
+        f"{' + '.join(['object.text'] * 20)} != ''",
         "object.items.all(a, object.items.reverse() == [])",
         "sets.contains(object.items, object.items)",
         "object.items.transformList(i, a, a).size() > 0",
