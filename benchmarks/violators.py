@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.ground import arguments, verdict
 from tests.cluster.installation import Installation
-from tests.cluster.violators import LEGACY, NODE, excused, made_anew, onto_the_node, pods, violated
+from tests.cluster.violators import LEGACY, NODE, PATIENCE_SECONDS, excused, made_anew, onto_the_node, pods, violated
 from tests.controlplane.progress import Progress
 from tests.controlplane.tools import ensure
 
@@ -28,8 +28,9 @@ def main() -> None:
         drain = ("drain", NODE, "--force", "--grace-period=0")
         scale = ("--namespace", LEGACY, "scale", "deployment", "--all", "--replicas=2")
         restart = ("--namespace", LEGACY, "rollout", "restart", "deployment")
-        for what, arguments_, fresh in (("drain", drain, 1), ("scale", scale, 1), ("restart", restart, 2)):
-            tell(catflap, what, arguments_, fresh * told.count, broken)
+        # None ever becomes ready here, so a rolling update goes as far as its surge: one Pod a Deployment.
+        for what, arguments_ in (("drain", drain), ("scale", scale), ("restart", restart)):
+            tell(catflap, what, arguments_, told.count, broken)
     verdict(broken)
 
 
@@ -43,8 +44,8 @@ def tell(catflap: Installation, what: str, arguments_: tuple[str, ...], fresh: i
         return
     try:
         found = made_anew(catflap, before, fresh)
-    except AssertionError as late:
-        broken.append(f"{what}: {late}")
+    except AssertionError:
+        broken.append(f"{what}: not all of {fresh} Pods came within {PATIENCE_SECONDS:.0f} s")
         return
     told = len(excused(catflap)) - on_record
     print(f"{what}: {len(found)} new Pods after {time.monotonic() - began:.1f} s, {told} passed on record")
