@@ -13,8 +13,8 @@ from webhook.kube.registrations import TWINS, twin_path, twins
 from webhook.kube.watch import Watch
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN
 
-# The first lists come within milliseconds; a queue that is asked again so soon costs nothing.
-SOON_SECONDS: Final = 0.1
+# The first lists come within milliseconds, unless we may not read them; then nothing else tells us to look again.
+SOON_SECONDS: Final = 1.0
 
 
 class Twinned:
@@ -51,7 +51,7 @@ class Twinned:
         self._recording.flush()
         self._patience.under(loaded.digest)
         if not all(watch.synced for watch in self._watches.values()):
-            return SOON_SECONDS
+            return SOON_SECONDS if loaded.policy.twin else 0.0
         at = self._now()
         wanted = {one["kind"]: one for one in twin(loaded.policy, own_namespace=self._own_namespace, at=at)}
         for kind in TWINS if wanted else reversed(TWINS):
