@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cluster.differing import stands as twins
 from tests.cluster.installation import CHART, NAMESPACE, RELEASE, Installation, eventually, installed
 from tests.cluster.manifests import GOOD, namespace, pod, together
 from tests.cluster.policies import BOTH, CLOSED, DENY, GROUPS, path, standing
@@ -142,8 +143,9 @@ def filled(tools: Tools, tmp_path: Path) -> Iterator[Installation]:
         cluster.install_calico()
         with installed(cluster, tmp_path) as catflap:
             catflap.apply(namespace("shop"))
-            net = {"namespaces": {"adopt": "all"}, "network": {"engine": "calico", "standingNet": True}}
+            net = {"namespaces": {"adopt": "all"}, "network": {"engine": "calico", "standingNet": True}, "twin": True}
             catflap.configure(net)
+            eventually(lambda: twins(catflap), until=lambda seen: seen == [200, 200])
             eventually(lambda: closed(catflap, "shop", "calico") and closed(catflap, "default", "calico"))
             eventually(lambda: catflap.cluster.call("GET", f"{NETS}/catflap-standing-net").status == 200)
             eventually(lambda: labels_of(catflap, "default").get(GUARD) == "enabled")
@@ -183,17 +185,20 @@ def test_uninstall_leaves_a_cluster_as_it_was(left: Installation) -> None:
     done = uninstall(left)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[:2] == [
+    assert lines[:4] == [
         "ValidatingWebhookConfiguration catflap removed",
         "MutatingWebhookConfiguration catflap removed",
+        "ValidatingAdmissionPolicyBinding catflap-labels removed",
+        "ValidatingAdmissionPolicy catflap-labels removed",
     ]
+    assert twins(left) == [404, 404]
     policies = [
         *(f"NetworkPolicy.projectcalico.org {space}/{name} removed" for space in spaces for name in BOTH),
         f"NetworkPolicy.networking.k8s.io shop/{DENY} removed",
         f"StagedNetworkPolicy.projectcalico.org shop/{DENY} removed",
         "GlobalNetworkPolicy.projectcalico.org catflap-standing-net removed",
     ]
-    assert sorted(lines[2:]) == sorted([*policies, *(f"Namespace {space} unstamped" for space in spaces)])
+    assert sorted(lines[4:]) == sorted([*policies, *(f"Namespace {space} unstamped" for space in spaces)])
     closing = [number for number, line in enumerate(lines) if DENY in line]
     assert closing == list(range(closing[0], closing[0] + len(closing)))
     assert closing[-1] < min(number for number, line in enumerate(lines) if "unstamped" in line)
