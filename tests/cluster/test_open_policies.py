@@ -140,9 +140,10 @@ def test_an_exception_is_somebodys_until_a_day(catflap: Installation, guarded: s
     lasting = exception(guarded, days=1)
     catflap.configure({**ENFORCED, "exceptions": [lasting]})
     done = catflap.apply(plain(guarded, {}))
-    assert (done.returncode, done.stderr) == (0, "")
+    reason = f"exception from no-open-policy until {lasting['until']}, sre: until the move"
+    assert (done.returncode, done.stderr) == (0, f"Warning: admitted by an {reason}\n")
     [record] = records(catflap, "theirs", guarded)
-    assert record["reason"] == f"exception from no-open-policy until {lasting['until']}, sre: until the move"
+    assert record["reason"] == reason
     assert [one["rule"] for one in record["audited"]] == ["no-open-policy"]
     catflap.configure({**ENFORCED, "exceptions": [exception(guarded, days=-1)]})
     assert catflap.apply(plain(guarded, {}, name="later")).returncode == 1

@@ -1,6 +1,7 @@
 """The guard stays: what is deleted or edited is back in place within a second, and nothing else is touched."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from statistics import median
 from typing import Any
@@ -11,7 +12,7 @@ from tests.cluster.policies import BOTH, CLOSED, DENY, DNS, GROUPS, everywhere, 
 from tests.cluster.policies import path as path_of
 from tests.cluster.storms import create
 from tests.controlplane.client import APPLY, MERGE
-from tests.controlplane.witness import witness
+from tests.controlplane.witness import Event, witness
 from tests.programs import stop
 
 PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
@@ -135,15 +136,20 @@ def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, engine: s
         for change in ({"mode": "warn"}, {"mode": "audit"}, {"mode": "enforce"}):  # each compares every namespace anew
             catflap.configure({"network": {"engine": engine}, **change})
             time.sleep(SECOND)
-        for dns in ("openshift", "kube-dns"):
+        for number, dns in enumerate(("openshift", "kube-dns"), start=1):
             catflap.configure({"network": {"engine": engine, "dns": dns}})
-            time.sleep(SECOND)
+            seen.wait_for(partial(written, (namespace_name, DNS), number), what="the change")  # one of many namespaces'
         stop(catflap.controller.process)
         catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
         time.sleep(SECOND)
         events = [(one.place[1], one.happened) for one in seen.events() if one.place[0] == namespace_name]
     assert events == [(DNS, "MODIFIED"), (DNS, "MODIFIED")]
     assert deletions(catflap, namespace_name) == []
+
+
+def written(place: tuple[str, str], times: int, events: Sequence[Event]) -> bool:
+    """Whether a policy was written so many times."""
+    return sum(one.place == place for one in events) == times
 
 
 def test_what_the_policy_file_changes_is_nobodys_edit(catflap: Installation, engine: str, namespace_name: str) -> None:
