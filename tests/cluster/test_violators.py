@@ -101,3 +101,18 @@ def test_a_restart_of_what_is_younger_is_refused(old: Installation) -> None:
     assert f"Deployment {LEGACY}/young has 2 faults" in done.stderr
     old.cluster.api("DELETE", f"{DEPLOYMENTS}/young")  # its Pods do not come back, so no other test may count on them
     eventually(lambda: not [one for one in pods(old.cluster) if one["metadata"]["name"].startswith("young-")])
+
+
+def test_a_forged_owner_makes_nothing_older(old: Installation) -> None:
+    """A Deployment is made by nobody else: what a user writes of an old owner into a young one is not believed."""
+    old.configure({"mode": "off"})
+    eventually(lambda: not old.cluster.call("POST", DEPLOYMENTS, deployment("forger", LEGACY, {})).refused)
+    old.configure()
+    uid = old.cluster.api("GET", f"{DEPLOYMENTS}/old-3")["metadata"]["uid"]
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "old-3", "uid": uid, "controller": True}
+    path = f"{DEPLOYMENTS}/forger"
+    old.cluster.api("PATCH", path, {"metadata": {"ownerReferences": [owner]}}, content_type=MERGE)
+    done = old.cluster.kubectl("--namespace", LEGACY, "rollout", "restart", "deployment/forger", check=False)
+    assert f"Deployment {LEGACY}/forger has 2 faults" in done.stderr
+    old.cluster.api("DELETE", path)
+    eventually(lambda: not [one for one in pods(old.cluster) if one["metadata"]["name"].startswith("forger-")])

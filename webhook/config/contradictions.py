@@ -120,6 +120,9 @@ def exempt(policy: GuardPolicy) -> Iterator[PolicyFault]:
     for number, group in enumerate(policy.exempt.groups):
         if group in EVERYBODY or group == "system:serviceaccounts:kube-system":
             yield PolicyFault(f"exempt.groups[{number}]", f"with {group} exempt, no rule would hold for anybody")
+    for number, group in enumerate(policy.break_glass.groups):
+        if group in EVERYBODY:
+            yield PolicyFault(f"breakGlass.groups[{number}]", f"{group} is everybody: an emergency is for a few")
     for number, user in enumerate(policy.exempt.users):
         if User(user).is_controller:
             yield PolicyFault(f"exempt.users[{number}]", f"everybody makes Pods through {user}")

@@ -17,6 +17,8 @@ COLLECTIONS: Mapping[tuple[str, str], str] = {
     ("batch/v1", "CronJob"): "/apis/batch/v1/namespaces/{}/cronjobs",
     ("batch/v1", "Job"): "/apis/batch/v1/namespaces/{}/jobs",
 }
+# Who is made by something else of these; of the others nobody is, whatever references a user writes into them.
+MADE = frozenset({("apps/v1", "ReplicaSet"), ("batch/v1", "Job")})
 # Pod, ReplicaSet, Deployment; Pod, Job, CronJob: no chain of Kubernetes' own is longer.
 DEEPEST = 3
 
@@ -36,7 +38,7 @@ def top_owner_created(api: Api, namespace: str, owner: Owner) -> datetime | None
         if found is None or found["metadata"]["uid"] != step.uid:
             break
         created = parse_time(found["metadata"]["creationTimestamp"])
-        step = controller_of(found)
+        step = controller_of(found) if (step.api_version, step.kind) in MADE else None
     return created
 
 

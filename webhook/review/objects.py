@@ -153,9 +153,11 @@ def templates_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) 
 
 
 def only_restarted(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
-    """Whether pod templates that differ do so by a restart alone; JSON only."""
+    """Whether pod templates that differ do so by a restart alone, and the object's own labels do not; JSON only."""
     new, old = decode_json(source, dict), decode_json(before, dict)
-    return all(unrestarted(at(new, path)) == unrestarted(at(old, path)) for path in maker.sources)
+    return at(new, "metadata.labels") == at(old, "metadata.labels") and all(
+        unrestarted(at(new, path)) == unrestarted(at(old, path)) for path in maker.sources
+    )
 
 
 def follow(found: Any, path: str) -> Any:

@@ -457,6 +457,13 @@ class TestExempt:
         assert faults(f"exempt: {{{whom}}}") == []
 
 
+def test_not_everybody_breaks_glass() -> None:
+    """Its members pass every rule."""
+    assert faults("breakGlass: {groups: [sre, system:authenticated]}") == [
+        "breakGlass.groups[1]: system:authenticated is everybody: an emergency is for a few"
+    ]
+
+
 class TestClaims:
     """Roles that are claimed."""
 

@@ -358,6 +358,15 @@ class TestRestarts:
         """Its new Pods would be, where nobody looks."""
         assert len(faults(self.restarted(predates=False))) == 2
 
+    def test_with_other_labels_of_its_own_it_is_no_restart(self) -> None:
+        """They may be judged as well, and are no part of the template."""
+        before = deployment(uid="42")
+        after = copy.deepcopy(before)
+        annotations = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z"}
+        after["spec"]["template"].setdefault("metadata", {})["annotations"] = annotations
+        after["metadata"]["labels"] = {"role": "bogus"}
+        assert len(faults(settled(asked(after, before=before), policy(), owner_predates=True))) == 2
+
     def test_with_anything_else_it_is_no_restart(self) -> None:
         """Nobody is asked about it."""
         assert len(faults(self.restarted(predates=True, other="x"))) == 2
