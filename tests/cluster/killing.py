@@ -185,11 +185,13 @@ def kill_arbiter(catflap: Installation, *, alone: float) -> None:
 
 
 def kill_arbiter_alone(catflap: Installation, *, alone: float) -> None:
-    """The same outside of a container, where the worker outlives it for a moment."""
+    """The same outside of a container, where the worker outlives it for a moment; then it is gone, and answers nobody's next test."""
+    workers = children(catflap.server.process.pid)
     kill(catflap.server.process.pid)
     catflap.server.process.wait()
     catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
     time.sleep(alone)
+    wait_until(lambda: not any(map(is_there, workers)), what="the orphaned worker to end")
 
 
 KILLS: Final[Mapping[str, Callable[..., None]]] = {
@@ -204,6 +206,12 @@ def children(parent: int) -> list[int]:
     """The processes that a process started and that are still there."""
     told = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, check=False)
     return [int(line) for line in told.stdout.split()]
+
+
+def is_there(process: int) -> bool:
+    """Whether a process still runs; one that ended may stay in the table until its parent asks."""
+    told = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
+    return told.stdout.strip()[:1] not in {"", "Z"}
 
 
 def kill(process: int) -> None:
