@@ -5,13 +5,14 @@ wrote stays as it is; which entries of the validating phase there are is the rel
 deleted stays deleted, for that is how catflap is turned off (docs/decisions/0013).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from webhook.config.parse import Loaded
 from webhook.controller.patience import Patience
 from webhook.controller.recording import Recording
 from webhook.controller.registration import EXEMPT_PREFIX, HTTPS, MUTATE, VALIDATE, WORKLOADS, Endpoint, registration
+from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.kube.registrations import API_VERSION, ENTRY_SUFFIX, PHASES, collection, path
 from webhook.kube.watch import Watch
@@ -21,7 +22,7 @@ from webhook.model.policy import GuardPolicy
 COMES_AND_GOES: Final = "MutatingWebhookConfiguration"  # its entry for Pods is there as long as there are aliases
 
 
-class Registered:
+class Registered(Watching):
     """Our webhook configurations as they stand, kept by watches and edited when the policy file asks for other ones."""
 
     pending = "the registration does not fit the policy file yet"
@@ -32,18 +33,7 @@ class Registered:
         self._own_namespace = own_namespace
         query = {"fieldSelector": f"metadata.name={WEBHOOK_CONFIGURATION}"}
         self._patience = {phase: Patience() for phase in PHASES}
-        self._watches = {phase: Watch(api, collection(phase), query=query) for phase in PHASES}
-
-    def start(self, on_change: Callable[[], None]) -> None:
-        """Begin to watch; `on_change` is called when one comes, changes or goes."""
-        for watch in self._watches.values():
-            watch.on_change(lambda _: on_change())
-            watch.start()
-
-    def stop(self) -> None:
-        """End the watches."""
-        for watch in self._watches.values():
-            watch.stop()
+        super().__init__({phase: Watch(api, collection(phase), query=query) for phase in PHASES})
 
     def follow(self, loaded: Loaded) -> float:
         """See that what stands is asked about as the policy file says.  Raises ApiError, AuditLogUnwritable.

@@ -15,7 +15,7 @@ from webhook.kube.registrations import API_VERSION
 from webhook.model.cel import NAMESPACE, fits_any, literal
 from webhook.model.kinds import KUBERNETES_OWN, LABELLING_SUBRESOURCES, POD, USUAL_TEMPLATE
 from webhook.model.modes import Mode, Override
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, RESTARTED_AT, TWIN
+from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_NAME, RESTARTED_AT, TWIN
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import KUBE_CONTROLLER_MANAGER
 from webhook.model.violation import Rule
@@ -70,7 +70,7 @@ def constraints(policy: GuardPolicy, own_namespace: str) -> Json:
     """Which requests it judges, every default written out."""
     names = sorted({own_namespace, *(one for one in policy.namespaces.exempted if not one.endswith("*"))})
     ways = [f"{POD.resource}/{way}" for way in LABELLING_SUBRESOURCES[POD.group, POD.resource]]
-    term = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": names}
+    term = {"key": NAMESPACE_NAME, "operator": "NotIn", "values": names}
     return {
         "matchPolicy": "Equivalent",
         "namespaceSelector": {"matchExpressions": [term]},

@@ -8,6 +8,7 @@ from webhook.config.parse import Loaded
 from webhook.controller.patience import Patience
 from webhook.controller.recording import Recording
 from webhook.controller.twin import changes_at, twin
+from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.kube.registrations import TWINS, twin_path, twins
 from webhook.kube.watch import Watch
@@ -17,7 +18,7 @@ from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN
 SOON_SECONDS: Final = 1.0
 
 
-class Twinned:
+class Twinned(Watching):
     """Both objects as they stand, kept by watches; written, mended and removed as the policy file says."""
 
     pending = "what the API server judges by itself does not fit the policy file yet"
@@ -29,18 +30,7 @@ class Twinned:
         self._now = now
         self._patience = Patience()
         query = {"fieldSelector": f"metadata.name={TWIN}"}
-        self._watches = {kind: Watch(api, twins(kind), query=query) for kind in TWINS}
-
-    def start(self, on_change: Callable[[], None]) -> None:
-        """Begin to watch; `on_change` is called when one comes, changes or goes."""
-        for watch in self._watches.values():
-            watch.on_change(lambda _: on_change())
-            watch.start()
-
-    def stop(self) -> None:
-        """End the watches."""
-        for watch in self._watches.values():
-            watch.stop()
+        super().__init__({kind: Watch(api, twins(kind), query=query) for kind in TWINS})
 
     def follow(self, loaded: Loaded) -> float:
         """See that the API server judges as the policy file says.  Raises ApiError, AuditLogUnwritable.

@@ -9,7 +9,6 @@ from webhook.custom.cost import Size, TooLargeError, afford, measured
 from webhook.custom.library import BadExpressionError, EvaluationError, LibraryMissingError, Program, compiled
 from webhook.model.custom import CustomRule
 from webhook.model.decision import Known, LabelsWanted
-from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
 from webhook.model.violation import Violation
@@ -48,18 +47,8 @@ def asked(request: Request, policy: GuardPolicy) -> Iterator[CustomRule]:
     if not policy.custom or request.document is None or request.target.subresource:
         return
     for rule in policy.custom:
-        if rule.applies(request.target.resource) and holds(rule, policy):
+        if rule.applies(request.target.resource) and policy.holds(rule.id):
             yield rule
-
-
-def holds(rule: CustomRule, policy: GuardPolicy) -> bool:
-    """Whether a rule is not off in every namespace; found out once a policy."""
-    known = policy.holding.get(rule.id)
-    if known is None:
-        overrides = (None, *policy.namespaces.overrides)
-        known = any(policy.mode_of(rule.id, override=override) is not Mode.OFF for override in overrides)
-        policy.holding[rule.id] = known
-    return known
 
 
 def left_out(rule: CustomRule, known: Known) -> bool:

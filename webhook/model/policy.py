@@ -200,9 +200,17 @@ class GuardPolicy(Node):
         (), description="rules whose faults pass in one namespace; each use is recorded"
     )
 
+    def holds(self, rule: str, *, at_most: Mode = Mode.ENFORCE) -> bool:
+        """Whether a rule is not off in every namespace; found out once a policy, for every request asks."""
+        known = self._holding.get(rule)
+        if known is None:
+            overrides = (None, *self.namespaces.overrides)
+            known = any(self.mode_of(rule, at_most=at_most, override=one) is not Mode.OFF for one in overrides)
+            self._holding[rule] = known
+        return known
+
     @cached_property
-    def holding(self) -> dict[str, bool]:
-        """Which rules hold anywhere, by id, as far as somebody asked."""
+    def _holding(self) -> dict[str, bool]:
         return {}
 
     def mode_of(self, rule: str, *, at_most: Mode = Mode.ENFORCE, override: Override | None = None) -> Mode:

@@ -69,13 +69,8 @@ class Rule(Struct, frozen=True):
         return policy.mode_of(self.id, at_most=self.at_most, override=override)
 
     def holds(self, policy: GuardPolicy) -> bool:
-        """Whether it holds in any namespace at all; found out once a policy, for every request asks."""
-        known = policy.holding.get(self.id)
-        if known is None:
-            overrides = (None, *policy.namespaces.overrides)
-            known = any(self.mode(policy, override) is not Mode.OFF for override in overrides)
-            policy.holding[self.id] = known
-        return known
+        """Whether it holds in any namespace at all."""
+        return policy.holds(self.id, at_most=self.at_most)
 
     def judge(self, subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
         """Every fault of this rule in `subject`, which must be what the rule is about."""
