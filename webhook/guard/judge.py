@@ -34,7 +34,7 @@ def judge(subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
     return tuple(
         violation
         for rule in BY_SUBJECT.get(type(subject), ())
-        if rule.holds(policy)
+        if policy.holds(rule.id, rule.at_most)
         for violation in rule.judge(subject, policy)
     )
 

@@ -200,7 +200,7 @@ class GuardPolicy(Node):
         (), description="rules whose faults pass in one namespace; each use is recorded"
     )
 
-    def holds(self, rule: str, *, at_most: Mode = Mode.ENFORCE) -> bool:
+    def holds(self, rule: str, at_most: Mode = Mode.ENFORCE) -> bool:
         """Whether a rule is not off in every namespace; found out once a policy, for every request asks."""
         known = self._holding.get(rule)
         if known is None:

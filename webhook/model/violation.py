@@ -68,10 +68,6 @@ class Rule(Struct, frozen=True):
         """In which mode the rule holds; `override` is what the file says of the namespace alone."""
         return policy.mode_of(self.id, at_most=self.at_most, override=override)
 
-    def holds(self, policy: GuardPolicy) -> bool:
-        """Whether it holds in any namespace at all."""
-        return policy.holds(self.id, at_most=self.at_most)
-
     def judge(self, subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
         """Every fault of this rule in `subject`, which must be what the rule is about."""
         return tuple(
