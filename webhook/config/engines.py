@@ -1,0 +1,120 @@
+"""What an engine, or the nodes, cannot say or enforce of what a policy file asks for."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_network
+
+from webhook.config.faults import PolicyFault
+from webhook.config.flows import ends
+from webhook.model.fields import PortRange, port_range
+from webhook.model.names import NAMESPACE_NAME
+from webhook.model.policy import GuardPolicy
+from webhook.model.selector import AllOf, Equals, OneOf, Selector, labels, printed
+from webhook.model.traffic import Direction
+from webhook.netpol.calico import rules_of, standing_net
+from webhook.netpol.flows import Side, allowed, sides
+from webhook.netpol.intent import Intent
+from webhook.netpol.manifest import Birth
+
+SCTP = "SCTP"
+IPV6 = 6
+LONGEST_NAMESPACE = 63
+MOST_RULES = 1024  # of one direction (projectcalico.org/v3 schema, maxItems)
+
+
+def too_long(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """What no Calico selector can name, in either engine, so that both can say the same."""
+    if not isinstance(policy.network.dns, str):
+        for number, server in enumerate(policy.network.dns):
+            yield from unprintable(f"network.dns[{number}].namespaceLabels", labels(server.namespace_labels))
+            yield from unprintable(f"network.dns[{number}].podLabels", labels(server.pod_labels))
+    environment = policy.namespaces.environment
+    longest = [Equals(environment.label, max(environment.one_of, key=len, default=""))]
+    for path, end in ends(policy):
+        yield from unprintable(path, AllOf((*longest, OneOf(NAMESPACE_NAME, end.namespaces))))
+
+
+def unprintable(path: str, selector: Selector) -> Iterator[PolicyFault]:
+    """The fault of a selector that cannot be printed, if it has one."""
+    try:
+        printed(selector)
+    except ValueError as bad:
+        yield PolicyFault(path, str(bad))
+
+
+def too_many(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """More rules for one role, or networks outside, than Calico takes in one policy; whatever the namespace."""
+    if len(policy.network.outside) > MOST_RULES:
+        message = f"{len(policy.network.outside)} networks are left outside of these, {MOST_RULES} are the most"
+        yield PolicyFault("network.clusterCIDRs", message)
+        return
+    rules: Counter[tuple[str | None, Direction]] = Counter()
+    for side in sides(policy):
+        if side.own.is_pods:
+            rules[side.own.role, side.direction] += most_rules(side, policy)
+    for (role, direction), count in rules.items():
+        if count > MOST_RULES:
+            message = f"{count} {direction} rules for {role or 'Pods without a role'}, Calico takes {MOST_RULES}"
+            yield PolicyFault("network.flows", message)
+
+
+def most_rules(side: Side, policy: GuardPolicy) -> int:
+    """How many rules a flow becomes at one end, in whichever namespace; none where a selector cannot be printed."""
+    environment = next(iter(policy.namespaces.environment.one_of), "")
+    try:
+        return sum(1 for allow in allowed(side, environment, policy) for _ in rules_of(allow))
+    except ValueError:  # told by `too_long`
+        return 0
+
+
+def windows(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """What Windows nodes would skip with no more than a log line (felix/dataplane/windows/policysets)."""
+    network = policy.network
+    if not network.windows_nodes:
+        return
+    if not isinstance(network.dns, str):
+        for number, server in enumerate(network.dns):
+            yield from not_on_windows(f"network.dns[{number}]", server.cidrs, map(port_range, server.ports))
+    for number, flow in enumerate(network.flows):
+        path = f"network.flows[{number}]"
+        yield from not_on_windows(path, (*flow.source.cidrs, *flow.to.cidrs), flow.port_ranges)
+    yield from not_on_windows("network.clusterCIDRs", network.cluster_cidrs, ())
+    yield from not_on_windows("network.nodeCIDRs", network.node_cidrs, ())
+
+
+def not_on_windows(path: str, cidrs: Iterable[str], ports: Iterable[PortRange]) -> Iterator[PolicyFault]:
+    """Networks and ports that a Windows node does not enforce."""
+    for cidr in cidrs:
+        if ip_network(cidr).version == IPV6:
+            yield PolicyFault(path, f"{cidr}: Windows nodes have no IPv6 policies (network.windowsNodes)")
+    if any(one.protocol == SCTP for one in ports):
+        yield PolicyFault(path, "SCTP: Windows nodes have none (network.windowsNodes)")
+
+
+def presets(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """Probes come from nodes, whose networks nobody else tells."""
+    if "kubelet-probes" in policy.network.presets and not policy.network.node_cidrs:
+        yield PolicyFault("network.nodeCIDRs", "the preset kubelet-probes opens the networks of nodes: name them here")
+
+
+def staging(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """Only Calico has staged kinds."""
+    if policy.network.staged and policy.network.engine in {"kubernetes", "none"}:
+        yield PolicyFault("network.staged", f"the engine {policy.network.engine!r} has no staged policies, Calico has")
+
+
+def net(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """The standing net closes all namespaces but the exempt ones."""
+    if not policy.network.standing_net:
+        return
+    if policy.network.engine in {"kubernetes", "none"}:
+        message = f"the engine {policy.network.engine!r} has no GlobalNetworkPolicy, Calico has"
+        yield PolicyFault("network.standingNet", message)
+    if policy.namespaces.adopt != "all":
+        message = "it closes every namespace, older ones too: that needs namespaces.adopt: all"
+        yield PolicyFault("network.standingNet", message)
+    exempt = [*policy.namespaces.exempted, "x" * LONGEST_NAMESPACE]  # our own, whatever its name
+    try:
+        standing_net(Intent("net"), Birth("", "", ""), exempt)
+    except ValueError as bad:
+        yield PolicyFault("namespaces.exempt", f"too many for network.standingNet: {bad}")
