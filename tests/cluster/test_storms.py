@@ -1,7 +1,7 @@
 """Bad days in a small size: many at once, nobody there, a right taken away.  `benchmarks` has them at full size."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Final
 
@@ -31,6 +31,8 @@ BURST: Final = 60
 CREATED_MEANWHILE: Final = 20
 DELETED_MEANWHILE: Final = 10
 FLOOD: Final = 100
+REWRITTEN: Final = 200
+REWRITTEN_FIRST: Final = 20  # while a new namespace is seen and read, by four workers
 EARLY_SECONDS: Final = 5.0
 LATE_SECONDS: Final = 15.0
 GROWTH_KIB: Final = 5 * 1024
@@ -58,6 +60,7 @@ def test_deleted_again_and_again_everywhere_at_once(apart: Installation, engine:
     with another_controller(apart, f"controller-{namespace_name}") as second:
         create(apart, spaces)
         wait_until_closed(apart, spaces, engine)
+        wait_until_quiet(apart)  # both know the policies: what is missing from now on was deleted
         took = deletions(apart, spaces, times=DELETIONS, engine=engine)
         wait_until_quiet(apart)  # the last record follows the write that was seen
         records = [*apart.controller.records(), *second.records()]
@@ -140,6 +143,31 @@ def test_two_controllers_that_clear_away_the_same_are_no_failure(apart: Installa
     removed = [one["objectRef"]["namespace"] for one in records if one.get("verb") == "delete"]
     assert sorted(space for space in removed if space in spaces) == sorted(spaces)
     apart.configure()
+
+
+def test_what_is_new_does_not_wait_behind_an_edit_of_the_file(apart: Installation, namespace_name: str) -> None:
+    """Hundreds of namespaces have to be written anew; one that is made meanwhile is closed before most of them."""
+    spaces, new = several(namespace_name, REWRITTEN), f"{namespace_name}-new"
+    apart.configure()
+    create(apart, spaces)
+    wait_until_closed(apart, spaces, "kubernetes")
+    wait_until_quiet(apart)
+    begin = apart.cluster.audit_size()
+    apart.configure({"network": {"engine": "calico"}})
+    eventually(lambda: closings(apart, spaces, after=begin))
+    create(apart, [new])
+    ahead = len(closings(apart, spaces, after=begin))
+    wait_until_closed(apart, [new, *spaces], "calico")
+    order = closings(apart, [new, *spaces], after=begin)
+    apart.configure()
+    assert sorted(order) == sorted([new, *spaces])
+    assert order.index(new) - ahead <= REWRITTEN_FIRST, order.index(new)
+
+
+def closings(catflap: Installation, spaces: Sequence[str], *, after: int) -> list[str]:
+    """In which order namespaces got their default-deny."""
+    found = [one["objectRef"] for one in ours(catflap, after=after) if one["verb"] == "create"]
+    return [ref["namespace"] for ref in found if ref.get("name") == DENY and ref["namespace"] in spaces]
 
 
 def test_no_kill_under_load_opens_anything(apart: Installation, namespace_name: str) -> None:

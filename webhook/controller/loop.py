@@ -10,7 +10,7 @@ from typing import Protocol
 
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
-from webhook.controller.queue import FIRST, WorkQueue
+from webhook.controller.queue import FIRST, LAST, WorkQueue
 from webhook.controller.reconcile import NOWHERE, Reconciler, lacking
 from webhook.kube.api import Json
 from webhook.kube.namespaces import namespace
@@ -71,6 +71,7 @@ class Controller:
         self._metrics = metrics
         self._queue = WorkQueue()
         self._guarded: set[str] = set()
+        self._versions: dict[str, str] = {}  # of each namespace, as the watch saw it last
         self._patient_until = monotonic() + PATIENCE_SECONDS
 
     @property
@@ -111,15 +112,19 @@ class Controller:
         self._look_again()
 
     def _look_again(self) -> None:
+        """Look at everything, behind what is new or was deleted: thousands may have to be written."""
         known = self._known()
         if known is not None and (missing := lacking(*known)):
             logger.error("%s", missing)
-        self._queue.add(NOWHERE)
+        self._queue.add(NOWHERE, after=LAST)
         for found in self._namespaces.objects():
-            self._queue.add(found["metadata"]["name"])
+            self._queue.add(found["metadata"]["name"], after=LAST)
 
     def _seen(self, found: Json) -> None:
-        self._queue.add(found["metadata"]["name"])
+        name, version = found["metadata"]["name"], found["metadata"]["resourceVersion"]
+        again = self._versions.get(name) == version  # by a full list; one that is gone shows with a version of its own
+        self._versions[name] = version
+        self._queue.add(name, after=LAST if again else 0.0)
 
     def _policy_seen(self, kind: PolicyKind, found: Json) -> None:
         name = found["metadata"].get("namespace", NOWHERE)
@@ -171,6 +176,7 @@ class Controller:
         known, found = self._known(), self._namespace(name)
         if name and found is None:
             self._guarded.discard(name)
+            self._versions.pop(name, None)
             self._reconciler.forget(name)
         if known is None or (name and found is None):
             return  # the first policy, and the first look around, bring every namespace back

@@ -1,6 +1,7 @@
 """Which namespaces are to be looked at, and when: each at most once, each with its own back-off."""
 
 import heapq
+from collections import OrderedDict
 from math import inf
 from threading import Condition
 from time import monotonic
@@ -8,6 +9,7 @@ from time import monotonic
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 60.0
 FIRST = -inf
+LAST = inf
 
 
 class WorkQueue:
@@ -19,6 +21,7 @@ class WorkQueue:
     def __init__(self) -> None:
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
+        self._last: OrderedDict[str, None] = OrderedDict()
         self._busy: set[str] = set()
         self._failures: dict[str, int] = {}
         self._changed = Condition()
@@ -27,7 +30,7 @@ class WorkQueue:
     def add(self, key: str, *, after: float = 0.0) -> None:
         """Have `key` looked at in `after` seconds, or earlier where that was asked for already.
 
-        `after=FIRST` puts it before all that is due.
+        `after=FIRST` puts it before all that is due, `after=LAST` behind all that is.
         """
         with self._changed:
             self._put(key, monotonic() + after)
@@ -53,7 +56,7 @@ class WorkQueue:
             else:
                 self._failures.pop(key, None)
             if key in self._due:  # added while it was worked on
-                heapq.heappush(self._heap, (self._due[key], key))
+                self._line_up(key)
             self._changed.notify()
 
     def close(self) -> None:
@@ -63,18 +66,29 @@ class WorkQueue:
             self._changed.notify_all()
 
     def _put(self, key: str, due: float) -> None:
-        if due < self._due.get(key, float("inf")):
+        if key not in self._due or due < self._due[key]:
             self._due[key] = due
-            heapq.heappush(self._heap, (due, key))
+            self._line_up(key)
             self._changed.notify_all()  # one alone may be busy when the key is due
 
+    def _line_up(self, key: str) -> None:
+        if (due := self._due[key]) == LAST:
+            self._last[key] = None
+        else:
+            heapq.heappush(self._heap, (due, key))
+
     def _pop(self) -> str | None:
-        while self._heap and self._heap[0][0] <= monotonic():
-            due, key = heapq.heappop(self._heap)
+        while self._next_due() == 0.0:
+            if self._heap and self._heap[0][0] <= monotonic():
+                due, key = heapq.heappop(self._heap)
+            else:
+                due, (key, _) = LAST, self._last.popitem(last=False)
             if self._due.get(key) == due and key not in self._busy:
                 del self._due[key]
                 return key
         return None
 
     def _next_due(self) -> float | None:
+        if self._last:
+            return 0.0
         return max(0.0, self._heap[0][0] - monotonic()) if self._heap else None

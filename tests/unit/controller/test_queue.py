@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from webhook.controller.queue import FIRST, FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, WorkQueue
+from webhook.controller.queue import FIRST, FIRST_DELAY_SECONDS, LAST, LONGEST_DELAY_SECONDS, WorkQueue
 
 PATIENCE = 10.0
 
@@ -58,6 +58,47 @@ def test_what_is_first_comes_before_all_that_is_due(queue: WorkQueue) -> None:
         queue.add(name)
     queue.add("urgent", after=FIRST)
     assert due(queue) == ["urgent", "a", "b"]
+
+
+def test_what_is_last_comes_behind_all_that_is_due(queue: WorkQueue, clock: Clock) -> None:
+    """Also behind what came later, and in the order in which it was asked for."""
+    for name in ("b", "a", "c"):
+        queue.add(name, after=LAST)
+    queue.add("retried", after=1.0)
+    queue.add("new")
+    clock.now += 1.0
+    assert due(queue) == ["new", "retried", "b", "a", "c"]
+
+
+def test_what_is_last_is_brought_forward_by_an_event(queue: WorkQueue) -> None:
+    """And then looked at once; asked for again, it is last again."""
+    for name in ("a", "b"):
+        queue.add(name, after=LAST)
+    queue.add("b")
+    assert queue._pop() == "b"
+    queue.add("b", after=LAST)
+    assert due(queue) == ["a", "b"]
+    assert queue._next_due() is None
+
+
+def test_what_is_last_does_not_put_off_what_is_due(queue: WorkQueue) -> None:
+    """The earlier time counts, here too."""
+    queue.add("a")
+    queue.add("a", after=LAST)
+    queue.add("b", after=LAST)
+    assert due(queue) == ["a", "b"]
+
+
+def test_what_is_asked_for_last_while_it_is_worked_on_comes_back(queue: WorkQueue) -> None:
+    """Once that is done, and memory is bounded by the keys."""
+    queue.add("a")
+    assert queue.take() == "a"
+    for _ in range(10):
+        queue.add("a", after=LAST)
+        assert due(queue) == []
+    queue.done("a")
+    assert due(queue) == ["a"]
+    assert (queue._due, list(queue._last), queue._heap) == ({}, [], [])
 
 
 def test_keys_come_in_the_order_of_their_times(queue: WorkQueue, clock: Clock) -> None:
