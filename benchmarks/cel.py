@@ -4,7 +4,7 @@
 
 FILE is what `go run .` prints in `benchmarks/conformance`, given the specification's folder tests/simple/testdata:
 
-    cd benchmarks/conformance && go run . "$(go list -m -f '{{.Dir}}' cel.dev/expr)/tests/simple/testdata" > FILE
+    cd benchmarks/conformance && go mod download && go run . "$(go list -m -f '{{.Dir}}' cel.dev/expr)/tests/simple/testdata" > FILE
 
 Tests about protobuf messages are left out, as Kubernetes' objects are none. A library that is not installed is passed
 over. The times are those of one run and count as ratios only. Ends with status 1 where an expression may cost more than
@@ -76,7 +76,10 @@ def main() -> None:
     arguments = parser.parse_args()
     known = list(libraries())
     if arguments.tests:
-        conformance(known, [json.loads(line) for line in arguments.tests.read_text("utf-8").splitlines()])
+        lines = arguments.tests.read_text("utf-8").splitlines()
+        if not lines:
+            parser.error(f"{arguments.tests} has no tests; was the specification downloaded (go mod download)?")
+        conformance(known, [json.loads(line) for line in lines])
     speed(known)
     sys.exit(bound())
 
