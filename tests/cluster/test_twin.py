@@ -34,6 +34,7 @@ from webhook.config.parse import digest
 from webhook.model.names import BREAK_GLASS_GROUP
 
 CASES: Final = Path(__file__).parents[1] / "cases" / "rules"
+CONFIGURATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/catflap"
 # Rules that the copy does not have; that they are asked is shown where they are at home.
 LEFT_TO_US: Final = {"labels-agree", "no-host-network", "no-open-policy"}
 
@@ -203,6 +204,19 @@ def test_it_is_mended_and_put_back(twinned: Installation, path: str) -> None:
     time.sleep(1.0)
     kept = twinned.cluster.api("GET", path)["metadata"]  # the API server itself writes its status
     assert (kept["uid"], kept["generation"]) == (written["uid"], written["generation"])
+
+
+def test_it_goes_with_our_webhook_configuration(twinned: Installation) -> None:
+    """Deleting that is how catflap is turned off; what brings it back brings the copy, too."""
+    kept = twinned.cluster.api("GET", CONFIGURATION)
+    metadata = {key: value for key, value in kept["metadata"].items() if key in {"name", "labels", "annotations"}}
+    twinned.cluster.api("DELETE", CONFIGURATION)
+    try:
+        eventually(lambda: {twinned.cluster.call("GET", path).status for path in (POLICY, BINDING)} == {404})
+        twinned.apply(pod("unlabelled", "other", {}), check=True)
+    finally:
+        twinned.cluster.api("POST", CONFIGURATION.rpartition("/")[0], {**kept, "metadata": metadata})
+    eventually(lambda: {twinned.cluster.call("GET", path).status for path in (POLICY, BINDING)} == {200})
 
 
 def test_it_holds_for_what_is_good(twinned: Installation) -> None:

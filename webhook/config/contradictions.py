@@ -23,7 +23,7 @@ def contradictions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Every fault that a file has as a whole, each part of it being well-formed."""
     checks: Sequence[Callable[[GuardPolicy], Iterator[PolicyFault]]] = (
         kinds, roles, aliases, environments, overrides, exempt, claims, too_long, too_many, reachable, windows, presets,
-        staging, net, exceptions, twin, custom,
+        staging, net, exceptions, unjudged, twin, custom,
     )  # fmt: skip
     for check in checks:
         yield from check(policy)
@@ -107,6 +107,13 @@ def exceptions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     for number, one in enumerate(policy.exceptions):
         if one.rule not in known:
             yield unknown_rule(f"exceptions[{number}].rule", one.rule, known)
+
+
+def unjudged(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """Where templates are not judged, nobody's Pods may be admitted for their owner's age: any edit would come with it."""
+    if policy.workloads.scope is Scope.OBJECT and policy.workloads.existing == "admit":
+        message = "with workloads.scope object no template is judged, so Pods have to be, whatever their owner's age: set it to judge"
+        yield PolicyFault("workloads.existing", message)
 
 
 def twin(policy: GuardPolicy) -> Iterator[PolicyFault]:

@@ -18,7 +18,7 @@ def guarded_labels(policy: GuardPolicy) -> str:
     """Whether a label, or a name, is touched that the guard hangs on; the stamp of a new namespace is our own."""
     touched = [f"(request.operation == 'UPDATE' && {differs(GUARD_LABEL)})"]
     touched += [differs(label) for label in policy.namespaces.guarded_labels]
-    if reserved := policy.namespaces.reserved_names:
+    if reserved := policy.given_names:
         touched.append(f"(request.operation == 'CREATE' && ({fits_any(reserved, 'object.metadata.name')}))")
     return " || ".join(touched)
 

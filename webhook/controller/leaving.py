@@ -5,7 +5,7 @@ from itertools import chain
 from time import sleep
 
 from webhook.controller.twinned import is_ours
-from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError
+from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.policies import ours, remove
 from webhook.kube.registrations import ENTRY_SUFFIX, PHASES, TWINS, path, twin_path
@@ -27,35 +27,42 @@ def leave(api: Api) -> Iterator[str]:
     A policy is ours by name, label and field manager; of a namespace's policies the one that closes it goes last.
     Raises ApiError, Unfinished.
     """
-    yield from (line for phase in PHASES for line in unregister(api, phase))
-    yield from (line for kind in reversed(TWINS) for line in unbind(api, kind))
     for number in range(MOST_PASSES):
         done = False
-        for line in chain(remove_policies(api), remove_stamps(api)):
+        for line in chain(unregister(api), unbind(api), remove_policies(api), remove_stamps(api)):
             done = True
             yield line
         if number and not done:
             return
         sleep(PAUSE_SECONDS)
-    raise Unfinished("policies come back: a catflap controller still runs; stop it, then try again")
+    raise Unfinished("what was removed comes back: a catflap controller still runs; stop it, then try again")
 
 
-def unregister(api: Api, phase: str) -> Iterator[str]:
-    """Delete a webhook configuration, so that nothing waits for us."""
-    found = api.get(path(phase))
-    if found is None or not all(one["name"].endswith(ENTRY_SUFFIX) for one in found.get("webhooks", ())):
-        return
-    if api.delete(path(phase), uid=found["metadata"]["uid"], version=found["metadata"]["resourceVersion"]):
-        yield f"{phase.capitalize()}WebhookConfiguration {WEBHOOK_CONFIGURATION} removed"
+def unregister(api: Api) -> Iterator[str]:
+    """Delete the webhook configurations, so that nothing waits for us."""
+    for phase in PHASES:
+        found = api.get(path(phase))
+        ours = found and all(one["name"].endswith(ENTRY_SUFFIX) for one in found.get("webhooks", ()))
+        if found and ours and delete(api, path(phase), found):
+            yield f"{phase.capitalize()}WebhookConfiguration {WEBHOOK_CONFIGURATION} removed"
 
 
-def unbind(api: Api, kind: str) -> Iterator[str]:
+def unbind(api: Api) -> Iterator[str]:
     """Delete what the API server judges by itself for us."""
-    found = api.get(twin_path(kind))
-    if found is None or not is_ours(found):
-        return
-    if api.delete(twin_path(kind), uid=found["metadata"]["uid"], version=found["metadata"]["resourceVersion"]):
-        yield f"{kind} {TWIN} removed"
+    for kind in reversed(TWINS):
+        found = api.get(twin_path(kind))
+        if found and is_ours(found) and delete(api, twin_path(kind), found):
+            yield f"{kind} {TWIN} removed"
+
+
+def delete(api: Api, path: str, found: Json) -> bool:
+    """Whether an object was deleted as it was found; what was changed meanwhile, the next pass sees anew."""
+    try:
+        return api.delete(path, uid=found["metadata"]["uid"], version=found["metadata"]["resourceVersion"])
+    except ApiError as error:
+        if error.status != CONFLICT:
+            raise
+        return False
 
 
 def remove_policies(api: Api) -> Iterator[str]:

@@ -107,8 +107,9 @@ def judging(policy: GuardPolicy) -> Iterator[Asked]:
     to_pods = on_update(ANYTHING_CHANGED if any(rule.applies(POD.resource) for rule in policy.custom) else changed)
     yield Asked("pods", VALIDATE, "Fail", pod_rules("CREATE", "UPDATE"), {"labels-changed": to_pods})
     beyond = any({*rule.resources} != {POD.resource} for rule in policy.custom)
-    remade = {"template-changed": on_update(ANYTHING_CHANGED if beyond else workload_changed(policy))}
-    yield Asked(WORKLOADS, VALIDATE, "Fail", workload_rules(policy), remade)
+    remade = workload_changed(policy)  # an extra kind may keep its template where ANYTHING_CHANGED does not look
+    when = {"template-changed": on_update(f"{ANYTHING_CHANGED} || {remade}" if beyond else remade)}
+    yield Asked(WORKLOADS, VALIDATE, "Fail", workload_rules(policy), when)
     # kube-scheduler's own bindings carry at most a node's topology (PodTopologyLabels), and must not wait for us.
     labelling = {"labels": f"{LABELS}.exists(key, !key.startsWith('topology.kubernetes.io/'))"}
     yield Asked("bindings", VALIDATE, "Ignore", [rule("", ["bindings", "pods/binding"], ["CREATE"])], labelling)

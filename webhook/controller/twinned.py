@@ -10,16 +10,20 @@ from webhook.controller.recording import Recording
 from webhook.controller.twin import changes_at, twin
 from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
-from webhook.kube.registrations import TWINS, twin_path, twins
+from webhook.kube.registrations import PHASES, TWINS, collection, twin_path, twins
 from webhook.kube.watch import Watch
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN
+from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN, WEBHOOK_CONFIGURATION
 
 # The first lists come within milliseconds, unless we may not read them; then nothing else tells us to look again.
 SOON_SECONDS: Final = 1.0
+REGISTERED: Final = PHASES[0]
 
 
 class Twinned(Watching):
-    """Both objects as they stand, kept by watches; written, mended and removed as the policy file says."""
+    """Both objects as they stand, kept by watches; written, mended and removed as the policy file says.
+
+    Without our webhook configuration they go: deleting that is how catflap is turned off (docs/decisions/0013).
+    """
 
     pending = "what the API server judges by itself does not fit the policy file yet"
 
@@ -29,8 +33,8 @@ class Twinned(Watching):
         self._own_namespace = own_namespace
         self._now = now
         self._patience = Patience()
-        query = {"fieldSelector": f"metadata.name={TWIN}"}
-        super().__init__({kind: Watch(api, twins(kind), query=query) for kind in TWINS})
+        watches = {kind: watch_of(api, twins(kind), TWIN) for kind in TWINS}
+        super().__init__({**watches, REGISTERED: watch_of(api, collection(REGISTERED), WEBHOOK_CONFIGURATION)})
 
     def follow(self, loaded: Loaded) -> float:
         """See that the API server judges as the policy file says.  Raises ApiError, AuditLogUnwritable.
@@ -43,7 +47,9 @@ class Twinned(Watching):
         if not all(watch.synced for watch in self._watches.values()):
             return SOON_SECONDS if loaded.policy.twin else 0.0
         at = self._now()
-        wanted = {one["kind"]: one for one in twin(loaded.policy, own_namespace=self._own_namespace, at=at)}
+        on = self._watches[REGISTERED].get(WEBHOOK_CONFIGURATION) is not None
+        wanted_now = twin(loaded.policy, own_namespace=self._own_namespace, at=at) if on else ()
+        wanted = {one["kind"]: one for one in wanted_now}
         for kind in TWINS if wanted else reversed(TWINS):
             found = self._watches[kind].get(TWIN)
             if wait := self._see_to(kind, wanted.get(kind), found, loaded.digest):
@@ -90,6 +96,11 @@ class Twinned(Watching):
             gone = {"apiVersion": found.get("apiVersion", ""), "kind": kind, "metadata": {"name": TWIN}}
             reason = "removed: the policy file asks for it no longer"
             self._recording.record(gone, policy_digest=digest, reason=reason, verb="delete")
+
+
+def watch_of(api: Api, path: str, name: str) -> Watch:
+    """A watch on the one object of a name."""
+    return Watch(api, path, query={"fieldSelector": f"metadata.name={name}"})
 
 
 def is_ours(found: Json) -> bool:

@@ -6,7 +6,6 @@ from msgspec.structs import replace
 
 from webhook.guard.decide import passes_unjudged
 from webhook.model.decision import Decision, Verdict
-from webhook.model.kinds import POD
 from webhook.model.names import GUARD_LABEL, GUARDED
 from webhook.model.policy import AppLabel, GuardPolicy
 from webhook.model.request import Operation, Request
@@ -22,7 +21,7 @@ def amend(request: Request, policy: GuardPolicy, *, own_namespace: str = "") -> 
         return passed
     if request.namespace is not None:
         return Decision(Verdict.ALLOWED, labels=stamp(request.namespace.labels))
-    if request.workload is None or request.target.resource != POD.resource or not policy.workloads.fill_from_aliases:
+    if request.workload is None or not request.target.is_pod or not policy.workloads.fill_from_aliases:
         return Decision(Verdict.ALLOWED)
     return Decision(Verdict.ALLOWED, labels=fill(request.workload.places[0], policy))
 

@@ -25,7 +25,6 @@ from webhook.model.decision import (
     Verdict,
 )
 from webhook.model.exemptions import Waiver
-from webhook.model.kinds import POD
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request, User
@@ -34,7 +33,9 @@ from webhook.model.workload import Owner
 
 PASSED = Decision(Verdict.ALLOWED)
 NOTHING = Known()
-NOT_ITS_PODS = "you pass as exempt; what it makes is judged when a controller makes it, for that is not you"
+NOT_ITS_PODS = (
+    "you pass as exempt; the Pods that a controller makes of it are judged, unless this is older than catflap"
+)
 # What goes without saying where there is no cluster to ask.
 OFFLINE = Known(
     owner_predates=False,
@@ -89,7 +90,7 @@ def by_rules(request: Request, policy: GuardPolicy, known: Known, at: datetime) 
     if not found:
         return PASSED
     if passed := exempted(request.user, policy):
-        notices = () if request.target.resource == POD.resource else (NOT_ITS_PODS,)
+        notices = () if request.target.is_pod else (NOT_ITS_PODS,)
         return Decision(Verdict.EXEMPT, audited=found, reason=passed, notices=notices if request.workload else ())
     return first_asked(request, policy, found, known) or weighed(request, policy, found, known, at)
 
@@ -160,7 +161,7 @@ def exempted(user: User, policy: GuardPolicy) -> str:
 
 def makes_pod(request: Request) -> bool:
     """Whether a Pod would be stored: only then must its namespace be closed."""
-    return request.operation is Operation.CREATE and request.target.resource == POD.resource
+    return request.operation is Operation.CREATE and request.target.is_pod
 
 
 def behind_gate(request: Request, decision: Decision, known: Known) -> Decision | ClosureWanted:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from webhook.model.kinds import PLAIN, POD
+from webhook.model.kinds import PLAIN
 from webhook.model.request import Request
 from webhook.model.workload import Owner, reference
 
@@ -65,7 +65,7 @@ class Existing(Struct, frozen=True):
     def is_pod(self) -> bool:
         """Whether it is a Pod itself."""
         target = self.creation.target
-        return (target.group, target.resource) == (POD.group, POD.resource)
+        return target.is_pod
 
 
 class Link(NamedTuple):

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from webhook.model.kinds import POD
 from webhook.model.modes import Mode, Override
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
@@ -59,6 +58,6 @@ def judge_request(request: Request, policy: GuardPolicy) -> tuple[Violation, ...
 
 def relabelling(request: Request) -> Relabelling | None:
     """The change of a Pod's labels that a request is, if it is one."""
-    if request.target.resource != POD.resource or request.workload is None or request.before is None:
+    if not request.target.is_pod or request.workload is None or request.before is None:
         return None
     return Relabelling(request.before.places[0], request.workload.places[0])

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from webhook.guard.message import refusal
 from webhook.guard.protect import breaks_glass, is_own_account
 from webhook.model.decision import Decision, Verdict
+from webhook.model.fields import fits
 from webhook.model.names import GUARD_LABEL
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
@@ -22,12 +23,12 @@ def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str) -
 
     The stamp of a new namespace is not asked about: our own mutating phase writes it, and it only ever adds. Who may
     label an older one is who may adopt it; who may change an environment is who may open one to another; and who makes a
-    namespace under a name that is exempt takes it out of the rules.
+    namespace under a name that is exempt, or that has a role to itself, takes that right.
     """
     assert request.namespace is not None
     name, before = request.namespace.name, request.namespace_before.labels if request.namespace_before else {}
     touched = list(changes(request, policy, before))
-    reserved = request.operation is Operation.CREATE and policy.namespaces.reserves(name)
+    reserved = request.operation is Operation.CREATE and any(fits(pattern, name) for pattern in policy.given_names)
     if not (touched or reserved):
         return PASSED
     passed = breaks_glass(request.user, policy)

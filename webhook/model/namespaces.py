@@ -39,7 +39,7 @@ class Reserved(Node):
     )
     groups: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
         ("system:masters", "system:serviceaccounts:tigera-operator"),
-        description="groups whose members may make namespaces that are exempt, reserved or named by overrides",
+        description="groups whose members may make namespaces that are exempt or reserved, or that overrides, claims, exceptions or exempt accounts name",
     )
 
     @cached_property
@@ -76,7 +76,7 @@ class Namespaces(Node):
 
     @cached_property
     def reserved_names(self) -> tuple[str, ...]:
-        """The names and prefixes under which not everybody may make a namespace: its name alone would free it of rules.
+        """The names and prefixes by which rules hold otherwise, or not at all.
 
         Not those that always are: the API server makes them itself, whether we are there or not.
         """
@@ -97,10 +97,6 @@ class Namespaces(Node):
     def exempts(self, name: str) -> bool:
         """Whether neither rules nor policies touch this namespace."""
         return name in ALWAYS_EXEMPT or name in self.exempt or name.startswith(self.reserved.stems)
-
-    def reserves(self, name: str) -> bool:
-        """Whether not everybody may make a namespace of this name."""
-        return any(fits(pattern, name) for pattern in self.reserved_names)
 
     def override(self, name: str, labels: Mapping[str, str]) -> Override | None:
         """What is said of a namespace alone; None where nothing is."""

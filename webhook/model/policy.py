@@ -25,7 +25,7 @@ from webhook.model.fields import (
 )
 from webhook.model.kinds import Makers
 from webhook.model.modes import EVERYWHERE, SEVERITY, Mode, Override
-from webhook.model.namespaces import Namespaces
+from webhook.model.namespaces import ALWAYS_EXEMPT, Namespaces
 from webhook.model.network import Network
 from webhook.model.workload import Scope
 
@@ -199,6 +199,16 @@ class GuardPolicy(Node):
     exceptions: tuple[Waiver, ...] = Field(
         (), description="rules whose faults pass in one namespace; each use is recorded"
     )
+
+    @cached_property
+    def given_names(self) -> tuple[str, ...]:
+        """The names and prefixes under which not everybody may make a namespace: its name alone would give a right there."""
+        claims = [role.claim for role in self.roles.values()]
+        accounts = [self.exempt.service_accounts, *(claim.service_accounts for claim in claims)]
+        names = {one.namespace for one in self.exceptions}
+        names.update(*(claim.namespaces for claim in claims))
+        names.update(account.partition("/")[0] for several in accounts for account in several)
+        return tuple(sorted(names.union(self.namespaces.reserved_names) - ALWAYS_EXEMPT))
 
     def holds(self, rule: str, at_most: Mode = Mode.ENFORCE) -> bool:
         """Whether a rule is not off in every namespace; found out once a policy, for every request asks."""

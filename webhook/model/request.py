@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from webhook.model.kinds import POD
 from webhook.model.traffic import Opening
 from webhook.model.workload import Workload, reference
 
@@ -92,6 +93,11 @@ class Target(Struct, frozen=True):
     kind: str
     namespace: str
     name: str
+
+    @property
+    def is_pod(self) -> bool:
+        """Whether it is a Pod; a custom resource may have the same plural in a group of its own."""
+        return (self.group, self.resource) == (POD.group, POD.resource)
 
 
 class Document(Struct, frozen=True):

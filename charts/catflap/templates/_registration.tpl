@@ -186,6 +186,19 @@ The kinds of network policy, a rule an API group and scope. Takes the operations
 {{- $labels = concat $labels (keys ($override.labels | default dict)) -}}
 {{- $names = concat $names ($override.names | default list) -}}
 {{- end -}}
+{{- range .Values.policy.exceptions -}}
+{{- $names = append $names .namespace -}}
+{{- end -}}
+{{- $accounts := .Values.policy.exempt.serviceAccounts -}}
+{{- range .Values.policy.roles -}}
+{{- with .claim -}}
+{{- $names = concat $names (.namespaces | default list) -}}
+{{- $accounts = concat $accounts (.serviceAccounts | default list) -}}
+{{- end -}}
+{{- end -}}
+{{- range $accounts -}}
+{{- $names = append $names (splitList "/" . | first) -}}
+{{- end -}}
 {{- range $label := $labels | uniq | sortAlpha -}}
 {{- $touched = append $touched (include "catflap.labelDiffers" $label) -}}
 {{- end -}}

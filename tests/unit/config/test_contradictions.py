@@ -480,3 +480,14 @@ class TestClaims:
         assert found.startswith(
             "roles.data.claim.serviceAccounts[0]: 'store' is no ServiceAccount: write namespace/name"
         )
+
+
+class TestUnjudged:
+    """What nothing would judge."""
+
+    def test_where_templates_are_not_judged_all_pods_are(self) -> None:
+        """Else an edit of an older owner would come with its Pods."""
+        assert faults("workloads: {scope: object, existing: judge}") == []
+        assert faults("workloads: {scope: both}") == []
+        [found] = faults("workloads: {scope: object}")
+        assert found.startswith("workloads.existing: with workloads.scope object no template is judged")

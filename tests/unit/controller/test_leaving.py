@@ -62,6 +62,46 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaving, "PAUSE_SECONDS", 0.0)
 
 
+TWIN: Json = {
+    "metadata": {
+        "name": "catflap-labels",
+        "uid": "4",
+        "resourceVersion": "5",
+        "labels": {"app.kubernetes.io/managed-by": "catflap"},
+    }
+}
+
+
+class Twinned(Api):
+    """A cluster in which the copy of the rules is written anew until it was deleted `times` times, and changes at the first look."""
+
+    def __init__(self, times: int) -> None:
+        self._left = times
+        self._changed = True
+
+    def get(self, path: str, **query: str) -> Json | None:
+        """The copy's binding, and lists of nothing."""
+        if path.endswith("/validatingadmissionpolicybindings/catflap-labels"):
+            return TWIN if self._left else None
+        return {"items": []} if query else None
+
+    def delete(self, path: str, *, uid: str, version: str) -> bool:
+        """Take it, unless it was changed since it was seen."""
+        assert (path.rpartition("/")[2], uid, version) == ("catflap-labels", "4", "5")
+        if self._changed:
+            self._changed = False
+            raise ApiError(409, "changed")
+        self._left -= 1
+        return True
+
+
+def test_the_copy_of_the_rules_is_looked_for_until_it_stays_away() -> None:
+    """Where no policies are written, nothing else would show that a controller still runs."""
+    assert list(leaving.leave(Twinned(2))) == ["ValidatingAdmissionPolicyBinding catflap-labels removed"] * 2
+    with pytest.raises(leaving.Unfinished):
+        list(leaving.leave(Twinned(1000)))
+
+
 REMOVED = "NetworkPolicy.networking.k8s.io shop/catflap-default-deny removed"
 
 
@@ -90,7 +130,9 @@ def test_a_controller_that_still_runs_is_named(monkeypatch: pytest.MonkeyPatch) 
     outcome = CliRunner().invoke(main, ["uninstall"])
     assert outcome.exit_code == 1
     assert outcome.stdout.splitlines() == [REMOVED] * leaving.MOST_PASSES
-    assert outcome.stderr == ("catflap: policies come back: a catflap controller still runs; stop it, then try again\n")
+    assert outcome.stderr == (
+        "catflap: what was removed comes back: a catflap controller still runs; stop it, then try again\n"
+    )
 
 
 @pytest.mark.parametrize("refusal", [404, 409], ids=["gone", "made anew"])

@@ -272,13 +272,25 @@ class TestConditions:
             self.condition(key).removesuffix(last) + case
         )
 
+    def test_beside_custom_rules_a_template_is_compared_all_the_same(self) -> None:
+        """Custom rules are asked about what most objects have, which an extra kind's template may lie beside."""
+        key = (VALIDATING, "workloads.catflap.dev")
+        start = "request.operation != 'UPDATE' || "
+        extra = (
+            "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: Widget, template: pod.template}]}"
+        )
+        rule = "custom: [{id: few, resources: [deployments], cel: 'object.spec.replicas < 5', message: few}]"
+        both = self.condition(key, f"{extra}\n{rule}")
+        assert both.startswith(f"{start}object.?spec != oldObject.?spec || ")
+        assert both.endswith(f" || {self.condition(key, extra).removeprefix(start)}")
+
     @pytest.mark.parametrize("scope", ["object", "both"])
     def test_an_objects_own_labels_count_where_they_are_judged(self, scope: str) -> None:
         """Beside the template, which other rules read."""
         key = (VALIDATING, "workloads.catflap.dev")
         start = "request.operation != 'UPDATE' || "
         expected = f"{start}{LABELS} != {OLD_LABELS} || {self.condition(key).removeprefix(start)}"
-        assert self.condition(key, f"workloads: {{scope: {scope}}}") == expected
+        assert self.condition(key, f"workloads: {{scope: {scope}, existing: judge}}") == expected
 
     def test_a_pod_is_written_to_if_an_alias_stands_alone(self) -> None:
         """Of its application or of its role."""

@@ -62,7 +62,7 @@ class TestUnjudgedWorkloads:
     @pytest.mark.parametrize("scope", ["object", "both"])
     def test_its_own_labels_are_judged_where_they_are_in_scope(self, scope: str) -> None:
         """They stand in no other object."""
-        found = decided(self.ROLLOUT, f"workloads: {{scope: {scope}}}")
+        found = decided(self.ROLLOUT, f"workloads: {{scope: {scope}, existing: judge}}")
         assert faults(found) == BOTH_MISSING
 
 
@@ -78,24 +78,26 @@ class TestScope:
     )
     def test_a_deployment_answers_for_what_is_in_scope(self, scope: str, expected: list[tuple[str, str]]) -> None:
         """Its own labels, its template's, or both."""
-        assert faults(decided(deployment(), f"workloads: {{scope: {scope}}}")) == expected
+        assert faults(decided(deployment(), f"workloads: {{scope: {scope}, existing: judge}}")) == expected
 
     @pytest.mark.parametrize("scope", ["template", "object", "both"])
     def test_a_pod_answers_for_its_own(self, scope: str) -> None:
         """It has no others."""
-        assert faults(decided(pod(), f"workloads: {{scope: {scope}}}")) == BOTH_MISSING
+        assert faults(decided(pod(), f"workloads: {{scope: {scope}, existing: judge}}")) == BOTH_MISSING
 
     @pytest.mark.parametrize("scope", ["object", "both"])
     def test_a_label_taken_from_a_deployment_is_refused(self, scope: str) -> None:
         """Though its template is as it was."""
-        found = decided(deployment(GOOD), f"workloads: {{scope: {scope}}}", before=deployment(GOOD, labels=GOOD))
+        found = decided(
+            deployment(GOOD), f"workloads: {{scope: {scope}, existing: judge}}", before=deployment(GOOD, labels=GOOD)
+        )
         assert faults(found) == BOTH_MISSING
 
     @pytest.mark.parametrize("scope", ["template", "object", "both"])
     def test_what_calico_takes_for_a_namespaces_is_refused_on_pods(self, scope: str) -> None:
         """It is about what policies select, and they select no Deployment."""
         claiming = {**GOOD, "pcns.environment": "production"}
-        text = f"workloads: {{scope: {scope}}}"
+        text = f"workloads: {{scope: {scope}, existing: judge}}"
         path = "spec.template.metadata.labels['pcns.environment']"
         assert faults(decided(deployment(claiming, labels=GOOD), text)) == [("no-reserved-label", path)]
         assert decided(deployment(GOOD, labels=claiming), text).allowed

@@ -17,6 +17,12 @@ namespaces:
   overrides:
     - {names: ["lab-*"], mode: audit}
     - {labels: {tier: gold}, mode: warn}
+roles:
+  data: {claim: {namespaces: ["pay-*"], serviceAccounts: [pay-eu/db, bank/db]}}
+exempt: {serviceAccounts: [ci/robot]}
+exceptions:
+  - {rule: require-role, namespace: legacy, owner: team-a, reason: migration, until: 2026-01-31}
+workloads: {role: {oneOf: [data]}}
 """
 
 
@@ -28,9 +34,9 @@ def decided(name: str, labels: Any = None, *, groups: Any = (), text: str = TEXT
     return found
 
 
-@pytest.mark.parametrize("name", ["vault", "openshift-x", "lab-7", "calico-system"])
-def test_a_name_that_frees_of_rules_is_given_by_those_named(name: str) -> None:
-    """Else whoever may make namespaces would leave the rules by a name of their choice."""
+@pytest.mark.parametrize("name", ["vault", "openshift-x", "lab-7", "calico-system", "pay-us", "bank", "ci", "legacy"])
+def test_a_name_that_gives_a_right_is_given_by_those_named(name: str) -> None:
+    """Else whoever may make namespaces would leave the rules, or take a role, by a name of their choice."""
     text = TEXT if name != "calico-system" else "namespaces: {reserved: {groups: [platform]}}"
     refused = decided(name, text=text)
     assert [(fault.rule, fault.path) for fault in refused.denied] == [("guard-labels", "metadata.name")]
@@ -39,7 +45,7 @@ def test_a_name_that_frees_of_rules_is_given_by_those_named(name: str) -> None:
     assert decided(name, groups=["catflap:break-glass"], text=text).verdict is Verdict.EXEMPT
 
 
-@pytest.mark.parametrize("name", ["vaults", "openshift", "a-openshift-x", "lab", "shop"])
+@pytest.mark.parametrize("name", ["vaults", "openshift", "a-openshift-x", "lab", "shop", "pay", "ci-2"])
 def test_every_other_name_is_anybodys(name: str) -> None:
     """A prefix stands at the beginning, a name is whole."""
     assert decided(name) == Decision(Verdict.ALLOWED)
