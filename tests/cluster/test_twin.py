@@ -213,7 +213,7 @@ def test_it_goes_with_our_webhook_configuration(twinned: Installation) -> None:
     twinned.cluster.api("DELETE", CONFIGURATION)
     try:
         eventually(lambda: {twinned.cluster.call("GET", path).status for path in (POLICY, BINDING)} == {404})
-        twinned.apply(pod("unlabelled", "other", {}), check=True)
+        eventually(lambda: twinned.apply(pod("unlabelled", "other", {})).returncode == 0)
     finally:
         twinned.cluster.api("POST", CONFIGURATION.rpartition("/")[0], {**kept, "metadata": metadata})
     eventually(lambda: {twinned.cluster.call("GET", path).status for path in (POLICY, BINDING)} == {200})
