@@ -141,8 +141,8 @@ def control(common: Common) -> None:
         namespaces=Watch(api, NAMESPACES),
         standing=standing,
         followers={
-            "/registration": Registered(api, recording=recording, own_namespace=common.own_namespace),
-            "/twin": Twinned(api, recording=recording, own_namespace=common.own_namespace, now=utc_now),
+            "/registration": Registered(api.patient(), recording=recording, own_namespace=common.own_namespace),
+            "/twin": Twinned(api.patient(), recording=recording, own_namespace=common.own_namespace, now=utc_now),
             "/endings": Endings(api, metrics=parts.metrics, own_namespace=common.own_namespace, now=utc_now),
         },
         policies=parts.policies,

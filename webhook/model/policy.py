@@ -24,22 +24,24 @@ from webhook.model.fields import (
     distinct,
 )
 from webhook.model.kinds import Makers
+from webhook.model.limits import MOST_ALIASES, MOST_EXCEPTIONS, MOST_EXTRA_KINDS, MOST_REQUIRED, MOST_ROLES, MOST_VALUES
 from webhook.model.modes import EVERYWHERE, SEVERITY, Mode, Override
 from webhook.model.namespaces import Namespaces
 from webhook.model.network import Network
 from webhook.model.pattern import unlike, whole
 from webhook.model.workload import Scope
 
-# Far above any cluster's, and far below what CEL takes as one expression.
-MOST_EXTRA_KINDS = 100
 LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one of these seconds, a namespace's making anew a few
+
+
+Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), AfterValidator(distinct)]
 
 
 class AppLabel(Node):
     """The label that names a Pod's application."""
 
     label: LabelKey = Field("app", description="the label itself")
-    aliases: Annotated[tuple[LabelKey, ...], AfterValidator(distinct)] = Field(
+    aliases: Aliases = Field(
         ("app.kubernetes.io/name", "k8s-app"), description="labels that count in its place, the first one set wins"
     )
 
@@ -57,11 +59,11 @@ class RoleLabel(AppLabel):
     """The label that names a Pod's role, and the closed list of roles."""
 
     label: LabelKey = Field("role", description="the label itself")
-    aliases: Annotated[tuple[LabelKey, ...], AfterValidator(distinct)] = Field(
+    aliases: Aliases = Field(
         ("app.kubernetes.io/component",), description="labels that count in its place, the first one set wins"
     )
-    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
-        ("frontend", "backend", "data"), description="the roles there are; no other value is admitted"
+    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_ROLES), AfterValidator(distinct)] = (
+        Field(("frontend", "backend", "data"), description="the roles there are; no other value is admitted")
     )
 
     def intended(self, labels: Mapping[str, str]) -> str | None:
@@ -79,9 +81,9 @@ class Requirement(Node):
     """A further label that every Pod must carry: one of a closed list, or a full match of a pattern."""
 
     label: LabelKey = Field(description="the label")
-    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1), AfterValidator(distinct)] | None = Field(
-        None, description="the values there are"
-    )
+    one_of: (
+        Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_VALUES), AfterValidator(distinct)] | None
+    ) = Field(None, description="the values there are")
     matches: str | None = Field(
         None,
         min_length=1,
@@ -125,7 +127,7 @@ class Workloads(Node):
 
     app: AppLabel = Field(AppLabel(), description="the label that names the application")
     role: RoleLabel = Field(RoleLabel(), description="the label that names the role")
-    require: tuple[Requirement, ...] = Field((), description="further labels")
+    require: tuple[Requirement, ...] = Field((), max_length=MOST_REQUIRED, description="further labels")
     fill_from_aliases: StrictBool = Field(
         default=True, description="write the plain label on a Pod at CREATE where only an alias stands"
     )
@@ -137,8 +139,8 @@ class Workloads(Node):
         description="whose labels are judged of what makes Pods: those of its pod template, its own (object), or both; "
         "a Pod's own always are",
     )
-    extra_kinds: Annotated[tuple[ExtraKind, ...], Field(max_length=MOST_EXTRA_KINDS)] = Field(
-        (), description="custom resources that make Pods, besides those that are built in"
+    extra_kinds: tuple[ExtraKind, ...] = Field(
+        (), max_length=MOST_EXTRA_KINDS, description="custom resources that make Pods, besides those that are built in"
     )
 
     @cached_property
@@ -207,7 +209,7 @@ class GuardPolicy(Node):
         description="have the API server judge labels as well (ValidatingAdmissionPolicy), so that they are while catflap is gone",
     )
     exceptions: tuple[Waiver, ...] = Field(
-        (), description="rules whose faults pass in one namespace; each use is recorded"
+        (), max_length=MOST_EXCEPTIONS, description="rules whose faults pass in one namespace; each use is recorded"
     )
 
     def holds(self, rule: str, at_most: Mode = Mode.ENFORCE) -> bool:
