@@ -116,7 +116,8 @@ def variables(policy: GuardPolicy, at: datetime) -> Iterator[tuple[str, str]]:
     yield "roles", literal(list(policy.workloads.role.one_of))
     yield "places", f"[{place(now, keys)}]"
     yield "before", f"variables.update ? [{place(then, keys)}] : []"
-    yield "unchanged", same(now, then) if policy.workloads.existing == "admit" else f"{now} == {then}"
+    unchanged = f"{now} == {then}"
+    yield "unchanged", f"{unchanged} || {restarted(now, then)}" if policy.workloads.existing == "admit" else unchanged
     yield "lenient", "variables.update && (variables.pod || variables.unchanged)"
     yield from overriding(policy.namespaces.overrides)
     for one in RULES.values():
@@ -124,14 +125,24 @@ def variables(policy: GuardPolicy, at: datetime) -> Iterator[tuple[str, str]]:
             yield variable(one), enforced(one, policy, at)
 
 
-def same(one: str, other: str) -> str:
-    """Whether two pod templates say the same, but for a restart."""
-    notes, others = (f"{source}.?metadata.?annotations.orValue({{}})" for source in (one, other))
-    restart = literal(RESTARTED_AT)
-    kept = f"{notes}.all(key, key == {restart} || (key in {others} && {notes}[key] == {others}[key]))"
-    still = f"{others}.all(key, key == {restart} || key in {notes})"
-    labels = f"{one}.?metadata.?labels == {other}.?metadata.?labels"
-    return f"{one}.?spec == {other}.?spec && {labels} && {kept} && {still}"
+def restarted(one: str, other: str) -> str:
+    """Whether two pod templates differ by a restart alone, and the labels of the objects around them do not."""
+    labels, metadata, notes = ".?metadata.?labels", ".?metadata", ".?metadata.?annotations"
+    return " && ".join(
+        [
+            f"object{labels} == oldObject{labels}",
+            f"{one}.?spec == {other}.?spec",
+            alike(f"{one}{metadata}", f"{other}{metadata}", "annotations"),
+            alike(f"{one}{notes}", f"{other}{notes}", RESTARTED_AT),
+        ]
+    )
+
+
+def alike(one: str, other: str, but: str) -> str:
+    """Whether two mappings, either of which may be missing, say the same but for one key."""
+    here, there, key = f"{one}.orValue({{}})", f"{other}.orValue({{}})", literal(but)
+    kept = f"{here}.all(key, key == {key} || key in {there} && {here}[key] == {there}[key])"
+    return f"{kept} && {there}.all(key, key == {key} || key in {here})"
 
 
 def template(source: str) -> str:
