@@ -12,6 +12,7 @@ from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.kube.registrations import TWINS, twin_path, twins
 from webhook.kube.watch import Watch
+from webhook.metrics import COPY
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN
 
 # The first lists come within milliseconds, unless we may not read them; then nothing else tells us to look again.
@@ -21,6 +22,7 @@ SOON_SECONDS: Final = 1.0
 class Twinned(Watching):
     """Both objects as they stand, kept by watches; written, mended and removed as the policy file says."""
 
+    name = COPY
     pending = "what the API server judges by itself does not fit the policy file yet"
 
     def __init__(self, api: Api, *, recording: Recording, own_namespace: str, now: Callable[[], datetime]) -> None:

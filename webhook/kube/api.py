@@ -23,6 +23,8 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 NOT_FOUND = 404
 CONFLICT = 409
+# Bad, forbidden, too large or invalid: the same request is answered so again.
+REFUSALS = frozenset({400, 403, 413, 422})
 SUCCESS = range(200, 300)
 # One request of ours on the way of a person's request; the webhook's own timeout is 5 s.
 TIMEOUT_SECONDS = 2.0
@@ -31,6 +33,8 @@ LONG_SECONDS = 30.0
 # As many objects as kubectl asks for at once.
 PAGE_SIZE = 500
 POOL_SIZE = 16
+# What is kept of a long message.
+MESSAGE_HEAD, MESSAGE_TAIL = 250, 450
 # What the client raises for a kubeconfig that is none, that points nowhere, or that is made otherwise than kubectl's.
 UNUSABLE = (ConfigException, OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)
 
@@ -43,6 +47,11 @@ class ApiError(Exception):
     def __init__(self, status: int, message: str) -> None:
         self.status = status
         super().__init__(message)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the API server does not take what it was sent, and will not the next time."""
+        return self.status in REFUSALS
 
 
 class NoCluster(Exception):  # noqa: N818 (a state of the configuration)
@@ -171,7 +180,7 @@ class Api:
         except msgspec.DecodeError:
             answer = {"message": content[:200].decode(errors="replace")}
         if response.status not in SUCCESS:
-            raise ApiError(response.status, f"{method} {path}: {response.status}: {answer.get('message', '')}")
+            raise ApiError(response.status, f"{method} {path}: {response.status}: {brief(answer.get('message', ''))}")
         return answer  # type: ignore[no-any-return]
 
     def _send(
@@ -195,6 +204,12 @@ class Api:
         except urllib3.exceptions.HTTPError as bad:
             raise ApiError(0, f"{method} {path}: {bad}") from bad
         return response.response  # type: ignore[no-any-return]
+
+
+def brief(message: str) -> str:
+    """The beginning and the end of a message: the API server repeats what is invalid, however long, between where and why."""
+    middle = len(message) - MESSAGE_HEAD - MESSAGE_TAIL
+    return f"{message[:MESSAGE_HEAD]} … {message[-MESSAGE_TAIL:]}" if middle > 0 else message
 
 
 def connect(kubeconfig: str | None) -> Api:
