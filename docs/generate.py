@@ -9,7 +9,9 @@ from typing import Any
 import yaml
 
 from webhook.config.schema import schema
+from webhook.model.limits import MOST_ACCOUNTS, MOST_NAMESPACE_LABELS, MOST_NAMESPACES
 from webhook.model.modes import Mode
+from webhook.model.pattern import LONGEST, TAKEN
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Rule
 from webhook.model.workload import Relabelling
@@ -79,7 +81,20 @@ def policy_page() -> Iterator[str]:
     )
     yield from ("| key | default | what it says |", "|---|---|---|")
     yield from keys(GuardPolicy.model_json_schema(by_alias=True), "", None)
-    yield ""
+    yield from ("", "## How much", "")
+    yield from (
+        "A file has no more of anything than the API server takes of what is written from it: each list as many items as the schema",
+        f"says, and at most {MOST_NAMESPACES} names and prefixes in `namespaces.exempt`, `namespaces.reserved` and `namespaces.overrides` together,",
+        f"{MOST_NAMESPACE_LABELS} labels in all overrides, {MOST_NAMESPACES} namespaces and {MOST_ACCOUNTS} ServiceAccounts in all claims of `roles`.",
+        "",
+    )
+    yield from ("## Patterns", "")
+    yield from (
+        "A pattern of `workloads.require[].matches` means the same to catflap and, by `twin`, to the API server; so it is made of what",
+        f"both read alike, in at most {LONGEST} characters:",
+        f"{TAKEN}.",
+        "",
+    )
 
 
 def keys(schema: Mapping[str, Any], path: str, definitions: Mapping[str, Any] | None) -> Iterator[str]:

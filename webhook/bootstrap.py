@@ -24,6 +24,7 @@ from webhook.controller.following import Registered
 from webhook.controller.loop import Controller
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.recording import Recording
+from webhook.controller.refusals import Refusals, telling
 from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, Json, connect
 from webhook.kube.discovery import calico_resources, choose_engine, detect_dns
@@ -141,8 +142,11 @@ def control(common: Common) -> None:
         namespaces=Watch(api, NAMESPACES),
         standing=standing,
         followers={
-            "/registration": Registered(api, recording=recording, own_namespace=common.own_namespace),
-            "/twin": Twinned(api, recording=recording, own_namespace=common.own_namespace, now=utc_now),
+            **telling(
+                Registered(api.patient(), recording=recording, own_namespace=common.own_namespace),
+                Twinned(api.patient(), recording=recording, own_namespace=common.own_namespace, now=utc_now),
+                refusals=Refusals(api, metrics=parts.metrics, own_namespace=common.own_namespace, now=utc_now),
+            ),
             "/endings": Endings(api, metrics=parts.metrics, own_namespace=common.own_namespace, now=utc_now),
         },
         policies=parts.policies,

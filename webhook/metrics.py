@@ -13,6 +13,10 @@ PHASES = ("validate", "mutate")
 IN_FORCE, ENDING, ENDED = "in-force", "ending", "ended"  # of an exception; one that ends does so within a week
 
 
+REGISTRATION, COPY = "registration", "twin"  # what the API server does as the policy file says
+FOLLOWING = (REGISTRATION, COPY)
+
+
 class Metrics:
     """The metrics of one process, in a registry of their own."""
 
@@ -46,6 +50,13 @@ class Metrics:
         self.exceptions = Gauge(
             "catflap_exceptions", "Exceptions in the policy file", ["state"], registry=self.registry
         )
+        not_followed = Gauge(
+            "catflap_policy_not_followed",
+            "Whether the API server refuses what the policy file asks it to do",
+            ["object"],
+            registry=self.registry,
+        )
+        self.not_followed = {name: not_followed.labels(name) for name in FOLLOWING}
         self._count_policies()
 
     def _count_policies(self) -> None:

@@ -79,6 +79,11 @@ class Installation:
         found = self.cluster.api("GET", WEBHOOKS.format(phase))
         return found["webhooks"]  # type: ignore[no-any-return]
 
+    def events(self) -> list[dict[str, Any]]:
+        """What is told of the policy file."""
+        found = self.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events")["items"]
+        return [one for one in found if one["regarding"]["name"] == "catflap-policy"]
+
     def write_policy(self, text: str) -> None:
         """Put any text where the policy is."""
         path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy"

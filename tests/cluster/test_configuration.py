@@ -2,7 +2,6 @@
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from tests.cluster.editing import edit, edits, slipped_past
 from tests.cluster.installation import NAMESPACE, Installation, eventually
@@ -63,15 +62,9 @@ def test_an_edit_counts_within_a_second_and_a_bad_one_never(catflap: Installatio
         "workload: unknown key; did you mean 'workloads'?",
     ]
     said = "the last good file stays in force: mode: Input should be 'enforce', 'warn', 'audit' or 'off'; workload: unknown"
-    eventually(lambda: [one for one in events(catflap) if one["note"].startswith(said)])
+    eventually(lambda: [one for one in catflap.events() if one["note"].startswith(said)])
     time.sleep(RELOAD_SECONDS)
     assert admitted(catflap, namespace_name)
-
-
-def events(catflap: Installation) -> list[dict[str, Any]]:
-    """What is told of the policy file."""
-    found = catflap.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events")["items"]
-    return [one for one in found if one["regarding"]["name"] == "catflap-policy"]
 
 
 def test_an_exception_that_ends_is_told_of_once_a_day(catflap: Installation, namespace_name: str) -> None:
@@ -81,14 +74,14 @@ def test_an_exception_that_ends_is_told_of_once_a_day(catflap: Installation, nam
     days = {"require-app": 3, "require-role": 30, "known-role": -1}
     exceptions = [{**common, "rule": rule, "until": today + timedelta(days=ahead)} for rule, ahead in days.items()]
     catflap.configure({"exceptions": exceptions})
-    found = eventually(lambda: [one for one in events(catflap) if namespace_name in one["note"]])
+    found = eventually(lambda: [one for one in catflap.events() if namespace_name in one["note"]])
     assert [one["reason"] for one in found] == ["ExceptionEnds"]
     assert f"exception from require-app until {today + timedelta(days=3)}, team-a: migration" in found[0]["note"]
     metrics = catflap.controller.status("/metrics").body.decode()
     for state in ("in-force", "ending", "ended"):
         assert f'catflap_exceptions{{state="{state}"}} 1.0' in metrics
     catflap.configure({"exceptions": exceptions, "mode": "warn"})
-    assert len([one for one in events(catflap) if namespace_name in one["note"]]) == 1
+    assert len([one for one in catflap.events() if namespace_name in one["note"]]) == 1
 
 
 def test_a_deleted_configmap_leaves_the_policy_in_force(catflap: Installation, namespace_name: str) -> None:

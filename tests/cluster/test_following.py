@@ -1,16 +1,19 @@
 """An edit of the policy file alone reaches the registration: who is asked about is never older than what is in force."""
 
 import time
-from typing import Any
+from copy import deepcopy
+from typing import Any, Final
 
 import pytest
 
+from tests.cluster.editing import hang
 from tests.cluster.installation import WEBHOOKS, Installation, eventually, names
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.cluster.policies import DENY, GROUPS, path
 
 FILLING = {"app.kubernetes.io/name": "web", "role": "frontend"}
 PODS = "/api/v1/namespaces/{}/pods"
+MOST_CONDITIONS: Final = 64  # of one entry (kubernetes, pkg/apis/admissionregistration/validation)
 QUIET_SECONDS = 2.0  # longer than any edit takes to be followed
 
 
@@ -53,6 +56,25 @@ def filled(catflap: Installation, space: str) -> dict[str, str]:
     """The labels that a Pod would get that has only an alias."""
     body = pod("alias", space, FILLING)
     return catflap.cluster.api("POST", PODS.format(space) + "?dryRun=All", body)["metadata"]["labels"]  # type: ignore[no-any-return]
+
+
+def test_what_the_api_server_does_not_take_is_told(catflap: Installation) -> None:
+    """On the policy file and on a metric, until it fits again; here somebody's conditions leave no room for ours."""
+    where, refused = WEBHOOKS.format("validating"), 'catflap_policy_not_followed{object="registration"} 1.0'
+    kept = catflap.registered("validating")
+    crowded = deepcopy(kept)
+    own = crowded[0]["matchConditions"]
+    own += [{"name": f"x{number}", "expression": "true"} for number in range(MOST_CONDITIONS - len(own))]
+    hang(catflap, where, crowded)
+    try:
+        catflap.configure({"namespaces": {"reserved": {"prefixes": ["odd-*"]}}})
+        told = eventually(lambda: [one for one in catflap.events() if one["reason"] == "PolicyFileNotFollowed"])
+        assert "the registration does not fit the policy file yet" in told[0]["note"]
+        assert "must have at most 64 items" in told[0]["note"]
+        assert refused in catflap.controller.status("/metrics").body.decode()
+    finally:
+        hang(catflap, where, kept)
+    eventually(lambda: refused not in catflap.controller.status("/metrics").body.decode())
 
 
 def test_it_is_written_once_by_whichever_replica_and_recorded(catflap: Installation, namespace_name: str) -> None:

@@ -1,7 +1,8 @@
 """The API server's own copy of the rules about labels: it judges as we do, and goes on while none of ours runs."""
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,12 +27,14 @@ from tests.cluster.differing import (
     twin,
 )
 from tests.cluster.installation import Installation, eventually, served
-from tests.cluster.manifests import GOOD, Json, deployment, namespace, pod
+from tests.cluster.manifests import GOOD, Json, deployment, every_kind, namespace, pod
 from tests.cluster.storms import fail_open
 from tests.controlplane.client import MERGE
 from tests.programs import stop
 from webhook.config.parse import digest
-from webhook.model.names import BREAK_GLASS_GROUP
+from webhook.model.kinds import BY_KIND
+from webhook.model.names import BREAK_GLASS_GROUP, RESTARTED_AT
+from webhook.review.objects import only_restarted, templates_differ
 
 CASES: Final = Path(__file__).parents[1] / "cases" / "rules"
 CONFIGURATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/catflap"
@@ -152,6 +155,68 @@ def test_what_is_faulty_already_can_be_scaled_and_mended_but_not_made_anew(
         template = {"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}}
         answer = twinned.cluster.call("PATCH", path, template, content_type=MERGE)
         assert (answer.status, BY_TWIN in answer.body["message"]) == (403, True)
+
+
+RESTART: Final = {"template": {"annotations": {RESTARTED_AT: "2026-11-25T12:00:00Z"}}}
+# What changes beside the annotation by which people restart: of the template's metadata, of the object's own, of the rest.
+BESIDE: Final[Mapping[str, Json]] = {
+    "nothing": {},
+    "the template's name": {"template": {"name": "x"}},
+    "the beginning of its name": {"template": {"generateName": "x-"}},
+    "its finalizers": {"template": {"finalizers": ["example.com/x"]}},
+    "its labels": {"template": {"labels": {"x": "y"}}},
+    "an annotation of its": {"template": {"annotations": {"x": "y"}}},
+    "its first restart undone": {"template": {"annotations": {RESTARTED_AT: None}}},
+    "its spec": {"spec": {"terminationGracePeriodSeconds": 7}},
+    "the object's labels": {"own": {"labels": {"x": "y"}}},
+    "the object's annotations": {"own": {"annotations": {"x": "y"}}},
+}
+
+
+def changed(kind: str, *changes: Json) -> Json:
+    """A merge patch of one object, by changes of its template's metadata, of its template's spec and of its own metadata."""
+    whole: Json = {"template": {}, "spec": {}, "own": {}}
+    for change in changes:
+        for where, fields in change.items():
+            for field, said in fields.items():
+                whole[where][field] = {**whole[where].get(field, {}), **said} if isinstance(said, dict) else said
+    patch: Json = {"metadata": whole["template"], "spec": whole["spec"]}
+    for step in reversed(BY_KIND["apps" if kind == "Deployment" else "batch", kind].template.split(".")):
+        patch = {step: patch}
+    return {**patch, "metadata": whole["own"]}
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "CronJob"])
+def test_what_a_restart_is_both_see_alike(twinned: Installation, namespace_name: str, kind: str) -> None:
+    """Of a template that is faulty as it was: with whatever else changes beside the annotation, and without it."""
+    maker = BY_KIND["apps" if kind == "Deployment" else "batch", kind]
+    twinned.configure({**RICH, "mode": "off"})
+    eventually(lambda: stands(twinned), until=lambda seen: seen == [404, 404])
+    thing = every_kind("other", {})[kind]
+    thing["metadata"]["name"] = namespace_name
+    eventually(lambda: not twinned.apply(thing).returncode)
+    path = f"/apis/{thing['apiVersion']}/namespaces/other/{maker.resource}/{namespace_name}"
+    twinned.cluster.api("PATCH", path, changed(kind, RESTART), content_type=MERGE)
+    before = twinned.cluster.api("GET", path)
+    again = {"template": {"annotations": {RESTARTED_AT: "2026-11-26T12:00:00Z"}}}
+    patches = {
+        (beside, how): changed(kind, *restarts, change)
+        for beside, change in BESIDE.items()
+        for how, restarts in (("restarted", [again]), ("not restarted", []))
+    }
+    tried = f"{path}?dryRun=All"
+    alike = {}
+    for case, patch in patches.items():
+        after = twinned.cluster.api("PATCH", tried, patch, content_type=MERGE)
+        new, old = (json.dumps(one).encode() for one in (after, before))
+        alike[case] = not templates_differ(maker, new, old) or only_restarted(maker, new, old)
+    twin(twinned, RICH)
+    with alone(twinned):
+        answers = {
+            case: twinned.cluster.call("PATCH", tried, patch, content_type=MERGE) for case, patch in patches.items()
+        }
+    assert {case: answer.status == 200 for case, answer in answers.items()} == alike
+    assert set(alike.values()) == {True, False}
 
 
 def test_whom_we_do_not_judge_it_does_not_judge_either(twinned: Installation) -> None:

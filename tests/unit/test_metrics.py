@@ -21,6 +21,7 @@ NAMES = {
     "catflap_namespace_unguarded_seconds": "histogram",
     "catflap_policies_written": "counter",
     "catflap_policy_info": "gauge",
+    "catflap_policy_not_followed": "gauge",
     "catflap_policy_refusals": "counter",
     "catflap_reconcile_failures": "counter",
 }

@@ -5,6 +5,7 @@ Told when the file is read: by the time policies are written, nobody reads along
 
 from collections.abc import Callable, Iterator, Sequence
 
+from webhook.config.amounts import amounts
 from webhook.config.custom import custom
 from webhook.config.engines import net, presets, staging, too_long, too_many, windows
 from webhook.config.faults import PolicyFault, suggestion, unknown_rule
@@ -23,7 +24,7 @@ def contradictions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Every fault that a file has as a whole, each part of it being well-formed."""
     checks: Sequence[Callable[[GuardPolicy], Iterator[PolicyFault]]] = (
         kinds, roles, aliases, environments, overrides, exempt, claims, too_long, too_many, reachable, windows, presets,
-        staging, net, exceptions, unjudged, twin, custom,
+        staging, net, exceptions, unjudged, twin, amounts, custom,
     )  # fmt: skip
     for check in checks:
         yield from check(policy)

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 from webhook.config.faults import PolicyFault
 from webhook.config.flows import ends
-from webhook.model.fields import PortRange, port_range
+from webhook.model.fields import LONGEST_NAMESPACE, PortRange, port_range
 from webhook.model.names import NAMESPACE_NAME
 from webhook.model.policy import GuardPolicy
 from webhook.model.selector import AllOf, Equals, OneOf, Selector, labels, printed
@@ -18,7 +18,6 @@ from webhook.netpol.manifest import Birth
 
 SCTP = "SCTP"
 IPV6 = 6
-LONGEST_NAMESPACE = 63
 MOST_RULES = 1024  # of one direction (projectcalico.org/v3 schema, maxItems)
 
 

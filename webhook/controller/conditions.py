@@ -16,8 +16,10 @@ REQUESTED: Final = "request.?namespace.orValue('')"  # of what is in none, it is
 
 def guarded_labels(policy: GuardPolicy) -> str:
     """Whether a label, or a name, is touched that the guard hangs on; the stamp of a new namespace is our own."""
-    touched = [f"(request.operation == 'UPDATE' && {differs(GUARD_LABEL)})"]
-    touched += [differs(label) for label in policy.namespaces.guarded_labels]
+    stamp = differs(f"'{GUARD_LABEL}'")
+    touched = [f"(request.operation == 'UPDATE' && {stamp})"]
+    if guarded := ", ".join(f"'{label}'" for label in policy.namespaces.guarded_labels):
+        touched.append(f"[{guarded}].exists(label, {differs('label')})")
     if reserved := policy.given_names:
         touched.append(f"(request.operation == 'CREATE' && ({fits_any(reserved, 'object.metadata.name')}))")
     return " || ".join(touched)
@@ -29,8 +31,8 @@ def elsewhere(prefixes: Iterable[str]) -> str:
 
 
 def differs(label: str) -> str:
-    """Whether a label is not what it was; before a CREATE it was not there."""
-    return f"{LABELS}[?'{label}'] != (oldObject == null ? {{}} : {LABELS_BEFORE})[?'{label}']"
+    """Whether a label, an expression, is not what it was; before a CREATE it was not there."""
+    return f"{LABELS}[?{label}] != (oldObject == null ? {{}} : {LABELS_BEFORE})[?{label}]"
 
 
 def on_update(expression: str) -> str:

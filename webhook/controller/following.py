@@ -16,6 +16,7 @@ from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.kube.registrations import API_VERSION, ENTRY_SUFFIX, PHASES, collection, path
 from webhook.kube.watch import Watch
+from webhook.metrics import REGISTRATION
 from webhook.model.names import NAMESPACE_NAME, WEBHOOK_CONFIGURATION
 from webhook.model.policy import GuardPolicy
 
@@ -25,6 +26,7 @@ COMES_AND_GOES: Final = "MutatingWebhookConfiguration"  # its entry for Pods is 
 class Registered(Watching):
     """Our webhook configurations as they stand, kept by watches and edited when the policy file asks for other ones."""
 
+    name = REGISTRATION
     pending = "the registration does not fit the policy file yet"
 
     def __init__(self, api: Api, *, recording: Recording, own_namespace: str) -> None:

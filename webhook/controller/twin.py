@@ -4,15 +4,15 @@ A ValidatingAdmissionPolicy judges Kubernetes' own kinds as the rules do that ca
 are in force with mode enforce. What it cannot ask, it leaves to us: how old an owner is, and what namespaces are guarded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from webhook.controller.conditions import REQUESTED, elsewhere
+from webhook.controller.conditions import elsewhere
 from webhook.controller.registration import pod_rules, rule
 from webhook.guard.protect import own_accounts
 from webhook.kube.registrations import API_VERSION
-from webhook.model.cel import NAMESPACE, fits_any, literal
+from webhook.model.cel import NAMESPACE, fits_any, literal, value
 from webhook.model.kinds import KUBERNETES_OWN, LABELLING_SUBRESOURCES, POD, USUAL_TEMPLATE
 from webhook.model.modes import Mode, Override
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_NAME, RESTARTED_AT, TWIN
@@ -48,7 +48,7 @@ def twin(policy: GuardPolicy, *, own_namespace: str, at: datetime) -> tuple[Json
         "failurePolicy": "Fail",
         "matchConstraints": constraints(policy, own_namespace),
         "matchConditions": [{"name": name, "expression": said} for name, said in conditions(policy, own_namespace)],
-        "variables": [{"name": name, "expression": said} for name, said in variables(policy)],
+        "variables": [{"name": name, "expression": said} for name, said in variables(policy, at)],
         "validations": validations,
     }
     binding = {"policyName": TWIN, "validationActions": ["Deny"]}
@@ -93,37 +93,56 @@ def conditions(policy: GuardPolicy, own_namespace: str) -> Iterator[tuple[str, s
         yield "exempt-prefix", elsewhere(prefixes)
     exempt = policy.exempt
     accounts = [f"system:serviceaccount:{one.replace('/', ':')}" for one in exempt.service_accounts]
-    yield "user", f"!({USER} in {literal([*exempt.users, *accounts, *own_accounts(own_namespace)])})"
-    if groups := [*policy.break_glass.groups, *exempt.groups]:
-        yield "groups", f"!{GROUPS}.exists(group, group in {literal(groups)})"
+    for name, users in (("own", own_accounts(own_namespace)), ("user", exempt.users), ("account", accounts)):
+        if users:
+            yield name, f"!({USER} in {literal(list(users))})"
+    for name, groups in (("break-glass", policy.break_glass.groups), ("group", exempt.groups)):
+        if groups:
+            yield name, f"!{GROUPS}.exists(group, group in {literal(list(groups))})"
     yield "node", f"!({USER}.startsWith('system:node:') && request.?subResource.orValue('') == 'status')"
     yield "mirror", f"!({IS_NODE} && {MIRROR})"
     if policy.workloads.existing == "admit":
         yield "existing", f"!(request.operation == 'CREATE' && {IS_CONTROLLER} && {OWNED})"
 
 
-def variables(policy: GuardPolicy) -> Iterator[tuple[str, str]]:
-    """What the rules' expressions are about; see webhook.model.cel."""
+def variables(policy: GuardPolicy, at: datetime) -> Iterator[tuple[str, str]]:
+    """What the rules' expressions are about, see webhook.model.cel, and where each rule refuses."""
     now, then = "variables.template", "variables.earlier"
-    unchanged = same(now, then) if policy.workloads.existing == "admit" else f"{now} == {then}"
+    keys = policy.workloads.role.keys
     yield "pod", f"request.resource.group == '' && request.resource.resource == '{POD.resource}'"
     yield "update", "request.operation == 'UPDATE'"
     yield "template", template("object")
     yield "earlier", f"variables.update ? {template('oldObject')} : dyn({{}})"
-    yield "places", f"[{place('variables.template')}]"
-    yield "before", f"variables.update ? [{place('variables.earlier')}] : []"
-    yield "unchanged", unchanged
+    yield "roles", literal(list(policy.workloads.role.one_of))
+    yield "places", f"[{place(now, keys)}]"
+    yield "before", f"variables.update ? [{place(then, keys)}] : []"
+    unchanged = f"{now} == {then}"
+    yield "unchanged", f"{unchanged} || {restarted(now, then)}" if policy.workloads.existing == "admit" else unchanged
     yield "lenient", "variables.update && (variables.pod || variables.unchanged)"
+    yield from overriding(policy.namespaces.overrides)
+    for one in RULES.values():
+        if one.in_cel:
+            yield variable(one), enforced(one, policy, at)
 
 
-def same(one: str, other: str) -> str:
-    """Whether two pod templates say the same, but for a restart."""
-    notes, others = (f"{source}.?metadata.?annotations.orValue({{}})" for source in (one, other))
-    restart = literal(RESTARTED_AT)
-    kept = f"{notes}.all(key, key == {restart} || (key in {others} && {notes}[key] == {others}[key]))"
-    still = f"{others}.all(key, key == {restart} || key in {notes})"
-    labels = f"{one}.?metadata.?labels == {other}.?metadata.?labels"
-    return f"{one}.?spec == {other}.?spec && {labels} && {kept} && {still}"
+def restarted(one: str, other: str) -> str:
+    """Whether two pod templates differ by a restart alone, and the labels of the objects around them do not."""
+    labels, metadata, notes = ".?metadata.?labels", ".?metadata", ".?metadata.?annotations"
+    return " && ".join(
+        [
+            f"object{labels} == oldObject{labels}",
+            f"{one}.?spec == {other}.?spec",
+            alike(f"{one}{metadata}", f"{other}{metadata}", "annotations"),
+            alike(f"{one}{notes}", f"{other}{notes}", RESTARTED_AT),
+        ]
+    )
+
+
+def alike(one: str, other: str, but: str) -> str:
+    """Whether two mappings, either of which may be missing, say the same but for one key."""
+    here, there, key = f"{one}.orValue({{}})", f"{other}.orValue({{}})", literal(but)
+    kept = f"{here}.all(key, key == {key} || key in {there} && {here}[key] == {there}[key])"
+    return f"{kept} && {there}.all(key, key == {key} || key in {here})"
 
 
 def template(source: str) -> str:
@@ -141,39 +160,61 @@ def steps(path: str) -> str:
     return "".join(f".?{step}" for step in path.split("."))
 
 
-def place(source: str) -> str:
-    """The labels of Pods made from a template, and the ServiceAccount that they run under."""
-    spec = f"{source}.?spec"
+def place(source: str, keys: Sequence[str]) -> str:
+    """The labels of Pods made from a template, their role by the first of `keys`, and the ServiceAccount that they run under."""
+    spec, labels = f"{source}.?spec", f"{source}.?metadata.?labels.orValue({{}})"
     account = f"{spec}.?serviceAccountName.orValue({spec}.?serviceAccount.orValue('default'))"
-    return f"{{'labels': dyn({source}.?metadata.?labels.orValue({{}})), 'account': dyn({account})}}"
+    return f"{{'labels': dyn({labels}), 'role': dyn({value(keys, labels)}), 'account': dyn({account})}}"
 
 
 def validated(policy: GuardPolicy, at: datetime) -> Iterator[Json]:
-    """Each rule that can be said in CEL and refuses somewhere."""
+    """What is asked by each rule that can be said in CEL, where it refuses; nothing of one that refuses nowhere."""
     for one in RULES.values():
-        sound = one.in_cel(policy) if one.in_cel else ""
-        where = enforced(one, policy, at)
-        if sound and where != "false":
-            expression = sound if where == "true" else f"!({where}) || ({sound})"
-            yield {"expression": expression, "message": f"{one.id}: {one.title} {TOLD}", "reason": "Forbidden"}
+        message = f"{one.id}: {one.title} {TOLD}"
+        asked = one.in_cel(policy) if one.in_cel and enforced(one, policy, at) != "false" else ()
+        for sound in asked:
+            yield {"expression": f"!variables.{variable(one)} || ({sound})", "message": message, "reason": "Forbidden"}
+
+
+def variable(one: Rule) -> str:
+    """The name of the variable that says whether a rule refuses in the namespace of a request."""
+    return one.id.replace("-", "_")
 
 
 def enforced(one: Rule, policy: GuardPolicy, at: datetime) -> str:
     """Whether a rule refuses in the namespace of a request."""
-    where = literal(one.mode(policy) is Mode.ENFORCE)
-    for override in reversed(policy.namespaces.overrides):
-        there = literal(one.mode(policy, override) is Mode.ENFORCE)
-        if there != where:
-            where = f"({meant(override)} ? {there} : {where})"
+    scopes = enumerate([*policy.namespaces.overrides, None])
+    strict = [number for number, override in scopes if one.mode(policy, override) is Mode.ENFORCE]
+    if not strict:
+        return "false"
     waived = sorted({waiver.namespace for waiver in policy.exceptions if waiver.rule == one.id and waiver.counts(at)})
-    if not waived or where == "false":
-        return where
-    return f"!({NAMESPACE} in {literal(waived)})" + ("" if where == "true" else f" && {where}")
+    excepted = f" && !({NAMESPACE} in {literal(waived)})" if waived else ""
+    return f"variables.override in {literal(strict)}{excepted}"
 
 
-def meant(override: Override) -> str:
-    """Whether an override is about the namespace of a request."""
-    named = [f"({fits_any(override.names, REQUESTED)})"] if override.names else []
-    labels = "namespaceObject.?metadata.?labels.orValue({})"
-    labelled = [f"{labels}[?{literal(key)}].orValue('') == {literal(value)}" for key, value in override.labels.items()]
-    return " && ".join([*named, *labelled])
+def overriding(overrides: Sequence[Override]) -> Iterator[tuple[str, str]]:
+    """The number of the first override that is about the namespace of a request, or the next one where none is.
+
+    In lists side by side, for one condition inside of another would be nested more deeply than the API server reads.
+    """
+    numbers = literal(list(range(len(overrides))))
+    yield "named", f"[{', '.join(named(one) for one in overrides)}]"
+    yield "labels", "namespaceObject.?metadata.?labels.orValue({})"
+    yield "labelled", f"[{', '.join(labelled(one) for one in overrides)}]"
+    yield (
+        "override",
+        f"({numbers}.filter(one, variables.named[one] && variables.labelled[one]) + [{len(overrides)}])[0]",
+    )
+
+
+def named(override: Override) -> str:
+    """Whether the namespace of a request has a name that an override gives."""
+    return f"({fits_any(override.names, NAMESPACE)})" if override.names else "true"
+
+
+def labelled(override: Override) -> str:
+    """Whether it has the labels."""
+    wanted = (
+        f"variables.labels[?{literal(key)}] == optional.of({literal(said)})" for key, said in override.labels.items()
+    )
+    return " && ".join(wanted) or "true"

@@ -12,6 +12,7 @@ from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.kube.registrations import PHASES, TWINS, collection, twin_path, twins
 from webhook.kube.watch import Watch
+from webhook.metrics import COPY
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN, WEBHOOK_CONFIGURATION
 
 # The first lists come within milliseconds, unless we may not read them; then nothing else tells us to look again.
@@ -25,6 +26,7 @@ class Twinned(Watching):
     Without our webhook configuration they go: deleting that is how catflap is turned off (docs/decisions/0013).
     """
 
+    name = COPY
     pending = "what the API server judges by itself does not fit the policy file yet"
 
     def __init__(self, api: Api, *, recording: Recording, own_namespace: str, now: Callable[[], datetime]) -> None:

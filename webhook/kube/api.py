@@ -23,14 +23,18 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 NOT_FOUND = 404
 CONFLICT = 409
+# Bad, forbidden, too large or invalid: the same request is answered so again.
+REFUSALS = frozenset({400, 403, 413, 422})
 SUCCESS = range(200, 300)
 # One request of ours on the way of a person's request; the webhook's own timeout is 5 s.
 TIMEOUT_SECONDS = 2.0
-# A list of all there is: no person waits for it.
-LIST_SECONDS = 30.0
+# A list of all there is, or what the API server has to compile first: no person waits for it.
+LONG_SECONDS = 30.0
 # As many objects as kubectl asks for at once.
 PAGE_SIZE = 500
 POOL_SIZE = 16
+# What is kept of a long message.
+MESSAGE_HEAD, MESSAGE_TAIL = 250, 450
 # What the client raises for a kubeconfig that is none, that points nowhere, or that is made otherwise than kubectl's.
 UNUSABLE = (ConfigException, OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)
 
@@ -44,6 +48,11 @@ class ApiError(Exception):
         self.status = status
         super().__init__(message)
 
+    @property
+    def refused(self) -> bool:
+        """Whether the API server does not take what it was sent, and will not the next time."""
+        return self.status in REFUSALS
+
 
 class NoCluster(Exception):  # noqa: N818 (a state of the configuration)
     """There is no kubeconfig and no ServiceAccount to reach a cluster with; the message names the remedy."""
@@ -52,13 +61,18 @@ class NoCluster(Exception):  # noqa: N818 (a state of the configuration)
 class Api:
     """A pool of connections to one API server; safe to share between threads, not across a fork."""
 
-    def __init__(self, raw: client.ApiClient, *, deadline: float = math.inf) -> None:
+    def __init__(self, raw: client.ApiClient, *, deadline: float = math.inf, patience: float = TIMEOUT_SECONDS) -> None:
         self._raw = raw
         self._deadline = deadline
+        self._patience = patience
 
     def within(self, seconds: float) -> "Api":
         """The same connections with a budget for all requests made through what is returned."""
         return Api(self._raw, deadline=monotonic() + seconds)
+
+    def patient(self) -> "Api":
+        """The same connections for writes that may take the API server long."""
+        return Api(self._raw, patience=LONG_SECONDS)
 
     def get(self, path: str, **query: str) -> Json | None:
         """The object or list at `path`; None where there is none (404).  Raises ApiError."""
@@ -69,14 +83,14 @@ class Api:
 
         Raises ApiError.
         """
-        return self._found(path, query, LIST_SECONDS) or {}
+        return self._found(path, query, LONG_SECONDS) or {}
 
     def pages(self, path: str, *, size: int = PAGE_SIZE) -> Iterator[Json]:
         """The list at `path` in pieces of `size`, so that no list is ever held whole.  Raises ApiError, 404 too."""
         token = ""
         while True:
             wanted = {"limit": str(size), **({"continue": token} if token else {})}
-            page = self._call("GET", path, query=wanted, patience=LIST_SECONDS)
+            page = self._call("GET", path, query=wanted, patience=LONG_SECONDS)
             yield page
             token = page["metadata"].get("continue") or ""
             if not token:
@@ -149,9 +163,9 @@ class Api:
         query: dict[str, str],
         body: Json | None = None,
         content_type: str = JSON,
-        patience: float = TIMEOUT_SECONDS,
+        patience: float | None = None,
     ) -> Json:
-        left = min(patience, self._deadline - monotonic())
+        left = min(patience or self._patience, self._deadline - monotonic())
         if left <= 0:
             raise ApiError(0, f"{method} {path}: no time left to ask the API server")
         response = self._send(method, path, query=query, body=body, content_type=content_type, timeout=(left, left))
@@ -166,7 +180,7 @@ class Api:
         except msgspec.DecodeError:
             answer = {"message": content[:200].decode(errors="replace")}
         if response.status not in SUCCESS:
-            raise ApiError(response.status, f"{method} {path}: {response.status}: {answer.get('message', '')}")
+            raise ApiError(response.status, f"{method} {path}: {response.status}: {brief(answer.get('message', ''))}")
         return answer  # type: ignore[no-any-return]
 
     def _send(
@@ -190,6 +204,12 @@ class Api:
         except urllib3.exceptions.HTTPError as bad:
             raise ApiError(0, f"{method} {path}: {bad}") from bad
         return response.response  # type: ignore[no-any-return]
+
+
+def brief(message: str) -> str:
+    """The beginning and the end of a message: the API server repeats what is invalid, however long, between where and why."""
+    middle = len(message) - MESSAGE_HEAD - MESSAGE_TAIL
+    return f"{message[:MESSAGE_HEAD]} … {message[-MESSAGE_TAIL:]}" if middle > 0 else message
 
 
 def connect(kubeconfig: str | None) -> Api:

@@ -1,8 +1,8 @@
 """Expressions of the API server's own CEL, put together as text.
 
-A rule that can be said so has a condition over the variables of `webhook.controller.twin`: `places` are where Pods get
-their labels, each with its `labels` and its `account`, `before` the same of the old object, and where `lenient` holds, a
-fault that was there before is none. In what follows `x` is the name of one place.
+A rule that can be said so has conditions over the variables of `webhook.controller.twin`: `places` are where Pods get their
+labels, each with its `labels`, its `role` as it is set there and its `account`, `before` the same of the old object, and where
+`lenient` holds, a fault that was there before is none; `roles` are those there are. In what follows `x` is the name of one place.
 """
 
 import json
@@ -13,8 +13,8 @@ PLACES: Final = "variables.places"
 BEFORE: Final = "variables.before"
 LENIENT: Final = "variables.lenient"
 IS_POD: Final = "variables.pod"
+ROLES: Final = "variables.roles"
 NAMESPACE: Final = "request.namespace"
-NOTHING_SET: Final = "''"
 
 
 def literal(value: Any) -> str:
@@ -36,18 +36,16 @@ def everywhere(sound: str, same: str) -> str:
     return f"{PLACES}.all(p, ({sound}) || ({LENIENT} && {BEFORE}.exists(q, {same})))"
 
 
-def keys_set(keys: str, x: str) -> str:
-    """Those of a list of keys that are set at a place, in order."""
-    return f"{keys}.filter(k, k in {x}.labels)"
-
-
 def lack(keys: str, x: str) -> str:
     """How no label of `keys` says anything at a place, as a text; empty where one does."""
-    found = keys_set(keys, x)
-    return f"(size({found}) == 0 ? 'missing' : ({x}.labels[{found}[0]] == '' ? 'empty ' + {found}[0] : {NOTHING_SET}))"
+    return first(keys, f"{x}.labels", f"{x}.labels[k] == '' ? 'empty ' + k : ''", "missing")
 
 
-def value(keys: Sequence[str], x: str) -> str:
-    """The value of the first of `keys` that is set at a place; empty where none is."""
-    found = keys_set(literal(list(keys)), x)
-    return f"(size({found}) == 0 ? {NOTHING_SET} : {x}.labels[{found}[0]])"
+def value(keys: Sequence[str], labels: str) -> str:
+    """The value of the first of `keys` that is set among labels; empty where none is."""
+    return first(literal(list(keys)), labels, f"{labels}[k]", "")
+
+
+def first(keys: str, labels: str, said: str, otherwise: str) -> str:
+    """What is `said` of the first of `keys` that is set among labels, by its name `k`."""
+    return f"({keys}.map(k, k in {labels}, {said}) + ['{otherwise}'])[0]"

@@ -6,16 +6,18 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from webhook.model.fields import NamespaceName, Node, ServiceAccountName, distinct
+from webhook.model.fields import NamespaceName, Node, Principal, ServiceAccountName, distinct
+from webhook.model.limits import MOST_ACCOUNTS, MOST_PRINCIPALS
 from webhook.model.names import BREAK_GLASS_GROUP
 
+Principals = Annotated[tuple[Principal, ...], Field(max_length=MOST_PRINCIPALS), AfterValidator(distinct)]
 NOTICE_DAYS = 7  # an exception that ends is announced so long before
 
 
 class BreakGlass(Node):
     """Who may act against the guard in an emergency; each use is recorded."""
 
-    groups: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
+    groups: Principals = Field(
         (BREAK_GLASS_GROUP,),
         description="groups whose members pass every rule, and may edit and delete catflap's own policies",
     )
@@ -24,11 +26,11 @@ class BreakGlass(Node):
 class Exempt(Node):
     """Who passes every rule, and is recorded; the namespaces of their Pods are closed all the same."""
 
-    users: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field((), description="by user name")
-    groups: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field((), description="by group")
-    service_accounts: Annotated[tuple[ServiceAccountName, ...], AfterValidator(distinct)] = Field(
-        (), description="ServiceAccounts as namespace/name"
-    )
+    users: Principals = Field((), description="by user name")
+    groups: Principals = Field((), description="by group")
+    service_accounts: Annotated[
+        tuple[ServiceAccountName, ...], Field(max_length=MOST_ACCOUNTS), AfterValidator(distinct)
+    ] = Field((), description="ServiceAccounts as namespace/name")
 
     def reason(self, user: str, groups: Iterable[str]) -> str:
         """By what this user is exempt, in words; empty where they are not."""

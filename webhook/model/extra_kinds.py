@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 
 from webhook.model.fields import DNS_LABEL, Node
 from webhook.model.kinds import PodMaker
+from webhook.model.limits import LONGEST_TEMPLATE_PATH
 
 KIND = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 # A step of a path is a field's name as CEL selects it; these words mean something else there (cel-spec, Lexis).
@@ -68,6 +69,8 @@ def kind_name(kind: str) -> str:
 
 def template_path(path: str) -> str:
     """The path of a pod template; raises ValueError otherwise."""
+    if len(path) > LONGEST_TEMPLATE_PATH:
+        raise ValueError(f"{path!r} has {len(path)} characters, {LONGEST_TEMPLATE_PATH} are the most")
     steps = path.split(".")
     if not all(map(STEP.fullmatch, steps)):
         raise ValueError(f"{path!r} is no path of fields: write their names with dots, such as spec.template; no lists")

@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
+from webhook.model.limits import LONGEST_PRINCIPAL
 
+LONGEST_NAMESPACE = 63
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 RULE_ID = re.compile(r"[a-z]+(-[a-z]+)*")
 # The name of a ServiceAccount (apimachinery, pkg/util/validation: DNS-1123 subdomain).
@@ -49,7 +51,10 @@ def namespace_name(name: str) -> str:
 
 def namespace_pattern(pattern: str) -> str:
     """A namespace's full name, or a prefix that ends in a star; raises ValueError otherwise."""
-    namespace_name(pattern.removesuffix("*").rstrip("-") if pattern.endswith("*") else pattern)
+    stem = pattern.removesuffix("*")
+    namespace_name(stem.rstrip("-") if stem != pattern else pattern)
+    if len(stem) > LONGEST_NAMESPACE:
+        raise ValueError(f"{pattern!r} begins no namespace name: these have at most {LONGEST_NAMESPACE} characters")
     return pattern
 
 
@@ -79,6 +84,15 @@ def service_account_name(text: str) -> str:
         raise ValueError(f"{text!r} is no ServiceAccount: write namespace/name")
     namespace_name(space)
     return text
+
+
+def principal(name: str) -> str:
+    """The name of a user or of a group; raises ValueError otherwise."""
+    if not 1 <= len(name) <= LONGEST_PRINCIPAL or not name.isprintable():
+        raise ValueError(
+            f"{name!r} names no user or group: write 1 to {LONGEST_PRINCIPAL} characters that can be printed"
+        )
+    return name
 
 
 def cidr(text: str) -> str:
@@ -134,6 +148,7 @@ NamespaceName = Annotated[str, AfterValidator(namespace_name)]
 NamespacePattern = Annotated[str, AfterValidator(namespace_pattern)]
 NamespacePrefix = Annotated[str, AfterValidator(namespace_prefix)]
 ServiceAccountName = Annotated[str, AfterValidator(service_account_name)]
+Principal = Annotated[str, AfterValidator(principal)]
 Cidr = Annotated[str, AfterValidator(cidr)]
 Port = Annotated[str, AfterValidator(port)]
 

@@ -16,6 +16,7 @@ from webhook.model.fields import (
     distinct,
     fits,
 )
+from webhook.model.limits import MOST_OVERRIDES
 from webhook.model.modes import Override
 
 # What must run before anything else can, this webhook included: never judged, whatever the file says.
@@ -61,7 +62,9 @@ class Namespaces(Node):
     environment: Environment = Field(Environment(), description="what tells environments apart")
     reserved: Reserved = Field(Reserved(), description="namespaces that are exempt by their prefix")
     overrides: tuple[Override, ...] = Field(
-        (), description="namespaces in which rules hold in another mode; the first that fits counts"
+        (),
+        max_length=MOST_OVERRIDES,
+        description="namespaces in which rules hold in another mode; the first that fits counts",
     )
     labelled_by: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
         ("system:masters",),

@@ -24,21 +24,24 @@ from webhook.model.fields import (
     distinct,
 )
 from webhook.model.kinds import Makers
+from webhook.model.limits import MOST_ALIASES, MOST_EXCEPTIONS, MOST_EXTRA_KINDS, MOST_REQUIRED, MOST_ROLES, MOST_VALUES
 from webhook.model.modes import EVERYWHERE, SEVERITY, Mode, Override
 from webhook.model.namespaces import ALWAYS_EXEMPT, Namespaces
 from webhook.model.network import Network
+from webhook.model.pattern import unlike, whole
 from webhook.model.workload import Scope
 
-# Far above any cluster's, and far below what CEL takes as one expression.
-MOST_EXTRA_KINDS = 100
 LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one of these seconds, a namespace's making anew a few
+
+
+Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), AfterValidator(distinct)]
 
 
 class AppLabel(Node):
     """The label that names a Pod's application."""
 
     label: LabelKey = Field("app", description="the label itself")
-    aliases: Annotated[tuple[LabelKey, ...], AfterValidator(distinct)] = Field(
+    aliases: Aliases = Field(
         ("app.kubernetes.io/name", "k8s-app"), description="labels that count in its place, the first one set wins"
     )
 
@@ -56,11 +59,11 @@ class RoleLabel(AppLabel):
     """The label that names a Pod's role, and the closed list of roles."""
 
     label: LabelKey = Field("role", description="the label itself")
-    aliases: Annotated[tuple[LabelKey, ...], AfterValidator(distinct)] = Field(
+    aliases: Aliases = Field(
         ("app.kubernetes.io/component",), description="labels that count in its place, the first one set wins"
     )
-    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
-        ("frontend", "backend", "data"), description="the roles there are; no other value is admitted"
+    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_ROLES), AfterValidator(distinct)] = (
+        Field(("frontend", "backend", "data"), description="the roles there are; no other value is admitted")
     )
 
     def intended(self, labels: Mapping[str, str]) -> str | None:
@@ -78,11 +81,13 @@ class Requirement(Node):
     """A further label that every Pod must carry: one of a closed list, or a full match of a pattern."""
 
     label: LabelKey = Field(description="the label")
-    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1), AfterValidator(distinct)] | None = Field(
-        None, description="the values there are"
-    )
+    one_of: (
+        Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_VALUES), AfterValidator(distinct)] | None
+    ) = Field(None, description="the values there are")
     matches: str | None = Field(
-        None, min_length=1, description="a regular expression that the whole value must match (RE2 syntax)"
+        None,
+        min_length=1,
+        description="a pattern that the whole value must match: a regular expression of the parts that docs/policy.md lists",
     )
 
     @model_validator(mode="after")
@@ -96,12 +101,19 @@ class Requirement(Node):
         except SchemaError as bad:
             reason = str(bad).rstrip().rpartition("error: ")[2]
             raise ValueError(f"matches: {self.matches!r} is no regular expression: {reason}") from None
+        if self.matches is not None and (what := unlike(self.matches)):
+            raise ValueError(f"matches: {what}")
         return self
+
+    @property
+    def expression(self) -> str:
+        """The pattern as either engine looks for it."""
+        return whole(self.matches or "")
 
     @cached_property
     def _validator(self) -> SchemaValidator:
         # pydantic's own engine is linear in the value's length, so no value that a user picks can stall a request.
-        return SchemaValidator(core_schema.str_schema(pattern=rf"^(?:{self.matches})$"))
+        return SchemaValidator(core_schema.str_schema(pattern=self.expression))
 
     def admits(self, value: str) -> bool:
         """Whether the label may have this value."""
@@ -115,7 +127,7 @@ class Workloads(Node):
 
     app: AppLabel = Field(AppLabel(), description="the label that names the application")
     role: RoleLabel = Field(RoleLabel(), description="the label that names the role")
-    require: tuple[Requirement, ...] = Field((), description="further labels")
+    require: tuple[Requirement, ...] = Field((), max_length=MOST_REQUIRED, description="further labels")
     fill_from_aliases: StrictBool = Field(
         default=True, description="write the plain label on a Pod at CREATE where only an alias stands"
     )
@@ -127,8 +139,8 @@ class Workloads(Node):
         description="whose labels are judged of what makes Pods: those of its pod template, its own (object), or both; "
         "a Pod's own always are",
     )
-    extra_kinds: Annotated[tuple[ExtraKind, ...], Field(max_length=MOST_EXTRA_KINDS)] = Field(
-        (), description="custom resources that make Pods, besides those that are built in"
+    extra_kinds: tuple[ExtraKind, ...] = Field(
+        (), max_length=MOST_EXTRA_KINDS, description="custom resources that make Pods, besides those that are built in"
     )
 
     @cached_property
@@ -197,7 +209,7 @@ class GuardPolicy(Node):
         description="have the API server judge labels as well (ValidatingAdmissionPolicy), so that they are while catflap is gone",
     )
     exceptions: tuple[Waiver, ...] = Field(
-        (), description="rules whose faults pass in one namespace; each use is recorded"
+        (), max_length=MOST_EXCEPTIONS, description="rules whose faults pass in one namespace; each use is recorded"
     )
 
     @cached_property

@@ -47,8 +47,8 @@ class Rule(Struct, frozen=True):
 
     `check` is pure; it yields each fault of what the rule is `about` under a policy. `since` is the release that brought
     the rule; `at_most` is how strict it is where the file names it not; one that is `guarded_only` says nothing of
-    namespaces that stay open. `in_cel` says the same as `check` as an expression for the API server (webhook.model.cel), which is
-    true where there is no fault, or empty where the policy asks for nothing.
+    namespaces that stay open. `in_cel` says the same as `check` in expressions for the API server (webhook.model.cel), all of
+    which are true where there is no fault; none where the policy asks for nothing.
     """
 
     id: str
@@ -57,7 +57,7 @@ class Rule(Struct, frozen=True):
     about: type = Workload
     at_most: Mode = Mode.ENFORCE
     guarded_only: bool = False
-    in_cel: Callable[[GuardPolicy], str] | None = None
+    in_cel: Callable[[GuardPolicy], Iterator[str]] | None = None
 
     @property
     def title(self) -> str:

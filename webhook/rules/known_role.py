@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from webhook.model.cel import BEFORE, LENIENT, PLACES, literal
+from webhook.model.cel import BEFORE, LENIENT, PLACES, ROLES, literal
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Remedy, Rule
 from webhook.model.workload import Workload
@@ -24,14 +24,13 @@ def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
                 )
 
 
-def in_cel(policy: GuardPolicy) -> str:
+def in_cel(policy: GuardPolicy) -> Iterator[str]:
     """The same for the API server."""
-    role = policy.workloads.role
-    keys = literal(list(role.keys))
+    keys = literal(list(policy.workloads.role.keys))
     said = "p.labels[key]"
-    sound = f"!(key in p.labels) || {said} == '' || {said} in {literal(list(role.one_of))}"
+    sound = f"!(key in p.labels) || {said} == '' || {said} in {ROLES}"
     known = f"{LENIENT} && {BEFORE}.exists(q, {keys}.exists(other, other in q.labels && q.labels[other] == {said}))"
-    return f"{PLACES}.all(p, {keys}.all(key, {sound} || ({known})))"
+    yield f"{PLACES}.all(p, {keys}.all(key, {sound} || ({known})))"
 
 
 RULE = Rule(id="known-role", since="0.1", check=unknown, in_cel=in_cel)

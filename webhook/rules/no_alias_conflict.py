@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from webhook.model.cel import BEFORE, LENIENT, PLACES, literal
+from webhook.model.cel import BEFORE, LENIENT, PLACES, ROLES, literal
 from webhook.model.policy import AppLabel, GuardPolicy
 from webhook.model.violation import Fault, Remedy, Rule
 from webhook.model.workload import Place, Workload
@@ -27,18 +27,16 @@ def conflicts(place: Place, label: AppLabel) -> Iterator[tuple[Fault, str]]:
             yield Fault(place.at(alias), message, Remedy(place.path, alias, value=meant)), value
 
 
-def in_cel(policy: GuardPolicy) -> str:
+def in_cel(policy: GuardPolicy) -> Iterator[str]:
     """The same for the API server."""
     workloads = policy.workloads
-    roles = f" && {{}} in {literal(list(workloads.role.one_of))}"
-    said = [agreeing(workloads.app, ""), agreeing(workloads.role, roles)]
-    return " && ".join(one for one in said if one)
+    for label, and_known in ((workloads.app, ""), (workloads.role, f" && {{}} in {ROLES}")):
+        if label.aliases:
+            yield agreeing(label, and_known)
 
 
 def agreeing(label: AppLabel, and_known: str) -> str:
     """Whether the aliases of one label that count say what is meant; `and_known` tells which values do."""
-    if not label.aliases:
-        return ""
     keys, own = literal(list(label.keys)), literal(label.label)
 
     def meant(x: str) -> str:

@@ -24,11 +24,11 @@ def claims(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:  # noqa:
                 )
 
 
-def in_cel(policy: GuardPolicy) -> str:  # noqa: ARG001 (a rule)
+def in_cel(policy: GuardPolicy) -> Iterator[str]:  # noqa: ARG001 (a rule)
     """The same for the API server."""
     sound = " && ".join(f"!key.startsWith({literal(prefix)})" for prefix in PREFIXES)
     known = f"{LENIENT} && {BEFORE}.exists(q, key in q.labels && q.labels[key] == p.labels[key])"
-    return f"{PLACES}.all(p, p.labels.all(key, ({sound}) || ({known})))"
+    yield f"{PLACES}.all(p, p.labels.all(key, ({sound}) || ({known})))"
 
 
 RULE = Rule(id="no-reserved-label", since="0.1", check=claims, in_cel=in_cel)

@@ -22,10 +22,10 @@ def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
             )
 
 
-def in_cel(policy: GuardPolicy) -> str:
+def in_cel(policy: GuardPolicy) -> Iterator[str]:
     """The same for the API server."""
     keys = literal(list(policy.workloads.app.keys))
-    return everywhere(f"{lack(keys, 'p')} == ''", f"{lack(keys, 'p')} == {lack(keys, 'q')}")
+    yield everywhere(f"{lack(keys, 'p')} == ''", f"{lack(keys, 'p')} == {lack(keys, 'q')}")
 
 
 RULE = Rule(id="require-app", since="0.1", check=unnamed, in_cel=in_cel)

@@ -30,28 +30,20 @@ def wanted(required: Requirement) -> str:
     return f"a full match of {required.matches}"
 
 
-def in_cel(policy: GuardPolicy) -> str:
+def in_cel(policy: GuardPolicy) -> Iterator[str]:
     """The same for the API server."""
-    return " && ".join(
-        everywhere(
-            f"{set_and_not_empty(key)} && {admitted(required, f'p.labels[{key}]')}",
-            f"p.labels[?{key}] == q.labels[?{key}]",
-        )
-        for required in policy.workloads.require
-        for key in (literal(required.label),)
-    )
-
-
-def set_and_not_empty(key: str) -> str:
-    """Whether a label says anything at the place `p`."""
-    return f"{key} in p.labels && p.labels[{key}] != ''"
+    for required in policy.workloads.require:
+        key = literal(required.label)
+        said = f"p.labels[{key}]"
+        sound = f"{key} in p.labels && {said} != '' && {admitted(required, said)}"
+        yield everywhere(sound, f"p.labels[?{key}] == q.labels[?{key}]")
 
 
 def admitted(required: Requirement, value: str) -> str:
     """Whether a value is one that the policy admits."""
     if required.one_of is not None:
         return f"{value} in {literal(list(required.one_of))}"
-    return f"{value}.matches({literal(f'^(?:{required.matches})$')})"
+    return f"{value}.matches({literal(required.expression)})"
 
 
 RULE = Rule(id="require-label", since="0.1", check=lacking, in_cel=in_cel)

@@ -25,13 +25,13 @@ def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
             )
 
 
-def in_cel(policy: GuardPolicy) -> str:
+def in_cel(policy: GuardPolicy) -> Iterator[str]:
     """The same for the API server."""
     role = policy.workloads.role
     keys = literal(list(role.keys))
     if policy.network.flows:
         keys = f"({IS_POD} ? {literal([role.label])} : {keys})"
-    return everywhere(f"{lack(keys, 'p')} == ''", f"{lack(keys, 'p')} == {lack(keys, 'q')}")
+    yield everywhere(f"{lack(keys, 'p')} == ''", f"{lack(keys, 'p')} == {lack(keys, 'q')}")
 
 
 RULE = Rule(id="require-role", since="0.1", check=roleless, in_cel=in_cel)

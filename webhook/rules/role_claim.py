@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from webhook.model.cel import NAMESPACE, everywhere, fits_any, literal, value
+from webhook.model.cel import NAMESPACE, everywhere, fits_any, literal
 from webhook.model.fields import fits
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Rule
@@ -28,19 +28,15 @@ def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
             )
 
 
-def in_cel(policy: GuardPolicy) -> str:
+def in_cel(policy: GuardPolicy) -> Iterator[str]:
     """The same for the API server."""
-    keys = policy.workloads.role.keys
-    said = []
     for name, role in policy.roles.items():
-        claim, other = role.claim, f"{value(keys, 'p')} != {literal(name)}"
-        known = f"{value(keys, 'q')} == {literal(name)}"
+        claim, other, known = role.claim, f"p.role != {literal(name)}", f"q.role == {literal(name)}"
         if claim.namespaces:
-            said.append(everywhere(f"{other} || {fits_any(claim.namespaces, NAMESPACE)}", known))
+            yield everywhere(f"{other} || {fits_any(claim.namespaces, NAMESPACE)}", known)
         if claim.service_accounts:
             accounts = f"{NAMESPACE} + '/' + p.account in {literal(list(claim.service_accounts))}"
-            said.append(everywhere(f"{other} || {accounts}", f"{known} && q.account == p.account"))
-    return " && ".join(said)
+            yield everywhere(f"{other} || {accounts}", f"{known} && q.account == p.account")
 
 
 RULE = Rule(id="role-claim", since="0.1", check=unclaimed, in_cel=in_cel)

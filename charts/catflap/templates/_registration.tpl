@@ -178,7 +178,7 @@ The kinds of network policy, a rule an API group and scope. Takes the operations
 
 {{/* Whether a label is touched that the guard hangs on, in CEL; the stamp of a new namespace is catflap's own. */}}
 {{- define "catflap.guardedLabels" -}}
-{{- $touched := list (printf "(request.operation == 'UPDATE' && %s)" (include "catflap.labelDiffers" "catflap.dev/guard")) -}}
+{{- $touched := list (printf "(request.operation == 'UPDATE' && %s)" (include "catflap.labelDiffers" "'catflap.dev/guard'")) -}}
 {{- $namespaces := .Values.policy.namespaces -}}
 {{- $labels := ternary (list $namespaces.environment.label) list (not (empty $namespaces.environment.oneOf)) -}}
 {{- $names := concat $namespaces.exempt $namespaces.reserved.prefixes -}}
@@ -199,8 +199,9 @@ The kinds of network policy, a rule an API group and scope. Takes the operations
 {{- range $accounts -}}
 {{- $names = append $names (splitList "/" . | first) -}}
 {{- end -}}
-{{- range $label := $labels | uniq | sortAlpha -}}
-{{- $touched = append $touched (include "catflap.labelDiffers" $label) -}}
+{{- with $labels | uniq | sortAlpha -}}
+{{- $differs := include "catflap.labelDiffers" "label" -}}
+{{- $touched = append $touched (printf "['%s'].exists(label, %s)" (join "', '" .) $differs) -}}
 {{- end -}}
 {{- with without ($names | uniq | sortAlpha) "kube-system" "kube-public" "kube-node-lease" -}}
 {{- $fits := include "catflap.fitsAny" (list . "object.metadata.name") -}}
@@ -240,10 +241,10 @@ The kinds of network policy, a rule an API group and scope. Takes the operations
 {{- end -}}
 {{- end }}
 
-{{/* Whether one label is not what it was, in CEL; before a CREATE it was not there. */}}
+{{/* Whether a label, an expression, is not what it was, in CEL; before a CREATE it was not there. */}}
 {{- define "catflap.labelDiffers" -}}
 {{- $labels := "?metadata.?labels.orValue({})" -}}
-{{- printf "object.%s[?'%s'] != (oldObject == null ? {} : oldObject.%s)[?'%s']" $labels . $labels . -}}
+{{- printf "object.%s[?%s] != (oldObject == null ? {} : oldObject.%s)[?%s]" $labels . $labels . -}}
 {{- end }}
 
 {{/* Whether a custom rule is about Pods; empty where none is. */}}

@@ -6,7 +6,16 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from tests.unit.samples import policy
-from webhook.model.fields import cidr, distinct, label_key, label_value, namespace_name, namespace_pattern, port
+from webhook.model.fields import (
+    cidr,
+    distinct,
+    label_key,
+    label_value,
+    namespace_name,
+    namespace_pattern,
+    port,
+    principal,
+)
 from webhook.model.modes import Mode
 from webhook.model.policy import Requirement
 
@@ -30,6 +39,8 @@ ADDRESS = ".".join(["a" * 62] * 4)  # 251 characters; a prefix may have 253
         pytest.param(namespace_pattern, "team-*", id="a prefix"),
         pytest.param(namespace_pattern, "team*", id="a prefix without a hyphen"),
         pytest.param(namespace_pattern, "team", id="a whole name"),
+        pytest.param(namespace_pattern, f"{LONG}*", id="the longest prefix of a name"),
+        pytest.param(principal, r'CORP\ann "a" é' + "x" * 239, id="the longest name of a user, whatever is in it"),
         pytest.param(port, "53/UDP", id="a port"),
         pytest.param(port, "65535/SCTP", id="the highest port"),
         pytest.param(port, "1/TCP", id="the lowest port"),
@@ -75,6 +86,11 @@ def test_what_kubernetes_takes_is_kept_as_it_is(parse: Callable[[str], str], tex
         ),
         pytest.param(namespace_name, "a" * 64, "is no namespace name", id="a namespace too long"),
         pytest.param(namespace_pattern, "*", "is no namespace name", id="a star alone, which is `all`"),
+        pytest.param(namespace_pattern, f"{LONG}-*", "begins no namespace name", id="more than a name may have"),
+        pytest.param(principal, "", "names no user or group", id="nobody"),
+        pytest.param(principal, "a" * 254, "names no user or group", id="a user of too long a name"),
+        pytest.param(principal, "a\0", "names no user or group", id="a character that cannot be printed"),
+        pytest.param(principal, "a\ud800", "names no user or group", id="half a character"),
         pytest.param(namespace_pattern, "te*am", "is no namespace name", id="a star in the middle"),
         pytest.param(namespace_pattern, "*-team", "is no namespace name", id="a star in front"),
         pytest.param(port, "53", "'53' is no port: write 53/UDP", id="no protocol"),

@@ -1,0 +1,99 @@
+"""A file that has as much as it may: the API server takes all that is written from it, and judges by it."""
+
+from typing import Final
+
+import pytest
+import yaml
+
+from tests.cluster.differing import BY_TWIN, SPACES, Verdicts, judged_by_all, try_out, twin
+from tests.cluster.installation import NAMESPACE, WEBHOOKS, Installation, eventually
+from tests.cluster.manifests import Json, deployment, namespace, pod
+from tests.controlplane.client import MERGE
+from tests.limits import fullest, key, space, values
+from webhook.config.parse import parse
+from webhook.controller.following import fitted
+from webhook.kube.registrations import API_VERSION, PHASES
+from webhook.model.limits import MOST_ALIASES, MOST_REQUIRED, MOST_ROLES, MOST_VALUES
+from webhook.model.policy import GuardPolicy
+
+LAST: Final = MOST_ROLES - 1
+OWN: Final = space(f"own-{LAST}")  # the one namespace where the last role may be carried
+STRICT, LENIENT, LABELLED = space("lab-98"), space("lab-99"), space("lab-1")  # by overrides; the last by a label, too
+APP: Final = [key("app"), *(key(f"app-{number}") for number in range(MOST_ALIASES))]
+ROLE: Final = [key("role"), *(key(f"role-{number}") for number in range(MOST_ALIASES))]
+REQUIRED: Final = [key(f"label-{number}") for number in range(MOST_REQUIRED)]
+ROLES: Final = values("role", MOST_ROLES)
+LISTED, MATCHED = values("value", MOST_VALUES)[-1], "a" * 63
+FULL: Final = [
+    pytest.param({"namespaces": "exempt"}, id="exempt namespaces"),
+    pytest.param({"namespaces": "reserved", "patterns": True}, id="prefixes and patterns"),
+    pytest.param({"namespaces": "overrides"}, id="overrides"),
+]
+
+
+def sound(further: str) -> dict[str, str]:
+    """Labels that the file asks for, by every name that counts."""
+    return {**dict.fromkeys(APP, "web"), **dict.fromkeys(ROLE, ROLES[LAST]), **dict.fromkeys(REQUIRED, further)}
+
+
+def but(labels: dict[str, str], *missing: str, **changed: str) -> dict[str, str]:
+    """The labels without some, and with the last alias of the app or of the role, or the last further label, changed."""
+    last = {"app": APP[-1], "role": ROLE[-1], "further": REQUIRED[-1]}
+    rest = {one: value for one, value in labels.items() if one not in missing}
+    return {**rest, **{last[name]: value for name, value in changed.items()}}
+
+
+def fits(catflap: Installation, policy: GuardPolicy) -> bool:
+    """Whether both webhook configurations are as the file asks."""
+    for phase in PHASES:
+        found = catflap.cluster.api("GET", WEBHOOKS.format(phase))
+        stored = {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
+        if fitted(stored, policy, NAMESPACE) != stored:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("full", FULL)
+def test_what_is_written_from_it_is_taken_and_judges_as_we_do(apart: Installation, full: Json) -> None:
+    """By a Pod that has every label that is asked for, at the end of every list."""
+    apart.apply(namespace(LABELLED, **{key("tier-1"): "x" * 63}), check=True)
+    for name in (OWN, SPACES[0], STRICT, LENIENT):
+        apart.apply(namespace(name), check=True)
+    policy = {"network": {"engine": "kubernetes"}, **fullest(**full)}
+    good = sound(MATCHED if full.get("patterns") else LISTED)
+    things = [
+        pod("good", OWN, good),
+        deployment("good", OWN, good),
+        pod("appless", OWN, but(good, *APP)),
+        pod("two-apps", OWN, but(good, app="other")),
+        pod("two-roles", OWN, but(good, role=ROLES[0])),
+        pod("no-role", OWN, but(good, role="other")),
+        pod("further", OWN, but(good, further="Other")),
+        pod("elsewhere", STRICT, good),
+        deployment("elsewhere", STRICT, good),
+        pod("lenient", LENIENT, {}),
+    ]
+    found = list(judged_by_all(apart, policy, things))
+    admitted, refused = (
+        Verdicts(offline=True, server=True, twin=True),
+        Verdicts(offline=False, server=False, twin=False),
+    )
+    assert found == [admitted] * 2 + [refused] * 7 + [admitted]
+    assert not try_out(apart, pod("lenient", LABELLED, {})).refused
+    eventually(
+        lambda: fits(
+            apart, parse(yaml.safe_dump({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", **policy})).policy
+        )
+    )
+
+
+def test_a_pod_that_stands_is_judged_by_what_it_had(apart: Installation, namespace_name: str) -> None:
+    """Which takes longest: every label before is compared with every one after."""
+    apart.apply(namespace(OWN), check=True)
+    twin(apart, {"network": {"engine": "kubernetes"}, **fullest()})
+    apart.apply(pod(namespace_name, OWN, sound(LISTED)), check=True)
+    path = f"/api/v1/namespaces/{OWN}/pods/{namespace_name}"
+    for changed, status in (({"x": "y"}, 200), ({ROLE[-1]: "other"}, 403), ({REQUIRED[-1]: None}, 403)):
+        answer = apart.cluster.call("PATCH", path, {"metadata": {"labels": changed}}, content_type=MERGE)
+        assert answer.status == status, answer.body
+        assert (BY_TWIN in answer.body.get("message", "")) is (status == 403)

@@ -1,0 +1,156 @@
+"""As much as the API server takes of what is written from a file is taken, and one more is told with its path, its number and the most."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from tests.limits import fullest, kind, space
+from webhook.config.faults import BadPolicy
+from webhook.config.parse import validated
+
+HEAD: Final = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
+Json = dict[str, Any]
+Change = Callable[[Json], Any]
+REQUIRED: Final = {"label": "one-more", "oneOf": ["a"]}
+
+
+def faults(whole: Json) -> list[str]:
+    """What is wrong with a file."""
+    try:
+        validated({**HEAD, **whole})
+    except BadPolicy as bad:
+        return [str(fault) for fault in bad.faults]
+    return []
+
+
+def test_a_file_that_has_as_much_as_it_may_is_good() -> None:
+    """Of everything at once."""
+    assert faults(fullest()) == []
+
+
+@pytest.mark.parametrize(
+    ("one_more", "told"),
+    [
+        pytest.param(
+            lambda whole: whole["workloads"]["role"]["aliases"].append("one-more"),
+            "workloads.role.aliases: Tuple should have at most 16 items after validation, not 17",
+            id="aliases",
+        ),
+        pytest.param(
+            lambda whole: whole["workloads"]["role"]["oneOf"].append("one-more"),
+            "workloads.role.oneOf: Tuple should have at most 256 items after validation, not 257",
+            id="roles",
+        ),
+        pytest.param(
+            lambda whole: whole["workloads"]["require"].append(REQUIRED),
+            "workloads.require: Tuple should have at most 16 items after validation, not 17",
+            id="further labels",
+        ),
+        pytest.param(
+            lambda whole: whole["workloads"]["require"][3]["oneOf"].append("one-more"),
+            "workloads.require[3].oneOf: Tuple should have at most 256 items after validation, not 257",
+            id="values of a further label",
+        ),
+        pytest.param(
+            lambda whole: whole["workloads"]["extraKinds"].append(kind(100)),
+            "workloads.extraKinds: Tuple should have at most 100 items after validation, not 101",
+            id="kinds",
+        ),
+        pytest.param(
+            lambda whole: whole["namespaces"]["overrides"].append({"names": ["a"], "mode": "off"}),
+            "namespaces.overrides: Tuple should have at most 100 items after validation, not 101",
+            id="overrides",
+        ),
+        pytest.param(
+            lambda whole: whole["breakGlass"]["groups"].append("one-more"),
+            "breakGlass.groups: Tuple should have at most 100 items after validation, not 101",
+            id="groups for an emergency",
+        ),
+        pytest.param(
+            lambda whole: whole["exempt"]["users"].append("one-more"),
+            "exempt.users: Tuple should have at most 100 items after validation, not 101",
+            id="users",
+        ),
+        pytest.param(
+            lambda whole: whole["exempt"]["serviceAccounts"].append("one/more"),
+            "exempt.serviceAccounts: Tuple should have at most 250 items after validation, not 251",
+            id="ServiceAccounts",
+        ),
+        pytest.param(
+            lambda whole: whole["exceptions"].append({**whole["exceptions"][0], "namespace": "one-more"}),
+            "exceptions: Tuple should have at most 1000 items after validation, not 1001",
+            id="exceptions",
+        ),
+        pytest.param(
+            lambda whole: whole["namespaces"]["exempt"].append("one-more"),
+            "namespaces: 1001 names and prefixes here and in claims, exceptions and accounts, 1000 are the most; "
+            "let a prefix stand for many",
+            id="exempt namespaces",
+        ),
+        pytest.param(
+            lambda whole: whole["namespaces"]["reserved"]["prefixes"].append("one-more*"),
+            "namespaces: 1001 names and prefixes here and in claims, exceptions and accounts, 1000 are the most; "
+            "let a prefix stand for many",
+            id="reserved prefixes",
+        ),
+        pytest.param(
+            lambda whole: whole["namespaces"]["overrides"][0]["names"].append("one-more"),
+            "namespaces: 1001 names and prefixes here and in claims, exceptions and accounts, 1000 are the most; "
+            "let a prefix stand for many",
+            id="names in overrides",
+        ),
+        pytest.param(
+            lambda whole: whole["namespaces"]["overrides"][0]["labels"].update({"one-more": "a"}),
+            "namespaces.overrides: 65 labels in all of them, 64 are the most; let one label stand for many",
+            id="labels in overrides",
+        ),
+        pytest.param(
+            lambda whole: claim(whole, 9)["namespaces"].append("one-more"),
+            "namespaces: 1001 names and prefixes here and in claims, exceptions and accounts, 1000 are the most; "
+            "let a prefix stand for many",
+            id="namespaces in claims",
+        ),
+        pytest.param(
+            lambda whole: claim(whole, 9).update({"serviceAccounts": [f"{space('ns')}/more"]}),
+            "roles: 251 ServiceAccounts in all claims, 250 are the most; let the namespace they are in stand for many",
+            id="ServiceAccounts in claims",
+        ),
+    ],
+)
+def test_one_more_of_anything_is_too_much(one_more: Change, told: str) -> None:
+    """Whether the file asks for the API server's copy or will one day."""
+    whole = {**fullest(), "twin": False}
+    one_more(whole)
+    assert faults(whole) == [told]
+
+
+def claim(whole: Json, number: int) -> Json:
+    """The claim on one role."""
+    found: Json = list(whole["roles"].values())[number]["claim"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param(
+            {"workloads": {"extraKinds": [{**kind(0), "template": ".".join(["a"] * 300)}]}},
+            "has 599 characters, 150 are the most",
+            id="a path of three hundred steps",
+        ),
+        pytest.param(
+            {"namespaces": {"overrides": [{"labels": {f"tier-{one}": "a"}, "mode": "off"} for one in range(900)]}},
+            "namespaces.overrides: Tuple should have at most 100 items after validation, not 900",
+            id="nine hundred overrides",
+        ),
+        pytest.param(
+            {"namespaces": {"overrides": [{"names": [f"team-{one}" for one in range(2500)], "mode": "off"}]}},
+            "namespaces.overrides: 2500 names in all of them, 1000 are the most",
+            id="an override of two and a half thousand names",
+        ),
+    ],
+)
+def test_what_the_api_server_never_took_is_told(text: Json, told: str) -> None:
+    """Where the file is read, and not in a log alone."""
+    assert any(told in found for found in faults(text))
