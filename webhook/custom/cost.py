@@ -16,6 +16,7 @@ BUDGET: Final = 100_000_000
 MOST_NODES: Final = 1_000_000
 # Far above any workload; the library compares what is nested by recursion.
 DEEPEST: Final = 200
+LONGEST_NUMBER: Final = 1024  # bits; JSON has no more, and CEL 64
 NODE_BYTES: Final = 8
 # The library makes a new list from the old one for each item that map and filter add, and keeps all until the run ends.
 GROWN_BYTES: Final = 16
@@ -90,14 +91,20 @@ def nesting(text: str) -> int:
 
 
 def measured(*values: Any) -> Size:
-    """The size of what expressions read; raises TooLargeError."""
+    """The size of what expressions read.
+
+    Raises TooLargeError, and ValueError for half a character: the library takes the process with it for either of the two,
+    where it puts them into words.
+    """
     size = longest = 0
     for nodes, value in enumerate(walk(values)):
         if nodes >= MOST_NODES:
             raise TooLargeError(f"the object has more than {MOST_NODES} fields")
         size += NODE_BYTES
         if isinstance(value, str):
-            size += len(value)
+            size += len(value.encode())
+        elif isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
+            raise TooLargeError(f"the object has a number of {value.bit_length()} bits")
         elif isinstance(value, dict | list):
             longest = max(longest, len(value))
     return Size(size, longest)

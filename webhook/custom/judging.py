@@ -32,7 +32,7 @@ def judge_custom(request: Request, policy: GuardPolicy, known: Known) -> tuple[V
     try:
         variables = variables_of(request, known)
         size = measured(*variables.values())
-    except (TooLargeError, msgspec.MsgspecError, RecursionError, ValueError) as bad:
+    except (TooLargeError, msgspec.MsgspecError, RecursionError, ValueError, TypeError) as bad:
         return tuple(failed(rule, bad) for rule in told)
     return tuple(found for rule in told for found in judged(rule, request, variables, size))
 
@@ -45,7 +45,15 @@ def price_of_all(request: Request, policy: GuardPolicy) -> int:
     try:
         size = measured(plain(request.document.content))
         prices = [price(compiled(rule.cel).shape, size) for rule in rules]
-    except (TooLargeError, BadExpressionError, LibraryMissingError, msgspec.MsgspecError, RecursionError, ValueError):
+    except (
+        TooLargeError,
+        BadExpressionError,
+        LibraryMissingError,
+        msgspec.MsgspecError,
+        RecursionError,
+        ValueError,
+        TypeError,
+    ):
         return 0  # they are not run
     return sum(one for one in prices if one <= BUDGET)
 
