@@ -19,7 +19,7 @@ from webhook.config.places import Marks, Place, Step, nearest, place, place_of, 
 LARGEST: Final = 1 << 20
 # Keys and values, those that aliases stand for among them, a long one as several; whatever is done with a file takes no
 # more than a second for so many.
-MOST_VALUES: Final = 50_000
+MOST_NODES: Final = 50_000
 LONG: Final = 100  # characters
 DEEPEST: Final = 50
 LONGEST_NUMBER: Final = 100
@@ -155,9 +155,9 @@ class Composer:
 
     def _take(self, count: int) -> None:
         self._count += count
-        if self._count > MOST_VALUES:
+        if self._count > MOST_NODES:
             raise TooMuchError(
-                f"more than {MOST_VALUES} keys and values up to here, a long one and an alias count as several"
+                f"more than {MOST_NODES} keys and values up to here, a long one and an alias count as several"
             )
         if len(self._steps) > DEEPEST:
             raise TooMuchError(f"nested more than {DEEPEST} deep")

@@ -6,11 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from webhook.model.fields import Day, NamespaceName, Node, Principal, ServiceAccountName, distinct
-from webhook.model.limits import MOST_ACCOUNTS, MOST_PRINCIPALS
+from webhook.model.fields import Day, NamespaceName, Node, Principals, ServiceAccountName, distinct
+from webhook.model.limits import MOST_ACCOUNTS
 from webhook.model.names import BREAK_GLASS_GROUP
 
-Principals = Annotated[tuple[Principal, ...], Field(max_length=MOST_PRINCIPALS), AfterValidator(distinct)]
 NOTICE_DAYS = 7  # an exception that ends is announced so long before
 
 

@@ -6,11 +6,11 @@ from collections import Counter
 from datetime import date, datetime
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
-from webhook.model.limits import LONGEST_PRINCIPAL
+from webhook.model.limits import LONGEST_PRINCIPAL, MOST_PRINCIPALS
 
 LONGEST_NAMESPACE = 63
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -163,6 +163,7 @@ NamespacePattern = Annotated[str, AfterValidator(namespace_pattern)]
 NamespacePrefix = Annotated[str, AfterValidator(namespace_prefix)]
 ServiceAccountName = Annotated[str, AfterValidator(service_account_name)]
 Principal = Annotated[str, AfterValidator(principal)]
+Principals = Annotated[tuple[Principal, ...], Field(max_length=MOST_PRINCIPALS), AfterValidator(distinct)]
 Cidr = Annotated[str, AfterValidator(cidr)]
 Port = Annotated[str, AfterValidator(port)]
 Day = Annotated[date, BeforeValidator(day, json_schema_input_type=date)]

@@ -7,7 +7,7 @@ import yaml
 
 from webhook.config import reading
 from webhook.config.places import Place
-from webhook.config.reading import DEEPEST, MOST_VALUES, PARSER, read
+from webhook.config.reading import DEEPEST, MOST_NODES, PARSER, read
 
 # Python's own parser reads where libyaml is not there.
 PARSERS: Final = [PARSER, yaml.SafeLoader]
@@ -168,11 +168,11 @@ class TestBounds:
 
     def test_so_many_values_are_taken(self) -> None:
         """A mapping, its key and a list with so many; one more are too many, and nothing after it is looked at."""
-        items = ["x"] * (MOST_VALUES - 3)
+        items = ["x"] * (MOST_NODES - 3)
         assert len(said(f"a: [{','.join(items)}]")["a"]) == len(items)
         [(path, message, _)] = complaints(f"a: [{','.join(items)}, x, {{]")
         assert path == f"a[{len(items)}]"
-        assert message.startswith(f"more than {MOST_VALUES} keys and values")
+        assert message.startswith(f"more than {MOST_NODES} keys and values")
 
     @pytest.mark.parametrize("times", [10, 10_000, 300_000])
     def test_an_alias_counts_for_what_it_stands_for(self, times: int) -> None:
