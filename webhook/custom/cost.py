@@ -16,6 +16,7 @@ BUDGET: Final = 100_000_000
 MOST_NODES: Final = 1_000_000
 # Far above any workload; the library compares what is nested by recursion.
 DEEPEST: Final = 200
+LONGEST_NUMBER: Final = 1024  # bits; JSON has no more, and CEL 64
 NODE_BYTES: Final = 8
 # The library makes a new list from the old one for each item that map and filter add, and keeps all until the run ends.
 GROWN_BYTES: Final = 16
@@ -90,14 +91,20 @@ def nesting(text: str) -> int:
 
 
 def measured(*values: Any) -> Size:
-    """The size of what expressions read; raises TooLargeError."""
+    """The size of what expressions read.
+
+    Raises TooLargeError, and ValueError for half a character: the library takes the process with it for either of the two,
+    where it puts them into words.
+    """
     size = longest = 0
     for nodes, value in enumerate(walk(values)):
         if nodes >= MOST_NODES:
             raise TooLargeError(f"the object has more than {MOST_NODES} fields")
         size += NODE_BYTES
         if isinstance(value, str):
-            size += len(value)
+            size += len(value.encode())
+        elif isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
+            raise TooLargeError(f"the object has a number of {value.bit_length()} bits")
         elif isinstance(value, dict | list):
             longest = max(longest, len(value))
     return Size(size, longest)
@@ -123,9 +130,9 @@ def walk(values: tuple[Any, ...]) -> Iterator[Any]:
     raise TooLargeError(f"the object is nested more than {DEEPEST} levels deep")
 
 
-def afford(shape: Shape, size: Size) -> None:
-    """Raises TooLargeError where an expression of a shape may cost too much over an object of a size."""
-    steps = min(size.longest**shape.depth, MOST_STEPS)
+def price(shape: Shape, size: Size) -> int:
+    """How many bytes an expression of a shape may look at in an object of a size, in all steps together."""
+    steps: int = min(size.longest**shape.depth, MOST_STEPS)
     each = sum(
         (
             size.size,
@@ -137,7 +144,12 @@ def afford(shape: Shape, size: Size) -> None:
             size.size**2 // WALKED_AT_ONCE * shape.matches,
         )
     )
-    if steps * each > BUDGET:
+    return steps * each
+
+
+def afford(shape: Shape, size: Size) -> None:
+    """Raises TooLargeError where an expression of a shape may cost too much over an object of a size."""
+    if price(shape, size) > BUDGET:
         raise TooLargeError(
             f"the object is too large for it, with about {size.size} bytes and {size.longest} items in one list"
         )

@@ -13,10 +13,11 @@ from webhook.model.fields import (
     NamespacePattern,
     NamespacePrefix,
     Node,
+    Principals,
     distinct,
     fits,
 )
-from webhook.model.limits import MOST_OVERRIDES
+from webhook.model.limits import MOST_NAMESPACES, MOST_OVERRIDES, MOST_VALUES
 from webhook.model.modes import Override
 
 # What must run before anything else can, this webhook included: never judged, whatever the file says.
@@ -27,7 +28,7 @@ class Environment(Node):
     """The label that tells environments apart; the labels of namespaces, not of Pods."""
 
     label: LabelKey = Field("environment", description="the label itself")
-    one_of: Annotated[tuple[LabelValue, ...], AfterValidator(distinct)] = Field(
+    one_of: Annotated[tuple[LabelValue, ...], Field(max_length=MOST_VALUES), AfterValidator(distinct)] = Field(
         (), description="the environments there are, such as [production, test]; none: they are not told apart"
     )
 
@@ -38,7 +39,7 @@ class Reserved(Node):
     prefixes: Annotated[tuple[NamespacePrefix, ...], AfterValidator(distinct)] = Field(
         (), description="prefixes such as openshift-*; neither judged nor closed"
     )
-    groups: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
+    groups: Principals = Field(
         ("system:masters", "system:serviceaccounts:tigera-operator"),
         description="groups whose members may make namespaces that are exempt or reserved, or that overrides, claims, exceptions or exempt accounts name",
     )
@@ -52,7 +53,7 @@ class Reserved(Node):
 class Namespaces(Node):
     """Which namespaces are judged and closed."""
 
-    adopt: Literal["none", "all"] | tuple[NamespacePattern, ...] = Field(
+    adopt: Literal["none", "all"] | Annotated[tuple[NamespacePattern, ...], Field(max_length=MOST_NAMESPACES)] = Field(
         "none", description="namespaces older than catflap to close as well: none, all, or names and prefixes (team-*)"
     )
     exempt: Annotated[tuple[NamespaceName, ...], AfterValidator(distinct)] = Field(
@@ -66,7 +67,7 @@ class Namespaces(Node):
         max_length=MOST_OVERRIDES,
         description="namespaces in which rules hold in another mode; the first that fits counts",
     )
-    labelled_by: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
+    labelled_by: Principals = Field(
         ("system:masters",),
         description="groups whose members may set, change and remove the environment's label, catflap.dev/guard and the "
         "labels that overrides name",
@@ -109,7 +110,14 @@ class Namespaces(Node):
         """Whether this namespace is closed although it is older than catflap."""
         if isinstance(self.adopt, str):
             return self.adopt == "all"
-        return any(fits(pattern, name) for pattern in self.adopt)
+        names, stems = self._adopted
+        return name in names or name.startswith(stems)
+
+    @cached_property
+    def _adopted(self) -> tuple[frozenset[str], tuple[str, ...]]:
+        """The names and the beginnings of names to adopt: asked of every namespace of a cluster."""
+        stems = tuple(pattern[:-1] for pattern in self.adopt if pattern.endswith("*"))
+        return frozenset(self.adopt), stems
 
     def environment_of(self, labels: Mapping[str, str]) -> str:
         """The environment that a namespace with these labels is in; empty where it is in none that we know."""

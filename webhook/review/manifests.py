@@ -1,6 +1,7 @@
 """Manifests as people and tools write them: YAML or JSON, several documents, Lists in Lists."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain
@@ -28,6 +29,10 @@ DEEPEST_LIST = 3
 MOST_OBJECTS = 100_000
 # What kubectl leaves as text: what looks like a date, and a bare `=`.
 TEXT_TAGS = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
+# JSON's escapes; what stands for half a character alone is a replacement character to the API server (Go, encoding/json).
+HALF_CHARACTER = re.compile(
+    r"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(?!u[dD][89a-fA-F]).)|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
 APPLIER = User(name="system:offline")
 KUBELET = User(name="system:node:any", groups=("system:nodes",))
 ENDED = frozenset({"Succeeded", "Failed"})  # phases
@@ -100,6 +105,8 @@ def parsed(text: str) -> Iterator[Any]:
 def json_values(text: str) -> list[Any]:
     """JSON values one after the other; raises ValueError for what is no JSON."""
     decoder, values, position = json.JSONDecoder(), [], 0
+    if "\\u" in text:
+        text = HALF_CHARACTER.sub(lambda found: found[1] or "\\ufffd", text)
     while position < len(text):
         if text[position].isspace():
             position += 1
@@ -153,7 +160,7 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
         return Manifest(api_version, kind, namespace, name)
     try:
         workload = workload_from(maker, document, convert)
-    except (msgspec.ValidationError, RecursionError) as bad:
+    except (msgspec.ValidationError, RecursionError, UnicodeError) as bad:
         says, _, path = str(bad).partition(" - at `")
         where = path.replace("key` in `", "").rstrip("`").removeprefix("$").removeprefix(".")
         raise BadManifest(f"{kind} {name}: {where or 'object'}: {says}") from None
@@ -176,7 +183,7 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
         openings = reading.read((kind.group, kind.resource), document)
     except reading.Unreadable as bad:
         return PolicyObject(kind.kind, namespace, name, labels, unreadable=str(bad))
-    except (msgspec.ValidationError, RecursionError) as bad:
+    except (msgspec.ValidationError, RecursionError, UnicodeError) as bad:
         raise BadManifest(f"{kind.kind} {name}: {bad}") from None
     return PolicyObject(kind.kind, namespace, name, labels, openings)
 
@@ -210,10 +217,22 @@ def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_
         # No admission stops a static Pod: the kubelet makes it, and then says so (kubernetes, pkg/kubelet/pod/mirror_client.go).
         request = msgspec.structs.replace(request, user=KUBELET)
     metadata, status = (found if isinstance(found := document.get(key), dict) else {} for key in ("metadata", "status"))
-    created = metadata.get("creationTimestamp")
     return Existing(
         request,
         uid=str(metadata.get("uid") or ""),
-        created=datetime.fromisoformat(created) if isinstance(created, str) and created else None,
-        running=document["kind"] == POD.kind and status.get("phase") not in ENDED,
+        created=moment(metadata.get("creationTimestamp"), f"{request.target.kind} {request.target.name}"),
+        running=document["kind"] == POD.kind and str(status.get("phase")) not in ENDED,
     )
+
+
+def moment(said: Any, whose: str) -> datetime | None:
+    """When an object was made, None where that is not said; raises BadManifest for what is no moment of the API's."""
+    if said is None:
+        return None
+    try:
+        found = datetime.fromisoformat(said)
+    except (ValueError, TypeError):
+        found = None
+    if found is None or found.tzinfo is None:
+        raise BadManifest(f"{whose}: metadata.creationTimestamp: {said!r} is no moment such as 2026-12-31T23:59:59Z")
+    return found

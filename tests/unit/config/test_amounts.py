@@ -1,5 +1,6 @@
 """As much as the API server takes of what is written from a file is taken, and one more is told with its path, its number and the most."""
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.limits import fullest, kind, space
 from webhook.config.faults import BadPolicy
-from webhook.config.parse import validated
+from webhook.config.parse import parse
 
 HEAD: Final = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
 Json = dict[str, Any]
@@ -18,7 +19,7 @@ REQUIRED: Final = {"label": "one-more", "oneOf": ["a"]}
 def faults(whole: Json) -> list[str]:
     """What is wrong with a file."""
     try:
-        validated({**HEAD, **whole})
+        parse(json.dumps({**HEAD, **whole}))
     except BadPolicy as bad:
         return [str(fault) for fault in bad.faults]
     return []

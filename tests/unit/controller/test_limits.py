@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from tests.limits import fullest
-from webhook.config.parse import validated
+from webhook.config.parse import parse
 from webhook.controller.registration import Endpoint, registration
 from webhook.controller.twin import twin
 from webhook.model.fields import LONGEST_NAMESPACE
@@ -35,7 +35,7 @@ def expressions(found: Any) -> Iterator[str]:
 def test_a_file_at_its_limits_makes_nothing_too_long(namespaces: str, *, patterns: bool) -> None:
     """In whichever namespace we run ourselves."""
     head = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
-    full = validated({**head, **fullest(namespaces=namespaces, patterns=patterns)})
+    full = parse(json.dumps({**head, **fullest(namespaces=namespaces, patterns=patterns)})).policy
     endpoint = Endpoint(ca_bundle="Q0E=", namespace=OWN, service="catflap")
     written = [*registration(full, endpoint), *twin(full, own_namespace=OWN, at=datetime.now(UTC))]
     for one in written:

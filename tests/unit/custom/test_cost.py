@@ -2,7 +2,17 @@
 
 import pytest
 
-from webhook.custom.cost import BUDGET, MOST_NODES, Shape, Size, TooLargeError, afford, measured, shape_of
+from webhook.custom.cost import (
+    BUDGET,
+    LONGEST_NUMBER,
+    MOST_NODES,
+    Shape,
+    Size,
+    TooLargeError,
+    afford,
+    measured,
+    shape_of,
+)
 
 SMALL = Size(size=8_000, longest=60)  # an ordinary Pod
 MIB = 1 << 20
@@ -133,3 +143,18 @@ def test_what_is_nested_deeply_is_refused() -> None:
         nest = [nest]
     with pytest.raises(TooLargeError, match="levels deep"):
         measured(nest)
+
+
+@pytest.mark.parametrize("bits", [LONGEST_NUMBER, 16_000])
+def test_a_number_that_nobody_writes_is_refused(bits: int) -> None:
+    """The library dies of one that Python puts into no words."""
+    assert measured([1 << LONGEST_NUMBER - 1])
+    with pytest.raises(TooLargeError, match="a number of"):
+        measured([-1 << bits])
+
+
+def test_half_a_character_is_refused() -> None:
+    """As well as of this."""
+    assert measured(["\U0001f600"]).size == measured(["abcd"]).size
+    with pytest.raises(ValueError, match="surrogates"):
+        measured([{"\ud83d": 1}])

@@ -231,6 +231,19 @@ class TestOffline:
             assert isinstance(found, Decision)
             assert found.allowed is allowed
 
+    @pytest.mark.parametrize(
+        "odd",
+        [{None: 1}, {(1, 2): 1}, ["\ud83d"], [16**4000]],
+        ids=["null as a key", "a list as a key", "half a character", "a long number"],
+    )
+    def test_what_no_object_has_is_a_fault(self, odd: object) -> None:
+        """And not the end of the command."""
+        manifest = read({**pod(GOOD), "extra": odd}, default_namespace="shop")
+        found = decide(creation(manifest), policy(custom("true")), known=OFFLINE)
+        assert isinstance(found, Decision)
+        [fault] = found.denied
+        assert fault.message.startswith("the rule's expression fails: ")
+
     def test_what_needs_the_cluster_is_told(self) -> None:
         """Not passed over in silence."""
         manifest = read(pod(GOOD), default_namespace="shop")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.unit.samples import policy
 from webhook.model.decision import Decision, Verdict
 from webhook.model.request import Operation
 from webhook.model.workload import Owner, Workload
-from webhook.review.manifests import BadManifest, Manifest, NotKubernetes, creation, documents, read
+from webhook.review.manifests import BadManifest, Manifest, NotKubernetes, creation, documents, existing, read
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: {app: web}}\n"
 
@@ -121,6 +122,22 @@ class TestDocuments:
     def test_json_is_read_as_json(self, text: str) -> None:
         """As other programs write it; YAML would stumble."""
         assert [one["kind"] for one in documents(text)] == ["A", "B"]
+
+    @pytest.mark.parametrize(
+        ("written", "read_as"),
+        [
+            (r"\ud83d", "\ufffd"),
+            (r"a\uDC00b", "a\ufffdb"),
+            (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+            (r"\ude00\ud83d", "\ufffd\ufffd"),
+            (r"\\ud83d", r"\ud83d"),
+            (r"\n\u0041\"", '\nA"'),
+        ],
+    )
+    def test_half_a_character_is_read_as_the_api_server_would(self, written: str, read_as: str) -> None:
+        """It stands for nothing, and nothing could be done with it."""
+        [found] = documents(f'{{"kind": "A", "x": "{written}"}}')
+        assert found["x"] == read_as
 
     def test_a_bare_equals_sign_is_text(self) -> None:
         """As it is to kubectl."""
@@ -292,3 +309,44 @@ class TestCreation:
         found = settled(creation(read(document, default_namespace="shop")), policy())
         assert isinstance(found, Decision)
         assert found.verdict is Verdict.UNJUDGED
+
+
+class TestExisting:
+    """An object as it stands."""
+
+    @pytest.mark.parametrize(
+        ("when", "created"),
+        [
+            ("2026-12-31T23:59:59Z", datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)),
+            ("'2026-12-31T23:59:59+00:00'", datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)),
+            ("null", None),
+        ],
+    )
+    def test_when_it_was_made_is_read(self, when: str, created: datetime | None) -> None:
+        """Where a manifest says so."""
+        (document,) = documents(POD.replace("name: web", f"name: web, creationTimestamp: {when}"))
+        assert existing(document, default_namespace="shop").created == created
+
+    @pytest.mark.parametrize("when", ["nonsense", "''", "2026-12-31", "2026-12-31T23:59:59", "0", "[]", "true"])
+    def test_what_is_no_moment_is_refused_with_its_path(self, when: str) -> None:
+        """As the API server would."""
+        (document,) = documents(POD.replace("name: web", f"name: web, creationTimestamp: {when}"))
+        with pytest.raises(BadManifest, match=r"^Pod web: metadata\.creationTimestamp: .* is no moment such as "):
+            existing(document, default_namespace="shop")
+
+    @pytest.mark.parametrize(
+        ("status", "running"), [("{}", True), ("[]", True), ("{phase: [Failed]}", True), ("{phase: Failed}", False)]
+    )
+    def test_it_runs_unless_it_has_ended(self, status: str, *, running: bool) -> None:
+        """Whatever else its status says."""
+        (document,) = documents(f"{POD}status: {status}\n")
+        assert existing(document, default_namespace="shop").running is running
+
+    @pytest.mark.parametrize("part", ["name", "uid", "namespace"])
+    def test_text_that_cannot_be_written_is_refused(self, part: str) -> None:
+        """No reader of ours makes it, but it must not end the command."""
+        with pytest.raises(BadManifest):
+            existing(
+                {"apiVersion": "v1", "kind": "Pod", "metadata": {part: "\ud83d", "labels": "\ud83d"}},
+                default_namespace="shop",
+            )
