@@ -103,7 +103,7 @@ def claims(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 def exceptions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Exceptions are from rules that there are."""
-    known = list(dict.fromkeys([*RULES, *(rule.id for rule in policy.custom)]))
+    known = dict.fromkeys([*RULES, *(rule.id for rule in policy.custom)])
     for number, one in enumerate(policy.exceptions):
         if one.rule not in known:
             yield unknown_rule(f"exceptions[{number}].rule", one.rule, known)
