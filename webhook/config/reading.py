@@ -19,7 +19,7 @@ from webhook.config.places import Marks, Place, Step, nearest, place, place_of, 
 LARGEST: Final = 1 << 20
 # Keys and values, those that aliases stand for among them, a long one as several; whatever is done with a file takes no
 # more than a second for so many.
-MOST_VALUES: Final = 100_000
+MOST_VALUES: Final = 50_000
 LONG: Final = 100  # characters
 DEEPEST: Final = 50
 LONGEST_NUMBER: Final = 100

@@ -526,9 +526,9 @@ class TestFaults:
         assert len(faults(HEAD + "".join(f"x{number}: 1\n" for number in range(MOST_TOLD)))) == MOST_TOLD
         found = faults(HEAD + "".join(f"x{number}: 1\n" for number in range(MOST_TOLD + 1)))
         assert (len(found), found[-1]) == (MOST_TOLD + 1, f"there is more to mend than these {MOST_TOLD} faults")
-        [found] = faults(f"{HEAD}namespaces: {{exempt: [{'x' * 100_000}]}}")
-        assert len(found) < 600
-        assert found.endswith("x' is no namespace name: lower-case letters, digits and '-', at most 63")
+        [line] = faults(f"{HEAD}namespaces: {{exempt: [{'x' * 100_000}]}}")
+        assert len(line) < 600
+        assert line.endswith("x' is no namespace name: lower-case letters, digits and '-', at most 63")
         assert faults(f'{HEAD}"\ufeff\\tx": 1') == ["\\ufeff\\tx: unknown key"]
 
     def test_a_misspelt_rule_is_found_among_other_faults(self) -> None:
