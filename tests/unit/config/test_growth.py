@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.unit.samples import HEAD
+from tests.unit.samples import HEAD, policy
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
+from webhook.netpol.flows import flow_intents
 
 STAGES: Final = "namespaces: {environment: {oneOf: [production, test]}}\n"
 EVERYBODY: Final = "{cidrs: [0.0.0.0/0]}"
@@ -87,6 +88,20 @@ def calls_for(text: str) -> int:
     with counting() as calls, suppress(BadPolicy):
         parse(HEAD + text)
     return calls[0]
+
+
+def calls_to_close(count: int) -> int:
+    """How much is done for the policies of one namespace under so many roles with a flow each."""
+    roles = f"workloads: {{role: {{oneOf: [{', '.join(f'r{number}' for number in range(count))}]}}}}\n"
+    found = policy(roles + flows(count, lambda k: f"from: r{k}, to: r{k * 3 % count}, ports: [1/TCP]"))
+    with counting() as calls:
+        assert len(list(flow_intents(found, "shop", ""))) == count
+    return calls[0]
+
+
+def test_a_namespace_is_closed_without_a_look_at_each_flow_for_each_role() -> None:
+    """Which the gate waits for."""
+    assert calls_to_close(200) < 2.5 * calls_to_close(100)
 
 
 @pytest.mark.parametrize("made", GROWING.values(), ids=GROWING.keys())
