@@ -10,6 +10,7 @@ import yaml
 
 from webhook.config.schema import schema
 from webhook.model.modes import Mode
+from webhook.model.pattern import LONGEST, TAKEN
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Rule
 from webhook.model.workload import Relabelling
@@ -79,7 +80,13 @@ def policy_page() -> Iterator[str]:
     )
     yield from ("| key | default | what it says |", "|---|---|---|")
     yield from keys(GuardPolicy.model_json_schema(by_alias=True), "", None)
-    yield ""
+    yield from ("", "## Patterns", "")
+    yield from (
+        "A pattern of `workloads.require[].matches` means the same to catflap and, by `twin`, to the API server; so it is made of what",
+        f"both read alike, in at most {LONGEST} characters:",
+        f"{TAKEN}.",
+        "",
+    )
 
 
 def keys(schema: Mapping[str, Any], path: str, definitions: Mapping[str, Any] | None) -> Iterator[str]:

@@ -117,3 +117,9 @@ SELECTORS: Final = Module(
     unsummed="github.com/projectcalico/calico",
     sources=("main.go",),
 )
+# A program of our own around Go's regular expressions, by which the API server's CEL matches.
+PATTERNS: Final = Module(
+    name="patterns",
+    programs=(Program(name="patterns", package="catflap.dev/tests/controlplane/patterns"),),
+    sources=("main.go",),
+)

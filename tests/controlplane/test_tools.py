@@ -10,7 +10,7 @@ import yaml
 
 from tests.controlplane.calico_crds import StrangeSchema, mend_folder, mended_schema
 from tests.controlplane.golang import Unavailable, find_go, version_of, wanted_version
-from tests.controlplane.modules import CALICO, HELM, KUBERNETES, SELECTORS, Module, version_stamps
+from tests.controlplane.modules import CALICO, HELM, KUBERNETES, PATTERNS, SELECTORS, Module, version_stamps
 from tests.controlplane.progress import CLEAR_LINE, Progress, clock
 from tests.controlplane.session import give_up
 from tests.controlplane.tools import cache_root, ensure, program
@@ -26,7 +26,7 @@ NUMBER: dict[str, Any] = {
     "properties": {"type": {"type": "integer"}, "numVal": {"type": "integer"}, "strVal": {"type": "string"}},
     "required": ["numVal", "strVal", "type"],
 }
-MODULES = (KUBERNETES, HELM, CALICO, SELECTORS)
+MODULES = (KUBERNETES, HELM, CALICO, SELECTORS, PATTERNS)
 INT_OR_STRING = {"x-kubernetes-int-or-string": True}
 
 

@@ -7,12 +7,14 @@ import pytest
 from tests.controlplane.session import prepare, provided
 from tests.oracles.analyzer import Analyzer
 from tests.oracles.environment import ENVIRONMENT
+from tests.oracles.patterns import MATCHER, PatternOracle
 from tests.oracles.selectors import PARSER, SelectorOracle
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Have both ready before any test's time starts."""
+    """Have all ready before any test's time starts."""
     prepare(session, PARSER)
+    prepare(session, MATCHER)
     prepare(session, ENVIRONMENT)
 
 
@@ -20,6 +22,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def selectors(request: pytest.FixtureRequest) -> Iterator[SelectorOracle]:
     """Calico's selector parser."""
     with SelectorOracle(provided(request.config, PARSER)) as oracle:
+        yield oracle
+
+
+@pytest.fixture(scope="session")
+def patterns(request: pytest.FixtureRequest) -> Iterator[PatternOracle]:
+    """Go's regular expressions."""
+    with PatternOracle(provided(request.config, MATCHER)) as oracle:
         yield oracle
 
 

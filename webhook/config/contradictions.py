@@ -94,7 +94,7 @@ def exempt(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 def claims(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """A role that is claimed is one of those there are."""
-    known = policy.workloads.role.one_of
+    known = dict.fromkeys(policy.workloads.role.one_of)
     for role in policy.roles:
         if role not in known:
             message = f"no role is called {role!r}{suggestion(role, known)}; the roles are {', '.join(known)}"
@@ -103,7 +103,7 @@ def claims(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 def exceptions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Exceptions are from rules that there are."""
-    known = list(dict.fromkeys([*RULES, *(rule.id for rule in policy.custom)]))
+    known = dict.fromkeys([*RULES, *(rule.id for rule in policy.custom)])
     for number, one in enumerate(policy.exceptions):
         if one.rule not in known:
             yield unknown_rule(f"exceptions[{number}].rule", one.rule, known)

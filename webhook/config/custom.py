@@ -5,7 +5,7 @@ from typing import Any
 
 from webhook.config.faults import PolicyFault
 from webhook.custom.library import BadExpressionError, LibraryMissingError, compiled, load
-from webhook.model.custom import WORKLOADS, CustomRule
+from webhook.model.custom import MOST_RULES, WORKLOADS, CustomRule
 from webhook.model.kinds import POD_MAKERS
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
@@ -57,4 +57,5 @@ def complaints(rule: CustomRule) -> Iterator[str]:
 def custom_ids(content: Mapping[Any, Any]) -> list[str]:
     """The ids of custom rules in a file that may have faults."""
     rules = content.get("custom")
-    return [str(rule.get("id")) for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
+    rules = rules[:MOST_RULES] if isinstance(rules, list) else []
+    return [str(rule.get("id")) for rule in rules if isinstance(rule, dict)]

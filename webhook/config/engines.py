@@ -10,9 +10,9 @@ from webhook.model.fields import PortRange, port_range
 from webhook.model.names import NAMESPACE_NAME
 from webhook.model.policy import GuardPolicy
 from webhook.model.selector import AllOf, Equals, OneOf, Selector, labels, printed
-from webhook.model.traffic import Direction
-from webhook.netpol.calico import rules_of, standing_net
-from webhook.netpol.flows import Side, allowed, sides
+from webhook.model.traffic import Direction, Peer
+from webhook.netpol.calico import entities, openings, standing_net
+from webhook.netpol.flows import allowed, sides
 from webhook.netpol.intent import Intent
 from webhook.netpol.manifest import Birth
 
@@ -48,21 +48,24 @@ def too_many(policy: GuardPolicy) -> Iterator[PolicyFault]:
         message = f"{len(policy.network.outside)} networks are left outside of these, {MOST_RULES} are the most"
         yield PolicyFault("network.clusterCIDRs", message)
         return
+    environment = next(iter(policy.namespaces.environment.one_of), "")
+    parts: dict[Peer, int] = {}  # into how many a peer is taken apart, which takes as long as it is
     rules: Counter[tuple[str | None, Direction]] = Counter()
     for side in sides(policy):
-        if side.own.is_pods:
-            rules[side.own.role, side.direction] += most_rules(side, policy)
+        for allow in allowed(side, environment, policy) if side.own.is_pods else ():
+            if allow.peer not in parts:
+                parts[allow.peer] = parts_of(allow.peer)
+            rules[side.own.role, side.direction] += parts[allow.peer] * sum(1 for _ in openings(allow.ports))
     for (role, direction), count in rules.items():
         if count > MOST_RULES:
             message = f"{count} {direction} rules for {role or 'Pods without a role'}, Calico takes {MOST_RULES}"
             yield PolicyFault("network.flows", message)
 
 
-def most_rules(side: Side, policy: GuardPolicy) -> int:
-    """How many rules a flow becomes at one end, in whichever namespace; none where a selector cannot be printed."""
-    environment = next(iter(policy.namespaces.environment.one_of), "")
+def parts_of(peer: Peer) -> int:
+    """In how many rules a peer is named; none where its selector cannot be printed."""
     try:
-        return sum(1 for allow in allowed(side, environment, policy) for _ in rules_of(allow))
+        return sum(1 for _ in entities(peer))
     except ValueError:  # told by `too_long`
         return 0
 

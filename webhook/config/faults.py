@@ -1,11 +1,16 @@
 """What is wrong with a policy file, in words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
 
 from msgspec import Struct
 
 from webhook.config.places import Place
+
+LONGEST = 500  # characters of a path or a message; what stands in a file may be as long as the file
+END = 150  # of them from where it ends, for there is what would be right
+MOST_COMPARED = 100  # words, for a suggestion
 
 
 class PolicyFault(Struct, frozen=True):
@@ -30,12 +35,19 @@ class BadPolicy(Exception):  # noqa: N818 (the policy is bad, not the program)
         super().__init__("; ".join(map(str, self.faults)))
 
 
+def readable(text: str) -> str:
+    """A text on one line of moderate length, and nothing in it that cannot be seen."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST - END]} … {text[-END:]}"
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
 def suggestion(word: str, words: Iterable[str]) -> str:
     """The nearest of `words`, as a question; empty where none is near."""
-    nearest = get_close_matches(word, list(words), n=1)
+    nearest = get_close_matches(word, list(islice(words, MOST_COMPARED)), n=1)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
-def unknown_rule(path: str, id_: str, known: Sequence[str]) -> PolicyFault:
+def unknown_rule(path: str, id_: str, known: Iterable[str]) -> PolicyFault:
     """An id that no rule has."""
     return PolicyFault(path, f"no rule has this id{suggestion(id_, known)}; the rules are {', '.join(known)}")

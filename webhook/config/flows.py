@@ -1,13 +1,12 @@
 """What is wrong with flows taken together: roles that there are not, and ways that lead out of an environment and into another."""
 
-from collections.abc import Iterator
-from ipaddress import ip_network
-from itertools import product
+from collections.abc import Callable, Iterator, Sequence
 
 from webhook.config.faults import PolicyFault, suggestion
+from webhook.config.spans import Spans, addresses
 from webhook.model.fields import namespace_name
 from webhook.model.names import ROLE_PREFIX
-from webhook.model.network import OUTSIDE, Flow, FlowEnd
+from webhook.model.network import OUTSIDE, FlowEnd
 from webhook.model.policy import GuardPolicy
 from webhook.model.traffic import spans_everything
 
@@ -21,7 +20,7 @@ def ends(policy: GuardPolicy) -> Iterator[tuple[str, FlowEnd]]:
 
 def roles(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """The roles of flows are roles that there are, and can be part of a policy's name."""
-    known = policy.workloads.role.one_of
+    known = dict.fromkeys(policy.workloads.role.one_of)
     if OUTSIDE in known and policy.network.flows:
         yield PolicyFault("workloads.role.oneOf", f"{OUTSIDE!r} is no role where there are flows: it means the outside")
     for path, end in ends(policy):
@@ -39,47 +38,45 @@ def roles(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def reachable(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Networks must not lead from one environment into another: in by one flow, out by another, on a shared port."""
-    flows = list(enumerate(policy.network.flows))
+    """Networks must not lead from one environment into another: in by one flow, out by another, on a shared port.
+
+    Each flow that does is told of, with one that it does it with.
+    """
     if any(end.is_outside for _, end in ends(policy)) and not policy.network.outside:
         yield PolicyFault("network.clusterCIDRs", "nothing is left outside of these networks")
     if not policy.namespaces.environment.one_of:
         return
-    for (inward, into), (outward, out) in product(flows, flows):
-        if meet(policy, into.source, out.to) and (shared := shared_port(into, out)):
+    may_be_pods = pods_among(policy.network.cluster_cidrs)
+    flows = list(enumerate(policy.network.flows))
+    inward = [(flow, number) for number, flow in flows if may_be_pods(flow.source)]
+    outward = [(flow, number) for number, flow in flows if may_be_pods(flow.to)]
+    named: set[int] = set()
+    for some, others in ((inward, outward), (outward, inward)):
+        spans = Spans((port, number) for flow, number in others for port in flow.port_ranges)
+        for flow, number in some:
+            met = next(((port, found) for port in flow.port_ranges if (found := spans.meeting(port))), None)
+            if met is None or number in named:
+                continue
+            port, (shared, other) = met
+            named.add(other)
             message = (
-                f"with network.flows[{outward}] it leads from one environment into another on {shared}: "
+                f"with network.flows[{other}] it leads from one environment into another on {shared}/{port.protocol}: "
                 "both reach addresses of Pods; name the networks of Pods in network.clusterCIDRs and leave them out here"
             )
-            yield PolicyFault(f"network.flows[{inward}]", message)
+            yield PolicyFault(f"network.flows[{number}]", message)
 
 
-def meet(policy: GuardPolicy, source: FlowEnd, target: FlowEnd) -> bool:
-    """Whether Pods may be among the addresses at both ends."""
-    return not (source.is_pods or target.is_pods) and all(may_be_pods(policy, end) for end in (source, target))
+def pods_among(cluster: Sequence[str]) -> Callable[[FlowEnd], bool]:
+    """Whether Pods may be among the addresses at an end of a flow: certainly not outside of a known cluster."""
+    known = Spans((addresses(cidr), 0) for cidr in cluster)
+    told = {addresses(cidr).kind for cidr in cluster}
 
+    def may_be_pods(end: FlowEnd) -> bool:
+        if end.is_outside:
+            return not cluster
+        spans = {cidr: addresses(cidr) for cidr in end.cidrs}
+        # Where nobody told, only who names everything is sure to name Pods.
+        untold = [cidr for cidr, span in spans.items() if span.kind not in told]
+        return any(map(known.meeting, spans.values())) or spans_everything(untold)
 
-def may_be_pods(policy: GuardPolicy, end: FlowEnd) -> bool:
-    """Whether addresses may be those of Pods: certainly not outside of a known cluster."""
-    if end.is_outside:
-        return not policy.network.cluster_cidrs
-    known = policy.network.cluster_cidrs
-    told = {ip_network(cidr).version for cidr in known}
-    untold = [cidr for cidr in end.cidrs if ip_network(cidr).version not in told]
-    # Where nobody told, only who names everything is sure to name Pods.
-    return spans_everything(untold) or any(overlap(cidr, other) for cidr, other in product(end.cidrs, known))
-
-
-def overlap(one: str, other: str) -> bool:
-    """Whether two networks share an address."""
-    first, second = ip_network(one), ip_network(other)
-    return first.version == second.version and first.overlaps(second)
-
-
-def shared_port(one: Flow, other: Flow) -> str:
-    """A port that two flows have in common; empty where they have none."""
-    for first, second in product(one.port_ranges, other.port_ranges):
-        low, high = max(first.first, second.first), min(first.last, second.last)
-        if first.protocol == second.protocol and low <= high:
-            return f"{low}/{first.protocol}"
-    return ""
+    return may_be_pods

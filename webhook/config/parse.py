@@ -2,26 +2,22 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
-import yaml
 from msgspec import Struct
-from msgspec.structs import replace
 from pydantic import BaseModel, ValidationError
 
 from webhook.config.contradictions import contradictions
 from webhook.config.custom import custom_ids
-from webhook.config.faults import BadPolicy, PolicyFault, suggestion, unknown_rule
-from webhook.config.places import nearest, place, places
+from webhook.config.faults import BadPolicy, PolicyFault, readable, suggestion, unknown_rule
+from webhook.config.places import Step, written
+from webhook.config.reading import Written, read
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
 
-# Far above any policy in use, and a ConfigMap holds 1 MiB at most.
-LARGEST = 1 << 20
 DIGEST_LENGTH = 16
-# PyYAML raises whatever Python does for a tag that its value does not fit.
-UNREADABLE = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError)
-BOOLEAN = "tag:yaml.org,2002:bool"
+MOST_TOLD = 50  # faults of one file
 
 
 class Loaded(Struct, frozen=True):
@@ -31,72 +27,47 @@ class Loaded(Struct, frozen=True):
     digest: str
 
 
-class PolicyLoader(yaml.SafeLoader):
-    """Safe YAML in which a key that stands twice is a fault, and `off`, `on`, `yes` and `no` are words (YAML 1.2)."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT002 (PyYAML's signature)
-        """A mapping; raises yaml.constructor.ConstructorError for a key that stands twice."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.tag != "tag:yaml.org,2002:merge" and isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value!r} stands twice", key.start_mark
-                    )
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-PolicyLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != BOOLEAN or first in "tTfF"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def parse(text: str) -> Loaded:
     """The policy that `text` says; raises BadPolicy with every fault, each with its place in the text."""
-    if len(text) > LARGEST:
-        raise BadPolicy([PolicyFault("", f"the file has {len(text)} characters, {LARGEST} are the most")])
+    said = read(text)
+    if not isinstance(said.content, dict):
+        kind = "nothing" if said.content is None else type(said.content).__name__
+        expected = PolicyFault("", f"expected a mapping with apiVersion and kind, got {kind}")
+        raise BadPolicy(told([] if said.faults else [expected], said))
+    found = unknown_rules(said.content)
     try:
-        content = yaml.load(text, PolicyLoader)  # noqa: S506 (a SafeLoader)
-    except UNREADABLE as bad:
-        mark = getattr(bad, "problem_mark", None)
-        why = f"not YAML: {' '.join(str(bad).split())}"
-        raise BadPolicy([PolicyFault("", why, place(mark) if mark else None)]) from None
-    if not isinstance(content, dict):
-        raise BadPolicy([PolicyFault("", f"expected a mapping with apiVersion and kind, got {type(content).__name__}")])
-    try:
-        return Loaded(policy=validated(content), digest=digest(text))
-    except BadPolicy as bad:
-        known = places(yaml.compose(text, PolicyLoader))
-        raise BadPolicy([replace(fault, place=nearest(fault.path, known)) for fault in bad.faults]) from None
-
-
-def validated(content: dict[Any, Any]) -> GuardPolicy:
-    """The policy of a parsed file; raises BadPolicy with every fault."""
-    found = list(unknown_rules(content))
-    try:
-        policy = GuardPolicy.model_validate(content)
+        policy = GuardPolicy.model_validate(said.content)
     except ValidationError as bad:
-        raise BadPolicy(sorted({*faults(bad, content), *found}, key=str)) from None
-    except RecursionError:
-        raise BadPolicy([PolicyFault("", "nested too deeply")]) from None
-    found += contradictions(policy)
-    if found:
-        raise BadPolicy(found)
-    return policy
+        raise BadPolicy(told(chain(found, faults(bad, said.content)), said)) from None
+    if wrong := told(chain(found, contradictions(policy)), said):
+        raise BadPolicy(wrong)
+    return Loaded(policy=policy, digest=digest(text))
+
+
+def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:
+    """What is wrong as people read it, with what was wrong when it was read: in the order of the text, each once, and no endless list."""
+    unread = {fault.path for fault in said.faults}
+    first: dict[PolicyFault, None] = {}
+    for fault in chain(said.faults, (one for one in found if one.path not in unread)):
+        place = fault.place or said.place(fault.path)
+        first[PolicyFault(readable(fault.path), readable(fault.message), place)] = None
+        if len(first) > MOST_TOLD:
+            break
+    listed = sorted(first, key=lambda one: (one.place or (0, 0), str(one)))
+    more = [PolicyFault("", f"there is more to mend than these {MOST_TOLD} faults")] if len(listed) > MOST_TOLD else []
+    return listed[:MOST_TOLD] + more
 
 
 def unknown_rules(content: dict[Any, Any]) -> Iterator[PolicyFault]:
     """The ids under `rules` that no rule has; the model does not know the rules, and faults are told all at once."""
-    known = list(dict.fromkeys([*RULES, *custom_ids(content)]))
+    known = dict.fromkeys([*RULES, *custom_ids(content)])
     said = [("rules", content.get("rules"))]
     namespaces = content.get("namespaces")
     overrides = namespaces.get("overrides") if isinstance(namespaces, dict) else None
     for number, one in enumerate(overrides if isinstance(overrides, list) else ()):
         said.append((f"namespaces.overrides[{number}].rules", one.get("rules") if isinstance(one, dict) else None))
     for path, rules in said:
-        for id_ in map(str, rules if isinstance(rules, dict) else ()):
+        for id_ in rules if isinstance(rules, dict) else ():
             if id_ not in known:
                 yield unknown_rule(f"{path}.{id_}", id_, known)
 
@@ -124,7 +95,7 @@ def faults(bad: ValidationError, content: Any) -> Iterator[PolicyFault]:
         yield PolicyFault(written(path), message)
 
 
-def steps(loc: Iterable[str | int], content: Any) -> Iterator[str | int]:
+def steps(loc: Iterable[Step], content: Any) -> Iterator[Step]:
     """The steps of a location that are keys of the file; the others name members of a union, or a wrapper."""
     for step in loc:
         inside = isinstance(content, dict) and step in content
@@ -135,15 +106,7 @@ def steps(loc: Iterable[str | int], content: Any) -> Iterator[str | int]:
         yield step
 
 
-def written(path: Iterable[str | int]) -> str:
-    """A path as a person writes it: `workloads.require[0].label`."""
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text
-
-
-def keys_at(path: Iterable[str | int]) -> list[str]:
+def keys_at(path: Iterable[Step]) -> list[str]:
     """The keys that the policy has at a path, for suggestions."""
     model: Any = GuardPolicy
     for step in path:

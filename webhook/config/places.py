@@ -1,9 +1,10 @@
-"""Where in the text of a policy file each key stands, for faults to point at."""
+"""Where in the text of a policy file each key and item stands, for faults to point at."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
-import yaml
+Step = str | int
+Marks = Mapping[int, Mapping[Step, "Place"]]
 
 
 class Place(NamedTuple):
@@ -13,34 +14,43 @@ class Place(NamedTuple):
     column: int
 
 
-def place(mark: yaml.Mark) -> Place:
+def place(mark: Any) -> Place:
     """PyYAML counts from zero."""
     return Place(mark.line + 1, mark.column + 1)
 
 
-def places(root: yaml.Node | None) -> dict[str, Place]:
-    """The place of every key and list item by its path as faults write it, such as `workloads.require[0].label`."""
-    return {} if root is None else dict(_below(root, "", set()))
+def place_of(text: str, index: int) -> Place:
+    """Where a character stands."""
+    return Place(text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index))
 
 
-def nearest(path: str, known: dict[str, Place]) -> Place | None:
-    """The place of a path, or of the innermost key around it that is written down: what is missing has none."""
-    while path and path not in known:
-        path = path[: max(path.rfind("."), path.rfind("["), 0)]
-    return known.get(path)
+def written(path: Iterable[Step]) -> str:
+    """A path as a person writes it: `workloads.require[0].label`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
 
 
-def _below(node: yaml.Node, path: str, seen: set[int]) -> Iterator[tuple[str, Place]]:
-    # An alias stands for a node that was seen: a file of aliases of aliases must not be walked as if written out.
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            inner = f"{path}.{key.value}" if path else str(key.value)
-            yield inner, place(key.start_mark)
-            yield from _below(value, inner, seen)
-    if isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            yield f"{path}[{number}]", place(value.start_mark)
-            yield from _below(value, f"{path}[{number}]", seen)
+def nearest(path: str, content: Any, marks: Marks) -> Place | None:
+    """The place of a path, or of the innermost key around it that is written down: what is missing has none.
+
+    `marks` has the places of what is directly inside each mapping and list of `content`, by its identity.
+    """
+    found = None
+    while path:
+        here = marks.get(id(content), {})
+        step = next((one for one in _first_steps(path) if one in here), None)
+        if step is None:
+            return found
+        found, content = here[step], content[step]
+        path = path[len(f"[{step}]" if isinstance(step, int) else step) :].removeprefix(".")
+    return found
+
+
+def _first_steps(path: str) -> Iterator[Step]:
+    # A key may have dots and brackets of its own, so what is longest comes first.
+    if path[0] == "[" and path[1 : path.find("]")].isdecimal():
+        yield int(path[1 : path.find("]")])
+    yield path
+    yield from (path[:end] for end in range(len(path) - 1, 0, -1) if path[end] in ".[")

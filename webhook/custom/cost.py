@@ -123,9 +123,9 @@ def walk(values: tuple[Any, ...]) -> Iterator[Any]:
     raise TooLargeError(f"the object is nested more than {DEEPEST} levels deep")
 
 
-def afford(shape: Shape, size: Size) -> None:
-    """Raises TooLargeError where an expression of a shape may cost too much over an object of a size."""
-    steps = min(size.longest**shape.depth, MOST_STEPS)
+def price(shape: Shape, size: Size) -> int:
+    """How many bytes an expression of a shape may look at in an object of a size, in all steps together."""
+    steps: int = min(size.longest**shape.depth, MOST_STEPS)
     each = sum(
         (
             size.size,
@@ -137,7 +137,12 @@ def afford(shape: Shape, size: Size) -> None:
             size.size**2 // WALKED_AT_ONCE * shape.matches,
         )
     )
-    if steps * each > BUDGET:
+    return steps * each
+
+
+def afford(shape: Shape, size: Size) -> None:
+    """Raises TooLargeError where an expression of a shape may cost too much over an object of a size."""
+    if price(shape, size) > BUDGET:
         raise TooLargeError(
             f"the object is too large for it, with about {size.size} bytes and {size.longest} items in one list"
         )

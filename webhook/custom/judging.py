@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from webhook.custom.cost import Size, TooLargeError, afford, measured
+from webhook.custom.cost import BUDGET, Size, TooLargeError, afford, measured, price
 from webhook.custom.library import BadExpressionError, EvaluationError, LibraryMissingError, Program, compiled
 from webhook.model.custom import CustomRule
 from webhook.model.decision import Known, LabelsWanted
@@ -35,6 +35,19 @@ def judge_custom(request: Request, policy: GuardPolicy, known: Known) -> tuple[V
     except (TooLargeError, msgspec.MsgspecError, RecursionError, ValueError) as bad:
         return tuple(failed(rule, bad) for rule in told)
     return tuple(found for rule in told for found in judged(rule, request, variables, size))
+
+
+def price_of_all(request: Request, policy: GuardPolicy) -> int:
+    """How many bytes all custom rules together may look at to judge a request's object, each within its own budget."""
+    rules = list(asked(request, policy))
+    if not rules or request.document is None:
+        return 0
+    try:
+        size = measured(plain(request.document.content))
+        prices = [price(compiled(rule.cel).shape, size) for rule in rules]
+    except (TooLargeError, BadExpressionError, LibraryMissingError, msgspec.MsgspecError, RecursionError, ValueError):
+        return 0  # they are not run
+    return sum(one for one in prices if one <= BUDGET)
 
 
 def unchecked(request: Request, policy: GuardPolicy, known: Known) -> tuple[str, ...]:

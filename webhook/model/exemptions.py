@@ -1,12 +1,12 @@
 """Whom, and for how long, the rules do not hold; each use is recorded."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from webhook.model.fields import NamespaceName, Node, ServiceAccountName, distinct
+from webhook.model.fields import Day, NamespaceName, Node, ServiceAccountName, distinct
 from webhook.model.names import BREAK_GLASS_GROUP
 
 NOTICE_DAYS = 7  # an exception that ends is announced so long before
@@ -48,7 +48,7 @@ class Waiver(Node):
     namespace: NamespaceName = Field(description="where it does not refuse")
     owner: str = Field(min_length=1, description="who answers for it")
     reason: str = Field(min_length=1, description="why")
-    until: date = Field(description="the last day on which it counts, to 24:00 UTC")
+    until: Day = Field(description="the last day on which it counts, to 24:00 UTC")
 
     def __str__(self) -> str:
         return f"exception from {self.rule} until {self.until}, {self.owner}: {self.reason}"

@@ -3,9 +3,10 @@
 import ipaddress
 import re
 from collections import Counter
+from datetime import date, datetime
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
@@ -16,6 +17,7 @@ RULE_ID = re.compile(r"[a-z]+(-[a-z]+)*")
 SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 PORT = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?/(TCP|UDP|SCTP)")
 HIGHEST_PORT = 65535
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Calico's limits on one rule (projectcalico.org/v3 schema, maxItems).
 MOST_PORTS = 50
 MOST_NETWORKS = 256
@@ -120,6 +122,18 @@ def port(text: str) -> str:
     return text
 
 
+def day(value: object) -> date:
+    """A day as 2027-01-31; raises ValueError for anything else, which pydantic might take for a moment since 1970."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        if isinstance(value, str) and DAY.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError as bad:
+        raise ValueError(f"{value} is no day: {bad}") from None
+    raise ValueError(f"{value!r} is no day: write it as 2027-01-31")
+
+
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """The values, if none stands twice; raises ValueError otherwise."""
     twice = sorted(str(value) for value, count in Counter(values).items() if count > 1)
@@ -136,6 +150,7 @@ NamespacePrefix = Annotated[str, AfterValidator(namespace_prefix)]
 ServiceAccountName = Annotated[str, AfterValidator(service_account_name)]
 Cidr = Annotated[str, AfterValidator(cidr)]
 Port = Annotated[str, AfterValidator(port)]
+Day = Annotated[date, BeforeValidator(day, json_schema_input_type=date)]
 
 
 class Node(BaseModel):

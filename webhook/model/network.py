@@ -1,7 +1,7 @@
 """The network section of the policy file: whose policies are written, and what they leave open."""
 
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network, summarize_address_range
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
@@ -170,15 +170,13 @@ class Network(Node):
 
 def without(whole: IpNetwork, cidrs: tuple[str, ...]) -> list[IpNetwork]:
     """What is left of a network without others, as few networks as possible, in order."""
-    left: list[Any] = [whole]
-    for taken in map(ip_network, cidrs):
-        if taken.version == whole.version:
-            left = [part for one in left for part in beyond(one, taken)]
-    return sorted(collapse_addresses(left))
-
-
-def beyond(one: Any, taken: Any) -> list[Any]:
-    """What is left of a network without another: all of it, none of it, or the parts around the other."""
-    if not one.overlaps(taken):
-        return [one]
-    return list(one.address_exclude(taken)) if taken.subnet_of(one) else []
+    address = type(whole.network_address)
+    begin, end = int(whole.network_address), int(whole.broadcast_address) + 1
+    networks = (one for one in map(ip_network, cidrs) if one.version == whole.version)
+    taken = sorted((int(one.network_address), int(one.broadcast_address)) for one in networks)
+    left: list[Any] = []
+    for first, last in (*taken, (end, end)):
+        if begin < min(first, end):
+            left += summarize_address_range(address(begin), address(min(first, end) - 1))
+        begin = max(begin, last + 1)
+    return left

@@ -27,6 +27,7 @@ from webhook.model.kinds import Makers
 from webhook.model.modes import EVERYWHERE, SEVERITY, Mode, Override
 from webhook.model.namespaces import Namespaces
 from webhook.model.network import Network
+from webhook.model.pattern import unlike, whole
 from webhook.model.workload import Scope
 
 # Far above any cluster's, and far below what CEL takes as one expression.
@@ -82,7 +83,9 @@ class Requirement(Node):
         None, description="the values there are"
     )
     matches: str | None = Field(
-        None, min_length=1, description="a regular expression that the whole value must match (RE2 syntax)"
+        None,
+        min_length=1,
+        description="a pattern that the whole value must match: a regular expression of the parts that docs/policy.md lists",
     )
 
     @model_validator(mode="after")
@@ -96,12 +99,19 @@ class Requirement(Node):
         except SchemaError as bad:
             reason = str(bad).rstrip().rpartition("error: ")[2]
             raise ValueError(f"matches: {self.matches!r} is no regular expression: {reason}") from None
+        if self.matches is not None and (what := unlike(self.matches)):
+            raise ValueError(f"matches: {what}")
         return self
+
+    @property
+    def expression(self) -> str:
+        """The pattern as either engine looks for it."""
+        return whole(self.matches or "")
 
     @cached_property
     def _validator(self) -> SchemaValidator:
         # pydantic's own engine is linear in the value's length, so no value that a user picks can stall a request.
-        return SchemaValidator(core_schema.str_schema(pattern=rf"^(?:{self.matches})$"))
+        return SchemaValidator(core_schema.str_schema(pattern=self.expression))
 
     def admits(self, value: str) -> bool:
         """Whether the label may have this value."""

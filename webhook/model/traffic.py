@@ -1,6 +1,6 @@
 """Who may connect to whom, as policies of any engine say it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from enum import StrEnum
 from ipaddress import collapse_addresses, ip_network
 
@@ -72,7 +72,7 @@ class Opening(Struct, frozen=True):
         return f"{way.format(pods_in_words(self.subject), peer_in_words(self.allow.peer))} on {ports_in_words(self.allow.ports)}"
 
 
-def spans_everything(cidrs: Iterable[str]) -> bool:
+def spans_everything(cidrs: Collection[str]) -> bool:
     """Whether networks make up all addresses of an IP version, in one piece or in several."""
     for version in (4, 6):
         networks = [network for network in map(ip_network, cidrs) if network.version == version]

@@ -5,8 +5,7 @@ log line (felix/dataplane/windows/policysets). A policy without rules closes by 
 not matter and no Deny of ours ever beats a user's NetworkPolicy, which Calico puts at order 1000.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from ipaddress import ip_network
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -78,11 +77,17 @@ def spec(intent: Intent, subject: Selector) -> dict[str, Any]:
 
 def rules_of(allow: Allow) -> Iterator[dict[str, Any]]:
     """What is open as rules: one a protocol and IP version, for Calico mixes neither in a rule, nor takes long lists."""
-    ports = sorted(set(allow.ports))
-    for protocol, group in groupby(ports, key=lambda one: one.protocol):
+    peers = list(entities(allow.peer))
+    for protocol, some in openings(allow.ports):
+        for peer in peers:
+            yield {"action": "Allow", "protocol": protocol, **ends(allow.direction, peer, some)}
+
+
+def openings(ports: Iterable[PortRange]) -> Iterator[tuple[str, list[int | str]]]:
+    """Ports by protocol, as many as a rule takes."""
+    for protocol, group in groupby(sorted(set(ports)), key=lambda one: one.protocol):
         for some in batches(list(map(port, group)), MOST_PORTS):
-            for peer in entities(allow.peer):
-                yield {"action": "Allow", "protocol": protocol, **ends(allow.direction, peer, some)}
+            yield protocol, some
 
 
 def ends(direction: Direction, peer: dict[str, Any], ports: list[int | str]) -> dict[str, Any]:
@@ -104,14 +109,19 @@ def entities(peer: Peer) -> Iterator[dict[str, Any]]:
         spaces = {} if peer.namespaces is None else {"namespaceSelector": printed(peer.namespaces)}
         yield {**spaces, "selector": printed(peer.labels)}
         return
-    for _, group in groupby(by_version(peer.cidrs), key=lambda text: ip_network(text).version):
+    for _, group in groupby(by_version(peer.cidrs), key=is_ipv6):
         for some in batches(list(group), MOST_NETWORKS):
             yield {"nets": some}
 
 
-def by_version(cidrs: Sequence[str]) -> list[str]:
+def by_version(cidrs: Iterable[str]) -> list[str]:
     """Networks, IPv4 first, else in their order."""
-    return sorted(cidrs, key=lambda text: ip_network(text).version)
+    return sorted(cidrs, key=is_ipv6)
+
+
+def is_ipv6(cidr: str) -> bool:
+    """Whether a network is of IPv6."""
+    return ":" in cidr
 
 
 def batches(items: list[Item], most: int) -> list[list[Item]]:

@@ -28,15 +28,14 @@ def flow_intents(policy: GuardPolicy, namespace: str, environment: str) -> Itera
     are Pods of one and the same namespace, or of one environment where the flow says so; opposite to an end that names
     its namespaces, they are Pods of every guarded one.
     """
-    for role in (*policy.workloads.role.one_of, None):
-        allows = tuple(
-            allow
-            for side in sides(policy)
-            if side.own.names(namespace) and side.own.role == role
-            for allow in allowed(side, environment, policy)
-        )
+    by_role: dict[str | None, list[Allow]] = {role: [] for role in (*policy.workloads.role.one_of, None)}
+    for side in sides(policy):
+        if side.own.names(namespace):
+            by_role[side.own.role] += allowed(side, environment, policy)
+    for role, allows in by_role.items():
         if allows:
-            yield Intent(f"{ROLE_PREFIX}{role}" if role else FLOWS, allows=allows, subject=pods_of(role, policy))
+            name = f"{ROLE_PREFIX}{role}" if role else FLOWS
+            yield Intent(name, allows=tuple(allows), subject=pods_of(role, policy))
 
 
 def sides(policy: GuardPolicy) -> Iterator[Side]:

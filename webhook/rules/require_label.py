@@ -51,7 +51,7 @@ def admitted(required: Requirement, value: str) -> str:
     """Whether a value is one that the policy admits."""
     if required.one_of is not None:
         return f"{value} in {literal(list(required.one_of))}"
-    return f"{value}.matches({literal(f'^(?:{required.matches})$')})"
+    return f"{value}.matches({literal(required.expression)})"
 
 
 RULE = Rule(id="require-label", since="0.1", check=lacking, in_cel=in_cel)

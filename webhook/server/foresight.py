@@ -4,11 +4,13 @@ It never decides: where the look fails or takes too long, that is said instead.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from time import monotonic
 
 from webhook.config.parse import Loaded, parse
+from webhook.custom.cost import BUDGET
+from webhook.custom.judging import price_of_all
 from webhook.guard.existing import Existing
 from webhook.guard.foretelling import foretold, not_previewed
 from webhook.guard.preview import Setting
@@ -16,14 +18,13 @@ from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.epoch import Epoch
 from webhook.kube.listing import first_pages
 from webhook.kube.namespaces import namespace, readable
+from webhook.model.policy import GuardPolicy
 from webhook.review.manifests import BadManifest, existing
 
 logger = logging.getLogger(__name__)
 
-# A person waits for it at kubectl, and the webhook's own timeout is 5 s.
-FORESIGHT_SECONDS = 1.5
-# Custom rules may be dear, and what they are asked about is made by users.
-JUDGING_SECONDS = 1.0
+# A person waits for it at kubectl, and the webhook's own timeout is 5 s, of which reading the file takes one at most.
+FORESIGHT_SECONDS = 2.5
 
 
 class TooSlowError(Exception):
@@ -52,7 +53,7 @@ class Foresight:
             return ()  # nothing is in force yet, so nothing changes
         begun = monotonic()
         try:
-            return self._foresee(api.within(FORESIGHT_SECONDS), text, loaded)
+            return self._foresee(api.within(FORESIGHT_SECONDS), text, loaded, until=begun + FORESIGHT_SECONDS)
         except (ApiError, BadManifest, TooSlowError) as bad:
             return (not_previewed(str(bad)),)
         except Exception:
@@ -61,7 +62,8 @@ class Foresight:
         finally:
             logger.info("a policy file was previewed in %.2f s", monotonic() - begun)
 
-    def _foresee(self, api: Api, text: str, loaded: Loaded) -> tuple[str, ...]:
+    def _foresee(self, api: Api, text: str, loaded: Loaded, *, until: float) -> tuple[str, ...]:
+        after, before = parse(text).policy, loaded.policy
         moments = self._epoch.read(api)
         seen = {one["metadata"]["name"]: one for one in self._namespaces()}
         setting = Setting(
@@ -72,18 +74,24 @@ class Foresight:
             closing=moments.closing if moments else None,
             contents={name: readable(one) for name, one in seen.items()},
         )
-        objects: list[Existing] = []
         more: list[str] = []
-        for page in first_pages(api):
-            objects += [existing(one, default_namespace="") for one in page.items]
-            more += [page.more] if page.more else []
-        return foretold(in_time(objects), parse(text).policy, loaded.policy, setting, more=more)
+        objects = in_time(standing(api, more), (after, before), until)
+        return foretold(objects, after, before, setting, more=more)
 
 
-def in_time(objects: Iterable[Existing]) -> Iterator[Existing]:
-    """The objects, for as long as there is time to judge them; raises TooSlowError."""
-    until = monotonic() + JUDGING_SECONDS
+def standing(api: Api, more: list[str]) -> Iterator[Existing]:
+    """What stands, a page at a time; `more` is told of the kinds of which there is more.  Raises ApiError, BadManifest."""
+    for page in first_pages(api):
+        yield from (existing(one, default_namespace="") for one in page.items)
+        more += [page.more] if page.more else []
+
+
+def in_time(objects: Iterable[Existing], policies: Collection[GuardPolicy], until: float) -> Iterator[Existing]:
+    """The objects, for as long as there is time to judge them; raises TooSlowError.
+
+    One that the custom rules might look at for longer than a single rule may is not even begun with.
+    """
     for one in objects:
-        if monotonic() > until:
+        if monotonic() > until or sum(price_of_all(one.creation, policy) for policy in policies) > BUDGET:
             raise TooSlowError("there is too much to judge; see catflap preview")
         yield one

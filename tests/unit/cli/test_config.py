@@ -58,7 +58,7 @@ class TestCheck:
         lines = outcome.stdout.splitlines()
         assert outcome.exit_code == 1
         assert [line.startswith(f"{bad}:{fault}") for line, fault in zip(lines, FAULTS, strict=False)] == [True, True]
-        assert [line.startswith(f"{again}:1:8: not YAML: ") for line in lines[2:]] == [True]
+        assert [line.startswith(f"{again}:1:8: mode: not YAML: ") for line in lines[2:]] == [True]
 
     def test_standard_input(self) -> None:
         """For pipes."""

@@ -172,6 +172,19 @@ class TestEnvironments:
         found = faults(ENVIRONMENTS, network(*flows, rest="clusterCIDRs: [10.0.0.0/8]"))
         assert [fault.partition(":")[0] for fault in found] == (["network.flows[0]"] if leads else [])
 
+    def test_each_flow_that_leads_out_is_told_of_once(self) -> None:
+        """With one that it does it with, of however many; and none that does not."""
+        ways_in = [Flow("outside", "backend", port) for port in ("80/TCP", "1-99/TCP", "443/TCP", "53/UDP")]
+        ways_out = [Flow("backend", "outside", port) for port in ("80/TCP", "81/TCP", "82-443/TCP")]
+        found = faults(ENVIRONMENTS, network(*ways_in, *ways_out))
+        told = [fault.partition(" it leads")[0] for fault in found]
+        assert told == [
+            "network.flows[0]: with network.flows[4]",
+            "network.flows[1]: with network.flows[6]",
+            "network.flows[2]: with network.flows[6]",
+            "network.flows[5]: with network.flows[1]",
+        ]
+
     def test_a_cluster_that_is_everywhere_has_no_outside(self) -> None:
         """Which matters where a flow names it."""
         everywhere = "clusterCIDRs: [0.0.0.0/1, 128.0.0.0/1]"
@@ -377,15 +390,15 @@ def test_every_contradiction_is_told_at_once() -> None:
     )
     assert [fault.partition(":")[0] for fault in found] == [
         "rules.require-ap",
+        "workloads.fillFromAliases",
         "workloads.role.oneOf",
+        "namespaces.environment.label",
+        "network.nodeCIDRs",
+        "network.flows[0]",
         "network.flows[0].from",
         "network.flows[0].to",
-        "workloads.fillFromAliases",
-        "namespaces.environment.label",
         "network.flows[2].across",
         "network.clusterCIDRs",
-        "network.flows[0]",
-        "network.nodeCIDRs",
         "network.staged",
         "network.standingNet",
         "network.standingNet",

@@ -1,11 +1,11 @@
 """Every fault points at its line and column."""
 
 import pytest
-import yaml
 
 from webhook.config.faults import BadPolicy
-from webhook.config.parse import PolicyLoader, parse
-from webhook.config.places import Place, nearest, places
+from webhook.config.parse import parse
+from webhook.config.places import Place
+from webhook.config.reading import read
 
 FAULTY = """\
 apiVersion: catflap.dev/v1
@@ -59,29 +59,32 @@ def test_what_is_missing_is_at_what_it_is_missing_from() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "where"),
+    ("path", "line", "column"),
     [
-        pytest.param("mode: [\n", Place(2, 1), id="what is not closed"),
-        pytest.param("mode: warn\nmode: warn\n", Place(2, 1), id="a key twice"),
-        pytest.param("5\n", None, id="no mapping"),
-        pytest.param("a: \x00", None, id="a character that YAML does not take"),
+        ("rules", 1, 1),
+        ("rules.a", 2, 3),
+        ("rules.a.b", 3, 3),
+        ("rules.a[0]", 4, 3),
+        ("rules.a.c", 2, 3),
+        ("rules.[x]", 5, 3),
+        ("list[1]", 6, 11),
+        ("list[1].x.y", 6, 12),
+        ("list[2]", 6, 1),
+        ("list.1", 6, 1),
     ],
 )
-def test_what_is_no_yaml_says_where(text: str, where: Place | None) -> None:
-    """As far as the parser knows."""
-    assert found(text) == {"": where}
+def test_a_key_may_have_dots_and_brackets_of_its_own(path: str, line: int, column: int) -> None:
+    """The longest one that is there is meant."""
+    text = 'rules:\n  a: 1\n  a.b: 1\n  "a[0]": 1\n  "[x]": 1\nlist: [0, {x: 1}]\n'
+    assert read(text).place(path) == Place(line, column)
 
 
-def test_aliases_of_aliases_are_walked_once() -> None:
-    """Written out, this would be a thousand million items."""
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
-    known = places(yaml.compose("\n".join(lines), PolicyLoader))
-    assert known["a9[9]"] == Place(9, 5)  # where what it stands for is written
-    assert len(known) == 10 + 10 * 10
+def test_what_stands_under_an_alias_is_where_it_is_written() -> None:
+    """There it is mended."""
+    said = read("a: &x {b: 1}\nc: *x\nd:\n  <<: *x\n")
+    assert (said.place("c"), said.place("c.b"), said.place("d.b")) == (Place(2, 1), Place(1, 8), Place(1, 8))
 
 
 def test_nothing_is_nowhere() -> None:
     """An empty file has no keys."""
-    assert places(None) == {}
-    assert nearest("a.b[0]", {}) is None
+    assert read("").place("a.b[0]") is None

@@ -1,6 +1,6 @@
 """A look at what a policy file would change never decides about it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,19 +17,21 @@ from webhook.server.foresight import Foresight
 NOW: Final = datetime(2026, 7, 1, tzinfo=UTC)
 MILD: Final = parse(f"{HEAD}mode: warn\n")
 DEPLOYMENTS: Final = "/apis/apps/v1/deployments"
+TOO_MUCH: Final = "not previewed: there is too much to judge; see catflap preview"
 
 
 class Lists(Api):
     """An API server that has one Deployment and so many pages of each list, or another answer to every list."""
 
-    def __init__(self, answer: Exception | None = None, pages: int = 1) -> None:
+    def __init__(self, answer: Exception | None = None, pages: int = 1, items: Sequence[Json] = ()) -> None:
         self._answer = answer
+        self._items = list(items) or [stored("Deployment", "web", ROLELESS)]
         self._pages = pages
         self.asked: list[str] = []
 
     def within(self, seconds: float) -> Api:
         """Itself: it is fast."""
-        assert seconds <= 1.5
+        assert seconds <= 2.5
         return self
 
     def pages(self, path: str, *, size: int = PAGE_SIZE) -> Iterator[Json]:
@@ -38,7 +40,7 @@ class Lists(Api):
         self.asked.append(path)
         if self._answer:
             raise self._answer
-        items = [stored("Deployment", "web", ROLELESS)] if path == DEPLOYMENTS else []
+        items = self._items if path == DEPLOYMENTS else []
         for left in range(self._pages - 1, -1, -1):
             assert self._pages - left <= 2
             yield {"metadata": {"continue": "x" * left}, "items": items}
@@ -103,8 +105,22 @@ def test_trouble_is_told_and_nothing_else(trouble: Exception, says: str) -> None
 
 def test_what_takes_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Custom rules are asked as well, about what users make as large as they like."""
-    monkeypatch.setattr(foresight, "JUDGING_SECONDS", -1.0)
-    assert foreseen(Lists()) == ("not previewed: there is too much to judge; see catflap preview",)
+    monkeypatch.setattr(foresight, "FORESIGHT_SECONDS", -1.0)
+    assert foreseen(Lists()) == (TOO_MUCH,)
+
+
+@pytest.mark.parametrize(("rules", "said"), [(1, ()), (40, (TOO_MUCH,))])
+def test_an_object_that_all_rules_together_would_look_at_for_long_is_not_begun_with(
+    rules: int, said: tuple[str, ...]
+) -> None:
+    """Each has its own budget, and nobody looks at the clock while they run."""
+    object_ = stored("Deployment", "web", ROLELESS)
+    object_["spec"]["many"] = [str(number) for number in range(90)]
+    nested = "object.spec.many.all(a, object.spec.many.all(b, a != '' && b != ''))"
+    custom = [f'{{id: a{"b" * number}, resources: [deployments], cel: "{nested}"}}' for number in range(rules)]
+    text = f"{HEAD}rules: {{require-role: 'off'}}\ncustom: [{', '.join(custom)}]\n"
+    look = Foresight(namespaces=list, epoch=Recorded(), own_namespace="guards", now=lambda: NOW)
+    assert look.foresee(Lists(items=[object_]), text, MILD) == said
 
 
 def test_custom_rules_are_asked() -> None:

@@ -1,0 +1,206 @@
+"""The text of a policy file: what it says, and what it may not be."""
+
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from webhook.config import reading
+from webhook.config.places import Place
+from webhook.config.reading import DEEPEST, MOST_VALUES, PARSER, read
+
+# Python's own parser reads where libyaml is not there.
+PARSERS: Final = [PARSER, yaml.SafeLoader]
+
+
+@pytest.fixture(params=PARSERS, ids=["libyaml", "Python"])
+def _either_parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the parsers that a file may be read with."""
+    monkeypatch.setattr(reading, "PARSER", request.param)
+
+
+def said(text: str) -> Any:
+    """What a sound text says."""
+    found = read(text)
+    assert found.faults == ()
+    return found.content
+
+
+def complaints(text: str) -> list[tuple[str, str, Place | None]]:
+    """Path, message and place of each fault."""
+    return [(fault.path, fault.message, fault.place) for fault in read(text).faults]
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("~", None),
+        ("", None),
+        ("Null", None),
+        ("TRUE", True),
+        ("false", False),
+        ("yes", "yes"),
+        ("off", "off"),
+        ("0", 0),
+        ("-12", -12),
+        ("+3", 3),
+        ("0777", 777),
+        ("0o17", 15),
+        ("0xff", 255),
+        ("1_000", "1_000"),
+        ("1:30", "1:30"),
+        ("9" * 101, "9" * 101),
+        (".5", 0.5),
+        ("1.", 1.0),
+        ("-1e3", -1000.0),
+        ("1.2.3", "1.2.3"),
+        (".", "."),
+        ("-", [None]),
+        ("-.INF", float("-inf")),
+        ("2027-01-31", "2027-01-31"),
+        ("2027-02-30T00:00:00Z", "2027-02-30T00:00:00Z"),
+        ("=", "="),
+        ("<<", "<<"),
+        ("'12'", "12"),
+        ('"~"', "~"),
+        ("! 12", "12"),
+        ("!!str 12", "12"),
+        ("!!str ''", ""),
+        ("!!int 12", 12),
+        ("!!float 12", 12.0),
+        ("!!bool true", True),
+        ("!!null ''", None),
+        ("!!seq []", []),
+        ("!!map {}", {}),
+        ("|\n  a\n  b\n", "a\nb\n"),
+    ],
+)
+@pytest.mark.usefixtures("_either_parser")
+def test_words_are_those_of_yaml_1_2(word: str, value: Any) -> None:
+    """Its core schema; what looks like a date is text."""
+    found = said(f"a: {word}" if word != "-" else "a:\n-")["a"]
+    assert (type(found), found) == (type(value), value)
+
+
+def test_no_number_is_no_number() -> None:
+    """Whoever asks for one is told by the model."""
+    assert said("a: .nan")["a"] != said("a: .nan")["a"]
+
+
+@pytest.mark.usefixtures("_either_parser")
+def test_a_mapping_may_be_merged_into_others() -> None:
+    """Its own keys come first, then those of the first one."""
+    text = "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc: {z: 3, <<: [*a, *b]}\nd: {<<: *b, w: 4}\ne: {'<<': 5}\n"
+    found = said(text)
+    assert list(found["c"].items()) == [("z", 3), ("x", 1), ("y", 1)]
+    assert found["d"] == {"w": 4, "y": 2, "z": 2}
+    assert found["e"] == {"<<": 5}
+
+
+@pytest.mark.usefixtures("_either_parser")
+def test_each_value_at_fault_is_told_and_hides_no_other() -> None:
+    """Whatever it is."""
+    text = """\
+a: !!int x
+a: 2
+b:
+  - !!binary eA==
+  - "\\0"
+  - !!set {x}
+1: y
+? [z]
+: {z: !!bool maybe}
+~: 1
+c: {<<: 5, d: *x, e: !!str [], x: !foo y}
+"""
+    assert complaints(text) == [
+        ("a", "!!int does not fit here: leave it out", Place(1, 1)),
+        ("a", "this key stands twice", Place(2, 1)),
+        ("b[0]", "!!binary does not fit here: leave it out", Place(4, 5)),
+        ("b[2]", "!!set does not fit here: leave it out", Place(6, 5)),
+        ("1", "a key is text, this is a number", Place(7, 1)),
+        ("?.z", "!!bool does not fit here: leave it out", Place(9, 4)),
+        ("?", "a key is text, this is a list", Place(8, 3)),
+        ("~", "a key is text, this is null", Place(10, 1)),
+        ("c.<<", "what is merged here is a mapping, or a list of them", Place(11, 5)),
+        ("c.d", "*x stands for nothing: no &x ends before it", Place(11, 12)),
+        ("c.e", "!!str does not fit here: leave it out", Place(11, 19)),
+        ("c.x", "!foo does not fit here: leave it out", Place(11, 32)),
+    ]
+    assert read(text).content == {"a": None, "b": [None, "\0", None], "c": {"d": None, "e": None, "x": None}}
+
+
+@pytest.mark.usefixtures("_either_parser")
+@pytest.mark.parametrize("value", ['"\\ud83d"', '"a\\udc00b"', '"\\ud83d\\ude00"'])
+def test_half_a_character_is_no_text(value: str) -> None:
+    """It cannot be sent to anybody."""
+    [(path, message, _)] = complaints(f"a:\n  b: [x, {value}]\n")
+    assert path == ("a.b" if reading.PARSER is PARSER else "a.b[1]")  # libyaml reads ahead
+    assert message.endswith(reading.NO_CHARACTER)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "says", "where"),
+    [
+        ("mode: [\n", "mode", "did not find expected node content (while parsing a flow node ", Place(2, 1)),
+        ("mode: [", "mode", "did not find expected node content", Place(1, 8)),
+        ("a: b: c", "", "mapping values are not allowed in this context", Place(1, 5)),
+        ("a: 1\nb: [1,\n  {c: 'x\n", "b", "found unexpected end of stream", Place(4, 1)),
+        ("a:\n\t- b", "a", "found character that cannot start any token", Place(2, 1)),
+        ("%YAML 1.3\n---\na: 1", "", "found incompatible YAML document", Place(1, 1)),
+        ("é: \x07", "", "U+0007 is no character of a text", Place(1, 4)),
+    ],
+)
+def test_what_is_no_yaml_says_where(text: str, path: str, says: str, where: Place) -> None:
+    """As far as the parser came."""
+    [(found, message, at)] = complaints(text)
+    assert (found, at) == (path, where)
+    assert message.startswith(f"not YAML: {says}")
+
+
+def test_what_was_wrong_before_is_told_as_well() -> None:
+    """Nobody should have to mend a file twice."""
+    assert [one[0] for one in complaints("a: 1\na: 2\nb: [")] == ["a", "b"]
+
+
+class TestBounds:
+    """How much a file may have."""
+
+    def test_so_many_values_are_taken(self) -> None:
+        """A mapping, its key and a list with so many; one more are too many, and nothing after it is looked at."""
+        items = ["x"] * (MOST_VALUES - 3)
+        assert len(said(f"a: [{','.join(items)}]")["a"]) == len(items)
+        [(path, message, _)] = complaints(f"a: [{','.join(items)}, x, {{]")
+        assert path == f"a[{len(items)}]"
+        assert message.startswith(f"more than {MOST_VALUES} keys and values")
+
+    @pytest.mark.parametrize("times", [10, 10_000, 300_000])
+    def test_an_alias_counts_for_what_it_stands_for(self, times: int) -> None:
+        """So what is read is no larger than what might have been written out; twice as much is not read twice as long."""
+        text = f"a: &a [{'x,' * 1000}]\nb: [{'*a,' * times}]"
+        assert bool(read(text).faults) is (times > 49)
+
+    def test_aliases_of_aliases_are_walked_once(self) -> None:
+        """Written out, this would be a thousand million items."""
+        lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+        lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+        [(path, _, where)] = complaints("\n".join(lines))
+        assert (path[:3], where and where.line) == ("a4[", 5)
+
+    def test_a_long_text_counts_as_several(self) -> None:
+        """Aliases would make much of it."""
+        assert said(f"a: &a {'x' * 100_000}\nb: [{'*a,' * 40}]")
+        assert read(f"a: &a {'x' * 100_000}\nb: [{'*a,' * 60}]").faults
+
+    @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? ", "a: {? "])
+    def test_so_deep_and_no_deeper(self, opening: str) -> None:
+        """Whatever reads it may follow it down; and what is deeper is not read."""
+        [(_, message, _)] = complaints(opening * 100_000)
+        assert message == f"nested more than {DEEPEST} deep"
+        assert not read("[" * DEEPEST + "]" * DEEPEST).faults
+
+    def test_merging_again_and_again_is_counted(self) -> None:
+        """Each of them would be a copy."""
+        lines = [f"a0: &a0 {{{', '.join(f'k{n}: 1' for n in range(1000))}}}"]
+        lines += [f"a{n}: &a{n} {{<<: *a{n - 1}}}" for n in range(1, 2000)]
+        assert read("\n".join(lines)).faults

@@ -1,0 +1,237 @@
+"""The text of a policy file as plain values, each with its place, and whatever keeps it from being that, all at once.
+
+YAML 1.2 with its core schema: text, numbers, truths, null, lists, and mappings whose keys are text. It is composed here, from
+the parser's events: so nothing is built that is larger than a policy, however short the text is that stands for it, and one
+value at fault hides no other.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import yaml
+from msgspec import Struct
+
+from webhook.config.faults import PolicyFault
+from webhook.config.places import Marks, Place, Step, nearest, place, place_of, written
+
+# Far above any policy in use, and a ConfigMap holds 1 MiB at most.
+LARGEST: Final = 1 << 20
+# Keys and values, those that aliases stand for among them, a long one as several; whatever is done with a file takes no
+# more than a second for so many.
+MOST_VALUES: Final = 50_000
+LONG: Final = 100  # characters
+DEEPEST: Final = 50
+LONGEST_NUMBER: Final = 100
+
+PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+UNPRINTABLE: Final = yaml.reader.Reader.NON_PRINTABLE
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
+BAD_ESCAPE: Final = "found invalid Unicode character escape code"
+NO_CHARACTER: Final = "\\ud800 to \\udfff are no characters, but halves of one: write it as it is, or as \\U0001f600"
+
+TAG: Final = "tag:yaml.org,2002:"
+MERGE: Final = "<<"
+WORDS: Final = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+INTEGER: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+NO_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+KINDS: Final = {"null": type(None), "bool": bool, "int": int, "float": float}
+IN_WORDS: Final = {
+    type(None): "null",
+    bool: "a truth",
+    int: "a number",
+    float: "a number",
+    dict: "a mapping",
+    list: "a list",
+}
+
+
+class Written(Struct, frozen=True):
+    """What a text says; `content` is None where it cannot be read to its end."""
+
+    content: Any
+    faults: tuple[PolicyFault, ...] = ()
+    marks: Marks = {}
+
+    def place(self, path: str) -> Place | None:
+        """Where a path, or the innermost part of it that is there, stands."""
+        return nearest(path, self.content, self.marks)
+
+
+class TooMuchError(Exception):
+    """More than a policy file may have; the message says of what."""
+
+
+def read(text: str) -> Written:
+    """What a text says, and what is wrong with it as such."""
+    if bad := UNPRINTABLE.search(text):
+        message = f"not YAML: U+{ord(bad[0]):04X} is no character of a text"
+        return Written(None, (PolicyFault("", message, place_of(text, bad.start())),))
+    if (size := len(text.encode())) > LARGEST:
+        return Written(None, (PolicyFault("", f"the file has {size} bytes, {LARGEST} are the most"),))
+    composer = Composer(yaml.parse(text.removeprefix("\ufeff"), PARSER))
+    content = None
+    try:
+        content = composer.document()
+    except yaml.MarkedYAMLError as wrong:
+        end = place_of(text, len(text))  # libyaml puts it in a line after the last one
+        composer.fault(
+            f"not YAML: {complaint(wrong)}", min(place(wrong.problem_mark), end) if wrong.problem_mark else end
+        )
+    except TooMuchError as wrong:
+        composer.fault(str(wrong))
+    return Written(content, tuple(composer.faults), composer.marks)
+
+
+def complaint(bad: yaml.MarkedYAMLError) -> str:
+    """What the parser complains of."""
+    if bad.problem == BAD_ESCAPE:
+        return NO_CHARACTER
+    begun = (
+        f" ({bad.context} that begins in line {bad.context_mark.line + 1})" if bad.context and bad.context_mark else ""
+    )
+    return f"{bad.problem}{begun}"
+
+
+class Composer:
+    """Builds values from events; `faults` are what it passed over, `marks` where everything stands."""
+
+    def __init__(self, events: Iterator[Any]) -> None:
+        self.faults: list[PolicyFault] = []
+        self.marks: dict[int, dict[Step, Place]] = {}
+        self._events = events
+        self._steps: list[Step] = []
+        self._at = Place(1, 1)
+        self._count = 0
+        self._anchors: dict[str, tuple[Any, int]] = {}
+
+    def document(self) -> Any:
+        """The one document of the text; None where there is none.  Raises yaml.YAMLError, TooMuchError."""
+        content = None
+        for number, begin in enumerate(one for one in self._events if isinstance(one, yaml.DocumentStartEvent)):
+            if number:
+                self.fault("a second document begins here, a policy file is one", place(begin.start_mark))
+                break
+            content = self._value(next(self._events))
+        return content
+
+    def fault(self, message: str, at: Place | None = None) -> None:
+        """Note what is wrong with what is being read."""
+        self.faults.append(PolicyFault(written(self._steps), message, at or self._at))
+
+    def _value(self, event: Any) -> Any:
+        if isinstance(event, yaml.AliasEvent):
+            return self._aliased(event.anchor)
+        before = self._count
+        if isinstance(event, yaml.ScalarEvent):
+            self._take(1 + len(event.value) // LONG)
+            value = self._scalar(event)
+        else:
+            self._take(1)
+            value = self._collection(event)
+        if event.anchor:
+            self._anchors[event.anchor] = value, self._count - before
+        return value
+
+    def _collection(self, event: Any) -> Any:
+        is_list = isinstance(event, yaml.SequenceStartEvent)
+        fits = event.tag in {None, "!", f"{TAG}seq" if is_list else f"{TAG}map"}
+        if not fits:
+            self._misfit(event.tag)
+        value = self._list() if is_list else self._mapping()
+        return value if fits else None
+
+    def _aliased(self, anchor: str | None) -> Any:
+        if anchor is None or anchor not in self._anchors:
+            return self.fault(f"*{anchor} stands for nothing: no &{anchor} ends before it")
+        value, size = self._anchors[anchor]
+        self._take(size)
+        return value
+
+    def _take(self, count: int) -> None:
+        self._count += count
+        if self._count > MOST_VALUES:
+            raise TooMuchError(
+                f"more than {MOST_VALUES} keys and values up to here, a long one and an alias count as several"
+            )
+        if len(self._steps) > DEEPEST:
+            raise TooMuchError(f"nested more than {DEEPEST} deep")
+
+    def _list(self) -> list[Any]:
+        found: list[Any] = []
+        marks = self.marks[id(found)] = {}
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            self._at = marks[len(found)] = place(event.start_mark)
+            self._steps.append(len(found))
+            found.append(self._value(event))
+            self._steps.pop()
+        return found
+
+    def _mapping(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        marks = self.marks[id(found)] = {}
+        merged: list[dict[str, Any]] = []
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            self._at = at = place(event.start_mark)
+            self._steps.append("?")
+            key = self._value(event)
+            self._steps[-1] = key if isinstance(key, str) else getattr(event, "value", "") or "?"
+            self._at = at
+            value = self._value(next(self._events))
+            if not isinstance(key, str):
+                self.fault(f"a key is text, this is {IN_WORDS[type(key)]}", at)
+            elif key == MERGE and event.implicit[0]:
+                merged += self._merged(value, at)
+            elif key in found:
+                self.fault("this key stands twice", at)
+            else:
+                found[key], marks[key] = value, at
+            self._steps.pop()
+        for other in merged:
+            marks |= {key: self.marks[id(other)][key] for key in other if key not in found}
+            found |= {key: value for key, value in other.items() if key not in found}
+        return found
+
+    def _merged(self, value: Any, at: Place) -> list[dict[str, Any]]:
+        others = value if isinstance(value, list) else [value]
+        if all(isinstance(one, dict) for one in others):
+            return others
+        self.fault("what is merged here is a mapping, or a list of them", at)
+        return []
+
+    def _scalar(self, event: Any) -> Any:
+        if SURROGATE.search(event.value):  # libyaml refuses them itself, Python's own parser does not
+            return self.fault(NO_CHARACTER)
+        by_itself, quoted = event.implicit
+        if quoted or event.tag == "!":
+            return event.value
+        return plain(event.value) if by_itself else self._tagged(event.tag, event.value)
+
+    def _tagged(self, tag: str, text: str) -> Any:
+        value, kind = plain(text), tag.removeprefix(TAG)
+        if kind == "str":
+            return text
+        if kind == "float" and type(value) is int:
+            return float(value)
+        return value if type(value) is KINDS.get(kind) else self._misfit(tag)
+
+    def _misfit(self, tag: str) -> None:
+        self.fault(f"{tag.replace(TAG, '!!')} does not fit here: leave it out")
+
+
+def plain(text: str) -> Any:
+    """What a word without quotes stands for."""
+    if len(text) > LONGEST_NUMBER:
+        return text
+    if text in WORDS:
+        return WORDS[text]
+    if INTEGER.fullmatch(text):
+        return int(text, 0) if text[:2] in {"0o", "0x"} else int(text)
+    if NO_NUMBER.fullmatch(text):
+        return float(text.replace(".", ""))
+    return float(text) if NUMBER.fullmatch(text) else text

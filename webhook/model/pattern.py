@@ -1,0 +1,72 @@
+"""Patterns of label values that mean one thing to both engines that run them: Rust's here, by pydantic, and Go's in the API server.
+
+Each takes some that the other refuses or reads otherwise: `[a-z&&[^x]]`, `a{01}`, `a{2}{3}`, `x{1200}`. Listed here is what both
+read alike; a test asks Go itself (tests/oracles/test_patterns.py).
+"""
+
+import re
+from typing import Final
+
+LONGEST: Final = 1000
+MOST_COPIES: Final = 1000  # of one thing, by all counts around it multiplied (Go, regexp/syntax, repeatIsValid)
+
+# Beyond ASCII they differ, where no label value goes.
+CHARACTERS: Final = r"\\[dDsSwW]"
+# Any mark but < and >, by which words begin and end in Rust.
+ESCAPED: Final = r"\\[!-/:;=?@\[-`{-~]"
+ITSELF: Final = rf"""(?:[A-Za-z0-9 _!"#%',/:;<=>@`]|{ESCAPED})"""
+OUTSIDE: Final = r"[-&~]"
+IN_CLASS: Final = rf"(?:{ITSELF}|[.$()*+?{{|}}])"
+CLASS: Final = rf"\[\^?(?:-?(?:{CHARACTERS}|{IN_CLASS}(?:-{IN_CLASS})?)+-?|-)\]"
+COUNT: Final = r"(?:0|[1-9][0-9]{0,3})"
+TOKEN: Final = re.compile(
+    rf"(?P<one>{ITSELF}|{OUTSIDE}|{CHARACTERS}|{CLASS}|\.)"
+    rf"|(?P<times>(?:[*+?]|\{{(?P<least>{COUNT})(?:,(?P<most>{COUNT})?)?\}})\??)"
+    r"|(?P<open>\((?:\?:|(?!\?)))|(?P<close>\))|(?P<between>[|^$])"
+)
+ANY_CASE: Final = "(?i)"
+TAKEN: Final = (  # as Markdown, too
+    r"letters, digits and marks, `\` before those that mean something; `.`, `\d`, `\w`, `\s`; classes such as `[a-z]` and `[^a-z]`; "
+    rf"`(`…`)`, `(?:`…`)`, `|`, `^`, `$`; `*`, `+`, `?`, `{{2}}`, `{{2,}}`, `{{2,4}}`, up to {MOST_COPIES} times; `(?i)` at the beginning"
+)
+
+
+def whole(pattern: str) -> str:
+    """The expression that is found in the values that a pattern matches from end to end, to either engine."""
+    return f"^(?:{pattern})$"
+
+
+def unlike(pattern: str) -> str:
+    """What of a pattern the two may not read alike, in words; empty where there is nothing.
+
+    It is one that Rust's engine takes: what is wrong in both is not looked for.
+    """
+    if len(pattern) > LONGEST:
+        return f"it has {len(pattern)} characters, {LONGEST} are the most"
+    at = len(ANY_CASE) if pattern.startswith(ANY_CASE) else 0
+    copies = [1]  # of one thing, by the counts inside of each group that is open, the whole first
+    last = 0  # the same of what stands before; none if that cannot be repeated
+    while at < len(pattern):
+        found = TOKEN.match(pattern, at)
+        if found is None or (found["times"] and not last):
+            return f"{pattern[at:]!r} is not read alike in the API server, which takes {TAKEN}"
+        at = found.end()
+        if found["open"]:
+            copies.append(1)
+            last = 0
+        elif found["close"]:
+            last = copies.pop()
+        elif found["times"]:
+            last *= counted(found)
+        else:
+            last = 1 if found["one"] else 0
+        copies[-1] = max(copies[-1], last)
+        if copies[-1] > MOST_COPIES:
+            return f"{pattern[:at]!r} makes {copies[-1]} copies of one thing, {MOST_COPIES} are the most"
+        last = 0 if found["times"] else last
+    return ""
+
+
+def counted(times: re.Match[str]) -> int:
+    """How often something is written out for a repetition."""
+    return max(1, int(times["most"] or times["least"] or 1))
