@@ -1,12 +1,14 @@
 """What an expression may cost at most, told before it runs.
 
 The library stops after 10,000 steps of all loops of a run, but one step may walk the whole object, and it holds the
-interpreter meanwhile.  So the steps that an object's longest list allows are multiplied by the object's size, and what is
-beyond the budget is not run: a bound by what is known, not by a clock, so that one object gets one answer, always.
+interpreter meanwhile.  So the steps that the longest lists allow, the object's and the rule's own, are multiplied by the size
+of both, and what is beyond the budget is not run: a bound by what is known, not by a clock, so that one object gets one
+answer, always.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any, Final, NamedTuple
 
 MOST_STEPS: Final = 10_000  # cel-cpp, RuntimeOptions::comprehension_max_iterations
@@ -26,6 +28,8 @@ COPIED_BYTES: Final = 80
 PAIRED_AT_ONCE: Final = 2
 # Bytes that memcmp compares while something else looks at one.
 COMPARED_AT_ONCE: Final = 64
+# What each item of a list or mapping costs that is written out: it is made in each step anew, and kept until the run ends.
+LITERAL_BYTES: Final = 64
 # RE2 walks a pattern once for each byte of the text, where the pattern is too large for its faster way.
 WALKED_AT_ONCE: Final = 2
 
@@ -36,10 +40,18 @@ OPAQUE: Final = re.compile(
     |[bB]?(?:\'{3}(?:\\.|.)*?\'{3}|"{3}(?:\\.|.)*?"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")""",
     re.DOTALL | re.VERBOSE,
 )
-LOOP: Final = re.compile(r"\b(all|exists|exists_one|existsOne|map|filter|transformList)\s*\($")
+# A loop with the names that lead to its list, where only names do; or another bracket.
+BRACKET: Final = re.compile(
+    r"((?:\w++\s*+\.\s*+\??\s*+)*)\b(?:all|exists|exists_one|existsOne|map|filter|transformList)\s*\(|[()]"
+)
+ROOTS: Final = frozenset({"object", "oldObject", "request", "namespaceObject"})
+SHADOWS: Final = re.compile(rf"[(,]\s*(?:{'|'.join(sorted(ROOTS))}|params)\s*,")
 GROWS: Final = re.compile(r"\b(map|filter|transformList)\b")
 COPIES: Final = re.compile(r"\b(distinct|reverse|slice|sort)\b")
+WRITES: Final = re.compile(r"[\[{,:]")
 JOINS: Final = re.compile(r"\+")
+# Each makes a text as long as another; `strings.quote` one of twice the length.
+MAKES: Final = re.compile(r"\b(lowerAscii|upperAscii|trim|substring|reverse|strings|quote|string|bytes)\b")
 PAIRS: Final = re.compile(r"\b(distinct|sets)\b")
 # What is sought may be half of a user's text, in the other half, unless it is written out or the rule's own.
 KNOWN: Final = r"(?!\s*\(\s*(?:''|params(?:\.\w+)+)\s*[,)])"
@@ -47,13 +59,24 @@ SEARCHES: Final = re.compile(rf"(?<!sets\.)\b(contains|indexOf|lastIndexOf)\b{KN
 MATCHES: Final = re.compile(rf"\bmatches\b{KNOWN}")
 
 
-class Shape(NamedTuple):
-    """What of an expression decides its cost: how deep its loops nest, and how often what is dear is written in it."""
+class Nest(NamedTuple):
+    """A loop with those around it: how many of them are over a list of the object's, over which of the params, and others."""
 
-    depth: int
+    own: int = 0
+    params: tuple[tuple[str, ...], ...] = ()
+    others: int = 0
+
+
+class Shape(NamedTuple):
+    """What of an expression decides its cost: its loops, its length, and how often what is dear is written."""
+
+    loops: tuple[Nest, ...]
+    length: int = 0
+    writes: int = 0
     grows: int = 0
     copies: int = 0
     joins: int = 0
+    makes: int = 0
     pairs: int = 0
     searches: int = 0
     matches: int = 0
@@ -65,6 +88,14 @@ class Size(NamedTuple):
     size: int
     longest: int
 
+    def __or__(self, other: "Size") -> "Size":
+        """Both together."""
+        return Size(self.size + other.size, max(self.longest, other.longest))
+
+
+# No object that makes Pods is smaller once the API server has filled it in.
+SMALLEST: Final = Size(1_000, 8)
+
 
 class TooLargeError(Exception):
     """An object that an expression is not run over; the message says why."""
@@ -72,22 +103,39 @@ class TooLargeError(Exception):
 
 def shape_of(expression: str) -> Shape:
     """The shape of an expression by its text: never less than it is."""
-    text = OPAQUE.sub(lambda found: " " if found[0].startswith("/") else "''", expression)
-    traits = (GROWS, COPIES, JOINS, PAIRS, SEARCHES, MATCHES)
-    return Shape(nesting(text), *(len(trait.findall(text)) for trait in traits))
+    text = bare(expression)
+    traits = (WRITES, GROWS, COPIES, JOINS, MAKES, PAIRS, SEARCHES, MATCHES)
+    return Shape(tuple(nests(text)), len(expression), *(len(trait.findall(text)) for trait in traits))
 
 
-def nesting(text: str) -> int:
-    """How many loops stand in each other at most; one over the result of another counts as beside it."""
-    loops: list[bool] = []
-    deepest = 0
-    for index, character in enumerate(text):
-        if character == "(":
-            loops.append(bool(LOOP.search(text, 0, index + 1)))
-            deepest = max(deepest, sum(loops))
-        elif character == ")" and loops:
-            loops.pop()
-    return deepest
+def bare(expression: str) -> str:
+    """An expression without what its texts, quoted names and comments say."""
+    return OPAQUE.sub(lambda found: " " if found[0].startswith("/") else "''", expression)
+
+
+def nests(text: str) -> Iterator[Nest]:
+    """Each loop with those around it; one over the result of another stands beside it."""
+    around = [Nest()]
+    shadowed = SHADOWS.search(text) is not None
+    for found in BRACKET.finditer(text):
+        if found[0] == ")":
+            around = around[:-1] or [Nest()]
+            continue
+        nest = around[-1]
+        if found[1] is not None:
+            selects = text[: found.start()].rstrip()[-1:] in {".", "?"}
+            nest = deeper(nest, () if shadowed or selects else tuple(re.findall(r"\w+", found[1])))
+            yield nest
+        around.append(nest)
+
+
+def deeper(nest: Nest, names: tuple[str, ...]) -> Nest:
+    """A loop in others, by the names that lead to its list, if nothing but names does."""
+    if names and names[0] in ROOTS:
+        return nest._replace(own=nest.own + 1)
+    if names and names[0] == "params":
+        return nest._replace(params=(*nest.params, names[1:]))
+    return nest._replace(others=nest.others + 1)
 
 
 def measured(*values: Any) -> Size:
@@ -130,26 +178,57 @@ def walk(values: tuple[Any, ...]) -> Iterator[Any]:
     raise TooLargeError(f"the object is nested more than {DEEPEST} levels deep")
 
 
-def price(shape: Shape, size: Size) -> int:
+def price(shape: Shape, size: Size, params: Mapping[str, Any] | None = None) -> int:
     """How many bytes an expression of a shape may look at in an object of a size, in all steps together."""
-    steps: int = min(size.longest**shape.depth, MOST_STEPS)
+    known = measured(params) if params else Size(0, 0)
+    longest = max(size.longest, known.longest, shape.writes)
+    whole = size.size + known.size + shape.length + LITERAL_BYTES * shape.writes
     each = sum(
         (
-            size.size,
-            GROWN_BYTES * size.longest * shape.grows,
-            COPIED_BYTES * size.longest * shape.copies,
-            size.size * shape.joins * (shape.joins + 1) // 2,  # a + b + c makes a + b first, and keeps it
-            size.size * size.longest // PAIRED_AT_ONCE * shape.pairs,
-            size.size**2 // COMPARED_AT_ONCE * shape.searches,
-            size.size**2 // WALKED_AT_ONCE * shape.matches,
+            whole,
+            GROWN_BYTES * longest * shape.grows,
+            COPIED_BYTES * longest * shape.copies,
+            whole * joined(shape),
+            whole * shape.makes,
+            whole * longest // PAIRED_AT_ONCE * shape.pairs,
+            whole**2 // COMPARED_AT_ONCE * shape.searches,
+            whole**2 // WALKED_AT_ONCE * shape.matches,
         )
     )
-    return steps * each
+    return steps(shape, size.longest, longest, params) * each
 
 
-def afford(shape: Shape, size: Size) -> None:
+def afford(shape: Shape, size: Size, params: Mapping[str, Any] | None = None) -> None:
     """Raises TooLargeError where an expression of a shape may cost too much over an object of a size."""
-    if price(shape, size) > BUDGET:
+    if price(shape, size, params) > BUDGET:
         raise TooLargeError(
             f"the object is too large for it, with about {size.size} bytes and {size.longest} items in one list"
         )
+
+
+def steps(shape: Shape, own: int, longest: int, params: Mapping[str, Any] | None) -> int:
+    """How many steps all loops take at most."""
+    taken = 0
+    for nest in shape.loops:
+        known = [length(params, path) for path in nest.params]
+        taken += own**nest.own * longest**nest.others * prod(longest if one is None else one for one in known)
+        if taken >= MOST_STEPS:
+            return MOST_STEPS
+    return max(taken, 1)
+
+
+def length(params: Any, path: tuple[str, ...]) -> int | None:
+    """How long a list or mapping of the params is; None where there is none."""
+    for name in path:
+        params = params.get(name) if isinstance(params, dict) else None
+    return len(params) if isinstance(params, dict | list) else None
+
+
+def joined(shape: Shape) -> int:
+    """How often all that is read can stand in the texts that `+` makes.
+
+    a + b + c makes a + b first, and keeps it; and what a loop joins, the next one may join with itself.
+    """
+    each, rest = divmod(shape.joins, len(shape.loops) + 1)
+    doubled: int = (1 + each) ** (len(shape.loops) + 1 - rest) * (2 + each) ** rest - 1
+    return max(shape.joins * (shape.joins + 1) // 2, doubled)

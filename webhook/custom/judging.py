@@ -1,21 +1,52 @@
 """What custom rules say of a request.  Pure: the compiled expressions are values like the rules' own functions."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
+from operator import or_
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from webhook.custom.cost import BUDGET, Size, TooLargeError, afford, measured, price
-from webhook.custom.library import BadExpressionError, EvaluationError, LibraryMissingError, Program, compiled
+from webhook.custom.library import (
+    VARIABLES,
+    BadExpressionError,
+    EvaluationError,
+    LibraryMissingError,
+    Program,
+    compiled,
+)
+from webhook.custom.reads import Path, reached
 from webhook.model.custom import CustomRule
 from webhook.model.decision import Known, LabelsWanted
+from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
 from webhook.model.violation import Violation
 
-NAMESPACE = "namespaceObject"
-BEFORE = "oldObject"
+OBJECT, BEFORE, REQUEST, NAMESPACE, PARAMS = VARIABLES
+# What of a request is the same for the old object as for the new one.
+NAMING = frozenset((name,) for name in ("namespace", "name", "kind", "resource"))
+# Why a rule may be neither true nor false.
+FAILURES = (BadExpressionError, EvaluationError, LibraryMissingError, TooLargeError)
 REMEDY = "whoever wrote the rule can ask by has() or .? and orValue() for what an object may lack"
+
+
+class Seen(NamedTuple):
+    """What expressions may read of one request, but for their own params, and the size of each."""
+
+    values: Mapping[str, Any]
+    sizes: Mapping[str, Size]
+
+    @property
+    def before(self) -> "Seen":
+        """The same with the old object in the object's place."""
+        return Seen({**self.values, OBJECT: self.values[BEFORE]}, {**self.sizes, OBJECT: self.sizes[BEFORE]})
+
+    def size(self, names: Iterable[str]) -> Size:
+        """The size of some of them together."""
+        return reduce(or_, (self.sizes[name] for name in names if name in self.sizes), Size(0, 0))
 
 
 def judge_custom(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
@@ -26,15 +57,16 @@ def judge_custom(request: Request, policy: GuardPolicy, known: Known) -> tuple[V
     rules = list(asked(request, policy))
     if not rules:
         return ()
-    if known.namespace is None and any(reads(rule, NAMESPACE) for rule in rules):
-        return LabelsWanted(request.target.namespace)
+    space = request.target.namespace
+    if space and known.namespace is None and any(NAMESPACE in fields_read(rule) for rule in rules):
+        return LabelsWanted(space)
     told = [rule for rule in rules if not left_out(rule, known)]
     try:
-        variables = variables_of(request, known)
-        size = measured(*variables.values())
+        values = variables_of(request, known)
+        seen = Seen(values, {name: measured(value) for name, value in values.items()})
     except (TooLargeError, msgspec.MsgspecError, RecursionError, ValueError, TypeError) as bad:
         return tuple(failed(rule, bad) for rule in told)
-    return tuple(found for rule in told for found in judged(rule, request, variables, size))
+    return tuple(found for rule in told for found in judged(rule, request, seen))
 
 
 def price_of_all(request: Request, policy: GuardPolicy) -> int:
@@ -44,7 +76,7 @@ def price_of_all(request: Request, policy: GuardPolicy) -> int:
         return 0
     try:
         size = measured(plain(request.document.content))
-        prices = [price(compiled(rule.cel).shape, size) for rule in rules]
+        prices = [price(compiled(rule.cel).shape, size, rule.params) for rule in rules]
     except (
         TooLargeError,
         BadExpressionError,
@@ -74,24 +106,24 @@ def asked(request: Request, policy: GuardPolicy) -> Iterator[CustomRule]:
 
 def left_out(rule: CustomRule, known: Known) -> bool:
     """Whether a rule reads what nobody here can tell."""
-    return known.namespace is not None and known.namespace.content is None and reads(rule, NAMESPACE)
+    return known.namespace is not None and known.namespace.content is None and NAMESPACE in fields_read(rule)
 
 
-def reads(rule: CustomRule, variable: str) -> bool:
-    """Whether a rule names a variable; one that cannot be compiled names none."""
+def fields_read(rule: CustomRule) -> Mapping[str, frozenset[Path]]:
+    """The variables that a rule names and what it reads of each; one that cannot be compiled names none."""
     try:
-        return variable in compiled(rule.cel).reads
+        return compiled(rule.cel).reads
     except (BadExpressionError, LibraryMissingError):
-        return False
+        return {}
 
 
 def variables_of(request: Request, known: Known) -> Mapping[str, Any]:
     """What expressions may read, but for their own params."""
     assert request.document is not None
     return {
-        "object": plain(request.document.content),
+        OBJECT: plain(request.document.content),
         BEFORE: plain(request.document.before),
-        "request": attributes(request, request.document.user_uid),
+        REQUEST: attributes(request, request.document.user_uid),
         NAMESPACE: known.namespace.content if known.namespace else None,
     }
 
@@ -120,30 +152,51 @@ def plain(source: Any) -> Any:
     return msgspec.to_builtins(source, str_keys=True)
 
 
-def judged(rule: CustomRule, request: Request, variables: Mapping[str, Any], size: Size) -> Iterator[Violation]:
+def judged(rule: CustomRule, request: Request, seen: Seen) -> Iterator[Violation]:
     """The fault that a request brings under one rule, if it does.
 
-    As with the built-in rules, a change answers for what was not wrong before, unless it makes new Pods; a rule that
-    reads the old object itself is about the change.
+    As with the built-in rules, a change answers for what was not wrong before, unless it makes new Pods, or the rule is
+    about the change.  An error says nothing of what was before, so it counts; where nothing that the rule reads has
+    changed, it is told and refuses nothing.
     """
-    found = fault(rule, variables, size)
-    if found is None:
-        return
-    kept = request.operation is not Operation.CREATE and not request.template_changed and not reads(rule, BEFORE)
-    if kept and fault(rule, {**variables, "object": variables[BEFORE]}, size) == found:
-        return
-    yield found
-
-
-def fault(rule: CustomRule, variables: Mapping[str, Any], size: Size) -> Violation | None:
-    """What one rule says of one object; None where it is fine."""
+    new = request.operation is Operation.CREATE or request.template_changed or is_about_change(rule)
     try:
-        program: Program = compiled(rule.cel)
-        afford(program.shape, size)
-        passed = program.run({**variables, "params": rule.params})
-    except (BadExpressionError, EvaluationError, LibraryMissingError, TooLargeError) as bad:
-        return failed(rule, bad)
-    return None if passed else Violation(rule=rule.id, path="", message=rule.says)
+        if passes(rule, seen):
+            return
+    except FAILURES as bad:
+        found = failed(rule, bad)
+        yield found if new or touched(rule, seen) else replace(found, at_most=Mode.WARN)
+        return
+    if new or not was_false(rule, seen):
+        yield Violation(rule=rule.id, path="", message=rule.says)
+
+
+def is_about_change(rule: CustomRule) -> bool:
+    """Whether a rule reads what has no meaning for the old object alone: that object itself, or who changes what how."""
+    read = fields_read(rule)
+    return BEFORE in read or any(path[:1] not in NAMING for path in read.get(REQUEST, ()))
+
+
+def touched(rule: CustomRule, seen: Seen) -> bool:
+    """Whether anything differs that a rule reads of the object."""
+    old, new = seen.values[BEFORE], seen.values[OBJECT]
+    encode = msgspec.json.encode  # true is not 1 there
+    return any(encode(reached(old, path)) != encode(reached(new, path)) for path in fields_read(rule).get(OBJECT, ()))
+
+
+def was_false(rule: CustomRule, seen: Seen) -> bool:
+    """Whether a rule is false of the old object."""
+    try:
+        return not passes(rule, seen.before)
+    except FAILURES:
+        return False
+
+
+def passes(rule: CustomRule, seen: Seen) -> bool:
+    """Whether a rule is true of an object; raises what FAILURES has."""
+    program: Program = compiled(rule.cel)
+    afford(program.shape, seen.size(program.reads), rule.params)
+    return program.run({**seen.values, PARAMS: rule.params})
 
 
 def failed(rule: CustomRule, bad: Exception) -> Violation:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from webhook.custom.cost import OPAQUE, Shape, shape_of
 from webhook.custom.functions import EXTENSIONS, GLOBALS, MACROS, MEMBERS, MISSING, ZONED
+from webhook.custom.reads import Path, paths
 
 VARIABLES: Final = ("object", "oldObject", "request", "namespaceObject", "params")
 REMEDY: Final = "pip install catflap[cel]"
@@ -44,10 +45,10 @@ class EvaluationError(Exception):
 
 
 class Program(Struct, frozen=True):
-    """An expression, ready to run; `reads` are the variables that it names."""
+    """An expression, ready to run; `reads` are the variables that it names, each with the fields that it may read."""
 
     run: Callable[[Mapping[str, Any]], bool]
-    reads: frozenset[str]
+    reads: Mapping[str, frozenset[Path]]
     shape: Shape
 
 
@@ -67,7 +68,7 @@ def compiled(expression: str) -> Program:
         raise BadExpressionError([f"it gives {kind}, not bool; compare it with something, such as == true"])
     if wrong := list(bad_patterns(expression)):
         raise BadExpressionError(wrong)
-    reads = frozenset(name for name in VARIABLES if needs(expression, name))
+    reads = {name: paths(expression, name) for name in VARIABLES if needs(expression, name)}
 
     def run(variables: Mapping[str, Any]) -> bool:
         """Whether the expression is true; raises EvaluationError."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from webhook.model.modes import Mode, Override
+from webhook.model.modes import SEVERITY, Mode, Override
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
 from webhook.model.violation import Violation
@@ -19,7 +19,8 @@ BY_SUBJECT = {
 def mode_of(violation: Violation, policy: GuardPolicy, override: Override | None) -> Mode:
     """In which mode the rule of a fault holds, a custom one too; `override` is what is said of the namespace alone."""
     rule = RULES.get(violation.rule)
-    return rule.mode(policy, override) if rule else policy.mode_of(violation.rule, override=override)
+    mode = rule.mode(policy, override) if rule else policy.mode_of(violation.rule, override=override)
+    return min(mode, violation.at_most, key=SEVERITY.index)
 
 
 def guarded_only(violation: Violation) -> bool:

@@ -15,7 +15,6 @@ from webhook.model.fields import (
     Node,
     Principals,
     distinct,
-    fits,
 )
 from webhook.model.limits import MOST_NAMESPACES, MOST_OVERRIDES, MOST_VALUES
 from webhook.model.modes import Override

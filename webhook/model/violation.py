@@ -26,12 +26,16 @@ class Remedy(Struct, frozen=True):
 
 
 class Violation(Struct, frozen=True):
-    """One fault: which rule, at which field path, in one sentence, and what would mend it."""
+    """One fault: which rule, at which field path, in one sentence, and what would mend it.
+
+    `at_most` is the strictest mode in which it counts, whatever its rule's.
+    """
 
     rule: str
     path: str
     message: str
     remedy: Remedy | None = None
+    at_most: Mode = Mode.ENFORCE
 
 
 class Fault(Struct, frozen=True):

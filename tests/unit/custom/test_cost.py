@@ -1,11 +1,14 @@
 """What an expression may cost: never estimated below what it does, and refused beyond the budget."""
 
+from typing import Any
+
 import pytest
 
 from webhook.custom.cost import (
     BUDGET,
     LONGEST_NUMBER,
     MOST_NODES,
+    Nest,
     Shape,
     Size,
     TooLargeError,
@@ -16,6 +19,11 @@ from webhook.custom.cost import (
 
 SMALL = Size(size=8_000, longest=60)  # an ordinary Pod
 MIB = 1 << 20
+
+
+def deep(loop: Nest) -> int:
+    """How many loops stand in each other."""
+    return loop.own + len(loop.params) + loop.others
 
 
 @pytest.mark.parametrize(
@@ -39,7 +47,7 @@ MIB = 1 << 20
 )
 def test_loops_are_counted_by_how_they_nest(expression: str, depth: int) -> None:
     """By the text, as the library tells nobody what it read."""
-    assert shape_of(expression).depth == depth
+    assert max((deep(loop) for loop in shape_of(expression).loops), default=0) == depth
 
 
 @pytest.mark.parametrize(
@@ -74,13 +82,13 @@ def test_what_is_dear_counts_as_often_as_it_is_written() -> None:
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_an_ordinary_pods_lists_may_be_sorted(depth: int) -> None:
     """In a loop over another as well."""
-    afford(Shape(depth=depth, grows=1, copies=2), SMALL)
+    afford(Shape((Nest(own=depth),), grows=1, copies=2), SMALL)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 3])
 def test_an_ordinary_pod_is_always_judged(depth: int) -> None:
     """Whatever the loops."""
-    afford(Shape(depth=depth, grows=1), SMALL)
+    afford(Shape((Nest(own=depth),), grows=1), SMALL)
 
 
 @pytest.mark.parametrize(
@@ -114,10 +122,95 @@ def test_a_large_object_with_short_lists_is_judged() -> None:
 
 def test_the_budget_bounds_every_shape() -> None:
     """Steps by bytes is what is spent, up to the budget and no further."""
-    shape = shape_of("object.a.all(x, object == x)")
+    shape = Shape((Nest(own=1),))
     afford(shape, Size(size=BUDGET // 100, longest=100))
     with pytest.raises(TooLargeError):
         afford(shape, Size(size=BUDGET // 100, longest=101))
+
+
+@pytest.mark.parametrize(
+    ("expression", "loop"),
+    [
+        ("object.spec.a.all(x, x > 0)", Nest(own=1)),
+        ("oldObject . spec.?a.all(x, x > 0)", Nest(own=1)),
+        ("params.a.b.all(x, x > 0)", Nest(params=(("a", "b"),))),
+        ("params.all(k, v, v > 0)", Nest(params=((),))),
+        ("object.l.all(c, params.a.exists(p, c == p))", Nest(own=1, params=(("a",),))),
+        ("object.l.all(c, c.l.exists(p, c == p))", Nest(own=1, others=1)),
+        ("object.l.map(c, c).exists(p, p == 1)", Nest(others=1)),
+        ("object.l[params.n].all(c, c == 1)", Nest(others=1)),
+        ("object.f(1) . params.a.all(c, c == 1)", Nest(others=1)),
+        ("object.l.all(params, params.a.all(x, x == 1))", Nest(others=2)),
+        ("[1, 2].all(x, x > 0)", Nest(others=1)),
+    ],
+)
+def test_a_loop_is_as_long_as_the_list_that_names_lead_to(expression: str, loop: Nest) -> None:
+    """Else as the longest of all lists."""
+    assert shape_of(expression).loops[-1] == loop
+
+
+def test_loops_beside_each_other_add_up() -> None:
+    """A rule of a hundred loops takes a hundred times the steps of one."""
+    once, often = (shape_of(" && ".join(["object.a.all(x, x != object)"] * count)) for count in (1, 100))
+    afford(once, Size(size=BUDGET // 1_000, longest=90))
+    with pytest.raises(TooLargeError):
+        afford(often, Size(size=BUDGET // 1_000, longest=90))
+
+
+@pytest.mark.parametrize(
+    ("expression", "params"),
+    [
+        ("params.l.all(x, params.l.all(y, x != y + 'z'))", {"l": [str(n) for n in range(9_000)]}),
+        ("params.t.contains(object.a)", {"t": "a" * MIB}),
+        ("params.l.all(x, !object.a.contains(x))", {"l": {"a": 1}, "m": "x" * BUDGET}),
+        (f"[{','.join(['1'] * 2_000)}].all(x, [{','.join(['1'] * 2_000)}].all(y, x + y > 0))", None),
+        (f"object.l.all(x, object.l.all(y, x in [{','.join(['1'] * 2_000)}]))", None),
+        (f"object.l.all(x, object.l.all(y, {' && '.join(['x.a == y.a'] * 800)}))", None),
+    ],
+)
+def test_what_the_rule_itself_brings_counts_too(expression: str, params: dict[str, Any] | None) -> None:
+    """Its params and what it writes out."""
+    with pytest.raises(TooLargeError):
+        afford(shape_of(expression), Size(size=4_000, longest=100), params)
+
+
+def test_many_words_may_be_sought_in_an_ordinary_pod() -> None:
+    """A list of a rule's own is walked as often as it is, not as the longest of all could be."""
+    words = {"allowed": [f"registry-{number}.example" for number in range(200)]}
+    rule = shape_of("object.spec.containers.all(c, params.allowed.exists(p, c.image.startsWith(p)))")
+    afford(rule, Size(size=6_000, longest=30), words)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "!object.t.lowerAscii().startsWith(x)",
+        "object.t.substring(1) != x",
+        "object.t.trim().upperAscii() != x",
+        "string(bytes(object.t)) != x",
+        "strings.quote(object.t) != x",
+        "object.t + x != ''",
+    ],
+)
+def test_a_text_that_each_step_makes_counts_in_each(step: str) -> None:
+    """They are kept until the run ends: 100 MB at most."""
+    shape = shape_of(f"params.denied.all(x, {step})")
+    size = 1_300_000
+    with pytest.raises(TooLargeError):
+        afford(shape, Size(size, 20), {"denied": ["x"] * 900})
+    texts = shape.makes + shape.joins
+    afford(shape, Size(BUDGET // 30 // (texts + 1) - 10_000, 20), {"denied": ["x"] * 30})
+    with pytest.raises(TooLargeError):
+        afford(shape, Size(BUDGET // 30 // texts, 20), {"denied": ["x"] * 30})
+
+
+def test_texts_that_loops_double_count_as_they_grow() -> None:
+    """What one loop joins, the next may join with itself."""
+    twice = "object.l.map(a, object.t + object.t)"
+    for name in "bcdefgh":
+        twice += f".map({name}, {name} + {name})"
+    with pytest.raises(TooLargeError):
+        afford(shape_of(f"{twice}.size() == 1"), Size(BUDGET // 200, 1))
 
 
 def test_aliases_are_not_followed_for_ever() -> None:

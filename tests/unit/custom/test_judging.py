@@ -148,6 +148,15 @@ class TestVariables:
         cel = "namespaceObject.metadata.labels.tier == 'gold'"
         assert judged(pod(GOOD), custom(cel), known=known).verdict is verdict
 
+    def test_what_has_no_namespace_has_null(self) -> None:
+        """As Kubernetes has it for a cluster's own objects: there is nothing to ask for."""
+        for cel, allowed in (("namespaceObject == null", True), ("namespaceObject != null", False)):
+            found = decide(
+                asked(deployment(GOOD), namespace=""), policy(custom(cel, resources="workloads")), known=Known()
+            )
+            assert isinstance(found, Decision)
+            assert found.allowed is allowed
+
 
 class TestErrors:
     """Neither true nor false is a fault, in words that mend it."""
@@ -217,6 +226,56 @@ class TestUpdates:
         changed = pod({"app": "web", "role": "data"})
         assert not judged(changed, custom(cel), before=pod(GOOD)).allowed
         assert judged(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
+
+    @pytest.mark.parametrize("loop", ["object.spec.containers.all(c, {})", "{} || object.spec.containers[1] == 1"])
+    def test_an_error_that_was_there_before_excuses_no_change(self, loop: str) -> None:
+        """Nobody knows what was wrong before: a padded object would pass whatever its image."""
+        cel = loop.format("object.spec.containers[0].image.startsWith('registry.example/')")
+        padding = {f"a{number}": "x" * 240 for number in range(2_000)}
+        before, after = pod(GOOD, annotations={"a": "b"}), pod(GOOD, annotations=padding)
+        before["spec"] = {"containers": [{"name": "main", "image": "registry.example/a"}]}
+        after["spec"] = {"containers": [{"name": "main", "image": "evil.example/a"}]}
+        assert not judged(after, custom(f"{cel} && object.metadata.annotations.all(k, k != '')"), before=before).allowed
+        assert not judged(after, custom(cel), before={**after, "spec": before["spec"]}).allowed
+
+    def test_an_error_is_told_where_nothing_that_the_rule_reads_changes(self) -> None:
+        """What runs stays manageable: the rule says of it what it said before."""
+        standing = deployment(GOOD)
+        scaled = {**standing, "spec": {**standing["spec"], "replicas": 9}}
+        found = judged(scaled, custom("object.spec.template.spec.x == 1", resources="deployments"), before=standing)
+        assert found.allowed
+        [fault] = found.warned
+        assert fault.message.startswith("the rule's expression fails: Key not found in map")
+        audited = custom("object.spec.template.spec.x == 1", resources="deployments", head="mode: audit")
+        assert [one.rule for one in judged(scaled, audited, before=standing).audited] == ["mine"]
+        whole = custom("object == 1 || object.spec.template.spec.x == 1", resources="deployments")
+        assert not judged(scaled, whole, before=standing).allowed
+
+    @pytest.mark.parametrize(
+        "cel",
+        [
+            "'admins' in request.userInfo.groups",
+            "request.operation != 'UPDATE' || object.metadata.labels.size() < 2",
+            "request.dryRun == true",
+            "request == 1",
+        ],
+    )
+    def test_a_rule_that_reads_who_changes_what_is_about_the_change(self, cel: str) -> None:
+        """The old object was somebody else's."""
+        assert not judged(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
+
+    @pytest.mark.parametrize("cel", ["request.namespace == 'x'", "request.kind.kind + request.name == 'x'"])
+    def test_a_rule_that_reads_the_objects_name_is_not(self, cel: str) -> None:
+        """It is the old object's as well."""
+        assert judged(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
+
+    def test_the_old_object_counts_only_where_it_is_read(self) -> None:
+        """One that was large may become small."""
+        padding = {f"a{number}": "x" * 240 for number in range(4_000)}
+        cel = "object.metadata.labels.all(a, object.metadata.labels.all(b, a != '' && b != ''))"
+        padded = pod(GOOD, annotations=padding)
+        assert judged(pod(GOOD), custom(cel), before=padded).allowed
+        assert not judged(pod(GOOD), custom(f"oldObject == null || {cel}"), before=padded).allowed
 
 
 class TestOffline:
