@@ -13,7 +13,7 @@ from webhook.model.decision import Decision
 from webhook.model.request import Request
 from webhook.model.violation import Violation
 
-VERSION = "catflap.dev/audit/v1alpha1"
+VERSION = "catflap.dev/audit/v1alpha2"
 
 
 def decision_record(
@@ -90,6 +90,11 @@ def configuration_record(*, accepted: bool, faults: list[str], policy_digest: st
         "policyDigest": policy_digest,
     }
     return record if accepted else {**record, "faults": faults}
+
+
+def utc_now() -> datetime:
+    """The time of a record."""
+    return datetime.now(UTC)
 
 
 def stamp(at: datetime) -> str:

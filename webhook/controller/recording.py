@@ -7,8 +7,8 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
+from webhook.audit.log import AuditLog
 from webhook.audit.record import write_record
-from webhook.audit.sink import AuditLog
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)

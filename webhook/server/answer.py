@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
 from time import monotonic, perf_counter_ns
@@ -11,8 +11,10 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.audit.record import decision_record
-from webhook.audit.sink import AuditLog, AuditLogUnwritable
+from webhook.audit.chain import Link
+from webhook.audit.log import AuditLog
+from webhook.audit.record import decision_record, utc_now
+from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse
@@ -72,11 +74,6 @@ class Waiting(Struct, frozen=True):
     give_up: Callable[[], Reply]
 
 
-def utc_now() -> datetime:
-    """The time of a record."""
-    return datetime.now(UTC)
-
-
 class Answerer:
     """Answers reviews under the policy in force.
 
@@ -121,6 +118,10 @@ class Answerer:
             give_up=lambda: self._reply(phase, request, TOO_MANY, loaded, begun),
         )
 
+    def close(self) -> None:
+        """End the audit log in order: nothing is answered after that."""
+        self._audit.stop()
+
     def refuse(self, reply: Reply) -> Reply:
         """Count a review that was refused before it was parsed."""
         self._metrics.bad_reviews[reply.status].inc()
@@ -157,8 +158,9 @@ class Answerer:
     def _reply(self, phase: Phase, request: Request, decision: Decision, loaded: Loaded | None, begun: int) -> Reply:
         digest = loaded.digest if loaded else ""
         elapsed = perf_counter_ns() - begun
+        link: Link | None = None
         try:
-            self._audit.append(
+            link = self._audit.append(
                 decision_record(
                     phase, request, decision, policy_digest=digest, at=self._now(), microseconds=elapsed // 1000
                 )
@@ -171,7 +173,9 @@ class Answerer:
         self._metrics.latency[phase].observe(elapsed / 1e9)
         if phase is Phase.MUTATE:
             return Reply(HTTPStatus.OK, encode_mutation(request, decision))
-        return Reply(HTTPStatus.OK, encode_validation(request, decision, annotations=annotations(decision, digest)))
+        return Reply(
+            HTTPStatus.OK, encode_validation(request, decision, annotations=annotations(decision, digest, link))
+        )
 
 
 def violations_in(text: str) -> tuple[Violation, ...]:
@@ -188,9 +192,11 @@ def located(fault: PolicyFault) -> str:
     return f"{fault.message} (line {fault.place.line}, column {fault.place.column})" if fault.place else fault.message
 
 
-def annotations(decision: Decision, digest: str) -> dict[str, str]:
-    """What the API server's own audit log says about a decision."""
+def annotations(decision: Decision, digest: str, link: Link | None) -> dict[str, str]:
+    """What the API server's own audit log says about a decision, and about its record: by its hash neither log can be edited alone."""
     said = {"decision": str(decision.verdict), "policy-digest": digest}
+    if link is not None:
+        said |= {"record-chain": link.chain, "record-seq": str(link.seq), "record-hash": link.hash}
     if decision.closure is not None:
         said["closure"] = str(decision.closure)
     rules = sorted({fault.rule for fault in (*decision.denied, *decision.warned, *decision.audited)})

@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.unit.samples import HEAD
-from webhook.audit.sink import AuditLog, AuditLogUnwritable
+from webhook.audit.log import AuditLog
+from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.parse import parse
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.recording import Recording
@@ -76,7 +77,7 @@ def reconcile(
     Reconciler(
         api=api,
         standing=Standing(api),
-        recording=Recording(AuditLog(log), lambda: AT),
+        recording=Recording(AuditLog(log, process="serve"), lambda: AT),
         metrics=metrics,
         own_namespace="guards",
         now=lambda: AT,
@@ -156,7 +157,7 @@ def test_the_default_deny_is_stored_first_and_the_stamp_last(tmp_path: Path) -> 
         ("MERGE", PATH),
     ]
     assert metrics.registry.get_sample_value("catflap_policies_written_total", {"outcome": "created"}) == 2.0
-    assert (tmp_path / "log").read_bytes().count(b"\n") == 3
+    assert (tmp_path / "log").read_bytes().count(b'"type":"write"') == 3
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, the device of full disks, on this system")
