@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tests.audit_logs import assert_sound
 from webhook.audit.reading import read_records
 
 START_SECONDS: Final = 30.0
@@ -148,6 +149,7 @@ def running(
             yield program
         finally:
             stop(process)
+    assert_sound(program.audit_log, killed=process.returncode != 0)
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:

@@ -7,7 +7,7 @@ SHA-256 of that form as its last key `hash`. Each record but the first has the h
 import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -45,12 +45,12 @@ class Piece(NamedTuple):
     is_record: bool
 
 
-def canonical(record: Mapping[str, Any]) -> bytes:
+def canonical(record: Mapping[str, object]) -> bytes:
     """The one way to write a record."""
     return ENCODER.encode(record)
 
 
-def seal(record: Mapping[str, Any]) -> tuple[bytes, str]:
+def seal(record: Mapping[str, object]) -> tuple[bytes, str]:
     """The line of a record that has no hash yet, and that hash."""
     body = canonical(record)
     digest = sha256(body).hexdigest()
@@ -63,17 +63,17 @@ def is_sealed(line: bytes) -> bool:
     return found is not None and sha256(line[:-HASH_LENGTH] + b"}").hexdigest().encode("ascii") == found[1]
 
 
-def reseal(record: Mapping[str, Any]) -> bytes:
+def reseal(record: Mapping[str, object]) -> bytes:
     """The line of a record that was read and may have been written anew by others: with the hash that it ought to have."""
     return seal({key: value for key, value in record.items() if key != "hash"})[0][:-1]
 
 
-def signed_bytes(record: Mapping[str, Any]) -> bytes:
+def signed_bytes(record: Mapping[str, object]) -> bytes:
     """What a record's signature is made over."""
     return canonical({key: value for key, value in record.items() if key not in {"signature", "hash"}})
 
 
-def certified_bytes(*, chain: str, public_key: str, writer: Mapping[str, Any]) -> bytes:
+def certified_bytes(*, chain: str, public_key: str, writer: Mapping[str, object]) -> bytes:
     """What the audit root key signs: that this key writes this chain, for this writer."""
     return canonical({"chain": chain, "publicKey": public_key, "writer": writer})
 

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -29,7 +28,7 @@ class WriterKey:
     Raises BadKey where the root key cannot be read.
     """
 
-    def __init__(self, *, chain: str, writer: Mapping[str, Any], root: Path | None) -> None:
+    def __init__(self, *, chain: str, writer: Mapping[str, object], root: Path | None) -> None:
         self._key = Ed25519PrivateKey.generate()
         self.public = as_text(self._key.public_key().public_bytes_raw())
         self.certificate = ""

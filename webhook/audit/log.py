@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 from threading import Event, Lock, Thread
-from typing import Any, Final
+from typing import Final, cast
 
 from msgspec.structs import asdict
 
 from webhook import __version__
 from webhook.audit.chain import GENESIS, Link, canonical, seal
 from webhook.audit.keys import BadKey, WriterKey
-from webhook.audit.record import VERSION, stamp, utc_now
+from webhook.audit.record import stamp, utc_now
+from webhook.audit.schema import VERSION, Pod, Writer
 from webhook.audit.sink import AuditLogUnwritable, Sink
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class AuditLog:
         self._seq, self._prev = 0, GENESIS  # of the next record
         self._signed = 0  # up to here a checkpoint vouches for the records
 
-    def append(self, record: Mapping[str, Any]) -> Link:
+    def append(self, record: Mapping[str, object]) -> Link:
         """Write one record; raises AuditLogUnwritable where it could not be written whole."""
         with self._lock:
             if self._ended.is_set():
@@ -109,20 +110,20 @@ class AuditLog:
     def _new_key(self) -> WriterKey:
         return WriterKey(chain=self._chain, writer=self._writer, root=self._root)
 
-    def _write_signed(self, record: Mapping[str, Any]) -> None:
+    def _write_signed(self, record: Mapping[str, object]) -> None:
         linked = self._linked({**record, "time": stamp(self._now())})
         self._seal({**linked, "signature": self._key.sign(canonical(linked))})
         self._signed, self._signed_at = self._seq, self._now()
 
-    def _write(self, record: Mapping[str, Any]) -> Link:
+    def _write(self, record: Mapping[str, object]) -> Link:
         return self._seal(self._linked(record))
 
-    def _linked(self, record: Mapping[str, Any]) -> dict[str, Any]:
+    def _linked(self, record: Mapping[str, object]) -> dict[str, object]:
         own = {"version": VERSION, "catflap": __version__, "chain": self._chain, "seq": self._seq, "prev": self._prev}
         torn = {"torn": self._sink.torn} if self._sink.torn else {}
         return {**record, **own, **torn}
 
-    def _seal(self, record: Mapping[str, Any]) -> Link:
+    def _seal(self, record: Mapping[str, object]) -> Link:
         line, digest = seal(record)
         self._sink.write(line)
         link = Link(self._chain, self._seq, digest)
@@ -137,12 +138,11 @@ class AuditLog:
                 logger.error("the audit log's checkpoint is put off: %s", bad)  # noqa: TRY400 (it says where)
 
 
-def writer(process: str) -> dict[str, Any]:
+def writer(process: str) -> Writer:
     """Who writes a chain: which process, where, since which boot of its machine; what the environment does not tell is left out."""
-    told: dict[str, Any] = {"process": process, "pid": os.getpid()}
-    pod = {key: value for key, name in POD.items() if (value := os.environ.get(name))}
-    if pod:
-        told["pod"] = pod
+    told: Writer = {"process": process, "pid": os.getpid()}
+    if pod := {key: value for key, name in POD.items() if (value := os.environ.get(name))}:
+        told["pod"] = cast("Pod", pod)
     if node := os.environ.get(NODE):
         told["node"] = node
     with suppress(OSError):

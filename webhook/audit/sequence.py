@@ -1,7 +1,7 @@
 """One chain as it is read: what must come next, which key signs, and what of it was found wrong."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
@@ -25,7 +25,7 @@ class Head(Struct, frozen=True, rename="camel"):
     time: str
     torn: tuple[Fragment, ...] = ()
     phase: str = ""  # of a decision
-    writer: Mapping[str, Any] = {}  # the rest is of those that are signed
+    writer: Mapping[str, object] = {}  # the rest is of those that are signed
     public_key: str = ""
     certificate: str = ""
     signature: str = ""
@@ -67,7 +67,7 @@ class Chain:
         self.began = self.ended = time
         self.records = 0
         self.head = Link(name, -1, GENESIS)
-        self.writer: Mapping[str, Any] | None = None  # None until its start was read
+        self.writer: Mapping[str, object] | None = None  # None until its start was read
         self.signed = -1  # up to this record a checkpoint vouches
         self.stopped = False
         self.vouched = False

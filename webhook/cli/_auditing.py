@@ -61,8 +61,9 @@ def writer(chain: Chain) -> str:
     """Who wrote a chain: its process, and its Pod or its process id."""
     if chain.writer is None:
         return "?"
-    pod = chain.writer.get("pod") or {}
-    return f"{chain.writer.get('process')} {pod.get('name') or chain.writer.get('pid')}"
+    pod = chain.writer.get("pod")
+    name = pod.get("name") if isinstance(pod, dict) else None
+    return f"{chain.writer.get('process')} {name or chain.writer.get('pid')}"
 
 
 def in_words(finding: Finding) -> str:

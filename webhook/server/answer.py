@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from enum import StrEnum
 from http import HTTPStatus
 from time import monotonic, perf_counter_ns
 from typing import Protocol
@@ -22,7 +21,7 @@ from webhook.config.store import PolicyStore
 from webhook.guard.amend import amend
 from webhook.guard.decide import NOTHING, decide, unavailable
 from webhook.metrics import Metrics
-from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Known, Question
+from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Known, Phase, Question
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.request import Request
 from webhook.model.violation import Violation
@@ -45,13 +44,6 @@ REQUEST_SECONDS = 4.0
 NO_FILE = Loaded(policy=parse(DEFAULT_POLICY).policy, digest="")
 
 Clock = Callable[[], datetime]
-
-
-class Phase(StrEnum):
-    """The two phases of admission, by the path that each is served under."""
-
-    VALIDATE = "validate"
-    MUTATE = "mutate"
 
 
 class Cluster(Protocol):

@@ -14,12 +14,14 @@ from webhook import __version__
 from webhook.audit.chain import GENESIS, canonical, certified_bytes, fragment, seal, signed_bytes
 from webhook.audit.keys import BadKey, read_public, vouches, write_pair
 from webhook.audit.log import CHECKPOINT_AFTER, CHECKPOINT_RECORDS, KEY_LIFE, AuditLog
-from webhook.audit.record import VERSION, stamp
+from webhook.audit.record import stamp, write_record
+from webhook.audit.schema import VERSION
 from webhook.audit.sink import AuditLogUnwritable
 
 Json = dict[str, Any]
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
-RECORD = {"type": "write", "verb": "apply"}
+MANIFEST = {"apiVersion": "v1", "kind": "NetworkPolicy", "metadata": {"name": "catflap-default-deny"}}
+RECORD = write_record(MANIFEST, reason="created", policy_digest="0123", at=AT)
 
 
 class Clock:
@@ -36,7 +38,7 @@ class Clock:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Where a log is to be."""
-    return tmp_path / "chain.log"
+    return tmp_path / "audit.log"
 
 
 @pytest.fixture
@@ -77,8 +79,9 @@ def test_a_chain_begins_with_who_writes_it(path: Path, clock: Clock, monkeypatch
 
 def test_a_line_is_the_record_in_its_one_form_with_its_hash(path: Path, clock: Clock) -> None:
     """With the format and the release that wrote it; and the caller is told its place."""
-    link = made(path, clock).append({**RECORD, "b": ["ü", None], "a": "x\ny"})
-    line = path.read_bytes().splitlines(keepends=True)[1]
+    odd = path.with_name("odd.log")  # of no type that there is
+    link = made(odd, clock).append({"b": ["ü", None], "a": "x\ny"})
+    line = odd.read_bytes().splitlines(keepends=True)[1]
     record = json.loads(line)
     assert list(record)[-1] == "hash"
     assert {"version": VERSION, "catflap": __version__, "a": "x\ny", "b": ["ü", None]}.items() <= record.items()

@@ -20,7 +20,7 @@ NAME = "0" * 32
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Where a log is to be."""
-    return tmp_path / "audit.log"
+    return tmp_path / "lines"
 
 
 def test_a_log_is_for_its_owner_only(path: Path) -> None:

@@ -196,7 +196,7 @@ def test_while_it_waits_nothing_is_written(tmp_path: Path) -> None:
     """And the caller is told when to look again."""
     api = Taking(0)
     registered = Registered(
-        api, recording=Recording(AuditLog(str(tmp_path / "log"), process="serve"), lambda: AT), own_namespace=OWN
+        api, recording=Recording(AuditLog(str(tmp_path / "audit.log"), process="serve"), lambda: AT), own_namespace=OWN
     )
     registered._watches = dict(zip(("validating", "mutating"), map(Listed, stored(BEFORE)), strict=True))  # type: ignore[arg-type]
     waits = [registered.follow(parse(HEAD + AFTER)) for _ in range(11)]

@@ -9,7 +9,8 @@ from webhook.audit.log import AuditLog
 from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
-from webhook.server.answer import Answerer, Phase
+from webhook.model.decision import Phase
+from webhook.server.answer import Answerer
 from webhook.server.asking import NoClusterToAsk
 from webhook.server.intake import Reply
 
