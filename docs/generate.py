@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from webhook.audit.schema import schema as audit_schema
 from webhook.config.schema import schema
 from webhook.model.limits import MOST_ACCOUNTS, MOST_NAMESPACE_LABELS, MOST_NAMESPACES
 from webhook.model.modes import Mode
@@ -32,6 +33,7 @@ def pages() -> Mapping[Path, str]:
         ROOT / "docs" / "rules.md": "\n".join(rules_page()),
         ROOT / "docs" / "policy.md": "\n".join(policy_page()),
         ROOT / "docs" / "policy.schema.json": f"{json.dumps(schema(), indent=2)}\n",
+        ROOT / "docs" / "audit.schema.json": f"{json.dumps(audit_schema(), indent=2)}\n",
     }
 
 

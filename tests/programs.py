@@ -17,9 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tests.audit_logs import assert_sound
+from webhook.audit.reading import read_records
+
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 0.02
+SUBJECTS: Final = frozenset({"decision", "write", "configuration"})
 JSON: Final = {"Content-Type": "application/json"}
 
 
@@ -51,9 +55,14 @@ class Program:
         """The CA that vouches for the server."""
         return self.folder / "tls" / "ca.crt"
 
+    @property
+    def audit_log(self) -> Path:
+        """The file of its audit records."""
+        return self.folder / "audit.log"
+
     def records(self) -> list[dict[str, Any]]:
-        """The audit records written so far."""
-        return [json.loads(line) for line in (self.folder / "audit.log").read_bytes().splitlines()]
+        """The audit records written so far, but for those that only hold the chain together."""
+        return [record for record in read_records([str(self.audit_log)]) if record["type"] in SUBJECTS]
 
     def log(self) -> str:
         """What it said on standard error."""
@@ -140,6 +149,7 @@ def running(
             yield program
         finally:
             stop(process)
+    assert_sound(program.audit_log, killed=process.returncode != 0)
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from webhook.audit.record import configuration_record
-from webhook.audit.sink import AuditLog, AuditLogUnwritable
+from webhook.audit.log import AuditLog
+from webhook.audit.record import configuration_record, utc_now
+from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import Loaded
 from webhook.config.source import ConfigMapRef, PolicyFile
@@ -36,7 +37,7 @@ from webhook.kube.surroundings import Lookout, Surroundings
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP_KEY
-from webhook.server.answer import Answerer, Cluster, utc_now
+from webhook.server.answer import Answerer, Cluster
 from webhook.server.asking import ClusterToAsk, NoClusterToAsk
 from webhook.server.foresight import Foresight
 from webhook.server.gate import Gate
@@ -62,6 +63,7 @@ class Common(Struct, frozen=True):
     status: Address
     kubeconfig: str | None
     audit_log: str | None
+    audit_key: Path | None = None
 
     @property
     def own_namespace(self) -> str:
@@ -90,7 +92,7 @@ def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, stand
 def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Answerer:
     """The parts of one serving process, made after the fork."""
     api = None if standalone else connect(common.kubeconfig)
-    parts = make_parts(common)
+    parts = make_parts(common, "serve")
     checks: dict[str, Callable[[], bool]] = {
         "policy": lambda: parts.policies.current is not None,
         "certificate": lambda: is_current(tls, utc_now()),
@@ -135,7 +137,11 @@ def start_asking(common: Common, parts: Parts, api: Api, checks: dict[str, Calla
 def control(common: Common) -> None:
     """Run the controller until it is told to stop."""
     api = connect(common.kubeconfig)
-    parts = make_parts(common, on_refusal=lambda faults: refused_file(api, common.own_namespace, faults, utc_now()))
+    parts = make_parts(
+        common,
+        "controller",
+        on_refusal=lambda faults: refused_file(api, common.own_namespace, faults, utc_now()),
+    )
     standing = Standing(api)
     recording = Recording(parts.audit, utc_now)
     controller = Controller(
@@ -170,11 +176,13 @@ def control(common: Common) -> None:
     controller.start()
     stopped.wait()
     controller.stop()
+    parts.audit.stop()
 
 
-def make_parts(common: Common, *, on_refusal: Callable[[str], None] = lambda _: None) -> Parts:
+def make_parts(common: Common, process: str, *, on_refusal: Callable[[str], None] = lambda _: None) -> Parts:
     """The audit log, the metrics and the policy store, joined; `on_refusal` is told the faults of a file that is refused."""
-    audit = AuditLog(common.audit_log)
+    audit = AuditLog(common.audit_log, process=process, root=common.audit_key)
+    audit.start()
     metrics = Metrics()
 
     def record(**what: Any) -> None:

@@ -7,12 +7,13 @@ from typing import Any, Final
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from tests.audit_logs import as_read, assert_valid
 from tests.decisions import settled
 from tests.laws.strategies import LAW, json_values, policies, reviews, spoilt_reviews, torn_reviews
 from tests.reviews import GOOD, Json, pod, review
 from webhook.audit.record import decision_record
 from webhook.guard.amend import amend
-from webhook.model.decision import Decision, OwnerWanted, Verdict
+from webhook.model.decision import Decision, OwnerWanted, Phase, Verdict
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
 from webhook.review.decode import BadReview, decode
@@ -105,9 +106,10 @@ def test_every_request_gets_a_decision_an_answer_and_a_record(
     assert all(text.isprintable() and len(text) <= 256 for text in validating["response"].get("warnings", ()))
     assert mutating["response"]["allowed"] is True
     assert ("patch" in mutating["response"]) == ("patchType" in mutating["response"]) == bool(amended.labels)
-    for phase, decision in (("validate", decided), ("mutate", amended)):
+    for phase, decision in ((Phase.VALIDATE, decided), (Phase.MUTATE, amended)):
         record = decision_record(phase, request, decision, policy_digest="0", at=AT, microseconds=1)
-        assert json.loads(json.dumps(record))["id"] == request.uid
+        assert_valid(as_read(record))
+        assert record["id"] == request.uid
 
 
 @LAW

@@ -156,18 +156,20 @@ def test_a_killed_worker_is_replaced(policy: Path, tmp_path: Path) -> None:
 
 
 def test_the_audit_log_is_standard_output_where_no_file_is_named(policy: Path, tmp_path: Path) -> None:
-    """JSON lines and nothing else, for a collector to take."""
-    ports = ["--listen", f"127.0.0.1:{free_port()}", "--status-listen", f"127.0.0.1:{free_port()}"]
+    """JSON lines and nothing else, for a collector to take: a whole chain."""
+    port, status_port = free_port(), free_port()
+    ports = ["--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}"]
     argv = [sys.executable, "-m", "webhook", "serve", "--standalone", "--policy", str(policy), *ports]
     with subprocess.Popen(
-        [*argv, "--tls-dir", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [*argv, "--tls-dir", str(tmp_path / "tls")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
+        server = Program(process, status_port, tmp_path, port)
+        server.wait_for()
+        server.post("/validate", encoded(pod(GOOD)))
         process.terminate()
-        rest = process.stdout.read()
-    assert json.loads(line)["type"] == "configuration"
-    assert rest == b""
+        assert process.stdout is not None
+        lines = process.stdout.readlines()
+    assert [json.loads(line)["type"] for line in lines] == ["start", "configuration", "decision", "stop"]
 
 
 def test_a_renewed_certificate_is_served_without_a_restart(policy: Path, tmp_path: Path) -> None:

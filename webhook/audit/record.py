@@ -7,20 +7,19 @@ other than the labels that a rule speaks of.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from webhook.model.decision import Decision
+from webhook.audit.schema import ConfigurationRecord, DecisionRecord, Fault, ObjectRef, WriteRecord
+from webhook.model.decision import Decision, Phase
 from webhook.model.request import Request
 from webhook.model.violation import Violation
 
-VERSION = "catflap.dev/audit/v1alpha1"
-
 
 def decision_record(
-    phase: str, request: Request, decision: Decision, *, policy_digest: str, at: datetime, microseconds: int
-) -> dict[str, Any]:
-    """The record of one answer; `phase` is `validate` or `mutate`, `microseconds` what it took."""
-    record: dict[str, Any] = {
+    phase: Phase, request: Request, decision: Decision, *, policy_digest: str, at: datetime, microseconds: int
+) -> DecisionRecord:
+    """The record of one answer; `microseconds` is what it took."""
+    record: DecisionRecord = {
         "type": "decision",
         "time": stamp(at),
         "id": request.uid,
@@ -29,27 +28,30 @@ def decision_record(
         "verb": request.operation.lower(),
         "objectRef": object_ref(request),
         "dryRun": request.dry_run,
-        "decision": str(decision.verdict),
+        "decision": decision.verdict,
         "policyDigest": policy_digest,
         "latencyMicroseconds": microseconds,
     }
     if decision.reason:
         record["reason"] = decision.reason
-    for key, violations in (("denied", decision.denied), ("warned", decision.warned), ("audited", decision.audited)):
-        if violations:
-            record[key] = [finding(violation) for violation in violations]
+    if decision.denied:
+        record["denied"] = [fault(violation) for violation in decision.denied]
+    if decision.warned:
+        record["warned"] = [fault(violation) for violation in decision.warned]
+    if decision.audited:
+        record["audited"] = [fault(violation) for violation in decision.audited]
     if decision.closure is not None:
-        record["closure"] = str(decision.closure)
+        record["closure"] = decision.closure
     if decision.labels:
         record["patchedLabels"] = dict(decision.labels)
     return record
 
 
-def object_ref(request: Request) -> dict[str, str]:
+def object_ref(request: Request) -> ObjectRef:
     """Which object, by reference; empty parts are left out, and a generated name keeps its star."""
     target = request.target
     name = target.name or (request.workload.name if request.workload else "")
-    parts = {
+    parts: ObjectRef = {
         "apiGroup": target.group,
         "apiVersion": target.version,
         "resource": target.resource,
@@ -57,39 +59,50 @@ def object_ref(request: Request) -> dict[str, str]:
         "namespace": target.namespace,
         "name": name,
     }
-    return {key: value for key, value in parts.items() if value}
+    return cast("ObjectRef", {key: value for key, value in parts.items() if value})
 
 
-def finding(violation: Violation) -> dict[str, str]:
+def fault(violation: Violation) -> Fault:
     """A fault: which rule, where, in words."""
     return {"rule": violation.rule, "path": violation.path, "message": violation.message}
 
 
 def write_record(
     manifest: Mapping[str, Any], *, reason: str, policy_digest: str, at: datetime, verb: str = "apply"
-) -> dict[str, Any]:
+) -> WriteRecord:
     """The record of one write of ours to the cluster, by what was written and why."""
     metadata = manifest["metadata"]
-    parts = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "namespace": metadata.get("namespace", "")}
     return {
         "type": "write",
         "time": stamp(at),
         "verb": verb,
-        "objectRef": {**parts, "name": metadata["name"]},
+        "objectRef": {
+            "apiVersion": manifest["apiVersion"],
+            "kind": manifest["kind"],
+            "namespace": metadata.get("namespace", ""),
+            "name": metadata["name"],
+        },
         "reason": reason,
         "policyDigest": policy_digest,
     }
 
 
-def configuration_record(*, accepted: bool, faults: list[str], policy_digest: str, at: datetime) -> dict[str, Any]:
+def configuration_record(*, accepted: bool, faults: list[str], policy_digest: str, at: datetime) -> ConfigurationRecord:
     """The record of a policy file that came into force, or that was refused with these faults."""
-    record: dict[str, Any] = {
+    record: ConfigurationRecord = {
         "type": "configuration",
         "time": stamp(at),
         "accepted": accepted,
         "policyDigest": policy_digest,
     }
-    return record if accepted else {**record, "faults": faults}
+    if not accepted:
+        record["faults"] = faults
+    return record
+
+
+def utc_now() -> datetime:
+    """The time of a record."""
+    return datetime.now(UTC)
 
 
 def stamp(at: datetime) -> str:

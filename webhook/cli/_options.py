@@ -70,6 +70,10 @@ def serving_options(function: Function) -> Function:
             help="How to reach the cluster; by default as the Pod's own ServiceAccount.",
         ),
         click.option("--audit-log", metavar="FILE", help="Append the audit records here instead of standard output."),
+        click.option(
+            "--audit-key", type=click.Path(path_type=Path), metavar="FILE",
+            help="The audit root key, which vouches for the keys that sign the records (catflap audit keygen makes one).",
+        ),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from webhook.audit.keys import BadKey
 from webhook.bootstrap import Address, Common, control, log_to_stderr
 from webhook.cli._options import complain, load_policy, serving_options
 from webhook.config.source import ConfigMapRef
@@ -13,21 +14,23 @@ from webhook.kube.api import NoCluster
 @click.command("controller")
 @serving_options
 @click.option("--verbose", is_flag=True, help="Log more to standard error.")
-def verb(
+def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path | ConfigMapRef,
     status_listen: tuple[str, int],
     kubeconfig: str | None,
     audit_log: str | None,
+    audit_key: Path | None,
     verbose: bool,
 ) -> None:
     """Write the default-deny policies of guarded namespaces.
 
-    Ends with status 2 for a bad policy file or kubeconfig.
+    Ends with status 2 for a bad policy file, audit key or kubeconfig.
     """
     log_to_stderr(verbose=verbose)
     if isinstance(policy, Path):
         load_policy(policy)
+    common = Common(policy, Address(*status_listen), kubeconfig=kubeconfig, audit_log=audit_log, audit_key=audit_key)
     try:
-        control(Common(policy=policy, status=Address(*status_listen), kubeconfig=kubeconfig, audit_log=audit_log))
-    except NoCluster as bad:
+        control(common)
+    except (BadKey, NoCluster) as bad:
         complain([str(bad)])

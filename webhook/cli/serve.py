@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from webhook.audit.keys import BadKey, read_private
 from webhook.bootstrap import Address, Common, log_to_stderr, serve
 from webhook.cli._options import AddressType, complain, load_policy, serving_options
 from webhook.config.source import ConfigMapRef
@@ -36,6 +37,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     status_listen: tuple[str, int],
     kubeconfig: str | None,
     audit_log: str | None,
+    audit_key: Path | None,
     listen: tuple[str, int],
     tls_dir: Path,
     tls_name: tuple[str, ...],
@@ -45,7 +47,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
 ) -> None:
     """Answer admission reviews over HTTPS on /validate and /mutate.
 
-    Ends with status 2 for a bad policy file, certificate or kubeconfig.
+    Ends with status 2 for a bad policy file, certificate, audit key or kubeconfig.
     """
     log_to_stderr(verbose=verbose)
     if standalone and kubeconfig:
@@ -54,14 +56,16 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         load_policy(policy)
     elif standalone:
         complain(["--policy configmap:… needs a cluster; give a file with --standalone"])
-    common = Common(policy=policy, status=Address(*status_listen), kubeconfig=kubeconfig, audit_log=audit_log)
+    common = Common(policy, Address(*status_listen), kubeconfig=kubeconfig, audit_log=audit_log, audit_key=audit_key)
     folder = TlsFolder(tls_dir)
     try:
         if not standalone:
             connect(kubeconfig).close()  # a bad kubeconfig shows here; the real connections are made after the fork
+        if audit_key is not None:
+            read_private(audit_key)
         ensure(folder, hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
         check_names(folder, tls_name)
-    except (BadCertificate, NoCluster) as bad:
+    except (BadCertificate, BadKey, NoCluster) as bad:
         complain([str(bad)])
     if folder.authority.exists():
         bundle = base64.b64encode(folder.authority.read_bytes()).decode("ascii")

@@ -28,6 +28,8 @@ WORKERS = 4
 JITTER_SECONDS = 0.1
 # The watches on our own policies spare a live read each; one that cannot be had must not keep namespaces open.
 PATIENCE_SECONDS = 10.0
+# A write that is under way is to be recorded before the process ends; the kubelet waits 30 s.
+ENDING_SECONDS = 10.0
 
 
 class Follower(Protocol):
@@ -71,6 +73,7 @@ class Controller:
         self._metrics = metrics
         self._queue = WorkQueue()
         self._guarded: set[str] = set()
+        self._workers = [Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(WORKERS)]
         self._versions: dict[str, str] = {}  # of each namespace, as the watch saw it last
         self._patient_until = monotonic() + PATIENCE_SECONDS
 
@@ -89,17 +92,20 @@ class Controller:
         for name, follower in self._followers.items():
             follower.start(on_change=partial(self._queue.add, name, after=FIRST))
         self._lookout.start()
-        for number in range(WORKERS):
-            Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
+        for worker in self._workers:
+            worker.start()
 
     def stop(self) -> None:
-        """Let every thread end after what it is doing."""
+        """Let every thread end after what it is doing, and wait for those that write."""
         self._lookout.stop()
         self._namespaces.stop()
         self._standing.stop()
         for follower in self._followers.values():
             follower.stop()
         self._queue.close()
+        until = monotonic() + ENDING_SECONDS
+        for worker in self._workers:
+            worker.join(max(0.0, until - monotonic()))
 
     def policy_changed(self) -> None:
         """Look at every namespace under the policy that is now in force, and around, for it may name another engine.

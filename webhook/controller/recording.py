@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from threading import Lock
-from typing import Any
 
+from webhook.audit.log import AuditLog
 from webhook.audit.record import write_record
-from webhook.audit.sink import AuditLog
+from webhook.audit.schema import WriteRecord
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ class Recording:
     def __init__(self, audit: AuditLog, now: Callable[[], datetime]) -> None:
         self._audit = audit
         self._now = now
-        self._unrecorded: deque[dict[str, Any]] = deque()  # at most one write a worker: none begins before it is empty
+        self._unrecorded: deque[WriteRecord] = deque()  # at most one write a worker: none begins before it is empty
         self._lock = Lock()
 
     def record(self, manifest: Manifest, *, policy_digest: str, reason: str, verb: str = "apply") -> None:

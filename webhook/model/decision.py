@@ -10,6 +10,13 @@ from webhook.model.violation import Violation
 from webhook.model.workload import Owner
 
 
+class Phase(StrEnum):
+    """The two phases of admission, by the path that each is served under."""
+
+    VALIDATE = "validate"
+    MUTATE = "mutate"
+
+
 class Verdict(StrEnum):
     """The closed set of answers; also the values of a metric's label.
 

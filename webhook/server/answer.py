@@ -2,8 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import datetime
 from http import HTTPStatus
 from time import monotonic, perf_counter_ns
 from typing import Protocol
@@ -11,8 +10,10 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.audit.record import decision_record
-from webhook.audit.sink import AuditLog, AuditLogUnwritable
+from webhook.audit.chain import Link
+from webhook.audit.log import AuditLog
+from webhook.audit.record import decision_record, utc_now
+from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse
@@ -20,7 +21,7 @@ from webhook.config.store import PolicyStore
 from webhook.guard.amend import amend
 from webhook.guard.decide import NOTHING, decide, unavailable
 from webhook.metrics import Metrics
-from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Known, Question
+from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Known, Phase, Question
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.request import Request
 from webhook.model.violation import Violation
@@ -45,13 +46,6 @@ NO_FILE = Loaded(policy=parse(DEFAULT_POLICY).policy, digest="")
 Clock = Callable[[], datetime]
 
 
-class Phase(StrEnum):
-    """The two phases of admission, by the path that each is served under."""
-
-    VALIDATE = "validate"
-    MUTATE = "mutate"
-
-
 class Cluster(Protocol):
     """Whom to ask what the request itself does not tell."""
 
@@ -70,11 +64,6 @@ class Waiting(Struct, frozen=True):
 
     finish: Callable[[], Reply]
     give_up: Callable[[], Reply]
-
-
-def utc_now() -> datetime:
-    """The time of a record."""
-    return datetime.now(UTC)
 
 
 class Answerer:
@@ -121,6 +110,10 @@ class Answerer:
             give_up=lambda: self._reply(phase, request, TOO_MANY, loaded, begun),
         )
 
+    def close(self) -> None:
+        """End the audit log in order: nothing is answered after that."""
+        self._audit.stop()
+
     def refuse(self, reply: Reply) -> Reply:
         """Count a review that was refused before it was parsed."""
         self._metrics.bad_reviews[reply.status].inc()
@@ -157,8 +150,9 @@ class Answerer:
     def _reply(self, phase: Phase, request: Request, decision: Decision, loaded: Loaded | None, begun: int) -> Reply:
         digest = loaded.digest if loaded else ""
         elapsed = perf_counter_ns() - begun
+        link: Link | None = None
         try:
-            self._audit.append(
+            link = self._audit.append(
                 decision_record(
                     phase, request, decision, policy_digest=digest, at=self._now(), microseconds=elapsed // 1000
                 )
@@ -171,7 +165,9 @@ class Answerer:
         self._metrics.latency[phase].observe(elapsed / 1e9)
         if phase is Phase.MUTATE:
             return Reply(HTTPStatus.OK, encode_mutation(request, decision))
-        return Reply(HTTPStatus.OK, encode_validation(request, decision, annotations=annotations(decision, digest)))
+        return Reply(
+            HTTPStatus.OK, encode_validation(request, decision, annotations=annotations(decision, digest, link))
+        )
 
 
 def violations_in(text: str) -> tuple[Violation, ...]:
@@ -188,9 +184,11 @@ def located(fault: PolicyFault) -> str:
     return f"{fault.message} (line {fault.place.line}, column {fault.place.column})" if fault.place else fault.message
 
 
-def annotations(decision: Decision, digest: str) -> dict[str, str]:
-    """What the API server's own audit log says about a decision."""
+def annotations(decision: Decision, digest: str, link: Link | None) -> dict[str, str]:
+    """What the API server's own audit log says about a decision, and about its record: by its hash neither log can be edited alone."""
     said = {"decision": str(decision.verdict), "policy-digest": digest}
+    if link is not None:
+        said |= {"record-chain": link.chain, "record-seq": str(link.seq), "record-hash": link.hash}
     if decision.closure is not None:
         said["closure"] = str(decision.closure)
     rules = sorted({fault.rule for fault in (*decision.denied, *decision.warned, *decision.audited)})

@@ -4,7 +4,8 @@ from http import HTTPStatus
 
 from flask import Flask, Request, Response, request
 
-from webhook.server.answer import Answerer, Phase, Waiting
+from webhook.model.decision import Phase
+from webhook.server.answer import Answerer, Waiting
 from webhook.server.intake import JSON, LARGEST_BODY, MOST_DISCARDED, TOO_LARGE, Reply, bad_review, refused
 
 CHUNK = 1 << 16

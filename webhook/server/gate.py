@@ -8,8 +8,8 @@ both.
 from collections.abc import Callable
 from datetime import datetime
 
+from webhook.audit.log import AuditLog
 from webhook.audit.record import write_record
-from webhook.audit.sink import AuditLog
 from webhook.config.parse import Loaded
 from webhook.guard.closing import is_guarded
 from webhook.kube.api import Api, ApiError, Json

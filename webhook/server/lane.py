@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from webhook.server.answer import Answerer, Phase, Waiting
+from webhook.model.decision import Phase
+from webhook.server.answer import Answerer, Waiting
 from webhook.server.intake import JSON, LARGEST_BODY, MOST_DISCARDED, TOO_LARGE, Reply, refused
 
 Scope = MutableMapping[str, Any]

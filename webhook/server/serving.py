@@ -44,6 +44,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self._folder = folder
         self._start = start
         self._served: Served | None = None
+        self._answerer: Answerer | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -59,6 +60,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "certfile": str(self._folder.certificate),  # turns TLS on
             "keyfile": str(self._folder.key),
             "ssl_context": self._ssl_context,
+            "worker_exit": self._worker_exit,
             "asgi_lifespan": "off",
             "control_socket_disable": True,
             "loglevel": "warning",
@@ -74,9 +76,13 @@ class Server(BaseApplication):  # type: ignore[misc]
             self._served.start()
         return self._served.context
 
+    def _worker_exit(self, _arbiter: Any, _worker: Any) -> None:
+        if self._answerer is not None:
+            self._answerer.close()
+
     def load(self) -> Any:
         """The app of one worker: the express lane in front of Flask, or Flask alone."""
-        answerer = self._start()
+        answerer = self._answerer = self._start()
         app = create_app(answerer)
         if self._listening.worker != "asgi":
             return app

@@ -12,16 +12,16 @@ from tests.unit.samples import asked, policy
 from webhook.audit.record import configuration_record, decision_record, stamp, write_record
 from webhook.guard.amend import amend
 from webhook.guard.decide import unavailable
-from webhook.model.decision import Decision
+from webhook.model.decision import Decision, Phase
 from webhook.model.request import Request
 
 AT: Final = datetime(2026, 1, 31, 12, 0, 0, 250, tzinfo=UTC)
 WHEN: Final = "2026-01-31T12:00:00.000250Z"
 
 
-def record(request: Request, decision: Decision, phase: str = "validate") -> Json:
+def record(request: Request, decision: Decision, phase: Phase = Phase.VALIDATE) -> Json:
     """The record of a decision, under a policy whose digest is 0123."""
-    return decision_record(phase, request, decision, policy_digest="0123", at=AT, microseconds=64)
+    return dict(decision_record(phase, request, decision, policy_digest="0123", at=AT, microseconds=64))
 
 
 def decided(request: Request, text: str = "") -> Decision:
@@ -107,7 +107,7 @@ class TestDecisions:
     def test_what_the_mutating_phase_writes_is_recorded(self) -> None:
         """Label by label."""
         request = asked(pod({"app.kubernetes.io/name": "web"}))
-        found = record(request, amend(request, policy()), "mutate")
+        found = record(request, amend(request, policy()), Phase.MUTATE)
         assert (found["phase"], found["patchedLabels"]) == ("mutate", {"app": "web"})
 
     def test_a_record_is_json(self) -> None:

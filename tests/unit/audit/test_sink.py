@@ -1,104 +1,67 @@
-"""Where records go: one line each, whole or refused."""
+"""Where lines go: whole or refused, and what a half one leaves."""
 
 import errno
-import json
 import os
 import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from webhook import __version__
-from webhook.audit.sink import AuditLog, AuditLogUnwritable
+from webhook.audit.chain import Fragment, Link, fragment, seal
+from webhook.audit.sink import WINDOW, AuditLogUnwritable, Sink
 
 Write = Callable[[int, bytes], int]
+LINE = b'{"a":1}\n'
+NAME = "0" * 32
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Where a log is to be."""
-    return tmp_path / "audit.log"
-
-
-def lines(path: Path) -> list[Any]:
-    """Each line of a log that is a whole record; a torn one is its text."""
-    found: list[Any] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
-            found.append(line)
-    return found
-
-
-def test_a_record_is_one_line(path: Path) -> None:
-    """With the release that wrote it."""
-    log = AuditLog(str(path))
-    log.append({"a": "x\ny", "b": ["ü", None]})
-    log.append({"a": 2})
-    assert path.read_bytes().count(b"\n") == 2
-    assert path.read_bytes().endswith(b"\n")
-    assert lines(path) == [{"a": "x\ny", "b": ["ü", None], "catflap": __version__}, {"a": 2, "catflap": __version__}]
-
-
-def test_a_log_is_continued(path: Path) -> None:
-    """A restart loses nothing."""
-    AuditLog(str(path)).append({"a": 1})
-    AuditLog(str(path)).append({"a": 2})
-    assert [line["a"] for line in lines(path)] == [1, 2]
+    return tmp_path / "lines"
 
 
 def test_a_log_is_for_its_owner_only(path: Path) -> None:
     """It names people."""
-    AuditLog(str(path))
+    Sink(str(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_log_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path) -> None:
     """Not at the first decision."""
     with pytest.raises(OSError, match=os.strerror(errno.ENOENT)):
-        AuditLog(str(tmp_path / "no" / "audit.log"))
+        Sink(str(tmp_path / "no" / "audit.log"))
 
 
-def test_without_a_file_records_go_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_a_file_lines_go_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
     """Where a container's log is collected."""
-    AuditLog(None).append({"a": 1})
-    assert json.loads(capfd.readouterr().out) == {"a": 1, "catflap": __version__}
+    Sink(None).write(LINE)
+    assert capfd.readouterr().out.encode() == LINE
 
 
-def test_records_of_many_threads_do_not_mix(path: Path) -> None:
-    """Each line is whole."""
-    log = AuditLog(str(path))
+def test_lines_of_many_threads_and_logs_do_not_mix(path: Path) -> None:
+    """Each is whole."""
 
     def write(name: str) -> None:
+        sink = Sink(str(path))
         for _ in range(50):
-            log.append({"a": name * 500})
+            sink.write(name.encode() * 500 + b"\n")
 
     writers = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    assert sorted(line["a"][0] for line in lines(path)) == sorted("abcd" * 50)
-    assert all(line["a"] == line["a"][0] * 500 for line in lines(path))
-
-
-def test_two_logs_on_one_file_do_not_mix(path: Path) -> None:
-    """Every process appends at the end."""
-    first, second = AuditLog(str(path)), AuditLog(str(path))
-    for number in range(20):
-        (first, second)[number % 2].append({"a": number})
-    assert [line["a"] for line in lines(path)] == list(range(20))
+    assert sorted(path.read_text("ascii").splitlines()) == sorted(name * 500 for name in "abcd" for _ in range(50))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, the device of full disks, on this system")
 def test_a_full_disk_is_an_error() -> None:
     """The decision must not leave."""
     with pytest.raises(AuditLogUnwritable, match=os.strerror(errno.ENOSPC)):
-        AuditLog("/dev/full").append({"a": 1})
+        Sink("/dev/full").write(LINE)
 
 
 class TestShortWrites:
@@ -115,35 +78,86 @@ class TestShortWrites:
 
         monkeypatch.setattr("webhook.audit.sink.os.write", write)
 
-    @pytest.mark.parametrize("count", [0, 1, 10])
-    def test_a_part_is_not_enough(self, path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-        """The record counts as not written."""
-        log = AuditLog(str(path))
+    def refuse(self, sink: Sink, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+        """Write a line of which so many bytes are taken."""
         self.take(monkeypatch, count)
         with pytest.raises(AuditLogUnwritable, match=rf"^{count} of \d+ bytes were taken$"):
-            log.append({"a": 1})
+            sink.write(LINE)
 
-    @pytest.mark.parametrize("count", [1, 10])
-    def test_the_next_record_stands_on_its_own(self, path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-        """The torn line is ended, and hides nothing that follows."""
-        log = AuditLog(str(path))
-        log.append({"a": 1})
-        self.take(monkeypatch, count)
-        with pytest.raises(AuditLogUnwritable):
-            log.append({"a": 2})
-        log.append({"a": 3})
-        log.append({"a": 4})
-        first, torn, *rest = lines(path)
-        assert first["a"] == 1
-        assert len(torn) == count
-        assert [line["a"] for line in rest] == [3, 4]
+    @pytest.mark.parametrize("count", [0, 1, 6])
+    def test_the_next_line_stands_on_its_own(self, path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+        """The torn one is ended, hides nothing that follows, and is to be owned up to until something follows."""
+        sink = Sink(str(path))
+        sink.write(LINE)
+        self.refuse(sink, monkeypatch, count)
+        assert sink.torn == ([fragment(LINE[:count])] if count else [])
+        sink.write(LINE)
+        sink.write(LINE)
+        torn = LINE[:count] + b"\n" if count else b""
+        assert path.read_bytes() == LINE + torn + LINE + LINE
+        assert sink.torn == []
 
-    def test_a_line_end_alone_does_not_mend_it(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_line_end_alone_owns_up_to_nothing(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Torn again right behind the end of the torn line."""
-        log = AuditLog(str(path))
-        for count in (5, 1):
-            self.take(monkeypatch, count)
-            with pytest.raises(AuditLogUnwritable):
-                log.append({"a": 1})
-        log.append({"a": 2})
-        assert lines(path)[-1]["a"] == 2
+        sink = Sink(str(path))
+        for count in (5, 1, 0, 3):
+            self.refuse(sink, monkeypatch, count)
+        assert sink.torn == [fragment(LINE[:5]), fragment(LINE[:3])]
+        sink.write(LINE)
+        assert path.read_bytes() == LINE[:5] + b"\n" + LINE[:3] + b"\n" + LINE
+
+    def test_a_line_that_lacks_its_end_alone_is_written(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The record stands; its place in the chain must not be given away a second time."""
+        sink = Sink(str(path))
+        self.take(monkeypatch, len(LINE) - 1)
+        sink.write(LINE)
+        assert sink.torn == [Fragment(0, fragment(b"").sha256)]
+        sink.write(LINE)
+        assert path.read_bytes() == LINE + LINE
+
+
+def record(seq: int, **more: object) -> bytes:
+    """The line of a record."""
+    return seal({"chain": NAME, "seq": seq, **more})[0]
+
+
+class TestOpening:
+    """What an earlier writer left."""
+
+    @pytest.mark.parametrize(
+        ("stands", "last", "torn"),
+        [
+            pytest.param(b"", None, b"", id="nothing"),
+            pytest.param(b"something else\n", None, b"", id="no record"),
+            pytest.param(record(1) + record(2), 2, b"", id="whole lines"),
+            pytest.param(record(1) + record(2)[:-1], 2, b"", id="a line end is missing"),
+            pytest.param(record(1) + record(2)[:-2], 1, record(2)[:-2], id="half a line"),
+            pytest.param(record(1) + b"\n" + record(2)[:40], 1, record(2)[:40], id="an empty line and half a line"),
+            pytest.param(record(1) + record(2)[:40] + record(3), 3, b"", id="a record behind half a line"),
+            pytest.param(record(1)[:-1] + record(2)[:40], 1, record(2)[:40], id="half a line behind a record"),
+            pytest.param(record(1) + b"x" * WINDOW + b"\n", 1, b"", id="a record further up"),
+            pytest.param(record(1) + record(2, long="x" * WINDOW), 2, b"", id="a long record"),
+            pytest.param(record(1)[:40], None, record(1)[:40], id="half a line alone"),
+            pytest.param(record(1) + seal({"a": 1})[0], 1, b"", id="a line with a hash that is no record"),
+        ],
+    )
+    def test_the_last_record_is_found_and_what_is_torn(
+        self, path: Path, stands: bytes, last: int | None, torn: bytes
+    ) -> None:
+        """However little was written."""
+        path.write_bytes(stands)
+        sink = Sink(str(path))
+        assert (None if sink.last is None else sink.last.seq) == last
+        assert sink.torn == ([fragment(torn)] if torn else [])
+        sink.write(LINE)
+        assert path.read_bytes() == stands + (b"" if stands.endswith(b"\n") or not stands else b"\n") + LINE
+
+    def test_the_last_record_is_told_whole(self, path: Path) -> None:
+        """By its hash the new chain hangs on it."""
+        line, digest = seal({"chain": NAME, "seq": 7})
+        path.write_bytes(line)
+        assert Sink(str(path)).last == Link(NAME, 7, digest)
+
+    def test_what_is_no_file_is_not_read(self) -> None:
+        """A device or a pipe would never end."""
+        assert Sink("/dev/null").last is None

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from tests.unit.samples import HEAD, policy
-from webhook.audit.sink import AuditLog
+from webhook.audit.log import AuditLog
 from webhook.config.parse import parse
 from webhook.controller.following import Registered, fitted
 from webhook.controller.patience import Patience
@@ -146,7 +146,9 @@ class Taking(Api):
 def followed(log: Path, *found: Json | None, refusal: int = 0) -> list[tuple[str, Json]]:
     """What is written where these stand and the file was edited."""
     api = Taking(refusal)
-    registered = Registered(api, recording=Recording(AuditLog(str(log)), lambda: AT), own_namespace=OWN)
+    registered = Registered(
+        api, recording=Recording(AuditLog(str(log), process="serve"), lambda: AT), own_namespace=OWN
+    )
     registered._watches = dict(zip(("validating", "mutating"), map(Listed, found), strict=True))  # type: ignore[arg-type]
     registered.follow(parse(HEAD + AFTER))
     return api.written
@@ -193,7 +195,9 @@ def test_who_is_undone_again_and_again_writes_ever_later(monkeypatch: pytest.Mon
 def test_while_it_waits_nothing_is_written(tmp_path: Path) -> None:
     """And the caller is told when to look again."""
     api = Taking(0)
-    registered = Registered(api, recording=Recording(AuditLog(str(tmp_path / "log")), lambda: AT), own_namespace=OWN)
+    registered = Registered(
+        api, recording=Recording(AuditLog(str(tmp_path / "audit.log"), process="serve"), lambda: AT), own_namespace=OWN
+    )
     registered._watches = dict(zip(("validating", "mutating"), map(Listed, stored(BEFORE)), strict=True))  # type: ignore[arg-type]
     waits = [registered.follow(parse(HEAD + AFTER)) for _ in range(11)]
     assert waits[:10] == [0.0] * 10

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from webhook.audit.sink import AuditLog
+from webhook.audit.log import AuditLog
 from webhook.config.store import PolicyStore
 from webhook.controller.following import Registered
 from webhook.controller.loop import Controller
@@ -57,7 +57,7 @@ def test_policies_are_forgotten_with_their_namespace_and_not_before(
     """The first pass may come before the policy file and the first look around: what was listed by then must be known later."""
     standing = Standing(Idle())
     metrics = Metrics()
-    recording = Recording(AuditLog(str(tmp_path / "audit.log")), lambda: AT)
+    recording = Recording(AuditLog(str(tmp_path / "audit.log"), process="serve"), lambda: AT)
     controller = Controller(
         namespaces=Listed(*namespaces),
         standing=standing,

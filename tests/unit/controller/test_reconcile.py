@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.unit.samples import HEAD
-from webhook.audit.sink import AuditLog, AuditLogUnwritable
+from webhook.audit.log import AuditLog
+from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.parse import parse
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.recording import Recording
@@ -76,7 +77,7 @@ def reconcile(
     Reconciler(
         api=api,
         standing=Standing(api),
-        recording=Recording(AuditLog(log), lambda: AT),
+        recording=Recording(AuditLog(log, process="serve"), lambda: AT),
         metrics=metrics,
         own_namespace="guards",
         now=lambda: AT,
@@ -96,17 +97,17 @@ def reconcile(
 def test_a_namespace_that_went_is_no_failure(tmp_path: Path, status: int, found: Json | None) -> None:
     """Nothing more is written, nothing is recorded."""
     api = Refusing(status, found)
-    reconcile(api, str(tmp_path / "log"))
+    reconcile(api, str(tmp_path / "audit.log"))
     policy = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/catflap-default-deny"
     assert api.calls == [("GET", policy), ("CREATE", policy), ("GET", PATH)]
-    assert (tmp_path / "log").read_bytes() == b""
+    assert (tmp_path / "audit.log").read_bytes() == b""
 
 
 @pytest.mark.parametrize("status", [404, 403], ids=["the API is not served", "we lack the right"])
 def test_a_refusal_in_a_namespace_that_stands_is_a_failure(tmp_path: Path, status: int) -> None:
     """It comes back, and is told of."""
     with pytest.raises(ApiError, match="refused"):
-        reconcile(Refusing(status, STANDS), str(tmp_path / "log"))
+        reconcile(Refusing(status, STANDS), str(tmp_path / "audit.log"))
 
 
 @pytest.mark.parametrize("status", [0, 409, 422, 429, 500, 503])
@@ -114,14 +115,14 @@ def test_any_other_error_is_a_failure(tmp_path: Path, status: int) -> None:
     """Whatever became of the namespace; nobody asks."""
     api = Refusing(status, None)
     with pytest.raises(ApiError, match="refused"):
-        reconcile(api, str(tmp_path / "log"))
+        reconcile(api, str(tmp_path / "audit.log"))
     assert ("GET", PATH) not in api.calls
 
 
 def test_not_to_know_is_a_failure(tmp_path: Path) -> None:
     """Doubt is never taken for gone."""
     with pytest.raises(ApiError, match="nobody answers"):
-        reconcile(Refusing(403, ApiError(0, "nobody answers")), str(tmp_path / "log"))
+        reconcile(Refusing(403, ApiError(0, "nobody answers")), str(tmp_path / "audit.log"))
 
 
 @pytest.mark.parametrize(
@@ -141,14 +142,14 @@ def test_a_namespace_that_is_not_to_be_closed_is_not_even_looked_at(
 ) -> None:
     """No request leaves."""
     api = Refusing(500, STANDS)
-    reconcile(api, str(tmp_path / "log"), **change())
+    reconcile(api, str(tmp_path / "audit.log"), **change())
     assert api.calls == []
 
 
 def test_the_default_deny_is_stored_first_and_the_stamp_last(tmp_path: Path) -> None:
     """The stamp says that it is closed; before, that would be a lie."""
     api = Willing(0, STANDS)
-    metrics = reconcile(api, str(tmp_path / "log"))
+    metrics = reconcile(api, str(tmp_path / "audit.log"))
     policies = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies"
     assert [call for call in api.calls if call[0] != "GET"] == [
         ("CREATE", f"{policies}/catflap-default-deny"),
@@ -156,7 +157,7 @@ def test_the_default_deny_is_stored_first_and_the_stamp_last(tmp_path: Path) -> 
         ("MERGE", PATH),
     ]
     assert metrics.registry.get_sample_value("catflap_policies_written_total", {"outcome": "created"}) == 2.0
-    assert (tmp_path / "log").read_bytes().count(b"\n") == 3
+    assert (tmp_path / "audit.log").read_bytes().count(b'"type":"write"') == 3
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, the device of full disks, on this system")

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from tests.reviews import Json, encoded
 from tests.unit.samples import HEAD
-from webhook.audit.sink import AuditLog
+from webhook.audit.log import AuditLog
 from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
-from webhook.server.answer import Answerer, Phase
+from webhook.model.decision import Phase
+from webhook.server.answer import Answerer
 from webhook.server.asking import NoClusterToAsk
 from webhook.server.intake import Reply
 
@@ -35,7 +36,7 @@ def answered(folder: Path, *texts: str) -> Json:
     """What comes back for a Widget without labels."""
     answerer = Answerer(
         policies=EditedWhileAsked(*texts),
-        audit=AuditLog(str(folder / "audit.log")),
+        audit=AuditLog(str(folder / "audit.log"), process="serve"),
         metrics=Metrics(),
         cluster=NoClusterToAsk(),
         own_namespace="guards",

@@ -1,0 +1,66 @@
+"""What every audit log of the test run must be: a whole chain a writer, each record as the published schema says."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jsonschema import Draft202012Validator
+
+from webhook.audit.chain import GENESIS, pieces, seal
+from webhook.audit.finding import Damage
+from webhook.audit.reading import read_lines
+from webhook.audit.schema import VERSION
+from webhook.audit.verify import Verifier
+
+SCHEMA: Final = Path(__file__).parents[1] / "docs" / "audit.schema.json"
+
+CHECKED: Final[dict[Path, int]] = {}  # how many lines of a log have been held against the schema
+
+
+@cache
+def schema_of(kind: str) -> Draft202012Validator:
+    """The schema of one type of record: by the type alone a fault is told in fewer words than by all types at once."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    [name] = (name for name, part in schema["$defs"].items() if kind in type_of(part))
+    return Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": schema["$defs"]})
+
+
+def type_of(part: dict[str, Any]) -> list[str]:
+    """What a part of the schema says of `type` in a record; nothing for what is no record."""
+    found = part.get("properties", {}).get("type", {})
+    return found.get("enum", []) if isinstance(found, dict) else []
+
+
+def assert_valid(record: dict[str, Any]) -> None:
+    """Hold a record against the schema."""
+    faults = [fault.message for fault in schema_of(record["type"]).iter_errors(record)]
+    assert faults == [], record
+
+
+def as_read(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as it is read from a log: somewhere in a chain."""
+    linked = {"version": VERSION, "catflap": "0", "chain": "0" * 32, "seq": 1, "prev": GENESIS}
+    return json.loads(seal({**record, **linked})[0])  # type: ignore[no-any-return]
+
+
+def assert_sound(path: Path, *, killed: bool = False) -> None:
+    """Verify a log, and hold what came since the last time against the schema; a killed writer may leave half a line."""
+    if not path.is_file():  # it is a device, or was never written
+        return
+    verifier, lines = Verifier(), 0
+    for line in read_lines([str(path)]):
+        verifier.take(line)
+        lines += 1
+        for piece in pieces(line.text) if lines > CHECKED.get(path, 0) else ():
+            if piece.is_record:
+                assert_valid(json.loads(piece.text))
+    CHECKED[path] = lines
+    found = [one for one in verifier.finish().findings if not (killed and is_cut(one.place.line, one.damage, lines))]
+    assert found == []
+
+
+def is_cut(line: int, damage: Damage, lines: int) -> bool:
+    """Whether a log's last line is cut."""
+    return line == lines and damage is Damage.TRUNCATED

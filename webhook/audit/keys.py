@@ -1,0 +1,106 @@
+"""Ed25519 keys: each writer's own, made anew and kept in memory, and the audit root key that vouches for them."""
+
+import base64
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from webhook.audit.chain import certified_bytes
+
+PublicKey = Ed25519PublicKey
+
+REMEDY = "make a pair by: catflap audit keygen"
+OTHER_KIND = f"a key of another kind than Ed25519; {REMEDY}"
+
+
+class BadKey(Exception):  # noqa: N818 (the key is bad, not the program)
+    """A key file that cannot be used; the message names the file and the remedy."""
+
+
+class WriterKey:
+    """One writer's key for a while, with the root key's word for it where there is a root key.
+
+    Raises BadKey where the root key cannot be read.
+    """
+
+    def __init__(self, *, chain: str, writer: Mapping[str, object], root: Path | None) -> None:
+        self._key = Ed25519PrivateKey.generate()
+        self.public = as_text(self._key.public_key().public_bytes_raw())
+        self.certificate = ""
+        if root is not None:
+            said = certified_bytes(chain=chain, public_key=self.public, writer=writer)
+            self.certificate = as_text(read_private(root).sign(said))
+
+    def told(self) -> dict[str, str]:
+        """What a record says of the key."""
+        return {"publicKey": self.public, **({"certificate": self.certificate} if self.certificate else {})}
+
+    def sign(self, message: bytes) -> str:
+        """The signature as text."""
+        return as_text(self._key.sign(message))
+
+
+def as_text(raw: bytes) -> str:
+    """Bytes as a record carries them."""
+    return base64.b64encode(raw).decode("ascii")
+
+
+def vouches(public: PublicKey | str, signature: str, message: bytes) -> bool:
+    """Whether a signature is this key's on this message; what is no key and no signature is none."""
+    try:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public)) if isinstance(public, str) else public
+        key.verify(base64.b64decode(signature), message)
+    except (ValueError, InvalidSignature):
+        return False
+    return True
+
+
+def write_pair(prefix: str) -> tuple[Path, Path]:
+    """Make an audit root key as PREFIX.key, for its owner's eyes, and PREFIX.pub.  Raises OSError, also where one stands already."""
+    key = Ed25519PrivateKey.generate()
+    private, public = Path(f"{prefix}.key"), Path(f"{prefix}.pub")
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    if public.exists():
+        raise FileExistsError(f"{public} is there already; it is not overwritten")
+    write_new(private, pem, mode=0o600)
+    write_new(
+        public,
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
+        mode=0o644,
+    )
+    return private, public
+
+
+def write_new(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a file that must not be there yet."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
+
+
+def read_private(path: Path) -> Ed25519PrivateKey:
+    """The audit root key.  Raises BadKey."""
+    key = loaded(path, partial(serialization.load_pem_private_key, password=None))
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BadKey(f"{path}: {OTHER_KIND}")
+    return key
+
+
+def read_public(path: Path) -> PublicKey:
+    """The audit root key's public half.  Raises BadKey."""
+    key = loaded(path, serialization.load_pem_public_key)
+    if not isinstance(key, Ed25519PublicKey):
+        raise BadKey(f"{path}: {OTHER_KIND}")
+    return key
+
+
+def loaded(path: Path, load: Callable[[bytes], object]) -> object:
+    """What a key file holds.  Raises BadKey."""
+    try:
+        return load(path.read_bytes())
+    except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as bad:  # TypeError: it has a password
+        raise BadKey(f"{path}: {bad}; {REMEDY}") from bad

@@ -1,0 +1,150 @@
+"""The audit log of one process: a chain of records of its own, with signed checkpoints."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from secrets import token_hex
+from threading import Event, Lock, Thread
+from typing import Final, cast
+
+from msgspec.structs import asdict
+
+from webhook import __version__
+from webhook.audit.chain import GENESIS, Link, canonical, seal
+from webhook.audit.keys import BadKey, WriterKey
+from webhook.audit.record import stamp, utc_now
+from webhook.audit.schema import VERSION, Pod, Writer
+from webhook.audit.sink import AuditLogUnwritable, Sink
+
+logger = logging.getLogger(__name__)
+
+# Until the next checkpoint nobody vouches for the records: by count under load, by the clock where little comes.
+CHECKPOINT_RECORDS: Final = 1000
+CHECKPOINT_AFTER: Final = timedelta(seconds=60)
+KEY_LIFE: Final = timedelta(days=1)
+LOOK_SECONDS: Final = 5.0
+
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+POD: Final = {"namespace": "POD_NAMESPACE", "name": "POD_NAME", "uid": "POD_UID"}  # as the chart hands them in
+NODE: Final = "NODE_NAME"
+
+
+class AuditLog:
+    """Appends records to a file, or to standard output where no file is named; safe to share between threads.
+
+    The chain begins with the first record, so it must be made after a fork.  A record that could not be written is no part of
+    it.  `root` vouches for the chain's keys.  Raises OSError where the file cannot be opened, BadKey for a bad root key.
+    """
+
+    def __init__(
+        self, path: str | None, *, process: str, root: Path | None = None, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._sink = Sink(path)
+        self._root = root
+        self._now = now
+        self._lock = Lock()
+        self._ended = Event()
+        self._chain = token_hex(16)
+        self._writer = writer(process)
+        self._key = self._new_key()
+        self._key_since = self._signed_at = now()
+        self._seq, self._prev = 0, GENESIS  # of the next record
+        self._signed = 0  # up to here a checkpoint vouches for the records
+
+    def append(self, record: Mapping[str, object]) -> Link:
+        """Write one record; raises AuditLogUnwritable where it could not be written whole."""
+        with self._lock:
+            if self._ended.is_set():
+                raise AuditLogUnwritable("the log is closed, as this process ends")
+            if not self._seq:
+                self._begin()
+            link = self._write(record)
+            if self._seq - self._signed >= CHECKPOINT_RECORDS:
+                with suppress(AuditLogUnwritable):  # this record stands; the next one brings the next try
+                    self._checkpoint()
+            return link
+
+    def start(self) -> None:
+        """See to checkpoints and new keys by the clock, from a thread of its own."""
+        Thread(target=self._watch, name="audit", daemon=True).start()
+
+    def look(self) -> None:
+        """Write what is due by now.  Raises AuditLogUnwritable, BadKey."""
+        with self._lock:
+            if not self._seq or self._ended.is_set():
+                return
+            if self._now() - self._key_since >= KEY_LIFE:
+                self._change_key()
+            if self._seq > self._signed and self._now() - self._signed_at >= CHECKPOINT_AFTER:
+                self._checkpoint()
+
+    def stop(self) -> None:
+        """End the chain in order, where that can be written; nothing is written after that."""
+        with self._lock:
+            if self._seq and not self._ended.is_set():
+                try:
+                    self._write_signed({"type": "stop"})
+                except AuditLogUnwritable as bad:
+                    logger.error("the audit log ends without its stop record: %s", bad)  # noqa: TRY400 (it says where)
+            self._ended.set()
+
+    def _begin(self) -> None:
+        last = self._sink.last
+        previous = {} if last is None else {"previous": asdict(last)}
+        self._write(
+            {"type": "start", "time": stamp(self._now()), "writer": self._writer, **self._key.told(), **previous}
+        )
+        self._signed_at = self._now()
+
+    def _checkpoint(self) -> None:
+        self._write_signed({"type": "checkpoint"})
+
+    def _change_key(self) -> None:
+        new = self._new_key()
+        self._write_signed({"type": "key", **new.told()})
+        self._key, self._key_since = new, self._now()
+
+    def _new_key(self) -> WriterKey:
+        return WriterKey(chain=self._chain, writer=self._writer, root=self._root)
+
+    def _write_signed(self, record: Mapping[str, object]) -> None:
+        linked = self._linked({**record, "time": stamp(self._now())})
+        self._seal({**linked, "signature": self._key.sign(canonical(linked))})
+        self._signed, self._signed_at = self._seq, self._now()
+
+    def _write(self, record: Mapping[str, object]) -> Link:
+        return self._seal(self._linked(record))
+
+    def _linked(self, record: Mapping[str, object]) -> dict[str, object]:
+        own = {"version": VERSION, "catflap": __version__, "chain": self._chain, "seq": self._seq, "prev": self._prev}
+        torn = {"torn": self._sink.torn} if self._sink.torn else {}
+        return {**record, **own, **torn}
+
+    def _seal(self, record: Mapping[str, object]) -> Link:
+        line, digest = seal(record)
+        self._sink.write(line)
+        link = Link(self._chain, self._seq, digest)
+        self._seq, self._prev = self._seq + 1, digest
+        return link
+
+    def _watch(self) -> None:
+        while not self._ended.wait(LOOK_SECONDS):
+            try:
+                self.look()
+            except (AuditLogUnwritable, BadKey) as bad:
+                logger.error("the audit log's checkpoint is put off: %s", bad)  # noqa: TRY400 (it says where)
+
+
+def writer(process: str) -> Writer:
+    """Who writes a chain: which process, where, since which boot of its machine; what the environment does not tell is left out."""
+    told: Writer = {"process": process, "pid": os.getpid()}
+    if pod := {key: value for key, name in POD.items() if (value := os.environ.get(name))}:
+        told["pod"] = cast("Pod", pod)
+    if node := os.environ.get(NODE):
+        told["node"] = node
+    with suppress(OSError):
+        told["bootId"] = BOOT_ID.read_text(encoding="ascii").strip()
+    return told

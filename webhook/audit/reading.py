@@ -1,0 +1,83 @@
+"""Logs as a stream of lines: from files, compressed or not, one after the other, and from standard input."""
+
+import gzip
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from io import BufferedReader
+from pathlib import Path
+from typing import IO, Any, Final, NamedTuple, cast
+
+import msgspec
+
+from webhook.audit.chain import pieces
+
+STDIN: Final = "-"
+GZIP: Final = b"\x1f\x8b"
+LONGEST_LINE: Final = 1 << 24
+TOLD_EVERY: Final = 1 << 12  # lines
+
+
+class Unreadable(Exception):  # noqa: N818 (the file is, not the program)
+    """A file that cannot be read to its end; the message names it."""
+
+
+class Line(NamedTuple):
+    """One line of a file, without its end; `ended` is false for a last line that lacks it."""
+
+    file: str
+    number: int
+    text: bytes
+    ended: bool = True
+
+
+def read_lines(paths: Iterable[str], moved: Callable[[int], object] = lambda _: None) -> Iterator[Line]:
+    """Every line of every file, in the order given; `moved` is told now and then how many bytes of all files are read.
+
+    Raises Unreadable.
+    """
+    before = 0
+    for path in paths:
+        try:
+            with opened(path) as raw:
+                for number, text in enumerate(iter(partial(unpacked(raw).readline, LONGEST_LINE + 1), b""), 1):
+                    if len(text) > LONGEST_LINE:
+                        raise Unreadable(
+                            f"{path}:{number}: a line of more than {LONGEST_LINE} bytes; this is no audit log"
+                        )
+                    if number % TOLD_EVERY == 0 and raw.seekable():
+                        moved(before + raw.tell())
+                    yield Line(path, number, text.removesuffix(b"\n"), text.endswith(b"\n"))
+                before += raw.tell() if raw.seekable() else 0
+        except (OSError, EOFError, zlib.error) as bad:
+            raise Unreadable(f"{path}: {bad}") from bad
+        moved(before)
+
+
+def read_records(paths: Iterable[str], moved: Callable[[int], object] = lambda _: None) -> Iterator[dict[str, Any]]:
+    """Every record that is what its hash says; half lines and what was edited are passed over.  Raises Unreadable."""
+    for line in read_lines(paths, moved):
+        for piece in pieces(line.text):
+            if piece.is_record:
+                yield msgspec.json.decode(piece.text)
+
+
+def size(paths: Iterable[str]) -> int | None:
+    """How many bytes `moved` will have told at last; None where that is not known."""
+    files = [Path(path) for path in paths if path != STDIN]
+    return sum(file.stat().st_size for file in files if file.exists()) or None
+
+
+def opened(path: str) -> BufferedReader:
+    """A file, or standard input, which stays open."""
+    if path == STDIN:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    return Path(path).open("rb")
+
+
+def unpacked(raw: BufferedReader) -> IO[bytes]:
+    """What a compressed file holds; any other as it is."""
+    if raw.peek(len(GZIP))[: len(GZIP)] != GZIP:
+        return raw
+    return BufferedReader(cast("Any", gzip.GzipFile(fileobj=raw)))

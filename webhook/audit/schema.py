@@ -1,0 +1,204 @@
+"""What each record says, as types; and the same as the JSON Schema that is published."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
+
+import msgspec
+from msgspec import Meta
+
+from webhook.audit.chain import Fragment, Link
+from webhook.model.decision import Closure, Phase, Verdict
+
+# Of the format: whoever adds a key to a record, or takes one away, makes it a new one.
+VERSION: Final = "catflap.dev/audit/v1alpha2"
+DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$", description="RFC 3339, in UTC")]
+Digest = Annotated[str, Meta(description="The policy file in force; empty where there was none")]
+Signature = Annotated[str, Meta(description="Ed25519, base64, over the canonical record without signature and hash")]
+PublicKey = Annotated[str, Meta(description="Ed25519, base64: what signs this chain from here on")]
+Certificate = Annotated[
+    str, Meta(description="The audit root key's signature over the canonical form of chain, publicKey and writer")
+]
+
+
+class Linked(TypedDict):
+    """What every record has by being one of a chain."""
+
+    version: Annotated[str, Meta(description="The format of the record")]
+    catflap: Annotated[str, Meta(description="The release that wrote it")]
+    time: Time
+    chain: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Which writer's; random")]
+    seq: Annotated[int, Meta(ge=0, description="Its place in the chain, from 0")]
+    prev: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="The hash of the record before it; zeros at first")]
+    torn: NotRequired[
+        Annotated[Sequence[Fragment], Meta(description="Half lines of this writer's that stand before it")]
+    ]
+    hash: Annotated[
+        str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256, in hex, of the canonical record without hash")
+    ]
+
+
+class User(TypedDict):
+    """Who asked, as seen after impersonation."""
+
+    username: str
+    groups: Sequence[str]
+
+
+class ObjectRef(TypedDict, total=False):
+    """Which object was asked about; what is empty is left out."""
+
+    apiGroup: str
+    apiVersion: str
+    resource: str
+    subresource: str
+    namespace: str
+    name: Annotated[str, Meta(description="With a star where the API server is to make it up")]
+
+
+class ManifestRef(TypedDict):
+    """Which object was written."""
+
+    apiVersion: str
+    kind: str
+    namespace: Annotated[str, Meta(description="Empty for what is in none")]
+    name: str
+
+
+class Fault(TypedDict):
+    """Which rule is broken, where, in words."""
+
+    rule: str
+    path: str
+    message: str
+
+
+Faults = Sequence[Fault]
+
+
+class DecisionRecord(TypedDict):
+    """One answer to the API server.  It is no proof that the object was stored: what comes after us may refuse it."""
+
+    type: Literal["decision"]
+    time: Time
+    id: Annotated[str, Meta(description="The uid of the AdmissionReview")]
+    phase: Phase
+    user: User
+    verb: Annotated[str, Meta(description="The operation, in lower case")]
+    objectRef: ObjectRef
+    dryRun: bool
+    decision: Verdict
+    policyDigest: Digest
+    latencyMicroseconds: Annotated[int, Meta(ge=0, description="From the whole body to the decision")]
+    reason: NotRequired[
+        Annotated[str, Meta(description="Why it passed unjudged or exempt, or why nothing was found out")]
+    ]
+    denied: NotRequired[Annotated[Faults, Meta(description="What it was refused for")]]
+    warned: NotRequired[Annotated[Faults, Meta(description="What the user was warned of")]]
+    audited: NotRequired[Annotated[Faults, Meta(description="What the record alone shows")]]
+    closure: NotRequired[Annotated[Closure, Meta(description="What was known of the namespace's default-deny policy")]]
+    patchedLabels: NotRequired[Annotated[Mapping[str, str], Meta(description="The labels that were written")]]
+
+
+class WriteRecord(TypedDict):
+    """One write of ours to the cluster."""
+
+    type: Literal["write"]
+    time: Time
+    verb: str
+    objectRef: ManifestRef
+    reason: str
+    policyDigest: Digest
+
+
+class ConfigurationRecord(TypedDict):
+    """A policy file that came into force, or that was refused; the digest is of the one that holds after that."""
+
+    type: Literal["configuration"]
+    time: Time
+    accepted: bool
+    policyDigest: Digest
+    faults: NotRequired[Sequence[str]]
+
+
+class Pod(TypedDict, total=False):
+    """The writer's Pod."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+class Writer(TypedDict):
+    """Who writes a chain; what its environment does not tell is left out."""
+
+    process: Annotated[str, Meta(description="serve or controller")]
+    pid: int
+    pod: NotRequired[Pod]
+    node: NotRequired[str]
+    bootId: NotRequired[Annotated[str, Meta(description="Of the machine's kernel: another one after each boot")]]
+
+
+class StartRecord(TypedDict):
+    """The first record of a chain."""
+
+    type: Literal["start"]
+    writer: Writer
+    publicKey: PublicKey
+    certificate: NotRequired[Certificate]
+    previous: NotRequired[Annotated[Link, Meta(description="The last record in the file when it was opened")]]
+
+
+class CheckpointRecord(TypedDict):
+    """The writer's word for everything before it."""
+
+    type: Literal["checkpoint"]
+    signature: Signature
+
+
+class KeyRecord(TypedDict):
+    """The chain goes on under a new key; the old one signs."""
+
+    type: Literal["key"]
+    publicKey: PublicKey
+    certificate: NotRequired[Certificate]
+    signature: Signature
+
+
+class StopRecord(TypedDict):
+    """The last record of a chain whose process ended in order."""
+
+    type: Literal["stop"]
+    signature: Signature
+
+
+KINDS: Final = (
+    DecisionRecord,
+    WriteRecord,
+    ConfigurationRecord,
+    StartRecord,
+    CheckpointRecord,
+    KeyRecord,
+    StopRecord,
+)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of one record."""
+    _, parts = msgspec.json.schema_components([Linked, *KINDS])
+    linked = parts.pop("Linked")
+    for kind in KINDS:
+        part = parts[kind.__name__]
+        part["properties"] = linked["properties"] | {"version": {"const": VERSION}} | part["properties"]
+        part["required"] = sorted({*linked["required"], *part["required"]})
+    for part in parts.values():
+        if "properties" in part:
+            part["additionalProperties"] = False
+    return {
+        "$schema": DRAFT,
+        "$id": f"https://{VERSION}/record.schema.json",
+        "title": "A record of catflap's audit log",
+        "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in KINDS],
+        "$defs": parts,
+    }

@@ -1,0 +1,144 @@
+"""One chain as it is read: what must come next, which key signs, and what of it was found wrong."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from webhook.audit.chain import GENESIS, Fragment, Link, certified_bytes, signed_bytes
+from webhook.audit.finding import Damage, Finding, Place
+from webhook.audit.keys import PublicKey, vouches
+
+# Beyond this the log is not damaged but shredded, and each further place says nothing new.
+MOST_GAPS: Final = 1000
+
+
+class Head(Struct, frozen=True, rename="camel"):
+    """A record as far as the chain is concerned."""
+
+    chain: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+    seq: Annotated[int, Meta(ge=0)]
+    prev: str
+    hash: str
+    type: str
+    time: str
+    torn: tuple[Fragment, ...] = ()
+    phase: str = ""  # of a decision
+    writer: Mapping[str, object] = {}  # the rest is of those that are signed
+    public_key: str = ""
+    certificate: str = ""
+    signature: str = ""
+    previous: Link | None = None
+
+
+class Gap(Struct):
+    """Records that were jumped over: at which place, to which record, and those that have not come since."""
+
+    place: Place
+    to: int
+    missing: list[range]
+
+    def fill(self, seq: int) -> bool:
+        """Whether a record that comes late belongs here."""
+        for index, span in enumerate(self.missing):
+            if seq in span:
+                parts = (range(span.start, seq), range(seq + 1, span.stop))
+                self.missing[index : index + 1] = [part for part in parts if part]
+                return True
+        return False
+
+    def finding(self, chain: str) -> Finding:
+        """What became of it."""
+        if not self.missing:
+            return Finding(
+                Damage.REORDERED, self.place, f"record {self.to} stands before others that it followed", chain, self.to
+            )
+        spans = ", ".join(spelled(span) for span in self.missing)
+        return Finding(Damage.MISSING, self.place, f"before this line {spans} stood", chain, self.missing[0].start)
+
+
+class Chain:
+    """One chain, in constant memory."""
+
+    def __init__(self, name: str, place: Place, time: str) -> None:
+        self.name = name
+        self.first = self.last = place
+        self.began = self.ended = time
+        self.records = 0
+        self.head = Link(name, -1, GENESIS)
+        self.writer: Mapping[str, object] | None = None  # None until its start was read
+        self.signed = -1  # up to this record a checkpoint vouches
+        self.stopped = False
+        self.vouched = False
+        self.gaps: list[Gap] = []
+        self._key = ""
+        self._spoilt: set[int] = set()
+
+    def spoil(self, seq: int) -> None:
+        """Remember that a record stands there, though not as it was written."""
+        if seq > self.head.seq and len(self._spoilt) < MOST_GAPS:
+            self._spoilt.add(seq)
+
+    def reached(self, link: Link) -> Damage | None:
+        """What is wrong with this chain, if it stood at this link when another one began."""
+        if self.head.seq < link.seq and link.seq not in self._spoilt:
+            return Damage.TRUNCATED
+        return Damage.FORGED if self.head.seq == link.seq and self.head.hash != link.hash else None
+
+    def follow(self, head: Head, place: Place) -> Iterator[Finding]:
+        """Take the next record of this chain, by its place in it."""
+        self.last, self.ended, self.records = place, head.time, self.records + 1
+        expected = self.head.seq + 1
+        if head.seq < expected:
+            yield from self._again(head, place)
+            return
+        if self.stopped:
+            yield Finding(Damage.INSERTED, place, "it stands behind the end of its chain", self.name, head.seq)
+        if head.seq > expected:
+            self._jump(range(expected, head.seq), place)
+        if head.seq == expected and head.prev != self.head.hash:
+            says = "it does not follow the record before it: one of the two is not the writer's"
+            yield Finding(Damage.INSERTED, place, says, self.name, head.seq)
+        if (head.type == "start") != (head.seq == 0):
+            yield Finding(Damage.INSERTED, place, "a chain has one start, as its first record", self.name, head.seq)
+        self._spoilt = {seq for seq in self._spoilt if seq > head.seq}
+        self.head = Link(head.chain, head.seq, head.hash)
+        self.stopped = head.type == "stop"
+
+    def certify(self, head: Head, record: bytes, place: Place, roots: Sequence[PublicKey]) -> Iterator[Finding]:
+        """Take the start, a checkpoint, a new key or the end; a root key has to vouch for each key where there are `roots`."""
+        if head.type == "start":
+            self.writer = head.writer
+        elif self._key and not vouches(self._key, head.signature, signed_bytes(msgspec.json.decode(record))):
+            says = (
+                "its signature does not hold: it, or what stands before it since the last checkpoint, was written anew"
+            )
+            yield Finding(Damage.FORGED, place, says, self.name, head.seq)
+        elif self._key:
+            self.signed = head.seq
+        if head.type not in {"start", "key"}:
+            return
+        self._key = head.public_key
+        said = certified_bytes(chain=self.name, public_key=self._key, writer=self.writer or {})
+        self.vouched = any(vouches(root, head.certificate, said) for root in roots)
+        if roots and not self.vouched and self.writer is not None:
+            says = "none of the trusted root keys vouches for the key that signs this chain"
+            yield Finding(Damage.FORGED, place, says, self.name, head.seq)
+
+    def _jump(self, over: range, place: Place) -> None:
+        gap = Gap(place, over.stop, [over])
+        for seq in self._spoilt:
+            gap.fill(seq)
+        if gap.missing and len(self.gaps) < MOST_GAPS:
+            self.gaps.append(gap)
+
+    def _again(self, head: Head, place: Place) -> Iterator[Finding]:
+        """A record whose place has been passed: one that was jumped over, or one that stood there already."""
+        if not any(gap.fill(head.seq) for gap in self.gaps):
+            yield Finding(Damage.REPEATED, place, f"record {head.seq} has its place further up", self.name, head.seq)
+
+
+def spelled(span: range) -> str:
+    """Records by their numbers."""
+    return f"record {span.start}" if len(span) == 1 else f"records {span.start} to {span.stop - 1}"

@@ -1,0 +1,184 @@
+"""Whether a log is what its writers wrote: record by record, each chain in constant memory."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain as joined
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from webhook.audit.chain import HASH_LENGTH, Piece, pieces, reseal
+from webhook.audit.finding import Damage, Finding, Place
+from webhook.audit.fragments import Fragments
+from webhook.audit.keys import PublicKey
+from webhook.audit.reading import Line
+from webhook.audit.sequence import Chain, Head
+
+MOST_FINDINGS: Final = 1000
+SIGNED: Final = frozenset({"start", "checkpoint", "key", "stop"})
+# What a line that is no record any more may still tell of itself.
+CHAIN_IN: Final = re.compile(rb'"chain":"([0-9a-f]{32})"')
+SEQ_IN: Final = re.compile(rb'"seq":(\d{1,15})\b')
+
+HEADS: Final = msgspec.json.Decoder(Head)
+
+
+class Report(Struct, frozen=True):
+    """What was found: each chain, each damage in the order of the lines, and how many more there are than are told."""
+
+    chains: tuple[Chain, ...]
+    findings: tuple[Finding, ...]
+    untold: int
+    notes: tuple[str, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+    @property
+    def records(self) -> int:
+        """How many records are what their hashes say."""
+        return sum(chain.records for chain in self.chains)
+
+
+class Verifier:
+    """Takes lines one after the other, and says at last what is wrong with them.
+
+    `roots` are the root keys that have to vouch for the chains' keys, if any; `closed` has each chain end in its stop record;
+    `lenient` takes copies that a collector wrote anew, as long as they say the same.
+    """
+
+    def __init__(self, *, roots: Sequence[PublicKey] = (), closed: bool = False, lenient: bool = False) -> None:
+        self._roots = roots
+        self._closed = closed
+        self._pieces = rewritten if lenient else pieces
+        self._lenient = lenient
+        self._chains: dict[str, Chain] = {}
+        self._fragments = Fragments()
+        self._findings: list[Finding] = []
+        self._untold = 0
+        self._notes: list[str] = []
+        self._order = 0
+        self._files: set[str] = set()  # those with a record
+
+    def take(self, line: Line) -> list[Head]:
+        """Check one line; gives the records in it that are what their hashes say."""
+        self._order += 1
+        place = Place(line.file, line.number, self._order)
+        heads = [self._piece(piece, place) for piece in self._pieces(line.text)]
+        if not heads and not self._lenient:
+            self._fragments.empty(place)
+        if len(heads) > 1:
+            self._fragments.joined(place, [head.chain if head else None for head in heads])
+        if heads and heads[-1] and not line.ended and not self._lenient:
+            self._found(Finding(Damage.TRUNCATED, place, "its line end is missing", heads[-1].chain, heads[-1].seq))
+        return [head for head in heads if head]
+
+    def finish(self) -> Report:
+        """All that was found; nothing is taken after that."""
+        late = [*self._findings, *joined.from_iterable(map(self._at_last, self._chains.values())), *self._unexplained()]
+        late.sort(key=lambda finding: finding.place.order)
+        told, untold = late[:MOST_FINDINGS], self._untold + len(late[MOST_FINDINGS:])
+        return Report(tuple(self._chains.values()), tuple(told), untold, tuple(self._notes))
+
+    def _found(self, *findings: Finding) -> None:
+        room = MOST_FINDINGS - len(self._findings)
+        self._findings += findings[:room]
+        self._untold += len(findings[room:])
+
+    def _piece(self, piece: Piece, place: Place) -> Head | None:
+        """A record, checked; None for what is none."""
+        head = head_of(piece)
+        if head is not None:
+            self._record(head, piece.text, place)
+            return head
+        chain, seq = told_of(piece.text)
+        if seq is not None and chain in self._chains:
+            self._chains[chain].spoil(seq)
+        if not self._fragments.add(place, piece.text):
+            self._found(no_record(place, piece.text))
+        return None
+
+    def _record(self, head: Head, text: bytes, place: Place) -> None:
+        chain = self._chains.get(head.chain)
+        if chain is None:
+            chain = self._chains[head.chain] = Chain(head.chain, place, head.time)
+        self._found(*chain.follow(head, place))
+        for one in self._fragments.own(head.chain, head.torn):
+            says = f"a half line of {one.bytes} bytes is missing, to which this record owns up"
+            self._found(Finding(Damage.MISSING, place, says, head.chain, head.seq))
+        if head.type in SIGNED and chain.head.seq == head.seq:
+            self._found(*chain.certify(head, text, place, self._roots))
+            self._found(*self._before(head, place))
+        self._files.add(place.file)
+
+    def _before(self, head: Head, place: Place) -> Iterator[Finding]:
+        """See whether the record is there that stood last when a chain began."""
+        link = head.previous
+        if link is None:
+            return
+        found = self._chains.get(link.chain)
+        what = f"record {link.seq} of chain {link.chain}"
+        if found is not None:
+            if damage := found.reached(link):
+                yield Finding(damage, place, f"{what} stood before it, and does not now", head.chain, head.seq)
+        elif place.file in self._files:
+            yield Finding(
+                Damage.MISSING, place, f"{what} stood before it, and nothing of that chain does now", head.chain, 0
+            )
+        else:
+            self._notes.append(f"{place.file} goes on behind {what}, which is in none of the files before it")
+
+    def _at_last(self, chain: Chain) -> Iterator[Finding]:
+        yield from (gap.finding(chain.name) for gap in chain.gaps)
+        if self._closed and not chain.stopped:
+            says = f"the chain has no stop behind record {chain.head.seq}: it was cut, or its writer was killed or still writes"
+            yield Finding(Damage.TRUNCATED, chain.last, says, chain.name, chain.head.seq)
+
+    def _unexplained(self) -> Iterator[Finding]:
+        loose, ends = self._fragments.left()
+        yield from (no_record(place, text) for place, text in loose)
+        yield from (Finding(Damage.EDITED, place, "a line end is missing, or one too many") for place in ends)
+
+
+def head_of(piece: Piece) -> Head | None:
+    """A piece as a record; None for what is none, or is of another format."""
+    if not piece.is_record:
+        return None
+    try:
+        return HEADS.decode(piece.text)
+    except msgspec.ValidationError:
+        return None
+
+
+def rewritten(line: bytes) -> Iterable[Piece]:
+    """A line that was written anew as its writer wrote it, if its hash says that this is so."""
+    text = line.strip()
+    if not text:
+        return
+    try:
+        record = msgspec.json.decode(text, type=dict)
+        whole = reseal(record)
+        if whole[-HASH_LENGTH:] == b',"hash":"%b"}' % str(record.get("hash")).encode():
+            yield Piece(whole, is_record=True)
+            return
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        pass
+    yield Piece(text, is_record=False)
+
+
+def told_of(text: bytes) -> tuple[str, int | None]:
+    """Of which chain a spoilt line says that it is, and which record."""
+    chain, seq = CHAIN_IN.search(text), SEQ_IN.search(text)
+    return chain[1].decode("ascii") if chain else "", int(seq[1]) if seq else None
+
+
+def no_record(place: Place, text: bytes) -> Finding:
+    """Text that nobody owns up to: a record once, or a half line."""
+    chain, seq = told_of(text)
+    if seq is not None or text.endswith(b"}"):
+        return Finding(Damage.EDITED, place, "the line is not what its hash says", chain, seq)
+    says = f"{len(text)} bytes are no record, and no writer owns up to a half line"
+    return Finding(Damage.TRUNCATED, place, says, chain, seq)

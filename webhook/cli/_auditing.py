@@ -1,0 +1,120 @@
+"""What a verification found: for people, and as JSON for programs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from webhook.audit.finding import Finding
+from webhook.audit.sequence import Chain
+from webhook.audit.verify import Report
+
+# Off a terminal nothing is folded: programs cut columns, and people scroll.
+UNBOUNDED = 10_000
+SHORT = 8  # of a chain's name: enough to tell a log's chains apart
+UNVOUCHED = "nobody vouches for the chains' keys here: --trust ROOT.pub demands it"
+
+
+def show(report: Report, *, trusted: bool) -> None:
+    """Each chain on a line, then each damage, then the verdict."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = UNBOUNDED
+    table = Table(
+        "CHAIN",
+        "WRITER",
+        "FROM",
+        "TO",
+        "RECORDS",
+        "SIGNED",
+        "KEY",
+        "END",
+        box=None,
+        padding=(0, 3, 0, 0),
+        pad_edge=False,
+        header_style="",
+    )
+    for chain in report.chains:
+        table.add_row(*map(Text, cells(chain)))
+    if report.chains:
+        with console.capture() as captured:
+            console.print(table)
+        click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    for line in (*map(in_words, report.findings), *ending(report, trusted=trusted)):
+        click.echo(line)
+
+
+def cells(chain: Chain) -> Iterator[str]:
+    """One line of the table."""
+    yield chain.name[:SHORT]
+    yield writer(chain)
+    yield from (chain.began[:19], chain.ended[:19], str(chain.records))
+    yield f"to {chain.signed}" if chain.signed >= 0 else "no"
+    yield "vouched for" if chain.vouched else "-"
+    yield "stop" if chain.stopped else "open"
+
+
+def writer(chain: Chain) -> str:
+    """Who wrote a chain: its process, and its Pod or its process id."""
+    if chain.writer is None:
+        return "?"
+    pod = chain.writer.get("pod")
+    name = pod.get("name") if isinstance(pod, dict) else None
+    return f"{chain.writer.get('process')} {name or chain.writer.get('pid')}"
+
+
+def in_words(finding: Finding) -> str:
+    """A damage on a line that editors can jump to."""
+    which = f" chain {finding.chain[:SHORT]}" if finding.chain else ""
+    which += f" record {finding.seq}" if finding.seq is not None else ""
+    return f"{finding.place.file}:{finding.place.line}:{which} {finding.damage}: {finding.says}"
+
+
+def ending(report: Report, *, trusted: bool) -> Iterator[str]:
+    """What the result rests on, and the result."""
+    yield from (f"note: {note}" for note in report.notes)
+    if not trusted:
+        yield f"note: {UNVOUCHED}"
+    if report.untold:
+        yield f"and {report.untold} more"
+    found = len(report.findings) + report.untold
+    counted = f"{report.records} records in {len(report.chains)} chains"
+    yield f"damaged: {found} in {counted}" if found else f"sound: {counted}"
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The documented JSON."""
+    return {
+        "sound": report.is_sound,
+        "records": report.records,
+        "chains": [chain_as_json(chain) for chain in report.chains],
+        "findings": [finding_as_json(finding) for finding in report.findings],
+        "untold": report.untold,
+        "notes": list(report.notes),
+    }
+
+
+def chain_as_json(chain: Chain) -> dict[str, Any]:
+    """One chain."""
+    return {
+        "chain": chain.name,
+        "writer": chain.writer,
+        "from": chain.began,
+        "to": chain.ended,
+        "records": chain.records,
+        "lastSeq": chain.head.seq,
+        "lastHash": chain.head.hash,
+        "signedSeq": chain.signed if chain.signed >= 0 else None,
+        "keyVouchedFor": chain.vouched,
+        "stopped": chain.stopped,
+    }
+
+
+def finding_as_json(finding: Finding) -> dict[str, Any]:
+    """One damage."""
+    place = {"file": finding.place.file, "line": finding.place.line}
+    which = {"chain": finding.chain or None, "seq": finding.seq}
+    return {"damage": finding.damage, **place, **which, "message": finding.says}

@@ -1,0 +1,82 @@
+"""`catflap audit`: the audit log looked at by itself, without a cluster and without the process that wrote it."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+from webhook.audit.keys import BadKey, read_public, write_pair
+from webhook.audit.reading import Unreadable, read_lines, size
+from webhook.audit.verify import Verifier
+from webhook.cli._auditing import as_json, show
+from webhook.cli._options import complain
+
+DAMAGED = 1
+
+log_file = click.Path(exists=True, dir_okay=False, allow_dash=True)
+key_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group("audit")
+def verb() -> None:
+    """Look at audit logs: whether they are whole, and whose word says so."""
+
+
+@verb.command("verify")
+@click.argument("files", metavar="FILE...", type=log_file, nargs=-1, required=True)
+@click.option(
+    "--trust",
+    type=key_file,
+    multiple=True,
+    metavar="ROOT.pub",
+    help="A root key has to vouch for each key that signs; may be repeated.",
+)
+@click.option("--closed", is_flag=True, help="Each chain has to end in its stop record, so that a cut end shows.")
+@click.option("--lenient", is_flag=True, help="Take copies whose JSON a collector wrote anew.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def verify(files: tuple[str, ...], trust: tuple[Path, ...], closed: bool, lenient: bool, output: str) -> None:
+    """Say whether audit logs are what their writers wrote, and where they are not; `-` is standard input.
+
+    Files of one log come oldest first, compressed by gzip or not.  Ends with status 0 where all is sound, 1 where something is
+    damaged, 2 where a file cannot be read.
+    """
+    try:
+        verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
+        with progress(files) as moved:
+            for line in read_lines(files, moved):
+                verifier.take(line)
+    except (BadKey, Unreadable) as bad:
+        complain([str(bad)])
+    report = verifier.finish()
+    if not report.chains and report.is_sound:
+        complain([f"no record in {', '.join(files)}"])
+    if output == "json":
+        click.echo(json.dumps(as_json(report), indent=2))
+    else:
+        show(report, trusted=bool(trust))
+    raise SystemExit(0 if report.is_sound else DAMAGED)
+
+
+@verb.command("keygen")
+@click.argument("prefix", default="audit")
+def keygen(prefix: str) -> None:
+    """Make an audit root key: PREFIX.key for `--audit-key`, to be kept secret, and PREFIX.pub for `audit verify --trust`."""
+    try:
+        private, public = write_pair(prefix)
+    except OSError as bad:
+        complain([str(bad)])
+    click.echo(f"{private}: the private key, for its owner alone\n{public}: the public key, for whoever verifies")
+
+
+@contextmanager
+def progress(files: tuple[str, ...]) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error while files are read, on a terminal only."""
+    console = Console(stderr=True)
+    columns = ("verifying", BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=size(files))
+        yield lambda read: bar.update(task, completed=read)
