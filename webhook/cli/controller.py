@@ -5,7 +5,9 @@ from pathlib import Path
 import click
 
 from webhook.audit.keys import BadKey
-from webhook.bootstrap import Address, Common, control, log_to_stderr
+from webhook.bootstrap.controlling import control
+from webhook.bootstrap.logs import log_to_stderr
+from webhook.bootstrap.parts import Address, Common
 from webhook.cli._options import complain, load_policy, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoCluster

@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from webhook.audit.keys import BadKey, read_private
-from webhook.bootstrap import Address, Common, log_to_stderr, serve
+from webhook.bootstrap.logs import log_to_stderr
+from webhook.bootstrap.parts import Address, Common
+from webhook.bootstrap.serving import serve
 from webhook.cli._options import AddressType, complain, load_policy, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoCluster, connect

@@ -1,0 +1,65 @@
+"""What a process knows of the cluster around it, and since when."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from webhook.config.store import PolicyStore
+from webhook.kube.api import Api
+from webhook.kube.discovery import calico_resources, choose_engine, detect_dns
+from webhook.kube.epoch import Epoch, oldest_policy
+from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.surroundings import Surroundings
+from webhook.server.unavailable import Unavailable
+
+
+def on_record(epoch: Epoch, api: Api) -> Callable[[datetime], datetime | None]:
+    """Since when the server takes namespaces for closed: as recorded, or since the registration."""
+
+    def since(_started: datetime) -> datetime | None:
+        found = epoch.read(api)
+        return found.closing if found else None
+
+    return since
+
+
+def recorded(epoch: Epoch, api: Api) -> Callable[[datetime], datetime]:
+    """Since when the controller closes namespaces: the recorded epoch, or its own start where that was earlier.
+
+    The webhook may be registered after the controller's start, and the controller may start again before that: then our
+    oldest policy tells.
+    """
+    unregistered: list[datetime] = []
+
+    def since(started: datetime) -> datetime:
+        found = epoch.record()
+        if found is not None:
+            return min(found.closing, started)
+        if not unregistered:
+            unregistered.append(min(oldest_policy(api) or started, started))
+        return unregistered[0]
+
+    return since
+
+
+def look_around(
+    api: Api, policies: PolicyStore, closed_since: Callable[[datetime], datetime | None]
+) -> Callable[[], Surroundings]:
+    """Asks for the surroundings; `closed_since` is given this process's start, by the API server's clock."""
+    started: list[datetime] = []
+
+    def look() -> Surroundings:
+        if not started:
+            started.append(api.clock())
+        loaded = policies.current
+        if loaded is None:
+            raise Unavailable("no policy file is in force yet")
+        kube_system = api.get(f"{NAMESPACES}/kube-system") or {"metadata": {}}
+        calico = calico_resources(api)
+        return Surroundings(
+            engine=choose_engine(loaded.policy.network.engine, calico),
+            calico=calico,
+            detected_dns=detect_dns(api, kube_system["metadata"].get("labels") or {}),
+            closed_since=closed_since(started[0]) or started[0],
+        )
+
+    return look

@@ -1,0 +1,110 @@
+"""What both processes are told and made of."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from webhook.audit.log import AuditLog
+from webhook.audit.record import configuration_record, utc_now
+from webhook.audit.sink import AuditLogUnwritable
+from webhook.config.faults import BadPolicy
+from webhook.config.parse import Loaded
+from webhook.config.source import ConfigMapRef, PolicyFile
+from webhook.config.store import PolicyStore
+from webhook.kube.api import Api, Json
+from webhook.kube.watch import Watch
+from webhook.metrics import Metrics
+from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP_KEY
+from webhook.server.health import Checks, create_status_app, serve_status
+
+logger = logging.getLogger(__name__)
+
+
+class Address(Struct, frozen=True):
+    """Where a port is opened."""
+
+    host: str
+    port: int
+
+
+class Common(Struct, frozen=True):
+    """What `serve` and `controller` are both told."""
+
+    policy: Path | ConfigMapRef
+    status: Address
+    kubeconfig: str | None
+    audit_log: str | None
+    audit_key: Path | None = None
+
+    @property
+    def own_namespace(self) -> str:
+        """Where catflap itself runs: what the Pod was told, else where its ConfigMap lies."""
+        told = os.environ.get("POD_NAMESPACE")
+        return told or (self.policy.namespace if isinstance(self.policy, ConfigMapRef) else DEFAULT_NAMESPACE)
+
+
+class Parts(Struct, frozen=True):
+    """What both processes are made of."""
+
+    audit: AuditLog
+    metrics: Metrics
+    policies: PolicyStore
+
+
+def make_parts(common: Common, process: str, *, on_refusal: Callable[[str], None] = lambda _: None) -> Parts:
+    """The audit log, the metrics and the policy store, joined; `on_refusal` is told the faults of a file that is refused."""
+    audit = AuditLog(common.audit_log, process=process, root=common.audit_key)
+    audit.start()
+    metrics = Metrics()
+
+    def record(**what: Any) -> None:
+        try:
+            audit.append(configuration_record(**what, at=utc_now()))
+        except AuditLogUnwritable:  # the requests that follow are refused for it; the policy itself is no worse
+            logger.exception("no record of a change of policy")
+            metrics.audit_failures.inc()
+
+    def in_force(loaded: Loaded) -> None:
+        logger.info("policy %s is in force", loaded.digest)
+        metrics.policy.info({"digest": loaded.digest})
+        record(accepted=True, faults=[], policy_digest=loaded.digest)
+
+    def refused(bad: BadPolicy) -> None:
+        metrics.policy_refusals.inc()
+        faults = [str(fault) for fault in bad.faults]
+        logger.error("the policy file is refused, the last good one stays:\n%s", "\n".join(faults))
+        current = policies.current
+        record(accepted=False, faults=faults, policy_digest=current.digest if current else "")
+        on_refusal("; ".join(faults))
+
+    policies = PolicyStore(on_refusal=refused)
+    policies.on_change(in_force)
+    return Parts(audit=audit, metrics=metrics, policies=policies)
+
+
+def start_policy(source: Path | ConfigMapRef, policies: PolicyStore, api: Api | None) -> None:
+    """Read the policy and keep reading it, from a file or from a ConfigMap."""
+    if isinstance(source, Path):
+        PolicyFile(source, policies).start()
+        return
+    assert api is not None
+    watch = Watch(
+        api,
+        f"/api/v1/namespaces/{source.namespace}/configmaps",
+        query={"fieldSelector": f"metadata.name={source.name}"},
+    )
+
+    def changed(found: Json) -> None:
+        policies.offer((found.get("data") or {}).get(POLICY_CONFIGMAP_KEY, ""))
+
+    watch.on_change(changed)
+    watch.start()
+
+
+def start_status(address: Address, checks: Checks, metrics: Metrics) -> None:
+    """Open the status port."""
+    serve_status(create_status_app(checks, metrics.registry), address.host, address.port)
