@@ -126,11 +126,11 @@ def variables(policy: GuardPolicy, at: datetime) -> Iterator[tuple[str, str]]:
 
 
 def restarted(one: str, other: str) -> str:
-    """Whether two pod templates differ by a restart alone, and the labels of the objects around them do not."""
+    """Whether two pod templates differ by a restart alone, and the labels and annotations of the objects around them do not."""
     labels, metadata, notes = ".?metadata.?labels", ".?metadata", ".?metadata.?annotations"
     return " && ".join(
         [
-            f"object{labels} == oldObject{labels}",
+            *(f"object{own} == oldObject{own}" for own in (labels, notes)),
             f"{one}.?spec == {other}.?spec",
             alike(f"{one}{metadata}", f"{other}{metadata}", "annotations"),
             alike(f"{one}{notes}", f"{other}{notes}", RESTARTED_AT),

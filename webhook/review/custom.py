@@ -5,13 +5,15 @@ missing, and ends in words about labels instead of in a review that nobody can r
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from webhook.model.kinds import PodMaker
 from webhook.model.names import RESTARTED_AT
 from webhook.model.workload import DEFAULT_ACCOUNT, Place
 
 Json = Mapping[str, Any]
+# In the metadata, by the API server itself at each change.
+WRITTEN: Final = ("generation", "managedFields", "resourceVersion")
 
 
 def places_in(maker: PodMaker, found: Json) -> tuple[Place, ...]:
@@ -57,14 +59,20 @@ def differ(maker: PodMaker, found: Json, before: Json) -> bool:
     return any(at(found, path) != at(before, path) for path in maker.sources)
 
 
-def unrestarted(template: Any) -> Any:
-    """A pod template without the annotation by which people restart what makes Pods: it changes nothing about them."""
-    annotations = at(template, "metadata.annotations")
-    if not isinstance(annotations, dict) or RESTARTED_AT not in annotations:
-        return template
-    rest = {key: value for key, value in annotations.items() if key != RESTARTED_AT}
-    metadata = {key: value for key, value in template["metadata"].items() if key != "annotations"}
-    return {**template, "metadata": {**metadata, **({"annotations": rest} if rest else {})}}
+def unrestarted(found: dict[str, Any], maker: PodMaker) -> Json:
+    """What is left of an object without the annotation by which people restart what makes Pods, and what the API server writes.
+
+    The object is changed.
+    """
+    found.pop("status", None)
+    if isinstance(metadata := found.get("metadata"), dict):
+        for field in WRITTEN:
+            metadata.pop(field, None)
+    for path in maker.sources:
+        annotations = at(found, f"{path}.metadata.annotations")
+        if isinstance(annotations, dict) and annotations.pop(RESTARTED_AT, None) and not annotations:
+            del at(found, f"{path}.metadata")["annotations"]
+    return found
 
 
 def at(found: Any, path: str) -> Any:

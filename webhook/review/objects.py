@@ -13,7 +13,7 @@ from msgspec import Raw, Struct, defstruct
 from webhook.model.kinds import PodMaker
 from webhook.model.request import NamespaceObject
 from webhook.model.workload import DEFAULT_ACCOUNT, Owner, Place, Workload
-from webhook.review.custom import account_named, at, differ, places_in, unrestarted
+from webhook.review.custom import account_named, differ, places_in, unrestarted
 
 NO_TEMPLATE = Raw(b"null")
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
@@ -153,11 +153,9 @@ def templates_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) 
 
 
 def only_restarted(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
-    """Whether pod templates that differ do so by a restart alone, and the object's own labels do not; JSON only."""
+    """Whether an object whose pod templates differ says what it said, but for a restart; JSON only."""
     new, old = decode_json(source, dict), decode_json(before, dict)
-    return at(new, "metadata.labels") == at(old, "metadata.labels") and all(
-        unrestarted(at(new, path)) == unrestarted(at(old, path)) for path in maker.sources
-    )
+    return unrestarted(new, maker) == unrestarted(old, maker)
 
 
 def follow(found: Any, path: str) -> Any:

@@ -369,6 +369,18 @@ class TestRestarts:
         after["metadata"]["labels"] = {"role": "bogus"}
         assert len(faults(settled(asked(after, before=before), policy(), owner_predates=True))) == 2
 
+    def test_scaled_as_well_it_is_no_restart(self) -> None:
+        """A rule of the admin's own may be about how many there are."""
+        before = {**deployment(uid="42"), "status": {"replicas": 1}}
+        before["metadata"] |= {"generation": 1, "managedFields": []}
+        after = copy.deepcopy(before)
+        after["metadata"] |= {"generation": 2, "managedFields": [{"manager": "kubectl"}]}
+        annotations = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z"}
+        after["spec"]["template"].setdefault("metadata", {})["annotations"] = annotations
+        assert faults(settled(asked(after, before=before), policy(), owner_predates=True)) == []
+        after["spec"]["replicas"] = 20
+        assert len(faults(settled(asked(after, before=before), policy(), owner_predates=True))) == 2
+
     def test_with_anything_else_it_is_no_restart(self) -> None:
         """Nobody is asked about it."""
         assert len(faults(self.restarted(predates=True, other="x"))) == 2
