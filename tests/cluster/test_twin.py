@@ -72,11 +72,27 @@ def test_the_api_server_finds_nothing_wrong_with_it(twinned: Installation) -> No
     assert status["typeChecking"] == {}
 
 
-def test_all_three_say_the_same_of_what_is_drawn(twinned: Installation) -> None:
+# The first that fits counts, whatever comes after it; `other` has one by its name, and one by its prefix before that.
+OVERRIDDEN: Final = {
+    **RICH,
+    "namespaces": {
+        "overrides": [
+            {"names": ["twin-*"], "rules": {"require-role": "audit", "known-role": "warn"}},
+            {"names": ["twin-1"], "mode": "off"},
+            {"names": ["other"], "labels": {"tier": "gold"}, "mode": "off"},
+            {"names": ["x", "oth*"], "mode": "warn", "rules": {"known-role": "enforce", "require-label": "enforce"}},
+            {"names": ["other"], "mode": "enforce"},
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("policy", [RICH, OVERRIDDEN], ids=["everywhere alike", "overridden"])
+def test_all_three_say_the_same_of_what_is_drawn(twinned: Installation, policy: Json) -> None:
     """Objects of every kind, at random: the offline verb, the server, and the API server's copy."""
     random = Random(7)
     things = [drawn(random) for _ in range(200)]
-    found = list(judged_by_all(twinned, RICH, things))
+    found = list(judged_by_all(twinned, policy, things))
     twin(twinned, RICH)
     assert [(thing, one) for thing, one in zip(things, found, strict=True) if not one.agree] == []
     assert {one.server for one in found} == {True, False}
