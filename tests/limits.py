@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from webhook.model.fields import LONGEST_NAMESPACE
 from webhook.model.limits import (
+    LONGEST_PATTERN,
     LONGEST_PRINCIPAL,
     LONGEST_TEMPLATE_PATH,
     MOST_ACCOUNTS,
@@ -19,7 +20,6 @@ from webhook.model.limits import (
     MOST_ROLES,
     MOST_VALUES,
 )
-from webhook.model.pattern import LONGEST as LONGEST_PATTERN
 
 Json = dict[str, Any]
 

@@ -69,8 +69,6 @@ def kind_name(kind: str) -> str:
 
 def template_path(path: str) -> str:
     """The path of a pod template; raises ValueError otherwise."""
-    if len(path) > LONGEST_TEMPLATE_PATH:
-        raise ValueError(f"{path!r} has {len(path)} characters, {LONGEST_TEMPLATE_PATH} are the most")
     steps = path.split(".")
     if not all(map(STEP.fullmatch, steps)):
         raise ValueError(f"{path!r} is no path of fields: write their names with dots, such as spec.template; no lists")
@@ -90,7 +88,8 @@ class ExtraKind(Node):
     )
     kind: Annotated[str, AfterValidator(kind_name)] = Field(description="the kind that manifests name")
     template: Annotated[str, AfterValidator(template_path)] = Field(
-        description="the fields that lead to the pod template, with dots between them, such as spec.template"
+        max_length=LONGEST_TEMPLATE_PATH,
+        description="the fields that lead to the pod template, with dots between them, such as spec.template",
     )
 
     @property

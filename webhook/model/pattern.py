@@ -7,7 +7,6 @@ read alike; a test asks Go itself (tests/oracles/test_patterns.py).
 import re
 from typing import Final
 
-LONGEST: Final = 1000
 MOST_COPIES: Final = 1000  # of one thing, by all counts around it multiplied (Go, regexp/syntax, repeatIsValid)
 
 # Beyond ASCII they differ, where no label value goes.
@@ -41,8 +40,6 @@ def unlike(pattern: str) -> str:
 
     It is one that Rust's engine takes: what is wrong in both is not looked for.
     """
-    if len(pattern) > LONGEST:
-        return f"it has {len(pattern)} characters, {LONGEST} are the most"
     at = len(ANY_CASE) if pattern.startswith(ANY_CASE) else 0
     copies = [1]  # of one thing, by the counts inside of each group that is open, the whole first
     last = 0  # the same of what stands before; none if that cannot be repeated

@@ -24,7 +24,15 @@ from webhook.model.fields import (
     distinct,
 )
 from webhook.model.kinds import Makers
-from webhook.model.limits import MOST_ALIASES, MOST_EXCEPTIONS, MOST_EXTRA_KINDS, MOST_REQUIRED, MOST_ROLES, MOST_VALUES
+from webhook.model.limits import (
+    LONGEST_PATTERN,
+    MOST_ALIASES,
+    MOST_EXCEPTIONS,
+    MOST_EXTRA_KINDS,
+    MOST_REQUIRED,
+    MOST_ROLES,
+    MOST_VALUES,
+)
 from webhook.model.modes import EVERYWHERE, SEVERITY, Mode, Override
 from webhook.model.namespaces import ALWAYS_EXEMPT, Namespaces
 from webhook.model.network import Network
@@ -87,6 +95,7 @@ class Requirement(Node):
     matches: str | None = Field(
         None,
         min_length=1,
+        max_length=LONGEST_PATTERN,
         description="a pattern that the whole value must match: a regular expression of the parts that docs/policy.md lists",
     )
 

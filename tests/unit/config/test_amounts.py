@@ -137,7 +137,7 @@ def claim(whole: Json, number: int) -> Json:
     [
         pytest.param(
             {"workloads": {"extraKinds": [{**kind(0), "template": ".".join(["a"] * 300)}]}},
-            "has 599 characters, 150 are the most",
+            "workloads.extraKinds[0].template: String should have at most 150 characters",
             id="a path of three hundred steps",
         ),
         pytest.param(
