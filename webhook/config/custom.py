@@ -1,14 +1,19 @@
 """What is wrong with custom rules beyond the form of the file: their ids, and their expressions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from webhook.config.faults import PolicyFault
-from webhook.custom.library import BadExpressionError, LibraryMissingError, compiled, load
+from webhook.custom.library import BadExpressionError, LibraryMissingError, compiled, load, written_patterns
 from webhook.model.custom import MOST_RULES, WORKLOADS, CustomRule
 from webhook.model.kinds import POD_MAKERS
+from webhook.model.pattern import size
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
+
+# What the library needs half a second to compile (benchmarks/reading.py).
+MOST_CHARACTERS = 50_000
+LARGEST_PATTERNS = 150_000
 
 
 def custom(policy: GuardPolicy) -> Iterator[PolicyFault]:
@@ -28,10 +33,24 @@ def custom(policy: GuardPolicy) -> Iterator[PolicyFault]:
     except LibraryMissingError as bad:
         yield PolicyFault("custom", str(bad))
         return
+    if told := list(too_much(policy.custom)):
+        yield from told
+        return
     for number, rule in enumerate(policy.custom):
         yield from unknown_resources(policy, rule, f"custom[{number}].resources")
         for what in complaints(rule):
             yield PolicyFault(f"custom[{number}].cel", what)
+
+
+def too_much(rules: Iterable[CustomRule]) -> Iterator[PolicyFault]:
+    """Why expressions are not even tried: the library takes seconds for so much."""
+    if (length := sum(len(rule.cel) for rule in rules)) > MOST_CHARACTERS:
+        yield PolicyFault(
+            "custom", f"all expressions together have {length} characters, {MOST_CHARACTERS} are the most"
+        )
+    elif (large := sum(size(one, "pP") for rule in rules for one in written_patterns(rule.cel))) > LARGEST_PATTERNS:
+        message = f"with their repetitions written out all patterns together are {large} characters large, "
+        yield PolicyFault("custom", f"{message}{LARGEST_PATTERNS} are the most")
 
 
 def unknown_resources(policy: GuardPolicy, rule: CustomRule, path: str) -> Iterator[PolicyFault]:

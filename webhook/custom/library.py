@@ -90,12 +90,18 @@ def truth(program: Any, variables: Mapping[str, Any]) -> bool:
 
 def bad_patterns(expression: str) -> Iterator[str]:
     """What is wrong with the patterns that are written out, by a run of each over nothing."""
+    for pattern in written_patterns(expression):
+        try:
+            truth(environment().compile(f"''.matches({pattern})"), dict.fromkeys(VARIABLES))
+        except EvaluationError as bad:
+            yield f"matches: {bad}"
+
+
+def written_patterns(expression: str) -> Iterator[str]:
+    """The patterns that are written out in an expression, as they stand there."""
     for found in OPAQUE.finditer(expression):
         if MATCHES.search(expression, 0, found.start()):
-            try:
-                truth(environment().compile(f"''.matches({found[0]})"), dict.fromkeys(VARIABLES))
-            except EvaluationError as bad:
-                yield f"matches: {bad}"
+            yield found[0]
 
 
 def needs(expression: str, variable: str) -> bool:

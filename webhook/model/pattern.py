@@ -23,6 +23,14 @@ TOKEN: Final = re.compile(
     rf"|(?P<times>(?:[*+?]|\{{(?P<least>{COUNT})(?:,(?P<most>{COUNT})?)?\}})\??)"
     r"|(?P<open>\((?:\?:|(?!\?)))|(?P<close>\))|(?P<between>[|^$])"
 )
+# Any piece of a pattern in either syntax, for its size.
+PIECE: Final = re.compile(
+    r"(?P<open>\()|(?P<close>\))|\{(?P<least>[0-9]{0,4})(?P<most>,[0-9]{0,4})?\}|(?P<times>[*+?])"
+    r"|(?P<one>\[\^?\]?(?:\\.|[^\]\\])*\]?|\\+[pP](?:\{[^}]*\}|.)?|\\?.)",
+    re.DOTALL,
+)
+HEAVY: Final = 100  # a class that has hundreds of ranges in Unicode, beside one of a few
+LARGEST: Final = 15_000  # takes the engine 30 ms to read
 ANY_CASE: Final = "(?i)"
 TAKEN: Final = (  # as Markdown, too
     r"letters, digits and marks, `\` before those that mean something; `.`, `\d`, `\w`, `\s`; classes such as `[a-z]` and `[^a-z]`; "
@@ -33,6 +41,16 @@ TAKEN: Final = (  # as Markdown, too
 def whole(pattern: str) -> str:
     """The expression that is found in the values that a pattern matches from end to end, to either engine."""
     return f"^(?:{pattern})$"
+
+
+def too_large(pattern: str) -> str:
+    """Why a pattern is not even tried, in words; empty where it is."""
+    if (found := size(pattern)) > LARGEST:
+        return (
+            f"with its repetitions written out it is {found} characters large, {LARGEST} are the most; "
+            rf"\d, \w and \s count for {HEAVY} each: write [0-9] or [a-z0-9]"
+        )
+    return ""
 
 
 def unlike(pattern: str) -> str:
@@ -62,6 +80,29 @@ def unlike(pattern: str) -> str:
             return f"{pattern[:at]!r} makes {copies[-1]} copies of one thing, {MOST_COPIES} are the most"
         last = 0 if found["times"] else last
     return ""
+
+
+def size(pattern: str, heavy: str = "dDsSwW") -> int:
+    """About how large a pattern becomes, with what it repeats written out: what an engine takes to read it goes by that.
+
+    `heavy` are the letters of its escapes that stand for large classes; in Rust those that are ASCII in other engines.
+    """
+    groups, last = [0], 0
+    for found in PIECE.finditer(pattern):
+        if found["open"]:
+            groups.append(0)
+            last = 0
+        elif found["close"]:
+            last = groups.pop() if len(groups) > 1 else 0
+            groups[-1] += last
+        elif found["one"]:
+            last = HEAVY if any(f"\\{letter}" in found["one"] for letter in heavy) else 1
+            groups[-1] += last
+        elif not found["times"]:
+            more = last * (max(1, int(found["least"] or 1), int((found["most"] or "")[1:] or 1)) - 1)
+            groups[-1] += more
+            last += more
+    return sum(groups)
 
 
 def counted(times: re.Match[str]) -> int:

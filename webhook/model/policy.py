@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StrictBool, model_validator
-from pydantic_core import SchemaError, SchemaValidator, core_schema
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
+from pydantic_core import PydanticKnownError, SchemaError, SchemaValidator, core_schema
 
 from webhook.model.custom import MOST_RULES, CustomRule
 from webhook.model.exemptions import BreakGlass, Exempt, Waiver
@@ -36,7 +36,7 @@ from webhook.model.limits import (
 from webhook.model.modes import EVERYWHERE, SEVERITY, Mode, Override
 from webhook.model.namespaces import ALWAYS_EXEMPT, Namespaces
 from webhook.model.network import Network
-from webhook.model.pattern import unlike, whole
+from webhook.model.pattern import too_large, unlike, whole
 from webhook.model.workload import Scope
 
 LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one of these seconds, a namespace's making anew a few
@@ -103,6 +103,8 @@ class Requirement(Node):
     def _is_one_of_two(self) -> Self:
         if (self.one_of is None) == (self.matches is None):
             raise ValueError("give either oneOf or matches")
+        if self.matches is not None and (what := too_large(self.matches)):
+            raise ValueError(f"matches: {what}")
         try:
             if self.matches is not None:  # by itself first: a stray bracket must not close ours
                 SchemaValidator(core_schema.str_schema(pattern=self.matches))
@@ -131,12 +133,22 @@ class Requirement(Node):
         return self._validator.isinstance_python(value)
 
 
+def few_enough(value: Any) -> Any:
+    """What may be a list of requirements; raises PydanticKnownError for one that is too long, before any pattern is compiled."""
+    if isinstance(value, list | tuple) and len(value) > MOST_REQUIRED:
+        long = {"field_type": "Tuple", "max_length": MOST_REQUIRED, "actual_length": len(value)}
+        raise PydanticKnownError("too_long", long)
+    return value
+
+
 class Workloads(Node):
     """What every Pod must carry."""
 
     app: AppLabel = Field(AppLabel(), description="the label that names the application")
     role: RoleLabel = Field(RoleLabel(), description="the label that names the role")
-    require: tuple[Requirement, ...] = Field((), max_length=MOST_REQUIRED, description="further labels")
+    require: Annotated[tuple[Requirement, ...], BeforeValidator(few_enough)] = Field(
+        (), max_length=MOST_REQUIRED, description="further labels"
+    )
     fill_from_aliases: StrictBool = Field(
         default=True, description="write the plain label on a Pod at CREATE where only an alias stands"
     )

@@ -82,6 +82,26 @@ def test_an_id_stands_once() -> None:
     assert faults(f"custom:\n{GOOD}{GOOD}") == ["5:6 custom[1].id: an earlier custom rule has the id 'mine'"]
 
 
+def test_expressions_are_bounded_together() -> None:
+    """The library would take seconds for them, and the webhook has few."""
+    rules = "".join(
+        f'  - {{id: {"a" * (number + 1)}, resources: [pods], cel: "{" || ".join(["true"] * 1_200)}"}}\n'
+        for number in range(6)
+    )
+    assert faults(f"custom:\n{rules}") == [
+        f"3:1 custom: all expressions together have {6 * (1_200 * 8 - 4)} characters, 50000 are the most"
+    ]
+
+
+@pytest.mark.parametrize(("pattern", "large"), [("(a{900}){90}", 162_004), ("[a\\\\pL]{800}", 160_004)])
+def test_their_patterns_are_bounded_together(pattern: str, large: int) -> None:
+    """With what they repeat written out."""
+    rule = f"cel: \"object.a.matches('{pattern}') || 'it{{9999}}' == object.b || object.b.matches('{pattern}')\""
+    [fault] = faults(f"custom:\n  - {{id: mine, resources: [pods], {rule}}}\n")
+    assert fault.startswith("3:1 custom: with their repetitions written out all patterns together are ")
+    assert fault.endswith(f" {large} characters large, 150000 are the most")
+
+
 def test_an_unknown_id_is_answered_with_the_custom_ones_too() -> None:
     """They are rules like others."""
     [fault] = faults(f"rules: {{min: warn}}\ncustom:\n{GOOD}")

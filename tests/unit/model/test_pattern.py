@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from webhook.model.pattern import size
 from webhook.model.policy import Requirement
 
 
@@ -68,3 +69,39 @@ def test_a_pattern_has_at_most_a_thousand_characters() -> None:
     """As the schema says."""
     with pytest.raises(ValidationError, match="should have at most 1000 characters"):
         Requirement(label="team", matches="a" * 1001)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "large"),
+    [
+        ("", 0),
+        ("abc", 3),
+        ("a{3}", 3),
+        ("a{2,4}b{2,}", 6),
+        ("((a{2}b){3}c){4}", 40),
+        ("(a|b)*c+{3}", 6),
+        ("[a-z]{1,63}-[^]x]{2}[", 67),
+        (r"\(a\)\{3\}", 6),
+        (r"\w{63}", 6300),
+        (r"[-.\w]{2}\\w", 202),
+        ("a{x}", 4),
+        ("))((a", 1),
+    ],
+)
+def test_a_patterns_size_is_that_of_what_it_repeats_written_out(pattern: str, large: int) -> None:
+    """Whether or not it is one."""
+    assert size(pattern) == large
+
+
+def test_classes_that_are_large_are_the_engines_own() -> None:
+    """RE2 knows the letters of ASCII by w, and all there are by p."""
+    assert size(r"\pL{3}\\pL\p{Greek}\w", "pP") == 501
+
+
+@pytest.mark.parametrize("pattern", [r"\w{100,151}", r"(\d\s){76}", "(a{999}){16}"])
+def test_what_an_engine_would_read_for_long_is_not_read(pattern: str) -> None:
+    """A file has many patterns."""
+    with pytest.raises(
+        ValidationError, match=r"with its repetitions written out it is 1[0-9]{4} characters large, 15000 are"
+    ):
+        Requirement(label="team", matches=pattern)
