@@ -34,7 +34,7 @@ def fullest(*, names: Sequence[str] = (), namespaces: str = "overrides", pattern
     `namespaces` says what most of its names of namespaces are for: exempt, reserved (by prefix), overrides, claims or exceptions,
     each of which is written in another way. `patterns` says by what further labels are required: patterns, or else closed lists.
     """
-    used = 1 + MOST_OVERRIDES + MOST_ROLES + len(names)  # that of the accounts, and one of each
+    used = MOST_OVERRIDES + MOST_ROLES + len(names)  # one of each; all accounts are in one that has no claim
     further = [space(f"space-{number}") for number in range(MOST_NAMESPACES - used)]
     excepted = further if namespaces == "exceptions" else lab_spaces()
     return {
@@ -103,7 +103,7 @@ def claims(further: list[str]) -> Json:
     roles = values("role", MOST_ROLES)
     found: Json = {role: {"claim": {"namespaces": [space(f"own-{number}")]}} for number, role in enumerate(roles)}
     found[roles[0]]["claim"]["namespaces"] += further
-    found[roles[1]]["claim"]["serviceAccounts"] = accounts("claimed", MOST_ACCOUNTS)
+    found[roles[1]]["claim"] = {"serviceAccounts": accounts("claimed", MOST_ACCOUNTS)}
     return found
 
 

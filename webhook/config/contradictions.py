@@ -10,6 +10,8 @@ from webhook.config.custom import custom
 from webhook.config.engines import net, presets, staging, too_long, too_many, windows
 from webhook.config.faults import PolicyFault, suggestion, unknown_rule
 from webhook.config.flows import reachable, roles
+from webhook.config.labels import labels
+from webhook.model.fields import fits
 from webhook.model.kinds import BY_KIND, BY_RESOURCE, POLICIES_BY_KIND, POLICY_RESOURCES
 from webhook.model.names import GUARD_LABEL, NAMESPACE_NAME
 from webhook.model.policy import GuardPolicy
@@ -23,8 +25,8 @@ EVERYBODY = {"system:authenticated", "system:unauthenticated", "system:serviceac
 def contradictions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Every fault that a file has as a whole, each part of it being well-formed."""
     checks: Sequence[Callable[[GuardPolicy], Iterator[PolicyFault]]] = (
-        kinds, roles, aliases, environments, overrides, exempt, claims, too_long, too_many, reachable, windows, presets,
-        staging, net, exceptions, unjudged, twin, amounts, custom,
+        kinds, labels, roles, aliases, environments, overrides, everybody, exempt, claims, too_long, too_many, reachable,
+        windows, presets, staging, net, exceptions, unjudged, twin, amounts, custom,
     )  # fmt: skip
     for check in checks:
         yield from check(policy)
@@ -77,14 +79,29 @@ def overrides(policy: GuardPolicy) -> Iterator[PolicyFault]:
             yield PolicyFault(f"{path}.{environment.label}", message)
 
 
+def everybody(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """What some may do is not for all."""
+    spaces, emergency = policy.namespaces, policy.break_glass
+    for path, groups, what in (
+        ("exempt.groups", policy.exempt.groups, "no rule would hold for anybody"),
+        ("breakGlass.groups", emergency.groups, "an emergency is for a few"),
+        ("namespaces.labelledBy", spaces.labelled_by, "labels by which a namespace is judged are for a few to set"),
+        (
+            "namespaces.reserved.groups",
+            spaces.reserved.groups,
+            "namespaces that are free of rules are for a few to make",
+        ),
+    ):
+        for number, group in enumerate(groups):
+            if group in EVERYBODY:
+                yield PolicyFault(f"{path}[{number}]", f"{group} is everybody: {what}")
+
+
 def exempt(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Nobody is exempt who stands for everybody: by Kubernetes' controllers everybody makes Pods."""
+    """Nobody is exempt through whom everybody makes Pods: Kubernetes' controllers."""
     for number, group in enumerate(policy.exempt.groups):
-        if group in EVERYBODY or group == "system:serviceaccounts:kube-system":
-            yield PolicyFault(f"exempt.groups[{number}]", f"with {group} exempt, no rule would hold for anybody")
-    for number, group in enumerate(policy.break_glass.groups):
-        if group in EVERYBODY:
-            yield PolicyFault(f"breakGlass.groups[{number}]", f"{group} is everybody: an emergency is for a few")
+        if group == "system:serviceaccounts:kube-system":
+            yield PolicyFault(f"exempt.groups[{number}]", f"everybody makes Pods through {group}")
     for number, user in enumerate(policy.exempt.users):
         if User(user).is_controller:
             yield PolicyFault(f"exempt.users[{number}]", f"everybody makes Pods through {user}")
@@ -94,12 +111,18 @@ def exempt(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def claims(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """A role that is claimed is one of those there are."""
+    """A role that is claimed is one of those there are, and the accounts that claim it are in its namespaces."""
     known = dict.fromkeys(policy.workloads.role.one_of)
-    for role in policy.roles:
-        if role not in known:
-            message = f"no role is called {role!r}{suggestion(role, known)}; the roles are {', '.join(known)}"
-            yield PolicyFault(f"roles.{role}", message)
+    for name, role in policy.roles.items():
+        if name not in known:
+            message = f"no role is called {name!r}{suggestion(name, known)}; the roles are {', '.join(known)}"
+            yield PolicyFault(f"roles.{name}", message)
+        spaces = role.claim.namespaces
+        for number, account in enumerate(role.claim.service_accounts):
+            space = account.partition("/")[0]
+            if spaces and not any(fits(pattern, space) for pattern in spaces):
+                path = f"roles.{name}.claim.serviceAccounts[{number}]"
+                yield PolicyFault(path, f"no Pod of {account} could have the role: {space!r} is none of its namespaces")
 
 
 def exceptions(policy: GuardPolicy) -> Iterator[PolicyFault]:

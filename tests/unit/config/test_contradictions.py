@@ -100,6 +100,74 @@ class TestRoles:
         assert faults("workloads: {fillFromAliases: false, role: {aliases: []}}", network(Flow())) == []
 
 
+class TestLabels:
+    """What Pods have to carry."""
+
+    @pytest.mark.parametrize(
+        ("app", "role", "fault"),
+        [
+            ("{}", "{label: app}", "role.label: 'app' is workloads.app.label as well"),
+            ("{label: role}", "{}", "role.label: 'role' is workloads.app.label as well"),
+            ("{}", "{label: k8s-app}", "role.label: 'k8s-app' is workloads.app.aliases[1] as well"),
+            ("{aliases: [a]}", "{aliases: [b, a]}", "role.aliases[1]: 'a' is workloads.app.aliases[0] as well"),
+            ("{aliases: [a]}", "{aliases: [app]}", "role.aliases[0]: 'app' is workloads.app.label as well"),
+            ("{label: a, aliases: [a]}", "{}", "app.aliases[0]: 'a' is workloads.app.label as well"),
+        ],
+    )
+    def test_a_label_says_one_thing(self, app: str, role: str, fault: str) -> None:
+        """The application, or the role."""
+        assert faults(f"workloads: {{app: {app}, role: {role}}}") == [f"workloads.{fault}, and a label says one thing"]
+
+    @pytest.mark.parametrize(
+        ("line", "path"),
+        [
+            ("app: {label: pcns.team}", "app.label"),
+            ("role: {aliases: [x, pcsa.role]}", "role.aliases[1]"),
+            ("require: [{label: pcns.kubernetes.io/metadata.name, oneOf: [a]}]", "require[0].label"),
+        ],
+    )
+    def test_no_label_is_calicos(self, line: str, path: str) -> None:
+        """Nobody could set it."""
+        [found] = faults(f"workloads: {{{line}}}")
+        assert found.startswith(f"workloads.{path}: no Pod may carry 'pc")
+        assert faults(f"workloads: {{{line}}}".replace("pcns.", "pcn.").replace("pcsa.", "pcs.")) == []
+
+    @pytest.mark.parametrize(
+        ("first", "second", "told"),
+        [
+            ("oneOf: [a, b]", "oneOf: [c]", True),
+            ("oneOf: [a, b]", "oneOf: [b, c]", False),
+            ("oneOf: [a, b]", "matches: '[0-9]'", True),
+            ("matches: '[0-9]'", "oneOf: [a, '7']", False),
+            ("matches: '[0-9]'", "matches: '[a-z]'", False),
+        ],
+    )
+    def test_a_label_that_is_required_twice_can_be_set(self, first: str, second: str, *, told: bool) -> None:
+        """Of two patterns nobody can tell."""
+        found = faults(
+            f"workloads: {{require: [{{label: team, {first}}}, {{label: x, oneOf: [q]}}, {{label: team, {second}}}]}}"
+        )
+        fault = "workloads.require[2]: no value of 'team' is admitted both here and by workloads.require[0]"
+        assert found == ([fault] if told else [])
+
+    @pytest.mark.parametrize(
+        ("required", "refused"),
+        [
+            ("label: role, oneOf: [frontend, backend]", "data"),
+            ("label: role, matches: '.*end'", "data"),
+            ("label: role, oneOf: [data, backend, frontend, x]", ""),
+            ("label: app.kubernetes.io/component, oneOf: [web, queue]", "frontend"),
+            ("label: app.kubernetes.io/component, oneOf: [frontend]", ""),
+            ("label: app, oneOf: [web]", ""),
+        ],
+    )
+    def test_the_roles_label_is_not_required_to_be_something_else(self, required: str, refused: str) -> None:
+        """Nor an alias that never says a role."""
+        found = faults(f"workloads: {{require: [{{{required}}}]}}")
+        told = [f"workloads.require[0]: no Pod could have the role {refused!r}"] if refused else []
+        assert [fault.partition(": 'role' says")[0].partition(": 'app.")[0] for fault in found] == told
+
+
 class TestEnvironments:
     """The label of environments, and what would lead from one into another."""
 
@@ -470,11 +538,28 @@ class TestExempt:
         assert faults(f"exempt: {{{whom}}}") == []
 
 
-def test_not_everybody_breaks_glass() -> None:
-    """Its members pass every rule."""
-    assert faults("breakGlass: {groups: [sre, system:authenticated]}") == [
-        "breakGlass.groups[1]: system:authenticated is everybody: an emergency is for a few"
-    ]
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ("breakGlass: {groups: [sre, GROUP]}", "breakGlass.groups[1]: GROUP is everybody: an emergency is for a few"),
+        (
+            "namespaces: {labelledBy: [sre, GROUP]}",
+            "namespaces.labelledBy[1]: GROUP is everybody: labels by which a namespace is judged are for a few to set",
+        ),
+        (
+            "namespaces: {reserved: {groups: [sre, GROUP]}}",
+            "namespaces.reserved.groups[1]: GROUP is everybody: namespaces that are free of rules are for a few to make",
+        ),
+        ("exempt: {groups: [sre, GROUP]}", "exempt.groups[1]: GROUP is everybody: no rule would hold for anybody"),
+    ],
+)
+@pytest.mark.parametrize(
+    "group", ["system:authenticated", "system:unauthenticated", "system:serviceaccounts", "system:nodes"]
+)
+def test_what_some_may_do_is_not_for_all(lines: str, fault: str, group: str) -> None:
+    """Nobody would be kept from anything."""
+    assert faults(lines.replace("GROUP", group)) == [fault.replace("GROUP", group)]
+    assert faults(lines.replace("GROUP", f"{group}:shop")) == []
 
 
 class TestClaims:
@@ -486,6 +571,16 @@ class TestClaims:
             "roles.dta: no role is called 'dta'; did you mean 'data'?; the roles are frontend, backend, data"
         ]
         assert faults("roles: {data: {claim: {namespaces: [shop], serviceAccounts: [shop/store]}}}") == []
+
+    def test_accounts_are_in_the_namespaces_that_claim(self) -> None:
+        """Where both are given, a Pod has to meet both."""
+        claim = (
+            "roles: {data: {claim: {namespaces: [shop, team-*], serviceAccounts: [shop/a, team-b/a, team/a, other/a]}}}"
+        )
+        assert faults(claim) == [
+            "roles.data.claim.serviceAccounts[2]: no Pod of team/a could have the role: 'team' is none of its namespaces",
+            "roles.data.claim.serviceAccounts[3]: no Pod of other/a could have the role: 'other' is none of its namespaces",
+        ]
 
     def test_an_account_has_a_namespace(self) -> None:
         """Everybody may name an account as they like."""

@@ -1,0 +1,65 @@
+"""What is wrong with the labels of Pods taken together: one that says two things, and one that nobody could set rightly."""
+
+from collections.abc import Iterator
+
+from webhook.config.faults import PolicyFault
+from webhook.model.labels import RESERVED
+from webhook.model.policy import GuardPolicy, Requirement, RoleLabel, Workloads
+
+
+def labels(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """Every fault of the labels that the file names."""
+    workloads = policy.workloads
+    yield from double(workloads)
+    yield from reserved(workloads)
+    earlier: dict[str, tuple[str, Requirement]] = {}
+    for number, required in enumerate(workloads.require):
+        path = f"workloads.require[{number}]"
+        yield from against_roles(path, required, workloads.role)
+        if required.label in earlier:
+            yield from against(path, required, *earlier[required.label])
+        earlier.setdefault(required.label, (path, required))
+
+
+def keys(workloads: Workloads) -> Iterator[tuple[str, str]]:
+    """The labels of the application and of the role, each with its path."""
+    for name, label in (("app", workloads.app), ("role", workloads.role)):
+        yield f"workloads.{name}.label", label.label
+        yield from ((f"workloads.{name}.aliases[{number}]", alias) for number, alias in enumerate(label.aliases))
+
+
+def double(workloads: Workloads) -> Iterator[PolicyFault]:
+    """A label names the application, or the role, or is an alias of one of them."""
+    seen: dict[str, str] = {}
+    for path, key in keys(workloads):
+        if key in seen:
+            yield PolicyFault(path, f"{key!r} is {seen[key]} as well, and a label says one thing")
+        seen.setdefault(key, path)
+
+
+def reserved(workloads: Workloads) -> Iterator[PolicyFault]:
+    """What Calico takes for labels of others, and the rule no-reserved-label refuses."""
+    required = ((f"workloads.require[{number}].label", one.label) for number, one in enumerate(workloads.require))
+    for path, key in (*keys(workloads), *required):
+        whose = next((whose for prefix, whose in RESERVED.items() if key.startswith(prefix)), "")
+        if whose:
+            yield PolicyFault(path, f"no Pod may carry {key!r}: for Calico it is a label of the Pod's {whose}")
+
+
+def against_roles(path: str, required: Requirement, role: RoleLabel) -> Iterator[PolicyFault]:
+    """A requirement of the role's label that some role does not meet, or of an alias that none does."""
+    refused = [name for name in role.one_of if not required.admits(name)]
+    if (refused and required.label == role.label) or (
+        required.label in role.aliases and len(refused) == len(role.one_of)
+    ):
+        message = (
+            f"no Pod could have the role {refused[0]!r}: {required.label!r} says it, and is required to be another"
+        )
+        yield PolicyFault(path, f"{message}; workloads.role.oneOf lists the roles")
+
+
+def against(path: str, required: Requirement, place: str, other: Requirement) -> Iterator[PolicyFault]:
+    """A requirement that no value meets together with an earlier one of the same label; of two patterns nobody can tell."""
+    listed = required.one_of or other.one_of
+    if listed and not any(required.admits(value) and other.admits(value) for value in listed):
+        yield PolicyFault(path, f"no value of {required.label!r} is admitted both here and by {place}")
