@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from webhook.config.faults import PolicyFault
-from webhook.model.labels import RESERVED
+from webhook.model.labels import RESERVED, TOPOLOGY
 from webhook.model.policy import GuardPolicy, Requirement, RoleLabel, Workloads
 
 
@@ -38,12 +38,14 @@ def double(workloads: Workloads) -> Iterator[PolicyFault]:
 
 
 def reserved(workloads: Workloads) -> Iterator[PolicyFault]:
-    """What Calico takes for labels of others, and the rule no-reserved-label refuses."""
+    """What Calico takes for labels of others, which the rule no-reserved-label refuses, and what tells of a Pod's node."""
     required = ((f"workloads.require[{number}].label", one.label) for number, one in enumerate(workloads.require))
     for path, key in (*keys(workloads), *required):
         whose = next((whose for prefix, whose in RESERVED.items() if key.startswith(prefix)), "")
         if whose:
             yield PolicyFault(path, f"no Pod may carry {key!r}: for Calico it is a label of the Pod's {whose}")
+        if key.startswith(TOPOLOGY):
+            yield PolicyFault(path, f"{key!r} tells of the node: a Pod gets it with its binding, whoever made it")
 
 
 def against_roles(path: str, required: Requirement, role: RoleLabel) -> Iterator[PolicyFault]:

@@ -23,6 +23,7 @@ from webhook.model.kinds import (
     POLICY_KINDS,
     PolicyKind,
 )
+from webhook.model.labels import TOPOLOGY
 from webhook.model.names import (
     MANAGED_BY,
     MANAGED_BY_LABEL,
@@ -111,7 +112,7 @@ def judging(policy: GuardPolicy) -> Iterator[Asked]:
     when = {"template-changed": on_update(f"{ANYTHING_CHANGED} || {remade}" if beyond else remade)}
     yield Asked(WORKLOADS, VALIDATE, "Fail", workload_rules(policy), when)
     # kube-scheduler's own bindings carry at most a node's topology (PodTopologyLabels), and must not wait for us.
-    labelling = {"labels": f"{LABELS}.exists(key, !key.startsWith('topology.kubernetes.io/'))"}
+    labelling = {"labels": f"{LABELS}.exists(key, !key.startsWith('{TOPOLOGY}'))"}
     yield Asked("bindings", VALIDATE, "Ignore", [rule("", ["bindings", "pods/binding"], ["CREATE"])], labelling)
     # Kubelets write the status all the time.
     by_people = {"labels-changed": changed, "no-node": "!request.userInfo.username.startsWith('system:node:')"}

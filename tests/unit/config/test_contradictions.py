@@ -133,6 +133,16 @@ class TestLabels:
         assert faults(f"workloads: {{{line}}}".replace("pcns.", "pcn.").replace("pcsa.", "pcs.")) == []
 
     @pytest.mark.parametrize(
+        "line",
+        ["role: {aliases: [topology.kubernetes.io/zone]}", "require: [{label: topology.kubernetes.io/x, oneOf: [a]}]"],
+    )
+    def test_what_tells_of_the_node_tells_nothing_else(self, line: str) -> None:
+        """A binding writes it, and nobody is asked about that."""
+        [found] = faults(f"workloads: {{{line}}}")
+        assert "tells of the node: a Pod gets it with its binding" in found
+        assert faults(f"workloads: {{{line}}}".replace("topology.", "example.")) == []
+
+    @pytest.mark.parametrize(
         ("first", "second", "told"),
         [
             ("oneOf: [a, b]", "oneOf: [c]", True),
