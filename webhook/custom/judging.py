@@ -92,7 +92,7 @@ def asked(request: Request, policy: GuardPolicy) -> Iterator[CustomRule]:
     if not policy.custom or request.document is None or request.target.subresource:
         return
     for rule in policy.custom:
-        if rule.applies(request.target.resource) and policy.holds(rule.id):
+        if rule.applies(request.target.group, request.target.resource) and policy.holds(rule.id):
             yield rule
 
 
