@@ -32,6 +32,7 @@ Run = Callable[[Mapping[str, Any]], Any]
 ABOUT_MESSAGES = ("TestAllTypes", "google.protobuf", "proto.", "cel.@block", "GlobalEnum", "NestedEnum")
 SLOWEST_SECONDS = 2.0  # of one expression within its budget; what a worker may be held for
 MOST_MEBIBYTES = 150
+LONGEST_SHOWN = 90
 RULES = (
     "object.spec.containers.all(c, has(c.resources) && has(c.resources.limits))",
     "object.spec.containers.exists(c, c.image.startsWith('registry.example/')) && object.metadata.labels.app == 'web'",
@@ -236,21 +237,23 @@ def bound() -> int:
     print("\n| expression | object | seconds | memory |")
     print("|---|---|---|---|")
     broken = False
-    for text, make in WORST.items():
+    worst = {text: lambda size, make=make: (make(size), None) for text, make in WORST.items()}
+    for text, make in (worst | WORST_BY_PARAMS).items():
         size = 1
-        while affordable(text, make(size * 2)):
+        while affordable(text, *make(size * 2)):
             size *= 2
-        while affordable(text, make(size + size // 8 + 1)):
+        while affordable(text, *make(size + size // 8 + 1)):
             size += size // 8 + 1
-        value = make(size)
+        value, params = make(size)
         before = peak(anew=True)
         begun = perf_counter()
         with suppress(EvaluationError):
-            compiled(text).run({"object": value})
+            compiled(text).run({"object": value, "params": params})
         taken = perf_counter() - begun
         held = (peak() - before) // 1024
         broken |= taken > SLOWEST_SECONDS or held > MOST_MEBIBYTES
-        print(f"| `{text}` | {measured(value).size // 1024} KiB | {taken:.2f} | {held} MiB |")
+        shown = text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+        print(f"| `{shown}` | {measured(value, params).size // 1024} KiB | {taken:.2f} | {held} MiB |")
     return int(broken)
 
 
@@ -262,14 +265,14 @@ def peak(*, anew: bool = False) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
-def affordable(text: str, value: Any) -> bool:
+def affordable(text: str, value: Any, params: Any) -> bool:
     """Whether an expression would be run over an object that an API server would take."""
     size = measured(value)
     try:
-        afford(shape_of(text), size)
+        afford(shape_of(text), size, params)
     except TooLargeError:
         return False
-    return size.size < 3 << 20
+    return measured(value, params).size < 3 << 20
 
 
 WORST: dict[str, Callable[[int], Any]] = {
@@ -299,8 +302,30 @@ WORST: dict[str, Callable[[int], Any]] = {
         "l": list(range(min(size, 60))),
         "t": [[1]] * size,
     },
+    "object.l.all(x, !object.t.lowerAscii().startsWith(x))": lambda size: {"l": ["x"] * 900, "t": "A" * size},
+    "object.l.all(x, strings.quote(object.t) != x)": lambda size: {"l": ["x"] * 90, "t": '"' * size},
+    "object.l.all(x, string(bytes(object.t)) != x)": lambda size: {"l": ["x"] * 90, "t": "x" * size},
+    "object.l.map(x, object.t + object.t).map(x, x + x).map(x, x + x).map(x, x + x).size() == 1": lambda size: {
+        "l": ["x"] * 9,
+        "t": "x" * size,
+    },
+    f"object.l.all(x, {' && '.join(['x.a == 1'] * 700)})": lambda size: {"l": [{"a": 1}] * size},
+    f"object.l.all(x, x in [{', '.join(['[x]'] * 1_000)}])": lambda size: {"l": [[1]] * size},
+    f"object.l.all(x, {{{', '.join(f'{n}: x' for n in range(1_000))}}} != x)": lambda size: {"l": [1] * size},
     "sets.contains(object.l, object.l)": lambda size: {"l": list(range(1, size + 1))},
     "object.l.all(x, sets.equivalent(object.l, object.l))": lambda size: {"l": [str(n) for n in range(size)]},
+}
+# The same with params of the rule's own.
+WORST_BY_PARAMS: dict[str, Callable[[int], tuple[Any, Any]]] = {
+    "params.denied.all(r, !object.t.lowerAscii().startsWith(r))": lambda size: (
+        {"t": "A" * size},
+        {"denied": ["x"] * 900},
+    ),
+    "params.denied.all(r, object.t + r != '')": lambda size: ({"t": "a" * size}, {"denied": ["x"] * 900}),
+    "object.l.all(c, params.l.all(r, !c.contains(r)))": lambda size: ({"l": ["a" * 100] * 9}, {"l": ["b" * 9] * size}),
+    "params.l.all(x, params.l.all(y, x != y + 'z'))": lambda size: ({}, {"l": [str(n) for n in range(size)]}),
+    "params.l.all(x, object.t in params.l)": lambda size: ({"t": ""}, {"l": [str(n) for n in range(size)]}),
+    "params.l.map(x, x).size() == 1": lambda size: ({}, {"l": list(range(size))}),
 }
 
 if __name__ == "__main__":

@@ -308,3 +308,50 @@ def test_changes_that_only_custom_rules_read_are_asked_about(catflap: Installati
     eventually(lambda: catflap.cluster.call("PATCH", path, change, content_type=merge).status == 403)
     catflap.configure()
     eventually(lambda: catflap.cluster.call("PATCH", path, change, content_type=merge).status == 200)
+
+
+REGISTRY: Final = {
+    "id": "registry",
+    "resources": ["pods"],
+    "cel": "object.spec.containers.all(c, c.image.startsWith('registry.example/'))",
+    "message": "images come\nfrom registry.example\n",
+}
+
+
+def test_padding_hides_no_change(catflap: Installation, namespace_name: str) -> None:
+    """An object too large to be judged is refused where what the rule reads changes, and told of where it does not."""
+    catflap.apply(namespace(namespace_name))
+    fine = {"containers": [{"name": "main", "image": "registry.example/a"}]}
+    assert catflap.apply({**pod("web", namespace_name, GOOD), "spec": fine}).returncode == 0
+    path = PODS.format(namespace_name, "/web?dryRun=All")
+    merge = "application/merge-patch+json"
+    evil = {"containers": [{"name": "main", "image": "evil.example/a"}]}
+    padding = {"annotations": {f"example.com/a{number}": "x" * 240 for number in range(950)}}
+    strategic = "application/strategic-merge-patch+json"
+    catflap.configure({"custom": [REGISTRY]})
+    eventually(lambda: catflap.cluster.call("PATCH", path, {"spec": evil}, content_type=strategic).status == 403)
+    both = catflap.cluster.call("PATCH", path, {"spec": evil, "metadata": padding}, content_type=strategic)
+    assert (both.status, "too large" in both.body["message"]) == (403, True)
+    padded = catflap.cluster.call("PATCH", path, {"metadata": padding}, content_type=merge)
+    assert padded.status == 200
+    assert any("too large" in one for one in padded.warnings)
+
+
+def test_a_rule_about_who_asks_holds_for_changes(catflap: Installation, namespace_name: str) -> None:
+    """Not at creation alone."""
+    catflap.apply(namespace(namespace_name))
+    assert catflap.apply(pod("web", namespace_name, GOOD)).returncode == 0
+    path = PODS.format(namespace_name, "/web?dryRun=All")
+    change = {"metadata": {"annotations": {"note": "x"}}}
+    catflap.configure({"custom": [{**REGISTRY, "cel": "'admins' in request.userInfo.groups"}]})
+    merge = "application/merge-patch+json"
+    eventually(lambda: catflap.cluster.call("PATCH", path, change, content_type=merge).status == 403)
+
+
+def test_a_warning_of_several_lines_is_shown(catflap: Installation, namespace_name: str) -> None:
+    """On one."""
+    catflap.apply(namespace(namespace_name))
+    catflap.configure({"custom": [{**REGISTRY, "cel": "false"}], "rules": {"registry": "warn"}})
+    warned = catflap.apply(pod("web", namespace_name, GOOD))
+    assert warned.returncode == 0
+    assert "Warning: registry: images come from registry.example" in warned.stderr

@@ -85,7 +85,7 @@ def as_json(checked: Checked) -> dict[str, Any]:
             {"rule": violation.rule, "path": violation.path, "message": violation.message}
             for violation in checked.violations
         ],
-        **({"unchecked": checked.decision.unchecked} if checked.decision.unchecked else {}),
+        **({"unchecked": [one.rule for one in unchecked]} if (unchecked := checked.decision.unchecked) else {}),
     }
 
 
@@ -96,8 +96,8 @@ def show(checked: list[Checked]) -> None:
             click.echo(f"{one.source}: {one.decision.message}\n")
         for violation in (*one.decision.warned, *one.decision.audited):
             click.echo(f"{one.source}: warning: {violation.rule}: {violation.path}: {violation.message}\n")
-        for rule in one.decision.unchecked:
-            click.echo(f"{one.source}: not checked: {rule}: it reads the namespace, and there is no cluster to ask\n")
+        for left_out in one.decision.unchecked:
+            click.echo(f"{one.source}: not checked: {left_out.rule}: {left_out.why}\n")
     refused = sum(not one.decision.allowed for one in checked)
     judged_ones = sum(one.manifest.workload is not None for one in checked)
     click.echo(f"{len(checked)} objects, {judged_ones} of them make Pods, {refused} refused")

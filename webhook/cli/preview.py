@@ -146,8 +146,8 @@ def judged(
 
 def left_out(*found: Preview) -> Iterator[str]:
     """Which custom rules were not asked of every object."""
-    for rule in sorted({rule for one in found for rule in one.unchecked}):
-        yield f"not checked: {rule}: it reads the namespace, and nobody told of it"
+    for one in sorted({rule for each in found for rule in each.unchecked}):
+        yield f"not checked: {one.rule}: {one.why}"
 
 
 def extra_kinds(after: GuardPolicy, before: GuardPolicy | None) -> Makers:

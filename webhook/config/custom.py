@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from webhook.config.faults import PolicyFault
+from webhook.custom.cost import SMALLEST, TooLargeError, afford, measured
 from webhook.custom.library import BadExpressionError, LibraryMissingError, compiled, load, written_patterns
-from webhook.model.custom import MOST_RULES, WORKLOADS, CustomRule
+from webhook.model.custom import MOST_RULES, WORKLOADS, CustomRule, names
 from webhook.model.kinds import POD_MAKERS
 from webhook.model.pattern import size
 from webhook.model.policy import GuardPolicy
@@ -14,6 +15,7 @@ from webhook.rules import RULES
 # What the library needs half a second to compile (benchmarks/reading.py).
 MOST_CHARACTERS = 50_000
 LARGEST_PATTERNS = 150_000
+LOWEST, HIGHEST = -(2**63), 2**64 - 1  # of CEL's int and uint
 
 
 def custom(policy: GuardPolicy) -> Iterator[PolicyFault]:
@@ -38,6 +40,9 @@ def custom(policy: GuardPolicy) -> Iterator[PolicyFault]:
         return
     for number, rule in enumerate(policy.custom):
         yield from unknown_resources(policy, rule, f"custom[{number}].resources")
+        if wrong := list(unfit_params(rule, f"custom[{number}].params")):
+            yield from wrong
+            continue
         for what in complaints(rule):
             yield PolicyFault(f"custom[{number}].cel", what)
 
@@ -55,22 +60,51 @@ def too_much(rules: Iterable[CustomRule]) -> Iterator[PolicyFault]:
 
 def unknown_resources(policy: GuardPolicy, rule: CustomRule, path: str) -> Iterator[PolicyFault]:
     """The resources of a rule that make no Pods, by what is built in and what the file adds."""
-    known = {WORKLOADS, *(maker.resource for maker in (*POD_MAKERS, *policy.workloads.extra_by_resource.values()))}
+    makers = (*POD_MAKERS, *policy.workloads.extra_by_resource.values())
+    known = {name: maker for maker in makers for name in names(maker.group, maker.resource)}
     for number, name in enumerate(rule.resources):
-        if name not in known:
-            remedy = f"write {WORKLOADS} for all, or some of {', '.join(sorted(known - {WORKLOADS}))}"
-            yield PolicyFault(f"{path}[{number}]", f"{name!r} is no resource that is judged: {remedy}")
+        if name == WORKLOADS or name in known:
+            continue
+        meant = sorted(full for full, maker in known.items() if maker.resource == name)
+        remedy = f"write {WORKLOADS} for all, or some of {', '.join(sorted(known))}"
+        if meant:
+            remedy = f"write {' or '.join(meant)}, as the plural alone means Kubernetes' own"
+        yield PolicyFault(f"{path}[{number}]", f"{name!r} is no resource that is judged: {remedy}")
 
 
 def complaints(rule: CustomRule) -> Iterator[str]:
     """What is wrong with one expression."""
     try:
         program = compiled(rule.cel)
+        afford(program.shape, SMALLEST, rule.params)
     except BadExpressionError as bad:
         yield from bad.complaints
         return
+    except TooLargeError:
+        yield "it may cost too much over any object, by its loops and what it and its params have in them"
+        return
     if "params" in program.reads and rule.params is None:
         yield "it reads params, and the rule has none"
+
+
+def unfit_params(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
+    """What is wrong with a rule's params."""
+    try:
+        measured(rule.params)
+    except TooLargeError as bad:
+        yield PolicyFault(path, str(bad).replace("the object", "it"))
+        return
+    yield from unfit(rule.params, path)
+
+
+def unfit(value: Any, path: str) -> Iterator[PolicyFault]:
+    """The numbers in a value that CEL cannot take; all else that a policy file may say, it can."""
+    if isinstance(value, int) and not LOWEST <= value <= HIGHEST:
+        yield PolicyFault(path, "a whole number of more than 64 bits: quote it, to have it as text")
+    for key, one in value.items() if isinstance(value, dict) else ():
+        yield from unfit(one, f"{path}.{key}")
+    for number, one in enumerate(value if isinstance(value, list) else ()):
+        yield from unfit(one, f"{path}[{number}]")
 
 
 def custom_ids(content: Mapping[Any, Any]) -> list[str]:

@@ -105,7 +105,9 @@ def registration(policy: GuardPolicy, endpoint: Endpoint) -> tuple[Json, ...]:
 def judging(policy: GuardPolicy) -> Iterator[Asked]:
     """What the rules about Pods are asked for; custom ones may read anything, so they are asked about more changes."""
     changed = f"{LABELS} != {LABELS_BEFORE}"
-    to_pods = on_update(ANYTHING_CHANGED if any(rule.applies(POD.resource) for rule in policy.custom) else changed)
+    to_pods = on_update(
+        ANYTHING_CHANGED if any(rule.applies(POD.group, POD.resource) for rule in policy.custom) else changed
+    )
     yield Asked("pods", VALIDATE, "Fail", pod_rules("CREATE", "UPDATE"), {"labels-changed": to_pods})
     beyond = any({*rule.resources} != {POD.resource} for rule in policy.custom)
     remade = workload_changed(policy)  # an extra kind may keep its template where ANYTHING_CHANGED does not look

@@ -40,10 +40,9 @@ OPAQUE: Final = re.compile(
     |[bB]?(?:\'{3}(?:\\.|.)*?\'{3}|"{3}(?:\\.|.)*?"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")""",
     re.DOTALL | re.VERBOSE,
 )
-# A loop with the names that lead to its list, where only names do; or another bracket.
-BRACKET: Final = re.compile(
-    r"((?:\w++\s*+\.\s*+\??\s*+)*)\b(?:all|exists|exists_one|existsOne|map|filter|transformList)\s*\(|[()]"
-)
+# Names that lead on from each other, after something else or not, and the bracket behind them; or a bracket alone.
+NAMES: Final = re.compile(r"(\.\s*+\??\s*+)?+(\w++(?:\s*+\.\s*+\??\s*+\w++)*+)(\s*+\()?+|[()]")
+LOOPS: Final = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter", "transformList"})
 ROOTS: Final = frozenset({"object", "oldObject", "request", "namespaceObject"})
 SHADOWS: Final = re.compile(rf"[(,]\s*(?:{'|'.join(sorted(ROOTS))}|params)\s*,")
 GROWS: Final = re.compile(r"\b(map|filter|transformList)\b")
@@ -117,16 +116,16 @@ def nests(text: str) -> Iterator[Nest]:
     """Each loop with those around it; one over the result of another stands beside it."""
     around = [Nest()]
     shadowed = SHADOWS.search(text) is not None
-    for found in BRACKET.finditer(text):
+    for found in NAMES.finditer(text):
         if found[0] == ")":
             around = around[:-1] or [Nest()]
-            continue
-        nest = around[-1]
-        if found[1] is not None:
-            selects = text[: found.start()].rstrip()[-1:] in {".", "?"}
-            nest = deeper(nest, () if shadowed or selects else tuple(re.findall(r"\w+", found[1])))
-            yield nest
-        around.append(nest)
+        elif found[0].endswith("("):
+            *names, called = re.findall(r"\w+", found[2] or "") or [""]
+            nest = around[-1]
+            if called in LOOPS:
+                nest = deeper(nest, () if shadowed or found[1] else tuple(names))
+                yield nest
+            around.append(nest)
 
 
 def deeper(nest: Nest, names: tuple[str, ...]) -> Nest:
@@ -150,7 +149,7 @@ def measured(*values: Any) -> Size:
             raise TooLargeError(f"the object has more than {MOST_NODES} fields")
         size += NODE_BYTES
         if isinstance(value, str):
-            size += len(value.encode())
+            size += len(value) if value.isascii() else len(value.encode())
         elif isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
             raise TooLargeError(f"the object has a number of {value.bit_length()} bits")
         elif isinstance(value, dict | list):

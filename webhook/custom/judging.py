@@ -17,9 +17,9 @@ from webhook.custom.library import (
     Program,
     compiled,
 )
-from webhook.custom.reads import Path, reached
+from webhook.custom.reads import Path, filled, keys, reached
 from webhook.model.custom import CustomRule
-from webhook.model.decision import Known, LabelsWanted
+from webhook.model.decision import Known, LabelsWanted, Unchecked
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
@@ -27,7 +27,9 @@ from webhook.model.violation import Violation
 
 OBJECT, BEFORE, REQUEST, NAMESPACE, PARAMS = VARIABLES
 # What of a request is the same for the old object as for the new one.
-NAMING = frozenset((name,) for name in ("namespace", "name", "kind", "resource"))
+NAMING = frozenset((name,) for name in ("namespace", "name", "kind", "resource", "subResource"))
+# And what is known of one that nobody has made yet: it would create the object.
+FORETOLD = NAMING | {("operation",), ("dryRun",)}
 # Why a rule may be neither true nor false.
 FAILURES = (BadExpressionError, EvaluationError, LibraryMissingError, TooLargeError)
 REMEDY = "whoever wrote the rule can ask by has() or .? and orValue() for what an object may lack"
@@ -60,13 +62,19 @@ def judge_custom(request: Request, policy: GuardPolicy, known: Known) -> tuple[V
     space = request.target.namespace
     if space and known.namespace is None and any(NAMESPACE in fields_read(rule) for rule in rules):
         return LabelsWanted(space)
-    told = [rule for rule in rules if not left_out(rule, known)]
+    found = faults_of([rule for rule in rules if not unknown(rule, request, known)], request, known)
+    return tuple(one for rule, one in found if not unfilled(rule, request))
+
+
+def faults_of(rules: Iterable[CustomRule], request: Request, known: Known) -> Iterator[tuple[CustomRule, Violation]]:
+    """The faults of an object, each with its rule."""
     try:
         values = variables_of(request, known)
         seen = Seen(values, {name: measured(value) for name, value in values.items()})
     except (TooLargeError, msgspec.MsgspecError, RecursionError, ValueError, TypeError) as bad:
-        return tuple(failed(rule, bad) for rule in told)
-    return tuple(found for rule in told for found in judged(rule, request, seen))
+        yield from ((rule, failed(rule, bad)) for rule in rules)
+        return
+    yield from ((rule, found) for rule in rules for found in judged(rule, request, seen))
 
 
 def price_of_all(request: Request, policy: GuardPolicy) -> int:
@@ -90,9 +98,13 @@ def price_of_all(request: Request, policy: GuardPolicy) -> int:
     return sum(one for one in prices if one <= BUDGET)
 
 
-def unchecked(request: Request, policy: GuardPolicy, known: Known) -> tuple[str, ...]:
-    """The ids of the rules that were not asked, as there is no cluster to tell what they read."""
-    return tuple(rule.id for rule in asked(request, policy) if left_out(rule, known))
+def unchecked(request: Request, policy: GuardPolicy, known: Known) -> tuple[Unchecked, ...]:
+    """The rules that were not asked, as they read what nobody here can tell, and those whose answer may be another then."""
+    rules = list(asked(request, policy))
+    left_out = {rule.id: why for rule in rules if (why := unknown(rule, request, known))}
+    unsure = [rule for rule in rules if rule.id not in left_out and unfilled(rule, request)]
+    left_out |= {rule.id: unfilled(rule, request) for rule, _ in faults_of(unsure, request, known)}
+    return tuple(Unchecked(rule, why) for rule, why in left_out.items())
 
 
 def asked(request: Request, policy: GuardPolicy) -> Iterator[CustomRule]:
@@ -100,13 +112,27 @@ def asked(request: Request, policy: GuardPolicy) -> Iterator[CustomRule]:
     if not policy.custom or request.document is None or request.target.subresource:
         return
     for rule in policy.custom:
-        if rule.applies(request.target.resource) and policy.holds(rule.id):
+        if rule.applies(request.target.group, request.target.resource) and policy.holds(rule.id):
             yield rule
 
 
-def left_out(rule: CustomRule, known: Known) -> bool:
-    """Whether a rule reads what nobody here can tell."""
-    return known.namespace is not None and known.namespace.content is None and NAMESPACE in fields_read(rule)
+def unknown(rule: CustomRule, request: Request, known: Known) -> str:
+    """Why a rule cannot be asked here, by what it reads; empty where it can."""
+    read = fields_read(rule)
+    if known.namespace is not None and known.namespace.content is None and NAMESPACE in read:
+        return "it reads the namespace, and there is no cluster to ask"
+    if request.document is None or not request.document.foretold:
+        return ""
+    named = sorted(".".join((REQUEST, *path[:1])) for path in read.get(REQUEST, ()) if path[:1] not in FORETOLD)
+    return f"it reads {named[0]}, and nobody has asked yet" if named else ""
+
+
+def unfilled(rule: CustomRule, request: Request) -> str:
+    """Why a fault of a manifest may be none, by what a rule reads; empty where it is one."""
+    if request.document is None or not request.document.bare:
+        return ""
+    missing = sorted(filled(rule.cel).difference(keys(request.document.content)))
+    return f"it reads {missing[0]}, which the API server fills in" if missing else ""
 
 
 def fields_read(rule: CustomRule) -> Mapping[str, frozenset[Path]]:

@@ -4,11 +4,38 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from webhook.custom.cost import bare
+from webhook.custom.cost import TooLargeError, bare, walk
 
 Path = tuple[str, ...]
 WHOLE: Final[Path] = ()
 FIELD: Final = r"\s*\.\s*\??\s*[A-Za-z_]\w*+(?!\s*\()"
+# What the API server writes into what makes Pods where a manifest does not say it (kubernetes, pkg/apis/core/v1,
+# pkg/apis/apps/v1 and pkg/apis/batch/v1, defaults.go; plugin/pkg/admission), but for `resources` and `securityContext`, which stay
+# empty.
+FILLED: Final = frozenset(
+    {"restartPolicy", "dnsPolicy", "terminationGracePeriodSeconds", "schedulerName", "procMount"}
+    | {"serviceAccountName", "serviceAccount", "enableServiceLinks", "preemptionPolicy", "priority", "tolerations"}
+    | {"imagePullPolicy", "terminationMessagePath", "terminationMessagePolicy", "protocol", "fieldPath", "defaultMode"}
+    | {"timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold", "scheme"}
+    | {"replicas", "strategy", "updateStrategy", "rollingUpdate", "maxSurge", "maxUnavailable", "revisionHistoryLimit"}
+    | {"progressDeadlineSeconds", "podManagementPolicy", "persistentVolumeClaimRetentionPolicy", "partition"}
+    | {"completions", "parallelism", "backoffLimit", "completionMode", "suspend", "podReplacementPolicy", "selector"}
+    | {"concurrencyPolicy", "successfulJobsHistoryLimit", "failedJobsHistoryLimit", "volumes", "volumeMounts"}
+    | {"uid", "creationTimestamp", "generation", "resourceVersion", "managedFields", "status"}
+)
+
+
+def filled(expression: str) -> frozenset[str]:
+    """The fields that an expression names and the API server fills in."""
+    return FILLED.intersection(re.findall(r"\w+", bare(expression)))
+
+
+def keys(value: Any) -> frozenset[str]:
+    """The texts in an object, its fields among them; none where there are too many."""
+    try:
+        return frozenset(one for one in walk((value,)) if isinstance(one, str))
+    except TooLargeError:
+        return frozenset()
 
 
 def paths(expression: str, variable: str) -> frozenset[Path]:

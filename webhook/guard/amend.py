@@ -8,7 +8,7 @@ from webhook.guard.decide import passes_unjudged
 from webhook.model.decision import Decision, Verdict
 from webhook.model.names import GUARD_LABEL, GUARDED
 from webhook.model.policy import AppLabel, GuardPolicy
-from webhook.model.request import Operation, Request
+from webhook.model.request import Document, Operation, Request
 from webhook.model.workload import Place
 
 
@@ -33,7 +33,16 @@ def amended(request: Request, policy: GuardPolicy) -> Request:
         return request
     [place] = request.workload.places
     filled = replace(place, labels={**place.labels, **labels})
-    return replace(request, workload=replace(request.workload, places=(filled,)))
+    workload = replace(request.workload, places=(filled,))
+    return replace(request, workload=workload, document=labelled(request.document, filled.labels))
+
+
+def labelled(document: Document | None, labels: Mapping[str, str]) -> Document | None:
+    """An object of plain values with other labels, for rules that read it whole."""
+    if document is None or not isinstance(document.content, dict):
+        return document
+    metadata = {**(document.content.get("metadata") or {}), "labels": dict(labels)}
+    return replace(document, content={**document.content, "metadata": metadata})
 
 
 def stamp(labels: Mapping[str, str]) -> Mapping[str, str]:

@@ -35,7 +35,7 @@ def foretold(
 
 
 def turns(objects: Iterable[Existing], after: GuardPolicy, before: GuardPolicy, setting: Setting) -> Iterator[str]:
-    """Who would be refused and was not, and the other way round."""
+    """Who would be refused and was not, and the other way round; and which rules may refuse more."""
     new, old = preview(objects, (after, before), setting)
     refused_then, refused_now = (
         {row.owner for row in found.rows if row.effect is Effect.REFUSED} for found in (new, old)
@@ -47,6 +47,8 @@ def turns(objects: Iterable[Existing], after: GuardPolicy, before: GuardPolicy, 
             yield f"{older} of them older than catflap: their Pods are admitted until they are changed themselves"
     if freed := sorted(refused_now - refused_then):
         yield listed(f"{counted(len(freed), 'running workload')} would be refused no longer", map(str, freed))
+    if new.unchecked:
+        yield listed("custom rules not previewed, by what they read", dict.fromkeys(one.rule for one in new.unchecked))
 
 
 def counted(count: int, noun: str) -> str:

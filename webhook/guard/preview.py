@@ -17,7 +17,7 @@ from webhook.guard.amend import amended
 from webhook.guard.closing import is_guarded
 from webhook.guard.decide import END_OF_TIME, OFFLINE, decide
 from webhook.guard.existing import BUILT_IN, Existing, Kin, Link, Name
-from webhook.model.decision import Decision, Known, NamespaceSeen
+from webhook.model.decision import Decision, Known, NamespaceSeen, Unchecked
 from webhook.model.kinds import POD
 from webhook.model.namespace import Namespace
 from webhook.model.policy import GuardPolicy
@@ -78,13 +78,13 @@ class Row(Struct, frozen=True):
 class Preview(Struct, frozen=True):
     """What a policy file would do: a row an owner and rule, in the order of namespaces; how much was looked at.
 
-    `unchecked` are the custom rules that read namespaces that nobody told of.
+    `unchecked` are the custom rules that were not asked of every object.
     """
 
     rows: tuple[Row, ...]
     objects: int
     owners: int
-    unchecked: tuple[str, ...] = ()
+    unchecked: tuple[Unchecked, ...] = ()
 
 
 def preview(objects: Iterable[Existing], policies: Iterable[GuardPolicy], setting: Setting) -> tuple[Preview, ...]:
@@ -117,7 +117,7 @@ class Tally:
         self._setting = setting
         self._kin = kin
         self._found: dict[tuple[str, tuple[str, ...]], Faulty] = {}
-        self._unchecked: set[str] = set()
+        self._unchecked: set[Unchecked] = set()
         self._about_pods_alone = {rule.id for rule in policy.custom if set(rule.resources) == {POD.resource}}
 
     def add(self, one: Existing) -> None:
@@ -145,7 +145,7 @@ class Tally:
         return decision
 
     @property
-    def unchecked(self) -> tuple[str, ...]:
+    def unchecked(self) -> tuple[Unchecked, ...]:
         """The rules that were not asked of every object."""
         return tuple(sorted(self._unchecked))
 

@@ -5,9 +5,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from webhook.model.fields import Node, distinct, rule_id
+from webhook.model.kinds import KUBERNETES_OWN
 
 # Every resource that makes Pods, and Pods.
 WORKLOADS = "workloads"
+OWN_GROUPS = frozenset(maker.group for maker in KUBERNETES_OWN)
 # Far above any expression that a person reads; the library itself stops at 100,000.
 LONGEST_EXPRESSION = 10_000
 MOST_RULES = 100  # each may take its whole budget for one request
@@ -20,7 +22,8 @@ class CustomRule(Node):
         description="lower-case words joined by hyphens, no other rule's"
     )
     resources: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
-        description="by plural name, such as [pods, deployments], or [workloads] for all that make Pods"
+        description="by plural, such as [pods, deployments], others than Kubernetes' own with their group "
+        "(rollouts.argoproj.io), or [workloads] for all that make Pods"
     )
     cel: str = Field(
         min_length=1, max_length=LONGEST_EXPRESSION, description="a CEL expression that is true of what may pass"
@@ -28,11 +31,20 @@ class CustomRule(Node):
     message: str = Field("", description="what the user reads; without it, the expression")
     params: dict[str, Any] | None = Field(None, description="values that the expression reads as params")
 
-    def applies(self, plural: str) -> bool:
+    def applies(self, group: str, plural: str) -> bool:
         """Whether the rule is about objects of a resource that makes Pods."""
-        return plural in self.resources or WORKLOADS in self.resources
+        return not {WORKLOADS, *names(group, plural)}.isdisjoint(self.resources)
 
     @property
     def says(self) -> str:
         """What the user reads where the expression is false."""
         return self.message or f"not true: {' '.join(self.cel.split())}"
+
+
+def names(group: str, plural: str) -> tuple[str, ...]:
+    """What a rule may call a resource: with its group, and Kubernetes' own by the plural alone.
+
+    The plural alone of another's may be that of something else: Knative's services are not those of Kubernetes.
+    """
+    full = (f"{plural}.{group}",) if group else ()
+    return (*full, plural) if group in OWN_GROUPS else full

@@ -45,6 +45,13 @@ class Closure(StrEnum):
     UNCHECKED = "unchecked"
 
 
+class Unchecked(Struct, frozen=True, order=True):
+    """A custom rule that was not asked, and why not, in words."""
+
+    rule: str
+    why: str
+
+
 class Decision(Struct, frozen=True):
     """The answer to one request.
 
@@ -52,7 +59,7 @@ class Decision(Struct, frozen=True):
     shows. `reason` says in words why a request passed unjudged or exempt, or why nothing could be found out; `notices`
     are for the user as well, though nothing is wrong.
     `closure` says what is known of the namespace where a Pod would be stored; `labels` are those to be written at `labels_path` in the mutating phase. `unchecked` are the custom
-    rules that read what there is no cluster to ask for.
+    rules that read what nobody here can tell.
     """
 
     verdict: Verdict
@@ -64,7 +71,7 @@ class Decision(Struct, frozen=True):
     closure: Closure | None = None
     labels: Mapping[str, str] = {}
     notices: tuple[str, ...] = ()
-    unchecked: tuple[str, ...] = ()
+    unchecked: tuple[Unchecked, ...] = ()
 
     @property
     def allowed(self) -> bool:

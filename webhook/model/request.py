@@ -103,12 +103,15 @@ class Target(Struct, frozen=True):
 class Document(Struct, frozen=True):
     """The object of a request whole, for rules that may read any of it: undecoded JSON, or plain dicts and lists.
 
-    `before` is the old object of an UPDATE; `user_uid` is what only such rules read of the user.
+    `before` is the old object of an UPDATE; `user_uid` is what only such rules read of the user. One that is `foretold` is
+    of a request that nobody has made yet, and `bare` of a manifest, which the API server has filled nothing into.
     """
 
     content: Any
     before: Any = None
     user_uid: str = ""
+    foretold: bool = False
+    bare: bool = False
 
 
 class Request(Struct, frozen=True):

@@ -127,5 +127,9 @@ def cause(violation: Violation) -> Cause:
 
 
 def warning(text: str) -> str:
-    """A warning as kubectl prints it, no longer than the API server takes it."""
+    """A warning as kubectl prints it: on one line, for the API server drops others, and no longer than it takes.
+
+    apimachinery, pkg/util/net/http.go, NewWarningHeader: no control characters.
+    """
+    text = " ".join("".join(one if one.isprintable() else " " for one in text).split())
     return text if len(text) <= WARNING_LENGTH else f"{text[: WARNING_LENGTH - 1]}…"

@@ -172,8 +172,14 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
         workload.name,
         workload,
         resource=maker.resource,
-        document=Document(document),
+        document=Document(placed(document, workload.namespace), foretold=True, bare="uid" not in metadata),
     )
+
+
+def placed(document: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """An object in the namespace that it is created in, as the API server writes it down where the object names none."""
+    metadata = document.get("metadata") or {}
+    return {**document, "metadata": {**metadata, "namespace": namespace}} if namespace else document
 
 
 def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str, Any]) -> PolicyObject:

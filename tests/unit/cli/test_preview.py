@@ -117,7 +117,7 @@ def test_rules_that_read_the_namespace_are_told_of(preview: Previewed) -> None:
     rule = "{id: mine, resources: [pods], cel: \"namespaceObject.metadata.name == 'x'\"}"
     Path("policy.yml").write_text(f"{HEAD}custom: [{rule}]\n", encoding="utf-8")
     outcome = preview("good.yaml")
-    assert "not checked: mine: it reads the namespace, and nobody told of it" in outcome.stdout
+    assert "not checked: mine: it reads the namespace, and there is no cluster to ask" in outcome.stdout
     assert outcome.exit_code == 0
 
 

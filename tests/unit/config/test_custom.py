@@ -71,10 +71,66 @@ def test_a_resource_that_makes_no_pods_is_refused() -> None:
     assert "custom[0].resources[0]: 'configmaps' is no resource that is judged: write workloads for all" in fault
 
 
-def test_a_kind_that_the_file_adds_is_a_resource() -> None:
-    """By its plural, as those that are built in."""
-    extra = "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: Widget, template: spec.pod}]}\n"
-    policy(f'{extra}custom:\n  - {{id: mine, resources: [widgets], cel: "true"}}\n')
+EXTRA = "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: Widget, template: spec.pod}]}\n"
+
+
+@pytest.mark.parametrize("name", ["widgets.example.com", "services.serving.knative.dev", "deployments.apps", "jobs"])
+def test_a_resource_is_named_with_its_group(name: str) -> None:
+    """One that the file adds as those that are built in; Kubernetes' own need none."""
+    policy(f'{EXTRA}custom:\n  - {{id: mine, resources: [{name}], cel: "true"}}\n')
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("services", "services.serving.knative.dev"),
+        ("configurations", "configurations.serving.knative.dev"),
+        ("widgets", "widgets.example.com"),
+    ],
+)
+def test_a_plural_alone_means_kubernetes_own(name: str, full: str) -> None:
+    """Whoever writes a rule about Services means those that everybody has, and they make no Pods."""
+    [fault] = faults(f'{EXTRA}custom:\n  - {{id: mine, resources: [{name}], cel: "true"}}\n')
+    assert f"{name!r} is no resource that is judged: write {full}, as the plural alone means Kubernetes' own" in fault
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "others"), [("daemonsets", True, False), ("daemonsets.apps.kruise.io", False, True)]
+)
+def test_a_rule_is_about_the_resource_that_it_names(name: str, own: bool, others: bool) -> None:
+    """And of those with the same plural about no other."""
+    [rule] = policy(f'custom:\n  - {{id: mine, resources: [{name}], cel: "true"}}\n').custom
+    assert (rule.applies("apps", "daemonsets"), rule.applies("apps.kruise.io", "daemonsets")) == (own, others)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ("{a: [1, 18446744073709551616]}", "custom[0].params.a[1]: a whole number of more than 64 bits: quote it"),
+        ("{a: -9223372036854775809}", "custom[0].params.a: a whole number of more than 64 bits"),
+        ("{a: {b: {null: 1}}}", "custom[0].params.a.b"),
+        ("{a: {1: 1}}", "custom[0].params.a"),
+        ("{a: !!set {b}}", "custom[0].params.a"),
+    ],
+)
+def test_params_that_no_run_could_read_are_refused(params: str, said: str) -> None:
+    """Else each object would be, with an error."""
+    found = faults(f'custom:\n  - {{id: mine, resources: [pods], cel: "params.a == 1", params: {params}}}\n')
+    assert any(said in one for one in found), found
+
+
+def test_params_that_can_be_read_are_taken() -> None:
+    """Whatever JSON has."""
+    params = "{a: [18446744073709551615, -9223372036854775808, 1.5, null, true, text, 2026-01-01, 1e400], b: {c: {}}}"
+    policy(f'custom:\n  - {{id: mine, resources: [pods], cel: "params.a == params.b", params: {params}}}\n')
+
+
+def test_a_rule_that_no_object_could_afford_is_refused() -> None:
+    """When the file is read, not for each object."""
+    cel = "params.a.all(x, params.a.all(y, x != y + 'z'))"
+    items = ", ".join(f"item-{number}" for number in range(900))
+    [fault] = faults(f'custom:\n  - {{id: mine, resources: [pods], cel: "{cel}", params: {{a: [{items}]}}}}\n')
+    assert "custom[0].cel: it may cost too much over any object" in fault
 
 
 def test_an_id_stands_once() -> None:

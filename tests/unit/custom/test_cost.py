@@ -1,5 +1,6 @@
 """What an expression may cost: never estimated below what it does, and refused beyond the budget."""
 
+from time import process_time
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from webhook.custom.cost import (
     measured,
     shape_of,
 )
+from webhook.model.custom import LONGEST_EXPRESSION
 
 SMALL = Size(size=8_000, longest=60)  # an ordinary Pod
 MIB = 1 << 20
@@ -113,6 +115,22 @@ def test_a_mebibyte_is_refused_before_it_holds_a_worker(expression: str) -> None
     size = measured({"items": list(range(20_000)), "text": "a" * MIB})
     with pytest.raises(TooLargeError, match="too large"):
         afford(shape_of(expression), size)
+
+
+def test_a_text_is_as_large_as_its_bytes() -> None:
+    """A character may be four."""
+    assert measured("a" * 100).size + 300 == measured("\U0001f600" * 100).size
+
+
+@pytest.mark.parametrize(
+    "part", ["a.", "a . ", "q.?", "a", "(", "a.all(x,", "object.", "object ", ".", "(,", " ", "'", "+"]
+)
+def test_the_longest_expression_is_looked_at_in_no_time(part: str) -> None:
+    """Whatever it says: a hundred rules may be of it."""
+    text = (part * LONGEST_EXPRESSION)[:LONGEST_EXPRESSION]
+    begun = process_time()
+    shape_of(text)
+    assert process_time() - begun < 0.5  # quadratic, some take seconds
 
 
 def test_a_large_object_with_short_lists_is_judged() -> None:

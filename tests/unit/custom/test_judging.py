@@ -7,9 +7,10 @@ import pytest
 
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import asked, policy
+from webhook.guard.amend import amended
 from webhook.guard.decide import OFFLINE, decide
 from webhook.model.decision import Closure, Decision, Known, LabelsWanted, NamespaceSeen, Verdict
-from webhook.review.manifests import creation, read
+from webhook.review.manifests import Manifest, creation, read
 
 KNOWN = Known(owner_predates=False, closure=Closure.UNGUARDED, terminating=False, guarded=False)
 LIMITS = """
@@ -309,4 +310,54 @@ class TestOffline:
         text = custom("namespaceObject.metadata.name == 'shop'")
         found = decide(creation(manifest), policy(text), known=OFFLINE)
         assert isinstance(found, Decision)
-        assert (found.allowed, found.unchecked) == (True, ("mine",))
+        assert (found.allowed, [one.rule for one in found.unchecked]) == (True, ["mine"])
+
+    def test_the_namespace_is_what_the_object_is_created_in(self) -> None:
+        """As the API server writes it down before anybody is asked."""
+        manifest = read({**pod(GOOD), "metadata": {"name": "web", "labels": GOOD}}, default_namespace="prod")
+        for cel, allowed in (("object.metadata.namespace != 'prod'", False), ("request.namespace == 'prod'", True)):
+            assert offline(manifest, cel).allowed is allowed
+
+    def test_a_pod_has_the_labels_that_are_written_onto_it(self) -> None:
+        """As the server's validating phase sees it."""
+        manifest = read(pod({"app.kubernetes.io/name": "web", "role": "frontend"}), default_namespace="shop")
+        text = policy(custom("object.metadata.labels.app == 'web'"))
+        found = decide(amended(creation(manifest), text), text, known=OFFLINE)
+        assert isinstance(found, Decision)
+        assert found.allowed, found.message
+
+    @pytest.mark.parametrize("cel", ["'admins' in request.userInfo.groups", "request.uid == ''", "request == 1"])
+    def test_who_asks_is_not_known_before(self, cel: str) -> None:
+        """A made-up user would be refused, or let pass, in somebody's place; what would be done is known."""
+        manifest = read(pod(GOOD), default_namespace="shop")
+        [left_out] = offline(manifest, cel).unchecked
+        assert "and nobody has asked yet" in left_out.why
+        assert not offline(manifest, "request.operation == 'UPDATE'").unchecked
+
+    @pytest.mark.parametrize("stands", [True, False])
+    def test_what_the_api_server_fills_in_is_no_fault_of_a_manifest(self, *, stands: bool) -> None:
+        """It is told instead; what a cluster has is filled in."""
+        cel = "object.spec.terminationGracePeriodSeconds > 30"
+        document = pod(GOOD)
+        document["metadata"] |= {"uid": "1"} if stands else {}
+        found = offline(read(document, default_namespace="shop"), cel)
+        assert found.allowed is not stands
+        assert [one.why for one in found.unchecked] == (
+            [] if stands else ["it reads terminationGracePeriodSeconds, which the API server fills in"]
+        )
+
+    def test_what_a_manifest_says_itself_is_judged(self) -> None:
+        """And what is true without it."""
+        document = {**pod(GOOD), "spec": {"terminationGracePeriodSeconds": 5, "containers": []}}
+        assert not offline(
+            read(document, default_namespace="shop"), "object.spec.terminationGracePeriodSeconds > 30"
+        ).allowed
+        found = offline(read(pod(GOOD), default_namespace="shop"), "object.spec.?priority.orValue(0) == 0")
+        assert (found.allowed, found.unchecked) == (True, ())
+
+
+def offline(manifest: Manifest, cel: str) -> Decision:
+    """The decision without a cluster."""
+    found = decide(creation(manifest), policy(custom(cel)), known=OFFLINE)
+    assert isinstance(found, Decision)
+    return found

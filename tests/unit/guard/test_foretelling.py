@@ -46,6 +46,12 @@ def told(after: str, before: str, *, more: tuple[str, ...] = ()) -> tuple[str, .
             ("2 running workloads would be refused no longer: CronJob shop/younger, Deployment shop/older",),
             id="no longer refused",
         ),
+        pytest.param(
+            "custom: [{id: mine, resources: [workloads], cel: \"request.userInfo.username == 'x'\"}]",
+            "",
+            ("custom rules not previewed, by what they read: mine",),
+            id="nobody knows who will ask",
+        ),
         pytest.param("namespaces: {adopt: all}", "", ("1 namespace will be closed: old",), id="adopted"),
         pytest.param(
             "network: {engine: none}", "", ("1 namespace will be closed no longer: new",), id="nothing is closed"

@@ -18,7 +18,7 @@ namespaces:
     - {names: ["lab-*"], mode: audit}
     - {labels: {tier: gold}, mode: warn}
 roles:
-  data: {claim: {namespaces: ["pay-*"], serviceAccounts: [pay-eu/db, bank/db]}}
+  data: {claim: {namespaces: ["pay-*"], serviceAccounts: [pay-eu/db]}}
 exempt: {serviceAccounts: [ci/robot]}
 exceptions:
   - {rule: require-role, namespace: legacy, owner: team-a, reason: migration, until: 2026-01-31}
@@ -34,7 +34,7 @@ def decided(name: str, labels: Any = None, *, groups: Any = (), text: str = TEXT
     return found
 
 
-@pytest.mark.parametrize("name", ["vault", "openshift-x", "lab-7", "calico-system", "pay-us", "bank", "ci", "legacy"])
+@pytest.mark.parametrize("name", ["vault", "openshift-x", "lab-7", "calico-system", "pay-us", "ci", "legacy"])
 def test_a_name_that_gives_a_right_is_given_by_those_named(name: str) -> None:
     """Else whoever may make namespaces would leave the rules, or take a role, by a name of their choice."""
     text = TEXT if name != "calico-system" else "namespaces: {reserved: {groups: [platform]}}"

@@ -126,7 +126,7 @@ def test_a_label_that_yaml_takes_for_something_else_stays_text(label: str) -> No
 
 def test_a_label_that_two_rules_ask_for_stands_once() -> None:
     """A key that stands twice is refused, or hides the other, by whatever reads the manifest."""
-    under = policy("workloads: {require: [{label: role, oneOf: [backend]}]}")
+    under = policy("workloads: {role: {oneOf: [backend]}, require: [{label: role, oneOf: [backend]}]}")
     found = judge(workload({"app": "web"}), under)
     assert [fault.rule for fault in found] == ["require-label", "require-role"]
     text = refusal(workload().reference, found)

@@ -358,7 +358,7 @@ class TestCustomRules:
         one = stored("Deployment", "web", GOOD)
         namespaces = {"shop": Namespace("shop", "1", {}, OLDER, terminating=False)}
         contents = {"shop": {"metadata": {"name": "shop"}}}
-        assert previewed(one, text=text).unchecked == ("mine",)
+        assert [one.rule for one in previewed(one, text=text).unchecked] == ["mine"]
         found = previewed(one, text=text, namespaces=namespaces, contents=contents)
         assert [row.rule for row in found.rows] == ["mine"]
         assert found.unchecked == ()

@@ -166,3 +166,11 @@ def test_the_uid_is_the_requests() -> None:
         encode_mutation(request, Decision(Verdict.ALLOWED)),
     ):
         assert json.loads(answer)["response"]["uid"] == 'a"\\ü'
+
+
+@pytest.mark.parametrize("text", ["set limits\n", "set\n  limits", "set\r\nlimits", "set\tlimits", "set\x07limits\x85"])
+def test_a_warning_is_one_line(text: str) -> None:
+    """A message is written as a block in YAML, and the API server drops what is not on one line."""
+    decided = Decision(Verdict.ALLOWED, warned=(Violation("mine", "", text),), notices=(f"by: {text}",))
+    answer = encode_validation(asked(pod(GOOD)), decided, annotations={})
+    assert json.loads(answer)["response"]["warnings"] == ["mine: set limits", "by: set limits"]
