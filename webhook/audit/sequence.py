@@ -75,6 +75,11 @@ class Chain:
         self._key = ""
         self._spoilt: set[int] = set()
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing is missing at its end: its stop is there, or something else that is no record any more."""
+        return self.stopped or bool(self._spoilt)
+
     def spoil(self, seq: int) -> None:
         """Remember that a record stands there, though not as it was written."""
         if seq > self.head.seq and len(self._spoilt) < MOST_GAPS:
