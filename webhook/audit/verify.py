@@ -41,6 +41,12 @@ class Report(Struct, frozen=True):
         """How many records are what their hashes say."""
         return sum(chain.records for chain in self.chains)
 
+    def joined(self, findings: Iterable[Finding], notes: Iterable[str]) -> "Report":
+        """This and what was found by other means."""
+        found = [*self.findings, *findings]
+        untold = self.untold + len(found[MOST_FINDINGS:])
+        return Report(self.chains, tuple(found[:MOST_FINDINGS]), untold, (*self.notes, *notes))
+
 
 class Verifier:
     """Takes lines one after the other, and says at last what is wrong with them.
