@@ -115,13 +115,13 @@ class Chain:
         """Take the start, a checkpoint, a new key or the end; a root key has to vouch for each key where there are `roots`."""
         if head.type == "start":
             self.writer = head.writer
-        elif self._key and not vouches(self._key, head.signature, signed_bytes(msgspec.json.decode(record))):
+        elif self._key and vouches(self._key, head.signature, signed_bytes(msgspec.json.decode(record))):
+            self.signed = head.seq
+        elif self._key and not self.gaps:  # what is missing may have been a new key
             says = (
                 "its signature does not hold: it, or what stands before it since the last checkpoint, was written anew"
             )
             yield Finding(Damage.FORGED, place, says, self.name, head.seq)
-        elif self._key:
-            self.signed = head.seq
         if head.type not in {"start", "key"}:
             return
         self._key = head.public_key

@@ -17,8 +17,8 @@ from webhook.audit.sequence import Chain, Head
 MOST_FINDINGS: Final = 1000
 SIGNED: Final = frozenset({"start", "checkpoint", "key", "stop"})
 # What a line that is no record any more may still tell of itself.
-CHAIN_IN: Final = re.compile(rb'"chain":"([0-9a-f]{32})"')
-SEQ_IN: Final = re.compile(rb'"seq":(\d{1,15})\b')
+CHAIN_IN: Final = re.compile(rb'"chain"\s*:\s*"([0-9a-f]{32})"')
+SEQ_IN: Final = re.compile(rb'"seq"\s*:\s*(\d{1,15})\b')
 
 HEADS: Final = msgspec.json.Decoder(Head)
 
