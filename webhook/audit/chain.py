@@ -63,6 +63,15 @@ def is_sealed(line: bytes) -> bool:
     return found is not None and sha256(line[:-HASH_LENGTH] + b"}").hexdigest().encode("ascii") == found[1]
 
 
+def is_half(text: bytes) -> bool:
+    """Whether a text may be the beginning of a line whose rest could not be written: no JSON yet, however long."""
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return HASH.fullmatch(text, max(0, len(text) - HASH_LENGTH)) is None
+    return False
+
+
 def reseal(record: Mapping[str, object]) -> bytes:
     """The line of a record that was read and may have been written anew by others: with the hash that it ought to have."""
     return seal({key: value for key, value in record.items() if key != "hash"})[0][:-1]

@@ -16,6 +16,7 @@ class Damage(StrEnum):
     REORDERED = "reordered"
     TRUNCATED = "truncated"
     FORGED = "forged"
+    SKIPPED = "skipped"  # of a request that should have come to us
 
 
 class Place(NamedTuple):

@@ -1,12 +1,12 @@
 """Half lines: what a full disk or a crash leaves, as long as a writer owns up to it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from webhook.audit.chain import Fragment, fragment
 from webhook.audit.finding import Place
 
-# Kept until somebody owns up to it: more than this at a time is no accident.
+# Of all half lines together: more than this is no accident.
 MOST_KEPT: Final = 1 << 24
 
 
@@ -17,16 +17,30 @@ class Loose(NamedTuple):
     text: bytes
 
 
+class Claim(NamedTuple):
+    """A record that owns up to a half line."""
+
+    place: Place
+    chain: str
+    seq: int
+    fragment: Fragment
+
+
 class Fragments:
-    """The half lines and empty lines seen so far that nobody has owned up to."""
+    """The half lines and empty lines of a log, and the records that own up to them.
+
+    Who wrote half a line ends it before the next record. Where others have written behind it meanwhile, their line stands behind
+    the half one, and an empty line before that next record.
+    """
 
     def __init__(self) -> None:
         self._loose: list[Loose] = []
         self._kept = 0
+        self._claims: list[Claim] = []
+        self._owned: list[tuple[bytes, str]] = []  # by which chain
         self._joints: list[tuple[Place, str]] = []  # records without a line end, by their chains
         self._empty: list[Place] = []
-        self._expected_empty = 0  # who wrote half a line ends it before the next record, also where others have done so
-        self._owned: set[Fragment] = set()
+        self._explained = 0  # how many empty lines there ought to be
 
     def add(self, place: Place, text: bytes) -> bool:
         """Keep a half line; false where there are too many already."""
@@ -36,59 +50,62 @@ class Fragments:
         self._kept += len(text)
         return True
 
-    def joined(self, place: Place, chains: Iterable[str | None]) -> None:
+    def joined(self, place: Place, chains: Sequence[str | None]) -> None:
         """Remember a line of several pieces: of which chain each one is, None for a half line."""
-        *before, _ = chains
-        self._joints += [(place, chain) for chain in before if chain is not None]
-        self._expected_empty += len(before)
+        self._joints += [(place, chain) for chain in chains[:-1] if chain is not None]
+        self._explained += len(chains) - 1
 
     def empty(self, place: Place) -> None:
         """Remember an empty line."""
-        if self._expected_empty:
-            self._expected_empty -= 1
-        else:
-            self._empty.append(place)
+        self._empty.append(place)
 
-    def own(self, chain: str, torn: Iterable[Fragment]) -> Iterator[Fragment]:
-        """Take what a record owns up to as explained; gives what is not there."""
-        for one in torn:
-            if not one.bytes:
-                self._joints = without_first(self._joints, chain)
-                self._explain_empty()
-            elif self._take(one):
-                self._owned.add(one)
-            elif one in self._owned:  # a process that opened the file meanwhile was first
-                self._explain_empty()
+    def own(self, claim: Claim) -> None:
+        """Remember that a record owns up to a half line, or to a line end alone."""
+        if not claim.fragment.bytes:
+            index = next((index for index, (_, chain) in enumerate(self._joints) if chain == claim.chain), None)
+            if index is None:
+                self._explained += 1
             else:
-                yield one
+                del self._joints[index]
+            return
+        index = next((index for index, loose in enumerate(self._loose) if fragment(loose.text) == claim.fragment), None)
+        if index is None:
+            self._claims.append(claim)
+            return
+        self._owned.append((self._loose.pop(index).text, claim.chain))
 
-    def left(self) -> tuple[list[Loose], list[Place]]:
-        """What nobody has owned up to: half lines, and places where a line end is missing or too many."""
-        return self._loose, [*(place for place, _ in self._joints), *self._empty]
+    def left(self) -> tuple[list[Loose], list[Claim], list[Place]]:
+        """What nobody owns up to, what is owned up to and not there, and where line ends are missing or too many."""
+        self._loose = [loose for loose in self._loose if not self._divide(loose.text)]
+        missing = [claim for claim in self._claims if not self._is_owned(claim)]
+        return self._loose, missing, [*(place for place, _ in self._joints), *self._empty[self._explained :]]
 
-    def _explain_empty(self) -> None:
-        if self._empty:
-            self._empty.pop()
+    def _divide(self, text: bytes) -> bool:
+        """Whether a text is half lines one behind the other, each with a claim; takes these."""
+        parts = next(divided(text, self._claims), None)
+        if parts is None:
+            return False
+        for claim in parts:
+            self._claims.remove(claim)
+        self._owned += [(text, claim.chain) for claim in parts]
+        self._explained += len(parts) - 1
+        return True
 
-    def _take(self, one: Fragment) -> bool:
-        """Take a half line out; two that stand side by side are one piece of text."""
-        for index, (place, text) in enumerate(self._loose):
-            size = one.bytes
-            if len(text) < size:
-                continue
-            if fragment(text[:size]) == one:
-                rest = text[size:]
-            elif fragment(text[-size:]) == one:
-                rest = text[:-size]
-            else:
-                continue
-            self._loose[index : index + 1] = [Loose(place, rest)] if rest else []
-            self._kept -= size
-            return True
-        return False
+    def _is_owned(self, claim: Claim) -> bool:
+        """Whether somebody else owned up to it as well: a process that opened the file meanwhile."""
+        size = claim.fragment.bytes
+        others = (text for text, chain in self._owned if chain != claim.chain)
+        found = any(claim.fragment in {fragment(text[:size]), fragment(text[-size:])} for text in others)
+        self._explained += found
+        return found
 
 
-def without_first(joints: list[tuple[Place, str]], chain: str) -> list[tuple[Place, str]]:
-    """The joints without the first one of a chain."""
-    index = next((index for index, (_, found) in enumerate(joints) if found == chain), len(joints))
-    return joints[:index] + joints[index + 1 :]
+def divided(text: bytes, claims: Sequence[Claim], before: str = "") -> Iterator[list[Claim]]:
+    """Every way to make a text of half lines that records own up to, none behind another one of its own chain, as it would have ended that."""
+    if not text:
+        yield []
+    for index, claim in enumerate(claims):
+        size = claim.fragment.bytes
+        if claim.chain != before and size <= len(text) and fragment(text[:size]) == claim.fragment:
+            for rest in divided(text[size:], [*claims[:index], *claims[index + 1 :]], claim.chain):
+                yield [claim, *rest]

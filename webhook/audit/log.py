@@ -84,12 +84,20 @@ class AuditLog:
     def stop(self) -> None:
         """End the chain in order, where that can be written; nothing is written after that."""
         with self._lock:
-            if self._seq and not self._ended.is_set():
-                try:
-                    self._write_signed({"type": "stop"})
-                except AuditLogUnwritable as bad:
-                    logger.error("the audit log ends without its stop record: %s", bad)  # noqa: TRY400 (it says where)
+            if self._ended.is_set():
+                return
             self._ended.set()
+            try:
+                self._end()
+            except AuditLogUnwritable as bad:
+                logger.error("the audit log ends without its stop record: %s", bad)  # noqa: TRY400 (it says where)
+            self._sink.close()
+
+    def _end(self) -> None:
+        if self._sink.torn and not self._seq:
+            self._begin()  # to own up to what could not be written
+        if self._seq:
+            self._write_signed({"type": "stop"})
 
     def _begin(self) -> None:
         last = self._sink.last

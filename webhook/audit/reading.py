@@ -63,10 +63,9 @@ def read_records(paths: Iterable[str], moved: Callable[[int], object] = lambda _
                 yield msgspec.json.decode(piece.text)
 
 
-def size(paths: Iterable[str]) -> int | None:
-    """How many bytes `moved` will have told at last; None where that is not known."""
-    files = [Path(path) for path in paths if path != STDIN]
-    return sum(file.stat().st_size for file in files if file.exists()) or None
+def size(paths: Iterable[str]) -> int:
+    """How many bytes `moved` will have told at last; standard input counts for nothing."""
+    return sum(Path(path).stat().st_size for path in paths if path != STDIN)
 
 
 def opened(path: str) -> BufferedReader:

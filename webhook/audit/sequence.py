@@ -75,6 +75,11 @@ class Chain:
         self._key = ""
         self._spoilt: set[int] = set()
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing is missing at its end: its stop is there, or something else that is no record any more."""
+        return self.stopped or bool(self._spoilt)
+
     def spoil(self, seq: int) -> None:
         """Remember that a record stands there, though not as it was written."""
         if seq > self.head.seq and len(self._spoilt) < MOST_GAPS:
@@ -110,13 +115,13 @@ class Chain:
         """Take the start, a checkpoint, a new key or the end; a root key has to vouch for each key where there are `roots`."""
         if head.type == "start":
             self.writer = head.writer
-        elif self._key and not vouches(self._key, head.signature, signed_bytes(msgspec.json.decode(record))):
+        elif self._key and vouches(self._key, head.signature, signed_bytes(msgspec.json.decode(record))):
+            self.signed = head.seq
+        elif self._key and not self.gaps:  # what is missing may have been a new key
             says = (
                 "its signature does not hold: it, or what stands before it since the last checkpoint, was written anew"
             )
             yield Finding(Damage.FORGED, place, says, self.name, head.seq)
-        elif self._key:
-            self.signed = head.seq
         if head.type not in {"start", "key"}:
             return
         self._key = head.public_key

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import msgspec
 
-from webhook.audit.chain import Fragment, Link, fragment, pieces
+from webhook.audit.chain import Fragment, Link, Piece, fragment, is_half, pieces
 
 STDOUT = 1
 # How far from the end the last record is looked for: first a little, at last as much as no record takes.
@@ -57,32 +57,42 @@ class Sink:
             self.torn.append(fragment(part))
         raise AuditLogUnwritable(f"{written} of {len(data)} bytes were taken")
 
+    def close(self) -> None:
+        """Give the file back; nothing is written after that."""
+        if self._descriptor != STDOUT:
+            os.close(self._descriptor)
+
     def _look_back(self, path: str) -> None:
         """Find what an earlier writer left at the end of the file."""
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             return
-        half, self.last = b"", None
         with open(path, "rb") as file:  # noqa: PTH123 (as it was opened for writing)
             size, window = file.seek(0, os.SEEK_END), WINDOW
             while True:
                 begin = file.seek(max(0, size - window))
-                half, self.last = ending(file.read(size - begin), whole=not begin)
-                if self.last is not None or not begin or window >= LARGEST_WINDOW:
+                text = file.read(size - begin)
+                self.last, self.torn = ending(text if begin == 0 else text.partition(b"\n")[2])
+                if self.last is not None or begin == 0 or window >= LARGEST_WINDOW:
                     break
                 window *= 4
-        self._end_first = bool(half)
-        self.torn += [fragment(piece.text) for piece in [*pieces(half)][-1:] if not piece.is_record]
+        self._end_first = bool(size) and not text.endswith(b"\n")
 
 
-def ending(text: bytes, *, whole: bool) -> tuple[bytes, Link | None]:
-    """The unfinished last line of a text, and the last record in it; the first line counts only where the text is `whole`."""
-    lines = text.split(b"\n")
-    found = (link for line in reversed(lines[0 if whole else 1 :]) for link in reversed(links(line)))
-    return lines[-1], next(found, None)
+def ending(text: bytes) -> tuple[Link | None, list[Fragment]]:
+    """The last record in a text, and what is torn behind it: half lines, or its own line end."""
+    torn: list[Fragment] = []
+    for number, line in enumerate(reversed(text.split(b"\n"))):
+        for piece in reversed([*pieces(line)]):
+            link = link_of(piece)
+            if link is not None:
+                ends_here = number == 0 and not torn
+                return link, [fragment(b"")] if ends_here else torn[::-1]
+            torn += [fragment(piece.text)] if is_half(piece.text) else []
+    return None, torn[::-1]
 
 
-def links(line: bytes) -> list[Link]:
-    """The records in a line, by their places in their chains."""
+def link_of(piece: Piece) -> Link | None:
+    """A record's place in its chain; None for what is none."""
     with suppress(msgspec.ValidationError):
-        return [LINKS.decode(piece.text) for piece in pieces(line) if piece.is_record]
-    return []
+        return LINKS.decode(piece.text) if piece.is_record else None
+    return None

@@ -2,15 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain as joined
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from webhook.audit.chain import HASH_LENGTH, Piece, pieces, reseal
+from webhook.audit.chain import HASH_LENGTH, Piece, is_half, pieces, reseal
 from webhook.audit.finding import Damage, Finding, Place
-from webhook.audit.fragments import Fragments
+from webhook.audit.fragments import Claim, Fragments
 from webhook.audit.keys import PublicKey
 from webhook.audit.reading import Line
 from webhook.audit.sequence import Chain, Head
@@ -18,8 +17,8 @@ from webhook.audit.sequence import Chain, Head
 MOST_FINDINGS: Final = 1000
 SIGNED: Final = frozenset({"start", "checkpoint", "key", "stop"})
 # What a line that is no record any more may still tell of itself.
-CHAIN_IN: Final = re.compile(rb'"chain":"([0-9a-f]{32})"')
-SEQ_IN: Final = re.compile(rb'"seq":(\d{1,15})\b')
+CHAIN_IN: Final = re.compile(rb'"chain"\s*:\s*"([0-9a-f]{32})"')
+SEQ_IN: Final = re.compile(rb'"seq"\s*:\s*(\d{1,15})\b')
 
 HEADS: Final = msgspec.json.Decoder(Head)
 
@@ -41,6 +40,12 @@ class Report(Struct, frozen=True):
     def records(self) -> int:
         """How many records are what their hashes say."""
         return sum(chain.records for chain in self.chains)
+
+    def joined(self, findings: Iterable[Finding], notes: Iterable[str]) -> "Report":
+        """This and what was found by other means."""
+        found = [*self.findings, *findings]
+        untold = self.untold + len(found[MOST_FINDINGS:])
+        return Report(self.chains, tuple(found[:MOST_FINDINGS]), untold, (*self.notes, *notes))
 
 
 class Verifier:
@@ -72,16 +77,21 @@ class Verifier:
             self._fragments.empty(place)
         if len(heads) > 1:
             self._fragments.joined(place, [head.chain if head else None for head in heads])
+            self._found(*(begins_no_line(head, place) for head in heads[1:] if head and head.torn))
         if heads and heads[-1] and not line.ended and not self._lenient:
             self._found(Finding(Damage.TRUNCATED, place, "its line end is missing", heads[-1].chain, heads[-1].seq))
         return [head for head in heads if head]
 
     def finish(self) -> Report:
         """All that was found; nothing is taken after that."""
-        late = [*self._findings, *joined.from_iterable(map(self._at_last, self._chains.values())), *self._unexplained()]
-        late.sort(key=lambda finding: finding.place.order)
-        told, untold = late[:MOST_FINDINGS], self._untold + len(late[MOST_FINDINGS:])
-        return Report(tuple(self._chains.values()), tuple(told), untold, tuple(self._notes))
+        chains = tuple(self._chains.values())
+        gaps = (gap.finding(chain.name) for chain in chains for gap in chain.gaps)
+        found = sorted([*self._findings, *gaps, *self._unexplained()], key=lambda finding: finding.place.order)
+        if self._closed:  # what is missing at the end comes after all that stands
+            found += [cut(chain) for chain in chains if not chain.is_ended]
+        return Report(
+            chains, tuple(found[:MOST_FINDINGS]), self._untold + len(found[MOST_FINDINGS:]), tuple(self._notes)
+        )
 
     def _found(self, *findings: Finding) -> None:
         room = MOST_FINDINGS - len(self._findings)
@@ -97,7 +107,7 @@ class Verifier:
         chain, seq = told_of(piece.text)
         if seq is not None and chain in self._chains:
             self._chains[chain].spoil(seq)
-        if not self._fragments.add(place, piece.text):
+        if not (is_half(piece.text) and self._fragments.add(place, piece.text)):
             self._found(no_record(place, piece.text))
         return None
 
@@ -106,9 +116,8 @@ class Verifier:
         if chain is None:
             chain = self._chains[head.chain] = Chain(head.chain, place, head.time)
         self._found(*chain.follow(head, place))
-        for one in self._fragments.own(head.chain, head.torn):
-            says = f"a half line of {one.bytes} bytes is missing, to which this record owns up"
-            self._found(Finding(Damage.MISSING, place, says, head.chain, head.seq))
+        for one in head.torn:
+            self._fragments.own(Claim(place, head.chain, head.seq, one))
         if head.type in SIGNED and chain.head.seq == head.seq:
             self._found(*chain.certify(head, text, place, self._roots))
             self._found(*self._before(head, place))
@@ -131,15 +140,10 @@ class Verifier:
         else:
             self._notes.append(f"{place.file} goes on behind {what}, which is in none of the files before it")
 
-    def _at_last(self, chain: Chain) -> Iterator[Finding]:
-        yield from (gap.finding(chain.name) for gap in chain.gaps)
-        if self._closed and not chain.stopped:
-            says = f"the chain has no stop behind record {chain.head.seq}: it was cut, or its writer was killed or still writes"
-            yield Finding(Damage.TRUNCATED, chain.last, says, chain.name, chain.head.seq)
-
     def _unexplained(self) -> Iterator[Finding]:
-        loose, ends = self._fragments.left()
+        loose, claims, ends = self._fragments.left()
         yield from (no_record(place, text) for place, text in loose)
+        yield from map(no_fragment, claims)
         yield from (Finding(Damage.EDITED, place, "a line end is missing, or one too many") for place in ends)
 
 
@@ -167,6 +171,23 @@ def rewritten(line: bytes) -> Iterable[Piece]:
     except (msgspec.DecodeError, UnicodeEncodeError):
         pass
     yield Piece(text, is_record=False)
+
+
+def no_fragment(claim: Claim) -> Finding:
+    """A half line that ought to be there."""
+    says = f"a half line of {claim.fragment.bytes} bytes is missing, to which this record owns up"
+    return Finding(Damage.MISSING, claim.place, says, claim.chain, claim.seq)
+
+
+def cut(chain: Chain) -> Finding:
+    """A chain without its end."""
+    says = f"the chain has no stop behind record {chain.head.seq}: it was cut, or its writer was killed or still writes"
+    return Finding(Damage.TRUNCATED, chain.last, says, chain.name, chain.head.seq)
+
+
+def begins_no_line(head: Head, place: Place) -> Finding:
+    """Who owns up to a half line has ended it."""
+    return Finding(Damage.EDITED, place, "the line end before it is missing", head.chain, head.seq)
 
 
 def told_of(text: bytes) -> tuple[str, int | None]:

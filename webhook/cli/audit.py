@@ -3,15 +3,17 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
+from webhook.audit.against import Comparison
 from webhook.audit.keys import BadKey, read_public, write_pair
 from webhook.audit.reading import Unreadable, read_lines, size
-from webhook.audit.verify import Verifier
+from webhook.audit.verify import Report, Verifier
 from webhook.cli._auditing import as_json, show
 from webhook.cli._options import complain
 
@@ -36,9 +38,18 @@ def verb() -> None:
     help="A root key has to vouch for each key that signs; may be repeated.",
 )
 @click.option("--closed", is_flag=True, help="Each chain has to end in its stop record, so that a cut end shows.")
+@click.option(
+    "--against",
+    type=log_file,
+    multiple=True,
+    metavar="FILE",
+    help="The API server's own audit log (JSON lines of audit.k8s.io/v1); one for each API server.",
+)
 @click.option("--lenient", is_flag=True, help="Take copies whose JSON a collector wrote anew.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def verify(files: tuple[str, ...], trust: tuple[Path, ...], closed: bool, lenient: bool, output: str) -> None:
+def verify(  # noqa: PLR0917 (click calls it by name)
+    files: tuple[str, ...], trust: tuple[Path, ...], against: tuple[str, ...], closed: bool, lenient: bool, output: str
+) -> None:
     """Say whether audit logs are what their writers wrote, and where they are not; `-` is standard input.
 
     Files of one log come oldest first, compressed by gzip or not.  Ends with status 0 where all is sound, 1 where something is
@@ -46,12 +57,9 @@ def verify(files: tuple[str, ...], trust: tuple[Path, ...], closed: bool, lenien
     """
     try:
         verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
-        with progress(files) as moved:
-            for line in read_lines(files, moved):
-                verifier.take(line)
+        report = verified(verifier, files, against)
     except (BadKey, Unreadable) as bad:
         complain([str(bad)])
-    report = verifier.finish()
     if not report.chains and report.is_sound:
         complain([f"no record in {', '.join(files)}"])
     if output == "json":
@@ -59,6 +67,21 @@ def verify(files: tuple[str, ...], trust: tuple[Path, ...], closed: bool, lenien
     else:
         show(report, trusted=bool(trust))
     raise SystemExit(0 if report.is_sound else DAMAGED)
+
+
+def verified(verifier: Verifier, files: tuple[str, ...], against: tuple[str, ...]) -> Report:
+    """What is found in our logs, and by comparison with the API server's.  Raises Unreadable."""
+    comparison = Comparison() if against else None
+    with progress((*files, *against)) as moved:
+        for line in read_lines(files, moved):
+            heads = verifier.take(line)
+            if comparison is not None:
+                comparison.take_records(heads)
+        if comparison is not None:
+            for line in read_lines(against, partial(moved, before=size(files))):
+                comparison.take_event(line)
+    report = verifier.finish()
+    return report if comparison is None else report.joined(comparison.findings(), comparison.notes())
 
 
 @verb.command("keygen")
@@ -73,10 +96,14 @@ def keygen(prefix: str) -> None:
 
 
 @contextmanager
-def progress(files: tuple[str, ...]) -> Iterator[Callable[[int], None]]:
+def progress(files: tuple[str, ...]) -> Iterator[Callable[..., None]]:
     """A bar on standard error while files are read, on a terminal only."""
     console = Console(stderr=True)
     columns = ("verifying", BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=size(files))
-        yield lambda read: bar.update(task, completed=read)
+        task = bar.add_task("", total=size(files) or None)
+
+        def moved(read: int, before: int = 0) -> None:
+            bar.update(task, completed=before + read)
+
+        yield moved

@@ -14,10 +14,10 @@ from webhook.controller.recording import Recording
 from webhook.controller.registration import EXEMPT_PREFIX, HTTPS, MUTATE, VALIDATE, WORKLOADS, Endpoint, registration
 from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
-from webhook.kube.registrations import API_VERSION, ENTRY_SUFFIX, PHASES, collection, path
+from webhook.kube.registrations import API_VERSION, PHASES, collection, path
 from webhook.kube.watch import Watch
 from webhook.metrics import REGISTRATION
-from webhook.model.names import NAMESPACE_NAME, WEBHOOK_CONFIGURATION
+from webhook.model.names import ENTRY_SUFFIX, NAMESPACE_NAME, WEBHOOK_CONFIGURATION
 from webhook.model.policy import GuardPolicy
 
 COMES_AND_GOES: Final = "MutatingWebhookConfiguration"  # its entry for Pods is there as long as there are aliases

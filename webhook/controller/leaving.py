@@ -8,9 +8,9 @@ from webhook.controller.twinned import is_ours
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.policies import ours, remove
-from webhook.kube.registrations import ENTRY_SUFFIX, PHASES, TWINS, path, twin_path
+from webhook.kube.registrations import PHASES, TWINS, path, twin_path
 from webhook.model.kinds import WRITTEN_KINDS
-from webhook.model.names import DEFAULT_DENY, GUARD_LABEL, TWIN, WEBHOOK_CONFIGURATION
+from webhook.model.names import DEFAULT_DENY, ENTRY_SUFFIX, GUARD_LABEL, TWIN, WEBHOOK_CONFIGURATION
 
 # A controller that is being stopped may yet repair once; nothing may come back between two looks.
 PAUSE_SECONDS = 2.0

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from webhook.controller.conditions import LABELS, LABELS_BEFORE, elsewhere, guarded_labels, on_update, workload_changed
 from webhook.guard.protect import POLICY_NAME, own_accounts
-from webhook.kube.registrations import API_VERSION, ENTRY_SUFFIX
+from webhook.kube.registrations import API_VERSION
 from webhook.model.kinds import (
     CONFIGMAPS,
     LABELLING_SUBRESOURCES,
@@ -25,6 +25,7 @@ from webhook.model.kinds import (
 )
 from webhook.model.labels import TOPOLOGY
 from webhook.model.names import (
+    ENTRY_SUFFIX,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     NAMESPACE_NAME,

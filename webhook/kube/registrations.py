@@ -7,7 +7,6 @@ from webhook.model.names import DEFAULT_NAMESPACE, TWIN, WEBHOOK_CONFIGURATION
 
 API_VERSION: Final = "admissionregistration.k8s.io/v1"
 PHASES: Final = ("validating", "mutating")
-ENTRY_SUFFIX: Final = ".catflap.dev"  # of each entry's name
 # In the order in which they are written; what binds goes first when both go.
 TWINS: Final = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 PLURALS: Final = dict(zip(TWINS, ("validatingadmissionpolicies", "validatingadmissionpolicybindings"), strict=True))

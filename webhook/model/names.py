@@ -32,4 +32,5 @@ POLICY_CONFIGMAP_KEY = "policy.yaml"
 EPOCH_CONFIGMAP = "catflap-epoch"
 DEFAULT_NAMESPACE = "catflap-system"
 WEBHOOK_CONFIGURATION = "catflap"
+ENTRY_SUFFIX = ".catflap.dev"  # of the name of each of its entries
 TWIN = "catflap-labels"  # of the ValidatingAdmissionPolicy and its binding

@@ -4,35 +4,22 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit.audit.logs import AT, RECORD, Clock, log_of
 from webhook import __version__
 from webhook.audit.chain import GENESIS, canonical, certified_bytes, fragment, seal, signed_bytes
 from webhook.audit.keys import BadKey, read_public, vouches, write_pair
-from webhook.audit.log import CHECKPOINT_AFTER, CHECKPOINT_RECORDS, KEY_LIFE, AuditLog
-from webhook.audit.record import stamp, write_record
+from webhook.audit.log import CHECKPOINT_AFTER, CHECKPOINT_RECORDS, KEY_LIFE
+from webhook.audit.record import stamp
 from webhook.audit.schema import VERSION
 from webhook.audit.sink import AuditLogUnwritable
 
 Json = dict[str, Any]
-AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
-MANIFEST = {"apiVersion": "v1", "kind": "NetworkPolicy", "metadata": {"name": "catflap-default-deny"}}
-RECORD = write_record(MANIFEST, reason="created", policy_digest="0123", at=AT)
-
-
-class Clock:
-    """A time that a test moves."""
-
-    def __init__(self) -> None:
-        self.time = AT
-
-    def __call__(self) -> datetime:
-        """Now."""
-        return self.time
 
 
 @pytest.fixture
@@ -45,11 +32,6 @@ def path(tmp_path: Path) -> Path:
 def clock() -> Clock:
     """Its time."""
     return Clock()
-
-
-def made(path: Path, clock: Clock, **options: Any) -> AuditLog:
-    """A log at a clock."""
-    return AuditLog(str(path), process="serve", now=clock, **options)
 
 
 def read(path: Path) -> list[Json]:
@@ -67,7 +49,7 @@ def test_a_chain_begins_with_who_writes_it(path: Path, clock: Clock, monkeypatch
     for name in ("POD_NAME", "POD_UID", "NODE_NAME"):
         monkeypatch.setenv(name, f"its-{name}")
     monkeypatch.setenv("POD_NAMESPACE", "")
-    made(path, clock).append(RECORD)
+    log_of(path, clock).append(RECORD)
     start, record = read(path)
     writer = start["writer"]
     assert {"process": "serve", "pid": os.getpid(), "node": "its-NODE_NAME"}.items() <= writer.items()
@@ -80,7 +62,7 @@ def test_a_chain_begins_with_who_writes_it(path: Path, clock: Clock, monkeypatch
 def test_a_line_is_the_record_in_its_one_form_with_its_hash(path: Path, clock: Clock) -> None:
     """With the format and the release that wrote it; and the caller is told its place."""
     odd = path.with_name("odd.log")  # of no type that there is
-    link = made(odd, clock).append({"b": ["ü", None], "a": "x\ny"})
+    link = log_of(odd, clock).append({"b": ["ü", None], "a": "x\ny"})
     line = odd.read_bytes().splitlines(keepends=True)[1]
     record = json.loads(line)
     assert list(record)[-1] == "hash"
@@ -92,7 +74,7 @@ def test_a_line_is_the_record_in_its_one_form_with_its_hash(path: Path, clock: C
 
 def test_nothing_is_written_before_the_first_record(path: Path, clock: Clock) -> None:
     """So that a process that is forked later begins its own chain."""
-    log = made(path, clock)
+    log = log_of(path, clock)
     log.look()
     log.stop()
     assert path.read_bytes() == b""
@@ -100,8 +82,8 @@ def test_nothing_is_written_before_the_first_record(path: Path, clock: Clock) ->
 
 def test_a_log_is_continued_by_a_chain_that_hangs_on_the_one_before(path: Path, clock: Clock) -> None:
     """So that one that is taken out whole is missed."""
-    last = made(path, clock).append(RECORD)
-    made(path, clock).append(RECORD)
+    last = log_of(path, clock).append(RECORD)
+    log_of(path, clock).append(RECORD)
     start = read(path)[2]
     assert start["previous"] == {"chain": last.chain, "seq": 1, "hash": last.hash}
     assert (start["seq"], start["prev"]) == (0, GENESIS)
@@ -110,7 +92,7 @@ def test_a_log_is_continued_by_a_chain_that_hangs_on_the_one_before(path: Path, 
 
 def test_a_chain_ends_with_a_signed_stop(path: Path, clock: Clock) -> None:
     """And nothing comes after it."""
-    log = made(path, clock)
+    log = log_of(path, clock)
     log.append(RECORD)
     log.stop()
     log.stop()
@@ -125,7 +107,7 @@ def test_a_chain_ends_with_a_signed_stop(path: Path, clock: Clock) -> None:
 
 def test_a_checkpoint_is_signed_by_count(path: Path, clock: Clock) -> None:
     """Under load nobody has to wait for the clock."""
-    log = made(path, clock)
+    log = log_of(path, clock)
     for _ in range(2 * CHECKPOINT_RECORDS):
         log.append(RECORD)
     found = [index for index, one in enumerate(types(path)) if one == "checkpoint"]
@@ -134,14 +116,14 @@ def test_a_checkpoint_is_signed_by_count(path: Path, clock: Clock) -> None:
 
 def test_a_checkpoint_is_signed_by_the_clock_when_something_came_since(path: Path, clock: Clock) -> None:
     """And only then."""
-    log = made(path, clock)
+    log = log_of(path, clock)
     log.append(RECORD)
-    clock.time += CHECKPOINT_AFTER - timedelta(seconds=1)
+    clock.advance(CHECKPOINT_AFTER - timedelta(seconds=1))
     log.look()
     assert types(path) == ["start", "write"]
-    clock.time += timedelta(seconds=1)
+    clock.advance(timedelta(seconds=1))
     log.look()
-    clock.time += CHECKPOINT_AFTER
+    clock.advance(CHECKPOINT_AFTER)
     log.look()
     start, _, checkpoint = read(path)
     assert checkpoint["type"] == "checkpoint"
@@ -151,9 +133,9 @@ def test_a_checkpoint_is_signed_by_the_clock_when_something_came_since(path: Pat
 
 def test_the_chain_goes_on_under_a_new_key_that_the_old_one_signs(path: Path, clock: Clock) -> None:
     """Once a day."""
-    log = made(path, clock)
+    log = log_of(path, clock)
     log.append(RECORD)
-    clock.time += KEY_LIFE
+    clock.advance(KEY_LIFE)
     log.look()
     log.append(RECORD)
     log.stop()
@@ -168,9 +150,9 @@ def test_the_chain_goes_on_under_a_new_key_that_the_old_one_signs(path: Path, cl
 def test_a_root_key_vouches_for_each_key_of_the_chain(path: Path, clock: Clock, tmp_path: Path) -> None:
     """For this chain and this writer alone."""
     private, public = write_pair(str(tmp_path / "root"))
-    log = made(path, clock, root=private)
+    log = log_of(path, clock, root=private)
     log.append(RECORD)
-    clock.time += KEY_LIFE
+    clock.advance(KEY_LIFE)
     log.look()
     start, _, key = read(path)
     for record in (start, key):
@@ -183,15 +165,15 @@ def test_a_root_key_vouches_for_each_key_of_the_chain(path: Path, clock: Clock, 
 def test_a_root_key_that_went_away_puts_the_new_key_off(path: Path, clock: Clock, tmp_path: Path) -> None:
     """An old key that is vouched for is better than a new one that is not."""
     private, _ = write_pair(str(tmp_path / "root"))
-    log = made(path, clock, root=private)
+    log = log_of(path, clock, root=private)
     log.append(RECORD)
     private.unlink()
-    clock.time += KEY_LIFE
+    clock.advance(KEY_LIFE)
     with pytest.raises(BadKey, match=r"root\.key"):
         log.look()
     assert types(path) == ["start", "write"]
     with pytest.raises(BadKey):
-        made(path, clock, root=private)
+        log_of(path, clock, root=private)
 
 
 @pytest.fixture
@@ -210,7 +192,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 def test_what_could_not_be_written_is_no_part_of_the_chain(path: Path, clock: Clock, full: list[int]) -> None:
     """Its place goes to the next record, which owns up to the half line."""
-    log = made(path, clock)
+    log = log_of(path, clock)
     log.append(RECORD)
     full += [0, 30]
     for _ in range(2):
@@ -225,7 +207,7 @@ def test_what_could_not_be_written_is_no_part_of_the_chain(path: Path, clock: Cl
 
 def test_a_chain_that_could_not_begin_begins_later(path: Path, clock: Clock, full: list[int]) -> None:
     """With its start, and once."""
-    log = made(path, clock)
+    log = log_of(path, clock)
     full += [0, 50]
     for _ in range(2):
         with pytest.raises(AuditLogUnwritable):
@@ -238,7 +220,7 @@ def test_a_chain_that_could_not_begin_begins_later(path: Path, clock: Clock, ful
 
 def test_a_checkpoint_that_cannot_be_written_refuses_nobody(path: Path, clock: Clock, full: list[int]) -> None:
     """The record that it would have followed stands; the next one brings the next try."""
-    log = made(path, clock)
+    log = log_of(path, clock)
     full += [1 << 20] * CHECKPOINT_RECORDS + [0]
     for _ in range(CHECKPOINT_RECORDS):
         log.append(RECORD)
@@ -249,7 +231,7 @@ def test_a_stop_that_cannot_be_written_ends_the_process_all_the_same(
     path: Path, clock: Clock, full: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """And is told."""
-    log = made(path, clock)
+    log = log_of(path, clock)
     log.append(RECORD)
     full.append(0)
     log.stop()
@@ -260,7 +242,7 @@ def test_a_stop_that_cannot_be_written_ends_the_process_all_the_same(
 
 def test_threads_share_a_chain(path: Path, clock: Clock) -> None:
     """Each record has a place of its own."""
-    log = made(path, clock)
+    log = log_of(path, clock)
 
     def write() -> None:
         for _ in range(50):
@@ -281,9 +263,9 @@ def test_the_clock_is_looked_at_from_a_thread_of_its_own(
 ) -> None:
     """Until the end."""
     monkeypatch.setattr("webhook.audit.log.LOOK_SECONDS", 0.001)
-    log = made(path, clock)
+    log = log_of(path, clock)
     log.append(RECORD)
-    clock.time += CHECKPOINT_AFTER
+    clock.advance(CHECKPOINT_AFTER)
     log.start()
     [thread] = [one for one in threading.enumerate() if one.name == "audit"]
     while len(types(path)) < 3:

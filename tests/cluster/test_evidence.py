@@ -1,0 +1,163 @@
+"""Our log and the API server's hold each other to the truth."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from tests.cluster.installation import WEBHOOKS, Installation, eventually, served
+from tests.cluster.manifests import GOOD, deployment, namespace, pod
+from tests.programs import stop
+from webhook.audit.chain import seal
+
+Report = dict[str, Any]
+ALLOW_ALL: Final = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}
+
+
+class Since(NamedTuple):
+    """A guarded namespace with a Pod that was judged, and what the API server has on record since before that."""
+
+    catflap: Installation
+    space: str
+    begin: int
+    log: Path
+
+    def verify(self, *logs: Path) -> tuple[int, Report]:
+        """What `catflap audit verify --against` says of our logs, or of copies; its exit code first."""
+        with self.catflap.cluster.audit_log.open("rb") as log:
+            log.seek(self.begin)
+            self.log.write_bytes(log.read())
+        ours = logs or (self.catflap.server.audit_log, self.catflap.controller.audit_log)
+        argv = [sys.executable, "-m", "webhook", "audit", "verify", "-o", "json", *map(str, ours)]
+        done = subprocess.run([*argv, "--against", str(self.log)], capture_output=True, text=True, check=False)
+        assert done.stdout, done.stderr
+        return done.returncode, json.loads(done.stdout)
+
+    def make(self, *names: str) -> None:
+        """Create good Pods, and wait until the API server has them on record."""
+        for name in names:
+            path = f"/api/v1/namespaces/{self.space}/pods"
+            self.catflap.cluster.api("POST", path, pod(name, self.space, GOOD))
+        self.wait_for(names[-1])
+
+    def wait_for(self, name: str) -> Report:
+        """The event of an object's creation, once it is on record; the API server answers a moment before."""
+        return eventually(lambda: [one for one in self.catflap.cluster.audit_events() if self.is_about(one, name)])[-1]
+
+    def is_about(self, event: Report, name: str) -> bool:
+        """Whether an event is the creation of an object."""
+        ref = event.get("objectRef", {})
+        return (event["verb"], ref.get("namespace"), ref.get("name")) == ("create", self.space, name)
+
+
+@pytest.fixture
+def since(apart: Installation, namespace_name: str, tmp_path: Path) -> Since:
+    """From now on."""
+    begin = apart.cluster.audit_size()
+    apart.apply(namespace(namespace_name))
+    found = Since(apart, namespace_name, begin, tmp_path / "api-server.log")
+    found.make("judged")
+    return found
+
+
+def test_what_happened_in_order_is_the_same_on_both_sides(since: Since) -> None:
+    """Admitted or refused, each decision's hash stands in the API server's log."""
+    since.catflap.apply(deployment("bad", since.space, {}))
+    anchored = since.wait_for("bad")["annotations"]
+    assert since.verify()[0] == 0
+    assert since.verify()[1]["findings"] == []
+    [record] = [one for one in since.catflap.server.records() if one.get("id") and is_about(one, since.space, "bad")]
+    assert anchored["workloads.catflap.dev/record-chain"] == record["chain"]
+    assert anchored["workloads.catflap.dev/record-seq"] == str(record["seq"])
+    assert anchored["workloads.catflap.dev/record-hash"] == record["hash"]
+
+
+def is_about(record: Report, space: str, name: str) -> bool:
+    """Whether a decision is on an object."""
+    ref = record["objectRef"]
+    return (ref.get("namespace"), ref.get("name")) == (space, name)
+
+
+def test_a_cut_end_that_no_chain_shows_is_shown_by_the_api_server(since: Since, tmp_path: Path) -> None:
+    """The records of what came last are gone; the chain is sound as far as it goes."""
+    since.make("later")
+    lines = since.catflap.server.audit_log.read_bytes().splitlines(keepends=True)
+    name = f'"name":"later","namespace":"{since.space}"'.encode()
+    last = next(index for index, line in enumerate(lines) if name in line)
+    cut = tmp_path / "cut.log"
+    cut.write_bytes(b"".join(lines[:last]))
+    gone = json.loads(lines[last])
+    code, report = since.verify(cut)
+    assert code == 1
+    assert report["chains"][-1]["lastSeq"] == gone["seq"] - 1
+    [found] = [one for one in report["findings"] if (one["chain"], one["seq"]) == (gone["chain"], gone["seq"])]
+    assert (found["damage"], found["file"]) == ("missing", str(since.log))
+    assert f"create pods {since.space}/later" in found["message"]
+
+
+def test_a_rewritten_record_is_another_one_than_the_api_server_saw(since: Since, tmp_path: Path) -> None:
+    """Whoever has the writer's key can make a whole chain of it, but not change the API server's log."""
+    *lines, last = since.catflap.server.audit_log.read_bytes().splitlines(keepends=True)
+    record = json.loads(last)
+    forged = {key: value for key, value in record.items() if key != "hash"} | {"user": {"username": "x", "groups": []}}
+    rewritten = tmp_path / "rewritten.log"
+    rewritten.write_bytes(b"".join(lines) + seal(forged)[0])
+    code, report = since.verify(rewritten)
+    assert code == 1
+    assert [(one["damage"], one["seq"]) for one in report["findings"]] == [("forged", record["seq"])]
+
+
+@contextmanager
+def unregistered(catflap: Installation) -> Iterator[None]:
+    """The validating configuration away: nobody is asked, and nothing fails."""
+    path = WEBHOOKS.format("validating")
+    found = catflap.cluster.api("GET", path)
+    catflap.cluster.api("DELETE", path)
+    try:
+        eventually(lambda: not refuses(catflap))
+        yield
+    finally:
+        kept = {key: value for key, value in found["metadata"].items() if key in {"name", "labels", "annotations"}}
+        catflap.cluster.api("POST", path.rpartition("/")[0], {**found, "metadata": kept})
+        eventually(lambda: refuses(catflap))
+
+
+def refuses(catflap: Installation) -> bool:
+    """Whether a Pod without labels is refused."""
+    bad = pod("bad", "default", {})
+    return catflap.cluster.call("POST", "/api/v1/namespaces/default/pods?dryRun=All", bad).refused
+
+
+def test_a_request_that_was_never_sent_to_us_shows(since: Since) -> None:
+    """Somebody takes the registration away for a moment."""
+    with unregistered(since.catflap):
+        since.make("past-us")
+    code, report = since.verify()
+    assert code == 1
+    [found] = [one for one in report["findings"] if since.space in one["message"]]
+    assert found["damage"] == "skipped"
+    assert f"create pods {since.space}/past-us" in found["message"]
+
+
+def test_a_request_that_went_on_without_our_answer_shows(since: Since) -> None:
+    """Where the API server fails open."""
+    catflap = since.catflap
+    stop(catflap.server.process)
+    try:
+        path = f"/apis/networking.k8s.io/v1/namespaces/{since.space}/networkpolicies"
+        policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "theirs"}}
+        catflap.cluster.api("POST", path, {**policy, "spec": ALLOW_ALL})
+    finally:
+        catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+    since.wait_for("theirs")
+    code, report = since.verify()
+    assert code == 1
+    [found] = [one for one in report["findings"] if since.space in one["message"]]
+    assert found["damage"] == "skipped"
+    assert "without an answer to open-policies.catflap.dev" in found["message"]
+    assert f"create networkpolicies {since.space}/theirs" in found["message"]

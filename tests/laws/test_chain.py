@@ -1,0 +1,326 @@
+"""Whatever is done to a log shows, and the place is named."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, NamedTuple
+from unittest.mock import patch
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tests.laws.strategies import LAW
+from webhook.audit.chain import seal, signed_bytes
+from webhook.audit.finding import Damage, Finding
+from webhook.audit.keys import WriterKey, read_public, write_pair
+from webhook.audit.log import KEY_LIFE, AuditLog
+from webhook.audit.reading import Line
+from webhook.audit.sink import AuditLogUnwritable
+from webhook.audit.verify import Report, Verifier
+
+AT: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
+RECORD: Final = {"type": "write", "time": "2026-01-31T12:00:00.000000Z"}
+LINE_END: Final = b"\n"
+
+Records = list[dict[str, Any]]
+
+
+class Step(NamedTuple):
+    """One thing that a writer does; `taken` is how many bytes the disk takes of the first line, all where it is None."""
+
+    writer: int
+    does: str
+    taken: int | None = None
+
+
+nothing_torn = st.none()
+torn = nothing_torn | st.integers(0, 400)
+
+
+def steps(
+    *does: str, writers: int = 3, taken: st.SearchStrategy[int | None] = nothing_torn
+) -> st.SearchStrategy[list[Step]]:
+    """What writers on one file do one after the other."""
+    often = ["append"] * 6
+    step = st.builds(Step, st.integers(0, writers - 1), st.sampled_from([*often, *does]), taken)
+    return st.lists(step, max_size=25)
+
+
+def written(history: Sequence[Step], root: Path | None = None) -> bytes:
+    """The log that up to three processes write to one file; at last each writes a record, and ends in order."""
+    clock = [AT]
+
+    def now() -> datetime:
+        clock[0] += timedelta(seconds=61)
+        return clock[0]
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+
+        def process() -> AuditLog:
+            return AuditLog(str(path), process="serve", now=now, root=root)
+
+        running = [process() for _ in range(3)]
+        for number, (writer, does, taken) in enumerate([*history, *(Step(one, "append") for one in range(3))]):
+            with suppress(AuditLogUnwritable), disk(taken if does in {"append", "look"} else None):
+                if does == "append":
+                    running[writer].append({**RECORD, "reason": "€" * number})
+                elif does == "look":
+                    clock[0] += KEY_LIFE * (number % 2)
+                    running[writer].look()
+                elif does == "restart":
+                    running[writer].stop()
+            if does == "kill":
+                running[writer]._sink.close()
+            if does in {"restart", "kill"}:
+                running[writer] = process()
+        for log in running:
+            log.stop()
+        return path.read_bytes()
+
+
+@contextmanager
+def disk(taken: int | None) -> Iterator[None]:
+    """A disk that takes so many bytes of the next line."""
+    whole, left = os.write, [taken]
+
+    def write(descriptor: int, line: bytes) -> int:
+        return whole(descriptor, line[: left.pop()] if left else line)
+
+    with patch("webhook.audit.sink.os.write", write):
+        yield
+
+
+# A full disk while only one process writes, or several processes.
+logs = (steps("look", "restart", writers=1, taken=torn) | steps("look", "restart")).map(written)
+
+
+def verified(log: bytes, **options: Any) -> Report:
+    """What is said of a log."""
+    verifier = Verifier(**options)
+    for number, line in enumerate(log.splitlines(keepends=True), 1):
+        verifier.take(Line("log", number, line.removesuffix(LINE_END), line.endswith(LINE_END)))
+    return verifier.finish()
+
+
+def first(log: bytes, **options: Any) -> Finding:
+    """The first damage of a closed log; there has to be one."""
+    found = verified(log, closed=True, **options).findings
+    assert found
+    return found[0]
+
+
+def is_named(changed: bytes, log: bytes, *places: int) -> bool:
+    """Whether the first damage is at one of these lines; half lines may look like each other, so there any damage will do."""
+    return first(changed).place.line in places or b'"torn"' in log
+
+
+def lines(log: bytes) -> list[bytes]:
+    """A log's lines with their ends."""
+    return log.splitlines(keepends=True)
+
+
+def line_at(log: bytes, index: int) -> int:
+    """The number of the line that a byte belongs to."""
+    return log.count(LINE_END, 0, index) + 1
+
+
+def record(line: bytes) -> dict[str, Any]:
+    """A line as a record; empty for a half line."""
+    try:
+        return json.loads(line)  # type: ignore[no-any-return]
+    except ValueError:
+        return {}
+
+
+def two_of_a_chain(data: st.DataObject, log: bytes) -> tuple[int, int]:
+    """Two lines of one chain, by their indexes, the earlier one first."""
+    chains = [record(line).get("chain") for line in lines(log)]
+    one = data.draw(st.sampled_from([index for index, chain in enumerate(chains) if chain]))
+    other = data.draw(st.sampled_from([index for index, chain in enumerate(chains) if chain == chains[one]]))
+    assume(one != other)
+    return min(one, other), max(one, other)
+
+
+@LAW
+@given(
+    steps("look", "restart", "kill")
+    | steps("look", "restart", taken=torn)
+    | steps("look", "restart", "kill", writers=1, taken=torn)
+)
+def test_what_writers_leave_is_sound(history: list[Step]) -> None:
+    """However their lines interleave, and whatever of them a full disk takes; only who was killed owns up to nothing."""
+    report = verified(written(history))
+    assert report.findings == ()
+    assert report.records >= 3
+
+
+@LAW
+@given(logs)
+def test_what_ended_in_order_is_closed(log: bytes) -> None:
+    """And signed to its end."""
+    report = verified(log, closed=True)
+    assert report.findings == ()
+    assert all(chain.signed == chain.head.seq for chain in report.chains)
+
+
+@LAW
+@given(st.data(), logs, st.integers(0, 255))
+def test_an_edited_byte_shows(data: st.DataObject, log: bytes, byte: int) -> None:
+    """At its line."""
+    index = data.draw(st.integers(0, len(log) - 1))
+    assume(log[index] != byte)
+    edited = log[:index] + bytes([byte]) + log[index + 1 :]
+    assert is_named(edited, log, line_at(log, index))
+
+
+@LAW
+@given(st.data(), logs)
+def test_a_removed_byte_shows(data: st.DataObject, log: bytes) -> None:
+    """At its line."""
+    index = data.draw(st.integers(0, len(log) - 1))
+    assert is_named(log[:index] + log[index + 1 :], log, line_at(log, index))
+
+
+@LAW
+@given(st.data(), logs, st.binary(min_size=1, max_size=3))
+def test_inserted_bytes_show(data: st.DataObject, log: bytes, inserted: bytes) -> None:
+    """At their line; empty lines are inserted bytes too."""
+    index = data.draw(st.integers(0, len(log)))
+    changed = log[:index] + inserted + log[index:]
+    at = line_at(log, index)
+    assert is_named(changed, log, *range(at, at + inserted.count(LINE_END) + 1))
+
+
+@LAW
+@given(st.data(), logs)
+def test_a_removed_line_shows(data: st.DataObject, log: bytes) -> None:
+    """By the record that is missing, where the chain goes on or at its end; a half line by who owned up to it."""
+    whole = lines(log)
+    index = data.draw(st.integers(0, len(whole) - 1))
+    gone = record(whole[index])
+    assume(gone or whole.count(whole[index]) == 1)  # two writers may have got as far as the same first byte
+    report = verified(b"".join(whole[:index] + whole[index + 1 :]), closed=True)
+    found = {(one.chain, one.seq) for one in report.findings}
+    if not gone:
+        assert Damage.MISSING in {one.damage for one in report.findings}
+    elif gone["type"] != "stop":
+        assert (gone["chain"], gone["seq"]) in found
+    else:  # a cut chain is named by the last record that is left of it, or by half a line that only its stop owned up to
+        assert {(gone["chain"], gone["seq"]), (gone["chain"], gone["seq"] - 1)} & found
+
+
+@LAW
+@given(st.data(), logs)
+def test_records_that_changed_places_show(data: st.DataObject, log: bytes) -> None:
+    """At the earlier one's line."""
+    one, other = two_of_a_chain(data, log)
+    changed = lines(log)
+    changed[one], changed[other] = changed[other], changed[one]
+    assert is_named(b"".join(changed), log, one + 1)
+
+
+@LAW
+@given(st.data(), logs)
+def test_a_repeated_line_shows(data: st.DataObject, log: bytes) -> None:
+    """Wherever it is put, at one of the two places."""
+    whole = lines(log)
+    index = data.draw(st.integers(0, len(whole) - 1))
+    at = data.draw(st.integers(0, len(whole)))
+    changed = [*whole[:at], whole[index], *whole[at:]]
+    assert is_named(b"".join(changed), log, at + 1, index + 1 + (at <= index))
+
+
+@LAW
+@given(st.data(), logs)
+def test_an_invented_record_shows(data: st.DataObject, log: bytes) -> None:
+    """As the second one at its place in the chain, whoever stands there first."""
+    whole = lines(log)
+    index = data.draw(st.integers(0, len(whole) - 1))
+    before = record(whole[index])
+    assume(before and before["type"] != "stop")
+    linked = {"chain": before["chain"], "seq": before["seq"] + 1, "prev": before["hash"]}
+    invented, _ = seal({**RECORD, **linked, "reason": "invented"})
+    found = verified(b"".join([*whole[: index + 1], invented, *whole[index + 1 :]])).findings
+    assert (before["chain"], before["seq"] + 1) in {(one.chain, one.seq) for one in found}
+
+
+@LAW
+@given(st.data(), logs)
+def test_a_cut_end_shows(data: st.DataObject, log: bytes) -> None:
+    """Within a line always, behind a line where a chain was under way."""
+    end = data.draw(st.integers(1, len(log) - 1))
+    cut = log[:end]
+    under_way = open_chains(cut)
+    assume(under_way or not cut.endswith(LINE_END))
+    found = verified(cut, closed=True).findings
+    assert any(one.chain in under_way or one.place.line == len(lines(cut)) for one in found)
+
+
+def open_chains(log: bytes) -> set[str]:
+    """The chains of a log that have no stop."""
+    found = [record(line) for line in lines(log)]
+    return {one["chain"] for one in found if one} - {one["chain"] for one in found if one and one["type"] == "stop"}
+
+
+def rewritten(log: bytes, chain: str, rewrite: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
+    """A log with the records of one chain changed, and every hash made to fit."""
+    out, prev = [], ""
+    for line in lines(log):
+        one = record(line)
+        if one.get("chain") == chain:
+            changed = rewrite(
+                {key: value for key, value in one.items() if key != "hash"} | ({"prev": prev} if prev else {})
+            )
+            line, prev = seal(changed)  # noqa: PLW2901
+        out.append(line)
+    return b"".join(out)
+
+
+@LAW
+@given(st.data(), logs)
+def test_a_rewritten_chain_shows_at_the_next_signature(data: st.DataObject, log: bytes) -> None:
+    """Whoever has not the writer's key can make hashes, but no signatures."""
+    whole = [one for one in map(record, lines(log)) if one]
+    one = data.draw(st.sampled_from([one for one in whole if one["type"] != "start"]))
+    chain, seq = one["chain"], one["seq"]
+    changed = rewritten(log, chain, lambda found: found | ({"reason": "other"} if found["seq"] == seq else {}))
+    signed = min(
+        found["seq"] for found in whole if found["chain"] == chain and "signature" in found and found["seq"] >= seq
+    )
+    places = {(found.damage, found.chain, found.seq) for found in verified(changed).findings}
+    assert (Damage.FORGED, chain, signed) in places
+
+
+@LAW
+@given(steps("look", writers=1))
+def test_a_chain_rewritten_under_a_fresh_key_shows_by_the_root_key_alone(history: list[Step]) -> None:
+    """So that whoever got hold of a log, but not of the root key, cannot make another history."""
+    with TemporaryDirectory() as folder:
+        private, public = write_pair(f"{folder}/root")
+        log = written(history, root=private)
+        root = read_public(public)
+    assert first_chain(verified(log, roots=[root], closed=True)).vouched
+    chain = record(lines(log)[0])["chain"]
+    key = WriterKey(chain=chain, writer={}, root=None)
+
+    def resigned(found: dict[str, Any]) -> dict[str, Any]:
+        changed = {name: value for name, value in found.items() if name != "certificate"}
+        if "publicKey" in changed:
+            changed["publicKey"] = key.public
+        return changed | ({"signature": key.sign(signed_bytes(changed))} if "signature" in changed else {})
+
+    fresh = rewritten(log, chain, resigned)
+    assert {found.damage for found in verified(fresh, closed=True).findings} <= {Damage.FORGED}  # by what hangs on it
+    found = first(fresh, roots=[root])
+    assert (found.damage, found.chain, found.seq, found.place.line) == (Damage.FORGED, chain, 0, 1)
+
+
+def first_chain(report: Report) -> Any:
+    """The chain that begins a log, of one that is sound."""
+    assert report.findings == ()
+    return report.chains[0]

@@ -1,0 +1,46 @@
+"""Logs to look at, as processes leave them."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from webhook.audit.log import KEY_LIFE, AuditLog
+from webhook.audit.record import write_record
+
+AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
+MANIFEST = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "catflap-default-deny"}}
+RECORD = write_record(MANIFEST, reason="created", policy_digest="0123", at=AT)
+
+
+class Clock:
+    """A time that a test moves."""
+
+    def __init__(self) -> None:
+        self.time = AT
+
+    def __call__(self) -> datetime:
+        """Now."""
+        return self.time
+
+    def advance(self, by: timedelta) -> None:
+        """Let time pass."""
+        self.time += by
+
+
+def log_of(path: Path, clock: Clock, **options: Any) -> AuditLog:
+    """A process's log at a clock."""
+    return AuditLog(str(path), process="serve", now=clock, **options)
+
+
+def two_chains(path: Path, **options: Any) -> list[bytes]:
+    """The lines of a log of two processes one after the other: start, write, key, write, stop, start, write, stop."""
+    clock = Clock()
+    for life in (KEY_LIFE, timedelta(0)):
+        log = log_of(path, clock, **options)
+        log.append(RECORD)
+        if life:
+            clock.advance(life)
+            log.look()
+            log.append(RECORD)
+        log.stop()
+    return path.read_bytes().splitlines(keepends=True)

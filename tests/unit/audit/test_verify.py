@@ -1,0 +1,255 @@
+"""What is said of a damaged log: which damage, where, of which record."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.audit.logs import two_chains
+from webhook.audit.chain import canonical, fragment, seal
+from webhook.audit.finding import Damage
+from webhook.audit.keys import read_public, write_pair
+from webhook.audit.reading import Line
+from webhook.audit.verify import MOST_FINDINGS, Report, Verifier
+
+Lines = list[bytes]
+# 1 start, 2 write, 3 key, 4 write, 5 stop; 6 start, 7 write, 8 stop
+FIRST, SECOND = 0, 1
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Lines:
+    """A sound log."""
+    return two_chains(tmp_path / "log")
+
+
+def verified(lines: Lines, **options: Any) -> Report:
+    """What is said of them."""
+    verifier = Verifier(**options)
+    for number, line in enumerate(b"".join(lines).splitlines(keepends=True), 1):
+        verifier.take(Line("log", number, line.removesuffix(b"\n"), line.endswith(b"\n")))
+    return verifier.finish()
+
+
+def record(line: bytes) -> dict[str, Any]:
+    """A line as a record."""
+    return json.loads(line)  # type: ignore[no-any-return]
+
+
+def changed(line: bytes, **what: Any) -> bytes:
+    """A record with other content, and the hash that fits it."""
+    return seal({key: value for key, value in record(line).items() if key != "hash"} | what)[0]
+
+
+def test_a_sound_log_is_told_chain_by_chain(lines: Lines) -> None:
+    """By whom, how many records, up to which signature, and how it ends."""
+    report = verified(lines, closed=True)
+    assert (report.is_sound, report.records, report.notes) == (True, 8, ())
+    assert [(chain.records, chain.signed, chain.stopped) for chain in report.chains] == [(5, 4, True), (3, 2, True)]
+    first = report.chains[0]
+    assert first.writer is not None
+    assert first.writer["process"] == "serve"
+    assert (first.began, first.ended) == ("2026-01-31T12:00:00.000000Z", "2026-02-01T12:00:00.000000Z")
+
+
+DAMAGED: dict[str, tuple[Callable[[Lines], Lines], Damage, int, int, int | None]] = {
+    "an edited record": (
+        lambda at: [*at[:3], at[3].replace(b"created", b"creates"), *at[4:]],
+        Damage.EDITED,
+        4,
+        FIRST,
+        3,
+    ),
+    "an edited hash": (lambda at: [*at[:3], at[3][:-4] + b'g"}\n', *at[4:]], Damage.EDITED, 4, FIRST, 3),
+    "a removed record": (lambda at: at[:3] + at[4:], Damage.MISSING, 4, FIRST, 3),
+    "two removed records": (lambda at: at[:2] + at[4:], Damage.MISSING, 3, FIRST, 2),
+    "a removed start": (lambda at: at[1:], Damage.MISSING, 1, FIRST, 0),
+    "records that changed places": (lambda at: [at[0], at[2], at[1], *at[3:]], Damage.REORDERED, 2, FIRST, 2),
+    "a repeated record": (lambda at: [*at[:2], *at[1:]], Damage.REPEATED, 3, FIRST, 1),
+    "a rewritten record": (lambda at: [at[0], changed(at[1], reason="x"), *at[2:]], Damage.INSERTED, 3, FIRST, 2),
+    "a record behind the stop": (lambda at: [*at, following(at[-1])], Damage.INSERTED, 9, SECOND, 3),
+    "a second start": (lambda at: [*at[:2], following(at[1], type="start"), *at[5:]], Damage.INSERTED, 3, FIRST, 2),
+    "a cut line": (lambda at: [*at[:-1], at[-1][:100]], Damage.TRUNCATED, 8, SECOND, None),
+    "a missing line end at the end": (lambda at: [*at[:-1], at[-1][:-1]], Damage.TRUNCATED, 8, SECOND, 2),
+    "a missing line end": (lambda at: [at[0][:-1], *at[1:]], Damage.EDITED, 1, FIRST, None),
+    "an empty line": (lambda at: [*at[:4], b"\n", *at[4:]], Damage.EDITED, 5, FIRST, None),
+    "text before a record": (lambda at: [*at[:4], b"x" + at[4], *at[5:]], Damage.TRUNCATED, 5, FIRST, None),
+    "another format's line": (lambda at: [*at[:4], b'{"type":"decision"}\n', *at[4:]], Damage.EDITED, 5, FIRST, None),
+    "a chain's end cut before the next begins": (lambda at: at[:3] + at[5:], Damage.TRUNCATED, 4, SECOND, 0),
+}
+
+
+def following(line: bytes, **more: Any) -> bytes:
+    """An invented record that follows another one."""
+    before = record(line)
+    linked = {"chain": before["chain"], "seq": before["seq"] + 1, "prev": before["hash"]}
+    return seal({"type": "write", "time": before["time"], **linked, **more})[0]
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_each_damage_is_told_by_its_place(lines: Lines, what: str) -> None:
+    """The first one: its kind, the line, the chain and the record, as far as the line tells."""
+    damage, expected, line, chain, seq = DAMAGED[what]
+    found = verified(damage(lines)).findings[0]
+    assert (found.damage, found.place.line) == (expected, line)
+    names = [record(lines[0])["chain"], record(lines[5])["chain"]]
+    assert (found.chain or names[chain], found.seq) == (names[chain], seq)
+
+
+def test_what_follows_a_damaged_record_is_not_damaged(lines: Lines) -> None:
+    """One edit is one finding."""
+    report = verified([*lines[:3], lines[3].replace(b"created", b"creates"), *lines[4:]], closed=True)
+    assert len(report.findings) == 1
+
+
+def test_missing_records_are_counted(lines: Lines) -> None:
+    """As far as the chain tells."""
+    [found] = verified(lines[:1] + lines[3:]).findings
+    assert found.says == "before this line records 1 to 2 stood"
+
+
+def test_a_chain_that_is_taken_out_whole_is_missed(tmp_path: Path) -> None:
+    """By the one that hangs on it."""
+    two_chains(tmp_path / "log")
+    four = two_chains(tmp_path / "log")
+    [found] = verified(four[:5] + four[8:]).findings
+    assert (found.damage, found.place.line, found.seq) == (Damage.MISSING, 6, 0)
+    assert record(four[5])["chain"] in found.says
+
+
+def test_a_file_may_begin_where_another_one_ends(lines: Lines) -> None:
+    """Older files may be gone, by right; which one is missed is told all the same."""
+    report = verified(lines[5:], closed=True)
+    assert report.is_sound
+    assert report.notes == (
+        f"log goes on behind record 4 of chain {record(lines[0])['chain']}, which is in none of the files before it",
+    )
+
+
+def test_a_rewritten_end_shows_by_what_hangs_on_it(lines: Lines) -> None:
+    """Even where the chain itself was signed anew."""
+    report = verified([*lines[:4], changed(lines[4], time="2026-02-02T00:00:00.000000Z"), *lines[5:]])
+    assert [(one.damage, one.place.line) for one in report.findings] == [(Damage.FORGED, 5), (Damage.FORGED, 6)]
+
+
+def test_an_open_chain_is_damaged_only_where_it_is_to_be_closed(lines: Lines) -> None:
+    """A process that runs has not ended its chain yet; one that was killed never will."""
+    assert verified(lines[:-1]).is_sound
+    [found] = verified(lines[:-1], closed=True).findings
+    assert (found.damage, found.place.line, found.seq) == (Damage.TRUNCATED, 7, 1)
+
+
+class TestTrust:
+    """Who vouches for the keys."""
+
+    @pytest.mark.parametrize("rooted", [True, False])
+    def test_each_key_needs_the_word_of_a_trusted_root(self, tmp_path: Path, *, rooted: bool) -> None:
+        """At the start, and at each new key."""
+        private, public = write_pair(str(tmp_path / "root"))
+        lines = two_chains(tmp_path / "log", root=private if rooted else None)
+        report = verified(lines, roots=[read_public(public)])
+        assert [(one.damage, one.place.line) for one in report.findings] == (
+            [] if rooted else [(Damage.FORGED, line) for line in (1, 3, 6)]
+        )
+        assert all(chain.vouched == rooted for chain in report.chains)
+
+    def test_any_trusted_root_will_do(self, tmp_path: Path) -> None:
+        """So that a root key can be replaced."""
+        private, public = write_pair(str(tmp_path / "root"))
+        _, other = write_pair(str(tmp_path / "other"))
+        lines = two_chains(tmp_path / "log", root=private)
+        assert verified(lines, roots=[read_public(other), read_public(public)]).is_sound
+        assert not verified(lines, roots=[read_public(other)]).is_sound
+
+    def test_a_certificate_is_for_one_chain(self, tmp_path: Path) -> None:
+        """One that was taken from another chain vouches for nothing."""
+        private, public = write_pair(str(tmp_path / "root"))
+        lines = two_chains(tmp_path / "log", root=private)
+        told = {key: record(lines[0])[key] for key in ("certificate", "publicKey")}
+        [found] = verified([changed(lines[5], **told)], roots=[read_public(public)]).findings
+        assert found.damage is Damage.FORGED
+
+    @pytest.mark.parametrize("garbage", ["", "AA==", "no base64!", "é"])
+    def test_what_is_no_signature_is_none(self, lines: Lines, garbage: str) -> None:
+        """Nobody's log ends the verification."""
+        [found] = verified([*lines[:4], changed(lines[4], signature=garbage)]).findings
+        assert (found.damage, found.seq) == (Damage.FORGED, 4)
+
+
+class TestHalfLines:
+    """Text between records that is no record."""
+
+    def owner(self, line: bytes, *torn: bytes) -> bytes:
+        """A stop's line that owns up to half lines."""
+        return changed(line, torn=[{"bytes": len(one), "sha256": fragment(one).sha256} for one in torn])
+
+    @pytest.mark.parametrize(
+        ("stands", "owned"),
+        [
+            pytest.param([b"{ha\n"], [b"{ha"], id="one"),
+            pytest.param([b"{ha\n", b"{\n"], [b"{ha", b"{"], id="two"),
+            pytest.param([b"{ha\n"], [b"{ha", b""], id="a line end that others have written as well"),
+        ],
+    )
+    def test_a_half_line_that_a_writer_owns_up_to_is_no_damage(self, lines: Lines, stands: Lines, owned: Lines) -> None:
+        """A full disk is no crime."""
+        assert [one.damage for one in verified([*lines[:4], *stands, self.owner(lines[4], *owned)]).findings] == [
+            Damage.FORGED  # that the signature does not fit is this test's doing
+        ]
+
+    def test_one_that_nobody_owns_up_to_is(self, lines: Lines) -> None:
+        """Whatever it was once."""
+        [found] = verified([*lines[:4], b"{ha\n", *lines[4:]]).findings
+        assert (found.damage, found.place.line) == (Damage.TRUNCATED, 5)
+        assert found.says == "3 bytes are no record, and no writer owns up to a half line"
+
+    def test_one_that_is_owned_up_to_has_to_be_there(self, lines: Lines) -> None:
+        """It was removed."""
+        assert Damage.MISSING in {one.damage for one in verified([*lines[:4], self.owner(lines[4], b"{ha")]).findings}
+
+    def test_a_whole_line_is_no_half_line(self, lines: Lines) -> None:
+        """Nobody can have an edited record away by owning up to it."""
+        edited = lines[3].replace(b"created", b"creates").removesuffix(b"\n")
+        report = verified([*lines[:3], edited + b"\n", self.owner(lines[4], edited)])
+        assert (report.findings[0].damage, report.findings[0].place.line) == (Damage.EDITED, 4)
+
+
+class TestLenient:
+    """Copies that a collector wrote anew."""
+
+    def rewritten(self, line: bytes) -> bytes:
+        """The same record in other words."""
+        said = record(line)
+        return json.dumps(dict(reversed(said.items())), indent=None, ensure_ascii=True).encode() + b" \n"
+
+    def test_what_says_the_same_is_sound(self, lines: Lines) -> None:
+        """Order, white space and escapes do not count, nor do empty lines; by default they do."""
+        copy = [one for line in lines for one in (self.rewritten(line), b"\n")]
+        assert verified(copy, lenient=True, closed=True).is_sound
+        assert len(verified(copy).findings) == 2 * len(lines)
+
+    @pytest.mark.parametrize("line", [b"[]\n", b"7\n", b'"x"\n', b'{"a":"\\ud800"}\n', b"{\n", b'{"hash":"x"}\n'])
+    def test_what_is_no_record_is_damage(self, lines: Lines, line: bytes) -> None:
+        """Of whatever it is made."""
+        [found] = verified([*lines[:4], line, *lines[4:]], lenient=True).findings
+        assert found.place.line == 5
+
+    def test_an_edit_shows(self, lines: Lines) -> None:
+        """By its hash."""
+        edited = self.rewritten(lines[3].replace(b"created", b"creates"))
+        [found] = verified([*lines[:3], edited, *lines[4:]], lenient=True).findings
+        assert (found.damage, found.seq) == (Damage.EDITED, 3)
+
+
+def test_a_shredded_log_is_told_in_so_many_words(lines: Lines) -> None:
+    """And the rest counted."""
+    report = verified([*lines, *([lines[1]] * (MOST_FINDINGS + 7))])
+    assert (len(report.findings), report.untold) == (MOST_FINDINGS, 7)
+    assert not report.is_sound
+
+
+def test_records_have_one_form() -> None:
+    """Whatever order they are made in."""
+    assert canonical({"b": {"d": 1, "c": "é"}, "a": []}) == '{"a":[],"b":{"c":"é","d":1}}'.encode()
