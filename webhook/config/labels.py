@@ -38,7 +38,7 @@ def double(workloads: Workloads) -> Iterator[PolicyFault]:
 
 
 def reserved(workloads: Workloads) -> Iterator[PolicyFault]:
-    """What Calico takes for labels of others, which the rule no-reserved-label refuses, and what tells of a Pod's node."""
+    """What Calico takes for labels of others, which a rule refuses, and what tells of a Pod's node."""
     required = ((f"workloads.require[{number}].label", one.label) for number, one in enumerate(workloads.require))
     for path, key in (*keys(workloads), *required):
         whose = next((whose for prefix, whose in RESERVED.items() if key.startswith(prefix)), "")
