@@ -27,7 +27,7 @@ RELEASE: Final = "catflap"
 WEBHOOKS: Final = "/apis/admissionregistration.k8s.io/v1/{}webhookconfigurations/catflap"
 POLICY: Final = f"configmap:{NAMESPACE}/catflap-policy"
 POLL_SECONDS: Final = 0.05
-PATIENCE_SECONDS: Final = 15.0
+PATIENCE_SECONDS: Final = 45.0  # as the largest policy file takes on a busy machine
 
 Seen = TypeVar("Seen")
 
