@@ -3,12 +3,14 @@
 from webhook.guard.message import refusal
 from webhook.model.decision import Decision, Verdict
 from webhook.model.labels import RESERVED
+from webhook.model.modes import SEVERITY, Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
 from webhook.model.violation import Violation
-from webhook.model.workload import label_field, reference
+from webhook.model.workload import Relabelling, Workload, label_field, reference
+from webhook.rules import RULES
 
-PROTECTION = "bound-labels"  # in the place of a rule's id; it has no mode, for no scheduler sets such a label
+PROTECTION = "bound-labels"  # in the place of a rule's id; the file gives it no mode of its own
 
 
 def judge_binding(request: Request, policy: GuardPolicy) -> Decision:
@@ -25,7 +27,19 @@ def judge_binding(request: Request, policy: GuardPolicy) -> Decision:
         for key in sorted(request.bound_labels)
         if key in counted or key.startswith(tuple(RESERVED))
     )
-    if not faults:
-        return Decision(Verdict.ALLOWED)
+    mode = strictest(policy)
+    if not faults or mode is not Mode.ENFORCE:
+        told = {mode: faults}
+        return Decision(Verdict.ALLOWED, warned=told.get(Mode.WARN, ()), audited=told.get(Mode.AUDIT, ()))
     name = reference("Binding", request.target.namespace, request.target.name)
     return Decision(Verdict.DENIED, denied=faults, message=refusal(name, faults))
+
+
+def strictest(policy: GuardPolicy) -> Mode:
+    """The strictest mode that a rule about Pods has in any namespace.
+
+    A label would get around any of them, and no scheduler sets such a one, so nothing is asked about the namespace.
+    """
+    overrides = (None, *policy.namespaces.overrides)
+    rules = (rule for rule in RULES.values() if rule.about in {Workload, Relabelling})
+    return max((rule.mode(policy, one) for rule in rules for one in overrides), key=SEVERITY.index)

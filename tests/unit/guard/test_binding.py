@@ -17,7 +17,12 @@ WAYS = {"pods": "binding", "bindings": ""}
 
 
 def decided(
-    labels: Mapping[str, str] | None, *, resource: str = "pods", namespace: str = "shop", **request: Any
+    labels: Mapping[str, str] | None,
+    *,
+    resource: str = "pods",
+    namespace: str = "shop",
+    modes: str = "",
+    **request: Any,
 ) -> Decision:
     """The decision on a binding with these labels."""
     sent = review(pod(), namespace=namespace)
@@ -34,7 +39,7 @@ def decided(
         },
         **request,
     }
-    found = decide(decode(json.dumps(sent).encode()), policy(FILE), own_namespace="guards")
+    found = decide(decode(json.dumps(sent).encode()), policy(f"{FILE}\n{modes}"), own_namespace="guards")
     assert isinstance(found, Decision)
     return found
 
@@ -60,3 +65,27 @@ def test_all_else_passes(labels: Mapping[str, str] | None) -> None:
 def test_where_nothing_is_judged_nothing_is_bound(namespace: str) -> None:
     """As with Pods themselves."""
     assert decided({"role": "data"}, namespace=namespace).verdict is Verdict.EXEMPT
+
+
+OVERRIDES = "namespaces: {overrides: [{names: [a], mode: warn}, {names: [b], rules: {role-claim: enforce}}]}"
+
+
+@pytest.mark.parametrize(
+    ("key", "modes", "told"),
+    [
+        ("role", "mode: warn", "warned"),
+        ("role", "mode: audit", "audited"),
+        ("role", "mode: off", ""),
+        ("role", "mode: off\nrules: {keep-role: warn}", "warned"),
+        ("team", "mode: off\nrules: {no-open-policy: enforce}", ""),
+        ("role", "rules: {keep-role: warn}", "denied"),
+        ("role", f"mode: off\n{OVERRIDES}", "denied"),
+        ("pcns.a", "mode: off", ""),
+        ("example.com/rack", "mode: warn", ""),
+    ],
+)
+def test_a_label_counts_as_strictly_as_the_rules_about_pods(key: str, modes: str, told: str) -> None:
+    """As the strictest of them, wherever that holds: it would get around any."""
+    found = decided({key: "data"}, modes=modes)
+    assert [name for name in ("denied", "warned", "audited") if getattr(found, name)] == ([told] if told else [])
+    assert found.allowed is (told != "denied")
