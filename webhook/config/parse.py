@@ -17,6 +17,8 @@ from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
 
 DIGEST_LENGTH = 16
+# What the other member of a union of a word and a list is for.
+OTHERS = {"literal_error": list, "tuple_type": str}
 MOST_TOLD = 50  # faults of one file
 
 
@@ -82,6 +84,8 @@ def faults(bad: ValidationError, content: Any) -> Iterator[PolicyFault]:
     for error in bad.errors(include_url=False):
         if error["type"] == "too_short" and error["input"]:
             continue  # an item of it is at fault, which is told by itself
+        if any(map(is_member, error["loc"][-1:])) and isinstance(error["input"], OTHERS.get(error["type"], ())):
+            continue  # a word or a list are asked for, and it is a bad one of the other
         path = list(steps(error["loc"], content))
         message = error["msg"].removeprefix("Value error, ")
         if error["type"] == "tuple_type":
@@ -99,11 +103,16 @@ def steps(loc: Iterable[Step], content: Any) -> Iterator[Step]:
     """The steps of a location that are keys of the file; the others name members of a union, or a wrapper."""
     for step in loc:
         inside = isinstance(content, dict) and step in content
-        if not inside and isinstance(step, str) and any(mark in step for mark in "[("):
+        if not inside and is_member(step):
             continue
         if inside or (isinstance(content, list) and isinstance(step, int) and step < len(content)):
             content = content[step]
         yield step
+
+
+def is_member(step: Step) -> bool:
+    """Whether a step names a member of a union, or a wrapper, such as `literal['none','all']`."""
+    return isinstance(step, str) and any(mark in step for mark in "[(")
 
 
 def keys_at(path: Iterable[Step]) -> list[str]:

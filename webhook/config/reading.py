@@ -26,6 +26,7 @@ LONGEST_NUMBER: Final = 100
 
 PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 UNPRINTABLE: Final = yaml.reader.Reader.NON_PRINTABLE
+MARK: Final = re.compile("\ufeff")  # which nobody sees; only at the beginning of a file it is none of its text
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 BAD_ESCAPE: Final = "found invalid Unicode character escape code"
 NO_CHARACTER: Final = "\\ud800 to \\udfff are no characters, but halves of one: write it as it is, or as \\U0001f600"
@@ -69,7 +70,7 @@ class TooMuchError(Exception):
 
 def read(text: str) -> Written:
     """What a text says, and what is wrong with it as such."""
-    if bad := UNPRINTABLE.search(text):
+    if bad := UNPRINTABLE.search(text) or MARK.search(text, 1):
         message = f"not YAML: U+{ord(bad[0]):04X} is no character of a text"
         return Written(None, (PolicyFault("", message, place_of(text, bad.start())),))
     if (size := len(text.encode())) > LARGEST:

@@ -53,10 +53,13 @@ def namespace_name(name: str) -> str:
 
 def namespace_pattern(pattern: str) -> str:
     """A namespace's full name, or a prefix that ends in a star; raises ValueError otherwise."""
+    if not pattern.endswith("*"):
+        return namespace_name(pattern)
     stem = pattern.removesuffix("*")
-    namespace_name(stem.rstrip("-") if stem != pattern else pattern)
-    if len(stem) > LONGEST_NAMESPACE:
-        raise ValueError(f"{pattern!r} begins no namespace name: these have at most {LONGEST_NAMESPACE} characters")
+    if not DNS_LABEL.fullmatch(stem.rstrip("-")) or len(stem) > LONGEST_NAMESPACE:
+        raise ValueError(
+            f"{pattern!r} begins no namespace name: lower-case letters, digits and '-' before the star, at most 63"
+        )
     return pattern
 
 
@@ -75,7 +78,7 @@ def fits(pattern: str, name: str) -> bool:
 def namespace_prefix(pattern: str) -> str:
     """A prefix of namespaces' names that ends in a star; raises ValueError otherwise."""
     if not pattern.endswith("*"):
-        raise ValueError(f"{pattern!r} is no prefix: end it with a star, as in {pattern}-*")
+        raise ValueError(f"{pattern!r} is no prefix: end it with a star, as in {pattern.rstrip('-')}-*")
     return namespace_pattern(pattern)
 
 

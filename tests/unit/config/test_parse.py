@@ -480,6 +480,20 @@ class TestFaults:
         """And nothing else is told."""
         assert faults(HEAD + lines) == [fault]
 
+    @pytest.mark.parametrize(
+        ("said", "told"),
+        [
+            ("namespaces: {adopt: [All]}", "namespaces.adopt[0]"),
+            ("namespaces: {adopt: All}", "namespaces.adopt"),
+            ("network: {dns: [~]}", "network.dns[0]"),
+            ("network: {dns: aws}", "network.dns"),
+        ],
+    )
+    def test_a_bad_word_is_not_told_to_be_a_list_nor_a_list_to_be_a_word(self, said: str, told: str) -> None:
+        """Where either would do."""
+        [found] = faults(HEAD + said)
+        assert found.partition(":")[0] == told
+
     def test_a_selector_longer_than_calico_takes_is_refused_when_the_file_is_read(self) -> None:
         """Later, no namespace could be closed under it."""
         labels = ", ".join(f"label-{number:02}: {'v' * 63}" for number in range(20))
@@ -529,7 +543,7 @@ class TestFaults:
         [line] = faults(f"{HEAD}namespaces: {{exempt: [{'x' * 100_000}]}}")
         assert len(line) < 600
         assert line.endswith("x' is no namespace name: lower-case letters, digits and '-', at most 63")
-        assert faults(f'{HEAD}"\ufeff\\tx": 1') == ["\\ufeff\\tx: unknown key"]
+        assert faults(f'{HEAD}"\u200b\\tx": 1') == ["\\u200b\\tx: unknown key"]
 
     def test_a_misspelt_rule_is_found_among_other_faults(self) -> None:
         """Nobody should have to mend a file twice."""
@@ -545,6 +559,7 @@ class TestFaults:
             pytest.param("GuardPolicy", "expected a mapping with apiVersion and kind, got str", id="a word"),
             pytest.param(f"{HEAD}---\n{HEAD}", "a second document begins here, ", id="two documents"),
             pytest.param(HEAD + "mode: \x07", "not YAML: U+0007 is no character of a text", id="a control character"),
+            pytest.param(HEAD + "\ufeffmode: off", "not YAML: U+FEFF is no character", id="a mark that nobody sees"),
             pytest.param(HEAD + "mode: \ud83d", "not YAML: U+D83D is no character of a text", id="half a character"),
             pytest.param(
                 HEAD + "#" * LARGEST, f"the file has {LARGEST + len(HEAD)} bytes, {LARGEST} are the most", id="huge"

@@ -13,6 +13,7 @@ from webhook.model.fields import (
     label_value,
     namespace_name,
     namespace_pattern,
+    namespace_prefix,
     port,
     principal,
 )
@@ -85,7 +86,9 @@ def test_what_kubernetes_takes_is_kept_as_it_is(parse: Callable[[str], str], tex
             namespace_name, "team-*", r"'team-\*' is no namespace name", id="a star where names are asked for"
         ),
         pytest.param(namespace_name, "a" * 64, "is no namespace name", id="a namespace too long"),
-        pytest.param(namespace_pattern, "*", "is no namespace name", id="a star alone, which is `all`"),
+        pytest.param(namespace_pattern, "*", r"'\*' begins no namespace name", id="a star alone, which is `all`"),
+        pytest.param(namespace_pattern, "-*", "'-\\*' begins no namespace name", id="hyphens alone"),
+        pytest.param(namespace_prefix, "openshift-", r"as in openshift-\*$", id="a prefix without its star"),
         pytest.param(namespace_pattern, f"{LONG}-*", "begins no namespace name", id="more than a name may have"),
         pytest.param(principal, "", "names no user or group", id="nobody"),
         pytest.param(principal, "a" * 254, "names no user or group", id="a user of too long a name"),
