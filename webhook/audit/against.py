@@ -14,6 +14,7 @@ from msgspec import Struct
 from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.reading import Line, Unreadable
 from webhook.audit.sequence import Head
+from webhook.guard.foretelling import counted
 from webhook.model.decision import Phase
 from webhook.model.names import ENTRY_SUFFIX
 
@@ -144,7 +145,7 @@ class Comparison:
     def findings(self) -> Iterator[Finding]:
         """What of ours is gone or another one, and what went past us."""
         for chain, count, seq, file, line, _ in self._database.execute(CHAINS_GONE):
-            says = f"none of this chain's {count} decisions that the API server's log has is here: name its file, too"
+            says = f"none of this chain's decisions, of which the API server's log has {count}, is here: name its file, too"
             yield Finding(Damage.MISSING, Place(file, line, 0), says, chain, seq)
         for chain, seq, gone, file, line, about in self._database.execute(RECORDS_GONE):
             damage, says = (Damage.MISSING, "it is not here") if gone else (Damage.FORGED, "another one is here")
@@ -162,10 +163,10 @@ class Comparison:
             yield "the API server's log has no event of a request that was answered"
             return
         [(anchors,)] = self._database.execute("SELECT count(*) FROM anchors")
-        yield f"the API server's log, from {self._first} to {self._last}, has the hashes of {anchors} decisions"
+        yield f"the API server's log, from {self._first} to {self._last}, has the hashes of {counted(anchors, 'decision')}"
         [(count, since)] = self._database.execute(OURS_ALONE, (self._first, self._last))
         if count:
-            yield f"{count} decisions of that time, the first at {since}, are in ours alone: {WHY_OURS_ALONE}"
+            yield f"{counted(count, 'decision')} of that time, first at {since}, in ours alone: {WHY_OURS_ALONE}"
         spaces = [*self._database.execute(NOT_OURS)]
         if spaces:
             named = ", ".join(f"{space} ({pods})" for space, pods in spaces[:MOST_NAMED])

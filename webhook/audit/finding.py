@@ -11,9 +11,9 @@ class Damage(StrEnum):
 
     EDITED = "edited"
     MISSING = "missing"
-    INSERTED = "inserted"
-    REPEATED = "repeated"
     REORDERED = "reordered"
+    REPEATED = "repeated"
+    INSERTED = "inserted"
     TRUNCATED = "truncated"
     FORGED = "forged"
     SKIPPED = "skipped"  # of a request that should have come to us

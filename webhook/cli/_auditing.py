@@ -11,6 +11,7 @@ from rich.text import Text
 from webhook.audit.finding import Finding
 from webhook.audit.sequence import Chain
 from webhook.audit.verify import Report
+from webhook.guard.foretelling import counted
 
 # Off a terminal nothing is folded: programs cut columns, and people scroll.
 UNBOUNDED = 10_000
@@ -81,8 +82,8 @@ def ending(report: Report, *, trusted: bool) -> Iterator[str]:
     if report.untold:
         yield f"and {report.untold} more"
     found = len(report.findings) + report.untold
-    counted = f"{report.records} records in {len(report.chains)} chains"
-    yield f"damaged: {found} in {counted}" if found else f"sound: {counted}"
+    looked = f"{counted(report.records, 'record')} in {counted(len(report.chains), 'chain')}"
+    yield f"damaged: {counted(found, 'finding')} in {looked}" if found else f"sound: {looked}"
 
 
 def as_json(report: Report) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from webhook.audit.keys import BadKey, read_private
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import Loaded, parse
 from webhook.config.source import ConfigMapRef, parse_location
@@ -78,6 +79,15 @@ def serving_options(function: Function) -> Function:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def check_audit_key(path: Path | None) -> None:
+    """See that the audit root key can be read, before anything is made that needs it; a bad one ends the command."""
+    try:
+        if path is not None:
+            read_private(path)
+    except BadKey as bad:
+        complain([str(bad)])
 
 
 def load_policy(path: Path) -> Loaded:

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import click
 
-from webhook.audit.keys import BadKey
 from webhook.bootstrap.controlling import control
 from webhook.bootstrap.logs import log_to_stderr
 from webhook.bootstrap.parts import Address, Common
-from webhook.cli._options import complain, load_policy, serving_options
+from webhook.cli._options import check_audit_key, complain, load_policy, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoCluster
 
@@ -29,10 +28,11 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     Ends with status 2 for a bad policy file, audit key or kubeconfig.
     """
     log_to_stderr(verbose=verbose)
+    check_audit_key(audit_key)
     if isinstance(policy, Path):
         load_policy(policy)
     common = Common(policy, Address(*status_listen), kubeconfig=kubeconfig, audit_log=audit_log, audit_key=audit_key)
     try:
         control(common)
-    except (BadKey, NoCluster) as bad:
+    except NoCluster as bad:
         complain([str(bad)])

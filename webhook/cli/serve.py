@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 
-from webhook.audit.keys import BadKey, read_private
 from webhook.bootstrap.logs import log_to_stderr
 from webhook.bootstrap.parts import Address, Common
 from webhook.bootstrap.serving import serve
-from webhook.cli._options import AddressType, complain, load_policy, serving_options
+from webhook.cli._options import AddressType, check_audit_key, complain, load_policy, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoCluster, connect
 from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
@@ -52,6 +51,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     Ends with status 2 for a bad policy file, certificate, audit key or kubeconfig.
     """
     log_to_stderr(verbose=verbose)
+    check_audit_key(audit_key)
     if standalone and kubeconfig:
         complain(["--standalone and --kubeconfig exclude each other"])
     if isinstance(policy, Path):
@@ -63,11 +63,9 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     try:
         if not standalone:
             connect(kubeconfig).close()  # a bad kubeconfig shows here; the real connections are made after the fork
-        if audit_key is not None:
-            read_private(audit_key)
         ensure(folder, hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
         check_names(folder, tls_name)
-    except (BadCertificate, BadKey, NoCluster) as bad:
+    except (BadCertificate, NoCluster) as bad:
         complain([str(bad)])
     if folder.authority.exists():
         bundle = base64.b64encode(folder.authority.read_bytes()).decode("ascii")

@@ -1,0 +1,26 @@
+"""What the page about the audit log shows is so."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from tests.unit.audit.logs import two_chains
+from webhook.audit.finding import Damage
+
+PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+
+
+def test_a_hash_is_checked_as_the_page_says(tmp_path: Path) -> None:
+    """By two lines of Python that know nothing of ours."""
+    [snippet] = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    body, equation = snippet.strip().splitlines()
+    for line in two_chains(tmp_path / "log"):
+        known = {"line": line.decode(), "hashlib": hashlib, "json": json}
+        exec(body, known)
+        assert eval(equation, known)
+
+
+def test_every_kind_of_damage_is_explained() -> None:
+    """And none that there is not."""
+    assert re.findall(r"^\| `([a-z]+)` \| [^|]* \|$", PAGE, re.MULTILINE) == [damage.value for damage in Damage]

@@ -1,0 +1,157 @@
+"""Our records beside the API server's events."""
+
+import json
+from typing import Any
+
+import pytest
+
+from webhook.audit.against import Comparison
+from webhook.audit.finding import Damage
+from webhook.audit.reading import Line, Unreadable
+from webhook.audit.sequence import Head
+
+CHAIN, OTHER = "a" * 32, "b" * 32
+
+
+def head(seq: int, *, chain: str = CHAIN, minute: int = 30, phase: str = "validate", digest: str = "") -> Head:
+    """One of our decisions."""
+    time = f"2026-01-31T12:{minute:02}:00.000000Z"
+    return Head(chain, seq, "", digest or f"{seq:064}", "decision", time, phase=phase)
+
+
+def event(
+    *, entry: str = "pods", seq: int | None = None, chain: str = CHAIN, minute: int = 30, **said: Any
+) -> dict[str, Any]:
+    """An event about a Pod's creation; with the hash of our record where `seq` is given."""
+    name = f"{entry}.catflap.dev"
+    anchor = {} if seq is None else {"record-chain": chain, "record-seq": str(seq), "record-hash": f"{seq:064}"}
+    return {
+        "kind": "Event",
+        "apiVersion": "audit.k8s.io/v1",
+        "level": "Metadata",
+        "auditID": f"id-{minute}",
+        "stage": "ResponseComplete",
+        "verb": "create",
+        "objectRef": {"resource": "pods", "namespace": "shop", "name": "web", "apiVersion": "v1"},
+        "responseStatus": {"metadata": {}, "code": 201},
+        "requestReceivedTimestamp": f"2026-01-31T12:{minute:02}:00.000000Z",
+        "annotations": {f"{name}/{key}": value for key, value in anchor.items()},
+        **said,
+    }
+
+
+def compared(heads: list[Head], *events: dict[str, Any]) -> Comparison:
+    """Both sides."""
+    comparison = Comparison()
+    comparison.take_records(heads)
+    for number, one in enumerate(events, 1):
+        comparison.take_event(Line("api.log", number, json.dumps(one).encode()))
+    return comparison
+
+
+def found(heads: list[Head], *events: dict[str, Any]) -> list[tuple[Damage, int, str, int | None]]:
+    """What is wrong: kind, line, chain and record."""
+    return [(one.damage, one.place.line, one.chain, one.seq) for one in compared(heads, *events).findings()]
+
+
+def test_records_that_both_sides_have_are_no_finding() -> None:
+    """In whatever order they came."""
+    assert found([head(1), head(2)], event(seq=2), event(seq=1)) == []
+
+
+def test_a_record_that_is_gone_is_named_by_its_event() -> None:
+    """Chain and number stand in the annotation."""
+    [one] = compared([head(1)], event(seq=1), event(seq=2)).findings()
+    assert (one.damage, one.place.line, one.chain, one.seq) == (Damage.MISSING, 2, CHAIN, 2)
+    assert one.says == "the API server's log has its hash, and it is not here: create pods shop/web (auditID id-30)"
+
+
+def test_a_record_with_another_hash_is_another_one() -> None:
+    """Whatever its chain says."""
+    assert found([head(1, digest="f" * 64)], event(seq=1)) == [(Damage.FORGED, 1, CHAIN, 1)]
+
+
+def test_a_chain_that_is_gone_whole_is_one_finding() -> None:
+    """It may be another replica's, whose file was not named."""
+    events = [event(seq=seq, chain=OTHER, minute=seq) for seq in (7, 8, 9)]
+    [one] = compared([head(1)], event(seq=1), *events).findings()
+    assert (one.damage, one.chain, one.seq) == (Damage.MISSING, OTHER, 7)
+    assert one.says.startswith("none of this chain's decisions, of which the API server's log has 3,")
+
+
+def test_records_of_the_mutating_phase_are_not_expected() -> None:
+    """Their answers bear no hash."""
+    assert [*compared([head(1), head(2, phase="mutate")], event(seq=1)).notes()] == [
+        "the API server's log, from 2026-01-31T12:30:00.000000Z to 2026-01-31T12:30:00.000000Z, has the hashes of 1 decision"
+    ]
+
+
+def test_decisions_in_ours_alone_are_told_within_the_time_of_the_events() -> None:
+    """They may well be: a request that the API server gave up on, or that its audit policy leaves out."""
+    heads = [head(1), head(2, minute=31), head(3, minute=32), head(4, minute=59)]
+    notes = [*compared(heads, event(seq=1), event(seq=3, minute=32)).notes()]
+    assert notes[1].startswith("1 decision of that time, first at 2026-01-31T12:31:00.000000Z, in ours alone: ")
+    assert found(heads, event(seq=1), event(seq=3, minute=32)) == []
+
+
+class TestNeverAsked:
+    """Pods that were created, with nothing of ours in their events."""
+
+    def test_in_a_namespace_where_we_are_asked_it_shows(self) -> None:
+        """Whether it was before or after that."""
+        assert found([head(1)], event(seq=1), event(minute=31)) == [(Damage.SKIPPED, 2, "", None)]
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            pytest.param({"responseStatus": {"code": 403}}, id="refused"),
+            pytest.param({"stage": "RequestReceived"}, id="not answered yet"),
+            pytest.param({"verb": "update"}, id="an update, which may have changed nothing that counts"),
+            pytest.param({"objectRef": {"resource": "pods", "namespace": "other"}}, id="another namespace"),
+            pytest.param({"objectRef": {"resource": "pods", "subresource": "exec", "namespace": "shop"}}, id="exec"),
+            pytest.param({"objectRef": None}, id="about no object"),
+            pytest.param({"requestReceivedTimestamp": "2026-01-31T12:29:00.000000Z"}, id="before we were registered"),
+            pytest.param({"annotations": {"pods.catflap.dev/decision": "allowed"}}, id="an older release's answer"),
+        ],
+    )
+    def test_what_need_not_have_come_to_us_does_not(self, said: dict[str, Any]) -> None:
+        """What is no proof is no finding."""
+        assert found([head(1)], event(seq=1), event(minute=31, **said)) == []
+
+    def test_namespaces_that_we_are_never_asked_about_are_named(self) -> None:
+        """An admin knows which ones are exempt."""
+        others = [event(objectRef={"resource": "pods", "namespace": f"n{number % 7}"}) for number in range(8)]
+        *_, note = compared([head(1)], event(seq=1), *others).notes()
+        assert note.startswith(
+            "of no Pod in these namespaces we were asked, as should be if they are exempt: n0 (2), n"
+        )
+        assert note.endswith(" and 2 more")
+
+
+@pytest.mark.parametrize("phase", ["validating", "mutation"])
+def test_what_went_on_without_our_answer_shows(phase: str) -> None:
+    """The API server tells which entry; others' entries are none of our business."""
+    key = f"failed-open.{phase}.webhook.admission.k8s.io/round_0_index_"
+    said = {f"{key}0": "pods.catflap.dev", f"{key}1": "other.example"}
+    [one] = compared([head(1)], event(seq=1), event(annotations=said)).findings()
+    assert (one.damage, one.place.line) == (Damage.SKIPPED, 2)
+    assert one.says.startswith("the API server went on without an answer to pods.catflap.dev: create pods shop/web")
+
+
+def test_a_log_without_events_proves_nothing() -> None:
+    """That is said."""
+    assert [*compared([head(1)]).notes()] == ["the API server's log has no event of a request that was answered"]
+
+
+@pytest.mark.parametrize(
+    "text", [b"{", b"[]", b'{"kind":"Event"}', b'{"kind":"Event","apiVersion":"v1","stage":""}', b""]
+)
+def test_what_is_no_event_is_unreadable(text: bytes) -> None:
+    """Nobody takes another file for the API server's log."""
+    with pytest.raises(Unreadable, match=r"api\.log:3: no "):
+        Comparison().take_event(Line("api.log", 3, text))
+
+
+def test_an_event_that_is_being_written_is_waited_for() -> None:
+    """The last line of a log in use."""
+    Comparison().take_event(Line("api.log", 3, b'{"kind":"Ev', ended=False))

@@ -1,0 +1,70 @@
+"""Logs as lines, from whatever they are kept in."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.unit.audit.logs import two_chains
+from webhook.audit.reading import TOLD_EVERY, Line, Unreadable, read_lines, read_records, size
+
+
+def test_lines_come_file_by_file_with_their_numbers(tmp_path: Path) -> None:
+    """Compressed or not, by what is in them and not by their names; whether a last line is ended is told."""
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_bytes(gzip.compress(b"1\n2\n"))
+    second.write_bytes(b"\n3")
+    assert list(read_lines([str(first), str(second)])) == [
+        Line(str(first), 1, b"1"),
+        Line(str(first), 2, b"2"),
+        Line(str(second), 1, b""),
+        Line(str(second), 2, b"3", ended=False),
+    ]
+
+
+def test_it_is_told_how_far_reading_is(tmp_path: Path) -> None:
+    """In bytes of the files, as a bar shows it."""
+    told: list[int] = []
+    paths = [tmp_path / "a", tmp_path / "b"]
+    paths[0].write_bytes(b"line\n" * (TOLD_EVERY + 1))
+    paths[1].write_bytes(gzip.compress(b"line\n" * 10))
+    list(read_lines(map(str, paths), told.append))
+    assert told == sorted(told)
+    assert len(told) == 3
+    assert told[-1] == size([*map(str, paths), "-"]) == sum(path.stat().st_size for path in paths)
+
+
+UNREADABLE: dict[str, Callable[[Path], object]] = {
+    "nothing there": lambda path: path,
+    "a folder": lambda path: path.mkdir(),
+    "half of a compressed file": lambda path: path.write_bytes(gzip.compress(b"line\n" * 1000)[:-20]),
+    "compressed garbage": lambda path: path.write_bytes(gzip.compress(b"line\n")[:10] + b"garbage, no doubt"),
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_what_cannot_be_read_to_its_end_is_named(tmp_path: Path, what: str) -> None:
+    """Nobody takes a part for the whole."""
+    path = tmp_path / "log"
+    UNREADABLE[what](path)
+    with pytest.raises(Unreadable, match=str(path)):
+        list(read_lines([str(path)]))
+
+
+def test_a_line_without_end_does_not_fill_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no log."""
+    monkeypatch.setattr("webhook.audit.reading.LONGEST_LINE", 10)
+    path = tmp_path / "log"
+    path.write_bytes(b"123456789\n1234567890\n")
+    with pytest.raises(Unreadable, match=f"{path}:2: a line of more than 10 bytes"):
+        list(read_lines([str(path)]))
+
+
+def test_records_are_those_that_are_what_their_hashes_say(tmp_path: Path) -> None:
+    """Half lines and edited ones are passed over; `audit verify` is who tells of them."""
+    path = tmp_path / "log"
+    lines = two_chains(path)
+    path.write_bytes(b"".join([*lines[:2], b"{half\n", lines[3].replace(b"created", b"creates"), *lines[4:]]))
+    found = ["start", "write", "stop", "start", "write", "stop"]
+    assert [record["type"] for record in read_records([str(path)])] == found
