@@ -10,10 +10,11 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from tests.cluster.installation import WEBHOOKS, Installation, eventually, served
+from tests.cluster.installation import WEBHOOKS, Installation, controlled, eventually, served
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.programs import stop
 from webhook.audit.chain import seal
+from webhook.audit.reading import read_records
 
 Report = dict[str, Any]
 ALLOW_ALL: Final = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}
@@ -161,3 +162,12 @@ def test_a_request_that_went_on_without_our_answer_shows(since: Since) -> None:
     assert found["damage"] == "skipped"
     assert "without an answer to open-policies.catflap.dev" in found["message"]
     assert f"create networkpolicies {since.space}/theirs" in found["message"]
+
+
+def test_a_controller_that_ends_in_order_closes_its_chain(since: Since) -> None:
+    """From its start to its stop."""
+    catflap = since.catflap
+    with controlled(catflap.cluster, catflap.folder, name="ended") as ended:
+        pass
+    types = [record["type"] for record in read_records([str(ended.audit_log)])]
+    assert (types[0], types[1], types[-1]) == ("start", "configuration", "stop")

@@ -1,15 +1,18 @@
 """What the controller keeps of a namespace, and what it forgets with it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
+from tests.unit.samples import HEAD
 from webhook.audit.log import AuditLog
+from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
-from webhook.controller.following import Registered
-from webhook.controller.loop import Controller
+from webhook.controller.loop import Controller, Follower
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.recording import Recording
 from webhook.kube.api import Api, Json
@@ -42,10 +45,38 @@ class Listed(Watch):
         """The object of the list."""
         return self._found.get(key)
 
+    def objects(self) -> list[Json]:
+        """All of the list."""
+        return [*self._found.values()]
+
+    def stop(self) -> None:
+        """It has ended already."""
+
 
 def look() -> Surroundings:
     """Nobody has looked around yet."""
     raise AssertionError
+
+
+def controller_of(folder: Path, standing: Standing, *namespaces: Json, **followers: Follower) -> Controller:
+    """A controller that has begun nothing yet."""
+    metrics = Metrics()
+    return Controller(
+        namespaces=Listed(*namespaces),
+        standing=standing,
+        followers=followers,
+        policies=PolicyStore(on_refusal=lambda _: None),
+        reconciler=Reconciler(
+            api=Idle(),
+            standing=standing,
+            recording=Recording(AuditLog(str(folder / "audit.log"), process="controller"), lambda: AT),
+            metrics=metrics,
+            own_namespace="guards",
+            now=lambda: AT,
+        ),
+        look=look,
+        metrics=metrics,
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,24 +87,47 @@ def test_policies_are_forgotten_with_their_namespace_and_not_before(
 ) -> None:
     """The first pass may come before the policy file and the first look around: what was listed by then must be known later."""
     standing = Standing(Idle())
-    metrics = Metrics()
-    recording = Recording(AuditLog(str(tmp_path / "audit.log"), process="serve"), lambda: AT)
-    controller = Controller(
-        namespaces=Listed(*namespaces),
-        standing=standing,
-        followers={"/registration": Registered(Idle(), recording=recording, own_namespace="guards")},
-        policies=PolicyStore(on_refusal=lambda _: None),
-        reconciler=Reconciler(
-            api=Idle(),
-            standing=standing,
-            recording=recording,
-            metrics=metrics,
-            own_namespace="guards",
-            now=lambda: AT,
-        ),
-        look=look,
-        metrics=metrics,
-    )
+    controller = controller_of(tmp_path, standing, *namespaces)
     standing._changed(PLAIN, POLICY)
     controller._reconcile("shop")
     assert ("shop" in standing._seen) is kept
+
+
+class Slow:
+    """Something that is kept as the file says, by a write that takes its time."""
+
+    pending = "slow"
+
+    def __init__(self) -> None:
+        self.begun, self.may_end, self.ended = Event(), Event(), Event()
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        """Nothing to watch."""
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+    def follow(self, loaded: Loaded) -> float:  # noqa: ARG002 (no file changes anything here)
+        """Write, slowly."""
+        self.begun.set()
+        self.may_end.wait()
+        self.ended.set()
+        return 0.0
+
+
+def test_the_end_waits_for_a_write_that_is_under_way(tmp_path: Path) -> None:
+    """So that it is on record before the log's last one is."""
+    slow = Slow()
+    controller = controller_of(tmp_path, Standing(Idle()), slow=slow)
+    controller._policies.offer(HEAD)
+    for worker in controller._workers:
+        worker.start()
+    controller.policy_changed()
+    slow.begun.wait()
+    stopping = Thread(target=controller.stop)
+    stopping.start()
+    stopping.join(0.05)
+    assert stopping.is_alive()
+    slow.may_end.set()
+    stopping.join()
+    assert slow.ended.is_set()
