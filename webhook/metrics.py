@@ -9,6 +9,8 @@ from webhook.model.decision import Verdict
 LATENCY_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1, 5, 10)
 # A repair is to take less than a second; what takes minutes is an outage.
 REPAIR_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300)
+# From a disk with a cache of its own to one that holds up the webhook.
+SYNC_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 PHASES = ("validate", "mutate")
 IN_FORCE, ENDING, ENDED = "in-force", "ending", "ended"  # of an exception; one that ends does so within a week
 
@@ -44,9 +46,6 @@ class Metrics:
             "catflap_policy_refusals_total", "Policy files that were refused", registry=self.registry
         )
         self.policy = Info("catflap_policy", "The policy file in force", registry=self.registry)
-        self.audit_failures = Counter(
-            "catflap_audit_failures_total", "Records that could not be written", registry=self.registry
-        )
         self.exceptions = Gauge(
             "catflap_exceptions", "Exceptions in the policy file", ["state"], registry=self.registry
         )
@@ -58,6 +57,31 @@ class Metrics:
         )
         self.not_followed = {name: not_followed.labels(name) for name in FOLLOWING}
         self._count_policies()
+        self._count_records()
+
+    def _count_records(self) -> None:
+        self.audit_failures = Counter(
+            "catflap_audit_failures_total", "Records that could not be written, or not synced", registry=self.registry
+        )
+        self.audit_lost = Counter(
+            "catflap_audit_lost_total",
+            "Records that could not be written, whose requests were not refused for it",
+            registry=self.registry,
+        )
+        self.audit_uncopied = Counter(
+            "catflap_audit_uncopied_total",
+            "Records in the file that standard output did not take",
+            registry=self.registry,
+        )
+        self.audit_queued = Gauge(
+            "catflap_audit_queue_bytes", "Records that wait to be written (best effort)", registry=self.registry
+        )
+        self.audit_sync_seconds = Histogram(
+            "catflap_audit_sync_seconds",
+            "Time that the disk takes for all records that wait for it",
+            buckets=SYNC_BUCKETS,
+            registry=self.registry,
+        )
 
     def _count_policies(self) -> None:
         self.policies_written = Counter(

@@ -12,6 +12,10 @@ from webhook.model.decision import Verdict
 
 NAMES = {
     "catflap_audit_failures": "counter",
+    "catflap_audit_lost": "counter",
+    "catflap_audit_queue_bytes": "gauge",
+    "catflap_audit_sync_seconds": "histogram",
+    "catflap_audit_uncopied": "counter",
     "catflap_bad_reviews": "counter",
     "catflap_build_info": "gauge",
     "catflap_decision_seconds": "histogram",

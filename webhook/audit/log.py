@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,9 @@ from msgspec.structs import asdict
 
 from webhook import __version__
 from webhook.audit.chain import GENESIS, Link, canonical, seal
+from webhook.audit.keeping import UNOBSERVED, Durability, Failure, Keeping, Observer
 from webhook.audit.keys import BadKey, WriterKey
+from webhook.audit.queued import Queued
 from webhook.audit.record import stamp, utc_now
 from webhook.audit.schema import VERSION, Pod, Writer
 from webhook.audit.sink import AuditLogUnwritable, Sink
@@ -31,6 +33,8 @@ BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 POD: Final = {"namespace": "POD_NAMESPACE", "name": "POD_NAME", "uid": "POD_UID"}  # as the chart hands them in
 NODE: Final = "NODE_NAME"
 
+USUAL: Final = Keeping()
+
 
 class AuditLog:
     """Appends records to a file, or to standard output where no file is named; safe to share between threads.
@@ -40,13 +44,28 @@ class AuditLog:
     """
 
     def __init__(
-        self, path: str | None, *, process: str, root: Path | None = None, now: Callable[[], datetime] = utc_now
+        self,
+        path: str | None,
+        *,
+        process: str,
+        root: Path | None = None,
+        keeping: Keeping = USUAL,
+        observer: Observer = UNOBSERVED,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._sink = Sink(path)
+        self.may_block = keeping.durability is Durability.SYNCED  # for as long as a disk takes
+        self._file = Sink(path, rotation=keeping.rotation, synced=self.may_block, observer=observer, now=now)
+        is_queued = keeping.durability is Durability.BEST_EFFORT
+        self._sink = Queued(self._file, queued=observer.queued) if is_queued else self._file
+        self._copy = Queued(Sink(None, patience=None)) if keeping.copy else None
+        self._admits = is_queued or keeping.failure is Failure.ADMIT
+        self._observer = observer
         self._root = root
         self._now = now
         self._lock = Lock()
         self._ended = Event()
+        self._failing = False
+        self._lost = 0  # records that nothing says so far
         self._chain = token_hex(16)
         self._writer = writer(process)
         self._key = self._new_key()
@@ -54,18 +73,27 @@ class AuditLog:
         self._seq, self._prev = 0, GENESIS  # of the next record
         self._signed = 0  # up to here a checkpoint vouches for the records
 
-    def append(self, record: Mapping[str, object]) -> Link:
-        """Write one record; raises AuditLogUnwritable where it could not be written whole."""
+    def append(self, record: Mapping[str, object], *, settled: bool = True) -> Link | None:
+        """Write one record, as durably as is asked for; not `settled`, it need not be on the disk yet, and nothing blocks.
+
+        None where it could not be written and its request is admitted all the same.  Else raises AuditLogUnwritable.
+        """
         with self._lock:
             if self._ended.is_set():
                 raise AuditLogUnwritable("the log is closed, as this process ends")
-            if not self._seq:
-                self._begin()
-            link = self._write(record)
-            if self._seq - self._signed >= CHECKPOINT_RECORDS:
-                with suppress(AuditLogUnwritable):  # this record stands; the next one brings the next try
-                    self._checkpoint()
-            return link
+            try:
+                link = self._append(record)
+            except AuditLogUnwritable as bad:
+                self._failed(bad)
+                if not self._admits:
+                    raise
+                self._lost += 1
+                self._observer.lost()
+                return None
+            line = self._file.written
+        if settled and self.may_block:
+            self._settle(line)
+        return link
 
     def start(self) -> None:
         """See to checkpoints and new keys by the clock, from a thread of its own."""
@@ -76,6 +104,7 @@ class AuditLog:
         with self._lock:
             if not self._seq or self._ended.is_set():
                 return
+            self._sink.look()
             if self._now() - self._key_since >= KEY_LIFE:
                 self._change_key()
             if self._seq > self._signed and self._now() - self._signed_at >= CHECKPOINT_AFTER:
@@ -91,13 +120,49 @@ class AuditLog:
                 self._end()
             except AuditLogUnwritable as bad:
                 logger.error("the audit log ends without its stop record: %s", bad)  # noqa: TRY400 (it says where)
-            self._sink.close()
+        for queue in (self._sink, self._copy):
+            if isinstance(queue, Queued):
+                queue.close()
+        if self.may_block:
+            with suppress(AuditLogUnwritable):
+                self._file.settle(self._file.written)
+        self._file.close()
 
     def _end(self) -> None:
-        if self._sink.torn and not self._seq:
+        if (self._sink.torn or self._lost) and not self._seq:
             self._begin()  # to own up to what could not be written
         if self._seq:
             self._write_signed({"type": "stop"})
+
+    def _append(self, record: Mapping[str, object]) -> Link:
+        if not self._seq:
+            self._begin()
+        link = self._write(record)
+        if self._seq - self._signed >= CHECKPOINT_RECORDS:
+            with suppress(AuditLogUnwritable):  # this record stands; the next one brings the next try
+                self._checkpoint()
+        return link
+
+    def _settle(self, line: int) -> None:
+        try:
+            self._file.settle(line)
+            self._recovered()
+        except AuditLogUnwritable as bad:
+            self._failed(bad)
+            if not self._admits:
+                raise
+
+    def _failed(self, bad: AuditLogUnwritable) -> None:
+        self._observer.failed()
+        if not self._failing:  # once, not for each request
+            then = "requests are admitted without a record" if self._admits else "requests are refused for it"
+            logger.error("the audit log cannot be written, %s: %s", then, bad)
+        self._failing = True
+
+    def _recovered(self) -> None:
+        if self._failing:
+            logger.warning("the audit log can be written again")
+            self._failing = False
 
     def _begin(self) -> None:
         last = self._sink.last
@@ -128,15 +193,30 @@ class AuditLog:
 
     def _linked(self, record: Mapping[str, object]) -> dict[str, object]:
         own = {"version": VERSION, "catflap": __version__, "chain": self._chain, "seq": self._seq, "prev": self._prev}
-        torn = {"torn": self._sink.torn} if self._sink.torn else {}
-        return {**record, **own, **torn}
+        torn = {"torn": [*self._sink.torn]} if self._sink.torn else {}
+        lost = {"lost": self._lost} if self._lost else {}
+        return {**record, **own, **torn, **lost}
 
     def _seal(self, record: Mapping[str, object]) -> Link:
         line, digest = seal(record)
         self._sink.write(line)
+        del self._sink.torn[: len(cast("Sequence[object]", record.get("torn", ())))]
         link = Link(self._chain, self._seq, digest)
         self._seq, self._prev = self._seq + 1, digest
+        self._lost = 0
+        if not self.may_block:
+            self._recovered()
+        self._hand_on(line)
         return link
+
+    def _hand_on(self, line: bytes) -> None:
+        """Copy a line to standard output; the file counts, so a copy that is missing is counted and nothing more."""
+        if self._copy is None:
+            return
+        try:
+            self._copy.write(line)
+        except AuditLogUnwritable:
+            self._observer.uncopied()
 
     def _watch(self) -> None:
         while not self._ended.wait(LOOK_SECONDS):

@@ -34,6 +34,11 @@ class Linked(TypedDict):
     torn: NotRequired[
         Annotated[Sequence[Fragment], Meta(description="Half lines of this writer's that stand before it")]
     ]
+    lost: NotRequired[
+        Annotated[
+            int, Meta(ge=1, description="Records before it that could not be written, whose requests were admitted")
+        ]
+    ]
     hash: Annotated[
         str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256, in hex, of the canonical record without hash")
     ]

@@ -1,18 +1,31 @@
 """Where lines go: to a file or to standard output, handed to the operating system before the call returns."""
 
+import logging
 import os
+import select
 import stat
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
+from time import perf_counter
+from typing import Final
 
-import msgspec
+from webhook.audit.chain import Fragment, Link, fragment
+from webhook.audit.commit import GroupCommit
+from webhook.audit.ending import Ending, ending_of
+from webhook.audit.keeping import UNOBSERVED, Observer, Rotation
+from webhook.audit.record import utc_now
+from webhook.audit.rotation import begun, discard, is_at, put_aside, sync_folder
 
-from webhook.audit.chain import Fragment, Link, Piece, fragment, is_half, pieces
+logger = logging.getLogger(__name__)
 
-STDOUT = 1
-# How far from the end the last record is looked for: first a little, at last as much as no record takes.
-WINDOW, LARGEST_WINDOW = 1 << 16, 1 << 24
-
-LINKS = msgspec.json.Decoder(Link)
+STDOUT: Final = 1
+FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+NO_ROTATION: Final = Rotation()
+# A pipe that has room at all takes as much without blocking.
+PIECE: Final = select.PIPE_BUF
+# For once a reader who is busy is waited for; every request waits as long.
+PATIENCE_SECONDS: Final = 0.25
 
 
 class AuditLogUnwritable(Exception):  # noqa: N818 (a state of the disk)
@@ -23,76 +36,157 @@ class Sink:
     """Appends lines to a file, or to standard output where no file is named.
 
     Each line is one `write` on a descriptor opened for append, so that writers of several processes do not mix.  `last` is the
-    last record that stood in the file when it was opened, `torn` the half lines that the next record has to own up to.
+    last record that stood in the file when it was opened, `torn` the half lines that a next record has to own up to: whoever
+    writes that one takes them off.  A pipe that nobody reads is waited for once, for `patience` seconds, or for ever where that is
+    None.
     """
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(
+        self,
+        path: str | None,
+        *,
+        rotation: Rotation = NO_ROTATION,
+        synced: bool = False,
+        patience: float | None = PATIENCE_SECONDS,
+        observer: Observer = UNOBSERVED,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self.last: Link | None = None
         self.torn: list[Fragment] = []
-        self._end_first = False  # what stands at the end of the file has no line end yet
-        self._descriptor = STDOUT
-        if path is not None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            self._descriptor = os.open(path, flags, 0o600)
-            self._look_back(path)
+        self._path = path
+        self._rotation = rotation
+        self._synced = synced
+        self._patience = patience
+        self._observer = observer
+        self._now = now
+        self._commit = GroupCommit(self._sync)
+        self._stalled = False
+        self._begun: datetime | None = None  # when the file's first record was written
+        if path is None:
+            self._take(STDOUT, Ending())
+        else:
+            self._open(path)
+
+    def _open(self, path: str) -> None:
+        descriptor = os.open(path, FLAGS, 0o600)
+        try:
+            readable = is_file(descriptor)
+            found, since = (ending_of(path), begun(path)) if readable else (Ending(), None)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._take(descriptor, found)
+        self._begun = since
+
+    def _take(self, descriptor: int, found: Ending) -> None:
+        kind = os.fstat(descriptor).st_mode
+        self._is_file = stat.S_ISREG(kind)
+        self._is_pipe = stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)
+        self._descriptor = descriptor
+        self._size: float = os.fstat(descriptor).st_size if self._is_file else 0
+        self._most = self._rotation.size if self._rotation.size and self._is_file and self._path else float("inf")
+        self.last, self._end_first = found.last, found.end_first
+        self.torn += found.torn
+
+    @property
+    def written(self) -> int:
+        """How many lines were written: the number of the last one."""
+        return self._commit.written
 
     def write(self, line: bytes) -> None:
-        """Write one line, which owns up to all that is torn; raises AuditLogUnwritable where the disk takes less than all of it."""
+        """Write one line; raises AuditLogUnwritable where less than all of it is taken."""
+        if self._size + len(line) > self._most and self._size and not self._end_first:
+            self._rotate()
         data = b"\n" + line if self._end_first else line
         try:
-            written = os.write(self._descriptor, data)
+            taken = self._write_in_pieces(data) if self._is_pipe else os.write(self._descriptor, data)
         except OSError as bad:
             raise AuditLogUnwritable(str(bad)) from bad
-        if written == len(data):
+        self._size += taken
+        if taken == len(data):
             self._end_first = False
-            self.torn.clear()
+            self._commit.written += 1
             return
-        part = data[:written].removeprefix(b"\n")
+        part = data[:taken].removeprefix(b"\n")
         if len(part) == len(line) - 1:  # the record stands, only its end does not
             self._end_first = True
-            self.torn[:] = [fragment(b"")]
+            self.torn.append(fragment(b""))
+            self._commit.written += 1
             return
-        self._end_first = bool(part) or (self._end_first and not written)
+        self._end_first = bool(part) or (self._end_first and not taken)
         if part:
             self.torn.append(fragment(part))
-        raise AuditLogUnwritable(f"{written} of {len(data)} bytes were taken")
+        raise AuditLogUnwritable(f"{taken} of {len(data)} bytes were taken")
+
+    def settle(self, line: int) -> None:
+        """Return when a line is on the disk, by its number; raises AuditLogUnwritable where it could not be brought there."""
+        try:
+            self._commit.settle(line)
+        except OSError as bad:
+            raise AuditLogUnwritable(f"the disk did not take it: {bad}") from bad
+
+    def look(self) -> None:
+        """Put the file aside if it is time, and follow if somebody else has."""
+        if self._path is None or not self._is_file:
+            return
+        self._size, age = os.fstat(self._descriptor).st_size, self._rotation.age
+        if self._size and self._begun is None:
+            self._begun = self._now()
+        too_old = age is not None and self._begun is not None and self._now() - self._begun >= age
+        if not is_at(self._path, self._descriptor) or ((too_old or self._size > self._most) and not self._end_first):
+            self._rotate()
 
     def close(self) -> None:
         """Give the file back; nothing is written after that."""
         if self._descriptor != STDOUT:
             os.close(self._descriptor)
 
-    def _look_back(self, path: str) -> None:
-        """Find what an earlier writer left at the end of the file."""
-        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-            return
-        with open(path, "rb") as file:  # noqa: PTH123 (as it was opened for writing)
-            size, window = file.seek(0, os.SEEK_END), WINDOW
-            while True:
-                begin = file.seek(max(0, size - window))
-                text = file.read(size - begin)
-                self.last, self.torn = ending(text if begin == 0 else text.partition(b"\n")[2])
-                if self.last is not None or begin == 0 or window >= LARGEST_WINDOW:
+    def _rotate(self) -> None:
+        """Begin a new file; where that fails, the old one stays, and the next look brings the next try."""
+        assert self._path is not None
+        old, rotation = self._descriptor, self._rotation
+        try:
+            if self._synced:
+                with suppress(OSError):  # whoever waits is told
+                    self._commit.settle(self._commit.written)
+            put_aside(self._path, old, self._now())
+            self._open(self._path)
+            os.close(old)
+            if self._synced:
+                sync_folder(self._path)
+            if rotation.keep is not None:
+                discard(self._path, keep=rotation.keep)
+        except OSError as bad:
+            self._size = 0  # so that not each line tries it again, but the next look does
+            logger.error("the audit log's files are not in order: %s", bad)  # noqa: TRY400 (it says where)
+
+    def _write_in_pieces(self, data: bytes) -> int:
+        """Write to a pipe what it takes within our patience."""
+        poll, taken = select.poll(), 0
+        poll.register(self._descriptor, select.POLLOUT)
+        patience = self._patience and 1000 * (0 if self._stalled else self._patience)
+        while taken < len(data):
+            if not poll.poll(patience):
+                self._stalled = True
+                break
+            try:
+                taken += os.write(self._descriptor, data[taken : taken + PIECE])
+            except OSError:
+                if taken:
                     break
-                window *= 4
-        self._end_first = bool(size) and not text.endswith(b"\n")
+                raise
+        else:
+            self._stalled = False
+        return taken
+
+    def _sync(self) -> None:
+        if not self._is_file:
+            return
+        begin = perf_counter()
+        os.fdatasync(self._descriptor)
+        self._observer.synced(perf_counter() - begin)
 
 
-def ending(text: bytes) -> tuple[Link | None, list[Fragment]]:
-    """The last record in a text, and what is torn behind it: half lines, or its own line end."""
-    torn: list[Fragment] = []
-    for number, line in enumerate(reversed(text.split(b"\n"))):
-        for piece in reversed([*pieces(line)]):
-            link = link_of(piece)
-            if link is not None:
-                ends_here = number == 0 and not torn
-                return link, [fragment(b"")] if ends_here else torn[::-1]
-            torn += [fragment(piece.text)] if is_half(piece.text) else []
-    return None, torn[::-1]
-
-
-def link_of(piece: Piece) -> Link | None:
-    """A record's place in its chain; None for what is none."""
-    with suppress(msgspec.ValidationError):
-        return LINKS.decode(piece.text) if piece.is_record else None
-    return None
+def is_file(descriptor: int) -> bool:
+    """Whether it can be read back: a device or a pipe would never end."""
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)

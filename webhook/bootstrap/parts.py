@@ -8,7 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from webhook.audit.log import AuditLog
+from webhook.audit.keeping import Keeping, Observer
+from webhook.audit.log import USUAL, AuditLog
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.faults import BadPolicy
@@ -39,6 +40,7 @@ class Common(Struct, frozen=True):
     kubeconfig: str | None
     audit_log: str | None
     audit_key: Path | None = None
+    keeping: Keeping = USUAL
 
     @property
     def own_namespace(self) -> str:
@@ -57,16 +59,17 @@ class Parts(Struct, frozen=True):
 
 def make_parts(common: Common, process: str, *, on_refusal: Callable[[str], None] = lambda _: None) -> Parts:
     """The audit log, the metrics and the policy store, joined; `on_refusal` is told the faults of a file that is refused."""
-    audit = AuditLog(common.audit_log, process=process, root=common.audit_key)
-    audit.start()
     metrics = Metrics()
+    audit = AuditLog(
+        common.audit_log, process=process, root=common.audit_key, keeping=common.keeping, observer=observing(metrics)
+    )
+    audit.start()
 
     def record(**what: Any) -> None:
         try:
             audit.append(configuration_record(**what, at=utc_now()))
         except AuditLogUnwritable:  # the requests that follow are refused for it; the policy itself is no worse
             logger.exception("no record of a change of policy")
-            metrics.audit_failures.inc()
 
     def in_force(loaded: Loaded) -> None:
         logger.info("policy %s is in force", loaded.digest)
@@ -84,6 +87,17 @@ def make_parts(common: Common, process: str, *, on_refusal: Callable[[str], None
     policies = PolicyStore(on_refusal=refused)
     policies.on_change(in_force)
     return Parts(audit=audit, metrics=metrics, policies=policies)
+
+
+def observing(metrics: Metrics) -> Observer:
+    """What is counted of the audit log."""
+    return Observer(
+        failed=metrics.audit_failures.inc,
+        lost=metrics.audit_lost.inc,
+        uncopied=metrics.audit_uncopied.inc,
+        queued=metrics.audit_queued.set,
+        synced=metrics.audit_sync_seconds.observe,
+    )
 
 
 def start_policy(source: Path | ConfigMapRef, policies: PolicyStore, api: Api | None) -> None:

@@ -6,7 +6,9 @@ import click
 
 from webhook.bootstrap.controlling import control
 from webhook.bootstrap.logs import log_to_stderr
+from webhook.audit.keeping import Keeping
 from webhook.bootstrap.parts import Address, Common
+from webhook.cli._keeping import keeping_options
 from webhook.cli._options import check_audit_key, complain, load_policy, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoCluster
@@ -14,6 +16,7 @@ from webhook.kube.api import NoCluster
 
 @click.command("controller")
 @serving_options
+@keeping_options
 @click.option("--verbose", is_flag=True, help="Log more to standard error.")
 def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path | ConfigMapRef,
@@ -21,6 +24,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     kubeconfig: str | None,
     audit_log: str | None,
     audit_key: Path | None,
+    keeping: Keeping,
     verbose: bool,
 ) -> None:
     """Write the default-deny policies of guarded namespaces.
@@ -31,7 +35,14 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     check_audit_key(audit_key)
     if isinstance(policy, Path):
         load_policy(policy)
-    common = Common(policy, Address(*status_listen), kubeconfig=kubeconfig, audit_log=audit_log, audit_key=audit_key)
+    common = Common(
+        policy,
+        Address(*status_listen),
+        kubeconfig=kubeconfig,
+        audit_log=audit_log,
+        audit_key=audit_key,
+        keeping=keeping,
+    )
     try:
         control(common)
     except NoCluster as bad:

@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from webhook.bootstrap.logs import log_to_stderr
+from webhook.audit.keeping import Keeping
 from webhook.bootstrap.parts import Address, Common
 from webhook.bootstrap.serving import serve
+from webhook.cli._keeping import keeping_options
 from webhook.cli._options import AddressType, check_audit_key, complain, load_policy, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoCluster, connect
@@ -17,6 +19,7 @@ from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
 
 @click.command("serve")
 @serving_options
+@keeping_options
 @click.option("--listen", type=AddressType(), default="0.0.0.0:8443", show_default=True, help="Where reviews come in.")
 @click.option(
     "--tls-dir",
@@ -39,6 +42,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     kubeconfig: str | None,
     audit_log: str | None,
     audit_key: Path | None,
+    keeping: Keeping,
     listen: tuple[str, int],
     tls_dir: Path,
     tls_name: tuple[str, ...],
@@ -58,7 +62,14 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         load_policy(policy)
     elif standalone:
         complain(["--policy configmap:… needs a cluster; give a file with --standalone"])
-    common = Common(policy, Address(*status_listen), kubeconfig=kubeconfig, audit_log=audit_log, audit_key=audit_key)
+    common = Common(
+        policy,
+        Address(*status_listen),
+        kubeconfig=kubeconfig,
+        audit_log=audit_log,
+        audit_key=audit_key,
+        keeping=keeping,
+    )
     folder = TlsFolder(tls_dir)
     try:
         if not standalone:

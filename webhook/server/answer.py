@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 NO_POLICY = unavailable("no policy file is in force yet")
 OUR_FAULT = unavailable("an error of catflap's own, see its log")
 POLICY_FILE = "policy-file"  # in the place of a rule's id
-TOO_MANY = unavailable("too many requests wait for the API server")
+TOO_MANY = unavailable("too many requests wait for the API server, or for the audit log's disk")
 NOT_RECORDED = unavailable("the audit log cannot be written")
 
 # For all questions together; the webhook's own timeout is 5 s.
@@ -57,9 +57,9 @@ class Cluster(Protocol):
 
 
 class Waiting(Struct, frozen=True):
-    """An answer that has to ask the API server first: `finish` does so and may block for its budget.
+    """An answer that has to ask the API server first, or to wait for the disk: `finish` does so and may block for its budget.
 
-    `give_up` refuses without asking, for a caller that has no room left to wait in.
+    `give_up` refuses without waiting, for a caller that has no room left to wait in.
     """
 
     finish: Callable[[], Reply]
@@ -100,14 +100,12 @@ class Answerer:
             return bad_review(HTTPStatus.BAD_REQUEST, str(bad))
         if loaded is None and request.policy_file is not None:
             loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
-        if loaded is None:
-            return self._reply(phase, request, NO_POLICY, None, begun)
-        decision = self._decide(phase, request, loaded, NOTHING)
-        if isinstance(decision, Decision):
+        decision = self._decide(phase, request, loaded, NOTHING) if loaded else NO_POLICY
+        if isinstance(decision, Decision) and not self._audit.may_block:
             return self._reply(phase, request, decision, loaded, begun)
         return Waiting(
             finish=lambda: self._reply(phase, request, self._ask(phase, request, loaded, decision), loaded, begun),
-            give_up=lambda: self._reply(phase, request, TOO_MANY, loaded, begun),
+            give_up=lambda: self._reply(phase, request, TOO_MANY, loaded, begun, settled=False),
         )
 
     def close(self) -> None:
@@ -128,10 +126,11 @@ class Answerer:
             logger.exception("no decision on %s", request.uid)
             return OUR_FAULT
 
-    def _ask(self, phase: Phase, request: Request, loaded: Loaded, question: Decision | Question) -> Decision:
+    def _ask(self, phase: Phase, request: Request, loaded: Loaded | None, question: Decision | Question) -> Decision:
         known, until = NOTHING, monotonic() + REQUEST_SECONDS
         try:
             while not isinstance(question, Decision):
+                assert loaded is not None  # without a file there is a decision
                 known = self._learn(question, known, loaded, until)
                 question = self._decide(phase, request, loaded, known)
         except Unavailable as bad:
@@ -147,7 +146,16 @@ class Answerer:
             return replace(known, faults=violations_in(question.text))
         return self._cluster.ask(question, known, loaded, until=until)
 
-    def _reply(self, phase: Phase, request: Request, decision: Decision, loaded: Loaded | None, begun: int) -> Reply:
+    def _reply(
+        self,
+        phase: Phase,
+        request: Request,
+        decision: Decision,
+        loaded: Loaded | None,
+        begun: int,
+        *,
+        settled: bool = True,
+    ) -> Reply:
         digest = loaded.digest if loaded else ""
         elapsed = perf_counter_ns() - begun
         link: Link | None = None
@@ -155,11 +163,10 @@ class Answerer:
             link = self._audit.append(
                 decision_record(
                     phase, request, decision, policy_digest=digest, at=self._now(), microseconds=elapsed // 1000
-                )
+                ),
+                settled=settled,
             )
-        except AuditLogUnwritable:
-            logger.exception("no record of %s", request.uid)
-            self._metrics.audit_failures.inc()
+        except AuditLogUnwritable:  # which the log itself tells
             decision = NOT_RECORDED
         self._metrics.decisions[phase, decision.verdict].inc()
         self._metrics.latency[phase].observe(elapsed / 1e9)

@@ -1,9 +1,11 @@
 """Logs to look at, as processes leave them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from webhook.audit.chain import Link
 from webhook.audit.log import KEY_LIFE, AuditLog
 from webhook.audit.record import write_record
 
@@ -30,6 +32,13 @@ class Clock:
 def log_of(path: Path, clock: Clock, **options: Any) -> AuditLog:
     """A process's log at a clock."""
     return AuditLog(str(path), process="serve", now=clock, **options)
+
+
+def appended(log: AuditLog, record: Mapping[str, object] = RECORD) -> Link:
+    """The place of a record that is written."""
+    link = log.append(record)
+    assert link is not None
+    return link
 
 
 def two_chains(path: Path, **options: Any) -> list[bytes]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.audit.logs import AT, RECORD, Clock, log_of
+from tests.unit.audit.logs import AT, RECORD, Clock, appended, log_of
 from webhook import __version__
 from webhook.audit.chain import GENESIS, canonical, certified_bytes, fragment, seal, signed_bytes
 from webhook.audit.keys import BadKey, read_public, vouches, write_pair
@@ -62,7 +62,7 @@ def test_a_chain_begins_with_who_writes_it(path: Path, clock: Clock, monkeypatch
 def test_a_line_is_the_record_in_its_one_form_with_its_hash(path: Path, clock: Clock) -> None:
     """With the format and the release that wrote it; and the caller is told its place."""
     odd = path.with_name("odd.log")  # of no type that there is
-    link = log_of(odd, clock).append({"b": ["ü", None], "a": "x\ny"})
+    link = appended(log_of(odd, clock), {"b": ["ü", None], "a": "x\ny"})
     line = odd.read_bytes().splitlines(keepends=True)[1]
     record = json.loads(line)
     assert list(record)[-1] == "hash"
@@ -82,7 +82,7 @@ def test_nothing_is_written_before_the_first_record(path: Path, clock: Clock) ->
 
 def test_a_log_is_continued_by_a_chain_that_hangs_on_the_one_before(path: Path, clock: Clock) -> None:
     """So that one that is taken out whole is missed."""
-    last = log_of(path, clock).append(RECORD)
+    last = appended(log_of(path, clock))
     log_of(path, clock).append(RECORD)
     start = read(path)[2]
     assert start["previous"] == {"chain": last.chain, "seq": 1, "hash": last.hash}
@@ -198,7 +198,7 @@ def test_what_could_not_be_written_is_no_part_of_the_chain(path: Path, clock: Cl
     for _ in range(2):
         with pytest.raises(AuditLogUnwritable):
             log.append(RECORD)
-    assert log.append(RECORD).seq == 2
+    assert appended(log).seq == 2
     *_, half, line = path.read_bytes().splitlines()
     record = json.loads(line)
     assert record["torn"] == [{"bytes": 30, "sha256": fragment(half).sha256}]

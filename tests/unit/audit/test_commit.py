@@ -1,0 +1,73 @@
+"""One sync for all who wait."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+
+from webhook.audit.commit import GroupCommit
+
+
+class Disk:
+    """Syncs that a test lets end one by one; one that is told to fails."""
+
+    def __init__(self) -> None:
+        self.begun = Event()
+        self.go = Event()
+        self.count = 0
+        self.fails = False
+
+    def __call__(self) -> None:
+        """Bring all to the disk."""
+        self.count += 1
+        fails = self.fails
+        self.begun.set()
+        assert self.go.wait(10)
+        if fails:
+            raise OSError(5, "the disk is gone")
+
+
+@pytest.fixture
+def disk() -> Disk:
+    """A disk."""
+    return Disk()
+
+
+def test_those_who_come_during_a_sync_share_the_next_one(disk: Disk) -> None:
+    """The one under way began before their lines stood."""
+    commit = GroupCommit(disk)
+    commit.written = 1
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(commit.settle, 1)
+        assert disk.begun.wait(10)
+        commit.written = 9
+        others = [pool.submit(commit.settle, line) for line in range(2, 10)]
+        assert not any(one.done() for one in (first, *others))
+        disk.go.set()
+        for one in (first, *others):
+            one.result(10)
+    assert disk.count == 2
+
+
+def test_a_line_that_is_on_the_disk_waits_for_nothing(disk: Disk) -> None:
+    """Another one's sync brought it there."""
+    disk.go.set()
+    commit = GroupCommit(disk)
+    commit.written = 3
+    commit.settle(3)
+    commit.settle(1)
+    assert disk.count == 1
+
+
+def test_whose_line_a_failure_hit_is_told_so_for_ever(disk: Disk) -> None:
+    """The kernel reports it once, and takes the lines for written after that."""
+    disk.go.set()
+    commit = GroupCommit(disk)
+    commit.written, disk.fails = 2, True
+    with pytest.raises(OSError, match="the disk is gone"):
+        commit.settle(1)
+    commit.written, disk.fails = 3, False
+    commit.settle(3)
+    with pytest.raises(OSError, match="the disk is gone"):
+        commit.settle(2)
+    assert disk.count == 2

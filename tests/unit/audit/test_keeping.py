@@ -1,0 +1,234 @@
+"""How a log keeps its records: what it does where it cannot, and where the copies go."""
+
+import errno
+import json
+import os
+from collections import deque
+from collections.abc import Iterator
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.audit_logs import assert_sound
+from webhook.audit.keeping import Durability, Failure, Keeping, Observer
+from webhook.audit.log import AuditLog
+from webhook.audit.queued import Queued
+from webhook.audit.record import configuration_record, utc_now
+from webhook.audit.sink import AuditLogUnwritable, Sink
+
+ADMIT = Keeping(failure=Failure.ADMIT)
+SYNCED = Keeping(durability=Durability.SYNCED)
+BEST_EFFORT = Keeping(durability=Durability.BEST_EFFORT)
+RECORD = configuration_record(accepted=True, faults=[], policy_digest="0123", at=utc_now())
+
+
+class Counts:
+    """What an observer is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.observer = Observer(
+            failed=lambda: self.told.append("failed"),
+            lost=lambda: self.told.append("lost"),
+            uncopied=lambda: self.told.append("uncopied"),
+            synced=lambda _: self.told.append("synced"),
+        )
+
+
+@pytest.fixture
+def counts() -> Counts:
+    """Somebody who counts."""
+    return Counts()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a log is to be."""
+    return tmp_path / "audit.log"
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """How many bytes the disk takes of the next lines; whole ones when the list is empty."""
+    taken: list[int] = []
+    whole = os.write
+    monkeypatch.setattr(
+        "webhook.audit.sink.os.write", lambda fd, line: whole(fd, line[: taken.pop(0)] if taken else line)
+    )
+    yield taken
+    monkeypatch.undo()
+
+
+def made(path: Path, keeping: Keeping, counts: Counts) -> AuditLog:
+    """A log."""
+    return AuditLog(str(path), process="serve", keeping=keeping, observer=counts.observer)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Its records; half lines left out."""
+    return [json.loads(line) for line in path.read_bytes().splitlines() if line.endswith(b"}")]
+
+
+def test_what_is_admitted_without_a_record_is_owned_up_to(
+    path: Path, counts: Counts, full: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the next record, once; and it is told once, not for each request."""
+    log = made(path, ADMIT, counts)
+    log.append(RECORD)
+    full += [0, 30, 0]
+    assert [log.append(RECORD) for _ in range(3)] == [None] * 3
+    assert counts.told == ["failed", "lost"] * 3
+    log.append(RECORD)
+    log.append(RECORD)
+    log.stop()
+    assert [record.get("lost") for record in read(path)] == [None, None, 3, None, None]
+    assert [record["seq"] for record in read(path)] == [0, 1, 2, 3, 4]
+    assert caplog.text.count("requests are admitted without a record") == 1
+    assert caplog.text.count("can be written again") == 1
+    assert_sound(path)
+
+
+def test_what_is_refused_is_not_lost(
+    path: Path, counts: Counts, full: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing has happened that a record would be about."""
+    log = made(path, Keeping(), counts)
+    log.append(RECORD)
+    full += [0]
+    with pytest.raises(AuditLogUnwritable):
+        log.append(RECORD)
+    log.append(RECORD)
+    assert "lost" not in read(path)[-1]
+    assert counts.told == ["failed"]
+    assert "requests are refused for it" in caplog.text
+
+
+def test_an_end_owns_up_too(path: Path, counts: Counts, full: list[int]) -> None:
+    """Where no request follows."""
+    log = made(path, ADMIT, counts)
+    log.append(RECORD)
+    full += [0]
+    log.append(RECORD)
+    log.stop()
+    assert read(path)[-1]["lost"] == 1
+
+
+def test_a_closed_log_admits_nobody(path: Path, counts: Counts) -> None:
+    """As no record would own up to it any more."""
+    log = made(path, ADMIT, counts)
+    log.append(RECORD)
+    log.stop()
+    with pytest.raises(AuditLogUnwritable, match="closed"):
+        log.append(RECORD)
+
+
+def test_a_synced_record_is_on_the_disk_before_the_call_returns(path: Path, counts: Counts) -> None:
+    """But for one that is said not to wait."""
+    log = made(path, SYNCED, counts)
+    log.append(RECORD, settled=False)
+    assert counts.told == []
+    log.append(RECORD)
+    assert counts.told == ["synced"]
+    assert len(read(path)) == 3
+
+
+@pytest.mark.parametrize("failure", [*Failure])
+def test_a_disk_that_does_not_sync_is_as_one_that_does_not_write(
+    path: Path, counts: Counts, failure: Failure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record stands all the same, so that nothing is lost where it is admitted."""
+    log = made(path, Keeping(durability=Durability.SYNCED, failure=failure), counts)
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("webhook.audit.sink.os.fdatasync", fail)
+    if failure is Failure.ADMIT:
+        assert log.append(RECORD) is not None
+    else:
+        with pytest.raises(AuditLogUnwritable, match="the disk did not take it"):
+            log.append(RECORD)
+    assert counts.told == ["failed"]
+    monkeypatch.undo()
+    log.append(RECORD)
+    assert "lost" not in read(path)[-1]
+    assert_sound(path)
+
+
+def test_best_effort_drops_what_has_no_room_and_owns_up_to_it(
+    path: Path, counts: Counts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a disk that takes nothing for a while; the chain stays whole."""
+    monkeypatch.setattr("webhook.audit.queued.RETRY_SECONDS", 0.001)
+    monkeypatch.setattr("webhook.audit.queued.MOST_BYTES", 2500)
+    whole, is_full = os.write, [True]
+
+    def write(descriptor: int, line: bytes) -> int:
+        if is_full[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return whole(descriptor, line)
+
+    monkeypatch.setattr("webhook.audit.sink.os.write", write)
+    log = made(path, BEST_EFFORT, counts)
+    links = [log.append(RECORD) for _ in range(10)]
+    lost = links.count(None)
+    assert 0 < lost < 10
+    assert counts.told == ["failed", "lost"] * lost
+    is_full[0] = False
+    while (link := log.append(RECORD)) is None:
+        lost += 1
+    log.stop()
+    found = read(path)
+    assert [record["seq"] for record in found] == [*range(len(found))]
+    assert [record["lost"] for record in found if "lost" in record] == [lost]
+    assert found[link.seq]["lost"] == lost
+    assert_sound(path)
+
+
+def test_a_copy_goes_to_standard_output(path: Path, counts: Counts, capfd: pytest.CaptureFixture[str]) -> None:
+    """Byte by byte what stands in the file, so that it verifies by itself."""
+    log = made(path, Keeping(copy=True), counts)
+    for _ in range(3):
+        log.append(RECORD)
+    log.stop()
+    assert capfd.readouterr().out.encode() == path.read_bytes()
+    assert counts.told == []
+
+
+def test_a_copy_that_is_not_taken_is_counted_and_nothing_more(
+    path: Path, counts: Counts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file counts."""
+    log = made(path, Keeping(copy=True), counts)
+    monkeypatch.setattr("webhook.audit.queued.Queued.write", refuse)
+    assert log.append(RECORD) is not None
+    assert counts.told == ["uncopied"] * 2  # the start's as well
+    assert len(read(path)) == 2
+
+
+def refuse(_queued: Queued, _line: bytes) -> None:
+    """Take nothing."""
+    raise AuditLogUnwritable("no room")
+
+
+def test_a_pipe_that_nobody_reads_is_waited_for_once(tmp_path: Path) -> None:
+    """Then refused at once, until it is read again: nothing waits for ever, and no line is lost or torn without a word."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    sink = Sink(str(pipe), patience=0.01)
+    line = b"x" * 5999 + b"\n"
+    with pytest.raises(AuditLogUnwritable, match="bytes were taken"):
+        deque(map(sink.write, repeat(line, 100)))
+    assert sink._stalled
+    with pytest.raises(AuditLogUnwritable, match="0 of"):
+        sink.write(line)
+    os.read(reader, 1 << 20)
+    sink.write(line)
+    assert not sink._stalled
+    assert os.read(reader, 1 << 20).lstrip(b"\n") == line
+    os.close(reader)
+    with pytest.raises(AuditLogUnwritable, match=os.strerror(errno.EPIPE)):
+        sink.write(line)

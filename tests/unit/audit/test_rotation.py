@@ -1,0 +1,155 @@
+"""Files put aside: when, by whom, and which are kept; no line is lost on the way."""
+
+import os
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from webhook.audit.chain import seal
+from webhook.audit.keeping import Keeping, Rotation
+from webhook.audit.log import AuditLog
+from webhook.audit.reading import read_lines
+from webhook.audit.record import stamp
+from webhook.audit.rotation import aside, discard, put_aside
+from webhook.audit.sink import Sink
+from webhook.audit.verify import Verifier
+
+AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
+LINE = b"x" * 99 + b"\n"
+RECORD = {"type": "write", "time": stamp(AT)}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a log is."""
+    return tmp_path / "audit[1].log"
+
+
+def sink(path: Path, at: datetime = AT, **rotation: Any) -> Sink:
+    """A sink at a time that stands still."""
+    return Sink(str(path), rotation=Rotation(**rotation), now=lambda: at)
+
+
+def test_a_file_is_put_aside_before_it_grows_too_large(path: Path) -> None:
+    """Each has whole lines, and the names are in the order of the files though the clock stands still."""
+    written = sink(path, size=250)
+    for number in range(5):
+        written.write(b"%d" % number + LINE)
+    old = aside(str(path))
+    assert [one.name for one in old] == [f"audit[1].log.20260131T120000.00000{number}Z" for number in range(len(old))]
+    assert [one.read_bytes()[0:1] + one.read_bytes()[101:102] for one in (*old, path)] == [b"01", b"23", b"4"]
+
+
+def test_a_line_larger_than_a_file_may_be_has_one_alone(path: Path) -> None:
+    """An empty file is not put aside."""
+    written = sink(path, size=10)
+    written.write(LINE)
+    written.write(LINE)
+    assert [one.read_bytes() for one in (*aside(str(path)), path)] == [LINE, LINE]
+
+
+@pytest.mark.parametrize(("older", "files"), [(timedelta(hours=1), 2), (timedelta(minutes=59), 1)])
+def test_a_file_is_put_aside_by_the_age_of_its_first_record(path: Path, older: timedelta, files: int) -> None:
+    """Also when the process has just begun."""
+    path.write_bytes(seal({"time": stamp(AT - older)})[0])
+    sink(path, age=timedelta(hours=1)).look()
+    assert len([*aside(str(path)), path]) == files
+
+
+def test_a_file_that_began_under_our_eyes_ages_from_then_on(path: Path) -> None:
+    """An empty one does not age."""
+    now = [AT]
+    written = Sink(str(path), rotation=Rotation(age=timedelta(hours=1)), now=lambda: now[0])
+    now[0] += timedelta(hours=2)
+    written.look()
+    written.write(LINE)
+    written.look()
+    assert aside(str(path)) == []
+    now[0] += timedelta(hours=1)
+    written.look()
+    assert len(aside(str(path))) == 1
+
+
+def test_a_file_that_somebody_else_put_aside_is_left(path: Path) -> None:
+    """By us in another process, or by logrotate: what is written until then is where it was put."""
+    written = sink(path)
+    written.write(b"1" + LINE)
+    path.rename(path.with_name("elsewhere"))
+    written.write(b"2" + LINE)
+    written.look()
+    written.write(b"3" + LINE)
+    assert path.with_name("elsewhere").read_bytes() == b"1" + LINE + b"2" + LINE
+    assert path.read_bytes() == b"3" + LINE
+
+
+def test_one_of_several_writers_puts_a_file_aside(path: Path) -> None:
+    """The others follow."""
+    first, second = sink(path, size=150), sink(path, size=150)
+    for written in (first, second, first, second):
+        written.write(LINE)
+        second.look()
+    assert sum(len(one.read_bytes()) for one in (*aside(str(path)), path)) == 4 * len(LINE)
+    descriptor = os.open(aside(str(path))[0], os.O_RDONLY)
+    before = aside(str(path))
+    put_aside(str(path), descriptor, AT)
+    os.close(descriptor)
+    assert aside(str(path)) == before
+
+
+def test_the_last_ones_are_kept(path: Path) -> None:
+    """Of this log alone: other files of a similar name are none of it."""
+    for name in ("audit[1].log.old", "audit1.log.20260131T120000.000000Z", "audit[1].log.20260131T120000.000000Z.gz"):
+        path.with_name(name).touch()
+    written = sink(path, size=50, keep=2)
+    for number in range(5):
+        written.write(b"%d" % number + LINE)
+    assert [one.read_bytes()[0:1] for one in (*aside(str(path)), path)] == [b"2", b"3", b"4"]
+    assert len([*path.parent.iterdir()]) == 6
+    discard(str(path), keep=0)
+    assert aside(str(path)) == []
+
+
+def test_where_no_new_file_can_be_made_the_old_one_goes_on(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """And it is told."""
+    folder = path.parent / "logs"
+    folder.mkdir()
+    written = sink(folder / "log", size=150)
+    written.write(LINE)
+    (folder / "log").rename(path)
+    folder.rmdir()
+    written.write(LINE)
+    written.look()
+    assert path.read_bytes() == LINE + LINE
+    assert "not in order" in caplog.text
+
+
+@pytest.mark.parametrize("durability", ["written", "synced", "best-effort"])
+def test_chains_go_on_from_file_to_file(path: Path, durability: Any) -> None:
+    """Of several writers with several threads each: the set in order is sound, and has every record."""
+    keeping = Keeping(rotation=Rotation(size=5000), durability=durability)
+    logs = [AuditLog(str(path), process="serve", keeping=keeping) for _ in range(2)]
+
+    def write(log: AuditLog) -> None:
+        for _ in range(40):
+            log.append(RECORD)
+            log.look()
+
+    threads = [threading.Thread(target=write, args=(log,)) for log in logs * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for log in logs:
+        log.stop()
+    files = [str(one) for one in (*aside(str(path)), path)]
+    assert len(files) > 4
+    verifier = Verifier(closed=True)
+    for line in read_lines(files):
+        verifier.take(line)
+    report = verifier.finish()
+    assert report.findings == ()
+    assert report.notes == ()
+    assert report.records == 2 * (2 * 40 + 2)

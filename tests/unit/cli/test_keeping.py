@@ -1,0 +1,80 @@
+"""What serve and controller are told about their audit log."""
+
+from datetime import timedelta
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from webhook.audit.keeping import Durability, Failure, Keeping, Rotation
+from webhook.cli._keeping import AGES, SIZES, Measure, keeping_options
+
+
+def told(*arguments: str) -> Keeping | str:
+    """What a verb is given, or what it complains about."""
+    found: list[Keeping] = []
+
+    @click.command
+    @click.option("--audit-log")
+    @keeping_options
+    def verb(audit_log: str | None, keeping: Keeping) -> None:  # noqa: ARG001 (click calls it by name)
+        found.append(keeping)
+
+    result = CliRunner().invoke(verb, arguments)
+    return found[0] if found else result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keeping"),
+    [
+        pytest.param((), Keeping(), id="nothing"),
+        pytest.param(("--audit-log", "f", "--audit-stdout"), Keeping(copy=True), id="both"),
+        pytest.param(("--audit-stdout",), Keeping(), id="standard output, which it is in any case"),
+        pytest.param(("--audit-failure", "admit"), Keeping(failure=Failure.ADMIT), id="admit"),
+        pytest.param(
+            ("--audit-durability", "best-effort"),
+            Keeping(durability=Durability.BEST_EFFORT, failure=Failure.ADMIT),
+            id="best effort, which admits",
+        ),
+        pytest.param(
+            ("--audit-log", "f", "--audit-durability", "synced"), Keeping(durability=Durability.SYNCED), id="synced"
+        ),
+        pytest.param(
+            ("--audit-log=f", "--audit-rotate-size=2Ki", "--audit-rotate-age=3h", "--audit-rotate-keep=4"),
+            Keeping(rotation=Rotation(size=2048, age=timedelta(hours=3), keep=4)),
+            id="rotated",
+        ),
+    ],
+)
+def test_options_say_how_records_are_kept(arguments: tuple[str, ...], keeping: Keeping) -> None:
+    """All of it in one value."""
+    assert told(*arguments) == keeping
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(("--audit-durability=synced",), "give --audit-log FILE", id="synced standard output"),
+        pytest.param(("--audit-rotate-age=1d",), "give --audit-log FILE", id="rotated standard output"),
+        pytest.param(("--audit-log=f", "--audit-rotate-keep=1"), "nothing is put aside", id="kept of nothing"),
+        pytest.param(
+            ("--audit-durability=best-effort", "--audit-failure=refuse"), "cannot refuse", id="best effort that refuses"
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_told(arguments: tuple[str, ...], says: str) -> None:
+    """With what to give instead."""
+    assert says in str(told(*arguments))
+
+
+@pytest.mark.parametrize(("text", "number"), [("1", 1), ("5Ki", 5120), ("100Mi", 104857600), ("2Gi", 2147483648)])
+def test_a_size_has_a_unit(text: str, number: int) -> None:
+    """As Kubernetes writes it."""
+    assert Measure("SIZE", SIZES, "100Mi").convert(text, None, None) == number
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1.5h", "1 h", "1w", "h", "1Mi"])
+def test_what_is_no_age_is_refused(text: str) -> None:
+    """With how it is written."""
+    with pytest.raises(click.BadParameter, match="write a number above 0 and one of s, m, h, d, such as 1d"):
+        Measure("AGE", AGES, "1d").convert(text, None, None)

@@ -1,0 +1,57 @@
+"""What an earlier writer left at the end of a file."""
+
+import os
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from webhook.audit.chain import Fragment, Link, Piece, fragment, is_half, pieces
+
+# How far from the end the last record is looked for: first a little, at last as much as no record takes.
+WINDOW: Final = 1 << 16
+LARGEST_WINDOW: Final = 1 << 24
+
+LINKS: Final = msgspec.json.Decoder(Link)
+
+
+class Ending(Struct, frozen=True):
+    """The last record, what is torn behind it, and whether the end of a line has to come first."""
+
+    last: Link | None = None
+    torn: tuple[Fragment, ...] = ()
+    end_first: bool = False
+
+
+def ending_of(path: str) -> Ending:
+    """Look back from a file's end.  Raises OSError."""
+    with open(path, "rb") as file:  # noqa: PTH123 (as it was opened for writing)
+        size, window = file.seek(0, os.SEEK_END), WINDOW
+        while True:
+            begin = file.seek(max(0, size - window))
+            text = file.read(size - begin)
+            last, torn = ending(text if begin == 0 else text.partition(b"\n")[2])
+            if last is not None or begin == 0 or window >= LARGEST_WINDOW:
+                return Ending(last, tuple(torn), bool(size) and not text.endswith(b"\n"))
+            window *= 4
+
+
+def ending(text: bytes) -> tuple[Link | None, list[Fragment]]:
+    """The last record in a text, and what is torn behind it: half lines, or its own line end."""
+    torn: list[Fragment] = []
+    for number, line in enumerate(reversed(text.split(b"\n"))):
+        for piece in reversed([*pieces(line)]):
+            link = link_of(piece)
+            if link is not None:
+                ends_here = number == 0 and not torn
+                return link, [fragment(b"")] if ends_here else torn[::-1]
+            torn += [fragment(piece.text)] if is_half(piece.text) else []
+    return None, torn[::-1]
+
+
+def link_of(piece: Piece) -> Link | None:
+    """A record's place in its chain; None for what is none."""
+    with suppress(msgspec.ValidationError):
+        return LINKS.decode(piece.text) if piece.is_record else None
+    return None

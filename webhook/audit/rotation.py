@@ -1,0 +1,96 @@
+"""A log's files: the one that is written, and those that were put aside, each named for when."""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+# The same width at every time, so that names in order are files in order.
+NAMED: Final = "%Y%m%dT%H%M%S.%fZ"
+SAMPLE: Final = "20260131T120000.000000Z"
+SUFFIX: Final = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z")
+LONGEST_START: Final = 1 << 16
+
+
+class Timed(msgspec.Struct):
+    """A record by its time."""
+
+    time: datetime
+
+
+def put_aside(path: str, descriptor: int, at: datetime) -> None:
+    """Rename the file that is open under `descriptor`, unless somebody else has.  Raises OSError.
+
+    Whoever else still writes to it goes on under the new name until he looks: no line is lost.
+    """
+    with locked(descriptor):
+        if not is_at(path, descriptor):
+            return
+        Path(path).rename(next_name(path, at.astimezone(UTC)))
+
+
+def next_name(path: str, at: datetime) -> str:
+    """A name behind all others, also where the clock was put back."""
+    if old := aside(path):
+        last = datetime.strptime(old[-1].name[-len(SAMPLE) :], NAMED).replace(tzinfo=UTC)
+        at = max(at, last + timedelta(microseconds=1))
+    return f"{path}.{at.strftime(NAMED)}"
+
+
+def is_at(path: str, descriptor: int) -> bool:
+    """Whether the open file still has its name."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))  # noqa: PTH116 (as it was opened)
+    except FileNotFoundError:
+        return False
+
+
+def aside(path: str) -> list[Path]:
+    """The files of a log that were put aside, the oldest first."""
+    whole = Path(path)
+    return sorted(
+        one for one in whole.parent.glob(f"{escaped(whole.name)}.*") if SUFFIX.fullmatch(one.name[len(whole.name) :])
+    )
+
+
+def escaped(name: str) -> str:
+    """A name as a pattern that fits it alone."""
+    return re.sub(r"([*?[])", r"[\1]", name)
+
+
+def discard(path: str, *, keep: int) -> None:
+    """Remove the oldest files beyond so many.  Raises OSError."""
+    for old in aside(path)[: -keep or None]:
+        old.unlink(missing_ok=True)
+
+
+def begun(path: str) -> datetime | None:
+    """When a file's first record was written."""
+    with open(path, "rb") as file, suppress(msgspec.MsgspecError):  # noqa: PTH123 (as it was opened for writing)
+        return msgspec.json.decode(file.readline(LONGEST_START), type=Timed).time
+    return None
+
+
+def sync_folder(path: str) -> None:
+    """Bring a file's name to the disk.  Raises OSError."""
+    descriptor = os.open(Path(path).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(descriptor: int) -> Iterator[None]:
+    """Alone among the processes that would put this file aside."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -1,0 +1,114 @@
+"""What `serve` and `controller` are told about their audit log."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any, Final
+
+import click
+
+from webhook.audit.keeping import Durability, Failure, Keeping, Rotation
+from webhook.cli._options import complain
+
+SIZES: Final = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+AGES: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Measure(click.ParamType[int]):
+    """A number with a unit, in the smallest one."""
+
+    def __init__(self, name: str, units: dict[str, int], example: str) -> None:
+        self.name = name
+        self._units = units
+        self._example = example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number in the smallest unit."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"([1-9]\d{0,11})([A-Za-z]*)", str(value), re.ASCII)
+        if not found or found[2] not in self._units:
+            units = ", ".join(filter(None, self._units))
+            self.fail(f"{value!r}: write a number above 0 and one of {units}, such as {self._example}", param, ctx)
+        return int(found[1]) * self._units[found[2]]
+
+
+# Where nothing is said about them.
+USUAL_FAILURE: Final = {
+    Durability.WRITTEN: Failure.REFUSE,
+    Durability.SYNCED: Failure.REFUSE,
+    Durability.BEST_EFFORT: Failure.ADMIT,
+}
+
+OPTIONS: Final = (
+    click.option(
+        "--audit-stdout", is_flag=True, help="With --audit-log: copy the records to standard output, for a collector."
+    ),
+    click.option(
+        "--audit-durability", type=click.Choice([*map(str, Durability)]), default="written", show_default=True,
+        help="Before an answer leaves, its record is written to the operating system, or synced to the disk; or neither.",
+    ),
+    click.option(
+        "--audit-failure", type=click.Choice([*map(str, Failure)]),
+        help="What becomes of requests whose record cannot be written.  [default: refuse; best-effort admits]",
+    ),
+    click.option(
+        "--audit-rotate-size", type=Measure("SIZE", SIZES, "100Mi"), help="Put the file aside before it grows larger."
+    ),
+    click.option(
+        "--audit-rotate-age", type=Measure("AGE", AGES, "1d"), help="Put the file aside when its first record is as old."
+    ),
+    click.option(
+        "--audit-rotate-keep", type=click.IntRange(min=1), metavar="N",
+        help="Keep so many of the files that were put aside.  [default: all]",
+    ),
+)  # fmt: skip
+
+
+def keeping_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options, which the verb gets as one value `keeping`."""
+
+    @wraps(function)
+    def verb(
+        *,
+        audit_log: str | None,
+        audit_stdout: bool,
+        audit_durability: str,
+        audit_failure: str | None,
+        audit_rotate_size: int | None,
+        audit_rotate_age: int | None,
+        audit_rotate_keep: int | None,
+        **others: Any,
+    ) -> Any:
+        age = None if audit_rotate_age is None else timedelta(seconds=audit_rotate_age)
+        keeping = Keeping(
+            durability=Durability(audit_durability),
+            failure=Failure(audit_failure) if audit_failure else USUAL_FAILURE[Durability(audit_durability)],
+            copy=audit_stdout and audit_log is not None,
+            rotation=Rotation(size=audit_rotate_size, age=age, keep=audit_rotate_keep),
+        )
+        if faults := contradictions(audit_log, keeping):
+            complain(faults)
+        return function(audit_log=audit_log, keeping=keeping, **others)
+
+    for option in reversed(OPTIONS):
+        verb = option(verb)
+    return verb
+
+
+def contradictions(file: str | None, keeping: Keeping) -> list[str]:
+    """What cannot be kept as it was asked for."""
+    faults = []
+    if keeping.durability is Durability.SYNCED and file is None:
+        faults.append(
+            "--audit-durability synced needs a file: no program can sync standard output; give --audit-log FILE"
+        )
+    if keeping.durability is Durability.BEST_EFFORT and keeping.failure is Failure.REFUSE:
+        faults.append("--audit-durability best-effort never waits to see a failure, so it cannot refuse for it")
+    rotation = keeping.rotation
+    if file is None and rotation != Rotation():
+        faults.append("--audit-rotate-… needs a file: give --audit-log FILE")
+    elif rotation.keep is not None and rotation.size is None and rotation.age is None:
+        faults.append("--audit-rotate-keep needs --audit-rotate-size or --audit-rotate-age: nothing is put aside")
+    return faults
