@@ -120,13 +120,9 @@ class AuditLog:
                 self._end()
             except AuditLogUnwritable as bad:
                 logger.error("the audit log ends without its stop record: %s", bad)  # noqa: TRY400 (it says where)
-        for queue in (self._sink, self._copy):
-            if isinstance(queue, Queued):
-                queue.close()
-        if self.may_block:
-            with suppress(AuditLogUnwritable):
-                self._file.settle(self._file.written)
-        self._file.close()
+        self._sink.close()
+        if self._copy is not None:
+            self._copy.close()
 
     def _end(self) -> None:
         if (self._sink.torn or self._lost) and not self._seq:

@@ -54,14 +54,16 @@ class Queued:
             self._turn.notify()
 
     def close(self) -> None:
-        """Wait until all is written, but not for long."""
+        """Wait until all is written, but not for long; nothing is written after that."""
         until = monotonic() + DRAIN_SECONDS
         with self._turn:
             self._closing = True
             self._turn.notify()
             while self._lines and (left := until - monotonic()) > 0:
                 self._turn.wait(left)
-            if self._lines:
+            if not self._lines:
+                self._sink.close()
+            else:  # the thread may still be at it
                 logger.error("%d lines of the audit log were never written", len(self._lines))
 
     def _work(self) -> None:

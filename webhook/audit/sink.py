@@ -138,6 +138,9 @@ class Sink:
 
     def close(self) -> None:
         """Give the file back; nothing is written after that."""
+        if self._synced:
+            with suppress(OSError):  # whoever waits is told
+                self._commit.settle(self._commit.written)
         if self._descriptor != STDOUT:
             os.close(self._descriptor)
 

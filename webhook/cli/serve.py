@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from webhook.bootstrap.logs import log_to_stderr
 from webhook.audit.keeping import Keeping
+from webhook.bootstrap.logs import log_to_stderr
 from webhook.bootstrap.parts import Address, Common
 from webhook.bootstrap.serving import serve
 from webhook.cli._keeping import keeping_options

@@ -1,0 +1,72 @@
+"""Reviews at a steady rate, on connections that are kept, and what was answered to each."""
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPException, HTTPSConnection
+from itertools import count
+from threading import Event
+from typing import Any, Final
+
+from tests.programs import JSON, Program
+from tests.reviews import GOOD, encoded, pod
+
+RATE: Final = 200  # a second
+THREADS: Final = 4
+PATIENCE_SECONDS: Final = 60.0
+
+
+class SteadyLoad:
+    """So many good Pods a second, each with a uid of its own; who does not answer is asked anew."""
+
+    def __init__(self, server: Program) -> None:
+        self._server = server
+        self._numbers = count()
+        self._over = Event()
+        self._begun = 0.0
+        self.answers: dict[str, dict[str, Any]] = {}
+
+    def allowed(self) -> set[str]:
+        """The uids of what was admitted."""
+        return {uid for uid, answer in [*self.answers.items()] if answer["allowed"]}
+
+    def refused(self) -> set[str]:
+        """The uids of what was refused."""
+        return {*self.answers} - self.allowed()
+
+    def wait_for(self, more: int, *, allowed: bool = True) -> None:
+        """Return once so many more were admitted, or refused."""
+        found = self.allowed if allowed else self.refused
+        wanted, deadline = len(found()) + more, time.monotonic() + PATIENCE_SECONDS
+        while len(found()) < wanted:
+            assert time.monotonic() < deadline, self._server.log()[-2000:]
+            self._over.wait(0.01)
+
+    @contextmanager
+    def going(self) -> Iterator[None]:
+        """Send from now on, until the end of the block."""
+        self._begun = time.monotonic()
+        with ThreadPoolExecutor(THREADS) as pool:
+            senders = [pool.submit(self._send) for _ in range(THREADS)]
+            try:
+                yield
+            finally:
+                self._over.set()
+        for sender in senders:
+            sender.result()
+
+    def _send(self) -> None:
+        while not self._over.is_set():
+            with suppress(OSError, HTTPException), closing(self._server.connect()) as connection:
+                while not self._over.is_set():
+                    self._ask(connection)
+
+    def _ask(self, connection: HTTPSConnection) -> None:
+        """Send the next one when its time has come; raises where nobody listens, or somebody has stopped to."""
+        number = next(self._numbers)
+        uid = f"{number:08}-0000-0000-0000-000000000000"
+        self._over.wait(self._begun + number / RATE - time.monotonic())
+        connection.request("POST", "/validate", encoded(pod(GOOD), uid=uid), JSON)
+        self.answers[uid] = json.loads(connection.getresponse().read())["response"]

@@ -1,0 +1,241 @@
+"""What is on record of what was answered at 200 requests a second: after kills, on a full disk, into a pipe that nobody reads."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final, Self
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.audit_logs import assert_valid
+from tests.programs import Program, free_port, serve
+from tests.reviews import GOOD, encoded, pod
+from tests.server.loading import SteadyLoad
+from webhook.audit.reading import read_lines, read_records
+from webhook.audit.rotation import aside
+from webhook.audit.verify import Report, Verifier
+
+STANDALONE: Final = ("--standalone", "--policy")
+KEPT: Final = ("written", "synced")  # what promises that nothing answered is lost when a process is killed
+ROOM: Final = "128k"
+
+
+def verified(*paths: Path, **options: Any) -> Report:
+    """What is said of a log."""
+    verifier = Verifier(**options)
+    for line in read_lines(map(str, paths)):
+        verifier.take(line)
+    return verifier.finish()
+
+
+def recorded(*paths: Path) -> set[str]:
+    """Which reviews are on record."""
+    return {record["id"] for record in read_records(map(str, paths)) if record["type"] == "decision"}
+
+
+def lost(path: Path) -> int:
+    """How many records the log itself says that it lacks."""
+    found = [*read_records([str(path)])]
+    for record in found:
+        assert_valid(record)
+    return sum(record.get("lost", 0) for record in found)
+
+
+def counted(server: Program, name: str) -> float:
+    """A metric without labels."""
+    families = text_string_to_metric_families(server.status("/metrics").body.decode())
+    return next(sample.value for sample in chain(*(family.samples for family in families)) if sample.name == name)
+
+
+def worker(server: Program) -> int:
+    """The process that answers."""
+    pid = server.process.pid
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()[0])
+
+
+@pytest.mark.parametrize("durability", KEPT)
+def test_a_killed_worker_has_recorded_what_it_answered(policy: Path, tmp_path: Path, durability: str) -> None:
+    """Also in files that were put aside; the next one's chain hangs on its last record."""
+    log = tmp_path / "rotated.log"
+    options = ("--audit-log", str(log), "--audit-durability", durability, "--audit-rotate-size", "50Ki")
+    with serve(tmp_path, *STANDALONE, str(policy), *options) as server:
+        load = SteadyLoad(server)
+        with load.going():
+            load.wait_for(200)
+            os.kill(worker(server), signal.SIGKILL)
+            load.wait_for(100)
+    files = [*aside(str(log)), log]
+    assert len(files) > 2
+    assert load.allowed() <= recorded(*files)
+    report = verified(*files)
+    assert (report.findings, report.notes) == ((), ())
+    assert [one.stopped for one in report.chains] == [False, True]
+
+
+@pytest.mark.parametrize("durability", KEPT)
+def test_a_killed_server_has_recorded_what_it_answered(policy: Path, tmp_path: Path, durability: str) -> None:
+    """All of it at once; after a restart the log is sound."""
+    arguments = (*STANDALONE, str(policy), "--audit-durability", durability)
+    with serve(tmp_path, *arguments) as server:
+        load = SteadyLoad(server)
+        with load.going():
+            load.wait_for(200)
+            answering = worker(server)
+            server.process.kill()
+            os.kill(answering, signal.SIGKILL)
+        server.process.wait()
+        assert load.allowed() <= recorded(server.audit_log)
+    with serve(tmp_path, *arguments) as server:
+        assert server.post("/validate", encoded(pod(GOOD))).response["allowed"]
+    assert verified(server.audit_log).findings == ()
+
+
+Resize = Callable[[str], None]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[tuple[Path, Resize]]:
+    """A file system of its own that is soon full, and how to make it larger."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "catflap-test", str(folder)]
+    if subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small tmpfs, to fill it")
+
+    def resize(size: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+
+    yield folder, resize
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("durability", KEPT)
+def test_a_full_disk_refuses(policy: Path, tmp_path: Path, disk: tuple[Path, Resize], durability: str) -> None:
+    """What was admitted is on record, before and after; what was refused is worth another try."""
+    log = disk[0] / "audit.log"
+    options = ("--audit-log", str(log), "--audit-durability", durability)
+    with serve(tmp_path, *STANDALONE, str(policy), *options) as server:
+        load = SteadyLoad(server)
+        with load.going():
+            load.wait_for(50, allowed=False)
+            before = len(load.allowed())
+            disk[1]("16m")
+            load.wait_for(50)
+        assert before > 50
+        assert counted(server, "catflap_audit_lost_total") == 0
+        assert counted(server, "catflap_audit_failures_total") >= len(load.refused())
+        assert {load.answers[uid]["status"]["code"] for uid in load.refused()} == {503}
+    assert load.allowed() == recorded(log)
+    assert lost(log) == 0
+    assert verified(log, closed=True).findings == ()
+    assert server.log().count("requests are refused for it") < 10
+
+
+def test_a_full_disk_admits_and_owns_up_where_that_was_asked_for(
+    policy: Path, tmp_path: Path, disk: tuple[Path, Resize]
+) -> None:
+    """To the last record: the log says how many it lacks, and so does the metric."""
+    log = disk[0] / "audit.log"
+    options = ("--audit-log", str(log), "--audit-failure", "admit")
+    with serve(tmp_path, *STANDALONE, str(policy), *options) as server:
+        load = SteadyLoad(server)
+        with load.going():
+            load.wait_for(100)
+            while not counted(server, "catflap_audit_lost_total"):
+                load.wait_for(1)
+            load.wait_for(50)
+            disk[1]("16m")
+            load.wait_for(50)
+        missing = counted(server, "catflap_audit_lost_total")
+    assert load.refused() == set()
+    assert missing >= 50
+    assert lost(log) == missing
+    assert len(load.allowed() - recorded(log)) == missing
+    assert verified(log, closed=True).findings == ()
+    assert "requests are admitted without a record" in server.log()
+
+
+def test_best_effort_waits_for_a_full_disk(policy: Path, tmp_path: Path, disk: tuple[Path, Resize]) -> None:
+    """In a queue that the metric shows; nobody is refused, and all is on record at last."""
+    log = disk[0] / "audit.log"
+    options = ("--audit-log", str(log), "--audit-durability", "best-effort")
+    with serve(tmp_path, *STANDALONE, str(policy), *options) as server:
+        load = SteadyLoad(server)
+        with load.going():
+            while counted(server, "catflap_audit_queue_bytes") < 50_000:
+                load.wait_for(10)
+            disk[1]("16m")
+            load.wait_for(50)
+    assert load.refused() == set()
+    assert load.allowed() == recorded(log)
+    report = verified(log, closed=True)
+    assert report.findings == ()
+
+
+class Piped:
+    """A server whose standard output is a small pipe that is read when a test says so."""
+
+    def __init__(self, policy: Path, folder: Path, *options: str) -> None:
+        port, status_port = free_port(), free_port()
+        argv = [sys.executable, "-m", "webhook", "serve", "--standalone", "--policy", str(policy)]
+        argv += ["--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}"]
+        argv += ["--tls-dir", str(folder / "tls"), *options]
+        with (folder / "stderr.log").open("wb") as stderr:
+            self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=stderr)
+        assert self.process.stdout is not None
+        self.stdout = self.process.stdout
+        fcntl.fcntl(self.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        self.server = Program(self.process, status_port, folder, port)
+
+    def __enter__(self) -> Self:
+        """Once it is ready."""
+        self.server.wait_for()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it, and leave nothing open."""
+        self.process.kill()
+        self.process.wait()
+        self.stdout.close()
+
+    def end(self) -> bytes:
+        """Ask it to stop, and read all that it says until then."""
+        self.process.terminate()
+        said = self.stdout.read()
+        assert self.process.wait(15) == 0
+        return said
+
+
+def test_standard_output_that_nobody_reads_refuses_and_does_not_hang(policy: Path, tmp_path: Path) -> None:
+    """As the log that counts it is a full disk, until somebody reads; then it is sound."""
+    with Piped(policy, tmp_path) as piped:
+        load = SteadyLoad(piped.server)
+        with load.going():
+            load.wait_for(50, allowed=False)
+            assert piped.server.status("/healthz").status == 200
+            first = os.read(piped.stdout.fileno(), 1 << 16)
+            load.wait_for(1)
+        (tmp_path / "stdout.log").write_bytes(first + piped.end())
+    assert load.allowed() <= recorded(tmp_path / "stdout.log")
+    assert verified(tmp_path / "stdout.log").findings == ()
+
+
+def test_a_copy_that_nobody_reads_holds_nobody_up(policy: Path, tmp_path: Path) -> None:
+    """The file counts; what is read in the end is a sound log by itself, to where it was cut or to its end."""
+    log = tmp_path / "audit.log"
+    with Piped(policy, tmp_path, "--audit-log", str(log), "--audit-stdout") as piped:
+        load = SteadyLoad(piped.server)
+        with load.going():
+            load.wait_for(200)
+        copy = tmp_path / "stdout.log"
+        copy.write_bytes(piped.end())
+    assert load.refused() == set()
+    assert load.allowed() == recorded(log)
+    assert copy.read_bytes() == log.read_bytes()
+    assert verified(log, closed=True).findings == ()
