@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from tests.chart.conftest import Render
 from tests.chart.rendering import CHART, DEFAULT, NAMESPACE, ROLES, Rendered, for_each_values_file
+from webhook.audit.log import NODE, POD
 from webhook.cli.controller import verb as controller
 from webhook.cli.serve import verb as serve
 from webhook.config.source import ConfigMapRef
@@ -55,14 +56,20 @@ def test_pods_are_locked_down(render: Render, values_file: Path) -> None:
     """No value loosens any of it."""
     rendered = render(values_file)
     for role, pod in rendered.pods.items():
-        assert pod["spec"]["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+        given = (
+            {"fsGroup": rendered.values["audit"]["file"]["group"]} if rendered.values["audit"]["file"]["volume"] else {}
+        )
+        always = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+        assert pod["spec"]["securityContext"] == always | given
         assert container(rendered, role)["securityContext"] == {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod["spec"])
-        assert all(set(volume) <= {"name", "secret", "emptyDir"} for volume in pod["spec"].get("volumes", []))
+        for volume in pod["spec"].get("volumes", []):
+            asked = set(rendered.values["audit"]["file"]["volume"]) if volume["name"] == "audit-log" else set()
+            assert set(volume) <= {"name", "secret", "emptyDir"} | asked
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -138,3 +145,36 @@ def test_a_generated_certificate_is_for_the_service(render: Render) -> None:
     key = load_pem_private_key(data["tls.key"], password=None).public_key()
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     assert key.public_bytes(*form) == certificate.public_key().public_bytes(*form)
+
+
+@for_each_values_file
+def test_audit_records_go_where_the_values_say(render: Render, values_file: Path) -> None:
+    """To standard output always; to a file of each pod's own on a volume, if one is given."""
+    rendered = render(values_file)
+    wanted = rendered.values["audit"]
+    for role, pod in rendered.pods.items():
+        found = container(rendered, role)
+        name, *arguments = found["args"]
+        parsed = VERBS[role].make_context(name, arguments).params
+        assert parsed["audit_durability"] == wanted["durability"]
+        assert (parsed["audit_failure"] or "") == wanted["failure"]
+        assert parsed["audit_stdout"] is (parsed["audit_log"] is not None)
+        assert parsed["audit_log"] == ("/var/log/catflap/$(POD_NAME).log" if wanted["file"]["volume"] else None)
+        assert (parsed["audit_key"] is not None) is bool(wanted["keySecret"])
+        mounts = {mount["name"]: mount["mountPath"] for mount in found.get("volumeMounts", [])}
+        volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", [])}
+        assert mounts.keys() == volumes.keys()
+        if parsed["audit_log"]:
+            assert Path(parsed["audit_log"]).parent == Path(mounts["audit-log"])
+            assert volumes["audit-log"] == {"name": "audit-log", **wanted["file"]["volume"]}
+        if parsed["audit_key"]:
+            assert parsed["audit_key"] == Path(mounts["audit-key"]) / "audit.key"
+            assert volumes["audit-key"] == {"name": "audit-key", "secret": {"secretName": wanted["keySecret"]}}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_chain_says_which_pod_wrote_it(render: Render, role: str) -> None:
+    """By what the program reads from its environment."""
+    told = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in container(render(DEFAULT), role)["env"]}
+    assert told.keys() >= {*POD.values(), NODE}
+    assert (told["POD_NAME"], told["POD_UID"], told[NODE]) == ("metadata.name", "metadata.uid", "spec.nodeName")

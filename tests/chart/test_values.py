@@ -61,7 +61,17 @@ def test_each_value_is_in_some_values_file() -> None:
 
 def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
     """The paths of all values; a mapping from which keys may be chosen freely is one value."""
-    free = {"resources", "labels", "annotations", "issuerRef", "nodeSelector", "affinity", "podAnnotations", "rules"}
+    free = {
+        "resources",
+        "labels",
+        "annotations",
+        "issuerRef",
+        "nodeSelector",
+        "affinity",
+        "podAnnotations",
+        "rules",
+        "volume",
+    }
     for key, value in values.items():
         if isinstance(value, dict) and key not in free:
             yield from leaves(value, f"{prefix}{key}.")
@@ -74,7 +84,7 @@ def test_no_object_of_the_schema_is_open() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     nodes = [("", schema), *((f"definitions.{name}", node) for name, node in schema["definitions"].items())]
     open_ones = {path for path, node in nodes for path in open_objects(node, path)}
-    assert {path.rpartition(".")[2] for path in open_ones} == {"global", "resources", "affinity", "[]"}
+    assert {path.rpartition(".")[2] for path in open_ones} == {"global", "resources", "affinity", "volume", "[]"}
 
 
 def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
@@ -109,6 +119,11 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
         pytest.param(["tls.mode=secret"], "name the Secret in tls.secretName", id="no-secret"),
         pytest.param(["tls.mode=secret", "tls.secretName=x"], "--set-file tls.caBundle=ca.crt", id="no-ca"),
         pytest.param(["tls.secretName=x"], "count only with tls.mode secret", id="secret-without-mode"),
+        pytest.param(["audit.durability=synced"], "give a volume for a file in audit.file.volume", id="synced-stdout"),
+        pytest.param(["audit.durability=best-effort", "audit.failure=refuse"], "cannot refuse", id="lax-and-strict"),
+        pytest.param(
+            ["audit.file.volume.emptyDir.medium=Memory"], "at '/audit/file/volume': 'not' failed", id="fleeting"
+        ),
         pytest.param(["tls.caBundle=x"], "at '/tls/caBundle': 'x' does not match pattern", id="ca-not-pem"),
     ],
 )

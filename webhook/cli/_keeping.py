@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from webhook.audit.keeping import Durability, Failure, Keeping, Rotation
+from webhook.audit.sink import Sink
 from webhook.cli._options import complain
 
 SIZES: Final = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
@@ -88,13 +89,23 @@ def keeping_options(function: Callable[..., Any]) -> Callable[..., Any]:
             copy=audit_stdout and audit_log is not None,
             rotation=Rotation(size=audit_rotate_size, age=age, keep=audit_rotate_keep),
         )
-        if faults := contradictions(audit_log, keeping):
+        if faults := [*contradictions(audit_log, keeping), *unopened(audit_log)]:
             complain(faults)
         return function(audit_log=audit_log, keeping=keeping, **others)
 
     for option in reversed(OPTIONS):
         verb = option(verb)
     return verb
+
+
+def unopened(file: str | None) -> list[str]:
+    """Why a file cannot be appended to; without that, a server would start a worker again and again."""
+    try:
+        if file is not None:
+            Sink(file).close()
+    except OSError as bad:
+        return [f"--audit-log {file}: {bad.strerror}; give a file that this user may write"]
+    return []
 
 
 def contradictions(file: str | None, keeping: Keeping) -> list[str]:

@@ -106,6 +106,12 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- else if or .Values.tls.secretName .Values.tls.caBundle -}}
 {{- fail "tls.secretName and tls.caBundle count only with tls.mode secret" -}}
 {{- end -}}
+{{- if and (eq .Values.audit.durability "synced") (not .Values.audit.file.volume) -}}
+{{- fail "audit.durability synced: nobody can sync standard output; give a volume for a file in audit.file.volume" -}}
+{{- end -}}
+{{- if and (eq .Values.audit.durability "best-effort") (eq .Values.audit.failure "refuse") -}}
+{{- fail "audit.durability best-effort never waits to see a failure, so it cannot refuse for it (audit.failure)" -}}
+{{- end -}}
 {{- end }}
 
 {{- /* Calico asks twice: for the policy, and for the tier that it is in. */}}

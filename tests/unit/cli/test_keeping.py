@@ -1,6 +1,7 @@
 """What serve and controller are told about their audit log."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import click
 import pytest
@@ -8,6 +9,12 @@ from click.testing import CliRunner
 
 from webhook.audit.keeping import Durability, Failure, Keeping, Rotation
 from webhook.cli._keeping import AGES, SIZES, Measure, keeping_options
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are made in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
 
 
 def told(*arguments: str) -> Keeping | str:
@@ -78,3 +85,10 @@ def test_what_is_no_age_is_refused(text: str) -> None:
     """With how it is written."""
     with pytest.raises(click.BadParameter, match="write a number above 0 and one of s, m, h, d, such as 1d"):
         Measure("AGE", AGES, "1d").convert(text, None, None)
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """Before anything starts: a server would start a worker for it again and again."""
+    assert told(f"--audit-log={tmp_path}/no/log") == (
+        f"catflap: --audit-log {tmp_path}/no/log: No such file or directory; give a file that this user may write\n"
+    )

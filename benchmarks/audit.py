@@ -1,0 +1,163 @@
+"""What each durability and each place for the records costs.
+
+    python -m benchmarks.audit [--folder DIR] [--requests 2000] [--callers 8]
+
+First one caller's time for one record, and how many a second several callers write together; then a whole server on this machine
+under so many callers: the time of an answer, and answers a second. Every way has its turn in each of several rounds, so that what
+else the machine does falls on all; the best round counts, and ratios are to the default, `written`. `--folder` is on the disk that
+is to be measured. A memory disk syncs in no time.
+"""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median, quantiles
+from time import perf_counter
+from typing import Final
+
+from tests.programs import JSON, serve
+from tests.reviews import GOOD, encoded, pod
+from webhook.audit.keeping import Durability, Keeping
+from webhook.audit.log import AuditLog
+from webhook.audit.record import decision_record, utc_now
+from webhook.config.default import DEFAULT_POLICY
+from webhook.model.decision import Decision, Phase, Verdict
+from webhook.review.decode import decode
+
+ROUNDS: Final = 3
+WAYS: Final[Mapping[str, tuple[str | None, Keeping]]] = {
+    "written, file": ("audit.log", Keeping()),
+    "written, standard output": (None, Keeping()),
+    "written, both": ("audit.log", Keeping(copy=True)),
+    "synced, file": ("audit.log", Keeping(durability=Durability.SYNCED)),
+    "best-effort, file": ("audit.log", Keeping(durability=Durability.BEST_EFFORT)),
+}
+RECORD: Final = decision_record(
+    Phase.VALIDATE, decode(encoded(pod(GOOD)), {}), Decision(Verdict.ALLOWED), policy_digest="597718279e1a869b",
+    at=utc_now(), microseconds=100,
+)  # fmt: skip
+
+Figures = tuple[float, float, float]  # the median and the 99th percentile in microseconds, how many a second
+
+
+def main() -> None:
+    """Both tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--callers", type=int, default=8)
+    told = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=told.folder) as made, drained():
+        folder = Path(made)
+        show("record", best(lambda way: records(folder, way, told.requests, told.callers)))
+        show("answer", best(lambda way: answers(folder, way, told.requests, told.callers)))
+
+
+def best(measure: Callable[[str], Figures]) -> dict[str, Figures]:
+    """Each way's best round, each figure by itself."""
+    rounds = [{way: measure(way) for way in WAYS} for _ in range(ROUNDS)]
+    return {
+        way: (
+            min(one[way][0] for one in rounds),
+            min(one[way][1] for one in rounds),
+            max(one[way][2] for one in rounds),
+        )
+        for way in WAYS
+    }
+
+
+def show(what: str, found: Mapping[str, Figures]) -> None:
+    """A table with ratios to the first way."""
+    usual = found[next(iter(found))]
+    print_here(f"| {what} | median µs | added µs | p99 µs | a second | ratio |\n|---|---:|---:|---:|---:|---:|")
+    for way, (middle, late, rate) in found.items():
+        print_here(
+            f"| {way} | {middle:.0f} | {middle - usual[0]:+.0f} | {late:.0f} | {rate:.0f} | {rate / usual[2]:.2f} |"
+        )
+
+
+def print_here(text: str) -> None:
+    """Say something though standard output is where records go."""
+    os.write(2, f"{text}\n".encode())
+
+
+@contextmanager
+def drained() -> Iterator[None]:
+    """Have standard output read and thrown away, as by a collector that keeps up."""
+    saved, (reader, writer) = os.dup(1), os.pipe()
+    os.dup2(writer, 1)
+    os.close(writer)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(lambda: [None for _ in iter(lambda: os.read(reader, 1 << 16), b"")])
+        try:
+            yield
+        finally:
+            os.dup2(saved, 1)
+            os.close(saved)
+            reading.result()
+            os.close(reader)
+
+
+def records(folder: Path, way: str, count: int, callers: int) -> Figures:
+    """Records alone: one caller's time, and how many several callers write."""
+    file, keeping = WAYS[way]
+    log = AuditLog(str(folder / file) if file else None, process="serve", keeping=keeping)
+    taken = [timed(lambda: log.append(RECORD)) for _ in range(count)]
+    begin = perf_counter()
+    with ThreadPoolExecutor(callers) as pool:
+        for done in [
+            pool.submit(lambda: [log.append(RECORD) for _ in range(count // callers)]) for _ in range(callers)
+        ]:
+            done.result()
+    log.stop()
+    return (*spread(taken), count / (perf_counter() - begin))
+
+
+def answers(folder: Path, way: str, count: int, callers: int) -> Figures:
+    """A server's answers to several callers at once, each on a connection of its own."""
+    file, keeping = WAYS[way]
+    policy = folder / "policy.yaml"
+    policy.write_text(DEFAULT_POLICY, encoding="utf-8")
+    options = ["--standalone", "--policy", str(policy), "--audit-durability", keeping.durability]
+    options += ["--audit-stdout"] * keeping.copy
+    if file is None:
+        options += ["--audit-log", "/dev/stdout"]  # opened anew it is the same pipe
+    with serve(folder / "server", *options) as server, ThreadPoolExecutor(callers) as pool:
+
+        def ask() -> list[float]:
+            connection = server.connect()
+            try:
+                return [timed(one) for one in [lambda: post(connection)] * (count // callers)]
+            finally:
+                connection.close()
+
+        def post(connection: object) -> None:
+            connection.request("POST", "/validate", BODY, JSON)  # type: ignore[attr-defined]
+            connection.getresponse().read()  # type: ignore[attr-defined]
+
+        begin = perf_counter()
+        taken = [one for done in [pool.submit(ask) for _ in range(callers)] for one in done.result()]
+        return (*spread(taken), len(taken) / (perf_counter() - begin))
+
+
+BODY: Final = encoded(pod(GOOD))
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Microseconds of one call."""
+    begin = perf_counter()
+    call()
+    return 1e6 * (perf_counter() - begin)
+
+
+def spread(taken: list[float]) -> tuple[float, float]:
+    """The median and the 99th percentile."""
+    return median(taken), quantiles(taken, n=100)[-1]
+
+
+if __name__ == "__main__":
+    main()
