@@ -2,8 +2,8 @@
 
     python -m benchmarks.audit [--folder DIR] [--requests 2000] [--callers 8]
 
-First one caller's time for one record, and how many a second several callers write together; then a whole server on this machine
-under so many callers: the time of an answer, and answers a second. Every way has its turn in each of several rounds, so that what
+First one caller's time for one record, and how many a second several callers write together; then the same of answers of a whole
+server on this machine, which shares its processors with the callers. Every way has its turn in each of several rounds, so that what
 else the machine does falls on all; the best round counts, and ratios are to the default, `written`. `--folder` is on the disk that
 is to be measured. A memory disk syncs in no time.
 """
@@ -13,7 +13,8 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPSConnection
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
@@ -106,15 +107,14 @@ def records(folder: Path, way: str, count: int, callers: int) -> Figures:
     """Records alone: one caller's time, and how many several callers write."""
     file, keeping = WAYS[way]
     log = AuditLog(str(folder / file) if file else None, process="serve", keeping=keeping)
-    taken = [timed(lambda: log.append(RECORD)) for _ in range(count)]
-    begin = perf_counter()
-    with ThreadPoolExecutor(callers) as pool:
-        for done in [
-            pool.submit(lambda: [log.append(RECORD) for _ in range(count // callers)]) for _ in range(callers)
-        ]:
-            done.result()
-    log.stop()
-    return (*spread(taken), count / (perf_counter() - begin))
+
+    def write(count: int) -> list[float]:
+        return [timed(lambda: log.append(RECORD)) for _ in range(count)]
+
+    try:
+        return (*spread(write(count)), together(callers, lambda: write(count // callers)))
+    finally:
+        log.stop()
 
 
 def answers(folder: Path, way: str, count: int, callers: int) -> Figures:
@@ -126,22 +126,27 @@ def answers(folder: Path, way: str, count: int, callers: int) -> Figures:
     options += ["--audit-stdout"] * keeping.copy
     if file is None:
         options += ["--audit-log", "/dev/stdout"]  # opened anew it is the same pipe
-    with serve(folder / "server", *options) as server, ThreadPoolExecutor(callers) as pool:
+    with serve(folder / "server", *options) as server:
 
-        def ask() -> list[float]:
-            connection = server.connect()
-            try:
-                return [timed(one) for one in [lambda: post(connection)] * (count // callers)]
-            finally:
-                connection.close()
+        def ask(count: int) -> list[float]:
+            with closing(server.connect()) as connection:
+                return [timed(lambda: post(connection)) for _ in range(count)]
 
-        def post(connection: object) -> None:
-            connection.request("POST", "/validate", BODY, JSON)  # type: ignore[attr-defined]
-            connection.getresponse().read()  # type: ignore[attr-defined]
+        return (*spread(ask(count // 2)[1:]), together(callers, lambda: ask(count // callers)))
 
-        begin = perf_counter()
-        taken = [one for done in [pool.submit(ask) for _ in range(callers)] for one in done.result()]
-        return (*spread(taken), len(taken) / (perf_counter() - begin))
+
+def post(connection: HTTPSConnection) -> None:
+    """Ask for one answer."""
+    connection.request("POST", "/validate", BODY, JSON)
+    connection.getresponse().read()
+
+
+def together(callers: int, call: Callable[[], list[float]]) -> float:
+    """How many a second several callers get."""
+    begin = perf_counter()
+    with ThreadPoolExecutor(callers) as pool:
+        done = [pool.submit(call) for _ in range(callers)]
+        return sum(len(one.result()) for one in done) / (perf_counter() - begin)
 
 
 BODY: Final = encoded(pod(GOOD))

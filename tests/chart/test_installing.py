@@ -31,6 +31,13 @@ def kinds(cluster: Cluster) -> Iterator[Cluster]:
     cluster.kubectl("delete", "--filename", str(STAND_INS))
 
 
+# What Pod Security refuses at its strictest is told where the value is described.
+HOST_PATH = (
+    'Warning: would violate PodSecurity "restricted:latest": restricted volume types '
+    '(volume "audit-log" uses restricted volume type "hostPath")'
+)
+
+
 class TestDryRun:
     """What the API server says to each rendering, without anything being stored."""
 
@@ -41,7 +48,8 @@ class TestDryRun:
         """By the schemas of the API server, the validation behind them, and Pod Security at its strictest."""
         command = ("apply", "--dry-run=server", "--validate=strict", "--filename", "-")
         done = kinds.kubectl(*command, stdin=render(values_file).text)
-        assert done.stderr == ""
+        warnings = {line for line in done.stderr.splitlines() if line}
+        assert warnings == (set() if values_file.stem != "audit-host" else {HOST_PATH})
 
 
 class TestRelease:

@@ -24,6 +24,7 @@ class Head(Struct, frozen=True, rename="camel"):
     type: str
     time: str
     torn: tuple[Fragment, ...] = ()
+    lost: int = 0
     phase: str = ""  # of a decision
     writer: Mapping[str, object] = {}  # the rest is of those that are signed
     public_key: str = ""
@@ -66,6 +67,7 @@ class Chain:
         self.first = self.last = place
         self.began = self.ended = time
         self.records = 0
+        self.lost = 0  # by the writer's own account
         self.head = Link(name, -1, GENESIS)
         self.writer: Mapping[str, object] | None = None  # None until its start was read
         self.signed = -1  # up to this record a checkpoint vouches
@@ -108,6 +110,7 @@ class Chain:
         if (head.type == "start") != (head.seq == 0):
             yield Finding(Damage.INSERTED, place, "a chain has one start, as its first record", self.name, head.seq)
         self._spoilt = {seq for seq in self._spoilt if seq > head.seq}
+        self.lost += head.lost
         self.head = Link(head.chain, head.seq, head.hash)
         self.stopped = head.type == "stop"
 

@@ -89,8 +89,9 @@ class Verifier:
         found = sorted([*self._findings, *gaps, *self._unexplained()], key=lambda finding: finding.place.order)
         if self._closed:  # what is missing at the end comes after all that stands
             found += [cut(chain) for chain in chains if not chain.is_ended]
+        lost = (own_losses(chain) for chain in chains if chain.lost)
         return Report(
-            chains, tuple(found[:MOST_FINDINGS]), self._untold + len(found[MOST_FINDINGS:]), tuple(self._notes)
+            chains, tuple(found[:MOST_FINDINGS]), self._untold + len(found[MOST_FINDINGS:]), (*self._notes, *lost)
         )
 
     def _found(self, *findings: Finding) -> None:
@@ -145,6 +146,11 @@ class Verifier:
         yield from (no_record(place, text) for place, text in loose)
         yield from map(no_fragment, claims)
         yield from (Finding(Damage.EDITED, place, "a line end is missing, or one too many") for place in ends)
+
+
+def own_losses(chain: Chain) -> str:
+    """What a writer owns up to."""
+    return f"chain {chain.name} says of itself that it lacks records of {chain.lost} requests, which were admitted all the same"
 
 
 def head_of(piece: Piece) -> Head | None:

@@ -15,8 +15,10 @@ from tests.audit_logs import assert_sound
 from webhook.audit.keeping import Durability, Failure, Keeping, Observer
 from webhook.audit.log import AuditLog
 from webhook.audit.queued import Queued
+from webhook.audit.reading import read_lines
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable, Sink
+from webhook.audit.verify import Verifier
 
 ADMIT = Keeping(failure=Failure.ADMIT)
 SYNCED = Keeping(durability=Durability.SYNCED)
@@ -85,6 +87,14 @@ def test_what_is_admitted_without_a_record_is_owned_up_to(
     log.stop()
     assert [record.get("lost") for record in read(path)] == [None, None, 3, None, None]
     assert [record["seq"] for record in read(path)] == [0, 1, 2, 3, 4]
+    verifier = Verifier(closed=True)
+    for line in read_lines([str(path)]):
+        verifier.take(line)
+    report = verifier.finish()
+    assert report.is_sound
+    assert report.notes == (
+        f"chain {read(path)[0]['chain']} says of itself that it lacks records of 3 requests, which were admitted all the same",
+    )
     assert caplog.text.count("requests are admitted without a record") == 1
     assert caplog.text.count("can be written again") == 1
     assert_sound(path)

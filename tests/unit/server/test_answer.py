@@ -2,15 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.reviews import Json, encoded
 from tests.unit.samples import HEAD
+from webhook.audit.keeping import Durability, Keeping, Observer
 from webhook.audit.log import AuditLog
 from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
 from webhook.model.decision import Phase
-from webhook.server.answer import Answerer
+from webhook.server.answer import Answerer, Waiting
 from webhook.server.asking import NoClusterToAsk
 from webhook.server.intake import Reply
 
@@ -32,16 +34,20 @@ class EditedWhileAsked(PolicyStore):
         return parse(self._texts.pop(0))
 
 
-def answered(folder: Path, *texts: str) -> Json:
-    """What comes back for a Widget without labels."""
-    answerer = Answerer(
+def answering(folder: Path, *texts: str, **options: Any) -> Answerer:
+    """What answers, under one text after the other, with an audit log in a folder."""
+    return Answerer(
         policies=EditedWhileAsked(*texts),
-        audit=AuditLog(str(folder / "audit.log"), process="serve"),
+        audit=AuditLog(str(folder / "audit.log"), process="serve", **options),
         metrics=Metrics(),
         cluster=NoClusterToAsk(),
         own_namespace="guards",
     )
-    reply = answerer.answer(Phase.VALIDATE, encoded(WIDGET))
+
+
+def answered(folder: Path, *texts: str) -> Json:
+    """What comes back for a Widget without labels."""
+    reply = answering(folder, *texts).answer(Phase.VALIDATE, encoded(WIDGET))
     assert isinstance(reply, Reply)
     response: Json = json.loads(reply.body)["response"]
     return response
@@ -55,3 +61,31 @@ def test_a_kind_is_judged_by_the_policy_that_it_was_read_by(tmp_path: Path) -> N
     passed = answered(tmp_path, HEAD, WIDGETS)
     assert (passed["allowed"], passed["auditAnnotations"]["decision"]) == (True, "unjudged")
     assert '"reason":"no rule is about widgets.example.com"' in (tmp_path / "audit.log").read_text("utf-8")
+
+
+class TestSynced:
+    """Answers that wait for the disk."""
+
+    SYNCED = Keeping(durability=Durability.SYNCED)
+
+    def waiting(self, folder: Path, **options: Any) -> Waiting:
+        """The answer before it has waited."""
+        found = answering(folder, HEAD, keeping=self.SYNCED, **options).answer(Phase.VALIDATE, encoded(WIDGET))
+        assert isinstance(found, Waiting)
+        return found
+
+    def test_nothing_waits_on_the_event_loop(self, tmp_path: Path) -> None:
+        """The record is written and synced by whoever finishes the answer."""
+        synced: list[float] = []
+        waiting = self.waiting(tmp_path, observer=Observer(synced=synced.append))
+        assert (tmp_path / "audit.log").read_bytes() == b""
+        assert json.loads(waiting.finish().body)["response"]["allowed"] is True
+        assert len(synced) == 1
+
+    def test_who_has_no_room_to_wait_in_is_refused_at_once(self, tmp_path: Path) -> None:
+        """On record, without waiting for the disk."""
+        synced: list[float] = []
+        refused = self.waiting(tmp_path, observer=Observer(synced=synced.append)).give_up()
+        assert json.loads(refused.body)["response"]["status"]["code"] == 503
+        assert '"decision":"unavailable"' in (tmp_path / "audit.log").read_text("utf-8")
+        assert synced == []
