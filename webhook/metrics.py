@@ -10,6 +10,8 @@ LATENCY_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 
 # A repair is to take less than a second; what takes minutes is an outage.
 REPAIR_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300)
 PHASES = ("validate", "mutate")
+# Told anew; told before, and counted; not told, as there was too much to tell, on the way or at the API server; refused there.
+EVENTS = ("created", "counted", "limited", "dropped", "failed")
 IN_FORCE, ENDING, ENDED = "in-force", "ending", "ended"  # of an exception; one that ends does so within a week
 
 
@@ -57,6 +59,13 @@ class Metrics:
             registry=self.registry,
         )
         self.not_followed = {name: not_followed.labels(name) for name in FOLLOWING}
+        events = Counter(
+            "catflap_events_total",
+            "Refusals and repairs to be told as Kubernetes Events, by what became of that",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.events = {told: events.labels(told) for told in EVENTS}
         self._count_policies()
 
     def _count_policies(self) -> None:

@@ -79,6 +79,7 @@ MAY = {
         *[Right("list", resource, group=group) for group, resource in sorted(LASTING)],
         *policies("get update", name="catflap-default-deny"),
         *policies("create"),
+        *each("create patch", "events", namespace=USERS, group="events.k8s.io"),
     ],
     "controller": [
         *BOTH_MAY,
@@ -118,6 +119,7 @@ NEITHER_MAY = [
     *each("impersonate", "users"),
     *each("create", "serviceaccounts/token", namespace=OURS),
     *each("create", "nodes/proxy"),
+    *each("get list watch update delete", "events", namespace=USERS, group="events.k8s.io"),
     *each("update patch create delete", "deployments", namespace=USERS, group="apps"),
 ]
 MAY_NOT = {

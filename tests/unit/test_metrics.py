@@ -16,6 +16,7 @@ NAMES = {
     "catflap_build_info": "gauge",
     "catflap_decision_seconds": "histogram",
     "catflap_decisions": "counter",
+    "catflap_events": "counter",
     "catflap_exceptions": "gauge",
     "catflap_guarded_namespaces": "gauge",
     "catflap_namespace_unguarded_seconds": "histogram",
