@@ -12,6 +12,8 @@ REPAIR_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300)
 PHASES = ("validate", "mutate")
 # Told anew; told before, and counted; not told, as there was too much to tell, on the way or at the API server; refused there.
 EVENTS = ("created", "counted", "limited", "dropped", "failed")
+REPORT_OUTCOMES = ("created", "updated", "removed")
+CUSTOM = "custom"  # in the place of the id of each rule of the policy file's own
 IN_FORCE, ENDING, ENDED = "in-force", "ending", "ended"  # of an exception; one that ends does so within a week
 
 
@@ -67,6 +69,7 @@ class Metrics:
         )
         self.events = {told: events.labels(told) for told in EVENTS}
         self._count_policies()
+        self._count_what_stands()
 
     def _count_policies(self) -> None:
         self.policies_written = Counter(
@@ -84,3 +87,33 @@ class Metrics:
         self.guarded_namespaces = Gauge(
             "catflap_guarded_namespaces", "Namespaces that are to be closed", registry=self.registry
         )
+
+    def _count_what_stands(self) -> None:
+        self.scan_objects = Gauge(
+            "catflap_scan_objects", "Objects that the last scan looked at", registry=self.registry
+        )
+        self.scan_violations = Gauge(
+            "catflap_scan_violations",
+            "Owners with faults at the last scan, by rule and by what that does to whoever creates such an object",
+            ["rule", "effect"],
+            registry=self.registry,
+        )
+        self.scan_seconds = Gauge("catflap_scan_seconds", "Time that the last scan took", registry=self.registry)
+        self.scan_completed = Gauge(
+            "catflap_scan_completed_timestamp_seconds",
+            "When the last scan was completed; 0 where another replica scans",
+            registry=self.registry,
+        )
+        self.scan_failures = Counter(
+            "catflap_scan_failures_total", "Scans that were not completed", registry=self.registry
+        )
+        written = Counter(
+            "catflap_reports_written_total", "Reports written after scans", ["outcome"], registry=self.registry
+        )
+        self.reports_written = {outcome: written.labels(outcome) for outcome in REPORT_OUTCOMES}
+
+    def forget_scan(self) -> None:
+        """Show nothing of the last scan: another replica has the next ones."""
+        self.scan_violations.clear()
+        for gauge in (self.scan_objects, self.scan_seconds, self.scan_completed):
+            gauge.set(0)

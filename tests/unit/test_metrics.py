@@ -25,6 +25,12 @@ NAMES = {
     "catflap_policy_not_followed": "gauge",
     "catflap_policy_refusals": "counter",
     "catflap_reconcile_failures": "counter",
+    "catflap_reports_written": "counter",
+    "catflap_scan_completed_timestamp_seconds": "gauge",
+    "catflap_scan_failures": "counter",
+    "catflap_scan_objects": "gauge",
+    "catflap_scan_seconds": "gauge",
+    "catflap_scan_violations": "gauge",
 }
 
 
