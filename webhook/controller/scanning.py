@@ -93,7 +93,7 @@ class Scanner:
     def _keep_scanning(self) -> None:
         due = monotonic() + SETTLE_SECONDS
         while not self._stopped.is_set():
-            if self._wake.wait(min(LOOK_SECONDS, max(0.0, due - monotonic()))):
+            if self._wake.wait(patience(due - monotonic())):
                 self._wake.clear()
                 due = min(due, monotonic() + SETTLE_SECONDS)
             elif monotonic() >= due and self._leads():
@@ -177,3 +177,8 @@ class Scanner:
             seconds,
             len(found.rows),
         )
+
+
+def patience(left: float) -> float:
+    """How long to wait before looking whether to scan, where so many seconds are left until that is due."""
+    return min(left, LOOK_SECONDS) if left > 0 else LOOK_SECONDS

@@ -11,7 +11,7 @@ from webhook.audit.log import AuditLog
 from webhook.config.store import PolicyStore
 from webhook.controller.recording import Recording
 from webhook.controller.reporting import Reporting
-from webhook.controller.scanning import Incomplete, Interrupted, Scanner
+from webhook.controller.scanning import LOOK_SECONDS, Incomplete, Interrupted, Scanner, patience
 from webhook.kube.api import Api, ApiError, Json
 from webhook.metrics import Metrics
 from webhook.rules import RULES
@@ -174,3 +174,12 @@ def test_turned_off_it_looks_at_nothing_and_shows_nothing() -> None:
     assert len(cluster.deleted) == 2
     assert value(metrics, "catflap_scan_objects") == 0
     assert value(metrics, "catflap_scan_violations", rule="require-app", effect="refused") is None
+
+
+@pytest.mark.parametrize(
+    ("left", "wait"),
+    [(600.0, LOOK_SECONDS), (0.5, 0.5), (0.0, LOOK_SECONDS), (-600.0, LOOK_SECONDS)],
+)
+def test_a_replica_that_does_not_lead_waits(left: float, wait: float) -> None:
+    """What is due stays due until it leads, and it must not ask for that without a pause."""
+    assert patience(left) == wait
