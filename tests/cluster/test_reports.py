@@ -156,11 +156,8 @@ def test_reports_are_turned_off(catflap: Installation, space: str) -> None:
         theirs["metadata"] = {"name": name, "labels": labels}
         catflap.cluster.api("POST", f"{REPORTS}/namespaces/{space}/reports", theirs)
     catflap.configure({"reports": "off"})
-    left = eventually(
-        lambda: catflap.cluster.api("GET", f"{REPORTS}/reports")["items"],
-        until=lambda seen: len(seen) == 2,
-        within=60.0,
-    )
+    eventually(lambda: looked(catflap, space).status == 404, within=60.0)
+    left = catflap.cluster.api("GET", f"{REPORTS}/namespaces/{space}/reports")["items"]
     assert sorted(one["metadata"]["name"] for one in left) == ["other", "theirs"]
     assert metric(catflap.controller, "catflap_scan_completed_timestamp_seconds") == 0
 
