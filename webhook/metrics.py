@@ -61,6 +61,11 @@ class Metrics:
             registry=self.registry,
         )
         self.not_followed = {name: not_followed.labels(name) for name in FOLLOWING}
+        self._count_events()
+        self._count_policies()
+        self._count_what_stands()
+
+    def _count_events(self) -> None:
         events = Counter(
             "catflap_events_total",
             "Refusals and repairs to be told as Kubernetes Events, by what became of that",
@@ -68,8 +73,6 @@ class Metrics:
             registry=self.registry,
         )
         self.events = {told: events.labels(told) for told in EVENTS}
-        self._count_policies()
-        self._count_what_stands()
 
     def _count_policies(self) -> None:
         self.policies_written = Counter(
