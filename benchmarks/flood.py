@@ -14,7 +14,7 @@ from benchmarks.ground import arguments, ground, verdict
 from tests.cluster.accounting import ours
 from tests.cluster.installation import Installation
 from tests.cluster.policies import wait_until_closed
-from tests.cluster.storms import create, failures, resident, without_right_to_policies
+from tests.cluster.storms import create, failures, resident, without_right_to
 from webhook.controller.queue import LONGEST_DELAY_SECONDS
 
 EARLY_SECONDS = 20.0
@@ -42,7 +42,7 @@ def main() -> None:
     spaces = [f"flood-{number}" for number in range(told.count)]
     with ground(told.engine) as catflap:
         print(f"before: {resident(catflap.controller) // 1024} MiB")
-        with without_right_to_policies(catflap) as given_back:
+        with without_right_to(catflap, "networkpolicies") as given_back:
             begin = catflap.cluster.audit_size()
             create(catflap, spaces)
             began = time.monotonic()

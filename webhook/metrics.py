@@ -12,6 +12,10 @@ REPAIR_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300)
 # From a disk with a cache of its own to one that holds up the webhook.
 SYNC_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 PHASES = ("validate", "mutate")
+# Told anew; told before, and counted; not told, as there was too much to tell, on the way or at the API server; refused there.
+EVENTS = ("created", "counted", "limited", "dropped", "failed")
+REPORT_OUTCOMES = ("created", "updated", "removed")
+CUSTOM = "custom"  # in the place of the id of each rule of the policy file's own
 IN_FORCE, ENDING, ENDED = "in-force", "ending", "ended"  # of an exception; one that ends does so within a week
 
 
@@ -56,8 +60,10 @@ class Metrics:
             registry=self.registry,
         )
         self.not_followed = {name: not_followed.labels(name) for name in FOLLOWING}
+        self._count_events()
         self._count_policies()
         self._count_records()
+        self._count_what_stands()
 
     def _count_records(self) -> None:
         self.audit_failures = Counter(
@@ -83,6 +89,15 @@ class Metrics:
             registry=self.registry,
         )
 
+    def _count_events(self) -> None:
+        events = Counter(
+            "catflap_events_total",
+            "Refusals and repairs to be told as Kubernetes Events, by what became of that",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.events = {told: events.labels(told) for told in EVENTS}
+
     def _count_policies(self) -> None:
         self.policies_written = Counter(
             "catflap_policies_written_total", "Network policies written", ["outcome"], registry=self.registry
@@ -99,3 +114,33 @@ class Metrics:
         self.guarded_namespaces = Gauge(
             "catflap_guarded_namespaces", "Namespaces that are to be closed", registry=self.registry
         )
+
+    def _count_what_stands(self) -> None:
+        self.scan_objects = Gauge(
+            "catflap_scan_objects", "Objects that the last scan looked at", registry=self.registry
+        )
+        self.scan_violations = Gauge(
+            "catflap_scan_violations",
+            "Owners with faults at the last scan, by rule and by what that does to whoever creates such an object",
+            ["rule", "effect"],
+            registry=self.registry,
+        )
+        self.scan_seconds = Gauge("catflap_scan_seconds", "Time that the last scan took", registry=self.registry)
+        self.scan_completed = Gauge(
+            "catflap_scan_completed_timestamp_seconds",
+            "When the last scan was completed; 0 where another replica scans",
+            registry=self.registry,
+        )
+        self.scan_failures = Counter(
+            "catflap_scan_failures_total", "Scans that were not completed", registry=self.registry
+        )
+        written = Counter(
+            "catflap_reports_written_total", "Reports written after scans", ["outcome"], registry=self.registry
+        )
+        self.reports_written = {outcome: written.labels(outcome) for outcome in REPORT_OUTCOMES}
+
+    def forget_scan(self) -> None:
+        """Show nothing of the last scan: another replica has the next ones."""
+        self.scan_violations.clear()
+        for gauge in (self.scan_objects, self.scan_seconds, self.scan_completed):
+            gauge.set(0)

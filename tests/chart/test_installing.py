@@ -10,6 +10,7 @@ from tests.chart.conftest import Render
 from tests.chart.releases import released, taken_away
 from tests.chart.rendering import CHART, DEFAULT, NAMESPACE, Rendered, for_each_values_file
 from tests.cluster.installation import eventually, installed
+from tests.cluster.scans import scan
 from tests.controlplane.cluster import Cluster
 
 STAND_INS = Path(__file__).parent / "stand-ins.yaml"
@@ -96,17 +97,20 @@ class TestRelease:
 
 
 def test_both_processes_live_on_their_rights(cluster: Cluster, tmp_path: Path, namespace_name: str) -> None:
-    """What they do for namespaces and Pods, on both engines, is never answered by 403."""
+    """What they do for namespaces and Pods, on both engines, and to report on what stands, is never answered by 403."""
     try:
-        with taken_away(cluster), installed(cluster, tmp_path):
+        cluster.install_openreports()
+        with taken_away(cluster), installed(cluster, tmp_path) as catflap:
             cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": namespace_name}})
             closed(cluster, namespace_name, "networking.k8s.io/v1")
             cluster.install_calico()
             closed(cluster, namespace_name, "projectcalico.org/v3")
             refused = cluster.call("POST", f"/api/v1/namespaces/{namespace_name}/pods", bare_pod())
             assert 'admission webhook "pods.catflap.dev" denied' in refused.body["message"]
+            scan(catflap)
     finally:
         cluster.remove_calico()
+        cluster.remove_openreports()
     prefix = f"system:serviceaccount:{NAMESPACE}:"
     ours = [event for event in cluster.audit_events() if event["user"]["username"].startswith(prefix)]
     forbidden = {event["requestURI"] for event in ours if event.get("responseStatus", {}).get("code") == 403}

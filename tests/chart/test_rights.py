@@ -15,6 +15,8 @@ from tests.controlplane.cluster import Cluster
 from tests.controlplane.waiting import wait_until
 from webhook.kube.listing import LASTING
 from webhook.kube.owners import COLLECTIONS
+from webhook.kube.reports import KINDS
+from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
 
 UNREGISTERED = CHART / "tests" / "unregistered.yaml"
 ACCOUNTS = {"server": "catflap", "controller": "catflap-controller"}
@@ -79,6 +81,7 @@ MAY = {
         *[Right("list", resource, group=group) for group, resource in sorted(LASTING)],
         *policies("get update", name="catflap-default-deny"),
         *policies("create"),
+        *each("create patch", "events", namespace=USERS, group="events.k8s.io"),
     ],
     "controller": [
         *BOTH_MAY,
@@ -92,6 +95,14 @@ MAY = {
             for right in each("get list watch update patch", kind, name="catflap", **ADMISSION)
         ],
         *[Right("create", kind, **ADMISSION) for kind in CONFIGURATIONS],
+        *[Right("list", maker.resource, group=maker.group) for maker in POD_MAKERS],
+        *[Right("list", kind.resource, group=kind.group) for kind in POLICY_KINDS if not kind.staged],
+        *[
+            right
+            for kind in KINDS.values()
+            for right in each("list create update delete", kind, namespace=USERS, group="openreports.io")
+        ],
+        *each("get update", "leases", name="catflap-controller", namespace=OURS, group="coordination.k8s.io"),
     ],
 }
 
@@ -107,7 +118,11 @@ NEITHER_MAY = [
     *each("get", "configmaps", name="extension-apiserver-authentication", namespace=SYSTEM),
     *each("get create", "configmaps", name="any", namespace=USERS),
     *each("create update delete", "namespaces"),
-    *each("get list create update patch delete", "pods", namespace=USERS),
+    *each("get watch create update patch delete", "pods", namespace=USERS),
+    *each("get update delete", "leases", name="any", namespace=OURS, group="coordination.k8s.io"),
+    *each("get update", "leases", name="any", namespace=SYSTEM, group="coordination.k8s.io"),
+    *each("create delete", "leases", namespace=OURS, group="coordination.k8s.io"),
+    *each("patch deletecollection", "reports", namespace=USERS, group="openreports.io"),
     *each("create", "pods/exec", namespace=USERS),
     *each("deletecollection", "networkpolicies", namespace=USERS, group="networking.k8s.io"),
     *each("create patch", "tier.networkpolicies", name="other.*", namespace=USERS, group="projectcalico.org"),
@@ -118,6 +133,7 @@ NEITHER_MAY = [
     *each("impersonate", "users"),
     *each("create", "serviceaccounts/token", namespace=OURS),
     *each("create", "nodes/proxy"),
+    *each("get list watch update delete", "events", namespace=USERS, group="events.k8s.io"),
     *each("update patch create delete", "deployments", namespace=USERS, group="apps"),
 ]
 MAY_NOT = {
@@ -129,6 +145,8 @@ MAY_NOT = {
         *[Right("create", "configmaps", namespace=namespace) for namespace in (OURS, SYSTEM)],
         *[right for kind in CONFIGURATIONS for right in each("create update patch", kind, name="catflap", **ADMISSION)],
         *each("watch", "deployments", namespace=USERS, group="apps"),
+        *each("list", "pods", namespace=USERS),
+        *each("list create update delete", "reports", namespace=USERS, group="openreports.io"),
         *each("list watch", "replicasets", namespace=USERS, group="apps"),
         *each("list watch", "jobs", namespace=USERS, group="batch"),
     ],

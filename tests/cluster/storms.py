@@ -168,8 +168,8 @@ def restored(record: dict[str, object]) -> bool:
 
 
 @contextmanager
-def without_right_to_policies(catflap: Installation) -> Iterator[ExitStack]:
-    """The controller's role without network policies; what is yielded gives them back when it is closed, or at the end."""
+def without_right_to(catflap: Installation, resource: str) -> Iterator[ExitStack]:
+    """The controller's role without one resource; what is yielded gives it back when it is closed, or at the end."""
     [name] = [
         name
         for name in names(catflap.cluster.api("GET", CLUSTER_ROLES))
@@ -177,7 +177,7 @@ def without_right_to_policies(catflap: Installation) -> Iterator[ExitStack]:
     ]
     role = f"{CLUSTER_ROLES}/{name}"
     rules = catflap.cluster.api("GET", role)["rules"]
-    without = [rule for rule in rules if "networkpolicies" not in rule["resources"]]
+    without = [rule for rule in rules if resource not in rule["resources"]]
     with ExitStack() as given_back:
         given_back.callback(catflap.cluster.api, "PATCH", role, {"rules": rules}, content_type=MERGE)
         catflap.cluster.api("PATCH", role, {"rules": without}, content_type=MERGE)

@@ -78,12 +78,27 @@ def test_many_first_pods_at_once_make_one_policy(alone: Installation, namespace_
 
 
 def test_a_policy_that_went_is_back_before_the_next_pod(alone: Installation, namespace_name: str) -> None:
-    """Deleted by somebody who may, between two Pods."""
+    """Deleted by somebody who may, between two Pods; it is told as what it is, a repair."""
     race(alone, namespace_name)
     alone.emergency("DELETE", f"{PLAIN.format(namespace_name)}/catflap-default-deny")
     answer = make_pod(alone, namespace_name, "second")
     stored = deny(alone, namespace_name).body
     assert int(stored["metadata"]["resourceVersion"]) < int(answer.body["metadata"]["resourceVersion"])
+    records = [one for one in alone.server.records() if one["type"] == "write"]
+    assert records[-1]["reason"] == "restored: a Pod waits for it"
+    where = f"/apis/events.k8s.io/v1/namespaces/{namespace_name}/events"
+    [event] = eventually(lambda: of_reason(alone.cluster.api("GET", where), "PolicyRestored"))
+    assert event["note"] == "NetworkPolicy catflap-default-deny was deleted and is back"
+
+
+def of_reason(answer: Any, reason: str) -> list[Any]:
+    """The Events of a list that give this reason."""
+    return [one for one in answer["items"] if one["reason"] == reason]
+
+
+def test_the_first_policy_of_a_namespace_is_no_repair(alone: Installation, namespace_name: str) -> None:
+    """Nobody took it away."""
+    race(alone, namespace_name)
     records = [one for one in alone.server.records() if one["type"] == "write"]
     assert records[-1]["reason"] == "created: a Pod waits for it"
 

@@ -13,6 +13,7 @@ from tests.cluster.differing import stands as twins
 from tests.cluster.installation import CHART, NAMESPACE, RELEASE, Installation, eventually, installed
 from tests.cluster.manifests import GOOD, namespace, pod, together
 from tests.cluster.policies import BOTH, CLOSED, DENY, GROUPS, path, standing
+from tests.cluster.scans import looked, scan
 from tests.controlplane.client import APPLY
 from tests.controlplane.cluster import running
 from tests.controlplane.tools import Tools
@@ -141,6 +142,7 @@ def filled(tools: Tools, tmp_path: Path) -> Iterator[Installation]:
     """A cluster of its own with all that we ever write, of both engines, real and staged, and things of others beside it."""
     with running(tools) as cluster:
         cluster.install_calico()
+        cluster.install_openreports()
         with installed(cluster, tmp_path) as catflap:
             catflap.apply(namespace("shop"))
             net = {"namespaces": {"adopt": "all"}, "network": {"engine": "calico", "standingNet": True}, "twin": True}
@@ -151,6 +153,8 @@ def filled(tools: Tools, tmp_path: Path) -> Iterator[Installation]:
             eventually(lambda: labels_of(catflap, "default").get(GUARD) == "enabled")
             for engine in GROUPS:
                 leave_alone(catflap, engine, "shop")
+            scan(catflap, net)
+            assert looked(catflap, "shop").status == 200
             yield catflap
 
 
@@ -197,6 +201,7 @@ def test_uninstall_leaves_a_cluster_as_it_was(left: Installation) -> None:
         f"NetworkPolicy.networking.k8s.io shop/{DENY} removed",
         f"StagedNetworkPolicy.projectcalico.org shop/{DENY} removed",
         "GlobalNetworkPolicy.projectcalico.org catflap-standing-net removed",
+        "Report shop/catflap removed",
     ]
     assert sorted(lines[4:]) == sorted([*policies, *(f"Namespace {space} unstamped" for space in spaces)])
     closing = [number for number, line in enumerate(lines) if DENY in line]

@@ -20,7 +20,7 @@ from tests.cluster.storms import (
     outage,
     resident,
     restored,
-    without_right_to_policies,
+    without_right_to,
 )
 from webhook.controller.queue import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS
 
@@ -103,7 +103,7 @@ def test_without_the_right_to_policies_nothing_floods(apart: Installation, names
     """KY#10049, KY#9568: bounded memory, tries that back off, one metric; and all is closed once the right is back."""
     spaces = several(namespace_name, FLOOD)
     wait_until_quiet(apart)  # other tests' namespaces may be on their way to another engine
-    with without_right_to_policies(apart) as given_back:
+    with without_right_to(apart, "networkpolicies") as given_back:
         before = failures(apart.controller)
         create(apart, spaces)
         time.sleep(EARLY_SECONDS)

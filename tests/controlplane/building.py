@@ -1,6 +1,8 @@
 """Run Go on one module, with signs of life."""
 
+import json
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -15,6 +17,7 @@ from tests.controlplane.keeper import Keeper
 from tests.controlplane.modules import ENVIRONMENT, Module, Program
 from tests.controlplane.progress import Progress, clock
 
+REPORTS_API: Final = "github.com/openreports/reports-api"
 LOOK_SECONDS: Final = 0.2
 TAIL_LINES: Final = 15
 CROSS_BUILD: Final = ("GOOS", "GOARCH", "GOROOT")  # set for another machine or another Go, they would break this build
@@ -53,6 +56,20 @@ class Build:
         self._run([generator, *GENERATE, f"output:crd:dir={raw}"], says=lambda _: f"{self._clock}, writing CRDs")
         mend_folder(raw, mended)
         return {mended.name: mended}
+
+    def openreports_crds(self) -> dict[str, Path]:
+        """Fetch the module and take its CRDs."""
+        told = self._run([self.go, "mod", "download", "-json", REPORTS_API], says=lambda _: f"{self._clock}, fetching")
+        found = Path(json.loads("\n".join(told))["Dir"])
+        taken = self.keeper.folder / "openreports-crds"
+        taken.mkdir()
+        sources = list(found.glob("config/crd/*.yaml"))
+        for source in sources:
+            shutil.copyfile(source, taken / source.name)
+        if not sources:
+            raise Unavailable(f"{self.module.name}: no CRDs in {found}/config/crd")
+        self.progress.finish(f"{self.module.name}: fetched in {clock(time.monotonic() - self.started)}")
+        return {taken.name: taken}
 
     @property
     def _clock(self) -> str:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.controlplane import calico_api, layout
+from tests.controlplane import layout, served_apis
 from tests.controlplane.client import Client
 from tests.controlplane.keeper import Keeper
 from tests.controlplane.kubeconfig import by_token
@@ -114,11 +114,19 @@ class Cluster:
 
     def install_calico(self) -> None:
         """Serve `projectcalico.org/v3`; nothing happens if that is so already."""
-        calico_api.install(self._client, self.tools.calico_crds)
+        served_apis.install(self._client, self.tools.calico_crds, served_apis.CALICO_PROBE)
 
     def remove_calico(self) -> None:
         """Serve it no longer, and delete its objects; nothing happens if that is so already."""
-        calico_api.remove(self._client, self.tools.calico_crds)
+        served_apis.remove(self._client, self.tools.calico_crds)
+
+    def install_openreports(self) -> None:
+        """Serve `openreports.io/v1alpha1`; nothing happens if that is so already."""
+        served_apis.install(self._client, self.tools.openreports_crds, served_apis.REPORT_PROBE)
+
+    def remove_openreports(self) -> None:
+        """Serve it no longer, and delete all reports; nothing happens if that is so already."""
+        served_apis.remove(self._client, self.tools.openreports_crds)
 
     def stop_apiserver(self) -> None:
         """Kill the API server; the store and the controllers stay."""

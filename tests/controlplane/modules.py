@@ -110,6 +110,8 @@ CALICO: Final = Module(
     derived_by=HERE / "calico_crds.py",
     outputs=("crds",),
 )
+# CRDs that lie in the module as they are; nothing is built.
+OPENREPORTS: Final = Module(name="openreports", programs=(), outputs=("openreports-crds",))
 # A program of our own around Calico's selector package.
 SELECTORS: Final = Module(
     name="selectors",

@@ -86,7 +86,7 @@ class TestBuild:
     def test_the_reason_is_the_end_of_what_go_said(self, nothing_there: Path) -> None:
         """Most often: no network."""
         pretend_go(nothing_there, version="go1.99.0", then="echo dial tcp: no route to host; exit 1")
-        with pytest.raises(Unavailable, match=r"^calico: `go list` failed:\ndial tcp: no route to host$"):
+        with pytest.raises(Unavailable, match=r"^openreports: `go mod` failed:\ndial tcp: no route to host$"):
             ensure(Progress(io.StringIO()))
         assert [path.name for path in cache_root().iterdir()] == ["lock"]
 

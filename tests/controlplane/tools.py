@@ -14,12 +14,17 @@ from tests.controlplane.building import Build
 from tests.controlplane.cache import cache_root, locked
 from tests.controlplane.golang import Unavailable, find_go
 from tests.controlplane.keeper import Keeper
-from tests.controlplane.modules import CALICO, HELM, KUBERNETES, Module
+from tests.controlplane.modules import CALICO, HELM, KUBERNETES, OPENREPORTS, Module
 from tests.controlplane.progress import Progress
 
 __all__ = ["Tools", "Unavailable", "cache_root", "ensure", "program"]
 
-MODULES: Final = (CALICO, HELM, KUBERNETES)  # the small ones first: a missing compiler or network shows in seconds
+MODULES: Final = (
+    OPENREPORTS,
+    CALICO,
+    HELM,
+    KUBERNETES,
+)  # the small ones first: a missing compiler or network shows in seconds
 ASSETS: Final = (
     "KUBEBUILDER_ASSETS"  # the variable by which controller-runtime's envtest is told where its binaries are
 )
@@ -27,7 +32,7 @@ ASSETS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """Where each program is, and the folder with Calico's CRDs."""
+    """Where each program is, and the folders with the CRDs of others."""
 
     etcd: Path
     kube_apiserver: Path
@@ -35,6 +40,7 @@ class Tools:
     kubectl: Path
     helm: Path
     calico_crds: Path
+    openreports_crds: Path
 
 
 def ensure(progress: Progress) -> Tools:
@@ -47,6 +53,7 @@ def ensure(progress: Progress) -> Tools:
         kubectl=_get(KUBERNETES, "kubectl"),
         helm=_get(HELM, "helm"),
         calico_crds=_get(CALICO, "crds"),
+        openreports_crds=_get(OPENREPORTS, "openreports-crds"),
     )
 
 
@@ -90,7 +97,8 @@ def _build(module: Module, missing: list[str], progress: Progress) -> None:
     with Keeper(parent=cache_root(), prefix="build-") as keeper:
         build = Build(module=module, go=go, keeper=keeper, progress=progress)
         wanted = [program for program in module.programs if program.name in missing]
-        built = build.calico_crds() if module is CALICO else build.programs(wanted)
+        made = {CALICO: build.calico_crds, OPENREPORTS: build.openreports_crds}.get(module)
+        built = made() if made else build.programs(wanted)
         entry = cache_root() / module.key
         entry.mkdir(exist_ok=True)
         for name, path in built.items():

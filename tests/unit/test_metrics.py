@@ -20,6 +20,7 @@ NAMES = {
     "catflap_build_info": "gauge",
     "catflap_decision_seconds": "histogram",
     "catflap_decisions": "counter",
+    "catflap_events": "counter",
     "catflap_exceptions": "gauge",
     "catflap_guarded_namespaces": "gauge",
     "catflap_namespace_unguarded_seconds": "histogram",
@@ -28,6 +29,12 @@ NAMES = {
     "catflap_policy_not_followed": "gauge",
     "catflap_policy_refusals": "counter",
     "catflap_reconcile_failures": "counter",
+    "catflap_reports_written": "counter",
+    "catflap_scan_completed_timestamp_seconds": "gauge",
+    "catflap_scan_failures": "counter",
+    "catflap_scan_objects": "gauge",
+    "catflap_scan_seconds": "gauge",
+    "catflap_scan_violations": "gauge",
 }
 
 

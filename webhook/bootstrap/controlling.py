@@ -1,22 +1,28 @@
 """The controller."""
 
 import signal
+import socket
 from collections.abc import Mapping
 from threading import Event
+from uuid import uuid4
 
 from webhook.audit.record import utc_now
 from webhook.bootstrap.looking import look_around, recorded
 from webhook.bootstrap.parts import Common, Parts, make_parts, start_policy, start_status
 from webhook.controller.endings import Endings
 from webhook.controller.following import Registered
+from webhook.controller.leader import LEASE, LEASE_SECONDS, Leader
 from webhook.controller.loop import Controller, Follower
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.recording import Recording
 from webhook.controller.refusals import Refusals, telling
+from webhook.controller.reporting import Reporting
+from webhook.controller.scanning import Scanner
 from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
 from webhook.kube.events import refused_file
+from webhook.kube.lease import Lease
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.standing import Standing
 from webhook.kube.watch import Watch
@@ -31,6 +37,24 @@ def followers(common: Common, parts: Parts, api: Api, recording: Recording) -> M
         refusals=Refusals(api, metrics=parts.metrics, own_namespace=own, now=utc_now),
     )
     return {**written, "/endings": Endings(api, metrics=parts.metrics, own_namespace=own, now=utc_now)}
+
+
+def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -> tuple[Leader, Scanner]:
+    """What scans, and what finds out whether it is this replica that does."""
+    own, metrics = common.own_namespace, parts.metrics
+    candidate = f"{socket.gethostname()}_{uuid4().hex[:8]}"  # a container that starts anew in its Pod is another one
+    lease = Lease(api, namespace=own, name=LEASE, candidate=candidate, seconds=LEASE_SECONDS, now=utc_now)
+    leader = Leader(lease, on_change=lambda leads: None if leads else metrics.forget_scan())
+    scanner = Scanner(
+        api,
+        leads=lambda: leader.leads,
+        policies=parts.policies,
+        reporting=Reporting(api, recording=recording, metrics=metrics, own_namespace=own, now=utc_now),
+        metrics=metrics,
+        own_namespace=own,
+        now=utc_now,
+    )
+    return leader, scanner
 
 
 def control(common: Common) -> None:
@@ -59,13 +83,18 @@ def control(common: Common) -> None:
         look=look_around(api, parts.policies, recorded(Epoch(api, own_namespace=common.own_namespace), api)),
         metrics=parts.metrics,
     )
+    leader, scanner = make_scanner(common, parts, api, recording)
     parts.policies.on_change(lambda _: controller.policy_changed())
+    parts.policies.on_change(lambda _: scanner.scan_soon())
     stopped = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     start_policy(common.policy, parts.policies, api)
     start_status(common.status, {"controller": lambda: controller.ready}, parts.metrics)
-    controller.start()
+    started = (controller, leader, scanner)
+    for part in started:
+        part.start()
     stopped.wait()
-    controller.stop()
+    for part in reversed(started):
+        part.stop()
     parts.audit.stop()

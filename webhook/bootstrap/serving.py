@@ -1,15 +1,21 @@
 """The webhook server."""
 
+import socket
 from collections.abc import Callable
+from time import monotonic
 
 from webhook.audit.record import utc_now
 from webhook.bootstrap.looking import look_around, on_record
 from webhook.bootstrap.parts import Address, Common, Parts, make_parts, start_policy, start_status
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
+from webhook.kube.events import Reporter
 from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.series import Series
 from webhook.kube.surroundings import Lookout
 from webhook.kube.watch import Watch
+from webhook.metrics import Metrics
+from webhook.server.announcing import Announce, Announcer, nobody
 from webhook.server.answer import Answerer, Cluster
 from webhook.server.asking import ClusterToAsk, NoClusterToAsk
 from webhook.server.foresight import Foresight
@@ -36,7 +42,11 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Answer
         "certificate": lambda: is_current(tls, utc_now()),
     }
     start_policy(common.policy, parts.policies, api)
-    cluster: Cluster = NoClusterToAsk() if api is None else start_asking(common, parts, api, checks)
+    cluster: Cluster = NoClusterToAsk()
+    announce: Announce = nobody  # where there is no cluster
+    if api is not None:
+        announce = start_announcing(api, parts.metrics)
+        cluster = start_asking(common, parts, api, checks, announce)
     start_status(common.status, checks, parts.metrics)
     return Answerer(
         policies=parts.policies,
@@ -44,10 +54,21 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Answer
         metrics=parts.metrics,
         cluster=cluster,
         own_namespace=common.own_namespace,
+        announce=announce,
     )
 
 
-def start_asking(common: Common, parts: Parts, api: Api, checks: dict[str, Callable[[], bool]]) -> ClusterToAsk:
+def start_announcing(api: Api, metrics: Metrics) -> Announce:
+    """What tells of refusals and repairs by Events."""
+    series = Series(api, Reporter("catflap-server", socket.gethostname()), clock=monotonic)
+    announcer = Announcer(series, metrics=metrics, now=utc_now)
+    announcer.start()
+    return announcer.announce
+
+
+def start_asking(
+    common: Common, parts: Parts, api: Api, checks: dict[str, Callable[[], bool]], announce: Announce
+) -> ClusterToAsk:
     """What answers questions about the cluster; its caches are added to the checks of readiness."""
     namespaces = Watch(api, NAMESPACES)
     epoch = Epoch(api, own_namespace=common.own_namespace)
@@ -67,6 +88,7 @@ def start_asking(common: Common, parts: Parts, api: Api, checks: dict[str, Calla
         metrics=parts.metrics,
         own_namespace=common.own_namespace,
         now=utc_now,
+        announce=announce,
     )
     foresight = Foresight(namespaces=namespaces.objects, epoch=epoch, own_namespace=common.own_namespace, now=utc_now)
     return ClusterToAsk(api, epoch=epoch, gate=gate, foresight=foresight)

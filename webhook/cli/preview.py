@@ -25,12 +25,12 @@ from webhook.guard.preview import Preview, Setting, preview
 from webhook.kube.api import Api, ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.epoch import Epoch, Moments
 from webhook.kube.listing import Listing, Seen
-from webhook.kube.namespaces import namespace, readable
 from webhook.kube.registrations import own_namespace
+from webhook.kube.setting import setting
 from webhook.model.kinds import POD_MAKERS, Makers
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.policy import GuardPolicy
-from webhook.review.manifests import BadManifest, existing
+from webhook.review.manifests import each_existing, existing
 
 SOMETHING = 1
 NOT_INSTALLED = "catflap is not registered in this cluster: all that stands counts as older than it"
@@ -123,8 +123,10 @@ def from_cluster(asked: Asked, api: Api) -> Findings:
         extra = extra_kinds(asked.after, before)
         makers = (*POD_MAKERS, *extra.values())
         listing = Listing(api, namespaces=asked.namespaces, makers=makers, on_page=on_page)
-        setting, notes = setting_of(api, listing)
-        found = judged(asked, before, objects_of(listing, extra), setting, listing.unseen)
+        where, notes = setting_of(api, listing)
+        found = judged(
+            asked, before, each_existing(listing.objects(), listing.unseen, extra=extra), where, listing.unseen
+        )
         return replace(found, notes=(*notes, *found.notes))
 
 
@@ -132,15 +134,15 @@ def judged(
     asked: Asked,
     before: GuardPolicy | None,
     objects: Iterator[Existing],
-    setting: Setting,
+    where: Setting,
     unseen: list[str],
 ) -> Findings:
     """What a policy file would do, or what it would do otherwise than another one."""
     if before is None:
-        [found] = preview(objects, [asked.after], setting)
+        [found] = preview(objects, [asked.after], where)
         return Findings(found, notes=tuple(left_out(found)), unseen=tuple(unseen))
-    new, old = preview(objects, [asked.after, before], setting)
-    differs = differences(asked.after, before, setting)
+    new, old = preview(objects, [asked.after, before], where)
+    differs = differences(asked.after, before, where)
     return Findings(new, changes(new, old), differs, notes=tuple(left_out(new, old)), unseen=tuple(unseen))
 
 
@@ -153,15 +155,6 @@ def left_out(*found: Preview) -> Iterator[str]:
 def extra_kinds(after: GuardPolicy, before: GuardPolicy | None) -> Makers:
     """The kinds that either file adds to those that are built in."""
     return {**(before.workloads.extra_by_kind if before else {}), **after.workloads.extra_by_kind}
-
-
-def objects_of(listing: Listing, extra: Makers) -> Iterator[Existing]:
-    """What the cluster has; what nobody can read is told of."""
-    for document in listing.objects():
-        try:
-            yield existing(document, default_namespace="", extra=extra)
-        except BadManifest as bad:
-            listing.unseen.append(str(bad))
 
 
 def setting_of(api: Api, listing: Listing) -> tuple[Setting, tuple[str, ...]]:
@@ -179,12 +172,7 @@ def setting_of(api: Api, listing: Listing) -> tuple[Setting, tuple[str, ...]]:
         if error.status != HTTPStatus.FORBIDDEN:
             raise
         notes.append(f"{UNDATED}: {error}")  # errs on the side of a refusal, so the rest may be believed
-    installed, closing = (moments.installed, moments.closing) if moments else (None, None)
-    if namespaces is None:
-        return Setting(own, now, None, installed, closing), tuple(notes)
-    values = {name: namespace(one) for name, one in namespaces.items()}
-    contents = {name: readable(one) for name, one in namespaces.items()}
-    return Setting(own, now, values, installed, closing, contents), tuple(notes)
+    return setting(own, now, None if namespaces is None else namespaces.values(), moments), tuple(notes)
 
 
 def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:

@@ -12,7 +12,7 @@ FAILED = 1
 @click.command("uninstall")
 @click.option("--kubeconfig", metavar="FILE", help="The cluster; by default that of the Pod's ServiceAccount.")
 def verb(kubeconfig: str | None) -> None:
-    """Remove catflap's webhook configurations, its copy of the rules, policies and stamps from a cluster, and nothing else.
+    """Remove catflap's webhook configurations, its copy of the rules, policies, stamps and reports from a cluster, and nothing else.
 
     Stop the controllers first, or they write anew. The ConfigMaps catflap-epoch stay: a later installation goes on where
     this one ended. Ends with status 0 when nothing is left, 1 where something could not be removed, 2 without a cluster.

@@ -5,6 +5,7 @@ from itertools import chain
 from time import sleep
 
 from webhook.controller.twinned import is_ours
+from webhook.kube import reports
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.policies import ours, remove
@@ -22,14 +23,15 @@ class Unfinished(Exception):  # noqa: N818 (a state of the cluster)
 
 
 def leave(api: Api) -> Iterator[str]:
-    """Remove our webhook configurations, our policies and our stamps; what is done, in words, as it is done.
+    """Remove our webhook configurations, our policies, stamps and reports; what is done, in words, as it is done.
 
     A policy is ours by name, label and field manager; of a namespace's policies the one that closes it goes last.
     Raises ApiError, Unfinished.
     """
     for number in range(MOST_PASSES):
         done = False
-        for line in chain(unregister(api), unbind(api), remove_policies(api), remove_stamps(api)):
+        steps = (unregister, unbind, remove_policies, remove_stamps, remove_reports)
+        for line in chain.from_iterable(step(api) for step in steps):
             done = True
             yield line
         if number and not done:
@@ -77,6 +79,14 @@ def remove_policies(api: Api) -> Iterator[str]:
         except ApiError as error:
             if error.status != CONFLICT:  # changed meanwhile: the next pass sees it anew
                 raise
+
+
+def remove_reports(api: Api) -> Iterator[str]:
+    """Delete our reports, where the cluster takes any."""
+    for one in reports.ours(api) if reports.served(api) else ():
+        space = one["metadata"].get("namespace", "")
+        if reports.remove(api, one):
+            yield f"{one['kind']} {space}/{one['metadata']['name']} removed".replace(" /", " ")
 
 
 def remove_stamps(api: Api) -> Iterator[str]:

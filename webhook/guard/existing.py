@@ -1,7 +1,7 @@
 """Objects that stand already, and who among them belongs to whom."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -52,6 +52,12 @@ class Existing(Struct, frozen=True):
         return Name(target.namespace, target.kind, target.name, target.group)
 
     @property
+    def api_version(self) -> str:
+        """Under which group and version it was read."""
+        target = self.creation.target
+        return f"{target.group}/{target.version}".lstrip("/")
+
+    @property
     def key(self) -> str:
         """What nothing else has: the uid, or the name where there is none."""
         return self.uid or str(self.name)
@@ -74,6 +80,8 @@ class Link(NamedTuple):
     name: Name
     created: datetime | None
     owner: Owner | None
+    api_version: str = ""
+    uid: str = ""
 
 
 class Kin:
@@ -83,17 +91,18 @@ class Kin:
         self.objects = 0
         self.running: Counter[str] = Counter()  # Pods, by the key of whoever makes them
         self._makers: dict[str, Link] = {}
-        self._heads: dict[str, Owner | None] = {}
+        self._heads: dict[str, tuple[str, Owner | None]] = {}  # with the namespace of each
 
     def add(self, one: Existing) -> None:
         """Remember one object's place; of Pods that are owned, their number."""
         self.objects += 1
+        space = one.name.namespace
         if not one.is_pod and one.creation.workload is not None:
-            self._makers[one.key] = Link(one.name, one.created, one.owner)
+            self._makers[one.key] = Link(one.name, one.created, one.owner, one.api_version, one.uid)
         if not (one.is_pod and one.owner):
-            self._heads[one.key] = one.owner
+            self._heads[one.key] = (space, one.owner)
         elif one.owner.uid not in self._makers:
-            self._heads[one.owner.uid] = None
+            self._heads[one.owner.uid] = (space, None)
         self.running[one.owner.uid if one.is_pod and one.owner else one.key] += one.running
 
     def knows(self, owner: Owner | None, namespace: str) -> bool:
@@ -111,9 +120,13 @@ class Kin:
                 return
             key = link.owner.uid
 
-    def heads(self) -> set[str]:
-        """Those who belong to nobody, by a key each."""
-        return {owner.uid if owner else key for key, owner in self._heads.items() if not self._is_owned(key, owner)}
+    def heads(self) -> Mapping[str, str]:
+        """Those who belong to nobody, by a key each, with the namespace of each."""
+        return {
+            owner.uid if owner else key: space
+            for key, (space, owner) in self._heads.items()
+            if not self._is_owned(key, owner)
+        }
 
     def _is_owned(self, key: str, owner: Owner | None) -> bool:
         return owner is not None and key in self._makers and self.knows(owner, self._makers[key].name.namespace)

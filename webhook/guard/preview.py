@@ -5,10 +5,11 @@ themselves where their owner is known: made anew, they would be as its template 
 has nothing to say of templates, so it is asked about the Pods.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -64,7 +65,8 @@ class Row(Struct, frozen=True):
     """What one rule would do to one owner.
 
     `keeps_running` says that its Pods are admitted all the same, as it is older than catflap, until it is changed
-    itself. `pods` counts those that run and have the fault.
+    itself. `pods` counts those that run and have the fault. `api_version` and `uid` say which object it is, where that
+    is known.
     """
 
     owner: Name
@@ -73,18 +75,21 @@ class Row(Struct, frozen=True):
     faults: tuple[Violation, ...]
     pods: int = 0
     keeps_running: bool = False
+    api_version: str = ""
+    uid: str = ""
 
 
 class Preview(Struct, frozen=True):
     """What a policy file would do: a row an owner and rule, in the order of namespaces; how much was looked at.
 
-    `unchecked` are the custom rules that were not asked of every object.
+    `unchecked` are the custom rules that were not asked of every object; `owners_in` counts owners by namespace.
     """
 
     rows: tuple[Row, ...]
     objects: int
     owners: int
     unchecked: tuple[Unchecked, ...] = ()
+    owners_in: Mapping[str, int] = {}
 
 
 def preview(objects: Iterable[Existing], policies: Iterable[GuardPolicy], setting: Setting) -> tuple[Preview, ...]:
@@ -95,7 +100,9 @@ def preview(objects: Iterable[Existing], policies: Iterable[GuardPolicy], settin
         kin.add(one)
         for tally in tallies:
             tally.add(one)
-    return tuple(Preview(tally.rows(), kin.objects, len(kin.heads()), tally.unchecked) for tally in tallies)
+    heads = kin.heads()
+    owners_in = Counter(heads.values())
+    return tuple(Preview(tally.rows(), kin.objects, len(heads), tally.unchecked, owners_in) for tally in tallies)
 
 
 class Faulty(Struct, frozen=True):
@@ -107,6 +114,16 @@ class Faulty(Struct, frozen=True):
     faults: Mapping[str, tuple[Effect, tuple[Violation, ...]]]
     is_pod: bool
     pods: int = 0
+    api_version: str = ""
+    uid: str = ""
+
+
+class Head(NamedTuple):
+    """Whom faults are laid to."""
+
+    name: Name
+    api_version: str
+    uid: str
 
 
 class Tally:
@@ -133,7 +150,9 @@ class Tally:
         place = (key, tuple(faults))
         before = self._found.get(place)
         pods = (before.pods if before else 0) + one.running
-        self._found[place] = Faulty(one.name, key, one.owner, faults, is_pod=one.is_pod, pods=pods)
+        self._found[place] = Faulty(
+            one.name, key, one.owner, faults, is_pod=one.is_pod, pods=pods, api_version=one.api_version, uid=one.uid
+        )
 
     def decision(self, one: Existing) -> Decision:
         """What the server would say to somebody who creates the object."""
@@ -164,12 +183,16 @@ class Tally:
         if owned and not pods:
             return  # it is what a rollout left behind
         line = list(self._kin.line(faulty.key))
-        head = head_of(faulty, line[-1] if line else None)
+        head = head_of(line[-1] if line else faulty)
         keeps = self._keeps_running(line)
         for rule, (effect, faults) in faulty.faults.items():
             if owned and faulty.is_pod and rule not in self._about_pods_alone:
                 continue  # its owner would make it anew as its own template says
-            yield Row(head, rule, effect, faults, pods, keeps_running=keeps and effect is Effect.REFUSED)
+            spared = keeps and effect is Effect.REFUSED
+            yield Row(
+                head.name, rule, effect, faults, pods,
+                keeps_running=spared, api_version=head.api_version, uid=head.uid,
+            )  # fmt: skip
 
     def _keeps_running(self, line: list[Link]) -> bool:
         """Whether the Pods of a maker are admitted because the topmost one is older than catflap."""
@@ -180,12 +203,13 @@ class Tally:
         return line[0].name.group in BUILT_IN and created is not None and created < installed
 
 
-def head_of(faulty: Faulty, topmost: Link | None) -> Name:
+def head_of(found: Faulty | Link) -> Head:
     """Whom the faults are laid to: the topmost owner, even one that only a reference names."""
-    name, owner = (topmost.name, topmost.owner) if topmost else (faulty.name, faulty.owner)
+    name, owner = found.name, found.owner
     if owner is None:
-        return name
-    return Name(name.namespace, owner.kind, owner.name, owner.api_version.rpartition("/")[0])
+        return Head(name, found.api_version, found.uid)
+    group = owner.api_version.rpartition("/")[0]
+    return Head(Name(name.namespace, owner.kind, owner.name, group), owner.api_version, owner.uid)
 
 
 def effects(decision: Decision) -> Mapping[str, tuple[Effect, tuple[Violation, ...]]]:

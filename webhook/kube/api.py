@@ -85,11 +85,11 @@ class Api:
         """
         return self._found(path, query, LONG_SECONDS) or {}
 
-    def pages(self, path: str, *, size: int = PAGE_SIZE) -> Iterator[Json]:
+    def pages(self, path: str, *, size: int = PAGE_SIZE, **query: str) -> Iterator[Json]:
         """The list at `path` in pieces of `size`, so that no list is ever held whole.  Raises ApiError, 404 too."""
         token = ""
         while True:
-            wanted = {"limit": str(size), **({"continue": token} if token else {})}
+            wanted = {**query, "limit": str(size), **({"continue": token} if token else {})}
             page = self._call("GET", path, query=wanted, patience=LONG_SECONDS)
             yield page
             token = page["metadata"].get("continue") or ""

@@ -8,18 +8,27 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from webhook.kube.api import Api, ApiError
+from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.policies import Outcome
 from webhook.model.names import POLICY_CONFIGMAP
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
 
-REPORTER = "catflap-controller"
-# The API takes no longer note (events.k8s.io/v1).
+# The API takes no longer note (events.k8s.io/v1), in bytes.
 NOTE_LENGTH = 1024
 KEY_LENGTH = 16
 CLUSTERWIDE = "default"  # where the API takes Events on what is in no namespace
+
+
+class Reporter(Struct, frozen=True):
+    """Which of our processes tells, and which replica of it."""
+
+    process: str
+    instance: str
+
+
+CONTROLLER = Reporter("catflap-controller", "catflap-controller")  # replicas see the same, and tell it once
 
 
 class Happened(Struct, frozen=True):
@@ -36,9 +45,13 @@ class Happened(Struct, frozen=True):
 
 def announce(api: Api, manifest: Manifest, outcome: Outcome, at: datetime) -> None:
     """One Event for one repair."""
+    tell(api, manifest, restored(manifest, outcome), at)
+
+
+def restored(manifest: Manifest, outcome: Outcome) -> Happened:
+    """What is told of one repair."""
     did = "was deleted and is back" if outcome is Outcome.CREATED else "was edited and says again what it should"
-    note = f"{manifest['kind']} {manifest['metadata']['name']} {did}"
-    tell(api, manifest, Happened("PolicyRestored", "Restore", note), at)
+    return Happened("PolicyRestored", "Restore", f"{manifest['kind']} {manifest['metadata']['name']} {did}")
 
 
 def policy_file(namespace: str) -> Manifest:
@@ -59,27 +72,50 @@ def named_by(text: str) -> str:
 
 def tell(api: Api, regarding: Manifest, happened: Happened, at: datetime) -> None:
     """One Event about an object; a cluster that does not take it loses no more than the Event."""
+    told = event(regarding, happened, at, CONTROLLER)
+    try:
+        api.create(collection(told), told)
+    except ApiError as error:
+        space, name = told["metadata"]["namespace"], regarding["metadata"]["name"]
+        logger.warning("no Event on %s/%s: %s", space, name, error)
+
+
+def event(regarding: Manifest, happened: Happened, at: datetime, reporter: Reporter) -> Json:
+    """One Event about an object."""
     metadata = regarding["metadata"]
-    space = metadata.get("namespace", CLUSTERWIDE)
-    event: dict[str, Any] = {
+    about = {key: metadata[key] for key in ("namespace", "name", "uid") if metadata.get(key)}
+    name = f"{metadata['name']}.{happened.key or uuid4().hex[:KEY_LENGTH]}"
+    return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": f"{metadata['name']}.{happened.key or uuid4().hex[:KEY_LENGTH]}", "namespace": space},
-        "eventTime": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "metadata": {"name": name, "namespace": metadata.get("namespace", CLUSTERWIDE)},
+        "eventTime": stamp(at),
         "type": "Warning",
         "reason": happened.reason,
         "action": happened.action,
-        "note": happened.note[:NOTE_LENGTH],
-        "reportingController": f"catflap.dev/{REPORTER}",
-        "reportingInstance": REPORTER,
-        "regarding": {
-            "apiVersion": regarding["apiVersion"],
-            "kind": regarding["kind"],
-            **({"namespace": metadata["namespace"]} if "namespace" in metadata else {}),
-            "name": metadata["name"],
-        },
+        "note": fitted(happened.note),
+        "reportingController": f"catflap.dev/{reporter.process}",
+        "reportingInstance": reporter.instance,
+        "regarding": {"apiVersion": regarding["apiVersion"], "kind": regarding["kind"], **about},
     }
-    try:
-        api.create(f"/apis/events.k8s.io/v1/namespaces/{space}/events", event)
-    except ApiError as error:
-        logger.warning("no Event on %s/%s: %s", space, metadata["name"], error)
+
+
+def series(count: int, at: datetime) -> dict[str, Any]:
+    """What is written onto an Event that happened `count` times, the last time at this moment."""
+    return {"series": {"count": count, "lastObservedTime": stamp(at)}}
+
+
+def collection(told: Json) -> str:
+    """The path of the Events among which one belongs."""
+    return f"/apis/events.k8s.io/v1/namespaces/{told['metadata']['namespace']}/events"
+
+
+def stamp(at: datetime) -> str:
+    """A time as Events have it."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def fitted(note: str) -> str:
+    """A note that is no longer than the API takes, cut between characters."""
+    whole = note.encode()
+    return note if len(whole) <= NOTE_LENGTH else whole[: NOTE_LENGTH - len("…".encode())].decode(errors="ignore") + "…"

@@ -6,14 +6,25 @@ from itertools import islice
 
 from msgspec import Struct
 
-from webhook.kube.api import NOT_FOUND, Api, ApiError, Json
+from webhook.kube.api import NOT_FOUND, PAGE_SIZE, Api, ApiError, Json
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.policies import is_ours
-from webhook.model.kinds import CALICO, CALICO_STORAGE, POD, POD_MAKERS, POLICY_KINDS, PodMaker, PolicyKind
+from webhook.model.kinds import (
+    CALICO,
+    CALICO_STORAGE,
+    KUBERNETES_OWN,
+    POD,
+    POD_MAKERS,
+    POLICY_KINDS,
+    PodMaker,
+    PolicyKind,
+)
 
 CORE = "v1"
 # What runs for long and is not made by anything else.
 LASTING = frozenset({("apps", "daemonsets"), ("apps", "deployments"), ("apps", "statefulsets"), ("batch", "cronjobs")})
+
+OWN = frozenset({"namespaces", *(f"{one.resource}.{one.group}".rstrip(".") for one in KUBERNETES_OWN)})
 
 # While a page is decoded, no other thread runs: 20 to 50 ms for so many Deployments; each page costs a read of etcd.
 SMALL_PAGE = 250
@@ -31,8 +42,8 @@ class Seen(Struct, frozen=True):
 class Listing:
     """Reads all that makes Pods, and the network policies of others, from some namespaces or from all.
 
-    What the cluster does not serve is passed over; `unseen` says what else could not be looked at, and why. `on_page` is
-    told of each page.
+    What the cluster does not serve is passed over; `unseen` says what else could not be looked at, and why, and `failed`
+    whether that is more than vendors' kinds that we have no right to. `on_page` is told of each page, of at most `size` objects.
     """
 
     def __init__(
@@ -41,9 +52,12 @@ class Listing:
         *,
         namespaces: Iterable[str] = (),
         makers: Iterable[PodMaker] = POD_MAKERS,
+        size: int = PAGE_SIZE,
         on_page: Callable[[Seen], None] = lambda _: None,
     ) -> None:
         self.unseen: list[str] = []
+        self.failed = False
+        self._size = size
         self._api = api
         self._namespaces = tuple(namespaces)
         self._makers = tuple(makers)
@@ -95,9 +109,9 @@ class Listing:
 
     def _pages(self, root: str, resource: str) -> Iterator[Json]:
         if not self._namespaces:
-            yield from self._api.pages(f"{root}/{resource}")
+            yield from self._api.pages(f"{root}/{resource}", size=self._size)
         for name in self._namespaces:
-            yield from self._api.pages(f"{root}/namespaces/{name}/{resource}")
+            yield from self._api.pages(f"{root}/namespaces/{name}/{resource}", size=self._size)
 
     def _version(self, kind: PodMaker | PolicyKind) -> str:
         """The apiVersion of a kind here: that of our table, else the one that the cluster prefers.  Raises ApiError."""
@@ -116,6 +130,7 @@ class Listing:
         """Remember what could not be looked at, in words; raises the error where nobody answers at all."""
         if error.status in {0, HTTPStatus.UNAUTHORIZED}:
             raise error
+        self.failed = self.failed or error.status != HTTPStatus.FORBIDDEN or resource in OWN
         why = "no right to list" if error.status == HTTPStatus.FORBIDDEN else str(error)
         self.unseen.append(f"{resource}: {why}")
 

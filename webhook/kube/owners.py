@@ -42,6 +42,13 @@ def top_owner_created(api: Api, namespace: str, owner: Owner) -> datetime | None
     return created
 
 
+def stands(api: Api, namespace: str, owner: Owner) -> bool:
+    """Whether a claimed owner is a known controller that is there under the uid that the reference names.  Raises ApiError."""
+    collection = COLLECTIONS.get((owner.api_version, owner.kind))
+    found = api.get(f"{collection.format(namespace)}/{owner.name}") if collection else None
+    return found is not None and bool(found["metadata"]["uid"] == owner.uid)
+
+
 def controller_of(source: Json) -> Owner | None:
     """The owner that an object names as its controller."""
     for reference in source["metadata"].get("ownerReferences") or ():

@@ -33,4 +33,5 @@ EPOCH_CONFIGMAP = "catflap-epoch"
 DEFAULT_NAMESPACE = "catflap-system"
 WEBHOOK_CONFIGURATION = "catflap"
 ENTRY_SUFFIX = ".catflap.dev"  # of the name of each of its entries
+REPORT = "catflap"  # of one in each namespace
 TWIN = "catflap-labels"  # of the ValidatingAdmissionPolicy and its binding

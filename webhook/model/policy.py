@@ -229,6 +229,11 @@ class GuardPolicy(Node):
         default=False,
         description="have the API server judge labels as well (ValidatingAdmissionPolicy), so that they are while catflap is gone",
     )
+    reports: Literal["auto", "off"] = Field(
+        "auto",
+        description="look again and again at what stands; auto: count its faults in metrics, and write them as reports where "
+        "openreports.io is served; off: neither, and what was written goes",
+    )
     exceptions: tuple[Waiver, ...] = Field(
         (), max_length=MOST_EXCEPTIONS, description="rules whose faults pass in one namespace; each use is recorded"
     )

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -229,6 +229,15 @@ def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_
         created=moment(metadata.get("creationTimestamp"), f"{request.target.kind} {request.target.name}"),
         running=document["kind"] == POD.kind and str(status.get("phase")) not in ENDED,
     )
+
+
+def each_existing(documents: Iterable[Any], unread: list[str], *, extra: Makers = NO_EXTRA_KINDS) -> Iterator[Existing]:
+    """What a cluster has; of what nobody can read, `unread` is told."""
+    for document in documents:
+        try:
+            yield existing(document, default_namespace="", extra=extra)
+        except BadManifest as bad:
+            unread.append(str(bad))
 
 
 def moment(said: Any, whose: str) -> datetime | None:

@@ -27,6 +27,7 @@ from webhook.model.request import Request
 from webhook.model.violation import Violation
 from webhook.review.decode import BadReview, decode
 from webhook.review.encode import encode_mutation, encode_validation
+from webhook.server.announcing import Announce, nobody, refused
 from webhook.server.intake import Reply, bad_review
 from webhook.server.unavailable import Unavailable
 
@@ -80,6 +81,7 @@ class Answerer:
         metrics: Metrics,
         cluster: Cluster,
         own_namespace: str,
+        announce: Announce = nobody,
         now: Clock = utc_now,
     ) -> None:
         self._policies = policies
@@ -87,6 +89,7 @@ class Answerer:
         self._metrics = metrics
         self._cluster = cluster
         self._own_namespace = own_namespace
+        self._announce = announce
         self._now = now
 
     def answer(self, phase: Phase, body: bytes) -> Reply | Waiting:
@@ -170,6 +173,8 @@ class Answerer:
             decision = NOT_RECORDED
         self._metrics.decisions[phase, decision.verdict].inc()
         self._metrics.latency[phase].observe(elapsed / 1e9)
+        if (told := refused(request, decision)) is not None:
+            self._announce(told)
         if phase is Phase.MUTATE:
             return Reply(HTTPStatus.OK, encode_mutation(request, decision))
         return Reply(

@@ -13,11 +13,10 @@ from webhook.custom.cost import BUDGET
 from webhook.custom.judging import price_of_all
 from webhook.guard.existing import Existing
 from webhook.guard.foretelling import foretold, not_previewed
-from webhook.guard.preview import Setting
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.epoch import Epoch
 from webhook.kube.listing import first_pages
-from webhook.kube.namespaces import namespace, readable
+from webhook.kube.setting import setting
 from webhook.model.policy import GuardPolicy
 from webhook.review.manifests import BadManifest, existing
 
@@ -64,19 +63,10 @@ class Foresight:
 
     def _foresee(self, api: Api, text: str, loaded: Loaded, *, until: float) -> tuple[str, ...]:
         after, before = parse(text).policy, loaded.policy
-        moments = self._epoch.read(api)
-        seen = {one["metadata"]["name"]: one for one in self._namespaces()}
-        setting = Setting(
-            own_namespace=self._own_namespace,
-            at=self._now(),
-            namespaces={name: namespace(one) for name, one in seen.items()},
-            installed=moments.installed if moments else None,
-            closing=moments.closing if moments else None,
-            contents={name: readable(one) for name, one in seen.items()},
-        )
+        where = setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
         more: list[str] = []
         objects = in_time(standing(api, more), (after, before), until)
-        return foretold(objects, after, before, setting, more=more)
+        return foretold(objects, after, before, where, more=more)
 
 
 def standing(api: Api, more: list[str]) -> Iterator[Existing]:

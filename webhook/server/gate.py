@@ -7,6 +7,7 @@ both.
 
 from collections.abc import Callable
 from datetime import datetime
+from threading import Lock
 
 from webhook.audit.log import AuditLog
 from webhook.audit.record import write_record
@@ -22,9 +23,12 @@ from webhook.model.namespace import Namespace
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth, Manifest
 from webhook.netpol.render import render
+from webhook.server.announcing import Announce, mended, nobody
 from webhook.server.unavailable import Unavailable
 
 SERVER_ERRORS = 500
+# Namespaces of which it is known that they were closed; some 300 bytes each.
+MOST_REMEMBERED = 10_000
 
 
 class Gate:
@@ -43,6 +47,7 @@ class Gate:
         metrics: Metrics,
         own_namespace: str,
         now: Callable[[], datetime],
+        announce: Announce = nobody,
     ) -> None:
         self._cached = cached
         self._around = around
@@ -50,6 +55,8 @@ class Gate:
         self._metrics = metrics
         self._own_namespace = own_namespace
         self._now = now
+        self._announce = announce
+        self._closed_ones = ClosedOnes()
 
     def prove(self, api: Api, wanted: ClosureWanted, loaded: Loaded) -> Closure:
         """What is known of a namespace after looking, and after closing it where that was wanting.
@@ -91,6 +98,7 @@ class Gate:
         manifest = default_deny(loaded, Birth(wanted.namespace, "", loaded.digest), engine)
         try:
             if closes(stored(api, manifest), manifest):
+                self._remember(wanted.namespace, loaded, manifest)
                 return Closure.PROVEN
         except ApiError as error:
             # Calico's API is listed and does not answer: its own API server may be waiting for this very Pod.
@@ -113,10 +121,46 @@ class Gate:
         if outcome is Outcome.UNCHANGED:  # the controller was faster
             return Closure.PROVEN
         self._metrics.policies_written.labels(outcome).inc()
+        # What stood there differed; what was missing may never have been there.
+        mends = outcome is Outcome.REPAIRED or self._closed_ones.had(name, found.uid, written_as(loaded, manifest))
+        self._closed_ones.add(name, found.uid, written_as(loaded, manifest))
+        did = "restored" if mends else outcome
         self._audit.append(
-            write_record(manifest, reason=f"{outcome}: a Pod waits for it", policy_digest=loaded.digest, at=self._now())
+            write_record(manifest, reason=f"{did}: a Pod waits for it", policy_digest=loaded.digest, at=self._now())
         )
+        if mends:
+            self._announce(mended(manifest, outcome))
         return Closure.WRITTEN
+
+    def _remember(self, name: str, loaded: Loaded, manifest: Manifest) -> None:
+        """That a policy stood: in the namespace as it was last seen, which may be an older one of its name, but none to come."""
+        if (seen := self._cached(name)) is not None:
+            self._closed_ones.add(name, seen["metadata"]["uid"], written_as(loaded, manifest))
+
+
+class ClosedOnes:
+    """In which namespaces a policy was seen to stand: where it is missing later, somebody took it away."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[str, ...]] = {}
+        self._lock = Lock()
+
+    def add(self, name: str, uid: str, what: tuple[str, ...]) -> None:
+        """It stands in this namespace."""
+        with self._lock:
+            self._seen.pop(name, None)
+            self._seen[name] = (uid, *what)
+            if len(self._seen) > MOST_REMEMBERED:
+                del self._seen[next(iter(self._seen))]
+
+    def had(self, name: str, uid: str, what: tuple[str, ...]) -> bool:
+        """Whether it stood in this very namespace, under the same policy file and by the same engine."""
+        return self._seen.get(name) == (uid, *what)
+
+
+def written_as(loaded: Loaded, manifest: Manifest) -> tuple[str, ...]:
+    """What makes a missing policy a lost one: under another file, or of another kind, it was never asked for."""
+    return (loaded.digest, manifest["apiVersion"])
 
 
 def default_deny(loaded: Loaded, birth: Birth, engine: Engine) -> Manifest:

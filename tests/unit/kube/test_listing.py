@@ -32,7 +32,7 @@ class Lists(Api):
         namespace = one("shop", uid="1", creationTimestamp="2026-01-01T00:00:00Z")
         return {**GROUPS, "/api/v1/namespaces/shop": namespace}.get(path)
 
-    def pages(self, path: str, *, size: int = PAGE_SIZE) -> Iterator[Json]:
+    def pages(self, path: str, *, size: int = PAGE_SIZE, **_query: str) -> Iterator[Json]:
         """One of them."""
         assert size == PAGE_SIZE
         found = self._lists.get(path, ApiError(404, "not found"))

@@ -34,7 +34,7 @@ class Lists(Api):
         assert seconds <= 2.5
         return self
 
-    def pages(self, path: str, *, size: int = PAGE_SIZE) -> Iterator[Json]:
+    def pages(self, path: str, *, size: int = PAGE_SIZE, **_query: str) -> Iterator[Json]:
         """No more than two small ones, which is as many as may be asked for."""
         assert size == 250
         self.asked.append(path)

@@ -1,0 +1,106 @@
+"""Refusals and repairs are told where the people of a namespace look: `kubectl get events`, `kubectl describe`."""
+
+import re
+from functools import partial
+from typing import Any
+
+from tests.cluster.accounting import counted, ours
+from tests.cluster.installation import Installation, eventually
+from tests.cluster.manifests import GOOD, deployment, namespace, pod
+from tests.controlplane.client import MERGE
+
+
+def told(catflap: Installation, space: str, reason: str) -> list[Any]:
+    """The Events of a namespace that give this reason."""
+    found = catflap.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{space}/events")["items"]
+    return [one for one in found if one["reason"] == reason]
+
+
+def test_a_refused_workload_is_told_of_in_its_namespace(catflap: Installation, namespace_name: str) -> None:
+    """Once, however often it is tried; a dry run and what is admitted are not."""
+    catflap.apply(namespace(namespace_name))
+    catflap.apply(deployment("good", namespace_name, GOOD))
+    catflap.apply(deployment("trial", namespace_name, {}), "--dry-run=server")
+    path = f"/apis/apps/v1/namespaces/{namespace_name}/deployments"
+    for _ in range(5):
+        assert catflap.cluster.call("POST", path, deployment("bad", namespace_name, {"app": "x"})).status == 403
+    [event] = eventually(partial(told, catflap, namespace_name, "WorkloadRefused"))
+    assert event["note"].startswith("Deployment bad was refused: require-role: spec.template.metadata.labels.role: ")
+    assert event["type"] == "Warning"
+    assert (event["regarding"]["kind"], event["regarding"]["name"]) == ("Namespace", namespace_name)
+    shown = catflap.cluster.kubectl("get", "events", "--namespace", namespace_name).stdout
+    assert "Deployment bad was refused" in shown
+    assert len(told(catflap, namespace_name, "WorkloadRefused")) == 1
+
+
+def test_a_refused_change_is_told_of_the_object(catflap: Installation, namespace_name: str) -> None:
+    """`kubectl describe` shows it."""
+    catflap.apply(namespace(namespace_name))
+    catflap.apply(deployment("web", namespace_name, GOOD))
+    labels = {"spec": {"template": {"metadata": {"labels": {"role": None}}}}}
+    path = f"/apis/apps/v1/namespaces/{namespace_name}/deployments/web"
+    assert catflap.cluster.call("PATCH", path, labels, content_type=MERGE).status == 403
+    eventually(partial(told, catflap, namespace_name, "WorkloadRefused"))
+    shown = catflap.cluster.kubectl("describe", "deployment", "web", "--namespace", namespace_name).stdout
+    assert "Deployment web was refused: require-role" in shown
+
+
+def test_refused_pods_of_a_controller_are_told_of_their_owner(catflap: Installation, namespace_name: str) -> None:
+    """GL#499: the Deployment came before the rule did, its ReplicaSet tries for ever: one Event, whatever it costs."""
+    catflap.apply(namespace(namespace_name))
+    catflap.configure({"mode": "audit"})
+    assert catflap.apply(deployment("web", namespace_name, {}, replicas=0)).returncode == 0
+    catflap.configure()
+    scale = {"spec": {"replicas": 3}}
+    path = f"/apis/apps/v1/namespaces/{namespace_name}/deployments/web"
+    before = catflap.cluster.audit_size()
+    catflap.cluster.api("PATCH", path, scale, content_type=MERGE)
+    refusals = eventually(partial(refused, catflap, namespace_name, before), until=lambda seen: seen >= 5)
+    [event] = told(catflap, namespace_name, "WorkloadRefused")
+    assert event["regarding"]["kind"] == "ReplicaSet"
+    assert event["note"].startswith(f"a Pod of ReplicaSet {event['regarding']['name']} was refused: require-app: ")
+    written = counted(ours(catflap, after=before))
+    events = [one for one in written if one.resource == "events"]
+    assert sum(written[one] for one in events) < refusals, written
+    assert all(one.granted for one in events), written
+    shown = catflap.cluster.kubectl("describe", "replicaset", event["regarding"]["name"], "-n", namespace_name).stdout
+    assert "WorkloadRefused" in shown
+    catflap.cluster.api("DELETE", path)
+
+
+def refused(catflap: Installation, space: str, after: int) -> int:
+    """How many Pods of a namespace were refused."""
+    return sum(
+        one["verb"] == "create" and one["responseStatus"]["code"] == 403
+        for one in catflap.cluster.audit_events(after=after)
+        if one.get("objectRef", {}).get("resource") == "pods" and one["objectRef"].get("namespace") == space
+    )
+
+
+def test_a_refused_edit_of_a_policy_is_told_of_it(catflap: Installation, namespace_name: str) -> None:
+    """Somebody tried to open what catflap closed: the namespace's people may want to know."""
+    catflap.apply(namespace(namespace_name))
+    path = f"/apis/networking.k8s.io/v1/namespaces/{namespace_name}/networkpolicies/catflap-default-deny"
+    eventually(lambda: catflap.cluster.call("GET", path).status == 200)
+    assert catflap.cluster.call("DELETE", path).status == 403
+    [event] = eventually(partial(told, catflap, namespace_name, "NetworkPolicyRefused"))
+    assert event["regarding"]["name"] == "catflap-default-deny"
+
+
+def test_admission_is_not_waited_for_by_events(catflap: Installation, namespace_name: str) -> None:
+    """A hundred refusals under a hundred names: as many answers, few Events, the rest counted."""
+    catflap.apply(namespace(namespace_name))
+    before = catflap.cluster.audit_size()
+    path = f"/api/v1/namespaces/{namespace_name}/pods"
+    for number in range(100):
+        assert catflap.cluster.call("POST", path, pod(f"p{number}", namespace_name, {})).status == 403
+    eventually(partial(limited, catflap), until=lambda seen: seen >= 80)
+    written = counted(ours(catflap, after=before))
+    assert sum(count for one, count in written.items() if one.resource == "events") < 20, written
+
+
+def limited(catflap: Installation) -> float:
+    """How many Events were too many to tell."""
+    shown = catflap.server.status("/metrics").body.decode()
+    [value] = re.findall(r'^catflap_events_total{outcome="limited"} (.+)$', shown, re.MULTILINE)
+    return float(value)

@@ -1,0 +1,185 @@
+"""When a scan is made, and what ends one before it has looked at everything; what it finds is tested on a real API server."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+
+from tests.unit.samples import HEAD
+from webhook.audit.log import AuditLog
+from webhook.config.store import PolicyStore
+from webhook.controller.recording import Recording
+from webhook.controller.reporting import Reporting
+from webhook.controller.scanning import LOOK_SECONDS, Incomplete, Interrupted, Scanner, patience
+from webhook.kube.api import Api, ApiError, Json
+from webhook.metrics import Metrics
+from webhook.rules import RULES
+
+AT: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
+PODS: Final = "/api/v1/pods"
+NAMESPACES: Final = "/api/v1/namespaces"
+
+
+def one(name: str, **more: Any) -> Json:
+    """An object as lists have it."""
+    return {"metadata": {"name": name, "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z", **more}}
+
+
+class Cluster(Api):
+    """An API server with two unlabelled Pods in a namespace, and reports."""
+
+    def __init__(self, broken: dict[str, ApiError] | None = None) -> None:
+        self.created: list[Json] = []
+        self.deleted: list[str] = []
+        self.asked: list[str] = []
+        self._broken = broken or {}
+
+    def get(self, path: str, **_query: str) -> Json | None:
+        """Which reports are served; nothing else stands."""
+        reports = {"resources": [{"name": "reports"}, {"name": "clusterreports"}]}
+        return reports if path == "/apis/openreports.io/v1alpha1" else None
+
+    def pages(self, path: str, *, size: int = 0, **_query: str) -> Iterator[Json]:
+        """The lists, an object a page."""
+        assert size <= 250
+        self.asked.append(path)
+        if path in self._broken:
+            raise self._broken[path]
+        items = {
+            NAMESPACES: [one("shop")],
+            PODS: [one("a", namespace="shop"), one("b", namespace="shop")],
+            "/apis/openreports.io/v1alpha1/reports": [report("gone")],
+        }
+        for item in items.get(path, []):
+            yield {"items": [item], "metadata": {}}
+
+    def create(self, _path: str, body: Json) -> Json | None:
+        """A report."""
+        self.created.append(body)
+        return body
+
+    def delete(self, path: str, *, uid: str, version: str) -> bool:
+        """A report."""
+        assert (uid, version) == ("1", "2")
+        self.deleted.append(path)
+        return True
+
+
+def report(space: str) -> Json:
+    """A report of ours on a namespace that has gone since."""
+    labels = {"app.kubernetes.io/managed-by": "catflap"}
+    known = {"uid": "1", "resourceVersion": "2", "managedFields": [{"manager": "catflap"}]}
+    return {"metadata": {"name": "catflap", "namespace": space, "labels": labels, **known}}
+
+
+def scanner(
+    cluster: Cluster, metrics: Metrics, text: str = HEAD, *, leads: Callable[[], bool] = lambda: True
+) -> Scanner:
+    """What is tested, under a policy file."""
+    policies = PolicyStore(on_refusal=lambda bad: pytest.fail(str(bad)))
+    policies.offer(text)
+    recording = Recording(AuditLog("/dev/null", process="controller"), lambda: AT)
+    names: dict[str, Any] = {"metrics": metrics, "own_namespace": "guards", "now": lambda: AT}
+    reporting = Reporting(cluster, recording=recording, pause=lambda _: None, **names)
+    return Scanner(cluster, leads=leads, policies=policies, reporting=reporting, **names)
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    """A metric's value."""
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_what_stands_is_counted_and_reported() -> None:
+    """By rule and effect, each of which has a value; the report of what went goes."""
+    cluster, metrics = Cluster(), Metrics()
+    scanner(cluster, metrics).scan()
+    [made] = cluster.created
+    assert (made["metadata"]["namespace"], made["summary"]["fail"]) == ("shop", 4)
+    assert cluster.deleted == ["/apis/openreports.io/v1alpha1/namespaces/gone/reports/catflap"]
+    assert value(metrics, "catflap_scan_violations", rule="require-app", effect="refused") == 2
+    assert value(metrics, "catflap_scan_violations", rule="require-app", effect="warned") == 0
+    assert value(metrics, "catflap_scan_objects") == 2
+    assert value(metrics, "catflap_scan_completed_timestamp_seconds") == AT.timestamp()
+
+
+def test_rules_of_the_files_own_are_counted_together() -> None:
+    """Their names are no closed set."""
+    text = f"{HEAD}mode: warn\ncustom: [{{id: mine, resources: [pods], cel: 'false'}}]\n"
+    metrics = Metrics()
+    scanner(Cluster(), metrics, text).scan()
+    assert value(metrics, "catflap_scan_violations", rule="custom", effect="warned") == 2
+    shown = {sample.labels["rule"] for family in metrics.registry.collect() if family.name == "catflap_scan_violations"
+             for sample in family.samples}  # fmt: skip
+    assert shown == {*RULES, "custom"}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param({PODS: ApiError(403, "forbidden")}, id="no right to Kubernetes' own kinds"),
+        pytest.param({NAMESPACES: ApiError(403, "forbidden")}, id="nor to namespaces"),
+        pytest.param({"/apis/projectcalico.org/v3/networkpolicies": ApiError(503, "not now")}, id="it may go better"),
+        pytest.param({PODS: ApiError(410, "expired")}, id="a list that took too long"),
+    ],
+)
+def test_what_is_not_seen_whole_is_not_reported(broken: dict[str, ApiError]) -> None:
+    """What nobody may look at has not become good, nor has it gone."""
+    cluster, metrics = Cluster(broken), Metrics()
+    with pytest.raises(Incomplete):
+        scanner(cluster, metrics).scan()
+    assert (cluster.created, cluster.deleted) == ([], [])
+    assert value(metrics, "catflap_scan_completed_timestamp_seconds") == 0
+
+
+def test_vendors_kinds_that_nobody_gave_us_a_right_to_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The rest is looked at all the same."""
+    cluster = Cluster({"/apis/projectcalico.org/v3/tiers": ApiError(403, "forbidden")})
+    tested = scanner(cluster, Metrics())
+    tested.scan()
+    tested.scan()
+    assert cluster.created
+    assert [one.message for one in caplog.records] == [
+        "not looked at by scans: tiers.projectcalico.org: no right to list"
+    ]
+
+
+def test_who_leads_no_longer_ends_at_the_next_page() -> None:
+    """And writes nothing."""
+    cluster = Cluster()
+    tested = scanner(cluster, Metrics(), leads=lambda: PODS not in cluster.asked)
+    with pytest.raises(Interrupted):
+        tested.scan()
+    assert cluster.asked[-1] == PODS
+    assert (cluster.created, cluster.deleted) == ([], [])
+
+
+def test_who_is_stopped_ends_at_the_next_page() -> None:
+    """A Pod that goes has some seconds."""
+    cluster, metrics = Cluster(), Metrics()
+    tested = scanner(cluster, metrics)
+    tested.stop()
+    with pytest.raises(Interrupted):
+        tested.scan()
+    assert cluster.created == []
+
+
+def test_turned_off_it_looks_at_nothing_and_shows_nothing() -> None:
+    """What was written goes."""
+    cluster, metrics = Cluster(), Metrics()
+    scanner(cluster, metrics).scan()
+    cluster.asked.clear()
+    scanner(cluster, metrics, f"{HEAD}reports: off\n").scan()
+    assert all(path.startswith("/apis/openreports.io/") for path in cluster.asked)
+    assert len(cluster.deleted) == 2
+    assert value(metrics, "catflap_scan_objects") == 0
+    assert value(metrics, "catflap_scan_violations", rule="require-app", effect="refused") is None
+
+
+@pytest.mark.parametrize(
+    ("left", "wait"),
+    [(600.0, LOOK_SECONDS), (0.5, 0.5), (0.0, LOOK_SECONDS), (-600.0, LOOK_SECONDS)],
+)
+def test_a_replica_that_does_not_lead_waits(left: float, wait: float) -> None:
+    """What is due stays due until it leads, and it must not ask for that without a pause."""
+    assert patience(left) == wait

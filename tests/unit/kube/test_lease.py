@@ -1,0 +1,141 @@
+"""One of several holds a Lease at a time."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pytest
+
+from webhook.kube.api import CONFLICT, Api, ApiError, Json
+from webhook.kube.lease import Lease
+
+START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
+SECONDS: Final = 60
+
+
+class Leases(Api):
+    """An API server with room for one Lease."""
+
+    def __init__(self) -> None:
+        self.stored: Json | None = None
+        self.version = 0
+
+    def get(self, path: str, **_query: str) -> Json | None:
+        """The Lease."""
+        assert path == "/apis/coordination.k8s.io/v1/namespaces/guards/leases/one"
+        return self.stored
+
+    def create(self, _path: str, body: Json) -> Json | None:
+        """The first one to come makes it."""
+        return self._store(body) if self.stored is None else None
+
+    def replace(self, _path: str, body: Json) -> Json:
+        """Over the version that was read."""
+        if body["metadata"].get("resourceVersion") != str(self.version):
+            raise ApiError(CONFLICT, "changed since")
+        return self._store(body)
+
+    def _store(self, body: Json) -> Json:
+        self.version += 1
+        self.stored = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.version)}}
+        return self.stored
+
+    @property
+    def spec(self) -> Json:
+        """What the Lease says."""
+        assert self.stored is not None
+        spec: Json = self.stored["spec"]
+        return spec
+
+
+class Machine:
+    """A machine with clocks of its own: `ahead` is how wrong the one on its wall is."""
+
+    def __init__(self, api: Api, name: str, *, ahead: float = 0.0) -> None:
+        self.seconds = 0.0
+        self._ahead = ahead
+        self.lease = Lease(
+            api,
+            namespace="guards",
+            name="one",
+            candidate=name,
+            seconds=SECONDS,
+            now=self.now,
+            clock=lambda: self.seconds,
+        )
+
+    def now(self) -> datetime:
+        """By the clock on its wall."""
+        return START + timedelta(seconds=self.seconds + self._ahead)
+
+
+@pytest.fixture
+def api() -> Leases:
+    """No Lease stands yet."""
+    return Leases()
+
+
+def test_the_first_one_holds_it_and_keeps_it(api: Leases) -> None:
+    """As long as it says so."""
+    one, other = Machine(api, "one"), Machine(api, "other")
+    assert one.lease.hold()
+    for _ in range(10):
+        one.seconds += SECONDS / 2
+        other.seconds += SECONDS / 2
+        assert one.lease.hold()
+        assert not other.lease.hold()
+    assert (api.spec["holderIdentity"], api.spec["leaseTransitions"]) == ("one", 0)
+    assert api.spec["acquireTime"].startswith("2026-11-25T12:00:00")
+    assert api.spec["renewTime"].startswith("2026-11-25T12:05:00")
+
+
+@pytest.mark.parametrize("ahead", [-10_000.0, 0.0, 10_000.0])
+def test_the_lease_of_one_that_is_silent_is_taken_when_it_ends(api: Leases, ahead: float) -> None:
+    """By the other's own clock, however wrong that is, and not a moment before."""
+    one, other = Machine(api, "one"), Machine(api, "other", ahead=ahead)
+    assert one.lease.hold()
+    assert not other.lease.hold()
+    other.seconds += SECONDS
+    assert not other.lease.hold()
+    other.seconds += 0.1
+    assert other.lease.hold()
+    assert not one.lease.hold()
+    assert (api.spec["holderIdentity"], api.spec["leaseTransitions"]) == ("other", 1)
+
+
+def test_one_that_is_released_is_taken_at_once(api: Leases) -> None:
+    """Nobody has to wait for its end; who does not hold it releases nothing."""
+    one, other = Machine(api, "one"), Machine(api, "other")
+    one.lease.hold()
+    other.lease.release()
+    assert not other.lease.hold()
+    one.lease.release()
+    assert other.lease.hold()
+
+
+def test_an_empty_one_is_taken(api: Leases) -> None:
+    """So the chart makes it."""
+    api._store(
+        {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "one", "labels": {"a": "b"}}}
+    )
+    assert Machine(api, "one").lease.hold()
+    assert api.stored is not None
+    assert api.stored["metadata"]["labels"] == {"a": "b"}
+    assert api.spec["leaseTransitions"] == 0
+
+
+class Late(Leases):
+    """Somebody else is faster between each look and each write."""
+
+    def get(self, path: str, **query: str) -> Json | None:
+        """What stood before them."""
+        found = super().get(path, **query)
+        self._store({"metadata": {}, "spec": {"holderIdentity": "faster", "leaseDurationSeconds": SECONDS}})
+        return found
+
+
+def test_who_is_slower_does_not_hold_it() -> None:
+    """Neither at the first write nor at a later one."""
+    api = Late()
+    assert not Machine(api, "slow").lease.hold()
+    api.stored = None
+    assert not Machine(api, "slow").lease.hold()

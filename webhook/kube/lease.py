@@ -1,0 +1,95 @@
+"""A Lease: one of several replicas holds it at a time.
+
+The client library's own election is not used: its lock asks without a time limit, so that a dead peer holds the thread
+for ever while another replica takes over; a refused connection ends its thread without a word; and it cannot be told to
+stop. What it does right is done here as well: another's Lease has expired when it was seen unchanged for as long as it
+says, by this machine's own clock, for clocks differ.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from time import monotonic
+from typing import Any, Final
+
+from webhook.kube.api import CONFLICT, Api, ApiError, Json
+
+API_VERSION: Final = "coordination.k8s.io/v1"
+
+
+class Lease:
+    """One Lease as one candidate sees it, under a name that no other candidate has."""
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        namespace: str,
+        name: str,
+        candidate: str,
+        seconds: int,
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._api = api
+        self._collection = f"/apis/{API_VERSION}/namespaces/{namespace}/leases"
+        self._name = name
+        self._candidate = candidate
+        self._seconds = seconds
+        self._now = now
+        self._clock = clock
+        self._seen: Any = None
+        self._seen_at = 0.0
+
+    def hold(self) -> bool:
+        """Take the Lease where nobody holds it, keep it where we do; whether it is ours now.  Raises ApiError."""
+        found = self._api.get(f"{self._collection}/{self._name}")
+        if found is None:
+            whole = {"apiVersion": API_VERSION, "kind": "Lease", "metadata": {"name": self._name}}
+            return self._api.create(self._collection, {**whole, "spec": self._spec({})}) is not None
+        spec = found.get("spec") or {}
+        holder = spec.get("holderIdentity") or ""
+        if holder not in {"", self._candidate} and not self._expired(spec):
+            return False
+        return self._write(found, self._spec(spec))
+
+    def release(self) -> None:
+        """Let go of it where it is ours, so that nobody waits for its end.  Raises ApiError."""
+        found = self._api.get(f"{self._collection}/{self._name}")
+        spec = (found or {}).get("spec") or {}
+        if found is not None and spec.get("holderIdentity") == self._candidate:
+            self._write(found, {**spec, "holderIdentity": "", "renewTime": stamp(self._now())})
+
+    def _expired(self, spec: Json) -> bool:
+        """Whether whoever holds it was silent for as long as they said they would be at most."""
+        if spec != self._seen:
+            self._seen, self._seen_at = spec, self._clock()
+        return self._clock() - self._seen_at > (spec.get("leaseDurationSeconds") or self._seconds)
+
+    def _spec(self, before: Json) -> Json:
+        """What a Lease of ours says, over what it said."""
+        at = stamp(self._now())
+        kept = before if before.get("holderIdentity") == self._candidate else {**before, "acquireTime": at}
+        changes = before.get("leaseTransitions") or 0
+        if kept is not before and before.get("renewTime"):
+            changes += 1
+        return {
+            **kept,
+            "holderIdentity": self._candidate,
+            "leaseDurationSeconds": self._seconds,
+            "renewTime": at,
+            "leaseTransitions": changes,
+        }
+
+    def _write(self, found: Json, spec: Json) -> bool:
+        try:
+            self._api.replace(f"{self._collection}/{self._name}", {**found, "spec": spec})
+        except ApiError as error:
+            if error.status == CONFLICT:  # somebody else was faster
+                return False
+            raise
+        return True
+
+
+def stamp(at: datetime) -> str:
+    """A time as Leases have it."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

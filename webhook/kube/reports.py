@@ -1,0 +1,66 @@
+"""OpenReports: where they are, which of them are ours, and how they are written."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
+from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, REPORT
+from webhook.netpol.manifest import Manifest
+
+API_VERSION: Final = "openreports.io/v1alpha1"
+GROUP: Final = f"/apis/{API_VERSION}"
+KINDS: Final = {"Report": "reports", "ClusterReport": "clusterreports"}
+# Some hundred kilobytes each at most.
+PAGE_SIZE: Final = 50
+
+
+def served(api: Api) -> bool:
+    """Whether this cluster takes reports, of namespaces and of what is in none.  Raises ApiError."""
+    names = {one["name"] for one in (api.get(GROUP) or {}).get("resources", ())}
+    return names >= set(KINDS.values())
+
+
+def collection(kind: str, namespace: str = "") -> str:
+    """The path of all reports of a kind, in one namespace or in all."""
+    spaced = f"/namespaces/{namespace}" if namespace else ""
+    return f"{GROUP}{spaced}/{KINDS[kind]}"
+
+
+def collection_of(report: Manifest) -> str:
+    """The path of the reports among which one belongs."""
+    return collection(report["kind"], report["metadata"].get("namespace", ""))
+
+
+def path(report: Manifest) -> str:
+    """The path of a report."""
+    return f"{collection_of(report)}/{report['metadata']['name']}"
+
+
+def ours(api: Api) -> Iterator[Json]:
+    """Our reports, a few at a time; none where the cluster takes none.  Raises ApiError."""
+    for kind in KINDS:
+        try:
+            for page in api.pages(collection(kind), size=PAGE_SIZE, labelSelector=f"{MANAGED_BY_LABEL}={MANAGED_BY}"):
+                yield from ({**one, "apiVersion": API_VERSION, "kind": kind} for one in page["items"] if is_ours(one))
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise
+
+
+def is_ours(found: Json) -> bool:
+    """Whether we wrote a report: our name, our label and our field manager."""
+    metadata = found["metadata"]
+    labelled = (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
+    managers = {entry.get("manager") for entry in metadata.get("managedFields") or ()}
+    return metadata["name"] == REPORT and labelled and FIELD_MANAGER in managers
+
+
+def remove(api: Api, found: Json) -> bool:
+    """Delete a report as it was seen; False where it is gone, or another one by now.  Raises ApiError."""
+    metadata = found["metadata"]
+    try:
+        return api.delete(path(found), uid=metadata["uid"], version=metadata["resourceVersion"])
+    except ApiError as error:
+        if error.status == CONFLICT:
+            return False
+        raise
