@@ -1,31 +1,28 @@
 """`catflap audit`: the audit log looked at by itself, without a cluster and without the process that wrote it."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
 from webhook.audit.against import Comparison
 from webhook.audit.keys import BadKey, read_public, write_pair
 from webhook.audit.reading import Unreadable, read_lines, size
 from webhook.audit.verify import Report, Verifier
 from webhook.cli._auditing import as_json, show
+from webhook.cli._evidence import export, log_file, query
 from webhook.cli._options import complain
+from webhook.cli._progress import progress
 
 DAMAGED = 1
 
-log_file = click.Path(exists=True, dir_okay=False, allow_dash=True)
 key_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group("audit")
 def verb() -> None:
-    """Look at audit logs: whether they are whole, and whose word says so."""
+    """Look at audit logs: whether they are whole, whose word says so, and what they tell."""
 
 
 @verb.command("verify")
@@ -72,7 +69,7 @@ def verify(  # noqa: PLR0917 (click calls it by name)
 def verified(verifier: Verifier, files: tuple[str, ...], against: tuple[str, ...]) -> Report:
     """What is found in our logs, and by comparison with the API server's.  Raises Unreadable."""
     comparison = Comparison() if against else None
-    with progress((*files, *against)) as moved:
+    with progress((*files, *against), "verifying") as moved:
         for line in read_lines(files, moved):
             heads = verifier.take(line)
             if comparison is not None:
@@ -95,15 +92,5 @@ def keygen(prefix: str) -> None:
     click.echo(f"{private}: the private key, for its owner alone\n{public}: the public key, for whoever verifies")
 
 
-@contextmanager
-def progress(files: tuple[str, ...]) -> Iterator[Callable[..., None]]:
-    """A bar on standard error while files are read, on a terminal only."""
-    console = Console(stderr=True)
-    columns = ("verifying", BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=size(files) or None)
-
-        def moved(read: int, before: int = 0) -> None:
-            bar.update(task, completed=before + read)
-
-        yield moved
+verb.add_command(query)
+verb.add_command(export)

@@ -1,0 +1,73 @@
+"""Records as they are read back, each a line away from what it says."""
+
+from typing import Any, Final
+
+import msgspec
+
+from tests.audit_logs import as_read
+from webhook.audit.chain import seal
+from webhook.audit.entry import Entry, as_entry
+
+TIME: Final = "2026-01-31T12:00:00.123456Z"
+FAULT: Final = {"rule": "known-role", "path": "metadata.labels.role", "message": "the role 'fronted' is not known"}
+
+DECISION: Final[dict[str, Any]] = {
+    "type": "decision",
+    "time": TIME,
+    "id": "0d1c3a52",
+    "phase": "validate",
+    "user": {"username": "alice", "groups": ["developers"]},
+    "verb": "create",
+    "objectRef": {
+        "apiGroup": "apps",
+        "apiVersion": "v1",
+        "resource": "deployments",
+        "namespace": "shop",
+        "name": "web",
+    },
+    "dryRun": False,
+    "decision": "allowed",
+    "policyDigest": "0123",
+    "latencyMicroseconds": 250,
+}
+DENIED: Final = DECISION | {"decision": "denied", "denied": [FAULT]}
+WRITE: Final[dict[str, Any]] = {
+    "type": "write",
+    "time": TIME,
+    "verb": "apply",
+    "objectRef": {
+        "apiVersion": "projectcalico.org/v3",
+        "kind": "NetworkPolicy",
+        "namespace": "shop",
+        "name": "catflap-default-deny",
+    },
+    "reason": "created",
+    "policyDigest": "0123",
+}
+REFUSED_FILE: Final[dict[str, Any]] = {
+    "type": "configuration",
+    "time": TIME,
+    "accepted": False,
+    "policyDigest": "0123",
+    "faults": ["mode: 'loud' is none of enforce, warn, audit, off"],
+}
+ACCEPTED_FILE: Final[dict[str, Any]] = {"type": "configuration", "time": TIME, "accepted": True, "policyDigest": "4567"}
+START: Final[dict[str, Any]] = {
+    "type": "start",
+    "time": TIME,
+    "writer": {"process": "serve", "pid": 7},
+    "publicKey": "",
+}
+STOP: Final[dict[str, Any]] = {"type": "stop", "time": TIME, "signature": ""}
+
+
+def entry(record: dict[str, Any], **other: Any) -> Entry:
+    """A record with other values here and there, as it is read."""
+    found = as_entry(msgspec.json.encode(as_read(record | other)))
+    assert found is not None
+    return found
+
+
+def line(record: dict[str, Any], **other: Any) -> bytes:
+    """The same as its line in a log, without the line's end."""
+    return seal({key: value for key, value in as_read(record | other).items() if key != "hash"})[0][:-1]

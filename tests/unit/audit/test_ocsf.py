@@ -1,0 +1,149 @@
+"""Records as OCSF events, held against OCSF's own schema of API Activity."""
+
+from functools import cache
+from typing import Any
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
+
+from tests.entries import ACCEPTED_FILE, DECISION, DENIED, FAULT, REFUSED_FILE, START, STOP, WRITE, entry
+from webhook.audit.ocsf import CLASS, OCSF, PROFILE, event, lines
+
+EVENTS: dict[str, dict[str, Any]] = {
+    "allowed": DECISION,
+    "denied": DENIED,
+    "unavailable": DECISION | {"decision": "unavailable", "reason": "the API server does not answer"},
+    "exempt": DECISION | {"decision": "exempt", "reason": "of the break-glass group admins"},
+    "unjudged": DECISION | {"decision": "unjudged", "closure": "proven"},
+    "patched": DECISION | {"phase": "mutate", "patchedLabels": {"role": "backend"}},
+    "warned": DECISION | {"warned": [FAULT], "audited": [FAULT]},
+    "connect": DECISION | {"verb": "connect", "objectRef": {"resource": "pods", "subresource": "exec"}},
+    "nameless": DECISION | {"objectRef": {"resource": "pods"}, "user": {"username": "", "groups": []}},
+    "unknown": DECISION | {"decision": "of a later release", "policyDigest": ""},
+    "write": WRITE,
+    "removal": WRITE | {"verb": "delete"},
+    "refused file": REFUSED_FILE,
+    "accepted file": ACCEPTED_FILE,
+}
+
+
+@cache
+def api_activity() -> Draft202012Validator:
+    """The class as OCSF says it, with the profile that we use."""
+    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(version=OCSF))
+    name = schema.lookup_class_name_from_uid(class_uid=CLASS)
+    return Draft202012Validator(schema.get_class_schema(class_name=name, profiles=[PROFILE]))
+
+
+def exported(*records: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a reader of the export sees."""
+    return [msgspec.json.decode(line) for line in lines(iter([entry(record) for record in records]))]
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_is_what_the_schema_says(name: str) -> None:
+    """Nothing that is required is missing, nothing is there that the class does not know."""
+    [found] = exported(EVENTS[name])
+    assert [(list(fault.path), fault.message) for fault in api_activity().iter_errors(found)] == []
+
+
+def test_the_schema_would_complain() -> None:
+    """Of each attribute that it requires."""
+    [found] = exported(DECISION)
+    for required in ("actor", "api", "src_endpoint", "metadata", "time", "severity_id", "type_uid", "activity_id"):
+        assert not api_activity().is_valid({key: value for key, value in found.items() if key != required})
+    assert not api_activity().is_valid(found | {"surprise": 1})
+
+
+def test_a_refusal_is_told_whole() -> None:
+    """Who, what, where, why, and which record it was."""
+    record = entry(DENIED)
+    assert event(record) == {
+        "category_uid": 6,
+        "category_name": "Application Activity",
+        "class_uid": 6003,
+        "class_name": "API Activity",
+        "activity_id": 1,
+        "activity_name": "Create",
+        "type_uid": 600301,
+        "time": 1769860800123,
+        "severity_id": 2,
+        "status_id": 2,
+        "message": "alice create deployments shop/web: denied",
+        "status_detail": "known-role at metadata.labels.role: the role 'fronted' is not known",
+        "metadata": {
+            "version": "1.8.0",
+            "product": {"name": "catflap", "vendor_name": "catflap", "version": "0"},
+            "profiles": ["security_control"],
+            "log_name": "catflap audit",
+            "log_version": record.version,
+            "event_code": "decision",
+            "original_event_uid": f"{record.chain}/1",
+            "original_time": "2026-01-31T12:00:00.123456Z",
+            "sequence": 1,
+            "correlation_uid": "0d1c3a52",
+        },
+        "actor": {"user": {"name": "alice", "groups": [{"name": "developers"}]}},
+        "api": {
+            "operation": "create",
+            "service": {"name": "kubernetes"},
+            "version": "apps/v1",
+            "request": {"uid": "0d1c3a52"},
+        },
+        "resources": [{"type": "deployments", "name": "web", "namespace": "shop"}],
+        "src_endpoint": {"name": "unknown"},
+        "dst_endpoint": {"svc_name": "kube-apiserver"},
+        "action_id": 2,
+        "disposition_id": 2,
+        "policy": {"name": "catflap", "uid": "0123"},
+        "unmapped": {
+            "chain": record.chain,
+            "seq": 1,
+            "hash": record.hash,
+            "id": "0d1c3a52",
+            "phase": "validate",
+            "dryRun": False,
+            "decision": "denied",
+            "denied": [FAULT],
+            "policyDigest": "0123",
+            "latencyMicroseconds": 250,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "severity", "action", "disposition"),
+    [
+        ("allowed", 0, 1, 1, 1),
+        ("denied", 2, 2, 2, 2),
+        ("unavailable", 2, 3, 2, 27),
+        ("exempt", 0, 2, 1, 1),
+        ("patched", 0, 1, 4, 1),
+        ("write", 1, 1, None, None),
+        ("refused file", 2, 3, None, None),
+        ("accepted file", 1, 1, None, None),
+    ],
+)
+def test_what_came_of_it(name: str, status: int, severity: int, action: int | None, disposition: int | None) -> None:
+    """That we let a request pass does not say that it succeeded."""
+    [found] = exported(EVENTS[name])
+    assert (found["status_id"], found["severity_id"]) == (status, severity)
+    assert (found.get("action_id"), found.get("disposition_id")) == (action, disposition)
+
+
+@pytest.mark.parametrize(
+    ("name", "activity"),
+    [("allowed", (1, "Create")), ("write", (3, "Update")), ("removal", (4, "Delete")), ("connect", (99, "connect")), ("accepted file", (99, "configuration"))],
+)  # fmt: skip
+def test_which_activity_it_is(name: str, activity: tuple[int, str]) -> None:
+    """By the verb, and by its own name where OCSF has none."""
+    [found] = exported(EVENTS[name])
+    assert (found["activity_id"], found["activity_name"]) == activity
+    assert found["type_uid"] == 600300 + activity[0]
+
+
+def test_records_about_the_chain_are_no_events() -> None:
+    """They stay in the log."""
+    assert len(exported(START, DECISION, STOP)) == 1

@@ -1,0 +1,97 @@
+"""Which records answer a question."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.entries import ACCEPTED_FILE, DECISION, DENIED, FAULT, REFUSED_FILE, START, STOP, WRITE, entry
+from webhook.audit.query import Query, moment, record_types
+from webhook.audit.schema import schema
+
+AT = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+HITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, DECISION),
+    ({}, STOP),
+    ({"begin": AT}, DECISION),
+    ({"end": AT + MICROSECOND}, DECISION),
+    ({"begin": datetime(2026, 1, 31, 13, tzinfo=UTC).astimezone() - timedelta(hours=2)}, DECISION),
+    ({"types": ["write", "decision"]}, WRITE),
+    ({"decisions": ["denied"]}, DENIED),
+    ({"users": ["alice"]}, DECISION),
+    ({"users": ["bob", "al*"]}, DECISION),
+    ({"groups": ["dev*"]}, DECISION),
+    ({"namespaces": ["shop"]}, DECISION),
+    ({"namespaces": ["*"]}, START),
+    ({"resources": ["deployments"]}, DECISION),
+    ({"resources": ["Deployments"]}, DECISION),
+    ({"resources": ["networkpolicy"]}, WRITE),
+    ({"resources": ["NetworkPolicy"]}, WRITE),
+    ({"resources": ["pods"]}, DECISION | {"objectRef": {"resource": "pods", "subresource": "status"}}),
+    ({"resources": ["pods/status"]}, DECISION | {"objectRef": {"resource": "pods", "subresource": "status"}}),
+    ({"names": ["catflap-*"]}, WRITE),
+    ({"rules": ["known-role"]}, DENIED),
+    ({"rules": ["known-role"]}, DECISION | {"warned": [FAULT]}),
+    ({"rules": ["known-role"]}, DECISION | {"audited": [FAULT]}),
+    ({"rules": ["known-role"], "users": ["alice"], "decisions": ["denied"]}, DENIED),
+    ({"names": ["a.c"]}, DECISION | {"objectRef": {"name": "a.c"}}),
+    ({"names": ["a*c"]}, DECISION | {"objectRef": {"name": "a\nc"}}),
+]
+MISSES: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"begin": AT + MICROSECOND}, DECISION),
+    ({"end": AT}, DECISION),
+    ({"types": ["write"]}, DECISION),
+    ({"decisions": ["denied"]}, DECISION),
+    ({"decisions": ["denied"]}, REFUSED_FILE),
+    ({"users": ["alic"]}, DECISION),
+    ({"users": ["lice"]}, DECISION),
+    ({"users": ["Alice"]}, DECISION),
+    ({"users": ["alice"]}, WRITE),
+    ({"groups": ["*"]}, ACCEPTED_FILE),
+    ({"namespaces": ["sho"]}, DECISION),
+    ({"namespaces": ["shop"]}, START),
+    ({"resources": ["pods"]}, DECISION),
+    ({"resources": ["pods/status"]}, DECISION | {"objectRef": {"resource": "pods"}}),
+    ({"names": ["a.c"]}, DECISION | {"objectRef": {"name": "abc"}}),
+    ({"rules": ["known-role"]}, DECISION),
+    ({"rules": ["known-role"], "users": ["bob"]}, DENIED),
+]
+
+
+@pytest.mark.parametrize(("asked", "record"), HITS)
+def test_a_record_answers(asked: dict[str, Any], record: dict[str, Any]) -> None:
+    """All that is asked holds of it."""
+    assert Query(**asked).compiled()(entry(record))
+
+
+@pytest.mark.parametrize(("asked", "record"), MISSES)
+def test_a_record_does_not_answer(asked: dict[str, Any], record: dict[str, Any]) -> None:
+    """Something that is asked does not hold."""
+    assert not Query(**asked).compiled()(entry(record))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-31", "2026-01-31T00:00:00+00:00"),
+        ("2026-01-31T12:00", "2026-01-31T12:00:00+00:00"),
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00+00:00"),
+        ("2026-01-31T12:00:00.5+02:00", "2026-01-31T10:00:00.500000+00:00"),
+    ],
+)
+def test_a_moment_is_utc_unless_it_says_otherwise(text: str, expected: str) -> None:
+    """Dates are their first moment."""
+    assert moment(text).astimezone(UTC).isoformat() == expected
+
+
+def test_every_type_of_the_schema_can_be_asked_for() -> None:
+    """None is forgotten when one is added."""
+    told = [part["properties"]["type"]["enum"][0] for part in schema()["$defs"].values() if is_record(part)]
+    assert sorted(record_types()) == sorted(told)
+
+
+def is_record(part: dict[str, Any]) -> bool:
+    """Whether a part of the schema is a type of record."""
+    return "type" in part.get("properties", {}) and "seq" in part["properties"]

@@ -1,0 +1,121 @@
+"""Records as CSV: every record a row, and no cell that a spreadsheet would run."""
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.entries import ACCEPTED_FILE, DECISION, DENIED, FAULT, REFUSED_FILE, START, STOP, TIME, WRITE, entry
+from webhook.audit.table import COLUMNS, FORMULA, cell, lines
+
+
+def rows(*records: dict[str, Any]) -> list[dict[str, str]]:
+    """What a reader of CSV sees."""
+    text = b"".join(lines(iter([entry(record) for record in records]))).decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def told(row: dict[str, str]) -> dict[str, str]:
+    """The cells that say something, without those that every record has."""
+    return {
+        key: text for key, text in row.items() if text and key not in {"version", "chain", "seq", "hash", "catflap"}
+    }
+
+
+def test_a_refusal_is_told_whole() -> None:
+    """Who, what, where, why."""
+    [row] = rows(DENIED | {"patchedLabels": {"role": "backend", "app": "web"}, "warned": [FAULT, FAULT]})
+    fault = "known-role at metadata.labels.role: the role 'fronted' is not known"
+    assert told(row) == {
+        "time": TIME,
+        "type": "decision",
+        "decision": "denied",
+        "phase": "validate",
+        "user": "alice",
+        "groups": "developers",
+        "verb": "create",
+        "apiGroup": "apps",
+        "apiVersion": "v1",
+        "resource": "deployments",
+        "namespace": "shop",
+        "name": "web",
+        "dryRun": "false",
+        "rules": "known-role",
+        "denied": fault,
+        "warned": f"{fault} | {fault}",
+        "patchedLabels": '{"app":"web","role":"backend"}',
+        "policyDigest": "0123",
+        "latencyMicroseconds": "250",
+        "id": "0d1c3a52",
+    }
+
+
+def test_every_record_is_a_row() -> None:
+    """Those about the chain too; the order is the log's."""
+    found = rows(START, DECISION, WRITE, ACCEPTED_FILE, REFUSED_FILE, STOP)
+    assert [row["type"] for row in found] == ["start", "decision", "write", "configuration", "configuration", "stop"]
+    assert found[0]["writer"] == '{"pid":7,"process":"serve"}'
+    assert (found[2]["resource"], found[2]["reason"]) == ("NetworkPolicy", "created")
+    assert [row["accepted"] for row in found[3:5]] == ["true", "false"]
+    assert found[4]["faults"] == "mode: 'loud' is none of enforce, warn, audit, off"
+
+
+def test_the_first_line_names_the_columns() -> None:
+    """Also where there is no record; lines end as RFC 4180 has it."""
+    assert b"".join(lines(iter([]))) == (",".join(f'"{name}"' for name in COLUMNS) + "\r\n").encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        " =1",
+        "\t=1",
+        "\r\n=1",
+        "\u00a0=1",
+        "\uff1d1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff201",
+        "'=1",
+        '=HYPERLINK("x")',
+    ],
+)
+def test_a_formula_is_text(text: str) -> None:
+    """Whoever may choose a name may choose this one."""
+    [row] = rows(DECISION | {"user": {"username": text, "groups": [text]}})
+    assert row["user"].startswith(("'", "\\"))
+    assert row["groups"].startswith(("'", "\\"))
+
+
+@given(st.text())
+def test_a_cell_begins_no_formula_and_is_one_line(text: str) -> None:
+    """Whatever the text; who takes the mark away has it back as far as it can be printed."""
+    found = cell(text)
+    assert found.isprintable()
+    assert not found.lstrip().startswith(tuple(set(FORMULA) - {"'"}))
+    if text.isprintable():
+        assert found.removeprefix("'") == (text[1:] if text.startswith("'") and found == text else text)
+
+
+def test_a_value_cannot_leave_its_cell() -> None:
+    """Neither by a quote nor by a comma or a new line."""
+    [row] = rows(DECISION | {"user": {"username": 'a","=1\r\n","b', "groups": []}})
+    assert row["user"] == 'a","=1\\r\\n","b'
+    assert row["namespace"] == "shop"
+
+
+def test_every_column_is_documented() -> None:
+    """In the order in which they stand."""
+    page = (Path(__file__).parents[3] / "docs" / "evidence.md").read_text(encoding="utf-8")
+    table = page.partition("| column | says |\n|---|---|\n")[2].partition("\n\n")[0]
+    named = [name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert named == list(COLUMNS)

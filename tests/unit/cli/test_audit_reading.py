@@ -1,0 +1,217 @@
+"""`catflap audit query` and `export`: what a log tells, whatever its length."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.entries import ACCEPTED_FILE, DECISION, DENIED, REFUSED_FILE, START, WRITE, line
+from tests.long_logs import write_long
+from webhook.cli import main
+
+RECORDS = (
+    START,
+    DENIED,
+    DECISION | {"user": {"username": "bob\x1b[2J", "groups": []}},
+    WRITE,
+    ACCEPTED_FILE,
+    REFUSED_FILE,
+)
+TABLE = """\
+TIME                  WHAT            WHO                            VERB      OBJECT                                 WHY
+2026-01-31T12:00:00   start           serve
+2026-01-31T12:00:00   denied          alice                          create    deployments shop/web                   known-role
+2026-01-31T12:00:00   allowed         bob\\x1b[2J                     create    deployments shop/web
+2026-01-31T12:00:00   write                                          apply     NetworkPolicy shop/catflap-default-deny   created
+2026-01-31T12:00:00   configuration
+2026-01-31T12:00:00   configuration                                                                                   mode: 'loud' is none of enforce, warn, audit, off
+"""
+SHORT, LONG = 20_000, 200_000
+# A tenth of what the longer log's records alone take in memory.
+ROOM_KIB = 8 * 1024
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A log of one record of each kind."""
+    path = tmp_path / "some.jsonl"
+    path.write_bytes(b"".join(line(record) + b"\n" for record in RECORDS))
+    return path
+
+
+def audit(*arguments: str | Path) -> Result:
+    """Runs the verb."""
+    return CliRunner().invoke(main, ["audit", *map(str, arguments)], prog_name="catflap")
+
+
+def test_a_query_is_a_table(log: Path) -> None:
+    """One line a record, and nothing in it that a terminal would obey."""
+    done = audit("query", log)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, TABLE, "")
+
+
+def test_json_is_the_record_as_it_stands(log: Path) -> None:
+    """To the byte, so that it still verifies."""
+    done = audit("query", log, "-o", "json")
+    assert done.stdout_bytes == log.read_bytes()
+
+
+def test_questions_narrow_it_down(log: Path) -> None:
+    """Each option reaches its filter."""
+    for options, count in (
+        (["--type", "write"], 1),
+        (["--type", "write", "--type", "start"], 2),
+        (["--decision", "denied"], 1),
+        (["--user", "alice"], 1),
+        (["--group", "dev*"], 1),
+        (["--namespace", "shop"], 3),
+        (["--resource", "deployments"], 2),
+        (["--name", "catflap-*"], 1),
+        (["--rule", "known-role"], 1),
+        (["--from", "2026-02-01"], 0),
+        (["--from", "2026-01-31", "--to", "2026-02-01T00:00Z"], 6),
+        (["--to", "2026-01-31"], 0),
+    ):
+        assert len(audit("query", log, "-o", "json", *options).stdout.splitlines()) == count, options
+
+
+@pytest.mark.parametrize(
+    "options", [["--type", "x"], ["--decision", "x"], ["--from", "yesterday"], ["--format", "csv"]]
+)
+def test_a_question_that_makes_no_sense_is_refused(log: Path, options: list[str]) -> None:
+    """Status 2, as for any bad command line."""
+    assert audit("query", log, *options).exit_code == 2
+
+
+def test_an_export_is_read_by_others(log: Path) -> None:
+    """CSV has a row for every record; OCSF has those that are activities."""
+    table = csv.DictReader(io.StringIO(audit("export", log, "--format", "csv").stdout, newline=""))
+    assert [row["type"] for row in table] == [
+        "start",
+        "decision",
+        "decision",
+        "write",
+        "configuration",
+        "configuration",
+    ]
+    events = [json.loads(text) for text in audit("export", log, "--format", "ocsf").stdout.splitlines()]
+    assert [event["metadata"]["event_code"] for event in events] == ["decision", "decision", "write"] + [
+        "configuration"
+    ] * 2
+
+
+def test_several_files_compressed_or_not_and_standard_input(log: Path, tmp_path: Path) -> None:
+    """In the order given."""
+    packed = tmp_path / "older.gz"
+    packed.write_bytes(gzip.compress(line(DENIED) + b"\n"))
+    command = [sys.executable, "-m", "webhook", "audit", "query", str(packed), "-", str(log), "-o", "json"]
+    done = subprocess.run(command, input=line(WRITE) + b"\n", capture_output=True, check=True)
+    assert done.stdout == b"\n".join([line(DENIED), line(WRITE), log.read_bytes()])
+
+
+def test_what_is_no_record_is_passed_over_and_counted(log: Path) -> None:
+    """What is not what its hash says is no evidence."""
+    log.write_bytes(log.read_bytes().replace(b"alice", b"alicf") + b'{"half')
+    for verb, *options in (["query"], ["export", "--format", "csv"]):
+        done = audit(verb, log, *options)
+        assert done.exit_code == 0
+        assert "alicf" not in done.stdout
+        assert (
+            done.stderr
+            == "catflap: passed over 2 pieces that are no records; catflap audit verify says what they are\n"
+        )
+
+
+def test_a_copy_that_was_written_anew_is_read_by_choice(log: Path) -> None:
+    """As `verify --lenient` does."""
+    spaced = b"".join(json.dumps(json.loads(text)).encode() + b"\n" for text in log.read_bytes().splitlines())
+    log.write_bytes(spaced)
+    assert audit("query", log).exit_code == 2
+    assert audit("query", log, "--lenient").stdout == TABLE
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n", b'{"kind":"Event"}\n', gzip.compress(b"x" * 999)[:20]])
+def test_what_is_no_log_is_refused(log: Path, content: bytes) -> None:
+    """Status 2, and its name."""
+    log.write_bytes(content)
+    for verb, *options in (["query"], ["export", "--format", "ocsf"]):
+        done = audit(verb, log, *options)
+        assert done.exit_code == 2
+        assert str(log) in done.stderr
+
+
+PEAK = """
+import resource, sys
+from webhook.cli import main
+main(sys.argv[1:], standalone_mode=False)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def lengths(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A log, and one ten times as long."""
+    folder = tmp_path_factory.mktemp("long")
+    paths = folder / "short.jsonl", folder / "long.jsonl"
+    for path, count in zip(paths, (SHORT, LONG), strict=True):
+        write_long(path, count)
+    return paths
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["query", "--rule", "known-role"],
+        ["query", "-o", "json"],
+        ["export", "--format", "csv"],
+        ["export", "--format", "ocsf"],
+    ],
+    ids=" ".join,
+)
+def test_memory_does_not_grow_with_the_log(lengths: tuple[Path, Path], arguments: list[str]) -> None:
+    """Ten times the records take no more of it."""
+    short, long = (peak_kib(path, arguments) for path in lengths)
+    assert long - short < ROOM_KIB
+
+
+def peak_kib(path: Path, arguments: list[str]) -> int:
+    """The most memory that a run of the verb had at any time."""
+    command = [sys.executable, "-c", PEAK, "audit", arguments[0], str(path), *arguments[1:]]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True)
+    return int(done.stderr)
+
+
+@pytest.mark.parametrize(("stderr_is", "shown"), [("a terminal", True), ("a pipe", False)])
+def test_progress_is_for_terminals(lengths: tuple[Path, Path], stderr_is: str, *, shown: bool) -> None:
+    """How much of the file has been read, of how much."""
+    command = [sys.executable, "-m", "webhook", "audit", "export", str(lengths[1]), "--format", "csv"]
+    ours, theirs = pty.openpty() if stderr_is == "a terminal" else os.pipe()
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=theirs, env=os.environ | {"TERM": "xterm"}
+    ) as process:
+        os.close(theirs)
+        said = everything(ours)
+        assert process.wait() == 0
+    os.close(ours)
+    assert (b"exporting" in said and b"/" in said) is shown
+
+
+def everything(descriptor: int) -> bytes:
+    """What is written until the other side ends."""
+    said = b""
+    while True:
+        try:
+            part = os.read(descriptor, 1 << 16)
+        except OSError:  # so a terminal ends
+            return said
+        if not part:
+            return said
+        said += part

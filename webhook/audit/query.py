@@ -1,0 +1,92 @@
+"""Which records somebody asks for."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final, Literal, get_args, get_origin, get_type_hints
+
+from msgspec import Struct
+
+from webhook.audit.entry import Entry
+from webhook.audit.record import stamp
+from webhook.audit.schema import KINDS
+
+STAR: Final = "*"
+
+Test = Callable[[Entry], bool]
+
+
+def record_types() -> list[str]:
+    """Every type of record, by the schema."""
+    hints = (get_type_hints(kind)["type"] for kind in KINDS)
+    return [get_args(hint)[0] for hint in hints if get_origin(hint) is Literal]
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """What must hold of a record: one value of each list that has any; in names, `*` stands for any text."""
+
+    begin: datetime | None = None
+    end: datetime | None = None  # no longer in it
+    types: Sequence[str] = ()
+    decisions: Sequence[str] = ()
+    users: Sequence[str] = ()
+    groups: Sequence[str] = ()
+    namespaces: Sequence[str] = ()
+    resources: Sequence[str] = ()  # or kinds
+    names: Sequence[str] = ()
+    rules: Sequence[str] = ()
+
+    def compiled(self) -> Test:
+        """The question as one test."""
+        tests = tuple(self._tests())
+        return lambda entry: all(test(entry) for test in tests)
+
+    def _tests(self) -> Iterator[Test]:
+        if self.begin is not None:
+            yield since(stamp(self.begin))
+        if self.end is not None:
+            yield before(stamp(self.end))
+        if self.types:
+            yield lambda entry: entry.type in self.types
+        if self.decisions:
+            yield lambda entry: entry.decision in self.decisions
+        yield from one_of(self.users, lambda entry: (entry.username,))
+        yield from one_of(self.groups, lambda entry: entry.groups)
+        yield from one_of(self.namespaces, lambda entry: (entry.object_ref.namespace,))
+        yield from one_of([name.lower() for name in self.resources], resource_names)
+        yield from one_of(self.names, lambda entry: (entry.object_ref.name,))
+        yield from one_of(self.rules, lambda entry: entry.rules)
+
+
+def since(begin: str) -> Test:
+    """Whether a record is of this time or later: stamps sort as the times do."""
+    return lambda entry: entry.time >= begin
+
+
+def before(end: str) -> Test:
+    """Whether a record is older."""
+    return lambda entry: entry.time < end
+
+
+def one_of(patterns: Sequence[str], values: Callable[[Entry], Sequence[str]]) -> Iterator[Test]:
+    """Whether one of a record's values is of one of these patterns; no test where there is none."""
+    if patterns:
+        matches = re.compile("|".join(map(expression, patterns)), re.DOTALL).fullmatch
+        yield lambda entry: any(matches(value) for value in values(entry))
+
+
+def expression(pattern: str) -> str:
+    """A name with stars as a regular expression."""
+    return ".*".join(map(re.escape, pattern.split(STAR)))
+
+
+def resource_names(entry: Entry) -> tuple[str, ...]:
+    """What the object is called by kind: with and without its subresource, in lower case."""
+    target = entry.object_ref
+    return target.resource, target.path.lower()
+
+
+def moment(text: str) -> datetime:
+    """A date or a time as RFC 3339 writes it; UTC unless it says otherwise.  Raises ValueError."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,0 +1,90 @@
+"""Records as rows of CSV, safe to open in a spreadsheet."""
+
+import csv
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from webhook.audit.entry import Entry, Fault, printable
+
+# OWASP, CSV Injection: how a formula begins, also in the wide forms that spreadsheets take for the same; and our own mark.
+FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20'")
+MARK: Final = "'"
+BETWEEN: Final = " | "
+
+Cell = Callable[[Entry], str | int | bool | None]
+
+
+def listed(faults: tuple[Fault, ...]) -> str:
+    """Faults in one cell."""
+    return BETWEEN.join(map(str, faults))
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """What has keys of its own, in one cell."""
+    return msgspec.json.encode(value, order="sorted").decode() if value else ""
+
+
+COLUMNS: Final[Mapping[str, Cell]] = {
+    "time": lambda entry: entry.time,
+    "type": lambda entry: entry.type,
+    "decision": lambda entry: entry.decision,
+    "phase": lambda entry: entry.phase,
+    "user": lambda entry: entry.username,
+    "groups": lambda entry: BETWEEN.join(entry.groups),
+    "verb": lambda entry: entry.verb,
+    "apiGroup": lambda entry: entry.object_ref.api_group,
+    "apiVersion": lambda entry: entry.object_ref.api_version,
+    "resource": lambda entry: entry.object_ref.path,
+    "namespace": lambda entry: entry.object_ref.namespace,
+    "name": lambda entry: entry.object_ref.name,
+    "dryRun": lambda entry: entry.dry_run,
+    "rules": lambda entry: BETWEEN.join(entry.rules),
+    "denied": lambda entry: listed(entry.denied),
+    "warned": lambda entry: listed(entry.warned),
+    "audited": lambda entry: listed(entry.audited),
+    "reason": lambda entry: entry.reason,
+    "closure": lambda entry: entry.closure,
+    "patchedLabels": lambda entry: as_json(entry.patched_labels),
+    "accepted": lambda entry: entry.accepted,
+    "faults": lambda entry: BETWEEN.join(entry.faults),
+    "writer": lambda entry: as_json(entry.writer),
+    "policyDigest": lambda entry: entry.policy_digest,
+    "latencyMicroseconds": lambda entry: entry.latency_microseconds,
+    "id": lambda entry: entry.id,
+    "catflap": lambda entry: entry.catflap,
+    "version": lambda entry: entry.version,
+    "chain": lambda entry: entry.chain,
+    "seq": lambda entry: entry.seq,
+    "hash": lambda entry: entry.hash,
+}
+
+
+class Line:
+    """What a csv writer writes to, to have the line back."""
+
+    def write(self, text: str) -> str:
+        """The line."""
+        return text
+
+
+def lines(entries: Iterator[Entry]) -> Iterator[bytes]:
+    """The line of names, then a line a record, by RFC 4180; every cell stands in quotes."""
+    writer = csv.writer(Line(), quoting=csv.QUOTE_ALL)
+    yield str(writer.writerow(COLUMNS)).encode()
+    for entry in entries:
+        yield str(writer.writerow([cell(column(entry)) for column in COLUMNS.values()])).encode()
+
+
+def cell(value: str | int | bool | None) -> str:
+    """A value as text that no spreadsheet takes for a formula: with a mark before what begins like one, or with the mark."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(value)
+    text = printable(value)
+    return MARK + text if text.lstrip().startswith(FORMULA) else text
