@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
@@ -324,3 +325,28 @@ def first_chain(report: Report) -> Any:
     """The chain that begins a log, of one that is sound."""
     assert report.findings == ()
     return report.chains[0]
+
+
+def sealed(body: bytes) -> bytes:
+    """A line whose hash fits, whatever it says."""
+    return b'%b,"hash":"%b"}' % (body[:-1], sha256(body).hexdigest().encode())
+
+
+STRANGE: Final = (
+    b"[" * 100_000,
+    b'{"a":' * 100_000 + b"}",
+    b'{"chain":"%b","seq":0,"prev":"","type":"stop","time":"","signature":"","n":%b}' % (b"0" * 32, b"9" * 30),
+    b'{"chain":"%b","seq":0,"prev":"","type":"start","time":"","publicKey":"\\u00e9","writer":{"pod":7}}' % (b"0" * 32),
+    b'{"chain":"%b","seq":1,"prev":"","type":"stop","time":"","signature":"\\ud800"}' % (b"0" * 32),
+    b'{"chain":"%b","seq":9007199254740993,"prev":"","type":"key","time":""}' % (b"0" * 32),
+    b'{"torn":[{"bytes":-1,"sha256":""}]}',
+)
+
+
+@LAW
+@given(st.lists(st.binary(max_size=40) | st.sampled_from(STRANGE), max_size=6), st.booleans(), st.booleans())
+def test_nobody_ends_a_verification_by_what_they_write(written: list[bytes], fits: bool, lenient: bool) -> None:
+    """Whatever stands in a line, it is told of."""
+    text = [sealed(line) if fits else line for line in written]
+    report = verified(b"".join(line + LINE_END for line in text), lenient=lenient, closed=True)
+    assert report.is_sound == (not any(line.strip() for line in text)) or not lenient

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from webhook.audit.chain import NOT_JSON
 from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.reading import Line, Unreadable
 from webhook.audit.sequence import Head
@@ -133,7 +134,7 @@ class Comparison:
         """Remember one line of the API server's log.  Raises Unreadable."""
         try:
             event = EVENTS.decode(line.text)
-        except msgspec.DecodeError as bad:
+        except NOT_JSON as bad:
             if not line.ended:  # it is being written
                 return
             raise Unreadable(f"{line.file}:{line.number}: no audit event: {bad}") from bad

@@ -12,13 +12,20 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
+# Until the next checkpoint nobody vouches for the records; the clock makes some as well, where little comes.
+CHECKPOINT_RECORDS: Final = 1000
 GENESIS: Final = "0" * 64  # `prev` of a chain's first record
 # At the end of every line: `,"hash":"`, 64 digits, `"}`.
 HASH: Final = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
 HASH_LENGTH: Final = 75
 OPENING: Final = re.compile(rb'\{"')
-# Longer ones are not taken apart: no record is, and looking for records in them takes the square of their length.
-LONGEST_MIXED: Final = 1 << 20
+# Beyond these a line is not taken apart: looking for records in it takes its length times the places where one might begin.
+LONGEST_MIXED: Final = 1 << 16
+MOST_STARTS: Final = 1000
+# What is no JSON, or is more than anybody writes down.
+NOT_JSON: Final = (msgspec.DecodeError, RecursionError)
+# Values that JSON can say and no record does: half a surrogate pair, numbers of more than 64 bits.
+UNWRITABLE: Final = (UnicodeEncodeError, OverflowError)
 
 ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
@@ -67,7 +74,7 @@ def is_half(text: bytes) -> bool:
     """Whether a text may be the beginning of a line whose rest could not be written: no JSON yet, however long."""
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return HASH.fullmatch(text, max(0, len(text) - HASH_LENGTH)) is None
     return False
 
@@ -100,10 +107,9 @@ def pieces(line: bytes) -> Iterator[Piece]:
     if is_sealed(line):
         yield Piece(line, is_record=True)
         return
-    at = 0
-    for end in HASH.finditer(line) if len(line) <= LONGEST_MIXED else ():
-        starts = (match.start() for match in OPENING.finditer(line, at, end.end()))
-        start = next((one for one in starts if is_sealed(line[one : end.end()])), None)
+    at, starts = 0, [match.start() for match in OPENING.finditer(line)]
+    for end in HASH.finditer(line) if len(line) <= LONGEST_MIXED and len(starts) <= MOST_STARTS else ():
+        start = next((one for one in starts if at <= one < end.start() and is_sealed(line[one : end.end()])), None)
         if start is None:
             continue
         if start > at:

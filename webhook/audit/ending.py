@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from webhook.audit.chain import Fragment, Link, Piece, fragment, is_half, pieces
+from webhook.audit.chain import NOT_JSON, Fragment, Link, Piece, fragment, is_half, pieces
 
 # How far from the end the last record is looked for: first a little, at last as much as no record takes.
 WINDOW: Final = 1 << 16
@@ -52,6 +52,6 @@ def ending(text: bytes) -> tuple[Link | None, list[Fragment]]:
 
 def link_of(piece: Piece) -> Link | None:
     """A record's place in its chain; None for what is none."""
-    with suppress(msgspec.ValidationError):
+    with suppress(*NOT_JSON):
         return LINKS.decode(piece.text) if piece.is_record else None
     return None

@@ -8,6 +8,8 @@ from webhook.audit.finding import Place
 
 # Of all half lines together: more than this is no accident.
 MOST_KEPT: Final = 1 << 24
+# That are tried on a text which is none of them alone: as many processes as can write half a line at one moment, and some more.
+MOST_CLAIMS: Final = 16
 
 
 class Loose(NamedTuple):
@@ -15,6 +17,7 @@ class Loose(NamedTuple):
 
     place: Place
     text: bytes
+    fragment: Fragment
 
 
 class Claim(NamedTuple):
@@ -46,7 +49,7 @@ class Fragments:
         """Keep a half line; false where there are too many already."""
         if self._kept + len(text) > MOST_KEPT:
             return False
-        self._loose.append(Loose(place, text))
+        self._loose.append(Loose(place, text, fragment(text)))
         self._kept += len(text)
         return True
 
@@ -68,7 +71,7 @@ class Fragments:
             else:
                 del self._joints[index]
             return
-        index = next((index for index, loose in enumerate(self._loose) if fragment(loose.text) == claim.fragment), None)
+        index = next((index for index, loose in enumerate(self._loose) if loose.fragment == claim.fragment), None)
         if index is None:
             self._claims.append(claim)
             return
@@ -76,7 +79,8 @@ class Fragments:
 
     def left(self) -> tuple[list[Loose], list[Claim], list[Place]]:
         """What nobody owns up to, what is owned up to and not there, and where line ends are missing or too many."""
-        self._loose = [loose for loose in self._loose if not self._divide(loose.text)]
+        if len(self._claims) <= MOST_CLAIMS:
+            self._loose = [loose for loose in self._loose if not self._divide(loose.text)]
         missing = [claim for claim in self._claims if not self._is_owned(claim)]
         return self._loose, missing, [*(place for place, _ in self._joints), *self._empty[self._explained :]]
 
@@ -100,12 +104,12 @@ class Fragments:
         return found
 
 
-def divided(text: bytes, claims: Sequence[Claim], before: str = "") -> Iterator[list[Claim]]:
-    """Every way to make a text of half lines that records own up to, none behind another one of its own chain, as it would have ended that."""
+def divided(text: bytes, claims: Sequence[Claim]) -> Iterator[list[Claim]]:
+    """Every way to make a text of half lines that records own up to, no two of one chain, as it would have ended the first."""
     if not text:
         yield []
-    for index, claim in enumerate(claims):
+    for claim in claims:
         size = claim.fragment.bytes
-        if claim.chain != before and size <= len(text) and fragment(text[:size]) == claim.fragment:
-            for rest in divided(text[size:], [*claims[:index], *claims[index + 1 :]], claim.chain):
+        if size <= len(text) and fragment(text[:size]) == claim.fragment:
+            for rest in divided(text[size:], [other for other in claims if other.chain != claim.chain]):
                 yield [claim, *rest]

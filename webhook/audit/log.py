@@ -13,7 +13,7 @@ from typing import Final, cast
 from msgspec.structs import asdict
 
 from webhook import __version__
-from webhook.audit.chain import GENESIS, Link, canonical, seal
+from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, Link, canonical, seal
 from webhook.audit.keeping import UNOBSERVED, Durability, Failure, Keeping, Observer
 from webhook.audit.keys import BadKey, WriterKey
 from webhook.audit.queued import Queued
@@ -23,8 +23,6 @@ from webhook.audit.sink import AuditLogUnwritable, Sink
 
 logger = logging.getLogger(__name__)
 
-# Until the next checkpoint nobody vouches for the records: by count under load, by the clock where little comes.
-CHECKPOINT_RECORDS: Final = 1000
 CHECKPOINT_AFTER: Final = timedelta(seconds=60)
 KEY_LIFE: Final = timedelta(days=1)
 LOOK_SECONDS: Final = 5.0

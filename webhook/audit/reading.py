@@ -4,6 +4,7 @@ import gzip
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import IO, Any, Final, NamedTuple, cast
 
 import msgspec
 
-from webhook.audit.chain import pieces
+from webhook.audit.chain import NOT_JSON, pieces
 
 STDIN: Final = "-"
 GZIP: Final = b"\x1f\x8b"
@@ -60,7 +61,8 @@ def read_records(paths: Iterable[str], moved: Callable[[int], object] = lambda _
     for line in read_lines(paths, moved):
         for piece in pieces(line.text):
             if piece.is_record:
-                yield msgspec.json.decode(piece.text)
+                with suppress(*NOT_JSON):
+                    yield msgspec.json.decode(piece.text, type=dict)
 
 
 def size(paths: Iterable[str]) -> int:

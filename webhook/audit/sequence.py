@@ -6,10 +6,12 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from webhook.audit.chain import GENESIS, Fragment, Link, certified_bytes, signed_bytes
+from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, UNWRITABLE, Fragment, Link, certified_bytes, signed_bytes
 from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.keys import PublicKey, vouches
 
+# A checkpoint may have to wait for a full disk.
+MOST_UNSIGNED: Final = 2 * CHECKPOINT_RECORDS
 # Beyond this the log is not damaged but shredded, and each further place says nothing new.
 MOST_GAPS: Final = 1000
 
@@ -107,6 +109,9 @@ class Chain:
         if head.seq == expected and head.prev != self.head.hash:
             says = "it does not follow the record before it: one of the two is not the writer's"
             yield Finding(Damage.INSERTED, place, says, self.name, head.seq)
+        if head.seq - self.signed > MOST_UNSIGNED >= head.seq - 1 - self.signed:
+            says = f"since record {max(self.signed, 0)} nothing is signed; its writer signs after {CHECKPOINT_RECORDS} records"
+            yield Finding(Damage.FORGED, place, says, self.name, head.seq)
         if (head.type == "start") != (head.seq == 0):
             yield Finding(Damage.INSERTED, place, "a chain has one start, as its first record", self.name, head.seq)
         self._spoilt = {seq for seq in self._spoilt if seq > head.seq}
@@ -118,7 +123,7 @@ class Chain:
         """Take the start, a checkpoint, a new key or the end; a root key has to vouch for each key where there are `roots`."""
         if head.type == "start":
             self.writer = head.writer
-        elif self._key and vouches(self._key, head.signature, signed_bytes(msgspec.json.decode(record))):
+        elif self._key and self._has_signed(record, head.signature):
             self.signed = head.seq
         elif self._key and not self.gaps:  # what is missing may have been a new key
             says = (
@@ -133,6 +138,13 @@ class Chain:
         if roots and not self.vouched and self.writer is not None:
             says = "none of the trusted root keys vouches for the key that signs this chain"
             yield Finding(Damage.FORGED, place, says, self.name, head.seq)
+
+    def _has_signed(self, record: bytes, signature: str) -> bool:
+        try:
+            message = signed_bytes(msgspec.json.decode(record))
+        except UNWRITABLE:
+            return False
+        return vouches(self._key, signature, message)
 
     def _jump(self, over: range, place: Place) -> None:
         gap = Gap(place, over.stop, [over])

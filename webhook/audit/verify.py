@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from webhook.audit.chain import HASH_LENGTH, Piece, is_half, pieces, reseal
+from webhook.audit.chain import HASH_LENGTH, NOT_JSON, UNWRITABLE, Piece, is_half, pieces, reseal
 from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.fragments import Claim, Fragments
 from webhook.audit.keys import PublicKey
@@ -143,7 +143,7 @@ class Verifier:
 
     def _unexplained(self) -> Iterator[Finding]:
         loose, claims, ends = self._fragments.left()
-        yield from (no_record(place, text) for place, text in loose)
+        yield from (no_record(one.place, one.text) for one in loose)
         yield from map(no_fragment, claims)
         yield from (Finding(Damage.EDITED, place, "a line end is missing, or one too many") for place in ends)
 
@@ -159,7 +159,7 @@ def head_of(piece: Piece) -> Head | None:
         return None
     try:
         return HEADS.decode(piece.text)
-    except msgspec.ValidationError:
+    except NOT_JSON:
         return None
 
 
@@ -174,7 +174,7 @@ def rewritten(line: bytes) -> Iterable[Piece]:
         if whole[-HASH_LENGTH:] == b',"hash":"%b"}' % str(record.get("hash")).encode():
             yield Piece(whole, is_record=True)
             return
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (*NOT_JSON, *UNWRITABLE):
         pass
     yield Piece(text, is_record=False)
 

@@ -12,9 +12,9 @@ import pytest
 
 from tests.unit.audit.logs import AT, RECORD, Clock, appended, log_of
 from webhook import __version__
-from webhook.audit.chain import GENESIS, canonical, certified_bytes, fragment, seal, signed_bytes
+from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, canonical, certified_bytes, fragment, seal, signed_bytes
 from webhook.audit.keys import BadKey, read_public, vouches, write_pair
-from webhook.audit.log import CHECKPOINT_AFTER, CHECKPOINT_RECORDS, KEY_LIFE
+from webhook.audit.log import CHECKPOINT_AFTER, KEY_LIFE
 from webhook.audit.record import stamp
 from webhook.audit.schema import VERSION
 from webhook.audit.sink import AuditLogUnwritable

@@ -12,6 +12,7 @@ from webhook.audit.chain import canonical, fragment, seal
 from webhook.audit.finding import Damage
 from webhook.audit.keys import read_public, write_pair
 from webhook.audit.reading import Line
+from webhook.audit.sequence import MOST_UNSIGNED
 from webhook.audit.verify import MOST_FINDINGS, Report, Verifier
 
 Lines = list[bytes]
@@ -253,3 +254,12 @@ def test_a_shredded_log_is_told_in_so_many_words(lines: Lines) -> None:
 def test_records_have_one_form() -> None:
     """Whatever order they are made in."""
     assert canonical({"b": {"d": 1, "c": "é"}, "a": []}) == '{"a":[],"b":{"c":"é","d":1}}'.encode()
+
+
+def test_a_chain_that_is_signed_no_longer_shows(tmp_path: Path) -> None:
+    """Whoever writes records without the key can leave the signatures out, but not for long."""
+    lines = two_chains(tmp_path / "log")
+    for _ in range(MOST_UNSIGNED + 1):
+        lines.append(following(lines[-1]) if len(lines) > 8 else following(lines[6]))
+    report = verified(lines[5:7] + lines[8:])
+    assert [(one.damage, one.seq) for one in report.findings] == [(Damage.FORGED, MOST_UNSIGNED)]
