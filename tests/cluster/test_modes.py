@@ -134,7 +134,7 @@ def test_the_pods_of_what_an_exempt_user_made_are_judged(catflap: Installation, 
     body = deployment("web", namespace_name, BARE)
     answer = catflap.cluster.call("POST", path, body, as_user="robot", as_groups=[OWNERS])
     assert answer.status == 201
-    assert any("what it makes is judged" in warning for warning in answer.warnings)
+    assert any("the Pods that a controller makes of it are judged" in warning for warning in answer.warnings)
     made = eventually(lambda: decided(catflap, namespace_name, "replicasets"))
     assert {one["decision"] for one in made} == {"denied"}
 
