@@ -59,7 +59,7 @@ def test_every_verb_that_the_readme_names_is_there() -> None:
     listed = re.findall(r"^\| `catflap ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     done = subprocess.run([sys.executable, "-m", "webhook", "--help"], capture_output=True, text=True, check=True)
     known = re.findall(r"^  ([a-z]+) ", done.stdout.partition("Commands:")[2], re.MULTILINE)
-    assert sorted(listed) == sorted(known)
+    assert set(listed) == set(known)
 
 
 def test_flags_in_the_documentation_exist() -> None:

@@ -51,15 +51,15 @@ def stamp(labels: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def fill(place: Place, policy: GuardPolicy) -> Mapping[str, str]:
-    """The plain labels that a Pod has under an alias only.
+    """The plain labels that a Pod has under an alias only; none from aliases that disagree, as the label would then with one of them.
 
     A role that is not known is left where the user wrote it: the refusal then names the user's own field.
     """
     filled = {}
     app, role = policy.workloads.app, policy.workloads.role
-    if value := under_alias(place, app):
+    if (value := under_alias(place, app)) and said(place, app) == {value}:
         filled[app.label] = value
-    if (value := under_alias(place, role)) and value in role.one_of:
+    if (value := under_alias(place, role)) and said(place, role) & set(role.one_of) == {value}:
         filled[role.label] = value
     return filled
 
@@ -68,3 +68,8 @@ def under_alias(place: Place, label: AppLabel) -> str | None:
     """The value that stands under an alias while the label itself is not set."""
     found = place.find(label.keys)
     return found.value if found is not None and found.key != label.label else None
+
+
+def said(place: Place, label: AppLabel) -> set[str]:
+    """What a label and its aliases say, all told."""
+    return {value for key in label.keys if (value := place.labels.get(key))}

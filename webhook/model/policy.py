@@ -150,7 +150,7 @@ class Workloads(Node):
         (), max_length=MOST_REQUIRED, description="further labels"
     )
     fill_from_aliases: StrictBool = Field(
-        default=True, description="write the plain label on a Pod at CREATE where only an alias stands"
+        default=True, description="write the plain label on a Pod at CREATE where only aliases stand, and they agree"
     )
     existing: Literal["admit", "judge"] = Field(
         "admit", description="Pods that Kubernetes' controllers make for owners older than catflap"
