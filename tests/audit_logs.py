@@ -12,7 +12,7 @@ from webhook.audit.chain import GENESIS, pieces, seal
 from webhook.audit.finding import Damage
 from webhook.audit.reading import read_lines
 from webhook.audit.schema import VERSION
-from webhook.audit.verify import Verifier
+from webhook.audit.verify import Report, Verifier
 
 SCHEMA: Final = Path(__file__).parents[1] / "docs" / "audit.schema.json"
 
@@ -43,6 +43,14 @@ def as_read(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record as it is read from a log: somewhere in a chain."""
     linked = {"version": VERSION, "catflap": "0", "chain": "0" * 32, "seq": 1, "prev": GENESIS}
     return json.loads(seal({**record, **linked})[0])  # type: ignore[no-any-return]
+
+
+def verified(*paths: Path, **options: Any) -> Report:
+    """What `catflap audit verify` says of logs."""
+    verifier = Verifier(**options)
+    for line in read_lines(map(str, paths)):
+        verifier.take(line)
+    return verifier.finish()
 
 
 def assert_sound(path: Path, *, killed: bool = False) -> None:

@@ -11,14 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.audit_logs import assert_sound
+from tests.audit_logs import assert_sound, verified
 from webhook.audit.keeping import Durability, Failure, Keeping, Observer
 from webhook.audit.log import AuditLog
 from webhook.audit.queued import Queued
-from webhook.audit.reading import read_lines
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable, Sink
-from webhook.audit.verify import Verifier
 
 ADMIT = Keeping(failure=Failure.ADMIT)
 SYNCED = Keeping(durability=Durability.SYNCED)
@@ -87,10 +85,7 @@ def test_what_is_admitted_without_a_record_is_owned_up_to(
     log.stop()
     assert [record.get("lost") for record in read(path)] == [None, None, 3, None, None]
     assert [record["seq"] for record in read(path)] == [0, 1, 2, 3, 4]
-    verifier = Verifier(closed=True)
-    for line in read_lines([str(path)]):
-        verifier.take(line)
-    report = verifier.finish()
+    report = verified(path, closed=True)
     assert report.is_sound
     assert report.notes == (
         f"chain {read(path)[0]['chain']} says of itself that it lacks records of 3 requests, which were admitted all the same",

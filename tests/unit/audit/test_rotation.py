@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.audit_logs import verified
 from webhook.audit.chain import seal
 from webhook.audit.keeping import Keeping, Rotation
 from webhook.audit.log import AuditLog
-from webhook.audit.reading import read_lines
 from webhook.audit.record import stamp
 from webhook.audit.rotation import aside, discard, put_aside
 from webhook.audit.sink import Sink
-from webhook.audit.verify import Verifier
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LINE = b"x" * 99 + b"\n"
@@ -144,12 +143,9 @@ def test_chains_go_on_from_file_to_file(path: Path, durability: Any) -> None:
         thread.join()
     for log in logs:
         log.stop()
-    files = [str(one) for one in (*aside(str(path)), path)]
+    files = [*aside(str(path)), path]
     assert len(files) > 4
-    verifier = Verifier(closed=True)
-    for line in read_lines(files):
-        verifier.take(line)
-    report = verifier.finish()
+    report = verified(*files, closed=True)
     assert report.findings == ()
     assert report.notes == ()
     assert report.records == 2 * (2 * 40 + 2)

@@ -2,20 +2,10 @@
 
 import pytest
 
+from tests.clocks import Clock
 from webhook.controller.leader import BELIEVED_SECONDS, LEASE_SECONDS, RENEW_SECONDS, Leader
 from webhook.kube.api import ApiError
 from webhook.kube.lease import Lease
-
-
-class Clock:
-    """A clock that stands still."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        """What it shows."""
-        return self.seconds
 
 
 class Pretended(Lease):

@@ -4,20 +4,10 @@ import threading
 
 import pytest
 
+from tests.clocks import Clock
 from webhook.controller.queue import FIRST, FIRST_DELAY_SECONDS, LAST, LONGEST_DELAY_SECONDS, WorkQueue
 
 PATIENCE = 10.0
-
-
-class Clock:
-    """A clock that stands still until it is told to go on."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now
 
 
 @pytest.fixture
@@ -66,7 +56,7 @@ def test_what_is_last_comes_behind_all_that_is_due(queue: WorkQueue, clock: Cloc
         queue.add(name, after=LAST)
     queue.add("retried", after=1.0)
     queue.add("new")
-    clock.now += 1.0
+    clock.seconds += 1.0
     assert due(queue) == ["new", "retried", "b", "a", "c"]
 
 
@@ -107,7 +97,7 @@ def test_keys_come_in_the_order_of_their_times(queue: WorkQueue, clock: Clock) -
     queue.add("sooner", after=1.0)
     queue.add("now")
     assert due(queue) == ["now"]
-    clock.now += 2.0
+    clock.seconds += 2.0
     assert due(queue) == ["sooner", "later"]
 
 
@@ -117,9 +107,9 @@ def test_the_earliest_time_counts(queue: WorkQueue, clock: Clock, times: tuple[f
     for after in times:
         queue.add("a", after=after)
     assert due(queue) == []
-    clock.now += 1.0
+    clock.seconds += 1.0
     assert due(queue) == ["a"]
-    clock.now += 10.0
+    clock.seconds += 10.0
     assert due(queue) == []
 
 
@@ -131,8 +121,8 @@ class TestFailures:
         """How long a key that fails now is put off; the clock goes on until it is due."""
         assert queue.take() == key
         queue.done(key, failed=True)
-        delay = queue._due[key] - clock.now
-        clock.now = queue._due[key]
+        delay = queue._due[key] - clock.seconds
+        clock.seconds = queue._due[key]
         return delay
 
     def test_its_delay_doubles_up_to_a_minute(self, queue: WorkQueue, clock: Clock) -> None:
@@ -207,7 +197,7 @@ class TestWorkers:
         queue.add("a")
         assert queue.take() == "a"
         queue.done("a")
-        clock.now += 1000.0
+        clock.seconds += 1000.0
         assert due(queue) == []
         assert queue._due == {}
         assert queue._busy == set()

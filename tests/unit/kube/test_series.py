@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.clocks import Clock
 from webhook.kube.api import NOT_FOUND, Api, ApiError, Json
 from webhook.kube.events import NOTE_LENGTH, Happened, Reporter, fitted
 from webhook.kube.series import BURST, MOST_SERIES, NAMESPACE_BURST, NAMESPACE_SECONDS, SECONDS, Series, Statement, Told
@@ -46,17 +47,6 @@ class Cluster(Api):
             raise ApiError(NOT_FOUND, "gone")
         self.counts.append(body["series"]["count"])
         return body
-
-
-class Clock:
-    """A clock that stands still."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        """What it shows."""
-        return self.seconds
 
 
 @pytest.fixture

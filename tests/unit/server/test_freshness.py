@@ -2,18 +2,8 @@
 
 import pytest
 
+from tests.clocks import Clock
 from webhook.server.freshness import MOST, Freshness
-
-
-class Clock:
-    """A clock that stands still."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        """What it shows."""
-        return self.seconds
 
 
 @pytest.fixture
