@@ -44,9 +44,13 @@ def unregister(api: Api) -> Iterator[str]:
     """Delete the webhook configurations, so that nothing waits for us."""
     for phase in PHASES:
         found = api.get(path(phase))
-        ours = found and all(one["name"].endswith(ENTRY_SUFFIX) for one in found.get("webhooks", ()))
-        if found and ours and delete(api, path(phase), found):
+        if found and asks_us_alone(found) and delete(api, path(phase), found):
             yield f"{phase.capitalize()}WebhookConfiguration {WEBHOOK_CONFIGURATION} removed"
+
+
+def asks_us_alone(found: Json) -> bool:
+    """Whether a webhook configuration has no entries but ours."""
+    return all(one["name"].endswith(ENTRY_SUFFIX) for one in found.get("webhooks", ()))
 
 
 def unbind(api: Api) -> Iterator[str]:
