@@ -52,6 +52,32 @@ REFUSED_FILE: Final[dict[str, Any]] = {
     "faults": ["mode: 'loud' is none of enforce, warn, audit, off"],
 }
 ACCEPTED_FILE: Final[dict[str, Any]] = {"type": "configuration", "time": TIME, "accepted": True, "policyDigest": "4567"}
+CERTIFICATE: Final[dict[str, Any]] = {
+    "type": "certificate",
+    "time": TIME,
+    "serving": {
+        "serial": "2a",
+        "fingerprint": "f" * 64,
+        "issuer": "CN=catflap webhook CA",
+        "names": ["catflap.catflap-system.svc"],
+        "notBefore": TIME,
+        "notAfter": TIME,
+    },
+    "reason": "another pair was in the folder",
+}
+LEADER: Final[dict[str, Any]] = {
+    "type": "leader",
+    "time": TIME,
+    "objectRef": {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "namespace": "catflap-system",
+        "name": "catflap-controller",
+    },
+    "candidate": "catflap-controller-7d4b_1f2e3d4c",
+    "leads": True,
+    "reason": "nobody held the Lease",
+}
 START: Final[dict[str, Any]] = {
     "type": "start",
     "time": TIME,

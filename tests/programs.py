@@ -60,9 +60,9 @@ class Program:
         """The file of its audit records."""
         return self.folder / "audit.log"
 
-    def records(self) -> list[dict[str, Any]]:
-        """The audit records written so far, but for those that only hold the chain together."""
-        return [record for record in read_records([str(self.audit_log)]) if record["type"] in SUBJECTS]
+    def records(self, *types: str) -> list[dict[str, Any]]:
+        """The audit records written so far, of these types; unless some are named, of what catflap does for others."""
+        return [record for record in read_records([str(self.audit_log)]) if record["type"] in (types or SUBJECTS)]
 
     def log(self) -> str:
         """What it said on standard error."""

@@ -14,7 +14,7 @@ from tests.cluster.manifests import GOOD, deployment, namespace
 from tests.cluster.scans import REPORTS, looked, metric, report, scan, wait_for_scan
 from tests.cluster.storms import without_right_to
 from tests.controlplane.client import MERGE
-from tests.programs import stop
+from tests.programs import Program, stop
 from webhook.controller.leader import RENEW_SECONDS
 from webhook.controller.openreports import MOST_RESULTS
 
@@ -219,19 +219,23 @@ def test_one_of_two_controllers_scans(catflap: Installation) -> None:
         try:
             scan(catflap)
             assert metric(second, "catflap_scan_completed_timestamp_seconds") == 0
-            lease = catflap.cluster.api(
-                "GET", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/catflap-controller"
-            )
+            before = lease(catflap)
             stop(catflap.controller.process)
             wait_for_scan(second, time.time(), within=2 * RENEW_SECONDS)
-            after = catflap.cluster.api(
-                "GET", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/catflap-controller"
-            )
-            assert after["spec"]["holderIdentity"] != lease["spec"]["holderIdentity"]
-            assert after["spec"]["leaseTransitions"] == lease["spec"]["leaseTransitions"] + 1
+            after = lease(catflap)
+            assert after["holderIdentity"] != before["holderIdentity"]
+            assert after["leaseTransitions"] == before["leaseTransitions"] + 1
+            first, then = (leadership(one)[-1] for one in (catflap.controller, second))
+            assert first == (before["holderIdentity"], False, "it stops")
+            assert then == (after["holderIdentity"], True, "nobody held the Lease")
         finally:
             catflap.replicas.remove(second)
     catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+
+
+def leadership(controller: Program) -> list[tuple[str, bool, str]]:
+    """What a controller has on record of its leading: under which name, whether it began to, and why."""
+    return [(one["candidate"], one["leads"], one["reason"]) for one in controller.records("leader")]
 
 
 def lease(catflap: Installation) -> dict[str, Any]:

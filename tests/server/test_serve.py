@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -169,7 +170,8 @@ def test_the_audit_log_is_standard_output_where_no_file_is_named(policy: Path, t
         process.terminate()
         assert process.stdout is not None
         lines = process.stdout.readlines()
-    assert [json.loads(line)["type"] for line in lines] == ["start", "configuration", "decision", "stop"]
+    types = [json.loads(line)["type"] for line in lines]
+    assert types == ["start", "configuration", "certificate", "decision", "stop"]
 
 
 def test_a_renewed_certificate_is_served_without_a_restart(policy: Path, tmp_path: Path) -> None:
@@ -189,6 +191,15 @@ def test_a_renewed_certificate_is_served_without_a_restart(policy: Path, tmp_pat
         while not trusted(server):
             assert time.monotonic() < deadline
         assert server.post("/validate", encoded(pod(GOOD))).response["allowed"] is True
+        first, second = server.records("certificate")
+    assert first["serving"]["fingerprint"] != second["serving"]["fingerprint"] == fingerprint(folder)
+    assert second["serving"]["names"] == ["localhost"]
+    assert second["reason"] == "another pair was in the folder"
+
+
+def fingerprint(folder: TlsFolder) -> str:
+    """Of the certificate in a folder."""
+    return sha256(ssl.PEM_cert_to_DER_cert(folder.certificate.read_text(encoding="ascii"))).hexdigest()
 
 
 def trusted(server: Program) -> bool:

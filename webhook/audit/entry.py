@@ -78,6 +78,9 @@ class Entry(Struct, frozen=True, rename="camel", kw_only=True):
     latency_microseconds: int | None = None
     accepted: bool | None = None
     faults: tuple[str, ...] = ()
+    serving: Mapping[str, Any] = {}
+    candidate: str = ""
+    leads: bool | None = None
     writer: Mapping[str, Any] = {}
 
     @property

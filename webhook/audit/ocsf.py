@@ -20,7 +20,7 @@ CLASS: Final = 6003
 PROFILE: Final = "security_control"
 
 # Records about the chain itself are no activity of an API.
-EXPORTED: Final = frozenset({"decision", "write", "configuration"})
+EXPORTED: Final = frozenset({"decision", "write", "configuration", "certificate", "leader"})
 
 CREATE, UPDATE, DELETE, OTHER = 1, 3, 4, 99
 ACTIVITIES: Final[Mapping[str, int]] = {

@@ -9,7 +9,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from webhook.audit.schema import ConfigurationRecord, DecisionRecord, Fault, ObjectRef, WriteRecord
+from webhook.audit.schema import (
+    CertificateRecord,
+    ConfigurationRecord,
+    DecisionRecord,
+    Fault,
+    LeaderRecord,
+    ManifestRef,
+    ObjectRef,
+    ServingCertificate,
+    WriteRecord,
+)
 from webhook.model.decision import Decision, Phase
 from webhook.model.request import Request
 from webhook.model.violation import Violation
@@ -71,19 +81,24 @@ def write_record(
     manifest: Mapping[str, Any], *, reason: str, policy_digest: str, at: datetime, verb: str = "apply"
 ) -> WriteRecord:
     """The record of one write of ours to the cluster, by what was written and why."""
-    metadata = manifest["metadata"]
     return {
         "type": "write",
         "time": stamp(at),
         "verb": verb,
-        "objectRef": {
-            "apiVersion": manifest["apiVersion"],
-            "kind": manifest["kind"],
-            "namespace": metadata.get("namespace", ""),
-            "name": metadata["name"],
-        },
+        "objectRef": manifest_ref(manifest),
         "reason": reason,
         "policyDigest": policy_digest,
+    }
+
+
+def manifest_ref(manifest: Mapping[str, Any]) -> ManifestRef:
+    """Which object a manifest is of."""
+    metadata = manifest["metadata"]
+    return {
+        "apiVersion": manifest["apiVersion"],
+        "kind": manifest["kind"],
+        "namespace": metadata.get("namespace", ""),
+        "name": metadata["name"],
     }
 
 
@@ -98,6 +113,23 @@ def configuration_record(*, accepted: bool, faults: list[str], policy_digest: st
     if not accepted:
         record["faults"] = faults
     return record
+
+
+def certificate_record(serving: ServingCertificate, *, reason: str, at: datetime) -> CertificateRecord:
+    """The record of a serving certificate that came into use, and why."""
+    return {"type": "certificate", "time": stamp(at), "serving": serving, "reason": reason}
+
+
+def leader_record(lease: Mapping[str, Any], *, candidate: str, leads: bool, reason: str, at: datetime) -> LeaderRecord:
+    """The record of a replica that began, or ceased, to hold a Lease, by the Lease's manifest."""
+    return {
+        "type": "leader",
+        "time": stamp(at),
+        "objectRef": manifest_ref(lease),
+        "candidate": candidate,
+        "leads": leads,
+        "reason": reason,
+    }
 
 
 def utc_now() -> datetime:

@@ -127,6 +127,37 @@ class ConfigurationRecord(TypedDict):
     faults: NotRequired[Sequence[str]]
 
 
+class ServingCertificate(TypedDict):
+    """The certificate that the API server is shown."""
+
+    serial: Annotated[str, Meta(pattern="^[0-9a-f]+$", description="In hex")]
+    fingerprint: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256, in hex, of the whole certificate")]
+    issuer: Annotated[str, Meta(description="RFC 4514")]
+    names: Annotated[Sequence[str], Meta(description="The DNS names and addresses that it is for")]
+    notBefore: Time
+    notAfter: Time
+
+
+class CertificateRecord(TypedDict):
+    """A serving certificate that came into use."""
+
+    type: Literal["certificate"]
+    time: Time
+    serving: ServingCertificate
+    reason: str
+
+
+class LeaderRecord(TypedDict):
+    """A replica that began, or ceased, to do what one alone does."""
+
+    type: Literal["leader"]
+    time: Time
+    objectRef: Annotated[ManifestRef, Meta(description="The Lease")]
+    candidate: Annotated[str, Meta(description="The replica, as the Lease names it")]
+    leads: bool
+    reason: str
+
+
 class Pod(TypedDict, total=False):
     """The writer's Pod."""
 
@@ -182,6 +213,8 @@ KINDS: Final = (
     DecisionRecord,
     WriteRecord,
     ConfigurationRecord,
+    CertificateRecord,
+    LeaderRecord,
     StartRecord,
     CheckpointRecord,
     KeyRecord,

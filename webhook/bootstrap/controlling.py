@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from threading import Event
 from uuid import uuid4
 
-from webhook.audit.record import utc_now
+from webhook.audit.record import leader_record, utc_now
 from webhook.bootstrap.looking import look_around, recorded
-from webhook.bootstrap.parts import Common, Parts, make_parts, start_policy, start_status
+from webhook.bootstrap.parts import Common, Parts, make_parts, note, start_policy, start_status
 from webhook.controller.endings import Endings
 from webhook.controller.following import Registered
 from webhook.controller.leader import LEASE, LEASE_SECONDS, Leader
@@ -44,7 +44,16 @@ def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -
     own, metrics = common.own_namespace, parts.metrics
     candidate = f"{socket.gethostname()}_{uuid4().hex[:8]}"  # a container that starts anew in its Pod is another one
     lease = Lease(api, namespace=own, name=LEASE, candidate=candidate, seconds=LEASE_SECONDS, now=utc_now)
-    leader = Leader(lease, on_change=lambda leads: None if leads else metrics.forget_scan())
+
+    def changed(leads: bool, reason: str) -> None:
+        if not leads:
+            metrics.forget_scan()
+        note(
+            parts.audit,
+            leader_record(lease.identity, candidate=candidate, leads=leads, reason=reason, at=utc_now()),
+        )
+
+    leader = Leader(lease, on_change=changed)
     scanner = Scanner(
         api,
         leads=lambda: leader.leads,

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +66,7 @@ def make_parts(common: Common, process: str, *, on_refusal: Callable[[str], None
     audit.start()
 
     def record(**what: Any) -> None:
-        try:
-            audit.append(configuration_record(**what, at=utc_now()))
-        except AuditLogUnwritable:  # the requests that follow are refused for it; the policy itself is no worse
-            logger.exception("no record of a change of policy")
+        note(audit, configuration_record(**what, at=utc_now()))
 
     def in_force(loaded: Loaded) -> None:
         logger.info("policy %s is in force", loaded.digest)
@@ -87,6 +84,14 @@ def make_parts(common: Common, process: str, *, on_refusal: Callable[[str], None
     policies = PolicyStore(on_refusal=refused)
     policies.on_change(in_force)
     return Parts(audit=audit, metrics=metrics, policies=policies)
+
+
+def note(audit: AuditLog, record: Mapping[str, Any]) -> None:
+    """Record what nobody can refuse any more; where it cannot be written, the requests that follow are refused for it."""
+    try:
+        audit.append(record)
+    except AuditLogUnwritable:
+        logger.exception("no record of type %s", record["type"])
 
 
 def observing(metrics: Metrics) -> Observer:

@@ -4,9 +4,11 @@ import socket
 from collections.abc import Callable
 from time import monotonic
 
-from webhook.audit.record import utc_now
+from webhook.audit.log import AuditLog
+from webhook.audit.record import certificate_record, stamp, utc_now
+from webhook.audit.schema import ServingCertificate
 from webhook.bootstrap.looking import look_around, on_record
-from webhook.bootstrap.parts import Address, Common, Parts, make_parts, start_policy, start_status
+from webhook.bootstrap.parts import Address, Common, Parts, make_parts, note, start_policy, start_status
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
 from webhook.kube.events import Reporter
@@ -20,8 +22,9 @@ from webhook.server.answer import Answerer, Cluster
 from webhook.server.asking import ClusterToAsk, NoClusterToAsk
 from webhook.server.foresight import Foresight
 from webhook.server.gate import Gate
-from webhook.server.serving import Listening, Server
-from webhook.tls.folder import TlsFolder, is_current
+from webhook.server.serving import Listening, Ready, Server
+from webhook.tls.authority import Certificate
+from webhook.tls.folder import Served, TlsFolder, is_current
 
 
 def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, standalone: bool) -> None:
@@ -33,7 +36,7 @@ def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, stand
     ).run()
 
 
-def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Answerer:
+def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Ready:
     """The parts of one serving process, made after the fork."""
     api = None if standalone else connect(common.kubeconfig)
     parts = make_parts(common, "serve")
@@ -48,7 +51,7 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Answer
         announce = start_announcing(api, parts.metrics)
         cluster = start_asking(common, parts, api, checks, announce)
     start_status(common.status, checks, parts.metrics)
-    return Answerer(
+    answerer = Answerer(
         policies=parts.policies,
         audit=parts.audit,
         metrics=parts.metrics,
@@ -56,6 +59,30 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Answer
         own_namespace=common.own_namespace,
         announce=announce,
     )
+    return Ready(answerer, start_showing(tls, parts.audit))
+
+
+def start_showing(tls: TlsFolder, audit: AuditLog) -> Served:
+    """The certificate, whatever pair the folder holds; each one is on record."""
+
+    def loaded(found: Certificate, why: str) -> None:
+        note(audit, certificate_record(serving_certificate(found), reason=why, at=utc_now()))
+
+    served = Served(tls, on_load=loaded)
+    served.start()
+    return served
+
+
+def serving_certificate(found: Certificate) -> ServingCertificate:
+    """A certificate as records tell it."""
+    return {
+        "serial": f"{found.serial:x}",
+        "fingerprint": found.fingerprint,
+        "issuer": found.issuer,
+        "names": sorted(found.names),
+        "notBefore": stamp(found.begins),
+        "notAfter": stamp(found.expires),
+    }
 
 
 def start_announcing(api: Api, metrics: Metrics) -> Announce:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Final
 
@@ -20,13 +20,13 @@ BELIEVED_SECONDS: Final = LEASE_SECONDS - 15.0
 
 
 class Leader:
-    """Holds the Lease where it can; `on_change` is told when it begins and ceases to lead, on its own thread."""
+    """Holds the Lease where it can; `on_change` is told when it begins and ceases to lead, and why."""
 
     def __init__(
         self,
         lease: Lease,
         *,
-        on_change: Callable[[bool], None] = lambda _: None,
+        on_change: Callable[[bool, str], None] = lambda *_: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._lease = lease
@@ -34,6 +34,7 @@ class Leader:
         self._clock = clock
         self._until = 0.0
         self._led = False
+        self._telling = Lock()
         self._stopped = Event()
         self._trouble = ""
 
@@ -55,6 +56,7 @@ class Leader:
                 self._lease.release()
             except ApiError as error:
                 logger.warning("the Lease is not given back: %s", error)
+        self._tell("it stops")
 
     def look(self) -> None:
         """Try once to take or to keep the Lease; where nobody answers, what was believed is believed until it ends."""
@@ -65,15 +67,29 @@ class Leader:
             if str(error) != self._trouble:
                 logger.warning("who leads is not known: %s", error)
             self._trouble = str(error)
+            self._tell("the Lease could not be renewed in time")
         else:
             self._trouble = ""
             self._until = begun + BELIEVED_SECONDS if held and not self._stopped.is_set() else 0.0
-        if self.leads != self._led:
-            self._led = self.leads
-            logger.info("this replica %s", "leads" if self._led else "does not lead")
-            self._on_change(self._led)
+            self._tell(why(self._lease, held=held))
+
+    def _tell(self, reason: str) -> None:
+        with self._telling:
+            if self.leads != self._led:
+                self._led = self.leads
+                logger.info("this replica %s: %s", "leads" if self._led else "does not lead", reason)
+                self._on_change(self._led, reason)
 
     def _keep_trying(self) -> None:
         while not self._stopped.is_set():
             self.look()
             self._stopped.wait(RENEW_SECONDS)
+
+
+def why(lease: Lease, *, held: bool) -> str:
+    """What made us begin or cease to lead, by who held the Lease when we looked."""
+    if not held:
+        return f"the Lease is held by {lease.holder or 'another'}"
+    if lease.holder == lease.candidate:
+        return "the Lease could be renewed again"
+    return f"the Lease had ended, {lease.holder} held it" if lease.holder else "nobody held the Lease"

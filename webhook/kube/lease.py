@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any, Final
 
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
+from webhook.netpol.manifest import Manifest
 
 API_VERSION: Final = "coordination.k8s.io/v1"
 
@@ -32,31 +33,37 @@ class Lease:
     ) -> None:
         self._api = api
         self._collection = f"/apis/{API_VERSION}/namespaces/{namespace}/leases"
-        self._name = name
-        self._candidate = candidate
+        self._path = f"{self._collection}/{name}"
+        self.identity: Manifest = {
+            "apiVersion": API_VERSION,
+            "kind": "Lease",
+            "metadata": {"namespace": namespace, "name": name},
+        }
+        self.candidate = candidate
         self._seconds = seconds
         self._now = now
         self._clock = clock
+        self.holder = ""  # who held it when it was last looked at
         self._seen: Any = None
         self._seen_at = 0.0
 
     def hold(self) -> bool:
         """Take the Lease where nobody holds it, keep it where we do; whether it is ours now.  Raises ApiError."""
-        found = self._api.get(f"{self._collection}/{self._name}")
+        found = self._api.get(self._path)
+        self.holder = ""
         if found is None:
-            whole = {"apiVersion": API_VERSION, "kind": "Lease", "metadata": {"name": self._name}}
-            return self._api.create(self._collection, {**whole, "spec": self._spec({})}) is not None
+            return self._api.create(self._collection, {**self.identity, "spec": self._spec({})}) is not None
         spec = found.get("spec") or {}
-        holder = spec.get("holderIdentity") or ""
-        if holder not in {"", self._candidate} and not self._expired(spec):
+        self.holder = spec.get("holderIdentity") or ""
+        if self.holder not in {"", self.candidate} and not self._expired(spec):
             return False
         return self._write(found, self._spec(spec))
 
     def release(self) -> None:
         """Let go of it where it is ours, so that nobody waits for its end.  Raises ApiError."""
-        found = self._api.get(f"{self._collection}/{self._name}")
+        found = self._api.get(self._path)
         spec = (found or {}).get("spec") or {}
-        if found is not None and spec.get("holderIdentity") == self._candidate:
+        if found is not None and spec.get("holderIdentity") == self.candidate:
             self._write(found, {**spec, "holderIdentity": "", "renewTime": stamp(self._now())})
 
     def _expired(self, spec: Json) -> bool:
@@ -68,13 +75,13 @@ class Lease:
     def _spec(self, before: Json) -> Json:
         """What a Lease of ours says, over what it said."""
         at = stamp(self._now())
-        kept = before if before.get("holderIdentity") == self._candidate else {**before, "acquireTime": at}
+        kept = before if before.get("holderIdentity") == self.candidate else {**before, "acquireTime": at}
         changes = before.get("leaseTransitions") or 0
         if kept is not before and before.get("renewTime"):
             changes += 1
         return {
             **kept,
-            "holderIdentity": self._candidate,
+            "holderIdentity": self.candidate,
             "leaseDurationSeconds": self._seconds,
             "renewTime": at,
             "leaseTransitions": changes,
@@ -82,7 +89,7 @@ class Lease:
 
     def _write(self, found: Json, spec: Json) -> bool:
         try:
-            self._api.replace(f"{self._collection}/{self._name}", {**found, "spec": spec})
+            self._api.replace(self._path, {**found, "spec": spec})
         except ApiError as error:
             if error.status == CONFLICT:  # somebody else was faster
                 return False

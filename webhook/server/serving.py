@@ -30,6 +30,13 @@ class Listening(Struct, frozen=True):
     worker: str
 
 
+class Ready(Struct, frozen=True):
+    """What a worker is made of: what answers, and what connections are made with."""
+
+    answerer: Answerer
+    certificate: Served
+
+
 class Server(BaseApplication):  # type: ignore[misc]
     """One gunicorn application; `start` is called in the worker and brings the parts to life."""
 
@@ -38,13 +45,12 @@ class Server(BaseApplication):  # type: ignore[misc]
         listening: Listening,
         *,
         folder: TlsFolder,
-        start: Callable[[], Answerer],
+        start: Callable[[], Ready],
     ) -> None:
         self._listening = listening
         self._folder = folder
         self._start = start
-        self._served: Served | None = None
-        self._answerer: Answerer | None = None
+        self._parts: Ready | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -70,19 +76,21 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def _ssl_context(self, _config: Any, _default: Any) -> ssl.SSLContext:
-        # gunicorn asks once a worker, or with gthread once a connection; the watch must begin after the fork.
-        if self._served is None:
-            self._served = Served(self._folder)
-            self._served.start()
-        return self._served.context
+        return self._ready().certificate.context  # asked for once a worker, or with gthread once a connection
 
     def _worker_exit(self, _arbiter: Any, _worker: Any) -> None:
-        if self._answerer is not None:
-            self._answerer.close()
+        if self._parts is not None:
+            self._parts.answerer.close()
+
+    def _ready(self) -> Ready:
+        """What is made once a worker, after the fork: a thread does not come along, and a chain has one writer."""
+        if self._parts is None:
+            self._parts = self._start()
+        return self._parts
 
     def load(self) -> Any:
         """The app of one worker: the express lane in front of Flask, or Flask alone."""
-        answerer = self._answerer = self._start()
+        answerer = self._ready().answerer
         app = create_app(answerer)
         if self._listening.worker != "asgi":
             return app

@@ -29,8 +29,12 @@ class KeyPair(Struct, frozen=True):
 
 
 class Certificate(Struct, frozen=True):
-    """A certificate by its end and by the DNS names and addresses that it is for."""
+    """A certificate: which one, by whom, from when to when, and for which DNS names and addresses."""
 
+    serial: int
+    fingerprint: str  # SHA-256, in hex
+    issuer: str  # RFC 4514
+    begins: datetime
     expires: datetime
     names: frozenset[str]
 
@@ -73,7 +77,14 @@ def read_certificate(pem: bytes) -> Certificate:
     with suppress(x509.ExtensionNotFound):
         alternatives = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         names = {str(one.value) for one in alternatives}
-    return Certificate(expires=found.not_valid_after_utc, names=frozenset(names))
+    return Certificate(
+        serial=found.serial_number,
+        fingerprint=found.fingerprint(hashes.SHA256()).hex(),
+        issuer=found.issuer.rfc4514_string(),
+        begins=found.not_valid_before_utc,
+        expires=found.not_valid_after_utc,
+        names=frozenset(names),
+    )
 
 
 def base(

@@ -7,14 +7,14 @@ import logging
 import os
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from threading import Thread
 
 from msgspec import Struct
 
-from webhook.tls.authority import issue_authority, issue_serving, read_certificate
+from webhook.tls.authority import Certificate, issue_authority, issue_serving, read_certificate
 
 logger = logging.getLogger(__name__)
 
@@ -108,13 +108,16 @@ def write(path: Path, content: bytes, *, mode: int) -> None:
 class Served:
     """The context that connections are made with, kept at the pair that the folder holds.
 
-    A pair that does not load (a renewal seen half-way) leaves the old one in place until the next look.
+    A pair that does not load (a renewal seen half-way) leaves the old one in place until the next look.  `on_load` is told of
+    each certificate that comes into use, and why.
     """
 
-    def __init__(self, folder: TlsFolder) -> None:
+    def __init__(self, folder: TlsFolder, *, on_load: Callable[[Certificate, str], object] = lambda *_: None) -> None:
         self._folder = folder
+        self._on_load = on_load
         self._seen = self._version()  # before the files are read: a renewal in between is seen at the next look
         self.context = context(folder)
+        on_load(self._certificate(), "this process began to serve")
 
     def start(self) -> None:
         """Look at the folder from a thread of its own."""
@@ -127,12 +130,17 @@ class Served:
             if version == self._seen:
                 return
             context(self._folder)  # a bad pair must not reach the context that serves
+            found = self._certificate()
             load(self.context, self._folder)
-        except OSError as bad:
+        except (OSError, ValueError) as bad:
             logger.warning("the new certificate in %s does not load, the old one stays: %s", self._folder.path, bad)
             return
         self._seen = version
         logger.info("the certificate in %s was loaded anew", self._folder.path)
+        self._on_load(found, "another pair was in the folder")
+
+    def _certificate(self) -> Certificate:
+        return read_certificate(self._folder.certificate.read_bytes())
 
     def _version(self) -> tuple[tuple[int, int], ...]:
         states = [path.stat() for path in (self._folder.certificate, self._folder.key)]

@@ -8,7 +8,19 @@ import pytest
 from jsonschema import Draft202012Validator
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
-from tests.entries import ACCEPTED_FILE, DECISION, DENIED, FAULT, REFUSED_FILE, START, STOP, WRITE, entry
+from tests.entries import (
+    ACCEPTED_FILE,
+    CERTIFICATE,
+    DECISION,
+    DENIED,
+    FAULT,
+    LEADER,
+    REFUSED_FILE,
+    START,
+    STOP,
+    WRITE,
+    entry,
+)
 from webhook.audit.ocsf import CLASS, OCSF, PROFILE, event, lines
 
 EVENTS: dict[str, dict[str, Any]] = {
@@ -26,6 +38,8 @@ EVENTS: dict[str, dict[str, Any]] = {
     "removal": WRITE | {"verb": "delete"},
     "refused file": REFUSED_FILE,
     "accepted file": ACCEPTED_FILE,
+    "certificate": CERTIFICATE,
+    "leader": LEADER,
 }
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.entries import ACCEPTED_FILE, DECISION, DENIED, FAULT, REFUSED_FILE, START, STOP, TIME, WRITE, entry
+from tests.entries import (
+    ACCEPTED_FILE,
+    CERTIFICATE,
+    DECISION,
+    DENIED,
+    FAULT,
+    LEADER,
+    REFUSED_FILE,
+    START,
+    STOP,
+    TIME,
+    WRITE,
+    entry,
+)
 from webhook.audit.table import COLUMNS, FORMULA, cell, lines
 
 
@@ -57,12 +71,15 @@ def test_a_refusal_is_told_whole() -> None:
 
 def test_every_record_is_a_row() -> None:
     """Those about the chain too; the order is the log's."""
-    found = rows(START, DECISION, WRITE, ACCEPTED_FILE, REFUSED_FILE, STOP)
-    assert [row["type"] for row in found] == ["start", "decision", "write", "configuration", "configuration", "stop"]
+    found = rows(START, DECISION, WRITE, ACCEPTED_FILE, REFUSED_FILE, CERTIFICATE, LEADER, STOP)
+    types = ["start", "decision", "write", "configuration", "configuration", "certificate", "leader", "stop"]
+    assert [row["type"] for row in found] == types
     assert found[0]["writer"] == '{"pid":7,"process":"serve"}'
     assert (found[2]["resource"], found[2]["reason"]) == ("NetworkPolicy", "created")
     assert [row["accepted"] for row in found[3:5]] == ["true", "false"]
     assert found[4]["faults"] == "mode: 'loud' is none of enforce, warn, audit, off"
+    assert json.loads(found[5]["serving"]) == CERTIFICATE["serving"]
+    assert (found[6]["candidate"], found[6]["leads"]) == (LEADER["candidate"], "true")
 
 
 def test_the_first_line_names_the_columns() -> None:

@@ -13,6 +13,7 @@ class Pretended(Lease):
 
     def __init__(self, clock: Clock) -> None:
         self._machine = clock
+        self.candidate, self.holder = "ours", ""
         self.held = True
         self.down = False
         self.takes = 0.0
@@ -43,33 +44,35 @@ def lease(clock: Clock) -> Pretended:
 
 
 @pytest.fixture
-def told() -> list[bool]:
+def told() -> list[tuple[bool, str]]:
     """What the leader said of itself."""
     return []
 
 
 @pytest.fixture
-def leader(lease: Pretended, clock: Clock, told: list[bool]) -> Leader:
+def leader(lease: Pretended, clock: Clock, told: list[tuple[bool, str]]) -> Leader:
     """What is tested."""
-    return Leader(lease, on_change=told.append, clock=clock)
+    return Leader(lease, on_change=lambda leads, why: told.append((leads, why)), clock=clock)
 
 
-def test_it_leads_while_it_holds_the_lease(leader: Leader, lease: Pretended, clock: Clock, told: list[bool]) -> None:
+def test_it_leads_while_it_holds_the_lease(
+    leader: Leader, lease: Pretended, clock: Clock, told: list[tuple[bool, str]]
+) -> None:
     """And is told once when it begins and once when it ceases."""
     assert not leader.leads
     for _ in range(5):
         leader.look()
         assert leader.leads
         clock.seconds += RENEW_SECONDS
-    lease.held = False
+    lease.held, lease.holder = False, "another"
     leader.look()
     leader.look()
     assert not leader.leads
-    assert told == [True, False]
+    assert told == [(True, "nobody held the Lease"), (False, "the Lease is held by another")]
 
 
 def test_while_nobody_answers_it_leads_until_the_lease_may_have_ended(
-    leader: Leader, lease: Pretended, clock: Clock, told: list[bool], caplog: pytest.LogCaptureFixture
+    leader: Leader, lease: Pretended, clock: Clock, told: list[tuple[bool, str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     """From before the last renewal began, however long that took; and it is said once."""
     lease.takes = 10.0
@@ -82,18 +85,22 @@ def test_while_nobody_answers_it_leads_until_the_lease_may_have_ended(
     clock.seconds = began + BELIEVED_SECONDS
     leader.look()
     assert not leader.leads
-    assert told == [True, False]
+    assert told[1:] == [(False, "the Lease could not be renewed in time")]
     assert clock.seconds < began + LEASE_SECONDS
     assert sum("nobody answers" in one.message for one in caplog.records) == 1
 
 
-def test_stopped_it_leads_no_longer_and_lets_others(leader: Leader, lease: Pretended) -> None:
+def test_stopped_it_leads_no_longer_and_lets_others(
+    leader: Leader, lease: Pretended, told: list[tuple[bool, str]]
+) -> None:
     """Whatever it finds afterwards."""
+    lease.holder = "one that was killed"
     leader.look()
     leader.stop()
     assert lease.released
     leader.look()
     assert not leader.leads
+    assert told == [(True, "the Lease had ended, one that was killed held it"), (False, "it stops")]
 
 
 def test_what_it_does_not_hold_is_not_released(leader: Leader, lease: Pretended) -> None:

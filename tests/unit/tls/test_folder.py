@@ -5,6 +5,7 @@ import os
 import ssl
 import stat
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -154,11 +155,17 @@ class TestReload:
 
     def test_a_renewed_pair_is_taken_over(self, filled: TlsFolder) -> None:
         """For connections from then on."""
-        serving = Served(filled)
+        told = []
+        serving = Served(filled, on_load=lambda found, why: told.append((found.fingerprint, why)))
         before = self.served(serving.context)
         after = self.renew(filled)
         serving.look()
+        serving.look()
         assert self.served(serving.context) == after != before
+        assert told == [
+            (sha256(before).hexdigest(), "this process began to serve"),
+            (sha256(after).hexdigest(), "another pair was in the folder"),
+        ]
 
     def test_nothing_new_changes_nothing(self, filled: TlsFolder) -> None:
         """A look a second costs two stats."""
