@@ -37,9 +37,13 @@ test: install ## Everything: style, types, layers, tests, the real API server in
 	@$(MAKE) --no-print-directory lint
 	@$(RUN)pytest $(PYTEST)
 
+.PHONY: browser
+browser: ## Chromium, in which tests look at the report; without it they are skipped
+	@.ci/browser
+
 .PHONY: quick
 quick: install ## The tests that need no API server
-	@$(RUN)pytest --ignore=tests/cluster --ignore=tests/controlplane --ignore=tests/chart $(PYTEST)
+	@$(RUN)pytest --ignore=tests/cluster --ignore=tests/controlplane --ignore=tests/chart --ignore=tests/browser $(PYTEST)
 
 .PHONY: lint
 lint: install ## Style, types and layers
