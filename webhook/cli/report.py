@@ -1,25 +1,22 @@
 """`catflap report`: what an audit log comes to, as one page for an auditor."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
-from webhook.audit.against import Comparison
 from webhook.audit.chain import pieces
 from webhook.audit.entry import as_entry
 from webhook.audit.keys import BadKey, read_public
 from webhook.audit.query import Query
-from webhook.audit.reading import Line, Unreadable, read_lines, size
+from webhook.audit.reading import Line, Unreadable
 from webhook.audit.record import utc_now
 from webhook.audit.sequence import Head
-from webhook.audit.verify import Report, Verifier, rewritten
+from webhook.audit.verify import Verifier, rewritten
 from webhook.cli._evidence import MomentType, lenient_option, log_file, log_files
 from webhook.cli._options import complain, load_policy
-from webhook.cli._progress import progress
+from webhook.cli._verifying import verified
 from webhook.cli.audit import DAMAGED, key_file
 from webhook.controller.registration import Endpoint, registration
 from webhook.kube.api import Json
@@ -75,7 +72,9 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     figures = Figures(Query(begin=begin, end=end))
     try:
         verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
-        report = gone_through(verifier, figures, files, against, lenient=lenient)
+        report = verified(
+            verifier, files, against, doing="reading", on_line=partial(count, figures=figures, lenient=lenient)
+        )
     except (BadKey, Unreadable) as bad:
         complain([str(bad)])
     if not report.chains:
@@ -98,33 +97,14 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     raise SystemExit(0 if report.is_sound else DAMAGED)
 
 
-def gone_through(
-    verifier: Verifier, figures: Figures, files: tuple[str, ...], against: tuple[str, ...], *, lenient: bool
-) -> Report:
-    """What the logs come to, verified and counted in one reading.  Raises Unreadable."""
-    comparison = Comparison() if against else None
-    with progress((*files, *against), "reading") as moved:
-        for line in read_lines(files, moved):
-            heads = verifier.take(line)
-            for entry in entries(line, heads, lenient=lenient):
-                figures.take(entry)
-            if comparison is not None:
-                comparison.take_records(heads)
-        if comparison is not None:
-            for line in read_lines(against, partial(moved, before=size(files))):
-                comparison.take_event(line)
-    report = verifier.finish()
-    return report if comparison is None else report.joined(comparison.findings(), comparison.notes())
-
-
-def entries(line: Line, heads: list[Head], *, lenient: bool) -> Iterator[Any]:
-    """The records of a line that are what their hashes say; nearly always the line is one."""
+def count(line: Line, heads: list[Head], *, figures: Figures, lenient: bool) -> None:
+    """Count the records of a line that are what their hashes say; nearly always the line is one."""
     if len(heads) == 1 and (whole := as_entry(line.text)) is not None:
-        yield whole
+        figures.take(whole)
     elif heads:
         for piece in rewritten(line.text) if lenient else pieces(line.text):
             if piece.is_record and (entry := as_entry(piece.text)) is not None:
-                yield entry
+                figures.take(entry)
 
 
 def granted_by(path: Path) -> Granted:
