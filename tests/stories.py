@@ -92,6 +92,7 @@ def tell(folder: Path, *, days: int = 4, root: Path | None = None) -> tuple[Path
         log = AuditLog(str(path), process=process, root=root, now=lambda now=now: now[0])  # type: ignore[misc]
         for at, record in sorted(records, key=lambda one: one[0]):
             now[0] = at
+            log.look()
             log.append(record)
         log.stop()
     return logs

@@ -18,10 +18,14 @@ GENESIS: Final = "0" * 64  # `prev` of a chain's first record
 # At the end of every line: `,"hash":"`, 64 digits, `"}`.
 HASH: Final = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
 HASH_LENGTH: Final = 75
-OPENING: Final = re.compile(rb'\{"')
-# Beyond these a line is not taken apart: looking for records in it takes its length times the places where one might begin.
+# Every record begins so, as its keys are sorted; see webhook.audit.schema.
+FIRST_KEYS: Final = ("accepted", "audited", "candidate", "catflap")
+OPENING: Final = re.compile(rb'\{"(?:%b)"' % "|".join(FIRST_KEYS).encode())
+# Beyond these a line is not taken apart: looking for records in it takes its length times the places where one might begin, times
+# those where one might end. Several processes may each have left half a line, of some kilobytes.
 LONGEST_MIXED: Final = 1 << 16
-MOST_STARTS: Final = 1000
+MOST_STARTS: Final = 64
+MOST_HASHED: Final = 1 << 22  # bytes, of one line
 # What is no JSON, or is more than anybody writes down.
 NOT_JSON: Final = (msgspec.DecodeError, RecursionError)
 # Values that JSON can say and no record does: half a surrogate pair, numbers of more than 64 bits.
@@ -107,9 +111,11 @@ def pieces(line: bytes) -> Iterator[Piece]:
     if is_sealed(line):
         yield Piece(line, is_record=True)
         return
-    at, starts = 0, [match.start() for match in OPENING.finditer(line)]
+    at, left, starts = 0, MOST_HASHED, [match.start() for match in OPENING.finditer(line)]
     for end in HASH.finditer(line) if len(line) <= LONGEST_MIXED and len(starts) <= MOST_STARTS else ():
-        start = next((one for one in starts if at <= one < end.start() and is_sealed(line[one : end.end()])), None)
+        tried = [one for one in starts if at <= one < end.start()]
+        left -= sum(end.end() - one for one in tried)
+        start = next((one for one in tried if is_sealed(line[one : end.end()])), None) if left >= 0 else None
         if start is None:
             continue
         if start > at:

@@ -1,15 +1,22 @@
 """Half lines: what a full disk or a crash leaves, as long as a writer owns up to it."""
 
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from webhook.audit.chain import Fragment, fragment
 from webhook.audit.finding import Place
 
-# Of all half lines together: more than this is no accident.
+# Of all half lines together, with what each takes to be remembered: more than this is no accident.
 MOST_KEPT: Final = 1 << 24
+EACH_TAKES: Final = 512
 # That are tried on a text which is none of them alone: as many processes as can write half a line at one moment, and some more.
 MOST_CLAIMS: Final = 16
+# Bytes that are hashed to find out whose text is what, beyond which it is nobody's: nothing that a crash leaves comes near it.
+MOST_HASHED: Final = 1 << 26
+EACH_COSTS: Final = 256  # a hash of nothing
+# Empty lines whose places are remembered.
+MOST_EMPTY: Final = 10_000
 
 
 class Loose(NamedTuple):
@@ -17,7 +24,6 @@ class Loose(NamedTuple):
 
     place: Place
     text: bytes
-    fragment: Fragment
 
 
 class Claim(NamedTuple):
@@ -37,56 +43,65 @@ class Fragments:
     """
 
     def __init__(self) -> None:
-        self._loose: list[Loose] = []
+        self._loose: dict[Fragment, deque[Loose]] = defaultdict(deque)
         self._kept = 0
         self._claims: list[Claim] = []
         self._owned: list[tuple[bytes, str]] = []  # by which chain
-        self._joints: list[tuple[Place, str]] = []  # records without a line end, by their chains
+        self._joints: dict[str, deque[Place]] = defaultdict(deque)  # records without a line end, by their chains
         self._empty: list[Place] = []
+        self._empties = 0
+        self._last_empty: Place | None = None
         self._explained = 0  # how many empty lines there ought to be
+        self._left = MOST_HASHED
 
     def add(self, place: Place, text: bytes) -> bool:
         """Keep a half line; false where there are too many already."""
-        if self._kept + len(text) > MOST_KEPT:
+        takes = len(text) + EACH_TAKES
+        if self._kept + takes > MOST_KEPT:
             return False
-        self._loose.append(Loose(place, text, fragment(text)))
-        self._kept += len(text)
+        self._loose[fragment(text)].append(Loose(place, text))
+        self._kept += takes
         return True
 
     def joined(self, place: Place, chains: Sequence[str | None]) -> None:
         """Remember a line of several pieces: of which chain each one is, None for a half line."""
-        self._joints += [(place, chain) for chain in chains[:-1] if chain is not None]
+        for chain in chains[:-1]:
+            if chain is not None:
+                self._joints[chain].append(place)
         self._explained += len(chains) - 1
 
     def empty(self, place: Place) -> None:
         """Remember an empty line."""
-        self._empty.append(place)
+        self._empties, self._last_empty = self._empties + 1, place
+        if len(self._empty) < MOST_EMPTY:
+            self._empty.append(place)
 
     def own(self, claim: Claim) -> None:
         """Remember that a record owns up to a half line, or to a line end alone."""
         if not claim.fragment.bytes:
-            index = next((index for index, (_, chain) in enumerate(self._joints) if chain == claim.chain), None)
-            if index is None:
-                self._explained += 1
+            if joints := self._joints.get(claim.chain):
+                joints.popleft()
             else:
-                del self._joints[index]
-            return
-        index = next((index for index, loose in enumerate(self._loose) if loose.fragment == claim.fragment), None)
-        if index is None:
+                self._explained += 1
+        elif found := self._loose.get(claim.fragment):
+            self._owned.append((found.popleft().text, claim.chain))
+        else:
             self._claims.append(claim)
-            return
-        self._owned.append((self._loose.pop(index).text, claim.chain))
 
     def left(self) -> tuple[list[Loose], list[Claim], list[Place]]:
         """What nobody owns up to, what is owned up to and not there, and where line ends are missing or too many."""
+        loose = [one for found in self._loose.values() for one in found]
         if len(self._claims) <= MOST_CLAIMS:
-            self._loose = [loose for loose in self._loose if not self._divide(loose.text)]
+            loose = [one for one in loose if not self._divide(one.text)]
         missing = [claim for claim in self._claims if not self._is_owned(claim)]
-        return self._loose, missing, [*(place for place, _ in self._joints), *self._empty[self._explained :]]
+        ends = [*(place for places in self._joints.values() for place in places), *self._empty[self._explained :]]
+        if self._last_empty is not None and self._empties > max(self._explained, len(self._empty)):
+            ends.append(self._last_empty)
+        return loose, missing, ends
 
     def _divide(self, text: bytes) -> bool:
         """Whether a text is half lines one behind the other, each with a claim; takes these."""
-        parts = next(divided(text, self._claims), None)
+        parts = next(self._divided(text, self._claims), None)
         if parts is None:
             return False
         for claim in parts:
@@ -95,21 +110,25 @@ class Fragments:
         self._explained += len(parts) - 1
         return True
 
+    def _divided(self, text: bytes, claims: Sequence[Claim]) -> Iterator[list[Claim]]:
+        """Every way to make a text of half lines that records own up to, no two of one chain, as it would have ended the first."""
+        if not text:
+            yield []
+        for claim in claims:
+            size = claim.fragment.bytes
+            if size <= len(text) and self._is(text[:size], claim):
+                for rest in self._divided(text[size:], [other for other in claims if other.chain != claim.chain]):
+                    yield [claim, *rest]
+
     def _is_owned(self, claim: Claim) -> bool:
         """Whether somebody else owned up to it as well: a process that opened the file meanwhile."""
         size = claim.fragment.bytes
-        others = (text for text, chain in self._owned if chain != claim.chain)
-        found = any(claim.fragment in {fragment(text[:size]), fragment(text[-size:])} for text in others)
+        others = (text for text, chain in self._owned if chain != claim.chain and len(text) >= size)
+        found = any(self._is(part, claim) for text in others for part in (text[:size], text[-size:]))
         self._explained += found
         return found
 
-
-def divided(text: bytes, claims: Sequence[Claim]) -> Iterator[list[Claim]]:
-    """Every way to make a text of half lines that records own up to, no two of one chain, as it would have ended the first."""
-    if not text:
-        yield []
-    for claim in claims:
-        size = claim.fragment.bytes
-        if size <= len(text) and fragment(text[:size]) == claim.fragment:
-            for rest in divided(text[size:], [other for other in claims if other.chain != claim.chain]):
-                yield [claim, *rest]
+    def _is(self, text: bytes, claim: Claim) -> bool:
+        """Whether a text is what a claim is about, as long as that is worth the time."""
+        self._left -= len(text) + EACH_COSTS
+        return self._left >= 0 and fragment(text) == claim.fragment

@@ -103,10 +103,16 @@ class AuditLog:
             if not self._seq or self._ended.is_set():
                 return
             self._sink.look()
-            if self._now() - self._key_since >= KEY_LIFE:
-                self._change_key()
-            if self._seq > self._signed and self._now() - self._signed_at >= CHECKPOINT_AFTER:
-                self._checkpoint()
+            try:
+                if self._is_over(self._key_since, KEY_LIFE):
+                    self._change_key()
+            finally:  # a key that cannot be vouched for goes on signing
+                if self._seq > self._signed and self._is_over(self._signed_at, CHECKPOINT_AFTER):
+                    self._checkpoint()
+
+    def _is_over(self, since: datetime, span: timedelta) -> bool:
+        """Whether a span of time has passed, or nobody can tell as the clock was put back."""
+        return not timedelta() <= self._now() - since < span
 
     def stop(self) -> None:
         """End the chain in order, where that can be written; nothing is written after that."""

@@ -1,6 +1,7 @@
 """One chain as it is read: what must come next, which key signs, and what of it was found wrong."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 import msgspec
@@ -10,8 +11,12 @@ from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, UNWRITABLE, Fragmen
 from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.keys import PublicKey, vouches
 
-# A checkpoint may have to wait for a full disk.
-MOST_UNSIGNED: Final = 2 * CHECKPOINT_RECORDS
+# A checkpoint that could not be written is tried again with each record.
+MOST_UNSIGNED: Final = CHECKPOINT_RECORDS + 50
+# A writer looks every few seconds whether something waits for a signature longer than a minute. One that was suspended meanwhile
+# writes records first when it goes on, and signs at its next look.
+LONGEST_UNSIGNED: Final = timedelta(minutes=2)
+LONGEST_LATE: Final = timedelta(minutes=1)
 # Beyond this the log is not damaged but shredded, and each further place says nothing new.
 MOST_GAPS: Final = 1000
 
@@ -61,8 +66,35 @@ class Gap(Struct):
         return Finding(Damage.MISSING, self.place, f"before this line {spans} stood", chain, self.missing[0].start)
 
 
+class Unsigned:
+    """How long records wait for a signature, by their own times."""
+
+    __slots__ = ("_late", "_since")
+
+    def __init__(self) -> None:
+        self._since: datetime | None = None  # the first that waits
+        self._late: datetime | None = None  # the first that came when that one had waited too long
+
+    def signed(self) -> None:
+        """Nothing waits any more."""
+        self._since = self._late = None
+
+    def waits_too_long(self, at: datetime) -> bool:
+        """Take one more that waits; whether its writer went on for long without signing what it had to."""
+        self._since = min(self._since or at, at)
+        if at - self._since >= LONGEST_UNSIGNED:
+            self._late = min(self._late or at, at)
+            return at - self._late >= LONGEST_LATE
+        return False
+
+
 class Chain:
     """One chain, in constant memory."""
+
+    __slots__ = (
+        "_accused", "_key", "_spoilt", "_unsigned", "began", "ended", "first", "gaps", "head", "last", "lost", "name", "records",
+        "signed", "stopped", "vouched", "writer",
+    )  # fmt: skip
 
     def __init__(self, name: str, place: Place, time: str) -> None:
         self.name = name
@@ -77,21 +109,18 @@ class Chain:
         self.vouched = False
         self.gaps: list[Gap] = []
         self._key = ""
+        self._unsigned = Unsigned()
+        self._accused = False  # of having signed nothing for too long
         self._spoilt: set[int] = set()
 
-    @property
-    def is_ended(self) -> bool:
-        """Whether nothing is missing at its end: its stop is there, or something else that is no record any more."""
-        return self.stopped or bool(self._spoilt)
-
     def spoil(self, seq: int) -> None:
-        """Remember that a record stands there, though not as it was written."""
+        """Remember that a record stands there, though not as it was written, which has been told."""
         if seq > self.head.seq and len(self._spoilt) < MOST_GAPS:
             self._spoilt.add(seq)
 
     def reached(self, link: Link) -> Damage | None:
         """What is wrong with this chain, if it stood at this link when another one began."""
-        if self.head.seq < link.seq and link.seq not in self._spoilt:
+        if self.head.seq < link.seq:
             return Damage.TRUNCATED
         return Damage.FORGED if self.head.seq == link.seq and self.head.hash != link.hash else None
 
@@ -109,9 +138,7 @@ class Chain:
         if head.seq == expected and head.prev != self.head.hash:
             says = "it does not follow the record before it: one of the two is not the writer's"
             yield Finding(Damage.INSERTED, place, says, self.name, head.seq)
-        if head.seq - self.signed > MOST_UNSIGNED >= head.seq - 1 - self.signed:
-            says = f"since record {max(self.signed, 0)} nothing is signed; its writer signs after {CHECKPOINT_RECORDS} records"
-            yield Finding(Damage.FORGED, place, says, self.name, head.seq)
+        yield from self._wait(head, place)
         if (head.type == "start") != (head.seq == 0):
             yield Finding(Damage.INSERTED, place, "a chain has one start, as its first record", self.name, head.seq)
         self._spoilt = {seq for seq in self._spoilt if seq > head.seq}
@@ -119,12 +146,25 @@ class Chain:
         self.head = Link(head.chain, head.seq, head.hash)
         self.stopped = head.type == "stop"
 
+    def _wait(self, head: Head, place: Place) -> Iterator[Finding]:
+        """See that its writer signed in time what stands before this record, as far as its key is known."""
+        try:
+            late = self._unsigned.waits_too_long(datetime.fromisoformat(head.time))
+        except (TypeError, ValueError):
+            yield Finding(Damage.INSERTED, place, "its time is none", self.name, head.seq)
+            return
+        if self._key and not self._accused and (late or head.seq - self.signed > MOST_UNSIGNED):
+            self._accused = True
+            says = f"since record {max(self.signed, 0)} nothing is signed; its writer signs after {CHECKPOINT_RECORDS} records, and after a minute"
+            yield Finding(Damage.FORGED, place, says, self.name, head.seq)
+
     def certify(self, head: Head, record: bytes, place: Place, roots: Sequence[PublicKey]) -> Iterator[Finding]:
         """Take the start, a checkpoint, a new key or the end; a root key has to vouch for each key where there are `roots`."""
         if head.type == "start":
             self.writer = head.writer
         elif self._key and self._has_signed(record, head.signature):
-            self.signed = head.seq
+            self.signed, self._accused = head.seq, False
+            self._unsigned.signed()
         elif self._key and not self.gaps:  # what is missing may have been a new key
             says = (
                 "its signature does not hold: it, or what stands before it since the last checkpoint, was written anew"

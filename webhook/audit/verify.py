@@ -1,8 +1,9 @@
 """Whether a log is what its writers wrote: record by record, each chain in constant memory."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -13,8 +14,13 @@ from webhook.audit.fragments import Claim, Fragments
 from webhook.audit.keys import PublicKey
 from webhook.audit.reading import Line
 from webhook.audit.sequence import Chain, Head
+from webhook.guard.foretelling import counted
 
 MOST_FINDINGS: Final = 1000
+MOST_NOTES: Final = 100
+# Each process that ever wrote has one; some kilobytes each.
+MOST_CHAINS: Final = 20_000
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"  # some programs put it before a text
 SIGNED: Final = frozenset({"start", "checkpoint", "key", "stop"})
 # What a line that is no record any more may still tell of itself.
 CHAIN_IN: Final = re.compile(rb'"chain"\s*:\s*"([0-9a-f]{32})"')
@@ -88,10 +94,14 @@ class Verifier:
         gaps = (gap.finding(chain.name) for chain in chains for gap in chain.gaps)
         found = sorted([*self._findings, *gaps, *self._unexplained()], key=lambda finding: finding.place.order)
         if self._closed:  # what is missing at the end comes after all that stands
-            found += [cut(chain) for chain in chains if not chain.is_ended]
-        lost = (own_losses(chain) for chain in chains if chain.lost)
+            found += [cut(chain) for chain in chains if not chain.stopped]
+        notes = (*self._notes, *(note for chain in chains for note in remarks(chain)))
+        untold = (f"and {len(notes) - MOST_NOTES} more notes",) if len(notes) > MOST_NOTES else ()
         return Report(
-            chains, tuple(found[:MOST_FINDINGS]), self._untold + len(found[MOST_FINDINGS:]), (*self._notes, *lost)
+            chains,
+            tuple(found[:MOST_FINDINGS]),
+            self._untold + len(found[MOST_FINDINGS:]),
+            (*notes[:MOST_NOTES], *untold),
         )
 
     def _found(self, *findings: Finding) -> None:
@@ -105,16 +115,21 @@ class Verifier:
         if head is not None:
             self._record(head, piece.text, place)
             return head
+        if is_half(piece.text) and self._fragments.add(place, piece.text):
+            return None
         chain, seq = told_of(piece.text)
         if seq is not None and chain in self._chains:
             self._chains[chain].spoil(seq)
-        if not (is_half(piece.text) and self._fragments.add(place, piece.text)):
-            self._found(no_record(place, piece.text))
+        self._found(no_record(place, piece.text))
         return None
 
     def _record(self, head: Head, text: bytes, place: Place) -> None:
         chain = self._chains.get(head.chain)
         if chain is None:
+            if len(self._chains) == MOST_CHAINS:
+                says = f"a log of more than {MOST_CHAINS} chains is not verified whole: verify a part of its files at a time"
+                self._found(Finding(Damage.INSERTED, place, says, head.chain, head.seq))
+                return
             chain = self._chains[head.chain] = Chain(head.chain, place, head.time)
         self._found(*chain.follow(head, place))
         for one in head.torn:
@@ -148,9 +163,14 @@ class Verifier:
         yield from (Finding(Damage.EDITED, place, "a line end is missing, or one too many") for place in ends)
 
 
-def own_losses(chain: Chain) -> str:
-    """What a writer owns up to."""
-    return f"chain {chain.name} says of itself that it lacks records of {chain.lost} requests, which were admitted all the same"
+def remarks(chain: Chain) -> Iterator[str]:
+    """What a writer owns up to, and what its chain rests on."""
+    if chain.lost:
+        yield f"chain {chain.name} says of itself that it lacks records of {chain.lost} requests, which were admitted all the same"
+    if chain.writer is None:
+        yield f"the start of chain {chain.name} is not here, so its signatures could not be checked"
+    elif chain.signed < 0:
+        yield f"no signature vouches for chain {chain.name}: its {counted(chain.records, 'record')} rest on hashes alone"
 
 
 def head_of(piece: Piece) -> Head | None:
@@ -165,18 +185,34 @@ def head_of(piece: Piece) -> Head | None:
 
 def rewritten(line: bytes) -> Iterable[Piece]:
     """A line that was written anew as its writer wrote it, if its hash says that this is so."""
-    text = line.strip()
+    text = line.removeprefix(BYTE_ORDER_MARK).strip()
     if not text:
         return
     try:
-        record = msgspec.json.decode(text, type=dict)
+        record = object_in(text)
         whole = reseal(record)
         if whole[-HASH_LENGTH:] == b',"hash":"%b"}' % str(record.get("hash")).encode():
             yield Piece(whole, is_record=True)
             return
-    except (*NOT_JSON, *UNWRITABLE):
+    except (*NOT_JSON, *UNWRITABLE, ValueError):
         pass
     yield Piece(text, is_record=False)
+
+
+def object_in(text: bytes) -> dict[str, Any]:
+    """The JSON object that a text is.  Raises ValueError for what is none."""
+    found = json.loads(text, object_pairs_hook=each_once)
+    if not isinstance(found, dict):
+        raise ValueError("no object")  # noqa: TRY004 (of a text)
+    return found
+
+
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys stand there once, so that every reader sees the same.  Raises ValueError."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return found
 
 
 def no_fragment(claim: Claim) -> Finding:
@@ -205,6 +241,10 @@ def told_of(text: bytes) -> tuple[str, int | None]:
 def no_record(place: Place, text: bytes) -> Finding:
     """Text that nobody owns up to: a record once, or a half line."""
     chain, seq = told_of(text)
+    if text.endswith(b"\r"):
+        return Finding(
+            Damage.EDITED, place, "the line ends in CR: it was copied as text; --lenient takes that", chain, seq
+        )
     if seq is not None or text.endswith(b"}"):
         return Finding(Damage.EDITED, place, "the line is not what its hash says", chain, seq)
     says = f"{len(text)} bytes are no record, and no writer owns up to a half line"

@@ -1,7 +1,9 @@
 """`catflap audit query` and `export`: what a log tells, record by record."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -71,12 +73,12 @@ def query(files: tuple[str, ...], lenient: bool, output: str, **asked: Any) -> N
     it stands in the log.
     """
     fits = Query(**asked).compiled()
-    write = writer()
-    if output == "table":
-        write(line(COLUMNS))
-    for entry, text in read(files, lenient=lenient, doing="searching"):
-        if fits(entry):
-            write(text + b"\n" if output == "json" else line(cells(entry)))
+    with printing() as write:
+        if output == "table":
+            write(line(COLUMNS))
+        for entry, text in read(files, lenient=lenient, doing="searching"):
+            if fits(entry):
+                write(text + b"\n" if output == "json" else line(cells(entry)))
 
 
 @click.command("export")
@@ -85,9 +87,9 @@ def query(files: tuple[str, ...], lenient: bool, output: str, **asked: Any) -> N
 @lenient_option
 def export(files: tuple[str, ...], form: str, lenient: bool) -> None:
     """Print records in a form that others read: OCSF events, a line of JSON each, or CSV; `-` is standard input."""
-    write = writer()
-    for exported in FORMATS[form](entry for entry, _ in read(files, lenient=lenient, doing="exporting")):
-        write(exported)
+    with printing() as write:
+        for exported in FORMATS[form](entry for entry, _ in read(files, lenient=lenient, doing="exporting")):
+            write(exported)
 
 
 def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple[Entry, bytes]]:
@@ -105,9 +107,17 @@ def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple
         click.echo(f"catflap: {told}", err=True)
 
 
-def writer() -> Callable[[bytes], object]:
-    """Where records are printed to, whatever the terminal's encoding."""
-    return sys.stdout.buffer.write
+@contextmanager
+def printing() -> Iterator[Callable[[bytes], object]]:
+    """Where records are printed to, whatever the terminal's encoding; whoever wants no more of them is no failure."""
+    try:
+        yield sys.stdout.buffer.write
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as bad:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (what is left cannot be printed either)
+        complain([f"standard output: {bad}"])
 
 
 def cells(entry: Entry) -> tuple[str, ...]:

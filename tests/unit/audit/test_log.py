@@ -163,7 +163,7 @@ def test_a_root_key_vouches_for_each_key_of_the_chain(path: Path, clock: Clock, 
 
 
 def test_a_root_key_that_went_away_puts_the_new_key_off(path: Path, clock: Clock, tmp_path: Path) -> None:
-    """An old key that is vouched for is better than a new one that is not."""
+    """An old key that is vouched for is better than a new one that is not, and it signs as before."""
     private, _ = write_pair(str(tmp_path / "root"))
     log = log_of(path, clock, root=private)
     log.append(RECORD)
@@ -171,7 +171,7 @@ def test_a_root_key_that_went_away_puts_the_new_key_off(path: Path, clock: Clock
     clock.advance(KEY_LIFE)
     with pytest.raises(BadKey, match=r"root\.key"):
         log.look()
-    assert types(path) == ["start", "write"]
+    assert types(path) == ["start", "write", "checkpoint"]
     with pytest.raises(BadKey):
         log_of(path, clock, root=private)
 

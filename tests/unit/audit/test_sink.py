@@ -118,7 +118,7 @@ class TestShortWrites:
 
 def record(seq: int, **more: object) -> bytes:
     """The line of a record."""
-    return seal({"chain": NAME, "seq": seq, **more})[0]
+    return seal({"catflap": "0", "chain": NAME, "seq": seq, **more})[0]
 
 
 class TestOpening:

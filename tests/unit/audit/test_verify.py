@@ -1,17 +1,23 @@
 """What is said of a damaged log: which damage, where, of which record."""
 
 import json
-from collections.abc import Callable
+import resource
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.unit.audit.logs import two_chains
-from webhook.audit.chain import canonical, fragment, seal
+from tests.unit.audit.logs import AT, RECORD, two_chains
+from webhook.audit.chain import FIRST_KEYS, GENESIS, canonical, fragment, seal
 from webhook.audit.finding import Damage
 from webhook.audit.keys import read_public, write_pair
+from webhook.audit.log import AuditLog
 from webhook.audit.reading import Line
+from webhook.audit.record import stamp
+from webhook.audit.schema import schema
 from webhook.audit.sequence import MOST_UNSIGNED
 from webhook.audit.verify import MOST_FINDINGS, Report, Verifier
 
@@ -263,3 +269,100 @@ def test_a_chain_that_is_signed_no_longer_shows(tmp_path: Path) -> None:
         lines.append(following(lines[-1]) if len(lines) > 8 else following(lines[6]))
     report = verified(lines[5:7] + lines[8:])
     assert [(one.damage, one.seq) for one in report.findings] == [(Damage.FORGED, MOST_UNSIGNED)]
+
+
+def test_every_record_begins_with_a_key_that_lines_are_taken_apart_by() -> None:
+    """The first one of its keys in order, with each that it may have before those that it must."""
+    for part in schema()["$defs"].values():
+        if "prev" in part.get("required", ()):
+            first = min(part["required"])
+            assert {key for key in part["properties"] if key <= first} <= set(FIRST_KEYS)
+
+
+def claiming(number: int, text: bytes) -> bytes:
+    """The start of a chain that owns up to a half line."""
+    torn = [{"bytes": len(text), "sha256": fragment(text).sha256}]
+    linked = {"chain": f"{number:032x}", "seq": 0, "prev": GENESIS, "time": stamp(AT), "torn": torn}
+    return seal({"type": "start", "catflap": "0", **linked})[0]
+
+
+def wait(lines: Lines, *seconds: float) -> Lines:
+    """A chain without a signature but its start's, whose records come at these times after it."""
+    start = json.loads(lines[0])
+    began = datetime.fromisoformat(start["time"])
+    found = [lines[0]]
+    for after in seconds:
+        found.append(following(found[-1], time=stamp(began + timedelta(seconds=after))))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("seconds", "forged"),
+    [
+        pytest.param(range(0, 3600, 300), 3, id="nothing signed for an hour"),
+        pytest.param([0, 119, 130, 178], None, id="a minute's grace"),
+        pytest.param([0, 3600, 3601, 3659], None, id="a process that was suspended, and goes on"),
+        pytest.param([0, 3600, 3601, 3661], 4, id="one that goes on, and signs nothing"),
+        pytest.param([0, -3600, -3599, -3550], None, id="a clock that was put back"),
+    ],
+)
+def test_a_chain_that_is_not_signed_in_time_shows(tmp_path: Path, seconds: Iterable[int], forged: int | None) -> None:
+    """Whoever writes records without the key can leave the signatures out for minutes at most."""
+    report = verified(wait(two_chains(tmp_path / "log"), *seconds))
+    assert [(one.damage, one.seq) for one in report.findings] == ([(Damage.FORGED, forged)] if forged else [])
+
+
+def test_a_chain_without_its_start_is_missing_it_and_nothing_worse(tmp_path: Path) -> None:
+    """Its signatures cannot be checked, which is said."""
+    lines = wait(two_chains(tmp_path / "log"), *range(0, 7200, 60))
+    report = verified(lines[1:])
+    assert [one.damage for one in report.findings] == [Damage.MISSING]
+    assert any("so its signatures could not be checked" in note for note in report.notes)
+
+
+def test_a_half_line_is_no_end_of_a_chain(tmp_path: Path) -> None:
+    """Not even one that tells its chain and place, and that the next writer owns up to."""
+    path = tmp_path / "log"
+    lines = two_chains(path)
+    path.write_bytes(b"".join(lines[:2]) + b'{"chain":"%b","seq":2' % json.loads(lines[0])["chain"].encode())
+    log = AuditLog(str(path), process="serve", now=lambda: AT)
+    log.append(RECORD)
+    log.stop()
+    assert verified(path.read_bytes().splitlines(keepends=True)).findings == ()
+    [found] = verified(path.read_bytes().splitlines(keepends=True), closed=True).findings
+    assert (found.damage, found.seq) == (Damage.TRUNCATED, 1)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        pytest.param(
+            [*(claiming(number, b"{") for number in range(14)), b"{" * 14 + b"x\n"], id="half lines of many claims"
+        ),
+        pytest.param([b'{"catflap"' * 60 + b',"hash":"%b"}' % (b"0" * 64) * 800 + b"\n"], id="ends without beginnings"),
+        pytest.param([b"{\n"] * 200_000, id="half lines without end"),
+        pytest.param([b"\n"] * 400_000, id="empty lines without end"),
+        pytest.param([claiming(number, b"x" * 50) for number in range(3000)], id="claims without end"),
+    ],
+)
+def test_a_hostile_log_costs_no_more_than_its_size(hostile: Lines) -> None:
+    """Whoever makes one wants it not to be read to its end."""
+    begun, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert not verified(hostile).is_sound
+    assert time.process_time() - begun < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10  # KiB
+
+
+@pytest.mark.parametrize("key", ['"decision"', '"type"'])
+def test_a_copy_that_says_a_thing_twice_is_no_copy(lines: Lines, key: str) -> None:
+    """One reader takes the first, another the last."""
+    twice = lines[1].replace(b"{", b'{%b:"allowed",' % key.encode(), 1)
+    found = verified([lines[0], twice, *lines[2:]], lenient=True).findings
+    assert {one.damage for one in found} >= {Damage.EDITED}
+
+
+def test_a_copy_as_text_is_told_as_one(lines: Lines) -> None:
+    """Lenient, it is taken."""
+    copied = [line.replace(b"\n", b"\r\n") for line in lines]
+    assert "--lenient takes that" in verified(copied).findings[0].says
+    assert verified([b"\xef\xbb\xbf" + copied[0], *copied[1:]], lenient=True).is_sound

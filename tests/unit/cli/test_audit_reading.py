@@ -189,6 +189,18 @@ def peak_kib(path: Path, arguments: list[str]) -> int:
     return int(done.stderr)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full: a device that is always full")
+@pytest.mark.parametrize("verb", [("query",), ("export", "--format", "csv")])
+def test_what_cannot_be_printed_ends_it_with_status_2(log: Path, verb: tuple[str, ...]) -> None:
+    """A page that is half there is told from a whole one."""
+    argv = [sys.executable, "-m", "webhook", "audit", *verb, str(log)]
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 (as a shell does)
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("catflap: standard output: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(("stderr_is", "shown"), [("a terminal", True), ("a pipe", False)])
 def test_progress_is_for_terminals(lengths: tuple[Path, Path], stderr_is: str, *, shown: bool) -> None:
     """How much of the file has been read, of how much."""
