@@ -1,21 +1,16 @@
 """`catflap audit`: the audit log looked at by itself, without a cluster and without the process that wrote it."""
 
 import json
-from functools import partial
 from pathlib import Path
 
 import click
 
-from webhook.audit.against import Comparison
 from webhook.audit.keys import BadKey, read_public, write_pair
-from webhook.audit.reading import Unreadable, read_lines, size
-from webhook.audit.verify import Report, Verifier
-from webhook.cli._auditing import as_json, show
+from webhook.audit.reading import Unreadable
+from webhook.audit.verify import Verifier
+from webhook.cli._auditing import DAMAGED, as_json, show, verified
 from webhook.cli._evidence import export, log_file, query
 from webhook.cli._options import complain
-from webhook.cli._progress import progress
-
-DAMAGED = 1
 
 key_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -64,21 +59,6 @@ def verify(  # noqa: PLR0917 (click calls it by name)
     else:
         show(report, trusted=bool(trust))
     raise SystemExit(0 if report.is_sound else DAMAGED)
-
-
-def verified(verifier: Verifier, files: tuple[str, ...], against: tuple[str, ...]) -> Report:
-    """What is found in our logs, and by comparison with the API server's.  Raises Unreadable."""
-    comparison = Comparison() if against else None
-    with progress((*files, *against), "verifying") as moved:
-        for line in read_lines(files, moved):
-            heads = verifier.take(line)
-            if comparison is not None:
-                comparison.take_records(heads)
-        if comparison is not None:
-            for line in read_lines(against, partial(moved, before=size(files))):
-                comparison.take_event(line)
-    report = verifier.finish()
-    return report if comparison is None else report.joined(comparison.findings(), comparison.notes())
 
 
 @verb.command("keygen")

@@ -1,0 +1,144 @@
+"""`catflap report`: what audit logs say, as one page for an auditor."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import click
+
+from webhook import __version__
+from webhook.audit.chain import pieces
+from webhook.audit.entry import as_entry
+from webhook.audit.keys import BadKey, read_public
+from webhook.audit.reading import Line, Unreadable
+from webhook.audit.record import stamp
+from webhook.audit.verify import Verifier, rewritten
+from webhook.cli._auditing import DAMAGED, verified
+from webhook.cli._evidence import MomentType, lenient_option, log_file, log_files
+from webhook.cli._options import Function, complain, load_policy
+from webhook.config.parse import Loaded
+from webhook.controller.registration import Endpoint, registration
+from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
+from webhook.kube.registrations import own_namespace
+from webhook.model.names import DEFAULT_NAMESPACE
+from webhook.report import charts
+from webhook.report.cluster import Now, look
+from webhook.report.gathering import Gathering
+from webhook.report.page import Asked, Ruled, page
+from webhook.report.ruled import entries, exceptions, left_out
+
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def verification(function: Function) -> Function:
+    """The options of `audit verify`."""
+    options = (
+        click.option("--trust", type=EXISTING_FILE, multiple=True, metavar="ROOT.pub", help="A root key has to vouch for each key that signs; may be repeated."),
+        click.option("--against", type=log_file, multiple=True, metavar="FILE", help="The API server's own audit log, one for each API server."),
+        click.option("--closed", is_flag=True, help="Each chain has to end in its stop record."),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.command("report")
+@log_files
+@click.option(
+    "-c", "--policy", type=EXISTING_FILE, help="The policy file: its exceptions, and what it keeps from the guard."
+)
+@click.option("--from", "begin", type=MomentType(), help="From this time on.")
+@click.option("--to", "end", type=MomentType(), help="Before this time (a date is its first moment).")
+@verification
+@lenient_option
+@click.option("--cluster", is_flag=True, help="Look at what stands now in the cluster that kubectl would take.")
+@click.option(
+    "--kubeconfig", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="In that of this file."
+)
+@click.option("--context", metavar="NAME", help="In that of this context of the kubeconfig.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="The page."
+)
+def verb(  # noqa: PLR0917 (click calls it by name)
+    files: tuple[str, ...],
+    policy: Path | None,
+    begin: datetime | None,
+    end: datetime | None,
+    trust: tuple[Path, ...],
+    against: tuple[str, ...],
+    closed: bool,
+    lenient: bool,
+    cluster: bool,
+    kubeconfig: str | None,
+    context: str | None,
+    output: Path,
+) -> None:
+    """Write what audit logs say as one HTML page for an auditor, which loads nothing and runs nothing; `-` is standard input.
+
+    Files of one log come oldest first, compressed by gzip or not. Ends as `audit verify` does: with status 0 where all is sound,
+    1 where something is damaged (the page is written, and says so first), 2 where something cannot be read.
+    """
+    if begin and end and begin >= end:
+        complain(["--from has to be before --to"])
+    loaded = load_policy(policy) if policy else None
+    asked = Asked(
+        files=files, against=against, roots=[str(path) for path in trust],
+        begin=stamp(begin) if begin else "", end=stamp(end) if end else "",
+        closed=closed, lenient=lenient, release=__version__, made=datetime.now(UTC),
+    )  # fmt: skip
+    try:
+        charts.check()
+        now = standing(loaded, kubeconfig, context) if cluster or kubeconfig or context else None
+        gathering = Gathering(begin=asked.begin, end=asked.end)
+        verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
+        found = verified(verifier, files, against, see=seen_by(gathering, lenient=lenient))
+    except (ApiError, BadKey, NoCluster, Unreadable, charts.NoCharts) as bad:
+        complain([str(bad)])
+    if not found.chains and found.is_sound:
+        complain([f"no record in {', '.join(files)}"])
+    ruled = ruled_by(loaded, str(policy), asked.made) if loaded else None
+    write(output, page(asked, gathering, found, ruled=ruled, now=now))
+    raise SystemExit(0 if found.is_sound else DAMAGED)
+
+
+def seen_by(gathering: Gathering, *, lenient: bool) -> Callable[[Line], None]:
+    """Gathers each record of a line."""
+    split = rewritten if lenient else pieces
+
+    def see(line: Line) -> None:
+        for piece in split(line.text):
+            entry = as_entry(piece.text) if piece.is_record else None
+            if entry is not None:
+                gathering.take(entry, line.file)
+
+    return see
+
+
+def ruled_by(loaded: Loaded, name: str, at: datetime) -> Ruled:
+    """What a policy file keeps from the guard, and the webhook configurations that fit it."""
+    configurations = registration(loaded.policy, Endpoint(ca_bundle="", namespace=DEFAULT_NAMESPACE))
+    return Ruled(
+        name,
+        loaded.digest,
+        tuple(left_out(loaded.policy)),
+        tuple(entries(configurations)),
+        tuple(exceptions(loaded.policy, at)),
+    )
+
+
+def standing(loaded: Loaded | None, kubeconfig: str | None, context: str | None) -> Now:
+    """The namespaces of the cluster now.  Raises NoCluster, ApiError."""
+    api = connect_as_kubectl(kubeconfig, context)
+    return look(api, loaded.policy if loaded else None, own_namespace=own_namespace(api))
+
+
+def write(path: Path, text: str) -> None:
+    """The page in its place at once or not at all."""
+    try:
+        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            file.write(text)
+        Path(file.name).chmod(0o644)
+        Path(file.name).replace(path)
+    except OSError as bad:
+        complain([f"{path}: {bad}"])

@@ -1,0 +1,152 @@
+"""Which controls of which standards the log evidences, each by its own figures, and what it does not show of them."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.audit.verify import Report
+from webhook.report.coverage import Coverage
+from webhook.report.words import counted, duration
+
+
+class Figures(Struct, frozen=True):
+    """What the page counts, as far as controls are about it."""
+
+    report: Report
+    trusted: bool
+    compared: bool
+    coverage: Coverage
+    decisions: int
+    refused: int
+    guard_refused: int  # refusals of edits of our own policies
+    exempt: int
+    broken_glass: int
+    files: int  # policy files that came into force
+    files_refused: int
+    closing_now: tuple[int, int] | None  # namespaces that are closed, of how many that are to be
+
+
+class Control(Struct, frozen=True):
+    """A control, what the log shows of it, and what it does not."""
+
+    standard: str
+    name: str
+    title: str
+    shows: Callable[[Figures], Sequence[str]]
+    lacks: str
+
+
+def closing(figures: Figures) -> tuple[str, ...]:
+    """How namespaces are closed."""
+    found = figures.coverage
+    if not found.known:
+        return ("not known, because no record of this period tells of a default-deny policy",)
+    said = [
+        f"{counted(found.known, 'namespace')} with a default-deny policy for both directions on record",
+        without(found),
+    ]
+    if found.slowest is not None:
+        said.append(
+            f"from creation to default-deny at most {duration(found.slowest)}, in {counted(found.born, 'namespace')}; "
+            "no Pod is admitted in between"
+        )
+    if figures.closing_now is not None:
+        closed, of = figures.closing_now
+        said.append(
+            f"when this page was made, {closed:,} of {counted(of, 'namespace')} that are not exempt were closed"
+        )
+    return tuple(said)
+
+
+def without(found: Coverage) -> str:
+    """For how long namespaces were open, in words."""
+    if not found.lapses:
+        return "no time without the policy is on record"
+    bound = "" if found.exact else "at most "
+    more = f"; of {counted(found.unknown, 'gap')} nothing tells how long" if found.unknown else ""
+    gaps = counted(found.lapses, "gap")
+    return f"{gaps} in {counted(found.lapsed, 'namespace')}, together {bound}{duration(found.without)}{more}"
+
+
+def flows(figures: Figures) -> tuple[str, ...]:
+    """How exceptions from default-deny are controlled."""
+    return (
+        *closing(figures),
+        f"{counted(figures.refused, 'request')} refused of {figures.decisions:,} decided",
+        f"{counted(figures.exempt, 'request')} passed as exempt, {figures.broken_glass:,} of them by break-glass",
+    )
+
+
+def rulesets(figures: Figures) -> tuple[str, ...]:
+    """How the policy file changed."""
+    return (
+        f"{counted(figures.files, 'policy file')} came into force, {figures.files_refused:,} refused as faulty",
+        f"{counted(figures.guard_refused, 'attempt')} refused to change what catflap itself keeps",
+    )
+
+
+def recording(figures: Figures) -> tuple[str, ...]:
+    """What is recorded."""
+    chains = counted(len(figures.report.chains), "chain")
+    here = f"{counted(figures.decisions, 'decision')} of this period: who, what, when, where, the outcome and why"
+    return (f"{counted(figures.report.records, 'record')} in {chains}", here)
+
+
+def protection(figures: Figures) -> tuple[str, ...]:
+    """Whether the log is whole."""
+    report = figures.report
+    found = len(report.findings) + report.untold
+    lost = sum(chain.lost for chain in report.chains)
+    told = "no damage was found" if report.is_sound else f"DAMAGED: {counted(found, 'finding')}"
+    against = "was" if figures.compared else "was not"
+    return (
+        f"{told} in {counted(report.records, 'record')}, each bound to the one before it by SHA-256",
+        f"the log {against} held against the API server's own audit log",
+        f"by their writers' own account, {counted(lost, 'record')} could not be written",
+    )
+
+
+def signing(figures: Figures) -> tuple[str, ...]:
+    """Whose word it is."""
+    chains = figures.report.chains
+    signed = sum(chain.signed >= 0 for chain in chains)
+    vouched = sum(chain.vouched for chain in chains)
+    key = (
+        f"a trusted root key vouches for the keys of {vouched:,} of them"
+        if figures.trusted
+        else "no root key was given to trust"
+    )
+    return (f"of {counted(len(chains), 'chain')}, {signed:,} with Ed25519 signatures that hold", key)
+
+
+STORED: Final = "A policy that is stored is not yet a packet that is dropped: that is the network plug-in's doing, and no record tells of it. "
+UNSEEN: Final = "What the API server did not send to catflap is not in the log; see “What is kept from catflap”."
+CNI: Final = f"{STORED}Whether the policies that teams add are adequate is not judged."
+AUDITED: Final = "How long logs are kept, who may read them, and whether somebody reviews them."
+
+CONTROLS: Final = (
+    Control("CIS Kubernetes Benchmark", "5.3.2", "Ensure that all Namespaces have Network Policies defined", closing, f"{CNI} Exempt namespaces have none of catflap's."),
+    Control("NSA/CISA Kubernetes Hardening Guide", "Network separation and hardening", "A default policy denies all ingress and egress", closing, CNI),
+    Control("PCI DSS 4.0.1", "1.3.1, 1.3.2", "Traffic to and from the CDE is restricted to what is necessary; all other is denied", flows, f"{STORED}Which namespaces are the CDE, and which flows it needs."),
+    Control("PCI DSS 4.0.1", "1.2.2", "Changes to configurations of network security controls are approved and managed", rulesets, "Who approved a policy file: your change management and the API server's audit log tell."),
+    Control("PCI DSS 4.0.1", "10.2", "Audit logs are implemented", recording, f"The caller's address and program: the API server's own audit log has them. {UNSEEN}"),
+    Control("PCI DSS 4.0.1", "10.3, 10.5.1", "Audit logs are protected from destruction and unauthorized modification, and kept", protection, AUDITED),
+    Control("NIST SP 800-53 r5", "AC-4", "Information Flow Enforcement", flows, STORED + UNSEEN),
+    Control("NIST SP 800-53 r5", "SC-7(5)", "Deny by Default, Allow by Exception", flows, f"{STORED}Boundaries outside the cluster."),
+    Control("NIST SP 800-53 r5", "AU-9", "Protection of Audit Information", protection, AUDITED),
+    Control("NIST SP 800-53 r5", "AU-10", "Non-repudiation", signing, "Users do not sign: who asked is the API server's word. Records behind a chain's last signature rest on hashes alone."),
+    Control("SOC 2", "CC6.6", "Logical access security measures against threats from outside the system's boundaries", flows, f"{STORED}Boundaries outside the cluster, and whether the criterion is met as a whole."),
+)  # fmt: skip
+
+
+class Evidenced(Struct, frozen=True):
+    """One control with its figures in words."""
+
+    control: Control
+    shows: tuple[str, ...]
+
+
+def evidenced(figures: Figures) -> tuple[Evidenced, ...]:
+    """Every control."""
+    return tuple(Evidenced(control, tuple(control.shows(figures))) for control in CONTROLS)
