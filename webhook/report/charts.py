@@ -114,11 +114,11 @@ def stacked(axes: "Axes", series: Series, width: float, colours: Sequence[str]) 
     """The steps of time, with at most so many names told apart."""
     folded = series.folded(MOST_SERIES)
     below = [0] * len(series.begins)
+    bars = []
     places = range(len(series.begins))
     hues = dict(zip((name for name in folded if name != OTHERS), colours, strict=False))
     for name, counts in folded.items():
-        label = shortened(name, LONGEST_LABEL[width]) if name != OTHERS else "others"
-        axes.bar(places, counts, bottom=below, width=0.85, color=hues.get(name, colours[-1]), label=label)
+        bars.append(axes.bar(places, counts, bottom=below, width=0.85, color=hues.get(name, colours[-1])))
         below = [low + count for low, count in zip(below, counts, strict=True)]
     every = -(-len(places) // TICKS[width])
     form = "%d %b %Y" if series.step.total_seconds() >= DAY else "%d %b\n%H:%M"
@@ -127,7 +127,14 @@ def stacked(axes: "Axes", series: Series, width: float, colours: Sequence[str]) 
     axes.grid(axis="y")
     whole_numbers(axes.yaxis, 5)
     axes.tick_params(length=0)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=COLUMNS[width], frameon=False, borderaxespad=0)
+    labels = [shortened(name, LONGEST_LABEL[width]) if name != OTHERS else "others" for name in folded]
+    legend = axes.legend(
+        bars, ["x"] * len(bars), loc="lower left", bbox_to_anchor=(0, 1.02), ncols=COLUMNS[width], frameon=False, borderaxespad=0
+    )  # fmt: skip
+    for text, label in zip(
+        legend.get_texts(), labels, strict=True
+    ):  # given at once, one that begins with _ would be left out
+        text.set_text(label)
 
 
 def lying(axes: "Axes", bars: Sequence[tuple[str, int]], width: float, colours: Sequence[str]) -> None:

@@ -82,7 +82,7 @@ def rulesets(figures: Figures) -> tuple[str, ...]:
     """How the policy file changed."""
     return (
         f"{counted(figures.files, 'policy file')} came into force, {figures.files_refused:,} refused as faulty",
-        f"{counted(figures.guard_refused, 'attempt')} refused to change what catflap itself keeps",
+        f"{counted(figures.guard_refused, 'attempt')} to change what catflap itself keeps, refused",
     )
 
 

@@ -58,7 +58,6 @@ class Gathering:
 
     def _mutated(self, entry: Entry) -> None:
         """The first of a request's two phases: it labels, and does not judge."""
-        self.ledger.count("mutation", entry.decision, entry.time)
         target = entry.object_ref
         if (target.path, entry.verb) == ("namespaces", "create") and not entry.dry_run:
             self._event(target.name, entry, BORN)

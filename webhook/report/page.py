@@ -23,7 +23,7 @@ MOST_CHAINS: Final = 100
 MOST_SPACES: Final = 50
 MOST_HAPPENINGS: Final = 100
 COUNTS: Final = (
-    "file", "type", "release", "policy", "decision", "mutation", "exempt", "unjudged", "unavailable", "break-glass",
+    "file", "type", "release", "policy", "decision", "exempt", "unjudged", "unavailable", "break-glass",
     "waived", "rule", "namespace", "user", "refused", "warned", "audited", "written", "closure", "closure unguarded",
     "closure unchecked", "closure staged",
 )  # fmt: skip

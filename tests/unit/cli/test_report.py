@@ -1,0 +1,194 @@
+"""`catflap report`: the page is written, or it is said why not."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.evidence_logs import POLICY, week
+from tests.long_logs import write_long
+from tests.unit.report.pages import Page, report
+from webhook.audit.keys import write_pair
+
+SHORT, LONG = 20_000, 200_000
+# A tenth of what the longer log's records alone take in memory.
+ROOM_KIB = 8 * 1024
+PEAK = """
+import resource, sys
+from webhook.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A week's log."""
+    week(tmp_path / "audit.log")
+    return tmp_path / "audit.log"
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Where the page goes."""
+    return tmp_path / "report.html"
+
+
+def page(path: Path) -> Page:
+    """The page that was written."""
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def test_a_sound_log_says_so(log: Path, output: Path) -> None:
+    """And what that rests on."""
+    assert report(log, "-o", output).exit_code == 0
+    assert "The log is sound." in page(output).text
+    assert "No root key was given to trust" in page(output).text
+    assert output.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_damaged_log_says_so_before_all_else(log: Path, output: Path, tmp_path: Path) -> None:
+    """With every finding; status 1, as of `audit verify`."""
+    edited = tmp_path / "edited.log"
+    edited.write_bytes(log.read_bytes().replace(b'"carol"', b'"karol"'))
+    assert report(edited, "-o", output).exit_code == 1
+    found = page(output)
+    assert found.text.index("The log is damaged.") < found.text.index("Requests decided")
+    assert ["edited"] in [[row[2]] for row in found.tables["Findings"][1:]]
+    assert "The log is sound." not in found.text
+
+
+def test_nobody_vouches_for_a_chain_that_no_root_key_knows(log: Path, output: Path, tmp_path: Path) -> None:
+    """`--trust` as `audit verify` has it."""
+    _, public = write_pair(str(tmp_path / "root"))
+    assert report(log, "--trust", public, "-o", output).exit_code == 1
+    assert "forged" in {row[2] for row in page(output).tables["Findings"][1:]}
+
+
+def test_the_api_servers_log_is_compared(log: Path, output: Path, tmp_path: Path) -> None:
+    """`--against` as `audit verify` has it."""
+    (tmp_path / "api.log").write_bytes(b"")
+    assert report(log, "--against", tmp_path / "api.log", "-o", output).exit_code == 0
+    assert f"own audit log: {tmp_path / 'api.log'}" in page(output).text
+
+
+def test_a_chain_without_its_end_is_found_where_that_is_asked(log: Path, output: Path) -> None:
+    """`--closed` as `audit verify` has it."""
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
+    assert report(log, "-o", output).exit_code == 0
+    assert report(log, "--closed", "-o", output).exit_code == 1
+
+
+def test_a_period_counts_its_own_records_and_verifies_all(log: Path, output: Path) -> None:
+    """The others are said to be left out."""
+    assert report(log, "--from", "2026-01-28", "--to", "2026-01-29", "-o", output).exit_code == 0
+    rows = page(output).figures("Kinds of records")
+    assert rows == {"decision": 53, "All": 53}
+    assert "outside of it (verified, and not counted below)" in page(output).text
+
+
+def test_what_the_policy_file_frees_is_told(log: Path, output: Path, tmp_path: Path) -> None:
+    """Exempt namespaces, modes and match conditions."""
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    assert report(log, "-c", tmp_path / "policy.yaml", "-o", output).exit_code == 0
+    text = page(output).text
+    for said in (
+        "calico-system",
+        "platform-team",
+        "sandbox-*",
+        "rule no-host-network",
+        "pods.catflap.dev",
+        "labels-changed",
+    ):
+        assert said in text
+    assert "was never in force in this period" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--from", "2026-02-01", "--to", "2026-01-01"], "--from has to be before --to"),
+        (["--trust", "{log}"], "{log}"),
+        (["--kubeconfig", "{log}"], ""),
+        (["-c", "{log}"], "{log}:2:1: not YAML"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(log: Path, output: Path, arguments: list[str], says: str) -> None:
+    """Status 2, its name, and no page."""
+    done = report(log, *(one.format(log=log) for one in arguments), "-o", output)
+    assert done.exit_code == 2
+    assert says.format(log=log) in done.stderr
+    assert not output.exists()
+
+
+def test_what_is_no_log_makes_no_page(log: Path, output: Path) -> None:
+    """Neither does it touch what was there."""
+    empty = log.with_name("empty.log")
+    empty.write_bytes(b"")
+    output.write_text("before")
+    assert report(empty, "-o", output).exit_code == 2
+    assert output.read_text() == "before"
+
+
+def test_a_page_that_cannot_be_written_is_said(log: Path, tmp_path: Path) -> None:
+    """With its name; status 2."""
+    done = report(log, "-o", tmp_path / "nowhere" / "report.html")
+    assert (done.exit_code, str(tmp_path / "nowhere" / "report.html") in done.stderr) == (2, True)
+
+
+def test_without_the_extra_it_says_what_to_install(log: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it reads anything."""
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    done = report(log, "-o", output)
+    assert done.exit_code == 2
+    assert "pip install 'catflap[report]'" in done.stderr
+
+
+def test_only_the_report_loads_what_draws_charts() -> None:
+    """What serves must not pay for it, nor need it."""
+    code = (
+        "import sys, webhook.cli.serve, webhook.cli.controller, webhook.bootstrap.serving, webhook.bootstrap.controlling;"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'matplotlib', 'numpy'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
+    """Ten times the records take no more of it."""
+    peaks = []
+    for count in (SHORT, LONG):
+        write_long(tmp_path / "log", count)
+        command = [sys.executable, "-c", PEAK, "report", str(tmp_path / "log"), "-o", str(tmp_path / "page")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        peaks.append(int(done.stdout))
+        assert page(tmp_path / "page").figures("Refusals by rule, in figures")["known-role"] == count / 10
+    assert peaks[1] - peaks[0] < ROOM_KIB
+
+
+@pytest.mark.parametrize(("stderr_is", "shown"), [("a terminal", True), ("a pipe", False)])
+def test_progress_is_for_terminals(log: Path, output: Path, stderr_is: str, *, shown: bool) -> None:
+    """How much of the files has been read, of how much."""
+    ours, theirs = pty.openpty() if stderr_is == "a terminal" else os.pipe()
+    command = [sys.executable, "-m", "webhook", "report", str(log), "-o", str(output)]
+    with subprocess.Popen(command, stderr=theirs, env=os.environ | {"TERM": "xterm"}) as running:
+        os.close(theirs)
+        said = b""
+        while part := readable(ours):
+            said += part
+        assert running.wait() == 0
+    os.close(ours)
+    assert (b"verifying" in said) is shown
+
+
+def readable(descriptor: int) -> bytes:
+    """What comes next; nothing at the end, which a terminal has as an error."""
+    try:
+        return os.read(descriptor, 1 << 16)
+    except OSError:
+        return b""

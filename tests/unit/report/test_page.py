@@ -1,0 +1,179 @@
+"""The page says what the log says, and nothing that somebody else made it say."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.audit_logs import verified
+from tests.entries import DECISION, DENIED, START, WRITE, entry
+from tests.evidence_logs import ALLOWED, BEGIN, BROKEN_BY, POLICY, REFUSED, week
+from tests.unit.report.pages import ATTRIBUTES, ELEMENTS, Page, report
+from webhook.audit.verify import Verifier
+from webhook.report import charts
+from webhook.report.gathering import Gathering
+from webhook.report.page import Asked, page
+
+HOSTILE = [
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'; alert(1); '", "</style><script>", "{{ 7 * 7 }}",
+    "&lt;b&gt;", "<!--", "]]>", "javascript:alert(1)", "\u202eevil\u202c", "a\x00b", "$\\frac{1}{0}$", "<svg/onload=alert(1)>", "%s%n",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
+    """A week's log, and its page."""
+    folder = tmp_path_factory.mktemp("week")
+    week(folder / "audit.log")
+    (folder / "policy.yaml").write_text(POLICY)
+    done = report(folder / "audit.log", "-c", folder / "policy.yaml", "-o", folder / "report.html")
+    assert (done.exit_code, done.output) == (0, "")
+    return folder / "audit.log", Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_refusals_are_those_of_the_log(made: tuple[Path, Page]) -> None:
+    """By rule, by namespace and by who asked; counted anew from the lines."""
+    log, found = made
+    refused = [one for one in map(json.loads, log.read_text().splitlines()) if one.get("decision") == "denied"]
+    by = {
+        "Refusals by rule, in figures": Counter(fault["rule"] for one in refused for fault in one["denied"]),
+        "Refusals by namespace, in figures": Counter(one["objectRef"]["namespace"] for one in refused),
+        "Refusals by who asked": Counter(one["user"]["username"] for one in refused),
+    }
+    for caption, counts in by.items():
+        assert found.figures(caption) == counts | {"All": REFUSED}, caption
+    assert by["Refusals by rule, in figures"] == BROKEN_BY
+
+
+def test_the_table_beside_the_chart_adds_up(made: tuple[Path, Page]) -> None:
+    """Each step of time and each name."""
+    [rows] = [rows for caption, rows in made[1].tables.items() if caption.startswith("Refusals by rule, in steps of")]
+    assert sum(int(cell.replace(",", "")) for row in rows[1:] for cell in row[1:]) == REFUSED
+
+
+def test_gaps_are_told_exactly_or_as_the_most_that_they_can_be(made: tuple[Path, Page]) -> None:
+    """As the story has them."""
+    rows = made[1].tables["Namespaces, the open ones and those that were without for longest first"]
+    by_name = {row[0]: row for row in rows if row}
+    assert by_name["payments"][4:] == ["1", "42 s", "closed"]
+    assert by_name["search"][4:] == ["1", "at most 1 min 30 s", "closed"]
+    assert by_name["mail"][3:] == ["0.25 s", "0", "none on record", "closed"]
+    assert (
+        made[1].figures("What was known of the namespace when a Pod was admitted or refused")["proven"] == ALLOWED + 2
+    )
+
+
+def test_exceptions_have_their_states(made: tuple[Path, Page]) -> None:
+    """The one that ended is no longer in force."""
+    [(caption, rows)] = [one for one in made[1].tables.items() if one[0].startswith("Exceptions of the policy file")]
+    assert caption.endswith("on the day this page was made")
+    assert [(row[0], row[-1]) for row in rows[1:]] == [("known-role", "expired"), ("require-role", "in force")]
+
+
+def test_each_control_has_figures_and_limits(made: tuple[Path, Page]) -> None:
+    """Every one that is named."""
+    rows = made[1].tables["Controls"][1:]
+    named = " ".join(row[0] for row in rows)
+    for control in ("5.3.2", "NSA/CISA", "1.3.1", "10.2", "10.3", "AC-4", "SC-7(5)", "AU-9", "AU-10", "CC6.6"):
+        assert control in named
+    assert all(any(letter.isdigit() for letter in row[1]) and row[2] for row in rows)
+
+
+def test_what_the_log_does_not_tell_is_not_known(made: tuple[Path, Page]) -> None:
+    """And why."""
+    assert "Not known, because no cluster was named" in made[1].text
+    assert "Passed unjudged, by reason: not known, because" in made[1].text
+
+
+def test_the_page_loads_nothing(made: tuple[Path, Page]) -> None:
+    """Its links lead into itself, its images stand in it."""
+    assert all(link.startswith(("#", "data:")) for link in made[1].links)
+    assert made[1].elements <= ELEMENTS
+    assert made[1].attributes <= ATTRIBUTES
+
+
+def test_an_empty_period_is_no_row_of_zeros(tmp_path: Path) -> None:
+    """Each section says that nothing is known."""
+    week(tmp_path / "log")
+    done = report(tmp_path / "log", "--from", "2030-01-01", "-o", tmp_path / "page.html")
+    assert done.exit_code == 0
+    found = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "no refusal is on record in this period" in found.text
+    assert "not known, because no record of this period tells of a default-deny policy" in found.text
+    assert "Refusals by rule, in figures" not in found.tables
+
+
+def told(records: list[dict[str, Any]]) -> str:
+    """The page of some records, whoever wrote them."""
+    gathering = Gathering()
+    for record in records:
+        gathering.take(entry(record), "audit.log")
+    asked = Asked(
+        files=["audit.log"],
+        against=(),
+        roots=(),
+        begin="",
+        end="",
+        closed=False,
+        lenient=False,
+        release="0",
+        made=BEGIN,
+    )
+    return page(asked, gathering, Verifier().finish(), ruled=None, now=None)
+
+
+names = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+
+
+def hostile(name: str) -> list[dict[str, Any]]:
+    """A record of each kind, with a name wherever somebody may have chosen one."""
+    target = DECISION["objectRef"] | {"namespace": name, "name": name}
+    user = {"username": name, "groups": [name]}
+    return [
+        DENIED | {"user": user, "objectRef": target, "denied": [{"rule": name, "path": name, "message": name}]},
+        DECISION | {"user": user, "objectRef": target, "decision": "exempt", "reason": name, "closure": name},
+        DECISION
+        | {"objectRef": target, "reason": name, "decision": "allowed", "policyDigest": name, "closure": "proven"},
+        WRITE | {"objectRef": WRITE["objectRef"] | {"namespace": name}, "reason": name},
+        START | {"writer": {"process": name, "pod": {"name": name}}, "time": name},
+        {"type": "configuration", "time": DECISION["time"], "accepted": False, "policyDigest": name, "faults": [name]},
+    ]
+
+
+@pytest.fixture(scope="module")
+def without_charts() -> Any:
+    """Drawing takes a second, and is looked at by its own tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("over_time", "ranking"):
+            patched.setattr(charts, name, lambda *_: charts.Chart("a chart", *(["data:,"] * 4)))
+        yield
+
+
+@pytest.mark.usefixtures("without_charts")
+@settings(max_examples=60, deadline=None)
+@given(names)
+def test_no_name_makes_an_element(name: str) -> None:
+    """Whatever stands in a record, the page parses, and consists of what it consists of without it."""
+    found = Page(told(hostile(name)))
+    assert found.elements <= ELEMENTS
+    assert found.attributes <= ATTRIBUTES
+    assert all(link.startswith(("#", "data:")) for link in found.links)
+    assert "".join(found.texts).replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_charts_of_hostile_names_are_pictures_of_them(name: str) -> None:
+    """Neither markup nor formulas."""
+    found = Page(told(hostile(name)))
+    assert found.elements <= ELEMENTS
+    assert found.attributes <= ATTRIBUTES
+
+
+def test_the_story_is_a_sound_log(tmp_path: Path) -> None:
+    """Else the other tests would say little."""
+    week(tmp_path / "log")
+    assert verified(tmp_path / "log", closed=True).is_sound
