@@ -71,6 +71,11 @@ def without(found: Coverage) -> str:
 
 def flows(figures: Figures) -> tuple[str, ...]:
     """How exceptions from default-deny are controlled."""
+    if not figures.decisions:
+        return (
+            *closing(figures),
+            "refusals and exemptions: not known, because no decision is on record in this period",
+        )
     return (
         *closing(figures),
         f"{counted(figures.refused, 'request')} refused of {figures.decisions:,} decided",
@@ -80,8 +85,10 @@ def flows(figures: Figures) -> tuple[str, ...]:
 
 def rulesets(figures: Figures) -> tuple[str, ...]:
     """How the policy file changed."""
+    changed = f"{counted(figures.files, 'policy file')} came into force, {figures.files_refused:,} refused as faulty"
+    unknown = "policy files: not known, because none came into force or was refused in this period"
     return (
-        f"{counted(figures.files, 'policy file')} came into force, {figures.files_refused:,} refused as faulty",
+        changed if figures.files or figures.files_refused else unknown,
         f"{counted(figures.guard_refused, 'attempt')} to change what catflap itself keeps, refused",
     )
 

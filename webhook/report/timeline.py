@@ -5,14 +5,26 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
-# The steps that people think in, in seconds.
-STEPS: Final = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 28 * DAY, 364 * DAY)
+# The steps that people think in, in seconds; the last ones are for records that lie about their time.
+STEPS: Final = (
+    MINUTE,
+    5 * MINUTE,
+    15 * MINUTE,
+    HOUR,
+    6 * HOUR,
+    DAY,
+    7 * DAY,
+    28 * DAY,
+    364 * DAY,
+    3_640 * DAY,
+    36_400 * DAY,
+)
 MOST_STEPS: Final = 2_000  # while it is read
 SHOWN_STEPS: Final = 48
 MOST_NAMES: Final = 100  # beyond these names are counted together
 OTHERS: Final = ""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-OPEN_END: Final = 3_000  # years from here on are nobody's
+YEARS: Final = range(EPOCH.year, 3_000)  # others are nobody's
 
 
 def moment_of(time: str) -> datetime | None:
@@ -21,7 +33,7 @@ def moment_of(time: str) -> datetime | None:
         found = datetime.fromisoformat(time)
     except ValueError:
         return None
-    return found if found.tzinfo and found.year < OPEN_END else None
+    return found if found.tzinfo and found.year in YEARS else None
 
 
 class Timeline:
@@ -44,16 +56,16 @@ class Timeline:
         self._names.add(name)
         step = int((at - EPOCH).total_seconds()) // STEPS[self._step]
         self._counts.setdefault(step, Counter())[name] += 1
-        while len(self._counts) > MOST_STEPS and self._step + 1 < len(STEPS):
+        while len(self._counts) > MOST_STEPS:
             self._coarsen()
 
     def series(self) -> "Series":
         """The counts in steps of one length without gaps, few enough to be shown."""
-        while self._counts and self._span() > SHOWN_STEPS and self._step + 1 < len(STEPS):
+        while self._counts and self._span() > SHOWN_STEPS:
             self._coarsen()
         if not self._counts:
             return Series(timedelta(0), [], {})
-        steps = range(max(min(self._counts), max(self._counts) - MOST_STEPS), max(self._counts) + 1)
+        steps = range(min(self._counts), max(self._counts) + 1)
         totals: Counter[str] = Counter()
         for counts in self._counts.values():
             totals += counts

@@ -105,6 +105,9 @@ def test_an_empty_period_is_no_row_of_zeros(tmp_path: Path) -> None:
     assert "no refusal is on record in this period" in found.text
     assert "not known, because no record of this period tells of a default-deny policy" in found.text
     assert "Refusals by rule, in figures" not in found.tables
+    assert "Requests decided none on record" in found.text
+    [flows] = [row[1] for row in found.tables["Controls"] if row and "AC-4" in row[0]]
+    assert "refusals and exemptions: not known, because" in flows
 
 
 def told(records: list[dict[str, Any]]) -> str:
