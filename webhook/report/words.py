@@ -1,5 +1,6 @@
 """Numbers, spans of time and names as people read them."""
 
+from math import ceil
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -8,6 +9,7 @@ from webhook.audit.entry import printable
 
 LONGEST_TEXT: Final = 4_000
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+UNITS: Final = ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min", 1, "s"), (1, "s", 1, ""))
 FINE: Final = 10  # seconds; below this fractions are told
 
 
@@ -17,14 +19,12 @@ def counted(count: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A span of time in the two largest units that it has."""
-    if seconds < MINUTE:
-        return f"{seconds:.0f} s" if seconds >= FINE or seconds == 0 else f"{seconds:.2g} s"
-    if seconds < HOUR:
-        return f"{seconds // MINUTE:.0f} min {seconds % MINUTE:.0f} s"
-    if seconds < DAY:
-        return f"{seconds // HOUR:.0f} h {seconds % HOUR // MINUTE:.0f} min"
-    return f"{seconds // DAY:,.0f} d {seconds % DAY // HOUR:.0f} h"
+    """A span of time in the two largest units that it has, no shorter than it is: many a one is an upper bound."""
+    if seconds < FINE:
+        return f"{seconds:.2g} s"
+    size, unit, part, part_unit = next(one for one in UNITS if seconds >= one[0])
+    whole, rest = divmod(ceil(seconds / part), size // part)
+    return f"{whole:,} {unit} {rest} {part_unit}" if rest else f"{whole:,} {unit}"
 
 
 def instant(time: str) -> str:

@@ -9,15 +9,15 @@ from click.testing import CliRunner, Result
 
 from webhook.cli import main
 
-VOID: Final = {"meta", "link", "br", "img", "source"}
+VOID: Final = {"meta", "link", "br", "img"}
 ELEMENTS: Final = {
     "html", "head", "meta", "title", "link", "style", "body", "header", "main", "footer", "nav", "section", "h1", "h2", "h3",
     "p", "a", "strong", "em", "small", "code", "br", "span", "ol", "ul", "li", "dl", "dt", "dd", "div", "table", "caption",
-    "thead", "tbody", "tr", "th", "td", "details", "summary", "figure", "figcaption", "picture", "source", "img",
+    "thead", "tbody", "tr", "th", "td", "details", "summary", "figure", "figcaption", "img",
 }  # fmt: skip
 ATTRIBUTES: Final = {
     "lang", "charset", "http-equiv", "content", "name", "rel", "href", "class", "id", "role", "aria-label", "aria-labelledby",
-    "tabindex", "scope", "colspan", "media", "srcset", "src", "alt",
+    "tabindex", "scope", "colspan", "src", "alt",
 }  # fmt: skip
 
 
@@ -51,7 +51,7 @@ class Page(HTMLParser):
         """An element begins."""
         self.elements.add(tag)
         self.attributes.update(name for name, _ in attrs)
-        self.links += [value or "" for name, value in attrs if name in {"href", "src", "srcset"}]
+        self.links += [value or "" for name, value in attrs if name in {"href", "src"}]
         if tag not in VOID:
             self._open.append(tag)
         if tag == "caption":

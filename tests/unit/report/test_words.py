@@ -8,7 +8,7 @@ from webhook.report.words import LONGEST_TEXT, counted, duration, instant, shown
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0 s"), (0.25, "0.25 s"), (0.0431, "0.043 s"), (42, "42 s"), (132, "2 min 12 s"), (7_500, "2 h 5 min"), (95_000_000, "1,099 d 12 h")],
+    [(0, "0 s"), (0.25, "0.25 s"), (0.0431, "0.043 s"), (42, "42 s"), (9.5, "9.5 s"), (41.2, "42 s"), (132, "2 min 12 s"), (7_500, "2 h 5 min"), (21_600, "6 h"), (60, "1 min"), (86_000, "23 h 54 min"), (59.4, "60 s"), (7_501, "2 h 6 min"), (86_400, "1 d"), (95_000_001, "1,099 d 13 h")],
 )  # fmt: skip
 def test_spans_have_two_units(seconds: float, said: str) -> None:
     """The largest that there are."""
