@@ -32,19 +32,18 @@ install: $(VENV)/.synced ## Make .venv with everything that is locked
 demo: install ## Tell the story: the real server, real reviews, no cluster
 	@$(RUN)catflap demo
 
-.PHONY: browser
-browser: ## Debian's Chromium, in which tests look at the report; installed if it is missing, by root
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null || { \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; } >&2 || true
-
 .PHONY: test
-test: install browser ## Everything: style, types, layers, tests, the real API server included
+test: install ## Everything: style, types, layers, tests, the real API server included
 	@$(MAKE) --no-print-directory lint
 	@$(RUN)pytest $(PYTEST)
 
+.PHONY: browser
+browser: ## Chromium, in which tests look at the report; without it they are skipped
+	@.ci/browser
+
 .PHONY: quick
 quick: install ## The tests that need no API server
-	@$(RUN)pytest --ignore=tests/cluster --ignore=tests/controlplane --ignore=tests/chart $(PYTEST)
+	@$(RUN)pytest --ignore=tests/cluster --ignore=tests/controlplane --ignore=tests/chart --ignore=tests/browser $(PYTEST)
 
 .PHONY: lint
 lint: install ## Style, types and layers

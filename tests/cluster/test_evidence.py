@@ -135,14 +135,23 @@ def refuses(catflap: Installation) -> bool:
 
 
 def test_a_request_that_was_never_sent_to_us_shows(since: Since) -> None:
-    """Somebody takes the registration away for a moment."""
+    """Somebody takes the registration away for a moment, and does what we would have refused."""
+    policies = f"/apis/networking.k8s.io/v1/namespaces/{since.space}/networkpolicies"
     with unregistered(since.catflap):
+        since.catflap.apply(deployment("also", since.space, {}), check=True)
+        since.catflap.cluster.api("DELETE", f"{policies}/catflap-default-deny")
         since.make("past-us")
     code, report = since.verify()
     assert code == 1
-    [found] = [one for one in report["findings"] if since.space in one["message"]]
-    assert found["damage"] == "skipped"
-    assert f"create pods {since.space}/past-us" in found["message"]
+    assert {one["damage"] for one in report["findings"]} == {"skipped"}
+    messages = [one["message"] for one in report["findings"]]
+    for request in (
+        f"create pods {since.space}/past-us",
+        f"create deployments {since.space}/also",
+        f"delete networkpolicies {since.space}/catflap-default-deny",
+    ):
+        assert sum(request in message and "never asked" in message for message in messages) == 1
+    assert sum("ask us about nothing any more" in message for message in messages) == 1
 
 
 def test_a_request_that_went_on_without_our_answer_shows(since: Since) -> None:

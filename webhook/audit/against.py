@@ -5,41 +5,36 @@ that is gone with the process.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-import msgspec
-from msgspec import Struct
-
-from webhook.audit.chain import NOT_JSON
+from webhook.audit.apiserver import CHANGES, CONFIGURATIONS, Event, read_event
 from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.reading import Line, Unreadable
 from webhook.audit.sequence import Head
 from webhook.guard.foretelling import counted
+from webhook.guard.protect import own_accounts
 from webhook.model.decision import Phase
-from webhook.model.names import ENTRY_SUFFIX
+from webhook.model.names import DEFAULT_NAMESPACE, ENTRY_SUFFIX, WEBHOOK_CONFIGURATION
 
-API_VERSION: Final = "audit.k8s.io/v1"
-PODS_ENTRY: Final = f"pods{ENTRY_SUFFIX}"
 CHAIN, SEQ, HASH = "/record-chain", "/record-seq", "/record-hash"
-# apiserver, pkg/admission/plugin/webhook/{validating,mutating}/dispatcher.go: the value is the entry's name.
-FAILED_OPEN: Final = (
-    "failed-open.validating.webhook.admission.k8s.io/",
-    "failed-open.mutation.webhook.admission.k8s.io/",
-)
-LAST_STAGES: Final = frozenset({"ResponseComplete", "Panic"})  # earlier ones have no annotations yet
-STORED: Final = range(200, 300)
 MOST_NAMED: Final = 5
+MOST_EDITORS: Final = 1000
 
 WHY_OURS_ALONE: Final = (
     "the API server's policy leaves their requests out, or it asked us more than once, or did not wait for our answer"
+)
+
+NEEDED: Final = (
+    "its audit policy has to log the creation of Pods from level Metadata on, up to the stage ResponseComplete"
 )
 
 TABLES: Final = """
 PRAGMA journal_mode = OFF;
 CREATE TABLE decisions (chain, seq INTEGER, hash, time, PRIMARY KEY (chain, seq)) WITHOUT ROWID;
 CREATE TABLE anchors (chain, seq INTEGER, hash, time, file, line, about, PRIMARY KEY (chain, seq)) WITHOUT ROWID;
-CREATE TABLE creations (namespace, time, file, line, about);
+CREATE TABLE unasked (ours INTEGER, namespace, time, file, line, about);
 CREATE TABLE asked (namespace PRIMARY KEY) WITHOUT ROWID;
 """
 CHAINS_GONE: Final = """
@@ -51,12 +46,12 @@ SELECT chain, seq, decisions.hash IS NULL, file, line, about FROM anchors LEFT J
 WHERE decisions.hash IS NOT anchors.hash AND chain IN (SELECT DISTINCT chain FROM decisions) ORDER BY anchors.time
 """
 NEVER_ASKED: Final = """
-SELECT file, line, about FROM creations JOIN asked USING (namespace)
-WHERE time >= (SELECT min(time) FROM anchors) ORDER BY time
+SELECT ours, file, line, about FROM unasked
+WHERE (ours OR namespace IN (SELECT namespace FROM asked)) AND time >= (SELECT min(time) FROM anchors) ORDER BY time
 """
 NOT_OURS: Final = """
-SELECT namespace, count(*) FROM creations LEFT JOIN asked USING (namespace)
-WHERE asked.namespace IS NULL AND time >= (SELECT min(time) FROM anchors) GROUP BY namespace ORDER BY count(*) DESC
+SELECT namespace, count(*) FROM unasked LEFT JOIN asked USING (namespace)
+WHERE asked.namespace IS NULL AND NOT ours AND time >= (SELECT min(time) FROM anchors) GROUP BY namespace ORDER BY count(*) DESC
 """
 OURS_ALONE: Final = """
 SELECT count(*), min(decisions.time) FROM decisions LEFT JOIN anchors USING (chain, seq)
@@ -64,64 +59,15 @@ WHERE anchors.hash IS NULL AND decisions.time BETWEEN ? AND ?
 """
 
 
-class ObjectRef(Struct, rename="camel", frozen=True):
-    """Which object a request was about."""
-
-    resource: str = ""
-    subresource: str = ""
-    namespace: str = ""
-    name: str = ""
-    api_group: str = ""
-
-
-class Status(Struct, frozen=True):
-    """What became of a request."""
-
-    code: int = 0
-
-
-class Event(Struct, rename="camel", frozen=True):
-    """An event of the API server's audit log, as far as it says something about us."""
-
-    api_version: str
-    kind: str
-    stage: str
-    verb: str = ""
-    audit_id: str = msgspec.field(name="auditID", default="")
-    request_received_timestamp: str = ""
-    object_ref: ObjectRef | None = None
-    response_status: Status | None = None
-    annotations: dict[str, str] = {}
-
-    @property
-    def about(self) -> str:
-        """The request in words."""
-        ref = self.object_ref or ObjectRef()
-        name = "/".join(part for part in (ref.namespace, ref.name) if part)
-        return f"{self.verb} {ref.resource} {name} (auditID {self.audit_id})"
-
-    @property
-    def stores_pod(self) -> bool:
-        """Whether a Pod was created."""
-        ref, status = self.object_ref or ObjectRef(), self.response_status or Status()
-        return (self.verb, ref.resource, ref.subresource, ref.api_group) == (
-            "create",
-            "pods",
-            "",
-            "",
-        ) and status.code in STORED
-
-
-EVENTS: Final = msgspec.json.Decoder(Event)
-
-
 class Comparison:
-    """Takes our decisions and the API server's events in any order, and says at last what one side lacks."""
+    """Takes our decisions and then the API server's events, in any order, and says at last what one side lacks."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("")  # on disk, under no name
         self._database.executescript(TABLES)
         self._skipped: list[Finding] = []
+        self._edited: Counter[str] = Counter()  # our webhook configurations, by whom
+        self._own = {*own_accounts(DEFAULT_NAMESPACE)}
         self._first = self._last = ""  # of the API server's log
 
     def take_records(self, heads: Iterable[Head]) -> None:
@@ -129,19 +75,25 @@ class Comparison:
         for head in heads:
             if head.type == "decision" and head.phase == Phase.VALIDATE:
                 self._insert("decisions", head.chain, head.seq, head.hash, head.time)
+            elif head.type == "start" and (space := namespace_of(head)):
+                self._own |= {*own_accounts(space)}
 
     def take_event(self, line: Line) -> None:
         """Remember one line of the API server's log.  Raises Unreadable."""
-        try:
-            event = EVENTS.decode(line.text)
-        except NOT_JSON as bad:
-            if not line.ended:  # it is being written
-                return
-            raise Unreadable(f"{line.file}:{line.number}: no audit event: {bad}") from bad
-        if (event.api_version, event.kind) != (API_VERSION, "Event"):
-            raise Unreadable(f"{line.file}:{line.number}: no event of {API_VERSION}")
-        if event.stage in LAST_STAGES:
+        event = read_event(line)
+        if event is not None and event.is_last:
             self._take(event, line)
+
+    def check(self) -> None:
+        """See that the API server's log can prove anything.  Raises Unreadable."""
+        [(anchors,)] = self._database.execute("SELECT count(*) FROM anchors")
+        if not anchors:
+            what = (
+                "no event bears a hash of catflap's"
+                if self._first
+                else "it has no event of a request that was answered"
+            )
+            raise Unreadable(f"the API server's log proves nothing: {what}; {NEEDED}")
 
     def findings(self) -> Iterator[Finding]:
         """What of ours is gone or another one, and what went past us."""
@@ -154,44 +106,65 @@ class Comparison:
                 damage, Place(file, line, 0), f"the API server's log has its hash, and {says}: {about}", chain, seq
             )
         yield from self._skipped
-        for file, line, about in self._database.execute(NEVER_ASKED):
-            says = f"the API server never asked, as it does in this namespace: {about}"
-            yield Finding(Damage.SKIPPED, Place(file, line, 0), says)
+        for ours, file, line, about in self._database.execute(NEVER_ASKED):
+            why = "though the policy is ours" if ours else "as it does in this namespace"
+            yield Finding(Damage.SKIPPED, Place(file, line, 0), f"the API server never asked, {why}: {about}")
 
     def notes(self) -> Iterator[str]:
         """What the comparison rests on, and what may well be so."""
-        if not self._first:
-            yield "the API server's log has no event of a request that was answered"
-            return
         [(anchors,)] = self._database.execute("SELECT count(*) FROM anchors")
         yield f"the API server's log, from {self._first} to {self._last}, has the hashes of {counted(anchors, 'decision')}"
         [(count, since)] = self._database.execute(OURS_ALONE, (self._first, self._last))
         if count:
             yield f"{counted(count, 'decision')} of that time, first at {since}, in ours alone: {WHY_OURS_ALONE}"
+        for who, times in self._edited.most_common(MOST_NAMED):
+            yield f"{who} changed what the API server asks us about, {counted(times, 'time')}; what it was then, its log does not say"
         spaces = [*self._database.execute(NOT_OURS)]
         if spaces:
-            named = ", ".join(f"{space} ({pods})" for space, pods in spaces[:MOST_NAMED])
+            named = ", ".join(f"{space} ({count})" for space, count in spaces[:MOST_NAMED])
             more = f" and {len(spaces) - MOST_NAMED} more" if len(spaces) > MOST_NAMED else ""
-            yield f"of no Pod in these namespaces we were asked, as should be if they are exempt: {named}{more}"
+            yield f"of nothing made in these namespaces we were asked, as should be if they are exempt: {named}{more}"
 
     def _take(self, event: Event, line: Line) -> None:
         time = event.request_received_timestamp
         self._first, self._last = min(self._first or time, time), max(self._last, time)
-        said = event.annotations
-        entries = [key.removesuffix(CHAIN) for key in said if key.endswith(ENTRY_SUFFIX + CHAIN)]
+        entries = [key.removesuffix(CHAIN) for key in event.annotations if key.endswith(ENTRY_SUFFIX + CHAIN)]
         for entry in entries:
-            link = (said[entry + CHAIN], said.get(entry + SEQ, ""), said.get(entry + HASH, ""))
+            link = (event.annotations.get(entry + part, "") for part in (CHAIN, SEQ, HASH))
             self._insert("anchors", *link, time, line.file, line.number, event.about)
-        skipped = {value for key, value in said.items() if key.startswith(FAILED_OPEN) and value.endswith(ENTRY_SUFFIX)}
-        for entry in sorted(skipped):
-            says = f"the API server went on without an answer to {entry}: {event.about}"
-            self._skipped.append(Finding(Damage.SKIPPED, Place(line.file, line.number, 0), says))
-        if event.stores_pod and event.object_ref:
-            if PODS_ENTRY in entries:
-                self._insert("asked", event.object_ref.namespace)
-            elif not any(key.startswith(f"{PODS_ENTRY}/") for key in said) and PODS_ENTRY not in skipped:
-                self._insert("creations", event.object_ref.namespace, time, line.file, line.number, event.about)
+        for entry in event.skipped:
+            self._skip(line, f"the API server went on without an answer to {entry}: {event.about}")
+        if event.ref.resource in CONFIGURATIONS and event.ref.name == WEBHOOK_CONFIGURATION and event.was_done:
+            self._configured(event, line)
+        due = event.due(self._own)
+        if not due or not event.was_done:
+            return
+        name = f"{due}{ENTRY_SUFFIX}"
+        if name in entries:
+            self._insert("asked", event.ref.namespace)
+        elif not any(key.startswith(f"{name}/") for key in event.annotations) and name not in event.skipped:
+            ours = int(event.is_of_ours)
+            self._insert("unasked", ours, event.ref.namespace, time, line.file, line.number, event.about)
+
+    def _configured(self, event: Event, line: Line) -> None:
+        """Take a change of what the API server asks us about, by somebody else than ourselves."""
+        if event.verb == "delete":
+            self._skip(
+                line,
+                f"{event.caller} had the API server ask us about nothing any more, until it was told to again: {event.about}",
+            )
+        elif event.verb in CHANGES and event.caller not in self._own and len(self._edited) < MOST_EDITORS:
+            self._edited[event.caller] += 1
+
+    def _skip(self, line: Line, says: str) -> None:
+        self._skipped.append(Finding(Damage.SKIPPED, Place(line.file, line.number, 0), says))
 
     def _insert(self, table: str, *values: str | int) -> None:
         marks = ", ".join("?" * len(values))
         self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)  # noqa: S608 (our own names)
+
+
+def namespace_of(head: Head) -> str:
+    """Where the writer of a chain runs; empty where its start does not say."""
+    pod = head.writer.get("pod")
+    return str(pod.get("namespace", "")) if isinstance(pod, dict) else ""

@@ -61,6 +61,7 @@ class Sink:
         self._now = now
         self._commit = GroupCommit(self._sync)
         self._stalled = False
+        self._stuck = False
         self._begun: datetime | None = None  # when the file's first record was written
         if path is None:
             self._take(STDOUT, Ending())
@@ -83,8 +84,7 @@ class Sink:
         self._is_file = stat.S_ISREG(kind)
         self._is_pipe = stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)
         self._descriptor = descriptor
-        self._size: float = os.fstat(descriptor).st_size if self._is_file else 0
-        self._most = self._rotation.size if self._rotation.size and self._is_file and self._path else float("inf")
+        self._may_move = self._is_file and self._path is not None
         self.last, self._end_first = found.last, found.end_first
         self.torn += found.torn
 
@@ -95,14 +95,13 @@ class Sink:
 
     def write(self, line: bytes) -> None:
         """Write one line; raises AuditLogUnwritable where less than all of it is taken."""
-        if self._size + len(line) > self._most and self._size and not self._end_first:
-            self._rotate()
+        if self._may_move:
+            self._move_on(len(line))
         data = b"\n" + line if self._end_first else line
         try:
             taken = self._write_in_pieces(data) if self._is_pipe else os.write(self._descriptor, data)
         except OSError as bad:
             raise AuditLogUnwritable(str(bad)) from bad
-        self._size += taken
         if taken == len(data):
             self._end_first = False
             self._commit.written += 1
@@ -129,11 +128,12 @@ class Sink:
         """Put the file aside if it is time, and follow if somebody else has."""
         if self._path is None or not self._is_file:
             return
-        self._size, age = os.fstat(self._descriptor).st_size, self._rotation.age
-        if self._size and self._begun is None:
+        self._stuck = False
+        size, age = os.fstat(self._descriptor).st_size, self._rotation.age
+        if size and self._begun is None:
             self._begun = self._now()
         too_old = age is not None and self._begun is not None and self._now() - self._begun >= age
-        if not is_at(self._path, self._descriptor) or ((too_old or self._size > self._most) and not self._end_first):
+        if not is_at(self._path, self._descriptor) or (too_old and not self._end_first):
             self._rotate()
 
     def close(self) -> None:
@@ -143,6 +143,23 @@ class Sink:
                 self._commit.settle(self._commit.written)
         if self._descriptor != STDOUT:
             os.close(self._descriptor)
+
+    def _move_on(self, size: int) -> None:
+        """Begin another file where this one has no room for so many bytes, or was deleted.
+
+        Each time, for the file is not ours alone: half a microsecond.  Raises AuditLogUnwritable.
+        """
+        state, most = os.fstat(self._descriptor), self._rotation.size
+        if state.st_nlink:
+            if most and state.st_size and state.st_size + size > most and not (self._end_first or self._stuck):
+                self._rotate()
+            return
+        if not self._stuck:
+            logger.error("the audit log %s was deleted, and what it said with it; it begins anew", self._path)
+            self._observer.failed()
+            self._rotate()
+        if self._stuck:
+            raise AuditLogUnwritable(f"{self._path} was deleted, and cannot be made anew")
 
     def _rotate(self) -> None:
         """Begin a new file; where that fails, the old one stays, and the next look brings the next try."""
@@ -160,7 +177,7 @@ class Sink:
             if rotation.keep is not None:
                 discard(self._path, keep=rotation.keep)
         except OSError as bad:
-            self._size = 0  # so that not each line tries it again, but the next look does
+            self._stuck = True  # so that not each line tries it again, but the next look does
             logger.error("the audit log's files are not in order: %s", bad)  # noqa: TRY400 (it says where)
 
     def _write_in_pieces(self, data: bytes) -> int:

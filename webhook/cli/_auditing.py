@@ -1,7 +1,6 @@
 """What a verification found: for people, and as JSON for programs."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -9,42 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from webhook.audit.against import Comparison
 from webhook.audit.finding import Finding
-from webhook.audit.reading import Line, read_lines, size
 from webhook.audit.sequence import Chain
-from webhook.audit.verify import Report, Verifier
-from webhook.cli._progress import progress
+from webhook.audit.verify import Report
 from webhook.guard.foretelling import counted
-
-DAMAGED = 1
 
 # Off a terminal nothing is folded: programs cut columns, and people scroll.
 UNBOUNDED = 10_000
 SHORT = 8  # of a chain's name: enough to tell a log's chains apart
 UNVOUCHED = "nobody vouches for the chains' keys here: --trust ROOT.pub demands it"
-
-
-def verified(
-    verifier: Verifier,
-    files: tuple[str, ...],
-    against: tuple[str, ...],
-    *,
-    see: Callable[[Line], object] = lambda _: None,
-) -> Report:
-    """What is found in our logs, each line of which `see` gets too, and by comparison with the API server's.  Raises Unreadable."""
-    comparison = Comparison() if against else None
-    with progress((*files, *against), "verifying") as moved:
-        for line in read_lines(files, moved):
-            heads = verifier.take(line)
-            see(line)
-            if comparison is not None:
-                comparison.take_records(heads)
-        if comparison is not None:
-            for line in read_lines(against, partial(moved, before=size(files))):
-                comparison.take_event(line)
-    report = verifier.finish()
-    return report if comparison is None else report.joined(comparison.findings(), comparison.notes())
 
 
 def show(report: Report, *, trusted: bool) -> None:

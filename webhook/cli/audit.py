@@ -8,9 +8,12 @@ import click
 from webhook.audit.keys import BadKey, read_public, write_pair
 from webhook.audit.reading import Unreadable
 from webhook.audit.verify import Verifier
-from webhook.cli._auditing import DAMAGED, as_json, show, verified
+from webhook.cli._auditing import as_json, show
 from webhook.cli._evidence import export, log_file, query
 from webhook.cli._options import complain
+from webhook.cli._verifying import verified
+
+DAMAGED = 1
 
 key_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -49,7 +52,7 @@ def verify(  # noqa: PLR0917 (click calls it by name)
     """
     try:
         verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
-        report = verified(verifier, files, against)
+        report = verified(verifier, files, against, doing="verifying")
     except (BadKey, Unreadable) as bad:
         complain([str(bad)])
     if not report.chains and report.is_sound:

@@ -1,9 +1,8 @@
 """`catflap report`: what audit logs say, as one page for an auditor."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import click
 
@@ -13,10 +12,12 @@ from webhook.audit.entry import as_entry
 from webhook.audit.keys import BadKey, read_public
 from webhook.audit.reading import Line, Unreadable
 from webhook.audit.record import stamp
+from webhook.audit.sequence import Head
 from webhook.audit.verify import Verifier, rewritten
-from webhook.cli._auditing import DAMAGED, verified
 from webhook.cli._evidence import MomentType, lenient_option, log_file, log_files
 from webhook.cli._options import Function, complain, load_policy
+from webhook.cli._verifying import verified
+from webhook.cli.audit import DAMAGED, key_file
 from webhook.config.parse import Loaded
 from webhook.controller.registration import Endpoint, registration
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
@@ -34,7 +35,7 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def verification(function: Function) -> Function:
     """The options of `audit verify`."""
     options = (
-        click.option("--trust", type=EXISTING_FILE, multiple=True, metavar="ROOT.pub", help="A root key has to vouch for each key that signs; may be repeated."),
+        click.option("--trust", type=key_file, multiple=True, metavar="ROOT.pub", help="A root key has to vouch for each key that signs; may be repeated."),
         click.option("--against", type=log_file, multiple=True, metavar="FILE", help="The API server's own audit log, one for each API server."),
         click.option("--closed", is_flag=True, help="Each chain has to end in its stop record."),
     )  # fmt: skip
@@ -58,7 +59,12 @@ def verification(function: Function) -> Function:
 )
 @click.option("--context", metavar="NAME", help="In that of this context of the kubeconfig.")
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="The page."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    required=True,
+    metavar="FILE",
+    help="The page to write; - for standard output.",
 )
 def verb(  # noqa: PLR0917 (click calls it by name)
     files: tuple[str, ...],
@@ -72,7 +78,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     cluster: bool,
     kubeconfig: str | None,
     context: str | None,
-    output: Path,
+    output: str,
 ) -> None:
     """Write what audit logs say as one HTML page for an auditor, which loads nothing and runs nothing; `-` is standard input.
 
@@ -92,7 +98,9 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         now = standing(loaded, kubeconfig, context) if cluster or kubeconfig or context else None
         gathering = Gathering(begin=asked.begin, end=asked.end)
         verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
-        found = verified(verifier, files, against, see=seen_by(gathering, lenient=lenient))
+        found = verified(
+            verifier, files, against, doing="reading", on_line=partial(count, gathering=gathering, lenient=lenient)
+        )
     except (ApiError, BadKey, NoCluster, Unreadable, charts.NoCharts) as bad:
         complain([str(bad)])
     if not found.chains and found.is_sound:
@@ -102,17 +110,14 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     raise SystemExit(0 if found.is_sound else DAMAGED)
 
 
-def seen_by(gathering: Gathering, *, lenient: bool) -> Callable[[Line], None]:
-    """Gathers each record of a line."""
-    split = rewritten if lenient else pieces
-
-    def see(line: Line) -> None:
-        for piece in split(line.text):
-            entry = as_entry(piece.text) if piece.is_record else None
-            if entry is not None:
+def count(line: Line, heads: list[Head], *, gathering: Gathering, lenient: bool) -> None:
+    """Gather the records of a line that are what their hashes say; nearly always the line is one."""
+    if len(heads) == 1 and (whole := as_entry(line.text)) is not None:
+        gathering.take(whole, line.file)
+    elif heads:
+        for piece in rewritten(line.text) if lenient else pieces(line.text):
+            if piece.is_record and (entry := as_entry(piece.text)) is not None:
                 gathering.take(entry, line.file)
-
-    return see
 
 
 def ruled_by(loaded: Loaded, name: str, at: datetime) -> Ruled:
@@ -133,12 +138,10 @@ def standing(loaded: Loaded | None, kubeconfig: str | None, context: str | None)
     return look(api, loaded.policy if loaded else None, own_namespace=own_namespace(api))
 
 
-def write(path: Path, text: str) -> None:
-    """The page in its place at once or not at all."""
+def write(output: str, text: str) -> None:
+    """The page in its place, at once or not at all."""
     try:
-        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        with click.open_file(output, "w", encoding="utf-8", atomic=True) as file:
             file.write(text)
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
     except OSError as bad:
-        complain([f"{path}: {bad}"])
+        complain([f"{output}: {bad.strerror}"])

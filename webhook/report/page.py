@@ -83,7 +83,7 @@ def page(asked: Asked, gathering: Gathering, report: Report, *, ruled: Ruled | N
         "controls": evidenced(figures(asked, gathering, report, covered, now)),
         "most_chains": MOST_CHAINS,
     }
-    return environment().get_template("page.html").render(said)
+    return environment().get_template("page.html").render(said).lstrip()
 
 
 def figures(asked: Asked, gathering: Gathering, report: Report, covered: Coverage, now: Now | None) -> Figures:

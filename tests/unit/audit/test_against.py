@@ -123,9 +123,88 @@ class TestNeverAsked:
         others = [event(objectRef={"resource": "pods", "namespace": f"n{number % 7}"}) for number in range(8)]
         *_, note = compared([head(1)], event(seq=1), *others).notes()
         assert note.startswith(
-            "of no Pod in these namespaces we were asked, as should be if they are exempt: n0 (2), n"
+            "of nothing made in these namespaces we were asked, as should be if they are exempt: n0 (2), n"
         )
         assert note.endswith(" and 2 more")
+
+
+OURS = {
+    "resource": "networkpolicies",
+    "apiGroup": "networking.k8s.io",
+    "namespace": "quiet",
+    "name": "catflap-default-deny",
+}
+OWN = "system:serviceaccount:guards:catflap-controller"
+
+
+class TestOtherRequests:
+    """What else should have come to us, as far as events tell."""
+
+    @pytest.mark.parametrize(
+        ("entry", "group", "resource"),
+        [("workloads", "apps", "deployments"), ("workloads", "batch", "jobs"), ("workloads", "argoproj.io", "rollouts"),
+         ("open-policies", "networking.k8s.io", "networkpolicies")],
+    )  # fmt: skip
+    def test_what_makes_pods_or_may_open_a_namespace(self, entry: str, group: str, resource: str) -> None:
+        """Where we are asked about anything."""
+        about = {"resource": resource, "apiGroup": group, "namespace": "shop", "name": "x"}
+        assert found([head(1)], event(seq=1), event(minute=31, objectRef=about)) == [(Damage.SKIPPED, 2, "", None)]
+        asked = event(minute=31, objectRef=about, entry=entry, seq=2)
+        assert found([head(1), head(2, minute=31)], event(seq=1), asked) == []
+        elsewhere = event(minute=31, objectRef=about | {"namespace": "other"})
+        assert found([head(1)], event(seq=1), elsewhere) == []
+
+    @pytest.mark.parametrize("verb", ["create", "update", "patch", "delete"])
+    def test_our_own_policies_wherever_they_are(self, verb: str) -> None:
+        """A namespace that has one is closed, whether we were ever asked about it or not."""
+        [one] = compared([head(1)], event(seq=1), event(minute=31, verb=verb, objectRef=OURS)).findings()
+        assert one.says.startswith(
+            f"the API server never asked, though the policy is ours: {verb} networkpolicies quiet/"
+        )
+        asked = event(minute=31, verb=verb, objectRef=OURS, entry="policies", seq=2)
+        assert found([head(1), head(2, minute=31)], event(seq=1), asked) == []
+
+    @pytest.mark.parametrize("who", [OWN, "system:serviceaccount:kube-system:namespace-controller"])
+    def test_whom_we_are_not_asked_about(self, who: str) -> None:
+        """Ourselves, where our own log says that we run, and whoever empties namespaces; as impersonated, if so."""
+        began = Head(CHAIN, 0, "", "0" * 64, "start", "", writer={"pod": {"namespace": "guards"}})
+        removal = event(minute=31, verb="delete", objectRef=OURS, user={"username": who})
+        assert found([began, head(1)], event(seq=1), removal) == []
+        assert len(found([began, head(1)], event(seq=1), removal | {"impersonatedUser": {"username": "ann"}})) == 1
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            pytest.param({"verb": "get"}, id="a read"),
+            pytest.param({"responseStatus": {"code": 404}}, id="nothing was there"),
+            pytest.param({"objectRef": OURS | {"apiGroup": "projectcalico.org"}}, id="Calico's own server asks"),
+            pytest.param({"verb": "update", "objectRef": OURS | {"name": "theirs"}}, id="a change that may be none"),
+        ],
+    )
+    def test_what_an_event_does_not_tell(self, said: dict[str, Any]) -> None:
+        """What is no proof is no finding."""
+        other = event(minute=31, **{"verb": "delete", "objectRef": OURS, **said})
+        assert found([head(1)], event(seq=1), other) == []
+
+    def test_who_had_us_asked_about_nothing(self) -> None:
+        """From then on nothing comes to us; who changes what is asked stands in a note."""
+        about = {"resource": "validatingwebhookconfigurations", "name": "catflap"}
+        ann = {"username": "ann"}
+        events = [
+            event(minute=31, verb="delete", objectRef=about, user=ann, responseStatus={"code": 200}),
+            event(minute=32, verb="patch", objectRef=about, user=ann, responseStatus={"code": 200}),
+            event(minute=33, verb="delete", objectRef=about | {"name": "others"}, responseStatus={"code": 200}),
+            event(minute=34, verb="delete", objectRef=about, responseStatus={"code": 403}),
+        ]
+        comparison = compared([head(1)], event(seq=1), *events)
+        [one] = comparison.findings()
+        assert (one.damage, one.place.line) == (Damage.SKIPPED, 2)
+        assert one.says.startswith(
+            "ann had the API server ask us about nothing any more, until it was told to again: delete"
+        )
+        assert any(
+            note.startswith("ann changed what the API server asks us about, 1 time;") for note in comparison.notes()
+        )
 
 
 @pytest.mark.parametrize("phase", ["validating", "mutation"])
@@ -138,20 +217,31 @@ def test_what_went_on_without_our_answer_shows(phase: str) -> None:
     assert one.says.startswith("the API server went on without an answer to pods.catflap.dev: create pods shop/web")
 
 
-def test_a_log_without_events_proves_nothing() -> None:
-    """That is said."""
-    assert [*compared([head(1)]).notes()] == ["the API server's log has no event of a request that was answered"]
-
-
 @pytest.mark.parametrize(
-    "text", [b"{", b"[]", b'{"kind":"Event"}', b'{"kind":"Event","apiVersion":"v1","stage":""}', b""]
+    ("events", "says"),
+    [
+        pytest.param([], "no event of a request that was answered", id="empty"),
+        pytest.param(
+            [event(stage="RequestReceived", seq=1)], "no event of a request that was answered", id="too early"
+        ),
+        pytest.param([event(), event()], "no event bears a hash", id="without our hashes"),
+    ],
 )
+def test_a_log_that_proves_nothing_is_told_from_one_that_agrees(events: list[dict[str, Any]], says: str) -> None:
+    """Nobody takes the one for the other, by the exit code either."""
+    with pytest.raises(Unreadable, match=rf"proves nothing: .*{says}.*; its audit policy has to"):
+        compared([head(1)], *events).check()
+    compared([head(1)], event(seq=1)).check()
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"kind":"Event"}', b'{"kind":"Event","apiVersion":"v1","stage":""}'])
 def test_what_is_no_event_is_unreadable(text: bytes) -> None:
     """Nobody takes another file for the API server's log."""
     with pytest.raises(Unreadable, match=r"api\.log:3: no "):
         Comparison().take_event(Line("api.log", 3, text))
 
 
-def test_an_event_that_is_being_written_is_waited_for() -> None:
-    """The last line of a log in use."""
-    Comparison().take_event(Line("api.log", 3, b'{"kind":"Ev', ended=False))
+@pytest.mark.parametrize(("text", "ended"), [(b'{"kind":"Ev', False), (b"", True), (b"  ", True)])
+def test_what_says_nothing_is_passed_over(text: bytes, *, ended: bool) -> None:
+    """The last line of a log in use, and those between logs that were put together."""
+    Comparison().take_event(Line("api.log", 3, text, ended=ended))

@@ -1,6 +1,7 @@
 """Files put aside: when, by whom, and which are kept; no line is lost on the way."""
 
 import os
+import shutil
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,11 +11,11 @@ import pytest
 
 from tests.audit_logs import verified
 from webhook.audit.chain import seal
-from webhook.audit.keeping import Keeping, Rotation
+from webhook.audit.keeping import Keeping, Observer, Rotation
 from webhook.audit.log import AuditLog
 from webhook.audit.record import stamp
 from webhook.audit.rotation import aside, discard, put_aside
-from webhook.audit.sink import Sink
+from webhook.audit.sink import AuditLogUnwritable, Sink
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LINE = b"x" * 99 + b"\n"
@@ -70,6 +71,43 @@ def test_a_file_that_began_under_our_eyes_ages_from_then_on(path: Path) -> None:
     now[0] += timedelta(hours=1)
     written.look()
     assert len(aside(str(path))) == 1
+
+
+def test_a_file_that_several_write_to_does_not_grow_too_large_either(path: Path) -> None:
+    """What others wrote counts, though nobody has looked."""
+    one, other = sink(path, size=250), sink(path, size=250)
+    for _ in range(4):
+        one.write(LINE)
+        other.write(LINE)
+    assert [len(file.read_bytes()) for file in (*aside(str(path)), path)][:3] == [200, 200, 200]
+
+
+def test_a_file_that_was_deleted_begins_anew_at_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What was answered until then is gone with it; what is answered from then on is on record, and all of it is told."""
+    failures: list[None] = []
+    written = Sink(str(path), observer=Observer(failed=lambda: failures.append(None)))
+    written.write(b"1" + LINE)
+    path.unlink()
+    written.write(b"2" + LINE)
+    assert path.read_bytes() == b"2" + LINE
+    assert len(failures) == 1
+    assert f"the audit log {path} was deleted" in caplog.text
+
+
+def test_a_file_that_was_deleted_and_cannot_be_made_anew_takes_nothing(tmp_path: Path) -> None:
+    """Until a look finds that it can."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    written = Sink(str(folder / "gone.log"))
+    written.write(LINE)
+    shutil.rmtree(folder)
+    for _ in range(2):
+        with pytest.raises(AuditLogUnwritable, match="was deleted, and cannot be made anew"):
+            written.write(LINE)
+    folder.mkdir()
+    written.look()
+    written.write(LINE)
+    assert (folder / "gone.log").read_bytes() == LINE
 
 
 def test_a_file_that_somebody_else_put_aside_is_left(path: Path) -> None:

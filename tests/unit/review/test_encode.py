@@ -122,7 +122,7 @@ class TestPatch:
 
     def test_labels_are_added_one_by_one_where_there_are_some(self) -> None:
         """What stands stays."""
-        assert self.patch_of(pod({"app.kubernetes.io/name": "web", "k8s-app": "x"})) == [
+        assert self.patch_of(pod({"app.kubernetes.io/name": "web", "example.com/x": "y"})) == [
             {"op": "add", "path": "/metadata/labels/app", "value": "web"}
         ]
 

@@ -1,0 +1,37 @@
+"""Logs verified, and compared, as they are read."""
+
+from collections.abc import Callable
+from functools import partial
+
+from webhook.audit.against import Comparison
+from webhook.audit.reading import Line, read_lines, size
+from webhook.audit.sequence import Head
+from webhook.audit.verify import Report, Verifier
+from webhook.cli._progress import progress
+
+
+def verified(
+    verifier: Verifier,
+    files: tuple[str, ...],
+    against: tuple[str, ...],
+    *,
+    doing: str,
+    on_line: Callable[[Line, list[Head]], object] = lambda *_: None,
+) -> Report:
+    """What is found in our logs, and by comparison with the API server's; `on_line` is given each line with its records.
+
+    Raises Unreadable.
+    """
+    comparison = Comparison() if against else None
+    with progress((*files, *against), doing) as moved:
+        for line in read_lines(files, moved):
+            heads = verifier.take(line)
+            on_line(line, heads)
+            if comparison is not None:
+                comparison.take_records(heads)
+        if comparison is not None:
+            for line in read_lines(against, partial(moved, before=size(files))):
+                comparison.take_event(line)
+            comparison.check()
+    report = verifier.finish()
+    return report if comparison is None else report.joined(comparison.findings(), comparison.notes())
