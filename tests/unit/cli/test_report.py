@@ -1,5 +1,6 @@
 """`catflap report`: the page is written, or it is said why not."""
 
+import json
 import os
 import pty
 import subprocess
@@ -72,9 +73,26 @@ def test_nobody_vouches_for_a_chain_that_no_root_key_knows(log: Path, output: Pa
 
 def test_the_api_servers_log_is_compared(log: Path, output: Path, tmp_path: Path) -> None:
     """`--against` as `audit verify` has it."""
-    (tmp_path / "api.log").write_bytes(b"")
-    assert report(log, "--against", tmp_path / "api.log", "-o", output).exit_code == 0
-    assert f"own audit log: {tmp_path / 'api.log'}" in page(output).text
+    kept, changed = tmp_path / "api.log", tmp_path / "other.log"
+    kept.write_text(anchor(log, "hash"))
+    changed.write_text(anchor(log, "prev"))
+    assert report(log, "--against", kept, "-o", output).exit_code == 0
+    assert f"own audit log: {kept}" in page(output).text
+    assert report(log, "--against", changed, "-o", output).exit_code == 1
+    assert {row[2] for row in page(output).tables["Findings"][1:]} == {"forged"}
+
+
+def anchor(log: Path, hashed: str) -> str:
+    """The API server's event of a decision on record, with its hash or with another one."""
+    records = map(json.loads, log.read_text().splitlines())
+    record = next(one for one in records if one["type"] == "decision" and one["phase"] == "validate")
+    said = {"chain": record["chain"], "seq": str(record["seq"]), "hash": record[hashed]}
+    event = {
+        "apiVersion": "audit.k8s.io/v1", "kind": "Event", "stage": "ResponseComplete", "verb": "create", "auditID": "1",
+        "requestReceivedTimestamp": record["time"], "objectRef": record["objectRef"], "responseStatus": {"code": 201},
+        "annotations": {f"pods.catflap.dev/record-{key}": value for key, value in said.items()},
+    }  # fmt: skip
+    return json.dumps(event) + "\n"
 
 
 def test_a_chain_without_its_end_is_found_where_that_is_asked(log: Path, output: Path) -> None:
