@@ -22,6 +22,7 @@ class Space(Struct):
     made: list[datetime] = []
     closed: list[datetime] = []
     taken: list[datetime] = []  # somebody was let edit or delete the policy
+    put_back: list[datetime] = []  # the policy was gone, or another one
     restored: int = 0
     pods: int = 0  # that were let in
     proven: int = 0  # of those, with its policy proven to stand at that very moment
@@ -57,7 +58,9 @@ class Spaces:
                 and (space := self._of(ref.namespace))
             ):
                 remember(space.closed, at)
-                space.restored += entry.reason.startswith("restored")
+                if entry.reason.startswith("restored"):
+                    space.restored += 1
+                    remember(space.put_back, at)
             return
         if entry.type != "decision" or entry.dry_run or entry.decision in REFUSED:
             return
@@ -97,3 +100,9 @@ def waits(space: Space) -> list[Wait]:
     )
     closed = sorted(space.closed)
     return [Wait(at, next((one for one in closed if one >= at), None), after) for at, after in begins]
+
+
+def unexplained(space: Space) -> int:
+    """How often the policy was put back without a change on record: somebody took it away past us, and nothing tells when."""
+    told = {one.until for one in waits(space)}
+    return sum(at not in told for at in space.put_back)

@@ -91,7 +91,8 @@ def tiles(figures: Figures, coverage: "Coverage") -> Iterator[Tile]:
     yield Tile(f"{undecided:,}", "refused as undecided", "note" if undecided else "")
     yield Tile(f"{count[Verdict.EXEMPT]:,}", "passed as exempt")
     yield Tile(f"{len(coverage.closed):,}", "namespaces closed on record", "good")
-    yield Tile(seconds(coverage.longest), "longest time without a policy")
+    beside = f", {coverage.unexplained:,} not known" if coverage.unexplained else ""
+    yield Tile(seconds(coverage.longest), f"longest time without a policy{beside}", "note" if beside else "")
     yield Tile(f"{coverage.restored:,}", "policies put back", "note" if coverage.restored else "")
 
 

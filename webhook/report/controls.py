@@ -7,8 +7,10 @@ revision 5 and the SOC 2 trust services criteria of 2017.
 from collections.abc import Iterator
 
 from webhook.audit.verify import Report
+from webhook.guard.foretelling import counted
 from webhook.model.decision import Verdict
 from webhook.model.request import PolicyObject
+from webhook.report.closing import unexplained
 from webhook.report.figures import Figures
 from webhook.report.section import Section, Table
 from webhook.rules import RULES
@@ -40,7 +42,7 @@ def of_networks(figures: Figures, longest: float | None) -> Iterator[Row]:
     wait = "not known" if longest is None else f"{longest:,.2f} s at most"
     coverage = f"{closed:,} of {made:,} namespaces that were made have the write of their default-deny policy on record, {wait} after the request"
     denied = f"{proven:,} of {pods:,} Pods were let in with the default-deny policy proven to stand"
-    restored = f"{sum(space.restored for space in spaces):,} times a policy was put back"
+    restored = put_back(sum(space.restored for space in spaces), sum(map(unexplained, spaces)))
     yield (
         "CIS Kubernetes 5.3.2",
         "All namespaces have network policies defined",
@@ -71,6 +73,12 @@ def of_networks(figures: Figures, longest: float | None) -> Iterator[Row]:
         f"{figures.decisions[Verdict.DENIED]:,} refusals; flows are said by roles, and no workload is let in without one while that rule enforces",
         "The flow of packets.",
     )
+
+
+def put_back(count: int, unknown: int) -> str:
+    """How often a policy was, and how often nobody knows how long it was gone."""
+    beside = f", {unknown:,} of them after a time without it that is not known" if unknown else ""
+    return f"{counted(count, 'time')} a policy was put back{beside}"
 
 
 def of_changes(figures: Figures) -> Iterator[Row]:

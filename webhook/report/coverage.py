@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from webhook.report.closing import Space, Wait, waits
+from webhook.guard.foretelling import counted
+from webhook.report.closing import Space, Wait, unexplained, waits
 from webhook.report.figures import Figures
 from webhook.report.section import Section, Table
 from webhook.report.wording import MOST_ROWS, and_more, seconds, when
@@ -15,6 +16,8 @@ class Coverage:
         self._untold = figures.spaces.untold
         self._spaces = figures.spaces.found
         self._waits = {name: waits(space) for name, space in self._spaces.items()}
+        self._unexplained = {name: unexplained(space) for name, space in self._spaces.items()}
+        self.unexplained = sum(self._unexplained.values())
         self.closed = [name for name, space in self._spaces.items() if space.closed]
         self.restored = sum(space.restored for space in self._spaces.values())
         known = [one.seconds for found in self._waits.values() for one in found if one.seconds is not None]
@@ -36,6 +39,7 @@ class Coverage:
                     f"the write of their default-deny policy, for {len(never):,} it has none. The longest time between the request for a "
                     f"namespace, or a change that somebody was let make to its policy, and that write: {seconds(self.longest)}."
                 ),
+                past_us(self.unexplained),
                 (
                     f"{pods:,} Pods were let in, {proven:,} of them after a live read had proven that their namespace's policy stands. The others "
                     "are in namespaces that need not be closed (older ones, exempt ones) or in staged mode."
@@ -55,7 +59,7 @@ class Coverage:
                     ),
                 )
             ],
-            limits="Seconds without are an upper bound by the clocks of those who wrote the records; no Pod is let into a guarded namespace in "
+            limits="Seconds without, where they are known, are an upper bound by the clocks of those who wrote the records; no Pod is let into a guarded namespace in "
             "that time, which is what the column Proven shows. A namespace whose creation something else refused shows as one without a "
             "policy. That a policy is stored does not say when the network plug-in enforces it.",
         )
@@ -72,16 +76,27 @@ class Coverage:
             name,
             when(first),
             when(closed),
-            spelled_out(self._waits[name]),
+            spelled_out(self._waits[name], self._unexplained[name]),
             space.restored,
             space.pods,
             space.proven,
         )
 
 
-def spelled_out(found: Sequence[Wait]) -> str:
-    """The longest wait of a namespace, or that it has no end."""
+def spelled_out(found: Sequence[Wait], unexplained: int) -> str:
+    """The longest wait of a namespace, or that it has no end, and how many there were besides whose length is not known."""
     if any(one.seconds is None for one in found):
         return "no write on record"
     known = [one.seconds for one in found if one.seconds is not None]
-    return f"{max(known):,.2f}" if known else "-"
+    beside = [f"not known {counted(unexplained, 'time')}"] if unexplained else []
+    return "; ".join([*([f"{max(known):,.2f}"] if known else []), *beside]) or "-"
+
+
+def past_us(count: int) -> str:
+    """What the log cannot tell of policies that were put back."""
+    if not count:
+        return "Each policy that was put back had been changed by somebody whose request is on record."
+    return (
+        f"{counted(count, 'time')} a policy was put back that nobody was let change on record: it was removed or edited while catflap was not asked, "
+        "and how long it was gone is not known. The API server's own audit log has the request (--against)."
+    )

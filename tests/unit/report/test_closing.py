@@ -8,7 +8,7 @@ import pytest
 from tests.entries import DECISION, TIME, WRITE, entry
 from webhook.audit.record import stamp
 from webhook.report import closing
-from webhook.report.closing import Spaces, waits
+from webhook.report.closing import Spaces, unexplained, waits
 
 AT = datetime.fromisoformat(TIME)
 MADE: dict[str, Any] = DECISION | {"phase": "mutate", "objectRef": {"resource": "namespaces", "name": "shop"}}
@@ -47,6 +47,16 @@ def test_from_its_removal_to_its_return() -> None:
     found = spaces((0.0, MADE), (1.0, WRITE), (5.0, refused), (60.0, TAKEN), (60.2, restored))
     assert seconds(found) == [1.0, pytest.approx(0.2)]
     assert found.found["shop"].restored == 1
+
+
+def test_what_was_taken_away_past_us_has_no_known_length() -> None:
+    """It is counted, and no time stands for it; what is on record explains its own return alone, whichever file is read first."""
+    restored = WRITE | {"reason": "restored: it was edited or deleted"}
+    records = [(0.0, MADE), (1.0, WRITE), (30.0, restored), (60.0, TAKEN), (60.2, restored), (90.0, restored)]
+    for told in (records, records[::-1]):
+        found = spaces(*told)
+        assert seconds(found) == [1.0, pytest.approx(0.2)]
+        assert unexplained(found.found["shop"]) == 2
 
 
 def test_a_write_that_is_missing_is_told() -> None:

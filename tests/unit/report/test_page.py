@@ -143,6 +143,15 @@ def test_what_is_not_known_is_not_a_zero() -> None:
     assert "No audit root key was given" in text
 
 
+def test_a_policy_that_was_taken_away_past_us_is_no_short_time_without() -> None:
+    """What nobody knows the length of stands beside what is known, wherever that does."""
+    text = written([WRITE | {"reason": "restored: it was edited or deleted"}])
+    assert [row[3] for row in rows(text, "The longest times without first")] == ["not known 1 time"]
+    assert "longest time without a policy, 1 not known" in text
+    assert "1 time a policy was put back that nobody was let change on record" in text
+    assert "1 of them after a time without it that is not known" in text
+
+
 def test_a_record_without_a_time_is_told() -> None:
     """Nothing else can be said of it."""
     text = written([DECISION | {"time": "yesterday"}, DECISION])
