@@ -1,157 +1,228 @@
-"""The report as people see it: in Chromium, without anything else on the disk or in the network."""
+"""The report as an auditor sees it: in a real browser, on a desk and on a phone, in light and in dark."""
 
-import re
-import shutil
-from collections.abc import Iterator
+import json
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytest
-from click.testing import CliRunner
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
+from playwright.sync_api import Browser, Page
 
-from tests.stories import EMERGENCY, TEAMS, tell
-from webhook.audit.keys import write_pair
-from webhook.audit.reading import read_records
-from webhook.cli.report import verb
+from tests.evidence_logs import BROKEN_BY, POLICY, REFUSED, Story, week
+from tests.unit.report.pages import report
+from webhook.report.charts import DARK, INK
+from webhook.report.controls import CONTROLS
 
-PROGRAMS: Final = ("chromium", "chromedriver")
-# What it does on its own, such as looking for updates, would end up as requests to somewhere.
-QUIET: Final = (
-    "--headless",
-    "--no-sandbox",  # it opens nothing but our own page, and CI runs as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-WIDTHS: Final = (400, 800, 1280, 1920)
-NAMED: Final = "return [...document.querySelectorAll(arguments[0])].map(arguments[1])"
-REQUESTS: Final = (
-    "return performance.getEntriesByType('resource').map(one => one.name).filter(one => !one.startsWith('data:'))"
-)
-CLIPPED: Final = """
-return [...document.querySelectorAll('h1,h2,p,dd,dt,li,b,span,th,td,caption')].filter(one => {
-  const box = one.closest('.wide') || document.documentElement, mine = one.getBoundingClientRect();
-  return mine.width && (one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display != 'inline'
-    || mine.left < -1 || box == document.documentElement && mine.right > innerWidth + 1);
-}).map(one => one.textContent)
-"""
-OVERLAPPING: Final = """
-const blocks = [...document.querySelectorAll('h1,h2,p,dl,ul,nav,.wide')].map(one => [one, one.getBoundingClientRect()]);
-return blocks.flatMap(([one, mine], index) => blocks.slice(index + 1)
-  .filter(([other, its]) => !one.contains(other) && mine.bottom > its.top + 1 && its.bottom > mine.top + 1)
-  .map(([other]) => one.textContent.slice(0, 40) + ' / ' + other.textContent.slice(0, 40)));
-"""
+PHONE, DESK, WALL = 400, 1280, 1600
+HEIGHT: Final = 900
+CHARTS: Final = 3
+CONTRAST: Final = 4.5  # WCAG 2.2, AA
+Scheme = Literal["light", "dark"]
+Open = Callable[..., Page]
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chrome]:
-    """Chromium without a window."""
-    missing = [name for name in PROGRAMS if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"no {' and no '.join(missing)}: make browser, or apt-get install chromium chromium-driver")
-    options = ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with TemporaryDirectory() as profile:
-        for argument in (*QUIET, f"--user-data-dir={profile}"):
-            options.add_argument(argument)
-        driver = Chrome(options=options, service=Service(str(shutil.which("chromedriver"))))
-        try:
-            yield driver
-        finally:
-            driver.quit()
+OVERFLOWING: Final = """() => [...document.querySelectorAll("body *")]
+  .filter(one => !one.closest(".scroll") || one.matches(".scroll"))
+  .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
+  .map(one => one.outerHTML.slice(0, 80))"""
+TABLE: Final = """caption => {
+  const found = [...document.querySelectorAll("table")].filter(one => one.caption.textContent === caption);
+  return found.map(one => [...one.tBodies[0].rows].map(row => [...row.cells].map(cell => cell.innerText.trim())));
+}"""
+TEXTS: Final = """() => [...document.querySelectorAll("text")].map(one => {
+  const box = one.getBoundingClientRect();
+  return {text: one.textContent, left: box.left, right: box.right, top: box.top, bottom: box.bottom};
+})"""
+CONTRASTS: Final = """() => {
+  const channels = text => text.match(/[\\d.]+/g).map(Number);
+  const light = rgb => { const [r, g, b] = rgb.slice(0, 3).map(one => one / 255)
+    .map(one => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = one => { for (; one; one = one.parentElement) {
+    const rgb = channels(getComputedStyle(one).backgroundColor); if (rgb.length < 4 || rgb[3] === 1) return rgb; } };
+  return [...document.querySelectorAll("body *")]
+    .filter(one => [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()))
+    .map(one => { const [a, b] = [light(channels(getComputedStyle(one).color)), light(behind(one))];
+      return [one.outerHTML.slice(0, 80), (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)]; });
+}"""
+SEEN: Final = """() => [...document.images].filter(one => one.checkVisibility())
+  .map(one => [one.naturalWidth, one.getBoundingClientRect().width, one.className, one.src, one.alt])"""
+DARK_INK: Final = INK[DARK][0]
+HEADINGS: Final = "() => [...document.querySelectorAll('h1, h2, h3, h4')].map(one => Number(one.tagName[1]))"
+UNLABELLED: Final = """() => [...document.querySelectorAll("table")].filter(one => !one.caption
+  || [...one.querySelectorAll("th")].some(head => !head.scope) || one.querySelector("tbody tr > :first-child:not(th)"))
+  .map(one => one.outerHTML.slice(0, 200))"""
 
 
 @pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """What two processes wrote."""
-    folder = tmp_path_factory.mktemp("logs")
-    return [*tell(folder, root=write_pair(str(folder / "root"))[0])]
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A week's report."""
+    folder = tmp_path_factory.mktemp("week")
+    week(folder / "audit.log")
+    (folder / "policy.yaml").write_text(POLICY)
+    assert report(folder / "audit.log", "-c", folder / "policy.yaml", "-o", folder / "report.html").exit_code == 0
+    return folder / "report.html"
 
 
-@pytest.fixture(scope="module")
-def page(browser: Chrome, logs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Chrome:
-    """The browser with the report opened."""
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    policy = path.with_name("policy.yaml")
-    policy.write_text("apiVersion: catflap.dev/v1\nkind: GuardPolicy\n", encoding="utf-8")
-    arguments = [*map(str, logs), "-c", str(policy), "--cluster", "prod-eu-1", "-o", str(path)]
-    done = CliRunner().invoke(verb, arguments)
-    assert (done.exit_code, done.output) == (0, "")
-    browser.get(path.as_uri())
-    return browser
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Open]:
+    """Opens a page in a window of some width; at the end, nothing may have been asked for or complained of."""
+    asked: list[str] = []
+    said: list[str] = []
+    context = browser.new_context()
+
+    def goto(path: Path, *, width: int = DESK, scheme: Scheme = "light") -> Page:
+        page = context.new_page()
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        page.emulate_media(color_scheme=scheme)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        page.goto(path.as_uri())
+        return page
+
+    yield goto
+    context.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("data:", "file:"))] == []
+    assert len([url for url in asked if url.startswith("file:")]) <= 1
 
 
-def table(page: Chrome, caption: str) -> list[list[str]]:
-    """What stands in the rows under a caption."""
-    [found] = [one for one in page.find_elements(By.TAG_NAME, "table") if one.text.startswith(f"{caption}\n")]
-    rows = found.find_elements(By.CSS_SELECTOR, "tbody tr")
-    return [[cell.text for cell in row.find_elements(By.TAG_NAME, "td")] for row in rows]
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, DESK, WALL])
+def test_nothing_is_wider_than_the_window(opened: Open, written: Path, width: int, scheme: Scheme) -> None:
+    """Wide tables scroll within themselves."""
+    page = opened(written, width=width, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    assert page.evaluate(OVERFLOWING) == []
 
 
-def widened(page: Chrome, width: int) -> Chrome:
-    """The page in a window of this width."""
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    return page
+def test_the_tables_have_the_figures_of_the_log(opened: Open, written: Path) -> None:
+    """As they are shown."""
+    page = opened(written)
+    [rows] = page.evaluate(TABLE, "Refusals by rule, in figures")
+    assert {row[0]: int(row[1]) for row in rows} == {**BROKEN_BY, "All": REFUSED}
+    [chains] = page.evaluate(TABLE, "Chains, one for each process that wrote")
+    lines = (written.parent / "audit.log").read_text().splitlines()
+    assert [row[0] for row in chains] == [json.loads(lines[0])["chain"][:8]]
+    assert int(chains[0][4].replace(",", "")) == len(lines)
+    [controls] = page.evaluate(TABLE, "Controls")
+    assert len(controls) == len(CONTROLS)
 
 
-def test_it_asks_for_nothing_and_complains_of_nothing(page: Chrome) -> None:
-    """It is one file, and what guards it against scripts lets all of it be."""
-    assert page.execute_script(REQUESTS) == []
-    assert page.get_log("browser") == []  # type: ignore[no-untyped-call]
-    assert page.find_elements(By.TAG_NAME, "script") == []
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_charts_are_seen_as_wide_as_there_is_room(opened: Open, written: Path, width: int, scheme: Scheme) -> None:
+    """Each its own picture, for the width and the scheme."""
+    seen = opened(written, width=width, scheme=scheme).evaluate(SEEN)
+    assert len(seen) == CHARTS
+    for natural, shown, kind, source, alt in seen:
+        assert natural > 0
+        assert 0.6 * natural < shown <= width  # no smaller than can be read
+        assert kind == f"{'narrow' if width == PHONE else 'wide'} {scheme}"
+        assert (DARK_INK in drawn(source)) is (scheme == "dark")
+        assert alt
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_it_fits_the_window(page: Chrome, width: int) -> None:
-    """From a phone to a wide screen: nothing is cut off, and only tables and pictures scroll by themselves."""
-    widened(page, width)
-    assert page.execute_script("return document.documentElement.scrollWidth") <= width
-    assert page.execute_script(CLIPPED) == []
-    assert page.execute_script(OVERLAPPING) == []
+def test_a_printed_page_is_light_and_wide_and_has_all_figures(opened: Open, written: Path) -> None:
+    """Whatever the screen is."""
+    page = opened(written, width=PHONE, scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--page').trim()") == "#ffffff"
+    assert [one[2] for one in page.evaluate(SEEN)] == ["wide light"] * CHARTS
+    assert page.evaluate("document.querySelector('.figures table').getBoundingClientRect().height") > HEIGHT / 10
 
 
-def test_pictures_are_there_and_say_what_they_show(page: Chrome) -> None:
-    """Decoded, wider than high, none without words."""
-    widened(page, 1280)
-    sizes = page.execute_script(
-        NAMED.replace("arguments[1]", "one => [one.naturalWidth, one.clientWidth, one.alt]"), "img"
-    )
-    assert len(sizes) == 2
-    for natural, shown, words in sizes:
-        assert natural > 300
-        assert shown > 800
-        assert "the most, " in words
+def drawn(source: str) -> str:
+    """The picture of a data URI."""
+    return b64decode(source.removeprefix("data:image/svg+xml;base64,")).decode()
 
 
-def test_its_figures_are_those_of_the_log(page: Chrome, logs: list[Path]) -> None:
-    """As somebody counts them who reads the log without us."""
-    records: list[dict[str, Any]] = [*read_records(map(str, logs))]
-    decisions = [one["decision"] for one in records if one["type"] == "decision"]
-    shown = {row[0]: int(row[1].replace(",", "")) for row in table(page, "By decision")}
-    assert shown == {name: decisions.count(name) for name in shown}
-    assert set(decisions) <= shown.keys()
-    faults = [{fault["rule"] for fault in one.get("denied", ())} for one in records]
-    refused = {row[0]: int(row[1]) for row in table(page, "Faults by rule")}
-    assert refused == {rule: sum(rule in found for found in faults) for rule in refused}
-    closed = {row[0]: row[3] for row in table(page, "The longest times without first")}
-    assert closed.keys() == set(TEAMS)
-    assert closed["shop"] == f"{EMERGENCY:.2f}"
+def sources(page: Page) -> list[str]:
+    """All pictures of a page."""
+    found: list[str] = page.evaluate("() => [...document.images].map(one => one.src)")
+    return found
 
 
-def test_every_heading_can_be_reached(page: Chrome) -> None:
-    """By the contents, by number, and by who hears the page."""
-    targets = page.execute_script(NAMED.replace("arguments[1]", "one => one.getAttribute('href').slice(1)"), "nav a")
-    assert targets == page.execute_script(NAMED.replace("arguments[1]", "one => one.id"), "section")
-    headings = page.execute_script(NAMED.replace("arguments[1]", "one => one.textContent"), "h2")
-    assert [int(re.match(r"\d+", one)[0]) for one in headings] == list(range(1, len(targets) + 1))  # type: ignore[index]
-    assert page.execute_script("return document.documentElement.lang") == "en"
-    assert page.execute_script(NAMED.replace("arguments[1]", "one => one.scope"), "thead th") != []
+def test_labels_of_charts_neither_overlap_nor_are_cut(opened: Open, written: Path) -> None:
+    """In each of the twelve pictures."""
+    page = opened(written)
+    pictures = sources(page)
+    assert len(pictures) == 4 * CHARTS
+    for source in pictures:
+        page.set_content(f"<body style='margin:0'>{drawn(source)[drawn(source).index('<svg') :]}")
+        size = page.evaluate(
+            "() => { const box = document.querySelector('svg').getBoundingClientRect(); return [box.width, box.height]; }"
+        )
+        texts: list[dict[str, Any]] = page.evaluate(TEXTS)
+        assert texts
+        for one in texts:
+            assert -0.5 <= one["left"] < one["right"] <= size[0] + 0.5, one
+            assert -0.5 <= one["top"] < one["bottom"] <= size[1] + 0.5, one
+        clashing = [(a["text"], b["text"]) for at, a in enumerate(texts) for b in texts[at + 1 :] if overlap(a, b)]
+        assert clashing == []
+
+
+def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two boxes cover a common pixel; lines of text may touch."""
+    wide = min(one["right"], other["right"]) - max(one["left"], other["left"])
+    high = min(one["bottom"], other["bottom"]) - max(one["top"], other["top"])
+    return bool(wide > 1 and high > 4)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read(opened: Open, written: Path, scheme: Scheme) -> None:
+    """By its contrast."""
+    faint = [one for one in opened(written, scheme=scheme).evaluate(CONTRASTS) if one[1] < CONTRAST]
+    assert faint == []
+
+
+def test_headings_and_tables_can_be_heard(opened: Open, written: Path) -> None:
+    """Whoever does not see the page goes by headings, captions and the heads of rows and columns."""
+    page = opened(written)
+    levels = page.evaluate(HEADINGS)
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(later <= first + 1 for first, later in pairwise(levels))
+    assert page.evaluate(UNLABELLED) == []
+    assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_links_lead_to_their_sections(opened: Open, written: Path) -> None:
+    """Each of them."""
+    page = opened(written)
+    gone = "() => [...document.querySelectorAll('a')].filter(one => !document.querySelector(one.getAttribute('href'))).length"
+    assert page.evaluate(gone) == 0
+
+
+def test_hostile_names_do_nothing(opened: Open, tmp_path: Path) -> None:
+    """They are text, also to a browser."""
+    story = Story(tmp_path / "audit.log")
+    for name in (
+        "<script>alert(1)</script>",
+        '"><img src=https://example.com/x onerror=alert(1)>',
+        "\u202eevil",
+        "</style><svg onload=alert(1)>",
+    ):
+        story.refuse(name, namespace=name, user=name)
+        story.decide("exempt", name, user=name, reason=name)
+        story.write(name, name)
+    story.log.stop()
+    assert report(tmp_path / "audit.log", "-o", tmp_path / "report.html").exit_code == 0
+    page = opened(tmp_path / "report.html", width=PHONE)
+    assert page.evaluate("document.querySelectorAll('script, svg, iframe, object').length") == 0
+    assert page.evaluate("document.images.length") == 4 * CHARTS
+    assert "<script>alert(1)</script>" in page.inner_text("body")
+    assert "\\u202eevil" in page.inner_text("body")
+    assert page.evaluate(OVERFLOWING) == []
+
+
+def test_a_damaged_log_is_said_where_one_looks_first(opened: Open, written: Path, tmp_path: Path) -> None:
+    """Without scrolling, on a phone."""
+    (tmp_path / "audit.log").write_bytes((written.parent / "audit.log").read_bytes().replace(b'"carol"', b'"karol"'))
+    assert report(tmp_path / "audit.log", "-o", tmp_path / "report.html").exit_code == 1
+    page = opened(tmp_path / "report.html", width=PHONE)
+    box = page.locator(".damaged").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < HEIGHT / 2

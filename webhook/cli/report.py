@@ -1,53 +1,69 @@
-"""`catflap report`: what an audit log comes to, as one page for an auditor."""
+"""`catflap report`: what audit logs say, as one page for an auditor."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import click
 
+from webhook import __version__
 from webhook.audit.chain import pieces
 from webhook.audit.entry import as_entry
 from webhook.audit.keys import BadKey, read_public
-from webhook.audit.query import Query
 from webhook.audit.reading import Line, Unreadable
-from webhook.audit.record import utc_now
+from webhook.audit.record import stamp
 from webhook.audit.sequence import Head
 from webhook.audit.verify import Verifier, rewritten
 from webhook.cli._evidence import MomentType, lenient_option, log_file, log_files
-from webhook.cli._options import complain, load_policy
+from webhook.cli._options import Function, complain, load_policy
 from webhook.cli._verifying import verified
 from webhook.cli.audit import DAMAGED, key_file
+from webhook.config.parse import Loaded
 from webhook.controller.registration import Endpoint, registration
-from webhook.kube.api import Json
-from webhook.model.names import DEFAULT_NAMESPACE, ENTRY_SUFFIX
-from webhook.report.charts import NoCharts
-from webhook.report.content import Asked, page
-from webhook.report.figures import Figures
-from webhook.report.granted import Entry, Granted
-from webhook.report.page import html
+from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
+from webhook.kube.registrations import own_namespace
+from webhook.model.names import DEFAULT_NAMESPACE
+from webhook.report import charts
+from webhook.report.cluster import Now, look
+from webhook.report.gathering import Gathering
+from webhook.report.page import Asked, Ruled, page
+from webhook.report.ruled import entries, exceptions, left_out
+
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def verification(function: Function) -> Function:
+    """The options of `audit verify`."""
+    options = (
+        click.option("--trust", type=key_file, multiple=True, metavar="ROOT.pub", help="A root key has to vouch for each key that signs; may be repeated."),
+        click.option("--against", type=log_file, multiple=True, metavar="FILE", help="The API server's own audit log, one for each API server."),
+        click.option("--closed", is_flag=True, help="Each chain has to end in its stop record."),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
 
 
 @click.command("report")
 @log_files
 @click.option(
-    "-c",
-    "--policy",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The policy file: what it exempts, its exceptions, and which requests come to catflap.",
+    "-c", "--policy", type=EXISTING_FILE, help="The policy file: its exceptions, and what it keeps from the guard."
 )
-@click.option("--from", "begin", type=MomentType(), help="Count records from this time on.")
-@click.option("--to", "end", type=MomentType(), help="Count records before this time (a date is its first moment).")
-@click.option("--trust", type=key_file, multiple=True, metavar="ROOT.pub", help="As for audit verify.")
-@click.option("--closed", is_flag=True, help="As for audit verify.")
-@click.option("--against", type=log_file, multiple=True, metavar="FILE", help="As for audit verify.")
+@click.option("--from", "begin", type=MomentType(), help="From this time on.")
+@click.option("--to", "end", type=MomentType(), help="Before this time (a date is its first moment).")
+@verification
 @lenient_option
-@click.option("--cluster", default="", metavar="NAME", help="What the page calls the cluster.")
+@click.option("--cluster", is_flag=True, help="Look at what stands now in the cluster that kubectl would take.")
+@click.option(
+    "--kubeconfig", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="In that of this file."
+)
+@click.option("--context", metavar="NAME", help="In that of this context of the kubeconfig.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, allow_dash=True),
     required=True,
+    metavar="FILE",
     help="The page to write; - for standard output.",
 )
 def verb(  # noqa: PLR0917 (click calls it by name)
@@ -57,87 +73,75 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     end: datetime | None,
     trust: tuple[Path, ...],
     against: tuple[str, ...],
-    cluster: str,
-    output: str,
     closed: bool,
     lenient: bool,
+    cluster: bool,
+    kubeconfig: str | None,
+    context: str | None,
+    output: str,
 ) -> None:
-    """Write a page for an auditor: what audit logs come to, whether they can be believed, and what they do not show.
+    """Write what audit logs say as one HTML page for an auditor, which loads nothing and runs nothing; `-` is standard input.
 
-    Files of one log come oldest first, compressed by gzip or not; `-` is standard input. The whole logs are verified, whatever
-    part of them is counted. Ends with status 0 where the logs are sound, 1 where something is damaged (the page says what), 2
-    where a file cannot be read.
+    Files of one log come oldest first, compressed by gzip or not. Ends as `audit verify` does: with status 0 where all is sound,
+    1 where something is damaged (the page is written, and says so first), 2 where something cannot be read.
     """
-    granted = granted_by(policy) if policy is not None else None
-    figures = Figures(Query(begin=begin, end=end))
-    try:
-        verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
-        report = verified(
-            verifier, files, against, doing="reading", on_line=partial(count, figures=figures, lenient=lenient)
-        )
-    except (BadKey, Unreadable) as bad:
-        complain([str(bad)])
-    if not report.chains:
-        complain([f"no record in {', '.join(files)}"])
+    if begin and end and begin >= end:
+        complain(["--from has to be before --to"])
+    loaded = load_policy(policy) if policy else None
     asked = Asked(
-        cluster=cluster,
-        files=files,
-        against=against,
-        trusted=bool(trust),
-        closed=closed,
-        period=spelled(begin, end),
-        at=utc_now(),
-    )
+        files=files, against=against, roots=[str(path) for path in trust],
+        begin=stamp(begin) if begin else "", end=stamp(end) if end else "",
+        closed=closed, lenient=lenient, release=__version__, made=datetime.now(UTC),
+    )  # fmt: skip
     try:
-        written = html(page(asked, figures, report, granted))
-        with click.open_file(output, "w", encoding="utf-8", atomic=True) as file:
-            file.write(written)
-    except (NoCharts, OSError) as bad:
+        charts.check()
+        now = standing(loaded, kubeconfig, context) if cluster or kubeconfig or context else None
+        gathering = Gathering(begin=asked.begin, end=asked.end)
+        verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
+        found = verified(
+            verifier, files, against, doing="reading", on_line=partial(count, gathering=gathering, lenient=lenient)
+        )
+    except (ApiError, BadKey, NoCluster, Unreadable, charts.NoCharts) as bad:
         complain([str(bad)])
-    raise SystemExit(0 if report.is_sound else DAMAGED)
+    if not found.chains and found.is_sound:
+        complain([f"no record in {', '.join(files)}"])
+    ruled = ruled_by(loaded, str(policy), asked.made) if loaded else None
+    write(output, page(asked, gathering, found, ruled=ruled, now=now))
+    raise SystemExit(0 if found.is_sound else DAMAGED)
 
 
-def count(line: Line, heads: list[Head], *, figures: Figures, lenient: bool) -> None:
-    """Count the records of a line that are what their hashes say; nearly always the line is one."""
+def count(line: Line, heads: list[Head], *, gathering: Gathering, lenient: bool) -> None:
+    """Gather the records of a line that are what their hashes say; nearly always the line is one."""
     if len(heads) == 1 and (whole := as_entry(line.text)) is not None:
-        figures.take(whole)
+        gathering.take(whole, line.file)
     elif heads:
         for piece in rewritten(line.text) if lenient else pieces(line.text):
             if piece.is_record and (entry := as_entry(piece.text)) is not None:
-                figures.take(entry)
+                gathering.take(entry, line.file)
 
 
-def granted_by(path: Path) -> Granted:
-    """A policy file, and the webhook configurations that fit it, as the chart installs them."""
-    loaded = load_policy(path)
-    endpoint = Endpoint(ca_bundle="", namespace=DEFAULT_NAMESPACE, service="catflap")
-    return Granted(
-        name=path.name,
-        loaded=loaded,
-        entries=[entry_of(one) for whole in registration(loaded.policy, endpoint) for one in whole["webhooks"]],
+def ruled_by(loaded: Loaded, name: str, at: datetime) -> Ruled:
+    """What a policy file keeps from the guard, and the webhook configurations that fit it."""
+    configurations = registration(loaded.policy, Endpoint(ca_bundle="", namespace=DEFAULT_NAMESPACE))
+    return Ruled(
+        name,
+        loaded.digest,
+        tuple(left_out(loaded.policy)),
+        tuple(entries(configurations)),
+        tuple(exceptions(loaded.policy, at)),
     )
 
 
-def entry_of(webhook: Json) -> Entry:
-    """One entry, in words."""
-    resources = dict.fromkeys(
-        f"{'/'.join(part for part in (group, resource) if part)}"
-        for rule in webhook["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-    )
-    operations = dict.fromkeys(operation for rule in webhook["rules"] for operation in rule["operations"])
-    terms = {term["operator"] for term in webhook["namespaceSelector"].get("matchExpressions", ())}
-    return Entry(
-        name=webhook["name"].removesuffix(ENTRY_SUFFIX),
-        resources=f"{', '.join(operations)} of {', '.join(resources)}",
-        fails="refused" if webhook["failurePolicy"] == "Fail" else "let in",
-        where="all but the exempt ones and catflap's own" if "NotIn" in terms else "catflap's own" if terms else "all",
-        conditions=[one["name"] for one in webhook.get("matchConditions", ())],
-    )
+def standing(loaded: Loaded | None, kubeconfig: str | None, context: str | None) -> Now:
+    """The namespaces of the cluster now.  Raises NoCluster, ApiError."""
+    api = connect_as_kubectl(kubeconfig, context)
+    return look(api, loaded.policy if loaded else None, own_namespace=own_namespace(api))
 
 
-def spelled(begin: datetime | None, end: datetime | None) -> str:
-    """The period that was asked for, in words."""
-    words = [f"from {begin:%Y-%m-%d %H:%M} UTC" if begin else "", f"before {end:%Y-%m-%d %H:%M} UTC" if end else ""]
-    return " ".join(word for word in words if word)
+def write(output: str, text: str) -> None:
+    """The page in its place, at once or not at all."""
+    try:
+        with click.open_file(output, "w", encoding="utf-8", atomic=True) as file:
+            file.write(text)
+    except OSError as bad:
+        complain([f"{output}: {bad.strerror}"])

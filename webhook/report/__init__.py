@@ -1,1 +1,1 @@
-"""What an audit log and a policy file come to, as a page for an auditor."""
+"""What an audit log says to an auditor: gathered in one reading, and shown as one page that needs nothing else."""

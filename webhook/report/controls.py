@@ -1,128 +1,159 @@
-"""Which controls the figures are evidence for, and where that evidence ends.
+"""Which controls of which standards the log evidences, each by its own figures, and what it does not show of them."""
 
-Titles are those of CIS Kubernetes Benchmark 1.12, of the NSA/CISA Kubernetes Hardening Guide 1.2, PCI DSS 4.0.1, NIST SP 800-53
-revision 5 and the SOC 2 trust services criteria of 2017.
-"""
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from collections.abc import Iterator
+from msgspec import Struct
 
 from webhook.audit.verify import Report
-from webhook.model.decision import Verdict
-from webhook.model.request import PolicyObject
-from webhook.report.figures import Figures
-from webhook.report.section import Section, Table
-from webhook.rules import RULES
-
-Row = tuple[str, str, str, str]
+from webhook.report.coverage import Coverage
+from webhook.report.words import counted, duration
 
 
-def controls(figures: Figures, report: Report, longest: float | None, *, trusted: bool, against: bool) -> Section:
-    """The section of controls, from the same figures as all others."""
-    rows = [
-        *of_networks(figures, longest),
-        *of_changes(figures),
-        *of_logs(figures, report, trusted=trusted, against=against),
+class Figures(Struct, frozen=True):
+    """What the page counts, as far as controls are about it."""
+
+    report: Report
+    trusted: bool
+    compared: bool
+    coverage: Coverage
+    decisions: int
+    refused: int
+    guard_refused: int  # refusals of edits of our own policies
+    exempt: int
+    broken_glass: int
+    files: int  # policy files that came into force
+    files_refused: int
+    closing_now: tuple[int, int] | None  # namespaces that are closed, of how many that are to be
+
+
+class Control(Struct, frozen=True):
+    """A control, what the log shows of it, and what it does not."""
+
+    standard: str
+    name: str
+    title: str
+    shows: Callable[[Figures], Sequence[str]]
+    lacks: str
+
+
+def closing(figures: Figures) -> tuple[str, ...]:
+    """How namespaces are closed."""
+    found = figures.coverage
+    if not found.known:
+        return ("not known, because no record of this period tells of a default-deny policy",)
+    said = [
+        f"{counted(found.known, 'namespace')} with a default-deny policy for both directions on record",
+        without(found),
     ]
-    return Section(
-        "controls",
-        "Controls that this is evidence for",
-        ["Evidence is not fulfilment: whether a control is met, an auditor says, with more than this to look at."],
-        [Table(["Control", "Asks for", "Figures of this report", "What they do not show"], rows)],
-    )
+    if found.slowest is not None:
+        said.append(
+            f"from creation to default-deny at most {duration(found.slowest)}, in {counted(found.born, 'namespace')}; "
+            "no Pod is admitted in between"
+        )
+    if figures.closing_now is not None:
+        closed, of = figures.closing_now
+        said.append(
+            f"when this page was made, {closed:,} of {counted(of, 'namespace')} that are not exempt were closed"
+        )
+    return tuple(said)
 
 
-def of_networks(figures: Figures, longest: float | None) -> Iterator[Row]:
-    """Controls about what may connect to what."""
-    spaces = figures.spaces.found.values()
-    made = sum(bool(space.made) for space in spaces)
-    closed = sum(bool(space.made) and bool(space.closed) for space in spaces)
-    pods, proven = sum(space.pods for space in spaces), sum(space.proven for space in spaces)
-    wait = "not known" if longest is None else f"{longest:,.2f} s at most"
-    coverage = f"{closed:,} of {made:,} namespaces that were made have the write of their default-deny policy on record, {wait} after the request"
-    denied = f"{proven:,} of {pods:,} Pods were let in with the default-deny policy proven to stand"
-    restored = f"{sum(space.restored for space in spaces):,} times a policy was put back"
-    yield (
-        "CIS Kubernetes 5.3.2",
-        "All namespaces have network policies defined",
-        coverage,
-        "Namespaces older than catflap that nobody adopted, and exempt ones; whether the network plug-in enforces policies (5.3.1).",
-    )
-    yield (
-        "NSA/CISA Hardening Guide 1.2, network separation",
-        "A default policy that denies all ingress and egress",
-        f"{denied}; {restored}",
-        "Traffic of Pods in their node's network, which no policy holds; who may have such Pods is among the exceptions (section 6).",
-    )
-    yield (
-        "PCI DSS 1.3.1, 1.3.2",
-        "Only necessary traffic, all other specifically denied",
-        f"{denied}; {restored}. {opened(figures)}",
-        "Whether what flows allow is necessary: the policy file says what it is, not why. Which systems are in scope.",
-    )
-    yield (
-        "NIST SC-7(5); SOC 2 CC6.6",
-        "Deny by default, allow by exception",
-        coverage,
-        "As for CIS 5.3.2; traffic from outside the cluster to nodes.",
-    )
-    yield (
-        "NIST AC-4",
-        "Information flow enforcement",
-        f"{figures.decisions[Verdict.DENIED]:,} refusals; flows are said by roles, and no workload is let in without one while that rule enforces",
-        "The flow of packets.",
-    )
+def without(found: Coverage) -> str:
+    """For how long namespaces were open, in words."""
+    if not found.lapses:
+        return "no time without the policy is on record"
+    bound = "" if found.exact else "at most "
+    more = f"; of {counted(found.unknown, 'gap')} nothing tells how long" if found.unknown else ""
+    gaps = counted(found.lapses, "gap")
+    return f"{gaps} in {counted(found.lapsed, 'namespace')}, together {bound}{duration(found.without)}{more}"
 
 
-def of_changes(figures: Figures) -> Iterator[Row]:
-    """Controls about who changes what."""
-    yield (
-        "PCI DSS 1.2.2, 1.2.8; NIST CM-3",
-        "Changes of network controls are approved, and configurations kept in step",
-        f"{figures.types['configuration']:,} policy files came into force or were refused; {figures.writes.total:,} writes of catflap's own",
-        "Who approved a change of the policy file; who asked for it is in the decisions on the ConfigMap.",
-    )
-
-
-def opened(figures: Figures) -> str:
-    """What came of users' policies that open what catflap closes."""
-    rules = [rule.id for rule in RULES.values() if rule.about is PolicyObject]
-    counts = {outcome: sum(figures.broken[rule, outcome] for rule in rules) for outcome in ("refused", "warned")}
+def flows(figures: Figures) -> tuple[str, ...]:
+    """How exceptions from default-deny are controlled."""
+    if not figures.decisions:
+        return (
+            *closing(figures),
+            "refusals and exemptions: not known, because no decision is on record in this period",
+        )
     return (
-        f"Policies of users that open a closed namespace: {counts['refused']:,} refused, {counts['warned']:,} warned of"
+        *closing(figures),
+        f"{counted(figures.refused, 'request')} refused of {figures.decisions:,} decided",
+        f"{counted(figures.exempt, 'request')} passed as exempt, {figures.broken_glass:,} of them by break-glass",
     )
 
 
-def of_logs(figures: Figures, report: Report, *, trusted: bool, against: bool) -> Iterator[Row]:
-    """Controls about the log itself."""
+def rulesets(figures: Figures) -> tuple[str, ...]:
+    """How the policy file changed."""
+    changed = f"{counted(figures.files, 'policy file')} came into force, {figures.files_refused:,} refused as faulty"
+    unknown = "policy files: not known, because none came into force or was refused in this period"
+    return (
+        changed if figures.files or figures.files_refused else unknown,
+        f"{counted(figures.guard_refused, 'attempt')} to change what catflap itself keeps, refused",
+    )
+
+
+def recording(figures: Figures) -> tuple[str, ...]:
+    """What is recorded."""
+    chains = counted(len(figures.report.chains), "chain")
+    here = f"{counted(figures.decisions, 'decision')} of this period: who, what, when, where, the outcome and why"
+    return (f"{counted(figures.report.records, 'record')} in {chains}", here)
+
+
+def protection(figures: Figures) -> tuple[str, ...]:
+    """Whether the log is whole."""
+    report = figures.report
     found = len(report.findings) + report.untold
-    sound = "sound" if report.is_sound else f"damaged, {found:,} findings"
-    signed = sum(chain.signed + 1 for chain in report.chains)
-    yield (
-        "PCI DSS 10.2; NIST AU-2, AU-3, AU-12",
-        "Audit records are made, and say who did what, when, with what outcome",
-        f"{figures.records:,} records, {figures.decisions.total():,} of them decisions with user, groups, object and rules",
-        "Reads, and changes that catflap is not asked about; addresses of callers. The API server's audit log has them.",
+    lost = sum(chain.lost for chain in report.chains)
+    told = "no damage was found" if report.is_sound else f"DAMAGED: {counted(found, 'finding')}"
+    against = "was" if figures.compared else "was not"
+    return (
+        f"{told} in {counted(report.records, 'record')}, each bound to the one before it by SHA-256",
+        f"the log {against} held against the API server's own audit log",
+        f"by their writers' own account, {counted(lost, 'record')} could not be written",
     )
-    yield (
-        "PCI DSS 10.3; NIST AU-9, AU-9(3)",
-        "Audit records are protected from destruction and modification",
-        f"the chains are {sound}; signatures vouch for {signed:,} of {report.records:,} records",
-        "Who can delete the files; where copies are kept, and for how long (10.5.1)."
-        if against
-        else "A cut end, without --closed; a chain that is missing whole, without --against the API server's log; retention (10.5.1).",
+
+
+def signing(figures: Figures) -> tuple[str, ...]:
+    """Whose word it is."""
+    chains = figures.report.chains
+    signed = sum(chain.signed >= 0 for chain in chains)
+    vouched = sum(chain.vouched for chain in chains)
+    key = (
+        f"a trusted root key vouches for the keys of {vouched:,} of them"
+        if figures.trusted
+        else "no root key was given to trust"
     )
-    vouched = sum(chain.vouched for chain in report.chains)
-    yield (
-        "NIST AU-10",
-        "Non-repudiation",
-        f"a trusted root key vouches for the keys of {vouched:,} of {len(report.chains):,} chains"
-        if trusted
-        else "not shown: no audit root key was given (--trust)",
-        "That catflap wrote it, not that a person did: users are as the API server knew them, after impersonation.",
-    )
-    yield (
-        "NIST AU-5",
-        "Failures of audit logging are acted on",
-        f"{sum(chain.lost for chain in report.chains):,} records were lost by the writers' own account",
-        "What was lost by a process that was killed before its next record.",
-    )
+    return (f"of {counted(len(chains), 'chain')}, {signed:,} with Ed25519 signatures that hold", key)
+
+
+STORED: Final = "A policy that is stored is not yet a packet that is dropped: that is the network plug-in's doing, and no record tells of it. "
+UNSEEN: Final = "What the API server did not send to catflap is not in the log; see “What is kept from catflap”."
+CNI: Final = f"{STORED}Whether the policies that teams add are adequate is not judged."
+AUDITED: Final = "How long logs are kept, who may read them, and whether somebody reviews them."
+
+CONTROLS: Final = (
+    Control("CIS Kubernetes Benchmark", "5.3.2", "Ensure that all Namespaces have Network Policies defined", closing, f"{CNI} Exempt namespaces have none of catflap's."),
+    Control("NSA/CISA Kubernetes Hardening Guide", "Network separation and hardening", "A default policy denies all ingress and egress", closing, CNI),
+    Control("PCI DSS 4.0.1", "1.3.1, 1.3.2", "Traffic to and from the CDE is restricted to what is necessary; all other is denied", flows, f"{STORED}Which namespaces are the CDE, and which flows it needs."),
+    Control("PCI DSS 4.0.1", "1.2.2", "Changes to configurations of network security controls are approved and managed", rulesets, "Who approved a policy file: your change management and the API server's audit log tell."),
+    Control("PCI DSS 4.0.1", "10.2", "Audit logs are implemented", recording, f"The caller's address and program: the API server's own audit log has them. {UNSEEN}"),
+    Control("PCI DSS 4.0.1", "10.3, 10.5.1", "Audit logs are protected from destruction and unauthorized modification, and kept", protection, AUDITED),
+    Control("NIST SP 800-53 r5", "AC-4", "Information Flow Enforcement", flows, STORED + UNSEEN),
+    Control("NIST SP 800-53 r5", "SC-7(5)", "Deny by Default, Allow by Exception", flows, f"{STORED}Boundaries outside the cluster."),
+    Control("NIST SP 800-53 r5", "AU-9", "Protection of Audit Information", protection, AUDITED),
+    Control("NIST SP 800-53 r5", "AU-10", "Non-repudiation", signing, "Users do not sign: who asked is the API server's word. Records behind a chain's last signature rest on hashes alone."),
+    Control("SOC 2", "CC6.6", "Logical access security measures against threats from outside the system's boundaries", flows, f"{STORED}Boundaries outside the cluster, and whether the criterion is met as a whole."),
+)  # fmt: skip
+
+
+class Evidenced(Struct, frozen=True):
+    """One control with its figures in words."""
+
+    control: Control
+    shows: tuple[str, ...]
+
+
+def evidenced(figures: Figures) -> tuple[Evidenced, ...]:
+    """Every control."""
+    return tuple(Evidenced(control, tuple(control.shows(figures))) for control in CONTROLS)

@@ -1,87 +1,155 @@
-"""Which namespaces were closed, and how long it took."""
+"""For how long a namespace was without its default-deny policy, as far as the log tells.
 
-from collections.abc import Sequence
+A removal that catflap let through is on record, and so is each restoration: the time between is known. Where somebody removed it past
+catflap, the policy was last known to stand when a Pod was admitted on its proof, or when it was written: the time from
+there to the restoration is the most that it can have been gone.
+"""
 
-from webhook.report.closing import Space, Wait, waits
-from webhook.report.figures import Figures
-from webhook.report.section import Section, Table
-from webhook.report.wording import MOST_ROWS, and_more, seconds, when
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
+from msgspec import Struct
 
-class Coverage:
-    """Which namespaces were closed, and how long it took."""
+from webhook.report.gathering import BORN, CREATED, ENDING, LEFT, REMOVED, RESTORED, STANDS
+from webhook.report.ledger import Event
+from webhook.report.timeline import moment_of
 
-    def __init__(self, figures: Figures) -> None:
-        self._untold = figures.spaces.untold
-        self._spaces = figures.spaces.found
-        self._waits = {name: waits(space) for name, space in self._spaces.items()}
-        self.closed = [name for name, space in self._spaces.items() if space.closed]
-        self.restored = sum(space.restored for space in self._spaces.values())
-        known = [one.seconds for found in self._waits.values() for one in found if one.seconds is not None]
-        self.longest = max(known, default=None)
-
-    def section(self) -> Section:
-        """As a section."""
-        made = [name for name, space in self._spaces.items() if space.made]
-        never = [name for name in made if not self._spaces[name].closed]
-        pods = sum(space.pods for space in self._spaces.values())
-        proven = sum(space.proven for space in self._spaces.values())
-        order = sorted(self._spaces, key=lambda name: (-self._worst(name), -self._spaces[name].restored, name))
-        return Section(
-            "namespaces",
-            "Namespaces and their default-deny policies",
-            [
-                (
-                    f"{len(made):,} namespaces were made in this period under catflap's eyes; for {len(made) - len(never):,} of them the log has "
-                    f"the write of their default-deny policy, for {len(never):,} it has none. The longest time between the request for a "
-                    f"namespace, or a change that somebody was let make to its policy, and that write: {seconds(self.longest)}."
-                ),
-                (
-                    f"{pods:,} Pods were let in, {proven:,} of them after a live read had proven that their namespace's policy stands. The others "
-                    "are in namespaces that need not be closed (older ones, exempt ones) or in staged mode."
-                ),
-            ],
-            [
-                Table(
-                    ["Namespace", "Made (UTC)", "Closed (UTC)", "Seconds without", "Put back", "Pods let in", "Proven"],
-                    [self._row(name, self._spaces[name]) for name in order[:MOST_ROWS]],
-                    "The longest times without first",
-                    numbers=frozenset({3, 4, 5, 6}),
-                    more=and_more(len(order) - MOST_ROWS, "namespace")
-                    + (
-                        f" {self._untold:,} records are of still other namespaces, and are not counted here."
-                        if self._untold
-                        else ""
-                    ),
-                )
-            ],
-            limits="Seconds without are an upper bound by the clocks of those who wrote the records; no Pod is let into a guarded namespace in "
-            "that time, which is what the column Proven shows. A namespace whose creation something else refused shows as one without a "
-            "policy. That a policy is stored does not say when the network plug-in enforces it.",
-        )
-
-    def _worst(self, name: str) -> float:
-        return max(
-            (one.seconds if one.seconds is not None else float("inf") for one in self._waits[name]), default=-1.0
-        )
-
-    def _row(self, name: str, space: Space) -> tuple[str | int, ...]:
-        first = min(space.made, default=None)
-        closed = min((at for at in space.closed if first is None or at >= first), default=None)
-        return (
-            name,
-            when(first),
-            when(closed),
-            spelled_out(self._waits[name]),
-            space.restored,
-            space.pods,
-            space.proven,
-        )
+BIRTH = "its birth"
 
 
-def spelled_out(found: Sequence[Wait]) -> str:
-    """The longest wait of a namespace, or that it has no end."""
-    if any(one.seconds is None for one in found):
-        return "no write on record"
-    known = [one.seconds for one in found if one.seconds is not None]
-    return f"{max(known):,.2f}" if known else "-"
+class Space(Struct):
+    """What the log says of one namespace."""
+
+    name: str
+    closed: str = ""  # when its policy is first known to stand
+    seen: str = ""  # when it is last known to
+    to_close: float | None = None  # seconds from its birth until it was closed, where both are on record
+    lapses: int = 0
+    without: float = 0.0  # seconds: exact ones, and the most that the others can be
+    exact: bool = True  # whether each lapse's beginning is on record
+    unknown: int = 0  # lapses of which nothing tells when they began
+    open_since: str = ""  # removed, and not known to be restored
+    open_by: str = ""
+    ended: bool = False
+
+    @property
+    def state(self) -> str:
+        """How it stood at the end."""
+        if self.ended:
+            return "deleted"
+        if self.open_since:
+            return f"open since {self.open_since[:19]}, by {self.open_by}"
+        return "closed" if self.closed else "not known to be closed"
+
+
+class Coverage(Struct, frozen=True):
+    """What the log says of all namespaces; the ones that were without for longest come first."""
+
+    spaces: tuple[Space, ...]
+    more: int
+    known: int  # how many were closed at some time
+    open: int
+    lapses: int
+    lapsed: int  # how many namespaces had any
+    without: float
+    exact: bool
+    unknown: int
+    slowest: float | None  # the longest time from birth until closed
+    born: int  # of how many namespaces that is known
+    unclosed: int  # created, and nothing on record that closed them
+
+
+def coverage(events: Iterable[Event], most: int) -> Coverage:
+    """The sums over all namespaces, and as many rows."""
+    spaces: list[Space] = []
+    count = known = opened = lapses = lapsed = unknown = born = unclosed = 0
+    without, exact, slowest = 0.0, True, None
+    for space in each_space(events):
+        if not space.closed and space.open_by == BIRTH:
+            unclosed += 1
+            continue
+        count += 1
+        known += bool(space.closed)
+        opened += bool(space.open_since and not space.ended)
+        lapses += space.lapses
+        lapsed += bool(space.lapses)
+        without += space.without
+        exact = exact and space.exact
+        unknown += space.unknown
+        if space.to_close is not None:
+            born += 1
+            slowest = max(slowest or 0.0, space.to_close)
+        spaces.append(space)
+        if len(spaces) >= 2 * most:
+            spaces = worst(spaces, most)
+    return Coverage(
+        tuple(worst(spaces, most)), max(count - most, 0), known, opened, lapses, lapsed, without, exact, unknown, slowest, born, unclosed
+    )  # fmt: skip
+
+
+def worst(spaces: list[Space], most: int) -> list[Space]:
+    """Those to be told of first."""
+    return sorted(spaces, key=lambda one: (not one.open_since or one.ended, -one.without, -one.lapses, one.name))[:most]
+
+
+def each_space(events: Iterable[Event]) -> Iterator[Space]:
+    """Each namespace, by its events in order."""
+    for name, own in groupby(events, key=lambda event: event.space):
+        space, engine = Space(name), ""
+        for event in own:
+            if event.what == LEFT and event.who != engine:  # another engine's, whose place ours has taken
+                continue
+            if event.what in {CREATED, RESTORED}:
+                engine = event.who
+            follow(space, event)
+        yield space
+
+
+def follow(space: Space, event: Event) -> None:
+    """What one event tells."""
+    match event.what:
+        case _ if event.what == BORN:
+            space.ended, space.open_since, space.seen = False, event.time, ""
+            space.open_by = BIRTH
+        case _ if event.what == ENDING:
+            space.ended = True
+        case _ if event.what in {REMOVED, LEFT}:
+            space.open_since = space.open_since or event.time
+            space.open_by = event.who if event.what == REMOVED else "the policy file"
+        case _ if event.what in {CREATED, RESTORED}:
+            restore(space, event)
+            stand(space, event)
+        case _ if event.what == STANDS:
+            if space.open_since and not space.seen:
+                restore(space, event)
+            stand(space, event)
+
+
+def stand(space: Space, event: Event) -> None:
+    """The policy stands at this time."""
+    space.closed = space.closed or event.time
+    space.seen, space.open_since, space.open_by = event.time, "", ""
+
+
+def restore(space: Space, event: Event) -> None:
+    """How long it was gone."""
+    if space.open_since and not space.seen:  # never closed since its birth
+        space.to_close = max(space.to_close or 0.0, seconds(space.open_since, event.time))
+        return
+    if space.open_since:
+        space.lapses += 1
+        space.without += seconds(space.open_since, event.time)
+    elif event.what == RESTORED and space.seen:
+        space.lapses += 1
+        space.without += seconds(space.seen, event.time)
+        space.exact = False
+    elif event.what == RESTORED:
+        space.lapses += 1
+        space.unknown += 1
+        space.exact = False
+
+
+def seconds(begin: str, end: str) -> float:
+    """The time between two records; nothing where one of them has no time."""
+    first, last = moment_of(begin), moment_of(end)
+    return max((last - first).total_seconds(), 0.0) if first and last else 0.0

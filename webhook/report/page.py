@@ -1,35 +1,120 @@
-"""A page as one HTML file that needs nothing else: no script, no request."""
+"""The page: everything that was found as one HTML text that loads nothing and runs nothing."""
 
-import base64
-from importlib.resources import files
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from msgspec import Struct
 
-from webhook.audit.entry import printable
-from webhook.report.section import Page, Picture, number
+from webhook.audit.verify import Report
+from webhook.guard.protect import PROTECTION
+from webhook.model.decision import Verdict
+from webhook.report import charts
+from webhook.report.cluster import CLOSED, EXEMPT, OLDER, OPEN, Now
+from webhook.report.controls import Figures, evidenced, without
+from webhook.report.coverage import Coverage, coverage
+from webhook.report.gathering import ACCEPTED, REFUSED, Gathering
+from webhook.report.ruled import Entry, Exceptional, LeftOut
+from webhook.report.words import counted, duration, instant, shown
 
-TEMPLATE: Final = "page.html.j2"
+MOST_ROWS: Final = 25
+MOST_CHAINS: Final = 100
+MOST_SPACES: Final = 50
+MOST_HAPPENINGS: Final = 100
+COUNTS: Final = (
+    "file", "type", "release", "policy", "decision", "exempt", "unjudged", "unavailable", "break-glass",
+    "waived", "rule", "namespace", "user", "refused", "warned", "audited", "written", "closure", "closure unguarded",
+    "closure unchecked", "closure staged",
+)  # fmt: skip
+HAPPENINGS: Final = ("configuration", "start", "stop", "leader", "certificate")
 
 
-def html(page: Page) -> str:
-    """The page; whatever a log says stands in it as text, and what would turn the writing round as its code."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=shown, trim_blocks=True, lstrip_blocks=True
+class Ruled(Struct, frozen=True):
+    """What a policy file says, and how it was named."""
+
+    name: str
+    digest: str
+    left_out: tuple[LeftOut, ...]
+    entries: tuple[Entry, ...]
+    exceptions: tuple[Exceptional, ...]
+
+
+class Asked(Struct, frozen=True):
+    """What the page is about, as somebody asked for it."""
+
+    files: Sequence[str]
+    against: Sequence[str]
+    roots: Sequence[str]
+    begin: str
+    end: str
+    closed: bool
+    lenient: bool
+    release: str
+    made: datetime
+
+
+def page(asked: Asked, gathering: Gathering, report: Report, *, ruled: Ruled | None, now: Now | None) -> str:
+    """The whole page."""
+    covered = coverage(gathering.ledger.events(), MOST_SPACES)
+    series = gathering.refusals.series()
+    tops = {kind: gathering.ledger.top(kind, MOST_ROWS) for kind in COUNTS}
+    drawn = {}
+    if series:
+        drawn["time"] = charts.over_time(series, "Refusals over time by rule; the table below has the same figures.")
+        drawn["rule"] = charts.ranking(tops["rule"], "Refusals by rule; the table below has the same figures.")
+        drawn["namespace"] = charts.ranking(
+            tops["namespace"], "Refusals by namespace; the table below has the same figures."
+        )
+    said: dict[str, Any] = {
+        "asked": asked,
+        "gathering": gathering,
+        "report": report,
+        "ruled": ruled,
+        "now": now,
+        "states": {"closed": CLOSED, "open": OPEN, "exempt": EXEMPT, "older": OLDER},
+        "covered": covered,
+        "without": without(covered),
+        "series": series,
+        "folded": series.folded(charts.MOST_SERIES),
+        "top": tops,
+        "happened": {kind: gathering.ledger.happenings(kind, MOST_HAPPENINGS) for kind in HAPPENINGS},
+        "charts": drawn,
+        "controls": evidenced(figures(asked, gathering, report, covered, now)),
+        "most_chains": MOST_CHAINS,
+    }
+    return environment().get_template("page.html").render(said).lstrip()
+
+
+def figures(asked: Asked, gathering: Gathering, report: Report, covered: Coverage, now: Now | None) -> Figures:
+    """What controls are told by."""
+    ledger = gathering.ledger
+    return Figures(
+        report=report,
+        trusted=bool(asked.roots),
+        compared=bool(asked.against),
+        coverage=covered,
+        decisions=ledger.total("decision"),
+        refused=ledger.total("decision", Verdict.DENIED),
+        guard_refused=ledger.total("rule", PROTECTION),
+        exempt=ledger.total("decision", Verdict.EXEMPT),
+        broken_glass=ledger.total("break-glass"),
+        files=ledger.total("configuration", ACCEPTED),
+        files_refused=ledger.total("configuration", REFUSED),
+        closing_now=(now.of(CLOSED), now.due) if now else None,
     )
-    template = environment.from_string((files(__package__) / TEMPLATE).read_text(encoding="utf-8"))
-    return template.render(page=page, source=source)
 
 
-def shown(value: Any) -> Any:
-    """A value as it is put in; figures get their separators."""
-    if isinstance(value, Markup):
-        return value
-    return number(value) if isinstance(value, int | float) else printable(str(value))
-
-
-def source(picture: Picture) -> Markup:
-    """A picture as a data URL: what it defines cannot meet what the page does."""
-    coded = base64.b64encode(picture.svg.encode()).decode("ascii")
-    return Markup(f"data:image/svg+xml;base64,{coded}")  # noqa: S704 (base64 has nothing to escape)
+def environment() -> Environment:
+    """Templates whose every value is escaped, and shown as `words.shown` has it."""
+    made = Environment(
+        loader=PackageLoader("webhook.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(instant=instant, duration=duration)
+    made.globals.update(counted=counted)
+    return made

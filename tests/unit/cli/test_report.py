@@ -1,120 +1,212 @@
-"""`catflap report`, as people call it."""
+"""`catflap report`: the page is written, or it is said why not."""
 
-import re
+import json
+import os
+import pty
 import subprocess
 import sys
-from html import unescape
 from pathlib import Path
 
 import pytest
 
-from tests.stories import EMERGENCY, TEAMS, tell
+from tests.evidence_logs import POLICY, week
+from tests.long_logs import write_long
+from tests.unit.report.pages import Page, report
 from webhook.audit.keys import write_pair
-from webhook.cli.report import entry_of
-from webhook.config.parse import parse
-from webhook.controller.registration import Endpoint, registration
 
-POLICY = """
-apiVersion: catflap.dev/v1
-kind: GuardPolicy
-exempt: {users: [robot]}
-namespaces: {overrides: [{names: [sandbox-*], mode: warn}]}
-exceptions:
-  - {rule: no-host-network, namespace: mail, owner: sre, reason: node exporter, until: 2026-02-05}
-  - {rule: require-app, namespace: shop, owner: ann, reason: legacy, until: 9999-12-31}
+SHORT, LONG = 20_000, 200_000
+# A tenth of what the longer log's records alone take in memory.
+ROOM_KIB = 8 * 1024
+PEAK = """
+import resource, sys
+from webhook.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def report(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run it."""
-    argv = [sys.executable, "-m", "webhook", "report", *map(str, arguments)]
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A week's log."""
+    week(tmp_path / "audit.log")
+    return tmp_path / "audit.log"
 
 
-def text_of(page: str) -> str:
-    """What people read."""
-    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.partition("<body>")[2])))
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Where the page goes."""
+    return tmp_path / "report.html"
 
 
-def test_a_sound_log_makes_a_page(tmp_path: Path) -> None:
-    """With everything that was given; the file appears whole."""
-    private, public = write_pair(str(tmp_path / "root"))
-    policy, page = tmp_path / "policy.yaml", tmp_path / "page.html"
-    policy.write_text(POLICY, encoding="utf-8")
-    done = report(
-        *tell(tmp_path, root=private), "-c", policy, "--trust", public, "--closed", "--cluster", "prod", "-o", page
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    text = text_of(page.read_text(encoding="utf-8"))
-    assert "Admission audit report: prod The log is sound" in text
-    assert f"{len(TEAMS)} namespaces were made in this period under catflap's eyes; for {len(TEAMS)} of them" in text
-    assert f"{EMERGENCY:.2f} s longest time without a policy" in text
-    assert "no-host-network mail sre node exporter 2026-02-05 ended" in text
-    assert "require-app shop ann legacy 9999-12-31 in force" in text
-    assert "sandbox-*: mode warn" in text
-    assert "Exempt users robot" in text
-    assert "a trusted root key vouches for the keys of 2 of 2 chains" in text
+def page(path: Path) -> Page:
+    """The page that was written."""
+    return Page(path.read_text(encoding="utf-8"))
 
 
-def test_a_damaged_log_says_so_first(tmp_path: Path) -> None:
-    """Status 1, and the page is made all the same: it is what shows the damage."""
-    served, controlled = tell(tmp_path)
-    lines = served.read_bytes().splitlines(keepends=True)
-    served.write_bytes(b"".join(lines[:40] + lines[41:]))
-    done = report(served, controlled, "-o", tmp_path / "page.html")
-    assert (done.returncode, done.stderr) == (1, "")
-    text = text_of((tmp_path / "page.html").read_text(encoding="utf-8"))
-    assert text.startswith(" Admission audit report THE LOG IS DAMAGED: 1 finding in")
-    assert f"missing {served}:41" in text
+def test_a_sound_log_says_so(log: Path, output: Path) -> None:
+    """And what that rests on."""
+    assert report(log, "-o", output).exit_code == 0
+    assert "The log is sound." in page(output).text
+    assert "No root key was given to trust" in page(output).text
+    assert report(log, "-o", "-").stdout.startswith("<!DOCTYPE html>")
 
 
-def test_a_period_counts_what_came_in_it(tmp_path: Path) -> None:
-    """The whole log is verified, whatever is counted."""
-    logs = tell(tmp_path)
-    done = report(*logs, "--from", "2026-02-01", "--to", "2026-02-02", "-o", "-")
-    assert done.returncode == 0
-    text = text_of(done.stdout)
-    assert "from 2026-02-01 00:00 UTC before 2026-02-02 00:00 UTC" in text
-    assert "2026-02-01 00:00:00 to 2026-02-01 23" in text
+def test_a_damaged_log_says_so_before_all_else(log: Path, output: Path, tmp_path: Path) -> None:
+    """With every finding; status 1, as of `audit verify`."""
+    edited = tmp_path / "edited.log"
+    edited.write_bytes(log.read_bytes().replace(b'"carol"', b'"karol"'))
+    assert report(edited, "-o", output).exit_code == 1
+    found = page(output)
+    assert found.text.index("The log is damaged.") < found.text.index("Requests decided")
+    assert ["edited"] in [[row[2]] for row in found.tables["Findings"][1:]]
+    assert "The log is sound." not in found.text
+
+
+def test_nobody_vouches_for_a_chain_that_no_root_key_knows(log: Path, output: Path, tmp_path: Path) -> None:
+    """`--trust` as `audit verify` has it."""
+    _, public = write_pair(str(tmp_path / "root"))
+    assert report(log, "--trust", public, "-o", output).exit_code == 1
+    assert "forged" in {row[2] for row in page(output).tables["Findings"][1:]}
+
+
+def test_the_api_servers_log_is_compared(log: Path, output: Path, tmp_path: Path) -> None:
+    """`--against` as `audit verify` has it."""
+    kept, changed = tmp_path / "api.log", tmp_path / "other.log"
+    kept.write_text(anchor(log, "hash"))
+    changed.write_text(anchor(log, "prev"))
+    assert report(log, "--against", kept, "-o", output).exit_code == 0
+    assert f"own audit log: {kept}" in page(output).text
+    assert report(log, "--against", changed, "-o", output).exit_code == 1
+    assert {row[2] for row in page(output).tables["Findings"][1:]} == {"forged"}
+
+
+def anchor(log: Path, hashed: str) -> str:
+    """The API server's event of a decision on record, with its hash or with another one."""
+    records = map(json.loads, log.read_text().splitlines())
+    record = next(one for one in records if one["type"] == "decision" and one["phase"] == "validate")
+    said = {"chain": record["chain"], "seq": str(record["seq"]), "hash": record[hashed]}
+    event = {
+        "apiVersion": "audit.k8s.io/v1", "kind": "Event", "stage": "ResponseComplete", "verb": "create", "auditID": "1",
+        "requestReceivedTimestamp": record["time"], "objectRef": record["objectRef"], "responseStatus": {"code": 201},
+        "annotations": {f"pods.catflap.dev/record-{key}": value for key, value in said.items()},
+    }  # fmt: skip
+    return json.dumps(event) + "\n"
+
+
+def test_a_chain_without_its_end_is_found_where_that_is_asked(log: Path, output: Path) -> None:
+    """`--closed` as `audit verify` has it."""
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
+    assert report(log, "-o", output).exit_code == 0
+    assert report(log, "--closed", "-o", output).exit_code == 1
+
+
+def test_a_period_counts_its_own_records_and_verifies_all(log: Path, output: Path) -> None:
+    """The others are said to be left out."""
+    assert report(log, "--from", "2026-01-28", "--to", "2026-01-29", "-o", output).exit_code == 0
+    rows = page(output).figures("Kinds of records")
+    assert rows == {"decision": 53, "All": 53}
+    assert "outside of it (verified, and not counted below)" in page(output).text
+
+
+def test_what_the_policy_file_frees_is_told(log: Path, output: Path, tmp_path: Path) -> None:
+    """Exempt namespaces, modes and match conditions."""
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    assert report(log, "-c", tmp_path / "policy.yaml", "-o", output).exit_code == 0
+    text = page(output).text
+    for said in (
+        "calico-system",
+        "platform-team",
+        "sandbox-*",
+        "rule no-host-network",
+        "pods.catflap.dev",
+        "labels-changed",
+    ):
+        assert said in text
+    assert "was never in force in this period" in text
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        pytest.param(["{empty}", "-o", "{page}"], "no record in", id="no record"),
-        pytest.param(["{log}", "-c", "{empty}", "-o", "{page}"], "expected a mapping", id="no policy file"),
-        pytest.param(["{log}", "--trust", "{empty}", "-o", "{page}"], "empty", id="no key"),
-        pytest.param(["{log}", "-o", "{folder}/nowhere/page.html"], "nowhere", id="nowhere to write"),
-        pytest.param(["{log}"], "'-o'", id="no page"),
+        (["--from", "2026-02-01", "--to", "2026-01-01"], "--from has to be before --to"),
+        (["--trust", "{log}"], "{log}"),
+        (["--kubeconfig", "{log}"], ""),
+        (["-c", "{log}"], "{log}:2:1: not YAML"),
     ],
 )
-def test_what_cannot_be_done_ends_it_with_status_2(tmp_path: Path, arguments: list[str], says: str) -> None:
-    """And leaves no page."""
-    log, _ = tell(tmp_path, days=1)
-    (tmp_path / "empty").write_bytes(b"")
-    names = {"log": log, "empty": tmp_path / "empty", "page": tmp_path / "page.html", "folder": tmp_path}
-    done = report(*(one.format(**names) for one in arguments))
-    assert (done.returncode, says in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
-    assert not (tmp_path / "page.html").exists()
+def test_what_cannot_be_used_is_refused(log: Path, output: Path, arguments: list[str], says: str) -> None:
+    """Status 2, its name, and no page."""
+    done = report(log, *(one.format(log=log) for one in arguments), "-o", output)
+    assert done.exit_code == 2
+    assert says.format(log=log) in done.stderr
+    assert not output.exists()
 
 
-def test_without_the_library_that_draws_it_says_how_to_get_it(tmp_path: Path) -> None:
-    """And the log is not lost: nothing was written."""
-    log, _ = tell(tmp_path, days=1)
-    hidden = "import sys; sys.modules['matplotlib'] = None; from webhook.__main__ import main; main()"
-    argv = [sys.executable, "-c", hidden, "report", str(log), "-o", str(tmp_path / "page.html")]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+def test_what_is_no_log_makes_no_page(log: Path, output: Path) -> None:
+    """Neither does it touch what was there."""
+    empty = log.with_name("empty.log")
+    empty.write_bytes(b"")
+    output.write_text("before")
+    assert report(empty, "-o", output).exit_code == 2
+    assert output.read_text() == "before"
+
+
+def test_a_page_that_cannot_be_written_is_said(log: Path, tmp_path: Path) -> None:
+    """With its name; status 2."""
+    done = report(log, "-o", tmp_path / "nowhere" / "report.html")
+    assert (done.exit_code, str(tmp_path / "nowhere" / "report.html") in done.stderr) == (2, True)
+
+
+def test_without_the_extra_it_says_what_to_install(log: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it reads anything."""
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    done = report(log, "-o", output)
+    assert done.exit_code == 2
     assert "pip install 'catflap[report]'" in done.stderr
-    assert not (tmp_path / "page.html").exists()
 
 
-def test_what_is_registered_is_told_in_words() -> None:
-    """Every entry, with what keeps requests from it."""
-    endpoint = Endpoint(ca_bundle="", namespace="catflap-system", service="catflap")
-    policy = parse("apiVersion: catflap.dev/v1\nkind: GuardPolicy\n").policy
-    found = [entry_of(one) for whole in registration(policy, endpoint) for one in whole["webhooks"]]
-    pods = found[0]
-    assert (pods.name, pods.resources, pods.fails) == ("pods", "CREATE, UPDATE of pods", "refused")
-    assert (pods.where, pods.conditions) == ("all but the exempt ones and catflap's own", ["labels-changed"])
-    assert {one.where for one in found} == {pods.where, "all", "catflap's own"}
+def test_only_the_report_loads_what_draws_charts() -> None:
+    """What serves must not pay for it, nor need it."""
+    code = (
+        "import sys, webhook.cli.serve, webhook.cli.controller, webhook.bootstrap.serving, webhook.bootstrap.controlling;"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'matplotlib', 'numpy'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
+    """Ten times the records take no more of it."""
+    peaks = []
+    for count in (SHORT, LONG):
+        write_long(tmp_path / "log", count)
+        command = [sys.executable, "-c", PEAK, "report", str(tmp_path / "log"), "-o", str(tmp_path / "page")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        peaks.append(int(done.stdout))
+        assert page(tmp_path / "page").figures("Refusals by rule, in figures")["known-role"] == count / 10
+    assert peaks[1] - peaks[0] < ROOM_KIB
+
+
+@pytest.mark.parametrize(("stderr_is", "shown"), [("a terminal", True), ("a pipe", False)])
+def test_progress_is_for_terminals(log: Path, output: Path, stderr_is: str, *, shown: bool) -> None:
+    """How much of the files has been read, of how much."""
+    ours, theirs = pty.openpty() if stderr_is == "a terminal" else os.pipe()
+    command = [sys.executable, "-m", "webhook", "report", str(log), "-o", str(output)]
+    with subprocess.Popen(command, stderr=theirs, env=os.environ | {"TERM": "xterm"}) as running:
+        os.close(theirs)
+        said = b""
+        while part := readable(ours):
+            said += part
+        assert running.wait() == 0
+    os.close(ours)
+    assert (b"reading" in said) is shown
+
+
+def readable(descriptor: int) -> bytes:
+    """What comes next; nothing at the end, which a terminal has as an error."""
+    try:
+        return os.read(descriptor, 1 << 16)
+    except OSError:
+        return b""

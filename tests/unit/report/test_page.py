@@ -1,199 +1,182 @@
-"""The page: its figures are the log's, and nothing that a log says is more than text on it."""
+"""The page says what the log says, and nothing that somebody else made it say."""
 
-import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from html.parser import HTMLParser
-from typing import Any, Final
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.entries import CERTIFICATE, DECISION, DENIED, FAULT, LEADER, REFUSED_FILE, WRITE, entry
-from tests.laws.strategies import LAW
-from webhook.audit.query import Query
+from tests.audit_logs import verified
+from tests.entries import DECISION, DENIED, START, WRITE, entry
+from tests.evidence_logs import ALLOWED, BEGIN, BROKEN_BY, POLICY, REFUSED, week
+from tests.unit.report.pages import ATTRIBUTES, ELEMENTS, Page, report
 from webhook.audit.verify import Verifier
-from webhook.report.content import Asked, page
-from webhook.report.figures import Figures
-from webhook.report.page import html
+from webhook.report import charts
+from webhook.report.gathering import Gathering
+from webhook.report.page import Asked, page
 
-AT: Final = datetime(2026, 2, 1, tzinfo=UTC)
-# What a page may consist of; anything else came from somewhere else.
-TAGS: Final = frozenset(
-    [
-        "html",
-        "head",
-        "meta",
-        "title",
-        "style",
-        "body",
-        "main",
-        "h1",
-        "h2",
-        "p",
-        "dl",
-        "dt",
-        "dd",
-        "ul",
-        "ol",
-        "li",
-        "b",
-        "span",
-        "nav",
-        "a",
-        "section",
-        "div",
-        "img",
-        "table",
-        "caption",
-        "thead",
-        "tbody",
-        "tr",
-        "th",
-        "td",
-    ]
-)
-ATTRIBUTES: Final = frozenset(
-    [
-        "lang",
-        "charset",
-        "http-equiv",
-        "content",
-        "name",
-        "class",
-        "role",
-        "aria-label",
-        "href",
-        "id",
-        "src",
-        "alt",
-        "tabindex",
-        "scope",
-        "colspan",
-    ]
-)
+HOSTILE = [
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'; alert(1); '", "</style><script>", "{{ 7 * 7 }}",
+    "&lt;b&gt;", "<!--", "]]>", "javascript:alert(1)", "\u202eevil\u202c", "a\x00b", "$\\frac{1}{0}$", "<svg/onload=alert(1)>", "%s%n",
+]  # fmt: skip
 
 
-class Reading(HTMLParser):
-    """The elements, the attributes and the text of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.attributes: set[str] = set()
-        self.addresses: list[str] = []
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Remember it."""
-        self.tags.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-        self.addresses += [value or "" for name, value in attrs if name in {"href", "src"}]
-
-    def handle_data(self, data: str) -> None:
-        """Remember it."""
-        self.words.append(data)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
+    """A week's log, and its page."""
+    folder = tmp_path_factory.mktemp("week")
+    week(folder / "audit.log")
+    (folder / "policy.yaml").write_text(POLICY)
+    done = report(folder / "audit.log", "-c", folder / "policy.yaml", "-o", folder / "report.html")
+    assert (done.exit_code, done.output) == (0, "")
+    return folder / "audit.log", Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
-def written(records: Iterable[dict[str, Any]], *, cluster: str = "", files: tuple[str, ...] = ("audit.log",)) -> str:
-    """The page of some records."""
-    figures = Figures(Query())
-    for record in records:
-        figures.take(entry(record))
-    asked = Asked(cluster=cluster, files=files, against=(), trusted=False, closed=False, period="", at=AT)
-    return html(page(asked, figures, Verifier().finish(), None))
-
-
-def rows(text: str, caption: str) -> list[list[str]]:
-    """The rows of the table under a caption."""
-    table = text[text.index(f"<caption>{caption}</caption>") :].partition("</tbody>")[0].partition("<tbody>")[2]
-    return [
-        re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
-    ]
-
-
-def test_figures_are_the_logs() -> None:
-    """Each rule once a request, each decision once an answer."""
-    twice = DENIED | {"denied": [FAULT, FAULT | {"path": "elsewhere"}, FAULT | {"rule": "require-app"}]}
-    text = written([DECISION, DECISION, DENIED, twice, DECISION | {"warned": [FAULT]}])
-    assert rows(text, "By decision")[0][:3] == ["allowed", "3", "60.0 %"]
-    assert rows(text, "By decision")[3][:3] == ["denied", "2", "40.0 %"]
-    assert rows(text, "Faults by rule") == [["known-role", "2", "1", "0"], ["require-app", "1", "0", "0"]]
-    assert rows(text, "Refusals by namespace") == [["shop", "2", "known-role, require-app"]]
-    assert rows(text, "Refusals by user") == [["alice", "2"]]
-
-
-def test_changes_of_the_guard_are_listed_the_newest_first() -> None:
-    """Files, writes, certificates, leaders."""
-    later = REFUSED_FILE | {"time": "2026-02-03T12:00:00.000000Z"}
-    text = written([REFUSED_FILE, later, WRITE, WRITE, CERTIFICATE, LEADER])
-    assert [row[0] for row in rows(text, "Policy files")] == ["2026-02-03 12:00:00", "2026-01-31 12:00:00"]
-    assert rows(text, "What catflap wrote") == [["NetworkPolicy", "apply", "created", "2"]]
-    assert [row[1] for row in rows(text, "Certificates and leading controllers")] == ["leader", "certificate"]
-
-
-def test_what_is_not_known_is_not_a_zero() -> None:
-    """It says why, and how to know it."""
-    text = written([])
-    assert text.count("not known: no policy file was given (-c)") == 3
-    assert "not known" in text[: text.index("longest time without a policy")][-60:]
-    assert "No audit root key was given" in text
-
-
-def test_a_record_without_a_time_is_told() -> None:
-    """Nothing else can be said of it."""
-    text = written([DECISION | {"time": "yesterday"}, DECISION])
-    assert "1 record whose time is none" in text
-    assert rows(text, "By decision")[0][:2] == ["allowed", "1"]
-
-
-HOSTILE: Final = (
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "</style></title><base href=//example.com>",
-    "&lt;b&gt;{{ 7 * 7 }}{% raw %}",
-    "\u202egnp.exe\u0000\u001b[2J",
-    "$x^2$ \\alpha_%",
-    "javascript:alert(1)",
-    "n" * 5000,
-)
-
-
-@LAW
-@given(st.lists(st.sampled_from(HOSTILE) | st.text(max_size=30), min_size=9, max_size=9))
-def test_whatever_a_log_says_is_text(words: list[str]) -> None:
-    """Names come from whoever asked."""
-    user, space, rule, path, message, reason, digest, cluster, file = words
-    fault = {"rule": rule, "path": path, "message": message}
-    about = {
-        "objectRef": {"resource": "pods", "namespace": space, "name": "x"},
-        "user": {"username": user, "groups": []},
+def test_refusals_are_those_of_the_log(made: tuple[Path, Page]) -> None:
+    """By rule, by namespace and by who asked; counted anew from the lines."""
+    log, found = made
+    refused = [one for one in map(json.loads, log.read_text().splitlines()) if one.get("decision") == "denied"]
+    by = {
+        "Refusals by rule, in figures": Counter(fault["rule"] for one in refused for fault in one["denied"]),
+        "Refusals by namespace, in figures": Counter(one["objectRef"]["namespace"] for one in refused),
+        "Refusals by who asked": Counter(one["user"]["username"] for one in refused),
     }
-    text = written(
-        [
-            DENIED | about | {"denied": [fault]},
-            DECISION | about | {"decision": "exempt", "reason": reason},
-            DECISION | about | {"objectRef": {"resource": "namespaces", "name": space}, "phase": "mutate"},
-            REFUSED_FILE | {"faults": [message], "policyDigest": digest},
-            WRITE | {"reason": reason, "objectRef": WRITE["objectRef"] | {"namespace": space}},
-            CERTIFICATE | {"serving": CERTIFICATE["serving"] | {"names": [user], "fingerprint": digest}},
-            LEADER | {"candidate": user, "reason": reason},
-        ],
-        cluster=cluster,
-        files=(file,),
+    for caption, counts in by.items():
+        assert found.figures(caption) == counts | {"All": REFUSED}, caption
+    assert by["Refusals by rule, in figures"] == BROKEN_BY
+
+
+def test_the_table_beside_the_chart_adds_up(made: tuple[Path, Page]) -> None:
+    """Each step of time and each name."""
+    [rows] = [rows for caption, rows in made[1].tables.items() if caption.startswith("Refusals by rule, in steps of")]
+    assert sum(int(cell.replace(",", "")) for row in rows[1:] for cell in row[1:]) == REFUSED
+
+
+def test_gaps_are_told_exactly_or_as_the_most_that_they_can_be(made: tuple[Path, Page]) -> None:
+    """As the story has them."""
+    rows = made[1].tables["Namespaces, the open ones and those that were without for longest first"]
+    by_name = {row[0]: row for row in rows if row}
+    assert by_name["payments"][4:] == ["1", "42 s", "closed"]
+    assert by_name["search"][4:] == ["1", "at most 1 min 30 s", "closed"]
+    assert by_name["mail"][3:] == ["0.25 s", "0", "none on record", "closed"]
+    assert (
+        made[1].figures("What was known of the namespace when a Pod was admitted or refused")["proven"] == ALLOWED + 2
     )
-    found = Reading(text)
-    assert found.tags <= TAGS
+
+
+def test_exceptions_have_their_states(made: tuple[Path, Page]) -> None:
+    """The one that ended is no longer in force."""
+    [(caption, rows)] = [one for one in made[1].tables.items() if one[0].startswith("Exceptions of the policy file")]
+    assert caption.endswith("on the day this page was made")
+    assert [(row[0], row[-1]) for row in rows[1:]] == [("known-role", "expired"), ("require-role", "in force")]
+
+
+def test_each_control_has_figures_and_limits(made: tuple[Path, Page]) -> None:
+    """Every one that is named."""
+    rows = made[1].tables["Controls"][1:]
+    named = " ".join(row[0] for row in rows)
+    for control in ("5.3.2", "NSA/CISA", "1.3.1", "10.2", "10.3", "AC-4", "SC-7(5)", "AU-9", "AU-10", "CC6.6"):
+        assert control in named
+    assert all(any(letter.isdigit() for letter in row[1]) and row[2] for row in rows)
+
+
+def test_what_the_log_does_not_tell_is_not_known(made: tuple[Path, Page]) -> None:
+    """And why."""
+    assert "Not known, because no cluster was named" in made[1].text
+    assert "Passed unjudged, by reason: not known, because" in made[1].text
+
+
+def test_the_page_loads_nothing(made: tuple[Path, Page]) -> None:
+    """Its links lead into itself, its images stand in it."""
+    assert all(link.startswith(("#", "data:")) for link in made[1].links)
+    assert made[1].elements <= ELEMENTS
+    assert made[1].attributes <= ATTRIBUTES
+
+
+def test_an_empty_period_is_no_row_of_zeros(tmp_path: Path) -> None:
+    """Each section says that nothing is known."""
+    week(tmp_path / "log")
+    done = report(tmp_path / "log", "--from", "2030-01-01", "-o", tmp_path / "page.html")
+    assert done.exit_code == 0
+    found = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "no refusal is on record in this period" in found.text
+    assert "not known, because no record of this period tells of a default-deny policy" in found.text
+    assert "Refusals by rule, in figures" not in found.tables
+    assert "Requests decided none on record" in found.text
+    [flows] = [row[1] for row in found.tables["Controls"] if row and "AC-4" in row[0]]
+    assert "refusals and exemptions: not known, because" in flows
+
+
+def told(records: list[dict[str, Any]]) -> str:
+    """The page of some records, whoever wrote them."""
+    gathering = Gathering()
+    for record in records:
+        gathering.take(entry(record), "audit.log")
+    asked = Asked(
+        files=["audit.log"],
+        against=(),
+        roots=(),
+        begin="",
+        end="",
+        closed=False,
+        lenient=False,
+        release="0",
+        made=BEGIN,
+    )
+    return page(asked, gathering, Verifier().finish(), ruled=None, now=None)
+
+
+names = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+
+
+def hostile(name: str) -> list[dict[str, Any]]:
+    """A record of each kind, with a name wherever somebody may have chosen one."""
+    target = DECISION["objectRef"] | {"namespace": name, "name": name}
+    user = {"username": name, "groups": [name]}
+    return [
+        DENIED | {"user": user, "objectRef": target, "denied": [{"rule": name, "path": name, "message": name}]},
+        DECISION | {"user": user, "objectRef": target, "decision": "exempt", "reason": name, "closure": name},
+        DECISION
+        | {"objectRef": target, "reason": name, "decision": "allowed", "policyDigest": name, "closure": "proven"},
+        WRITE | {"objectRef": WRITE["objectRef"] | {"namespace": name}, "reason": name},
+        START | {"writer": {"process": name, "pod": {"name": name}}, "time": name},
+        {"type": "configuration", "time": DECISION["time"], "accepted": False, "policyDigest": name, "faults": [name]},
+    ]
+
+
+@pytest.fixture(scope="module")
+def without_charts() -> Any:
+    """Drawing takes a second, and is looked at by its own tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("over_time", "ranking"):
+            patched.setattr(charts, name, lambda *_: charts.Chart("a chart", *(["data:,"] * 4)))
+        yield
+
+
+@pytest.mark.usefixtures("without_charts")
+@settings(max_examples=60, deadline=None)
+@given(names)
+def test_no_name_makes_an_element(name: str) -> None:
+    """Whatever stands in a record, the page parses, and consists of what it consists of without it."""
+    found = Page(told(hostile(name)))
+    assert found.elements <= ELEMENTS
     assert found.attributes <= ATTRIBUTES
-    assert all(one.startswith(("#", "data:image/svg+xml;base64,")) for one in found.addresses)
-    assert not re.search("[\u202a-\u202e\u2066-\u2069\x00\x1b]", text)
+    assert all(link.startswith(("#", "data:")) for link in found.links)
+    assert "".join(found.texts).replace("\n", "").isprintable()
 
 
-@pytest.mark.parametrize("name", [name for name in HOSTILE if name.isprintable()])
-def test_a_name_can_be_read_as_it_was_written(name: str) -> None:
-    """Also one that looks like markup."""
-    words = Reading(written([DENIED | {"user": {"username": name, "groups": []}}])).words
-    assert name in words
+@pytest.mark.parametrize("name", HOSTILE)
+def test_charts_of_hostile_names_are_pictures_of_them(name: str) -> None:
+    """Neither markup nor formulas."""
+    found = Page(told(hostile(name)))
+    assert found.elements <= ELEMENTS
+    assert found.attributes <= ATTRIBUTES
+
+
+def test_the_story_is_a_sound_log(tmp_path: Path) -> None:
+    """Else the other tests would say little."""
+    week(tmp_path / "log")
+    assert verified(tmp_path / "log", closed=True).is_sound

@@ -1,0 +1,32 @@
+"""A real browser: Debian's Chromium, headless, with an empty profile of its own."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.controlplane.session import give_up
+from tests.controlplane.tools import Unavailable
+
+MISSING: Final = (
+    "neither chromium nor chromium-browser is on PATH; `make browser` installs Debian's where that is possible"
+)
+# It is to talk to nobody, and root has no sandbox.
+OPTIONS: Final = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The browser, once for the session."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        give_up(Unavailable(MISSING), called="browser")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=[*OPTIONS])
+        yield started
+        started.close()

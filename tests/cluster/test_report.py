@@ -1,0 +1,75 @@
+"""The report of a real cluster: its logs, and what stands in it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.installation import NAMESPACE, Installation, eventually
+from tests.cluster.manifests import GOOD, deployment, namespace, pod
+from tests.unit.report.pages import Page, report
+
+SPACES = "Namespaces, the open ones and those that were without for longest first"
+STANDING = "Namespaces in the cluster"
+
+
+@dataclass(frozen=True)
+class Reported:
+    """An installation, and the report of it."""
+
+    catflap: Installation
+    folder: Path
+
+    def page(self) -> Page:
+        """As it is now."""
+        logs = [program.audit_log for program in (self.catflap.server, self.catflap.controller)]
+        output = self.folder / "report.html"
+        done = report(*logs, "--kubeconfig", self.catflap.cluster.kubeconfig, "-o", output)
+        assert done.exit_code == 0, done.output
+        return Page(output.read_text(encoding="utf-8"))
+
+    def row(self, table: str, name: str) -> list[str]:
+        """What a table says of a namespace."""
+        return next((row for row in self.page().tables.get(table, []) if row and row[0] == name), [])
+
+
+@pytest.fixture
+def reported(catflap: Installation, tmp_path: Path) -> Reported:
+    """Of the installation."""
+    return Reported(catflap, tmp_path)
+
+
+def path(space: str) -> str:
+    """Where a namespace's default-deny policy is."""
+    return f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies/catflap-default-deny"
+
+
+def test_a_namespace_is_told_as_it_stands(reported: Reported, namespace_name: str, older: str) -> None:
+    """Closed, exempt or older than catflap; by what stands, not by what the log says."""
+    reported.catflap.apply(namespace(namespace_name))
+    eventually(lambda: reported.row(STANDING, namespace_name), until=lambda row: row and row[2] == "closed")
+    assert reported.row(STANDING, older)[2] == "older than catflap, not adopted"
+    assert {reported.row(STANDING, name)[2] for name in (NAMESPACE, "kube-system")} == {"exempt"}
+
+
+def test_a_gap_that_break_glass_made_is_told_to_the_fraction_of_a_second(
+    reported: Reported, namespace_name: str
+) -> None:
+    """From the removal, which is on record, to the restoration, which is, too."""
+    reported.catflap.apply(namespace(namespace_name))
+    reported.catflap.cluster.api("POST", f"/api/v1/namespaces/{namespace_name}/pods", pod("a", namespace_name, GOOD))
+    reported.catflap.emergency("DELETE", path(namespace_name))
+    row = eventually(lambda: reported.row(SPACES, namespace_name), until=lambda row: row and row[4] == "1")
+    assert row[3].endswith(" s")
+    assert row[5].endswith(" s")
+    assert not row[5].startswith("at most")
+    assert row[6] == "closed"
+    assert "emergency" in reported.page().figures("Break-glass, by user")
+
+
+def test_refusals_are_counted(reported: Reported, namespace_name: str) -> None:
+    """By the namespace that they were in."""
+    reported.catflap.apply(namespace(namespace_name))
+    for name in ("one", "two"):
+        reported.catflap.apply(deployment(name, namespace_name, {}))
+    assert reported.page().figures("Refusals by namespace, in figures")[namespace_name] == 2

@@ -1,0 +1,83 @@
+"""Steps are as fine as the period allows, and nothing gets lost when they become coarser."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from webhook.report import timeline
+from webhook.report.timeline import OTHERS, SHOWN_STEPS, Timeline, moment_of
+
+BEGIN = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def filled(spacing: timedelta, count: int, names: int = 1) -> Timeline:
+    """A timeline of so many, one after the other."""
+    line = Timeline()
+    for number in range(count):
+        line.add(f"rule-{number % names}", (BEGIN + number * spacing).isoformat())
+    return line
+
+
+@pytest.mark.parametrize(
+    ("spacing", "count", "step"),
+    [
+        (timedelta(seconds=1), 100, timedelta(minutes=1)),
+        (timedelta(minutes=1), 100, timedelta(minutes=5)),
+        (timedelta(minutes=30), 300, timedelta(hours=6)),
+        (timedelta(days=30), 2_500, timedelta(days=3_640)),
+        (timedelta(days=300), 1_100, timedelta(days=36_400)),
+    ],
+)
+def test_the_step_fits_the_period(spacing: timedelta, count: int, step: timedelta) -> None:
+    """At most so many are shown, all are counted, and no step is left out between."""
+    series = filled(spacing, count).series()
+    assert series.step == step
+    assert sum(series.counts["rule-0"]) == count
+    assert len(series.begins) <= SHOWN_STEPS
+    assert {later - first for first, later in zip(series.begins, series.begins[1:], strict=False)} <= {step}
+    assert series.begins[0] <= BEGIN < series.begins[0] + step
+
+
+def test_it_is_bounded_while_it_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the period."""
+    monkeypatch.setattr(timeline, "MOST_STEPS", 10)
+    line = filled(timedelta(minutes=7), 5_000)
+    assert len(line._counts) <= 10
+    assert sum(line.series().counts["rule-0"]) == 5_000
+
+
+def test_few_names_are_told_apart() -> None:
+    """The others add up."""
+    folded = filled(timedelta(seconds=1), 700, names=7).series().folded(5)
+    assert list(folded) == [*(f"rule-{number}" for number in range(5)), OTHERS]
+    assert [sum(counts) for counts in folded.values()] == [100] * 5 + [200]
+
+
+def test_names_without_bound_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules of one's own may be many, and a forged record names any."""
+    monkeypatch.setattr(timeline, "MOST_NAMES", 3)
+    series = filled(timedelta(seconds=1), 70, names=7).series()
+    assert set(series.counts) == {"rule-0", "rule-1", "rule-2", OTHERS}
+    assert sum(series.counts[OTHERS]) == 40
+
+
+def test_the_longest_period_there_is_fits() -> None:
+    """A forged record may say any time; steps have an end, and so have years."""
+    line = Timeline()
+    for time in ("1970-01-01T00:00:00Z", "2999-12-31T23:59:59Z"):
+        line.add("x", time)
+    series = line.series()
+    assert len(series.begins) <= SHOWN_STEPS
+    assert sum(series.counts["x"]) == 2
+
+
+@pytest.mark.parametrize(
+    "time", ["", "yesterday", "2026-01-31T12:00:00", "9999-01-31T12:00:00Z", "0001-01-01T00:00:00Z"]
+)
+def test_what_is_no_time_is_counted_apart(time: str) -> None:
+    """A forged record may say anything."""
+    line = Timeline()
+    line.add("x", time)
+    assert moment_of(time) is None
+    assert line.undated == 1
+    assert not line.series()

@@ -1,0 +1,82 @@
+"""Which namespaces of a cluster are closed now: by the whole spec of the policy that stands, never by a label."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.guard.closing import is_guarded
+from webhook.kube.api import Api
+from webhook.kube.epoch import Epoch
+from webhook.kube.namespaces import PATH, namespace
+from webhook.kube.policies import closes, kind_of, ours
+from webhook.model.names import DEFAULT_DENY
+from webhook.model.policy import GuardPolicy
+from webhook.netpol.intent import Engine
+from webhook.netpol.manifest import Birth, Manifest
+from webhook.netpol.render import render
+
+DEFAULTS: Final = GuardPolicy.model_validate({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"})
+CLOSED, OPEN, EXEMPT, OLDER = "closed", "OPEN", "exempt", "older than catflap, not adopted"
+
+
+class Standing(Struct, frozen=True):
+    """A namespace as it stands."""
+
+    name: str
+    created: str
+    state: str
+
+
+class Now(Struct, frozen=True):
+    """The namespaces of a cluster at a time; the open ones come first."""
+
+    at: str
+    spaces: tuple[Standing, ...]
+
+    def of(self, state: str) -> int:
+        """How many there are of a state."""
+        return sum(one.state == state for one in self.spaces)
+
+    @property
+    def due(self) -> int:
+        """How many are to be closed, or are."""
+        return self.of(CLOSED) + self.of(OPEN)
+
+
+def look(api: Api, policy: GuardPolicy | None, *, own_namespace: str) -> Now:
+    """The namespaces as they stand, by a policy file or by the defaults.  Raises ApiError."""
+    now = datetime.now(UTC)
+    policy = policy or DEFAULTS
+    moments = Epoch(api, own_namespace=own_namespace).read(api)
+    since = moments.closing if moments else now
+    closed = closed_spaces(api)
+    found = []
+    for one in (item for page in api.pages(PATH) for item in page["items"]):
+        space = namespace(one)
+        if space.name in closed:
+            state = CLOSED
+        elif space.name == own_namespace or policy.namespaces.exempts(space.name):
+            state = EXEMPT
+        elif is_guarded(space, policy, closed_since=since, own_namespace=own_namespace):
+            state = OPEN
+        else:
+            state = OLDER
+        found.append(Standing(space.name, space.created.isoformat(), state))
+    found.sort(key=lambda one: (one.state != OPEN, one.state != OLDER, one.name))
+    return Now(now.isoformat(), tuple(found))
+
+
+def closed_spaces(api: Api) -> frozenset[str]:
+    """The namespaces in which either engine's default-deny stands as it is to be.  Raises ApiError."""
+    return frozenset(
+        found["metadata"]["namespace"]
+        for manifest in map(denial, Engine)
+        for found in ours(api, kind_of(manifest))
+        if found["metadata"]["name"] == DEFAULT_DENY and closes(found, manifest)
+    )
+
+
+def denial(engine: Engine) -> Manifest:
+    """The policy that closes a namespace, as an engine says it: the same in every namespace and under every file."""
+    return render(DEFAULTS, Birth("", "", ""), engine)[0]

@@ -1,0 +1,139 @@
+"""Records to counts and events, one after the other: what the page tells is gathered here in one reading."""
+
+from typing import Final
+
+from webhook.audit.entry import Entry
+from webhook.model.decision import Closure, Phase, Verdict
+from webhook.model.names import DEFAULT_DENY
+from webhook.report.ledger import Event, Happening, Ledger
+from webhook.report.timeline import Timeline
+
+CLUSTER: Final = "(cluster-wide)"  # what is in no namespace
+# What an event says of a namespace's default-deny policy.
+BORN, STANDS, CREATED, RESTORED, REMOVED, LEFT, ENDING = (
+    "born", "stands", "created", "restored", "removed", "left", "ending",
+)  # fmt: skip
+PROOFS: Final = frozenset({Closure.PROVEN, Closure.WRITTEN})
+ACCEPTED, REFUSED = "came into force", "refused"
+ENDS: Final = "is on its way out"
+
+
+class Gathering:
+    """Takes each record of a period: `begin` is in it, `end` is not, both as records write times; empty is open."""
+
+    def __init__(self, *, begin: str = "", end: str = "") -> None:
+        self.begin = begin
+        self.end = end
+        self.ledger = Ledger()
+        self.refusals = Timeline()
+        self.records = 0
+        self.outside = 0
+        self.first = self.last = ""
+
+    def take(self, entry: Entry, file: str) -> None:
+        """Count a record."""
+        if entry.time < self.begin or (self.end and entry.time >= self.end):
+            self.outside += 1
+            return
+        self.records += 1
+        self.first = min(self.first or entry.time, entry.time)
+        self.last = max(self.last, entry.time)
+        count, time = self.ledger.count, entry.time
+        count("file", file, time)
+        count("type", entry.type, time)
+        count("release", entry.catflap, time)
+        if entry.policy_digest:
+            count("policy", entry.policy_digest, time)
+        match entry.type:
+            case "decision" if entry.phase == Phase.MUTATE:
+                self._mutated(entry)
+            case "decision":
+                self._decided(entry)
+            case "write":
+                self._written(entry)
+            case "configuration" | "certificate" | "leader" | "start" | "stop":
+                what, details = told(entry)
+                count(entry.type, what, time)
+                self.ledger.happened(entry.type, Happening(time, what, details))
+
+    def _mutated(self, entry: Entry) -> None:
+        """The first of a request's two phases: it labels, and does not judge."""
+        target = entry.object_ref
+        if (target.path, entry.verb) == ("namespaces", "create") and not entry.dry_run:
+            self._event(target.name, entry, BORN)
+
+    def _decided(self, entry: Entry) -> None:
+        count, time = self.ledger.count, entry.time
+        count("decision", entry.decision, time)
+        for fault in entry.warned:
+            count("warned", fault.rule, time)
+        for fault in entry.audited:
+            count("audited", fault.rule, time)
+        match entry.decision:
+            case Verdict.DENIED:
+                self._refused(entry)
+            case Verdict.ALLOWED if entry.reason:
+                count("waived", entry.reason, time)
+            case Verdict.EXEMPT | Verdict.UNJUDGED | Verdict.UNAVAILABLE:
+                count(entry.decision, entry.reason, time)
+                if entry.reason.startswith("break-glass"):
+                    count("break-glass", entry.username, time)
+        if entry.closure:
+            count("closure", entry.closure, time)
+            if entry.closure in PROOFS:
+                self._event(entry.object_ref.namespace, entry, STANDS)
+            else:
+                count(f"closure {entry.closure}", entry.object_ref.namespace, time)
+        elif is_removal(entry):
+            what = ENDING if entry.reason.endswith(ENDS) else REMOVED
+            self._event(entry.object_ref.namespace, entry, what)
+
+    def _refused(self, entry: Entry) -> None:
+        count, time = self.ledger.count, entry.time
+        count("namespace", entry.object_ref.namespace or CLUSTER, time)
+        count("user", entry.username, time)
+        count("refused", "in a dry run" if entry.dry_run else "for good", time)
+        for rule in dict.fromkeys(fault.rule for fault in entry.denied):
+            count("rule", rule, time)
+            self.refusals.add(rule, time)
+
+    def _written(self, entry: Entry) -> None:
+        target = entry.object_ref
+        self.ledger.count("written", f"{target.kind}: {entry.reason}", entry.time)
+        if (target.kind, target.name) == ("NetworkPolicy", DEFAULT_DENY):
+            removed = LEFT if entry.verb == "delete" else CREATED
+            what = RESTORED if entry.reason.startswith("restored") else removed
+            self.ledger.event(Event(target.namespace, entry.time, what, target.api_version))
+
+    def _event(self, namespace: str, entry: Entry, what: str) -> None:
+        self.ledger.event(Event(namespace, entry.time, what, entry.username))
+
+
+def is_removal(entry: Entry) -> bool:
+    """Whether somebody was let remove a namespace's default-deny policy, or edit it, which may open as much."""
+    target = entry.object_ref
+    let = entry.decision not in {Verdict.DENIED, Verdict.UNAVAILABLE} and not entry.dry_run
+    return (
+        let and entry.verb in {"delete", "update"} and (target.path, target.name) == ("networkpolicies", DEFAULT_DENY)
+    )
+
+
+def told(entry: Entry) -> tuple[str, str]:
+    """What happened, and the details."""
+    match entry.type:
+        case "configuration":
+            return ACCEPTED if entry.accepted else REFUSED, "; ".join(entry.faults) or f"policy {entry.policy_digest}"
+        case "certificate":
+            said = entry.serving
+            return str(entry.reason), f"serial {said.get('serial')}, until {said.get('notAfter')}"
+        case "leader":
+            return "leads" if entry.leads else "leads no longer", f"{entry.candidate}: {entry.reason}"
+        case "start":
+            pod = entry.writer.get("pod")
+            name = pod.get("name") if isinstance(pod, dict) else None
+            return (
+                "started",
+                f"{entry.writer.get('process')} {name or entry.writer.get('pid')}, catflap {entry.catflap}",
+            )
+        case _:
+            return "stopped in order", f"chain {entry.chain[:8]}"
