@@ -64,6 +64,7 @@ class Story:
 
     def tell(self, **record: Any) -> None:
         """One record."""
+        self.log.look()
         self.log.append({"time": stamp(self.clock.time), **record})
 
     def decide(self, decision: str, namespace: str = "shop", *, user: str = "alice", **other: Any) -> None:
