@@ -12,9 +12,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import choice  # tests seed the other one alike
 from typing import Any, Final
 
 from tests.audit_logs import assert_sound
@@ -23,6 +24,8 @@ from webhook.audit.reading import read_records
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 0.02
+# Linux gives 32768 to 60999 to outgoing connections (net.ipv4.ip_local_port_range).
+BELOW_EPHEMERAL: Final = range(20_000, 30_000)
 SUBJECTS: Final = frozenset({"decision", "write", "configuration"})
 JSON: Final = {"Content-Type": "application/json"}
 
@@ -163,6 +166,8 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def free_port() -> int:
-    """A port that nobody uses at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that nobody uses at the moment, and none that the kernel gives to whoever connects somewhere."""
+    while True:
+        port = choice(BELOW_EPHEMERAL)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
