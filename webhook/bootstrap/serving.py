@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from threading import Event
 from time import monotonic
 
 from webhook.audit.log import AuditLog
@@ -40,7 +41,9 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Ready:
     """The parts of one serving process, made after the fork."""
     api = None if standalone else connect(common.kubeconfig)
     parts = make_parts(common, "serve")
+    listening = Event()
     checks: dict[str, Callable[[], bool]] = {
+        "server": listening.is_set,
         "policy": lambda: parts.policies.current is not None,
         "certificate": lambda: is_current(tls, utc_now()),
     }
@@ -59,7 +62,7 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Ready:
         own_namespace=common.own_namespace,
         announce=announce,
     )
-    return Ready(answerer, start_showing(tls, parts.audit))
+    return Ready(answerer, start_showing(tls, parts.audit), began=listening.set)
 
 
 def start_showing(tls: TlsFolder, audit: AuditLog) -> Served:

@@ -31,10 +31,11 @@ class Listening(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """What a worker is made of: what answers, and what connections are made with."""
+    """What a worker is made of: what answers, what connections are made with, and whom to tell that it can be stopped in order."""
 
     answerer: Answerer
     certificate: Served
+    began: Callable[[], object]
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -76,7 +77,12 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def _ssl_context(self, _config: Any, _default: Any) -> ssl.SSLContext:
-        return self._ready().certificate.context  # asked for once a worker, or with gthread once a connection
+        """Asked for once a worker, when its loop runs, or with gthread once a connection.
+
+        uvloop forgets signals that come before: whoever was told to end by one would be killed, and its chain left open.
+        """
+        self._ready().began()
+        return self._ready().certificate.context
 
     def _worker_exit(self, _arbiter: Any, _worker: Any) -> None:
         if self._parts is not None:
@@ -93,6 +99,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         answerer = self._ready().answerer
         app = create_app(answerer)
         if self._listening.worker != "asgi":
+            self._ready().began()
             return app
         flask = WSGIMiddleware(app, workers=FLASK_THREADS)  # type: ignore[arg-type]  # two spellings of WSGI
         return Lane(answerer, flask)  # type: ignore[arg-type]  # and of ASGI
