@@ -8,6 +8,7 @@ import pytest
 from tests.cluster.installation import NAMESPACE, Installation, eventually
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.unit.report.pages import Page, report
+from webhook.audit.record import stamp, utc_now
 
 SPACES = "Namespaces, the open ones and those that were without for longest first"
 STANDING = "Namespaces in the cluster"
@@ -15,16 +16,17 @@ STANDING = "Namespaces in the cluster"
 
 @dataclass(frozen=True)
 class Reported:
-    """An installation, and the report of it."""
+    """An installation, and the report of what came since a moment: of all that came, others may have more to tell."""
 
     catflap: Installation
     folder: Path
+    begin: str
 
     def page(self) -> Page:
         """As it is now."""
         logs = [program.audit_log for program in (self.catflap.server, self.catflap.controller)]
         output = self.folder / "report.html"
-        done = report(*logs, "--kubeconfig", self.catflap.cluster.kubeconfig, "-o", output)
+        done = report(*logs, "--from", self.begin, "--kubeconfig", self.catflap.cluster.kubeconfig, "-o", output)
         assert done.exit_code == 0, done.output
         return Page(output.read_text(encoding="utf-8"))
 
@@ -35,8 +37,8 @@ class Reported:
 
 @pytest.fixture
 def reported(catflap: Installation, tmp_path: Path) -> Reported:
-    """Of the installation."""
-    return Reported(catflap, tmp_path)
+    """Of the installation, from now on."""
+    return Reported(catflap, tmp_path, stamp(utc_now()))
 
 
 def path(space: str) -> str:
