@@ -9,6 +9,8 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fcntl import ioctl
+from threading import Thread
+from time import monotonic
 from typing import Final, NoReturn, Protocol
 
 # Kubelets send SIGTERM, terminals SIGINT; gunicorn's arbiter passes SIGINT on as SIGQUIT.
@@ -59,6 +61,16 @@ def has_unread(connection: Descriptor) -> bool:
     waiting = array("i", [0])
     ioctl(connection.fileno(), termios.FIONREAD, waiting)
     return waiting[0] > 0
+
+
+def all_within(seconds: float, *steps: Callable[[], object]) -> None:
+    """Take the steps side by side and wait for them, but no longer than so many seconds: one may wait for an API server that hangs."""
+    until = monotonic() + seconds
+    threads = [Thread(target=step, name="ending", daemon=True) for step in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - monotonic()))
 
 
 def end_now() -> NoReturn:
