@@ -24,10 +24,10 @@ from rich.table import Table
 
 from benchmarks.ground import arguments, ground, quantile, verdict
 from benchmarks.pressure import Pressure, grant_edit, watched
-from benchmarks.protobuf import open_policy, post
 from tests.cluster.installation import CHART, NAMESPACE, Installation
 from tests.cluster.manifests import GOOD, Json, namespace, pod
 from tests.cluster.policies import GROUPS
+from tests.controlplane.protobuf import open_policy, post
 
 ATTACKER: Final = "attacker"
 POLICY: Final = "catflap-policy"
