@@ -24,7 +24,9 @@ def create_app(answerer: Answerer) -> Flask:
         if refusal is not None or body is None:
             return response(answerer.refuse(refusal or TOO_LARGE))
         answered = answerer.answer(phase, body)
-        return response(answered.finish() if isinstance(answered, Waiting) else answered)
+        while isinstance(answered, Waiting):
+            answered = answered.finish()
+        return response(answered)
 
     @app.post("/validate")
     def validate() -> Response:

@@ -1,7 +1,8 @@
 """The express lane: reviews answered on the event loop, a fifth of what they cost through Flask; the rest goes there.
 
-The loop never blocks: an answer that has to ask the API server is finished in a small pool of threads, and while the
-pool is full such answers are refused at once, for the caller to try again.
+The loop never blocks: an answer that has to ask the API server is finished in a small pool of threads, a review that takes long
+to judge in a thread for such reviews alone. While a pool is full, what would wait for it is refused at once, for the caller to
+try again.
 """
 
 import asyncio
@@ -24,6 +25,28 @@ PHASES = {f"/{phase}": phase for phase in Phase}
 THREADS = 8
 # At 10 ms each the last one waits for 80 ms; if the API server is so slow that it matters, refusing is the answer.
 MOST_WAITING = 64
+# Heavy steps compute, so two at once would take twice as long each, and more of the interpreter from the event loop.
+# One takes 0.2 s as a rule, so that the last one waits for less than the 4 s that a request has.
+MOST_HEAVY = 16
+
+
+class Pool:
+    """Threads for the steps of one kind, and how many of them may wait at most."""
+
+    def __init__(self, name: str, *, threads: int, most: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._most = most
+        self._waiting = 0
+
+    async def finish(self, step: Waiting) -> Reply | Waiting:
+        """What a step leads to; a refusal at once where too many wait."""
+        if self._waiting >= self._most:
+            return step.give_up()
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, step.finish)
+        finally:
+            self._waiting -= 1
 
 
 class Lane:
@@ -32,8 +55,8 @@ class Lane:
     def __init__(self, answerer: Answerer, other: AsgiApp) -> None:
         self._answerer = answerer
         self._other = other
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ask")
-        self._waiting = 0
+        self._asking = Pool("ask", threads=THREADS, most=MOST_WAITING)
+        self._heavy = Pool("judge", threads=1, most=MOST_HEAVY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -59,15 +82,9 @@ class Lane:
         if refusal is not None or body is None:
             return self._answerer.refuse(refusal or TOO_LARGE)
         answered = self._answerer.answer(phase, body)
-        if not isinstance(answered, Waiting):
-            return answered
-        if self._waiting >= MOST_WAITING:
-            return answered.give_up()
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, answered.finish)
-        finally:
-            self._waiting -= 1
+        while isinstance(answered, Waiting):
+            answered = await (self._heavy if answered.heavy else self._asking).finish(answered)
+        return answered
 
 
 async def whole_body(receive: Receive) -> bytes | None:
