@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from webhook.custom.judging import judge_custom, unchecked
 from webhook.guard.binding import judge_binding
 from webhook.guard.configuring import judge_policy_file
+from webhook.guard.excusing import inherited
 from webhook.guard.judge import guarded_only, judge_request, mode_of
 from webhook.guard.labelling import guard_labels
 from webhook.guard.message import refusal
@@ -38,7 +39,7 @@ NOT_ITS_PODS = (
 )
 # What goes without saying where there is no cluster to ask.
 OFFLINE = Known(
-    owner_predates=False,
+    old_owners=(),
     closure=Closure.UNCHECKED,
     terminating=False,
     guarded=True,
@@ -128,15 +129,19 @@ def weighed(
             reason="; ".join(map(str, waived.values())),
             notices=tuple(f"admitted by an {one}" for one in waived.values() if one.ends_soon(at)),
         )
+    denied = by_mode[Mode.ENFORCE]
     if (owner := made_for(request, policy)) is not None:
-        if known.owner_predates is None:
+        if known.old_owners is None:
             return OwnerWanted(namespace=namespace, owner=owner)
-        if known.owner_predates:
+        excused = inherited(denied, request, policy, known)
+        denied = tuple(one for one in denied if one not in excused)
+        if not denied:
             reason = (
                 "restarted: it is older than catflap" if request.restarted else "made for an owner older than catflap"
             )
             return Decision(Verdict.EXEMPT, audited=tuple(counted), reason=reason)
-    return denial(request, by_mode[Mode.ENFORCE], by_mode[Mode.WARN], audited)
+        audited = (*audited, *excused)
+    return denial(request, denied, by_mode[Mode.WARN], audited)
 
 
 def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
