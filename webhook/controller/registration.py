@@ -124,7 +124,7 @@ def judging(policy: GuardPolicy) -> Iterator[Asked]:
 
 def guarding(policy: GuardPolicy, endpoint: Endpoint) -> Iterator[Asked]:
     """What could open a closed namespace: its labels, our policies, everybody else's, and the policy file."""
-    labelled = {"guarded-labels": guarded_labels(policy), "caller": not_cleaner(endpoint.namespace)}
+    labelled = {"guarded-labels": guarded_labels(policy, endpoint.namespace), "caller": not_cleaner(endpoint.namespace)}
     # An exempt namespace would count as one of production's if anybody could label it so.
     yield Asked("namespaces", VALIDATE, "Fail", namespace_rules(), labelled, Where.ALL)
     by_others = {"ours": ours(), "caller": not_cleaner(endpoint.namespace)}

@@ -34,6 +34,8 @@ from webhook.model.workload import Owner
 
 PASSED = Decision(Verdict.ALLOWED)
 NOTHING = Known()
+# No rule is asked, but the namespace is isolated: a refusal until it is keeps the kubelet trying, and is on record.
+MIRRORED = Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
 NOT_ITS_PODS = (
     "you pass as exempt; the Pods that a controller makes of it are judged, unless this is older than catflap"
 )
@@ -41,7 +43,6 @@ NOT_ITS_PODS = (
 OFFLINE = Known(
     old_owners=(),
     closure=Closure.UNCHECKED,
-    terminating=False,
     guarded=True,
     namespace_labels={},
     foreseen=(),
@@ -72,9 +73,9 @@ def decide(
         passed = exempted(request.user, policy)
         return Decision(Verdict.EXEMPT, reason=passed) if passed else judge_binding(request, policy)
     if decided is None and request.policy is not None:
-        decided = protect(request, policy, own_namespace=own_namespace, known=known)
+        decided = protect(request, policy, own_namespace=own_namespace)
     if decided is not None:
-        return decided
+        return behind_gate(request, decided, known) if decided is MIRRORED and makes_pod(request) else decided
     decision = by_rules(request, policy, known, at)
     if policy.custom and isinstance(decision, Decision) and (left_out := unchecked(request, policy, known)):
         decision = replace(decision, unchecked=left_out)
@@ -188,7 +189,7 @@ def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -
     if request.workload is not None and not request.workload.labelled(policy.workloads.scope):
         return Decision(Verdict.UNJUDGED, reason=f"{request.workload.reference_path}: what it names is judged itself")
     if request.workload is not None and request.workload.mirror and request.user.is_node:
-        return Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
+        return MIRRORED
     return None
 
 

@@ -28,7 +28,8 @@ def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str) -
     assert request.namespace is not None
     name, before = request.namespace.name, request.namespace_before.labels if request.namespace_before else {}
     touched = list(changes(request, policy, before))
-    reserved = request.operation is Operation.CREATE and any(fits(pattern, name) for pattern in policy.given_names)
+    given = (*policy.given_names, own_namespace)
+    reserved = request.operation is Operation.CREATE and any(fits(pattern, name) for pattern in given)
     if not (touched or reserved):
         return PASSED
     passed = breaks_glass(request.user, policy)

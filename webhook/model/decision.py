@@ -105,12 +105,6 @@ class ClosureWanted(Struct, frozen=True):
     dry_run: bool
 
 
-class LifeWanted(Struct, frozen=True):
-    """The decision hangs on whether this namespace is on its way out."""
-
-    namespace: str
-
-
 class GuardWanted(Struct, frozen=True):
     """The decision hangs on whether this namespace is guarded at all."""
 
@@ -142,7 +136,7 @@ class ForesightWanted(Struct, frozen=True):
 
 
 # What only the cluster can tell.
-ClusterQuestion = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted | LabelsWanted | ForesightWanted
+ClusterQuestion = OwnerWanted | ClosureWanted | GuardWanted | LabelsWanted | ForesightWanted
 # What the request itself does not tell: ask, then decide again with the answer.
 Question = ClusterQuestion | FaultsWanted
 
@@ -155,7 +149,6 @@ class Known(Struct, frozen=True):
 
     old_owners: tuple[OldOwner, ...] | None = None
     closure: Closure | None = None
-    terminating: bool | None = None
     guarded: bool | None = None
     namespace_labels: Mapping[str, str] | None = None
     faults: tuple[Violation, ...] | None = None

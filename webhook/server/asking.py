@@ -19,7 +19,6 @@ from webhook.model.decision import (
     GuardWanted,
     Known,
     LabelsWanted,
-    LifeWanted,
     NamespaceSeen,
     OldOwner,
     OwnerWanted,
@@ -52,8 +51,6 @@ class ClusterToAsk:
         api = self._api.within(seconds)
         if isinstance(question, OwnerWanted):
             return replace(known, old_owners=self._old_owners(api, question))
-        if isinstance(question, LifeWanted):
-            return replace(known, terminating=self._terminating(api, question.namespace))
         if isinstance(question, GuardWanted):
             return replace(known, guarded=self._guarded(api, question.namespace, loaded))
         if isinstance(question, LabelsWanted):
@@ -76,14 +73,6 @@ class ClusterToAsk:
         if found in {Closure.PROVEN, Closure.WRITTEN}:
             self._freshness.keep(key, begun, freshness)
         return found
-
-    def _terminating(self, api: Api, name: str) -> bool:
-        """Whether a namespace is on its way out, or gone."""
-        try:
-            live = api.get(path(name))
-        except ApiError as error:
-            raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
-        return live is None or namespace(live).terminating
 
     def _guarded(self, api: Api, name: str, loaded: Loaded) -> bool:
         """Whether a namespace is to be closed."""
