@@ -54,10 +54,11 @@ def create_app(answerer: Answerer, *, bodies: Bodies | None = None, authenticate
                 return response(answerer.refuse(body))
             caller.sent_request()
             answered = answerer.answer(phase, body)
-            reply = answered.finish() if isinstance(answered, Waiting) else answered
-        if reply.status == HTTPStatus.OK:
+            while isinstance(answered, Waiting):
+                answered = answered.finish()
+        if answered.status == HTTPStatus.OK:
             caller.trust()
-        return response(reply)
+        return response(answered)
 
     @app.post("/validate")
     def validate() -> Response:

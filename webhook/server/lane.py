@@ -1,7 +1,8 @@
 """The express lane: reviews answered on the event loop, a fifth of what they cost through Flask; the rest goes there.
 
-The loop never blocks: an answer that has to ask the API server is finished in a small pool of threads, and while the
-pool is full such answers are refused at once, for the caller to try again.
+The loop never blocks: an answer that has to ask the API server is finished in a small pool of threads, a review that takes long
+to judge in a thread for such reviews alone. While a pool is full, what would wait for it is refused at once, for the caller to
+try again.
 """
 
 import asyncio
@@ -32,12 +33,44 @@ CALLER = "catflap.caller"
 THREADS = 8
 # At 10 ms each the last one waits for 80 ms; if the API server is so slow that it matters, refusing is the answer.
 MOST_WAITING = 64
+# Heavy steps compute, so two at once would take twice as long each, and more of the interpreter from the event loop.
+# One takes 0.2 s as a rule, so that the last one waits for less than the 4 s that a request has.
+MOST_HEAVY = 16
 CLOSE = (b"connection", b"close")
 
 
 def anyone(_scope: Scope) -> Reply | None:
     """Every caller may send reviews."""
     return None
+
+
+class Pool:
+    """Threads for the steps of one kind, and how many of them may wait at most."""
+
+    def __init__(self, name: str, *, threads: int, most: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._most = most
+        self._waiting: set[asyncio.Future[Reply | Waiting]] = set()
+
+    async def finish(self, step: Waiting) -> Reply | Waiting:
+        """What a step leads to; a refusal at once where too many wait, and as soon as `give_up` is called."""
+        if len(self._waiting) >= self._most:
+            return step.give_up()
+        waiting = asyncio.get_running_loop().run_in_executor(self._threads, step.finish)
+        self._waiting.add(waiting)
+        try:
+            await asyncio.wait((waiting,))
+        except asyncio.CancelledError:  # the caller left
+            waiting.cancel()
+            raise
+        finally:
+            self._waiting.discard(waiting)
+        return step.give_up() if waiting.cancelled() else waiting.result()
+
+    def give_up(self) -> None:
+        """Refuse every step that still waits."""
+        for waiting in [*self._waiting]:
+            waiting.cancel()
 
 
 class Lane:
@@ -58,8 +91,8 @@ class Lane:
         self._other = other
         self._bodies = bodies or Bodies()
         self._authenticate = authenticate
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ask")
-        self._waiting: set[asyncio.Future[Reply]] = set()
+        self._asking = Pool("ask", threads=THREADS, most=MOST_WAITING)
+        self._heavy = Pool("judge", threads=1, most=MOST_HEAVY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -81,9 +114,9 @@ class Lane:
         await send({"type": "http.response.body", "body": reply.body})
 
     def give_up(self) -> None:
-        """Refuse everything that still waits for the API server, as this process ends."""
-        for waiting in [*self._waiting]:
-            waiting.cancel()
+        """Refuse everything that still waits in a pool, as this process ends."""
+        self._asking.give_up()
+        self._heavy.give_up()
 
     async def _review(self, phase: Phase, scope: Scope, receive: Receive) -> Reply:
         caller = scope.get("extensions", {}).get(CALLER) or Caller(Crowd())
@@ -106,20 +139,9 @@ class Lane:
     async def _answer(self, phase: Phase, body: bytes) -> Reply:
         """The reply to a whole review, at once or after a wait in the pool."""
         answered = self._answerer.answer(phase, body)
-        if not isinstance(answered, Waiting):
-            return answered
-        if len(self._waiting) >= MOST_WAITING:
-            return answered.give_up()
-        waiting = asyncio.get_running_loop().run_in_executor(self._pool, answered.finish)
-        self._waiting.add(waiting)
-        try:
-            await asyncio.wait((waiting,))
-        except asyncio.CancelledError:  # the caller left
-            waiting.cancel()
-            raise
-        finally:
-            self._waiting.discard(waiting)
-        return answered.give_up() if waiting.cancelled() else waiting.result()
+        while isinstance(answered, Waiting):
+            answered = await (self._heavy if answered.heavy else self._asking).finish(answered)
+        return answered
 
     async def _whole_body(self, receive: Receive, held: Body) -> bytes | None:
         """The body in one piece; None where it is larger than the limit, whatever its header claims, or where there is no room.
