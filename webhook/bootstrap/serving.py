@@ -45,6 +45,7 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Ready:
     checks: dict[str, Callable[[], bool]] = {
         "server": listening.is_set,
         "policy": lambda: parts.policies.current is not None,
+        "audit": lambda: parts.audit.writable,
         "certificate": lambda: is_current(tls, utc_now()),
     }
     start_policy(common.policy, parts.policies, api)
