@@ -76,6 +76,8 @@ def body_or_refusal(sent: Request, room: Bodies, held: Body, caller: Caller) -> 
     refusal = refused(sent.content_type or "", sent.content_length or 0)
     try:
         body = whole_body(sent, room, held)
+    except TimeoutError:
+        body, refusal = None, TOO_SLOW
     except OSError as bad:  # gunicorn's own word for a body that breaks HTTP, or one that we stopped
         body, refusal = None, bad_review(HTTPStatus.BAD_REQUEST, f"body: {bad}")
     if held.is_dropped or caller.is_late:

@@ -38,8 +38,9 @@ LARGEST_BODY: Final = 8 * 1024 * 1024
 MOST_BODY_BYTES: Final = 8 * LARGEST_BODY
 # Connections that have sent no good review yet share less, so that the others always find room.
 MOST_STRANGERS_BYTES: Final = 3 * LARGEST_BODY
-# What one read takes at most, and what the kernel keeps of a connection that we do not read.
-RECEIVE_BUFFER: Final = 64 * 1024
+# What the kernel keeps of a connection (it takes twice as much), and so what one read takes: each layer above holds as much again.
+# With a millisecond to the API server and back, the largest body takes half a second.
+RECEIVE_BUFFER: Final = 16 * 1024
 
 
 def raise_descriptor_limit() -> int:

@@ -16,7 +16,7 @@ from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 from webhook.server.app import CALLER
 from webhook.server.crowd import Caller, Crowd, State, places_within
 from webhook.server.ending import END_SECONDS, LINGER_SECONDS, has_unread, let_through, on_end
-from webhook.server.limits import CLOSING_SECONDS, RECEIVE_BUFFER, raise_descriptor_limit
+from webhook.server.limits import BODY_SECONDS, CLOSING_SECONDS, RECEIVE_BUFFER, raise_descriptor_limit
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -25,6 +25,7 @@ SHORT_TICK_SECONDS: Final = 0.02
 ACCEPTS_A_TURN: Final = 16
 # While others wait for a thread, a stranger's handshake and request may hold one for this long; the API server's take milliseconds.
 PATIENCE_SECONDS: Final = 0.25
+HURRY_SECONDS: Final = 0.001
 MOST_DRAINED: Final = 64 * 1024
 SENDING: Final = (State.SENDING_STRANGER, State.SENDING_KNOWN)
 IDLE: Final = (State.IDLE_STRANGER, State.IDLE_KNOWN)
@@ -45,12 +46,13 @@ class Client(TConn, Caller):  # type: ignore[misc]
         self._worker.method_queue.defer(self._worker.end, self)
 
     def stop_sending(self) -> None:
-        """Have its thread see the end of the body."""
-        self._shut(socket.SHUT_RD)
-
-    def cut(self) -> None:
-        """Have its thread fail."""
+        """Have its thread fail; OpenSSL sends nothing after that, so there is no answer."""
         self._shut(socket.SHUT_RDWR)
+
+    def hurry(self) -> None:
+        """Have its thread wait for no further piece of the body, and answer."""
+        self.is_late = True
+        self.sock.settimeout(HURRY_SECONDS)
 
     def close(self, graceful: bool = False) -> None:  # noqa: FBT002 (gunicorn's signature)
         """Close it; `graceful`: what is on the way is read, as a reset would take the answer away, but it is not waited for."""
@@ -129,7 +131,7 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
 
     def on_pending_socket_readable(self, conn: Client, client: Any) -> None:
         """The handshake begins, or the first request after it."""
-        conn.sends()
+        (conn.sends if conn.initialized else conn.greets)()
         super().on_pending_socket_readable(conn, client)
 
     def enqueue_req(self, conn: Client) -> None:
@@ -157,6 +159,7 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         """Answer one request whose headers were read."""
         conn.sent_headers()
         conn.in_body = True
+        conn.sock.settimeout(BODY_SECONDS)  # for each piece of the body, and of the answer
         self._serving.client = conn
         return super().handle_request(req, conn)
 
@@ -176,7 +179,7 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
                 self.nr_conns -= 1
                 client.close()
                 return
-        client.cut()
+        client.stop_sending()
 
     def _turn(self, seconds: float) -> None:
         """Wait for bytes, connections and threads, and end what has used up its time."""
@@ -186,8 +189,7 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         now = monotonic()
         for client in (one for state in SENDING for one in self._crowd.of(state) if isinstance(one, Client)):
             if client.in_body and client.deadline - CLOSING_SECONDS <= now:
-                client.is_late = True
-                client.stop_sending()
+                client.hurry()
         self._relieve(now)
 
     def _relieve(self, now: float) -> None:
@@ -196,8 +198,7 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         for state in (State.GREETING, State.SENDING_STRANGER):
             for client in self._crowd.of(state)[: max(0, waiting)]:
                 if isinstance(client, Client) and client.taken and now - client.taken >= PATIENCE_SECONDS:
-                    client.is_late = True
-                    (client.stop_sending if client.in_body else client.cut)()
+                    client.stop_sending()
 
     def _end(self) -> None:
         """Accept no more, answer what is under way, and close each connection once it is idle."""
@@ -208,7 +209,7 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
             listener.close()
         until = monotonic() + END_SECONDS
         while self.nr_conns > 0 and monotonic() < until:
-            for state in (State.GREETING, *IDLE):
+            for state in (State.SILENT, State.GREETING, *IDLE):
                 for client in self._crowd.of(state):
                     if self._crowd.now() - client.since >= LINGER_SECONDS and not has_unread(client.sock):  # type: ignore[attr-defined]
                         self.end(client)  # type: ignore[arg-type]
