@@ -45,7 +45,7 @@ class Metrics:
         bad_reviews = Counter(
             "catflap_bad_reviews_total", "Reviews answered by a 4xx", ["status"], registry=self.registry
         )
-        self.bad_reviews = {status: bad_reviews.labels(status) for status in (400, 413, 415)}
+        self.bad_reviews = {status: bad_reviews.labels(status) for status in (400, 401, 413, 415)}
         self.policy_refusals = Counter(
             "catflap_policy_refusals_total", "Policy files that were refused", registry=self.registry
         )

@@ -30,6 +30,7 @@ BREAK_GLASS_GROUP = "catflap:break-glass"
 POLICY_CONFIGMAP = "catflap-policy"
 POLICY_CONFIGMAP_KEY = "policy.yaml"
 EPOCH_CONFIGMAP = "catflap-epoch"
+PATH_SECRET = "catflap-webhook-path"  # noqa: S105 (its name)
 DEFAULT_NAMESPACE = "catflap-system"
 WEBHOOK_CONFIGURATION = "catflap"
 ENTRY_SUFFIX = ".catflap.dev"  # of the name of each of its entries

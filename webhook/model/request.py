@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from webhook.model.authentication import Authentication
 from webhook.model.kinds import POD
 from webhook.model.traffic import Opening
 from webhook.model.workload import Workload, reference
@@ -123,6 +124,7 @@ class Request(Struct, frozen=True):
     `policy_file` is the text that a ConfigMap of the policy's name would hold, and
     `policy_file_before` what it held. `template_changed` compares the whole pod templates of an UPDATE, and
     `restarted` says that they differ by what `kubectl rollout restart` writes alone.
+    `authentication` is how the sender of the review proved to be the API server.
     """
 
     uid: str
@@ -142,6 +144,7 @@ class Request(Struct, frozen=True):
     policy_file: str | None = None
     policy_file_before: str | None = None
     document: Document | None = None
+    authentication: Authentication = Authentication.NONE
 
     @property
     def subject(self) -> Workload | PolicyObject | None:

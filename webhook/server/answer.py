@@ -21,6 +21,7 @@ from webhook.config.store import PolicyStore
 from webhook.guard.amend import amend
 from webhook.guard.decide import NOTHING, decide, unavailable
 from webhook.metrics import Metrics
+from webhook.model.authentication import Authentication
 from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Known, Phase, Question
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.request import Request
@@ -28,6 +29,7 @@ from webhook.model.violation import Violation
 from webhook.review.decode import BadReview, decode
 from webhook.review.encode import encode_mutation, encode_validation
 from webhook.server.announcing import Announce, nobody, refused
+from webhook.server.fairness import Share, share_of
 from webhook.server.intake import Reply, bad_review
 from webhook.server.unavailable import Unavailable
 
@@ -60,11 +62,12 @@ class Cluster(Protocol):
 class Waiting(Struct, frozen=True):
     """An answer that has to ask the API server first, or to wait for the disk: `finish` does so and may block for its budget.
 
-    `give_up` refuses without waiting, for a caller that has no room left to wait in.
+    `give_up` refuses without waiting, for a caller that has no room left to wait in; `share` is whose room it takes.
     """
 
     finish: Callable[[], Reply]
     give_up: Callable[[], Reply]
+    share: Share
 
 
 class Answerer:
@@ -92,8 +95,13 @@ class Answerer:
         self._announce = announce
         self._now = now
 
-    def answer(self, phase: Phase, body: bytes) -> Reply | Waiting:
-        """The reply to one review, at once where nothing has to be asked; never raises."""
+    def answer(
+        self, phase: Phase, body: bytes, authentication: Authentication = Authentication.NONE
+    ) -> Reply | Waiting:
+        """The reply to one review, at once where nothing has to be asked; never raises.
+
+        `authentication` is how its sender proved to be the API server.
+        """
         begun = perf_counter_ns()
         loaded = self._policies.current  # the one to decode by and to decide by
         try:
@@ -101,6 +109,7 @@ class Answerer:
         except BadReview as bad:
             self._metrics.bad_reviews[400].inc()
             return bad_review(HTTPStatus.BAD_REQUEST, str(bad))
+        request = replace(request, authentication=authentication)
         if loaded is None and request.policy_file is not None:
             loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
         decision = self._decide(phase, request, loaded, NOTHING) if loaded else NO_POLICY
@@ -109,6 +118,7 @@ class Answerer:
         return Waiting(
             finish=lambda: self._reply(phase, request, self._ask(phase, request, loaded, decision), loaded, begun),
             give_up=lambda: self._reply(phase, request, TOO_MANY, loaded, begun, settled=False),
+            share=share_of(request),
         )
 
     def close(self) -> None:

@@ -4,18 +4,26 @@ from http import HTTPStatus
 
 from flask import Flask, Request, Response, request
 
-from webhook.model.decision import Phase
 from webhook.server.answer import Answerer, Waiting
+from webhook.server.authentication import Check, NoCheck, Sender, review_path, unauthenticated
+from webhook.server.fairness import AnswerQueues, NoPlace
 from webhook.server.intake import JSON, LARGEST_BODY, MOST_DISCARDED, TOO_LARGE, Reply, bad_review, refused
+from webhook.server.peers import names_of_environ
 
 CHUNK = 1 << 16
 
 
-def create_app(answerer: Answerer) -> Flask:
+def create_app(answerer: Answerer, *, check: Check | None = None, queues: AnswerQueues | None = None) -> Flask:
     """The app that answers reviews; it may block while it asks the API server."""
     app = Flask("catflap")
+    checked, waiting = check or NoCheck(), queues or AnswerQueues()
 
-    def review(phase: Phase) -> Response:
+    def review(path: str) -> Response:
+        found = review_path(path)
+        assert found is not None  # by the routes
+        authentication = checked.authenticate(Sender(found.token, names_of_environ(request.environ)))
+        if authentication is None:
+            return stranger()
         refusal = refused(request.content_type or "", request.content_length or 0)
         try:
             body = whole_body(request)
@@ -23,18 +31,36 @@ def create_app(answerer: Answerer) -> Flask:
             return response(answerer.refuse(bad_review(HTTPStatus.BAD_REQUEST, f"body: {bad}")))
         if refusal is not None or body is None:
             return response(answerer.refuse(refusal or TOO_LARGE))
-        answered = answerer.answer(phase, body)
-        return response(answered.finish() if isinstance(answered, Waiting) else answered)
+        answered = answerer.answer(found.phase, body, authentication)
+        return response(finished(answered, waiting) if isinstance(answered, Waiting) else answered)
+
+    def stranger() -> Response:
+        refusal = response(answerer.refuse(unauthenticated()))
+        refusal.headers["Connection"] = "close"  # the body was not read
+        return refusal
+
+    @app.before_request
+    def known() -> Response | None:
+        """Answer whoever asks by another method than POST only where the API server may be registered with the path."""
+        found = review_path(request.path)
+        return None if found is None or request.method == "POST" or checked.knows_path(found.token) else stranger()
 
     @app.post("/validate")
-    def validate() -> Response:
-        return review(Phase.VALIDATE)
-
+    @app.post("/validate/<token>")
     @app.post("/mutate")
-    def mutate() -> Response:
-        return review(Phase.MUTATE)
+    @app.post("/mutate/<token>")
+    def reviewed(token: str = "") -> Response:  # noqa: ARG001 (a part of the path)
+        return review(request.path)
 
     return app
+
+
+def finished(answered: Waiting, queues: AnswerQueues) -> Reply:
+    """The reply, after waiting for its turn."""
+    try:
+        return queues.submit(answered.share, answered.finish).result()
+    except NoPlace:
+        return answered.give_up()
 
 
 def whole_body(sent: Request) -> bytes | None:

@@ -1,17 +1,20 @@
 """The express lane: reviews answered on the event loop, a fifth of what they cost through Flask; the rest goes there.
 
-The loop never blocks: an answer that has to ask the API server is finished in a small pool of threads, and while the
-pool is full such answers are refused at once, for the caller to try again.
+The loop never blocks: an answer that has to ask the API server waits in a fair queue for one of a few threads, and a caller
+who has no place there is refused, to try again. A review is read only after its sender is known to be the API server.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Final
 
+from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
 from webhook.server.answer import Answerer, Waiting
+from webhook.server.authentication import Check, NoCheck, Sender, review_path, unauthenticated
+from webhook.server.fairness import AnswerQueues, NoPlace
 from webhook.server.intake import JSON, LARGEST_BODY, MOST_DISCARDED, TOO_LARGE, Reply, refused
+from webhook.server.peers import names_of_scope
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -19,35 +22,39 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PHASES = {f"/{phase}": phase for phase in Phase}
-# Each waits for two or three requests to the API server, of some milliseconds each.
-THREADS = 8
-# At 10 ms each the last one waits for 80 ms; if the API server is so slow that it matters, refusing is the answer.
-MOST_WAITING = 64
+# A connection of a sender without proof is not kept: its body was not read.
+CLOSE: Final = (b"connection", b"close")
 
 
 class Lane:
     """An ASGI app around another one, which gets all that is no review."""
 
-    def __init__(self, answerer: Answerer, other: AsgiApp) -> None:
+    def __init__(
+        self, answerer: Answerer, other: AsgiApp, *, check: Check | None = None, queues: AnswerQueues | None = None
+    ) -> None:
         self._answerer = answerer
         self._other = other
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ask")
-        self._waiting = 0
+        self._check = check or NoCheck()
+        self._queues = queues or AnswerQueues()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        phase = PHASES.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if phase is None:
+        found = review_path(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if found is None:
             await self._other(scope, receive, send)
             return
-        reply = await self._review(phase, scope, receive)
+        authentication = self._check.authenticate(Sender(found.token, names_of_scope(scope)))
+        if authentication is None:
+            reply = self._answerer.refuse(unauthenticated())
+        else:
+            reply = await self._review(found.phase, authentication, scope, receive)
         length = str(len(reply.body)).encode()
         headers = [(b"content-type", JSON.encode()), (b"content-length", length)]
+        headers += [CLOSE] if authentication is None else []
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
-    async def _review(self, phase: Phase, scope: Scope, receive: Receive) -> Reply:
+    async def _review(self, phase: Phase, authentication: Authentication, scope: Scope, receive: Receive) -> Reply:
         content_type = content_length = b""
         for name, value in scope["headers"]:
             if name == b"content-type":
@@ -58,16 +65,13 @@ class Lane:
         body = await whole_body(receive)
         if refusal is not None or body is None:
             return self._answerer.refuse(refusal or TOO_LARGE)
-        answered = self._answerer.answer(phase, body)
+        answered = self._answerer.answer(phase, body, authentication)
         if not isinstance(answered, Waiting):
             return answered
-        if self._waiting >= MOST_WAITING:
-            return answered.give_up()
-        self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, answered.finish)
-        finally:
-            self._waiting -= 1
+            return await asyncio.wrap_future(self._queues.submit(answered.share, answered.finish))
+        except NoPlace:
+            return answered.give_up()
 
 
 async def whole_body(receive: Receive) -> bytes | None:

@@ -10,6 +10,8 @@ from msgspec import Struct
 
 from webhook.server.answer import Answerer
 from webhook.server.app import create_app
+from webhook.server.authentication import Check
+from webhook.server.fairness import AnswerQueues
 from webhook.server.lane import Lane
 from webhook.tls.folder import Served, TlsFolder
 
@@ -31,9 +33,13 @@ class Listening(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """What a worker is made of: what answers, what connections are made with, and whom to tell that it can be stopped in order."""
+    """What a worker is made of: what answers, what connections are made with, and whom to tell that it can be stopped in order.
+
+    `check` tells the API server from other senders.
+    """
 
     answerer: Answerer
+    check: Check
     certificate: Served
     began: Callable[[], object]
 
@@ -96,10 +102,10 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """The app of one worker: the express lane in front of Flask, or Flask alone."""
-        answerer = self._ready().answerer
-        app = create_app(answerer)
+        answerer, check, queues = self._ready().answerer, self._ready().check, AnswerQueues()
+        app = create_app(answerer, check=check, queues=queues)
         if self._listening.worker != "asgi":
             self._ready().began()
             return app
         flask = WSGIMiddleware(app, workers=FLASK_THREADS)  # type: ignore[arg-type]  # two spellings of WSGI
-        return Lane(answerer, flask)  # type: ignore[arg-type]  # and of ASGI
+        return Lane(answerer, flask, check=check, queues=queues)  # type: ignore[arg-type]  # and of ASGI
