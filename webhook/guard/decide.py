@@ -25,6 +25,7 @@ from webhook.model.decision import (
     Verdict,
 )
 from webhook.model.exemptions import Waiver
+from webhook.model.identity import Identities, chart_accounts
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request, User
@@ -55,15 +56,17 @@ def decide(
     policy: GuardPolicy,
     *,
     own_namespace: str = "",
+    own_accounts: Identities | None = None,
     known: Known = NOTHING,
     at: datetime = END_OF_TIME,
 ) -> Decision | Question:
     """The decision of the validating phase, or the question that it hangs on.
 
-    `own_namespace` is where catflap itself runs; `known` answers earlier questions; `at` is now, for exceptions end.
+    `own_namespace` is where catflap itself runs, and `own_accounts` are the users that it acts as, the chart's unless given; `known` answers earlier questions; `at` is now, for exceptions end.
     """
+    ours = chart_accounts(own_namespace) if own_accounts is None else own_accounts
     if request.namespace is not None:  # exempt or not: by its labels it would count as one of an environment's
-        return guard_labels(request, policy, own_namespace=own_namespace)
+        return guard_labels(request, policy, own_accounts=ours)
     if request.policy_file is not None:
         return judge_policy_file(request, own_namespace=own_namespace, known=known)
     decided: Decision | Question | None = passes_unjudged(request, policy, own_namespace)
@@ -71,7 +74,7 @@ def decide(
         passed = exempted(request.user, policy)
         return Decision(Verdict.EXEMPT, reason=passed) if passed else judge_binding(request, policy)
     if decided is None and request.policy is not None:
-        decided = protect(request, policy, own_namespace=own_namespace, known=known)
+        decided = protect(request, policy, own_accounts=ours, known=known)
     if decided is not None:
         return decided
     decision = by_rules(request, policy, known, at)

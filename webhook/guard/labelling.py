@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from webhook.guard.message import refusal
-from webhook.guard.protect import breaks_glass, is_own_account
+from webhook.guard.protect import breaks_glass
 from webhook.model.decision import Decision, Verdict
 from webhook.model.fields import fits
+from webhook.model.identity import Identities
 from webhook.model.names import GUARD_LABEL
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
@@ -18,7 +19,7 @@ PROTECTION = "guard-labels"  # in the place of a rule's id; it has no mode, for 
 PASSED = Decision(Verdict.ALLOWED)
 
 
-def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str) -> Decision:
+def guard_labels(request: Request, policy: GuardPolicy, *, own_accounts: Identities) -> Decision:
     """The decision on a namespace's CREATE or UPDATE, by whichever subresource.
 
     The stamp of a new namespace is not asked about: our own mutating phase writes it, and it only ever adds. Who may
@@ -32,7 +33,7 @@ def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str) -
     if not (touched or reserved):
         return PASSED
     passed = breaks_glass(request.user, policy)
-    if is_own_account(request.user, own_namespace):
+    if request.user.name in own_accounts:
         passed = "catflap's own account"
     by_label = passed or member_of(policy.namespaces.labelled_by, request)
     by_name = passed or member_of(policy.namespaces.reserved.groups, request)

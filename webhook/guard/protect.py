@@ -3,8 +3,9 @@
 import re
 
 from webhook.model.decision import Decision, Known, LifeWanted, Verdict
+from webhook.model.identity import Identities
 from webhook.model.kinds import CALICO_STORAGE
-from webhook.model.names import CONTROLLER_ACCOUNT, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX, SERVER_ACCOUNT
+from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, PolicyObject, Request, Target, User
 from webhook.model.violation import Violation
@@ -20,9 +21,11 @@ CALICO_SERVERS = tuple(
 UNTOUCHED = Decision(Verdict.UNJUDGED, reason="not a policy of catflap's own")
 
 
-def protect(request: Request, policy: GuardPolicy, *, own_namespace: str, known: Known) -> Decision | LifeWanted | None:
+def protect(
+    request: Request, policy: GuardPolicy, *, own_accounts: Identities, known: Known
+) -> Decision | LifeWanted | None:
     """The decision on a request about a network policy; None where it is none of ours."""
-    passed = may_touch(request, policy, own_namespace)
+    passed = may_touch(request, policy, own_accounts)
     if not is_ours(request):
         if writes_for_others(request.user, request.target):
             return Decision(Verdict.EXEMPT, reason=passed)
@@ -55,10 +58,10 @@ def writes_for_others(user: User, target: Target) -> bool:
     return target.group == CALICO_STORAGE and user.name in CALICO_SERVERS
 
 
-def may_touch(request: Request, policy: GuardPolicy, own_namespace: str) -> str:
+def may_touch(request: Request, policy: GuardPolicy, own_accounts: Identities) -> str:
     """Why this user may touch a policy of ours; empty where they may not."""
     user = request.user
-    if is_own_account(user, own_namespace):
+    if user.name in own_accounts:
         return "catflap's own account"
     if user.is_cleaner and request.operation is Operation.DELETE:
         return "Kubernetes removes what belongs to nothing"
@@ -71,16 +74,6 @@ def breaks_glass(user: User, policy: GuardPolicy) -> str:
     """By which group this user may act in an emergency; empty where by none."""
     used = next((group for group in policy.break_glass.groups if group in user.groups), None)
     return f"break-glass: member of {used}" if used else ""
-
-
-def is_own_account(user: User, own_namespace: str) -> bool:
-    """Whether this is one of our two ServiceAccounts."""
-    return user.name in own_accounts(own_namespace)
-
-
-def own_accounts(own_namespace: str) -> tuple[str, ...]:
-    """The user names of our ServiceAccounts."""
-    return tuple(f"system:serviceaccount:{own_namespace}:{name}" for name in (SERVER_ACCOUNT, CONTROLLER_ACCOUNT))
 
 
 def refusal(request: Request, policy: GuardPolicy) -> Decision:

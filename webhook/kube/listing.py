@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from webhook.kube.api import NOT_FOUND, PAGE_SIZE, Api, ApiError, Json
 from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.paging import LARGEST_PAGE
 from webhook.kube.policies import is_ours
 from webhook.model.kinds import (
     CALICO,
@@ -25,6 +26,10 @@ CORE = "v1"
 LASTING = frozenset({("apps", "daemonsets"), ("apps", "deployments"), ("apps", "statefulsets"), ("batch", "cronjobs")})
 
 OWN = frozenset({"namespaces", *(f"{one.resource}.{one.group}".rstrip(".") for one in KUBERNETES_OWN)})
+
+# A message with more names is not read.
+MOST_NAMED = 10
+TOO_LARGE = f"its JSON has more than {LARGEST_PAGE // 2**20} MiB"
 
 # While a page is decoded, no other thread runs: 20 to 50 ms for so many Deployments; each page costs a read of etcd.
 SMALL_PAGE = 250
@@ -96,6 +101,7 @@ class Listing:
             return
         resource = f"{kind.resource}.{kind.group}" if kind.group else kind.resource
         count = 0
+        omitted: list[str] = []
         try:
             version = self._version(kind)
             root = f"/apis/{version}" if kind.group else f"/api/{version}"
@@ -103,9 +109,13 @@ class Listing:
                 count += len(page["items"])
                 self._on_page(Seen(resource, count, page["metadata"].get("remainingItemCount") or 0))
                 yield from ({**item, "apiVersion": version, "kind": kind.kind} for item in page["items"])
+                omitted += page.get("omitted", ())
         except ApiError as error:
             if error.status != NOT_FOUND:
                 self.miss(resource, error)
+        self.unseen += (f"{resource} {name}: {TOO_LARGE}" for name in omitted[:MOST_NAMED])
+        if (more := len(omitted) - MOST_NAMED) > 0:
+            self.unseen.append(f"{resource}: {more} more objects: {TOO_LARGE}")
 
     def _pages(self, root: str, resource: str) -> Iterator[Json]:
         if not self._namespaces:
@@ -149,5 +159,5 @@ def first_pages(api: Api) -> Iterator[Page]:
         pages = api.pages(f"/apis/{api_version}/{maker.resource}", size=SMALL_PAGE)
         for number, page in enumerate(islice(pages, MOST_PAGES), start=1):
             items = tuple({**item, "apiVersion": api_version, "kind": maker.kind} for item in page["items"])
-            cut = number == MOST_PAGES and page["metadata"].get("continue")
+            cut = page.get("omitted") or (number == MOST_PAGES and page["metadata"].get("continue"))
             yield Page(items, more=maker.resource if cut else "")

@@ -6,13 +6,11 @@ Both are checked before the body is read. A review that passes neither costs one
 from collections.abc import Callable, Iterable
 from hmac import compare_digest
 from http import HTTPStatus
-from typing import Final, Protocol
-
-from msgspec import Struct
+from typing import Final, NamedTuple, Protocol
 
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
-from webhook.server.intake import Reply, bad_review
+from webhook.server.intake import bad_review
 
 PHASES: Final = {str(phase): phase for phase in Phase}
 
@@ -23,22 +21,22 @@ UNAUTHENTICATED: Final = bad_review(
 )
 
 
-class ReviewPath(Struct, frozen=True):
+class ReviewPath(NamedTuple):
     """A path under which reviews are served: `/validate`, `/mutate`, or one of them with a token behind it."""
 
     phase: Phase
-    token: str = ""
+    token: str
 
 
-class Sender(Struct, frozen=True):
+class Sender(NamedTuple):
     """What the transport knows of the sender of a review.
 
-    `token` is what follows the phase in the path. `certificate_names` are the common name and the DNS names of a client
+    `token` is what follows the phase in the path. `certificate_names` gives the common name and the DNS names of a client
     certificate that TLS has verified; None where the sender showed none.
     """
 
     token: str
-    certificate_names: tuple[str, ...] | None = None
+    certificate_names: Callable[[], tuple[str, ...] | None]
 
 
 class Check(Protocol):
@@ -79,7 +77,7 @@ class ClientCertificates:
 
     def authenticate(self, sender: Sender) -> Authentication | None:
         """By the certificate alone."""
-        shown = sender.certificate_names
+        shown = sender.certificate_names()
         if shown is None or (self._names and self._names.isdisjoint(shown)):
             return None
         return Authentication.CLIENT_CERTIFICATE
@@ -111,8 +109,3 @@ def review_path(path: str) -> ReviewPath | None:
     if phase is None or not path.startswith("/") or (slash and (not token or "/" in token)):
         return None
     return ReviewPath(phase, token)
-
-
-def unauthenticated() -> Reply:
-    """The 401 for a review without proof; it says nothing about the request, nor about what would have been right."""
-    return UNAUTHENTICATED

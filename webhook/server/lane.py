@@ -6,15 +6,20 @@ who has no place there is refused, to try again. A review is read only after its
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from functools import partial
+from http import HTTPStatus
+from typing import Any
 
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
 from webhook.server.answer import Answerer, Waiting
-from webhook.server.authentication import Check, NoCheck, Sender, review_path, unauthenticated
+from webhook.server.authentication import UNAUTHENTICATED, Check, NoCheck, Sender, review_path
+from webhook.server.bodies import Bodies, Body
+from webhook.server.crowd import Caller, Crowd
 from webhook.server.fairness import AnswerQueues, NoPlace
-from webhook.server.intake import JSON, LARGEST_BODY, MOST_DISCARDED, TOO_LARGE, Reply, refused
-from webhook.server.peers import names_of_scope
+from webhook.server.intake import JSON, MOST_DISCARDED, NO_ROOM, TOO_LARGE, TOO_SLOW, CallerLeft, Reply, refused
+from webhook.server.limits import BODY_SECONDS, LARGEST_BODY
+from webhook.server.peers import names_of_connection
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -22,20 +27,32 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# A connection of a sender without proof is not kept: its body was not read.
-CLOSE: Final = (b"connection", b"close")
+# Where the scope names the `Caller`, which is the connection that the request came over.
+CALLER = "catflap.caller"
+CLOSE = (b"connection", b"close")
 
 
 class Lane:
-    """An ASGI app around another one, which gets all that is no review."""
+    """An ASGI app around another one, which gets all that is no review.
+
+    `check` tells the API server from other callers, before their bodies are read.
+    """
 
     def __init__(
-        self, answerer: Answerer, other: AsgiApp, *, check: Check | None = None, queues: AnswerQueues | None = None
+        self,
+        answerer: Answerer,
+        other: AsgiApp,
+        *,
+        bodies: Bodies | None = None,
+        check: Check | None = None,
+        queues: AnswerQueues | None = None,
     ) -> None:
         self._answerer = answerer
         self._other = other
+        self._bodies = bodies or Bodies()
         self._check = check or NoCheck()
         self._queues = queues or AnswerQueues()
+        self._waiting: set[asyncio.Future[Reply]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -43,51 +60,94 @@ class Lane:
         if found is None:
             await self._other(scope, receive, send)
             return
-        authentication = self._check.authenticate(Sender(found.token, names_of_scope(scope)))
+        headers = [(b"content-type", JSON.encode())]
+        caller: Caller = scope.get("extensions", {}).get(CALLER) or Caller(Crowd())
+        authentication = self._check.authenticate(Sender(found.token, partial(names_of_connection, caller)))
         if authentication is None:
-            reply = self._answerer.refuse(unauthenticated())
+            reply = self._answerer.refuse(UNAUTHENTICATED)
+            headers.append(CLOSE)  # its body is not read, so no other request can follow
         else:
-            reply = await self._review(found.phase, authentication, scope, receive)
-        length = str(len(reply.body)).encode()
-        headers = [(b"content-type", JSON.encode()), (b"content-length", length)]
-        headers += [CLOSE] if authentication is None else []
+            try:
+                reply = await self._review(found.phase, authentication, caller, scope, receive)
+            except CallerLeft:
+                return
+        headers.append((b"content-length", str(len(reply.body)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
-    async def _review(self, phase: Phase, authentication: Authentication, scope: Scope, receive: Receive) -> Reply:
-        content_type = content_length = b""
-        for name, value in scope["headers"]:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"content-length":
-                content_length = value
-        refusal = refused(content_type.decode("latin-1"), int(content_length or b"0"))
-        body = await whole_body(receive)
-        if refusal is not None or body is None:
-            return self._answerer.refuse(refusal or TOO_LARGE)
+    def give_up(self) -> None:
+        """Refuse everything that still waits for the API server, as this process ends."""
+        for waiting in [*self._waiting]:
+            waiting.cancel()
+
+    async def _review(
+        self, phase: Phase, authentication: Authentication, caller: Caller, scope: Scope, receive: Receive
+    ) -> Reply:
+        refusal = refusal_of(scope)
+        limit = asyncio.timeout(BODY_SECONDS)
+        with self._bodies.receiving(known=caller.known, drop=lambda: limit.reschedule(0.0)) as held:
+            try:
+                async with limit:
+                    body = await self._whole_body(receive, held)
+            except TimeoutError:
+                refusal = NO_ROOM if held.is_dropped else TOO_SLOW
+            if refusal is not None or body is None:
+                return self._answerer.refuse(refusal or (NO_ROOM if held.is_dropped else TOO_LARGE))
+            caller.sent_request()
+            reply = await self._answer(phase, body, authentication)
+        if reply.status == HTTPStatus.OK:
+            caller.trust()
+        return reply
+
+    async def _answer(self, phase: Phase, body: bytes, authentication: Authentication) -> Reply:
+        """The reply to a whole review, at once or after its turn in the queue."""
         answered = self._answerer.answer(phase, body, authentication)
         if not isinstance(answered, Waiting):
             return answered
+        waiting = asyncio.wrap_future(self._queues.submit(answered.share, answered.finish))
+        self._waiting.add(waiting)
         try:
-            return await asyncio.wrap_future(self._queues.submit(answered.share, answered.finish))
-        except NoPlace:
+            await asyncio.wait((waiting,))
+        except asyncio.CancelledError:  # the caller left
+            waiting.cancel()
+            raise
+        finally:
+            self._waiting.discard(waiting)
+        if waiting.cancelled() or isinstance(waiting.exception(), NoPlace):
             return answered.give_up()
+        return waiting.result()
+
+    async def _whole_body(self, receive: Receive, held: Body) -> bytes | None:
+        """The body in one piece; None where it is larger than the limit, whatever its header claims, or where there is no room.
+
+        Raises CallerLeft.
+        """
+        chunks: list[bytes] = []
+        size = 0
+        while size <= MOST_DISCARDED:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise CallerLeft
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > LARGEST_BODY:
+                chunks.clear()
+            elif self._bodies.grow(held, len(chunk)):
+                chunks.append(chunk)
+            else:
+                return None
+            if not message.get("more_body"):
+                self._bodies.finish(held)
+                break
+        return b"".join(chunks) if size <= LARGEST_BODY else None
 
 
-async def whole_body(receive: Receive) -> bytes | None:
-    """The body in one piece; None where it grows above the limit, whatever its header said."""
-    chunks: list[bytes] = []
-    size = 0
-    while size <= MOST_DISCARDED:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            break
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > LARGEST_BODY:
-            chunks.clear()
-        else:
-            chunks.append(chunk)
-        if not message.get("more_body"):
-            break
-    return b"".join(chunks) if size <= LARGEST_BODY else None
+def refusal_of(scope: Scope) -> Reply | None:
+    """The refusal that the headers of a request call for."""
+    content_type = content_length = b""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            content_type = value
+        elif name == b"content-length":
+            content_length = value
+    return refused(content_type.decode("latin-1"), int(content_length or b"0"))

@@ -1,20 +1,28 @@
 """Whose client certificate TLS has verified, as both lanes see it."""
 
 from collections.abc import Mapping
-from typing import Any, Final
-
-# The ASGI specification's name of what TLS knows (asgi.readthedocs.io, TLS extension); `names` is our own key in it.
-EXTENSION: Final = "tls"
-NAMES: Final = "client_cert_names"
+from typing import Any
 
 
-def certificate_names(transport: Any) -> tuple[str, ...] | None:
-    """The names in the client certificate of a TLS connection; None where none was shown.
+def names_of_connection(connection: Any) -> tuple[str, ...] | None:
+    """The names in the client certificate of a connection of the express lane; None where none was shown."""
+    transport = getattr(connection, "transport", None)
+    return certificate_names(transport.get_extra_info("ssl_object")) if transport is not None else None
 
-    `transport` is an SSLSocket or an SSLObject: both give a certificate only after they have verified it.
+
+def names_of_environ(environ: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The same of a WSGI request, whose socket gunicorn puts into the environment."""
+    socket = environ.get("gunicorn.socket")
+    return certificate_names(socket) if hasattr(socket, "getpeercert") else None
+
+
+def certificate_names(tls: Any) -> tuple[str, ...] | None:
+    """The names in the certificate of a TLS peer; None where none was shown.
+
+    `tls` is an SSLSocket or an SSLObject: both give a certificate only after they have verified it.
     """
-    found: Mapping[str, Any] | None = transport.getpeercert() if transport is not None else None
-    return None if not found else names_in(found)
+    found: Mapping[str, Any] | None = tls.getpeercert() if tls is not None else None
+    return names_in(found) if found else None
 
 
 def names_in(certificate: Mapping[str, Any]) -> tuple[str, ...]:
@@ -23,16 +31,3 @@ def names_in(certificate: Mapping[str, Any]) -> tuple[str, ...]:
     common = [value for key, value in subject if key == "commonName"]
     alternative = [value for key, value in certificate.get("subjectAltName", ()) if key == "DNS"]
     return tuple(dict.fromkeys([*common, *alternative]))
-
-
-def names_of_scope(scope: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The names in the client certificate of an ASGI connection; None where none was shown."""
-    extension: Mapping[str, Any] = scope.get("extensions", {}).get(EXTENSION, {})
-    found: tuple[str, ...] | None = extension.get(NAMES)
-    return found
-
-
-def names_of_environ(environ: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The same of a WSGI connection, whose socket gunicorn puts into the environment."""
-    socket = environ.get("gunicorn.socket")
-    return certificate_names(socket) if hasattr(socket, "getpeercert") else None

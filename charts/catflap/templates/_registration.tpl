@@ -148,7 +148,7 @@ timeoutSeconds: 5
 {{- range list "server" "controller" -}}
 {{- $callers = append $callers (printf "system:serviceaccount:%s:%s" $.Release.Namespace (include "catflap.account" .)) -}}
 {{- end -}}
-{{- printf "!(request.userInfo.username in ['%s'])" (join "', '" $callers) -}}
+{{- printf "!(request.userInfo.username in [\"%s\"])" (join "\", \"" $callers) -}}
 {{- end }}
 
 {{/*
