@@ -19,7 +19,7 @@ PROTECTION = "guard-labels"  # in the place of a rule's id; it has no mode, for 
 PASSED = Decision(Verdict.ALLOWED)
 
 
-def guard_labels(request: Request, policy: GuardPolicy, *, own_accounts: Identities) -> Decision:
+def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities) -> Decision:
     """The decision on a namespace's CREATE or UPDATE, by whichever subresource.
 
     The stamp of a new namespace is not asked about: our own mutating phase writes it, and it only ever adds. Who may
@@ -29,7 +29,8 @@ def guard_labels(request: Request, policy: GuardPolicy, *, own_accounts: Identit
     assert request.namespace is not None
     name, before = request.namespace.name, request.namespace_before.labels if request.namespace_before else {}
     touched = list(changes(request, policy, before))
-    reserved = request.operation is Operation.CREATE and any(fits(pattern, name) for pattern in policy.given_names)
+    given = (*policy.given_names, own_namespace)
+    reserved = request.operation is Operation.CREATE and any(fits(pattern, name) for pattern in given)
     if not (touched or reserved):
         return PASSED
     passed = breaks_glass(request.user, policy)

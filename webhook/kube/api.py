@@ -17,15 +17,26 @@ import yaml
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 
+from webhook.kube.errors import CONFLICT, NOT_FOUND, ApiError
 from webhook.kube.paging import TooLarge, pages
+from webhook.kube.paths import checked
 from webhook.model.names import FIELD_MANAGER
+
+__all__ = [
+    "CONFLICT",
+    "NOT_FOUND",
+    "PAGE_SIZE",
+    "Api",
+    "ApiError",
+    "Json",
+    "NoCluster",
+    "brief",
+    "connect",
+    "connect_as_kubectl",
+]
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
-NOT_FOUND = 404
-CONFLICT = 409
-# Bad, forbidden, too large or invalid: the same request is answered so again.
-REFUSALS = frozenset({400, 403, 413, 422})
 SUCCESS = range(200, 300)
 # One request of ours on the way of a person's request; the webhook's own timeout is 5 s.
 TIMEOUT_SECONDS = 2.0
@@ -40,19 +51,6 @@ MESSAGE_HEAD, MESSAGE_TAIL = 250, 450
 UNUSABLE = (ConfigException, OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)
 
 Json = dict[str, Any]
-
-
-class ApiError(Exception):
-    """The API server answered with an error, or not at all (`status` 0)."""
-
-    def __init__(self, status: int, message: str) -> None:
-        self.status = status
-        super().__init__(message)
-
-    @property
-    def refused(self) -> bool:
-        """Whether the API server does not take what it was sent, and will not the next time."""
-        return self.status in REFUSALS
 
 
 class NoCluster(Exception):  # noqa: N818 (a state of the configuration)
@@ -209,7 +207,7 @@ class Api:
         body: Json | None = None,
         content_type: str = JSON,
     ) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": JSON, "Content-Type": content_type}
+        path, headers = checked(path), {"Accept": JSON, "Content-Type": content_type}
         try:
             _, url, headers, _, _ = self._raw.param_serialize(
                 method, path, query_params=list(query.items()), header_params=headers, auth_settings=["BearerToken"]

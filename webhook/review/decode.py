@@ -69,6 +69,11 @@ class AdmissionRequest(Struct, rename="camel"):
     object: Raw = Raw(NULL)
     old_object: Raw = Raw(NULL)
 
+    @property
+    def size(self) -> int:
+        """How many bytes of JSON both objects have together."""
+        return len(bytes(self.object)) + len(bytes(self.old_object))
+
 
 class AdmissionReview(Struct, rename="camel"):
     """The envelope; https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/."""
@@ -95,19 +100,23 @@ REVIEW = msgspec.json.Decoder(AdmissionReview)
 
 def decode(body: bytes, extra: Makers = NO_EXTRA_KINDS) -> Request:
     """One request from the body of a POST; `extra` has the policy file's own kinds.  Raises BadReview."""
+    return parse(envelope(body), extra)
+
+
+def envelope(body: bytes) -> AdmissionRequest:
+    """The request in the body of a POST, whose objects are not decoded yet: 2 ms for 1 MiB at most.  Raises BadReview."""
     try:
-        review = REVIEW.decode(body)
+        request = REVIEW.decode(body).request
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, "$")) from None
-    return parse(review.request, extra)
-
-
-def parse(request: AdmissionRequest, extra: Makers) -> Request:
-    """The wire's request as ours."""
     if not request.uid:
         raise BadReview("request.uid is empty")
-    resource = (request.resource.group, request.resource.resource)
-    parsed = Request(
+    return request
+
+
+def without_objects(request: AdmissionRequest) -> Request:
+    """Who asks for what, without the objects."""
+    return Request(
         uid=request.uid,
         operation=request.operation,
         user=User(request.user_info.username, tuple(request.user_info.groups or ())),
@@ -122,6 +131,11 @@ def parse(request: AdmissionRequest, extra: Makers) -> Request:
         ),
         dry_run=bool(request.dry_run),
     )
+
+
+def parse(request: AdmissionRequest, extra: Makers) -> Request:
+    """The request with its objects as values.  Raises BadReview."""
+    parsed, resource = without_objects(request), (request.resource.group, request.resource.resource)
     if resource in POLICY_RESOURCES and not request.sub_resource and request.operation is not Operation.CONNECT:
         return with_policy(parsed, request)
     if (*resource, request.sub_resource) in BINDINGS and request.operation is Operation.CREATE:

@@ -97,16 +97,18 @@ class Reviews:
                 return self._answerer.refuse(body)
             caller.sent_request()
             answered = self._answerer.answer(phase, body, authentication)
-            reply = self._finished(answered) if isinstance(answered, Waiting) else answered
-        if reply.status == HTTPStatus.OK:
+            while isinstance(answered, Waiting):
+                answered = self._finished(answered)
+        if answered.status == HTTPStatus.OK:
             caller.trust()
-        return reply
+        return answered
 
-    def _finished(self, answered: Waiting) -> Reply:
+    def _finished(self, step: Waiting) -> Reply | Waiting:
+        """What a step leads to, or a refusal where it has no place to wait in."""
         try:
-            return self._queues.submit(answered.share, answered.finish).result()
+            return self._queues.submit(step.share, step.finish, heavy=step.heavy).result()
         except NoPlace:
-            return answered.give_up()
+            return step.give_up()
 
 
 def caller_of(sent: Request) -> Caller:

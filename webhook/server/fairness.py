@@ -10,12 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Condition, Lock, Thread
 from time import monotonic
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
+from webhook.model.kinds import CONFIGMAPS
 from webhook.model.request import Request
-from webhook.server.intake import Reply
 
 # Each thread waits for two or three requests to the API server, of some milliseconds each.
 THREADS: Final = 16
@@ -25,8 +25,11 @@ MOST_RUNNING: Final = 5
 MOST_WAITING: Final = 256
 # The webhook's timeout is 5 s, and an answer may take 4 s once it is begun; an answer that begins later helps nobody.
 LONGEST_WAIT_SECONDS: Final = 1.0
+# Heavy steps compute, so two at once would take twice as long each, and more of the interpreter from the event loop.
+# One takes 0.2 s as a rule, so that the last one waits for less than the 4 s that a review has.
+MOST_HEAVY_WAITING: Final = 16
+LONGEST_HEAVY_WAIT_SECONDS: Final = 4.0
 # A policy file costs up to two seconds of a core; people apply one at a time.
-FILE_THREADS: Final = 1
 MOST_FILES_WAITING: Final = 4
 
 Key = tuple[str, str]
@@ -58,7 +61,7 @@ def share_of(request: Request) -> Share:
     """
     namespace = request.target.namespace
     user = f"{request.user.name} in {namespace}" if request.user.is_controller else request.user.name
-    return Share(user, namespace, policy_file=request.policy_file is not None)
+    return Share(user, namespace, policy_file=(request.target.group, request.target.resource) == CONFIGMAPS)
 
 
 class Waiter(Struct, Generic[Outcome]):
@@ -218,12 +221,16 @@ def refuse(waiter: Waiter[Outcome]) -> None:
 
 
 class AnswerQueues:
-    """The queue of usual answers, and the small one of policy files."""
+    """One queue for steps that wait for the API server or the disk, one for steps that compute, one for policy files."""
 
     def __init__(self) -> None:
-        self._usual: FairQueue[Reply] = FairQueue()
-        self._files: FairQueue[Reply] = FairQueue(threads=FILE_THREADS, most_running=1, most_waiting=MOST_FILES_WAITING)
+        self._asking: FairQueue[Any] = FairQueue()
+        self._heavy: FairQueue[Any] = FairQueue(
+            threads=1, most_running=1, most_waiting=MOST_HEAVY_WAITING, longest_wait=LONGEST_HEAVY_WAIT_SECONDS
+        )
+        self._files: FairQueue[Any] = FairQueue(threads=1, most_running=1, most_waiting=MOST_FILES_WAITING)
 
-    def submit(self, share: Share, work: Callable[[], Reply]) -> "Future[Reply]":
-        """The reply, to come; its exception is NoPlace where the caller is to be refused for now."""
-        return (self._files if share.policy_file else self._usual).submit(share, work)
+    def submit(self, share: Share, work: Callable[[], Outcome], *, heavy: bool = False) -> "Future[Outcome]":
+        """The outcome of a step, to come; its exception is NoPlace where the caller is to be refused for now."""
+        queue = self._files if share.policy_file else self._heavy if heavy else self._asking
+        return queue.submit(share, work)

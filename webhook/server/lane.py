@@ -1,7 +1,8 @@
 """The express lane: reviews answered on the event loop, a fifth of what they cost through Flask; the rest goes there.
 
-The loop never blocks: an answer that has to ask the API server waits in a fair queue for one of a few threads, and a caller
-who has no place there is refused, to try again. A review is read only after its sender is known to be the API server.
+The loop never blocks: an answer that has to ask the API server waits in a fair queue for one of a few threads, a review that takes
+long to judge for a thread of such reviews alone. A caller who has no place in a queue is refused, to try again. A review is read
+only after its sender is known to be the API server.
 """
 
 import asyncio
@@ -52,7 +53,7 @@ class Lane:
         self._bodies = bodies or Bodies()
         self._check = check or NoCheck()
         self._queues = queues or AnswerQueues()
-        self._waiting: set[asyncio.Future[Reply]] = set()
+        self._waiting: set[asyncio.Future[Reply | Waiting]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -76,7 +77,7 @@ class Lane:
         await send({"type": "http.response.body", "body": reply.body})
 
     def give_up(self) -> None:
-        """Refuse everything that still waits for the API server, as this process ends."""
+        """Refuse everything that still waits, as this process ends."""
         for waiting in [*self._waiting]:
             waiting.cancel()
 
@@ -100,11 +101,15 @@ class Lane:
         return reply
 
     async def _answer(self, phase: Phase, body: bytes, authentication: Authentication) -> Reply:
-        """The reply to a whole review, at once or after its turn in the queue."""
+        """The reply to a whole review, at once or after the turns of its steps."""
         answered = self._answerer.answer(phase, body, authentication)
-        if not isinstance(answered, Waiting):
-            return answered
-        waiting = asyncio.wrap_future(self._queues.submit(answered.share, answered.finish))
+        while isinstance(answered, Waiting):
+            answered = await self._finished(answered)
+        return answered
+
+    async def _finished(self, step: Waiting) -> Reply | Waiting:
+        """What a step leads to, or a refusal where it has no place to wait in."""
+        waiting = asyncio.wrap_future(self._queues.submit(step.share, step.finish, heavy=step.heavy))
         self._waiting.add(waiting)
         try:
             await asyncio.wait((waiting,))
@@ -114,7 +119,7 @@ class Lane:
         finally:
             self._waiting.discard(waiting)
         if waiting.cancelled() or isinstance(waiting.exception(), NoPlace):
-            return answered.give_up()
+            return step.give_up()
         return waiting.result()
 
     async def _whole_body(self, receive: Receive, held: Body) -> bytes | None:

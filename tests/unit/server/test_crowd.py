@@ -1,7 +1,5 @@
 """Which connection is dropped first, and when its time is over."""
 
-from collections.abc import Callable
-
 import pytest
 
 from webhook.server.crowd import Caller, Crowd, State
@@ -127,22 +125,23 @@ def test_a_request_that_is_answered_is_never_dropped_for_another(crowd: Crowd) -
     assert not guests[0].gone
 
 
-STEPS: dict[str, tuple[Callable[[Guest], object], float]] = {
-    "the handshake": (lambda _: None, HANDSHAKE_SECONDS),
-    "the first request": (lambda guest: guest.greeted(), KEEP_ALIVE_SECONDS),
-    "the headers": (lambda guest: (guest.greeted(), guest.sends()), HEADERS_SECONDS),
-    "the body": (lambda guest: (guest.greeted(), guest.sends(), guest.sent_headers()), BODY_SECONDS + CLOSING_SECONDS),
-    "the answer": (lambda guest: (guest.greeted(), guest.sends(), guest.sent_request()), ANSWER_SECONDS),
-    "the next request": (lambda guest: (guest.greeted(), guest.sends(), guest.rests()), KEEP_ALIVE_SECONDS),
+STEPS: dict[str, tuple[tuple[str, ...], float]] = {
+    "the handshake": ((), HANDSHAKE_SECONDS),
+    "the first request": (("greeted",), KEEP_ALIVE_SECONDS),
+    "the headers": (("greeted", "sends"), HEADERS_SECONDS),
+    "the body": (("greeted", "sends", "sent_headers"), BODY_SECONDS + CLOSING_SECONDS),
+    "the answer": (("greeted", "sends", "sent_request"), ANSWER_SECONDS),
+    "the next request": (("greeted", "sends", "rests"), KEEP_ALIVE_SECONDS),
 }
 
 
 @pytest.mark.parametrize("what", STEPS)
 def test_each_step_has_its_time(crowd: Crowd, clock: Clock, what: str) -> None:
     """Bytes that trickle in do not prolong it."""
-    begin, seconds = STEPS[what]
+    steps, seconds = STEPS[what]
     guest = arrived(crowd)
-    begin(guest)
+    for step in steps:
+        getattr(guest, step)()
     clock.now = seconds - 0.01
     if what in {"the headers", "the body"}:
         guest.sends()
@@ -161,3 +160,13 @@ def test_without_a_descriptor_the_least_missed_goes(crowd: Crowd) -> None:
         assert crowd.drop_one()
         assert gone.gone
     assert not crowd.drop_one()
+
+
+def test_a_connection_that_is_closed_stays_away(crowd: Crowd) -> None:
+    """The answer to its last request comes to its end after that."""
+    guest = stranger(crowd)
+    guest.sends()
+    crowd.leave(guest)
+    guest.rests()
+    assert len(crowd) == 0
+    assert not guest.gone
