@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from webhook.guard.message import refusal
-from webhook.guard.protect import breaks_glass, is_own_account
+from webhook.guard.protect import breaks_glass
 from webhook.model.abbreviation import listed, shortened
 from webhook.model.decision import Decision, Verdict
 from webhook.model.fields import fits
+from webhook.model.identity import Identities
 from webhook.model.names import GUARD_LABEL
 from webhook.model.nearness import nearest
 from webhook.model.policy import GuardPolicy
@@ -19,7 +20,7 @@ PROTECTION = "guard-labels"  # in the place of a rule's id; it has no mode, for 
 PASSED = Decision(Verdict.ALLOWED)
 
 
-def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str) -> Decision:
+def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities) -> Decision:
     """The decision on a namespace's CREATE or UPDATE, by whichever subresource.
 
     The stamp of a new namespace is not asked about: our own mutating phase writes it, and it only ever adds. Who may
@@ -29,11 +30,12 @@ def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str) -
     assert request.namespace is not None
     name, before = request.namespace.name, request.namespace_before.labels if request.namespace_before else {}
     touched = list(changes(request, policy, before))
-    reserved = request.operation is Operation.CREATE and any(fits(pattern, name) for pattern in policy.given_names)
+    given = (*policy.given_names, own_namespace)
+    reserved = request.operation is Operation.CREATE and any(fits(pattern, name) for pattern in given)
     if not (touched or reserved):
         return PASSED
     passed = breaks_glass(request.user, policy)
-    if is_own_account(request.user, own_namespace):
+    if request.user.name in own_accounts:
         passed = "catflap's own account"
     by_label = passed or member_of(policy.namespaces.labelled_by, request)
     by_name = passed or member_of(policy.namespaces.reserved.groups, request)

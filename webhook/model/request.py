@@ -27,6 +27,28 @@ CLEANERS = (
     "system:serviceaccount:kube-system:namespace-controller",
 )
 
+# The controllers of kube-controller-manager whose roles let them create Pods, or objects that make Pods; it acts as one
+# ServiceAccount of kube-system for each, or as itself without `--use-service-account-credentials`. The names are the same in
+# 1.29 to 1.37 (kubernetes, plugin/pkg/auth/authorizer/rbac/bootstrappolicy/controller_policy.go: rules that create pods,
+# replicasets or jobs). Other accounts of kube-system end in `-controller` as well: those of vendors.
+POD_CONTROLLERS = frozenset(
+    {
+        KUBE_CONTROLLER_MANAGER,
+        *(
+            f"system:serviceaccount:kube-system:{name}"
+            for name in (
+                "cronjob-controller",
+                "daemon-set-controller",
+                "deployment-controller",
+                "job-controller",
+                "replicaset-controller",
+                "replication-controller",
+                "statefulset-controller",
+            )
+        ),
+    }
+)
+
 
 class User(Struct, frozen=True):
     """Who asks, as seen after impersonation."""
@@ -46,15 +68,8 @@ class User(Struct, frozen=True):
 
     @property
     def is_controller(self) -> bool:
-        """Whether this is one of Kubernetes' own controllers.
-
-        kube-controller-manager acts as one ServiceAccount of kube-system a controller, or as itself where it runs
-        without `--use-service-account-credentials`.
-        """
-        if self.name == KUBE_CONTROLLER_MANAGER:
-            return True
-        account = self.name.removeprefix("system:serviceaccount:kube-system:")
-        return account != self.name and account.endswith("-controller")
+        """Whether this is one of Kubernetes' own controllers that make Pods, or what makes Pods."""
+        return self.name in POD_CONTROLLERS
 
 
 class NamespaceObject(Struct, frozen=True):

@@ -11,10 +11,9 @@ from msgspec import Struct
 from webhook.server.answer import Answerer
 from webhook.server.app import create_app
 from webhook.server.lane import Lane
+from webhook.server.limits import KEEP_ALIVE_SECONDS
 from webhook.tls.folder import Served, TlsFolder
 
-# The API server keeps idle connections for 90 s (Go's default transport); who closes earlier races with its requests.
-KEEP_ALIVE_SECONDS = 120
 # An answer takes microseconds, or the two seconds that the API server may be asked; the kubelet waits 30.
 GRACEFUL_SECONDS = 10
 # What Flask answers is nothing urgent.
