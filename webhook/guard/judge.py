@@ -53,8 +53,8 @@ def judge_request(request: Request, policy: GuardPolicy) -> tuple[Violation, ...
         found = tuple(sorted((*found, *relabelled), key=lambda one: one.rule))
     if not found or request.operation is Operation.CREATE or request.template_changed or before is None:
         return found
-    known = {(violation.rule, violation.message) for violation in judge(before, policy)}
-    return tuple(violation for violation in found if (violation.rule, violation.message) not in known)
+    known = {identity for violation in judge(before, policy) for identity in violation.identities}
+    return tuple(violation for violation in found if not known.issuperset(violation.identities))
 
 
 def relabelling(request: Request) -> Relabelling | None:

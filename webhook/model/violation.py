@@ -28,7 +28,8 @@ class Remedy(Struct, frozen=True):
 class Violation(Struct, frozen=True):
     """One fault: which rule, at which field path, in one sentence, and what would mend it.
 
-    `at_most` is the strictest mode in which it counts, whatever its rule's.
+    `at_most` is the strictest mode in which it counts, whatever its rule's. `parts` are what it consists of, where the
+    message does not tell two of them apart: an UPDATE answers for a violation of which a part is new.
     """
 
     rule: str
@@ -36,6 +37,12 @@ class Violation(Struct, frozen=True):
     message: str
     remedy: Remedy | None = None
     at_most: Mode = Mode.ENFORCE
+    parts: tuple[str, ...] = ()
+
+    @property
+    def identities(self) -> tuple[tuple[str, str], ...]:
+        """Return what says whether the same was there before: its rule with each part, or with its message."""
+        return tuple((self.rule, part) for part in self.parts or (self.message,))
 
 
 class Fault(Struct, frozen=True):
@@ -44,6 +51,7 @@ class Fault(Struct, frozen=True):
     path: str
     message: str
     remedy: Remedy | None = None
+    parts: tuple[str, ...] = ()
 
 
 class Rule(Struct, frozen=True):
@@ -75,7 +83,7 @@ class Rule(Struct, frozen=True):
     def judge(self, subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
         """Every fault of this rule in `subject`, which must be what the rule is about."""
         return tuple(
-            Violation(rule=self.id, path=fault.path, message=fault.message, remedy=fault.remedy)
+            Violation(rule=self.id, path=fault.path, message=fault.message, remedy=fault.remedy, parts=fault.parts)
             for fault in self.check(subject, policy)
         )
 
