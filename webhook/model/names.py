@@ -4,6 +4,8 @@ FIELD_MANAGER = "catflap"
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"  # set by the API server on every namespace, no user can change it
 
+CALICO_NAMESPACE = "projectcalico.org/namespace"  # set by Calico on whatever is in a namespace (api, LabelNamespace)
+
 GUARD_LABEL = "catflap.dev/guard"
 GUARDED = "enabled"
 
