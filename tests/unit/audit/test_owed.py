@@ -1,6 +1,5 @@
 """Records of what was done already are owed, not lost, and hold up nothing."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
@@ -29,7 +28,7 @@ class Disk:
 
 
 @pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     """What every log is on."""
     made, write = Disk(), Sink.write
 

@@ -48,7 +48,7 @@ def found(*managers: Any) -> Json:
     return {"metadata": {"managedFields": list(managers)}}
 
 
-SPEC: Final = {"f:spec": {"f:ingress": {}}}
+SPEC: Final[Json] = {"f:spec": {"f:ingress": {}}}
 
 
 @pytest.mark.parametrize(

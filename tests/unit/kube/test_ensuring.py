@@ -116,11 +116,12 @@ class Changed(Api):
     """An API server on which something changes each object on its way to storage."""
 
     def __init__(self, found: Json | None, change: Callable[[Json], Json]) -> None:
-        self._found, self._change = found, change
+        self._before, self._change = found, change
 
-    def get(self, _path: str, **_query: str) -> Json | None:
+    def get(self, path: str, **query: str) -> Json | None:
         """What stands."""
-        return self._found
+        assert (path.rpartition("/")[2], query) == ("catflap-default-deny", {})
+        return self._before
 
     def create(self, _path: str, body: Json) -> Json | None:
         """Store something else."""
