@@ -66,17 +66,10 @@ def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -
     return leader, scanner
 
 
-def control(common: Common) -> None:
-    """Run the controller until it is told to stop."""
-    api = connect(common.kubeconfig)
-    parts = make_parts(
-        common,
-        "controller",
-        on_refusal=lambda faults: refused_file(api, common.own_namespace, faults, utc_now()),
-    )
+def make_controller(common: Common, parts: Parts, api: Api, recording: Recording) -> Controller:
+    """What closes namespaces, and keeps all else as the policy file says."""
     standing = Standing(api)
-    recording = Recording(parts.audit, utc_now)
-    controller = Controller(
+    return Controller(
         namespaces=Watch(api, NAMESPACES),
         standing=standing,
         followers=followers(common, parts, api, recording),
@@ -92,14 +85,28 @@ def control(common: Common) -> None:
         look=look_around(api, parts.policies, recorded(Epoch(api, own_namespace=common.own_namespace), api)),
         metrics=parts.metrics,
     )
+
+
+def control(common: Common) -> None:
+    """Run the controller until it is told to stop."""
+    api = connect(common.kubeconfig)
+    parts = make_parts(
+        common,
+        "controller",
+        on_refusal=lambda faults: refused_file(api, common.own_namespace, faults, utc_now()),
+    )
+    recording = Recording(parts.audit, utc_now, on_lost=parts.metrics.audit_lost.inc)
+    controller = make_controller(common, parts, api, recording)
     leader, scanner = make_scanner(common, parts, api, recording)
     parts.policies.on_change(lambda _: controller.policy_changed())
     parts.policies.on_change(lambda _: scanner.scan_soon())
     stopped = Event()
     on_end(lambda *_: stopped.set())  # before the first record: from here on the chain gets its stop record
     start_policy(common.policy, parts.policies, api)
-    start_status(common.status, {"controller": lambda: controller.ready}, parts.metrics)
-    started = (controller, leader, scanner)
+    start_status(
+        common.status, {"controller": lambda: controller.ready, "audit log": lambda: recording.ready}, parts.metrics
+    )
+    started = (recording, controller, leader, scanner)
     for part in started:
         part.start()
     stopped.wait()
