@@ -210,6 +210,7 @@ class AuditLog:
         """What a record is to state of other processes; None where there is no file that can be read."""
         if self._sink.witness is None:
             return None
+        self._sink.look()  # the file may have been renamed meanwhile
         self._sink.witness.look()
         seen = self._sink.witness.seen(self._chain)
         # A record that waits in the queue will stand behind lines that nobody has read yet.
