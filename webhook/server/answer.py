@@ -20,8 +20,10 @@ from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.guard.amend import amend
 from webhook.guard.decide import NOTHING, decide, unavailable
+from webhook.kube.identity import Acting
 from webhook.metrics import Metrics
 from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Known, Phase, Question
+from webhook.model.identity import chart_accounts
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.request import Request
 from webhook.model.violation import Violation
@@ -29,6 +31,7 @@ from webhook.review.decode import BadReview, decode
 from webhook.review.encode import encode_mutation, encode_validation
 from webhook.server.announcing import Announce, nobody, refused
 from webhook.server.intake import Reply, bad_review
+from webhook.server.probe import is_probe, probed
 from webhook.server.unavailable import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -82,6 +85,7 @@ class Answerer:
         cluster: Cluster,
         own_namespace: str,
         announce: Announce = nobody,
+        acting: Acting | None = None,
         now: Clock = utc_now,
     ) -> None:
         self._policies = policies
@@ -90,6 +94,7 @@ class Answerer:
         self._cluster = cluster
         self._own_namespace = own_namespace
         self._announce = announce
+        self._acting = acting or Acting(chart_accounts(own_namespace))
         self._now = now
 
     def answer(self, phase: Phase, body: bytes) -> Reply | Waiting:
@@ -101,6 +106,8 @@ class Answerer:
         except BadReview as bad:
             self._metrics.bad_reviews[400].inc()
             return bad_review(HTTPStatus.BAD_REQUEST, str(bad))
+        if is_probe(request):
+            return Reply(HTTPStatus.OK, probed(request, ready=loaded is not None, user=self._acting.user))
         if loaded is None and request.policy_file is not None:
             loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
         decision = self._decide(phase, request, loaded, NOTHING) if loaded else NO_POLICY
@@ -124,7 +131,8 @@ class Answerer:
         try:
             if phase is Phase.MUTATE:
                 return amend(request, loaded.policy, own_namespace=self._own_namespace)
-            return decide(request, loaded.policy, own_namespace=self._own_namespace, known=known, at=self._now())
+            own, accounts = self._own_namespace, self._acting.accounts
+            return decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, known=known, at=self._now())
         except Exception:
             logger.exception("no decision on %s", request.uid)
             return OUR_FAULT
