@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from webhook.audit.chain import Fragment, Link
 from webhook.audit.witness import Seen
+from webhook.model.authentication import Authentication
 from webhook.model.decision import Closure, Phase, Verdict
 
 # Of the format: whoever adds a key to a record, or takes one away, makes it a new one.
@@ -96,6 +97,9 @@ class DecisionRecord(TypedDict):
     time: Time
     id: Annotated[str, Meta(description="The uid of the AdmissionReview")]
     phase: Phase
+    senderAuthentication: NotRequired[
+        Annotated[Authentication, Meta(description="How the sender of the review proved to be the API server")]
+    ]
     user: User
     verb: Annotated[str, Meta(description="The operation, in lower case")]
     objectRef: ObjectRef

@@ -4,6 +4,8 @@ FIELD_MANAGER = "catflap"
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"  # set by the API server on every namespace, no user can change it
 
+CALICO_NAMESPACE = "projectcalico.org/namespace"  # set by Calico on whatever is in a namespace (api, LabelNamespace)
+
 GUARD_LABEL = "catflap.dev/guard"
 GUARDED = "enabled"
 
@@ -30,6 +32,7 @@ BREAK_GLASS_GROUP = "catflap:break-glass"
 POLICY_CONFIGMAP = "catflap-policy"
 POLICY_CONFIGMAP_KEY = "policy.yaml"
 EPOCH_CONFIGMAP = "catflap-epoch"
+PATH_SECRET = "catflap-webhook-path"  # noqa: S105 (its name)
 DEFAULT_NAMESPACE = "catflap-system"
 # Where Calico's API server runs: of its operator since 3.30, and before (tigera/operator, pkg/render/apiserver.go).
 CALICO_NAMESPACES = ("calico-apiserver", "calico-system")

@@ -21,6 +21,7 @@ from webhook.config.store import PolicyStore
 from webhook.guard.amend import amend
 from webhook.guard.decide import NOTHING, decide, unavailable
 from webhook.metrics import Metrics
+from webhook.model.authentication import Authentication
 from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Known, Phase, Question
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.request import Request
@@ -29,6 +30,7 @@ from webhook.review.decode import AdmissionRequest, BadReview, envelope, without
 from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
 from webhook.server.announcing import Announce, nobody, refused
+from webhook.server.fairness import Share, share_of
 from webhook.server.intake import Reply, bad_review
 from webhook.server.unavailable import Unavailable
 
@@ -66,11 +68,13 @@ class Waiting(Struct, frozen=True):
     """An answer that takes more time than the event loop has: `finish` is the next step towards it, in a thread.
 
     A step that is `heavy` computes for up to two seconds and waits for nothing; any other waits for the API server or the disk. A
-    step may lead to another one. `give_up` refuses at once, for a caller that has no room left to wait in.
+    step may lead to another one. `give_up` refuses at once, for a caller that has no room left to wait in; `share` is whose room
+    it takes.
     """
 
     finish: Callable[[], "Reply | Waiting"]
     give_up: Callable[[], Reply]
+    share: Share
     heavy: bool = False
 
 
@@ -109,20 +113,27 @@ class Answerer:
         self._announce = announce
         self._now = now
 
-    def answer(self, phase: Phase, body: bytes) -> Reply | Waiting:
-        """The reply to one review, at once where it is small and nothing has to be asked; never raises."""
+    def answer(
+        self, phase: Phase, body: bytes, authentication: Authentication = Authentication.NONE
+    ) -> Reply | Waiting:
+        """The reply to one review, at once where it is small and nothing has to be asked; never raises.
+
+        `authentication` is how its sender proved to be the API server.
+        """
         begun, until = perf_counter_ns(), monotonic() + REQUEST_SECONDS
         loaded = self._policies.current  # the one to decode by and to decide by
         try:
             asked = envelope(body)
         except BadReview as bad:
             return self._bad(bad)
-        case = Case(phase, without_objects(asked), loaded, begun, until)
+        request = replace(without_objects(asked), authentication=authentication)
+        case = Case(phase, request, loaded, begun, until)
         if asked.size <= LIGHT_BYTES:
             return self._judged(case, asked)
         return Waiting(
             finish=lambda: self._judged(case, asked),
             give_up=lambda: self._reply(case, TOO_MANY_LARGE, settled=False),
+            share=share_of(request),
             heavy=True,
         )
 
@@ -146,6 +157,7 @@ class Answerer:
             return self._bad(bad)
         if loaded is None and request.policy_file is not None:
             loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
+        request = replace(request, authentication=case.request.authentication)
         case = replace(case, request=request, loaded=loaded)
         return self._led(case, self._decide(case, NOTHING), NOTHING)
 
@@ -157,11 +169,13 @@ class Answerer:
             return Waiting(
                 finish=lambda: self._examined(case, found.text, known),
                 give_up=lambda: self._reply(case, TOO_MANY_LARGE, settled=False),
+                share=share_of(case.request),
                 heavy=True,
             )
         return Waiting(
             finish=lambda: self._reply(case, self._ask(case, found, known)),
             give_up=lambda: self._reply(case, TOO_MANY, settled=False),
+            share=share_of(case.request),
         )
 
     def _examined(self, case: Case, text: str, known: Known) -> Reply | Waiting:
