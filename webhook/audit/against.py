@@ -14,8 +14,8 @@ from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.reading import Line, Unreadable
 from webhook.audit.sequence import Head
 from webhook.guard.foretelling import counted
-from webhook.guard.protect import own_accounts
 from webhook.model.decision import Phase
+from webhook.model.identity import chart_accounts
 from webhook.model.names import DEFAULT_NAMESPACE, ENTRY_SUFFIX, WEBHOOK_CONFIGURATION
 
 CHAIN, SEQ, HASH = "/record-chain", "/record-seq", "/record-hash"
@@ -67,7 +67,7 @@ class Comparison:
         self._database.executescript(TABLES)
         self._skipped: list[Finding] = []
         self._edited: Counter[str] = Counter()  # our webhook configurations, by whom
-        self._own = {*own_accounts(DEFAULT_NAMESPACE)}
+        self._own = {*chart_accounts(DEFAULT_NAMESPACE).users}
         self._first = self._last = ""  # of the API server's log
 
     def take_records(self, heads: Iterable[Head]) -> None:
@@ -76,7 +76,7 @@ class Comparison:
             if head.type == "decision" and head.phase == Phase.VALIDATE:
                 self._insert("decisions", head.chain, head.seq, head.hash, head.time)
             elif head.type == "start" and (space := namespace_of(head)):
-                self._own |= {*own_accounts(space)}
+                self._own |= {*chart_accounts(space).users}
 
     def take_event(self, line: Line) -> None:
         """Remember one line of the API server's log.  Raises Unreadable."""

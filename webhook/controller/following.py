@@ -5,7 +5,8 @@ wrote stays as it is; which entries of the validating phase there are is the rel
 deleted stays deleted, for that is how catflap is turned off (docs/decisions/0013).
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from webhook.config.parse import Loaded
@@ -20,6 +21,9 @@ from webhook.metrics import REGISTRATION
 from webhook.model.names import ENTRY_SUFFIX, NAMESPACE_NAME, WEBHOOK_CONFIGURATION
 from webhook.model.policy import GuardPolicy
 
+PHASE_PATH: Final = re.compile(
+    f"(?:{VALIDATE}|{MUTATE})(?:/([^/]+))?$"
+)  # where the path of a phase begins, and its token
 COMES_AND_GOES: Final = "MutatingWebhookConfiguration"  # its entry for Pods is there as long as there are aliases
 
 
@@ -29,13 +33,32 @@ class Registered(Watching):
     name = REGISTRATION
     pending = "the registration does not fit the policy file yet"
 
-    def __init__(self, api: Api, *, recording: Recording, own_namespace: str) -> None:
+    def __init__(
+        self,
+        api: Api,
+        *,
+        recording: Recording,
+        own_namespace: str,
+        endpoint: Callable[[], Endpoint] | None = None,
+    ) -> None:
+        """`endpoint` says at each pass where the API server finds us; without it, that stays as it is registered."""
         self._api = api
+        self._endpoint = endpoint
+        self._wake: Callable[[], None] = lambda: None
         self._recording = recording
         self._own_namespace = own_namespace
         query = {"fieldSelector": f"metadata.name={WEBHOOK_CONFIGURATION}"}
         self._patience = {phase: Patience() for phase in PHASES}
         super().__init__({phase: Watch(api, collection(phase), query=query) for phase in PHASES})
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        """Begin to watch; `on_change` is called when something is to be looked at."""
+        self._wake = on_change
+        super().start(on_change)
+
+    def wake(self) -> None:
+        """Look again soon: the endpoint has another path or another CA now."""
+        self._wake()
 
     def follow(self, loaded: Loaded) -> float:
         """See that what stands is asked about as the policy file says.  Raises ApiError, AuditLogUnwritable.
@@ -51,7 +74,8 @@ class Registered(Watching):
                 continue
             # The items of a list do not name their kind.
             stored = {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
-            wanted = fitted(stored, loaded.policy, self._own_namespace)
+            endpoint = self._endpoint() if self._endpoint else None
+            wanted = fitted(stored, loaded.policy, self._own_namespace, endpoint)
             if wanted == stored:
                 continue
             if patience := self._patience[phase].left():
@@ -73,20 +97,25 @@ class Registered(Watching):
         return True
 
 
-def fitted(stored: Json, policy: GuardPolicy, own_namespace: str) -> Json:
-    """A webhook configuration as it stands, made to ask about what the policy file says."""
+def fitted(stored: Json, policy: GuardPolicy, own_namespace: str, endpoint: Endpoint | None = None) -> Json:
+    """A webhook configuration as it stands, made to ask about what the policy file says, at an endpoint if there is one."""
     entries = stored.get("webhooks") or []
     model = next((entry for entry in entries if entry["name"].endswith(ENTRY_SUFFIX)), None)
     if model is None:
         return stored
-    endpoint = endpoint_of(model["clientConfig"], own_namespace)
-    [wanted] = (one["webhooks"] for one in registration(policy, endpoint) if one["kind"] == stored["kind"])
+    where = endpoint or endpoint_of(model["clientConfig"], own_namespace)
+    [wanted] = (one["webhooks"] for one in registration(policy, where) if one["kind"] == stored["kind"])
     by_name = {entry["name"]: entry for entry in wanted}
     kept = [fitted_entry(entry, by_name[entry["name"]]) if entry["name"] in by_name else entry for entry in entries]
     if stored["kind"] == COMES_AND_GOES:
         kept = [entry for entry in kept if entry["name"] in by_name or not entry["name"].endswith(ENTRY_SUFFIX)]
         missing = by_name.keys() - {entry["name"] for entry in kept}
         kept += [entry | {"namespaceSelector": selector(model, entry)} for entry in wanted if entry["name"] in missing]
+    if endpoint is not None:
+        kept = [
+            {**one, "clientConfig": by_name[one["name"]]["clientConfig"]} if one["name"] in by_name else one
+            for one in kept
+        ]
     return {**stored, "webhooks": kept}
 
 
@@ -94,11 +123,23 @@ def endpoint_of(client_config: Mapping[str, Any], own_namespace: str) -> Endpoin
     """Where the API server finds us, by an entry that stands."""
     bundle = client_config.get("caBundle", "")
     if "url" in client_config:
-        url = client_config["url"].removesuffix(VALIDATE).removesuffix(MUTATE)
-        return Endpoint(ca_bundle=bundle, namespace=own_namespace, url=url)
+        url, token = split_path(client_config["url"])
+        return Endpoint(ca_bundle=bundle, namespace=own_namespace, url=url, token=token)
     service = client_config["service"]
-    port = service.get("port", HTTPS)
-    return Endpoint(ca_bundle=bundle, namespace=service["namespace"], service=service["name"], port=port)
+    token = split_path(service.get("path", ""))[1]
+    return Endpoint(
+        ca_bundle=bundle,
+        namespace=service["namespace"],
+        service=service["name"],
+        port=service.get("port", HTTPS),
+        token=token,
+    )
+
+
+def split_path(where: str) -> tuple[str, str]:
+    """What precedes the path of a phase in an address, and the token that follows it; empty where there is none."""
+    before, *token = PHASE_PATH.split(where)
+    return before, "".join(one or "" for one in token[:1])
 
 
 def fitted_entry(stored: Json, wanted: Json) -> Json:

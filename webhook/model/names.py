@@ -32,7 +32,10 @@ BREAK_GLASS_GROUP = "catflap:break-glass"
 POLICY_CONFIGMAP = "catflap-policy"
 POLICY_CONFIGMAP_KEY = "policy.yaml"
 EPOCH_CONFIGMAP = "catflap-epoch"
+PATH_SECRET = "catflap-webhook-path"  # noqa: S105 (its name)
 DEFAULT_NAMESPACE = "catflap-system"
+# Where Calico's API server runs: of its operator since 3.30, and before (tigera/operator, pkg/render/apiserver.go).
+CALICO_NAMESPACES = ("calico-apiserver", "calico-system")
 WEBHOOK_CONFIGURATION = "catflap"
 ENTRY_SUFFIX = ".catflap.dev"  # of the name of each of its entries
 REPORT = "catflap"  # of one in each namespace

@@ -148,7 +148,7 @@ timeoutSeconds: 5
 {{- range list "server" "controller" -}}
 {{- $callers = append $callers (printf "system:serviceaccount:%s:%s" $.Release.Namespace (include "catflap.account" .)) -}}
 {{- end -}}
-{{- printf "!(request.userInfo.username in ['%s'])" (join "', '" $callers) -}}
+{{- printf "!(request.userInfo.username in [\"%s\"])" (join "\", \"" $callers) -}}
 {{- end }}
 
 {{/*
@@ -181,7 +181,14 @@ The kinds of network policy, a rule an API group and scope. Takes the operations
 {{- $touched := list (printf "(request.operation == 'UPDATE' && %s)" (include "catflap.labelDiffers" "'catflap.dev/guard'")) -}}
 {{- $namespaces := .Values.policy.namespaces -}}
 {{- $labels := ternary (list $namespaces.environment.label) list (not (empty $namespaces.environment.oneOf)) -}}
-{{- $names := concat $namespaces.exempt $namespaces.reserved.prefixes -}}
+{{- $names := concat $namespaces.exempt $namespaces.reserved.prefixes (list "calico-apiserver" "calico-system" .Release.Namespace) -}}
+{{- $policy := .Values.policy -}}
+{{- $principals := concat $policy.breakGlass.groups $policy.exempt.groups $policy.exempt.users $namespaces.labelledBy $namespaces.reserved.groups -}}
+{{- range $principals -}}
+{{- if regexMatch "^system:serviceaccounts?:[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(:|$)" . -}}
+{{- $names = append $names (index (splitList ":" .) 2) -}}
+{{- end -}}
+{{- end -}}
 {{- range $override := $namespaces.overrides -}}
 {{- $labels = concat $labels (keys ($override.labels | default dict)) -}}
 {{- $names = concat $names ($override.names | default list) -}}
