@@ -1,6 +1,5 @@
 """The controller."""
 
-import signal
 import socket
 from collections.abc import Mapping
 from threading import Event
@@ -26,6 +25,7 @@ from webhook.kube.lease import Lease
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.standing import Standing
 from webhook.kube.watch import Watch
+from webhook.server.ending import END_SECONDS, all_within, end_now, on_end
 
 
 def followers(common: Common, parts: Parts, api: Api, recording: Recording) -> Mapping[str, Follower]:
@@ -96,14 +96,13 @@ def control(common: Common) -> None:
     parts.policies.on_change(lambda _: controller.policy_changed())
     parts.policies.on_change(lambda _: scanner.scan_soon())
     stopped = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    on_end(lambda *_: stopped.set())  # before the first record: from here on the chain gets its stop record
     start_policy(common.policy, parts.policies, api)
     start_status(common.status, {"controller": lambda: controller.ready}, parts.metrics)
     started = (controller, leader, scanner)
     for part in started:
         part.start()
     stopped.wait()
-    for part in reversed(started):
-        part.stop()
+    all_within(END_SECONDS, *(part.stop for part in started))
     parts.audit.stop()
+    end_now()
