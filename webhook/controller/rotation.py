@@ -78,21 +78,23 @@ def step(now: Situation, pace: Pace, make: Callable[[], Token]) -> Step | None:
         return adopted(now, make)
     if unknown := now.registered - set(tokens.accepted):
         return Step(with_unknown(tokens, unknown, now, make), "a path is registered that was not stored")
-    if not now.managed:
-        return None
+    return rotated(now, tokens, tokens.registered, pace, make) if now.managed else None
+
+
+def rotated(
+    now: Situation, tokens: PathTokens, registered: Token, pace: Pace, make: Callable[[], Token]
+) -> Step | None:
+    """The next step towards another token."""
     if tokens.next is not None and now.accepted:
-        previous = (replace(tokens.registered, since=make().since), *tokens.previous)
-        promoted = PathTokens(registered=replace(tokens.next, since=make().since), previous=previous)
+        since = make().since
+        previous = (replace(registered, since=since), *tokens.previous)
+        promoted = PathTokens(registered=replace(tokens.next, since=since), previous=previous)
         return Step(promoted, "every server accepts the next path, so it is registered")
-    alone = now.registered == {tokens.registered.value}
-    if tokens.previous and alone and now.settled >= pace.overlap:
+    if now.registered != {registered.value}:
+        return None  # it is not registered yet, or nothing is
+    if tokens.previous and now.settled >= pace.overlap:
         return Step(replace(tokens, previous=()), "every API server uses the registered path, so earlier ones end")
-    if (
-        tokens.next is None
-        and alone
-        and len(tokens.previous) < MOST_PREVIOUS
-        and (why := due(now, tokens.registered, pace))
-    ):
+    if tokens.next is None and len(tokens.previous) < MOST_PREVIOUS and (why := due(now, registered, pace)):
         return Step(replace(tokens, next=make()), why)
     return None
 
