@@ -24,7 +24,16 @@ from webhook.guard.decide import decide, unavailable
 from webhook.kube.identity import Acting
 from webhook.metrics import Metrics
 from webhook.model.authentication import Authentication
-from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Findings, Known, Phase, Question
+from webhook.model.decision import (
+    ClusterQuestion,
+    Decision,
+    FaultsWanted,
+    Findings,
+    ForesightWanted,
+    Known,
+    Phase,
+    Question,
+)
 from webhook.model.identity import chart_accounts
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.request import Request
@@ -46,6 +55,7 @@ POLICY_FILE = "policy-file"  # in the place of a rule's id
 TOO_MANY = unavailable("too many requests wait for the API server, or for the audit log's disk")
 TOO_MANY_HEAVY = unavailable("too many requests wait that take long to be judged")
 TOO_LATE = unavailable("it waited too long to be judged")
+NOT_TOLD = unavailable("the cluster could not be asked, see catflap's log")
 NOT_RECORDED = unavailable("the audit log cannot be written")
 
 # For one review, from its last byte on; the webhook's own timeout is 5 s.
@@ -213,15 +223,26 @@ class Answerer:
             while not isinstance(question, Decision):
                 assert case.loaded is not None  # without a file there is a decision
                 assert not isinstance(question, FaultsWanted)  # which is the first question on a policy file
-                learned = self._cluster.ask(question, known, case.loaded, until=case.until)
+                learned = self._learn(case, case.loaded, question, known)
                 known = replace(learned, faults=known.faults, findings=known.findings)  # the cluster does not know them
                 question = self._decide(case, known)
         except Unavailable as bad:
-            return unavailable(str(bad))
+            return unavailable(str(bad)) if is_authenticated(case) else self._told_nothing(case, bad)
         except Exception:
             logger.exception("no decision on %s", case.request.uid)
             return OUR_FAULT
         return question
+
+    def _learn(self, case: Case, loaded: Loaded, question: ClusterQuestion, known: Known) -> Known:
+        """`known` with the answer to a question; nothing is foretold to a sender who may be anybody.  Raises Unavailable."""
+        if isinstance(question, ForesightWanted) and not is_authenticated(case):
+            return replace(known, foreseen=())
+        return self._cluster.ask(question, known, loaded, until=case.until)
+
+    def _told_nothing(self, case: Case, bad: Unavailable) -> Decision:
+        """What a sender who may be anybody reads of a failure: it may quote what the API server says to us."""
+        logger.warning("no decision on %s: %s", case.request.uid, bad)
+        return NOT_TOLD
 
     def _reply(self, case: Case, decision: Decision, *, settled: bool = True) -> Reply:
         phase, request = case.phase, case.request
@@ -246,6 +267,11 @@ class Answerer:
         return Reply(
             HTTPStatus.OK, encode_validation(request, decision, annotations=annotations(decision, digest, link))
         )
+
+
+def is_authenticated(case: Case) -> bool:
+    """Whether the sender of a review proved to be the API server."""
+    return case.request.authentication is not Authentication.NONE
 
 
 def violations_in(text: str) -> tuple[Violation, ...]:
