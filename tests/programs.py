@@ -156,8 +156,11 @@ def running(
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """Have the process end at once, as idle connections would hold it up; one that does not is killed and fails the test."""
-    process.send_signal(signal.SIGINT)
+    """Have the process end as the kubelet does; one that does not end is killed and fails the test.
+
+    Not by SIGINT: a shell starts background jobs with that signal ignored, and so do their children.
+    """
+    process.send_signal(signal.SIGTERM)
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

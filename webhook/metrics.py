@@ -16,6 +16,8 @@ REGISTERED_PHASES = ("validating", "mutating")
 # Told anew; told before, and counted; not told, as there was too much to tell, on the way or at the API server; refused there.
 EVENTS = ("created", "counted", "limited", "dropped", "failed")
 REPORT_OUTCOMES = ("created", "updated", "removed")
+# No caller that may send reviews; too slow; too large; no JSON; no room.
+BAD_REVIEWS = (400, 401, 408, 413, 415, 503)
 CUSTOM = "custom"  # in the place of the id of each rule of the policy file's own
 IN_FORCE, ENDING, ENDED = "in-force", "ending", "ended"  # of an exception; one that ends does so within a week
 
@@ -44,9 +46,12 @@ class Metrics:
         )
         self.latency = {phase: latency.labels(phase) for phase in PHASES}
         bad_reviews = Counter(
-            "catflap_bad_reviews_total", "Reviews answered by a 4xx", ["status"], registry=self.registry
+            "catflap_bad_reviews_total",
+            "Calls refused before their review was decided on",
+            ["status"],
+            registry=self.registry,
         )
-        self.bad_reviews = {status: bad_reviews.labels(status) for status in (400, 413, 415)}
+        self.bad_reviews = {status: bad_reviews.labels(status) for status in BAD_REVIEWS}
         self.policy_refusals = Counter(
             "catflap_policy_refusals_total", "Policy files that were refused", registry=self.registry
         )
@@ -54,13 +59,6 @@ class Metrics:
         self.exceptions = Gauge(
             "catflap_exceptions", "Exceptions in the policy file", ["state"], registry=self.registry
         )
-        not_followed = Gauge(
-            "catflap_policy_not_followed",
-            "Whether the API server refuses what the policy file asks it to do",
-            ["object"],
-            registry=self.registry,
-        )
-        self.not_followed = {name: not_followed.labels(name) for name in FOLLOWING}
         self._show_registration()
         self._count_events()
         self._count_policies()
@@ -68,6 +66,13 @@ class Metrics:
         self._count_what_stands()
 
     def _show_registration(self) -> None:
+        not_followed = Gauge(
+            "catflap_policy_not_followed",
+            "Whether the API server refuses what the policy file asks it to do",
+            ["object"],
+            registry=self.registry,
+        )
+        self.not_followed = {name: not_followed.labels(name) for name in FOLLOWING}
         registered = Gauge(
             "catflap_registered", "Whether a webhook configuration of ours exists", ["phase"], registry=self.registry
         )

@@ -14,7 +14,7 @@ from tests.controlplane.client import ApiError
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.waiting import wait_until
 from webhook.kube.listing import LASTING
-from webhook.kube.owners import COLLECTIONS
+from webhook.kube.owners import RESOURCES
 from webhook.kube.registrations import PLURALS, TWINS
 from webhook.kube.reports import KINDS
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
@@ -46,9 +46,9 @@ def each(verbs: str, resource: str, *, name: str = "", namespace: str = "", grou
 
 def owners() -> Iterator[Right]:
     """The kinds whose age the server asks for."""
-    for (version, _), collection in COLLECTIONS.items():
+    for (version, _), resource in RESOURCES.items():
         group = version.partition("/")[0] if "/" in version else ""
-        yield Right("get", collection.rpartition("/")[2], "any", USERS, group)
+        yield Right("get", resource, "any", USERS, group)
 
 
 ADMISSION = {"group": "admissionregistration.k8s.io"}

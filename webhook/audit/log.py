@@ -10,7 +10,7 @@ from secrets import token_hex
 from threading import Event, Lock, Thread
 from typing import Final, cast
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from webhook import __version__
 from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, Link, canonical, seal
@@ -20,6 +20,7 @@ from webhook.audit.queued import Queued
 from webhook.audit.record import stamp, utc_now
 from webhook.audit.schema import VERSION, Pod, Writer
 from webhook.audit.sink import AuditLogUnwritable, Sink
+from webhook.audit.witness import Seen, as_said
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class AuditLog:
         is_queued = keeping.durability is Durability.BEST_EFFORT
         self._sink = Queued(self._file, queued=observer.queued) if is_queued else self._file
         self._copy = Queued(Sink(None, patience=None)) if keeping.copy else None
+        self._is_queued = is_queued
         self._admits = is_queued or keeping.failure is Failure.ADMIT
         self._observer = observer
         self._root = root
@@ -67,7 +69,7 @@ class AuditLog:
         self._chain = token_hex(16)
         self._writer = writer(process)
         self._key = self._new_key()
-        self._key_since = self._signed_at = now()
+        self._key_since = self._stated_at = now()
         self._seq, self._prev = 0, GENESIS  # of the next record
         self._signed = 0  # up to here a checkpoint vouches for the records
 
@@ -99,6 +101,8 @@ class AuditLog:
 
     def look(self) -> None:
         """Write what is due by now.  Raises AuditLogUnwritable, BadKey."""
+        if self._sink.witness is not None:
+            self._sink.witness.look()  # outside of the lock, as there may be much to read
         with self._lock:
             if not self._seq or self._ended.is_set():
                 return
@@ -107,8 +111,8 @@ class AuditLog:
                 if self._is_over(self._key_since, KEY_LIFE):
                     self._change_key()
             finally:  # a key that cannot be vouched for goes on signing
-                if self._seq > self._signed and self._is_over(self._signed_at, CHECKPOINT_AFTER):
-                    self._checkpoint()
+                if self._seq > self._signed and self._is_over(self._stated_at, CHECKPOINT_AFTER):
+                    self._state({"type": "checkpoint"})
 
     def _is_over(self, since: datetime, span: timedelta) -> bool:
         """Whether a span of time has passed, or nobody can tell as the clock was put back."""
@@ -132,7 +136,7 @@ class AuditLog:
         if (self._sink.torn or self._lost) and not self._seq:
             self._begin()  # to own up to what could not be written
         if self._seq:
-            self._write_signed({"type": "stop"})
+            self._state({"type": "stop"})
 
     def _append(self, record: Mapping[str, object]) -> Link:
         if not self._seq:
@@ -140,7 +144,7 @@ class AuditLog:
         link = self._write(record)
         if self._seq - self._signed >= CHECKPOINT_RECORDS:
             with suppress(AuditLogUnwritable):  # this record stands; the next one brings the next try
-                self._checkpoint()
+                self._write_signed({"type": "checkpoint"})
         return link
 
     def _settle(self, line: int) -> None:
@@ -165,15 +169,32 @@ class AuditLog:
             self._failing = False
 
     def _begin(self) -> None:
-        last = self._sink.last
+        seen = self._seen()
+        last = (self._sink.witness.last if self._sink.witness else None) or self._sink.last
         previous = {} if last is None else {"previous": asdict(last)}
-        self._write(
-            {"type": "start", "time": stamp(self._now()), "writer": self._writer, **self._key.told(), **previous}
-        )
-        self._signed_at = self._now()
+        start = {"type": "start", "time": stamp(self._now()), "writer": self._writer, **self._key.told()}
+        self._write({**start, **previous, **as_said(seen)})
+        self._stated(seen)
 
-    def _checkpoint(self) -> None:
-        self._write_signed({"type": "checkpoint"})
+    def _state(self, record: Mapping[str, object]) -> None:
+        """Sign a record that also states what other processes wrote to the file."""
+        seen = self._seen()
+        self._write_signed({**record, **as_said(seen)})
+        self._stated(seen)
+
+    def _seen(self) -> Seen | None:
+        """What a record is to state of other processes; None where there is no file that can be read."""
+        if self._sink.witness is None:
+            return None
+        self._sink.witness.look()
+        seen = self._sink.witness.seen(self._chain)
+        # A record that waits in the queue will stand behind lines that nobody has read yet.
+        return replace(seen, complete=False) if self._is_queued else seen
+
+    def _stated(self, seen: Seen | None) -> None:
+        self._stated_at = self._now()
+        if self._sink.witness is not None and seen is not None:
+            self._sink.witness.stated(seen)
 
     def _change_key(self) -> None:
         new = self._new_key()
@@ -186,7 +207,7 @@ class AuditLog:
     def _write_signed(self, record: Mapping[str, object]) -> None:
         linked = self._linked({**record, "time": stamp(self._now())})
         self._seal({**linked, "signature": self._key.sign(canonical(linked))})
-        self._signed, self._signed_at = self._seq, self._now()
+        self._signed = self._seq
 
     def _write(self, record: Mapping[str, object]) -> Link:
         return self._seal(self._linked(record))

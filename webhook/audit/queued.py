@@ -21,11 +21,11 @@ DRAIN_SECONDS: Final = 3.0
 class Queued:
     """A sink that takes a line at once, as long as there is room; each line is tried until it is written.
 
-    `last` and `torn` are the sink's.  The sink must be nobody else's.
+    `last`, `torn` and `witness` are the sink's.  The sink must be nobody else's.
     """
 
     def __init__(self, sink: Sink, *, queued: Callable[[int], object] = unheard) -> None:
-        self.last, self.torn = sink.last, sink.torn
+        self.last, self.torn, self.witness = sink.last, sink.torn, sink.witness
         self._sink = sink
         self._tell = queued
         self._turn = Condition()

@@ -7,10 +7,12 @@ import msgspec
 from msgspec import Meta
 
 from webhook.audit.chain import Fragment, Link
+from webhook.audit.witness import Seen
+from webhook.model.authentication import Authentication
 from webhook.model.decision import Closure, Phase, Verdict
 
 # Of the format: whoever adds a key to a record, or takes one away, makes it a new one.
-VERSION: Final = "catflap.dev/audit/v1alpha2"
+VERSION: Final = "catflap.dev/audit/v1alpha3"
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$", description="RFC 3339, in UTC")]
@@ -19,6 +21,9 @@ Signature = Annotated[str, Meta(description="Ed25519, base64, over the canonical
 PublicKey = Annotated[str, Meta(description="Ed25519, base64: what signs this chain from here on")]
 Certificate = Annotated[
     str, Meta(description="The audit root key's signature over the canonical form of chain, publicKey and writer")
+]
+Witnessed = Annotated[
+    Seen, Meta(description="What the writer has read in its file of other chains since it last stated it")
 ]
 
 
@@ -89,6 +94,9 @@ class DecisionRecord(TypedDict):
     time: Time
     id: Annotated[str, Meta(description="The uid of the AdmissionReview")]
     phase: Phase
+    senderAuthentication: NotRequired[
+        Annotated[Authentication, Meta(description="How the sender of the review proved to be the API server")]
+    ]
     user: User
     verb: Annotated[str, Meta(description="The operation, in lower case")]
     objectRef: ObjectRef
@@ -183,13 +191,15 @@ class StartRecord(TypedDict):
     writer: Writer
     publicKey: PublicKey
     certificate: NotRequired[Certificate]
-    previous: NotRequired[Annotated[Link, Meta(description="The last record in the file when it was opened")]]
+    previous: NotRequired[Annotated[Link, Meta(description="The last record in the file when this one was written")]]
+    seen: NotRequired[Witnessed]
 
 
 class CheckpointRecord(TypedDict):
     """The writer's word for everything before it."""
 
     type: Literal["checkpoint"]
+    seen: NotRequired[Witnessed]
     signature: Signature
 
 
@@ -206,6 +216,7 @@ class StopRecord(TypedDict):
     """The last record of a chain whose process ended in order."""
 
     type: Literal["stop"]
+    seen: NotRequired[Witnessed]
     signature: Signature
 
 

@@ -16,6 +16,7 @@ from webhook.audit.ending import Ending, ending_of
 from webhook.audit.keeping import UNOBSERVED, Observer, Rotation
 from webhook.audit.record import utc_now
 from webhook.audit.rotation import begun, discard, is_at, put_aside, sync_folder
+from webhook.audit.witness import Witness
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Sink:
     ) -> None:
         self.last: Link | None = None
         self.torn: list[Fragment] = []
+        self.witness: Witness | None = None  # of the other processes that write to the file
         self._path = path
         self._rotation = rotation
         self._synced = synced
@@ -78,6 +80,9 @@ class Sink:
             raise
         self._take(descriptor, found)
         self._begun = since
+        if readable:
+            has_begun, self.witness = self.witness is not None, self.witness or Witness()
+            self.witness.follow(path, descriptor, has_begun=has_begun)
 
     def _take(self, descriptor: int, found: Ending) -> None:
         kind = os.fstat(descriptor).st_mode
@@ -141,6 +146,8 @@ class Sink:
         if self._synced:
             with suppress(OSError):  # whoever waits is told
                 self._commit.settle(self._commit.written)
+        if self.witness is not None:
+            self.witness.close()
         if self._descriptor != STDOUT:
             os.close(self._descriptor)
 

@@ -1,9 +1,9 @@
 """The controller."""
 
 import base64
-import signal
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from threading import Event
 from uuid import uuid4
@@ -25,6 +25,7 @@ from webhook.controller.refusals import Refusals, telling
 from webhook.controller.registration import Endpoint
 from webhook.controller.reporting import Reporting
 from webhook.controller.scanning import Scanner
+from webhook.controller.servers import usable
 from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
@@ -36,6 +37,7 @@ from webhook.kube.rights import controller_rights
 from webhook.kube.standing import Standing
 from webhook.kube.watch import Watch
 from webhook.model.identity import chart_accounts
+from webhook.server.ending import END_SECONDS, all_within, end_now, on_end
 
 
 class Registering(Struct, frozen=True):
@@ -77,6 +79,7 @@ def registered(  # noqa: PLR0917 (each is of another type)
         endpoint=registering.endpoint if registering.locate else None,
         wishes=registering.wishes,
         leads=leads,
+        reach=partial(usable, certified=registering.wishes.certified),
     )
 
 
@@ -158,8 +161,7 @@ def control(common: Common, registering: Registering) -> None:
     parts.policies.on_change(lambda _: controller.policy_changed())
     parts.policies.on_change(lambda _: scanner.scan_soon())
     stopped = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    on_end(lambda *_: stopped.set())  # before the first record: from here on the chain gets its stop record
     start_policy(common.policy, parts.policies, api)
     check_rights(api, controller_rights(common.own_namespace, in_cluster(common.policy)))
     start_status(
@@ -171,6 +173,6 @@ def control(common: Common, registering: Registering) -> None:
     for part in started:
         part.start()
     stopped.wait()
-    for part in reversed(started):
-        part.stop()
+    all_within(END_SECONDS, *(part.stop for part in started))
     parts.audit.stop()
+    end_now()

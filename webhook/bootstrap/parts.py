@@ -17,6 +17,7 @@ from webhook.config.parse import Loaded
 from webhook.config.source import ConfigMapRef, PolicyFile
 from webhook.config.store import PolicyStore
 from webhook.kube.api import Api, Json
+from webhook.kube.paths import collection, name_selector
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP_KEY
@@ -113,8 +114,8 @@ def start_policy(source: Path | ConfigMapRef, policies: PolicyStore, api: Api | 
     assert api is not None
     watch = Watch(
         api,
-        f"/api/v1/namespaces/{source.namespace}/configmaps",
-        query={"fieldSelector": f"metadata.name={source.name}"},
+        collection("v1", "configmaps", source.namespace),
+        query={"fieldSelector": name_selector(source.name)},
     )
 
     def changed(found: Json) -> None:

@@ -10,6 +10,7 @@ from webhook.audit.record import certificate_record, stamp, utc_now
 from webhook.audit.schema import ServingCertificate
 from webhook.bootstrap.looking import check_rights, in_cluster, learn_accounts, look_around, on_record
 from webhook.bootstrap.parts import Address, Common, Parts, make_parts, note, start_policy, start_status
+from webhook.bootstrap.trusting import Trust, start_check
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
 from webhook.kube.events import Reporter
@@ -28,19 +29,20 @@ from webhook.server.foresight import Foresight
 from webhook.server.gate import Gate
 from webhook.server.serving import Listening, Ready, Server
 from webhook.tls.authority import Certificate
+from webhook.tls.clients import ask_for_certificates
 from webhook.tls.folder import Served, TlsFolder, is_current
 
 
-def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, standalone: bool) -> None:
+def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, standalone: bool, trust: Trust) -> None:
     """Run the webhook server until it is told to stop."""
     Server(
         Listening(listen.host, listen.port, worker),
         folder=tls,
-        start=lambda: start_serving(common, tls, standalone=standalone),
+        start=lambda: start_serving(common, tls, standalone=standalone, trust=trust),
     ).run()
 
 
-def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Ready:
+def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Trust) -> Ready:
     """The parts of one serving process, made after the fork."""
     api = None if standalone else connect(common.kubeconfig)
     parts = make_parts(common, "serve")
@@ -58,6 +60,7 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Ready:
         announce = start_announcing(api, parts.metrics)
         cluster = start_asking(common, parts, api, checks, announce, acting)
         check_rights(api, server_rights(common.own_namespace, in_cluster(common.policy)))
+    check = start_check(trust, api, common.own_namespace, checks)
     start_status(common.status, checks, parts.metrics)
     answerer = Answerer(
         policies=parts.policies,
@@ -68,7 +71,10 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Ready:
         announce=announce,
         acting=acting,
     )
-    return Ready(answerer, start_showing(tls, parts.audit), began=listening.set)
+    served = start_showing(tls, parts.audit)
+    if trust.client_ca is not None:
+        ask_for_certificates(served.context, trust.client_ca)
+    return Ready(answerer, check, served, began=listening.set)
 
 
 def start_showing(tls: TlsFolder, audit: AuditLog) -> Served:

@@ -12,7 +12,7 @@ from webhook.controller.recording import Recording
 from webhook.guard.closing import is_guarded
 from webhook.kube.api import NOT_FOUND, Api, ApiError, Json
 from webhook.kube.events import announce
-from webhook.kube.namespaces import PATH
+from webhook.kube.namespaces import path
 from webhook.kube.policies import Outcome, closes, ensure, is_ours, kind_of, remove, stored
 from webhook.kube.standing import Standing, key
 from webhook.kube.surroundings import Surroundings
@@ -208,14 +208,14 @@ class Reconciler:
             # The uid keeps the stamp off a namespace that was made anew under the same name.
             "metadata": {"name": namespace.name, "uid": namespace.uid, "labels": {GUARD_LABEL: value}},
         }
-        self._api.merge(f"{PATH}/{namespace.name}", manifest)
+        self._api.merge(path(namespace.name), manifest)
         self._recording.record(manifest, policy_digest=loaded.digest, reason=reason)
 
     def _is_gone(self, namespace: Namespace, error: ApiError) -> bool:
         """Whether a write failed because the namespace is going or gone, which is no failure."""
         if error.status not in {NOT_FOUND, FORBIDDEN}:
             return False
-        found = self._api.get(f"{PATH}/{namespace.name}")
+        found = self._api.get(path(namespace.name))
         return found is None or "deletionTimestamp" in found["metadata"] or found["metadata"]["uid"] != namespace.uid
 
 

@@ -114,7 +114,9 @@ def registration(policy: GuardPolicy, endpoint: Endpoint, own_accounts: Identiti
     """
     ours = chart_accounts(endpoint.namespace) if own_accounts is None else own_accounts
     exempt = sorted({*policy.namespaces.exempted, endpoint.namespace})
-    validating = [entry(asked, endpoint, exempt) for asked in (*judging(policy), *guarding(policy, ours))]
+    validating = [
+        entry(asked, endpoint, exempt) for asked in (*judging(policy), *guarding(policy, endpoint.namespace, ours))
+    ]
     written_to = [entry(asked, endpoint, exempt) | {"reinvocationPolicy": "Never"} for asked in mutating(policy)]
     return configuration("Validating", validating), configuration("Mutating", written_to)
 
@@ -138,9 +140,9 @@ def judging(policy: GuardPolicy) -> Iterator[Asked]:
     yield Asked("pod-status", VALIDATE, "Ignore", [labelling_rule(PODS, scope=SPACED)], by_people)
 
 
-def guarding(policy: GuardPolicy, own_accounts: Identities) -> Iterator[Asked]:
+def guarding(policy: GuardPolicy, own_namespace: str, own_accounts: Identities) -> Iterator[Asked]:
     """What could open a closed namespace: its labels, our policies, everybody else's, and the policy file."""
-    labelled = {"guarded-labels": guarded_labels(policy), "caller": not_cleaner(own_accounts)}
+    labelled = {"guarded-labels": guarded_labels(policy, own_namespace), "caller": not_cleaner(own_accounts)}
     # An exempt namespace would count as one of production's if anybody could label it so.
     yield Asked("namespaces", VALIDATE, "Fail", namespace_rules(), labelled, Where.ALL)
     by_others = {"ours": ours(), "caller": not_cleaner(own_accounts)}

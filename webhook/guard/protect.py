@@ -2,10 +2,10 @@
 
 import re
 
-from webhook.model.decision import Decision, Known, LifeWanted, Verdict
+from webhook.model.decision import Decision, Verdict
 from webhook.model.identity import Identities
 from webhook.model.kinds import CALICO_STORAGE
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
+from webhook.model.names import CALICO_NAMESPACES, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, PolicyObject, Request, Target, User
 from webhook.model.violation import Violation
@@ -14,17 +14,17 @@ PROTECTION = "guard-policies"  # in the place of a rule's id; it has no mode, fo
 # Calico stores a policy of the tier `default` under that prefix (libcalico-go, model/keys.go).
 POLICY_NAME = f"^(default[.])?{OUR_PREFIX}"  # read by CEL as well
 OURS = re.compile(POLICY_NAME)
-CALICO_SERVERS = tuple(
-    f"system:serviceaccount:{space}:calico-apiserver" for space in ("calico-apiserver", "calico-system")
-)
+CALICO_SERVERS = tuple(f"system:serviceaccount:{space}:calico-apiserver" for space in CALICO_NAMESPACES)
 
 UNTOUCHED = Decision(Verdict.UNJUDGED, reason="not a policy of catflap's own")
 
 
-def protect(
-    request: Request, policy: GuardPolicy, *, own_accounts: Identities, known: Known
-) -> Decision | LifeWanted | None:
-    """The decision on a request about a network policy; None where it is none of ours."""
+def protect(request: Request, policy: GuardPolicy, *, own_accounts: Identities) -> Decision | None:
+    """The decision on a request about a network policy; None where it is none of ours.
+
+    A namespace that is being deleted is no exception: its Pods run until their finalizers and grace periods end, and the API
+    server takes no new policy there. Only what Kubernetes itself removes goes (`may_touch`).
+    """
     passed = may_touch(request, policy, own_accounts)
     if not is_ours(request):
         if writes_for_others(request.user, request.target):
@@ -32,11 +32,6 @@ def protect(
         return UNTOUCHED if request.operation is Operation.DELETE else None
     if passed:
         return Decision(Verdict.EXEMPT, reason=passed)
-    if request.operation is Operation.DELETE and request.target.namespace:
-        if known.terminating is None:
-            return LifeWanted(request.target.namespace)
-        if known.terminating:
-            return Decision(Verdict.EXEMPT, reason=f"namespace {request.target.namespace} is on its way out")
     return refusal(request, policy)
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from webhook.kube import registrations
+from webhook.kube import paths, registrations
 from webhook.kube.api import Api, ApiError
 from webhook.kube.namespaces import parse_time
 from webhook.kube.policies import ours
@@ -84,7 +84,7 @@ class Epoch:
         return Moments(created, oldest)
 
     def _oldest_record(self, api: Api) -> Moments | None:
-        found = [api.get(f"{path(namespace)}/{EPOCH_CONFIGMAP}") for namespace in self._namespaces]
+        found = [api.get(paths.under(path(namespace), EPOCH_CONFIGMAP)) for namespace in self._namespaces]
         records = [one["data"] for one in found if one and INSTALLED in (one.get("data") or {})]
         if not records:
             return None
@@ -124,4 +124,4 @@ def oldest_policy(api: Api) -> datetime | None:
 
 def path(namespace: str) -> str:
     """Where a namespace's ConfigMaps are."""
-    return f"/api/v1/namespaces/{namespace}/configmaps"
+    return paths.collection("v1", "configmaps", namespace)

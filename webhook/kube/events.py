@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
+from webhook.kube import paths
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.policies import Outcome
 from webhook.model.names import POLICY_CONFIGMAP
@@ -107,7 +108,7 @@ def series(count: int, at: datetime) -> dict[str, Any]:
 
 def collection(told: Json) -> str:
     """The path of the Events among which one belongs."""
-    return f"/apis/events.k8s.io/v1/namespaces/{told['metadata']['namespace']}/events"
+    return paths.collection("events.k8s.io/v1", "events", told["metadata"]["namespace"])
 
 
 def stamp(at: datetime) -> str:

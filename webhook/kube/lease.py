@@ -11,6 +11,7 @@ from datetime import datetime
 from time import monotonic
 from typing import Any, Final
 
+from webhook.kube import paths
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.netpol.manifest import Manifest
 
@@ -32,8 +33,8 @@ class Lease:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._api = api
-        self._collection = f"/apis/{API_VERSION}/namespaces/{namespace}/leases"
-        self._path = f"{self._collection}/{name}"
+        self._collection = paths.collection(API_VERSION, "leases", namespace)
+        self._path = paths.under(self._collection, name)
         self.identity: Manifest = {
             "apiVersion": API_VERSION,
             "kind": "Lease",

@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
+from webhook.kube import paths
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.model.kinds import POLICIES_BY_KIND, PolicyKind
 from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
@@ -18,8 +19,7 @@ def kind_of(manifest: Manifest) -> PolicyKind:
 
 def collection(kind: PolicyKind, namespace: str = "") -> str:
     """The path of a resource, in one namespace or in all."""
-    spaced = f"/namespaces/{namespace}" if namespace else ""
-    return f"/apis/{kind.group}/{kind.version}{spaced}/{kind.resource}"
+    return paths.collection(f"{kind.group}/{kind.version}", kind.resource, namespace)
 
 
 def collection_of(manifest: Manifest) -> str:
@@ -29,7 +29,7 @@ def collection_of(manifest: Manifest) -> str:
 
 def path(manifest: Manifest) -> str:
     """The path of a policy, of either engine."""
-    return f"{collection_of(manifest)}/{manifest['metadata']['name']}"
+    return paths.under(collection_of(manifest), manifest["metadata"]["name"])
 
 
 class Outcome(StrEnum):
@@ -74,8 +74,8 @@ def replacement(found: Json, manifest: Manifest) -> Json:
 def remove(api: Api, kind: PolicyKind, found: Json) -> bool:
     """Delete a policy as a watch saw it; False where it is gone.  Raises ApiError, 409 where it changed since."""
     metadata = found["metadata"]
-    where = collection(kind, metadata.get("namespace", ""))
-    return api.delete(f"{where}/{metadata['name']}", uid=metadata["uid"], version=metadata["resourceVersion"])
+    where = paths.under(collection(kind, metadata.get("namespace", "")), metadata["name"])
+    return api.delete(where, uid=metadata["uid"], version=metadata["resourceVersion"])
 
 
 def ours(api: Api, kind: PolicyKind) -> list[Json]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from webhook.kube.api import Api, ApiError
 from webhook.kube.identity import Right, missing_rights
 from webhook.kube.listing import LASTING
-from webhook.kube.owners import COLLECTIONS
+from webhook.kube.owners import RESOURCES
 from webhook.kube.registrations import PHASES, TWINS
 from webhook.kube.registrations import PLURALS as TWIN_PLURALS
 from webhook.kube.reports import KINDS
@@ -49,9 +49,9 @@ def common(own_namespace: str, policy: ConfigMap | None) -> Iterator[Right]:
 def server_rights(own_namespace: str, policy: ConfigMap | None) -> tuple[Right, ...]:
     """What `catflap serve` needs; `policy` is the ConfigMap of the policy file, if it is in one."""
     found = [*common(own_namespace, policy)]
-    for (version, _), collection in COLLECTIONS.items():
+    for (version, _), resource in RESOURCES.items():
         group = version.partition("/")[0] if "/" in version else ""
-        found += each("get", collection.rpartition("/")[2], "how old the owner of a Pod is", group=group)
+        found += each("get", resource, "how old the owner of a Pod is", group=group)
     for group, resource in sorted(LASTING):
         found += each("list", resource, "what an edit of the policy file would refuse", group=group)
     for group in written_groups():

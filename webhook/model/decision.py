@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from webhook.model.violation import Violation
-from webhook.model.workload import Owner
+from webhook.model.workload import Owner, Place, Workload
 
 
 class Phase(StrEnum):
@@ -80,10 +80,22 @@ class Decision(Struct, frozen=True):
 
 
 class OwnerWanted(Struct, frozen=True):
-    """The decision hangs on whether this owner is older than catflap."""
+    """The decision hangs on which of the owners above an object, from this one up, are older than catflap."""
 
     namespace: str
     owner: Owner
+
+
+class OldOwner(Struct, frozen=True):
+    """An owner that is older than catflap, as it is stored: what Pods it asks for.
+
+    `workload` is the owner itself; `made` are the labels that it writes onto what it makes besides Pods, and `template`
+    is its pod template, for rules that read all of it.
+    """
+
+    workload: Workload
+    template: Mapping[str, Any]
+    made: Place = Place("metadata", {})
 
 
 class ClosureWanted(Struct, frozen=True):
@@ -91,12 +103,6 @@ class ClosureWanted(Struct, frozen=True):
 
     namespace: str
     dry_run: bool
-
-
-class LifeWanted(Struct, frozen=True):
-    """The decision hangs on whether this namespace is on its way out."""
-
-    namespace: str
 
 
 class GuardWanted(Struct, frozen=True):
@@ -130,17 +136,19 @@ class ForesightWanted(Struct, frozen=True):
 
 
 # What only the cluster can tell.
-ClusterQuestion = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted | LabelsWanted | ForesightWanted
+ClusterQuestion = OwnerWanted | ClosureWanted | GuardWanted | LabelsWanted | ForesightWanted
 # What the request itself does not tell: ask, then decide again with the answer.
 Question = ClusterQuestion | FaultsWanted
 
 
 class Known(Struct, frozen=True):
-    """The answers so far; None where nobody asked."""
+    """The answers so far; None where the question was not asked.
 
-    owner_predates: bool | None = None
+    `old_owners` are those above an object, or the object itself, that are older than catflap; none where the topmost one is younger.
+    """
+
+    old_owners: tuple[OldOwner, ...] | None = None
     closure: Closure | None = None
-    terminating: bool | None = None
     guarded: bool | None = None
     namespace_labels: Mapping[str, str] | None = None
     faults: tuple[Violation, ...] | None = None

@@ -3,9 +3,9 @@
 The field names are the file's own; the descriptions become its JSON Schema.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -16,6 +16,7 @@ from webhook.model.custom import MOST_RULES, CustomRule
 from webhook.model.exemptions import BreakGlass, Exempt, Waiver
 from webhook.model.extra_kinds import ExtraKind
 from webhook.model.fields import (
+    DNS_LABEL,
     LabelKey,
     LabelValue,
     NamespacePattern,
@@ -34,13 +35,21 @@ from webhook.model.limits import (
     MOST_VALUES,
 )
 from webhook.model.modes import EVERYWHERE, SEVERITY, Mode, Override
+from webhook.model.names import CALICO_NAMESPACES
 from webhook.model.namespaces import ALWAYS_EXEMPT, Namespaces
+from webhook.model.nearness import nearest
 from webhook.model.network import Network
 from webhook.model.pattern import too_large, unlike, whole
 from webhook.model.workload import Scope
 
 LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one of these seconds, a namespace's making anew a few
 
+
+# The user name of a ServiceAccount, and the group of all in a namespace (k8s.io/apiserver, authentication/serviceaccount).
+OF_NAMESPACE = re.compile(r"system:serviceaccounts?:([^:]+)(?::|$)")
+
+# Reserved whatever the file says, or by its defaults.
+ALWAYS_GIVEN = frozenset({*CALICO_NAMESPACES, "tigera-operator"})
 
 Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), AfterValidator(distinct)]
 
@@ -82,7 +91,7 @@ class RoleLabel(AppLabel):
 
     def nearest(self, value: str) -> str | None:
         """The role that may be meant by a value that is none; letter case is no matter here."""
-        return next(iter(get_close_matches(value.lower(), self.one_of, n=1)), None)
+        return nearest(value.lower(), self.one_of)
 
 
 class Requirement(Node):
@@ -246,7 +255,20 @@ class GuardPolicy(Node):
         names = {one.namespace for one in self.exceptions}
         names.update(*(claim.namespaces for claim in claims))
         names.update(account.partition("/")[0] for several in accounts for account in several)
+        names.update(self.namespaces_of_principals, CALICO_NAMESPACES)  # decisions name accounts in them
         return tuple(sorted(names.union(self.namespaces.reserved_names) - ALWAYS_EXEMPT))
+
+    @property
+    def namespaces_of_principals(self) -> Iterator[str]:
+        """The namespaces of the ServiceAccounts, and of the groups of them, that the file names as users and groups.
+
+        Whoever makes such a namespace makes such accounts.
+        """
+        groups = (*self.break_glass.groups, *self.exempt.groups, *self.exempt.users)
+        for name in (*groups, *self.namespaces.labelled_by, *self.namespaces.reserved.groups):
+            found = OF_NAMESPACE.match(name)
+            if found and DNS_LABEL.fullmatch(found[1]):
+                yield found[1]
 
     def holds(self, rule: str, at_most: Mode = Mode.ENFORCE) -> bool:
         """Whether a rule is not off in every namespace; found out once a policy, for every request asks."""

@@ -14,7 +14,7 @@ from webhook.audit.record import write_record
 from webhook.config.parse import Loaded
 from webhook.guard.closing import is_guarded
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.namespaces import PATH, namespace
+from webhook.kube.namespaces import namespace, path
 from webhook.kube.policies import Outcome, closes, ensure, stored
 from webhook.kube.surroundings import Surroundings
 from webhook.metrics import Metrics
@@ -77,7 +77,7 @@ class Gate:
         around = self._surroundings()
         if self._guarded(self._cached(name), loaded, around):
             return True
-        live = api.get(f"{PATH}/{name}")
+        live = api.get(path(name))
         if live is None:
             raise Unavailable(f"namespace {name} is not there")
         return self._guarded(live, loaded, around)
@@ -110,7 +110,7 @@ class Gate:
         return self._write(api, wanted.namespace, loaded, engine)
 
     def _write(self, api: Api, name: str, loaded: Loaded, engine: Engine) -> Closure:
-        live = api.get(f"{PATH}/{name}")
+        live = api.get(path(name))
         if live is None:
             raise Unavailable(f"namespace {name} is not there")
         found: Namespace = namespace(live)

@@ -12,7 +12,7 @@ from webhook.guard.decide import OFFLINE, decide
 from webhook.model.decision import Closure, Decision, Known, LabelsWanted, NamespaceSeen, Verdict
 from webhook.review.manifests import Manifest, creation, read
 
-KNOWN = Known(owner_predates=False, closure=Closure.UNGUARDED, terminating=False, guarded=False)
+KNOWN = Known(old_owners=(), closure=Closure.UNGUARDED, guarded=False)
 LIMITS = """
   - id: limits-set
     resources: [workloads]

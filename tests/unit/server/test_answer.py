@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from tests.reviews import Json, encoded
+import pytest
+
+from tests.reviews import GOOD, Json, encoded, pod, review
 from tests.unit.samples import HEAD
 from webhook.audit.keeping import Durability, Keeping, Observer
 from webhook.audit.log import AuditLog
@@ -12,7 +15,7 @@ from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
 from webhook.model.decision import Phase
-from webhook.server.answer import Answerer, Waiting
+from webhook.server.answer import LIGHT_BYTES, REQUEST_SECONDS, Answerer, Waiting
 from webhook.server.asking import NoClusterToAsk
 from webhook.server.intake import Reply
 
@@ -79,7 +82,9 @@ class TestSynced:
         synced: list[float] = []
         waiting = self.waiting(tmp_path, observer=Observer(synced=synced.append))
         assert (tmp_path / "audit.log").read_bytes() == b""
-        assert json.loads(waiting.finish().body)["response"]["allowed"] is True
+        finished = waiting.finish()
+        assert isinstance(finished, Reply)
+        assert json.loads(finished.body)["response"]["allowed"] is True
         assert len(synced) == 1
 
     def test_who_has_no_room_to_wait_in_is_refused_at_once(self, tmp_path: Path) -> None:
@@ -89,3 +94,62 @@ class TestSynced:
         assert json.loads(refused.body)["response"]["status"]["code"] == 503
         assert '"decision":"unavailable"' in (tmp_path / "audit.log").read_text("utf-8")
         assert synced == []
+
+
+class TestHeavy:
+    """Reviews that take longer to judge than the event loop has."""
+
+    POD = pod(GOOD, annotations={"example.com/long": "x" * LIGHT_BYTES})
+
+    def waiting(self, folder: Path, body: bytes) -> Waiting:
+        """The answer before it is judged."""
+        found = answering(folder, HEAD).answer(Phase.VALIDATE, body)
+        assert isinstance(found, Waiting)
+        return found
+
+    def test_a_large_review_is_judged_in_the_thread_for_heavy_steps(self, tmp_path: Path) -> None:
+        """A step that waits for the cluster is none of these, so the thread is free for the next one."""
+        judging = self.waiting(tmp_path, encoded(self.POD))
+        assert judging.heavy
+        asking = judging.finish()
+        assert isinstance(asking, Waiting)
+        assert not asking.heavy
+        finished = asking.finish()
+        assert isinstance(finished, Reply)
+        assert json.loads(finished.body)["response"]["allowed"] is True
+
+    def test_a_large_review_is_refused_on_record_where_too_many_wait(self, tmp_path: Path) -> None:
+        """Without a look at its objects."""
+        refused = self.waiting(tmp_path, encoded(self.POD)).give_up()
+        response = json.loads(refused.body)["response"]
+        assert (response["status"]["code"], response["uid"]) == (503, review(self.POD)["request"]["uid"])
+        assert "too many large requests wait" in response["status"]["message"]
+        assert '"decision":"unavailable"' in (tmp_path / "audit.log").read_text("utf-8")
+
+    def test_a_large_review_that_breaks_the_protocol_is_a_bad_review(self, tmp_path: Path) -> None:
+        """Its object is decoded late, and answered as any other."""
+        body = encoded(self.POD, kind={"group": "", "version": "v1", "kind": "Secret"})
+        reply = self.waiting(tmp_path, body).finish()
+        assert isinstance(reply, Reply)
+        assert (reply.status, json.loads(reply.body)["error"]) == (
+            400,
+            "request.kind.kind: pods are of kind Pod, got 'Secret'",
+        )
+
+    def test_a_policy_file_is_read_in_that_thread_whatever_its_size(self, tmp_path: Path) -> None:
+        """Reading one takes up to a second."""
+        file = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "catflap-policy"},
+            "data": {"policy.yaml": ""},
+        }
+        assert self.waiting(tmp_path, encoded(file, namespace="guards")).heavy
+
+    def test_what_waited_too_long_is_not_judged_any_more(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The API server has given up by then."""
+        judging = self.waiting(tmp_path, encoded(self.POD))
+        monkeypatch.setattr("webhook.server.answer.monotonic", lambda: monotonic() + REQUEST_SECONDS)
+        reply = judging.finish()
+        assert isinstance(reply, Reply)
+        assert "it waited too long" in json.loads(reply.body)["response"]["status"]["message"]

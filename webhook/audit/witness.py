@@ -1,0 +1,178 @@
+"""What a process reads of the other chains in its file, so that its own signed records can state it."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from threading import Lock
+from time import monotonic
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from webhook.audit.chain import OPENING, Link, pieces
+from webhook.audit.ending import link_of
+
+logger = logging.getLogger(__name__)
+
+# How much of a file's end a process reads when it opens the file: about 25,000 records, 20 ms.
+OPENING_WINDOW: Final = 1 << 24
+BLOCK: Final = 1 << 18
+LONGEST_PART: Final = 1 << 24  # of a line whose end has not been read yet
+# Chains that one record names. Each takes about 150 bytes.
+MOST_NAMED: Final = 64
+# A file that was renamed may still get lines from processes that have not noticed: they look every 5 seconds.
+SETTLE_SECONDS: Final = 10.0
+
+CHAIN_KEY: Final = b'"chain":"'
+CHAIN_NAME: Final = 32
+
+UNREAD: Final = "the audit log cannot be read back, so it does not state what other processes wrote: %s"
+
+
+class Seen(Struct, frozen=True):
+    """What the writer has read in its file of other chains, and had not stated before.
+
+    `complete`: these are all other chains of which a record was added to the file between the writer's last complete statement
+    and the writer's last record before this one.
+    """
+
+    chains: tuple[Link, ...] = ()  # the last record of each
+    complete: bool = False
+
+
+class Tail:
+    """The lines that are added to an open file, read block by block."""
+
+    def __init__(self, descriptor: int, offset: int = 0) -> None:
+        self._descriptor = descriptor
+        self._offset = offset
+        self._part = b""  # of a line whose end is not there yet
+        self._skipping = offset > 0  # to the next line
+
+    def blocks(self) -> Iterator[bytes]:
+        """Whole lines, as many at a time as a block has.  Raises OSError."""
+        while block := os.pread(self._descriptor, BLOCK, self._offset):
+            self._offset += len(block)
+            whole, end, part = block.rpartition(b"\n")
+            if not end:
+                self._keep(self._part + block)
+                continue
+            if self._skipping:
+                whole, self._skipping = whole.partition(b"\n")[2], False
+            yield self._part + whole
+            self._part = part
+
+    def _keep(self, part: bytes) -> None:
+        self._skipping = self._skipping or len(part) > LONGEST_PART
+        self._part = b"" if self._skipping else part
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+class Witness:
+    """Reads what all processes add to one log; safe between threads.
+
+    `last` is the last record that was read in the file.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._tail: Tail | None = None
+        self._former: list[tuple[Tail, float]] = []  # files that were renamed, and until when others may write to them
+        self._heads: dict[str, Link] = {}  # what was read and not stated yet
+        self._failed = False  # the last look; the next one reads from where it stopped
+        self._lost = False  # lines that this process never reads
+        self.last: Link | None = None
+
+    def follow(self, path: str, descriptor: int, *, has_begun: bool) -> None:
+        """Read the file that is open under `descriptor` from here on; a process that begins reads the end of what is there."""
+        try:
+            reader = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as bad:
+            self._lost = True
+            logger.warning(UNREAD, bad)
+            return
+        with self._lock:
+            if self._tail is not None:
+                self._former.append((self._tail, self._clock() + SETTLE_SECONDS))
+            state = os.fstat(reader)
+            is_it = os.path.samestat(state, os.fstat(descriptor))
+            self._tail = Tail(reader, 0 if has_begun or not is_it else max(0, state.st_size - OPENING_WINDOW))
+            self._lost = self._lost or not is_it  # the file was renamed in this moment
+            self.last = None
+
+    def look(self) -> None:
+        """Read what came since the last look."""
+        with self._lock:
+            now = self._clock()
+            try:
+                for tail, _ in self._former:
+                    self._read(tail)
+                last = self._read(self._tail) if self._tail is not None else None
+            except OSError as bad:
+                self._failed = True
+                logger.warning(UNREAD, bad)
+                return
+            self._failed, self.last = False, last or self.last
+            for tail, until in self._former:
+                if until <= now:
+                    tail.close()
+            self._former = [(tail, until) for tail, until in self._former if until > now]
+
+    def seen(self, own: str) -> Seen:
+        """What there is to state; `own` is the writer's chain.  It counts as stated when `stated` is called."""
+        with self._lock:
+            self._heads.pop(own, None)
+            links = [*self._heads.values()]
+            complete = len(links) <= MOST_NAMED and not (self._former or self._failed or self._lost)
+            return Seen(tuple(links[-MOST_NAMED:]), complete)
+
+    def stated(self, seen: Seen) -> None:
+        """Forget what a record says by now."""
+        with self._lock:
+            for link in seen.chains:
+                if self._heads.get(link.chain) == link:
+                    del self._heads[link.chain]
+
+    def close(self) -> None:
+        """Close all files."""
+        with self._lock:
+            for tail in [tail for tail, _ in self._former] + ([self._tail] if self._tail else []):
+                tail.close()
+            self._former, self._tail = [], None
+
+    def _read(self, tail: Tail) -> Link | None:
+        """Take what was added to a file; gives the last record in it."""
+        last: Link | None = None
+        for block in tail.blocks():
+            heads = heads_in(block)
+            last = next(iter(heads), last)
+            for link in reversed(heads):
+                self._heads.pop(link.chain, None)  # so that the latest stand at the end
+                self._heads[link.chain] = link
+        return last
+
+
+def as_said(seen: Seen | None) -> dict[str, object]:
+    """What a record says of it: in dictionaries, whose keys are written in order."""
+    if seen is None:
+        return {}
+    return {"seen": {"chains": [asdict(link) for link in seen.chains], "complete": seen.complete}}
+
+
+def heads_in(text: bytes) -> list[Link]:
+    """The last record of each chain in some lines, the last line's first."""
+    found: dict[bytes, Link] = {}
+    for line in reversed(text.split(b"\n")):
+        at = line.find(CHAIN_KEY) + len(CHAIN_KEY)
+        if line[at : at + CHAIN_NAME] in found and OPENING.search(line, 1) is None:
+            continue
+        for piece in reversed([*pieces(line)]):
+            link = link_of(piece)
+            if link is not None:
+                found.setdefault(link.chain.encode(), link)
+    return [*found.values()]
