@@ -60,8 +60,9 @@ def judge_request(request: Request, policy: GuardPolicy) -> tuple[Violation, ...
     if before is not None and (relabelled := judge(relabelling(request), policy)):
         found = tuple(sorted((*found, *relabelled), key=lambda one: one.rule))
     if found and not is_new:
-        known = {violation.key for violation in judge(before, policy) if violation.identity != UNJUDGED}
-        found = tuple(violation for violation in found if violation.key not in known)
+        earlier = [violation for violation in judge(before, policy) if violation.identity != UNJUDGED]
+        known = {identity for violation in earlier for identity in violation.identities}
+        found = tuple(violation for violation in found if not known.issuperset(violation.identities))
     return first_of_each(found)
 
 

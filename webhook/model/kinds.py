@@ -96,6 +96,8 @@ POLICY_API = "policy.networking.k8s.io"
 
 
 NETWORK_SET = "NetworkSet"
+GLOBAL_NETWORK_SET = "GlobalNetworkSet"
+NETWORK_SETS = frozenset({NETWORK_SET, GLOBAL_NETWORK_SET})
 
 
 class PolicyKind(NamedTuple):

@@ -6,9 +6,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from webhook.model.addresses import NO_ADDRESS, Addresses
 from webhook.model.authentication import Authentication
 from webhook.model.kinds import POD
-from webhook.model.traffic import Opening
+from webhook.model.opening import Opening
 from webhook.model.workload import Workload, reference
 
 
@@ -83,7 +84,9 @@ class NamespaceObject(Struct, frozen=True):
 class PolicyObject(Struct, frozen=True):
     """A network policy of any kind, as its own CREATE, UPDATE or DELETE carries it.
 
-    `openings` is what it lets through; `unreadable` says why that cannot be told.
+    `openings` is what it lets through, and `networks` are the addresses of a network set; `unreadable` says why that
+    cannot be determined, and `fingerprint` differs where what is unreadable does. `stored_name` is the name by which
+    Calico knows an object that it stored, where that is not the object's own; its labels there are among `labels`.
     """
 
     kind: str
@@ -91,7 +94,10 @@ class PolicyObject(Struct, frozen=True):
     name: str
     labels: Mapping[str, str]
     openings: tuple[Opening, ...] = ()
+    networks: Addresses = NO_ADDRESS
     unreadable: str = ""
+    fingerprint: str = ""
+    stored_name: str = ""
 
     @property
     def reference(self) -> str:

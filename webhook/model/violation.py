@@ -39,7 +39,8 @@ class Violation(Struct, frozen=True):
     """One fault: which rule, at which field path, in one sentence, and what would mend it.
 
     `at_most` is the strictest mode in which it counts, whatever its rule's. `identity` tells it from another one of the same words,
-    where these are abbreviated. One may stand for several that are not listed, `count` of them.
+    where these are abbreviated. `parts` are what it consists of, where the message does not tell two of them apart: an UPDATE
+    answers for a violation of which a part is new. One may stand for several that are not listed, `count` of them.
     """
 
     rule: str
@@ -49,11 +50,14 @@ class Violation(Struct, frozen=True):
     at_most: Mode = Mode.ENFORCE
     identity: str = ""
     count: int = 1
+    parts: tuple[str, ...] = ()
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """What the same fault has before and after a change, on whichever line it is."""
-        return self.rule, self.message, self.identity
+    def identities(self) -> tuple[tuple[str, str, str], ...]:
+        """What the same violation has before and after a change, on whichever line it is: its rule with each part, or with its words."""
+        if self.parts:
+            return tuple((self.rule, part, "") for part in self.parts)
+        return ((self.rule, self.message, self.identity),)
 
 
 class Fault(Struct, frozen=True):
@@ -66,6 +70,7 @@ class Fault(Struct, frozen=True):
     message: str
     remedy: Remedy | None = None
     identity: str = ""
+    parts: tuple[str, ...] = ()
 
 
 class Rule(Struct, frozen=True):
@@ -113,7 +118,7 @@ def violation(rule: str, fault: Fault) -> Violation:
     identity = fault.identity
     if message != fault.message:
         identity = sha256(f"{identity} {fault.message}".encode(errors="surrogatepass")).hexdigest()
-    return Violation(rule=rule, path=path, message=message, remedy=fault.remedy, identity=identity)
+    return Violation(rule=rule, path=path, message=message, remedy=fault.remedy, identity=identity, parts=fault.parts)
 
 
 def registry(rules: Iterable[Rule]) -> Mapping[str, Rule]:

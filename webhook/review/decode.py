@@ -19,7 +19,7 @@ from webhook.model.kinds import (
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.request import Document, NamespaceObject, Operation, PolicyObject, Request, Target, User
 from webhook.model.workload import Workload
-from webhook.netpol.reading import Unreadable, read
+from webhook.netpol.reading import Unreadable, read_json
 from webhook.review.objects import decode_json, named_from, only_restarted, templates_differ, workload_from
 
 NULL = b"null"
@@ -209,12 +209,12 @@ def policy_object(target: Target, source: Raw, path: str, operation: Operation) 
     if operation is Operation.DELETE:
         return said
     try:
-        openings = read((target.group, target.resource), msgspec.json.decode(source))
+        contents = read_json((target.group, target.resource), bytes(source))
     except Unreadable as bad:
-        return msgspec.structs.replace(said, unreadable=str(bad))
+        return msgspec.structs.replace(said, unreadable=str(bad), fingerprint=bad.fingerprint)
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, path)) from None
-    return msgspec.structs.replace(said, openings=openings)
+    return contents.added_to(said)
 
 
 def named(source: Raw, path: str) -> NamespaceObject:

@@ -20,9 +20,11 @@ from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.guard.amend import amend
 from webhook.guard.decide import NOTHING, decide, unavailable
+from webhook.kube.identity import Acting
 from webhook.metrics import Metrics
 from webhook.model.authentication import Authentication
 from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, ForesightWanted, Known, Phase, Question
+from webhook.model.identity import chart_accounts
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.request import Request
 from webhook.model.violation import Violation
@@ -32,6 +34,7 @@ from webhook.review.encode import encode_mutation, encode_validation
 from webhook.server.announcing import Announce, nobody, refused
 from webhook.server.fairness import Share, share_of
 from webhook.server.intake import Reply, bad_review
+from webhook.server.probe import is_probe, probed
 from webhook.server.unavailable import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -104,6 +107,7 @@ class Answerer:
         cluster: Cluster,
         own_namespace: str,
         announce: Announce = nobody,
+        acting: Acting | None = None,
         now: Clock = utc_now,
     ) -> None:
         self._policies = policies
@@ -112,6 +116,7 @@ class Answerer:
         self._cluster = cluster
         self._own_namespace = own_namespace
         self._announce = announce
+        self._acting = acting or Acting(chart_accounts(own_namespace))
         self._now = now
 
     def answer(
@@ -128,6 +133,8 @@ class Answerer:
         except BadReview as bad:
             return self._bad(bad)
         request = replace(without_objects(asked), authentication=authentication)
+        if is_probe(request):
+            return Reply(HTTPStatus.OK, probed(request, ready=loaded is not None, user=self._acting.user))
         case = Case(phase, request, loaded, begun, until)
         if asked.size <= LIGHT_BYTES:
             return self._judged(case, asked)
@@ -196,7 +203,8 @@ class Answerer:
         try:
             if case.phase is Phase.MUTATE:
                 return amend(request, loaded.policy, own_namespace=self._own_namespace)
-            return decide(request, loaded.policy, own_namespace=self._own_namespace, known=known, at=self._now())
+            own, accounts = self._own_namespace, self._acting.accounts
+            return decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, known=known, at=self._now())
         except Exception:
             logger.exception("no decision on %s", request.uid)
             return OUR_FAULT
