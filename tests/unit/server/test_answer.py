@@ -126,7 +126,7 @@ class TestHeavy:
         refused = self.waiting(tmp_path, encoded(self.POD)).give_up()
         response = json.loads(refused.body)["response"]
         assert (response["status"]["code"], response["uid"]) == (503, review(self.POD)["request"]["uid"])
-        assert "too many large requests wait" in response["status"]["message"]
+        assert "too many requests wait that take long" in response["status"]["message"]
         assert '"decision":"unavailable"' in (tmp_path / "audit.log").read_text("utf-8")
 
     def test_a_large_review_that_breaks_the_protocol_is_a_bad_review(self, tmp_path: Path) -> None:
