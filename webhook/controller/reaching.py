@@ -85,14 +85,15 @@ def enough_ready(api: Api, wanted: Replicas) -> None:
         )
 
 
-def reach(api: Api, endpoint: Endpoint) -> str:
+def reach(api: Api, endpoint: Endpoint, *, certified: bool = False) -> str:
     """Ask a server on both paths as the API server would; the user name under which that server acts, empty if unknown.
 
+    Servers that are `certified` ask for the API server's client certificate, which only it has: that they ask is their right answer.
     The certificate is checked by exactly the CA and the name that would be registered.  Raises Unreachable, ApiError.
     """
     where = address(api, endpoint)
     context = trusting(endpoint)
-    servers = [asked(where, context, endpoint, phase) for phase in (VALIDATE, MUTATE)]
+    servers = [asked(where, context, endpoint, phase, certified=certified) for phase in (VALIDATE, MUTATE)]
     return servers[0]
 
 
@@ -109,7 +110,7 @@ def trusting(endpoint: Endpoint) -> ssl.SSLContext:
     return context
 
 
-def asked(where: Address, context: ssl.SSLContext, endpoint: Endpoint, phase: str) -> str:
+def asked(where: Address, context: ssl.SSLContext, endpoint: Endpoint, phase: str, *, certified: bool) -> str:
     """Send one harmless review to one path; the server's user name.  Raises Unreachable."""
     path = f"{where.prefix}{phase}/{endpoint.token}" if endpoint.token else f"{where.prefix}{phase}"
     uid = str(uuid4())
@@ -130,6 +131,8 @@ def asked(where: Address, context: ssl.SSLContext, endpoint: Endpoint, phase: st
         ) from bad
     except (OSError, http.client.HTTPException) as bad:
         raise Unreachable(f"no answer from {where}: {str(bad) or type(bad).__name__}") from bad
+    if certified and status == HTTPStatus.UNAUTHORIZED:
+        return ""
     return read(where, uid, status, body)
 
 
