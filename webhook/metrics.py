@@ -122,6 +122,16 @@ class Metrics:
         self.policies_written = Counter(
             "catflap_policies_written_total", "Network policies written", ["outcome"], registry=self.registry
         )
+        self.not_repaired = Gauge(
+            "catflap_not_repaired",
+            "Policies, or namespaces, that the controller cannot put right by itself",
+            registry=self.registry,
+        )
+        self.early_pods = Counter(
+            "catflap_pods_before_isolation_total",
+            "Pods that ran in a namespace before its default-deny was written, although catflap is older",
+            registry=self.registry,
+        )
         self.reconcile_failures = Counter(
             "catflap_reconcile_failures_total", "Namespaces that could not be closed at once", registry=self.registry
         )

@@ -126,7 +126,7 @@ def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -
 def make_controller(
     common: Common, parts: Parts, api: Api, recording: Recording, registration: Registered
 ) -> Controller:
-    """What closes namespaces, and keeps what else follows the policy file."""
+    """What isolates namespaces, and keeps what else follows the policy file."""
     standing = Standing(api)
     return Controller(
         namespaces=Watch(api, NAMESPACES),
@@ -154,7 +154,7 @@ def control(common: Common, registering: Registering) -> None:
         "controller",
         on_refusal=lambda faults: refused_file(api, common.own_namespace, faults, utc_now()),
     )
-    recording = Recording(parts.audit, utc_now)
+    recording = Recording(parts.audit, utc_now, on_lost=parts.metrics.audit_lost.inc)
     leader, scanner = make_scanner(common, parts, api, recording)
     registration = registered(common, parts, api, recording, lambda: leader.leads, registering)
     controller = make_controller(common, parts, api, recording, registration)
@@ -166,10 +166,14 @@ def control(common: Common, registering: Registering) -> None:
     check_rights(api, controller_rights(common.own_namespace, in_cluster(common.policy)))
     start_status(
         common.status,
-        {"controller": lambda: controller.ready, "registration": lambda: registration.sound},
+        {
+            "controller": lambda: controller.ready,
+            "audit log": lambda: recording.ready,
+            "registration": lambda: registration.sound,
+        },
         parts.metrics,
     )
-    started = (controller, leader, scanner)
+    started = (recording, controller, leader, scanner)
     for part in started:
         part.start()
     stopped.wait()

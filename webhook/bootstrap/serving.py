@@ -6,6 +6,7 @@ from threading import Event
 from time import monotonic
 
 from webhook.audit.log import AuditLog
+from webhook.audit.owed import OwedRecords
 from webhook.audit.record import certificate_record, stamp, utc_now
 from webhook.audit.schema import ServingCertificate
 from webhook.bootstrap.looking import check_rights, in_cluster, learn_accounts, look_around, on_record
@@ -50,6 +51,7 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
     checks: dict[str, Callable[[], bool]] = {
         "server": listening.is_set,
         "policy": lambda: parts.policies.current is not None,
+        "audit log": lambda: parts.audit.writable,
         "certificate": lambda: is_current(tls, utc_now()),
     }
     start_policy(common.policy, parts.policies, api)
@@ -123,10 +125,13 @@ def start_asking(  # noqa: PLR0917 (each is of another type)
     lookout.start()
     checks["namespaces"] = lambda: namespaces.synced
     checks["surroundings"] = lambda: lookout.current is not None
+    records = OwedRecords(parts.audit, on_lost=parts.metrics.audit_lost.inc)
+    records.start()
+    checks["owed records"] = lambda: records.timely
     gate = Gate(
         cached=namespaces.get,
         around=lambda: lookout.current,
-        audit=parts.audit,
+        records=records,
         metrics=parts.metrics,
         own_namespace=common.own_namespace,
         now=utc_now,

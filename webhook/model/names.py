@@ -32,11 +32,11 @@ BREAK_GLASS_GROUP = "catflap:break-glass"
 POLICY_CONFIGMAP = "catflap-policy"
 POLICY_CONFIGMAP_KEY = "policy.yaml"
 EPOCH_CONFIGMAP = "catflap-epoch"
+PATH_SECRET = "catflap-webhook-path"  # noqa: S105 (its name)
 REGISTRATION_CONFIGMAP = "catflap-registration"  # whether catflap is registered, and under which accounts it acts
 ACCOUNTS_ANNOTATION = "catflap.dev/accounts"  # on the webhook configurations: who is catflap
 RELEASE_ANNOTATION = "catflap.dev/release"  # on the webhook configurations: which release wrote them
 REMOVAL_ANNOTATION = "catflap.dev/removal"  # on an empty one that an uninstall puts in the place of ours
-PATH_SECRET = "catflap-webhook-path"  # noqa: S105 (its name)
 DEFAULT_NAMESPACE = "catflap-system"
 # Where Calico's API server runs: of its operator since 3.30, and before (tigera/operator, pkg/render/apiserver.go).
 CALICO_NAMESPACES = ("calico-apiserver", "calico-system")
