@@ -5,12 +5,16 @@ from typing import Final
 
 from webhook.model.cel import fits_any
 from webhook.model.kinds import POD_MAKERS, USUAL_TEMPLATE, PodMaker
-from webhook.model.names import GUARD_LABEL
+from webhook.model.names import CALICO_METADATA, GUARD_LABEL
 from webhook.model.policy import GuardPolicy
 from webhook.model.workload import Scope
 
 LABELS: Final = "object.?metadata.?labels.orValue({})"
 LABELS_BEFORE: Final = "oldObject.?metadata.?labels.orValue({})"
+# Calico keeps the name and the labels that count there, of what it stores.
+STORED_METADATA_CHANGED: Final = " != ".join(
+    f"{one}.?metadata.?annotations.orValue({{}})[?'{CALICO_METADATA}']" for one in ("object", "oldObject")
+)
 REQUESTED: Final = "request.?namespace.orValue('')"  # of what is in none, it is not set
 
 

@@ -11,7 +11,15 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from webhook.controller.conditions import LABELS, LABELS_BEFORE, elsewhere, guarded_labels, on_update, workload_changed
+from webhook.controller.conditions import (
+    LABELS,
+    LABELS_BEFORE,
+    STORED_METADATA_CHANGED,
+    elsewhere,
+    guarded_labels,
+    on_update,
+    workload_changed,
+)
 from webhook.guard.protect import POLICY_NAME
 from webhook.kube.registrations import API_VERSION
 from webhook.model.cel import literal
@@ -149,7 +157,7 @@ def guarding(policy: GuardPolicy, own_namespace: str, own_accounts: Identities) 
     yield Asked("policies", VALIDATE, "Fail", policy_rules(POLICY_KINDS, ["CREATE", "UPDATE", "DELETE"]), by_others)
     acting = policy_rules([kind for kind in POLICY_KINDS if not kind.staged], ["CREATE", "UPDATE"])
     # The labels of a network set say whom its addresses count as.
-    changed = f"object.?spec != oldObject.?spec || {LABELS} != {LABELS_BEFORE}"
+    changed = f"object.?spec != oldObject.?spec || {LABELS} != {LABELS_BEFORE} || {STORED_METADATA_CHANGED}"
     of_others = {"changed": on_update(changed), "not-ours": f"!({ours()})"}
     yield Asked("open-policies", VALIDATE, on_failure(PolicyObject, policy), acting, of_others)
     # A DELETE has no object; a deletecollection is reviewed object by object.

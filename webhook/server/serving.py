@@ -11,8 +11,10 @@ from msgspec import Struct
 from webhook.server.answer import Answerer
 from webhook.server.app import create_app
 from webhook.server.arbiter import PatientArbiter
+from webhook.server.authentication import Check
 from webhook.server.bodies import Bodies
 from webhook.server.ending import end_now
+from webhook.server.fairness import AnswerQueues
 from webhook.server.lane import Lane
 from webhook.server.limits import KEEP_ALIVE_SECONDS, MOST_CONNECTIONS
 from webhook.server.memory import give_memory_back
@@ -36,9 +38,13 @@ class Listening(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """What a worker is made of: what answers, what connections are made with, and whom to tell that it accepts connections."""
+    """What a worker is made of: what answers, what connections are made with, and whom to tell that it accepts connections.
+
+    `check` tells the API server from other senders.
+    """
 
     answerer: Answerer
+    check: Check
     certificate: Served
     began: Callable[[], object]
 
@@ -97,12 +103,13 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """The app of one worker: the express lane in front of Flask, or Flask alone."""
-        answerer, bodies = self._ready().answerer, Bodies()
-        app = create_app(answerer, bodies=bodies)
+        answerer, check = self._ready().answerer, self._ready().check
+        bodies, queues = Bodies(), AnswerQueues()
+        app = create_app(answerer, bodies=bodies, check=check, queues=queues)
         if self._listening.worker != "asgi":
             return app
         flask = WSGIMiddleware(app, workers=FLASK_THREADS)  # type: ignore[arg-type]  # two spellings of WSGI
-        return Lane(answerer, flask, bodies=bodies)  # type: ignore[arg-type]  # and of ASGI
+        return Lane(answerer, flask, bodies=bodies, check=check, queues=queues)  # type: ignore[arg-type]  # and of ASGI
 
     def _ready(self) -> Ready:
         """What is made once a worker, after the fork: a thread does not come along, and a chain has one writer."""
