@@ -73,13 +73,13 @@ class SteadyLoad:
         self._over.wait(self._begun + number / RATE - time.monotonic())
         if connection.sock is not None and select([connection.sock], [], [], 0)[0]:
             connection.close()  # the server has closed it, which Go's transport notices as well
-        is_kept = connection.sock is not None
+        is_kept, began = connection.sock is not None, time.monotonic()
         try:
             connection.request("POST", "/validate", encoded(pod(GOOD), uid=uid), JSON)
             self.answers[uid] = json.loads(connection.getresponse().read())["response"]
         except (OSError, HTTPException) as bad:
             if is_kept:
-                self.lost.append(f"{uid}: {bad!r}")
+                self.lost.append(f"{uid}, after {time.monotonic() - began:.3f} s: {bad!r}")
             raise
 
 

@@ -66,6 +66,7 @@ def test_under_load_every_answer_is_right(policy: Path, tmp_path: Path, lane: st
             seconds = ended_by(server, signal.SIGTERM)
         assert load.lost == []
         assert load.refused() == set()
+        assert "Traceback" not in server.log()
         assert seconds < END_SECONDS
         assert_closed(server)
 

@@ -129,7 +129,7 @@ def test_what_cannot_be_recorded_is_not_admitted(policy: Path, tmp_path: Path) -
     with serve(tmp_path, "--standalone", "--policy", str(policy), ready=False) as server:
         server.wait_for("/healthz")
         assert server.status("/readyz") == Answer(
-            503, b"not ready: audit\n"
+            503, b"not ready: audit log\n"
         )  # so that the Service uses another replica
         response = server.post("/validate", encoded(pod(GOOD))).response
         assert response["allowed"] is False

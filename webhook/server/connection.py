@@ -56,7 +56,7 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
         """Close a connection that has nothing under way; one whose next request came but was not read yet stays."""
         if self.transport is None:
             self.drop()
-        elif not has_unread(self.transport.get_extra_info("socket")):
+        elif not self.transport.is_closing() and not has_unread(self.transport.get_extra_info("socket")):
             self._crowd.leave(self)
             self.transport.close()
 

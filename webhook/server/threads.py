@@ -4,7 +4,7 @@ import selectors
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -15,10 +15,8 @@ from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 
 from webhook.server.app import CALLER
 from webhook.server.crowd import Caller, Crowd, State, places_within
-from webhook.server.ending import END_SECONDS, LINGER_SECONDS, has_unread, let_through, on_end
+from webhook.server.ending import END_SECONDS, GIVE_UP_SECONDS, LINGER_SECONDS, has_unread, let_through, on_end
 from webhook.server.limits import BODY_SECONDS, CLOSING_SECONDS, RECEIVE_BUFFER, raise_descriptor_limit
-
-WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 TICK_SECONDS: Final = 0.25
 SHORT_TICK_SECONDS: Final = 0.02
@@ -74,7 +72,7 @@ class Client(TConn, Caller):  # type: ignore[misc]
 class PlainWorker(ThreadWorker):  # type: ignore[misc]
     """Serves Flask until it is told to end; then in-flight answers are sent first."""
 
-    wsgi: WsgiApp
+    wsgi: Any
     alive: bool
 
     def init_signals(self) -> None:
@@ -92,9 +90,9 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         self._strangers = ThreadPoolExecutor(self.cfg.threads, thread_name_prefix="stranger")
         self._serving = threading.local()
         super().load_wsgi()
-        app = self.wsgi
+        app = self._app = self.wsgi
 
-        def named(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def named(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
             return app({**environ, CALLER: self._serving.client}, start_response)
 
         self.wsgi = named
@@ -207,8 +205,10 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         self.set_accept_enabled(False)
         for listener in self.sockets:
             listener.close()
-        until = monotonic() + END_SECONDS
-        while self.nr_conns > 0 and monotonic() < until:
+        begun = monotonic()
+        while self.nr_conns > 0 and (spent := monotonic() - begun) < END_SECONDS:
+            if spent >= GIVE_UP_SECONDS:
+                self._app.give_up()
             for state in (State.SILENT, State.GREETING, *IDLE):
                 for client in self._crowd.of(state):
                     if self._crowd.now() - client.since >= LINGER_SECONDS and not has_unread(client.sock):  # type: ignore[attr-defined]

@@ -135,11 +135,23 @@ class ExpressWorker(ASGIWorker):  # type: ignore[misc]
         while len(self._crowd) and (spent := self.loop.time() - begun) < END_SECONDS:
             if spent >= GIVE_UP_SECONDS:
                 self.asgi.give_up()
-            for state in (State.SILENT, State.GREETING, State.IDLE_STRANGER, State.IDLE_KNOWN):
-                for connection in self._crowd.of(state):
-                    if self._crowd.now() - connection.since >= LINGER_SECONDS:
-                        connection.hang_up()
+            await self._hang_up_idle()
             await asyncio.sleep(SHORT_TICK_SECONDS)
         while self._crowd.drop_one():
             pass
         await asyncio.sleep(SHORT_TICK_SECONDS)  # so that what was closed is
+
+    async def _hang_up_idle(self) -> None:
+        """Close every connection that has been idle for long enough.
+
+        One at a turn of the loop, which sends what tells the other side: a request that comes between the two is lost.
+        """
+        for state in (State.SILENT, State.GREETING, State.IDLE_STRANGER, State.IDLE_KNOWN):
+            for connection in self._crowd.of(state):
+                if (
+                    connection.state is state
+                    and not connection.has_left
+                    and self._crowd.now() - connection.since >= LINGER_SECONDS
+                ):
+                    connection.hang_up()
+                    await asyncio.sleep(0)
