@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -216,3 +218,29 @@ def rest(connection: "ssl.SSLSocket | socket.socket") -> bytes:
         return connection.recv(1 << 16)
     except OSError:
         return b""
+
+
+def test_the_first_process_of_a_container_ends_before_it_has_started(policy: Path, tmp_path: Path) -> None:
+    """The kernel drops a signal that the first process has no handler for."""
+    unshare = ["unshare", "--fork", "--pid", "--kill-child"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to make a process namespace")
+    verb = [sys.executable, "-c", SLOW_START, "serve", *STANDALONE, str(policy), "--tls-dir", str(tmp_path)]
+    with subprocess.Popen([*unshare, *verb], stdout=subprocess.PIPE, text=True) as outer:
+        assert outer.stdout is not None
+        assert outer.stdout.readline() == "starts\n"
+        [first] = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text(encoding="ascii").split()
+        os.kill(int(first), signal.SIGTERM)
+        assert outer.wait(10) == 128 + signal.SIGTERM
+
+
+# A start that takes long, as on a busy node: what a verb imports is not there yet.
+SLOW_START = """
+import time
+from webhook import __main__, cli
+def command():
+    print("starts", flush=True)
+    time.sleep(60)
+__main__.command = command
+__main__.main()
+"""
