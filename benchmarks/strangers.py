@@ -59,6 +59,8 @@ def attacked(server: Program, numbers: Numbers, seconds: float) -> list[str]:
             assert attack.stdout is not None
             print("strangers alive at the end, of those opened:", *attack.stdout.read().splitlines()[-1:])
         time.sleep(1)
+    if worker(server) != serving:
+        return [f"the worker was started anew: {server.log()[-2000:]}"]
     memory, limit = peak(server.process.pid) + peak(serving), allowed_memory()
     for what, times in (("kept", callers.kept), ("new", callers.new), ("probes", callers.probes)):
         print(
@@ -66,8 +68,6 @@ def attacked(server: Program, numbers: Numbers, seconds: float) -> list[str]:
         )
     print(f"peak memory of both processes: {before // MIB} MiB before, {memory // MIB} MiB at last, of {limit // MIB}")
     broken = [f"{len(callers.failures)} failures, such as {callers.failures[:5]}"] if callers.failures else []
-    if worker(server) != serving:
-        broken.append("the worker was started anew")
     if at(callers.kept, 99) > 1000 * LONGEST_P99_SECONDS:
         broken.append(f"p99 of good reviews is above {1000 * LONGEST_P99_SECONDS:.0f} ms")
     if memory > limit:

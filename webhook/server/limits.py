@@ -4,6 +4,7 @@ All follow from how the API server calls a webhook: HTTP/1.1 over TLS, one reque
 connections for each host, which Go's transport closes after 90 s (client-go transport/cache.go, net/http/transport.go).
 """
 
+import errno
 import resource
 from typing import Final
 
@@ -30,6 +31,8 @@ MOST_KNOWN: Final = 1024
 MOST_CONNECTIONS: Final = MOST_GREETING + MOST_STRANGERS + MOST_KNOWN
 # Watches, files, threads' pipes, the status port and what the answers in progress hold.
 OTHER_DESCRIPTORS: Final = 512
+# What `accept` says where there is no file descriptor, or no memory for one.
+NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 # etcd takes 1.5 MiB an object and the API server 3 MiB a request; a review holds the object twice, plus the options.
 LARGEST_BODY: Final = 8 * 1024 * 1024

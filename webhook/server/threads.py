@@ -16,7 +16,7 @@ from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 from webhook.server.app import CALLER
 from webhook.server.crowd import Caller, Crowd, State, places_within
 from webhook.server.ending import END_SECONDS, GIVE_UP_SECONDS, LINGER_SECONDS, has_unread, let_through, on_end
-from webhook.server.limits import BODY_SECONDS, CLOSING_SECONDS, RECEIVE_BUFFER, raise_descriptor_limit
+from webhook.server.limits import BODY_SECONDS, CLOSING_SECONDS, NO_DESCRIPTOR, RECEIVE_BUFFER, raise_descriptor_limit
 
 TICK_SECONDS: Final = 0.25
 SHORT_TICK_SECONDS: Final = 0.02
@@ -116,6 +116,10 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
                 accepted, address = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
+            except OSError as bad:
+                if bad.errno in NO_DESCRIPTOR and self._crowd.drop_one():
+                    return  # its descriptor is free at the next turn
+                raise
             client = Client(self, self._crowd, accepted, address, listener.getsockname())
             self.nr_conns += 1
             self.pending_conns.append(client)
@@ -124,13 +128,15 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
 
     def on_client_socket_readable(self, conn: Client, client: Any) -> None:
         """The next request on a connection begins."""
-        conn.sends()
-        super().on_client_socket_readable(conn, client)
+        if not conn.has_left:  # else `end` is about to close it, or has closed it among the same events
+            conn.sends()
+            super().on_client_socket_readable(conn, client)
 
     def on_pending_socket_readable(self, conn: Client, client: Any) -> None:
         """The handshake begins, or the first request after it."""
-        (conn.sends if conn.initialized else conn.greets)()
-        super().on_pending_socket_readable(conn, client)
+        if not conn.has_left:
+            (conn.sends if conn.initialized else conn.greets)()
+            super().on_pending_socket_readable(conn, client)
 
     def enqueue_req(self, conn: Client) -> None:
         """Have a thread read and answer one request."""
@@ -164,6 +170,10 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
     def finish_request(self, conn: Client, fs: "Future[Any]") -> None:
         """A thread is done with a request."""
         conn.taken, conn.in_body = 0.0, False
+        if conn.has_left:
+            self.nr_conns -= 1
+            conn.close()
+            return
         if conn.initialized:
             conn.rests()
         super().finish_request(conn, fs)

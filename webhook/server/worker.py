@@ -1,7 +1,6 @@
 """The express lane's worker: gunicorn's, with an accept loop of our own, so that handshakes count and strangers give way."""
 
 import asyncio
-import errno
 import logging
 import os
 import signal
@@ -16,7 +15,13 @@ from gunicorn.workers.gasgi import ASGIWorker
 from webhook.server.connection import Connection
 from webhook.server.crowd import Crowd, State, places_within
 from webhook.server.ending import END_SECONDS, GIVE_UP_SECONDS, LINGER_SECONDS, let_through, on_end
-from webhook.server.limits import CLOSING_SECONDS, HANDSHAKE_SECONDS, RECEIVE_BUFFER, raise_descriptor_limit
+from webhook.server.limits import (
+    CLOSING_SECONDS,
+    HANDSHAKE_SECONDS,
+    NO_DESCRIPTOR,
+    RECEIVE_BUFFER,
+    raise_descriptor_limit,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +34,6 @@ ACCEPTS_A_TURN: Final = 16
 # are more than three API servers begin at once.
 HANDSHAKES_A_TURN: Final = 4
 TURN_SECONDS: Final = 0.005
-NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class ExpressWorker(ASGIWorker):  # type: ignore[misc]
