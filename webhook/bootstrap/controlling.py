@@ -21,7 +21,7 @@ from webhook.controller.scanning import Scanner
 from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
-from webhook.kube.events import refused_file
+from webhook.kube.events import bad_record, refused_file
 from webhook.kube.lease import Lease
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.standing import Standing
@@ -66,6 +66,15 @@ def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -
     return leader, scanner
 
 
+def watched_epoch(common: Common, api: Api) -> Epoch:
+    """The record of the installation; one that cannot be true is told by an Event on it."""
+
+    def trouble(space: str, what: str) -> None:
+        bad_record(api, space, what, utc_now())
+
+    return Epoch(api, own_namespace=common.own_namespace, on_trouble=trouble)
+
+
 def make_controller(common: Common, parts: Parts, api: Api, recording: Recording) -> Controller:
     """What closes namespaces, and keeps all else as the policy file says."""
     standing = Standing(api)
@@ -82,7 +91,7 @@ def make_controller(common: Common, parts: Parts, api: Api, recording: Recording
             own_namespace=common.own_namespace,
             now=utc_now,
         ),
-        look=look_around(api, parts.policies, recorded(Epoch(api, own_namespace=common.own_namespace), api)),
+        look=look_around(api, parts.policies, recorded(watched_epoch(common, api), api)),
         metrics=parts.metrics,
     )
 
@@ -103,10 +112,8 @@ def control(common: Common) -> None:
     stopped = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    start_policy(common.policy, parts.policies, api)
-    start_status(
-        common.status, {"controller": lambda: controller.ready, "audit log": lambda: recording.ready}, parts.metrics
-    )
+    checks = {"controller": lambda: controller.ready, "audit log": lambda: recording.ready}
+    start_status(common.status, checks | start_policy(common, parts, api), parts.metrics)
     started = (recording, controller, leader, scanner)
     for part in started:
         part.start()

@@ -49,7 +49,7 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Ready:
         "audit log": lambda: parts.audit.writable,
         "certificate": lambda: is_current(tls, utc_now()),
     }
-    start_policy(common.policy, parts.policies, api)
+    checks |= start_policy(common, parts, api)
     cluster: Cluster = NoClusterToAsk()
     announce: Announce = nobody  # where there is no cluster
     if api is not None:
