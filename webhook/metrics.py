@@ -59,13 +59,6 @@ class Metrics:
         self.exceptions = Gauge(
             "catflap_exceptions", "Exceptions in the policy file", ["state"], registry=self.registry
         )
-        not_followed = Gauge(
-            "catflap_policy_not_followed",
-            "Whether the API server refuses what the policy file asks it to do",
-            ["object"],
-            registry=self.registry,
-        )
-        self.not_followed = {name: not_followed.labels(name) for name in FOLLOWING}
         self._show_registration()
         self._count_events()
         self._count_policies()
@@ -73,6 +66,13 @@ class Metrics:
         self._count_what_stands()
 
     def _show_registration(self) -> None:
+        not_followed = Gauge(
+            "catflap_policy_not_followed",
+            "Whether the API server refuses what the policy file asks it to do",
+            ["object"],
+            registry=self.registry,
+        )
+        self.not_followed = {name: not_followed.labels(name) for name in FOLLOWING}
         registered = Gauge(
             "catflap_registered", "Whether a webhook configuration of ours exists", ["phase"], registry=self.registry
         )

@@ -128,14 +128,21 @@ def served(cluster: Cluster, folder: Path, port: int, *, ready: bool = True) -> 
 
 @contextmanager
 def controlled(
-    cluster: Cluster, folder: Path, port: int = 0, *, name: str = "controller", server: str = "", ready: bool = True
+    cluster: Cluster,
+    folder: Path,
+    port: int = 0,
+    *,
+    name: str = "controller",
+    server: str = "",
+    ready: bool = True,
+    options: Sequence[str] = (),
 ) -> Iterator[Program]:
     """A controller, with the rights of its ServiceAccount; `server` stands between it and the API server.
 
     It registers the servers at `port`, or keeps what is registered where no port is given.
     """
     token = str(cluster.kubeconfig_for_service_account(NAMESPACE, "catflap-controller", server=server))
-    arguments = ["--policy", POLICY, "--kubeconfig", token, *registering(folder, port)]
+    arguments = ["--policy", POLICY, "--kubeconfig", token, *registering(folder, port), *options]
     with control(folder / name, *arguments, ready=ready, environment={"POD_NAMESPACE": NAMESPACE}) as program:
         yield program
 

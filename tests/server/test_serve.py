@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import Program, free_port, serve
+from tests.programs import Answer, Program, free_port, serve
 from tests.reviews import GOOD, encoded, pod
 from webhook.tls.folder import TlsFolder, ensure
 
@@ -126,7 +126,11 @@ def test_warnings_reach_the_user(tmp_path: Path) -> None:
 def test_what_cannot_be_recorded_is_not_admitted(policy: Path, tmp_path: Path) -> None:
     """A full disk refuses, as something that may pass later."""
     (tmp_path / "audit.log").symlink_to("/dev/full")
-    with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
+    with serve(tmp_path, "--standalone", "--policy", str(policy), ready=False) as server:
+        server.wait_for("/healthz")
+        assert server.status("/readyz") == Answer(
+            503, b"not ready: audit\n"
+        )  # so that the Service uses another replica
         response = server.post("/validate", encoded(pod(GOOD))).response
         assert response["allowed"] is False
         assert response["status"]["code"] == 503

@@ -44,6 +44,9 @@ class Linked(TypedDict):
             int, Meta(ge=1, description="Records before it that could not be written, whose requests were admitted")
         ]
     ]
+    cut: NotRequired[
+        Annotated[Sequence[str], Meta(description="What was too long for a record: its path, how much of it is here")]
+    ]
     hash: Annotated[
         str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256, in hex, of the canonical record without hash")
     ]

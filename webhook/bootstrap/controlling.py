@@ -3,6 +3,7 @@
 import base64
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from threading import Event
 from uuid import uuid4
@@ -24,6 +25,7 @@ from webhook.controller.refusals import Refusals, telling
 from webhook.controller.registration import Endpoint
 from webhook.controller.reporting import Reporting
 from webhook.controller.scanning import Scanner
+from webhook.controller.servers import usable
 from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
@@ -77,6 +79,7 @@ def registered(  # noqa: PLR0917 (each is of another type)
         endpoint=registering.endpoint if registering.locate else None,
         wishes=registering.wishes,
         leads=leads,
+        reach=partial(usable, certified=registering.wishes.certified),
     )
 
 

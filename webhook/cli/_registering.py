@@ -41,6 +41,27 @@ def endpoint_options(function: Function) -> Function:
     return function
 
 
+# How the controller registers catflap.
+OPTIONS: Final = (
+    endpoint_options,
+    click.option(
+        "--server-deployment", metavar="NS/NAME:REPLICAS",
+        help="Register only once so many replicas of the servers' Deployment are ready.",
+    ),
+    click.option(
+        "--client-certificates", is_flag=True,
+        help="The servers run with --client-ca: that they ask for the API server's certificate counts as an answer.",
+    ),
+    click.option(
+        "--registration-label", multiple=True, metavar="KEY=VALUE", help="A label of both webhook configurations."
+    ),
+    click.option(
+        "--registration-annotation", multiple=True, metavar="KEY=VALUE",
+        help="An annotation of both webhook configurations.",
+    ),
+)  # fmt: skip
+
+
 def registering_options(function: Function) -> Function:
     """How the controller registers catflap, put together as `registering`."""
 
@@ -52,12 +73,14 @@ def registering_options(function: Function) -> Function:
         server_deployment: str | None,
         registration_label: tuple[str, ...],
         registration_annotation: tuple[str, ...],
+        client_certificates: bool,
         **others: Any,
     ) -> Any:
         wishes = Wishes(
             replicas=replicas(server_deployment) if server_deployment else None,
             labels=pairs("--registration-label", registration_label),
             annotations=pairs("--registration-annotation", registration_annotation),
+            certified=client_certificates,
         )
         if url is None and service is None:
             if ca is not None:
@@ -67,22 +90,8 @@ def registering_options(function: Function) -> Function:
             complain(["--url and --service: name the CA certificate that the API server shall trust, --ca FILE"])
         return function(registering=Registering(one_of(url, service), ca=ca, wishes=wishes), **others)
 
-    options = (
-        endpoint_options,
-        click.option(
-            "--server-deployment", metavar="NS/NAME:REPLICAS",
-            help="Register only once so many replicas of the servers' Deployment are ready.",
-        ),
-        click.option(
-            "--registration-label", multiple=True, metavar="KEY=VALUE", help="A label of both webhook configurations."
-        ),
-        click.option(
-            "--registration-annotation", multiple=True, metavar="KEY=VALUE",
-            help="An annotation of both webhook configurations.",
-        ),
-    )  # fmt: skip
     decorated: Any = joined
-    for option in reversed(options):
+    for option in reversed(OPTIONS):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
 

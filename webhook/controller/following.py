@@ -45,11 +45,15 @@ CREATED_AGAIN: Final = "the {} webhook configuration is back: catflap is turned 
 
 
 class Wishes(Struct, frozen=True):
-    """What the installer wants of the registration: how many servers it waits for, and further labels and annotations."""
+    """What the installer wants of the registration: how many servers it waits for, and further labels and annotations.
+
+    `certified` servers ask the API server for a client certificate.
+    """
 
     replicas: Replicas | None = None
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
+    certified: bool = False
 
 
 class Registered(Watching):
@@ -85,9 +89,7 @@ class Registered(Watching):
         self._endpoint = endpoint
         self._wishes = wishes
         self._leads = leads
-        self._servers = Servers(
-            api, endpoint=endpoint, replicas=wishes.replicas, own_namespace=own_namespace, reach=reach
-        )
+        self._servers = Servers(api, endpoint, replicas=wishes.replicas, own_namespace=own_namespace, reach=reach)
         self._switch = Switch(api, own_namespace=own_namespace)
         self._wake: Callable[[], None] = lambda: None
         self._published = ""  # the status that was written down last
@@ -197,9 +199,7 @@ class Registered(Watching):
             missing = missing if trouble else []
         self._drift.show(off=off, missing=missing, waiting=waiting, trouble=trouble)
         self._publish(state)
-        if waiting:
-            return WAITING_SECONDS
-        return min(wait, OFF_SECONDS if off or trouble else FITTING_SECONDS)
+        return min(wait, WAITING_SECONDS if waiting else OFF_SECONDS if off or trouble else FITTING_SECONDS)
 
     def _accounts(self, state: State) -> Identities:
         """Who is catflap: this process, the servers, and the other controllers that were seen lately."""

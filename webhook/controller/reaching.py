@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from webhook.controller.registration import HTTPS, MUTATE, VALIDATE, Endpoint
 from webhook.kube.api import Api
+from webhook.kube.paths import collection, under
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_RESOURCE, PROBE_SERVER
 
 # As long as the API server itself waits for an answer (webhook.controller.registration.TIMEOUT_SECONDS).
@@ -59,7 +60,7 @@ def address(api: Api, endpoint: Endpoint) -> Address:
             parts.hostname or "", parts.port or HTTPS, name=parts.hostname or "", prefix=parts.path.rstrip("/")
         )
     name = f"{endpoint.service}.{endpoint.namespace}.svc"
-    found = api.get(f"/api/v1/namespaces/{endpoint.namespace}/services/{endpoint.service}")
+    found = api.get(under(collection("v1", "services", endpoint.namespace), endpoint.service))
     if found is None:
         raise Unreachable(
             f"there is no Service {endpoint.namespace}/{endpoint.service}; create it, or name another one"
@@ -75,7 +76,7 @@ def address(api: Api, endpoint: Endpoint) -> Address:
 
 def enough_ready(api: Api, wanted: Replicas) -> None:
     """See that enough replicas of the servers are ready.  Raises Unreachable, ApiError."""
-    found = api.get(f"/apis/apps/v1/namespaces/{wanted.namespace}/deployments/{wanted.name}")
+    found = api.get(under(collection("apps/v1", "deployments", wanted.namespace), wanted.name))
     ready = ((found or {}).get("status") or {}).get("readyReplicas", 0)
     if ready < wanted.required:
         raise Unreachable(
@@ -84,14 +85,15 @@ def enough_ready(api: Api, wanted: Replicas) -> None:
         )
 
 
-def reach(api: Api, endpoint: Endpoint) -> str:
+def reach(api: Api, endpoint: Endpoint, *, certified: bool = False) -> str:
     """Ask a server on both paths as the API server would; the user name under which that server acts, empty if unknown.
 
+    Servers that are `certified` ask for the API server's client certificate, which only it has: that they ask is their right answer.
     The certificate is checked by exactly the CA and the name that would be registered.  Raises Unreachable, ApiError.
     """
     where = address(api, endpoint)
     context = trusting(endpoint)
-    servers = [asked(where, context, endpoint, phase) for phase in (VALIDATE, MUTATE)]
+    servers = [asked(where, context, endpoint, phase, certified=certified) for phase in (VALIDATE, MUTATE)]
     return servers[0]
 
 
@@ -108,7 +110,7 @@ def trusting(endpoint: Endpoint) -> ssl.SSLContext:
     return context
 
 
-def asked(where: Address, context: ssl.SSLContext, endpoint: Endpoint, phase: str) -> str:
+def asked(where: Address, context: ssl.SSLContext, endpoint: Endpoint, phase: str, *, certified: bool) -> str:
     """Send one harmless review to one path; the server's user name.  Raises Unreachable."""
     path = f"{where.prefix}{phase}/{endpoint.token}" if endpoint.token else f"{where.prefix}{phase}"
     uid = str(uuid4())
@@ -129,6 +131,8 @@ def asked(where: Address, context: ssl.SSLContext, endpoint: Endpoint, phase: st
         ) from bad
     except (OSError, http.client.HTTPException) as bad:
         raise Unreachable(f"no answer from {where}: {str(bad) or type(bad).__name__}") from bad
+    if certified and status == HTTPStatus.UNAUTHORIZED:
+        return ""
     return read(where, uid, status, body)
 
 

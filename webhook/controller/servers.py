@@ -19,12 +19,15 @@ AGAIN_SECONDS: Final = 60.0
 Reach = Callable[[Api, Endpoint, Replicas | None], str]
 
 
-def usable(api: Api, endpoint: Endpoint, replicas: Replicas | None) -> str:
-    """The user name of a server that answers at an endpoint, of which enough replicas are ready.  Raises Unreachable."""
+def usable(api: Api, endpoint: Endpoint, replicas: Replicas | None, *, certified: bool = False) -> str:
+    """The user name of a server that answers at an endpoint, of which enough replicas are ready.
+
+    `certified` servers ask for a client certificate.  Raises Unreachable.
+    """
     try:
         if replicas is not None:
             enough_ready(api, replicas)
-        return reach(api, endpoint)
+        return reach(api, endpoint, certified=certified)
     except ApiError as error:
         raise Unreachable(str(error)) from error
 
@@ -35,8 +38,8 @@ class Servers:
     def __init__(
         self,
         api: Api,
-        *,
         endpoint: Callable[[], Endpoint] | None,
+        *,
         replicas: Replicas | None,
         own_namespace: str,
         reach: Reach = usable,
