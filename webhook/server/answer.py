@@ -169,7 +169,7 @@ class Answerer:
             request = parse_request(asked, loaded.policy.workloads.extra_by_resource if loaded else NO_EXTRA_KINDS)
         except BadReview as bad:
             return self._bad(bad)
-        if loaded is None and request.policy_file is not None:
+        if loaded is None and (request.policy_file is not None or request.policy_file_deleted):
             loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
         request = replace(request, authentication=case.request.authentication)
         case, known = replace(case, request=request, loaded=loaded), Known(findings=Findings())
