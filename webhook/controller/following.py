@@ -199,7 +199,7 @@ class Registered(Watching):
             missing = missing if trouble else []
         self._drift.show(off=off, missing=missing, waiting=waiting, trouble=trouble)
         self._publish(state)
-        return min(wait, WAITING_SECONDS if waiting else OFF_SECONDS if off or trouble else FITTING_SECONDS)
+        return min(wait, WAITING_SECONDS if waiting else OFF_SECONDS if off or missing or trouble else FITTING_SECONDS)
 
     def _accounts(self, state: State) -> Identities:
         """Who is catflap: this process, the servers, and the other controllers that were seen lately."""
