@@ -187,18 +187,26 @@ class Registered(Watching):
             trouble = str(bad)
         endpoint = endpoint or (None if trouble else self._servers.as_stored(stored))
         accounts = self._accounts(state)
-        wait = FITTING_SECONDS
+        wait, refused = FITTING_SECONDS, None
         for phase, found in stored.items():
             where = endpoint or endpoint_of(found, self._own_namespace)
-            if where is not None:
+            if where is None:
+                continue
+            try:
                 wait = min(
                     wait, self._mend(phase, found, self._wanted(phase, loaded, where, accounts), loaded, trouble)
                 )
+            except ApiError as error:
+                if not error.refused:
+                    raise
+                refused = error  # the other one, and what people see, do not wait for it
         if waiting and endpoint is not None:
             trouble = self._create(waiting, state, endpoint, accounts, loaded)
             missing = missing if trouble else []
         self._drift.show(off=off, missing=missing, waiting=waiting, trouble=trouble)
         self._publish(state)
+        if refused is not None:
+            raise refused
         return min(wait, WAITING_SECONDS if waiting else OFF_SECONDS if off or missing or trouble else FITTING_SECONDS)
 
     def _accounts(self, state: State) -> Identities:
@@ -260,8 +268,14 @@ class Registered(Watching):
         if left := self._patience[phase].left():
             self._drift.weaker(phase, stored, found)
             return left
-        if self._write(phase, target):
+        try:
+            written = self._write(phase, target)
+        except ApiError:
+            self._drift.weaker(phase, stored, found)
+            raise
+        if written:
             self._patience[phase].used()
+            self._drift.fits(phase)
             reason = self._reason(phase, stored, found, key)
             self._recording.record(target, policy_digest=loaded.digest, reason=reason, verb="update")
             self._fits[phase] = key
