@@ -53,6 +53,7 @@ def owners() -> Iterator[Right]:
 
 ADMISSION = {"group": "admissionregistration.k8s.io"}
 CONFIGURATIONS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
+MUTATING = ("mutatingwebhookconfigurations", "mutatingadmissionpolicies")
 POLICY_GROUPS = ("networking.k8s.io", "projectcalico.org")
 
 
@@ -98,6 +99,7 @@ MAY = {
             for right in each("get list watch update", kind, name="catflap", **ADMISSION)
         ],
         *[Right("create", kind, **ADMISSION) for kind in CONFIGURATIONS],
+        *[Right("list", kind, **ADMISSION) for kind in MUTATING],
         *[Right("list", maker.resource, group=maker.group) for maker in POD_MAKERS],
         *[Right("list", kind.resource, group=kind.group) for kind in POLICY_KINDS if not kind.staged],
         *[
@@ -136,7 +138,9 @@ NEITHER_MAY = [
     *each("create", "pods/exec", namespace=USERS),
     *each("deletecollection", "networkpolicies", namespace=USERS, group="networking.k8s.io"),
     *each("create patch", "tier.networkpolicies", name="other.*", namespace=USERS, group="projectcalico.org"),
-    *[right for kind in CONFIGURATIONS for right in each("list delete", kind, **ADMISSION)],
+    *[Right("delete", kind, **ADMISSION) for kind in CONFIGURATIONS],
+    Right("list", "validatingwebhookconfigurations", **ADMISSION),
+    *[right for kind in MUTATING for right in each("watch deletecollection", kind, **ADMISSION)],
     *[right for kind in CONFIGURATIONS for right in each("get update patch", kind, name="other", **ADMISSION)],
     *[right for kind in CONFIGURATIONS for right in each("patch", kind, name="catflap", **ADMISSION)],
     *[right for kind in TWINS for right in each("create", PLURALS[kind], **ADMISSION)],  # the copy is off

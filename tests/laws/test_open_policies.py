@@ -144,6 +144,52 @@ def test_a_policy_is_judged_alike_in_each_grammar(direction: str, found: list[An
     assert bool(faults(calico(direction, found, STORED, "allow"))) is verdict
 
 
+ROLES: Final[tuple[tuple[Selector, ...], ...]] = (
+    (),
+    (Equals("role", "frontend"),),
+    (OneOf("role", ("frontend", "backend")),),
+    (Equals("role", "backend"), Has("app")),
+    (Not(Equals("role", "backend")),),
+)
+NAMED: Final[tuple[tuple[Selector, ...] | None, ...]] = (
+    None,
+    (Equals("kubernetes.io/metadata.name", "shop"),),
+    (OneOf("kubernetes.io/metadata.name", ("shop", "web")),),
+    (Equals("catflap.dev/guard", "enabled"),),
+)
+FLOWING: Final = policy(
+    network={
+        "clusterCIDRs": ["10.0.0.0/8"],
+        "flows": [
+            {"from": "frontend", "to": "backend", "ports": ["443/TCP"]},
+            {"from": {"namespaces": ["shop", "web"]}, "to": "backend", "ports": ["53/UDP"]},
+            {"from": "outside", "to": "backend", "ports": ["443/TCP", "53/TCP"]},
+            {"from": "backend", "to": {"cidrs": ["203.0.113.0/24"]}, "ports": ["443/TCP"]},
+            {"from": "backend", "to": "frontend", "ports": ["53/TCP"]},
+        ],
+    },
+    workloads={"role": {"oneOf": ["frontend", "backend"]}},
+)
+role_peers = st.tuples(st.sampled_from(NAMED), st.sampled_from(ROLES))
+some_nets = st.sampled_from(["203.0.113.0/25", "198.51.100.0/24", "10.1.0.0/16"])
+role_rules = st.tuples(
+    st.lists(role_peers | some_nets, min_size=1, max_size=2), st.lists(ports, min_size=1, max_size=1)
+)
+
+
+@LAW
+@given(directions, st.lists(role_rules, min_size=1, max_size=2))
+def test_flows_reach_the_same_in_each_grammar(direction: str, found: list[Any]) -> None:
+    """Of a policy for Pods of a role."""
+    in_words = plain(direction, found)
+    in_words["spec"]["podSelector"] = {"matchLabels": {"role": "backend"}}
+    verdict = bool(faults(in_words, FLOWING))
+    for version, allow in ((V3, "Allow"), (STORED, "allow")):
+        in_calicos = calico(direction, found, version, allow)
+        in_calicos["spec"]["selector"] = "role == 'backend'"
+        assert bool(faults(in_calicos, FLOWING)) is verdict
+
+
 @LAW
 @given(
     directions, st.lists(st.tuples(st.lists(pods_peers, min_size=1, max_size=3), st.just([])), min_size=1, max_size=3)

@@ -21,7 +21,7 @@ from webhook.controller.scanning import Scanner
 from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
-from webhook.kube.events import refused_file
+from webhook.kube.events import bad_record, refused_file
 from webhook.kube.lease import Lease
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.rights import controller_rights
@@ -70,6 +70,15 @@ def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -
     return leader, scanner
 
 
+def watched_epoch(common: Common, api: Api) -> Epoch:
+    """The record of the installation; an Event on it reports one that cannot be true."""
+
+    def trouble(space: str, what: str) -> None:
+        bad_record(api, space, what, utc_now())
+
+    return Epoch(api, own_namespace=common.own_namespace, on_trouble=trouble)
+
+
 def make_controller(
     common: Common, parts: Parts, api: Api, recording: Recording, registration: Registered
 ) -> Controller:
@@ -88,7 +97,7 @@ def make_controller(
             own_namespace=common.own_namespace,
             now=utc_now,
         ),
-        look=look_around(api, parts.policies, recorded(Epoch(api, own_namespace=common.own_namespace), api)),
+        look=look_around(api, parts.policies, recorded(watched_epoch(common, api), api)),
         metrics=parts.metrics,
     )
 
@@ -110,17 +119,13 @@ def control(common: Common, registering: Registering) -> None:
     parts.policies.on_change(lambda _: scanner.scan_soon())
     stopped = Event()
     on_end(lambda *_: stopped.set())  # before the first record: from here on the chain gets its stop record
-    start_policy(common.policy, parts.policies, api)
+    checks = {
+        "controller": lambda: controller.ready,
+        "audit log": lambda: recording.ready,
+        "registration": lambda: registration.sound,
+    }
     check_rights(api, controller_rights(common.own_namespace, in_cluster(common.policy)))
-    start_status(
-        common.status,
-        {
-            "controller": lambda: controller.ready,
-            "audit log": lambda: recording.ready,
-            "registration": lambda: registration.sound,
-        },
-        parts.metrics,
-    )
+    start_status(common.status, checks | start_policy(common, parts, api), parts.metrics)
     rotating.on_registered = registration.wake
     started = (recording, rotating, controller, leader, scanner)
     for part in started:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from webhook.controller.registration import HTTPS, MUTATE, VALIDATE, Endpoint
 from webhook.kube.api import Api
+from webhook.kube.paths import collection, under
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_RESOURCE, PROBE_SERVER
 
 # As long as the API server itself waits for an answer (webhook.controller.registration.TIMEOUT_SECONDS).
@@ -59,7 +60,7 @@ def address(api: Api, endpoint: Endpoint) -> Address:
             parts.hostname or "", parts.port or HTTPS, name=parts.hostname or "", prefix=parts.path.rstrip("/")
         )
     name = f"{endpoint.service}.{endpoint.namespace}.svc"
-    found = api.get(f"/api/v1/namespaces/{endpoint.namespace}/services/{endpoint.service}")
+    found = api.get(under(collection("v1", "services", endpoint.namespace), endpoint.service))
     if found is None:
         raise Unreachable(
             f"there is no Service {endpoint.namespace}/{endpoint.service}; create it, or name another one"
@@ -75,7 +76,7 @@ def address(api: Api, endpoint: Endpoint) -> Address:
 
 def enough_ready(api: Api, wanted: Replicas) -> None:
     """See that enough replicas of the servers are ready.  Raises Unreachable, ApiError."""
-    found = api.get(f"/apis/apps/v1/namespaces/{wanted.namespace}/deployments/{wanted.name}")
+    found = api.get(under(collection("apps/v1", "deployments", wanted.namespace), wanted.name))
     ready = ((found or {}).get("status") or {}).get("readyReplicas", 0)
     if ready < wanted.required:
         raise Unreachable(

@@ -1,6 +1,7 @@
 """The servers behind a Service, one by one: each ready address of its EndpointSlices."""
 
 from webhook.kube.api import Api
+from webhook.kube.paths import collection
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 
@@ -10,7 +11,7 @@ def ready_addresses(api: Api, namespace: str, service: str) -> tuple[tuple[str, 
 
     A server that is not ready gets no reviews, and reads the Secret before it is. Raises ApiError.
     """
-    path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+    path = collection("discovery.k8s.io/v1", "endpointslices", namespace)
     slices = api.list(path, labelSelector=f"{SERVICE_LABEL}={service}").get("items") or []
     return tuple(
         (endpoint["addresses"][0], port["port"])

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.namespaces import parse_time
+from webhook.kube.paths import collection, under
 from webhook.model.identity import Identities, identities
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, REGISTRATION_CONFIGMAP
 
@@ -102,7 +103,7 @@ class Switch:
         manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(data)}
         for place in self._places:
             try:
-                made = self._api.create(f"/api/v1/namespaces/{place}/configmaps", manifest)
+                made = self._api.create(collection("v1", "configmaps", place), manifest)
             except ApiError as error:
                 if error.status != NOT_FOUND or place == self._places[-1]:
                     raise
@@ -120,7 +121,7 @@ class Switch:
 
 def path(namespace: str) -> str:
     """The object's path in a namespace."""
-    return f"/api/v1/namespaces/{namespace}/configmaps/{REGISTRATION_CONFIGMAP}"
+    return under(collection("v1", "configmaps", namespace), REGISTRATION_CONFIGMAP)
 
 
 def state_of(data: Mapping[str, str]) -> State:

@@ -5,6 +5,7 @@ FIELD_MANAGER = "catflap"
 NAMESPACE_NAME = "kubernetes.io/metadata.name"  # set by the API server on every namespace, no user can change it
 
 CALICO_NAMESPACE = "projectcalico.org/namespace"  # set by Calico on whatever is in a namespace (api, LabelNamespace)
+CALICO_METADATA = "projectcalico.org/metadata"  # annotation: what Calico reads of an object that it stored
 
 GUARD_LABEL = "catflap.dev/guard"
 GUARDED = "enabled"

@@ -41,6 +41,7 @@ from webhook.model.violation import Violation
 from webhook.review.decode import AdmissionRequest, BadReview, envelope, without_objects
 from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
+from webhook.server.annotations import annotations
 from webhook.server.announcing import Announce, nobody, refused
 from webhook.server.fairness import Share, share_of
 from webhook.server.intake import Reply, bad_review
@@ -168,7 +169,7 @@ class Answerer:
             request = parse_request(asked, loaded.policy.workloads.extra_by_resource if loaded else NO_EXTRA_KINDS)
         except BadReview as bad:
             return self._bad(bad)
-        if loaded is None and request.policy_file is not None:
+        if loaded is None and (request.policy_file is not None or request.policy_file_deleted):
             loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
         request = replace(request, authentication=case.request.authentication)
         case, known = replace(case, request=request, loaded=loaded), Known(findings=Findings())
@@ -286,16 +287,3 @@ def violations_in(text: str) -> tuple[Violation, ...]:
 def located(fault: PolicyFault) -> str:
     """A fault with its line, counted within the file."""
     return f"{fault.message} (line {fault.place.line}, column {fault.place.column})" if fault.place else fault.message
-
-
-def annotations(decision: Decision, digest: str, link: Link | None) -> dict[str, str]:
-    """What the API server's own audit log says about a decision, and about its record: by its hash neither log can be edited alone."""
-    said = {"decision": str(decision.verdict), "policy-digest": digest}
-    if link is not None:
-        said |= {"record-chain": link.chain, "record-seq": str(link.seq), "record-hash": link.hash}
-    if decision.closure is not None:
-        said["closure"] = str(decision.closure)
-    rules = sorted({fault.rule for fault in (*decision.denied, *decision.warned, *decision.audited)})
-    if rules:
-        said["violated-rules"] = ",".join(rules)
-    return said
