@@ -16,11 +16,12 @@ from webhook import __version__
 from webhook.config.parse import Loaded
 from webhook.controller.addressing import endpoint_of
 from webhook.controller.drift import Drift
-from webhook.controller.fitting import CLIENT_CONFIG, differences, fitted
+from webhook.controller.fitting import differences, fitted, keeping_client_config, only_moved
 from webhook.controller.patience import Patience
 from webhook.controller.reaching import Replicas, Unreachable
 from webhook.controller.recording import Recording
 from webhook.controller.registration import Endpoint, registration
+from webhook.controller.rotation import token_of
 from webhook.controller.servers import Reach, Servers, usable
 from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
@@ -41,6 +42,7 @@ FITTING_SECONDS: Final = 60.0
 # How long a replica leaves a registration of another release to the replica that leads: as long as one takes to leave.
 OTHER_RELEASE_SECONDS: Final = 60.0
 DELETED: Final = "the {} webhook configuration was deleted: it stays so until an administrator turns catflap on again"
+MOVED: Final = "rewritten: reviews come to another address or path"
 CREATED_AGAIN: Final = "the {} webhook configuration is back: catflap is turned on again"
 
 
@@ -264,7 +266,7 @@ class Registered(Watching):
             return FITTING_SECONDS
         if self._is_others(phase, stored):
             return WAITING_SECONDS
-        self._patience[phase].under(loaded.digest)
+        self._patience[phase].under(loaded.digest + token_of(wanted["webhooks"][0]))
         if left := self._patience[phase].left():
             self._drift.weaker(phase, stored, found)
             return left
@@ -287,7 +289,7 @@ class Registered(Watching):
             return "rewritten: it was not as this release registers it"
         if found and self._fits[phase] == key:
             return self._drift.put_back(phase, stored, found)
-        return "rewritten: the policy file asks for other requests"
+        return MOVED if only_moved(found) else "rewritten: the policy file asks for other requests"
 
     def _is_others(self, phase: str, stored: Json) -> bool:
         """Whether a registration is of another release, whose controllers are about to leave or to come."""
@@ -305,10 +307,3 @@ class Registered(Watching):
                 return False
             raise
         return True
-
-
-def keeping_client_config(target: Json, stored: Json) -> Json:
-    """A configuration with the entries asked where they are asked now, and without those that are not there yet."""
-    now = {entry["name"]: entry[CLIENT_CONFIG] for entry in stored.get("webhooks") or ()}
-    kept = [{**entry, CLIENT_CONFIG: now[entry["name"]]} for entry in target["webhooks"] if entry["name"] in now]
-    return {**target, "webhooks": kept}
