@@ -15,8 +15,8 @@ from webhook.audit.reading import Line, Unreadable
 from webhook.audit.sequence import Head
 from webhook.audit.unasked import Unasked, about_record
 from webhook.guard.foretelling import counted
-from webhook.guard.protect import own_accounts
 from webhook.model.decision import Phase
+from webhook.model.identity import chart_accounts
 from webhook.model.names import DEFAULT_NAMESPACE, ENTRY_SUFFIX, WEBHOOK_CONFIGURATION
 
 CHAIN, SEQ, HASH = "/record-chain", "/record-seq", "/record-hash"
@@ -63,7 +63,7 @@ class Comparison:
         self._alone = Unasked(self._database)
         self._skipped: list[Finding] = []
         self._edited: Counter[str] = Counter()  # our webhook configurations, by whom
-        self._own = {*own_accounts(DEFAULT_NAMESPACE)}
+        self._own = {*chart_accounts(DEFAULT_NAMESPACE).users}
         self._first = self._last = ""  # of the API server's log
 
     def take_records(self, line: Line, heads: Iterable[Head]) -> None:
@@ -73,7 +73,7 @@ class Comparison:
                 place = (line.file, line.number)
                 self._insert("decisions", head.chain, head.seq, head.hash, head.time, *place, *about_record(head))
             elif head.type == "start" and (space := namespace_of(head)):
-                self._own |= {*own_accounts(space)}
+                self._own |= {*chart_accounts(space).users}
 
     def take_event(self, line: Line) -> None:
         """Remember one line of the API server's log.  Raises Unreadable."""

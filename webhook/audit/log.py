@@ -13,6 +13,7 @@ from typing import Final, cast
 from msgspec.structs import asdict, replace
 
 from webhook import __version__
+from webhook.audit.bounds import MOST_TORN, bounded
 from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, Link, canonical, seal
 from webhook.audit.keeping import UNOBSERVED, Durability, Failure, Keeping, Observer
 from webhook.audit.keys import BadKey, WriterKey
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT_AFTER: Final = timedelta(seconds=60)
 KEY_LIFE: Final = timedelta(days=1)
+LONGEST_NAME: Final = 253  # of an object (apimachinery, pkg/util/validation: DNS-1123 subdomain)
 LOOK_SECONDS: Final = 5.0
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -95,6 +97,11 @@ class AuditLog:
             self._settle(line)
         return link
 
+    @property
+    def writable(self) -> bool:
+        """Whether the last record could be written, or requests are admitted without theirs."""
+        return self._admits or not self._failing
+
     def start(self) -> None:
         """See to checkpoints and new keys by the clock, from a thread of its own."""
         Thread(target=self._watch, name="audit", daemon=True).start()
@@ -103,6 +110,8 @@ class AuditLog:
         """Write what is due by now.  Raises AuditLogUnwritable, BadKey."""
         if self._sink.witness is not None:
             self._sink.witness.look()  # outside of the lock, as there may be much to read
+        if self._failing:
+            self._probe()
         with self._lock:
             if not self._seq or self._ended.is_set():
                 return
@@ -113,6 +122,23 @@ class AuditLog:
             finally:  # a key that cannot be vouched for goes on signing
                 if self._seq > self._signed and self._is_over(self._stated_at, CHECKPOINT_AFTER):
                     self._state({"type": "checkpoint"})
+
+    def _probe(self) -> None:
+        """Try whether records can be written again: a replica that is not ready gets no requests, so nothing else would.
+
+        Raises AuditLogUnwritable.
+        """
+        with self._lock:
+            if self._ended.is_set():
+                return
+            self._sink.look()
+            if self._seq:
+                self._state({"type": "checkpoint"})
+            else:
+                self._begin()
+            line = self._file.written
+        if self.may_block:
+            self._settle(line)
 
     def _is_over(self, since: datetime, span: timedelta) -> bool:
         """Whether a span of time has passed, or nobody can tell as the clock was put back."""
@@ -211,11 +237,11 @@ class AuditLog:
         self._signed = self._seq
 
     def _write(self, record: Mapping[str, object]) -> Link:
-        return self._seal(self._linked(record))
+        return self._seal(self._linked(bounded(record)))
 
     def _linked(self, record: Mapping[str, object]) -> dict[str, object]:
         own = {"version": VERSION, "catflap": __version__, "chain": self._chain, "seq": self._seq, "prev": self._prev}
-        torn = {"torn": [*self._sink.torn]} if self._sink.torn else {}
+        torn = {"torn": self._sink.torn[:MOST_TORN]} if self._sink.torn else {}
         lost = {"lost": self._lost} if self._lost else {}
         return {**record, **own, **torn, **lost}
 
@@ -251,10 +277,15 @@ class AuditLog:
 def writer(process: str) -> Writer:
     """Who writes a chain: which process, where, since which boot of its machine; what the environment does not tell is left out."""
     told: Writer = {"process": process, "pid": os.getpid()}
-    if pod := {key: value for key, name in POD.items() if (value := os.environ.get(name))}:
+    if pod := {key: value for key, name in POD.items() if (value := named(name))}:
         told["pod"] = cast("Pod", pod)
-    if node := os.environ.get(NODE):
+    if node := named(NODE):
         told["node"] = node
     with suppress(OSError):
         told["bootId"] = BOOT_ID.read_text(encoding="ascii").strip()
     return told
+
+
+def named(variable: str) -> str:
+    """What the environment says of the writer, no longer than a name in Kubernetes."""
+    return os.environ.get(variable, "")[:LONGEST_NAME].encode(errors="backslashreplace").decode()

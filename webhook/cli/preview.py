@@ -25,6 +25,7 @@ from webhook.guard.preview import Preview, Setting, preview
 from webhook.kube.api import Api, ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.epoch import Epoch, Moments
 from webhook.kube.listing import Listing, Seen
+from webhook.kube.paths import collection, under
 from webhook.kube.registrations import own_namespace
 from webhook.kube.setting import setting
 from webhook.model.kinds import POD_MAKERS, Makers
@@ -183,7 +184,7 @@ def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:
         return None
     name = f"{own_namespace(api)}/{POLICY_CONFIGMAP}"
     space = name.partition("/")[0]
-    found = api.get(f"/api/v1/namespaces/{space}/configmaps/{POLICY_CONFIGMAP}")
+    found = api.get(under(collection("v1", "configmaps", space), POLICY_CONFIGMAP))
     if found is None:
         complain([f"--against-cluster: no ConfigMap {name}"])
     try:

@@ -8,6 +8,7 @@ from webhook.controller.twinned import is_ours
 from webhook.kube import reports
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.namespaces import path as namespace_path
 from webhook.kube.policies import ours, remove
 from webhook.kube.registrations import PHASES, TWINS, path, twin_path
 from webhook.model.kinds import WRITTEN_KINDS
@@ -99,7 +100,7 @@ def remove_stamps(api: Api) -> Iterator[str]:
     for one in found.get("items", ()):
         name, uid = one["metadata"]["name"], one["metadata"]["uid"]
         try:
-            api.merge(f"{NAMESPACES}/{name}", {"metadata": {"uid": uid, "labels": {GUARD_LABEL: None}}})
+            api.merge(namespace_path(name), {"metadata": {"uid": uid, "labels": {GUARD_LABEL: None}}})
             yield f"Namespace {name} unstamped"
         except ApiError as error:
             if error.status not in {NOT_FOUND, CONFLICT}:  # it is gone, or made anew: the next pass sees that one

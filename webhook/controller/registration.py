@@ -11,9 +11,20 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from webhook.controller.conditions import LABELS, LABELS_BEFORE, elsewhere, guarded_labels, on_update, workload_changed
-from webhook.guard.protect import POLICY_NAME, own_accounts
+from webhook.controller.conditions import (
+    LABELS,
+    LABELS_BEFORE,
+    STORED_METADATA_CHANGED,
+    alias_alone,
+    elsewhere,
+    guarded_labels,
+    on_update,
+    workload_changed,
+)
+from webhook.guard.protect import POLICY_NAME
 from webhook.kube.registrations import API_VERSION
+from webhook.model.cel import literal
+from webhook.model.identity import Identities, chart_accounts
 from webhook.model.kinds import (
     CONFIGMAPS,
     LABELLING_SUBRESOURCES,
@@ -24,6 +35,7 @@ from webhook.model.kinds import (
     PolicyKind,
 )
 from webhook.model.labels import TOPOLOGY
+from webhook.model.modes import Mode
 from webhook.model.names import (
     ENTRY_SUFFIX,
     MANAGED_BY,
@@ -32,8 +44,9 @@ from webhook.model.names import (
     POLICY_CONFIGMAP,
     WEBHOOK_CONFIGURATION,
 )
-from webhook.model.policy import AppLabel, GuardPolicy
-from webhook.model.request import CLEANERS
+from webhook.model.policy import GuardPolicy
+from webhook.model.request import CLEANERS, PolicyObject
+from webhook.rules import RULES
 
 # Answers take microseconds, or the two seconds that the API server may be asked; the rest is the network's.
 TIMEOUT_SECONDS = 5
@@ -47,6 +60,9 @@ PODS = (POD.group, POD.resource)
 
 Json = dict[str, Any]
 
+# By the group as well: anybody whom RBAC lets impersonate, or whose identity provider is careless, may have such a name.
+NO_NODE: Final = "!(request.userInfo.username.startsWith('system:node:') && 'system:nodes' in request.userInfo.groups)"
+
 EXEMPT_PREFIX: Final = "exempt-prefix"  # the condition that comes and goes with the file
 
 # What people change; not the status, nor what the API server counts. A PodTemplate has its template where others have a spec.
@@ -57,16 +73,21 @@ ANYTHING_CHANGED = " || ".join(
 
 
 class Endpoint(Struct, frozen=True):
-    """Where the API server finds us: by `url`, or by `service` and `port` in `namespace`, our own either way."""
+    """Where the API server finds us: by `url`, or by `service` and `port` in `namespace`, our own either way.
+
+    `token` is the secret last part of each path, by which the server knows that the API server asks; empty for none.
+    """
 
     ca_bundle: str
     namespace: str
     url: str = ""
     service: str = ""
     port: int = HTTPS
+    token: str = ""
 
-    def client_config(self, path: str) -> Json:
-        """`clientConfig` of one entry."""
+    def client_config(self, phase: str) -> Json:
+        """`clientConfig` of one entry; `phase` is the path of its phase."""
+        path = f"{phase}/{self.token}" if self.token else phase
         if self.url:
             return {"caBundle": self.ca_bundle, "url": f"{self.url}{path}"}
         service = {"namespace": self.namespace, "name": self.service, "path": path, "port": self.port}
@@ -95,10 +116,16 @@ class Asked(NamedTuple):
     where: Where = Where.JUDGED
 
 
-def registration(policy: GuardPolicy, endpoint: Endpoint) -> tuple[Json, ...]:
-    """The validating and the mutating configuration."""
+def registration(policy: GuardPolicy, endpoint: Endpoint, own_accounts: Identities | None = None) -> tuple[Json, ...]:
+    """The validating and the mutating configuration.
+
+    What `own_accounts` write comes to no entry that protects it; without any these are the chart's accounts.
+    """
+    ours = chart_accounts(endpoint.namespace) if own_accounts is None else own_accounts
     exempt = sorted({*policy.namespaces.exempted, endpoint.namespace})
-    validating = [entry(asked, endpoint, exempt) for asked in (*judging(policy), *guarding(policy, endpoint))]
+    validating = [
+        entry(asked, endpoint, exempt) for asked in (*judging(policy), *guarding(policy, endpoint.namespace, ours))
+    ]
     written_to = [entry(asked, endpoint, exempt) | {"reinvocationPolicy": "Never"} for asked in mutating(policy)]
     return configuration("Validating", validating), configuration("Mutating", written_to)
 
@@ -118,26 +145,33 @@ def judging(policy: GuardPolicy) -> Iterator[Asked]:
     labelling = {"labels": f"{LABELS}.exists(key, !key.startsWith('{TOPOLOGY}'))"}
     yield Asked("bindings", VALIDATE, "Ignore", [rule("", ["bindings", "pods/binding"], ["CREATE"])], labelling)
     # Kubelets write the status all the time.
-    by_people = {"labels-changed": changed, "no-node": "!request.userInfo.username.startsWith('system:node:')"}
+    by_people = {"labels-changed": changed, "no-node": NO_NODE}
     yield Asked("pod-status", VALIDATE, "Ignore", [labelling_rule(PODS, scope=SPACED)], by_people)
 
 
-def guarding(policy: GuardPolicy, endpoint: Endpoint) -> Iterator[Asked]:
+def guarding(policy: GuardPolicy, own_namespace: str, own_accounts: Identities) -> Iterator[Asked]:
     """What could open a closed namespace: its labels, our policies, everybody else's, and the policy file."""
-    labelled = {"guarded-labels": guarded_labels(policy), "caller": not_cleaner(endpoint.namespace)}
+    labelled = {"guarded-labels": guarded_labels(policy, own_namespace), "caller": not_cleaner(own_accounts)}
     # An exempt namespace would count as one of production's if anybody could label it so.
     yield Asked("namespaces", VALIDATE, "Fail", namespace_rules(), labelled, Where.ALL)
-    by_others = {"ours": ours(), "caller": not_cleaner(endpoint.namespace)}
+    by_others = {"ours": ours(), "caller": not_cleaner(own_accounts)}
     yield Asked("policies", VALIDATE, "Fail", policy_rules(POLICY_KINDS, ["CREATE", "UPDATE", "DELETE"]), by_others)
     acting = policy_rules([kind for kind in POLICY_KINDS if not kind.staged], ["CREATE", "UPDATE"])
     # The labels of a network set say whom its addresses count as.
-    changed = f"object.?spec != oldObject.?spec || {LABELS} != {LABELS_BEFORE}"
+    changed = f"object.?spec != oldObject.?spec || {LABELS} != {LABELS_BEFORE} || {STORED_METADATA_CHANGED}"
     of_others = {"changed": on_update(changed), "not-ours": f"!({ours()})"}
-    yield Asked("open-policies", VALIDATE, "Ignore", acting, of_others)
-    own = {"policy-file": f"object.metadata.name == '{POLICY_CONFIGMAP}'"}
-    yield Asked(
-        "policy-file", VALIDATE, "Ignore", [rule(CONFIGMAPS[0], [CONFIGMAPS[1]], ["CREATE", "UPDATE"])], own, Where.OWN
-    )
+    yield Asked("open-policies", VALIDATE, on_failure(PolicyObject, policy), acting, of_others)
+    # A DELETE has no object; a deletecollection is reviewed object by object.
+    own = {"policy-file": f"(object == null ? oldObject : object).metadata.name == '{POLICY_CONFIGMAP}'"}
+    file = rule(CONFIGMAPS[0], [CONFIGMAPS[1]], ["CREATE", "UPDATE", "DELETE"])
+    yield Asked("policy-file", VALIDATE, "Ignore", [file], own, Where.OWN)
+
+
+def on_failure(about: type, policy: GuardPolicy) -> str:
+    """The failurePolicy of an entry for the rules about one type of object: Fail where one of them enforces in any namespace."""
+    overrides = (None, *policy.namespaces.overrides)
+    modes = {one.mode(policy, override) for one in RULES.values() if one.about is about for override in overrides}
+    return "Fail" if Mode.ENFORCE in modes else "Ignore"
 
 
 def mutating(policy: GuardPolicy) -> Iterator[Asked]:
@@ -255,20 +289,6 @@ def ours() -> str:
     )
 
 
-def not_cleaner(own_namespace: str) -> str:
-    """Whether somebody else calls than us, and than what empties a namespace: that must go on without us."""
-    callers = ", ".join(f"'{name}'" for name in (*CLEANERS, *own_accounts(own_namespace)))
-    return f"!(request.userInfo.username in [{callers}])"
-
-
-def alias_alone(policy: GuardPolicy) -> str:
-    """Whether a Pod has an alias without the plain label, of its application or of its role; empty without aliases."""
-    return " || ".join(
-        f"({stands_alone(label)})" for label in (policy.workloads.app, policy.workloads.role) if label.aliases
-    )
-
-
-def stands_alone(label: AppLabel) -> str:
-    """Whether an alias of one label stands alone."""
-    aliases = ", ".join(f"'{alias}'" for alias in label.aliases)
-    return f"!('{label.label}' in {LABELS}) && [{aliases}].exists(alias, alias in {LABELS})"
+def not_cleaner(own_accounts: Identities) -> str:
+    """Whether the caller is neither catflap nor what empties a namespace: both must go on without an answer of ours."""
+    return f"!(request.userInfo.username in {literal([*CLEANERS, *own_accounts.users])})"

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from webhook.controller.conditions import elsewhere
 from webhook.controller.registration import pod_rules, rule
-from webhook.guard.protect import own_accounts
 from webhook.kube.registrations import API_VERSION
 from webhook.model.cel import NAMESPACE, fits_any, literal, value
+from webhook.model.identity import Identities, chart_accounts
 from webhook.model.kinds import KUBERNETES_OWN, LABELLING_SUBRESOURCES, POD, USUAL_TEMPLATE
 from webhook.model.modes import Mode, Override
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_NAME, RESTARTED_AT, TWIN
@@ -35,19 +35,22 @@ LAST_DAY: Final = date.max
 TOLD: Final = "What is at fault, and what mends it, is told by catflap itself where it runs, and by `catflap check`."
 
 
-def twin(policy: GuardPolicy, *, own_namespace: str, at: datetime) -> tuple[Json, ...]:
+def twin(
+    policy: GuardPolicy, *, own_namespace: str, at: datetime, own_accounts: Identities | None = None
+) -> tuple[Json, ...]:
     """The policy for the API server and what binds it to everything, in the order in which they are to be written.
 
-    Exceptions are those that count `at` this moment. Nothing where the file does not ask for it, or no rule refuses.
+    Exceptions are those that count `at` this moment. `own_accounts` are not judged, the chart's unless given. Nothing where the file does not ask for it, or no rule refuses.
     """
     validations = list(validated(policy, at)) if policy.twin else []
     if not validations:
         return ()
+    ours = chart_accounts(own_namespace) if own_accounts is None else own_accounts
     metadata = {"name": TWIN, "labels": {MANAGED_BY_LABEL: MANAGED_BY}}
     spec = {
         "failurePolicy": "Fail",
         "matchConstraints": constraints(policy, own_namespace),
-        "matchConditions": [{"name": name, "expression": said} for name, said in conditions(policy, own_namespace)],
+        "matchConditions": [{"name": name, "expression": said} for name, said in conditions(policy, ours)],
         "variables": [{"name": name, "expression": said} for name, said in variables(policy, at)],
         "validations": validations,
     }
@@ -86,14 +89,14 @@ def kubernetes_own() -> Iterator[Json]:
             yield rule(maker.group, [maker.resource], ["CREATE", "UPDATE"])
 
 
-def conditions(policy: GuardPolicy, own_namespace: str) -> Iterator[tuple[str, str]]:
+def conditions(policy: GuardPolicy, own_accounts: Identities) -> Iterator[tuple[str, str]]:
     """Whom and what it does not judge, as we do not."""
     prefixes = [one for one in policy.namespaces.exempted if one.endswith("*")]
     if prefixes:
         yield "exempt-prefix", elsewhere(prefixes)
     exempt = policy.exempt
     accounts = [f"system:serviceaccount:{one.replace('/', ':')}" for one in exempt.service_accounts]
-    for name, users in (("own", own_accounts(own_namespace)), ("user", exempt.users), ("account", accounts)):
+    for name, users in (("own", own_accounts.users), ("user", exempt.users), ("account", accounts)):
         if users:
             yield name, f"!({USER} in {literal(list(users))})"
     for name, groups in (("break-glass", policy.break_glass.groups), ("group", exempt.groups)):

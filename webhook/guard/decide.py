@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from webhook.custom.judging import judge_custom, unchecked
 from webhook.guard.binding import judge_binding
 from webhook.guard.configuring import judge_policy_file
+from webhook.guard.excusing import inherited
 from webhook.guard.judge import guarded_only, judge_request, mode_of
 from webhook.guard.labelling import guard_labels
 from webhook.guard.message import refusal
@@ -25,6 +26,7 @@ from webhook.model.decision import (
     Verdict,
 )
 from webhook.model.exemptions import Waiver
+from webhook.model.identity import Identities, chart_accounts
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request, User
@@ -33,14 +35,15 @@ from webhook.model.workload import Owner
 
 PASSED = Decision(Verdict.ALLOWED)
 NOTHING = Known()
+# No rule is asked, but the namespace is isolated: a refusal until it is keeps the kubelet trying, and is on record.
+MIRRORED = Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
 NOT_ITS_PODS = (
     "you pass as exempt; the Pods that a controller makes of it are judged, unless this is older than catflap"
 )
 # What goes without saying where there is no cluster to ask.
 OFFLINE = Known(
-    owner_predates=False,
+    old_owners=(),
     closure=Closure.UNCHECKED,
-    terminating=False,
     guarded=True,
     namespace_labels={},
     foreseen=(),
@@ -55,25 +58,27 @@ def decide(
     policy: GuardPolicy,
     *,
     own_namespace: str = "",
+    own_accounts: Identities | None = None,
     known: Known = NOTHING,
     at: datetime = END_OF_TIME,
 ) -> Decision | Question:
     """The decision of the validating phase, or the question that it hangs on.
 
-    `own_namespace` is where catflap itself runs; `known` answers earlier questions; `at` is now, for exceptions end.
+    `own_namespace` is where catflap itself runs, and `own_accounts` are the users that it acts as, the chart's unless given; `known` answers earlier questions; `at` is now, for exceptions end.
     """
+    ours = chart_accounts(own_namespace) if own_accounts is None else own_accounts
     if request.namespace is not None:  # exempt or not: by its labels it would count as one of an environment's
-        return guard_labels(request, policy, own_namespace=own_namespace)
-    if request.policy_file is not None:
-        return judge_policy_file(request, own_namespace=own_namespace, known=known)
+        return guard_labels(request, policy, own_namespace=own_namespace, own_accounts=ours)
+    if request.policy_file_deleted or request.policy_file is not None:
+        return judge_policy_file(request, policy, own_namespace=own_namespace, known=known)
     decided: Decision | Question | None = passes_unjudged(request, policy, own_namespace)
     if decided is None and request.bound_labels is not None:
         passed = exempted(request.user, policy)
         return Decision(Verdict.EXEMPT, reason=passed) if passed else judge_binding(request, policy)
     if decided is None and request.policy is not None:
-        decided = protect(request, policy, own_namespace=own_namespace, known=known)
+        decided = protect(request, policy, own_accounts=ours)
     if decided is not None:
-        return decided
+        return behind_gate(request, decided, known) if decided is MIRRORED and makes_pod(request) else decided
     decision = by_rules(request, policy, known, at)
     if policy.custom and isinstance(decision, Decision) and (left_out := unchecked(request, policy, known)):
         decision = replace(decision, unchecked=left_out)
@@ -128,20 +133,24 @@ def weighed(
             reason="; ".join(map(str, waived.values())),
             notices=tuple(f"admitted by an {one}" for one in waived.values() if one.ends_soon(at)),
         )
+    denied = by_mode[Mode.ENFORCE]
     if (owner := made_for(request, policy)) is not None:
-        if known.owner_predates is None:
+        if known.old_owners is None:
             return OwnerWanted(namespace=namespace, owner=owner)
-        if known.owner_predates:
+        excused = inherited(denied, request, policy, known)
+        denied = tuple(one for one in denied if one not in excused)
+        if not denied:
             reason = (
                 "restarted: it is older than catflap" if request.restarted else "made for an owner older than catflap"
             )
             return Decision(Verdict.EXEMPT, audited=tuple(counted), reason=reason)
-    return denial(request, by_mode[Mode.ENFORCE], by_mode[Mode.WARN], audited)
+        audited = (*audited, *excused)
+    return denial(request, denied, by_mode[Mode.WARN], audited)
 
 
 def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
     """The faults that a request brings under all rules, or what has to be asked first."""
-    found = judge_request(request, policy)
+    found = known.once("rules", lambda: judge_request(request, policy))
     if not policy.custom:
         return found
     custom = judge_custom(request, policy, known)
@@ -183,7 +192,7 @@ def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -
     if request.workload is not None and not request.workload.labelled(policy.workloads.scope):
         return Decision(Verdict.UNJUDGED, reason=f"{request.workload.reference_path}: what it names is judged itself")
     if request.workload is not None and request.workload.mirror and request.user.is_node:
-        return Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
+        return MIRRORED
     return None
 
 

@@ -2,45 +2,48 @@
 
 import re
 
-from webhook.model.decision import Decision, Known, LifeWanted, Verdict
+from webhook.model.decision import Decision, Verdict
+from webhook.model.identity import Identities
 from webhook.model.kinds import CALICO_STORAGE
-from webhook.model.names import CONTROLLER_ACCOUNT, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX, SERVER_ACCOUNT
+from webhook.model.names import CALICO_NAMESPACES, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, PolicyObject, Request, Target, User
 from webhook.model.violation import Violation
 
 PROTECTION = "guard-policies"  # in the place of a rule's id; it has no mode, for mode governs rules only
-# Calico stores a policy of the tier `default` under that prefix (libcalico-go, model/keys.go).
-POLICY_NAME = f"^(default[.])?{OUR_PREFIX}"  # read by CEL as well
+# Calico stores a policy of the tier `default` under that prefix (libcalico-go, model/keys.go). Versions before 3.32 have one key
+# for a policy that is stored as `knp.default.NAME` and Kubernetes' NetworkPolicy NAME, and read other prefixes alike
+# (lib/backend/model/policy.go, parseLegacyPolicyName). CEL reads this as well, so it is of RE2.
+POLICY_NAME = f"^((default|knp|kcnp|ossg|staged)[.])*{OUR_PREFIX}"
 OURS = re.compile(POLICY_NAME)
-CALICO_SERVERS = tuple(
-    f"system:serviceaccount:{space}:calico-apiserver" for space in ("calico-apiserver", "calico-system")
-)
+CALICO_SERVERS = tuple(f"system:serviceaccount:{space}:calico-apiserver" for space in CALICO_NAMESPACES)
 
 UNTOUCHED = Decision(Verdict.UNJUDGED, reason="not a policy of catflap's own")
 
 
-def protect(request: Request, policy: GuardPolicy, *, own_namespace: str, known: Known) -> Decision | LifeWanted | None:
-    """The decision on a request about a network policy; None where it is none of ours."""
-    passed = may_touch(request, policy, own_namespace)
+def protect(request: Request, policy: GuardPolicy, *, own_accounts: Identities) -> Decision | None:
+    """The decision on a request about a network policy; None where it is none of ours.
+
+    A namespace that is being deleted is no exception: its Pods run until their finalizers and grace periods end, and the API
+    server takes no new policy there. Only what Kubernetes itself removes goes (`may_touch`).
+    """
+    passed = may_touch(request, policy, own_accounts)
     if not is_ours(request):
         if writes_for_others(request.user, request.target):
             return Decision(Verdict.EXEMPT, reason=passed)
         return UNTOUCHED if request.operation is Operation.DELETE else None
     if passed:
         return Decision(Verdict.EXEMPT, reason=passed)
-    if request.operation is Operation.DELETE and request.target.namespace:
-        if known.terminating is None:
-            return LifeWanted(request.target.namespace)
-        if known.terminating:
-            return Decision(Verdict.EXEMPT, reason=f"namespace {request.target.namespace} is on its way out")
     return refusal(request, policy)
 
 
 def is_ours(request: Request) -> bool:
-    """Whether a policy bears our name, or would come to bear our label; a stray label may be deleted."""
+    """Whether a policy bears our name, also where Calico reads it, or would come to bear our label.
+
+    A stray label may be deleted.
+    """
     assert request.policy is not None
-    if OURS.match(request.policy.name):
+    if OURS.match(request.policy.name) or OURS.match(request.policy.stored_name):
         return True
     return request.operation is not Operation.DELETE and marked(request.policy) and not marked(request.policy_before)
 
@@ -55,10 +58,10 @@ def writes_for_others(user: User, target: Target) -> bool:
     return target.group == CALICO_STORAGE and user.name in CALICO_SERVERS
 
 
-def may_touch(request: Request, policy: GuardPolicy, own_namespace: str) -> str:
+def may_touch(request: Request, policy: GuardPolicy, own_accounts: Identities) -> str:
     """Why this user may touch a policy of ours; empty where they may not."""
     user = request.user
-    if is_own_account(user, own_namespace):
+    if user.name in own_accounts:
         return "catflap's own account"
     if user.is_cleaner and request.operation is Operation.DELETE:
         return "Kubernetes removes what belongs to nothing"
@@ -71,16 +74,6 @@ def breaks_glass(user: User, policy: GuardPolicy) -> str:
     """By which group this user may act in an emergency; empty where by none."""
     used = next((group for group in policy.break_glass.groups if group in user.groups), None)
     return f"break-glass: member of {used}" if used else ""
-
-
-def is_own_account(user: User, own_namespace: str) -> bool:
-    """Whether this is one of our two ServiceAccounts."""
-    return user.name in own_accounts(own_namespace)
-
-
-def own_accounts(own_namespace: str) -> tuple[str, ...]:
-    """The user names of our ServiceAccounts."""
-    return tuple(f"system:serviceaccount:{own_namespace}:{name}" for name in (SERVER_ACCOUNT, CONTROLLER_ACCOUNT))
 
 
 def refusal(request: Request, policy: GuardPolicy) -> Decision:

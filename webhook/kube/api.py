@@ -17,14 +17,26 @@ import yaml
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 
+from webhook.kube.errors import CONFLICT, NOT_FOUND, ApiError
+from webhook.kube.paging import TooLarge, pages
+from webhook.kube.paths import checked
 from webhook.model.names import FIELD_MANAGER
+
+__all__ = [
+    "CONFLICT",
+    "NOT_FOUND",
+    "PAGE_SIZE",
+    "Api",
+    "ApiError",
+    "Json",
+    "NoCluster",
+    "brief",
+    "connect",
+    "connect_as_kubectl",
+]
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
-NOT_FOUND = 404
-CONFLICT = 409
-# Bad, forbidden, too large or invalid: the same request is answered so again.
-REFUSALS = frozenset({400, 403, 413, 422})
 SUCCESS = range(200, 300)
 # One request of ours on the way of a person's request; the webhook's own timeout is 5 s.
 TIMEOUT_SECONDS = 2.0
@@ -39,19 +51,6 @@ MESSAGE_HEAD, MESSAGE_TAIL = 250, 450
 UNUSABLE = (ConfigException, OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)
 
 Json = dict[str, Any]
-
-
-class ApiError(Exception):
-    """The API server answered with an error, or not at all (`status` 0)."""
-
-    def __init__(self, status: int, message: str) -> None:
-        self.status = status
-        super().__init__(message)
-
-    @property
-    def refused(self) -> bool:
-        """Whether the API server does not take what it was sent, and will not the next time."""
-        return self.status in REFUSALS
 
 
 class NoCluster(Exception):  # noqa: N818 (a state of the configuration)
@@ -86,15 +85,16 @@ class Api:
         return self._found(path, query, LONG_SECONDS) or {}
 
     def pages(self, path: str, *, size: int = PAGE_SIZE, **query: str) -> Iterator[Json]:
-        """The list at `path` in pieces of `size`, so that no list is ever held whole.  Raises ApiError, 404 too."""
-        token = ""
-        while True:
-            wanted = {**query, "limit": str(size), **({"continue": token} if token else {})}
-            page = self._call("GET", path, query=wanted, patience=LONG_SECONDS)
-            yield page
-            token = page["metadata"].get("continue") or ""
-            if not token:
-                return
+        """The list at `path` in pieces of at most `size` objects and a bounded number of bytes (`webhook.kube.paging`).
+
+        Raises ApiError, 404 too.
+        """
+
+        def read(limit: int, token: str, most: int) -> bytes:
+            wanted = {**query, "limit": str(limit), **({"continue": token} if token else {})}
+            return self._read("GET", path, query=wanted, patience=LONG_SECONDS, most=most)
+
+        return pages(read, size=size)
 
     def create(self, path: str, body: Json) -> Json | None:
         """Create an object in the collection at `path`; None where one of its name stands.  Raises ApiError."""
@@ -165,23 +165,37 @@ class Api:
         content_type: str = JSON,
         patience: float | None = None,
     ) -> Json:
+        answer = self._read(method, path, query=query, body=body, content_type=content_type, patience=patience)
+        try:
+            return msgspec.json.decode(answer)  # type: ignore[no-any-return]
+        except msgspec.DecodeError as bad:
+            raise ApiError(0, f"{method} {path}: the answer is not JSON: {bad}") from bad
+
+    def _read(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str],
+        body: Json | None = None,
+        content_type: str = JSON,
+        patience: float | None = None,
+        most: int | None = None,
+    ) -> bytes:
+        """The bytes of a good answer, which are JSON.  Raises ApiError, TooLarge above `most` bytes."""
         left = min(patience or self._patience, self._deadline - monotonic())
         if left <= 0:
             raise ApiError(0, f"{method} {path}: no time left to ask the API server")
         response = self._send(method, path, query=query, body=body, content_type=content_type, timeout=(left, left))
         try:
-            content = response.data
+            content = whole(response, most)
         except urllib3.exceptions.HTTPError as bad:
             raise ApiError(0, f"{method} {path}: {bad}") from bad
         finally:
             response.release_conn()
-        try:
-            answer = msgspec.json.decode(content)
-        except msgspec.DecodeError:
-            answer = {"message": content[:200].decode(errors="replace")}
         if response.status not in SUCCESS:
-            raise ApiError(response.status, f"{method} {path}: {response.status}: {brief(answer.get('message', ''))}")
-        return answer  # type: ignore[no-any-return]
+            raise ApiError(response.status, f"{method} {path}: {response.status}: {brief(complaint(content))}")
+        return content
 
     def _send(
         self,
@@ -193,7 +207,7 @@ class Api:
         body: Json | None = None,
         content_type: str = JSON,
     ) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": JSON, "Content-Type": content_type}
+        path, headers = checked(path), {"Accept": JSON, "Content-Type": content_type}
         try:
             _, url, headers, _, _ = self._raw.param_serialize(
                 method, path, query_params=list(query.items()), header_params=headers, auth_settings=["BearerToken"]
@@ -204,6 +218,25 @@ class Api:
         except urllib3.exceptions.HTTPError as bad:
             raise ApiError(0, f"{method} {path}: {bad}") from bad
         return response.response  # type: ignore[no-any-return]
+
+
+def whole(response: urllib3.BaseHTTPResponse, most: int | None) -> bytes:
+    """The content of an answer.  Raises TooLarge above `most` bytes, and then leaves the rest unread."""
+    if most is None or response.status not in SUCCESS:
+        return response.data
+    content = response.read(most + 1)
+    if len(content) > most:
+        response.close()
+        raise TooLarge
+    return content
+
+
+def complaint(content: bytes) -> str:
+    """What an answer that is an error says: the message of its Status, else its beginning."""
+    try:
+        return str(msgspec.json.decode(content).get("message", ""))
+    except (msgspec.DecodeError, AttributeError):
+        return content[:200].decode(errors="replace")
 
 
 def brief(message: str) -> str:

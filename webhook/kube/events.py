@@ -8,9 +8,10 @@ from uuid import uuid4
 
 from msgspec import Struct
 
+from webhook.kube import paths
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.policies import Outcome
-from webhook.model.names import POLICY_CONFIGMAP
+from webhook.model.names import EPOCH_CONFIGMAP, POLICY_CONFIGMAP
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,17 @@ def refused_file(api: Api, namespace: str, faults: str, at: datetime) -> None:
     tell(api, policy_file(namespace), Happened("PolicyFileRefused", "Read", note, key=named_by(faults)), at)
 
 
+def missing_file(api: Api, namespace: str, note: str, at: datetime) -> None:
+    """One Event for a policy file that is missing; replicas tell it once."""
+    tell(api, policy_file(namespace), Happened("PolicyFileMissing", "Read", note, key=named_by("missing")), at)
+
+
+def bad_record(api: Api, namespace: str, note: str, at: datetime) -> None:
+    """One Event for a record of the installation that cannot be true."""
+    about = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": EPOCH_CONFIGMAP, "namespace": namespace}}
+    tell(api, about, Happened("InstallationRecordNotBelieved", "Read", note, key=named_by(note)), at)
+
+
 def named_by(text: str) -> str:
     """What names an Event by what it says."""
     return sha256(text.encode()).hexdigest()[:KEY_LENGTH]
@@ -107,7 +119,7 @@ def series(count: int, at: datetime) -> dict[str, Any]:
 
 def collection(told: Json) -> str:
     """The path of the Events among which one belongs."""
-    return f"/apis/events.k8s.io/v1/namespaces/{told['metadata']['namespace']}/events"
+    return paths.collection("events.k8s.io/v1", "events", told["metadata"]["namespace"])
 
 
 def stamp(at: datetime) -> str:

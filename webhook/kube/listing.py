@@ -8,6 +8,9 @@ from msgspec import Struct
 
 from webhook.kube.api import NOT_FOUND, PAGE_SIZE, Api, ApiError, Json
 from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.namespaces import path
+from webhook.kube.paging import LARGEST_PAGE
+from webhook.kube.paths import collection, under
 from webhook.kube.policies import is_ours
 from webhook.model.kinds import (
     CALICO,
@@ -25,6 +28,10 @@ CORE = "v1"
 LASTING = frozenset({("apps", "daemonsets"), ("apps", "deployments"), ("apps", "statefulsets"), ("batch", "cronjobs")})
 
 OWN = frozenset({"namespaces", *(f"{one.resource}.{one.group}".rstrip(".") for one in KUBERNETES_OWN)})
+
+# A message with more names is not read.
+MOST_NAMED = 10
+TOO_LARGE = f"its JSON has more than {LARGEST_PAGE // 2**20} MiB"
 
 # While a page is decoded, no other thread runs: 20 to 50 ms for so many Deployments; each page costs a read of etcd.
 SMALL_PAGE = 250
@@ -68,7 +75,7 @@ class Listing:
         """The namespaces by name; None where we have no right to see them.  Raises ApiError where nobody answers."""
         try:
             if self._namespaces:
-                one_by_one = {name: self._api.get(f"{NAMESPACES}/{name}") for name in self._namespaces}
+                one_by_one = {name: self._api.get(path(name)) for name in self._namespaces}
                 self.unseen += [f"namespace {name}: it is not there" for name, one in one_by_one.items() if one is None]
                 found = [one for one in one_by_one.values() if one is not None]
             else:
@@ -96,22 +103,24 @@ class Listing:
             return
         resource = f"{kind.resource}.{kind.group}" if kind.group else kind.resource
         count = 0
+        omitted: list[str] = []
         try:
             version = self._version(kind)
-            root = f"/apis/{version}" if kind.group else f"/api/{version}"
-            for page in self._pages(root, kind.resource):
+            for page in self._pages(version, kind.resource):
                 count += len(page["items"])
                 self._on_page(Seen(resource, count, page["metadata"].get("remainingItemCount") or 0))
                 yield from ({**item, "apiVersion": version, "kind": kind.kind} for item in page["items"])
+                omitted += page.get("omitted", ())
         except ApiError as error:
             if error.status != NOT_FOUND:
                 self.miss(resource, error)
+        self.unseen += (f"{resource} {name}: {TOO_LARGE}" for name in omitted[:MOST_NAMED])
+        if (more := len(omitted) - MOST_NAMED) > 0:
+            self.unseen.append(f"{resource}: {more} more objects: {TOO_LARGE}")
 
-    def _pages(self, root: str, resource: str) -> Iterator[Json]:
-        if not self._namespaces:
-            yield from self._api.pages(f"{root}/{resource}", size=self._size)
-        for name in self._namespaces:
-            yield from self._api.pages(f"{root}/namespaces/{name}/{resource}", size=self._size)
+    def _pages(self, version: str, resource: str) -> Iterator[Json]:
+        for name in self._namespaces or ("",):
+            yield from self._api.pages(collection(version, resource, name), size=self._size)
 
     def _version(self, kind: PodMaker | PolicyKind) -> str:
         """The apiVersion of a kind here: that of our table, else the one that the cluster prefers.  Raises ApiError."""
@@ -120,7 +129,7 @@ class Listing:
         if not kind.group:
             return CORE
         if kind.group not in self._versions:
-            found = self._api.get(f"/apis/{kind.group}")
+            found = self._api.get(under("/apis", kind.group))
             if found is None:
                 raise ApiError(NOT_FOUND, f"{kind.group} is not served")
             self._versions[kind.group] = found["preferredVersion"]["groupVersion"]
@@ -146,8 +155,8 @@ def first_pages(api: Api) -> Iterator[Page]:
     """The beginning of the list of each kind that runs for long, in small pieces.  Raises ApiError."""
     for maker in (maker for maker in POD_MAKERS if (maker.group, maker.resource) in LASTING):
         api_version = f"{maker.group}/v1"
-        pages = api.pages(f"/apis/{api_version}/{maker.resource}", size=SMALL_PAGE)
+        pages = api.pages(collection(api_version, maker.resource), size=SMALL_PAGE)
         for number, page in enumerate(islice(pages, MOST_PAGES), start=1):
             items = tuple({**item, "apiVersion": api_version, "kind": maker.kind} for item in page["items"])
-            cut = number == MOST_PAGES and page["metadata"].get("continue")
+            cut = page.get("omitted") or (number == MOST_PAGES and page["metadata"].get("continue"))
             yield Page(items, more=maker.resource if cut else "")

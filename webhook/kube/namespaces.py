@@ -3,9 +3,15 @@
 from datetime import datetime
 
 from webhook.kube.api import Json
+from webhook.kube.paths import under
 from webhook.model.namespace import Namespace
 
 PATH = "/api/v1/namespaces"
+
+
+def path(name: str) -> str:
+    """The path of one namespace.  Raises ApiError (400) for what is no name."""
+    return under(PATH, name)
 
 
 def parse_time(text: str) -> datetime:

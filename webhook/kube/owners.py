@@ -1,21 +1,24 @@
-"""How old the topmost owner of an object is, asked live."""
+"""The owners above an object, asked live and believed only where each of them is there as its reference says."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+
+from msgspec import Struct
 
 from webhook.kube.api import Api, Json
 from webhook.kube.namespaces import parse_time
+from webhook.kube.paths import collection, is_segment, under
 from webhook.model.workload import Owner
 
-# Kubernetes' own controllers that own Pods, directly or through one another.
-COLLECTIONS: Mapping[tuple[str, str], str] = {
-    ("v1", "ReplicationController"): "/api/v1/namespaces/{}/replicationcontrollers",
-    ("apps/v1", "DaemonSet"): "/apis/apps/v1/namespaces/{}/daemonsets",
-    ("apps/v1", "Deployment"): "/apis/apps/v1/namespaces/{}/deployments",
-    ("apps/v1", "ReplicaSet"): "/apis/apps/v1/namespaces/{}/replicasets",
-    ("apps/v1", "StatefulSet"): "/apis/apps/v1/namespaces/{}/statefulsets",
-    ("batch/v1", "CronJob"): "/apis/batch/v1/namespaces/{}/cronjobs",
-    ("batch/v1", "Job"): "/apis/batch/v1/namespaces/{}/jobs",
+# The resources of Kubernetes' own controllers that own Pods, directly or through one another.
+RESOURCES: Mapping[tuple[str, str], str] = {
+    ("v1", "ReplicationController"): "replicationcontrollers",
+    ("apps/v1", "DaemonSet"): "daemonsets",
+    ("apps/v1", "Deployment"): "deployments",
+    ("apps/v1", "ReplicaSet"): "replicasets",
+    ("apps/v1", "StatefulSet"): "statefulsets",
+    ("batch/v1", "CronJob"): "cronjobs",
+    ("batch/v1", "Job"): "jobs",
 }
 # Who is made by something else of these; of the others nobody is, whatever references a user writes into them.
 MADE = frozenset({("apps/v1", "ReplicaSet"), ("batch/v1", "Job")})
@@ -23,30 +26,47 @@ MADE = frozenset({("apps/v1", "ReplicaSet"), ("batch/v1", "Job")})
 DEEPEST = 3
 
 
-def top_owner_created(api: Api, namespace: str, owner: Owner) -> datetime | None:
-    """When the topmost known controller above an object was created; None where the claimed owner is not there.
+class OwnerFound(Struct, frozen=True):
+    """An owner as the API server has it."""
 
-    Each step is believed only if the object found has the uid that the reference names. Raises ApiError.
+    owner: Owner
+    created: datetime
+    content: Json
+
+
+def owners_above(api: Api, namespace: str, owner: Owner) -> Iterator[OwnerFound]:
+    """The owners above an object in its namespace, the nearest first; it ends at the first claim that is not true.
+
+    At most DEEPEST lookups, within the budget of `api`.  Raises ApiError.
     """
-    created: datetime | None = None
     step: Owner | None = owner
     for _ in range(DEEPEST):
-        collection = COLLECTIONS.get((step.api_version, step.kind)) if step else None
-        if step is None or collection is None:
-            break
-        found = api.get(f"{collection.format(namespace)}/{step.name}")
-        if found is None or found["metadata"]["uid"] != step.uid:
-            break
-        created = parse_time(found["metadata"]["creationTimestamp"])
+        found = lookup(api, namespace, step) if step else None
+        if step is None or found is None:
+            return
+        yield OwnerFound(step, parse_time(found["metadata"]["creationTimestamp"]), found)
         step = controller_of(found) if (step.api_version, step.kind) in MADE else None
-    return created
 
 
 def stands(api: Api, namespace: str, owner: Owner) -> bool:
     """Whether a claimed owner is a known controller that is there under the uid that the reference names.  Raises ApiError."""
-    collection = COLLECTIONS.get((owner.api_version, owner.kind))
-    found = api.get(f"{collection.format(namespace)}/{owner.name}") if collection else None
-    return found is not None and bool(found["metadata"]["uid"] == owner.uid)
+    return lookup(api, namespace, owner) is not None
+
+
+def lookup(api: Api, namespace: str, owner: Owner) -> Json | None:
+    """The object that a reference names, if one of that kind, name and uid is in that namespace; None otherwise.
+
+    What cannot be a name is not asked about.  Raises ApiError.
+    """
+    resource = RESOURCES.get((owner.api_version, owner.kind))
+    if resource is None or not (is_segment(owner.name) and is_segment(namespace)):
+        return None
+    found = api.get(under(collection(owner.api_version, resource, namespace), owner.name))
+    if found is None:
+        return None
+    metadata = found["metadata"]
+    told = tuple(metadata.get(key) for key in ("namespace", "name", "uid"))
+    return found if told == (namespace, owner.name, owner.uid) else None
 
 
 def controller_of(source: Json) -> Owner | None:

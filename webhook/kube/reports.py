@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from webhook.kube import paths
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, REPORT
 from webhook.netpol.manifest import Manifest
@@ -22,8 +23,7 @@ def served(api: Api) -> bool:
 
 def collection(kind: str, namespace: str = "") -> str:
     """The path of all reports of a kind, in one namespace or in all."""
-    spaced = f"/namespaces/{namespace}" if namespace else ""
-    return f"{GROUP}{spaced}/{KINDS[kind]}"
+    return paths.collection(API_VERSION, KINDS[kind], namespace)
 
 
 def collection_of(report: Manifest) -> str:
@@ -33,7 +33,7 @@ def collection_of(report: Manifest) -> str:
 
 def path(report: Manifest) -> str:
     """The path of a report."""
-    return f"{collection_of(report)}/{report['metadata']['name']}"
+    return paths.under(collection_of(report), report["metadata"]["name"])
 
 
 def ours(api: Api) -> Iterator[Json]:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from webhook.kube.api import NOT_FOUND, Api, ApiError
 from webhook.kube.events import Happened, Reporter, collection, event, series
 from webhook.kube.owners import stands
+from webhook.kube.paths import under
 from webhook.model.workload import Owner
 from webhook.netpol.manifest import Manifest
 
@@ -117,7 +118,7 @@ class Series:
             return Told.LIMITED
         told = event(self._believed(statement), statement.happened, at, self._reporter)
         self._api.create(collection(told), told)
-        self._standing[key] = Standing(f"{collection(told)}/{told['metadata']['name']}", 1, 1, at)
+        self._standing[key] = Standing(under(collection(told), told["metadata"]["name"]), 1, 1, at)
         if len(self._standing) > MOST_SERIES:
             self._standing.popitem(last=False)
         return Told.CREATED

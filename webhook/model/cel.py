@@ -22,10 +22,15 @@ def literal(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def quoted(text: str) -> str:
+    """A text between single quotes, with what would end it or mean something else escaped (cel-spec, doc/langdef.md, "String and Bytes Values")."""
+    return "'" + json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
+
+
 def fits_any(patterns: Iterable[str], name: str) -> str:
     """Whether a name is one of those, or begins like one up to its star."""
-    names = ", ".join(f"'{one}'" for one in patterns if not one.endswith("*"))
-    stems = ", ".join(f"'{one[:-1]}'" for one in patterns if one.endswith("*"))
+    names = ", ".join(quoted(one) for one in patterns if not one.endswith("*"))
+    stems = ", ".join(quoted(one[:-1]) for one in patterns if one.endswith("*"))
     cases = [f"{name} in [{names}]"] if names else []
     cases += [f"[{stems}].exists(stem, {name}.startsWith(stem))"] if stems else []
     return " || ".join(cases)

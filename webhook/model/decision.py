@@ -1,13 +1,16 @@
 """What is answered, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from webhook.model.request import User
 from webhook.model.violation import Violation
-from webhook.model.workload import Owner
+from webhook.model.workload import Owner, Place, Workload
+
+Found = TypeVar("Found")
 
 
 class Phase(StrEnum):
@@ -80,10 +83,22 @@ class Decision(Struct, frozen=True):
 
 
 class OwnerWanted(Struct, frozen=True):
-    """The decision hangs on whether this owner is older than catflap."""
+    """The decision hangs on which of the owners above an object, from this one up, are older than catflap."""
 
     namespace: str
     owner: Owner
+
+
+class OldOwner(Struct, frozen=True):
+    """An owner that is older than catflap, as it is stored: what Pods it asks for.
+
+    `workload` is the owner itself; `made` are the labels that it writes onto what it makes besides Pods, and `template`
+    is its pod template, for rules that read all of it.
+    """
+
+    workload: Workload
+    template: Mapping[str, Any]
+    made: Place = Place("metadata", {})
 
 
 class ClosureWanted(Struct, frozen=True):
@@ -91,12 +106,6 @@ class ClosureWanted(Struct, frozen=True):
 
     namespace: str
     dry_run: bool
-
-
-class LifeWanted(Struct, frozen=True):
-    """The decision hangs on whether this namespace is on its way out."""
-
-    namespace: str
 
 
 class GuardWanted(Struct, frozen=True):
@@ -124,25 +133,55 @@ class NamespaceSeen(Struct, frozen=True):
 
 
 class ForesightWanted(Struct, frozen=True):
-    """The answer is to say what this text of a policy file, which is sound, would change of what stands."""
+    """The answer is to say what this text of a policy file, which is sound, would change of what stands.
+
+    `user` is who reads it.
+    """
 
     text: str
+    user: User
 
 
 # What only the cluster can tell.
-ClusterQuestion = OwnerWanted | ClosureWanted | LifeWanted | GuardWanted | LabelsWanted | ForesightWanted
+ClusterQuestion = OwnerWanted | ClosureWanted | GuardWanted | LabelsWanted | ForesightWanted
 # What the request itself does not tell: ask, then decide again with the answer.
 Question = ClusterQuestion | FaultsWanted
 
 
-class Known(Struct, frozen=True):
-    """The answers so far; None where nobody asked."""
+class Findings:
+    """What was found out about one request by its content alone, so that it is found out once, however often the decision begins.
 
-    owner_predates: bool | None = None
+    Not safe between threads: a request is decided by one at a time.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, Any] = {}
+
+    def once(self, what: str, find: Callable[[], Found]) -> Found:
+        """What `find` gives, which is asked at the first time alone; its errors pass through."""
+        if what not in self._found:
+            self._found[what] = find()
+        found: Found = self._found[what]
+        return found
+
+
+class Known(Struct, frozen=True):
+    """The answers so far; None where the question was not asked.
+
+    `findings` remembers what the rules said, where the same request is decided several times.
+
+    `old_owners` are those above an object, or the object itself, that are older than catflap; none where the topmost one is younger.
+    """
+
+    old_owners: tuple[OldOwner, ...] | None = None
     closure: Closure | None = None
-    terminating: bool | None = None
     guarded: bool | None = None
     namespace_labels: Mapping[str, str] | None = None
     faults: tuple[Violation, ...] | None = None
     foreseen: tuple[str, ...] | None = None
     namespace: NamespaceSeen | None = None
+    findings: Findings | None = None
+
+    def once(self, what: str, find: Callable[[], Found]) -> Found:
+        """What `find` gives; asked once a request where that is remembered."""
+        return self.findings.once(what, find) if self.findings else find()

@@ -3,9 +3,8 @@
 The field names are the file's own; the descriptions become its JSON Schema.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -13,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_v
 from pydantic_core import PydanticKnownError, SchemaError, SchemaValidator, core_schema
 
 from webhook.model.custom import MOST_RULES, CustomRule
-from webhook.model.exemptions import BreakGlass, Exempt, Waiver
+from webhook.model.exemptions import BreakGlass, Exempt, PolicyFileRights, Waiver, account_namespace
 from webhook.model.extra_kinds import ExtraKind
 from webhook.model.fields import (
     LabelKey,
@@ -34,13 +33,18 @@ from webhook.model.limits import (
     MOST_VALUES,
 )
 from webhook.model.modes import EVERYWHERE, SEVERITY, Mode, Override
+from webhook.model.names import CALICO_NAMESPACES
 from webhook.model.namespaces import ALWAYS_EXEMPT, Namespaces
+from webhook.model.nearness import nearest
 from webhook.model.network import Network
 from webhook.model.pattern import too_large, unlike, whole
 from webhook.model.workload import Scope
 
 LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one of these seconds, a namespace's making anew a few
 
+
+# Reserved whatever the file says, or by its defaults.
+ALWAYS_GIVEN = frozenset({*CALICO_NAMESPACES, "tigera-operator"})
 
 Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), AfterValidator(distinct)]
 
@@ -82,7 +86,7 @@ class RoleLabel(AppLabel):
 
     def nearest(self, value: str) -> str | None:
         """The role that may be meant by a value that is none; letter case is no matter here."""
-        return next(iter(get_close_matches(value.lower(), self.one_of, n=1)), None)
+        return nearest(value.lower(), self.one_of)
 
 
 class Requirement(Node):
@@ -222,6 +226,7 @@ class GuardPolicy(Node):
     network: Network = Field(Network(), description="how a closed namespace is closed")
     gate: Gate = Field(Gate(), description="how a namespace is proven closed before a Pod is stored in it")
     roles: dict[LabelValue, Role] = Field({}, description="what is particular to a role, by its name")
+    policy_file: PolicyFileRights = Field(PolicyFileRights(), description="who may delete this file's ConfigMap")
     break_glass: BreakGlass = Field(BreakGlass(), description="who may act against the guard in an emergency")
     custom: tuple[CustomRule, ...] = Field((), max_length=MOST_RULES, description="rules of your own, in CEL")
     exempt: Exempt = Field(Exempt(), description="who passes every rule")
@@ -246,7 +251,24 @@ class GuardPolicy(Node):
         names = {one.namespace for one in self.exceptions}
         names.update(*(claim.namespaces for claim in claims))
         names.update(account.partition("/")[0] for several in accounts for account in several)
+        names.update(self.namespaces_of_principals, CALICO_NAMESPACES)  # decisions name accounts in them
         return tuple(sorted(names.union(self.namespaces.reserved_names) - ALWAYS_EXEMPT))
+
+    @property
+    def namespaces_of_principals(self) -> Iterator[str]:
+        """The namespaces of the ServiceAccounts, and of the groups of them, that the file names as users and groups.
+
+        Whoever makes such a namespace makes such accounts.
+        """
+        groups = (*self.break_glass.groups, *self.exempt.groups, *self.exempt.users)
+        for name in (
+            *groups,
+            *self.policy_file.deleted_by,
+            *self.namespaces.labelled_by,
+            *self.namespaces.reserved.groups,
+        ):
+            if space := account_namespace(name):
+                yield space
 
     def holds(self, rule: str, at_most: Mode = Mode.ENFORCE) -> bool:
         """Whether a rule is not off in every namespace; found out once a policy, for every request asks."""

@@ -6,8 +6,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from webhook.model.addresses import NO_ADDRESS, Addresses
+from webhook.model.authentication import Authentication
 from webhook.model.kinds import POD
-from webhook.model.traffic import Opening
+from webhook.model.opening import Opening
 from webhook.model.workload import Workload, reference
 
 
@@ -21,10 +23,29 @@ class Operation(StrEnum):
 
 
 KUBE_CONTROLLER_MANAGER = "system:kube-controller-manager"
-CLEANERS = (
-    KUBE_CONTROLLER_MANAGER,
-    "system:serviceaccount:kube-system:generic-garbage-collector",
-    "system:serviceaccount:kube-system:namespace-controller",
+EMPTIERS = (KUBE_CONTROLLER_MANAGER, "system:serviceaccount:kube-system:namespace-controller")
+CLEANERS = ("system:serviceaccount:kube-system:generic-garbage-collector", *EMPTIERS)
+
+# The controllers of kube-controller-manager whose roles let them create Pods, or objects that make Pods; it acts as one
+# ServiceAccount of kube-system for each, or as itself without `--use-service-account-credentials`. The names are the same in
+# 1.29 to 1.37 (kubernetes, plugin/pkg/auth/authorizer/rbac/bootstrappolicy/controller_policy.go: rules that create pods,
+# replicasets or jobs). Other accounts of kube-system end in `-controller` as well: those of vendors.
+POD_CONTROLLERS = frozenset(
+    {
+        KUBE_CONTROLLER_MANAGER,
+        *(
+            f"system:serviceaccount:kube-system:{name}"
+            for name in (
+                "cronjob-controller",
+                "daemon-set-controller",
+                "deployment-controller",
+                "job-controller",
+                "replicaset-controller",
+                "replication-controller",
+                "statefulset-controller",
+            )
+        ),
+    }
 )
 
 
@@ -45,16 +66,14 @@ class User(Struct, frozen=True):
         return self.name in CLEANERS
 
     @property
-    def is_controller(self) -> bool:
-        """Whether this is one of Kubernetes' own controllers.
+    def empties_namespaces(self) -> bool:
+        """Whether this is what deletes all that is in a namespace that is being deleted."""
+        return self.name in EMPTIERS
 
-        kube-controller-manager acts as one ServiceAccount of kube-system a controller, or as itself where it runs
-        without `--use-service-account-credentials`.
-        """
-        if self.name == KUBE_CONTROLLER_MANAGER:
-            return True
-        account = self.name.removeprefix("system:serviceaccount:kube-system:")
-        return account != self.name and account.endswith("-controller")
+    @property
+    def is_controller(self) -> bool:
+        """Whether this is one of Kubernetes' own controllers that make Pods, or what makes Pods."""
+        return self.name in POD_CONTROLLERS
 
 
 class NamespaceObject(Struct, frozen=True):
@@ -67,7 +86,9 @@ class NamespaceObject(Struct, frozen=True):
 class PolicyObject(Struct, frozen=True):
     """A network policy of any kind, as its own CREATE, UPDATE or DELETE carries it.
 
-    `openings` is what it lets through; `unreadable` says why that cannot be told.
+    `openings` is what it lets through, and `networks` are the addresses of a network set; `unreadable` says why that
+    cannot be determined, and `fingerprint` differs where what is unreadable does. `stored_name` is the name by which
+    Calico knows an object that it stored, where that is not the object's own; its labels there are among `labels`.
     """
 
     kind: str
@@ -75,7 +96,10 @@ class PolicyObject(Struct, frozen=True):
     name: str
     labels: Mapping[str, str]
     openings: tuple[Opening, ...] = ()
+    networks: Addresses = NO_ADDRESS
     unreadable: str = ""
+    fingerprint: str = ""
+    stored_name: str = ""
 
     @property
     def reference(self) -> str:
@@ -121,8 +145,9 @@ class Request(Struct, frozen=True):
     `namespace_before` where it is a Namespace, `policy` and `policy_before` where it is a network policy, of which a
     DELETE has the old one in both. `bound_labels` are what a binding writes onto its Pod.
     `policy_file` is the text that a ConfigMap of the policy's name would hold, and
-    `policy_file_before` what it held. `template_changed` compares the whole pod templates of an UPDATE, and
+    `policy_file_before` what it held; `policy_file_deleted` says that such a ConfigMap is deleted. `template_changed` compares the whole pod templates of an UPDATE, and
     `restarted` says that they differ by what `kubectl rollout restart` writes alone.
+    `authentication` is how the sender of the review proved to be the API server.
     """
 
     uid: str
@@ -141,7 +166,9 @@ class Request(Struct, frozen=True):
     bound_labels: Mapping[str, str] | None = None
     policy_file: str | None = None
     policy_file_before: str | None = None
+    policy_file_deleted: bool = False
     document: Document | None = None
+    authentication: Authentication = Authentication.NONE
 
     @property
     def subject(self) -> Workload | PolicyObject | None:

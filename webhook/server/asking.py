@@ -9,9 +9,8 @@ from webhook.config.parse import Loaded
 from webhook.guard.decide import OFFLINE
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.epoch import Epoch
-from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.namespaces import namespace, readable
-from webhook.kube.owners import top_owner_created
+from webhook.kube.namespaces import namespace, path, readable
+from webhook.kube.owners import owners_above
 from webhook.model.decision import (
     Closure,
     ClosureWanted,
@@ -20,13 +19,14 @@ from webhook.model.decision import (
     GuardWanted,
     Known,
     LabelsWanted,
-    LifeWanted,
     NamespaceSeen,
+    OldOwner,
     OwnerWanted,
 )
 from webhook.server.foresight import Foresight
 from webhook.server.freshness import Freshness
 from webhook.server.gate import Gate
+from webhook.server.older import old_owners
 from webhook.server.sharing import Shared
 from webhook.server.unavailable import Unavailable
 
@@ -50,22 +50,21 @@ class ClusterToAsk:
         seconds = min(ASK_SECONDS, until - monotonic())
         api = self._api.within(seconds)
         if isinstance(question, OwnerWanted):
-            return replace(known, owner_predates=self._predates(api, question))
-        if isinstance(question, LifeWanted):
-            return replace(known, terminating=self._terminating(api, question.namespace))
+            return replace(known, old_owners=self._old_owners(api, question))
         if isinstance(question, GuardWanted):
             return replace(known, guarded=self._guarded(api, question.namespace, loaded))
         if isinstance(question, LabelsWanted):
             live = self._namespace(api, question.namespace)
             return replace(known, namespace_labels=namespace(live).labels, namespace=NamespaceSeen(readable(live)))
         if isinstance(question, ForesightWanted):
-            return replace(known, foreseen=self._foresight.foresee(api, question.text, loaded))
+            return replace(known, foreseen=self._foresight.foresee(api, question, loaded))
         return replace(known, closure=self._closure(api, question, loaded, seconds))
 
     def _closure(self, api: Api, wanted: ClosureWanted, loaded: Loaded, seconds: float) -> Closure:
         """What is known of a namespace, by a proof that is no older than the policy file lets it be."""
         # A dry run and a real request may not share: one of them may write.
-        key = f"{wanted.namespace}/{loaded.digest}/{wanted.dry_run}"
+        # And one of a namespace that was deleted and made again is none of the new one.
+        key = f"{wanted.namespace}/{self._gate.seen(wanted.namespace)}/{loaded.digest}/{wanted.dry_run}"
         freshness = loaded.policy.gate.seconds
         if self._freshness.is_fresh(key, freshness):
             return Closure.PROVEN
@@ -75,14 +74,6 @@ class ClusterToAsk:
         if found in {Closure.PROVEN, Closure.WRITTEN}:
             self._freshness.keep(key, begun, freshness)
         return found
-
-    def _terminating(self, api: Api, name: str) -> bool:
-        """Whether a namespace is on its way out, or gone."""
-        try:
-            live = api.get(f"{NAMESPACES}/{name}")
-        except ApiError as error:
-            raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
-        return live is None or namespace(live).terminating
 
     def _guarded(self, api: Api, name: str, loaded: Loaded) -> bool:
         """Whether a namespace is to be closed."""
@@ -94,24 +85,24 @@ class ClusterToAsk:
     def _namespace(self, api: Api, name: str) -> Json:
         """A namespace as it is now: a rule may hold or not by it."""
         try:
-            live = api.get(f"{NAMESPACES}/{name}")
+            live = api.get(path(name))
         except ApiError as error:
             raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
         if live is None:
             raise Unavailable(f"namespace {name} is not there")
         return live
 
-    def _predates(self, api: Api, wanted: OwnerWanted) -> bool:
-        """Whether an owner is older than catflap; where no installation is on record, none is."""
+    def _old_owners(self, api: Api, wanted: OwnerWanted) -> tuple[OldOwner, ...]:
+        """The owners that are older than catflap; where no installation is on record, none is."""
         try:
-            created = top_owner_created(api, wanted.namespace, wanted.owner)
-            epoch = self._epoch.read(api) if created else None
+            found = tuple(owners_above(api, wanted.namespace, wanted.owner))
+            epoch = self._epoch.read(api) if found else None
         except ApiError as error:
             owner = wanted.owner
             raise Unavailable(
                 f"the age of {owner.kind} {wanted.namespace}/{owner.name} is not known: {error}"
             ) from error
-        return created is not None and epoch is not None and created < epoch.installed
+        return old_owners(found, epoch.installed) if epoch else ()
 
 
 class NoClusterToAsk:

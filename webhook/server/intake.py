@@ -1,6 +1,6 @@
-"""What is refused before anybody parses it: the size and the type of a body.
+"""What is refused before the review is parsed: the size and the type of a body, and one for which there is no time or no room.
 
-Both are faults of the review, not of an object, so both are a 4xx; the API server then follows the failurePolicy.
+All are faults of the call, not of an object, so all are a 4xx or a 5xx; the API server then follows the failurePolicy.
 """
 
 from http import HTTPStatus
@@ -8,9 +8,9 @@ from http import HTTPStatus
 import msgspec
 from msgspec import Struct
 
-# etcd takes 1.5 MiB an object and the API server 3 MiB a request; a review holds the object twice, plus the options.
-LARGEST_BODY = 8 * 1024 * 1024
-# Who sends more still gets to the end of a sentence, so that the answer is read instead of a broken pipe; then we hang up.
+from webhook.server.limits import BODY_SECONDS, LARGEST_BODY
+
+# A caller that sends more may finish, so that it reads the answer instead of a broken pipe; beyond this we hang up.
 MOST_DISCARDED = 4 * LARGEST_BODY
 JSON = "application/json"
 
@@ -22,12 +22,18 @@ class Reply(Struct, frozen=True):
     body: bytes
 
 
+class CallerLeft(Exception):  # noqa: N818 (what happened)
+    """The caller hung up before its request was whole, so there is no request to answer."""
+
+
 def bad_review(status: HTTPStatus, message: str) -> Reply:
-    """A 4xx that says what is wrong with the review."""
+    """A 4xx or 5xx that says what is wrong with the call."""
     return Reply(status, msgspec.json.encode({"status": int(status), "error": message}))
 
 
 TOO_LARGE = bad_review(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"body: more than {LARGEST_BODY} bytes")
+TOO_SLOW = bad_review(HTTPStatus.REQUEST_TIMEOUT, f"body: not whole after {BODY_SECONDS:g} s")
+NO_ROOM = bad_review(HTTPStatus.SERVICE_UNAVAILABLE, "body: too many bytes of other requests are held; try again")
 
 
 def refused(content_type: str, content_length: int) -> Reply | None:

@@ -1,17 +1,26 @@
 """The express lane: reviews answered on the event loop, a fifth of what they cost through Flask; the rest goes there.
 
-The loop never blocks: an answer that has to ask the API server is finished in a small pool of threads, and while the
-pool is full such answers are refused at once, for the caller to try again.
+The loop never blocks: an answer that has to ask the API server waits in a fair queue for one of a few threads, a review that takes
+long to judge for a thread of such reviews alone. A caller who has no place in a queue is refused, to try again. A review is read
+only after its sender is known to be the API server.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http import HTTPStatus
 from typing import Any
 
+from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
 from webhook.server.answer import Answerer, Waiting
-from webhook.server.intake import JSON, LARGEST_BODY, MOST_DISCARDED, TOO_LARGE, Reply, refused
+from webhook.server.authentication import UNAUTHENTICATED, Check, NoCheck, Sender, review_path
+from webhook.server.bodies import Bodies, Body
+from webhook.server.crowd import Caller, Crowd
+from webhook.server.fairness import AnswerQueues, NoPlace
+from webhook.server.intake import JSON, MOST_DISCARDED, NO_ROOM, TOO_LARGE, TOO_SLOW, CallerLeft, Reply, refused
+from webhook.server.limits import BODY_SECONDS, LARGEST_BODY
+from webhook.server.peers import names_of_connection
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -19,71 +28,131 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PHASES = {f"/{phase}": phase for phase in Phase}
-# Each waits for two or three requests to the API server, of some milliseconds each.
-THREADS = 8
-# At 10 ms each the last one waits for 80 ms; if the API server is so slow that it matters, refusing is the answer.
-MOST_WAITING = 64
+# Where the scope names the `Caller`, which is the connection that the request came over.
+CALLER = "catflap.caller"
+CLOSE = (b"connection", b"close")
 
 
 class Lane:
-    """An ASGI app around another one, which gets all that is no review."""
+    """An ASGI app around another one, which gets all that is no review.
 
-    def __init__(self, answerer: Answerer, other: AsgiApp) -> None:
+    `check` tells the API server from other callers, before their bodies are read.
+    """
+
+    def __init__(
+        self,
+        answerer: Answerer,
+        other: AsgiApp,
+        *,
+        bodies: Bodies | None = None,
+        check: Check | None = None,
+        queues: AnswerQueues | None = None,
+    ) -> None:
         self._answerer = answerer
         self._other = other
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ask")
-        self._waiting = 0
+        self._bodies = bodies or Bodies()
+        self._check = check or NoCheck()
+        self._queues = queues or AnswerQueues()
+        self._waiting: set[asyncio.Future[Reply | Waiting]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        phase = PHASES.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if phase is None:
+        found = review_path(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if found is None:
             await self._other(scope, receive, send)
             return
-        reply = await self._review(phase, scope, receive)
-        length = str(len(reply.body)).encode()
-        headers = [(b"content-type", JSON.encode()), (b"content-length", length)]
+        headers = [(b"content-type", JSON.encode())]
+        caller: Caller = scope.get("extensions", {}).get(CALLER) or Caller(Crowd())
+        authentication = self._check.authenticate(Sender(found.token, partial(names_of_connection, caller)))
+        if authentication is None:
+            reply = self._answerer.refuse(UNAUTHENTICATED)
+            headers.append(CLOSE)  # its body is not read, so no other request can follow
+        else:
+            try:
+                reply = await self._review(found.phase, authentication, caller, scope, receive)
+            except CallerLeft:
+                return
+        headers.append((b"content-length", str(len(reply.body)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
-    async def _review(self, phase: Phase, scope: Scope, receive: Receive) -> Reply:
-        content_type = content_length = b""
-        for name, value in scope["headers"]:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"content-length":
-                content_length = value
-        refusal = refused(content_type.decode("latin-1"), int(content_length or b"0"))
-        body = await whole_body(receive)
-        if refusal is not None or body is None:
-            return self._answerer.refuse(refusal or TOO_LARGE)
-        answered = self._answerer.answer(phase, body)
-        if not isinstance(answered, Waiting):
-            return answered
-        if self._waiting >= MOST_WAITING:
-            return answered.give_up()
-        self._waiting += 1
+    def give_up(self) -> None:
+        """Refuse everything that still waits, as this process ends."""
+        for waiting in [*self._waiting]:
+            waiting.cancel()
+
+    async def _review(
+        self, phase: Phase, authentication: Authentication, caller: Caller, scope: Scope, receive: Receive
+    ) -> Reply:
+        refusal = refusal_of(scope)
+        limit = asyncio.timeout(BODY_SECONDS)
+        with self._bodies.receiving(known=caller.known, drop=lambda: limit.reschedule(0.0)) as held:
+            try:
+                async with limit:
+                    body = await self._whole_body(receive, held)
+            except TimeoutError:
+                refusal = NO_ROOM if held.is_dropped else TOO_SLOW
+            if refusal is not None or body is None:
+                return self._answerer.refuse(refusal or (NO_ROOM if held.is_dropped else TOO_LARGE))
+            caller.sent_request()
+            reply = await self._answer(phase, body, authentication)
+        if reply.status == HTTPStatus.OK:
+            caller.trust()
+        return reply
+
+    async def _answer(self, phase: Phase, body: bytes, authentication: Authentication) -> Reply:
+        """The reply to a whole review, at once or after the turns of its steps."""
+        answered = self._answerer.answer(phase, body, authentication)
+        while isinstance(answered, Waiting):
+            answered = await self._finished(answered)
+        return answered
+
+    async def _finished(self, step: Waiting) -> Reply | Waiting:
+        """What a step leads to, or a refusal where it has no place to wait in."""
+        waiting = asyncio.wrap_future(self._queues.submit(step.share, step.finish, heavy=step.heavy))
+        self._waiting.add(waiting)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, answered.finish)
+            await asyncio.wait((waiting,))
+        except asyncio.CancelledError:  # the caller left
+            waiting.cancel()
+            raise
         finally:
-            self._waiting -= 1
+            self._waiting.discard(waiting)
+        if waiting.cancelled() or isinstance(waiting.exception(), NoPlace):
+            return step.give_up()
+        return waiting.result()
+
+    async def _whole_body(self, receive: Receive, held: Body) -> bytes | None:
+        """The body in one piece; None where it is larger than the limit, whatever its header claims, or where there is no room.
+
+        Raises CallerLeft.
+        """
+        chunks: list[bytes] = []
+        size = 0
+        while size <= MOST_DISCARDED:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise CallerLeft
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > LARGEST_BODY:
+                chunks.clear()
+            elif self._bodies.grow(held, len(chunk)):
+                chunks.append(chunk)
+            else:
+                return None
+            if not message.get("more_body"):
+                self._bodies.finish(held)
+                break
+        return b"".join(chunks) if size <= LARGEST_BODY else None
 
 
-async def whole_body(receive: Receive) -> bytes | None:
-    """The body in one piece; None where it grows above the limit, whatever its header said."""
-    chunks: list[bytes] = []
-    size = 0
-    while size <= MOST_DISCARDED:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            break
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > LARGEST_BODY:
-            chunks.clear()
-        else:
-            chunks.append(chunk)
-        if not message.get("more_body"):
-            break
-    return b"".join(chunks) if size <= LARGEST_BODY else None
+def refusal_of(scope: Scope) -> Reply | None:
+    """The refusal that the headers of a request call for."""
+    content_type = content_length = b""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            content_type = value
+        elif name == b"content-length":
+            content_length = value
+    return refused(content_type.decode("latin-1"), int(content_length or b"0"))

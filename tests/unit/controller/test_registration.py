@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.samples import policy
 from webhook.controller.registration import Endpoint, registration
+from webhook.model.identity import Identities
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
 
 BY_URL: Final = Endpoint(ca_bundle="Q0E=", namespace="guards", url="https://127.0.0.1:8443")
@@ -120,7 +121,7 @@ def test_every_kind_that_makes_pods_is_asked_about() -> None:
     assert labelled == {("", "namespaces", operation) for operation in both} | {
         ("", f"namespaces/{way}", "UPDATE") for way in ("status", "finalize")
     }
-    assert file == {("", "configmaps", operation) for operation in both}
+    assert file == {("", "configmaps", operation) for operation in (*both, "DELETE")}
     assert namespaces == {("", "namespaces", "CREATE")}
     assert filled == {("", "pods", "CREATE")}
 
@@ -315,3 +316,51 @@ class TestConditions:
         """The API server refuses a configuration with an empty condition, and a call for nothing costs a Pod's time."""
         assert (MUTATING, "pods.catflap.dev") not in webhooks(text)
         assert (MUTATING, "namespaces.catflap.dev") in webhooks(text)
+
+
+def test_a_token_is_the_last_part_of_each_path() -> None:
+    """By it the server knows that the API server asks."""
+    by_service = Endpoint(ca_bundle="Q0E=", namespace="guards", service="catflap", token="t0ken")
+    assert by_service.client_config("/mutate")["service"]["path"] == "/mutate/t0ken"
+    by_url = Endpoint(ca_bundle="Q0E=", namespace="guards", url="https://there:8443", token="t0ken")
+    assert by_url.client_config("/validate")["url"] == "https://there:8443/validate/t0ken"
+
+
+@pytest.mark.parametrize(
+    ("text", "fails"),
+    [
+        pytest.param("", "Ignore", id="the default warns"),
+        pytest.param("rules: {no-open-policy: enforce}", "Fail", id="everywhere"),
+        pytest.param("rules: {no-open-policy: audit}", "Ignore", id="audit"),
+        pytest.param(
+            "namespaces: {overrides: [{names: [a], rules: {no-open-policy: enforce}}]}", "Fail", id="somewhere"
+        ),
+        pytest.param("namespaces: {overrides: [{names: [a], mode: enforce}]}", "Ignore", id="all rules somewhere"),
+    ],
+)
+def test_open_policies_fail_closed_where_their_rule_enforces(text: str, fails: str) -> None:
+    """Else an answer that comes too late would be a way past it."""
+    assert webhooks(text)[VALIDATING, "open-policies.catflap.dev"]["failurePolicy"] == fails
+
+
+def test_a_nodes_name_counts_with_a_nodes_group_only() -> None:
+    """The node authorizer asks for both; a name alone may be anybody's."""
+    conditions = webhooks()[VALIDATING, "pod-status.catflap.dev"]["matchConditions"]
+    assert {one["name"]: one["expression"] for one in conditions}["no-node"] == (
+        "!(request.userInfo.username.startsWith('system:node:') && 'system:nodes' in request.userInfo.groups)"
+    )
+
+
+def test_our_own_accounts_are_those_that_were_discovered() -> None:
+    """Whatever characters they have: a name is data, also within an expression."""
+    name = 'O\'Brien "\\root"'
+    made = registration(policy(), BY_SERVICE, Identities((name,)))
+    [caller] = (
+        one["expression"]
+        for entry in made[0]["webhooks"]
+        if entry["name"] == "policies.catflap.dev"
+        for one in entry["matchConditions"]
+        if one["name"] == "caller"
+    )
+    assert caller.endswith(', "O\'Brien \\"\\\\root\\""])')
+    assert "serviceaccount:guards" not in caller

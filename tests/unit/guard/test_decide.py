@@ -8,8 +8,8 @@ import pytest
 from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import NODE, OWNER, REPLICASET_CONTROLLER, asked, faults, policy
-from webhook.guard.decide import unavailable
-from webhook.model.decision import Decision, OwnerWanted, Verdict
+from webhook.guard.decide import decide, unavailable
+from webhook.model.decision import Closure, ClosureWanted, Decision, Known, OwnerWanted, Verdict
 from webhook.model.workload import Owner
 
 MIRROR = {"annotations": {"kubernetes.io/config.mirror": "4f1a"}}
@@ -201,6 +201,18 @@ class TestExempt:
         """The kubelet runs it whatever the answer; refusing would only hide it."""
         found = decided(pod(**MIRROR), userInfo=NODE)
         assert found == Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
+
+    def test_a_mirror_pod_waits_for_its_namespace_to_be_isolated(self) -> None:
+        """No rule is asked, the gate is; elsewhere than in judged namespaces neither is."""
+        request = asked(pod(**MIRROR), userInfo=NODE)
+        assert decide(request, policy(), own_namespace="guards") == ClosureWanted("shop", dry_run=False)
+        found = decide(request, policy(), known=Known(closure=Closure.WRITTEN))
+        assert isinstance(found, Decision)
+        assert (found.verdict, found.closure) == (Verdict.EXEMPT, Closure.WRITTEN)
+        exempt = asked(pod(**MIRROR), userInfo=NODE, namespace="kube-system")
+        assert isinstance(decide(exempt, policy()), Decision)
+        updated = asked(pod(**MIRROR), before=pod(**MIRROR), userInfo=NODE)
+        assert isinstance(decide(updated, policy()), Decision)
 
     @pytest.mark.parametrize(
         "user",

@@ -1,5 +1,6 @@
 """Who gives namespaces the labels and the names that the guard hangs on."""
 
+import json
 from typing import Any
 
 import pytest
@@ -75,3 +76,51 @@ def test_name_and_label_are_each_asked_about() -> None:
     assert [fault.path for fault in decided("lab-1", labels, groups=["admins"]).denied] == ["metadata.name"]
     assert [fault.path for fault in decided("lab-1", labels, groups=["platform"]).denied] == ["metadata.labels.tier"]
     assert decided("lab-1", labels, groups=["admins", "platform"]).verdict is Verdict.EXEMPT
+
+
+@pytest.mark.parametrize("text", ["namespaces: {exempt: [monitoring]}", "namespaces: {exempt: []}", ""])
+@pytest.mark.parametrize("name", ["calico-apiserver", "calico-system", "tigera-operator"])
+def test_a_name_that_decisions_trust_is_reserved_whatever_the_file_says(name: str, text: str) -> None:
+    """An account in it may write policies, or make namespaces that are reserved."""
+    assert [fault.path for fault in decided(name, text=text).denied] == ["metadata.name"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "breakGlass: {groups: ['system:serviceaccounts:ops']}",
+        "exempt: {groups: ['system:serviceaccounts:ops']}",
+        "exempt: {users: ['system:serviceaccount:ops:robot']}",
+        "namespaces: {labelledBy: ['system:serviceaccounts:ops']}",
+        "namespaces: {reserved: {groups: ['system:masters', 'system:serviceaccounts:ops']}}",
+        "exempt: {serviceAccounts: [ops/robot]}",
+    ],
+)
+def test_a_namespace_whose_accounts_the_file_names_is_reserved(text: str) -> None:
+    """Who makes it makes such accounts."""
+    assert decided("ops", text=text).verdict is Verdict.DENIED
+    assert decided("ops", text="").verdict is Verdict.ALLOWED
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        "system:serviceaccounts:",
+        "system:serviceaccount:UPPER:x",
+        "system:serviceaccount:a'b:x",
+        "system:serviceaccount:team*:x",
+        "system:serviceaccountsx:ops",
+        "my:system:serviceaccounts:ops",
+    ],
+)
+def test_what_names_no_namespace_reserves_none(principal: str) -> None:
+    """Nor does it become part of an expression."""
+    assert policy(f"exempt: {{groups: [{json.dumps(principal)}]}}").given_names == policy().given_names
+
+
+def test_the_namespace_of_catflap_itself_is_reserved() -> None:
+    """Where it is not made yet, whoever makes it is exempt in it."""
+    request = asked(namespace("guards"), namespace="guards", userInfo={"username": "ann", "groups": []})
+    refused = decide(request, policy(), own_namespace="guards")
+    assert isinstance(refused, Decision)
+    assert [fault.path for fault in refused.denied] == ["metadata.name"]

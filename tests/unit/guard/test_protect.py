@@ -8,12 +8,11 @@ import pytest
 from tests.reviews import review
 from tests.unit.samples import policy
 from webhook.guard.decide import decide
-from webhook.model.decision import Decision, Known, LifeWanted, Verdict
+from webhook.model.decision import Decision, Verdict
 from webhook.review.decode import BadReview, decode
 
 MANAGED = {"app.kubernetes.io/managed-by": "catflap"}
 GROUPS = {"networking.k8s.io": "v1", "projectcalico.org": "v3", "crd.projectcalico.org": "v1"}
-LIVES, GOES = Known(terminating=False), Known(terminating=True)
 
 
 def body(
@@ -44,11 +43,58 @@ def body(
     return json.dumps(sent).encode()
 
 
-def decided(text: str = "", known: Known = LIVES, **options: Any) -> Decision:
+def decided(text: str = "", **options: Any) -> Decision:
     """The decision, with catflap in the namespace `guards`."""
-    found = decide(decode(body(**options)), policy(text), own_namespace="guards", known=known)
+    found = decide(decode(body(**options)), policy(text), own_namespace="guards")
     assert isinstance(found, Decision)
     return found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "knp.default.catflap-default-deny",
+        "knp.catflap-default-deny",
+        "default.catflap-default-deny",
+        "ossg.default.catflap-default-deny",
+        "staged.knp.default.catflap-default-deny",
+        "default.default.catflap-default-deny",
+    ],
+)
+def test_a_name_that_calico_reads_as_ours_is_ours(name: str) -> None:
+    """Whatever stands before it, where Calico stores its objects."""
+    found = decided(operation="CREATE", group="crd.projectcalico.org", name=name)
+    assert (found.verdict, found.denied[0].rule) == (Verdict.DENIED, "guard-policies")
+
+
+@pytest.mark.parametrize("name", ["knp.default.mine", "platform.catflap-default-deny", "x-catflap-a", "knpcatflap-a"])
+def test_a_name_that_calico_does_not_read_as_ours_is_not(name: str) -> None:
+    """A policy of another tier has a key of its own."""
+    assert decided(operation="CREATE", group="crd.projectcalico.org", name=name).verdict is not Verdict.DENIED
+
+
+@pytest.mark.parametrize(
+    ("group", "kept", "denied"),
+    [
+        ("crd.projectcalico.org", {"name": "catflap-default-deny"}, True),
+        ("crd.projectcalico.org", {"name": "catflap-default-deny", "spec": "broken"}, True),
+        ("crd.projectcalico.org", {"labels": MANAGED}, True),
+        ("crd.projectcalico.org", {"name": "mine"}, False),
+        ("projectcalico.org", {"name": "catflap-default-deny"}, False),
+    ],
+)
+def test_a_name_that_calico_keeps_in_an_annotation_counts(group: str, kept: dict[str, Any], denied: bool) -> None:
+    """Where Calico reads it, and although the policy itself cannot be read."""
+    metadata = {"name": "mine", "annotations": {"projectcalico.org/metadata": json.dumps(kept)}}
+    manifest = {
+        "apiVersion": f"{group}/{GROUPS[group]}",
+        "kind": "NetworkPolicy",
+        "metadata": metadata,
+        "spec": {"types": ["Inbound"]},
+    }
+    request = decode(body(operation="CREATE", group=group, name="mine", object=manifest))
+    found = decide(request, policy(), own_namespace="guards")
+    assert (isinstance(found, Decision) and found.denied[0].rule == "guard-policies") is denied
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -88,6 +134,12 @@ USERS = {
     "the garbage collector": ("system:serviceaccount:kube-system:generic-garbage-collector", [], Verdict.EXEMPT),
     "both in one": ("system:kube-controller-manager", [], Verdict.EXEMPT),
     "another controller": ("system:serviceaccount:kube-system:job-controller", [], Verdict.DENIED),
+    "a vendor's controller in kube-system": (
+        "system:serviceaccount:kube-system:snapshot-controller",
+        [],
+        Verdict.DENIED,
+    ),
+    "an editor": ("jane", ["system:authenticated"], Verdict.DENIED),
     "an administrator": ("admin", ["system:masters"], Verdict.DENIED),
     "somebody in an emergency": ("jane", ["catflap:break-glass"], Verdict.EXEMPT),
 }
@@ -122,12 +174,13 @@ def test_another_group_may_be_named_for_emergencies() -> None:
     assert "members of sre may" in refused.message
 
 
-def test_a_namespace_on_its_way_out_lets_go() -> None:
-    """Asked for, as only the cluster knows; and only for what is deleted."""
-    request = decode(body())
-    assert decide(request, policy()) == LifeWanted("shop")
-    assert decided(known=GOES).verdict is Verdict.EXEMPT
-    assert decided(known=GOES, operation="UPDATE").verdict is Verdict.DENIED
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_namespace_that_is_being_deleted_is_no_exception(group: str) -> None:
+    """Its Pods may run for long; what Kubernetes empties it with passes by its account, and nothing is asked."""
+    name = "default.catflap-default-deny" if group == "crd.projectcalico.org" else "catflap-default-deny"
+    assert decided(group=group, name=name).verdict is Verdict.DENIED
+    cleaner = {"username": "system:serviceaccount:kube-system:namespace-controller"}
+    assert decided(group=group, name=name, userInfo=cleaner).verdict is Verdict.EXEMPT
 
 
 def test_mode_does_not_open_the_guard() -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.owners import top_owner_created
+from webhook.kube.owners import DEEPEST, owners_above, stands
 from webhook.model.workload import Owner
 
 OWNER: Final = Owner("apps/v1", "ReplicaSet", "web-7d4b", "rs")
@@ -19,15 +19,27 @@ def at(day: int) -> datetime:
     return datetime(2026, 1, day, tzinfo=UTC)
 
 
-def stored(uid: str, day: int, *owners: Json) -> Json:
+def stored(uid: str, day: int, *owners: Json, name: str = "", namespace: str = "shop") -> Json:
     """An object that was made on a day of January."""
-    metadata: Json = {"uid": uid, "creationTimestamp": f"2026-01-{day:02}T00:00:00Z"}
+    name = name or {"rs": "web-7d4b", "deploy": "web"}.get(uid, "web")
+    metadata: Json = {
+        "uid": uid,
+        "name": name,
+        "namespace": namespace,
+        "creationTimestamp": f"2026-01-{day:02}T00:00:00Z",
+    }
     return {"metadata": {**metadata, **({"ownerReferences": list(owners)} if owners else {})}}
 
 
 def reference(kind: str, name: str, uid: str, **more: Any) -> Json:
     """An entry of ownerReferences."""
     return {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid, "controller": True, **more}
+
+
+def top(api: Api, namespace: str, owner: Owner) -> datetime | None:
+    """When the topmost owner that is believed was made."""
+    found = list(owners_above(api, namespace, owner))
+    return found[-1].created if found else None
 
 
 class Objects(Api):
@@ -95,13 +107,13 @@ class Objects(Api):
 )
 def test_an_age_is_believed_step_by_step(objects: dict[str, Json | ApiError], created: datetime | None) -> None:
     """Only as far as the uids agree."""
-    assert top_owner_created(Objects(objects), "shop", OWNER) == created
+    assert top(Objects(objects), "shop", OWNER) == created
 
 
 def test_an_owner_of_an_unknown_kind_has_no_age() -> None:
     """Nobody is asked."""
     api = Objects({})
-    assert top_owner_created(api, "shop", Owner("example.com/v1", "Rollout", "web", "x")) is None
+    assert top(api, "shop", Owner("example.com/v1", "Rollout", "web", "x")) is None
     assert api.asked == 0
 
 
@@ -109,11 +121,91 @@ def test_a_ring_of_owners_ends() -> None:
     """Anyone can write one."""
     ring = stored("rs", 3, reference("ReplicaSet", "web-7d4b", "rs"))
     api = Objects({f"{REPLICA_SETS}/web-7d4b": ring})
-    assert top_owner_created(api, "shop", OWNER) == at(3)
-    assert api.asked <= 5
+    assert top(api, "shop", OWNER) == at(3)
+    assert api.asked == DEEPEST
+
+
+class Anything(Api):
+    """An API server that has the same old object at every path."""
+
+    def __init__(self, found: Json) -> None:
+        self._everywhere = found
+        self.paths: list[str] = []
+
+    def get(self, path: str, **query: str) -> Json | None:
+        """That object."""
+        assert query == {}
+        self.paths.append(path)
+        return self._everywhere
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../older/deployments/old",
+        "..",
+        ".",
+        "",
+        "web/../old",
+        "%2e%2e%2fold",
+        "web/status",
+        "a" * 254,
+        "wéb",
+        "web\n",
+    ],
+)
+@pytest.mark.parametrize("kind", ["ReplicaSet", "Deployment"])
+def test_a_name_that_leads_elsewhere_is_no_owner(name: str, kind: str) -> None:
+    """Nothing is asked about it; no object has such a name."""
+    api = Anything(stored("rs", 1))
+    assert top(api, "shop", Owner("apps/v1", kind, name, "rs")) is None
+    assert not stands(api, "shop", Owner("apps/v1", kind, name, "rs"))
+    assert api.paths == []
+
+
+@pytest.mark.parametrize("namespace", ["", "..", "../..", "shop/pods", "shop%2f.."])
+def test_a_namespace_that_leads_elsewhere_has_no_owners(namespace: str) -> None:
+    """The review may come from anyone."""
+    api = Anything(stored("rs", 1))
+    assert top(api, namespace, OWNER) is None
+    assert api.paths == []
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(stored("rs", 1, name="other"), id="another name"),
+        pytest.param(stored("rs", 1, namespace="older"), id="another namespace"),
+        pytest.param(stored("other", 1), id="another uid"),
+        pytest.param(stored("RS", 1, name="web-7d4b"), id="a uid in other letters"),
+    ],
+)
+def test_an_owner_is_the_one_that_was_named(found: Json) -> None:
+    """Whatever answers under its path."""
+    assert top(Anything(found), "shop", OWNER) is None
+    assert not stands(Anything(found), "shop", OWNER)
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [("apps/v1/../../../api/v1", "ReplicaSet"), ("apps/v1", "../ReplicaSet"), ("apps/v1beta1", "ReplicaSet"), ("", "")],
+)
+def test_a_kind_is_one_of_kubernetes_own(api_version: str, kind: str) -> None:
+    """By a closed table, whose paths hold nothing of the reference."""
+    api = Anything(stored("rs", 1))
+    assert top(api, "shop", Owner(api_version, kind, "web-7d4b", "rs")) is None
+    assert api.paths == []
+
+
+def test_an_owner_above_is_checked_as_the_first_one_is() -> None:
+    """A reference that leads elsewhere ends the chain."""
+    above = reference("Deployment", "../../older/deployments/old", "deploy")
+    api = Objects({f"{REPLICA_SETS}/web-7d4b": stored("rs", 3, above)})
+    assert top(api, "shop", OWNER) == at(3)
+    assert api.asked == 1
 
 
 def test_not_to_know_is_an_error() -> None:
     """Doubt is never taken for old."""
     with pytest.raises(ApiError, match="nobody answers"):
-        top_owner_created(Objects({f"{REPLICA_SETS}/web-7d4b": ApiError(0, "nobody answers")}), "shop", OWNER)
+        top(Objects({f"{REPLICA_SETS}/web-7d4b": ApiError(0, "nobody answers")}), "shop", OWNER)

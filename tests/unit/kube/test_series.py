@@ -33,7 +33,8 @@ class Cluster(Api):
     def get(self, path: str, **_query: str) -> Json | None:
         """The ReplicaSet, by its path."""
         self.asked.append(path)
-        return {"metadata": {"uid": "42"}} if path.endswith("/shop/replicasets/web-7d4b") else None
+        metadata = {"namespace": "shop", "name": "web-7d4b", "uid": "42"}
+        return {"metadata": metadata} if path.endswith("/shop/replicasets/web-7d4b") else None
 
     def create(self, path: str, body: Json) -> Json | None:
         """Take an Event."""

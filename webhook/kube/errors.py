@@ -1,0 +1,21 @@
+"""What a request to the API server can end in, other than an answer."""
+
+NO_ANSWER = 0
+BAD_REQUEST = 400
+NOT_FOUND = 404
+CONFLICT = 409
+# Bad, forbidden, too large or invalid: the same request is answered so again.
+REFUSALS = frozenset({BAD_REQUEST, 403, 413, 422})
+
+
+class ApiError(Exception):
+    """The API server answered with an error, or not at all (`status` 0)."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the API server does not take what it was sent, and will not the next time."""
+        return self.status in REFUSALS

@@ -1,0 +1,93 @@
+"""How many bytes of requests are held at once, over all connections."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from webhook.server.limits import MOST_BODY_BYTES, MOST_STRANGERS_BYTES
+
+
+class Body:
+    """One body that is being received, or whose request is being answered."""
+
+    __slots__ = ("drop", "is_dropped", "known", "size")
+
+    def __init__(self, *, known: bool, drop: Callable[[], object]) -> None:
+        self.size = 0
+        self.known = known
+        self.is_dropped = False
+        self.drop = drop
+
+
+class Bodies:
+    """Counts the bytes of all bodies; safe to share between threads.
+
+    Bodies of strangers (connections without a good review so far) have a smaller share, and make room for others: the largest
+    unfinished one is dropped first, so that a small review gets in between large ones.
+    """
+
+    def __init__(self, *, most: int = MOST_BODY_BYTES, strangers: int = MOST_STRANGERS_BYTES) -> None:
+        self._most = most
+        self._most_of_strangers = strangers
+        self._lock = Lock()
+        self._unfinished: set[Body] = set()  # of strangers
+        self._total = 0
+        self._total_of_strangers = 0
+
+    @property
+    def total(self) -> int:
+        """The bytes that are held now."""
+        return self._total
+
+    @contextmanager
+    def receiving(self, *, known: bool, drop: Callable[[], object]) -> Iterator[Body]:
+        """A body whose bytes are counted until the end of the block; `drop` is called where it has to make room."""
+        body = Body(known=known, drop=drop)
+        if not known:
+            with self._lock:
+                self._unfinished.add(body)
+        try:
+            yield body
+        finally:
+            with self._lock:
+                self._remove(body)
+
+    def grow(self, body: Body, size: int) -> bool:
+        """Count `size` more bytes of a body; False where there is no room for them, or where the body was dropped."""
+        with self._lock:
+            if body.is_dropped:
+                return False
+            self._count(body, size)
+            while self._is_over(body):
+                if (largest := max(self._unfinished, key=lambda one: one.size, default=None)) is None:
+                    body.is_dropped = True
+                else:
+                    self._drop(largest)
+                if body.is_dropped:
+                    self._remove(body)
+                    return False
+            return True
+
+    def finish(self, body: Body) -> None:
+        """The body is whole: it is counted until its request is answered, and no longer makes room for others."""
+        with self._lock:
+            self._unfinished.discard(body)
+
+    def _is_over(self, body: Body) -> bool:
+        over = self._total > self._most
+        return over if body.known else over or self._total_of_strangers > self._most_of_strangers
+
+    def _drop(self, body: Body) -> None:
+        body.is_dropped = True
+        self._remove(body)
+        body.drop()
+
+    def _remove(self, body: Body) -> None:
+        self._unfinished.discard(body)
+        self._count(body, -body.size)
+
+    def _count(self, body: Body, size: int) -> None:
+        body.size += size
+        self._total += size
+        if not body.known:
+            self._total_of_strangers += size
