@@ -16,12 +16,13 @@ from webhook.audit.record import decision_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.faults import BadPolicy, PolicyFault
-from webhook.config.parse import Loaded, parse
+from webhook.config.parse import Loaded, parse_once
 from webhook.config.store import PolicyStore
 from webhook.custom.judging import price_of_all
 from webhook.guard.amend import amend
 from webhook.guard.decide import decide, unavailable
 from webhook.metrics import Metrics
+from webhook.model.abbreviation import shortened
 from webhook.model.authentication import Authentication
 from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Findings, Known, Phase, Question
 from webhook.model.kinds import NO_EXTRA_KINDS
@@ -52,7 +53,11 @@ LIGHT_BYTES = 1 << 16
 # Of all custom rules together (webhook.custom.cost): 0.1 ms as a rule, 25 ms where an expression does nothing but what is dear.
 LIGHT_PRICE = 5_000_000
 
-NO_FILE = Loaded(policy=parse(DEFAULT_POLICY).policy, digest="")
+# Characters. The ids of the built-in rules have 150 together; the API server cuts values of its own at 10 KiB
+# (apiserver, pkg/admission/plugin/policy/validating/dispatcher.go).
+LONGEST_ANNOTATION = 5_000
+
+NO_FILE = Loaded(policy=parse_once(DEFAULT_POLICY).policy, digest="")
 
 Clock = Callable[[], datetime]
 
@@ -197,7 +202,7 @@ class Answerer:
                 return amend(request, loaded.policy, own_namespace=self._own_namespace)
             return decide(request, loaded.policy, own_namespace=self._own_namespace, known=known, at=self._now())
         except Exception:
-            logger.exception("no decision on %s", request.uid)
+            logger.exception("no decision on %s", shortened(request.uid))
             return OUR_FAULT
 
     def _ask(self, case: Case, question: Decision | Question, known: Known) -> Decision:
@@ -211,7 +216,7 @@ class Answerer:
         except Unavailable as bad:
             return unavailable(str(bad))
         except Exception:
-            logger.exception("no decision on %s", case.request.uid)
+            logger.exception("no decision on %s", shortened(case.request.uid))
             return OUR_FAULT
         return question
 
@@ -243,7 +248,7 @@ class Answerer:
 def violations_in(text: str) -> tuple[Violation, ...]:
     """What is wrong with a policy file, as a refusal says it."""
     try:
-        parse(text)
+        parse_once(text)
     except BadPolicy as bad:
         return tuple(Violation(rule=POLICY_FILE, path=fault.path, message=located(fault)) for fault in bad.faults)
     return ()
@@ -263,5 +268,5 @@ def annotations(decision: Decision, digest: str, link: Link | None) -> dict[str,
         said["closure"] = str(decision.closure)
     rules = sorted({fault.rule for fault in (*decision.denied, *decision.warned, *decision.audited)})
     if rules:
-        said["violated-rules"] = ",".join(rules)
+        said["violated-rules"] = shortened(",".join(rules), LONGEST_ANNOTATION)
     return said
