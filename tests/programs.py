@@ -94,6 +94,13 @@ class Program:
         finally:
             connection.close()
 
+    def is_up(self) -> bool:
+        """Whether the status port answers."""
+        try:
+            return self.status("/healthz").status == http.client.OK
+        except OSError:
+            return False
+
     def wait_for(self, path: str = "/readyz") -> None:
         """Wait until the status port says yes; fails with the log."""
         deadline = time.monotonic() + START_SECONDS
@@ -156,8 +163,11 @@ def running(
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """Have the process end at once, as idle connections would hold it up; one that does not is killed and fails the test."""
-    process.send_signal(signal.SIGINT)
+    """Have the process end as the kubelet does; one that does not end is killed and fails the test.
+
+    Not by SIGINT: a shell starts background jobs with that signal ignored, and so do their children.
+    """
+    process.send_signal(signal.SIGTERM)
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

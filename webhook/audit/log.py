@@ -13,6 +13,7 @@ from typing import Final, cast
 from msgspec.structs import asdict, replace
 
 from webhook import __version__
+from webhook.audit.bounds import MOST_TORN, bounded
 from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, Link, canonical, seal
 from webhook.audit.keeping import UNOBSERVED, Durability, Failure, Keeping, Observer
 from webhook.audit.keys import BadKey, WriterKey
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT_AFTER: Final = timedelta(seconds=60)
 KEY_LIFE: Final = timedelta(days=1)
+LONGEST_NAME: Final = 253  # of an object (apimachinery, pkg/util/validation: DNS-1123 subdomain)
 LOOK_SECONDS: Final = 5.0
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -210,6 +212,7 @@ class AuditLog:
         """What a record is to state of other processes; None where there is no file that can be read."""
         if self._sink.witness is None:
             return None
+        self._sink.look()  # the file may have been renamed meanwhile
         self._sink.witness.look()
         seen = self._sink.witness.seen(self._chain)
         # A record that waits in the queue will stand behind lines that nobody has read yet.
@@ -234,11 +237,11 @@ class AuditLog:
         self._signed = self._seq
 
     def _write(self, record: Mapping[str, object]) -> Link:
-        return self._seal(self._linked(record))
+        return self._seal(self._linked(bounded(record)))
 
     def _linked(self, record: Mapping[str, object]) -> dict[str, object]:
         own = {"version": VERSION, "catflap": __version__, "chain": self._chain, "seq": self._seq, "prev": self._prev}
-        torn = {"torn": [*self._sink.torn]} if self._sink.torn else {}
+        torn = {"torn": self._sink.torn[:MOST_TORN]} if self._sink.torn else {}
         lost = {"lost": self._lost} if self._lost else {}
         return {**record, **own, **torn, **lost}
 
@@ -274,10 +277,15 @@ class AuditLog:
 def writer(process: str) -> Writer:
     """Who writes a chain: which process, where, since which boot of its machine; what the environment does not tell is left out."""
     told: Writer = {"process": process, "pid": os.getpid()}
-    if pod := {key: value for key, name in POD.items() if (value := os.environ.get(name))}:
+    if pod := {key: value for key, name in POD.items() if (value := named(name))}:
         told["pod"] = cast("Pod", pod)
-    if node := os.environ.get(NODE):
+    if node := named(NODE):
         told["node"] = node
     with suppress(OSError):
         told["bootId"] = BOOT_ID.read_text(encoding="ascii").strip()
     return told
+
+
+def named(variable: str) -> str:
+    """What the environment says of the writer, no longer than a name in Kubernetes."""
+    return os.environ.get(variable, "")[:LONGEST_NAME].encode(errors="backslashreplace").decode()

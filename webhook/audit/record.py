@@ -34,6 +34,7 @@ def decision_record(
         "time": stamp(at),
         "id": request.uid,
         "phase": phase,
+        "senderAuthentication": request.authentication,
         "user": {"username": request.user.name, "groups": request.user.groups},
         "verb": request.operation.lower(),
         "objectRef": object_ref(request),

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from webhook.audit.chain import Fragment, Link
 from webhook.audit.witness import Seen
+from webhook.model.authentication import Authentication
 from webhook.model.decision import Closure, Phase, Verdict
 
 # Of the format: whoever adds a key to a record, or takes one away, makes it a new one.
@@ -42,6 +43,9 @@ class Linked(TypedDict):
         Annotated[
             int, Meta(ge=1, description="Records before it that could not be written, whose requests were admitted")
         ]
+    ]
+    cut: NotRequired[
+        Annotated[Sequence[str], Meta(description="What was too long for a record: its path, how much of it is here")]
     ]
     hash: Annotated[
         str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256, in hex, of the canonical record without hash")
@@ -93,6 +97,9 @@ class DecisionRecord(TypedDict):
     time: Time
     id: Annotated[str, Meta(description="The uid of the AdmissionReview")]
     phase: Phase
+    senderAuthentication: NotRequired[
+        Annotated[Authentication, Meta(description="How the sender of the review proved to be the API server")]
+    ]
     user: User
     verb: Annotated[str, Meta(description="The operation, in lower case")]
     objectRef: ObjectRef

@@ -1,39 +1,96 @@
 """The controller."""
 
-import signal
+import base64
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from threading import Event
 from uuid import uuid4
 
+from msgspec import Struct
+
 from webhook.audit.record import leader_record, utc_now
-from webhook.bootstrap.looking import look_around, recorded
+from webhook.bootstrap.looking import check_rights, in_cluster, look_around, recorded
 from webhook.bootstrap.parts import Common, Parts, make_parts, note, start_policy, start_status
+from webhook.controller.drift import Drift
 from webhook.controller.endings import Endings
-from webhook.controller.following import Registered
+from webhook.controller.following import Registered, Wishes
 from webhook.controller.leader import LEASE, LEASE_SECONDS, Leader
 from webhook.controller.loop import Controller, Follower
+from webhook.controller.reaching import Unreachable
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.recording import Recording
 from webhook.controller.refusals import Refusals, telling
+from webhook.controller.registration import Endpoint
 from webhook.controller.reporting import Reporting
 from webhook.controller.scanning import Scanner
+from webhook.controller.servers import usable
 from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
 from webhook.kube.events import bad_record, refused_file
+from webhook.kube.identity import Acting
 from webhook.kube.lease import Lease
 from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.rights import controller_rights
 from webhook.kube.standing import Standing
 from webhook.kube.watch import Watch
+from webhook.model.identity import chart_accounts
+from webhook.server.ending import END_SECONDS, all_within, end_now, on_end
 
 
-def followers(common: Common, parts: Parts, api: Api, recording: Recording) -> Mapping[str, Follower]:
+class Registering(Struct, frozen=True):
+    """How catflap is registered: where it is found, and what else the installer wants.
+
+    `locate` makes the Endpoint of a CA bundle; without it, somebody registers catflap by hand.
+    """
+
+    locate: Callable[[str], Endpoint] | None = None
+    ca: Path | None = None
+    wishes: Wishes = Wishes()
+
+    def endpoint(self) -> Endpoint:
+        """Where the API server finds us, by the CA certificate as its file says now.  Raises Unreachable."""
+        assert self.locate is not None
+        assert self.ca is not None
+        try:
+            bundle = self.ca.read_bytes()
+        except OSError as bad:
+            raise Unreachable(f"the CA certificate is not there yet: {bad}") from bad
+        return self.locate(base64.b64encode(bundle).decode("ascii"))
+
+
+def registered(  # noqa: PLR0917 (each is of another type)
+    common: Common, parts: Parts, api: Api, recording: Recording, leads: Callable[[], bool], registering: Registering
+) -> Registered:
+    """What registers catflap and keeps it registered."""
+    own, deployment = common.own_namespace, None
+    if (found := registering.wishes.replicas) is not None:
+        metadata = {"name": found.name, "namespace": found.namespace}
+        deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
+    return Registered(
+        api.patient(),
+        recording=recording,
+        own_namespace=own,
+        acting=Acting(chart_accounts(own)),
+        drift=Drift(api, metrics=parts.metrics, own_namespace=own, now=utc_now, deployment=deployment),
+        now=utc_now,
+        endpoint=registering.endpoint if registering.locate else None,
+        wishes=registering.wishes,
+        leads=leads,
+        reach=partial(usable, certified=registering.wishes.certified),
+    )
+
+
+def followers(
+    common: Common, parts: Parts, api: Api, recording: Recording, registration: Registered
+) -> Mapping[str, Follower]:
     """What is kept as the policy file says, beyond namespaces; what the API server refuses of it is told."""
     own, patient = common.own_namespace, api.patient()
     written = telling(
-        Registered(patient, recording=recording, own_namespace=own),
-        Twinned(patient, recording=recording, own_namespace=own, now=utc_now),
+        registration,
+        Twinned(patient, recording=recording, own_namespace=own, now=utc_now, acting=registration.acting),
         refusals=Refusals(api, metrics=parts.metrics, own_namespace=own, now=utc_now),
     )
     return {**written, "/endings": Endings(api, metrics=parts.metrics, own_namespace=own, now=utc_now)}
@@ -67,7 +124,7 @@ def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -
 
 
 def watched_epoch(common: Common, api: Api) -> Epoch:
-    """The record of the installation; one that cannot be true is told by an Event on it."""
+    """The record of the installation; an Event on it reports one that cannot be true."""
 
     def trouble(space: str, what: str) -> None:
         bad_record(api, space, what, utc_now())
@@ -75,13 +132,15 @@ def watched_epoch(common: Common, api: Api) -> Epoch:
     return Epoch(api, own_namespace=common.own_namespace, on_trouble=trouble)
 
 
-def make_controller(common: Common, parts: Parts, api: Api, recording: Recording) -> Controller:
-    """What closes namespaces, and keeps all else as the policy file says."""
+def make_controller(
+    common: Common, parts: Parts, api: Api, recording: Recording, registration: Registered
+) -> Controller:
+    """What isolates namespaces, and keeps what else follows the policy file."""
     standing = Standing(api)
     return Controller(
         namespaces=Watch(api, NAMESPACES),
         standing=standing,
-        followers=followers(common, parts, api, recording),
+        followers=followers(common, parts, api, recording, registration),
         policies=parts.policies,
         reconciler=Reconciler(
             api=api,
@@ -96,7 +155,7 @@ def make_controller(common: Common, parts: Parts, api: Api, recording: Recording
     )
 
 
-def control(common: Common) -> None:
+def control(common: Common, registering: Registering) -> None:
     """Run the controller until it is told to stop."""
     api = connect(common.kubeconfig)
     parts = make_parts(
@@ -105,19 +164,24 @@ def control(common: Common) -> None:
         on_refusal=lambda faults: refused_file(api, common.own_namespace, faults, utc_now()),
     )
     recording = Recording(parts.audit, utc_now, on_lost=parts.metrics.audit_lost.inc)
-    controller = make_controller(common, parts, api, recording)
     leader, scanner = make_scanner(common, parts, api, recording)
+    registration = registered(common, parts, api, recording, lambda: leader.leads, registering)
+    controller = make_controller(common, parts, api, recording, registration)
     parts.policies.on_change(lambda _: controller.policy_changed())
     parts.policies.on_change(lambda _: scanner.scan_soon())
     stopped = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    checks = {"controller": lambda: controller.ready, "audit log": lambda: recording.ready}
+    on_end(lambda *_: stopped.set())  # before the first record: from here on the chain gets its stop record
+    checks = {
+        "controller": lambda: controller.ready,
+        "audit log": lambda: recording.ready,
+        "registration": lambda: registration.sound,
+    }
+    check_rights(api, controller_rights(common.own_namespace, in_cluster(common.policy)))
     start_status(common.status, checks | start_policy(common, parts, api), parts.metrics)
     started = (recording, controller, leader, scanner)
     for part in started:
         part.start()
     stopped.wait()
-    for part in reversed(started):
-        part.stop()
+    all_within(END_SECONDS, *(part.stop for part in started))
     parts.audit.stop()
+    end_now()

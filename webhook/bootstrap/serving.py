@@ -9,16 +9,20 @@ from webhook.audit.log import AuditLog
 from webhook.audit.owed import OwedRecords
 from webhook.audit.record import certificate_record, stamp, utc_now
 from webhook.audit.schema import ServingCertificate
-from webhook.bootstrap.looking import look_around, on_record
+from webhook.bootstrap.looking import check_rights, in_cluster, learn_accounts, look_around, on_record
 from webhook.bootstrap.parts import Address, Common, Parts, make_parts, note, start_policy, start_status
+from webhook.bootstrap.trusting import Trust, start_check
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
 from webhook.kube.events import Reporter
+from webhook.kube.identity import Acting
 from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.rights import server_rights
 from webhook.kube.series import Series
 from webhook.kube.surroundings import Lookout
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
+from webhook.model.identity import chart_accounts
 from webhook.server.announcing import Announce, Announcer, nobody
 from webhook.server.answer import Answerer, Cluster
 from webhook.server.asking import ClusterToAsk, NoClusterToAsk
@@ -26,19 +30,20 @@ from webhook.server.foresight import Foresight
 from webhook.server.gate import Gate
 from webhook.server.serving import Listening, Ready, Server
 from webhook.tls.authority import Certificate
+from webhook.tls.clients import ask_for_certificates
 from webhook.tls.folder import Served, TlsFolder, is_current
 
 
-def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, standalone: bool) -> None:
+def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, standalone: bool, trust: Trust) -> None:
     """Run the webhook server until it is told to stop."""
     Server(
         Listening(listen.host, listen.port, worker),
         folder=tls,
-        start=lambda: start_serving(common, tls, standalone=standalone),
+        start=lambda: start_serving(common, tls, standalone=standalone, trust=trust),
     ).run()
 
 
-def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Ready:
+def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Trust) -> Ready:
     """The parts of one serving process, made after the fork."""
     api = None if standalone else connect(common.kubeconfig)
     parts = make_parts(common, "serve")
@@ -52,9 +57,12 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Ready:
     checks |= start_policy(common, parts, api)
     cluster: Cluster = NoClusterToAsk()
     announce: Announce = nobody  # where there is no cluster
+    acting = Acting(chart_accounts(common.own_namespace))
     if api is not None:
         announce = start_announcing(api, parts.metrics)
-        cluster = start_asking(common, parts, api, checks, announce)
+        cluster = start_asking(common, parts, api, checks, announce, acting)
+        check_rights(api, server_rights(common.own_namespace, in_cluster(common.policy)))
+    check = start_check(trust, api, common.own_namespace, checks)
     start_status(common.status, checks, parts.metrics)
     answerer = Answerer(
         policies=parts.policies,
@@ -63,8 +71,12 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool) -> Ready:
         cluster=cluster,
         own_namespace=common.own_namespace,
         announce=announce,
+        acting=acting,
     )
-    return Ready(answerer, start_showing(tls, parts.audit), began=listening.set)
+    served = start_showing(tls, parts.audit)
+    if trust.client_ca is not None:
+        ask_for_certificates(served.context, trust.client_ca)
+    return Ready(answerer, check, served, began=listening.set)
 
 
 def start_showing(tls: TlsFolder, audit: AuditLog) -> Served:
@@ -98,14 +110,14 @@ def start_announcing(api: Api, metrics: Metrics) -> Announce:
     return announcer.announce
 
 
-def start_asking(
-    common: Common, parts: Parts, api: Api, checks: dict[str, Callable[[], bool]], announce: Announce
+def start_asking(  # noqa: PLR0917 (each is of another type)
+    common: Common, parts: Parts, api: Api, checks: dict[str, Callable[[], bool]], announce: Announce, acting: Acting
 ) -> ClusterToAsk:
     """What answers questions about the cluster; its caches are added to the checks of readiness."""
     namespaces = Watch(api, NAMESPACES)
     epoch = Epoch(api, own_namespace=common.own_namespace)
     lookout = Lookout(
-        look_around(api, parts.policies, on_record(epoch, api)),
+        look_around(api, parts.policies, on_record(epoch, api), learn_accounts(acting)),
         on_change=lambda _: None,
     )
     parts.policies.on_change(lambda _: lookout.look_now())

@@ -1,5 +1,6 @@
 """What several verbs are told, and how their words become values."""
 
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -7,10 +8,14 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from webhook.audit.keys import BadKey, read_private
+from webhook.bootstrap.trusting import Trust
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import Loaded, parse
 from webhook.config.source import ConfigMapRef, parse_location
 from webhook.model.fields import HIGHEST_PORT
+from webhook.server.tokens import BadTokenFile, read_file
+from webhook.tls.clients import ask_for_certificates
+from webhook.tls.folder import BadCertificate
 
 BAD_INPUT = 2
 
@@ -79,6 +84,62 @@ def serving_options(function: Function) -> Function:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def trust_options(function: Function) -> Function:
+    """Which senders `serve` takes for the API server."""
+    a_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+    options = (
+        click.option(
+            "--client-ca", type=a_file, metavar="FILE",
+            help="Take reviews only from clients with a certificate of this CA; the API server needs one (docs/security.md).",
+        ),
+        click.option(
+            "--client-name", "client_names", multiple=True, metavar="NAME",
+            help="Of these only certificates with this common name or DNS name; may be given several times.",
+        ),
+        click.option(
+            "--path-token-file", type=a_file, metavar="FILE",
+            help="Take reviews only at /validate/TOKEN and /mutate/TOKEN, with a token of this file, one a line.",
+        ),
+        click.option(
+            "--secret-path/--no-secret-path", default=None,
+            help="Take reviews only at the paths of the Secret that the controller keeps; by default with a cluster, "
+            "unless --listen is a loopback address.",
+        ),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def trust(
+    *,
+    client_ca: Path | None,
+    client_names: tuple[str, ...],
+    token_file: Path | None,
+    secret: bool | None,
+    default: bool,
+) -> Trust:
+    """What proves a sender to be the API server; `default` says whether the Secret counts where nothing is asked for.
+
+    Options that contradict each other end the command.
+    """
+    if client_names and client_ca is None:
+        complain(["--client-name needs --client-ca: a name counts only in a certificate that a CA vouches for"])
+    if client_ca is not None and (token_file is not None or secret):
+        complain(["--client-ca excludes --path-token-file and --secret-path: the certificate is the stronger proof"])
+    if token_file is not None and secret is not None:
+        complain(["--path-token-file and --secret-path exclude each other"])
+    try:
+        if client_ca is not None:
+            ask_for_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), client_ca)
+        if token_file is not None:
+            read_file(token_file)
+    except (BadCertificate, BadTokenFile, OSError) as bad:
+        complain([str(bad)])
+    usual = default and client_ca is None and token_file is None
+    return Trust(client_ca, client_names, token_file, secret=usual if secret is None else secret)
 
 
 def check_audit_key(path: Path | None) -> None:

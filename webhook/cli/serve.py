@@ -1,6 +1,7 @@
 """`catflap serve`: the webhook server."""
 
 import base64
+import ipaddress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,15 @@ from webhook.bootstrap.logs import log_to_stderr
 from webhook.bootstrap.parts import Address, Common
 from webhook.bootstrap.serving import serve
 from webhook.cli._keeping import keeping_options
-from webhook.cli._options import AddressType, check_audit_key, complain, load_policy, serving_options
+from webhook.cli._options import (
+    AddressType,
+    check_audit_key,
+    complain,
+    load_policy,
+    serving_options,
+    trust,
+    trust_options,
+)
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoCluster, connect
 from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
@@ -30,6 +39,7 @@ from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
 @click.option(
     "--tls-name", multiple=True, metavar="HOST", help="A further name or address that the certificate is for."
 )
+@trust_options
 @click.option("--standalone", is_flag=True, help="Serve without a cluster; what needs one is not checked.")
 @click.option(
     "--worker", type=click.Choice(["asgi", "gthread"]), default="asgi", show_default=True,
@@ -46,6 +56,10 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     listen: tuple[str, int],
     tls_dir: Path,
     tls_name: tuple[str, ...],
+    client_ca: Path | None,
+    client_names: tuple[str, ...],
+    path_token_file: Path | None,
+    secret_path: bool | None,
     standalone: bool,
     worker: str,
     verbose: bool,
@@ -62,6 +76,17 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         load_policy(policy)
     elif standalone:
         complain(["--policy configmap:… needs a cluster; give a file with --standalone"])
+    if standalone and secret_path:
+        complain(
+            ["--secret-path needs a cluster, as the token is in a Secret; give --path-token-file with --standalone"]
+        )
+    trusted = trust(
+        client_ca=client_ca,
+        client_names=client_names,
+        token_file=path_token_file,
+        secret=secret_path,
+        default=not (standalone or is_loopback(listen[0])),
+    )
     common = Common(
         policy,
         Address(*status_listen),
@@ -81,7 +106,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     if folder.authority.exists():
         bundle = base64.b64encode(folder.authority.read_bytes()).decode("ascii")
         click.echo(f"caBundle: {bundle}", err=True)
-    serve(common, Address(*listen), tls=folder, worker=worker, standalone=standalone)
+    serve(common, Address(*listen), tls=folder, worker=worker, standalone=standalone, trust=trusted)
 
 
 def hosts(listen: str, names: tuple[str, ...], own_namespace: str) -> list[str]:
@@ -89,3 +114,11 @@ def hosts(listen: str, names: tuple[str, ...], own_namespace: str) -> list[str]:
     own = ["catflap", f"catflap.{own_namespace}", f"catflap.{own_namespace}.svc", "localhost", "127.0.0.1", "::1"]
     anywhere = {"0.0.0.0", "::"}  # noqa: S104 (no name of anything)
     return list(dict.fromkeys([*own, *({listen} - anywhere), *names]))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a listening address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,12 +1,12 @@
 """What is wrong with a policy file, in words."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from itertools import islice
 
 from msgspec import Struct
 
 from webhook.config.places import Place
+from webhook.model.nearness import nearest
 
 LONGEST = 500  # characters of a path or a message; what stands in a file may be as long as the file
 END = 150  # of them from where it ends, for there is what would be right
@@ -44,8 +44,8 @@ def readable(text: str) -> str:
 
 def suggestion(word: str, words: Iterable[str]) -> str:
     """The nearest of `words`, as a question; empty where none is near."""
-    nearest = get_close_matches(word, list(islice(words, MOST_COMPARED)), n=1)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+    meant = nearest(word, islice(words, MOST_COMPARED))
+    return f"; did you mean {meant!r}?" if meant else ""
 
 
 def unknown_rule(path: str, id_: str, known: Iterable[str]) -> PolicyFault:

@@ -197,12 +197,13 @@ def price(shape: Shape, size: Size, params: Mapping[str, Any] | None = None) -> 
     return steps(shape, size.longest, longest, params) * each
 
 
-def afford(shape: Shape, size: Size, params: Mapping[str, Any] | None = None) -> None:
-    """Raises TooLargeError where an expression of a shape may cost too much over an object of a size."""
-    if price(shape, size, params) > BUDGET:
+def afford(shape: Shape, size: Size, params: Mapping[str, Any] | None = None) -> int:
+    """The price of an expression of a shape over an object of a size; raises TooLargeError where that is too much."""
+    if (cost := price(shape, size, params)) > BUDGET:
         raise TooLargeError(
             f"the object is too large for it, with about {size.size} bytes and {size.longest} items in one list"
         )
+    return cost
 
 
 def steps(shape: Shape, own: int, longest: int, params: Mapping[str, Any] | None) -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from webhook.custom.cost import BUDGET, Size, TooLargeError, afford, measured, price
+from webhook.custom.cost import BUDGET, Shape, Size, TooLargeError, afford, measured, price
 from webhook.custom.library import (
     VARIABLES,
     BadExpressionError,
@@ -18,6 +18,7 @@ from webhook.custom.library import (
     compiled,
 )
 from webhook.custom.reads import Path, filled, keys, reached
+from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
 from webhook.model.custom import CustomRule
 from webhook.model.decision import Known, LabelsWanted, Unchecked
 from webhook.model.modes import Mode
@@ -32,7 +33,28 @@ NAMING = frozenset((name,) for name in ("namespace", "name", "kind", "resource",
 FORETOLD = NAMING | {("operation",), ("dryRun",)}
 # Why a rule may be neither true nor false.
 FAILURES = (BadExpressionError, EvaluationError, LibraryMissingError, TooLargeError)
+# Why expressions cannot be asked of an object at all.
+UNREADABLE = (*FAILURES, msgspec.MsgspecError, RecursionError, ValueError, TypeError)
+NOTHING = Known()
+# For one request, however many rules there are, and both of its objects: 0.2 to 1 s of one core.
+ALL_TOGETHER = 2 * BUDGET
+# etcd stores no larger object (--max-request-bytes, 1.5 MiB), so one that is larger is refused later in any case.
+LARGEST_OBJECT = 3 << 19
 REMEDY = "whoever wrote the rule can ask by has() or .? and orValue() for what an object may lack"
+
+
+class Purse:
+    """What the rules may look at for one request, together."""
+
+    def __init__(self) -> None:
+        self._left = ALL_TOGETHER
+
+    def pay(self, shape: Shape, size: Size, params: Mapping[str, Any] | None) -> None:
+        """Take the price of one run; raises TooLargeError where that is too much for one, or for what is left."""
+        cost = afford(shape, size, params)
+        if cost > self._left:
+            raise TooLargeError("all rules together would take too long over an object of this size")
+        self._left -= cost
 
 
 class Seen(NamedTuple):
@@ -40,11 +62,19 @@ class Seen(NamedTuple):
 
     values: Mapping[str, Any]
     sizes: Mapping[str, Size]
+    purse: "Purse"
 
     @property
     def before(self) -> "Seen":
         """The same with the old object in the object's place."""
-        return Seen({**self.values, OBJECT: self.values[BEFORE]}, {**self.sizes, OBJECT: self.sizes[BEFORE]})
+        return Seen(
+            {**self.values, OBJECT: self.values[BEFORE]}, {**self.sizes, OBJECT: self.sizes[BEFORE]}, self.purse
+        )
+
+    def of(self, namespace: Any) -> "Seen":
+        """The same with what is known of the namespace, and with a purse of its own."""
+        values, sizes = {**self.values, NAMESPACE: namespace}, {**self.sizes, NAMESPACE: measured(namespace)}
+        return Seen(values, sizes, Purse())
 
     def size(self, names: Iterable[str]) -> Size:
         """The size of some of them together."""
@@ -62,6 +92,11 @@ def judge_custom(request: Request, policy: GuardPolicy, known: Known) -> tuple[V
     space = request.target.namespace
     if space and known.namespace is None and any(NAMESPACE in fields_read(rule) for rule in rules):
         return LabelsWanted(space)
+    return known.once("custom", lambda: custom_faults(rules, request, known))
+
+
+def custom_faults(rules: Iterable[CustomRule], request: Request, known: Known) -> tuple[Violation, ...]:
+    """The faults under the rules that can be asked here."""
     found = faults_of([rule for rule in rules if not unknown(rule, request, known)], request, known)
     return tuple(one for rule, one in found if not unfilled(rule, request))
 
@@ -69,31 +104,23 @@ def judge_custom(request: Request, policy: GuardPolicy, known: Known) -> tuple[V
 def faults_of(rules: Iterable[CustomRule], request: Request, known: Known) -> Iterator[tuple[CustomRule, Violation]]:
     """The faults of an object, each with its rule."""
     try:
-        values = variables_of(request, known)
-        seen = Seen(values, {name: measured(value) for name, value in values.items()})
-    except (TooLargeError, msgspec.MsgspecError, RecursionError, ValueError, TypeError) as bad:
+        seen = known.once("seen", lambda: content_of(request))
+        seen = seen.of(known.namespace.content if known.namespace else None)
+    except UNREADABLE as bad:
         yield from ((rule, failed(rule, bad)) for rule in rules)
         return
     yield from ((rule, found) for rule in rules for found in judged(rule, request, seen))
 
 
-def price_of_all(request: Request, policy: GuardPolicy) -> int:
+def price_of_all(request: Request, policy: GuardPolicy, known: Known = NOTHING) -> int:
     """How many bytes all custom rules together may look at to judge a request's object, each within its own budget."""
     rules = list(asked(request, policy))
-    if not rules or request.document is None:
+    if not rules:
         return 0
     try:
-        size = measured(plain(request.document.content))
+        size = known.once("seen", lambda: content_of(request)).sizes[OBJECT]
         prices = [price(compiled(rule.cel).shape, size, rule.params) for rule in rules]
-    except (
-        TooLargeError,
-        BadExpressionError,
-        LibraryMissingError,
-        msgspec.MsgspecError,
-        RecursionError,
-        ValueError,
-        TypeError,
-    ):
+    except UNREADABLE:
         return 0  # they are not run
     return sum(one for one in prices if one <= BUDGET)
 
@@ -143,15 +170,15 @@ def fields_read(rule: CustomRule) -> Mapping[str, frozenset[Path]]:
         return {}
 
 
-def variables_of(request: Request, known: Known) -> Mapping[str, Any]:
-    """What expressions may read, but for their own params."""
+def content_of(request: Request) -> Seen:
+    """What expressions may read of a request itself.  Raises TooLargeError, and what `plain` raises."""
     assert request.document is not None
-    return {
+    values = {
         OBJECT: plain(request.document.content),
         BEFORE: plain(request.document.before),
         REQUEST: attributes(request, request.document.user_uid),
-        NAMESPACE: known.namespace.content if known.namespace else None,
     }
+    return Seen(values, {name: measured(value) for name, value in values.items()}, Purse())
 
 
 def attributes(request: Request, user_uid: str) -> Mapping[str, Any]:
@@ -173,6 +200,8 @@ def attributes(request: Request, user_uid: str) -> Mapping[str, Any]:
 def plain(source: Any) -> Any:
     """An object as dicts and lists; one read from YAML as JSON would have it.  Raises what msgspec raises."""
     if isinstance(source, msgspec.Raw):
+        if len(bytes(source)) > LARGEST_OBJECT:
+            raise TooLargeError(f"the object has {len(bytes(source))} bytes, and {LARGEST_OBJECT} are the most")
         return msgspec.json.decode(source)
     measured(source)  # before it is copied, as aliases make a short file of much
     return msgspec.to_builtins(source, str_keys=True)
@@ -194,7 +223,7 @@ def judged(rule: CustomRule, request: Request, seen: Seen) -> Iterator[Violation
         yield found if new or touched(rule, seen) else replace(found, at_most=Mode.WARN)
         return
     if new or not was_false(rule, seen):
-        yield Violation(rule=rule.id, path="", message=rule.says)
+        yield Violation(rule=rule.id, path="", message=shortened(rule.says, LONGEST_SENTENCE))
 
 
 def is_about_change(rule: CustomRule) -> bool:
@@ -207,7 +236,12 @@ def touched(rule: CustomRule, seen: Seen) -> bool:
     """Whether anything differs that a rule reads of the object."""
     old, new = seen.values[BEFORE], seen.values[OBJECT]
     encode = msgspec.json.encode  # true is not 1 there
-    return any(encode(reached(old, path)) != encode(reached(new, path)) for path in fields_read(rule).get(OBJECT, ()))
+    paths = fields_read(rule).get(OBJECT, ())
+    try:
+        seen.purse.pay(Shape(loops=(), makes=2 * len(paths)), seen.sizes[OBJECT] | seen.sizes[BEFORE], None)
+    except TooLargeError:
+        return True
+    return any(encode(reached(old, path)) != encode(reached(new, path)) for path in paths)
 
 
 def was_false(rule: CustomRule, seen: Seen) -> bool:
@@ -221,10 +255,10 @@ def was_false(rule: CustomRule, seen: Seen) -> bool:
 def passes(rule: CustomRule, seen: Seen) -> bool:
     """Whether a rule is true of an object; raises what FAILURES has."""
     program: Program = compiled(rule.cel)
-    afford(program.shape, seen.size(program.reads), rule.params)
+    seen.purse.pay(program.shape, seen.size(program.reads), rule.params)
     return program.run({**seen.values, PARAMS: rule.params})
 
 
 def failed(rule: CustomRule, bad: Exception) -> Violation:
     """The fault of an object of which a rule cannot tell whether it is fine."""
-    return Violation(rule=rule.id, path="", message=f"the rule's expression fails: {bad}; {REMEDY}")
+    return Violation(rule=rule.id, path="", message=f"the rule's expression fails: {shortened(str(bad))}; {REMEDY}")

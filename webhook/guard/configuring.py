@@ -4,7 +4,7 @@ from webhook.guard.message import refusal
 from webhook.guard.protect import breaks_glass
 from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known, Verdict
 from webhook.model.policy import GuardPolicy
-from webhook.model.request import Request
+from webhook.model.request import Request, User
 from webhook.model.violation import Violation
 from webhook.model.workload import reference
 
@@ -28,15 +28,15 @@ def judge_policy_file(
     if known.faults is None:
         return FaultsWanted(request.policy_file)
     if not known.faults:
-        return with_foresight(request.policy_file, known)
+        return with_foresight(request.policy_file, request.user, known)
     name = reference(request.target.kind, request.target.namespace, request.target.name)
     return Decision(Verdict.DENIED, denied=known.faults, message=refusal(name, known.faults))
 
 
-def with_foresight(text: str, known: Known) -> Decision | ForesightWanted:
+def with_foresight(text: str, user: User, known: Known) -> Decision | ForesightWanted:
     """The admission of a sound file."""
     if known.foreseen is None:
-        return ForesightWanted(text)
+        return ForesightWanted(text, user)
     return Decision(Verdict.ALLOWED, notices=known.foreseen)
 
 

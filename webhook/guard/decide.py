@@ -150,7 +150,7 @@ def weighed(
 
 def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
     """The faults that a request brings under all rules, or what has to be asked first."""
-    found = judge_request(request, policy)
+    found = known.once("rules", lambda: judge_request(request, policy))
     if not policy.custom:
         return found
     custom = judge_custom(request, policy, known)

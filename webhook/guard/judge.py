@@ -1,11 +1,15 @@
 """Which faults an object has, and which of them a change brings."""
 
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
+from webhook.guard.budget import excess_of
+from webhook.model.abbreviation import MOST_LISTED
 from webhook.model.modes import SEVERITY, Mode, Override
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
-from webhook.model.violation import Violation
+from webhook.model.violation import UNJUDGED, Violation
 from webhook.model.workload import Relabelling
 from webhook.rules import RULES
 
@@ -30,17 +34,18 @@ def guarded_only(violation: Violation) -> bool:
 
 
 def judge(subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
-    """Every fault of a workload, of its relabelling or of a network policy under each rule that is not off everywhere, in the order of the rules' ids."""
-    return tuple(
-        violation
-        for rule in BY_SUBJECT.get(type(subject), ())
-        if policy.holds(rule.id, rule.at_most)
-        for violation in rule.judge(subject, policy)
-    )
+    """Every fault of a workload, of its relabelling or of a network policy under each rule that is not off everywhere, in the order of the rules' ids.
+
+    An object beyond what is judged has that one fault under each of the rules, so that their modes decide.
+    """
+    rules = [rule for rule in BY_SUBJECT.get(type(subject), ()) if policy.holds(rule.id, rule.at_most)]
+    if excess := excess_of(subject):
+        return tuple(Violation(rule.id, excess.path, excess.message, identity=UNJUDGED) for rule in rules)
+    return tuple(violation for rule in rules for violation in rule.judge(subject, policy))
 
 
 def judge_request(request: Request, policy: GuardPolicy) -> tuple[Violation, ...]:
-    """The faults that a request brings.
+    """The faults that a request brings, of each rule the first ones and a count of the others.
 
     A new object, and one whose pod template changes, answers for all its faults: a changed template makes new Pods,
     and they would be refused where nobody looks. Any other change answers only for faults that were not there before,
@@ -48,13 +53,30 @@ def judge_request(request: Request, policy: GuardPolicy) -> tuple[Violation, ...
     the same fault.
     """
     before = request.subject_before
+    is_new = request.operation is Operation.CREATE or request.template_changed or before is None
+    if not is_new and request.subject == before:
+        return ()
     found = judge(request.subject, policy)
     if before is not None and (relabelled := judge(relabelling(request), policy)):
         found = tuple(sorted((*found, *relabelled), key=lambda one: one.rule))
-    if not found or request.operation is Operation.CREATE or request.template_changed or before is None:
-        return found
-    known = {(violation.rule, violation.message) for violation in judge(before, policy)}
-    return tuple(violation for violation in found if (violation.rule, violation.message) not in known)
+    if found and not is_new:
+        earlier = [violation for violation in judge(before, policy) if violation.identity != UNJUDGED]
+        known = {identity for violation in earlier for identity in violation.identities}
+        found = tuple(violation for violation in found if not known.issuperset(violation.identities))
+    return first_of_each(found)
+
+
+def first_of_each(found: Iterable[Violation]) -> tuple[Violation, ...]:
+    """The first faults of each rule, and one that counts its others; in the order of the rules."""
+    listed: list[Violation] = []
+    for rule, each in groupby(found, key=lambda one: one.rule):
+        violations = list(each)
+        listed += violations[:MOST_LISTED]
+        if rest := violations[MOST_LISTED:]:
+            several = "more than " if any(one.identity == UNJUDGED for one in rest) else ""
+            count = sum(one.count for one in rest)
+            listed.append(Violation(rule, "", f"and {several}{count} more faults of this rule", count=count))
+    return tuple(listed)
 
 
 def relabelling(request: Request) -> Relabelling | None:

@@ -1,14 +1,15 @@
 """The labels and the names of namespaces that the guard hangs on are given by those alone whom the policy file names."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 
 from webhook.guard.message import refusal
 from webhook.guard.protect import breaks_glass
+from webhook.model.abbreviation import listed, shortened
 from webhook.model.decision import Decision, Verdict
 from webhook.model.fields import fits
 from webhook.model.identity import Identities
 from webhook.model.names import GUARD_LABEL
+from webhook.model.nearness import nearest
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
 from webhook.model.violation import Violation
@@ -40,12 +41,12 @@ def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str, o
     by_name = passed or member_of(policy.namespaces.reserved.groups, request)
     faults = tuple(unknown(request.namespace.labels, policy, touched))
     if not by_label:
-        groups = " or ".join(policy.namespaces.labelled_by) or "nobody"
+        groups = listed(policy.namespaces.labelled_by, joint=" or ") or "nobody"
         faults += tuple(
             fault(key, f"only members of {groups} set, change or remove it (namespaces.labelledBy)") for key in touched
         )
     if reserved and not by_name:
-        groups = " or ".join(policy.namespaces.reserved.groups) or "nobody"
+        groups = listed(policy.namespaces.reserved.groups, joint=" or ") or "nobody"
         message = f"rules hold otherwise in {name}: only members of {groups} make it (namespaces.reserved.groups)"
         faults += (Violation(rule=PROTECTION, path="metadata.name", message=message),)
     if faults:
@@ -74,10 +75,12 @@ def unknown(labels: Mapping[str, str], policy: GuardPolicy, touched: list[str]) 
     environment = policy.namespaces.environment
     value = labels.get(environment.label)
     if environment.one_of and environment.label in touched and value is not None and value not in environment.one_of:
-        nearest = next(iter(get_close_matches(value, environment.one_of, n=1)), None)
-        hint = f" (did you mean {nearest!r}?)" if nearest else ""
-        known = ", ".join(environment.one_of)
-        yield fault(environment.label, f"no environment is called {value!r}{hint}; the environments are {known}")
+        meant = nearest(value, environment.one_of)
+        hint = f" (did you mean {meant!r}?)" if meant else ""
+        known = listed(environment.one_of)
+        yield fault(
+            environment.label, f"no environment is called {shortened(value)!r}{hint}; the environments are {known}"
+        )
 
 
 def fault(key: str, message: str) -> Violation:

@@ -2,23 +2,45 @@
 
 import re
 from collections.abc import Iterable
-from itertools import takewhile
+from itertools import accumulate, takewhile
 
+from webhook.model.abbreviation import listed, shortened
 from webhook.model.violation import Remedy, Violation
 
 INDENT = "  "
+# Characters. What a person reads at a terminal without scrolling for long; every fault that is listed is also on record.
+LONGEST_REFUSAL = 16_000
+LONGEST_PATCH = 8_000
 # A key that YAML 1.1 reads as text without quotes; the words are its booleans and its null.
 PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][-A-Za-z0-9_./]*", re.IGNORECASE)
 
 
 def refusal(reference: str, violations: tuple[Violation, ...]) -> str:
     """The whole message: a line a fault, then the labels to set, as YAML that can be pasted into the manifest."""
+    faults = sum(violation.count for violation in violations)
+    lines = [f"{shortened(reference)} has {'1 fault' if faults == 1 else f'{faults} faults'}:"]
+    lines += cut([f"- {said}" for said in each_line(violations)], LONGEST_REFUSAL)
     remedies = [violation.remedy for violation in violations if violation.remedy is not None]
-    count = "1 fault" if len(violations) == 1 else f"{len(violations)} faults"
-    lines = [f"{reference} has {count}:", *(f"- {line(violation)}" for violation in violations)]
     if remedies:
-        lines += ["To mend it, set in the manifest:", *patch(remedies)]
+        lines += ["To mend it, set in the manifest:", *cut(patch(remedies), LONGEST_PATCH)]
     return "\n".join(lines)
+
+
+def cut(lines: list[str], most: int) -> list[str]:
+    """The first lines, of `most` characters together, and how many there are more; the first one always."""
+    lengths = accumulate(len(line) + 1 for line in lines)
+    kept = max(1, sum(1 for _ in takewhile(lambda length: length <= most, lengths)))
+    return lines if kept >= len(lines) else [*lines[:kept], f"… and {len(lines) - kept} more lines"]
+
+
+def each_line(violations: Iterable[Violation]) -> list[str]:
+    """Each fault on a line of its own; one that several rules have stands once, with all of these."""
+    rules: dict[tuple[str, str], list[str]] = {}
+    for one in violations:
+        # What merely counts is each rule's own.
+        place = (one.path, one.message) if one.path else ("", f"{one.rule}: {one.message}")
+        rules.setdefault(place, []).append(one.rule)
+    return [": ".join((listed(named), path, message)) if path else message for (path, message), named in rules.items()]
 
 
 def line(violation: Violation) -> str:
@@ -50,4 +72,4 @@ def setting(remedy: Remedy) -> str:
     choices = [choice for choice in remedy.choices if choice != remedy.value]
     if not choices:
         return f"{label}: {value}" + ("" if remedy.value is not None else "  # choose a value")
-    return f"{label}: {value}  # {'or' if remedy.value is not None else 'one of'}: {', '.join(choices)}"
+    return f"{label}: {value}  # {'or' if remedy.value is not None else 'one of'}: {listed(choices)}"

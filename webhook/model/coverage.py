@@ -1,74 +1,221 @@
-"""Whether a flow of the policy file says what somebody's policy opens."""
+"""Which peers of a user's policy are nobody in particular, and which are beyond the flows of the policy file."""
 
-from ipaddress import ip_network
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Final
 
-from webhook.model.names import NAMESPACE_NAME
-from webhook.model.network import Flow, FlowEnd
+from msgspec import structs
+
+from webhook.model.addresses import EVERY_ADDRESS, NO_ADDRESS, Addresses, addresses, too_large
+from webhook.model.name_servers import PORT_NAMES, PORTS, PROTOCOLS, pod_labels, servers
+from webhook.model.names import CALICO_NAMESPACE, GUARD_LABEL, GUARDED, NAMESPACE_NAME
+from webhook.model.opening import Grammar, Opening, Peers, Selected
 from webhook.model.policy import GuardPolicy
-from webhook.model.selector import Selector, values_of
-from webhook.model.traffic import Direction, Networks, Opening, Peer
+from webhook.model.reach import Reach
+from webhook.model.selector import (
+    EVERYTHING,
+    AllOf,
+    Common,
+    Equals,
+    Global,
+    Has,
+    Not,
+    Selector,
+    conjuncts,
+    is_narrow,
+    lifted,
+    values_of,
+)
+from webhook.model.traffic import Direction
 
-# Name servers' ports, before and behind OpenShift's Service.
-DNS_PORTS = {53, 5353}
-DNS_PROTOCOLS = {"TCP", "UDP"}
+NAMESPACE_PREFIX: Final = "pcns."  # of a namespace's labels among those of its Pods, for Calico (k8s/conversion)
+# Set on every namespace by the API server, and for selectors of Calico by Calico (k8s/conversion, NameLabel).
+NAMES: Final = (NAMESPACE_NAME, "projectcalico.org/name")
 
-
-def covers(flow: Flow, opening: Opening, namespace: str, policy: GuardPolicy) -> bool:
-    """Whether an opening in a namespace lies within a flow: its Pods, its peer and its ports.
-
-    Where that cannot be told by equalities and sets, it does not; between namespaces of one environment it never does,
-    as the flow's own policies say that already.
-    """
-    inward = opening.allow.direction is Direction.INGRESS
-    own, other = (flow.to, flow.source) if inward else (flow.source, flow.to)
-    return (
-        own.names(namespace)
-        and is_role(own, opening.subject, policy)
-        and meets(other, opening.allow.peer, policy)
-        and on_ports(flow, opening)
-    )
-
-
-def is_role(end: FlowEnd, labels: Selector, policy: GuardPolicy) -> bool:
-    """Whether a selector of Pods means none but those of an end's role."""
-    if end.role is None:
-        return True
-    values = values_of(labels, policy.workloads.role.label)
-    return values is not None and values <= {end.role}
+NOBODY: Final = "nobody in particular"
 
 
-def meets(end: FlowEnd, peer: Peer, policy: GuardPolicy) -> bool:
-    """Whether a peer is nobody but those at an end."""
-    if isinstance(peer, Networks):
-        within = policy.network.outside if end.is_outside else end.cidrs
-        return all(any(contains(whole, part) for whole in within) for part in peer.cidrs)
-    if not end.is_pods or not is_role(end, peer.labels, policy):
-        return False
-    if peer.namespaces is None or not end.namespaces:
-        return peer.namespaces is None and not end.namespaces
-    names = values_of(peer.namespaces, NAMESPACE_NAME)
-    return names is not None and names <= {*end.namespaces}
+class Judging:
+    """One policy object against the policy file: everything that is asked of the file is asked once for an object."""
 
+    def __init__(self, policy: GuardPolicy, namespace: str) -> None:
+        """`namespace` is the object's own; empty for a cluster-wide one."""
+        self._policy = policy
+        self._own = namespace
+        self._candidates: dict[Direction, int] = {}
+        environment = policy.namespaces.environment
+        closed = [(GUARD_LABEL, frozenset({GUARDED}))]
+        if environment.one_of:
+            closed.append((environment.label, frozenset(environment.one_of)))
+        self._common = Common(frozenset(NAMES), tuple(closed))
 
-def contains(whole: str, part: str) -> bool:
-    """Whether a network lies in another."""
-    outer, inner = ip_network(whole), ip_network(part)
-    return outer.version == inner.version and inner.subnet_of(outer)  # type: ignore[arg-type]
+    @property
+    def has_flows(self) -> bool:
+        """Return whether the flows of the file count for the object: a cluster-wide one does not say for which Pods."""
+        return bool(self._own and self._policy.network.flows)
 
+    @property
+    def role(self) -> str:
+        """Return the label of roles."""
+        return self._policy.workloads.role.label
 
-def on_ports(flow: Flow, opening: Opening) -> bool:
-    """Whether a flow has each port of an opening; every port is more than any flow has."""
-    return bool(opening.allow.ports) and all(
-        any(
-            one.protocol == port.protocol and one.first <= port.first and port.last <= one.last
-            for one in flow.port_ranges
+    @property
+    def server_labels(self) -> Iterator[Mapping[str, frozenset[str]]]:
+        """Return what Pods have to bear to be name servers."""
+        return pod_labels(self._policy.network.dns)
+
+    @cached_property
+    def cluster(self) -> Addresses:
+        """Return the addresses of the cluster, as far as the file has them."""
+        return addresses(self._policy.network.cluster_cidrs)
+
+    @cached_property
+    def servers(self) -> Addresses:
+        """Return the addresses of the file's name servers."""
+        return addresses(cidr for one in servers(self._policy.network.dns) for cidr in one.cidrs)
+
+    @cached_property
+    def server_namespaces(self) -> frozenset[str]:
+        """Return the namespaces of the file's name servers."""
+        found = (one.namespace_labels.get(NAMESPACE_NAME) for one in servers(self._policy.network.dns))
+        return frozenset(name for name in found if name)
+
+    def is_exempt(self, opening: Opening) -> bool:
+        """Return whether an opening is for Pods of exempt namespaces alone, which no policy isolates."""
+        names = self.namespaces(opening.subject, opening.grammar)
+        return names is not None and all(map(self._policy.namespaces.exempts, names))
+
+    def namespaces(self, selected: Selected, grammar: Grammar) -> frozenset[str] | None:
+        """Return the only namespaces that selected Pods may be in; None where they may be in any."""
+        return values_of(self._spaces(selected, grammar), *(NAMES if grammar is Grammar.CALICO else NAMES[:1]))
+
+    def _spaces(self, selected: Selected, grammar: Grammar) -> Selector:
+        """Return what is asked of the namespaces of Pods, by labels of either."""
+        spaces = Equals(NAMESPACE_NAME, self._own) if selected.namespaces is None else selected.namespaces
+        return AllOf((spaces, namespace_part(selected.labels))) if grammar is Grammar.CALICO else spaces
+
+    def uncovered(self, opening: Opening) -> Peers | None:
+        """Return the peers of a rule that no flow of the file reaches; None where flows reach all.
+
+        Without flows these are all peers. Between namespaces of one environment no flow counts, as the flow's own
+        policies open that already.
+        """
+        peers = opening.peers
+        if not self._policy.network.flows:
+            return peers
+        wanted = {one & self._candidates_of(opening) for one in self._reach(opening).ports(opening.ports)}
+        if peers.everybody:
+            return None if meet(wanted, self._reach(opening).addresses(EVERY_ADDRESS)) else peers
+        networks, written = peers.networks, peers.written
+        if self._reaches_networks(opening, networks, wanted):
+            networks, written = NO_ADDRESS, ()
+        selected = tuple(one for one in peers.selected if not self._reaches(opening, one, wanted))
+        if not networks and not selected and not peers.named:
+            return None
+        return structs.replace(peers, networks=networks, written=written, selected=selected)
+
+    def wide(self, opening: Opening, peers: Peers) -> tuple[Peers | None, str]:
+        """Return those of a rule's peers that mean nobody in particular, and what they are in words; None for none."""
+        if peers.everybody:
+            return peers, NOBODY
+        selected = tuple(one for one in peers.selected if self._is_wide(one, opening))
+        large = too_large(peers.networks, self.cluster) if peers.networks else ""
+        if not selected and not large:
+            return None, ""
+        networks, written = (peers.networks, peers.written) if large else (NO_ADDRESS, ())
+        return Peers(networks=networks, written=written, selected=selected), NOBODY if selected else large
+
+    def _is_wide(self, selected: Selected, opening: Opening) -> bool:
+        """Return whether selected Pods, or what else a selector selects, are nobody in particular."""
+        if selected.within is not None and not too_large(selected.within, self.cluster):
+            return False
+        if excludes_pods(selected):
+            return not is_narrow(selected.labels, Common(frozenset({CALICO_NAMESPACE})))
+        if is_narrow(self._spaces(selected, opening.grammar), self._common):
+            return False
+        return not (is_for_names(opening) and self._serves_names(selected))
+
+    def _serves_names(self, selected: Selected) -> bool:
+        """Return whether selected Pods are name servers, by the labels that they all have."""
+        return any(
+            all(
+                (found := values_of(selected.labels, key)) is not None and found <= among
+                for key, among in wanted.items()
+            )
+            for wanted in self.server_labels
         )
-        for port in opening.allow.ports
+
+    def _reach(self, opening: Opening) -> Reach:
+        """Return the other ends of the file's flows."""
+        network = self._policy.network
+        return network.sources if opening.direction is Direction.INGRESS else network.targets
+
+    def _reaches_networks(self, opening: Opening, networks: Addresses, wanted: set[int]) -> bool:
+        """Return whether flows reach networks; questions to the file's name servers need none."""
+        if is_for_names(opening) and self.servers.includes(networks):
+            return True
+        return 0 not in wanted and meet(wanted, self._reach(opening).addresses(networks))
+
+    def _reaches(self, opening: Opening, selected: Selected, wanted: set[int]) -> bool:
+        """Return whether flows reach selected Pods; questions to name servers need none."""
+        names = self.namespaces(selected, opening.grammar)
+        if is_for_names(opening) and (
+            self._serves_names(selected) or (names is not None and names <= self.server_namespaces)
+        ):
+            return True
+        if 0 in wanted:
+            return False
+        roles = values_of(selected.labels, self.role)
+        bits = 0 if names is None else self._reach(opening).pods(names, roles, own=self._own)
+        guarded = values_of(self._spaces(selected, opening.grammar), GUARD_LABEL)
+        if guarded is not None and guarded <= {GUARDED}:
+            bits |= self._reach(opening).guarded_pods(roles)
+        if selected.within is None:
+            return meet(wanted, {bits})
+        return meet(wanted, {bits | one for one in self._reach(opening).addresses(selected.within)})
+
+    def _candidates_of(self, opening: Opening) -> int:
+        """Return the flows whose own end all Pods are that the object is for; all its rules are for the same."""
+        if opening.direction not in self._candidates:
+            roles = values_of(opening.subject.labels, self.role)
+            found = 0
+            for at, flow in enumerate(self._policy.network.flows):
+                end = flow.to if opening.direction is Direction.INGRESS else flow.source
+                if end.names(self._own) and (end.role is None or (roles is not None and roles <= {end.role})):
+                    found |= 1 << at
+            self._candidates[opening.direction] = found
+        return self._candidates[opening.direction]
+
+
+def meet(some: set[int], others: set[int]) -> bool:
+    """Return whether each of some sets of flows shares a flow with each of others."""
+    return all(one & other for one in some for other in others)
+
+
+def namespace_part(labels: Selector) -> Selector:
+    """Return what a selector of Calico's asks of a Pod's namespace; everything else counts as asking nothing."""
+    return lifted(labels, namespace_label)
+
+
+def namespace_label(key: str) -> str:
+    """Return which label of its namespace a label of an endpoint is for Calico; empty where it is the endpoint's own."""
+    if key == CALICO_NAMESPACE:
+        return NAMESPACE_NAME
+    return key.removeprefix(NAMESPACE_PREFIX) if key.startswith(NAMESPACE_PREFIX) else ""
+
+
+def excludes_pods(selected: Selected) -> bool:
+    """Return whether only what is in no namespace is selected: global network sets and host endpoints."""
+    spaces = selected.namespaces or EVERYTHING
+    return Global() in conjuncts(spaces) or Not(Has(CALICO_NAMESPACE)) in conjuncts(selected.labels)
+
+
+def is_for_names(opening: Opening) -> bool:
+    """Return whether a rule leads to the ports of name servers and to no other."""
+    ports = opening.ports
+    return (
+        opening.direction is Direction.EGRESS
+        and not ports.are_all
+        and all((first, last) in PORTS and protocol in PROTOCOLS for protocol, first, last in ports.ranges)
+        and all(name in PORT_NAMES and protocol in {*PROTOCOLS, ""} for protocol, name in ports.names)
     )
-
-
-def asks_for_names(opening: Opening) -> bool:
-    """Whether an opening leads to name servers of the cluster, by their ports, and to nobody else."""
-    ports = opening.allow.ports
-    asks = all(port.first == port.last and port.first in DNS_PORTS and port.protocol in DNS_PROTOCOLS for port in ports)
-    return opening.allow.direction is Direction.EGRESS and bool(ports) and asks

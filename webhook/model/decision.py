@@ -1,13 +1,16 @@
 """What is answered, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from webhook.model.request import User
 from webhook.model.violation import Violation
 from webhook.model.workload import Owner, Place, Workload
+
+Found = TypeVar("Found")
 
 
 class Phase(StrEnum):
@@ -130,9 +133,13 @@ class NamespaceSeen(Struct, frozen=True):
 
 
 class ForesightWanted(Struct, frozen=True):
-    """The answer is to say what this text of a policy file, which is sound, would change of what stands."""
+    """The answer is to say what this text of a policy file, which is sound, would change of what stands.
+
+    `user` is who reads it.
+    """
 
     text: str
+    user: User
 
 
 # What only the cluster can tell.
@@ -141,8 +148,27 @@ ClusterQuestion = OwnerWanted | ClosureWanted | GuardWanted | LabelsWanted | For
 Question = ClusterQuestion | FaultsWanted
 
 
+class Findings:
+    """What was found out about one request by its content alone, so that it is found out once, however often the decision begins.
+
+    Not safe between threads: a request is decided by one at a time.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, Any] = {}
+
+    def once(self, what: str, find: Callable[[], Found]) -> Found:
+        """What `find` gives, which is asked at the first time alone; its errors pass through."""
+        if what not in self._found:
+            self._found[what] = find()
+        found: Found = self._found[what]
+        return found
+
+
 class Known(Struct, frozen=True):
     """The answers so far; None where the question was not asked.
+
+    `findings` remembers what the rules said, where the same request is decided several times.
 
     `old_owners` are those above an object, or the object itself, that are older than catflap; none where the topmost one is younger.
     """
@@ -154,3 +180,8 @@ class Known(Struct, frozen=True):
     faults: tuple[Violation, ...] | None = None
     foreseen: tuple[str, ...] | None = None
     namespace: NamespaceSeen | None = None
+    findings: Findings | None = None
+
+    def once(self, what: str, find: Callable[[], Found]) -> Found:
+        """What `find` gives; asked once a request where that is remembered."""
+        return self.findings.once(what, find) if self.findings else find()

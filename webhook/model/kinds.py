@@ -96,6 +96,8 @@ POLICY_API = "policy.networking.k8s.io"
 
 
 NETWORK_SET = "NetworkSet"
+GLOBAL_NETWORK_SET = "GlobalNetworkSet"
+NETWORK_SETS = frozenset({NETWORK_SET, GLOBAL_NETWORK_SET})
 
 
 class PolicyKind(NamedTuple):
@@ -122,6 +124,7 @@ def calico_kinds(group: str, version: str) -> tuple[PolicyKind, ...]:
             group, version, "stagedglobalnetworkpolicies", "StagedGlobalNetworkPolicy", namespaced=False, staged=True
         ),
         PolicyKind(group, version, "networksets", NETWORK_SET),
+        PolicyKind(group, version, "globalnetworksets", GLOBAL_NETWORK_SET, namespaced=False),
         PolicyKind(group, version, "tiers", "Tier", namespaced=False),
     )
 

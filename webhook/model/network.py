@@ -19,6 +19,7 @@ from webhook.model.fields import (
     distinct,
     port_range,
 )
+from webhook.model.reach import Reach
 
 IpNetwork = IPv4Network | IPv6Network
 
@@ -166,6 +167,18 @@ class Network(Node):
         named = {ip_network(text).version for text in self.cluster_cidrs} or ({4} if self.windows_nodes else {4, 6})
         everywhere = [whole for whole in map(ip_network, EVERYWHERE) if whole.version in named]
         return tuple(str(one) for whole in everywhere for one in without(whole, self.cluster_cidrs))
+
+    @cached_property
+    def sources(self) -> Reach:
+        """Return who connects by each flow, for comparison with what a policy lets in."""
+        ends = [(flow.source, flow.to) for flow in self.flows]
+        return Reach(ends, [flow.port_ranges for flow in self.flows], self.outside)
+
+    @cached_property
+    def targets(self) -> Reach:
+        """Return to whom each flow leads, for comparison with what a policy lets out."""
+        ends = [(flow.to, flow.source) for flow in self.flows]
+        return Reach(ends, [flow.port_ranges for flow in self.flows], self.outside)
 
 
 def without(whole: IpNetwork, cidrs: tuple[str, ...]) -> list[IpNetwork]:

@@ -5,7 +5,6 @@ The field names are the file's own; the descriptions become its JSON Schema.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -36,6 +35,7 @@ from webhook.model.limits import (
 from webhook.model.modes import EVERYWHERE, SEVERITY, Mode, Override
 from webhook.model.names import CALICO_NAMESPACES
 from webhook.model.namespaces import ALWAYS_EXEMPT, Namespaces
+from webhook.model.nearness import nearest
 from webhook.model.network import Network
 from webhook.model.pattern import too_large, unlike, whole
 from webhook.model.workload import Scope
@@ -86,7 +86,7 @@ class RoleLabel(AppLabel):
 
     def nearest(self, value: str) -> str | None:
         """The role that may be meant by a value that is none; letter case is no matter here."""
-        return next(iter(get_close_matches(value.lower(), self.one_of, n=1)), None)
+        return nearest(value.lower(), self.one_of)
 
 
 class Requirement(Node):

@@ -6,8 +6,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from webhook.model.addresses import NO_ADDRESS, Addresses
+from webhook.model.authentication import Authentication
 from webhook.model.kinds import POD
-from webhook.model.traffic import Opening
+from webhook.model.opening import Opening
 from webhook.model.workload import Workload, reference
 
 
@@ -84,7 +86,9 @@ class NamespaceObject(Struct, frozen=True):
 class PolicyObject(Struct, frozen=True):
     """A network policy of any kind, as its own CREATE, UPDATE or DELETE carries it.
 
-    `openings` is what it lets through; `unreadable` says why that cannot be told.
+    `openings` is what it lets through, and `networks` are the addresses of a network set; `unreadable` says why that
+    cannot be determined, and `fingerprint` differs where what is unreadable does. `stored_name` is the name by which
+    Calico knows an object that it stored, where that is not the object's own; its labels there are among `labels`.
     """
 
     kind: str
@@ -92,7 +96,10 @@ class PolicyObject(Struct, frozen=True):
     name: str
     labels: Mapping[str, str]
     openings: tuple[Opening, ...] = ()
+    networks: Addresses = NO_ADDRESS
     unreadable: str = ""
+    fingerprint: str = ""
+    stored_name: str = ""
 
     @property
     def reference(self) -> str:
@@ -140,6 +147,7 @@ class Request(Struct, frozen=True):
     `policy_file` is the text that a ConfigMap of the policy's name would hold, and
     `policy_file_before` what it held; `policy_file_deleted` says that such a ConfigMap is deleted. `template_changed` compares the whole pod templates of an UPDATE, and
     `restarted` says that they differ by what `kubectl rollout restart` writes alone.
+    `authentication` is how the sender of the review proved to be the API server.
     """
 
     uid: str
@@ -160,6 +168,7 @@ class Request(Struct, frozen=True):
     policy_file_before: str | None = None
     policy_file_deleted: bool = False
     document: Document | None = None
+    authentication: Authentication = Authentication.NONE
 
     @property
     def subject(self) -> Workload | PolicyObject | None:

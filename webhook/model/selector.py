@@ -4,10 +4,10 @@ The grammar has two kinds of quotes and no escapes (libcalico-go, lib/selector/t
 be said: label values never have one, and nor has anything that was read from a selector.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 # Calico's limit on a selector field (projectcalico.org/v3 schema, maxLength).
 LONGEST = 1024
@@ -108,39 +108,124 @@ def both(first: Selector, second: Selector) -> Selector:
     return parts[0] if len(parts) == 1 else AllOf(parts)
 
 
-def values_of(selector: Selector, key: str) -> frozenset[str] | None:
-    """The only values that whatever is selected may have under `key`; None where it may have any, or none at all."""
+def values_of(selector: Selector, *keys: str) -> frozenset[str] | None:
+    """Return the only values that a selected object may have under labels that mean the same; None where any, or none."""
     match selector:
         case Equals(own, value):
-            return frozenset({value}) if own == key else None
+            return frozenset({value}) if own in keys else None
         case OneOf(own, values):
-            return frozenset(values) if own == key else None
+            return frozenset(values) if own in keys else None
         case AllOf(parts):
-            found = [each for part in parts if (each := values_of(part, key)) is not None]
+            found = [each for part in parts if (each := values_of(part, *keys)) is not None]
             return reduce(frozenset.intersection, found) if found else None
         case AnyOf(parts):
-            confined = [each for part in parts if (each := values_of(part, key)) is not None]
-            return reduce(frozenset.union, confined) if len(confined) == len(parts) else None
+            confined = [each for part in parts if (each := values_of(part, *keys)) is not None]
+            return frozenset().union(*confined) if len(confined) == len(parts) else None
     return None
 
 
-def is_narrow(selector: Selector, *, always: frozenset[str] = frozenset()) -> bool:
-    """Whether a label has to be there for something to be selected, other than those that are `always` there.
+class Common(Struct, frozen=True):
+    """Labels that every object of a kind has, so that asking for one selects no object in particular.
 
-    What only says which labels must not be there, or not have a value, selects nearly everything.
+    `distinct` are labels whose value differs from object to object: a value is particular, the label is not. `closed` has
+    the values that a label may have: a selector that takes all of them is not particular either.
     """
+
+    distinct: frozenset[str] = frozenset()
+    closed: tuple[tuple[str, frozenset[str]], ...] = ()
+
+
+NO_COMMON_LABEL = Common()
+# A piece of a name that is shorter is part of too many names to mean any of them.
+SHORTEST_PIECE = 3
+
+
+def is_narrow(selector: Selector, common: Common = NO_COMMON_LABEL) -> bool:
+    """Return whether a selector asks for a label that not every object has, or for a value that not every one has.
+
+    What a selector only excludes does not make it narrow: it selects nearly everything.
+    """
+    for key, values in common.closed:
+        if all(not asks(selector, common.distinct, known={key: value}) for value in values):
+            return False
+    return asks(selector, common.distinct, known={})
+
+
+def asks(  # noqa: PLR0911 (one for each kind of node)
+    selector: Selector, distinct: frozenset[str], *, known: Mapping[str, str]
+) -> bool:
+    """Return whether an object needs a label of its own to be selected, beside the labels that are `known`."""
     match selector:
         case AllOf(parts):
-            return any(is_narrow(part, always=always) for part in parts)
+            return any(asks(part, distinct, known=known) for part in parts)
         case AnyOf(parts):
-            return all(is_narrow(part, always=always) for part in parts)
-        case Not(Not(part)):
-            return is_narrow(part, always=always)
-        case Has(key) | Like(key, _, ""):
-            return key not in always
-        case Not():
+            return all(asks(part, distinct, known=known) for part in parts)
+        case Not(part):
+            return isinstance(part, Not) and asks(part.part, distinct, known=known)
+        case Global():
             return False
+        case Equals(key) | OneOf(key) | Has(key) | Like(key) if key in known:
+            return not holds(selector, known[key])
+    if selector.key not in distinct:
+        return True
+    return not isinstance(selector, Has) and (not isinstance(selector, Like) or len(selector.value) >= SHORTEST_PIECE)
+
+
+def holds(selector: Equals | OneOf | Has | Like, found: str) -> bool:
+    """Return whether what a selector says of one label is true of the value that the label has."""
+    match selector:
+        case Equals(_, value):
+            return found == value
+        case OneOf(_, values):
+            return found in values
+        case Like(_, "starts with", value):
+            return found.startswith(value)
+        case Like(_, "ends with", value):
+            return found.endswith(value)
+        case Like(_, _, value):
+            return value in found
     return True
+
+
+def renamed(selector: Selector, prefix: str) -> Selector:
+    """Return a selector with a prefix before each label's name, as Calico keeps labels of namespaces and accounts."""
+    match selector:
+        case Not(part):
+            return Not(renamed(part, prefix))
+        case AllOf(parts):
+            return AllOf(tuple(renamed(part, prefix) for part in parts))
+        case AnyOf(parts):
+            return AnyOf(tuple(renamed(part, prefix) for part in parts))
+        case Global():
+            return selector
+    return structs.replace(selector, key=f"{prefix}{selector.key}")
+
+
+def lifted(selector: Selector, name: Callable[[str], str]) -> Selector:
+    """Return what a selector asks of labels that `name` has another name for, under that name.
+
+    A part about any other label asks nothing, so more may be selected, never less.
+    """
+    match selector:
+        case Not(part):
+            return Not(lifted(part, name))
+        case AllOf(parts):
+            return AllOf(tuple(lifted(part, name) for part in parts))
+        case AnyOf(parts):
+            return AnyOf(tuple(lifted(part, name) for part in parts))
+        case Global():
+            return EVERYTHING
+    other = name(selector.key)
+    return structs.replace(selector, key=other) if other else EVERYTHING
+
+
+def conjuncts(selector: Selector) -> Iterator[Selector]:
+    """Yield each part of a selector that has to hold by itself."""
+    if isinstance(selector, AllOf):
+        for part in selector.parts:
+            yield from conjuncts(part)
+    else:
+        yield selector
 
 
 def quoted(value: str) -> str:

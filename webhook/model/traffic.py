@@ -1,4 +1,4 @@
-"""Who may connect to whom, as policies of any engine say it."""
+"""Who may connect to whom, as our own policies say it to any engine."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -7,8 +7,7 @@ from ipaddress import collapse_addresses, ip_network
 from msgspec import Struct
 
 from webhook.model.fields import PortRange
-from webhook.model.names import GUARD_LABEL, NAMESPACE_NAME
-from webhook.model.selector import EVERYTHING, Selector, is_narrow
+from webhook.model.selector import EVERYTHING, Selector
 
 
 class Direction(StrEnum):
@@ -33,10 +32,7 @@ class Networks(Struct, frozen=True):
 
 Peer = Pods | Networks
 
-# Set by the API server, by Calico, and by us where a namespace is guarded.
-OF_EVERY_NAMESPACE = frozenset({NAMESPACE_NAME, "projectcalico.org/name", GUARD_LABEL})
 NOBODY = Networks(())
-EVERYBODY = Networks(("0.0.0.0/0", "::/0"))
 
 
 class Allow(Struct, frozen=True):
@@ -47,31 +43,6 @@ class Allow(Struct, frozen=True):
     ports: tuple[PortRange, ...]
 
 
-class Opening(Struct, frozen=True):
-    """What one rule of somebody's policy lets through to or from the Pods that `subject` selects.
-
-    `path` is where the rule stands; no ports are all of them. What a rule only says negatively (all but these) does not
-    make it narrower here.
-    """
-
-    path: str
-    subject: Selector
-    allow: Allow
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether nobody in particular is meant: every address of an IP version, or Pods of every namespace."""
-        match self.allow.peer:
-            case Pods(_, namespaces):
-                return namespaces is not None and not is_narrow(namespaces, always=OF_EVERY_NAMESPACE)
-            case Networks(cidrs):
-                return spans_everything(cidrs)
-
-    def __str__(self) -> str:
-        way = {Direction.INGRESS: "to {} from {}", Direction.EGRESS: "from {} to {}"}[self.allow.direction]
-        return f"{way.format(pods_in_words(self.subject), peer_in_words(self.allow.peer))} on {ports_in_words(self.allow.ports)}"
-
-
 def spans_everything(cidrs: Collection[str]) -> bool:
     """Whether networks make up all addresses of an IP version, in one piece or in several."""
     for version in (4, 6):
@@ -79,31 +50,3 @@ def spans_everything(cidrs: Collection[str]) -> bool:
         if any(one.prefixlen == 0 for one in collapse_addresses(networks)):  # type: ignore[type-var]
             return True
     return False
-
-
-def pods_in_words(selector: Selector) -> str:
-    """`every Pod`, or the selector."""
-    return "every Pod" if selector == EVERYTHING else f"Pods with {selector}"
-
-
-def peer_in_words(peer: Peer) -> str:
-    """Whom a rule reaches."""
-    if isinstance(peer, Networks):
-        return "everybody" if peer == EVERYBODY else ", ".join(peer.cidrs)
-    if peer.namespaces is None:
-        return f"{pods_in_words(peer.labels)} of the namespace"
-    spaces = "every namespace" if peer.namespaces == EVERYTHING else f"namespaces with {peer.namespaces}"
-    return f"{pods_in_words(peer.labels)} of {spaces}"
-
-
-def ports_in_words(ports: tuple[PortRange, ...]) -> str:
-    """`every port`, or the ports as the policy file writes them; a protocol without ports by its name."""
-    return ", ".join(map(port_in_words, ports)) or "every port"
-
-
-def port_in_words(ports: PortRange) -> str:
-    """One port or range."""
-    if not ports.last:
-        return ports.protocol
-    last = f"-{ports.last}" if ports.last > ports.first else ""
-    return f"{ports.first}{last}/{ports.protocol}"

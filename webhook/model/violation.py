@@ -1,15 +1,25 @@
 """A rule, and what it has to say about a workload."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from hashlib import sha256
 from importlib import import_module
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from msgspec import Struct
 
+from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
 from webhook.model.fields import RULE_ID
 from webhook.model.modes import Mode, Override
 from webhook.model.policy import GuardPolicy
 from webhook.model.workload import Workload
+
+# Of one rule in one object: each takes some microseconds, so all together take some 20 ms.
+MOST_FAULTS: Final = 5_000
+# The identity of a fault that stands for what was not looked at; such a one is never the same as before.
+UNJUDGED: Final = "unjudged"
+# Fields of custom resources, and a label's key.
+LONGEST_PATH: Final = 500
 
 
 class Remedy(Struct, frozen=True):
@@ -28,7 +38,9 @@ class Remedy(Struct, frozen=True):
 class Violation(Struct, frozen=True):
     """One fault: which rule, at which field path, in one sentence, and what would mend it.
 
-    `at_most` is the strictest mode in which it counts, whatever its rule's.
+    `at_most` is the strictest mode in which it counts, whatever its rule's. `identity` tells it from another one of the same words,
+    where these are abbreviated. `parts` are what it consists of, where the message does not tell two of them apart: an UPDATE
+    answers for a violation of which a part is new. One may stand for several that are not listed, `count` of them.
     """
 
     rule: str
@@ -36,14 +48,29 @@ class Violation(Struct, frozen=True):
     message: str
     remedy: Remedy | None = None
     at_most: Mode = Mode.ENFORCE
+    identity: str = ""
+    count: int = 1
+    parts: tuple[str, ...] = ()
+
+    @property
+    def identities(self) -> tuple[tuple[str, str, str], ...]:
+        """What the same violation has before and after a change, on whichever line it is: its rule with each part, or with its words."""
+        if self.parts:
+            return tuple((self.rule, part, "") for part in self.parts)
+        return ((self.rule, self.message, self.identity),)
 
 
 class Fault(Struct, frozen=True):
-    """What a rule yields; the registry adds the rule's id to make it a `Violation`."""
+    """What a rule yields; the registry adds the rule's id to make it a `Violation`.
+
+    `identity` is what a message that leaves something out does not say.
+    """
 
     path: str
     message: str
     remedy: Remedy | None = None
+    identity: str = ""
+    parts: tuple[str, ...] = ()
 
 
 class Rule(Struct, frozen=True):
@@ -73,11 +100,25 @@ class Rule(Struct, frozen=True):
         return policy.mode_of(self.id, at_most=self.at_most, override=override)
 
     def judge(self, subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
-        """Every fault of this rule in `subject`, which must be what the rule is about."""
-        return tuple(
-            Violation(rule=self.id, path=fault.path, message=fault.message, remedy=fault.remedy)
-            for fault in self.check(subject, policy)
-        )
+        """Every fault of this rule in `subject`, which must be what the rule is about.
+
+        Of more than MOST_FAULTS the first ones, and one whose identity is UNJUDGED for the rest, which nobody counts.
+        """
+        faults = self.check(subject, policy)
+        found = tuple(violation(self.id, fault) for fault in islice(faults, MOST_FAULTS))
+        if len(found) < MOST_FAULTS or next(faults, None) is None:
+            return found
+        message = f"it has more than {MOST_FAULTS} faults of this rule; mend these first"
+        return (*found, Violation(rule=self.id, path="", message=message, identity=UNJUDGED))
+
+
+def violation(rule: str, fault: Fault) -> Violation:
+    """A fault under a rule's id, in words of moderate length."""
+    path, message = shortened(fault.path, LONGEST_PATH), shortened(fault.message, LONGEST_SENTENCE)
+    identity = fault.identity
+    if message != fault.message:
+        identity = sha256(f"{identity} {fault.message}".encode(errors="surrogatepass")).hexdigest()
+    return Violation(rule=rule, path=path, message=message, remedy=fault.remedy, identity=identity, parts=fault.parts)
 
 
 def registry(rules: Iterable[Rule]) -> Mapping[str, Rule]:

@@ -18,7 +18,8 @@ from webhook.model.kinds import (
 )
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.request import Document, NamespaceObject, Operation, PolicyObject, Request, Target, User
-from webhook.netpol.reading import Unreadable, read
+from webhook.model.workload import Workload
+from webhook.netpol.reading import read_json
 from webhook.review.objects import decode_json, named_from, only_restarted, templates_differ, workload_from
 
 NULL = b"null"
@@ -209,12 +210,10 @@ def policy_object(target: Target, source: Raw, path: str, operation: Operation) 
     if operation is Operation.DELETE:
         return said
     try:
-        openings = read((target.group, target.resource), msgspec.json.decode(source))
-    except Unreadable as bad:
-        return msgspec.structs.replace(said, unreadable=str(bad))
+        contents = read_json((target.group, target.resource), bytes(source))
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, path)) from None
-    return msgspec.structs.replace(said, openings=openings)
+    return contents.added_to(said)
 
 
 def named(source: Raw, path: str) -> NamespaceObject:
@@ -231,18 +230,16 @@ def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -
         maker = maker._replace(kind=request.kind.kind)
     check_kind(request, maker.kind)
     try:
-        workload = workload_from(maker, request.object, decode_json)
+        workload = placed(workload_from(maker, request.object, decode_json), request.namespace)
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, "request.object")) from None
-    if not workload.namespace:  # a bare manifest leaves it to the URL
-        workload = msgspec.structs.replace(workload, namespace=request.namespace)
     if request.operation is Operation.CREATE:
         document = Document(request.object, user_uid=request.user_info.uid)
         return msgspec.structs.replace(parsed, workload=workload, document=document)
     if bytes(request.old_object) == NULL:
         raise BadReview("request.oldObject: an UPDATE carries the object as it was, got null")
     try:
-        before = workload_from(maker, request.old_object, decode_json)
+        before = placed(workload_from(maker, request.old_object, decode_json), request.namespace)
         changed = templates_differ(maker, request.object, request.old_object)
         restarted = changed and only_restarted(maker, request.object, request.old_object)
     except UNDECODABLE as bad:
@@ -251,6 +248,11 @@ def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -
     return msgspec.structs.replace(
         parsed, workload=workload, before=before, template_changed=changed, restarted=restarted, document=document
     )
+
+
+def placed(workload: Workload, namespace: str) -> Workload:
+    """A workload in the namespace of its request, which a bare manifest leaves to the URL."""
+    return workload if workload.namespace else msgspec.structs.replace(workload, namespace=namespace)
 
 
 def check_kind(request: AdmissionRequest, expected: str) -> None:

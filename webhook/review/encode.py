@@ -6,14 +6,17 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from webhook.guard.message import line
+from webhook.guard.message import each_line
 from webhook.model.decision import Decision, Verdict
 from webhook.model.request import Request
 from webhook.model.violation import Violation
 from webhook.review.patch import label_patch
 
-# The API server drops a longer warning's tail (apiserver, pkg/warning: 256 runes once 4,096 are used up).
+# The API server takes 4,096 runes of warnings; once they are used up, it cuts each at 256 (apiserver, pkg/warning/context.go).
 WARNING_LENGTH = 256
+MOST_WARNINGS = 4_096 // WARNING_LENGTH
+# For programs; the message has them for people, within bounds of its own.
+MOST_CAUSES = 32
 RETRY_AFTER_SECONDS = 1
 
 
@@ -73,7 +76,7 @@ def encode_validation(request: Request, decision: Decision, *, annotations: Mapp
                 uid=request.uid,
                 allowed=decision.allowed,
                 status=None if decision.allowed else status(decision),
-                warnings=[*map(warning, map(line, decision.warned)), *map(warning, decision.notices)],
+                warnings=[warning(one) for one in warnings(decision)],
                 audit_annotations=annotations,
             )
         )
@@ -117,13 +120,30 @@ def status(decision: Decision) -> Status:
         message=decision.message,
         reason="Forbidden",
         code=403,
-        details=Details(causes=[cause(violation) for violation in decision.denied]),
+        details=Details(causes=causes(decision.denied)),
     )
+
+
+def causes(denied: tuple[Violation, ...]) -> list[Cause]:
+    """The first faults that refuse, and one cause that counts the others."""
+    found = [cause(violation) for violation in denied[:MOST_CAUSES]]
+    if rest := sum(violation.count for violation in denied[MOST_CAUSES:]):
+        found.append(Cause(reason="FieldValueInvalid", message=f"and {rest} more faults", field=""))
+    return found
 
 
 def cause(violation: Violation) -> Cause:
     """A fault under the field-error reasons that API clients know."""
     return Cause(reason="FieldValueInvalid", message=f"{violation.rule}: {violation.message}", field=violation.path)
+
+
+def warnings(decision: Decision) -> list[str]:
+    """What the user is told though the request passes, as much as the API server hands on, and how much more there is."""
+    notices, found = decision.notices[:MOST_WARNINGS], each_line(decision.warned)
+    most = MOST_WARNINGS - len(notices)
+    if len(found) > most:
+        found = [*found[: most - 1], f"and {len(found) - most + 1} more warnings"] if most else []
+    return [*found, *notices]
 
 
 def warning(text: str) -> str:

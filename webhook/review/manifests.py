@@ -186,12 +186,10 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
     """A network policy with what it opens; raises BadManifest."""
     try:
         labels = labels_of(convert(document, Labelled))
-        openings = reading.read((kind.group, kind.resource), document)
-    except reading.Unreadable as bad:
-        return PolicyObject(kind.kind, namespace, name, labels, unreadable=str(bad))
+        contents = reading.read((kind.group, kind.resource), document)
     except (msgspec.ValidationError, RecursionError, UnicodeError) as bad:
         raise BadManifest(f"{kind.kind} {name}: {bad}") from None
-    return PolicyObject(kind.kind, namespace, name, labels, openings)
+    return contents.added_to(PolicyObject(kind.kind, namespace, name, labels))
 
 
 def creation(manifest: Manifest) -> Request:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from webhook.model.abbreviation import listed
 from webhook.model.cel import BEFORE, LENIENT, PLACES, ROLES, literal
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Remedy, Rule
@@ -19,7 +20,7 @@ def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
                 hint = f" (did you mean {nearest!r}?)" if nearest else ""
                 yield Fault(
                     path=place.at(key),
-                    message=f"the role {value!r} is not known{hint}; the roles are {', '.join(role.one_of)}",
+                    message=f"the role {value!r} is not known{hint}; the roles are {listed(role.one_of)}",
                     remedy=Remedy(place.path, key, value=role.intended(place.labels), choices=role.one_of),
                 )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from webhook.model.abbreviation import listed
 from webhook.model.cel import everywhere, literal
 from webhook.model.policy import GuardPolicy, Requirement
 from webhook.model.violation import Fault, Remedy, Rule
@@ -26,7 +27,7 @@ def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
 def wanted(required: Requirement) -> str:
     """What the label must be, in words."""
     if required.one_of is not None:
-        return f"one of {', '.join(required.one_of)}"
+        return f"one of {listed(required.one_of)}"
     return f"a full match of {required.matches}"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from webhook.model.abbreviation import listed
 from webhook.model.cel import IS_POD, everywhere, lack, literal
 from webhook.model.kinds import POD
 from webhook.model.policy import GuardPolicy
@@ -20,7 +21,7 @@ def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
         if lack := place.lack(keys):
             yield Fault(
                 path=place.at(lack.key),
-                message=f"the label {lack.key!r} is {lack.how}; the roles are {', '.join(role.one_of)}",
+                message=f"the label {lack.key!r} is {lack.how}; the roles are {listed(role.one_of)}",
                 remedy=Remedy(place.path, lack.key, value=role.intended(place.labels), choices=role.one_of),
             )
 

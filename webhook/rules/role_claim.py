@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from webhook.model.abbreviation import listed
 from webhook.model.cel import NAMESPACE, everywhere, fits_any, literal
 from webhook.model.fields import fits
 from webhook.model.policy import GuardPolicy
@@ -18,13 +19,13 @@ def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
         claim = policy.roles[found.value].claim
         if claim.namespaces and not any(fits(pattern, workload.namespace) for pattern in claim.namespaces):
             yield Fault(
-                place.at(found.key), f"the role {found.value!r} is for namespaces {', '.join(claim.namespaces)} alone"
+                place.at(found.key), f"the role {found.value!r} is for namespaces {listed(claim.namespaces)} alone"
             )
         account = f"{workload.namespace}/{place.account}"
         if claim.service_accounts and account not in claim.service_accounts:
             yield Fault(
                 f"{place.path.removesuffix('metadata')}spec.serviceAccountName",
-                f"the role {found.value!r} is for ServiceAccounts {', '.join(claim.service_accounts)} alone, this is {account}",
+                f"the role {found.value!r} is for ServiceAccounts {listed(claim.service_accounts)} alone, this is {account}",
             )
 
 

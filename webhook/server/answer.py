@@ -18,18 +18,34 @@ from webhook.config.default import DEFAULT_POLICY
 from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
+from webhook.custom.judging import price_of_all
 from webhook.guard.amend import amend
-from webhook.guard.decide import NOTHING, decide, unavailable
+from webhook.guard.decide import decide, unavailable
+from webhook.kube.identity import Acting
 from webhook.metrics import Metrics
-from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Known, Phase, Question
+from webhook.model.authentication import Authentication
+from webhook.model.decision import (
+    ClusterQuestion,
+    Decision,
+    FaultsWanted,
+    Findings,
+    ForesightWanted,
+    Known,
+    Phase,
+    Question,
+)
+from webhook.model.identity import chart_accounts
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.request import Request
 from webhook.model.violation import Violation
 from webhook.review.decode import AdmissionRequest, BadReview, envelope, without_objects
 from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
+from webhook.server.annotations import annotations
 from webhook.server.announcing import Announce, nobody, refused
+from webhook.server.fairness import Share, share_of
 from webhook.server.intake import Reply, bad_review
+from webhook.server.probe import is_probe, probed
 from webhook.server.unavailable import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -38,14 +54,17 @@ NO_POLICY = unavailable("no policy file is in force yet")
 OUR_FAULT = unavailable("an error of catflap's own, see its log")
 POLICY_FILE = "policy-file"  # in the place of a rule's id
 TOO_MANY = unavailable("too many requests wait for the API server, or for the audit log's disk")
-TOO_MANY_LARGE = unavailable("too many large requests wait to be judged")
+TOO_MANY_HEAVY = unavailable("too many requests wait that take long to be judged")
 TOO_LATE = unavailable("it waited too long to be judged")
+NOT_TOLD = unavailable("the cluster could not be asked, see catflap's log")
 NOT_RECORDED = unavailable("the audit log cannot be written")
 
 # For one review, from its last byte on; the webhook's own timeout is 5 s.
 REQUEST_SECONDS = 4.0
 # Decoding and deciding take 20 ms for 1 MiB of objects at most (benchmarks/fuzzing.py), so as much takes 1.3 ms.
 LIGHT_BYTES = 1 << 16
+# Of all custom rules together (webhook.custom.cost): 0.1 ms as a rule, 25 ms where an expression does nothing but what is dear.
+LIGHT_PRICE = 5_000_000
 
 NO_FILE = Loaded(policy=parse(DEFAULT_POLICY).policy, digest="")
 
@@ -66,11 +85,13 @@ class Waiting(Struct, frozen=True):
     """An answer that takes more time than the event loop has: `finish` is the next step towards it, in a thread.
 
     A step that is `heavy` computes for up to two seconds and waits for nothing; any other waits for the API server or the disk. A
-    step may lead to another one. `give_up` refuses at once, for a caller that has no room left to wait in.
+    step may lead to another one. `give_up` refuses at once, for a caller that has no room left to wait in; `share` is whose room
+    it takes.
     """
 
     finish: Callable[[], "Reply | Waiting"]
     give_up: Callable[[], Reply]
+    share: Share
     heavy: bool = False
 
 
@@ -99,6 +120,7 @@ class Answerer:
         cluster: Cluster,
         own_namespace: str,
         announce: Announce = nobody,
+        acting: Acting | None = None,
         now: Clock = utc_now,
     ) -> None:
         self._policies = policies
@@ -107,24 +129,29 @@ class Answerer:
         self._cluster = cluster
         self._own_namespace = own_namespace
         self._announce = announce
+        self._acting = acting or Acting(chart_accounts(own_namespace))
         self._now = now
 
-    def answer(self, phase: Phase, body: bytes) -> Reply | Waiting:
-        """The reply to one review, at once where it is small and nothing has to be asked; never raises."""
+    def answer(
+        self, phase: Phase, body: bytes, authentication: Authentication = Authentication.NONE
+    ) -> Reply | Waiting:
+        """The reply to one review, at once where it is small and nothing has to be asked; never raises.
+
+        `authentication` is how its sender proved to be the API server.
+        """
         begun, until = perf_counter_ns(), monotonic() + REQUEST_SECONDS
         loaded = self._policies.current  # the one to decode by and to decide by
         try:
             asked = envelope(body)
         except BadReview as bad:
             return self._bad(bad)
-        case = Case(phase, without_objects(asked), loaded, begun, until)
+        request = replace(without_objects(asked), authentication=authentication)
+        if is_probe(request):
+            return Reply(HTTPStatus.OK, probed(request, ready=loaded is not None, user=self._acting.user))
+        case = Case(phase, request, loaded, begun, until)
         if asked.size <= LIGHT_BYTES:
-            return self._judged(case, asked)
-        return Waiting(
-            finish=lambda: self._judged(case, asked),
-            give_up=lambda: self._reply(case, TOO_MANY_LARGE, settled=False),
-            heavy=True,
-        )
+            return self._judged(case, asked, is_light=True)
+        return self._heavy(case, lambda: self._judged(case, asked, is_light=False))
 
     def close(self) -> None:
         """End the audit log in order: nothing is answered after that."""
@@ -135,10 +162,8 @@ class Answerer:
         self._metrics.bad_reviews[reply.status].inc()
         return reply
 
-    def _judged(self, case: Case, asked: AdmissionRequest) -> Reply | Waiting:
-        """The reply to a review whose objects are not decoded yet, or the next step."""
-        if monotonic() > case.until:
-            return self._reply(case, TOO_LATE, settled=False)
+    def _judged(self, case: Case, asked: AdmissionRequest, *, is_light: bool) -> Reply | Waiting:
+        """The reply to a review whose objects are not decoded yet, or the next step; a light one is on the event loop."""
         loaded = case.loaded
         try:
             request = parse_request(asked, loaded.policy.workloads.extra_by_resource if loaded else NO_EXTRA_KINDS)
@@ -146,28 +171,35 @@ class Answerer:
             return self._bad(bad)
         if loaded is None and (request.policy_file is not None or request.policy_file_deleted):
             loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
-        case = replace(case, request=request, loaded=loaded)
-        return self._led(case, self._decide(case, NOTHING), NOTHING)
+        request = replace(request, authentication=case.request.authentication)
+        case, known = replace(case, request=request, loaded=loaded), Known(findings=Findings())
+        if is_light and loaded and price_of_all(request, loaded.policy, known) > LIGHT_PRICE:
+            return self._heavy(case, lambda: self._led(case, self._decide(case, known), known))
+        return self._led(case, self._decide(case, known), known)
+
+    def _heavy(self, case: Case, compute: Callable[[], Reply | Waiting]) -> Waiting:
+        """A step that computes, which is not begun where it comes too late."""
+        return Waiting(
+            finish=lambda: compute() if monotonic() < case.until else self._reply(case, TOO_LATE, settled=False),
+            give_up=lambda: self._reply(case, TOO_MANY_HEAVY, settled=False),
+            share=share_of(case.request),
+            heavy=True,
+        )
 
     def _led(self, case: Case, found: Decision | Question, known: Known) -> Reply | Waiting:
         """The reply, or the step that leads to it."""
         if isinstance(found, Decision) and not self._audit.may_block:
             return self._reply(case, found)
         if isinstance(found, FaultsWanted):
-            return Waiting(
-                finish=lambda: self._examined(case, found.text, known),
-                give_up=lambda: self._reply(case, TOO_MANY_LARGE, settled=False),
-                heavy=True,
-            )
+            return self._heavy(case, lambda: self._examined(case, found.text, known))
         return Waiting(
             finish=lambda: self._reply(case, self._ask(case, found, known)),
             give_up=lambda: self._reply(case, TOO_MANY, settled=False),
+            share=share_of(case.request),
         )
 
     def _examined(self, case: Case, text: str, known: Known) -> Reply | Waiting:
         """The reply, or the next step, once it is known what is wrong with a policy file."""
-        if monotonic() > case.until:
-            return self._reply(case, TOO_LATE, settled=False)
         known = replace(known, faults=violations_in(text))
         return self._led(case, self._decide(case, known), known)
 
@@ -181,7 +213,8 @@ class Answerer:
         try:
             if case.phase is Phase.MUTATE:
                 return amend(request, loaded.policy, own_namespace=self._own_namespace)
-            return decide(request, loaded.policy, own_namespace=self._own_namespace, known=known, at=self._now())
+            own, accounts = self._own_namespace, self._acting.accounts
+            return decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, known=known, at=self._now())
         except Exception:
             logger.exception("no decision on %s", request.uid)
             return OUR_FAULT
@@ -191,15 +224,26 @@ class Answerer:
             while not isinstance(question, Decision):
                 assert case.loaded is not None  # without a file there is a decision
                 assert not isinstance(question, FaultsWanted)  # which is the first question on a policy file
-                learned = self._cluster.ask(question, known, case.loaded, until=case.until)
-                known = replace(learned, faults=known.faults)  # the cluster does not know them
+                learned = self._learn(case, case.loaded, question, known)
+                known = replace(learned, faults=known.faults, findings=known.findings)  # the cluster does not know them
                 question = self._decide(case, known)
         except Unavailable as bad:
-            return unavailable(str(bad))
+            return unavailable(str(bad)) if is_authenticated(case) else self._told_nothing(case, bad)
         except Exception:
             logger.exception("no decision on %s", case.request.uid)
             return OUR_FAULT
         return question
+
+    def _learn(self, case: Case, loaded: Loaded, question: ClusterQuestion, known: Known) -> Known:
+        """`known` with the answer to a question; nothing is foretold to a sender who may be anybody.  Raises Unavailable."""
+        if isinstance(question, ForesightWanted) and not is_authenticated(case):
+            return replace(known, foreseen=())
+        return self._cluster.ask(question, known, loaded, until=case.until)
+
+    def _told_nothing(self, case: Case, bad: Unavailable) -> Decision:
+        """What a sender who may be anybody reads of a failure: it may quote what the API server says to us."""
+        logger.warning("no decision on %s: %s", case.request.uid, bad)
+        return NOT_TOLD
 
     def _reply(self, case: Case, decision: Decision, *, settled: bool = True) -> Reply:
         phase, request = case.phase, case.request
@@ -226,6 +270,11 @@ class Answerer:
         )
 
 
+def is_authenticated(case: Case) -> bool:
+    """Whether the sender of a review proved to be the API server."""
+    return case.request.authentication is not Authentication.NONE
+
+
 def violations_in(text: str) -> tuple[Violation, ...]:
     """What is wrong with a policy file, as a refusal says it."""
     try:
@@ -238,16 +287,3 @@ def violations_in(text: str) -> tuple[Violation, ...]:
 def located(fault: PolicyFault) -> str:
     """A fault with its line, counted within the file."""
     return f"{fault.message} (line {fault.place.line}, column {fault.place.column})" if fault.place else fault.message
-
-
-def annotations(decision: Decision, digest: str, link: Link | None) -> dict[str, str]:
-    """What the API server's own audit log says about a decision, and about its record: by its hash neither log can be edited alone."""
-    said = {"decision": str(decision.verdict), "policy-digest": digest}
-    if link is not None:
-        said |= {"record-chain": link.chain, "record-seq": str(link.seq), "record-hash": link.hash}
-    if decision.closure is not None:
-        said["closure"] = str(decision.closure)
-    rules = sorted({fault.rule for fault in (*decision.denied, *decision.warned, *decision.audited)})
-    if rules:
-        said["violated-rules"] = ",".join(rules)
-    return said

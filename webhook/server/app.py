@@ -1,14 +1,19 @@
 """The Flask app: every route, complete by itself; the express lane only overtakes it."""
 
-from collections.abc import Callable
+import logging
+from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from flask import Flask, Request, Response, request
 
+from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
 from webhook.server.answer import Answerer, Waiting
+from webhook.server.authentication import UNAUTHENTICATED, Check, NoCheck, Sender, review_path
 from webhook.server.bodies import Bodies, Body
 from webhook.server.crowd import Caller, Crowd
+from webhook.server.fairness import AnswerQueues, NoPlace
 from webhook.server.intake import (
     JSON,
     MOST_DISCARDED,
@@ -20,55 +25,95 @@ from webhook.server.intake import (
     refused,
 )
 from webhook.server.limits import LARGEST_BODY
+from webhook.server.peers import names_of_environ
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 1 << 16
 # Where the environ names the `Caller`, which is the connection that the request came over.
 CALLER = "catflap.caller"
-# The refusal of a caller that may not send reviews, judged by the request's path, headers and connection; None for one that may.
-Authenticate = Callable[[Request], Reply | None]
 
 
-def anyone(_request: Request) -> Reply | None:
-    """Every caller may send reviews."""
-    return None
+class App(Flask):
+    """Flask, with a log that shows no path: a path holds a secret."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Log what a handler raised, without the request."""
+        logger.error("a request could not be answered", exc_info=exc_info)
 
 
-def create_app(answerer: Answerer, *, bodies: Bodies | None = None, authenticate: Authenticate = anyone) -> Flask:
+def create_app(
+    answerer: Answerer, *, bodies: Bodies | None = None, check: Check | None = None, queues: AnswerQueues | None = None
+) -> Flask:
     """The app that answers reviews; it may block while it asks the API server.
 
-    `authenticate` refuses callers before their bodies are read.
+    `check` tells the API server from other callers, before their bodies are read.
     """
-    app = Flask("catflap")
-    room = bodies or Bodies()
+    app = App("catflap")
+    app.url_map.merge_slashes = False  # a redirect would repeat the path
+    checked, reviews = check or NoCheck(), Reviews(answerer, bodies or Bodies(), queues or AnswerQueues())
 
-    def review(phase: Phase) -> Response:
-        refusal = authenticate(request)
-        if refusal is not None:
-            answer = response(refusal)
-            answer.headers["Connection"] = "close"  # its body is not read, so no other request can follow
-            return answer
-        caller: Caller = request.environ.get(CALLER) or Caller(Crowd())
-        with room.receiving(known=caller.known, drop=caller.stop_sending) as held:
-            body = body_or_refusal(request, room, held, caller)
-            if isinstance(body, Reply):
-                return response(answerer.refuse(body))
-            caller.sent_request()
-            answered = answerer.answer(phase, body)
-            while isinstance(answered, Waiting):
-                answered = answered.finish()
-        if answered.status == HTTPStatus.OK:
-            caller.trust()
-        return response(answered)
+    @app.before_request
+    def known() -> Response | None:
+        """Answer other methods than POST only where the API server may be registered with the path."""
+        found = review_path(request.path)
+        is_known = found is None or request.method == "POST" or checked.knows_path(found.token)
+        return None if is_known else stranger()
 
     @app.post("/validate")
-    def validate() -> Response:
-        return review(Phase.VALIDATE)
-
+    @app.post("/validate/<token>")
     @app.post("/mutate")
-    def mutate() -> Response:
-        return review(Phase.MUTATE)
+    @app.post("/mutate/<token>")
+    def review(token: str = "") -> Response:
+        found = review_path(request.path)
+        authentication = checked.authenticate(Sender(token, partial(names_of_environ, request.environ)))
+        if found is None or authentication is None:
+            return stranger()
+        return response(reviews.answer(found.phase, authentication, request))
+
+    def stranger() -> Response:
+        caller_of(request).stop_sending()
+        refusal = response(answerer.refuse(UNAUTHENTICATED))
+        refusal.headers["Connection"] = "close"  # its body is not read, so no other request can follow
+        return refusal
 
     return app
+
+
+class Reviews:
+    """Reads reviews and answers them, one a thread."""
+
+    def __init__(self, answerer: Answerer, room: Bodies, queues: AnswerQueues) -> None:
+        self._answerer = answerer
+        self._room = room
+        self._queues = queues
+
+    def answer(self, phase: Phase, authentication: Authentication, sent: Request) -> Reply:
+        """The reply to one review; waits for its body, and for its turn."""
+        caller = caller_of(sent)
+        with self._room.receiving(known=caller.known, drop=caller.stop_sending) as held:
+            body = body_or_refusal(sent, self._room, held, caller)
+            if isinstance(body, Reply):
+                return self._answerer.refuse(body)
+            caller.sent_request()
+            answered = self._answerer.answer(phase, body, authentication)
+            while isinstance(answered, Waiting):
+                answered = self._finished(answered)
+        if answered.status == HTTPStatus.OK:
+            caller.trust()
+        return answered
+
+    def _finished(self, step: Waiting) -> Reply | Waiting:
+        """What a step leads to, or a refusal where it has no place to wait in."""
+        try:
+            return self._queues.submit(step.share, step.finish, heavy=step.heavy).result()
+        except NoPlace:
+            return step.give_up()
+
+
+def caller_of(sent: Request) -> Caller:
+    """The connection that a request came over."""
+    return sent.environ.get(CALLER) or Caller(Crowd())
 
 
 def body_or_refusal(sent: Request, room: Bodies, held: Body, caller: Caller) -> bytes | Reply:

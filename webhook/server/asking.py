@@ -57,7 +57,7 @@ class ClusterToAsk:
             live = self._namespace(api, question.namespace)
             return replace(known, namespace_labels=namespace(live).labels, namespace=NamespaceSeen(readable(live)))
         if isinstance(question, ForesightWanted):
-            return replace(known, foreseen=self._foresight.foresee(api, question.text, loaded))
+            return replace(known, foreseen=self._foresight.foresee(api, question, loaded))
         return replace(known, closure=self._closure(api, question, loaded, seconds))
 
     def _closure(self, api: Api, wanted: ClosureWanted, loaded: Loaded, seconds: float) -> Closure:

@@ -6,6 +6,7 @@ of the API server, so those that strangers open never take their places.
 
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
+from threading import RLock
 from time import monotonic
 from typing import Final
 
@@ -16,9 +17,11 @@ from webhook.server.limits import (
     HANDSHAKE_SECONDS,
     HEADERS_SECONDS,
     KEEP_ALIVE_SECONDS,
+    MOST_CONNECTIONS,
     MOST_GREETING,
     MOST_KNOWN,
     MOST_STRANGERS,
+    OTHER_DESCRIPTORS,
 )
 
 
@@ -41,18 +44,28 @@ PLACES: Final[Mapping[tuple[State, ...], int]] = {
 }
 
 
+def places_within(descriptors: int) -> Mapping[tuple[State, ...], int]:
+    """The places of a process that may have so many files open: fewer in proportion where that is too few for all."""
+    share = min(1.0, max(descriptors - OTHER_DESCRIPTORS, len(PLACES)) / MOST_CONNECTIONS)
+    return {group: max(1, int(share * places)) for group, places in PLACES.items()}
+
+
 class Caller:
     """One connection, as the code sees it that answers its requests; a subclass knows how to end it."""
 
     def __init__(self, crowd: "Crowd") -> None:
         self._crowd = crowd
         self.known = False
+        self.has_left = False  # it is closed, or about to be
         self.is_late = False  # the body was not whole in time
         self.state = State.GREETING
         self.since = self.deadline = 0.0  # when the state began and when it has to end, by the monotonic clock
 
     def drop(self) -> None:
         """End the connection at once, whatever is under way."""
+
+    def hang_up(self) -> None:
+        """Close the connection in order; nothing is under way."""
 
     def stop_sending(self) -> None:
         """Read no more of a body; an answer can still be sent."""
@@ -88,7 +101,7 @@ class Caller:
 
 
 class Crowd:
-    """All open connections of one process; belongs to the thread that accepts them."""
+    """All open connections of one process; safe to share between threads."""
 
     def __init__(
         self, *, places: Mapping[tuple[State, ...], int] = PLACES, clock: Callable[[], float] = monotonic
@@ -97,10 +110,15 @@ class Crowd:
         self._group = {state: group for group in places for state in group}
         self._clock = clock
         self._in: dict[State, dict[Caller, None]] = {state: {} for state in State}
+        self._lock = RLock()
         self.dropped = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._in.values()))
+
+    def now(self) -> float:
+        """The time by which `since` and `deadline` count."""
+        return self._clock()
 
     def count(self, state: State) -> int:
         """How many are in a state."""
@@ -108,7 +126,8 @@ class Crowd:
 
     def of(self, state: State) -> list[Caller]:
         """Those in a state, the one first that is longest in it."""
-        return list(self._in[state])
+        with self._lock:
+            return list(self._in[state])
 
     def arrive(self, caller: Caller) -> None:
         """A connection was accepted; its handshake begins."""
@@ -116,32 +135,37 @@ class Crowd:
 
     def move(self, caller: Caller, state: State, seconds: float) -> None:
         """A connection is in another state now, for so long at most; where that is one too many, another one is dropped."""
-        self._in[caller.state].pop(caller, None)
-        caller.state, caller.since = state, self._clock()
-        caller.deadline = caller.since + seconds
-        self._in[state][caller] = None
-        group = self._group.get(state)
-        if group is not None and sum(len(self._in[each]) for each in group) > self._places[group]:
-            self._drop(next(one for each in group for one in self._in[each]))
+        with self._lock:
+            if caller.has_left:
+                return
+            self._in[caller.state].pop(caller, None)
+            caller.state, caller.since = state, self._clock()
+            caller.deadline = caller.since + seconds
+            self._in[state][caller] = None
+            group = self._group.get(state)
+            if group is not None and sum(len(self._in[each]) for each in group) > self._places[group]:
+                self._drop(next(one for each in group for one in self._in[each]))
 
     def leave(self, caller: Caller) -> None:
         """A connection is closed."""
-        self._in[caller.state].pop(caller, None)
+        with self._lock:
+            caller.has_left = True
+            self._in[caller.state].pop(caller, None)
 
     def drop_overdue(self) -> None:
         """Drop every connection that has used up its time."""
         now = self._clock()
-        for caller in [one for members in self._in.values() for one in members if one.deadline <= now]:
-            self._drop(caller)
+        with self._lock:
+            for caller in [one for members in self._in.values() for one in members if one.deadline <= now]:
+                self._drop(caller)
 
     def drop_one(self) -> bool:
         """Drop the connection that is missed least, as no file descriptor is left; False where there is none."""
-        for group in self._places:
-            for state in group:
-                for caller in self._in[state]:
-                    self._drop(caller)
-                    return True
-        return False
+        with self._lock:
+            least = next((one for group in self._places for state in group for one in self._in[state]), None)
+            if least is not None:
+                self._drop(least)
+        return least is not None
 
     def _drop(self, caller: Caller) -> None:
         self.leave(caller)

@@ -1,82 +1,42 @@
 """The express lane: reviews answered on the event loop, a fifth of what they cost through Flask; the rest goes there.
 
-The loop never blocks: an answer that has to ask the API server is finished in a small pool of threads, a review that takes long
-to judge in a thread for such reviews alone. While a pool is full, what would wait for it is refused at once, for the caller to
-try again.
+The loop never blocks: an answer that has to ask the API server waits in a fair queue for one of a few threads, a review that takes
+long to judge for a thread of such reviews alone. A caller who has no place in a queue is refused, to try again. A review is read
+only after its sender is known to be the API server.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
 from webhook.server.answer import Answerer, Waiting
+from webhook.server.authentication import UNAUTHENTICATED, Check, NoCheck, Sender, review_path
 from webhook.server.bodies import Bodies, Body
 from webhook.server.crowd import Caller, Crowd
+from webhook.server.fairness import AnswerQueues, NoPlace
 from webhook.server.intake import JSON, MOST_DISCARDED, NO_ROOM, TOO_LARGE, TOO_SLOW, CallerLeft, Reply, refused
 from webhook.server.limits import BODY_SECONDS, LARGEST_BODY
+from webhook.server.peers import names_of_connection
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-# The refusal of a caller that may not send reviews, judged by the request's path, headers and connection; None for one that may.
-Authenticate = Callable[[Scope], Reply | None]
 
-PHASES = {f"/{phase}": phase for phase in Phase}
 # Where the scope names the `Caller`, which is the connection that the request came over.
 CALLER = "catflap.caller"
-# Each waits for two or three requests to the API server, of some milliseconds each.
-THREADS = 8
-# At 10 ms each the last one waits for 80 ms; if the API server is so slow that it matters, refusing is the answer.
-MOST_WAITING = 64
-# Heavy steps compute, so two at once would take twice as long each, and more of the interpreter from the event loop.
-# One takes 0.2 s as a rule, so that the last one waits for less than the 4 s that a request has.
-MOST_HEAVY = 16
 CLOSE = (b"connection", b"close")
-
-
-def anyone(_scope: Scope) -> Reply | None:
-    """Every caller may send reviews."""
-    return None
-
-
-class Pool:
-    """Threads for the steps of one kind, and how many of them may wait at most."""
-
-    def __init__(self, name: str, *, threads: int, most: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._most = most
-        self._waiting: set[asyncio.Future[Reply | Waiting]] = set()
-
-    async def finish(self, step: Waiting) -> Reply | Waiting:
-        """What a step leads to; a refusal at once where too many wait, and as soon as `give_up` is called."""
-        if len(self._waiting) >= self._most:
-            return step.give_up()
-        waiting = asyncio.get_running_loop().run_in_executor(self._threads, step.finish)
-        self._waiting.add(waiting)
-        try:
-            await asyncio.wait((waiting,))
-        except asyncio.CancelledError:  # the caller left
-            waiting.cancel()
-            raise
-        finally:
-            self._waiting.discard(waiting)
-        return step.give_up() if waiting.cancelled() else waiting.result()
-
-    def give_up(self) -> None:
-        """Refuse every step that still waits."""
-        for waiting in [*self._waiting]:
-            waiting.cancel()
 
 
 class Lane:
     """An ASGI app around another one, which gets all that is no review.
 
-    `authenticate` refuses callers before their bodies are read.
+    `check` tells the API server from other callers, before their bodies are read.
     """
 
     def __init__(
@@ -85,28 +45,31 @@ class Lane:
         other: AsgiApp,
         *,
         bodies: Bodies | None = None,
-        authenticate: Authenticate = anyone,
+        check: Check | None = None,
+        queues: AnswerQueues | None = None,
     ) -> None:
         self._answerer = answerer
         self._other = other
         self._bodies = bodies or Bodies()
-        self._authenticate = authenticate
-        self._asking = Pool("ask", threads=THREADS, most=MOST_WAITING)
-        self._heavy = Pool("judge", threads=1, most=MOST_HEAVY)
+        self._check = check or NoCheck()
+        self._queues = queues or AnswerQueues()
+        self._waiting: set[asyncio.Future[Reply | Waiting]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        phase = PHASES.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if phase is None:
+        found = review_path(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if found is None:
             await self._other(scope, receive, send)
             return
         headers = [(b"content-type", JSON.encode())]
-        reply = self._authenticate(scope)
-        if reply is not None:
+        caller: Caller = scope.get("extensions", {}).get(CALLER) or Caller(Crowd())
+        authentication = self._check.authenticate(Sender(found.token, partial(names_of_connection, caller)))
+        if authentication is None:
+            reply = self._answerer.refuse(UNAUTHENTICATED)
             headers.append(CLOSE)  # its body is not read, so no other request can follow
         else:
             try:
-                reply = await self._review(phase, scope, receive)
+                reply = await self._review(found.phase, authentication, caller, scope, receive)
             except CallerLeft:
                 return
         headers.append((b"content-length", str(len(reply.body)).encode()))
@@ -114,12 +77,13 @@ class Lane:
         await send({"type": "http.response.body", "body": reply.body})
 
     def give_up(self) -> None:
-        """Refuse everything that still waits in a pool, as this process ends."""
-        self._asking.give_up()
-        self._heavy.give_up()
+        """Refuse everything that still waits, as this process ends."""
+        for waiting in [*self._waiting]:
+            waiting.cancel()
 
-    async def _review(self, phase: Phase, scope: Scope, receive: Receive) -> Reply:
-        caller = scope.get("extensions", {}).get(CALLER) or Caller(Crowd())
+    async def _review(
+        self, phase: Phase, authentication: Authentication, caller: Caller, scope: Scope, receive: Receive
+    ) -> Reply:
         refusal = refusal_of(scope)
         limit = asyncio.timeout(BODY_SECONDS)
         with self._bodies.receiving(known=caller.known, drop=lambda: limit.reschedule(0.0)) as held:
@@ -131,17 +95,32 @@ class Lane:
             if refusal is not None or body is None:
                 return self._answerer.refuse(refusal or (NO_ROOM if held.is_dropped else TOO_LARGE))
             caller.sent_request()
-            reply = await self._answer(phase, body)
+            reply = await self._answer(phase, body, authentication)
         if reply.status == HTTPStatus.OK:
             caller.trust()
         return reply
 
-    async def _answer(self, phase: Phase, body: bytes) -> Reply:
-        """The reply to a whole review, at once or after a wait in the pool."""
-        answered = self._answerer.answer(phase, body)
+    async def _answer(self, phase: Phase, body: bytes, authentication: Authentication) -> Reply:
+        """The reply to a whole review, at once or after the turns of its steps."""
+        answered = self._answerer.answer(phase, body, authentication)
         while isinstance(answered, Waiting):
-            answered = await (self._heavy if answered.heavy else self._asking).finish(answered)
+            answered = await self._finished(answered)
         return answered
+
+    async def _finished(self, step: Waiting) -> Reply | Waiting:
+        """What a step leads to, or a refusal where it has no place to wait in."""
+        waiting = asyncio.wrap_future(self._queues.submit(step.share, step.finish, heavy=step.heavy))
+        self._waiting.add(waiting)
+        try:
+            await asyncio.wait((waiting,))
+        except asyncio.CancelledError:  # the caller left
+            waiting.cancel()
+            raise
+        finally:
+            self._waiting.discard(waiting)
+        if waiting.cancelled() or isinstance(waiting.exception(), NoPlace):
+            return step.give_up()
+        return waiting.result()
 
     async def _whole_body(self, receive: Receive, held: Body) -> bytes | None:
         """The body in one piece; None where it is larger than the limit, whatever its header claims, or where there is no room.

@@ -42,6 +42,7 @@ class TestDecisions:
             "time": WHEN,
             "id": "705ab4f5-6393-11e8-b7cc-42010a800002",
             "phase": "validate",
+            "senderAuthentication": "none",
             "user": {"username": "jane", "groups": ("system:authenticated",)},
             "verb": "create",
             "objectRef": {"apiVersion": "v1", "resource": "pods", "namespace": "shop", "name": "web"},

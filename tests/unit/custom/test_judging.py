@@ -4,12 +4,17 @@ import copy
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import asked, policy
+from webhook.custom import judging
+from webhook.custom.cost import BUDGET
+from webhook.custom.judging import ALL_TOGETHER, LARGEST_OBJECT, Seen, price_of_all
 from webhook.guard.amend import amended
 from webhook.guard.decide import OFFLINE, decide
-from webhook.model.decision import Closure, Decision, Known, LabelsWanted, NamespaceSeen, Verdict
+from webhook.model.custom import CustomRule
+from webhook.model.decision import Closure, Decision, Findings, Known, LabelsWanted, NamespaceSeen, Verdict
 from webhook.review.manifests import Manifest, creation, read
 
 KNOWN = Known(old_owners=(), closure=Closure.UNGUARDED, guarded=False)
@@ -361,3 +366,50 @@ def offline(manifest: Manifest, cel: str) -> Decision:
     found = decide(creation(manifest), policy(custom(cel)), known=OFFLINE)
     assert isinstance(found, Decision)
     return found
+
+
+class TestBudget:
+    """What all rules may cost for one request."""
+
+    def test_a_rule_is_asked_once_however_often_the_decision_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each answer of the cluster begins it again."""
+        asked_of: list[str] = []
+        passes = judging.passes
+
+        def counted(rule: CustomRule, seen: Seen) -> bool:
+            asked_of.append(rule.id)
+            return passes(rule, seen)
+
+        monkeypatch.setattr(judging, "passes", counted)
+        under = policy(f"custom:{LIMITS}\nnamespaces: {{overrides: [{{labels: {{a: b}}, mode: warn}}]}}")
+        request, known = asked(pod(GOOD)), Known(findings=Findings())
+        assert isinstance(decide(request, under, known=known), LabelsWanted)
+        decision = decide(request, under, known=replace(known, namespace_labels={}, old_owners=()))
+        assert isinstance(decision, Decision)
+        assert [one.rule for one in decision.denied] == ["limits-set"]
+        assert asked_of == ["limits-set"]
+
+    def test_rules_that_take_too_long_together_fail_like_one_that_does(self) -> None:
+        """Each is within its own budget; those that are beyond what is left do what their modes say."""
+        dear = "object.spec.containers.all(c, object.spec.containers.exists(d, d.name == c.name))"
+        source = limited(pod(GOOD, annotations={f"a-{number}": "x" * 100 for number in range(50)}))
+        request = asked(source)
+        each = price_of_all(request, policy(custom(dear)))
+        assert BUDGET // 10 < each < BUDGET
+        count = ALL_TOGETHER // each + 3
+        rules = ",".join(f"{{id: {'x' * number}, resources: [pods], cel: {dear!r}}}" for number in range(1, count + 1))
+        found = judged(source, f"custom: [{rules}]").denied
+        assert [one.rule for one in found] == ["x" * number for number in range(count - 2, count + 1)]
+        assert {one.message.partition(";")[0] for one in found} == {
+            "the rule's expression fails: all rules together would take too long over an object of this size"
+        }
+
+    def test_an_object_that_cannot_be_stored_is_not_even_decoded(self) -> None:
+        """It is larger than etcd takes."""
+        [found] = judged(pod(GOOD, annotations={"a": "x" * LARGEST_OBJECT}), custom("true")).denied
+        assert f"and {LARGEST_OBJECT} are the most" in found.message
+
+    def test_what_a_rule_says_is_not_longer_than_a_person_reads(self) -> None:
+        """An expression may have 10,000 characters."""
+        [found] = judged(pod(GOOD), custom(" || ".join(["object.kind == 'x'"] * 200))).denied
+        assert len(found.message) <= 1_000

@@ -8,6 +8,7 @@ from tests.reviews import encoded
 from tests.unit.samples import policy
 from webhook.guard.decide import NOTHING, decide
 from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known, Question, Verdict
+from webhook.model.request import User
 from webhook.model.violation import Violation
 from webhook.review.decode import BadReview, decode
 
@@ -45,7 +46,9 @@ def test_no_text_is_no_policy(manifest: dict[str, Any]) -> None:
 
 def test_of_a_sound_file_is_asked_what_it_would_change() -> None:
     """By who sees the cluster."""
-    assert decided(configmap("mode: audit"), Known(faults=())) == ForesightWanted("mode: audit")
+    assert decided(configmap("mode: audit"), Known(faults=())) == ForesightWanted(
+        "mode: audit", User("jane", ("system:authenticated",))
+    )
 
 
 @pytest.mark.parametrize("foreseen", [(), ("2 running workloads would be refused: Deployment shop/web, and 1 more",)])

@@ -7,7 +7,11 @@ import pytest
 
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import asked, policy, workload
+from webhook.guard.budget import MOST_LABELS
 from webhook.guard.judge import judge, judge_request
+from webhook.model.abbreviation import MOST_LISTED
+from webhook.model.workload import Workload
+from webhook.rules import RULES
 
 
 def rules_of(request: Json, before: Json | None = None, **options: Any) -> list[str]:
@@ -128,3 +132,70 @@ class TestOtherChanges:
         """A finalizer would otherwise keep a relabelled Pod running, unseen by the rules."""
         going = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/wait"]}
         assert rules_of(pod({"app": "web"}, **going), before=pod(GOOD, **going)) == ["keep-role", "require-role"]
+
+
+def claiming(count: int, value: str = "v") -> Json:
+    """A Pod with its labels and so many others that no Pod may have."""
+    return pod({**GOOD, **{f"pcns.key-{number:06}": value for number in range(count)}})
+
+
+class TestBounds:
+    """What there may be without end: labels, and faults."""
+
+    def test_the_first_faults_of_a_rule_are_listed_and_the_others_counted(self) -> None:
+        """So that whoever reads them gets to the end."""
+        found = judge_request(asked(claiming(200)), policy())
+        assert [one.path for one in found[:2]] == [f"metadata.labels['pcns.key-00000{number}']" for number in (0, 1)]
+        assert (len(found), found[-1].message) == (MOST_LISTED + 1, "and 190 more faults of this rule")
+        assert sum(one.count for one in found) == 200
+
+    @pytest.mark.parametrize("count", [MOST_LABELS - 1, 100_000])
+    def test_a_pod_with_more_labels_than_are_judged_breaks_each_rule_by_their_number(self, count: int) -> None:
+        """Each rule's mode decides what that means."""
+        found = judge_request(asked(claiming(count)), policy("rules: {require-app: off}"))
+        about_workloads = {rule.id for rule in RULES.values() if rule.about is Workload}
+        assert {one.rule for one in found} == about_workloads - {"require-app"}
+        [(path, message)] = {(one.path, one.message) for one in found}
+        assert (path, message) == (
+            "metadata.labels",
+            f"it has {count + 2} labels, and {MOST_LABELS} are the most that are judged; remove those that nothing selects by",
+        )
+
+    @pytest.mark.parametrize("where", ["template", "object"])
+    def test_each_place_counts_by_itself(self, where: str) -> None:
+        """The object's own labels, and those of its template."""
+        many = {f"key-{number}": "v" for number in range(MOST_LABELS + 1)}
+        made = deployment({**GOOD, **many}) if where == "template" else deployment(GOOD, labels=many)
+        [path] = {one.path for one in judge_request(asked(made), policy())}
+        assert path == ("spec.template.metadata.labels" if where == "template" else "metadata.labels")
+        fits = dict.fromkeys(list(many)[: MOST_LABELS - len(GOOD)], "v")
+        assert not rules_of(deployment({**GOOD, **fits}, labels={**fits}))
+
+    def test_an_old_pod_with_too_many_labels_is_finalized_and_mended(self) -> None:
+        """What is as it was brings no fault, and fewer labels are judged."""
+        old = claiming(MOST_LABELS)
+        assert rules_of({**old, "metadata": {**old["metadata"], "finalizers": []}}, before=old) == []
+        assert rules_of(claiming(0), before=old) == []
+
+    def test_a_change_of_what_is_too_large_is_refused_though_it_was_so_before(self) -> None:
+        """Nobody has looked at what it was, so nobody can say that the fault is an old one."""
+        assert "keep-role" not in rules_of(claiming(MOST_LABELS, "other"), before=claiming(MOST_LABELS))
+        assert "no-reserved-label" in rules_of(claiming(MOST_LABELS, "other"), before=claiming(MOST_LABELS))
+
+    def test_faults_behind_those_that_are_listed_are_compared_too(self) -> None:
+        """One more behind the tenth is new, though as many as before are listed."""
+        before = claiming(100)
+        labels = {**before["metadata"]["labels"], "pcns.new": "v"}
+        del labels["pcns.key-000050"]
+        [found] = judge_request(asked(pod(labels), before=before), policy())
+        assert found.path == "metadata.labels['pcns.new']"
+
+    def test_long_values_are_abbreviated_and_told_apart_all_the_same(self) -> None:
+        """By all of it, not by what of it can be read."""
+        long, other = ("x" * 500 + middle + "x" * 500_000 for middle in "ab")
+        before, after = (pod({**GOOD, f"pcns.{long}": value}) for value in (long, other))
+        [found] = judge_request(asked(after, before=before), policy())
+        assert len(found.message) <= 1_000
+        assert len(found.path) <= 500
+        assert "characters more" in found.message
+        assert found.message.endswith("; remove it here")

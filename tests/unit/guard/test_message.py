@@ -6,7 +6,7 @@ import yaml
 from tests.reviews import deployment, pod
 from tests.unit.samples import asked, policy, workload
 from webhook.guard.judge import judge
-from webhook.guard.message import line, patch, refusal, setting
+from webhook.guard.message import LONGEST_PATCH, LONGEST_REFUSAL, line, patch, refusal, setting
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Remedy, Violation
 from webhook.model.workload import Workload
@@ -153,3 +153,36 @@ def test_places_below_one_field_share_it() -> None:
         "metadata": {"labels": {"app": "web"}},
         "spec": {"template": {"broadcastJobTemplate": labels, "jobTemplate": labels}},
     }
+
+
+class TestBounds:
+    """What is longer than a person reads."""
+
+    def test_a_fault_that_several_rules_have_stands_once(self) -> None:
+        """An object that is too large breaks each of them."""
+        found = tuple(Violation(rule, "metadata.labels", "it has too many") for rule in ("a-rule", "b-rule"))
+        assert refusal("Pod shop/web", found) == (
+            "Pod shop/web has 2 faults:\n- a-rule, b-rule: metadata.labels: it has too many"
+        )
+
+    def test_those_that_are_not_listed_count(self) -> None:
+        """The first line says how many faults there are."""
+        found = (Violation("a-rule", "metadata", "wrong"), Violation("a-rule", "", "and 7 more", count=7))
+        assert refusal("Pod shop/web", found).startswith("Pod shop/web has 8 faults:\n")
+
+    def test_a_long_list_of_choices_is_cut(self) -> None:
+        """A hundred roles are not for a comment."""
+        choices = tuple(f"role-{number}" for number in range(100))
+        assert setting(Remedy("metadata", "role", choices=choices)).endswith("role-9 and 90 more")
+
+    def test_no_message_is_longer_than_people_read(self) -> None:
+        """However many faults of however many rules; the last line says how much more there is."""
+        found = tuple(
+            Violation(
+                f"rule-{number}", f"path[{number}]", "x" * 1_000, Remedy("metadata", f"label-{number}", "y" * 500)
+            )
+            for number in range(1_000)
+        )
+        text = refusal("x" * 3_000_000, found)
+        assert len(text) < LONGEST_REFUSAL + LONGEST_PATCH + 1_000
+        assert "more lines" in text.splitlines()[-1]

@@ -13,7 +13,7 @@ from webhook.guard.amend import amend
 from webhook.guard.decide import unavailable
 from webhook.model.decision import Decision, Verdict
 from webhook.model.violation import Violation
-from webhook.review.encode import WARNING_LENGTH, encode_mutation, encode_validation
+from webhook.review.encode import MOST_CAUSES, WARNING_LENGTH, encode_mutation, encode_validation
 
 UID: Final = "705ab4f5-6393-11e8-b7cc-42010a800002"
 ENVELOPE: Final = ',"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}'
@@ -174,3 +174,25 @@ def test_a_warning_is_one_line(text: str) -> None:
     decided = Decision(Verdict.ALLOWED, warned=(Violation("mine", "", text),), notices=(f"by: {text}",))
     answer = encode_validation(asked(pod(GOOD)), decided, annotations={})
     assert json.loads(answer)["response"]["warnings"] == ["mine: set limits", "by: set limits"]
+
+
+class TestBounds:
+    """As much as the API server hands on, and a count of the rest."""
+
+    FAULTS = tuple(Violation(f"rule-{number}", f"path[{number}]", "x" * 1_000) for number in range(100))
+
+    def answer(self, decided: Decision) -> Json:
+        """The answer's `response`."""
+        response: Json = json.loads(encode_validation(asked(pod()), decided, annotations=NOTES))["response"]
+        return response
+
+    def test_warnings(self) -> None:
+        """4,096 characters at most, the notices among them."""
+        warned = self.answer(Decision(Verdict.ALLOWED, warned=self.FAULTS, notices=("take notice",)))["warnings"]
+        assert sum(map(len, warned)) <= 4_096
+        assert warned[-2:] == ["and 86 more warnings", "take notice"]
+
+    def test_causes(self) -> None:
+        """A program gets the first ones."""
+        found = self.answer(Decision(Verdict.DENIED, denied=self.FAULTS, message="no"))["status"]["details"]["causes"]
+        assert (len(found), found[-1]["message"]) == (MOST_CAUSES + 1, "and 68 more faults")

@@ -8,150 +8,154 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
+from webhook.model.addresses import EVERY_ADDRESS, Addresses, addresses
 from webhook.model.fields import HIGHEST_PORT, PortRange
-from webhook.model.selector import EVERYTHING, AllOf, Equals, OneOf, Selector, both
-from webhook.model.traffic import EVERYBODY, Allow, Direction, Networks, Opening, Peer, Pods
+from webhook.model.names import CALICO_NAMESPACE
+from webhook.model.opening import EVERYBODY, Grammar, Opening, Peers, Selected
+from webhook.model.ports import NamedPort, ports
+from webhook.model.selector import EVERYTHING, AllOf, Equals, Has, Not, OneOf, Selector, both, conjuncts, renamed
+from webhook.model.traffic import Direction
 from webhook.netpol.calico import TIER
-from webhook.netpol.reading.addresses import networks
+from webhook.netpol.reading.calico_types import Accounts, Dialect, Entity, NetworkSet, Policy, Rule, Spec, Tier
+from webhook.netpol.reading.domains import domains
 from webhook.netpol.reading.selectors import parse
+from webhook.netpol.reading.size import check
 
-WITH_PORTS = ("TCP", "UDP", "SCTP", "UDPLite")
+# By name or by number (IANA, protocol-numbers); Calico takes any case of letters where it stores objects.
+WITH_PORTS = {
+    "tcp": "TCP", "6": "TCP", "udp": "UDP", "17": "UDP", "sctp": "SCTP", "132": "SCTP", "udplite": "UDPLite",
+    "136": "UDPLite",
+}  # fmt: skip
 SERVICE_ACCOUNT = "projectcalico.org/serviceaccount"
-SERVICE = "service"
+ACCOUNT_PREFIX = "pcsa."  # of a ServiceAccount's labels among those of its Pods (libcalico-go, k8s/conversion)
+ACTIONS = ("Allow", "Deny", "Log", "Pass")
+LONGEST_PORT = 63
+# Labels that mark host endpoints: those of Calico's own examples and of the endpoints that it makes for nodes.
+HOST_LABELS = ("host-endpoint", "projectcalico.org/created-by")
+HOST_PREFIX = "node-role.kubernetes.io/"
 
 
-class Accounts(Struct):
-    """`serviceAccounts` of an entity."""
-
-    names: list[str] | None = None
-    selector: str = ""
+def openings(source: Any, dialect: Dialect = Dialect.API) -> tuple[Opening, ...]:
+    """Return what a NetworkPolicy lets through; raises msgspec.ValidationError or ValueError."""
+    return tuple(read(msgspec.convert(source, Policy).spec, dialect, nearby=None))
 
 
-class Service(Struct):
-    """`services` of an entity."""
-
-    name: str = ""
-    namespace: str = ""
+def global_openings(source: Any, dialect: Dialect = Dialect.API) -> tuple[Opening, ...]:
+    """Return what a GlobalNetworkPolicy lets through: a selector alone selects Pods of every namespace there."""
+    return tuple(read(msgspec.convert(source, Policy).spec, dialect, nearby=EVERYTHING))
 
 
-class Entity(Struct, rename="camel"):
-    """`source` or `destination` of a rule; what it only says negatively does not count."""
-
-    nets: list[str] | None = None
-    selector: str = ""
-    namespace_selector: str = ""
-    ports: list[int | str] | None = None
-    services: Service | None = None
-    service_accounts: Accounts | None = None
-
-
-class Rule(Struct):
-    """An entry of `ingress` or `egress`."""
-
-    action: str
-    protocol: int | str | None = None
-    source: Entity = msgspec.field(default_factory=Entity)
-    destination: Entity = msgspec.field(default_factory=Entity)
-
-
-class Spec(Struct, rename="camel"):
-    """The policy's `spec`."""
-
-    tier: str = TIER
-    selector: str = ""
-    namespace_selector: str = ""
-    service_account_selector: str = ""
-    types: list[str] | None = None
-    ingress: list[Rule] | None = None
-    egress: list[Rule] | None = None
-
-
-class Policy(Struct):
-    """The object, as far as we read it."""
-
-    spec: Spec = msgspec.field(default_factory=Spec)
-
-
-class TierSpec(Struct, rename="camel"):
-    """A tier's `spec`."""
-
-    default_action: str = "Deny"
-
-
-class Metadata(Struct):
-    """A tier's name."""
-
-    name: str = ""
-
-
-class Tier(Struct):
-    """A tier, as far as we read it."""
-
-    metadata: Metadata = msgspec.field(default_factory=Metadata)
-    spec: TierSpec = msgspec.field(default_factory=TierSpec)
-
-
-def openings(source: Any) -> tuple[Opening, ...]:
-    """What a NetworkPolicy lets through; raises msgspec.ValidationError or ValueError."""
-    return tuple(read(msgspec.convert(source, Policy).spec, nearby=None))
-
-
-def global_openings(source: Any) -> tuple[Opening, ...]:
-    """What a GlobalNetworkPolicy lets through: a selector alone means Pods of every namespace there."""
-    return tuple(read(msgspec.convert(source, Policy).spec, nearby=EVERYTHING))
-
-
-def tier_openings(source: Any) -> tuple[Opening, ...]:
-    """A tier lets everything through if it is the one that closes, and passes on what it does not know."""
+def tier_openings(source: Any, dialect: Dialect = Dialect.API) -> tuple[Opening, ...]:
+    """Return what a tier lets through: all that it does not know, if it is the tier that closes and passes on."""
     tier = msgspec.convert(source, Tier)
-    if (tier.metadata.name, tier.spec.default_action) != (TIER, "Pass"):
+    action = dialect.word(tier.spec.default_action, ("Deny", "Pass"), "spec.defaultAction")
+    if (tier.metadata.name, action) != (TIER, "Pass"):
         return ()
-    return tuple(Opening("spec.defaultAction", EVERYTHING, Allow(direction, EVERYBODY, ())) for direction in Direction)
+    everywhere = Selected(EVERYTHING, EVERYTHING)
+    return tuple(
+        Opening("spec.defaultAction", direction, everywhere, EVERYBODY, grammar=Grammar.CALICO)
+        for direction in Direction
+    )
 
 
-def read(spec: Spec, *, nearby: Selector | None) -> Iterator[Opening]:
-    """The openings of a spec; `nearby` is where a rule's Pods are that says nothing of namespaces."""
+def set_networks(source: Any) -> Addresses:
+    """Return the addresses of a network set; raises msgspec.ValidationError or ValueError."""
+    nets = msgspec.convert(source, NetworkSet).spec.nets or ()
+    check([len(nets)])
+    return addresses(nets)
+
+
+def read(spec: Spec, dialect: Dialect, *, nearby: Selector | None) -> Iterator[Opening]:
+    """Yield the openings of a spec; `nearby` is where a rule's Pods are that says nothing of namespaces."""
+    check(spec.parts())
+    types = {dialect.word(one, tuple(Direction), f"spec.types[{at}]") for at, one in enumerate(spec.types or ())}
+    found = subject(spec, nearby)
     opening = {"Allow", "Pass"} if spec.tier in {TIER, ""} else {"Allow"}
-    subject = both(both(parse(spec.selector), parse(spec.namespace_selector)), parse(spec.service_account_selector))
     for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress)):
-        if spec.types and direction not in spec.types:
-            continue
         for number, rule in enumerate(rules or ()):
-            if rule.action in opening:
+            path = f"spec.{direction.lower()}[{number}]"
+            if dialect.word(rule.action, ACTIONS, f"{path}.action") not in opening or on_hosts(spec, found):
+                continue
+            if not types or direction in types:
                 other = rule.source if direction is Direction.INGRESS else rule.destination
-                allow = Allow(direction, peer(other, nearby), tuple(ports(rule)))
-                yield Opening(f"spec.{direction.lower()}[{number}]", subject, allow)
+                yield Opening(path, direction, found, peers(other, nearby), ports(ports_of(rule)), Grammar.CALICO)
 
 
-def peer(entity: Entity, nearby: Selector | None) -> Peer:
-    """Whom a rule reaches: without any word on it, everybody."""
-    if entity.nets:
-        return Networks(networks(entity.nets))
+def subject(spec: Spec, nearby: Selector | None) -> Selected:
+    """Return the endpoints that a policy is for."""
+    accounts = renamed(parse(spec.service_account_selector), ACCOUNT_PREFIX)
+    spaces = parse(spec.namespace_selector) if spec.namespace_selector and nearby is not None else nearby
+    return Selected(both(parse(spec.selector), accounts), spaces)
+
+
+def on_hosts(spec: Spec, found: Selected) -> bool:
+    """Return whether a policy is for host endpoints alone, which are not Pods.
+
+    So are all that act before connection tracking (api/pkg/apis/projectcalico/v3/globalnetworkpolicy.go); of those that
+    act on forwarded connections, the ones that ask for a label of host endpoints.
+    """
+    parts = tuple(conjuncts(found.labels))
+    if spec.pre_dnat or spec.do_not_track or Not(Has(CALICO_NAMESPACE)) in parts:
+        return True
+    keys = [part.key for part in parts if isinstance(part, Has | Equals | OneOf)]
+    return spec.apply_on_forward and any(key in HOST_LABELS or key.startswith(HOST_PREFIX) for key in keys)
+
+
+def peers(entity: Entity, nearby: Selector | None) -> Peers:
+    """Return the peers of a rule: without any word on them, everybody."""
     accounts = entity.service_accounts or Accounts()
-    wanted = [parse(text) for text in (entity.selector, accounts.selector) if text]
+    wanted = [parse(entity.selector)] if entity.selector else []
+    if accounts.selector:
+        wanted.append(renamed(parse(accounts.selector), ACCOUNT_PREFIX))
     if accounts.names:
         wanted.append(OneOf(SERVICE_ACCOUNT, tuple(accounts.names)))
+    nets = networks(entity)
+    # Any selector confines a rule to its policy's namespace, one that excludes too (rules.go, getEndpointSelector).
+    if wanted or entity.namespace_selector or (entity.not_selector and nearby is None):
+        spaces = parse(entity.namespace_selector) if entity.namespace_selector else nearby
+        labels = EVERYTHING if not wanted else wanted[0] if len(wanted) == 1 else AllOf(tuple(wanted))
+        return Peers(selected=(Selected(labels, spaces, nets),))
     if entity.services and entity.services.name:
-        wanted.append(Equals(SERVICE, entity.services.name))
-    if not wanted and not entity.namespace_selector:
+        return Peers(named=(f"the Service {entity.services.namespace[:63]}/{entity.services.name[:63]}",))
+    named = domains(entity.domains or ())
+    if entity.domains and (not named or nets is None):
+        return Peers(named=(named,)) if named else EVERYBODY
+    if nets is None:
         return EVERYBODY
-    spaces = parse(entity.namespace_selector) if entity.namespace_selector else nearby
-    return Pods(wanted[0] if len(wanted) == 1 else AllOf(tuple(wanted)), spaces)
+    return Peers(networks=nets, written=written(entity), named=(named,) if named else ())
 
 
-def ports(rule: Rule) -> Iterator[PortRange]:
-    """A rule's ports; a named one may be any, and a protocol that has none stands for itself."""
-    protocol = "" if rule.protocol is None else str(rule.protocol)
-    if protocol and protocol not in WITH_PORTS:
-        yield PortRange(protocol, 0, 0)
+def networks(entity: Entity) -> Addresses | None:
+    """Return the addresses that an entity's networks leave; None where it has none."""
+    if not entity.nets and not entity.not_nets:
+        return None
+    return (addresses(entity.nets) if entity.nets else EVERY_ADDRESS) - addresses(entity.not_nets or ())
+
+
+def written(entity: Entity) -> tuple[str, ...]:
+    """Return an entity's networks in words."""
+    if not entity.nets:
+        return (f"every address but {len(entity.not_nets or ())} networks",)
+    return (*entity.nets, f"without {len(entity.not_nets)} networks") if entity.not_nets else tuple(entity.nets)
+
+
+def ports_of(rule: Rule) -> Iterator[PortRange | NamedPort]:
+    """Yield a rule's ports; a protocol that has none stands for itself.  Raises ValueError for text that is not a port."""
+    given = "" if rule.protocol is None else str(rule.protocol)[:60]
+    protocol = WITH_PORTS.get(given.lower(), "")
+    if given and not protocol:
+        yield PortRange(given, 0, 0)
         return
     for text in map(str, rule.destination.ports or ()):
         first, _, last = text.partition(":")
-        if first.isdigit() and (last or first).isdigit():
+        if text.isascii() and first.isdecimal() and (last or first).isdecimal() and len(text) <= LONGEST_PORT:
+            if int(first) > int(last or first):
+                raise ValueError(f"the ports {text} end before they begin")
             yield PortRange(protocol, int(first), int(last or first))
+        elif ":" in text or len(text) > LONGEST_PORT:
+            raise ValueError(f"{text[:60]!r} is not a port: 8080, '8000:8100' or the name of a port")
         else:
-            yield PortRange(protocol or "TCP", 1, HIGHEST_PORT)
+            yield NamedPort(protocol, text)
     if protocol and not rule.destination.ports:
         yield PortRange(protocol, 1, HIGHEST_PORT)

@@ -1,7 +1,7 @@
 """Cluster-wide policies of the policy API (policy.networking.k8s.io): ClusterNetworkPolicy, AdminNetworkPolicy.
 
-Only an Accept (Allow before v1alpha2) of the admin tier goes before NetworkPolicies; Pass leads to them, and what is
-said in the baseline tier counts only where no NetworkPolicy selects a Pod.
+Only an Accept (Allow before v1alpha2) of the admin tier goes before NetworkPolicies; Pass leads to them, and rules of the
+baseline tier (BaselineAdminNetworkPolicy before) count only where no NetworkPolicy selects a Pod.
 https://network-policy-api.sigs.k8s.io/api-overview/
 """
 
@@ -11,21 +11,26 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from webhook.model.fields import PortRange
-from webhook.model.selector import EVERYTHING, AllOf, Has, Selector, both
-from webhook.model.traffic import EVERYBODY, Allow, Direction, Networks, Opening, Peer, Pods
-from webhook.netpol.reading.addresses import networks
-from webhook.netpol.reading.kubernetes import LabelSelector
+from webhook.model.addresses import addresses
+from webhook.model.fields import HIGHEST_PORT, PortRange
+from webhook.model.opening import EVERYBODY, Opening, Peers, Selected
+from webhook.model.ports import EVERY_PORT, NamedPort, Ports, ports
+from webhook.model.selector import EVERYTHING
+from webhook.model.traffic import Direction
+from webhook.netpol.reading.domains import domains
+from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
+from webhook.netpol.reading.size import check
 
 BASELINE = "Baseline"
 OPENING = ("Accept", "Allow")
+CLOSING = ("Deny", "Pass")
 
 
 class SomePods(Struct, rename="camel"):
     """`pods` of a subject or a peer."""
 
-    namespace_selector: LabelSelector = msgspec.field(default_factory=LabelSelector)
-    pod_selector: LabelSelector = msgspec.field(default_factory=LabelSelector)
+    namespace_selector: LabelSelector = NO_SELECTOR
+    pod_selector: LabelSelector = NO_SELECTOR
 
 
 class Whom(Struct, rename="camel"):
@@ -37,15 +42,40 @@ class Whom(Struct, rename="camel"):
     nodes: LabelSelector | None = None
     domain_names: list[str] | None = None
 
+    @property
+    def parts(self) -> int:
+        """Return how many labels, networks and names it has."""
+        pods = self.pods or SomePods()
+        selectors = (
+            self.namespaces or NO_SELECTOR,
+            self.nodes or NO_SELECTOR,
+            pods.namespace_selector,
+            pods.pod_selector,
+        )
+        return 1 + sum(one.parts for one in selectors) + len(self.networks or ()) + len(self.domain_names or ())
 
-class Number(Struct):
+    def read(self) -> Selected:
+        """Return the Pods that it selects."""
+        if self.pods:
+            return Selected(self.pods.pod_selector.read(), self.pods.namespace_selector.read())
+        return Selected(EVERYTHING, self.namespaces.read() if self.namespaces else EVERYTHING)
+
+
+class Numbers(Struct):
+    """A range of ports."""
+
+    start: int
+    end: int
+
+
+class NumberOf(Struct):
     """A port of v1alpha1."""
 
     protocol: str
     port: int
 
 
-class Range(Struct):
+class RangeOf(Struct):
     """A range of ports of v1alpha1."""
 
     protocol: str
@@ -56,21 +86,44 @@ class Range(Struct):
 class Port(Struct, rename="camel"):
     """An entry of `ports` (v1alpha1)."""
 
-    port_number: Number | None = None
-    port_range: Range | None = None
+    port_number: NumberOf | None = None
+    port_range: RangeOf | None = None
+    named_port: str | None = None
+
+
+class Destination(Struct):
+    """`destinationPort` of a protocol."""
+
+    number: int | None = None
+    range: Numbers | None = None
+
+
+class Carried(Struct, rename="camel"):
+    """A protocol of v1alpha2, with its ports."""
+
+    destination_port: Destination | None = None
+
+
+class Protocol(Struct, rename="camel"):
+    """An entry of `protocols` (v1alpha2): one of these."""
+
+    tcp: Carried | None = None
+    udp: Carried | None = None
+    sctp: Carried | None = None
+    destination_named_port: str = ""
 
 
 class Rule(Struct):
-    """An entry of `ingress` or `egress`; `protocols` (v1alpha2) counts as every port of what it names."""
+    """An entry of `ingress` or `egress`."""
 
     action: str
     sources: list[Whom] | None = msgspec.field(default=None, name="from")
     to: list[Whom] | None = None
     ports: list[Port] | None = None
-    protocols: list[dict[str, Any]] | None = None
+    protocols: list[Protocol] | None = None
 
 
-class Spec(Struct):
+class Spec(Struct, rename="camel"):
     """The policy's `spec`."""
 
     tier: str = "Admin"
@@ -86,44 +139,84 @@ class Policy(Struct):
 
 
 def openings(source: Any) -> tuple[Opening, ...]:
-    """What a cluster-wide policy lets through; raises msgspec.ValidationError or ValueError."""
+    """Return what a cluster-wide policy lets through; raises msgspec.ValidationError or ValueError."""
     spec = msgspec.convert(source, Policy).spec
     if spec.tier == BASELINE:
         return ()
-    subject = subject_of(spec.subject)
+    check(parts_of(spec))
+    subject = spec.subject.read()
     return tuple(
-        Opening(f"spec.{direction.lower()}[{number}]", subject, Allow(direction, peer, tuple(ports(rule))))
+        Opening(f"spec.{direction.lower()}[{number}]", direction, subject, peers(found), ports_of(rule))
         for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress))
         for number, rule in enumerate(rules or ())
-        if rule.action in OPENING
-        for peer in map(peer_of, (rule.sources if direction is Direction.INGRESS else rule.to) or [Whom()])
+        if opens(rule, f"spec.{direction.lower()}[{number}].action")
+        for found in [rule.sources if direction is Direction.INGRESS else rule.to]
     )
 
 
-def subject_of(found: Whom) -> Selector:
-    """The Pods that a policy is about, by their labels and those of their namespaces."""
-    if found.pods:
-        return both(found.pods.pod_selector.read(), found.pods.namespace_selector.read())
-    return found.namespaces.read() if found.namespaces else EVERYTHING
+def opens(rule: Rule, path: str) -> bool:
+    """Return whether a rule's action lets connections through; raises ValueError for one that the API does not know."""
+    if rule.action not in {*OPENING, *CLOSING}:
+        raise ValueError(f"{path}: {rule.action[:60]!r} is not an action: Accept (Allow in v1alpha1), Deny or Pass")
+    return rule.action in OPENING
 
 
-def peer_of(found: Whom) -> Peer:
-    """Whom a rule reaches."""
-    if found.networks:
-        return Networks(networks(found.networks))
-    if found.pods:
-        return Pods(found.pods.pod_selector.read(), found.pods.namespace_selector.read())
-    if found.namespaces:
-        return Pods(EVERYTHING, found.namespaces.read())
-    if found.nodes or found.domain_names:  # somebody in particular, whom no label of a Pod tells
-        return Pods(EVERYTHING, AllOf((Has("node"),)) if found.nodes else AllOf((Has("domain"),)))
-    return EVERYBODY
+def parts_of(spec: Spec) -> Iterator[int]:
+    """Yield how many parts each piece of a spec has."""
+    yield spec.subject.parts
+    for rule in (*(spec.ingress or ()), *(spec.egress or ())):
+        yield 1 + len(rule.ports or ()) + len(rule.protocols or ())
+        yield from (one.parts for one in (*(rule.sources or ()), *(rule.to or ())))
 
 
-def ports(rule: Rule) -> Iterator[PortRange]:
-    """A rule's ports; none where it says them in a way that we do not read."""
-    for one in rule.ports or ():
-        if one.port_number:
-            yield PortRange(one.port_number.protocol, one.port_number.port, one.port_number.port)
-        elif one.port_range:
-            yield PortRange(one.port_range.protocol, one.port_range.start, one.port_range.end)
+def peers(found: list[Whom] | None) -> Peers:
+    """Return the peers of a rule; an entry that says nothing we read is everybody."""
+    networks, selected, named = [], [], []
+    for one in found or [Whom()]:
+        if one.networks:
+            networks += one.networks
+        elif one.pods or one.namespaces:
+            selected.append(one.read())
+        elif one.nodes:
+            named.append("the nodes that it selects")
+        elif one.domain_names and (text := domains(one.domain_names)):
+            named.append(text)
+        else:
+            return EVERYBODY
+    return Peers(
+        networks=addresses(networks),
+        written=tuple(networks),
+        selected=tuple(dict.fromkeys(selected)),
+        named=tuple(dict.fromkeys(named)),
+    )
+
+
+def ports_of(rule: Rule) -> Ports:
+    """Return a rule's ports; every port where an entry names them in a way that is not read."""
+    found = [*map(port, rule.ports or ()), *map(protocol, rule.protocols or ())]
+    return EVERY_PORT if None in found else ports(one for one in found if one is not None)
+
+
+def port(found: Port) -> PortRange | NamedPort | None:
+    """Return a port of v1alpha1."""
+    if found.port_number:
+        return PortRange(found.port_number.protocol[:60], found.port_number.port, found.port_number.port)
+    if found.port_range:
+        return PortRange(found.port_range.protocol[:60], found.port_range.start, found.port_range.end)
+    return NamedPort("", found.named_port[:60]) if found.named_port else None
+
+
+def protocol(found: Protocol) -> PortRange | NamedPort | None:
+    """Return a port of v1alpha2."""
+    if found.destination_named_port:
+        return NamedPort("", found.destination_named_port[:60])
+    for name, carried in (("TCP", found.tcp), ("UDP", found.udp), ("SCTP", found.sctp)):
+        if carried is None:
+            continue
+        at = carried.destination_port
+        if at and at.range:
+            return PortRange(name, at.range.start, at.range.end)
+        if at and at.number:
+            return PortRange(name, at.number, at.number)
+        return PortRange(name, 1, HIGHEST_PORT)
+    return None

@@ -9,36 +9,27 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from webhook.model.addresses import Addresses, addresses, union
 from webhook.model.fields import HIGHEST_PORT, PortRange
-from webhook.model.selector import AllOf, Equals, Has, Not, OneOf, Selector
-from webhook.model.traffic import EVERYBODY, Allow, Direction, Networks, Opening, Peer, Pods
-from webhook.netpol.reading.addresses import networks
-
-
-class Requirement(Struct):
-    """An entry of `matchExpressions`."""
-
-    key: str
-    operator: str
-    values: list[str] | None = None
-
-
-class LabelSelector(Struct, rename="camel"):
-    """A selector of any Kubernetes API."""
-
-    match_labels: dict[str, str] | None = None
-    match_expressions: list[Requirement] | None = None
-
-    def read(self) -> AllOf:
-        """The selector as a tree; raises ValueError for an operator that Kubernetes does not know."""
-        equal = [Equals(key, value) for key, value in sorted((self.match_labels or {}).items())]
-        return AllOf((*equal, *map(requirement, self.match_expressions or ())))
+from webhook.model.opening import EVERYBODY, Opening, Peers, Selected
+from webhook.model.ports import NamedPort, ports
+from webhook.model.traffic import Direction
+from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
+from webhook.netpol.reading.size import check
 
 
 class IpBlock(Struct):
-    """`ipBlock`; what it leaves out does not count here."""
+    """`ipBlock`."""
 
     cidr: str
+    without: list[str] | None = msgspec.field(default=None, name="except")
+
+    def read(self) -> Addresses:
+        """Return its addresses; raises ValueError for text that is not a network."""
+        return addresses((self.cidr,)) - addresses(self.without or ())
+
+    def __str__(self) -> str:
+        return f"{self.cidr} with exceptions" if self.without else self.cidr
 
 
 class PolicyPeer(Struct, rename="camel"):
@@ -47,6 +38,11 @@ class PolicyPeer(Struct, rename="camel"):
     pod_selector: LabelSelector | None = None
     namespace_selector: LabelSelector | None = None
     ip_block: IpBlock | None = None
+
+    def read(self) -> Selected:
+        """Return the Pods that it selects."""
+        spaces = self.namespace_selector
+        return Selected((self.pod_selector or NO_SELECTOR).read(), None if spaces is None else spaces.read())
 
 
 class Port(Struct, rename="camel"):
@@ -81,54 +77,52 @@ class Policy(Struct):
 
 
 def openings(source: Any) -> tuple[Opening, ...]:
-    """What a NetworkPolicy lets through; raises msgspec.ValidationError or ValueError."""
+    """Return what a NetworkPolicy lets through; raises msgspec.ValidationError or ValueError."""
     spec = msgspec.convert(source, Policy).spec or Spec()
-    subject = (spec.pod_selector or LabelSelector()).read()
+    check(parts_of(spec))
+    for number, name in enumerate(spec.policy_types or ()):
+        if name not in set(Direction):
+            raise ValueError(f"spec.policyTypes[{number}]: {name[:60]!r} is not Ingress or Egress")
+    subject = Selected((spec.pod_selector or NO_SELECTOR).read())
     return tuple(
-        Opening(f"spec.{direction.lower()}[{number}]", subject, Allow(direction, peer, ports(rule)))
+        Opening(f"spec.{direction.lower()}[{number}]", direction, subject, peers(found), ports(ports_of(rule)))
         for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress))
         if not spec.policy_types or direction in spec.policy_types
         for number, rule in enumerate(rules or ())
-        for peer in peers(rule.sources if direction is Direction.INGRESS else rule.to)
+        for found in [rule.sources if direction is Direction.INGRESS else rule.to]
     )
 
 
-def peers(found: list[PolicyPeer] | None) -> Iterator[Peer]:
-    """Whom a rule reaches: without any peer, everybody; its networks count together."""
+def parts_of(spec: Spec) -> Iterator[int]:
+    """Yield how many parts each piece of a spec has."""
+    yield (spec.pod_selector or NO_SELECTOR).parts
+    for rule in (*(spec.ingress or ()), *(spec.egress or ())):
+        yield 1 + len(rule.ports or ())
+        for peer in (*(rule.sources or ()), *(rule.to or ())):
+            yield 1 + (len(peer.ip_block.without or ()) if peer.ip_block else 0)
+            yield (peer.pod_selector or NO_SELECTOR).parts + (peer.namespace_selector or NO_SELECTOR).parts
+
+
+def peers(found: list[PolicyPeer] | None) -> Peers:
+    """Return the peers of a rule: without any entry, everybody."""
     if not found:
-        yield EVERYBODY
-        return
-    if cidrs := [one.ip_block.cidr for one in found if one.ip_block is not None]:
-        yield Networks(networks(cidrs))
-    for one in found:
-        if one.ip_block is None:
-            spaces = one.namespace_selector
-            yield Pods((one.pod_selector or LabelSelector()).read(), None if spaces is None else spaces.read())
+        return EVERYBODY
+    blocks = [one.ip_block for one in found if one.ip_block is not None]
+    plain = addresses(one.cidr for one in blocks if not one.without)
+    networks = union([plain, *(one.read() for one in blocks if one.without)])
+    selected = dict.fromkeys(one.read() for one in found if one.ip_block is None)
+    return Peers(networks=networks, written=tuple(map(str, blocks)), selected=tuple(selected))
 
 
-def ports(rule: Rule) -> tuple[PortRange, ...]:
-    """A rule's ports; a named one may be any."""
-    return tuple(port(one) for one in rule.ports or ())
-
-
-def port(found: Port) -> PortRange:
-    """One port, range, or protocol as a whole."""
-    protocol = found.protocol or "TCP"
-    if not isinstance(found.port, int):
-        return PortRange(protocol, 1, HIGHEST_PORT)
-    return PortRange(protocol, found.port, found.end_port or found.port)
-
-
-def requirement(found: Requirement) -> Selector:
-    """One expression as a tree."""
-    values = tuple(found.values or ())
-    match found.operator:
-        case "In":
-            return OneOf(found.key, values)
-        case "NotIn":
-            return Not(OneOf(found.key, values))
-        case "Exists":
-            return Has(found.key)
-        case "DoesNotExist":
-            return Not(Has(found.key))
-    raise ValueError(f"{found.operator!r} is no operator of a label selector")
+def ports_of(rule: Rule) -> Iterator[PortRange | NamedPort]:
+    """Yield a rule's ports; raises ValueError for a range that ends before it begins."""
+    for one in rule.ports or ():
+        protocol = one.protocol or "TCP"
+        if isinstance(one.port, str):
+            yield NamedPort(protocol[:60], one.port[:60])
+        elif one.port is None:
+            yield PortRange(protocol[:60], 1, HIGHEST_PORT)
+        elif one.port > (last := one.end_port or one.port):
+            raise ValueError(f"the ports {one.port} to {last} end before they begin")
+        else:
+            yield PortRange(protocol[:60], one.port, last)

@@ -8,20 +8,21 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from webhook.model.selector import EVERYTHING, AllOf, AnyOf, Equals, Global, Has, Like, Not, OneOf, Selector
+from webhook.model.selector import EVERYTHING, LONGEST, AllOf, AnyOf, Equals, Global, Has, Like, Not, OneOf, Selector
 
 TOKENS = re.compile(
-    r"""[ \t]*(?:
-      (?P<has>has\([ \t]*(?P<key>[A-Za-z0-9_./-]{1,512})[ \t]*\))
-    | (?P<all>all\([ \t]*\)) | (?P<global>global\([ \t]*\))
-    | (?P<literal>"[^"]*"|'[^']*')
+    r"""[ \t]*+(?:
+      (?P<has>has\([ \t]*+(?P<key>[A-Za-z0-9_./-]{1,512}+)[ \t]*+\))
+    | (?P<all>all\([ \t]*+\)) | (?P<global>global\([ \t]*+\))
+    | (?P<literal>"[^"]*+"|'[^']*+')
     | (?P<mark>==|!=|&&|\|\||[!(){},])
-    | (?P<word>[A-Za-z0-9_./-]{1,512})
+    | (?P<word>[A-Za-z0-9_./-]{1,512}+)
     )""",
     re.VERBOSE,
 )
 BLANKS = " \t"
-DEEPEST = 100
+DEEPEST = 100  # brackets in brackets; Calico has no limit of its own, and people write two or three
+SHOWN = 80  # characters of a selector in a message
 
 
 class Token(NamedTuple):
@@ -32,7 +33,12 @@ class Token(NamedTuple):
 
 
 def parse(text: str) -> Selector:
-    """The tree of a selector; the empty one selects everything.  Raises ValueError."""
+    """Return the tree of a selector; the empty one selects everything.
+
+    Raises ValueError for text that is not a selector, is longer than Calico takes or has more than 100 nested brackets.
+    """
+    if len(text) > LONGEST:
+        raise ValueError(f"a selector has {len(text)} characters, Calico takes {LONGEST}: {text[:SHOWN]!r}…")
     tokens = list(tokens_of(text))
     if not tokens:
         return EVERYTHING
@@ -48,7 +54,7 @@ def tokens_of(text: str) -> Iterator[Token]:
     while at < end:
         match = TOKENS.match(text, at)
         if match is None:
-            raise ValueError(f"no selector: {text!r} at {at}")
+            raise ValueError(f"no selector: {text[:SHOWN]!r} at {at}")
         kind = next(name for name in ("has", "all", "global", "literal", "mark", "word") if match[name] is not None)
         yield Token(kind, match["key"] if kind == "has" else match[kind])
         at = match.end()
@@ -86,7 +92,10 @@ class Reading:
         if self._depth > DEEPEST:
             self._fail()
         try:
-            if self._take("!"):
+            negated = False
+            while self._take("!"):  # as Calico reads them: any number is one or none
+                negated = not negated
+            if negated:
                 return Not(self._one())
             if self._take("("):
                 found = self.either()
@@ -107,11 +116,13 @@ class Reading:
                 return Global()
             case "word":
                 return self._about(text)
-        raise ValueError(f"no selector: {self._text!r}")
+        raise ValueError(f"no selector: {self._text[:SHOWN]!r}")
 
     def _about(self, key: str) -> Selector:
         """What is said of one label."""
-        _, how = self._next()
+        kind, how = self._next()
+        if kind not in {"mark", "word"}:  # has(in) is no operator
+            self._fail()
         found: Selector
         if how in {"==", "!="}:
             found = Equals(key, self._literal())
@@ -165,4 +176,4 @@ class Reading:
             self._fail()
 
     def _fail(self) -> None:
-        raise ValueError(f"no selector: {self._text!r} at piece {self._at + 1}")
+        raise ValueError(f"no selector: {self._text[:SHOWN]!r} at piece {self._at + 1}")

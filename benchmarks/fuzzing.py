@@ -1,0 +1,176 @@
+"""Reviews of every judged kind, grown to the API server's limit in every way that we know: what each costs.
+
+    python -m benchmarks.fuzzing [--seconds 60] [--seed 1] [--case N] [--largest BYTES]
+
+Each case is a review of one kind under one policy file, made from the seed and its number alone; `--case` tries one again. Times are
+those of the processor, so that other work on the machine counts for nothing. Ends with status 1 where a review takes more than
+100 ms on the event loop or 2 s in a thread, or where its record or its answer has more than 64 KiB.
+"""
+
+import gc
+import json
+import resource
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count, islice, takewhile
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from time import monotonic, thread_time
+from typing import Final, NamedTuple
+
+from benchmarks.shapes.files import in_force
+from benchmarks.shapes.objects import LARGEST, OWN_NAMESPACE, Kind, kinds, reviews
+from webhook.audit.log import AuditLog
+from webhook.config.store import PolicyStore
+from webhook.metrics import Metrics
+from webhook.model.decision import Phase
+from webhook.server.answer import Answerer, Waiting
+from webhook.server.asking import NoClusterToAsk
+from webhook.server.limits import LARGEST_BODY
+
+SMALLEST: Final = 100
+SHOWN: Final = 5
+
+
+class Cost(NamedTuple):
+    """What one review took: seconds of the processor on the event loop and in threads, in the longest step of each, and bytes."""
+
+    loop: float
+    thread: float
+    record: int
+    answer: int
+
+
+LIMITS: Final = Cost(loop=0.1, thread=2.0, record=1 << 16, answer=1 << 16)
+
+
+class Tried(NamedTuple):
+    """One review and its cost."""
+
+    case: int
+    what: str
+    size: int
+    cost: Cost
+    verdict: str
+
+    @property
+    def is_within(self) -> bool:
+        """Whether each cost is within its limit."""
+        return all(cost <= limit for cost, limit in zip(self.cost, LIMITS, strict=True))
+
+    def __str__(self) -> str:
+        cost = self.cost
+        return (
+            f"{1000 * cost.loop:7.1f} ms loop {1000 * cost.thread:8.1f} ms thread {cost.record:7} B record {cost.answer:7} B answer"
+            f"  {self.size:8} B  {self.verdict:11}  case {self.case}: {self.what}"
+        )
+
+
+class Bench:
+    """What answers reviews under several policies, each with a log of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._answerers: dict[str, Answerer] = {}
+        self._logs = {name: folder / f"{name}.log" for name in in_force()}
+        for name, text in in_force().items():
+            policies = PolicyStore(on_refusal=complain)
+            policies.offer(text)
+            self._answerers[name] = Answerer(
+                policies=policies,
+                audit=AuditLog(str(self._logs[name]), process="serve"),
+                metrics=Metrics(),
+                cluster=NoClusterToAsk(),
+                own_namespace=OWN_NAMESPACE,
+            )
+
+    def tries(self, seed: int, numbers: Iterable[int], largest: int) -> Iterator[Tried]:
+        """Each review of each case."""
+        every, policies = kinds(), [*self._answerers]
+        for number in numbers:
+            random = Random(f"{seed}/{number}")  # noqa: S311 (a shape is no secret)
+            kind, policy = every[number % len(every)], policies[number // len(every) % len(policies)]
+            size = int(SMALLEST * (largest / SMALLEST) ** random.random())
+            for body in reviews(random, kind, size):
+                gc.freeze()  # what this program itself holds is none of what a server's collector walks through
+                for phase in Phase if len(body) <= LARGEST_BODY else ():
+                    yield self._try(number, kind, policy, phase, body)
+
+    def _try(self, number: int, kind: Kind, policy: str, phase: Phase, body: bytes) -> Tried:
+        log = self._logs[policy]
+        before, loop, threads = log.stat().st_size if log.exists() else 0, -thread_time(), [0.0]
+        answered = self._answerers[policy].answer(phase, body)
+        loop += thread_time()
+        while isinstance(answered, Waiting):
+            begun = thread_time()
+            answered = answered.finish()
+            threads.append(thread_time() - begun)
+        record = max(map(len, tail(log, before)), default=0)
+        cost = Cost(loop, max(threads), record, len(answered.body))
+        return Tried(number, f"{kind} {phase} under {policy}", len(body), cost, verdict(answered.status, answered.body))
+
+    def close(self) -> None:
+        """End all logs in order."""
+        for answerer in self._answerers.values():
+            answerer.close()
+
+
+def complain(bad: Exception) -> None:
+    """A policy of the benchmark's own is bad."""
+    raise bad
+
+
+def tail(log: Path, begin: int) -> list[bytes]:
+    """The lines of a log from an offset on."""
+    if not log.exists():
+        return []
+    with log.open("rb") as file:
+        file.seek(begin)
+        return file.read().splitlines()
+
+
+def verdict(status: int, body: bytes) -> str:
+    """What became of a review, in a word."""
+    response: Mapping[str, object] = json.loads(body).get("response") or {}
+    if not response:
+        return str(status)
+    status_of = response.get("status")
+    return "allowed" if response.get("allowed") else str(status_of.get("code")) if isinstance(status_of, dict) else "?"
+
+
+def show(tried: list[Tried]) -> bool:
+    """Print the dearest reviews by each measure; whether all are within their limits."""
+    for place, name in enumerate(Cost._fields):
+        print(f"most by {name} (limit {LIMITS[place]}):")
+        for one in sorted(tried, key=lambda one: one.cost[place], reverse=True)[:SHOWN]:
+            print(f"  {one}")
+    beyond = {one.case for one in tried if not one.is_within}
+    mebibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{len(tried)} reviews; {len(beyond)} cases beyond a limit: {sorted(beyond)[:50]}; at most {mebibytes:.0f} MiB of memory"
+    )
+    return not beyond
+
+
+def main() -> bool:
+    """Try until the time is over; whether everything is within its limits."""
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--case", type=int, help="try this one alone")
+    parser.add_argument("--largest", type=int, default=LARGEST, help="bytes of an object")
+    options = parser.parse_args()
+    end = monotonic() + options.seconds
+    numbers = (
+        islice(count(options.case), 1) if options.case is not None else takewhile(lambda _: monotonic() < end, count())
+    )
+    with TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        tried = list(bench.tries(options.seed, numbers, options.largest))
+        bench.close()
+    return show(tried)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)

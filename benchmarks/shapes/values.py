@@ -1,0 +1,89 @@
+"""Values that are as large and as odd as JSON allows: texts, labels, selectors, addresses, trees."""
+
+from random import Random
+from typing import Any, Final
+
+Json = dict[str, Any]
+# What stands for nested JSON until it is written out, as Python's own encoder goes no deeper than its stack.
+DEEP: Final = "nested:"
+ALPHABETS: Final = ("a", "ab-c.d", "\u00e9\u4e2d", "\U0001f600", "\x00\x1b[31m", '"\\', "\u202e\u2066")
+
+
+def one_in(random: Random, several: int) -> bool:
+    """Whether it is this one's turn."""
+    return random.randrange(several) == 0
+
+
+def text(random: Random, length: int) -> str:
+    """A text of one of several alphabets."""
+    alphabet = random.choice(ALPHABETS)
+    return "".join(random.choices(alphabet, k=min(length, 50))) * (1 + length // 50)
+
+
+def word(random: Random, length: int = 8) -> str:
+    """A name that the API takes."""
+    return "".join(random.choices("abcdefghij", k=length))
+
+
+def labels(random: Random, size: int) -> Json:
+    """Labels of so many bytes: many short ones, reserved ones, long keys or long values."""
+    prefix = random.choice(("", "pcns.", "pcsa.", "example.com/", "role", "app.kubernetes.io/"))
+    length = random.choice((1, 30, 63, 300, size))
+    count = max(1, size // (length + len(prefix) + 14))
+    if one_in(random, 5):  # all of it in one key
+        return {text(random, size): "v"}
+    return {f"{prefix}{number:x}": text(random, length) for number in range(count)} | {"role": text(random, length)}
+
+
+def tree(random: Random, size: int) -> Any:
+    """Any JSON of about so many bytes: deep, wide, or of long texts."""
+    match random.randrange(5):
+        case 0:
+            return f"{DEEP}{min(size // 6, random.choice((50, 800, 3_000)))}"
+        case 1:
+            return [{}] * (size // 3)
+        case 2:
+            return {f"{number:x}": None for number in range(size // 10)}
+        case 3:
+            return list(range(size // 7))
+    return text(random, size)
+
+
+def selector(random: Random, size: int) -> Json:
+    """A label selector: equalities, or expressions with long lists."""
+    if one_in(random, 3):
+        return {"matchLabels": {word(random, 6): "v" for _ in range(max(1, size // 14))}}
+    operator = random.choice(("In", "NotIn", "Exists", "DoesNotExist"))
+    values = [f"v{number}" for number in range(max(1, size // 10))] if "I" in operator else None
+    return {
+        "matchExpressions": [
+            {"key": random.choice(("role", "kubernetes.io/metadata.name", "x")), "operator": operator, "values": values}
+        ]
+    }
+
+
+def expression(random: Random, size: int) -> str:
+    """A selector of Calico's: long, deep, or with a long list."""
+    match random.randrange(5):
+        case 0:
+            return "(" * (size // 2) + "all()" + ")" * (size // 2)
+        case 1:
+            return "!" * size + "all()"
+        case 2:
+            return " || ".join(["role == 'a'"] * (1 + size // 15))
+        case 3:
+            return "role in {" + ",".join(f"'v{number}'" for number in range(1 + size // 8)) + "}"
+    return random.choice(("all()", "global()", "role == 'backend'", "has(x) && !has(y)", "role == 'a"))
+
+
+def network(random: Random) -> str:
+    """Addresses of either version."""
+    if one_in(random, 3):
+        return f"2001:db8:{random.randrange(65536):x}::/48"
+    return f"{random.randrange(256)}.{random.randrange(256)}.{random.randrange(256)}.0/{random.choice((8, 16, 24, 24, 32))}"
+
+
+def split(random: Random, size: int, *, each: int) -> tuple[int, int]:
+    """How many items, and of which size, make up so many bytes."""
+    count = max(1, min(size // each, random.choice((1, 3, 50, 3_000, size))))
+    return count, max(1, size // count)

@@ -1,0 +1,155 @@
+"""Whatever is asked, its record is small, and everything that reads logs takes it."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.audit_logs import assert_valid, verified
+from tests.laws.strategies import LAW
+from webhook.audit.bounds import LARGEST, bounded
+from webhook.audit.chain import LONGEST_MIXED, canonical
+from webhook.audit.log import AuditLog
+from webhook.audit.reading import read_records
+from webhook.audit.record import (
+    certificate_record,
+    configuration_record,
+    decision_record,
+    leader_record,
+    write_record,
+)
+from webhook.model.decision import Decision, Phase, Verdict
+from webhook.model.request import Operation, Request, Target, User
+from webhook.model.violation import Violation
+
+AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
+HEX = "0123456789abcdef" * 4
+
+# Short ones as they are, long ones by repetition; characters that take one byte in JSON, four, and six.
+texts = st.builds(
+    lambda text, times: text * times,
+    st.text(max_size=5) | st.sampled_from(["x", "\x00", "\N{GRINNING FACE}", '"', "\ud800"]),
+    st.sampled_from([1, 60, 1_000, 100_000]),
+)
+lists = st.builds(lambda some, times: some * times, st.lists(texts, max_size=3), st.sampled_from([1, 10, 1_000]))
+faults = st.builds(
+    lambda some, times: tuple(some * times),
+    st.lists(st.builds(Violation, rule=texts, path=texts, message=texts), max_size=3),
+    st.sampled_from([1, 1_000]),
+)
+decisions = st.builds(
+    Decision,
+    verdict=st.sampled_from(Verdict),
+    denied=faults,
+    warned=faults,
+    audited=faults,
+    reason=texts,
+    labels=st.dictionaries(texts, texts, max_size=3),
+)
+requests = st.builds(
+    Request,
+    uid=texts,
+    operation=st.sampled_from(Operation),
+    user=st.builds(User, name=texts, groups=lists.map(tuple)),
+    target=st.builds(Target, *[texts] * 7),
+)
+manifests = st.fixed_dictionaries(
+    {
+        "apiVersion": texts,
+        "kind": texts,
+        "metadata": st.fixed_dictionaries({"name": texts, "namespace": texts}),
+    }
+)
+
+
+def serving(issuer: str, names: list[str]) -> Any:
+    """A certificate as records have it."""
+    return {"serial": "2a", "fingerprint": HEX, "issuer": issuer, "names": names, "notBefore": WHEN, "notAfter": WHEN}
+
+
+WHEN = "2026-01-31T12:00:00.000000Z"
+records = st.one_of(
+    st.builds(
+        lambda request, decision: decision_record(
+            Phase.VALIDATE, request, decision, policy_digest="0123", at=AT, microseconds=1
+        ),
+        requests,
+        decisions,
+    ),
+    st.builds(
+        lambda manifest, reason: write_record(manifest, reason=reason, policy_digest="", at=AT), manifests, texts
+    ),
+    st.builds(lambda found: configuration_record(accepted=False, faults=found, policy_digest="", at=AT), lists),
+    st.builds(
+        lambda lease, candidate, reason: leader_record(lease, candidate=candidate, leads=True, reason=reason, at=AT),
+        manifests,
+        texts,
+        texts,
+    ),
+    st.builds(
+        lambda issuer, names, reason: certificate_record(serving(issuer, names), reason=reason, at=AT),
+        texts,
+        lists,
+        texts,
+    ),
+)
+
+
+class Hidden(NamedTuple):
+    """A record that no report of a test prints, as it may have megabytes."""
+
+    record: Mapping[str, object]
+
+    def __repr__(self) -> str:
+        return f"<a record of type {self.record['type']}>"
+
+
+@LAW
+@given(records.map(Hidden))
+def test_a_record_is_small_and_can_be_read(hidden: Hidden) -> None:
+    """Shorter than the lines that a reader takes apart; as the schema says; sound for `verify`; and cut only where it has to be."""
+    record = hidden.record
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "audit.log"
+        log = AuditLog(str(path), process="serve", now=lambda: AT)
+        log.append(record)
+        log.stop()
+        for line in path.read_bytes().splitlines():
+            assert len(line) < LONGEST_MIXED
+            assert_valid(json.loads(line))
+        assert not verified(path).findings
+        _, read, _ = read_records([str(path)])
+        whole = json.dumps(record)
+        if "\\ud800" not in whole:
+            as_written = json.loads(whole)
+            is_whole = {key: read.get(key) for key in as_written} == as_written
+            assert is_whole == ("cut" not in read) == (len(canonical(record)) <= LARGEST)
+
+
+def test_a_cut_record_names_a_long_key_in_short() -> None:
+    """The path of what was cut must not be as long as what was cut."""
+    record = bounded({"type": "decision", "patchedLabels": {"x" * 100_000: "y" * 100_000}})
+    assert len(canonical(record)) < 10_000
+    [path] = [one for one in record["cut"] if one.startswith("patchedLabels.")]  # type: ignore[attr-defined]
+    assert "characters more" in path
+
+
+def test_a_cut_record_says_what_is_missing() -> None:
+    """The path of each text and list, and how much of it there was; a reader sees the beginning and the end of a text."""
+    user = User("x" * 100_000 + "end", tuple(f"group-{number}" for number in range(10_000)))
+    request = Request("1", Operation.CREATE, user, Target("", "v1", "pods", "", "Pod", "shop", "web"))
+    record = bounded(
+        decision_record(Phase.VALIDATE, request, Decision(Verdict.ALLOWED), policy_digest="", at=AT, microseconds=1)
+    )
+    assert record["cut"] == ["user.username: 1024 of 100003 characters", "user.groups: 64 of 10000"]
+    said = record["user"]
+    assert isinstance(said, dict)
+    assert said["username"].startswith("xxx")
+    assert said["username"].endswith("end")
+    assert "[98979 characters more]" in said["username"]
+    assert said["groups"] == list(user.groups[:64])

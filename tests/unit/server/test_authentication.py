@@ -1,0 +1,208 @@
+"""Who is taken for the API server, by path and by certificate."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from webhook.kube.webhook_path import BadTokens, read, write
+from webhook.model.authentication import Authentication
+from webhook.model.decision import Phase
+from webhook.model.path_tokens import PLAIN, PathTokens, Token, well_formed
+from webhook.server.authentication import ClientCertificates, NoCheck, ReviewPath, SecretPath, Sender, review_path
+from webhook.server.peers import certificate_names
+from webhook.server.tokens import AcceptedTokens, BadTokenFile, TokenFile, read_file
+
+GOOD, OTHER = "g" * 43, "o" * 43
+TOKENS = PathTokens(Token(GOOD, "2026-01-01T00:00:00Z"), Token("n" * 43), (Token("p" * 43), Token("q" * 43)))
+
+
+def sender(token: str = "", names: tuple[str, ...] | None = None) -> Sender:
+    """A sender with a token and a certificate, or without."""
+    return Sender(token, lambda: names)
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/validate", ReviewPath(Phase.VALIDATE, "")),
+        ("/mutate", ReviewPath(Phase.MUTATE, "")),
+        (f"/validate/{GOOD}", ReviewPath(Phase.VALIDATE, GOOD)),
+        (f"/mutate/{GOOD}", ReviewPath(Phase.MUTATE, GOOD)),
+        ("/validate/ü%", ReviewPath(Phase.VALIDATE, "ü%")),
+        *((path, None) for path in ("", "/", "validate", "/validate/", "/validate/a/b", "/other", f"/other/{GOOD}")),
+        *((path, None) for path in ("//validate", "/Validate", "/validate/a/", "/healthz", "/validatex", " /validate")),
+    ],
+)
+def test_a_path_names_a_phase_and_a_token(path: str, found: ReviewPath | None) -> None:
+    """Anything else is no path of reviews."""
+    assert review_path(path) == found
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "g", "g" * 42, "g" * 44, GOOD.upper(), OTHER, f" {GOOD}", f"{GOOD}\0", "ü", "\udcff"]
+)
+def test_a_token_counts_whole(wrong: str) -> None:
+    """No beginning, no other case, nothing around it; what is no text is no token."""
+    check = SecretPath(lambda: ("n" * 43, GOOD))
+    assert check.authenticate(sender(GOOD)) is Authentication.PATH
+    assert check.authenticate(sender(wrong)) is None
+    assert (check.knows_path(GOOD), check.knows_path(wrong)) == (True, False)
+
+
+def test_a_token_is_compared_with_each_in_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hmac.compare_digest, and with all of them: which one matches must not show."""
+    compared: list[bytes] = []
+
+    def compare(sent: bytes, one: bytes) -> bool:
+        compared.append(one)
+        return sent == one
+
+    monkeypatch.setattr("webhook.server.authentication.compare_digest", compare)
+    check = SecretPath(lambda: (GOOD, OTHER))
+    assert check.knows_path(GOOD)
+    assert compared == [GOOD.encode(), OTHER.encode()]
+
+
+def test_no_token_in_force_takes_nobody() -> None:
+    """Not even the empty one, unless the plain path is registered."""
+    assert SecretPath(tuple).authenticate(sender("")) is None
+    assert SecretPath(lambda: (PLAIN,)).authenticate(sender("")) is Authentication.PATH
+
+
+@pytest.mark.parametrize(
+    ("names", "shown", "taken"),
+    [
+        ((), None, False),
+        ((), ("kube-apiserver",), True),
+        ((), (), True),
+        (("kube-apiserver",), ("kube-apiserver",), True),
+        (("kube-apiserver", "other"), ("x", "other"), True),
+        (("kube-apiserver",), ("stranger",), False),
+        (("kube-apiserver",), (), False),
+        (("kube-apiserver",), None, False),
+        (("kube-apiserver",), ("KUBE-APISERVER",), False),
+    ],
+)
+def test_a_certificate_counts_by_its_names(names: tuple[str, ...], shown: tuple[str, ...] | None, taken: bool) -> None:
+    """A token is no substitute for it."""
+    check = ClientCertificates(names)
+    assert check.authenticate(sender(GOOD, shown)) is (Authentication.CLIENT_CERTIFICATE if taken else None)
+    assert check.knows_path("")
+    assert check.knows_path(GOOD)
+
+
+def test_without_a_check_everybody_is_taken_and_it_shows() -> None:
+    """In the record."""
+    assert NoCheck().authenticate(sender("", ("kube-apiserver",))) is Authentication.NONE
+
+
+class Shown:
+    """A TLS connection as far as the certificate goes."""
+
+    def __init__(self, certificate: Any) -> None:
+        self._certificate = certificate
+
+    def getpeercert(self) -> Any:
+        """As `ssl` gives it: empty where it was not verified."""
+        return self._certificate
+
+
+@pytest.mark.parametrize(
+    ("certificate", "names"),
+    [
+        (None, None),
+        ({}, None),
+        ({"subject": ((("organizationName", "o"),), (("commonName", "kube-apiserver"),))}, ("kube-apiserver",)),
+        ({"subject": (), "subjectAltName": (("DNS", "a"), ("IP Address", "1.2.3.4"), ("DNS", "b"))}, ("a", "b")),
+        ({"subject": ((("commonName", "a"), ("commonName", "b")),), "subjectAltName": (("DNS", "a"),)}, ("a", "b")),
+        ({"subject": (), "serialNumber": "1"}, ()),
+    ],
+)
+def test_names_are_those_of_a_verified_certificate(certificate: Any, names: tuple[str, ...] | None) -> None:
+    """Common names and DNS names, each once."""
+    assert certificate_names(Shown(certificate)) == names
+
+
+def test_a_secret_is_read_as_it_is_written() -> None:
+    """Each token with its time."""
+    secret = write(TOKENS, "own")
+    assert read(secret) == TOKENS
+    assert TOKENS.accepted == (GOOD, "n" * 43, "p" * 43, "q" * 43)
+    assert "resourceVersion" not in secret["metadata"]
+    assert write(TOKENS, "own", {"metadata": {"resourceVersion": "7"}})["metadata"]["resourceVersion"] == "7"
+
+
+def secret_with(text: str) -> dict[str, Any]:
+    """A Secret whose content is any text."""
+    import base64  # noqa: PLC0415 (here alone)
+
+    return {"data": {"tokens.json": base64.b64encode(text.encode()).decode()}}
+
+
+BAD_SECRETS = [
+    {},
+    {"data": None},
+    {"data": {}},
+    {"data": {"tokens.json": "%"}},
+    {"data": {"tokens.json": 1}},
+    *map(secret_with, ("", "null", "[]", "{}", '"x"', '{"registered": "x"}', '{"registered": {"value": 1}}')),
+    secret_with('{"registered": {"value": "short"}}'),
+    secret_with('{"registered": {"value": "%s"}}' % ("/" * 43)),
+    secret_with('{{"previous": [{}]}}'.format(", ".join([f'{{"value": "{GOOD}"}}'] * 17))),
+]
+
+
+@pytest.mark.parametrize("found", BAD_SECRETS)
+def test_a_bad_secret_changes_nothing(found: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    """The API server goes on with the token that it knows; what is wrong is logged once, without a token."""
+    with pytest.raises(BadTokens) as bad:
+        read(found)
+    accepted = AcceptedTokens()
+    accepted.offer_secret(write(TOKENS, "own"))
+    accepted.offer_secret(found)
+    accepted.offer_secret(found)
+    assert accepted() == TOKENS.accepted
+    assert (len(caplog.records), GOOD in caplog.text, GOOD in str(bad.value)) == (1, False, False)
+
+
+def test_no_token_shows_where_values_are_printed() -> None:
+    """A traceback or a log line may print any value."""
+    assert GOOD not in f"{TOKENS!r} {TOKENS} {TOKENS.registered} {[TOKENS.registered]}"
+
+
+@pytest.mark.parametrize("value", ["", "a" * 21, "a" * 129, "a" * 30 + "/", "a" * 30 + "\n", "ä" * 30, "a b" * 10])
+def test_what_is_no_token(value: str) -> None:
+    """Too short to be no guess, too long, or changed by a URL."""
+    assert not well_formed(value)
+
+
+def test_a_file_has_a_token_a_line(tmp_path: Path) -> None:
+    """Blank lines and spaces around one count for nothing; a change is seen."""
+    path = tmp_path / "tokens"
+    path.write_text(f"\n {GOOD} \r\n\n{OTHER}", encoding="ascii")
+    accepted = AcceptedTokens()
+    file = TokenFile(path, accepted)
+    file.start()
+    assert accepted() == (GOOD, OTHER) == read_file(path)
+    file.stop()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "at least one token"),
+        (b"\n\n", "at least one token"),
+        (b"short", ":1: expected 22 to 128 characters"),
+        (GOOD.encode() + b"\nwith/slash-and-enough-length", ":2: expected 22 to 128 characters"),
+        (b"\xff", "ASCII"),
+    ],
+)
+def test_a_bad_file_is_told_by_its_line(tmp_path: Path, content: bytes, says: str) -> None:
+    """And never quoted."""
+    path = tmp_path / "tokens"
+    path.write_bytes(content)
+    with pytest.raises(BadTokenFile) as bad:
+        read_file(path)
+    assert says in str(bad.value)
+    assert not content.strip() or content.decode("latin-1") not in str(bad.value)

@@ -1,0 +1,54 @@
+"""Which senders a server takes for the API server, as its command line says."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import Struct
+
+from webhook.kube.api import Api
+from webhook.kube.webhook_path import watch
+from webhook.model.names import PATH_SECRET
+from webhook.server.authentication import Check, ClientCertificates, NoCheck, SecretPath
+from webhook.server.tokens import AcceptedTokens, TokenFile
+
+logger = logging.getLogger(__name__)
+
+
+class Trust(Struct, frozen=True):
+    """What proves a sender to be the API server.
+
+    With `client_ca` it is a client certificate of that CA, for one of `client_names` where some are given. Else it is a token in
+    the path: one of `token_file`, or of the Secret that the controller keeps where `secret` says so. Without any of them no proof
+    is asked for.
+    """
+
+    client_ca: Path | None = None
+    client_names: tuple[str, ...] = ()
+    token_file: Path | None = None
+    secret: bool = False
+
+
+def start_check(trust: Trust, api: Api | None, own_namespace: str, checks: dict[str, Callable[[], bool]]) -> Check:
+    """What tells the API server from other senders; where it needs tokens, readiness waits for them."""
+    if trust.client_ca is not None:
+        return ClientCertificates(trust.client_names)
+    if trust.token_file is None and not trust.secret:
+        logger.warning(
+            "reviews are taken from whoever reaches the port: no client certificate and no secret path is asked for; "
+            "--client-ca or --secret-path asks for one"
+        )
+        return NoCheck()
+    tokens = AcceptedTokens()
+    checks["secret-path"] = lambda: tokens.known
+    if trust.token_file is not None:
+        TokenFile(trust.token_file, tokens).start()
+        return SecretPath(tokens)
+    assert api is not None  # by the command line
+    logger.info(
+        "reviews are taken at the paths of Secret %s/%s, which the controller keeps", own_namespace, PATH_SECRET
+    )
+    secrets = watch(api, own_namespace)
+    secrets.on_change(tokens.offer_secret)
+    secrets.start()
+    return SecretPath(tokens)

@@ -1,0 +1,36 @@
+"""What is wrong with a network set: addresses that count as Pods, and addresses that are nearly all there are."""
+
+from collections.abc import Iterator, Mapping
+
+from webhook.model.addresses import Addresses, too_large
+from webhook.model.coverage import Judging
+from webhook.model.labels import RESERVED
+from webhook.model.names import CALICO_NAMESPACE
+from webhook.model.openness import digest
+from webhook.model.violation import Fault
+from webhook.model.workload import label_field
+
+
+def set_faults(labels: Mapping[str, str], networks: Addresses, judging: Judging) -> Iterator[Fault]:
+    """Yield what a network set makes addresses count as.
+
+    Calico's selectors select network sets as well as Pods, and look for the labels of a namespace or an account among the
+    set's own first (libcalico-go, lib/backend/syncersv1/updateprocessors).
+    """
+    counts = {judging.role: "it makes addresses count as Pods of that role"}
+    for wanted in judging.server_labels:
+        if all(labels.get(key) in values for key, values in wanted.items()):
+            counts |= dict.fromkeys(wanted, "it makes addresses count as name servers")
+    for key in labels:
+        if key == CALICO_NAMESPACE or key.startswith(tuple(RESERVED)):
+            counts[key] = "it makes addresses count as Pods of another namespace or account"
+    for key, says in counts.items():
+        if key in labels:
+            yield Fault(f"metadata.labels{label_field(key)}", says, parts=(digest((key, labels[key], networks)),))
+    if reason := too_large(networks, judging.cluster):
+        yield Fault(
+            "spec.nets",
+            f"it has {reason}: every policy that selects it by a label opens its Pods to nobody in particular; name "
+            "particular networks",
+            parts=(digest(networks),),
+        )

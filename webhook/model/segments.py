@@ -1,0 +1,44 @@
+"""Which of many sets hold each part of a line: sets as bits of a number, found by one sweep."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from webhook.model.intervals import Intervals
+
+
+class Segments:
+    """A line cut where a set begins or ends; O(n log n) in the ranges of all sets."""
+
+    def __init__(self, sets: Iterable[tuple[int, Intervals]]) -> None:
+        """`sets` are bits and the numbers that they stand for; no two sets have a bit in common."""
+        turns: defaultdict[int, int] = defaultdict(int)
+        for bits, ranges in sets:
+            for first, last in ranges:
+                turns[first] ^= bits
+                turns[last + 1] ^= bits
+        self._cuts = sorted(turns)
+        self._masks = []
+        mask = 0
+        for cut in self._cuts:
+            mask ^= turns[cut]
+            self._masks.append(mask)
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the bits of the sets that hold each segment, in order."""
+        return iter(self._masks)
+
+    def holding(self, part: Intervals) -> set[int]:
+        """Return the bits of each segment that a set of numbers touches; 0 is a number that no set holds."""
+        found = set()
+        for first, last in part:
+            at = bisect_right(self._cuts, first) - 1
+            if at < 0:
+                found.add(0)
+                at = 0
+                if not self._cuts or self._cuts[0] > last:
+                    continue
+            while at < len(self._cuts) and self._cuts[at] <= last:
+                found.add(self._masks[at])
+                at += 1
+        return found

@@ -1,0 +1,135 @@
+"""Calico's policies, tiers and network sets as its API has them (api/pkg/apis/projectcalico/v3), as far as we read them."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+from webhook.model.kinds import CALICO, CALICO_STORAGE
+from webhook.netpol.calico import TIER
+from webhook.netpol.reading.size import TERM
+
+
+class Dialect(StrEnum):
+    """The API group that an object is of.
+
+    `projectcalico.org` checks each word against its schema. `crd.projectcalico.org`, which Calico stores its objects in,
+    checks nothing, and Calico makes words lower-case when it reads them (libcalico-go,
+    lib/backend/syncersv1/updateprocessors: rules.go, networkpolicyprocessor.go).
+    """
+
+    API = CALICO
+    STORAGE = CALICO_STORAGE
+
+    def word(self, found: str, known: tuple[str, ...], path: str) -> str:
+        """Return the known word that Calico reads at a path; raises ValueError for any other."""
+        for one in known:
+            if found == one or (self is Dialect.STORAGE and found.isascii() and found.lower() == one.lower()):
+                return one
+        hint = " The API's schema refuses it, in any other case of letters too." if self is Dialect.API else ""
+        raise ValueError(f"{path}: {found[:60]!r} is not one of {', '.join(known)}.{hint}")
+
+
+class Accounts(Struct):
+    """`serviceAccounts` of an entity."""
+
+    names: list[str] | None = None
+    selector: str = ""
+
+
+class Service(Struct):
+    """`services` of an entity."""
+
+    name: str = ""
+    namespace: str = ""
+
+
+class Entity(Struct, rename="camel"):
+    """`source` or `destination` of a rule: everything that it says has to be true of a peer."""
+
+    nets: list[str] | None = None
+    not_nets: list[str] | None = None
+    selector: str = ""
+    not_selector: str = ""
+    namespace_selector: str = ""
+    ports: list[int | str] | None = None
+    services: Service | None = None
+    service_accounts: Accounts | None = None
+    domains: list[str] | None = None
+
+    @property
+    def parts(self) -> int:
+        """Return how many entries its lists have."""
+        accounts = self.service_accounts or Accounts()
+        lists = (self.nets, self.not_nets, self.ports, self.domains, accounts.names)
+        texts = (self.selector, self.namespace_selector, accounts.selector)
+        return sum(len(one) for one in lists if one) + sum(map(len, texts)) // TERM
+
+
+class Rule(Struct):
+    """An entry of `ingress` or `egress`."""
+
+    action: str
+    protocol: int | str | None = None
+    source: Entity = msgspec.field(default_factory=Entity)
+    destination: Entity = msgspec.field(default_factory=Entity)
+
+
+class Spec(Struct, rename={"pre_dnat": "preDNAT", "do_not_track": "doNotTrack", "apply_on_forward": "applyOnForward",
+                           "namespace_selector": "namespaceSelector",
+                           "service_account_selector": "serviceAccountSelector"}):  # fmt: skip
+    """The policy's `spec`."""
+
+    tier: str = TIER
+    selector: str = ""
+    namespace_selector: str = ""
+    service_account_selector: str = ""
+    types: list[str] | None = None
+    ingress: list[Rule] | None = None
+    egress: list[Rule] | None = None
+    pre_dnat: bool = False
+    do_not_track: bool = False
+    apply_on_forward: bool = False
+
+    def parts(self) -> Iterator[int]:
+        """Yield how many parts each rule has; a selector is bounded by its length."""
+        for rule in (*(self.ingress or ()), *(self.egress or ())):
+            yield 1 + rule.source.parts + rule.destination.parts
+
+
+class Policy(Struct):
+    """The object, as far as we read it."""
+
+    spec: Spec = msgspec.field(default_factory=Spec)
+
+
+class TierSpec(Struct, rename="camel"):
+    """A tier's `spec`."""
+
+    default_action: str = "Deny"
+
+
+class Metadata(Struct):
+    """A tier's name."""
+
+    name: str = ""
+
+
+class Tier(Struct):
+    """A tier, as far as we read it."""
+
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    spec: TierSpec = msgspec.field(default_factory=TierSpec)
+
+
+class SetSpec(Struct):
+    """A network set's `spec`."""
+
+    nets: list[str] | None = None
+
+
+class NetworkSet(Struct):
+    """A network set, as far as we read it."""
+
+    spec: SetSpec = msgspec.field(default_factory=SetSpec)

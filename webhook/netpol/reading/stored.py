@@ -1,0 +1,53 @@
+"""The name and the labels by which Calico knows an object that it stored.
+
+Calico keeps the metadata of its own API in an annotation of what it stores, and reads name and labels from there
+(libcalico-go, lib/backend/model/keys.go and lib/backend/k8s/resources/resources.go).
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from webhook.model.names import CALICO_METADATA
+
+
+class Identity(Struct, frozen=True):
+    """The name and the labels; empty where the object's own count."""
+
+    name: str = ""
+    labels: Mapping[str, str] = {}
+
+
+class Metadata(Struct):
+    """An object's metadata, as far as we read it."""
+
+    annotations: dict[str, str] | None = None
+
+
+class Stored(Struct):
+    """An object, as far as we read it."""
+
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
+
+
+class Kept(Struct):
+    """What the annotation keeps."""
+
+    name: str | None = None
+    labels: dict[str, str] | None = None
+
+
+NOT_STORED = Identity()
+
+
+def identity_of(found: Stored) -> Identity:
+    """Return what the annotation says; raises ValueError where it is not such metadata."""
+    text = (found.metadata.annotations or {}).get(CALICO_METADATA)
+    if not text:
+        return NOT_STORED
+    try:
+        kept = msgspec.json.decode(text, type=Kept)
+    except (msgspec.MsgspecError, RecursionError) as bad:
+        raise ValueError(f"metadata.annotations[{CALICO_METADATA}]: {bad}") from None
+    return Identity(kept.name or "", kept.labels or {})

@@ -1,0 +1,17 @@
+"""The audit annotations of an answer, which the API server writes into its own audit log."""
+
+from webhook.audit.chain import Link
+from webhook.model.decision import Decision
+
+
+def annotations(decision: Decision, digest: str, link: Link | None) -> dict[str, str]:
+    """What the API server's own audit log says about a decision, and about its record: by its hash neither log can be edited alone."""
+    said = {"decision": str(decision.verdict), "policy-digest": digest}
+    if link is not None:
+        said |= {"record-chain": link.chain, "record-seq": str(link.seq), "record-hash": link.hash}
+    if decision.closure is not None:
+        said["closure"] = str(decision.closure)
+    rules = sorted({fault.rule for fault in (*decision.denied, *decision.warned, *decision.audited)})
+    if rules:
+        said["violated-rules"] = ",".join(rules)
+    return said

@@ -1,0 +1,68 @@
+"""One connection of the express lane: gunicorn's protocol, with a time for each step and an end that we decide on."""
+
+import asyncio
+from typing import Any
+
+from gunicorn.asgi.protocol import ASGIProtocol
+
+from webhook.server.crowd import Caller, Crowd
+from webhook.server.ending import has_unread
+from webhook.server.lane import CALLER, AsgiApp, Receive, Scope, Send
+
+
+class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
+    """Made when a connection is accepted, so that its handshake counts as well.
+
+    gunicorn calls `app` once a request; asyncio calls the other methods.
+    """
+
+    def __init__(self, worker: Any, crowd: Crowd) -> None:
+        ASGIProtocol.__init__(self, worker)
+        Caller.__init__(self, crowd)
+        self._answer: AsgiApp = worker.asgi
+        self.app: AsgiApp = self._answered
+        self.handshake: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The handshake is over."""
+        self.greeted()
+        super().connection_made(transport)
+        if self.has_left:
+            self.drop()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request came."""
+        self.sends()
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is closed, by whichever side."""
+        self._crowd.leave(self)
+        super().connection_lost(exc)
+
+    def drop(self) -> None:
+        """End the connection at once."""
+        if self.transport is not None:
+            self.transport.abort()
+        elif self.handshake is not None:
+            self.handshake.cancel()
+
+    def hang_up(self) -> None:
+        """Close a connection that has nothing under way; one whose next request came but was not read yet stays."""
+        if self.transport is None:
+            self.drop()
+        elif not has_unread(self.transport.get_extra_info("socket")):
+            self._crowd.leave(self)
+            self.transport.close()
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand one request to the app, which finds this connection in the scope."""
+        if scope["type"] != "http":
+            self.drop()  # a WebSocket: nothing here speaks it
+            return
+        scope.setdefault("extensions", {})[CALLER] = self
+        self.sent_headers()
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self.rests()

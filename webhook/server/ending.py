@@ -1,0 +1,83 @@
+"""How our processes are told to end, by which signals, and in which steps they do."""
+
+import logging
+import os
+import signal
+import sys
+import termios
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fcntl import ioctl
+from threading import Thread
+from time import monotonic
+from typing import Final, NoReturn, Protocol
+
+# Kubelets send SIGTERM, terminals SIGINT; gunicorn's arbiter passes SIGINT on as SIGQUIT.
+ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+# The API server repeats no POST over a connection that ends while its request is on the way (Go: Request.isReplayable), so a
+# connection that was used a moment ago stays open for this long, for one more request, which is answered with "Connection: close".
+LINGER_SECONDS: Final = 0.3
+# From the signal on, a process has ended after 2 s. Within that, answers in progress may take this long, ...
+GIVE_UP_SECONDS: Final = 1.0
+# ... then they are refused, and connections are closed whatever their state. The rest is for the stop record and the arbiter.
+END_SECONDS: Final = 1.3
+
+
+def on_end(handler: Callable[[int, object], object]) -> None:
+    """Call `handler` for each signal that ends a process.
+
+    A SIGINT that is ignored stays so: shells start background jobs that way, so that a terminal's ^C does not end them.
+    """
+    for number in ENDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Signals that end a process come after this block, when there is a handler for them; a fork inherits that."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    try:
+        yield
+    finally:
+        let_through()
+
+
+def let_through() -> None:
+    """Let the signals come that were held back."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+
+
+class Descriptor(Protocol):
+    """A socket, of whichever library."""
+
+    def fileno(self) -> int:
+        """The number of its file descriptor."""
+
+
+def has_unread(connection: Descriptor) -> bool:
+    """Whether bytes came over a connection that were not read yet."""
+    waiting = array("i", [0])
+    ioctl(connection.fileno(), termios.FIONREAD, waiting)
+    return waiting[0] > 0
+
+
+def all_within(seconds: float, *steps: Callable[[], object]) -> None:
+    """Take the steps side by side and wait for them, but no longer than so many seconds: one may wait for an API server that hangs."""
+    until = monotonic() + seconds
+    threads = [Thread(target=step, name="ending", daemon=True) for step in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - monotonic()))
+
+
+def end_now() -> NoReturn:
+    """End this process although threads still wait for somebody; keeps the status of a SystemExit that is under way."""
+    leaving = sys.exc_info()[1]
+    code = leaving.code if isinstance(leaving, SystemExit) else 0 if leaving is None else 1
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))

@@ -1,0 +1,96 @@
+"""The tokens that a server accepts: from the controller's Secret, or from a file where there is no cluster."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+
+from webhook.kube.api import Json
+from webhook.kube.webhook_path import BadTokens, read
+from webhook.model.path_tokens import well_formed
+
+logger = logging.getLogger(__name__)
+
+# As for the policy file: a look costs microseconds.
+POLL_SECONDS = 0.5
+
+
+class BadTokenFile(ValueError):  # noqa: N818 (the file is bad)
+    """A file holds no tokens that can be used; the message names the line and the remedy, and quotes nothing of it."""
+
+
+class AcceptedTokens:
+    """The tokens in force at this moment; what cannot be read changes nothing, as the API server goes on with what it knows."""
+
+    def __init__(self) -> None:
+        self._current: tuple[str, ...] = ()
+        self._trouble = ""
+
+    def __call__(self) -> tuple[str, ...]:
+        """The tokens; empty until the first were read."""
+        return self._current
+
+    @property
+    def known(self) -> bool:
+        """Whether any token is in force."""
+        return bool(self._current)
+
+    def offer(self, tokens: tuple[str, ...]) -> None:
+        """Accept these from now on, and no others."""
+        self._current, self._trouble = tokens, ""
+
+    def offer_secret(self, found: Json) -> None:
+        """Accept what a Secret holds; a Secret that is deleted comes with what it held."""
+        self.take(lambda: read(found).accepted)
+
+    def take(self, tokens: Callable[[], tuple[str, ...]]) -> None:
+        """Accept what `tokens` gives; where that is bad, log it once and keep those in force."""
+        try:
+            self.offer(tokens())
+        except (BadTokens, BadTokenFile, OSError) as bad:
+            if str(bad) != self._trouble:
+                logger.error("the tokens of the review path stay as they were: %s", bad)  # noqa: TRY400 (no bug)
+            self._trouble = str(bad)
+
+
+class TokenFile:
+    """Keeps the accepted tokens at what a file says, one token a line; the first is the one to register."""
+
+    def __init__(self, path: Path, accepted: AcceptedTokens) -> None:
+        self._path = path
+        self._accepted = accepted
+        self._stopped = Event()
+
+    def start(self) -> None:
+        """Read the file once, then again and again on a thread of its own."""
+        self._accepted.take(lambda: read_file(self._path))
+        Thread(target=self._watch, name="path-tokens", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(POLL_SECONDS):
+            self._accepted.take(lambda: read_file(self._path))
+
+
+def read_file(path: Path) -> tuple[str, ...]:
+    """The tokens in a file, in order; blank lines count for nothing.  Raises BadTokenFile, OSError."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except UnicodeDecodeError:
+        raise BadTokenFile(f"{path}: expected tokens in ASCII, one a line") from None
+    tokens = []
+    for number, line in enumerate(lines, start=1):
+        if not (token := line.strip()):
+            continue
+        if not well_formed(token):
+            raise BadTokenFile(
+                f"{path}:{number}: expected 22 to 128 characters of A-Z, a-z, 0-9, - and _; "
+                "make one by python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+            )
+        tokens.append(token)
+    if not tokens:
+        raise BadTokenFile(f"{path}: expected at least one token, one a line")
+    return tuple(tokens)

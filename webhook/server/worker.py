@@ -1,0 +1,122 @@
+"""The express lane's worker: gunicorn's, with an accept loop of our own, so that handshakes count and strangers give way."""
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+from contextlib import suppress
+from typing import Any, Final
+
+from gunicorn import sock
+from gunicorn.workers.gasgi import ASGIWorker
+
+from webhook.server.connection import Connection
+from webhook.server.crowd import Crowd, State, places_within
+from webhook.server.ending import END_SECONDS, GIVE_UP_SECONDS, LINGER_SECONDS, let_through, on_end
+from webhook.server.limits import CLOSING_SECONDS, HANDSHAKE_SECONDS, RECEIVE_BUFFER, raise_descriptor_limit
+
+logger = logging.getLogger(__name__)
+
+# How often connections are looked at whose time is over; gunicorn's arbiter wants a sign of life every 30 s.
+TICK_SECONDS: Final = 0.25
+# While the process ends.
+SHORT_TICK_SECONDS: Final = 0.02
+# A handshake costs the loop about half a millisecond; so many of them at a time let reviews through in between.
+ACCEPTS_A_TURN: Final = 16
+NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class ExpressWorker(ASGIWorker):  # type: ignore[misc]
+    """Serves the lane until it is told to end; then in-flight answers are sent first."""
+
+    def init_signals(self) -> None:
+        """Take signals from now on.
+
+        uvloop forgets those that come before it runs, which is why its own handlers are not used.
+        """
+        is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        super().init_signals()
+        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+            self.loop.remove_signal_handler(number)
+        if is_ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._told_to_end = asyncio.Event()
+        on_end(lambda *_: self._end_soon())
+        let_through()
+
+    def _end_soon(self) -> None:
+        self.alive = False
+        self.loop.call_soon_threadsafe(self._told_to_end.set)
+
+    async def _serve(self) -> None:
+        """Accept and answer until the end (gunicorn calls it in place of its own)."""
+        self._crowd = Crowd(places=places_within(raise_descriptor_limit()))
+        self._context = sock.ssl_context(self.cfg)
+        for listener in self.sockets:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            self.loop.add_reader(listener.fileno(), self._accept, listener)
+        self.app.serves()
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            self._crowd.drop_overdue()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told_to_end.wait(), TICK_SECONDS)
+        self.alive = False
+        await self._end()
+
+    def _accept(self, listener: Any) -> bool:
+        """Accept some connections; whether there may be more."""
+        for _ in range(ACCEPTS_A_TURN):
+            try:
+                accepted, _address = listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return False
+            except OSError as bad:
+                if bad.errno in NO_DESCRIPTOR and self._crowd.drop_one():
+                    return False  # its descriptor is free at the next turn
+                raise
+            accepted.settimeout(0)
+            connection = Connection(self, self._crowd)
+            connection.handshake = self.loop.create_task(self._greet(connection, accepted))
+            self._crowd.arrive(connection)
+        return True
+
+    async def _greet(self, connection: Connection, accepted: socket.socket) -> None:
+        """Do the TLS handshake."""
+        try:
+            await self.loop.connect_accepted_socket(
+                lambda: connection,
+                accepted,
+                ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=CLOSING_SECONDS,
+            )
+        except OSError:
+            logger.debug("a TLS handshake failed", exc_info=True)
+        finally:
+            connection.handshake = None
+            if connection.transport is None:
+                self._crowd.leave(connection)
+                accepted.close()
+
+    async def _end(self) -> None:
+        """Accept no more, answer what is under way, and close each connection once it is idle."""
+        for listener in self.sockets:
+            self.loop.remove_reader(listener.fileno())
+            while self._accept(listener):  # what the kernel accepted before is answered as well
+                pass
+            listener.close()
+        begun = self.loop.time()
+        while len(self._crowd) and (spent := self.loop.time() - begun) < END_SECONDS:
+            if spent >= GIVE_UP_SECONDS:
+                self.asgi.give_up()
+            for state in (State.GREETING, State.IDLE_STRANGER, State.IDLE_KNOWN):
+                for connection in self._crowd.of(state):
+                    if self._crowd.now() - connection.since >= LINGER_SECONDS:
+                        connection.hang_up()
+            await asyncio.sleep(SHORT_TICK_SECONDS)
+        while self._crowd.drop_one():
+            pass
+        await asyncio.sleep(SHORT_TICK_SECONDS)  # so that what was closed is

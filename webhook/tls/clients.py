@@ -1,0 +1,35 @@
+"""Client certificates: the API server proves by one that it is the API server."""
+
+import ssl
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from webhook.tls.authority import issue_authority, issue_client
+from webhook.tls.folder import BadCertificate, write
+
+
+def ask_for_certificates(serving: ssl.SSLContext, authority: Path) -> None:
+    """Have TLS ask clients for a certificate, and verify it by a CA where a client shows one.
+
+    A client without one still gets a connection, so that it is told in HTTP why it is refused; one with a certificate of
+    another CA fails the handshake. Raises BadCertificate where the file holds no CA certificate.
+    """
+    try:
+        serving.load_verify_locations(cafile=authority)
+    except OSError as bad:  # ssl.SSLError is one
+        raise BadCertificate(f"--client-ca {authority}: {bad}; it must hold CA certificates as PEM") from bad
+    if not serving.get_ca_certs():
+        raise BadCertificate(f"--client-ca {authority}: no CA certificate in it; it must hold CA certificates as PEM")
+    serving.verify_mode = ssl.CERT_OPTIONAL
+
+
+def issue_clients_into(folder: Path, names: Iterable[str], now: datetime) -> None:
+    """A new authority, and a client certificate of it for each name; the authority's key is not kept."""
+    authority = issue_authority(now)
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / "client-ca.crt", authority.certificate, mode=0o644)
+    for name in names:
+        client = issue_client(authority, name, now)
+        write(folder / f"{name}.key", client.key, mode=0o600)
+        write(folder / f"{name}.crt", client.certificate, mode=0o644)
