@@ -119,6 +119,11 @@ class Metrics:
         self.events = {told: events.labels(told) for told in EVENTS}
 
     def _count_policies(self) -> None:
+        self.policy_file_missing = Gauge(
+            "catflap_policy_file_missing",
+            "Whether the ConfigMap with the policy file is missing",
+            registry=self.registry,
+        )
         self.policies_written = Counter(
             "catflap_policies_written_total", "Network policies written", ["outcome"], registry=self.registry
         )

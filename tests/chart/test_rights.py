@@ -53,6 +53,7 @@ def owners() -> Iterator[Right]:
 
 ADMISSION = {"group": "admissionregistration.k8s.io"}
 CONFIGURATIONS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
+MUTATING = ("mutatingwebhookconfigurations", "mutatingadmissionpolicies")
 POLICY_GROUPS = ("networking.k8s.io", "projectcalico.org")
 
 
@@ -83,6 +84,8 @@ MAY = {
         *policies("get update", name="catflap-default-deny"),
         *policies("create"),
         *each("create patch", "events", namespace=USERS, group="events.k8s.io"),
+        *each("create", "subjectaccessreviews", group="authorization.k8s.io"),
+        *each("get list watch", "secrets", name="catflap-webhook-path", namespace=OURS),
     ],
     "controller": [
         *BOTH_MAY,
@@ -96,6 +99,7 @@ MAY = {
             for right in each("get list watch update", kind, name="catflap", **ADMISSION)
         ],
         *[Right("create", kind, **ADMISSION) for kind in CONFIGURATIONS],
+        *[Right("list", kind, **ADMISSION) for kind in MUTATING],
         *[Right("list", maker.resource, group=maker.group) for maker in POD_MAKERS],
         *[Right("list", kind.resource, group=kind.group) for kind in POLICY_KINDS if not kind.staged],
         *[
@@ -105,6 +109,9 @@ MAY = {
         ],
         *each("get update", "leases", name="catflap-controller", namespace=OURS, group="coordination.k8s.io"),
         *each("get update", "configmaps", name="catflap-registration", namespace=OURS),
+        *each("get update", "secrets", name="catflap-webhook-path", namespace=OURS),
+        *each("create", "secrets", namespace=OURS),
+        *each("list", "endpointslices", namespace=OURS, group="discovery.k8s.io"),
         *each("get", "services", name="catflap", namespace=OURS),
         *each("get", "deployments", name="catflap", namespace=OURS, group="apps"),
         *each("list watch create", "globalnetworkpolicies", group="projectcalico.org"),
@@ -113,11 +120,10 @@ MAY = {
 }
 
 NEITHER_MAY = [
-    *[
-        right
-        for place in (OURS, SYSTEM, USERS)
-        for right in each("get list watch create update", "secrets", namespace=place)
-    ],
+    *[right for place in (SYSTEM, USERS) for right in each("get list watch create update", "secrets", namespace=place)],
+    *each("get list watch update patch delete", "secrets", namespace=OURS),
+    *each("get list watch update patch delete", "secrets", name="any", namespace=OURS),
+    *each("patch delete", "secrets", name="catflap-webhook-path", namespace=OURS),
     *each("list update patch delete", "configmaps", namespace=OURS),
     *each("update patch delete", "configmaps", name="catflap-policy", namespace=OURS),
     *each("update patch delete", "configmaps", name="catflap-epoch", namespace=SYSTEM),
@@ -132,7 +138,9 @@ NEITHER_MAY = [
     *each("create", "pods/exec", namespace=USERS),
     *each("deletecollection", "networkpolicies", namespace=USERS, group="networking.k8s.io"),
     *each("create patch", "tier.networkpolicies", name="other.*", namespace=USERS, group="projectcalico.org"),
-    *[right for kind in CONFIGURATIONS for right in each("list delete", kind, **ADMISSION)],
+    *[Right("delete", kind, **ADMISSION) for kind in CONFIGURATIONS],
+    Right("list", "validatingwebhookconfigurations", **ADMISSION),
+    *[right for kind in MUTATING for right in each("watch deletecollection", kind, **ADMISSION)],
     *[right for kind in CONFIGURATIONS for right in each("get update patch", kind, name="other", **ADMISSION)],
     *[right for kind in CONFIGURATIONS for right in each("patch", kind, name="catflap", **ADMISSION)],
     *[right for kind in TWINS for right in each("create", PLURALS[kind], **ADMISSION)],  # the copy is off
@@ -153,6 +161,9 @@ MAY_NOT = {
         *policies("patch delete", name="catflap-default-deny"),
         *[Right("create", "configmaps", namespace=namespace) for namespace in (OURS, SYSTEM)],
         *[right for kind in CONFIGURATIONS for right in each("create update patch", kind, name="catflap", **ADMISSION)],
+        *each("create", "secrets", namespace=OURS),
+        *each("update", "secrets", name="catflap-webhook-path", namespace=OURS),
+        *each("list", "endpointslices", namespace=OURS, group="discovery.k8s.io"),
         *each("watch", "deployments", namespace=USERS, group="apps"),
         *each("list", "pods", namespace=USERS),
         *each("list create update delete", "reports", namespace=USERS, group="openreports.io"),
@@ -166,6 +177,9 @@ MAY_NOT = {
         *each("update delete", "globalnetworkpolicies", name="any", group="projectcalico.org"),
         *each("get", "deployments", name="any", namespace=OURS, group="apps"),
         *each("get update", "configmaps", name="catflap-registration", namespace=SYSTEM),
+        *each("list watch", "secrets", name="catflap-webhook-path", namespace=OURS),
+        *each("create", "subjectaccessreviews", group="authorization.k8s.io"),
+        *each("list", "endpointslices", namespace=USERS, group="discovery.k8s.io"),
     ],
 }
 

@@ -18,7 +18,10 @@ import yaml
 from tests.controlplane.cluster import Cluster
 from tests.programs import Program, control, free_port, running
 from webhook.config.parse import digest
+from webhook.kube import webhook_path
+from webhook.kube.webhook_path import read
 from webhook.model.names import BREAK_GLASS_GROUP
+from webhook.model.path_tokens import PathTokens
 from webhook.tls.folder import TlsFolder, ensure
 
 CHART: Final = Path(__file__).parents[2] / "charts" / "catflap"
@@ -26,6 +29,7 @@ NAMESPACE: Final = "catflap-system"
 RELEASE: Final = "catflap"
 WEBHOOKS: Final = "/apis/admissionregistration.k8s.io/v1/{}webhookconfigurations/catflap"
 POLICY: Final = f"configmap:{NAMESPACE}/catflap-policy"
+SECRET_PATH: Final = ("--secret-path",)  # as in a Pod, which listens on no loopback address
 POLL_SECONDS: Final = 0.05
 PATIENCE_SECONDS: Final = 45.0  # as the largest policy file takes on a busy machine
 
@@ -79,6 +83,16 @@ class Installation:
         found = self.cluster.api("GET", WEBHOOKS.format(phase))
         return found["webhooks"]  # type: ignore[no-any-return]
 
+    def tokens(self) -> PathTokens:
+        """The tokens of the secret path that are stored."""
+        return read(self.cluster.api("GET", webhook_path.path(NAMESPACE)))
+
+    def path(self, phase: str = "validate") -> str:
+        """The path to which the API server sends reviews at this moment."""
+        current = self.tokens().registered
+        assert current is not None
+        return f"/{phase}/{current.value}"
+
     def events(self) -> list[dict[str, Any]]:
         """What is told of the policy file."""
         found = self.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events")["items"]
@@ -91,8 +105,18 @@ class Installation:
 
 
 @contextmanager
-def installed(cluster: Cluster, folder: Path, *, values: Mapping[str, Any] | None = None) -> Iterator[Installation]:
-    """Install the chart and run both processes; the chart's objects stay, as the cluster ends with the session."""
+def installed(
+    cluster: Cluster,
+    folder: Path,
+    *,
+    values: Mapping[str, Any] | None = None,
+    trust: Sequence[str] = SECRET_PATH,
+    options: Sequence[str] = (),
+) -> Iterator[Installation]:
+    """Install the chart and run both processes; the chart's objects stay, as the cluster ends with the session.
+
+    `trust` are the server's options on whom it takes for the API server, `options` further ones of the controller.
+    """
     port = free_port()
     ensure(TlsFolder(folder / "tls"), [f"catflap.{NAMESPACE}.svc", "localhost"], datetime.now(UTC))
     outside = {
@@ -109,18 +133,21 @@ def installed(cluster: Cluster, folder: Path, *, values: Mapping[str, Any] | Non
     with ExitStack() as stack:
         chart = ["--namespace", NAMESPACE, "--values", str(folder / "values.yaml")]
         cluster.helm("install", RELEASE, str(CHART), "--create-namespace", *chart)
-        server = stack.enter_context(served(cluster, folder, port))
-        controller = stack.enter_context(controlled(cluster, folder, port))
+        server = stack.enter_context(served(cluster, folder, port, ready=False, trust=trust))
+        controller = stack.enter_context(controlled(cluster, folder, port, options=options))
+        server.wait_for()  # it needs the Secret of the path, and the controller's readiness needs it
         revived = stack.enter_context(ExitStack())
         yield Installation(cluster, folder, port, server, controller, revived)
 
 
 @contextmanager
-def served(cluster: Cluster, folder: Path, port: int, *, ready: bool = True) -> Iterator[Program]:
+def served(
+    cluster: Cluster, folder: Path, port: int, *, ready: bool = True, trust: Sequence[str] = SECRET_PATH
+) -> Iterator[Program]:
     """The server, with the rights of its ServiceAccount."""
     own = ["--listen", f"127.0.0.1:{port}", "--tls-dir", str(folder / "tls")]
     token = str(cluster.kubeconfig_for_service_account(NAMESPACE, "catflap"))
-    arguments = [*own, "--policy", POLICY, "--kubeconfig", token]
+    arguments = [*own, "--policy", POLICY, "--kubeconfig", token, *trust]
     environment = {"POD_NAMESPACE": NAMESPACE}
     with running(folder, "serve", *arguments, port=port, ready=ready, environment=environment) as program:
         yield program

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, NamedTuple
 
+from tests.cluster.freezing import frozen
 from tests.cluster.installation import WEBHOOKS, Installation, controlled, eventually, in_force, names, served
 from tests.cluster.manifests import namespace
 from tests.cluster.policies import DENY, DNS, everywhere, path
@@ -116,6 +117,12 @@ def burst(catflap: Installation, spaces: Sequence[str], *, engine: str, policies
 @contextmanager
 def fail_open(catflap: Installation) -> Iterator[None]:
     """The webhook configurations with failurePolicy Ignore: what comes while nobody of ours is there goes in unseen."""
+    with frozen(catflap.cluster):
+        yield from failing_open(catflap)
+
+
+def failing_open(catflap: Installation) -> Iterator[None]:
+    """The same, once the controllers cannot put it back."""
     kept = {}
     for phase in ("validating", "mutating"):
         found = kept[phase] = catflap.cluster.api("GET", WEBHOOKS.format(phase))
@@ -147,7 +154,10 @@ def outage(catflap: Installation, earlier: Sequence[str], meanwhile: Sequence[st
         already = len(catflap.controller.records())
         with witness(catflap.cluster, everywhere(engine)) as seen:
             began = time.monotonic()
-            catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+            again = controlled(
+                catflap.cluster, catflap.folder, ready=False
+            )  # as what is registered is not as it should be
+            catflap.controller = catflap.revived.enter_context(again)
             wanted = {(space, DENY) for space in (*earlier, *meanwhile)} | {(space, DNS) for space in meanwhile}
             seen.wait_for(
                 lambda events: {one.place for one in events if one.happened == "ADDED"} >= wanted,

@@ -1,16 +1,14 @@
 """An edit of the policy file alone reaches the registration: who is asked about is never older than what is in force."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from tests.cluster.freezing import MESSAGE, frozen
 from tests.cluster.installation import NAMESPACE, WEBHOOKS, Installation, eventually
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.cluster.policies import DENY, GROUPS, path
-from tests.controlplane.client import MERGE
 
 FILLING = {"app.kubernetes.io/name": "web", "role": "frontend"}
 PODS = "/api/v1/namespaces/{}/pods"
@@ -61,36 +59,13 @@ def filled(catflap: Installation, space: str) -> dict[str, str]:
 def test_what_the_api_server_does_not_take_is_told(catflap: Installation) -> None:
     """On the policy file and on a metric, until it is taken again; here an administrator's policy forbids it."""
     refused = 'catflap_policy_not_followed{object="registration"} 1.0'
-    with forbidden(catflap, "the registration is frozen"):
+    with frozen(catflap.cluster):
         catflap.configure({"namespaces": {"reserved": {"prefixes": ["odd-*"]}}})
         told = eventually(lambda: [one for one in catflap.events() if one["reason"] == "PolicyFileNotFollowed"])
         assert "the registration does not fit the policy file yet" in told[0]["note"]
-        assert "the registration is frozen" in told[0]["note"]
+        assert MESSAGE in told[0]["note"]
         assert refused in catflap.controller.status("/metrics").body.decode()
     eventually(lambda: refused not in catflap.controller.status("/metrics").body.decode())
-
-
-@contextmanager
-def forbidden(catflap: Installation, message: str) -> Iterator[None]:
-    """Have the API server refuse catflap's every change of its validating configuration."""
-    rule = {"apiGroups": ["admissionregistration.k8s.io"], "apiVersions": ["v1"], "operations": ["UPDATE"]}
-    spec = {
-        "matchConstraints": {"resourceRules": [{**rule, "resources": ["validatingwebhookconfigurations"]}]},
-        "validations": [{"expression": "false", "message": message}],
-    }
-    binding = {"policyName": "frozen", "validationActions": ["Deny"]}
-    group = "/apis/admissionregistration.k8s.io/v1"
-    catflap.cluster.api("POST", f"{group}/validatingadmissionpolicies", {"metadata": {"name": "frozen"}, "spec": spec})
-    bindings = f"{group}/validatingadmissionpolicybindings"
-    catflap.cluster.api("POST", bindings, {"metadata": {"name": "frozen"}, "spec": binding})
-    where = f"{WEBHOOKS.format('validating')}?dryRun=All"
-    patch = {"metadata": {"labels": {"try": "it"}}}
-    try:
-        eventually(lambda: catflap.cluster.call("PATCH", where, patch, content_type=MERGE).status == 422)
-        yield
-    finally:
-        catflap.cluster.api("DELETE", f"{bindings}/frozen")
-        catflap.cluster.api("DELETE", f"{group}/validatingadmissionpolicies/frozen")
 
 
 def test_it_is_written_once_by_whichever_replica_and_recorded(catflap: Installation, namespace_name: str) -> None:

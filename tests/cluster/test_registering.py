@@ -231,7 +231,8 @@ class TestReadme:
     ) -> None:
         """Both processes run as the administrator of the kubeconfig; its HOST is this machine."""
         (tmp_path / "policy.yaml").write_text("apiVersion: catflap.dev/v1\nkind: GuardPolicy\n", encoding="utf-8")
-        serve, control = self.commands()
+        create, serve, control = self.commands()
+        fresh.kubectl(*create[1:])
         with ExitStack() as stack:
             port = free_port()
             server = stack.enter_context(self.started(tmp_path, fresh, serve, port))
@@ -245,7 +246,6 @@ class TestReadme:
             assert "is no ServiceAccount" in server.log()
             found = fresh.api("GET", WEBHOOKS.format("validating"))["metadata"]["annotations"]["catflap.dev/accounts"]
             assert found == '["catflap-admin"]'
-        fresh.kubectl("--namespace", "kube-system", "delete", "configmap", "catflap-registration", "--ignore-not-found")
 
     @contextmanager
     def started(self, folder: Path, cluster: Cluster, command: list[str], port: int) -> Iterator[Program]:

@@ -16,8 +16,8 @@ from tests.reviews import GOOD, encoded, pod
 from tests.server.conftest import LANES
 from webhook.config.default import DEFAULT_POLICY
 
-TOKEN: Final = "g0od-Token_" + "x" * 32
-OLDER: Final = "0lder-Token" + "y" * 32
+TOKEN: Final = "g0od-token-" + "x" * 32
+OLDER: Final = "0lder-token" + "y" * 32
 REVIEW: Final = encoded(pod(GOOD))
 STRANGERS: Final = [
     "/validate", "/mutate", "/validate/" + "z" * 43, "/mutate/" + TOKEN[:-1], f"/validate/{TOKEN}x", "/validate/%2e%2e",

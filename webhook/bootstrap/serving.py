@@ -54,7 +54,7 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
         "audit log": lambda: parts.audit.writable,
         "certificate": lambda: is_current(tls, utc_now()),
     }
-    start_policy(common.policy, parts.policies, api)
+    checks |= start_policy(common, parts, api)
     cluster: Cluster = NoClusterToAsk()
     announce: Announce = nobody  # where there is no cluster
     acting = Acting(chart_accounts(common.own_namespace))

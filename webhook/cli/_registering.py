@@ -9,13 +9,15 @@ from urllib.parse import urlsplit
 
 import click
 
-from webhook.bootstrap.controlling import Registering
+from webhook.bootstrap.registering import Registering
 from webhook.cli._options import complain
 from webhook.controller.following import Wishes
 from webhook.controller.reaching import Replicas
 from webhook.controller.registration import HTTPS, Endpoint
+from webhook.controller.rotation import PERIOD_SECONDS, Pace
 from webhook.model.fields import HIGHEST_PORT
 from webhook.model.names import DEFAULT_NAMESPACE
+from webhook.server.tokens import BadTokenFile, read_file
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -41,6 +43,22 @@ def endpoint_options(function: Function) -> Function:
     return function
 
 
+def token_file_option(function: Function) -> Function:
+    """`--path-token-file`, of what registers."""
+    return click.option(
+        "--path-token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+        help="Register the path with the first token of this file, one a line, as serve --path-token-file accepts it.",
+    )(function)  # fmt: skip
+
+
+def check_token_file(path: Path) -> str:
+    """The first token of a file; one without ends the command."""
+    try:
+        return read_file(path)[0]
+    except (BadTokenFile, OSError) as bad:
+        complain([str(bad)])
+
+
 # How the controller registers catflap.
 OPTIONS: Final = (
     endpoint_options,
@@ -51,6 +69,11 @@ OPTIONS: Final = (
     click.option(
         "--client-certificates", is_flag=True,
         help="The servers run with --client-ca: that they ask for the API server's certificate counts as an answer.",
+    ),
+    token_file_option,
+    click.option(
+        "--path-rotation", metavar="SECONDS", type=click.FloatRange(min=1.0), default=PERIOD_SECONDS, show_default=True,
+        help="How long a secret path stays registered; the one before it is accepted for two fifths of that time.",
     ),
     click.option(
         "--registration-label", multiple=True, metavar="KEY=VALUE", help="A label of both webhook configurations."
@@ -74,6 +97,8 @@ def registering_options(function: Function) -> Function:
         registration_label: tuple[str, ...],
         registration_annotation: tuple[str, ...],
         client_certificates: bool,
+        path_token_file: Path | None,
+        path_rotation: float,
         **others: Any,
     ) -> Any:
         wishes = Wishes(
@@ -85,10 +110,13 @@ def registering_options(function: Function) -> Function:
         if url is None and service is None:
             if ca is not None:
                 complain(["--ca counts only with --url or --service"])
-            return function(registering=Registering(wishes=wishes), **others)
+            return function(registering=Registering(wishes=wishes, pace=Pace(path_rotation)), **others)
         if ca is None:
             complain(["--url and --service: name the CA certificate that the API server shall trust, --ca FILE"])
-        return function(registering=Registering(one_of(url, service), ca=ca, wishes=wishes), **others)
+        if path_token_file is not None:
+            check_token_file(path_token_file)
+        found = Registering(one_of(url, service), ca, wishes, Pace(path_rotation), path_token_file)
+        return function(registering=found, **others)
 
     decorated: Any = joined
     for option in reversed(OPTIONS):

@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from webhook.audit.keeping import Keeping
-from webhook.bootstrap.controlling import Registering, control
+from webhook.bootstrap.controlling import control
 from webhook.bootstrap.logs import log_to_stderr
 from webhook.bootstrap.parts import Address, Common
+from webhook.bootstrap.registering import Registering
 from webhook.cli._keeping import keeping_options
 from webhook.cli._options import check_audit_key, complain, load_policy, serving_options
 from webhook.cli._registering import registering_options

@@ -4,9 +4,10 @@ import base64
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from webhook.cli._options import complain, load_policy
-from webhook.cli._registering import endpoint_options, one_of
+from webhook.cli._registering import check_token_file, endpoint_options, one_of, token_file_option
 from webhook.cli._yaml import manifests
 from webhook.controller.registration import registration
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
@@ -21,6 +22,7 @@ FAILED = 1
 @click.command("registration")
 @click.option("-c", "--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The policy file.")
 @endpoint_options
+@token_file_option
 @click.option("--turn-on", is_flag=True, help="Turn catflap on again in a cluster where its registration was deleted.")
 @click.option("-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="With --turn-on: catflap's own.")
 @click.option(
@@ -33,6 +35,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     url: str | None,
     service: str | None,
     ca: Path | None,
+    path_token_file: Path | None,
     turn_on: bool,
     namespace: str,
     account: tuple[str, ...],
@@ -56,7 +59,8 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         complain([f"--ca {ca}: {bad.strerror}"])
     loaded = load_policy(policy)
     own = Identities(tuple(asked(kubeconfig, context) if one == "-" else one for one in account)) if account else None
-    click.echo(manifests(registration(loaded.policy, locate(bundle), own)), nl=False)
+    endpoint = structs.replace(locate(bundle), token=check_token_file(path_token_file) if path_token_file else "")
+    click.echo(manifests(registration(loaded.policy, endpoint, own)), nl=False)
 
 
 def asked(kubeconfig: str | None, context: str | None) -> str:

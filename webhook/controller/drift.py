@@ -53,11 +53,16 @@ class Drift:
         self._weaker.pop(phase, None)
 
     def weaker(self, phase: str, stored: Json, found: Sequence[tuple[str, str]]) -> None:
-        """A configuration differs, and somebody keeps undoing what is written."""
+        """A configuration differs, and cannot be put right: somebody keeps undoing that, or the API server refuses it."""
         text = self._text(phase, stored, found)
         if self._weaker.get(phase) != text:
-            logger.error("somebody keeps changing the registration: %s", text)
-            happened = Happened("RegistrationWeakened", "Write", f"it keeps being changed: {text}", key=named_by(text))
+            logger.error("the registration is not as this release registers it, and does not become so: %s", text)
+            happened = Happened(
+                "RegistrationWeakened",
+                "Write",
+                f"it is not as this release registers it, and does not become so: {text}",
+                key=named_by(text),
+            )
             tell(self._api, configuration(phase), happened, self._now())
         self._weaker[phase] = text
 

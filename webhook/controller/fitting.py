@@ -152,3 +152,15 @@ def last_writer(stored: Json) -> str:
     others = [one for one in stored["metadata"].get("managedFields") or () if one.get("manager") != FIELD_MANAGER]
     latest = max(others, key=lambda one: one.get("time") or "", default=None)
     return f"{latest.get('manager')} at {latest.get('time')}" if latest else ""
+
+
+def only_moved(found: Sequence[tuple[str, str]]) -> bool:
+    """Whether the differences are in where the entries are asked alone."""
+    return bool(found) and all(how.startswith(f"{CLIENT_CONFIG} ") for _, how in found)
+
+
+def keeping_client_config(target: Json, stored: Json) -> Json:
+    """A configuration with the entries asked where they are asked now, and without those that are not there yet."""
+    now = {entry["name"]: entry[CLIENT_CONFIG] for entry in stored.get("webhooks") or ()}
+    kept = [{**entry, CLIENT_CONFIG: now[entry["name"]]} for entry in target["webhooks"] if entry["name"] in now]
+    return {**target, "webhooks": kept}

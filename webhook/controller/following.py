@@ -16,20 +16,22 @@ from webhook import __version__
 from webhook.config.parse import Loaded
 from webhook.controller.addressing import endpoint_of
 from webhook.controller.drift import Drift
-from webhook.controller.fitting import CLIENT_CONFIG, differences, fitted
+from webhook.controller.fitting import differences, fitted, keeping_client_config, only_moved
 from webhook.controller.patience import Patience
 from webhook.controller.reaching import Replicas, Unreachable
 from webhook.controller.recording import Recording
 from webhook.controller.registration import Endpoint, registration
+from webhook.controller.rotation import token_of
 from webhook.controller.servers import Reach, Servers, usable
+from webhook.controller.switching import Switching
 from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.identity import Acting, accounts_annotation
 from webhook.kube.registrations import API_VERSION, PHASES, collection, path
-from webhook.kube.switch import BEGUN, NEVER, OFF, ON, State, Switch
+from webhook.kube.switch import BEGUN, NEVER, OFF, State
 from webhook.kube.watch import Watch
 from webhook.metrics import REGISTRATION
-from webhook.model.identity import Identities, identities
+from webhook.model.identity import Identities
 from webhook.model.names import ACCOUNTS_ANNOTATION, RELEASE_ANNOTATION, REMOVAL_ANNOTATION, WEBHOOK_CONFIGURATION
 
 logger = logging.getLogger(__name__)
@@ -40,8 +42,7 @@ OFF_SECONDS: Final = 5.0
 FITTING_SECONDS: Final = 60.0
 # How long a replica leaves a registration of another release to the replica that leads: as long as one takes to leave.
 OTHER_RELEASE_SECONDS: Final = 60.0
-DELETED: Final = "the {} webhook configuration was deleted: it stays so until an administrator turns catflap on again"
-CREATED_AGAIN: Final = "the {} webhook configuration is back: catflap is turned on again"
+MOVED: Final = "rewritten: reviews come to another address or path"
 
 
 class Wishes(Struct, frozen=True):
@@ -85,14 +86,12 @@ class Registered(Watching):
         self._own_namespace = own_namespace
         self._acting = acting
         self._drift = drift
-        self._now = now
         self._endpoint = endpoint
         self._wishes = wishes
         self._leads = leads
         self._servers = Servers(api, endpoint, replicas=wishes.replicas, own_namespace=own_namespace, reach=reach)
-        self._switch = Switch(api, own_namespace=own_namespace)
+        self._switch = Switching(api, own_namespace=own_namespace, recording=recording, acting=acting, now=now)
         self._wake: Callable[[], None] = lambda: None
-        self._published = ""  # the status that was written down last
         self._fits: dict[str, object] = {}  # what each phase fitted last
         self._other_release: dict[str, float] = {}
         query = {"fieldSelector": f"metadata.name={WEBHOOK_CONFIGURATION}"}
@@ -130,7 +129,7 @@ class Registered(Watching):
         self._acting.look(self._api)
         state = self._switch.read()  # before what is stored: what is not there although this says "on" was deleted
         stored = {phase: found for phase in PHASES if (found := self._stored(phase)) is not None}
-        noted = self._note_deletions(state, stored, loaded)
+        noted = self._switch.note_deletions(state, stored, loaded.digest)
         if noted is None:
             return WAITING_SECONDS
         return self._see_to(noted, stored, loaded)
@@ -143,38 +142,6 @@ class Registered(Watching):
         # The items of a list do not name their kind.
         return {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
 
-    def _note_deletions(self, state: State, stored: Mapping[str, Json], loaded: Loaded) -> State | None:
-        """The state after what administrators did since; None where another replica writes it just now."""
-        after = {}
-        for phase, word in state.phases.items():
-            gone = NEVER if not state.wanted else OFF if word == ON else word
-            after[phase] = ON if phase in stored else gone
-        if after == state.phases:
-            return state
-        noted = structs.replace(state, phases=after)
-        if not self._written(noted):
-            return None
-        for phase, word in after.items():
-            if word == OFF != state.phases[phase]:
-                self._note(DELETED.format(phase), loaded)
-            elif word == ON and state.phases[phase] == OFF:
-                self._note(CREATED_AGAIN.format(phase), loaded)
-        return noted
-
-    def _written(self, state: State) -> bool:
-        """Whether the state was written, or cannot be: what is registered must be kept all the same."""
-        try:
-            return self._switch.write(state)
-        except ApiError as error:
-            if not error.refused:
-                raise
-            logger.warning("whether an administrator turned catflap off cannot be written down: %s", error)
-            return True
-
-    def _note(self, reason: str, loaded: Loaded) -> None:
-        logger.warning("%s", reason)
-        self._recording.record(self._switch.manifest, policy_digest=loaded.digest, reason=reason, verb="update")
-
     def _see_to(self, state: State, stored: Mapping[str, Json], loaded: Loaded) -> float:
         """Mend what is stored, create what is missing and wanted, and report what is neither."""
         missing = [phase for phase, word in state.phases.items() if phase not in stored and word in {NEVER, BEGUN}]
@@ -186,38 +153,28 @@ class Registered(Watching):
         except Unreachable as bad:
             trouble = str(bad)
         endpoint = endpoint or (None if trouble else self._servers.as_stored(stored))
-        accounts = self._accounts(state)
-        wait = FITTING_SECONDS
+        accounts = self._switch.accounts(state, self._servers.account)
+        wait, refused = FITTING_SECONDS, None
         for phase, found in stored.items():
             where = endpoint or endpoint_of(found, self._own_namespace)
-            if where is not None:
+            if where is None:
+                continue
+            try:
                 wait = min(
                     wait, self._mend(phase, found, self._wanted(phase, loaded, where, accounts), loaded, trouble)
                 )
+            except ApiError as error:
+                if not error.refused:
+                    raise
+                refused = error  # the other one, and what people see, do not wait for it
         if waiting and endpoint is not None:
             trouble = self._create(waiting, state, endpoint, accounts, loaded)
             missing = missing if trouble else []
         self._drift.show(off=off, missing=missing, waiting=waiting, trouble=trouble)
-        self._publish(state)
-        return min(wait, WAITING_SECONDS if waiting else OFF_SECONDS if off or trouble else FITTING_SECONDS)
-
-    def _accounts(self, state: State) -> Identities:
-        """Who is catflap: this process, the servers, and the other controllers that were seen lately."""
-        own = identities(user for user in (self._acting.user, self._servers.account) if user)
-        known = identities([*own.users, *state.identities(self._now()).users])
-        self._acting.others = known
-        return known if known.users else self._acting.accounts
-
-    def _publish(self, state: State) -> None:
-        """Write down which accounts were seen, and how the registration is where that changed."""
-        own = identities(user for user in (self._acting.user, self._servers.account) if user)
-        status = self._drift.status if self._drift.status != self._published else state.status
-        after = structs.replace(state.saw(own, self._now()), status=status)
-        if (after.accounts, after.status) == (state.accounts, state.status):
-            return
-        current = self._switch.read()  # other replicas, and this pass, may have written phases since
-        if self._switch.write(structs.replace(after, phases=current.phases)):
-            self._published = self._drift.status
+        self._switch.publish(state, self._servers.account, self._drift)
+        if refused is not None:
+            raise refused
+        return min(wait, WAITING_SECONDS if waiting else OFF_SECONDS if off or missing or trouble else FITTING_SECONDS)
 
     def _wanted(self, phase: str, loaded: Loaded, endpoint: Endpoint, accounts: Identities) -> Json:
         kind = f"{phase.capitalize()}WebhookConfiguration"
@@ -256,12 +213,18 @@ class Registered(Watching):
             return FITTING_SECONDS
         if self._is_others(phase, stored):
             return WAITING_SECONDS
-        self._patience[phase].under(loaded.digest)
+        self._patience[phase].under(loaded.digest + token_of(wanted["webhooks"][0]))
         if left := self._patience[phase].left():
             self._drift.weaker(phase, stored, found)
             return left
-        if self._write(phase, target):
+        try:
+            written = self._write(phase, target)
+        except ApiError:
+            self._drift.weaker(phase, stored, found)
+            raise
+        if written:
             self._patience[phase].used()
+            self._drift.fits(phase)
             reason = self._reason(phase, stored, found, key)
             self._recording.record(target, policy_digest=loaded.digest, reason=reason, verb="update")
             self._fits[phase] = key
@@ -273,7 +236,7 @@ class Registered(Watching):
             return "rewritten: it was not as this release registers it"
         if found and self._fits[phase] == key:
             return self._drift.put_back(phase, stored, found)
-        return "rewritten: the policy file asks for other requests"
+        return MOVED if only_moved(found) else "rewritten: the policy file asks for other requests"
 
     def _is_others(self, phase: str, stored: Json) -> bool:
         """Whether a registration is of another release, whose controllers are about to leave or to come."""
@@ -291,10 +254,3 @@ class Registered(Watching):
                 return False
             raise
         return True
-
-
-def keeping_client_config(target: Json, stored: Json) -> Json:
-    """A configuration with the entries asked where they are asked now, and without those that are not there yet."""
-    now = {entry["name"]: entry[CLIENT_CONFIG] for entry in stored.get("webhooks") or ()}
-    kept = [{**entry, CLIENT_CONFIG: now[entry["name"]]} for entry in target["webhooks"] if entry["name"] in now]
-    return {**target, "webhooks": kept}

@@ -15,6 +15,7 @@ from webhook.controller.conditions import (
     LABELS,
     LABELS_BEFORE,
     POLICY_CHANGED,
+    alias_alone,
     elsewhere,
     guarded_labels,
     on_update,
@@ -43,7 +44,7 @@ from webhook.model.names import (
     POLICY_CONFIGMAP,
     WEBHOOK_CONFIGURATION,
 )
-from webhook.model.policy import AppLabel, GuardPolicy
+from webhook.model.policy import GuardPolicy
 from webhook.model.request import CLEANERS, PolicyObject
 from webhook.rules import RULES
 
@@ -289,16 +290,3 @@ def ours() -> str:
 def not_cleaner(own_accounts: Identities) -> str:
     """Whether the caller is neither catflap nor what empties a namespace: both must go on without an answer of ours."""
     return f"!(request.userInfo.username in {literal([*CLEANERS, *own_accounts.users])})"
-
-
-def alias_alone(policy: GuardPolicy) -> str:
-    """Whether a Pod has an alias without the plain label, of its application or of its role; empty without aliases."""
-    return " || ".join(
-        f"({stands_alone(label)})" for label in (policy.workloads.app, policy.workloads.role) if label.aliases
-    )
-
-
-def stands_alone(label: AppLabel) -> str:
-    """Whether an alias of one label stands alone."""
-    aliases = ", ".join(f"'{alias}'" for alias in label.aliases)
-    return f"!('{label.label}' in {LABELS}) && [{aliases}].exists(alias, alias in {LABELS})"

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from secrets import token_urlsafe
+from secrets import token_hex
 from threading import Event, Thread
 from time import monotonic
 from typing import Final, Protocol
@@ -81,7 +81,7 @@ class Memory:
 
 
 class Rotating:
-    """Keeps the Secret of the path; `on_registered` is called when another token is to be registered.
+    """Keeps the Secret of the path; its `on_registered` is called when another token may have to be registered.
 
     `leads` says whether this replica takes the steps; the first token is stored by whichever replica comes first. `managed` is false
     where somebody registers catflap by hand. `on_write` is told of each write, and why.
@@ -96,7 +96,6 @@ class Rotating:
         leads: Callable[[], bool],
         now: Callable[[], datetime],
         managed: bool = True,
-        on_registered: Callable[[], None] = lambda: None,
         on_write: Callable[[Json, str], None] = lambda *_: None,
         pace: Pace = Pace(),  # noqa: B008 (frozen)
         clock: Callable[[], float] = monotonic,
@@ -107,7 +106,7 @@ class Rotating:
         self._leads = leads
         self._now = now
         self._managed = managed
-        self._on_registered = on_registered
+        self.on_registered: Callable[[], None] = lambda: None
         self._on_write = on_write
         self._pace = pace
         self._memory = Memory(clock)
@@ -153,7 +152,7 @@ class Rotating:
         written = self._write(taken.tokens, found)
         if written is not None:
             logger.info("the secret path: %s", taken.reason)
-            self._on_registered()
+            self.on_registered()
             self._on_write(written, taken.reason)
         return True
 
@@ -196,7 +195,7 @@ class Rotating:
         return (self._now() - since).total_seconds()
 
     def _make(self) -> Token:
-        return Token(token_urlsafe(TOKEN_BYTES), self._now().astimezone(UTC).strftime(STAMP))
+        return Token(token_hex(TOKEN_BYTES), self._now().astimezone(UTC).strftime(STAMP))
 
     def _write(self, tokens: PathTokens, found: Json | None) -> Json | None:
         """The Secret as it was written; None where another replica was faster."""

@@ -13,6 +13,7 @@ from webhook.guard.judge import guarded_only, judge_request, mode_of
 from webhook.guard.labelling import guard_labels
 from webhook.guard.message import refusal
 from webhook.guard.protect import breaks_glass, protect
+from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
 from webhook.model.decision import (
     Closure,
     ClosureWanted,
@@ -69,8 +70,8 @@ def decide(
     ours = chart_accounts(own_namespace) if own_accounts is None else own_accounts
     if request.namespace is not None:  # exempt or not: by its labels it would count as one of an environment's
         return guard_labels(request, policy, own_namespace=own_namespace, own_accounts=ours)
-    if request.policy_file is not None:
-        return judge_policy_file(request, own_namespace=own_namespace, known=known)
+    if request.policy_file_deleted or request.policy_file is not None:
+        return judge_policy_file(request, policy, own_namespace=own_namespace, known=known)
     decided: Decision | Question | None = passes_unjudged(request, policy, own_namespace)
     if decided is None and request.bound_labels is not None:
         passed = exempted(request.user, policy)
@@ -231,4 +232,5 @@ def denial(
 
 def unavailable(reason: str) -> Decision:
     """The refusal of what could not be found out; the user may try again."""
+    reason = shortened(reason, LONGEST_SENTENCE)
     return Decision(Verdict.UNAVAILABLE, reason=reason, message=f"not decided: {reason}; try again in a moment")

@@ -21,6 +21,7 @@ from webhook.kube.errors import CONFLICT, NOT_FOUND, ApiError
 from webhook.kube.paging import TooLarge, pages
 from webhook.kube.paths import checked
 from webhook.model.names import FIELD_MANAGER
+from webhook.model.path_tokens import without_tokens
 
 __all__ = [
     "CONFLICT",
@@ -194,7 +195,9 @@ class Api:
         finally:
             response.release_conn()
         if response.status not in SUCCESS:
-            raise ApiError(response.status, f"{method} {path}: {response.status}: {brief(complaint(content))}")
+            raise ApiError(
+                response.status, f"{method} {path}: {response.status}: {brief(without_tokens(complaint(content)))}"
+            )
         return content
 
     def _send(

@@ -1,5 +1,7 @@
 """What a request to the API server can end in, other than an answer."""
 
+from webhook.model.path_tokens import without_tokens
+
 NO_ANSWER = 0
 BAD_REQUEST = 400
 NOT_FOUND = 404
@@ -9,11 +11,11 @@ REFUSALS = frozenset({BAD_REQUEST, 403, 413, 422})
 
 
 class ApiError(Exception):
-    """The API server answered with an error, or not at all (`status` 0)."""
+    """The API server answered with an error, or not at all (`status` 0); its text has no token of a path of reviews."""
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
-        super().__init__(message)
+        super().__init__(without_tokens(message))
 
     @property
     def refused(self) -> bool:

@@ -15,6 +15,7 @@ from webhook.model.names import (
     CONTROLLER_LEASE,
     DEFAULT_DENY,
     EPOCH_CONFIGMAP,
+    PATH_SECRET,
     REGISTRATION_CONFIGMAP,
     TWIN,
     WEBHOOK_CONFIGURATION,
@@ -59,6 +60,10 @@ def server_rights(own_namespace: str, policy: ConfigMap | None) -> tuple[Right, 
         found += each("get update", "networkpolicies", purpose, group=group, name=DEFAULT_DENY)
         found += each("create", "networkpolicies", purpose, group=group)
     found += each("create patch", "events", "Events on refusals", group="events.k8s.io")
+    purpose = "which names a user may read in the preview of a policy file"
+    found += each("create", "subjectaccessreviews", purpose, group="authorization.k8s.io")
+    secret = {"name": PATH_SECRET, "namespace": own_namespace}
+    found += each("get list watch", "secrets", "the secret path that reviews come to", **secret)
     return tuple(found)
 
 
@@ -70,6 +75,11 @@ def controller_rights(own_namespace: str, policy: ConfigMap | None) -> tuple[Rig
         found += each("create", "configmaps", "the record of the installation", namespace=place)
     state = {"name": REGISTRATION_CONFIGMAP, "namespace": own_namespace}
     found += each("get update", "configmaps", "whether an administrator turned catflap off", **state)
+    secret = {"name": PATH_SECRET, "namespace": own_namespace}
+    found += each("get update", "secrets", "the secret path that reviews come to", **secret)
+    found += each("create", "secrets", "the Secret of that path", namespace=own_namespace)
+    asking = {"group": "discovery.k8s.io", "namespace": own_namespace}
+    found += each("list", "endpointslices", "that every server accepts the next path", **asking)
     for kind in WRITTEN_KINDS:
         found += each("get list watch create update delete", kind.resource, "what closes a namespace", group=kind.group)
     found += each("create", "events", "Events on repairs", group="events.k8s.io")

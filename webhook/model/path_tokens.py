@@ -5,8 +5,10 @@ from typing import Final
 
 from msgspec import Struct
 
-# 32 random bytes in base64url are 43 characters (secrets.token_urlsafe); 128 bits, 22 characters, are the least that is no guess.
-SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{22,128}")
+# A path in a Service's clientConfig is made of lower-case RFC 1123 names (kubernetes, validateWebhookService); 22 characters of hexadecimal
+# digits, 88 bits, are the least that is no guess.
+SHAPE: Final = re.compile(r"[a-z0-9][a-z0-9-]{20,126}[a-z0-9]")
+IN_A_PATH: Final = re.compile(r"(/(?:validate|mutate)/)[^/?\s\"']+")
 # Registered by releases, and by admins, that know no token: `/validate` itself.
 PLAIN: Final = ""
 
@@ -42,3 +44,8 @@ class PathTokens(Struct, frozen=True):
 def well_formed(value: str) -> bool:
     """Whether a text may be a token: long enough to be no guess, and plain in a URL."""
     return SHAPE.fullmatch(value) is not None
+
+
+def without_tokens(text: str) -> str:
+    """A text with the token of each path of reviews left out: the API server quotes paths in its errors."""
+    return IN_A_PATH.sub(r"\1…", text)

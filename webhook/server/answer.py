@@ -16,13 +16,14 @@ from webhook.audit.record import decision_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.faults import BadPolicy, PolicyFault
-from webhook.config.parse import Loaded, parse
+from webhook.config.parse import Loaded, parse_once
 from webhook.config.store import PolicyStore
 from webhook.custom.judging import price_of_all
 from webhook.guard.amend import amend
 from webhook.guard.decide import decide, unavailable
 from webhook.kube.identity import Acting
 from webhook.metrics import Metrics
+from webhook.model.abbreviation import shortened
 from webhook.model.authentication import Authentication
 from webhook.model.decision import (
     ClusterQuestion,
@@ -66,7 +67,7 @@ LIGHT_BYTES = 1 << 16
 # Of all custom rules together (webhook.custom.cost): 0.1 ms as a rule, 25 ms where an expression does nothing but what is dear.
 LIGHT_PRICE = 5_000_000
 
-NO_FILE = Loaded(policy=parse(DEFAULT_POLICY).policy, digest="")
+NO_FILE = Loaded(policy=parse_once(DEFAULT_POLICY).policy, digest="")
 
 Clock = Callable[[], datetime]
 
@@ -169,7 +170,7 @@ class Answerer:
             request = parse_request(asked, loaded.policy.workloads.extra_by_resource if loaded else NO_EXTRA_KINDS)
         except BadReview as bad:
             return self._bad(bad)
-        if loaded is None and request.policy_file is not None:
+        if loaded is None and (request.policy_file is not None or request.policy_file_deleted):
             loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
         request = replace(request, authentication=case.request.authentication)
         case, known = replace(case, request=request, loaded=loaded), Known(findings=Findings())
@@ -216,7 +217,7 @@ class Answerer:
             own, accounts = self._own_namespace, self._acting.accounts
             return decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, known=known, at=self._now())
         except Exception:
-            logger.exception("no decision on %s", request.uid)
+            logger.exception("no decision on %s", shortened(request.uid))
             return OUR_FAULT
 
     def _ask(self, case: Case, question: Decision | Question, known: Known) -> Decision:
@@ -230,7 +231,7 @@ class Answerer:
         except Unavailable as bad:
             return unavailable(str(bad)) if is_authenticated(case) else self._told_nothing(case, bad)
         except Exception:
-            logger.exception("no decision on %s", case.request.uid)
+            logger.exception("no decision on %s", shortened(case.request.uid))
             return OUR_FAULT
         return question
 
@@ -278,7 +279,7 @@ def is_authenticated(case: Case) -> bool:
 def violations_in(text: str) -> tuple[Violation, ...]:
     """What is wrong with a policy file, as a refusal says it."""
     try:
-        parse(text)
+        parse_once(text)
     except BadPolicy as bad:
         return tuple(Violation(rule=POLICY_FILE, path=fault.path, message=located(fault)) for fault in bad.faults)
     return ()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from time import monotonic
 
-from webhook.config.parse import Loaded, parse
+from webhook.config.parse import Loaded, parse_once
 from webhook.custom.cost import BUDGET
 from webhook.custom.judging import price_of_all
 from webhook.guard.existing import Existing
@@ -84,7 +84,7 @@ class Foresight:
             return False
 
     def _foresee(self, api: Api, text: str, loaded: Loaded, *, until: float, named: bool) -> tuple[str, ...]:
-        after, before = parse(text).policy, loaded.policy
+        after, before = parse_once(text).policy, loaded.policy
         where = setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
         more: list[str] = []
         objects = in_time(standing(api, more), (after, before), until)

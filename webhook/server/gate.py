@@ -83,6 +83,11 @@ class Gate:
             raise Unavailable(f"namespace {name} is not there")
         return self._guarded(live, loaded, around)
 
+    def seen(self, name: str) -> str:
+        """The uid of a namespace as the watch last saw it; empty where it has not seen it."""
+        found = self._cached(name)
+        return str(found["metadata"]["uid"]) if found else ""
+
     def _surroundings(self) -> Surroundings:
         around = self._around()
         if around is None:

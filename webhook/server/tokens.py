@@ -87,8 +87,7 @@ def read_file(path: Path) -> tuple[str, ...]:
             continue
         if not well_formed(token):
             raise BadTokenFile(
-                f"{path}:{number}: expected 22 to 128 characters of A-Z, a-z, 0-9, - and _; "
-                "make one by python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+                f"{path}:{number}: expected 22 to 128 characters of a-z, 0-9 and -; make one by: openssl rand -hex 32"
             )
         tokens.append(token)
     if not tokens:

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from webhook.kube.api import ApiError, brief
 from webhook.kube.webhook_path import BadTokens, read, write
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
-from webhook.model.path_tokens import PLAIN, PathTokens, Token, well_formed
+from webhook.model.path_tokens import PLAIN, PathTokens, Token, well_formed, without_tokens
 from webhook.server.authentication import ClientCertificates, NoCheck, ReviewPath, SecretPath, Sender, review_path
 from webhook.server.peers import certificate_names
 from webhook.server.tokens import AcceptedTokens, BadTokenFile, TokenFile, read_file
@@ -171,9 +172,12 @@ def test_no_token_shows_where_values_are_printed() -> None:
     assert GOOD not in f"{TOKENS!r} {TOKENS} {TOKENS.registered} {[TOKENS.registered]}"
 
 
-@pytest.mark.parametrize("value", ["", "a" * 21, "a" * 129, "a" * 30 + "/", "a" * 30 + "\n", "ä" * 30, "a b" * 10])
+@pytest.mark.parametrize(
+    "value",
+    ["", "a" * 21, "a" * 129, "a" * 30 + "/", "a" * 30 + "\n", "ä" * 30, "a b" * 10, "A" * 30, "a_" * 20, "-" * 30],
+)
 def test_what_is_no_token(value: str) -> None:
-    """Too short to be no guess, too long, or changed by a URL."""
+    """Too short to be no guess, too long, or nothing that the API server takes in a path."""
     assert not well_formed(value)
 
 
@@ -206,3 +210,22 @@ def test_a_bad_file_is_told_by_its_line(tmp_path: Path, content: bytes, says: st
         read_file(path)
     assert says in str(bad.value)
     assert not content.strip() or content.decode("latin-1") not in str(bad.value)
+
+
+PATHS = [
+    "/validate/{}",
+    "https://h:1/mutate/{}?timeout=5s",
+    'Post "https://h/validate/{}": refused',
+    "segment '/mutate/{}'",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("token", [GOOD, "0123-abc", "A" * 43, "ü" * 30])
+def test_no_error_of_the_api_server_has_a_token(path: str, token: str) -> None:
+    """It quotes the path to whom it calls, and what it does not take; also where the message is cut."""
+    for before in range(0, 400, 7):
+        message = "x" * before + " " + path.format(token) + " " + "y" * 700
+        assert token[:8] not in str(ApiError(500, message))
+        assert token[-8:] not in str(ApiError(500, brief(without_tokens(message))))
+    assert str(ApiError(404, "GET /validate: 404, /mutate too")) == "GET /validate: 404, /mutate too"

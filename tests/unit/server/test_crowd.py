@@ -2,7 +2,7 @@
 
 import pytest
 
-from webhook.server.crowd import Caller, Crowd, State
+from webhook.server.crowd import Caller, Crowd, Places, State
 from webhook.server.limits import (
     ANSWER_SECONDS,
     BODY_SECONDS,
@@ -12,8 +12,8 @@ from webhook.server.limits import (
     KEEP_ALIVE_SECONDS,
 )
 
-PLACES = {
-    (State.GREETING,): 2,
+PLACES: Places = {
+    (State.SILENT, State.GREETING): 2,
     (State.IDLE_STRANGER, State.SENDING_STRANGER): 3,
     (State.IDLE_KNOWN, State.SENDING_KNOWN): 2,
 }
@@ -83,6 +83,15 @@ def test_the_oldest_handshake_gives_up_its_place(crowd: Crowd) -> None:
     assert (len(crowd), crowd.dropped) == (2, 1)
 
 
+def test_a_silent_connection_goes_before_one_that_has_begun_its_handshake(crowd: Crowd) -> None:
+    """However long that one waits for its turn."""
+    greeting = arrived(crowd)
+    greeting.greets()
+    silent = [arrived(crowd) for _ in range(5)]
+    assert not greeting.gone
+    assert [guest.gone for guest in silent] == [True] * 4 + [False]
+
+
 def test_an_idle_stranger_goes_before_one_that_sends(crowd: Crowd) -> None:
     """And of those that send the one that takes longest."""
     first, idle, third = (stranger(crowd) for _ in range(3))
@@ -127,6 +136,7 @@ def test_a_request_that_is_answered_is_never_dropped_for_another(crowd: Crowd) -
 
 STEPS: dict[str, tuple[tuple[str, ...], float]] = {
     "the handshake": ((), HANDSHAKE_SECONDS),
+    "the rest of the handshake": (("greets",), HANDSHAKE_SECONDS),
     "the first request": (("greeted",), KEEP_ALIVE_SECONDS),
     "the headers": (("greeted", "sends"), HEADERS_SECONDS),
     "the body": (("greeted", "sends", "sent_headers"), BODY_SECONDS + CLOSING_SECONDS),

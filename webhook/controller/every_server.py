@@ -1,0 +1,50 @@
+"""Asks every server whether it accepts a path, as the API server would reach it."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from msgspec.structs import replace
+
+from webhook.controller.reaching import Address, Unreachable, address, asked, trusting
+from webhook.controller.registration import MUTATE, VALIDATE, Endpoint
+from webhook.controller.rotating import Refuses
+from webhook.kube.api import Api, ApiError
+from webhook.kube.serving_endpoints import ready_addresses
+
+
+class EveryServer:
+    """The servers behind an endpoint: each ready one of a Service, else whichever answers at the address.
+
+    `endpoint` says where the API server finds them and raises Unreachable where that is not known yet. Servers that are `certified`
+    ask for the API server's client certificate: that they ask is their right answer.
+    """
+
+    def __init__(self, api: Api, endpoint: Callable[[], Endpoint], *, certified: bool = False) -> None:
+        self._api = api
+        self._endpoint = endpoint
+        self._certified = certified
+
+    def accept(self, token: str) -> bool:
+        """See that the servers accept reviews at a path; whether each of them was asked.  Raises Refuses, ApiError."""
+        try:
+            endpoint = replace(self._endpoint(), token=token)
+            shared, context = address(self._api, endpoint), trusting(endpoint)
+            each = self._each(endpoint, shared)
+            for where in each or (shared,):
+                for phase in (VALIDATE, MUTATE):
+                    asked(where, context, endpoint, phase, certified=self._certified)
+        except Unreachable as bad:
+            raise Refuses(str(bad)) from None
+        return bool(each)
+
+    def _each(self, endpoint: Endpoint, shared: Address) -> tuple[Address, ...]:
+        """The address of each ready server; empty where they cannot be told apart."""
+        if not endpoint.service:
+            return ()
+        try:
+            found = ready_addresses(self._api, endpoint.namespace, endpoint.service)
+        except ApiError as error:
+            if error.status == HTTPStatus.FORBIDDEN:
+                return ()
+            raise
+        return tuple(replace(shared, host=host, port=port) for host, port in found)
