@@ -94,6 +94,13 @@ class Program:
         finally:
             connection.close()
 
+    def is_up(self) -> bool:
+        """Whether the status port answers."""
+        try:
+            return self.status("/healthz").status == http.client.OK
+        except OSError:
+            return False
+
     def wait_for(self, path: str = "/readyz") -> None:
         """Wait until the status port says yes; fails with the log."""
         deadline = time.monotonic() + START_SECONDS

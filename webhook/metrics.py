@@ -12,6 +12,7 @@ REPAIR_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300)
 # From a disk with a cache of its own to one that holds up the webhook.
 SYNC_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 PHASES = ("validate", "mutate")
+REGISTERED_PHASES = ("validating", "mutating")
 # Told anew; told before, and counted; not told, as there was too much to tell, on the way or at the API server; refused there.
 EVENTS = ("created", "counted", "limited", "dropped", "failed")
 REPORT_OUTCOMES = ("created", "updated", "removed")
@@ -58,6 +59,13 @@ class Metrics:
         self.exceptions = Gauge(
             "catflap_exceptions", "Exceptions in the policy file", ["state"], registry=self.registry
         )
+        self._show_registration()
+        self._count_events()
+        self._count_policies()
+        self._count_records()
+        self._count_what_stands()
+
+    def _show_registration(self) -> None:
         not_followed = Gauge(
             "catflap_policy_not_followed",
             "Whether the API server refuses what the policy file asks it to do",
@@ -65,10 +73,17 @@ class Metrics:
             registry=self.registry,
         )
         self.not_followed = {name: not_followed.labels(name) for name in FOLLOWING}
-        self._count_events()
-        self._count_policies()
-        self._count_records()
-        self._count_what_stands()
+        registered = Gauge(
+            "catflap_registered", "Whether a webhook configuration of ours exists", ["phase"], registry=self.registry
+        )
+        weakened = Gauge(
+            "catflap_registration_weakened",
+            "Whether somebody keeps changing a webhook configuration of ours",
+            ["phase"],
+            registry=self.registry,
+        )
+        self.registered = {phase: registered.labels(phase) for phase in REGISTERED_PHASES}
+        self.weakened = {phase: weakened.labels(phase) for phase in REGISTERED_PHASES}
 
     def _count_records(self) -> None:
         self.audit_failures = Counter(
@@ -104,8 +119,23 @@ class Metrics:
         self.events = {told: events.labels(told) for told in EVENTS}
 
     def _count_policies(self) -> None:
+        self.policy_file_missing = Gauge(
+            "catflap_policy_file_missing",
+            "Whether the ConfigMap with the policy file is missing",
+            registry=self.registry,
+        )
         self.policies_written = Counter(
             "catflap_policies_written_total", "Network policies written", ["outcome"], registry=self.registry
+        )
+        self.not_repaired = Gauge(
+            "catflap_not_repaired",
+            "Policies, or namespaces, that the controller cannot put right by itself",
+            registry=self.registry,
+        )
+        self.early_pods = Counter(
+            "catflap_pods_before_isolation_total",
+            "Pods that ran in a namespace before its default-deny was written, although catflap is older",
+            registry=self.registry,
         )
         self.reconcile_failures = Counter(
             "catflap_reconcile_failures_total", "Namespaces that could not be closed at once", registry=self.registry

@@ -69,6 +69,7 @@ def test_pods_are_locked_down(render: Render, values_file: Path) -> None:
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod["spec"])
         for volume in pod["spec"].get("volumes", []):
             asked = set(rendered.values["audit"]["file"]["volume"]) if volume["name"] == "audit-log" else set()
+            asked |= {"configMap"} if volume["name"] == "ca" else set()
             assert set(volume) <= {"name", "secret", "emptyDir"} | asked
 
 

@@ -1,97 +1,84 @@
-"""The webhook configurations are those that `catflap registration` prints for the same policy."""
+"""The chart registers nothing: the controller does, by the options that the chart gives it, and is kept to that one registration."""
 
-import base64
 from pathlib import Path
-from typing import Any
 
-import pytest
-import yaml
+from tests.chart.conftest import Render
+from tests.chart.rendering import CHART, HOOK, NAMESPACE, Rendered, for_each_values_file
+from webhook.cli._registering import one_of, replicas
 
-from tests.chart.conftest import Helm, Render
-from tests.chart.rendering import CHART, NAMESPACE, Rendered, for_each_values_file
-from webhook.config.parse import parse
-from webhook.controller.registration import Endpoint, registration
+KINDS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 
-AKS_TERMS = [
-    {"key": "control-plane", "operator": "NotIn", "values": ["true"]},
-    {"key": "kubernetes.azure.com/managedby", "operator": "NotIn", "values": ["aks"]},
-]
+
+def options(rendered: Rendered, role: str = "controller") -> dict[str, list[str]]:
+    """The options of one role's container, by name."""
+    found: dict[str, list[str]] = {}
+    for word in rendered.pods[role]["spec"]["containers"][0]["args"][1:]:
+        name, _, value = word.partition("=")
+        found.setdefault(name, []).append(value)
+    return found
 
 
 @for_each_values_file
-def test_entries_are_those_of_the_program(render: Render, values_file: Path) -> None:
-    """Each field of each entry, in both configurations."""
+def test_no_webhook_configuration_is_installed(render: Render, values_file: Path) -> None:
+    """Only two empty ones as hooks, in whose place helm takes ours away."""
     rendered = render(values_file)
-    if not rendered.values["registration"]["enabled"]:
-        assert not list(rendered.of("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"))
+    assert not list(rendered.of(*KINDS))
+    hooks = {one["kind"]: one for one in rendered.afterwards if one["kind"] in KINDS}
+    assert set(hooks) == set(KINDS)
+    wanted = rendered.values["registration"]["enabled"]
+    for one in hooks.values():
+        assert (one["metadata"]["name"], one["webhooks"]) == ("catflap", [])
+        assert "catflap.dev/removal" in one["metadata"]["annotations"]
+        assert one["metadata"]["annotations"][HOOK] == ("pre-delete" if wanted else "pre-delete,pre-upgrade")
+    assert rendered.get("ConfigMap", "catflap-registration")["data"] == {"wanted": "on" if wanted else "off"}
+
+
+@for_each_values_file
+def test_the_controller_registers_the_service_under_the_ca_of_the_servers(render: Render, values_file: Path) -> None:
+    """By options that the command takes, and by a mounted certificate without its key."""
+    rendered = render(values_file)
+    if not rendered.values["controller"]["enabled"]:
         return
-    service = rendered.service["metadata"]["name"]
-    port = rendered.values["service"]["port"]
-    endpoint = Endpoint(ca_bundle=ca_bundle(rendered), namespace=NAMESPACE, service=service, port=port)
-    for wanted in registration(parse(rendered.policy).policy, endpoint):
-        found = rendered.get(wanted["kind"], wanted["metadata"]["name"])
-        assert found["webhooks"] == [as_installed(entry, rendered) for entry in wanted["webhooks"]]
+    given = options(rendered)
+    name, port = rendered.service["metadata"]["name"], rendered.values["service"]["port"]
+    endpoint = one_of(None, given["--service"][0])("Q0E=")
+    assert (endpoint.namespace, endpoint.service, endpoint.port) == (NAMESPACE, name, port)
+    if rendered.values["server"]["enabled"]:
+        waited = replicas(given["--server-deployment"][0])
+        assert (waited.namespace, waited.name) == (NAMESPACE, name)
+        assert 1 <= waited.required <= min(2, rendered.values["server"]["replicas"])
+    spec = rendered.pods["controller"]["spec"]
+    [volume] = (one for one in spec["volumes"] if one["name"] == "ca")
+    mounts = {one["name"]: one["mountPath"] for one in spec["containers"][0]["volumeMounts"]}
+    assert given["--ca"] == [f"{mounts['ca']}/ca.crt"]
+    if rendered.values["tls"]["caBundle"]:
+        bundle = rendered.get("ConfigMap", volume["configMap"]["name"])["data"]
+        assert bundle == {"ca.crt": rendered.values["tls"]["caBundle"]}
+    else:
+        [served] = (one["secret"] for one in rendered.pods["server"]["spec"]["volumes"] if one["name"] == "tls")
+        assert volume["secret"]["secretName"] == served["secretName"]
+        assert volume["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
 
 
-def as_installed(entry: dict[str, Any], rendered: Rendered) -> dict[str, Any]:
-    """An entry with what the values add to the program's words."""
-    if not entry["clientConfig"]["caBundle"]:
-        del entry["clientConfig"]["caBundle"]
-    if rendered.values["aks"]:
-        terms = entry["namespaceSelector"].setdefault("matchExpressions", [])
-        terms += AKS_TERMS
-    return entry
-
-
-def ca_bundle(rendered: Rendered) -> str:
-    """The CA that the values mean; empty where cert-manager writes it."""
-    tls = rendered.values["tls"]
-    if tls["mode"] == "secret":
-        return base64.b64encode(tls["caBundle"].encode()).decode()
-    if tls["mode"] == "cert-manager":
-        return ""
-    authority: str = rendered.get("Secret", "flap-tls" if rendered.values["fullnameOverride"] else "catflap-tls")[
-        "data"
-    ]["ca.crt"]
-    return authority
-
-
-def test_policies_differ_in_what_they_register(render: Render) -> None:
-    """So the comparison above compares something."""
-    mutating = {
-        values_file.stem: repr(found["webhooks"][1:])
-        for values_file in (CHART / "tests" / f"{stem}.yaml" for stem in ("default", "policy", "no-fill"))
-        for found in render(values_file).of("MutatingWebhookConfiguration")
-    }
-    assert len(set(mutating.values())) == 3
-    assert mutating["no-fill"] == "[]"
-
-
-def test_without_aliases_no_pod_is_mutated(helm: Helm) -> None:
-    """There is nothing to fill from, and an empty match condition would be refused by the API server."""
-    none = [word for label in ("app", "role") for word in ("--set-json", f"policy.workloads.{label}.aliases=[]")]
-    done = helm("template", "catflap", str(CHART), "--show-only", "templates/registration.yaml", *none)
-    configurations = {found["kind"]: found["webhooks"] for found in yaml.safe_load_all(done.stdout)}
-    assert [entry["name"] for entry in configurations["MutatingWebhookConfiguration"]] == ["namespaces.catflap.dev"]
-
-
-@pytest.mark.parametrize("stem", ["cert-manager", "cert-manager-issuer"])
-def test_cert_manager_injects_the_ca_of_the_servers_certificate(render: Render, stem: str) -> None:
-    """The annotation names a Certificate that is there and fills the Secret that the pods mount."""
-    rendered = render(CHART / "tests" / f"{stem}.yaml")
-    [secret] = (
-        volume["secret"]["secretName"] for volume in rendered.pods["server"]["spec"]["volumes"] if "secret" in volume
-    )
-    for configuration in rendered.of("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
-        namespace, _, name = configuration["metadata"]["annotations"]["cert-manager.io/inject-ca-from"].partition("/")
-        certificate = rendered.get("Certificate", name)
-        assert (namespace, certificate["spec"]["secretName"]) == (NAMESPACE, secret)
-        assert f"{rendered.service['metadata']['name']}.{NAMESPACE}.svc" in certificate["spec"]["dnsNames"]
-
-
-def test_labels_and_annotations_reach_both(render: Render) -> None:
+def test_labels_and_annotations_are_given_to_the_controller(render: Render) -> None:
     """The opt-out of AKS' admissions enforcer is a label."""
-    rendered = render(CHART / "tests" / "aks-opt-out.yaml")
-    for configuration in rendered.of("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
-        assert configuration["metadata"]["labels"]["admissions.enforcer/disabled"] == "true"
-        assert configuration["metadata"]["annotations"] == {"example.com/owner": "platform"}
+    given = options(render(CHART / "tests" / "aks-opt-out.yaml"))
+    assert given["--registration-label"] == ["admissions.enforcer/disabled=true"]
+    assert given["--registration-annotation"] == ["example.com/owner=platform"]
+
+
+@for_each_values_file
+def test_the_controllers_account_is_kept_to_that_one_registration(render: Render, values_file: Path) -> None:
+    """By a ValidatingAdmissionPolicy: RBAC cannot restrict a creation by name."""
+    rendered = render(values_file)
+    policy = rendered.get("ValidatingAdmissionPolicy", "catflap-registration")["spec"]
+    binding = rendered.get("ValidatingAdmissionPolicyBinding", "catflap-registration")["spec"]
+    assert (binding["policyName"], binding["validationActions"]) == ("catflap-registration", ["Deny"])
+    [rule] = policy["matchConstraints"]["resourceRules"]
+    assert set(rule["resources"]) == {f"{kind.lower()}s" for kind in KINDS}
+    [condition] = policy["matchConditions"]
+    assert (
+        condition["expression"]
+        == f"request.userInfo.username == 'system:serviceaccount:{NAMESPACE}:catflap-controller'"
+    )
+    assert rendered.service["metadata"]["name"] in policy["validations"][1]["expression"]

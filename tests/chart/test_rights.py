@@ -15,6 +15,7 @@ from tests.controlplane.cluster import Cluster
 from tests.controlplane.waiting import wait_until
 from webhook.kube.listing import LASTING
 from webhook.kube.owners import RESOURCES
+from webhook.kube.registrations import PLURALS, TWINS
 from webhook.kube.reports import KINDS
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
 
@@ -52,6 +53,7 @@ def owners() -> Iterator[Right]:
 
 ADMISSION = {"group": "admissionregistration.k8s.io"}
 CONFIGURATIONS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
+MUTATING = ("mutatingwebhookconfigurations", "mutatingadmissionpolicies")
 POLICY_GROUPS = ("networking.k8s.io", "projectcalico.org")
 
 
@@ -66,10 +68,10 @@ def policies(verbs: str, *, name: str = "") -> list[Right]:
 
 TIERS = {"namespace": USERS, "group": "projectcalico.org"}
 BOTH_MAY = [
-    *each("get create update patch", "tier.networkpolicies", name="default.*", **TIERS),
+    *each("get create update", "tier.networkpolicies", name="default.*", **TIERS),
     *each("get", "tiers", name="default", group="projectcalico.org"),
     *each("get list watch", "namespaces"),
-    *each("get list watch", "configmaps", name="catflap-policy", namespace=OURS),
+    *each("list watch", "configmaps", name="catflap-policy", namespace=OURS),
     *each("get", "configmaps", name="catflap-epoch", namespace=OURS),
     *each("get", "configmaps", name="catflap-epoch", namespace=SYSTEM),
     *each("get", "validatingwebhookconfigurations", name="catflap", **ADMISSION),
@@ -92,9 +94,10 @@ MAY = {
         *[
             right
             for kind in CONFIGURATIONS
-            for right in each("get list watch update patch", kind, name="catflap", **ADMISSION)
+            for right in each("get list watch update", kind, name="catflap", **ADMISSION)
         ],
         *[Right("create", kind, **ADMISSION) for kind in CONFIGURATIONS],
+        *[Right("list", kind, **ADMISSION) for kind in MUTATING],
         *[Right("list", maker.resource, group=maker.group) for maker in POD_MAKERS],
         *[Right("list", kind.resource, group=kind.group) for kind in POLICY_KINDS if not kind.staged],
         *[
@@ -103,6 +106,11 @@ MAY = {
             for right in each("list create update delete", kind, namespace=USERS, group="openreports.io")
         ],
         *each("get update", "leases", name="catflap-controller", namespace=OURS, group="coordination.k8s.io"),
+        *each("get update", "configmaps", name="catflap-registration", namespace=OURS),
+        *each("get", "services", name="catflap", namespace=OURS),
+        *each("get", "deployments", name="catflap", namespace=OURS, group="apps"),
+        *each("list watch create", "globalnetworkpolicies", group="projectcalico.org"),
+        *each("get update delete", "globalnetworkpolicies", name="catflap-standing-net", group="projectcalico.org"),
     ],
 }
 
@@ -126,8 +134,13 @@ NEITHER_MAY = [
     *each("create", "pods/exec", namespace=USERS),
     *each("deletecollection", "networkpolicies", namespace=USERS, group="networking.k8s.io"),
     *each("create patch", "tier.networkpolicies", name="other.*", namespace=USERS, group="projectcalico.org"),
-    *[right for kind in CONFIGURATIONS for right in each("list delete", kind, **ADMISSION)],
+    *[Right("delete", kind, **ADMISSION) for kind in CONFIGURATIONS],
+    Right("list", "validatingwebhookconfigurations", **ADMISSION),
+    *[right for kind in MUTATING for right in each("watch deletecollection", kind, **ADMISSION)],
     *[right for kind in CONFIGURATIONS for right in each("get update patch", kind, name="other", **ADMISSION)],
+    *[right for kind in CONFIGURATIONS for right in each("patch", kind, name="catflap", **ADMISSION)],
+    *[right for kind in TWINS for right in each("create", PLURALS[kind], **ADMISSION)],  # the copy is off
+    *each("patch", "tier.networkpolicies", name="default.*", **TIERS),
     *each("create update patch bind escalate", "clusterroles", group="rbac.authorization.k8s.io"),
     *each("create", "clusterrolebindings", group="rbac.authorization.k8s.io"),
     *each("impersonate", "users"),
@@ -150,7 +163,14 @@ MAY_NOT = {
         *each("list watch", "replicasets", namespace=USERS, group="apps"),
         *each("list watch", "jobs", namespace=USERS, group="batch"),
     ],
-    "controller": [*NEITHER_MAY, *owners(), *policies("patch", name="any")],
+    "controller": [
+        *NEITHER_MAY,
+        *owners(),
+        *policies("patch", name="any"),
+        *each("update delete", "globalnetworkpolicies", name="any", group="projectcalico.org"),
+        *each("get", "deployments", name="any", namespace=OURS, group="apps"),
+        *each("get update", "configmaps", name="catflap-registration", namespace=SYSTEM),
+    ],
 }
 
 

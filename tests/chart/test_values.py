@@ -116,6 +116,7 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
             ["policy.namespaces.exempt=null"], "at '/policy/namespaces': missing property 'exempt'", id="taken-away"
         ),
         pytest.param(["server.enabled=false"], "every Pod would be refused", id="no-server"),
+        pytest.param(["server.replicas=0"], "register nothing (registration.enabled false)", id="no-replicas"),
         pytest.param(["service.type=ExternalName"], "name the server's host in service.externalName", id="no-host"),
         pytest.param(["service.externalName=x"], "counts only with service.type ExternalName", id="host-without-type"),
         pytest.param(["tls.mode=secret"], "name the Secret in tls.secretName", id="no-secret"),

@@ -101,13 +101,16 @@ def installed(cluster: Cluster, folder: Path, *, values: Mapping[str, Any] | Non
         "service": {"type": "ExternalName", "externalName": "localhost", "port": port},
         "tls": {"mode": "secret", "secretName": "unused", "caBundle": (folder / "tls" / "ca.crt").read_text("ascii")},
         "networkPolicy": {"enabled": False},
+        "policy": {
+            "twin": True
+        },  # so that the controller has the right to write the copy; each test writes its own file
     }
     (folder / "values.yaml").write_text(yaml.safe_dump({**outside, **(values or {})}), encoding="utf-8")
     with ExitStack() as stack:
         chart = ["--namespace", NAMESPACE, "--values", str(folder / "values.yaml")]
         cluster.helm("install", RELEASE, str(CHART), "--create-namespace", *chart)
         server = stack.enter_context(served(cluster, folder, port))
-        controller = stack.enter_context(controlled(cluster, folder))
+        controller = stack.enter_context(controlled(cluster, folder, port))
         revived = stack.enter_context(ExitStack())
         yield Installation(cluster, folder, port, server, controller, revived)
 
@@ -125,13 +128,28 @@ def served(cluster: Cluster, folder: Path, port: int, *, ready: bool = True) -> 
 
 @contextmanager
 def controlled(
-    cluster: Cluster, folder: Path, *, name: str = "controller", server: str = "", ready: bool = True
+    cluster: Cluster,
+    folder: Path,
+    port: int = 0,
+    *,
+    name: str = "controller",
+    server: str = "",
+    ready: bool = True,
+    options: Sequence[str] = (),
 ) -> Iterator[Program]:
-    """A controller, with the rights of its ServiceAccount; `server` stands between it and the API server."""
+    """A controller, with the rights of its ServiceAccount; `server` stands between it and the API server.
+
+    It registers the servers at `port`, or keeps what is registered where no port is given.
+    """
     token = str(cluster.kubeconfig_for_service_account(NAMESPACE, "catflap-controller", server=server))
-    arguments = ["--policy", POLICY, "--kubeconfig", token]
+    arguments = ["--policy", POLICY, "--kubeconfig", token, *registering(folder, port), *options]
     with control(folder / name, *arguments, ready=ready, environment={"POD_NAMESPACE": NAMESPACE}) as program:
         yield program
+
+
+def registering(folder: Path, port: int) -> list[str]:
+    """By which options the controller registers the chart's Service, as NOTES say them."""
+    return ["--service", f"{NAMESPACE}/catflap:{port}", "--ca", str(folder / "tls" / "ca.crt")] if port else []
 
 
 def eventually(

@@ -5,15 +5,18 @@ test_labelling, kinds in test_apply and test_crd_kinds, forged owners in test_up
 """
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.cluster.installation import NAMESPACE, Installation, eventually, names
+from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, names
 from tests.cluster.manifests import CONTAINERS, GOOD, deployment, namespace, pod
+from tests.cluster.policies import is_closed
 from tests.controlplane.client import APPLY, MERGE
+from tests.programs import stop
 
 PODS = "/api/v1/namespaces/{}/pods"
 ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
@@ -216,3 +219,92 @@ def test_a_refusal_names_the_rule_that_refused_and_no_other(
         ]
     )
     assert rule in told
+
+
+CONTROLLER = "system:serviceaccount:kube-system:replicaset-controller"
+MASTERS = ["system:masters"]  # what RBAC asks for
+
+
+def owned(space: str, owner: tuple[str, str, str], labels: Mapping[str, str] = BARE) -> dict[str, Any]:
+    """A Pod that names an owner, by kind, name and uid."""
+    kind, name, uid = owner
+    reference = {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid, "controller": True}
+    return pod(f"made-{uuid.uuid4().hex[:8]}", space, labels, ownerReferences=[reference])
+
+
+def made(catflap: Installation, space: str, manifest: dict[str, Any], *, by: str = CONTROLLER) -> Any:
+    """The answer to somebody who creates a Pod."""
+    return catflap.cluster.call("POST", PODS.format(space), manifest, as_user=by, as_groups=MASTERS)
+
+
+@pytest.fixture
+def old_uid(catflap: Installation, older: str) -> str:
+    """The uid of a Deployment without labels that is older than catflap."""
+    found = catflap.cluster.api("GET", f"/apis/apps/v1/namespaces/{older}/deployments/old")
+    return str(found["metadata"]["uid"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../{older}/deployments/old",
+        "../../../../../apis/apps/v1/namespaces/{older}/deployments/old",
+        "..%2f..%2f{older}%2fdeployments%2fold",
+        "%2e%2e/%2e%2e/{older}/deployments/old",
+        "x/../../../{older}/deployments/old",
+        "old",
+    ],
+)
+def test_an_owner_of_another_namespace_excuses_nothing(
+    catflap: Installation, space: str, older: str, old_uid: str, name: str
+) -> None:
+    """Whatever its name leads to, and although the uid is right."""
+    manifest = owned(space, ("Deployment", name.format(older=older), old_uid))
+    answer = made(catflap, space, manifest)
+    assert (answer.status, "require-role" in answer.body["message"]) == (403, True)
+
+
+def test_a_replica_set_with_a_forged_owner_excuses_nothing(
+    catflap: Installation, space: str, older: str, old_uid: str
+) -> None:
+    """An editor patches its ownerReferences; then a controller makes a Pod for it."""
+    replica_set = {**deployment("forged", space, GOOD, replicas=0), "kind": "ReplicaSet"}
+    path = f"/apis/apps/v1/namespaces/{space}/replicasets"
+    uid = catflap.cluster.api("POST", path, replica_set)["metadata"]["uid"]
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": f"../../{older}/deployments/old", "uid": old_uid}
+    patch = {"metadata": {"ownerReferences": [{**owner, "controller": True}]}}
+    catflap.cluster.api("PATCH", f"{path}/forged", patch, content_type=MERGE)
+    assert made(catflap, space, owned(space, ("ReplicaSet", "forged", uid))).status == 403
+
+
+def test_an_old_owner_excuses_what_its_template_has(catflap: Installation, older: str, old_uid: str) -> None:
+    """Of Kubernetes' own controllers alone, and nothing that its template does not have."""
+    plain = owned(older, ("Deployment", "old", old_uid))
+    assert made(catflap, older, plain).status == 201
+    claimed = {"pcns.kubernetes.io/metadata.name": "kube-system"}
+    reserved = owned(older, ("Deployment", "old", old_uid), claimed)
+    answer = made(catflap, older, reserved)
+    assert (answer.status, "no-reserved-label" in answer.body["message"]) == (403, True)
+    assert "require-role" not in answer.body["message"]
+    for vendor in ("aws-load-balancer-controller", "snapshot-controller", "daemonset-controller"):
+        account = f"system:serviceaccount:kube-system:{vendor}"
+        assert made(catflap, older, owned(older, ("Deployment", "old", old_uid)), by=account).status == 403
+
+
+def test_a_mirror_pod_isolates_its_namespace(catflap: Installation, namespace_name: str) -> None:
+    """Before it is stored, whoever else is there to do it: no controller is."""
+    stop(catflap.controller.process)
+    catflap.apply(namespace(namespace_name))
+    groups = ["system:nodes", "system:masters"]
+    answer = catflap.cluster.call(
+        "POST", PODS.format(namespace_name), mirror(namespace_name), as_user="system:node:node-1", as_groups=groups
+    )
+    stands = is_closed(catflap, namespace_name)
+    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    assert (answer.status, stands) == (201, True)
+    record = next(
+        one
+        for one in reversed(catflap.server.records("decision"))
+        if one["objectRef"].get("namespace") == namespace_name
+    )
+    assert (record["decision"], record["closure"]) == ("exempt", "written")

@@ -146,3 +146,29 @@ def test_with_the_policies_lost_too_the_stamps_tell(dated: Installation, namespa
     assert closure(dated, "shop", namespace_name) == "proven"
     time.sleep(QUIET_SECONDS)
     assert standing(dated, "kubernetes", "ancient") == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"installed": "garbage"}, {"installed": "2026-01-01T00:00:00"}, {"installed": "1970-01-01T00:00:00Z"}],
+    ids=["garbage", "no zone", "1970"],
+)
+def test_a_record_that_cannot_be_true_counts_for_nothing(
+    dated: Installation, namespace_name: str, data: dict[str, str]
+) -> None:
+    """The other one does; both processes are ready, what is older stays open, and it is told how to mend it."""
+    ended(dated)
+    sound = epochs(dated)[1]
+    dated.cluster.api("DELETE", EPOCH.format(NAMESPACE))
+    bad = {"metadata": {"name": "catflap-epoch"}, "data": data}
+    dated.cluster.api("POST", EPOCH.format(NAMESPACE).rpartition("/")[0], bad)
+    begun(dated)
+    says = f"ConfigMap {NAMESPACE}/catflap-epoch is not believed: installed is"
+    eventually(lambda: says in dated.controller.log())
+    events = dated.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events")["items"]
+    assert any(one["reason"] == "InstallationRecordNotBelieved" and says in one["note"] for one in events)
+    assert closure(dated, "shop", f"{namespace_name}-shop") == "proven"
+    assert closure(dated, "ancient", f"{namespace_name}-old") == "unguarded"
+    assert standing(dated, "kubernetes", "ancient") == []
+    dated.cluster.api("DELETE", EPOCH.format(NAMESPACE))
+    assert eventually(lambda: epochs(dated), until=lambda seen: None not in seen) == [sound, sound]

@@ -11,8 +11,11 @@ from tests.cluster.manifests import Json, deployment, namespace, pod
 from tests.controlplane.client import MERGE
 from tests.limits import fullest, key, space, values
 from webhook.config.parse import parse
-from webhook.controller.following import fitted
-from webhook.kube.registrations import API_VERSION, PHASES
+from webhook.controller.addressing import endpoint_of
+from webhook.controller.fitting import fitted
+from webhook.controller.registration import registration
+from webhook.kube.identity import registered_accounts
+from webhook.kube.registrations import PHASES
 from webhook.model.limits import MOST_ALIASES, MOST_REQUIRED, MOST_ROLES, MOST_VALUES
 from webhook.model.policy import GuardPolicy
 
@@ -46,9 +49,11 @@ def but(labels: dict[str, str], *missing: str, **changed: str) -> dict[str, str]
 def fits(catflap: Installation, policy: GuardPolicy) -> bool:
     """Whether both webhook configurations are as the file asks."""
     for phase in PHASES:
-        found = catflap.cluster.api("GET", WEBHOOKS.format(phase))
-        stored = {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
-        if fitted(stored, policy, NAMESPACE) != stored:
+        stored = catflap.cluster.api("GET", WEBHOOKS.format(phase))
+        endpoint = endpoint_of(stored, NAMESPACE)
+        assert endpoint is not None
+        wanted = {one["kind"]: one for one in registration(policy, endpoint, registered_accounts(stored))}
+        if fitted(stored, wanted[f"{phase.capitalize()}WebhookConfiguration"]) != stored:
             return False
     return True
 

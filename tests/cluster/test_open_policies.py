@@ -1,5 +1,6 @@
 """Users' network policies of every kind: what opens a closed namespace is told, or refused where the file says so."""
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -156,6 +157,10 @@ def calico(kind: str, name: str, spec: Mapping[str, Any], *, version: str = "pro
 
 FROM_ALL = {"selector": "all()", "ingress": [{"action": "Allow"}]}
 ONWARD = {"selector": "all()", "ingress": [{"action": "Pass"}]}
+FROM_GLOBAL = {
+    "selector": "all()",
+    "ingress": [{"action": "Allow", "source": {"namespaceSelector": "global()"}}],
+}
 NAMED = {"selector": "all()", "ingress": [{"action": "Allow", "source": {"selector": "app == 'web'"}}]}
 PASSING = {"order": 100.0, "defaultAction": "Pass"}
 
@@ -163,6 +168,13 @@ OPENING: dict[str, tuple[str, Json]] = {
     "a NetworkPolicy": ("networkpolicies", calico("NetworkPolicy", "theirs", FROM_ALL)),
     "a NetworkPolicy that passes on": ("networkpolicies", calico("NetworkPolicy", "theirs", ONWARD)),
     "a GlobalNetworkPolicy": ("globalnetworkpolicies", calico("GlobalNetworkPolicy", "theirs", FROM_ALL)),
+    "a GlobalNetworkPolicy for every global set": (
+        "globalnetworkpolicies", calico("GlobalNetworkPolicy", "theirs", FROM_GLOBAL),
+    ),
+}  # fmt: skip
+SETS: dict[str, tuple[str, Json]] = {
+    "of the namespace": ("networksets", calico("NetworkSet", "everything", {"nets": ["0.0.0.0/0"]})),
+    "of the cluster": ("globalnetworksets", calico("GlobalNetworkSet", "everything", {"nets": ["::/1", "8000::/1"]})),
 }
 HARMLESS: dict[str, tuple[str, Json]] = {
     "a NetworkPolicy": ("networkpolicies", calico("NetworkPolicy", "theirs", NAMED)),
@@ -178,7 +190,7 @@ HARMLESS: dict[str, tuple[str, Json]] = {
 
 def collection(manifest: Mapping[str, Any], resource: str, space: str) -> str:
     """Where a manifest goes; nothing in this file stays there."""
-    spaced = f"/namespaces/{space}" if resource == "networkpolicies" else ""
+    spaced = f"/namespaces/{space}" if resource in {"networkpolicies", "networksets"} else ""
     return f"/apis/{manifest['apiVersion']}{spaced}/{resource}?dryRun=All"
 
 
@@ -194,6 +206,17 @@ def test_what_opens_in_calicos_words_is_refused(catflap: Installation, guarded: 
     answer = catflap.cluster.call("POST", path, manifest)
     assert answer.status == 403, answer.body
     assert "- no-open-policy: spec.ingress[0]: it opens the way " in answer.body["message"]
+
+
+@pytest.mark.parametrize("what", SETS)
+def test_a_network_set_of_everything_is_refused(catflap: Installation, guarded: str, what: str) -> None:
+    """Calico's selectors select it as they select Pods, so a policy that names its label opens to everybody."""
+    catflap.cluster.install_calico()
+    catflap.configure(ENFORCED)
+    resource, manifest = SETS[what]
+    answer = catflap.cluster.call("POST", collection(manifest, resource, guarded), manifest)
+    assert answer.status == 403, answer.body
+    assert "- no-open-policy: spec.nets: it has more than half of all public IPv" in answer.body["message"]
 
 
 def test_calico_itself_keeps_its_tier_from_passing_on(catflap: Installation) -> None:
@@ -272,11 +295,15 @@ def clusterwide(kind: str, version: str, action: str, *, tier: str = "Admin") ->
     }
 
 
+IN_SMALL_LETTERS = {"selector": "all()", "types": ["ingress"], "ingress": [{"action": "allow"}]}
 ELSEWHERE: dict[str, tuple[str, Json]] = {
     "ClusterNetworkPolicy": (
         "clusternetworkpolicies", clusterwide("ClusterNetworkPolicy", "v1alpha2", "Accept"),
     ),
     "AdminNetworkPolicy": ("adminnetworkpolicies", clusterwide("AdminNetworkPolicy", "v1alpha1", "Allow")),
+    "NetworkPolicy, as Calico stores it and reads it in any case of letters": (
+        "networkpolicies", calico("NetworkPolicy", "default.theirs", IN_SMALL_LETTERS, version=STORED),
+    ),
     "NetworkPolicy, as Calico stores it": (
         "networkpolicies", calico("NetworkPolicy", "default.theirs", FROM_ALL, version=STORED),
     ),
@@ -324,3 +351,46 @@ def test_calicos_server_stores_what_was_judged_before_it_came(catflap: Installat
         assert records(catflap, name, guarded)[-1]["reason"] == "Calico's API server stores what it was asked to"
         assert catflap.cluster.call("POST", path, manifest).status == 403
     assert "is catflap's own" in catflap.cluster.call("POST", path, manifest).body["message"]
+
+
+KEPT = {"projectcalico.org/metadata": '{"name": "catflap-default-deny"}'}
+
+
+@pytest.mark.usefixtures("minimal_kinds")
+@pytest.mark.parametrize(
+    ("name", "annotations"), [("knp.default.catflap-default-deny", {}), ("theirs", KEPT)], ids=["name", "annotation"]
+)
+def test_a_policy_that_calico_takes_for_ours_is_refused(
+    catflap: Installation, guarded: str, name: str, annotations: Mapping[str, str]
+) -> None:
+    """By default too: it would stand in the place of ours, whatever the mode of a rule."""
+    manifest = calico("NetworkPolicy", name, {"selector": "all()"}, version=STORED)
+    manifest["metadata"]["annotations"] = dict(annotations)
+    answer = catflap.cluster.call("POST", collection(manifest, "networkpolicies", guarded), manifest)
+    assert answer.status == 403, answer.body
+    assert "is catflap's own" in answer.body["message"]
+
+
+@pytest.mark.usefixtures("minimal_kinds")
+def test_a_policy_does_not_become_ours_by_an_annotation_alone(catflap: Installation, guarded: str) -> None:
+    """The API server asks about a change of that annotation."""
+    manifest = calico("NetworkPolicy", "theirs", {"selector": "all()"}, version=STORED)
+    path = collection(manifest, "networkpolicies", guarded).removesuffix("?dryRun=All")
+    assert catflap.cluster.call("POST", path, manifest).status == 201
+    assert patched(catflap, f"{path}/theirs", {"metadata": {"annotations": {"team": "shop"}}}).status == 200
+    answer = patched(catflap, f"{path}/theirs", {"metadata": {"annotations": KEPT}})
+    assert answer.status == 403, answer.body
+    assert catflap.cluster.call("DELETE", f"{path}/theirs").status == 200
+
+
+@pytest.mark.parametrize("count", [1500, 3000, 9000])
+def test_a_policy_of_any_size_is_refused_at_once(catflap: Installation, guarded: str, count: int) -> None:
+    """One rule of so many peers and ports; what is on record of it stays small."""
+    catflap.configure(ENFORCED)
+    peers: list[Json] = [{"namespaceSelector": {}} for _ in range(count)]
+    policy = plain(guarded, {"from": peers, "ports": [{"port": port + 1} for port in range(count)]}, name="large")
+    answer = catflap.cluster.call("POST", PLAIN.format(guarded), policy)
+    assert answer.status == 403, answer.body
+    assert len(answer.body["message"]) < 1000
+    [record] = records(catflap, "large", guarded)
+    assert len(json.dumps(record)) < 5000

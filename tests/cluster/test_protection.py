@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.installation import Installation, eventually, names
-from tests.cluster.manifests import GOOD, deployment, namespace
+from tests.cluster.installation import NAMESPACE, Installation, eventually, names, served
+from tests.cluster.manifests import GOOD, namespace, pod
 from tests.controlplane.client import APPLY, MERGE, Answer
+from tests.programs import Program, stop
 
 PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 CALICO = "/apis/projectcalico.org/v3/namespaces/{}/networkpolicies"
@@ -125,14 +126,84 @@ def test_a_dry_run_of_an_emergency_changes_nothing(catflap: Installation, closed
     assert [one for one in catflap.controller.records()[already:] if one["objectRef"]["namespace"] == closed] == []
 
 
-def test_a_namespace_on_its_way_out_lets_go(catflap: Installation, closed: str) -> None:
-    """KY#6097: in a terminating namespace anybody who may delete a policy can."""
-    held = deployment("held", closed, GOOD)
-    held["metadata"]["finalizers"] = ["example.com/hold"]
-    catflap.apply(held)
+def test_a_namespace_that_is_being_deleted_stays_isolated(catflap: Installation, closed: str) -> None:
+    """KY#6097: while a Pod has a finalizer nobody deletes our policies, what is edited is mended, and then all goes."""
+    held = pod("held", closed, GOOD, finalizers=["example.com/hold"])
+    catflap.apply(held, check=True)
     catflap.cluster.kubectl("delete", "namespace", closed, "--wait=false")
+    where = f"/api/v1/namespaces/{closed}"
+    eventually(lambda: "deletionTimestamp" in catflap.cluster.api("GET", f"{where}/pods/held")["metadata"])
+    for name in BOTH:
+        answer = catflap.cluster.call("DELETE", f"{PLAIN.format(closed)}/{name}")
+        assert (answer.status, "is catflap's own" in answer.body["message"]) == (403, True)
     path = f"{PLAIN.format(closed)}/catflap-default-deny"
-    eventually(lambda: catflap.cluster.call("DELETE", path).status in {200, 404})
-    patch = {"metadata": {"finalizers": None}}
-    catflap.cluster.api("PATCH", f"/apis/apps/v1/namespaces/{closed}/deployments/held", patch, content_type=MERGE)
-    eventually(lambda: catflap.cluster.call("GET", f"/api/v1/namespaces/{closed}").status == 404, within=30)
+    catflap.emergency("PATCH", path, {"spec": {"ingress": [{}]}}, content_type=MERGE)
+    eventually(lambda: "ingress" not in catflap.cluster.api("GET", path)["spec"])
+    assert "held" in names(catflap.cluster.api("GET", f"{where}/pods"))
+    catflap.cluster.api("PATCH", f"{where}/pods/held", {"metadata": {"finalizers": None}}, content_type=MERGE)
+    eventually(lambda: catflap.cluster.call("GET", where).status == 404)
+
+
+def test_what_cannot_be_restored_in_it_is_told(catflap: Installation, closed: str) -> None:
+    """An emergency deletes the policy while a Pod still runs; the API server takes no new one there."""
+    catflap.apply(pod("held", closed, GOOD, finalizers=["example.com/hold"]), check=True)
+    catflap.cluster.kubectl("delete", "namespace", closed, "--wait=false")
+    where = f"/api/v1/namespaces/{closed}"
+    eventually(lambda: "deletionTimestamp" in catflap.cluster.api("GET", f"{where}/pods/held")["metadata"])
+    catflap.emergency("DELETE", f"{PLAIN.format(closed)}/catflap-default-deny")
+    said = f"namespace {closed} is being deleted and its NetworkPolicy catflap-default-deny is gone, while Pod held may still run"
+    eventually(lambda: said in catflap.controller.log())
+    found = catflap.cluster.api("GET", "/apis/events.k8s.io/v1/namespaces/default/events")["items"]
+    assert any(said in one["note"] for one in found)
+    records = [one for one in catflap.controller.records("write") if one["objectRef"]["name"] == closed]
+    assert any(one["reason"].startswith(f"not repaired: {said}") for one in records)
+    assert b"catflap_not_repaired 1.0" in catflap.controller.status("/metrics").body
+    catflap.cluster.api("PATCH", f"{where}/pods/held", {"metadata": {"finalizers": None}}, content_type=MERGE)
+    eventually(lambda: catflap.cluster.call("GET", where).status == 404)
+    eventually(lambda: b"catflap_not_repaired 0.0" in catflap.controller.status("/metrics").body)
+
+
+FILE = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy"
+
+
+def test_the_policy_file_is_not_deleted_by_just_anyone(catflap: Installation) -> None:
+    """Who may edit the namespace is refused, one by one and by collection; who is named is not, and it is told."""
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "editors"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+        "subjects": [{"kind": "User", "name": "editor", "apiGroup": "rbac.authorization.k8s.io"}],
+    }
+    bindings = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings"
+    catflap.cluster.call("POST", bindings, binding)
+    answer = catflap.cluster.call("DELETE", FILE, as_user="editor", as_groups=["system:authenticated"])
+    assert (answer.status, "policyFile.deletedBy" in answer.body["message"]) == (403, True)
+    kept = catflap.cluster.api("GET", FILE)
+    eventually(lambda: any(one["reason"] == "PolicyFileDeletionRefused" for one in catflap.events()))
+    assert catflap.cluster.call("DELETE", FILE).status == 200  # the tests' own user is in system:masters
+    eventually(lambda: {"PolicyFileDeleted", "PolicyFileMissing"} <= {one["reason"] for one in catflap.events()})
+    record = next(
+        one for one in reversed(catflap.server.records("decision")) if one["objectRef"].get("name") == "catflap-policy"
+    )
+    assert (record["verb"], record["reason"]) == ("delete", "member of system:masters")
+    missing = "ConfigMap catflap-system/catflap-policy, which holds the policy file, is missing"
+    for program in (catflap.server, catflap.controller):
+        eventually(lambda program=program: missing in program.log())  # type: ignore[misc]
+        assert b"catflap_policy_file_missing 1.0" in program.status("/metrics").body
+        assert program.status("/readyz").status == 200
+    stop(catflap.server.process)
+    with served(catflap.cluster, catflap.folder, catflap.port, ready=False) as server:
+        eventually(lambda: b"ConfigMap catflap-system/catflap-policy is missing" in readiness(server))
+        metadata = {key: kept["metadata"][key] for key in ("name", "labels", "annotations") if key in kept["metadata"]}
+        catflap.cluster.api("POST", FILE.rpartition("/")[0], {**kept, "metadata": metadata})
+        eventually(lambda: readiness(server) == b"ok\n")
+    catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+
+
+def readiness(program: Program) -> bytes:
+    """What the status port says of it; nothing while it is closed."""
+    try:
+        return program.status("/readyz").body
+    except OSError:
+        return b""

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, names
-from tests.cluster.manifests import namespace
+from tests.cluster.manifests import GOOD, namespace, pod
 from tests.cluster.policies import BOTH, CLOSED, DENY, DNS, GROUPS, everywhere, standing
 from tests.cluster.policies import path as path_of
 from tests.cluster.storms import create
@@ -251,3 +251,171 @@ def test_another_engines_policies_go_after_the_new_ones_stand(catflap: Installat
     ]
     plain, other = "networking.k8s.io", "projectcalico.org"
     assert acts == [("create", plain), ("create", other), ("delete", plain), ("create", plain), ("delete", other)]
+
+
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+OPENER: dict[str, Any] = {
+    "spec": {
+        "matchConstraints": {
+            "resourceRules": [
+                {
+                    "apiGroups": ["networking.k8s.io"],
+                    "apiVersions": ["v1"],
+                    "operations": ["CREATE", "UPDATE"],
+                    "resources": ["networkpolicies"],
+                }
+            ]
+        },
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "mutations": [
+            {
+                "patchType": "JSONPatch",
+                "jsonPatch": {
+                    "expression": "[JSONPatch{op: 'add', path: '/spec/ingress', value: [Object.spec.ingress{}]}]"
+                },
+            }
+        ],
+    }
+}
+
+
+def test_what_changes_our_policies_on_their_way_is_named(catflap: Installation, namespace_name: str) -> None:
+    """An admin's admission policy opens each network policy: nothing is said to be restored, Pods are refused, and it is told who."""
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name))
+    path = f"{PLAIN.format(namespace_name)}/catflap-default-deny"
+    policies, bindings = (f"{ADMISSION}/mutatingadmissionpolic{ending}" for ending in ("ies", "ybindings"))
+    metadata = {"metadata": {"name": "opener"}}
+    catflap.cluster.api(
+        "POST", policies, {**OPENER, **metadata, "apiVersion": ADMISSION[6:], "kind": "MutatingAdmissionPolicy"}
+    )
+    binding = {
+        "apiVersion": ADMISSION[6:],
+        "kind": "MutatingAdmissionPolicyBinding",
+        **metadata,
+        "spec": {"policyName": "opener"},
+    }
+    catflap.cluster.api("POST", bindings, binding)
+    try:
+        eventually(
+            lambda: (
+                "ingress" in catflap.emergency("POST", f"{PLAIN.format(namespace_name)}?dryRun=All", probe())["spec"]
+            )
+        )
+        already = len(catflap.controller.records())
+        catflap.emergency("DELETE", path)
+        eventually(lambda: "does not stay as catflap writes it" in catflap.controller.log())
+        refused = catflap.apply(pod("late", namespace_name, GOOD))
+        assert refused.returncode
+        assert "is not stored as it was written; what differs: spec.ingress" in refused.stderr
+        reasons = [one["reason"] for one in catflap.controller.records("write")[already:]]
+        assert [one for one in reasons if one.startswith("restored")] == []
+        [said] = [one for one in reasons if one.startswith("not repaired")]
+        assert "spec.ingress" in said
+        assert b"catflap_not_repaired 1.0" in catflap.controller.status("/metrics").body
+        events = catflap.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{namespace_name}/events")["items"]
+        assert "PolicyNotRepaired" in {one["reason"] for one in events}
+    finally:
+        for where in (bindings, policies):
+            catflap.cluster.api("DELETE", f"{where}/opener")
+    eventually(lambda: catflap.cluster.call("GET", path).body.get("spec") == CLOSED["networking.k8s.io/v1"], within=90)
+    eventually(lambda: b"catflap_not_repaired 0.0" in catflap.controller.status("/metrics").body, within=90)
+    assert "MutatingAdmissionPolicy opener" in said or "not looked at" in said
+
+
+def probe() -> dict[str, Any]:
+    """A policy of nobody's."""
+    return policy("probe", manager="")[0] | {"spec": {"podSelector": {}, "policyTypes": ["Ingress"]}}
+
+
+def test_a_full_disk_stops_no_repair(catflap: Installation, namespace_name: str) -> None:
+    """New namespaces are isolated and opened ones closed; the records are owed, and the replica is not ready."""
+    stop(catflap.controller.process)
+    (catflap.folder / "full").mkdir(exist_ok=True)
+    (catflap.folder / "full" / "audit.log").symlink_to("/dev/full")
+    path = f"{PLAIN.format(namespace_name)}/catflap-default-deny"
+    try:
+        with controlled(catflap.cluster, catflap.folder, name="full", ready=False) as full:
+            catflap.apply(namespace(namespace_name))
+            eventually(lambda: closed(catflap, namespace_name))
+            edited = catflap.emergency("PATCH", path, {"spec": OPENED["kubernetes"]}, content_type=MERGE)
+            _, found = restored(catflap, path, but_not=edited["metadata"]["resourceVersion"])
+            assert found["spec"] == CLOSED[GROUPS["kubernetes"]]
+            assert full.status("/readyz").body == b"not ready: audit log\n"
+    finally:
+        catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+
+
+def test_a_policy_of_our_name_that_somebody_made_before_is_ours_alone(catflap: Installation, older: str) -> None:
+    """Adopted, it has neither their owner nor their finalizer, and the record does not say that it was restored."""
+    bait = catflap.cluster.api("POST", f"/api/v1/namespaces/{older}/configmaps", {"metadata": {"name": "bait"}})
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "bait", "uid": bait["metadata"]["uid"]}
+    theirs = policy("catflap-default-deny", manager="")[0]
+    theirs["metadata"] |= {"ownerReferences": [owner], "finalizers": ["example.com/hold"]}
+    catflap.emergency("POST", PLAIN.format(older), theirs)
+    catflap.configure({"network": {"engine": "kubernetes"}, "namespaces": {"adopt": [older]}})
+    path = f"{PLAIN.format(older)}/catflap-default-deny"
+    ours = eventually(
+        lambda: catflap.cluster.api("GET", path), until=lambda seen: seen["spec"] == CLOSED[GROUPS["kubernetes"]]
+    )
+    assert not {"ownerReferences", "finalizers"} & ours["metadata"].keys()
+    catflap.cluster.api("DELETE", f"/api/v1/namespaces/{older}/configmaps/bait")
+    time.sleep(SECOND)
+    assert catflap.cluster.api("GET", path)["metadata"]["uid"] == ours["metadata"]["uid"]
+    reasons = eventually(lambda: reasons_of(catflap, older), until=lambda seen: len(seen) >= len(BOTH))
+    assert reasons[0] == "rewritten: an object of its name stood there that catflap had not written"
+
+
+SPACES, FLOWS = 12, 40
+
+
+def test_every_namespace_is_isolated_before_any_has_its_flows(catflap: Installation, namespace_name: str) -> None:
+    """Those made while no controller ran come at once: all default-denies, then the name servers, then flows in shares."""
+    roles = [f"r{number:02}" for number in range(FLOWS)]
+    flows = [{"from": {"role": one}, "to": {"role": one}, "ports": ["80/TCP"]} for one in roles]
+    catflap.configure(
+        {"network": {"engine": "kubernetes", "flows": flows}, "workloads": {"role": {"oneOf": [*roles, "frontend"]}}}
+    )
+    stop(catflap.controller.process)
+    spaces = [f"{namespace_name}-{number:02}" for number in range(SPACES)]
+    create(catflap, spaces)
+    already = len(catflap.controller.records("write"))
+    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    wanted = SPACES * (len(BOTH) + FLOWS)
+    mine = eventually(
+        lambda: [
+            one["objectRef"]
+            for one in catflap.controller.records("write")[already:]
+            if one["objectRef"]["namespace"] in spaces
+        ],
+        until=lambda seen: sum(one["kind"] == "NetworkPolicy" for one in seen) >= wanted,
+        within=120,
+    )
+    order = [(one["namespace"], one["name"]) for one in mine if one["kind"] == "NetworkPolicy"]
+    kinds = ["deny" if name == DENY else "dns" if name == DNS else "flow" for _, name in order]
+    assert kinds[:SPACES] == ["deny"] * SPACES
+    assert "flow" not in kinds[: 2 * SPACES - 4]  # four workers write at a time
+    done = {space: max(place for place, one in enumerate(order) if one[0] == space) for space in spaces}
+    first_done = min(done.values())
+    begun = {space for space, name in order[:first_done] if name not in BOTH}
+    assert begun == set(spaces)  # each had a share before any had all
+
+
+def test_a_clock_that_is_ahead_makes_no_repair_of_a_creation(catflap: Installation, namespace_name: str) -> None:
+    """Namespaces that were made while no controller ran were never isolated, so nothing is restored."""
+    stop(catflap.controller.process)
+    catflap.apply(namespace(namespace_name))
+    time.sleep(1.5)  # the controller begins in a later second
+    already = len(catflap.controller.records())
+    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    eventually(lambda: closed(catflap, namespace_name))
+    written = eventually(
+        lambda: [
+            one
+            for one in catflap.controller.records()[already:]
+            if one.get("objectRef", {}).get("namespace") == namespace_name
+        ],
+        until=lambda seen: len(seen) >= len(BOTH),
+    )
+    assert {one["reason"] for one in written} == {"created: the namespace is guarded"}

@@ -140,7 +140,7 @@ class Certified:
 AUTHORITY: Final = Authority("webhook-clients")
 
 
-@pytest.fixture(scope="module", params=["gthread"])
+@pytest.fixture(scope="module", params=LANES)
 def certified(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certified]:
     """A server of each lane that takes reviews from `kube-apiserver` alone."""
     folder = tmp_path_factory.mktemp("certified")

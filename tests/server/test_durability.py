@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.audit_logs import assert_valid, verified
-from tests.programs import Program, free_port, serve
+from tests.programs import Answer, Program, free_port, serve
 from tests.reviews import GOOD, encoded, pod
 from tests.server.loading import SteadyLoad, worker
 from webhook.audit.reading import read_records
@@ -120,8 +120,10 @@ def test_a_full_disk_refuses(policy: Path, tmp_path: Path, disk: tuple[Path, Res
         with load.going():
             load.wait_for(50, allowed=False)
             before = len(load.allowed())
+            assert server.status("/readyz") == Answer(503, b"not ready: audit\n")
             disk[1]("16m")
             load.wait_for(50)
+        server.wait_for()
         assert before > 50
         assert counted(server, "catflap_audit_lost_total") == 0
         assert counted(server, "catflap_audit_failures_total") >= len(load.refused())
@@ -189,8 +191,8 @@ class Piped:
         self.server = Program(self.process, status_port, folder, port)
 
     def __enter__(self) -> Self:
-        """Once it is ready."""
-        self.server.wait_for()
+        """Once it is there; it is not ready while nobody reads."""
+        self.server.wait_for("/healthz")
         return self
 
     def __exit__(self, *_: object) -> None:

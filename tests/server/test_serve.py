@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.controlplane.waiting import wait_until
 from tests.programs import Program, free_port, serve
 from tests.reviews import GOOD, encoded, pod
 from webhook.tls.folder import TlsFolder, ensure
@@ -124,15 +125,24 @@ def test_warnings_reach_the_user(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a file that is always full")
 def test_what_cannot_be_recorded_is_not_admitted(policy: Path, tmp_path: Path) -> None:
-    """A full disk refuses, as something that may pass later."""
+    """A full disk refuses, as something that may pass later, and the replica is not ready, so that another one is asked."""
     (tmp_path / "audit.log").symlink_to("/dev/full")
-    with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
+    with serve(tmp_path, "--standalone", "--policy", str(policy), ready=False) as server:
+        wait_until(lambda: said(server) == b"not ready: audit log\n", what="the log to be found full")
         response = server.post("/validate", encoded(pod(GOOD))).response
         assert response["allowed"] is False
         assert response["status"]["code"] == 503
         assert response["status"]["details"] == {"retryAfterSeconds": 1}
         assert "audit log" in response["status"]["message"]
         assert server.post("/mutate", encoded(pod(GOOD))).response == {"uid": response["uid"], "allowed": True}
+
+
+def said(server: Program) -> bytes:
+    """What the status port says of readiness; nothing while it is closed."""
+    try:
+        return server.status("/readyz").body
+    except OSError:
+        return b""
 
 
 def test_it_ends_at_sigterm_with_status_0(policy: Path, tmp_path: Path) -> None:

@@ -97,6 +97,11 @@ class AuditLog:
             self._settle(line)
         return link
 
+    @property
+    def writable(self) -> bool:
+        """Whether the last record could be written, or requests are admitted without theirs."""
+        return self._admits or not self._failing
+
     def start(self) -> None:
         """See to checkpoints and new keys by the clock, from a thread of its own."""
         Thread(target=self._watch, name="audit", daemon=True).start()
@@ -105,6 +110,8 @@ class AuditLog:
         """Write what is due by now.  Raises AuditLogUnwritable, BadKey."""
         if self._sink.witness is not None:
             self._sink.witness.look()  # outside of the lock, as there may be much to read
+        if self._failing:
+            self._probe()
         with self._lock:
             if not self._seq or self._ended.is_set():
                 return
@@ -115,6 +122,23 @@ class AuditLog:
             finally:  # a key that cannot be vouched for goes on signing
                 if self._seq > self._signed and self._is_over(self._stated_at, CHECKPOINT_AFTER):
                     self._state({"type": "checkpoint"})
+
+    def _probe(self) -> None:
+        """Try whether records can be written again: a replica that is not ready gets no requests, so nothing else would.
+
+        Raises AuditLogUnwritable.
+        """
+        with self._lock:
+            if self._ended.is_set():
+                return
+            self._sink.look()
+            if self._seq:
+                self._state({"type": "checkpoint"})
+            else:
+                self._begin()
+            line = self._file.written
+        if self.may_block:
+            self._settle(line)
 
     def _is_over(self, since: datetime, span: timedelta) -> bool:
         """Whether a span of time has passed, or nobody can tell as the clock was put back."""
@@ -188,6 +212,7 @@ class AuditLog:
         """What a record is to state of other processes; None where there is no file that can be read."""
         if self._sink.witness is None:
             return None
+        self._sink.look()  # the file may have been renamed meanwhile
         self._sink.witness.look()
         seen = self._sink.witness.seen(self._chain)
         # A record that waits in the queue will stand behind lines that nobody has read yet.

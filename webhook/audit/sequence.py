@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, UNWRITABLE, Fragment, Link, certified_bytes, signed_bytes
 from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.keys import PublicKey, vouches
+from webhook.audit.witness import Seen
 
 # A checkpoint that could not be written is tried again with each record.
 MOST_UNSIGNED: Final = CHECKPOINT_RECORDS + 50
@@ -38,6 +39,7 @@ class Head(Struct, frozen=True, rename="camel"):
     certificate: str = ""
     signature: str = ""
     previous: Link | None = None
+    seen: Seen | None = None
 
 
 class Gap(Struct):
@@ -92,7 +94,7 @@ class Chain:
     """One chain, in constant memory."""
 
     __slots__ = (
-        "_accused", "_key", "_spoilt", "_unsigned", "began", "ended", "first", "gaps", "head", "last", "lost", "name", "records",
+        "_accused", "_key", "_spoilt", "_unsigned", "began", "ended", "first", "gaps", "head", "is_whole", "last", "lost", "name", "records",
         "signed", "stopped", "vouched", "writer",
     )  # fmt: skip
 
@@ -108,6 +110,7 @@ class Chain:
         self.stopped = False
         self.vouched = False
         self.gaps: list[Gap] = []
+        self.is_whole = True  # no record of it is missing or damaged so far
         self._key = ""
         self._unsigned = Unsigned()
         self._accused = False  # of having signed nothing for too long
@@ -115,13 +118,14 @@ class Chain:
 
     def spoil(self, seq: int) -> None:
         """Remember that a record stands there, though not as it was written, which has been told."""
+        self.is_whole = False
         if seq > self.head.seq and len(self._spoilt) < MOST_GAPS:
             self._spoilt.add(seq)
 
     def reached(self, link: Link) -> Damage | None:
         """What is wrong with this chain, if it stood at this link when another one began."""
         if self.head.seq < link.seq:
-            return Damage.TRUNCATED
+            return None if link.seq in self._spoilt else Damage.TRUNCATED
         return Damage.FORGED if self.head.seq == link.seq and self.head.hash != link.hash else None
 
     def follow(self, head: Head, place: Place) -> Iterator[Finding]:
@@ -187,6 +191,7 @@ class Chain:
         return vouches(self._key, signature, message)
 
     def _jump(self, over: range, place: Place) -> None:
+        self.is_whole = False
         gap = Gap(place, over.stop, [over])
         for seq in self._spoilt:
             gap.fill(seq)

@@ -81,8 +81,8 @@ class Sink:
         self._take(descriptor, found)
         self._begun = since
         if readable:
-            has_begun, self.witness = self.witness is not None, self.witness or Witness()
-            self.witness.follow(path, descriptor, has_begun=has_begun)
+            self.witness = self.witness or Witness()
+            self.witness.follow(path, descriptor)
 
     def _take(self, descriptor: int, found: Ending) -> None:
         kind = os.fstat(descriptor).st_mode

@@ -14,6 +14,7 @@ from webhook.audit.fragments import Claim, Fragments
 from webhook.audit.keys import PublicKey
 from webhook.audit.reading import Line
 from webhook.audit.sequence import Chain, Head
+from webhook.audit.testimony import Testimony, family
 from webhook.guard.foretelling import counted
 
 MOST_FINDINGS: Final = 1000
@@ -67,12 +68,13 @@ class Verifier:
         self._pieces = rewritten if lenient else pieces
         self._lenient = lenient
         self._chains: dict[str, Chain] = {}
+        self._testimony = Testimony(self._chains)
         self._fragments = Fragments()
         self._findings: list[Finding] = []
         self._untold = 0
         self._notes: list[str] = []
         self._order = 0
-        self._files: set[str] = set()  # those with a record
+        self._logs: set[str] = set()  # those with a record, whatever files they were put aside to
 
     def take(self, line: Line) -> list[Head]:
         """Check one line; gives the records in it that are what their hashes say."""
@@ -92,10 +94,11 @@ class Verifier:
         """All that was found; nothing is taken after that."""
         chains = tuple(self._chains.values())
         gaps = (gap.finding(chain.name) for chain in chains for gap in chain.gaps)
-        found = sorted([*self._findings, *gaps, *self._unexplained()], key=lambda finding: finding.place.order)
+        unexplained = (*self._unexplained(), *self._testimony.findings())
+        found = sorted([*self._findings, *gaps, *unexplained], key=lambda finding: finding.place.order)
         if self._closed:  # what is missing at the end comes after all that stands
             found += [cut(chain) for chain in chains if not chain.stopped]
-        notes = (*self._notes, *(note for chain in chains for note in remarks(chain)))
+        notes = (*self._notes, *self._testimony.notes, *(note for chain in chains for note in remarks(chain)))
         untold = (f"and {len(notes) - MOST_NOTES} more notes",) if len(notes) > MOST_NOTES else ()
         return Report(
             chains,
@@ -131,13 +134,34 @@ class Verifier:
                 self._found(Finding(Damage.INSERTED, place, says, head.chain, head.seq))
                 return
             chain = self._chains[head.chain] = Chain(head.chain, place, head.time)
-        self._found(*chain.follow(head, place))
+        reached = chain.last.order
+        self._judged(chain, chain.follow(head, place))
+        continues = chain.head.seq == head.seq
         for one in head.torn:
             self._fragments.own(Claim(place, head.chain, head.seq, one))
-        if head.type in SIGNED and chain.head.seq == head.seq:
-            self._found(*chain.certify(head, text, place, self._roots))
+        if continues:
+            self._testimony.stands(head, place)
+        if head.type in SIGNED and continues:
+            holds = self._judged(chain, chain.certify(head, text, place, self._roots))
             self._found(*self._before(head, place))
-        self._files.add(place.file)
+            if not self._lenient:
+                self._found(*self._stated(head, place, reached, holds=holds))
+        self._logs.add(family(place.file))
+
+    def _judged(self, chain: Chain, findings: Iterator[Finding]) -> bool:
+        """Take what was found in a chain; whether that is nothing."""
+        found = [*findings]
+        self._found(*found)
+        chain.is_whole = chain.is_whole and not found
+        return not found
+
+    def _stated(self, head: Head, place: Place, reached: int, *, holds: bool) -> Iterator[Finding]:
+        """See that what a writer states of other chains is so."""
+        if head.type == "start":
+            yield from self._testimony.began(head, place)
+        elif holds:
+            self._testimony.signed(head.chain)
+            yield from self._testimony.stated(head, place, reached)
 
     def _before(self, head: Head, place: Place) -> Iterator[Finding]:
         """See whether the record is there that stood last when a chain began."""
@@ -149,7 +173,8 @@ class Verifier:
         if found is not None:
             if damage := found.reached(link):
                 yield Finding(damage, place, f"{what} stood before it, and does not now", head.chain, head.seq)
-        elif place.file in self._files:
+        elif family(place.file) in self._logs:
+            self._testimony.absent.add(link.chain)
             yield Finding(
                 Damage.MISSING, place, f"{what} stood before it, and nothing of that chain does now", head.chain, 0
             )

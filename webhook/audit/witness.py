@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import Final
@@ -12,6 +13,7 @@ from msgspec.structs import asdict
 
 from webhook.audit.chain import OPENING, Link, pieces
 from webhook.audit.ending import link_of
+from webhook.audit.rotation import aside
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ SETTLE_SECONDS: Final = 10.0
 
 CHAIN_KEY: Final = b'"chain":"'
 CHAIN_NAME: Final = 32
+START: Final = b'"type":"start"'
 
 UNREAD: Final = "the audit log cannot be read back, so it does not state what other processes wrote: %s"
 
@@ -34,11 +37,14 @@ class Seen(Struct, frozen=True):
     """What the writer has read in its file of other chains, and had not stated before.
 
     `complete`: these are all other chains of which a record was added to the file between the writer's last complete statement
-    and the writer's last record before this one.
+    and the writer's last record before this one.  In a start, where there is no such statement: since the start of the chain `since`.
+    `anew`: the writer lost sight of the file for a while, and its next complete statement is about what comes after this one.
     """
 
     chains: tuple[Link, ...] = ()  # the last record of each
     complete: bool = False
+    anew: bool = False
+    since: str = ""
 
 
 class Tail:
@@ -67,6 +73,10 @@ class Tail:
         self._skipping = self._skipping or len(part) > LONGEST_PART
         self._part = b"" if self._skipping else part
 
+    def is_of(self, path: Path) -> bool:
+        """Whether these are the lines of the file that has this name.  Raises OSError."""
+        return os.path.samestat(path.stat(), os.fstat(self._descriptor))
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
@@ -78,37 +88,42 @@ class Witness:
     `last` is the last record that was read in the file.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = Lock()
         self._tail: Tail | None = None
         self._former: list[tuple[Tail, float]] = []  # files that were renamed, and until when others may write to them
         self._heads: dict[str, Link] = {}  # what was read and not stated yet
+        self._since = ""  # the first chain in the current file whose start was read
         self._failed = False  # the last look; the next one reads from where it stopped
         self._lost = False  # lines that this process never reads
+        self._has_begun = False
         self.last: Link | None = None
 
-    def follow(self, path: str, descriptor: int, *, has_begun: bool) -> None:
-        """Read the file that is open under `descriptor` from here on; a process that begins reads the end of what is there."""
-        try:
-            reader = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as bad:
-            self._lost = True
-            logger.warning(UNREAD, bad)
-            return
+    def follow(self, path: str, descriptor: int) -> None:
+        """Read the file that is open under `descriptor` from here on; before the chain begins, the end of what is there too."""
         with self._lock:
-            if self._tail is not None:
-                self._former.append((self._tail, self._clock() + SETTLE_SECONDS))
-            state = os.fstat(reader)
-            is_it = os.path.samestat(state, os.fstat(descriptor))
-            self._tail = Tail(reader, 0 if has_begun or not is_it else max(0, state.st_size - OPENING_WINDOW))
-            self._lost = self._lost or not is_it  # the file was renamed in this moment
-            self.last = None
+            try:
+                reader = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as bad:
+                self._lost = True
+                logger.warning(UNREAD, bad)
+                return
+            state, before = os.fstat(reader), self._tail
+            self._lost = not os.path.samestat(state, os.fstat(descriptor))  # it was renamed in this moment
+            self.last, self._since = None, ""
+            self._tail = Tail(reader, 0 if self._has_begun else max(0, state.st_size - OPENING_WINDOW))
+            if before is not None and self._has_begun:
+                self._former += [
+                    (tail, monotonic() + SETTLE_SECONDS) for tail in (before, *self._skipped(path, before))
+                ]
+            elif before is not None:
+                before.close()
+                self._heads = {}
 
     def look(self) -> None:
         """Read what came since the last look."""
         with self._lock:
-            now = self._clock()
+            now = monotonic()
             try:
                 for tail, _ in self._former:
                     self._read(tail)
@@ -126,14 +141,17 @@ class Witness:
     def seen(self, own: str) -> Seen:
         """What there is to state; `own` is the writer's chain.  It counts as stated when `stated` is called."""
         with self._lock:
+            self._has_begun = True
             self._heads.pop(own, None)
             links = [*self._heads.values()]
-            complete = len(links) <= MOST_NAMED and not (self._former or self._failed or self._lost)
-            return Seen(tuple(links[-MOST_NAMED:]), complete)
+            reads_all = len(links) <= MOST_NAMED and not (self._former or self._failed)
+            chains = tuple(links[-MOST_NAMED:])
+            return Seen(chains, reads_all and not self._lost, reads_all and self._lost, self._since)
 
     def stated(self, seen: Seen) -> None:
         """Forget what a record says by now."""
         with self._lock:
+            self._lost = self._lost and not seen.anew
             for link in seen.chains:
                 if self._heads.get(link.chain) == link:
                     del self._heads[link.chain]
@@ -145,12 +163,25 @@ class Witness:
                 tail.close()
             self._former, self._tail = [], None
 
+    def _skipped(self, path: str, before: Tail) -> Iterator[Tail]:
+        """The files between the one that was read and the current one, where several were renamed since the last look."""
+        files = aside(path)
+        try:
+            index = next(number for number, file in enumerate(files) if before.is_of(file))
+            for file in files[index + 1 :]:
+                if self._tail is None or not self._tail.is_of(file):
+                    yield Tail(os.open(file, os.O_RDONLY | os.O_CLOEXEC))
+        except (OSError, StopIteration):  # it was moved elsewhere, or renamed by another program
+            self._lost = True
+
     def _read(self, tail: Tail) -> Link | None:
         """Take what was added to a file; gives the last record in it."""
         last: Link | None = None
         for block in tail.blocks():
             heads = heads_in(block)
             last = next(iter(heads), last)
+            if tail is self._tail and not self._since:
+                self._since = first_start(block)
             for link in reversed(heads):
                 self._heads.pop(link.chain, None)  # so that the latest stand at the end
                 self._heads[link.chain] = link
@@ -161,7 +192,21 @@ def as_said(seen: Seen | None) -> dict[str, object]:
     """What a record says of it: in dictionaries, whose keys are written in order."""
     if seen is None:
         return {}
-    return {"seen": {"chains": [asdict(link) for link in seen.chains], "complete": seen.complete}}
+    more = {"anew": True} if seen.anew else {}
+    since = {"since": seen.since} if seen.since else {}
+    return {"seen": {"chains": [*map(asdict, seen.chains)], "complete": seen.complete, **more, **since}}
+
+
+def first_start(text: bytes) -> str:
+    """The chain of the first start record in some lines; empty where there is none."""
+    at = text.find(START)
+    while at >= 0:
+        line = text[text.rfind(b"\n", 0, at) + 1 :].partition(b"\n")[0]
+        link = next((link for piece in pieces(line) if (link := link_of(piece)) and START in piece.text), None)
+        if link is not None and link.seq == 0:
+            return link.chain
+        at = text.find(START, at + 1)
+    return ""
 
 
 def heads_in(text: bytes) -> list[Link]:

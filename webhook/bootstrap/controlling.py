@@ -1,39 +1,96 @@
 """The controller."""
 
+import base64
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from threading import Event
 from uuid import uuid4
 
+from msgspec import Struct
+
 from webhook.audit.record import leader_record, utc_now
-from webhook.bootstrap.looking import look_around, recorded
+from webhook.bootstrap.looking import check_rights, in_cluster, look_around, recorded
 from webhook.bootstrap.parts import Common, Parts, make_parts, note, start_policy, start_status
+from webhook.controller.drift import Drift
 from webhook.controller.endings import Endings
-from webhook.controller.following import Registered
+from webhook.controller.following import Registered, Wishes
 from webhook.controller.leader import LEASE, LEASE_SECONDS, Leader
 from webhook.controller.loop import Controller, Follower
+from webhook.controller.reaching import Unreachable
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.recording import Recording
 from webhook.controller.refusals import Refusals, telling
+from webhook.controller.registration import Endpoint
 from webhook.controller.reporting import Reporting
 from webhook.controller.scanning import Scanner
+from webhook.controller.servers import usable
 from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
-from webhook.kube.events import refused_file
+from webhook.kube.events import bad_record, refused_file
+from webhook.kube.identity import Acting
 from webhook.kube.lease import Lease
 from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.rights import controller_rights
 from webhook.kube.standing import Standing
 from webhook.kube.watch import Watch
+from webhook.model.identity import chart_accounts
 from webhook.server.ending import END_SECONDS, all_within, end_now, on_end
 
 
-def followers(common: Common, parts: Parts, api: Api, recording: Recording) -> Mapping[str, Follower]:
+class Registering(Struct, frozen=True):
+    """How catflap is registered: where it is found, and what else the installer wants.
+
+    `locate` makes the Endpoint of a CA bundle; without it, somebody registers catflap by hand.
+    """
+
+    locate: Callable[[str], Endpoint] | None = None
+    ca: Path | None = None
+    wishes: Wishes = Wishes()
+
+    def endpoint(self) -> Endpoint:
+        """Where the API server finds us, by the CA certificate as its file says now.  Raises Unreachable."""
+        assert self.locate is not None
+        assert self.ca is not None
+        try:
+            bundle = self.ca.read_bytes()
+        except OSError as bad:
+            raise Unreachable(f"the CA certificate is not there yet: {bad}") from bad
+        return self.locate(base64.b64encode(bundle).decode("ascii"))
+
+
+def registered(  # noqa: PLR0917 (each is of another type)
+    common: Common, parts: Parts, api: Api, recording: Recording, leads: Callable[[], bool], registering: Registering
+) -> Registered:
+    """What registers catflap and keeps it registered."""
+    own, deployment = common.own_namespace, None
+    if (found := registering.wishes.replicas) is not None:
+        metadata = {"name": found.name, "namespace": found.namespace}
+        deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
+    return Registered(
+        api.patient(),
+        recording=recording,
+        own_namespace=own,
+        acting=Acting(chart_accounts(own)),
+        drift=Drift(api, metrics=parts.metrics, own_namespace=own, now=utc_now, deployment=deployment),
+        now=utc_now,
+        endpoint=registering.endpoint if registering.locate else None,
+        wishes=registering.wishes,
+        leads=leads,
+        reach=partial(usable, certified=registering.wishes.certified),
+    )
+
+
+def followers(
+    common: Common, parts: Parts, api: Api, recording: Recording, registration: Registered
+) -> Mapping[str, Follower]:
     """What is kept as the policy file says, beyond namespaces; what the API server refuses of it is told."""
     own, patient = common.own_namespace, api.patient()
     written = telling(
-        Registered(patient, recording=recording, own_namespace=own),
-        Twinned(patient, recording=recording, own_namespace=own, now=utc_now),
+        registration,
+        Twinned(patient, recording=recording, own_namespace=own, now=utc_now, acting=registration.acting),
         refusals=Refusals(api, metrics=parts.metrics, own_namespace=own, now=utc_now),
     )
     return {**written, "/endings": Endings(api, metrics=parts.metrics, own_namespace=own, now=utc_now)}
@@ -66,20 +123,24 @@ def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -
     return leader, scanner
 
 
-def control(common: Common) -> None:
-    """Run the controller until it is told to stop."""
-    api = connect(common.kubeconfig)
-    parts = make_parts(
-        common,
-        "controller",
-        on_refusal=lambda faults: refused_file(api, common.own_namespace, faults, utc_now()),
-    )
+def watched_epoch(common: Common, api: Api) -> Epoch:
+    """The record of the installation; an Event on it reports one that cannot be true."""
+
+    def trouble(space: str, what: str) -> None:
+        bad_record(api, space, what, utc_now())
+
+    return Epoch(api, own_namespace=common.own_namespace, on_trouble=trouble)
+
+
+def make_controller(
+    common: Common, parts: Parts, api: Api, recording: Recording, registration: Registered
+) -> Controller:
+    """What isolates namespaces, and keeps what else follows the policy file."""
     standing = Standing(api)
-    recording = Recording(parts.audit, utc_now)
-    controller = Controller(
+    return Controller(
         namespaces=Watch(api, NAMESPACES),
         standing=standing,
-        followers=followers(common, parts, api, recording),
+        followers=followers(common, parts, api, recording, registration),
         policies=parts.policies,
         reconciler=Reconciler(
             api=api,
@@ -89,17 +150,35 @@ def control(common: Common) -> None:
             own_namespace=common.own_namespace,
             now=utc_now,
         ),
-        look=look_around(api, parts.policies, recorded(Epoch(api, own_namespace=common.own_namespace), api)),
+        look=look_around(api, parts.policies, recorded(watched_epoch(common, api), api)),
         metrics=parts.metrics,
     )
+
+
+def control(common: Common, registering: Registering) -> None:
+    """Run the controller until it is told to stop."""
+    api = connect(common.kubeconfig)
+    parts = make_parts(
+        common,
+        "controller",
+        on_refusal=lambda faults: refused_file(api, common.own_namespace, faults, utc_now()),
+    )
+    recording = Recording(parts.audit, utc_now, on_lost=parts.metrics.audit_lost.inc)
     leader, scanner = make_scanner(common, parts, api, recording)
+    registration = registered(common, parts, api, recording, lambda: leader.leads, registering)
+    controller = make_controller(common, parts, api, recording, registration)
     parts.policies.on_change(lambda _: controller.policy_changed())
     parts.policies.on_change(lambda _: scanner.scan_soon())
     stopped = Event()
     on_end(lambda *_: stopped.set())  # before the first record: from here on the chain gets its stop record
-    start_policy(common.policy, parts.policies, api)
-    start_status(common.status, {"controller": lambda: controller.ready}, parts.metrics)
-    started = (controller, leader, scanner)
+    checks = {
+        "controller": lambda: controller.ready,
+        "audit log": lambda: recording.ready,
+        "registration": lambda: registration.sound,
+    }
+    check_rights(api, controller_rights(common.own_namespace, in_cluster(common.policy)))
+    start_status(common.status, checks | start_policy(common, parts, api), parts.metrics)
+    started = (recording, controller, leader, scanner)
     for part in started:
         part.start()
     stopped.wait()

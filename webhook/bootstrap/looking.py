@@ -1,13 +1,19 @@
 """What a process knows of the cluster around it, and since when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
+from threading import Thread
 
+from webhook.config.source import ConfigMapRef
 from webhook.config.store import PolicyStore
+from webhook.kube import registrations
 from webhook.kube.api import Api
 from webhook.kube.discovery import calico_resources, choose_engine, detect_dns
 from webhook.kube.epoch import Epoch, oldest_policy
+from webhook.kube.identity import Acting, Right, registered_accounts
 from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.rights import report_missing
 from webhook.kube.surroundings import Surroundings
 from webhook.server.unavailable import Unavailable
 
@@ -41,15 +47,42 @@ def recorded(epoch: Epoch, api: Api) -> Callable[[datetime], datetime]:
     return since
 
 
+def in_cluster(policy: Path | ConfigMapRef) -> ConfigMapRef | None:
+    """The ConfigMap of the policy file, if it is in one."""
+    return policy if isinstance(policy, ConfigMapRef) else None
+
+
+def check_rights(api: Api, rights: Sequence[Right]) -> None:
+    """Look for missing rights from a thread of its own: it takes some dozens of questions, and nobody waits for it."""
+    Thread(target=report_missing, args=(api, rights), name="rights", daemon=True).start()
+
+
+def learn_accounts(acting: Acting) -> Callable[[Api], None]:
+    """Asks who the server is, and who else acts for catflap by what is registered."""
+
+    def learn(api: Api) -> None:
+        acting.look(api)
+        acting.others = registered_accounts(api.get(registrations.path("validating")))
+
+    return learn
+
+
 def look_around(
-    api: Api, policies: PolicyStore, closed_since: Callable[[datetime], datetime | None]
+    api: Api,
+    policies: PolicyStore,
+    closed_since: Callable[[datetime], datetime | None],
+    learn: Callable[[Api], None] = lambda _: None,
 ) -> Callable[[], Surroundings]:
-    """Asks for the surroundings; `closed_since` is given this process's start, by the API server's clock."""
+    """Asks for the surroundings; `closed_since` is given this process's start, by the API server's clock.
+
+    `learn` is called at each look, for what a process has to know of itself.
+    """
     started: list[datetime] = []
 
     def look() -> Surroundings:
         if not started:
             started.append(api.clock())
+        learn(api)
         loaded = policies.current
         if loaded is None:
             raise Unavailable("no policy file is in force yet")

@@ -12,11 +12,13 @@ from webhook.audit.keeping import Keeping, Observer
 from webhook.audit.log import USUAL, AuditLog
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
+from webhook.bootstrap.presence import Presence
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import Loaded
 from webhook.config.source import ConfigMapRef, PolicyFile
 from webhook.config.store import PolicyStore
 from webhook.kube.api import Api, Json
+from webhook.kube.events import missing_file
 from webhook.kube.paths import collection, name_selector
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
@@ -106,11 +108,12 @@ def observing(metrics: Metrics) -> Observer:
     )
 
 
-def start_policy(source: Path | ConfigMapRef, policies: PolicyStore, api: Api | None) -> None:
-    """Read the policy and keep reading it, from a file or from a ConfigMap."""
+def start_policy(common: Common, parts: Parts, api: Api | None) -> dict[str, Callable[[], bool]]:
+    """Read the policy and keep reading it, from a file or from a ConfigMap; further checks of readiness, by what they say where they fail."""
+    source, policies = common.policy, parts.policies
     if isinstance(source, Path):
         PolicyFile(source, policies).start()
-        return
+        return {}
     assert api is not None
     watch = Watch(
         api,
@@ -121,8 +124,16 @@ def start_policy(source: Path | ConfigMapRef, policies: PolicyStore, api: Api | 
     def changed(found: Json) -> None:
         policies.offer((found.get("data") or {}).get(POLICY_CONFIGMAP_KEY, ""))
 
+    def missing(trouble: str) -> None:
+        parts.metrics.policy_file_missing.set(bool(trouble))
+        if trouble:
+            missing_file(api, source.namespace, trouble, utc_now())
+
+    presence = Presence(source, watch, in_force=lambda: policies.current is not None, on_change=missing)
     watch.on_change(changed)
     watch.start()
+    presence.start()
+    return {f"ConfigMap {presence.key} is missing": lambda: not presence.trouble or policies.current is not None}
 
 
 def start_status(address: Address, checks: Checks, metrics: Metrics) -> None:

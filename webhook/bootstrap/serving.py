@@ -6,19 +6,23 @@ from threading import Event
 from time import monotonic
 
 from webhook.audit.log import AuditLog
+from webhook.audit.owed import OwedRecords
 from webhook.audit.record import certificate_record, stamp, utc_now
 from webhook.audit.schema import ServingCertificate
-from webhook.bootstrap.looking import look_around, on_record
+from webhook.bootstrap.looking import check_rights, in_cluster, learn_accounts, look_around, on_record
 from webhook.bootstrap.parts import Address, Common, Parts, make_parts, note, start_policy, start_status
 from webhook.bootstrap.trusting import Trust, start_check
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
 from webhook.kube.events import Reporter
+from webhook.kube.identity import Acting
 from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.rights import server_rights
 from webhook.kube.series import Series
 from webhook.kube.surroundings import Lookout
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
+from webhook.model.identity import chart_accounts
 from webhook.server.announcing import Announce, Announcer, nobody
 from webhook.server.answer import Answerer, Cluster
 from webhook.server.asking import ClusterToAsk, NoClusterToAsk
@@ -47,14 +51,17 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
     checks: dict[str, Callable[[], bool]] = {
         "server": listening.is_set,
         "policy": lambda: parts.policies.current is not None,
+        "audit log": lambda: parts.audit.writable,
         "certificate": lambda: is_current(tls, utc_now()),
     }
-    start_policy(common.policy, parts.policies, api)
+    checks |= start_policy(common, parts, api)
     cluster: Cluster = NoClusterToAsk()
     announce: Announce = nobody  # where there is no cluster
+    acting = Acting(chart_accounts(common.own_namespace))
     if api is not None:
         announce = start_announcing(api, parts.metrics)
-        cluster = start_asking(common, parts, api, checks, announce)
+        cluster = start_asking(common, parts, api, checks, announce, acting)
+        check_rights(api, server_rights(common.own_namespace, in_cluster(common.policy)))
     check = start_check(trust, api, common.own_namespace, checks)
     start_status(common.status, checks, parts.metrics)
     answerer = Answerer(
@@ -64,6 +71,7 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
         cluster=cluster,
         own_namespace=common.own_namespace,
         announce=announce,
+        acting=acting,
     )
     served = start_showing(tls, parts.audit)
     if trust.client_ca is not None:
@@ -102,14 +110,14 @@ def start_announcing(api: Api, metrics: Metrics) -> Announce:
     return announcer.announce
 
 
-def start_asking(
-    common: Common, parts: Parts, api: Api, checks: dict[str, Callable[[], bool]], announce: Announce
+def start_asking(  # noqa: PLR0917 (each is of another type)
+    common: Common, parts: Parts, api: Api, checks: dict[str, Callable[[], bool]], announce: Announce, acting: Acting
 ) -> ClusterToAsk:
     """What answers questions about the cluster; its caches are added to the checks of readiness."""
     namespaces = Watch(api, NAMESPACES)
     epoch = Epoch(api, own_namespace=common.own_namespace)
     lookout = Lookout(
-        look_around(api, parts.policies, on_record(epoch, api)),
+        look_around(api, parts.policies, on_record(epoch, api), learn_accounts(acting)),
         on_change=lambda _: None,
     )
     parts.policies.on_change(lambda _: lookout.look_now())
@@ -117,10 +125,13 @@ def start_asking(
     lookout.start()
     checks["namespaces"] = lambda: namespaces.synced
     checks["surroundings"] = lambda: lookout.current is not None
+    records = OwedRecords(parts.audit, on_lost=parts.metrics.audit_lost.inc)
+    records.start()
+    checks["owed records"] = lambda: records.timely
     gate = Gate(
         cached=namespaces.get,
         around=lambda: lookout.current,
-        audit=parts.audit,
+        records=records,
         metrics=parts.metrics,
         own_namespace=common.own_namespace,
         now=utc_now,

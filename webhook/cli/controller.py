@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from webhook.audit.keeping import Keeping
-from webhook.bootstrap.controlling import control
+from webhook.bootstrap.controlling import Registering, control
 from webhook.bootstrap.logs import log_to_stderr
 from webhook.bootstrap.parts import Address, Common
 from webhook.cli._keeping import keeping_options
 from webhook.cli._options import check_audit_key, complain, load_policy, serving_options
+from webhook.cli._registering import registering_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoCluster
 
@@ -17,6 +18,7 @@ from webhook.kube.api import NoCluster
 @click.command("controller")
 @serving_options
 @keeping_options
+@registering_options
 @click.option("--verbose", is_flag=True, help="Log more to standard error.")
 def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path | ConfigMapRef,
@@ -25,9 +27,12 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     audit_log: str | None,
     audit_key: Path | None,
     keeping: Keeping,
+    registering: Registering,
     verbose: bool,
 ) -> None:
-    """Write the default-deny policies of guarded namespaces.
+    """Register catflap, write the default-deny policies of guarded namespaces, and keep both.
+
+    It registers once the servers answer at --url or --service under the CA of --ca; without these, catflap is registered by hand.
 
     Ends with status 2 for a bad policy file, audit key or kubeconfig.
     """
@@ -44,6 +49,6 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         keeping=keeping,
     )
     try:
-        control(common)
+        control(common, registering)
     except NoCluster as bad:
         complain([str(bad)])

@@ -1,58 +1,84 @@
-"""`catflap registration`: the webhook configurations, printed."""
+"""`catflap registration`: the webhook configurations, printed; and catflap turned on again where it was turned off."""
 
 import base64
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
-from webhook.cli._options import complain, load_policy, policy_file
+from webhook.cli._options import complain, load_policy
+from webhook.cli._registering import endpoint_options, one_of
 from webhook.cli._yaml import manifests
-from webhook.controller.registration import HTTPS, Endpoint, registration
-from webhook.model.fields import HIGHEST_PORT
+from webhook.controller.registration import registration
+from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
+from webhook.kube.identity import own_user
+from webhook.kube.switch import turn_on
+from webhook.model.identity import Identities
 from webhook.model.names import DEFAULT_NAMESPACE
+
+FAILED = 1
 
 
 @click.command("registration")
-@policy_file
-@click.option("--url", metavar="https://HOST:PORT", help="Where the server is reached by address.")
+@click.option("-c", "--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The policy file.")
+@endpoint_options
+@click.option("--turn-on", is_flag=True, help="Turn catflap on again in a cluster where its registration was deleted.")
+@click.option("-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="With --turn-on: catflap's own.")
 @click.option(
-    "--service",
-    metavar="NS/NAME[:PORT]",
-    help="The Service through which the server is reached; by default its port 443.",
+    "--account", multiple=True, metavar="USER", help="Users that serve and controller act as; - is kubectl's own."
 )
-@click.option(
-    "--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
-    help="The CA certificate that signed the server's.",
-)  # fmt: skip
-def verb(policy: Path, url: str | None, service: str | None, ca: Path) -> None:
-    """Print the webhook configurations that fit a policy file, for kubectl apply."""
-    if (url is None) == (service is None):
-        complain(["give either --url or --service"])
-    bundle = base64.b64encode(ca.read_bytes()).decode("ascii")
-    endpoint = by_url(url, bundle) if url is not None else by_service(service or "", bundle)
-    loaded = load_policy(policy)
-    click.echo(manifests(registration(loaded.policy, endpoint)), nl=False)
+@click.option("--kubeconfig", metavar="FILE", help="With --turn-on or --account -: the cluster; by default kubectl's.")
+@click.option("--context", metavar="NAME", help="With --turn-on or --account -: the context in the kubeconfig.")
+def verb(  # noqa: PLR0917 (click calls it by name)
+    policy: Path | None,
+    url: str | None,
+    service: str | None,
+    ca: Path | None,
+    turn_on: bool,
+    namespace: str,
+    account: tuple[str, ...],
+    kubeconfig: str | None,
+    context: str | None,
+) -> None:
+    """Print the webhook configurations that fit a policy file, or turn catflap on again.
 
-
-def by_url(url: str, bundle: str) -> Endpoint:
-    """The endpoint at an address."""
+    The controller registers catflap by itself, once the servers answer; what is printed is for reading, and for whoever registers it
+    by hand. Ends with status 1 where the cluster does not answer, with 2 for bad options or a bad policy file.
+    """
+    if turn_on:
+        click.echo(on_again(kubeconfig, context, namespace))
+        return
+    if policy is None or ca is None:
+        complain(["give -c POLICY, --ca FILE and either --url or --service; or --turn-on"])
+    locate = one_of(url, service)
     try:
-        parts = urlsplit(url)
-        port_or_none = parts.port  # reading it raises ValueError for what is no port
-    except ValueError:
-        complain([f"--url {url}: write https://HOST:PORT"])
-    extras = parts.query or parts.fragment or parts.username
-    if parts.scheme != "https" or not parts.hostname or extras or port_or_none == 0:
-        complain([f"--url {url}: write https://HOST:PORT"])
-    return Endpoint(ca_bundle=bundle, namespace=DEFAULT_NAMESPACE, url=url.rstrip("/"))
+        bundle = base64.b64encode(ca.read_bytes()).decode("ascii")
+    except OSError as bad:
+        complain([f"--ca {ca}: {bad.strerror}"])
+    loaded = load_policy(policy)
+    own = Identities(tuple(asked(kubeconfig, context) if one == "-" else one for one in account)) if account else None
+    click.echo(manifests(registration(loaded.policy, locate(bundle), own)), nl=False)
 
 
-def by_service(service: str, bundle: str) -> Endpoint:
-    """The endpoint behind a Service."""
-    namespace, slash, rest = service.partition("/")
-    name, colon, port = rest.partition(":")
-    is_port = not colon or (port.isdecimal() and 0 < int(port) <= HIGHEST_PORT)
-    if not (namespace and slash and name) or "/" in name or not is_port:
-        complain([f"--service {service}: write NAMESPACE/NAME or NAMESPACE/NAME:PORT"])
-    return Endpoint(ca_bundle=bundle, namespace=namespace, service=name, port=int(port or HTTPS))
+def asked(kubeconfig: str | None, context: str | None) -> str:
+    """The user that a kubeconfig is of; a cluster that does not tell ends the command."""
+    try:
+        return own_user(connect_as_kubectl(kubeconfig, context))
+    except NoCluster as bad:
+        complain([str(bad)])
+    except ApiError as error:
+        click.echo(f"catflap: who you are cannot be asked: {error}", err=True)
+        raise SystemExit(FAILED) from error
+
+
+def on_again(kubeconfig: str | None, context: str | None, namespace: str) -> str:
+    """Forget that catflap was turned off, in words; the controller registers it once the servers answer."""
+    try:
+        found = turn_on(connect_as_kubectl(kubeconfig, context), own_namespace=namespace)
+    except NoCluster as bad:
+        complain([str(bad)])
+    except ApiError as error:
+        click.echo(f"catflap: {error}", err=True)
+        raise SystemExit(FAILED) from error
+    if found:
+        return f"ConfigMap {found} deleted: a running controller registers catflap once the servers answer"
+    return "catflap was not turned off: no ConfigMap catflap-registration says so"

@@ -86,6 +86,7 @@ def everybody(policy: GuardPolicy) -> Iterator[PolicyFault]:
         ("exempt.groups", policy.exempt.groups, "no rule would hold for anybody"),
         ("breakGlass.groups", emergency.groups, "an emergency is for a few"),
         ("namespaces.labelledBy", spaces.labelled_by, "labels by which a namespace is judged are for a few to set"),
+        ("policyFile.deletedBy", policy.policy_file.deleted_by, "the policy file is for a few to delete"),
         (
             "namespaces.reserved.groups",
             spaces.reserved.groups,

@@ -5,12 +5,16 @@ from typing import Final
 
 from webhook.model.cel import fits_any
 from webhook.model.kinds import POD_MAKERS, USUAL_TEMPLATE, PodMaker
-from webhook.model.names import GUARD_LABEL
-from webhook.model.policy import GuardPolicy
+from webhook.model.names import CALICO_METADATA, GUARD_LABEL
+from webhook.model.policy import AppLabel, GuardPolicy
 from webhook.model.workload import Scope
 
 LABELS: Final = "object.?metadata.?labels.orValue({})"
 LABELS_BEFORE: Final = "oldObject.?metadata.?labels.orValue({})"
+# Calico keeps the name and the labels that count there, of what it stores.
+STORED_METADATA_CHANGED: Final = " != ".join(
+    f"{one}.?metadata.?annotations.orValue({{}})[?'{CALICO_METADATA}']" for one in ("object", "oldObject")
+)
 REQUESTED: Final = "request.?namespace.orValue('')"  # of what is in none, it is not set
 
 
@@ -62,3 +66,16 @@ def compared(paths: Iterable[str]) -> str:
     """The comparison of what stands at some paths with its earlier self, for objects that may lack any step to it."""
     steps = ("".join(f".?{step}" for step in path.split(".")) for path in paths)
     return " || ".join(f"object{path} != oldObject{path}" for path in steps)
+
+
+def alias_alone(policy: GuardPolicy) -> str:
+    """Whether a Pod has an alias without the plain label, of its application or of its role; empty without aliases."""
+    return " || ".join(
+        f"({stands_alone(label)})" for label in (policy.workloads.app, policy.workloads.role) if label.aliases
+    )
+
+
+def stands_alone(label: AppLabel) -> str:
+    """Whether an alias of one label stands alone."""
+    aliases = ", ".join(f"'{alias}'" for alias in label.aliases)
+    return f"!('{label.label}' in {LABELS}) && [{aliases}].exists(alias, alias in {LABELS})"

@@ -1,34 +1,67 @@
-"""The registration follows the policy file: what of the file decides which requests come to us is edited with it.
+"""Only the controller registers catflap: first when the servers answer, and from then on whatever keeps it as this release registers it.
 
-Only that is touched, in configurations that stand. Who answers, how long is waited for it and what else an installer
-wrote stays as it is; which entries of the validating phase there are is the release's, not the file's; and what was
-deleted stays deleted, for that is how catflap is turned off (docs/decisions/0013).
+What an administrator deleted stays deleted (webhook.kube.switch, docs/decisions/0023). Nothing is ever removed because a server
+does not answer: whether requests fail then is for the failure policy of each entry.
 """
 
-import re
+import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from datetime import datetime
+from time import monotonic
+from typing import Final
 
+from msgspec import Struct, structs
+
+from webhook import __version__
 from webhook.config.parse import Loaded
+from webhook.controller.addressing import endpoint_of
+from webhook.controller.drift import Drift
+from webhook.controller.fitting import CLIENT_CONFIG, differences, fitted
 from webhook.controller.patience import Patience
+from webhook.controller.reaching import Replicas, Unreachable
 from webhook.controller.recording import Recording
-from webhook.controller.registration import EXEMPT_PREFIX, HTTPS, MUTATE, VALIDATE, WORKLOADS, Endpoint, registration
+from webhook.controller.registration import Endpoint, registration
+from webhook.controller.servers import Reach, Servers, usable
 from webhook.controller.watching import Watching
-from webhook.kube.api import CONFLICT, Api, ApiError, Json
+from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
+from webhook.kube.identity import Acting, accounts_annotation
 from webhook.kube.registrations import API_VERSION, PHASES, collection, path
+from webhook.kube.switch import BEGUN, NEVER, OFF, ON, State, Switch
 from webhook.kube.watch import Watch
 from webhook.metrics import REGISTRATION
-from webhook.model.names import ENTRY_SUFFIX, NAMESPACE_NAME, WEBHOOK_CONFIGURATION
-from webhook.model.policy import GuardPolicy
+from webhook.model.identity import Identities, identities
+from webhook.model.names import ACCOUNTS_ANNOTATION, RELEASE_ANNOTATION, REMOVAL_ANNOTATION, WEBHOOK_CONFIGURATION
 
-PHASE_PATH: Final = re.compile(
-    f"(?:{VALIDATE}|{MUTATE})(?:/([^/]+))?$"
-)  # where the path of a phase begins, and its token
-COMES_AND_GOES: Final = "MutatingWebhookConfiguration"  # its entry for Pods is there as long as there are aliases
+logger = logging.getLogger(__name__)
+
+# How soon to look again: for servers that are not ready yet, for an administrator who turns catflap on again, and at what fits.
+WAITING_SECONDS: Final = 2.0
+OFF_SECONDS: Final = 5.0
+FITTING_SECONDS: Final = 60.0
+# How long a replica leaves a registration of another release to the replica that leads: as long as one takes to leave.
+OTHER_RELEASE_SECONDS: Final = 60.0
+DELETED: Final = "the {} webhook configuration was deleted: it stays so until an administrator turns catflap on again"
+CREATED_AGAIN: Final = "the {} webhook configuration is back: catflap is turned on again"
+
+
+class Wishes(Struct, frozen=True):
+    """What the installer wants of the registration: how many servers it waits for, and further labels and annotations.
+
+    `certified` servers ask the API server for a client certificate.
+    """
+
+    replicas: Replicas | None = None
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+    certified: bool = False
 
 
 class Registered(Watching):
-    """Our webhook configurations as they stand, kept by watches and edited when the policy file asks for other ones."""
+    """Our webhook configurations, created once the servers answer and kept as they should be.
+
+    `endpoint` says at each pass where the API server finds us, and raises Unreachable where that is not known; without it catflap is
+    registered by hand, and where it is found stays as it is registered.
+    """
 
     name = REGISTRATION
     pending = "the registration does not fit the policy file yet"
@@ -39,14 +72,29 @@ class Registered(Watching):
         *,
         recording: Recording,
         own_namespace: str,
+        acting: Acting,
+        drift: Drift,
+        now: Callable[[], datetime],
         endpoint: Callable[[], Endpoint] | None = None,
+        wishes: Wishes = Wishes(),  # noqa: B008 (frozen)
+        leads: Callable[[], bool] = lambda: False,
+        reach: Reach = usable,
     ) -> None:
-        """`endpoint` says at each pass where the API server finds us; without it, that stays as it is registered."""
         self._api = api
-        self._endpoint = endpoint
-        self._wake: Callable[[], None] = lambda: None
         self._recording = recording
         self._own_namespace = own_namespace
+        self._acting = acting
+        self._drift = drift
+        self._now = now
+        self._endpoint = endpoint
+        self._wishes = wishes
+        self._leads = leads
+        self._servers = Servers(api, endpoint, replicas=wishes.replicas, own_namespace=own_namespace, reach=reach)
+        self._switch = Switch(api, own_namespace=own_namespace)
+        self._wake: Callable[[], None] = lambda: None
+        self._published = ""  # the status that was written down last
+        self._fits: dict[str, object] = {}  # what each phase fitted last
+        self._other_release: dict[str, float] = {}
         query = {"fieldSelector": f"metadata.name={WEBHOOK_CONFIGURATION}"}
         self._patience = {phase: Patience() for phase in PHASES}
         super().__init__({phase: Watch(api, collection(phase), query=query) for phase in PHASES})
@@ -55,114 +103,198 @@ class Registered(Watching):
         """Begin to watch; `on_change` is called when something is to be looked at."""
         self._wake = on_change
         super().start(on_change)
+        on_change()
 
     def wake(self) -> None:
         """Look again soon: the endpoint has another path or another CA now."""
         self._wake()
 
-    def follow(self, loaded: Loaded) -> float:
-        """See that what stands is asked about as the policy file says.  Raises ApiError, AuditLogUnwritable.
+    @property
+    def acting(self) -> Acting:
+        """Who is catflap, as far as this process knows."""
+        return self._acting
 
-        The seconds after which to look again, where somebody keeps undoing what was written; 0 where nobody does.
+    @property
+    def sound(self) -> bool:
+        """Whether every entry is as this release registers it, or an administrator wants none."""
+        return self._drift.sound
+
+    def follow(self, loaded: Loaded) -> float:
+        """See that catflap is registered as the policy file says; the seconds after which to look again.
+
+        Raises ApiError, AuditLogUnwritable.
         """
         self._recording.flush()
-        wait = 0.0
-        for phase, watch in self._watches.items():
-            self._patience[phase].under(loaded.digest)
-            found = watch.get(WEBHOOK_CONFIGURATION)
-            if found is None:
-                continue
-            # The items of a list do not name their kind.
-            stored = {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
-            endpoint = self._endpoint() if self._endpoint else None
-            wanted = fitted(stored, loaded.policy, self._own_namespace, endpoint)
-            if wanted == stored:
-                continue
-            if patience := self._patience[phase].left():
-                wait = max(wait, patience)
-            elif self._write(phase, wanted):
-                self._patience[phase].used()
-                reason = "rewritten: the policy file asks for other requests"
-                self._recording.record(wanted, policy_digest=loaded.digest, reason=reason, verb="update")
-        return wait
+        if not all(watch.synced for watch in self._watches.values()):
+            return WAITING_SECONDS
+        self._acting.look(self._api)
+        state = self._switch.read()  # before what is stored: what is not there although this says "on" was deleted
+        stored = {phase: found for phase in PHASES if (found := self._stored(phase)) is not None}
+        noted = self._note_deletions(state, stored, loaded)
+        if noted is None:
+            return WAITING_SECONDS
+        return self._see_to(noted, stored, loaded)
+
+    def _stored(self, phase: str) -> Json | None:
+        """A configuration as it is stored; None where it is not, or where an uninstall has put an empty one in its place."""
+        found = self._watches[phase].get(WEBHOOK_CONFIGURATION) or self._api.get(path(phase))
+        if found is None or REMOVAL_ANNOTATION in (found["metadata"].get("annotations") or {}):
+            return None
+        # The items of a list do not name their kind.
+        return {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
+
+    def _note_deletions(self, state: State, stored: Mapping[str, Json], loaded: Loaded) -> State | None:
+        """The state after what administrators did since; None where another replica writes it just now."""
+        after = {}
+        for phase, word in state.phases.items():
+            gone = NEVER if not state.wanted else OFF if word == ON else word
+            after[phase] = ON if phase in stored else gone
+        if after == state.phases:
+            return state
+        noted = structs.replace(state, phases=after)
+        if not self._written(noted):
+            return None
+        for phase, word in after.items():
+            if word == OFF != state.phases[phase]:
+                self._note(DELETED.format(phase), loaded)
+            elif word == ON and state.phases[phase] == OFF:
+                self._note(CREATED_AGAIN.format(phase), loaded)
+        return noted
+
+    def _written(self, state: State) -> bool:
+        """Whether the state was written, or cannot be: what is registered must be kept all the same."""
+        try:
+            return self._switch.write(state)
+        except ApiError as error:
+            if not error.refused:
+                raise
+            logger.warning("whether an administrator turned catflap off cannot be written down: %s", error)
+            return True
+
+    def _note(self, reason: str, loaded: Loaded) -> None:
+        logger.warning("%s", reason)
+        self._recording.record(self._switch.manifest, policy_digest=loaded.digest, reason=reason, verb="update")
+
+    def _see_to(self, state: State, stored: Mapping[str, Json], loaded: Loaded) -> float:
+        """Mend what is stored, create what is missing and wanted, and report what is neither."""
+        missing = [phase for phase, word in state.phases.items() if phase not in stored and word in {NEVER, BEGUN}]
+        off = [phase for phase, word in state.phases.items() if word == OFF]
+        waiting = missing if state.wanted and self._endpoint is not None else []
+        trouble, endpoint = "", None
+        try:
+            endpoint = self._servers.checked(stored, urgent=bool(waiting))
+        except Unreachable as bad:
+            trouble = str(bad)
+        endpoint = endpoint or (None if trouble else self._servers.as_stored(stored))
+        accounts = self._accounts(state)
+        wait = FITTING_SECONDS
+        for phase, found in stored.items():
+            where = endpoint or endpoint_of(found, self._own_namespace)
+            if where is not None:
+                wait = min(
+                    wait, self._mend(phase, found, self._wanted(phase, loaded, where, accounts), loaded, trouble)
+                )
+        if waiting and endpoint is not None:
+            trouble = self._create(waiting, state, endpoint, accounts, loaded)
+            missing = missing if trouble else []
+        self._drift.show(off=off, missing=missing, waiting=waiting, trouble=trouble)
+        self._publish(state)
+        return min(wait, WAITING_SECONDS if waiting else OFF_SECONDS if off or trouble else FITTING_SECONDS)
+
+    def _accounts(self, state: State) -> Identities:
+        """Who is catflap: this process, the servers, and the other controllers that were seen lately."""
+        own = identities(user for user in (self._acting.user, self._servers.account) if user)
+        known = identities([*own.users, *state.identities(self._now()).users])
+        self._acting.others = known
+        return known if known.users else self._acting.accounts
+
+    def _publish(self, state: State) -> None:
+        """Write down which accounts were seen, and how the registration is where that changed."""
+        own = identities(user for user in (self._acting.user, self._servers.account) if user)
+        status = self._drift.status if self._drift.status != self._published else state.status
+        after = structs.replace(state.saw(own, self._now()), status=status)
+        if (after.accounts, after.status) == (state.accounts, state.status):
+            return
+        current = self._switch.read()  # other replicas, and this pass, may have written phases since
+        if self._switch.write(structs.replace(after, phases=current.phases)):
+            self._published = self._drift.status
+
+    def _wanted(self, phase: str, loaded: Loaded, endpoint: Endpoint, accounts: Identities) -> Json:
+        kind = f"{phase.capitalize()}WebhookConfiguration"
+        [found] = (one for one in registration(loaded.policy, endpoint, accounts) if one["kind"] == kind)
+        ours = {RELEASE_ANNOTATION: __version__, ACCOUNTS_ANNOTATION: accounts_annotation(accounts)}
+        metadata = found["metadata"]
+        labels = {**metadata["labels"], **self._wishes.labels}
+        return {
+            **found,
+            "metadata": {**metadata, "labels": labels, "annotations": {**self._wishes.annotations, **ours}},
+        }
+
+    def _create(self, phases: list[str], state: State, endpoint: Endpoint, accounts: Identities, loaded: Loaded) -> str:
+        """Register, whole and at once; why that is not done, empty where it is."""
+        begun = structs.replace(state, phases={**state.phases, **dict.fromkeys(phases, BEGUN)})
+        if begun.phases != state.phases and not self._switch.write(begun):
+            return "another replica registers just now"
+        for phase in phases:
+            wanted = self._wanted(phase, loaded, endpoint, accounts)
+            if self._api.create(collection(phase), wanted) is not None:
+                reason = "registered: the servers answer"
+                self._recording.record(wanted, policy_digest=loaded.digest, reason=reason, verb="create")
+        return ""
+
+    def _mend(self, phase: str, stored: Json, wanted: Json, loaded: Loaded, trouble: str) -> float:
+        """Put back what differs; the seconds after which to look again."""
+        target = fitted(stored, wanted)
+        if trouble:  # where the API server would not find us must not be registered
+            target = keeping_client_config(target, stored)
+        found = list(differences(stored, target))
+        key = (loaded.digest, wanted)
+        if target == stored:
+            self._fits[phase] = key
+            self._other_release.pop(phase, None)
+            self._drift.fits(phase)
+            return FITTING_SECONDS
+        if self._is_others(phase, stored):
+            return WAITING_SECONDS
+        self._patience[phase].under(loaded.digest)
+        if left := self._patience[phase].left():
+            self._drift.weaker(phase, stored, found)
+            return left
+        if self._write(phase, target):
+            self._patience[phase].used()
+            reason = self._reason(phase, stored, found, key)
+            self._recording.record(target, policy_digest=loaded.digest, reason=reason, verb="update")
+            self._fits[phase] = key
+        return FITTING_SECONDS
+
+    def _reason(self, phase: str, stored: Json, found: list[tuple[str, str]], key: object) -> str:
+        """Why a configuration was written: by the file, by what others did to it, or by what this process found at its start."""
+        if phase not in self._fits:
+            return "rewritten: it was not as this release registers it"
+        if found and self._fits[phase] == key:
+            return self._drift.put_back(phase, stored, found)
+        return "rewritten: the policy file asks for other requests"
+
+    def _is_others(self, phase: str, stored: Json) -> bool:
+        """Whether a registration is of another release, whose controllers are about to leave or to come."""
+        release = (stored["metadata"].get("annotations") or {}).get(RELEASE_ANNOTATION, __version__)
+        if release == __version__ or self._leads():
+            return False
+        return monotonic() - self._other_release.setdefault(phase, monotonic()) < OTHER_RELEASE_SECONDS
 
     def _write(self, phase: str, wanted: Json) -> bool:
         """Whether it was written; where another replica was faster, the watch brings what that wrote."""
         try:
             self._api.replace(path(phase), wanted)
         except ApiError as error:
-            if error.status == CONFLICT:
+            if error.status in {CONFLICT, NOT_FOUND}:
                 return False
             raise
         return True
 
 
-def fitted(stored: Json, policy: GuardPolicy, own_namespace: str, endpoint: Endpoint | None = None) -> Json:
-    """A webhook configuration as it stands, made to ask about what the policy file says, at an endpoint if there is one."""
-    entries = stored.get("webhooks") or []
-    model = next((entry for entry in entries if entry["name"].endswith(ENTRY_SUFFIX)), None)
-    if model is None:
-        return stored
-    where = endpoint or endpoint_of(model["clientConfig"], own_namespace)
-    [wanted] = (one["webhooks"] for one in registration(policy, where) if one["kind"] == stored["kind"])
-    by_name = {entry["name"]: entry for entry in wanted}
-    kept = [fitted_entry(entry, by_name[entry["name"]]) if entry["name"] in by_name else entry for entry in entries]
-    if stored["kind"] == COMES_AND_GOES:
-        kept = [entry for entry in kept if entry["name"] in by_name or not entry["name"].endswith(ENTRY_SUFFIX)]
-        missing = by_name.keys() - {entry["name"] for entry in kept}
-        kept += [entry | {"namespaceSelector": selector(model, entry)} for entry in wanted if entry["name"] in missing]
-    if endpoint is not None:
-        kept = [
-            {**one, "clientConfig": by_name[one["name"]]["clientConfig"]} if one["name"] in by_name else one
-            for one in kept
-        ]
-    return {**stored, "webhooks": kept}
-
-
-def endpoint_of(client_config: Mapping[str, Any], own_namespace: str) -> Endpoint:
-    """Where the API server finds us, by an entry that stands."""
-    bundle = client_config.get("caBundle", "")
-    if "url" in client_config:
-        url, token = split_path(client_config["url"])
-        return Endpoint(ca_bundle=bundle, namespace=own_namespace, url=url, token=token)
-    service = client_config["service"]
-    token = split_path(service.get("path", ""))[1]
-    return Endpoint(
-        ca_bundle=bundle,
-        namespace=service["namespace"],
-        service=service["name"],
-        port=service.get("port", HTTPS),
-        token=token,
-    )
-
-
-def split_path(where: str) -> tuple[str, str]:
-    """What precedes the path of a phase in an address, and the token that follows it; empty where there is none."""
-    before, *token = PHASE_PATH.split(where)
-    return before, "".join(one or "" for one in token[:1])
-
-
-def fitted_entry(stored: Json, wanted: Json) -> Json:
-    """One entry: the namespaces that it leaves out by name, those of its conditions that are ours, and extra kinds."""
-    fitted = {**stored, "namespaceSelector": selector(stored, wanted)}
-    if stored["name"] == f"{WORKLOADS}{ENTRY_SUFFIX}":
-        fitted["rules"] = wanted["rules"]
-    ours = {one["name"]: one for one in wanted.get("matchConditions", ())}
-    stand = [one for one in stored.get("matchConditions") or () if one["name"] != EXEMPT_PREFIX or one["name"] in ours]
-    kept = [ours.get(one["name"], one) for one in stand]
-    if EXEMPT_PREFIX in ours and ours[EXEMPT_PREFIX] not in kept:
-        kept.append(ours[EXEMPT_PREFIX])
-    fitted.pop("matchConditions", None)
-    return fitted | ({"matchConditions": kept} if kept else {})
-
-
-def selector(stored: Json, wanted: Json) -> Json:
-    """Which namespaces an entry is about: by name as it is wanted, by other labels as it stands.
-
-    Azure's admissions enforcer adds terms of its own, and would again (docs: AKS, "Can I use admission controller webhooks").
-    """
-    found = stored.get("namespaceSelector") or {}
-    others = [term for term in found.get("matchExpressions") or () if term["key"] != NAMESPACE_NAME]
-    terms = [*wanted["namespaceSelector"].get("matchExpressions", ()), *others]
-    rest = {key: value for key, value in found.items() if key != "matchExpressions"}
-    return {**rest, "matchExpressions": terms} if terms else rest
+def keeping_client_config(target: Json, stored: Json) -> Json:
+    """A configuration with the entries asked where they are asked now, and without those that are not there yet."""
+    now = {entry["name"]: entry[CLIENT_CONFIG] for entry in stored.get("webhooks") or ()}
+    kept = [{**entry, CLIENT_CONFIG: now[entry["name"]]} for entry in target["webhooks"] if entry["name"] in now]
+    return {**target, "webhooks": kept}

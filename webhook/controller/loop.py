@@ -11,7 +11,8 @@ from typing import Protocol
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.controller.queue import FIRST, LAST, WorkQueue
-from webhook.controller.reconcile import NOWHERE, Reconciler, lacking
+from webhook.controller.reconcile import NotSettled, Reconciler
+from webhook.controller.wanted import NOWHERE, lacking
 from webhook.kube.api import Json
 from webhook.kube.namespaces import namespace
 from webhook.kube.standing import Standing
@@ -139,7 +140,9 @@ class Controller:
             return
         if not self._reconciler.as_wanted(kind, found, namespace, *known):
             # Every replica sees this at once; who waits a little longer finds it done.
-            self._queue.add(name, after=random.uniform(0, JITTER_SECONDS))  # noqa: S311 (no secret)
+            self._reconciler.look_anew(name)
+            jitter = random.uniform(0, JITTER_SECONDS)  # noqa: S311 (no secret)
+            self._queue.add(name, after=self._reconciler.pause(name) + jitter)
 
     def _looked(self, around: Surroundings) -> None:
         # Even where plain ones are written: an earlier policy may have left some of Calico's.
@@ -154,7 +157,7 @@ class Controller:
             except Exception as error:  # noqa: BLE001 (no namespace may end the worker)
                 failed = True
                 self._metrics.reconcile_failures.inc()
-                logger.warning("%s: %s", self._pending(name), error)
+                logger.warning("%s", error if isinstance(error, NotSettled) else f"{self._pending(name)}: {error}")
             self._queue.done(name, failed=failed)
 
     def _pending(self, name: str) -> str:
@@ -186,11 +189,14 @@ class Controller:
             self._reconciler.forget(name)
         if known is None or (name and found is None):
             return  # the first policy, and the first look around, bring every namespace back
+        more = False
         if not (self._standing.synced or monotonic() > self._patient_until):
             self._queue.add(name, after=JITTER_SECONDS)
         elif found is None:
-            self._reconciler.reconcile_net(*known)
+            more = self._reconciler.reconcile_net(*known)
         else:
-            (self._guarded.add if self._reconciler.guarded(found, *known) else self._guarded.discard)(name)
+            (self._guarded.add if self._reconciler.wanted.guarded(found, *known) else self._guarded.discard)(name)
             self._metrics.guarded_namespaces.set(len(self._guarded))
-            self._reconciler.reconcile(found, *known)
+            more = self._reconciler.reconcile(found, *known)
+        if more:  # behind every other namespace, so that each has its default-deny before any has all else
+            self._queue.add(name, after=LAST)

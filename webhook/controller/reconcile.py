@@ -1,53 +1,48 @@
 """One namespace: what stands against what should, and the difference written."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from enum import StrEnum
 from time import monotonic
 
-from msgspec import Struct
-
 from webhook.config.parse import Loaded
+from webhook.controller.alarms import Alarms
+from webhook.controller.causes import Asked, Cause, cause_of, explained, was_isolated
 from webhook.controller.recording import Recording
-from webhook.guard.closing import is_guarded
+from webhook.controller.repairs import Repairs
+from webhook.controller.wanted import NOWHERE, Wanted, is_default_deny
 from webhook.kube.api import NOT_FOUND, Api, ApiError, Json
 from webhook.kube.events import announce
 from webhook.kube.namespaces import path
-from webhook.kube.policies import Outcome, closes, ensure, is_ours, kind_of, remove, stored
+from webhook.kube.policies import (
+    NotAsWritten,
+    Outcome,
+    closes,
+    ensure,
+    is_ours,
+    kind_of,
+    mend,
+    remove,
+    same,
+    stored,
+)
 from webhook.kube.standing import Standing, key
 from webhook.kube.surroundings import Surroundings
 from webhook.metrics import Metrics
 from webhook.model.kinds import PolicyKind
-from webhook.model.names import DEFAULT_DENY, GUARD_LABEL, GUARDED
+from webhook.model.names import ALLOW_DNS, DEFAULT_DENY, GUARD_LABEL, GUARDED
 from webhook.model.namespace import Namespace
-from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth, Manifest
-from webhook.netpol.render import render, render_net
+from webhook.netpol.manifest import Manifest
+
+logger = logging.getLogger(__name__)
 
 FORBIDDEN = 403
-NOWHERE = ""  # the namespace of what is in none
-STAGED = "stagednetworkpolicies"
-WRITTEN = {Outcome.CREATED: "created", Outcome.REPAIRED: "rewritten"}
+# Policies that one look writes after the default-deny: some tens of milliseconds, before the next namespace has its turn.
+SHARE = 20
 
 
-class Asked(Struct, frozen=True):
-    """What decides, beside a namespace's name, which policies are wanted there."""
-
-    policy_digest: str
-    around: Surroundings
-    environment: str = ""
-
-    def began_with(self, first: "Asked") -> bool:
-        """Whether file and cluster are those of another time."""
-        return (self.policy_digest, self.around) == (first.policy_digest, first.around)
-
-
-class Cause(StrEnum):
-    """Why a policy is written; as its record says it."""
-
-    NEW = "the namespace is guarded"
-    ASKED = "the policy file or the cluster asks for it"
-    REPAIR = "it was edited or deleted"
+class NotSettled(Exception):  # noqa: N818 (a state of the cluster)
+    """Something of a namespace could not be written; the message says what, and whether the namespace is isolated."""
 
 
 class Reconciler:
@@ -66,110 +61,149 @@ class Reconciler:
         self._api = api
         self._standing = standing
         self._recording = recording
+        self._alarms = Alarms(api, recording=recording, metrics=metrics, now=now)
         self._metrics = metrics
-        self._own_namespace = own_namespace
+        self.wanted = Wanted(own_namespace)
         self._now = now
-        self._started = now().replace(microsecond=0)  # creation is dated in whole seconds
         self._lacking: dict[str, float] = {}  # since when a namespace is known to lack its default-deny
         # Under what a namespace last had all that was wanted there; None where that was nothing.
         self._settled: dict[str, Asked | None] = {}
-        self._first: Asked | None = None
+        # What was written in a namespace since it was last looked at as a whole, and what could not be: a watch may lag behind.
+        self._round: dict[str, dict[str, ApiError | None]] = {}
+        self._repairs = Repairs()
 
-    def reconcile(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> None:
-        """See that a namespace is closed if it is to be, and left if it is not.  Raises ApiError, AuditLogUnwritable.
+    def reconcile(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
+        """See that a namespace is closed if it is to be, and left if it is not; whether more is left to be written.
 
-        Nothing is written while an earlier write waits for its record.
+        One look writes the default-deny, or a share of the rest, so that no namespace waits for all of another's policies.
+        Raises ApiError, NotSettled.
         """
         self._recording.flush()
+        wanted = self.wanted.within(namespace, loaded, around)
         if namespace.terminating:
-            return
+            self._keep(namespace, wanted, loaded)
+            return False
         asked = Asked(loaded.digest, around, loaded.policy.namespaces.environment_of(namespace.labels))
-        older = namespace.created < self._started
         try:
-            self._settle(namespace.name, self._wanted(namespace, loaded, around), loaded, asked=asked, older=older)
+            if self._settle(namespace, wanted, loaded, asked=asked):
+                return True
             self._stamp(namespace, loaded, around)
         except ApiError as error:
             if not self._is_gone(namespace, error):
                 raise
+        except NotSettled as error:
+            if not (isinstance(error.__cause__, ApiError) and self._is_gone(namespace, error.__cause__)):
+                raise
+        return False
 
-    def reconcile_net(self, loaded: Loaded, around: Surroundings) -> None:
-        """See that the net below all namespaces stands if it is to.  Raises ApiError, AuditLogUnwritable."""
+    def reconcile_net(self, loaded: Loaded, around: Surroundings) -> bool:
+        """See that the net below all namespaces stands if it is to; whether more is left.  Raises ApiError, NotSettled."""
         self._recording.flush()
-        asked = Asked(loaded.digest, around)
-        self._settle(NOWHERE, self._wanted_net(loaded, around), loaded, asked=asked, older=False)
+        return self._settle(None, self.wanted.below(loaded, around), loaded, asked=Asked(loaded.digest, around))
 
     def forget(self, name: str) -> None:
         """The namespace is gone: what comes under its name is new."""
         self._standing.forget(name)
-        self._lacking.pop(name, None)
-        self._settled.pop(name, None)
+        self._alarms.forget(name)
+        self._repairs.forget(name)
+        for kept in (self._lacking, self._settled, self._round):
+            kept.pop(name, None)
 
-    def guarded(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
-        """Whether a namespace is to be closed."""
-        return is_guarded(namespace, loaded.policy, closed_since=around.closed_since, own_namespace=self._own_namespace)
+    def look_anew(self, name: str) -> None:
+        """A policy of a namespace was edited or deleted: what was written a moment ago may not stand any more."""
+        self._round.pop(name, None)
+
+    def pause(self, name: str) -> float:
+        """The seconds to wait before a policy of a namespace is repaired again, where something keeps changing it."""
+        return self._repairs.pause(name)
 
     def as_wanted(
         self, kind: PolicyKind, found: Json, namespace: Namespace | None, loaded: Loaded, around: Surroundings
     ) -> bool:
         """Whether a policy under our label, as a watch saw it come, change or go, is as it should be."""
-        wanted = self._wanted_net(loaded, around) if namespace is None else self._wanted(namespace, loaded, around)
+        wanted = (
+            self.wanted.below(loaded, around) if namespace is None else self.wanted.within(namespace, loaded, around)
+        )
         for manifest in wanted:
             if (kind_of(manifest), manifest["metadata"]["name"]) == (kind, found["metadata"]["name"]):
                 return self._standing.stands(manifest)
         return self._standing.get(kind, key(found)) is None or not is_ours(found)
 
-    def _wanted(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> tuple[Manifest, ...]:
-        """What is to stand in a namespace: nothing where it is left alone, or where its policies cannot be staged."""
-        if not self.guarded(namespace, loaded, around) or cannot_stage(loaded, around):
-            return ()
-        environment = loaded.policy.namespaces.environment_of(namespace.labels)
-        birth = Birth(namespace.name, namespace.uid, loaded.digest, environment)
-        return render(loaded.policy, birth, around.engine, detected_dns=around.detected_dns)
+    def _settle(
+        self, namespace: Namespace | None, wanted: tuple[Manifest, ...], loaded: Loaded, *, asked: Asked
+    ) -> bool:
+        """Write a share of what is wanted and does not stand; at last remove what stands and is not wanted.
 
-    def _wanted_net(self, loaded: Loaded, around: Surroundings) -> tuple[Manifest, ...]:
-        if cannot_stage(loaded, around):
-            return ()
-        exempt = {*loaded.policy.namespaces.exempted, self._own_namespace}
-        birth = Birth(NOWHERE, "", loaded.digest)
-        return render_net(loaded.policy, birth, around.engine, exempt=exempt, detected_dns=around.detected_dns)
-
-    def _settle(self, space: str, wanted: tuple[Manifest, ...], loaded: Loaded, *, asked: Asked, older: bool) -> None:
-        """Write what is wanted and does not stand, then remove what stands and is not wanted."""
-        self._first = self._first or asked
-        cause = self._cause(space, asked, older=older)
-        for manifest in wanted:
-            if not self._standing.stands(manifest):
-                self._see_to(manifest, space, loaded, cause)
+        Whether more is left to be written.
+        """
+        space = namespace.name if namespace else NOWHERE
+        tried = self._round.setdefault(space, {})
+        missing = [one for one in wanted if one["metadata"]["name"] not in tried and not self._standing.stands(one)]
+        share, left = next_share(missing)
+        for manifest in share:
+            name = manifest["metadata"]["name"]
+            try:
+                self._see_to(manifest, namespace, loaded, asked)
+                tried[name] = None
+            except ApiError as error:
+                tried[name] = error
+        failed = {name: error for name, error in tried.items() if error is not None}
+        if left and DEFAULT_DENY not in failed:
+            return True
+        self._round.pop(space, None)
+        if failed:
+            raise not_settled(space, failed) from next(iter(failed.values()))
+        for manifest in wanted if not self._repairs.pause(space) else ():
+            self._alarms.over((space, manifest["metadata"]["name"]))
         self._settled[space] = asked if wanted else None
         self._clear_away(space, wanted, loaded)
+        return False
 
-    def _cause(self, space: str, asked: Asked, *, older: bool) -> Cause:
-        """Why something may differ: where all stood under the same file and cluster, somebody edited or deleted it.
-
-        So it is at the first look at a namespace older than this process, under what the process began with.
-        """
-        if self._settled.get(space, asked) != asked:
-            return Cause.ASKED
-        if space in self._settled or (older and self._first is not None and asked.began_with(self._first)):
-            return Cause.REPAIR
-        return Cause.NEW
-
-    def _see_to(self, manifest: Manifest, space: str, loaded: Loaded, cause: Cause) -> None:
-        closes = (manifest["kind"], manifest["metadata"]["name"]) == ("NetworkPolicy", DEFAULT_DENY)
-        if closes:
+    def _see_to(self, manifest: Manifest, namespace: Namespace | None, loaded: Loaded, asked: Asked) -> None:
+        space, closing = namespace.name if namespace else NOWHERE, is_default_deny(manifest)
+        stood = namespace is not None and closing and was_isolated(self._standing.stored_in(space), namespace.uid)
+        cause = cause_of(self._settled.get(space), asked, knows=space in self._settled, stood=stood)
+        if closing:
             self._lacking.setdefault(space, monotonic())
-        outcome = ensure(self._api, manifest)
-        if closes:
+        try:
+            outcome = ensure(self._api, manifest)
+        except NotAsWritten as error:
+            self._alarms.changed_by_others(manifest, error.found, str(error), loaded.digest)
+            raise
+        if closing:
             self._metrics.unguarded_seconds.observe(monotonic() - self._lacking.pop(space))
         if outcome is Outcome.UNCHANGED:  # another replica, or the gate, was faster
             return
         self._metrics.policies_written.labels(outcome).inc()
-        if cause is Cause.NEW and outcome is Outcome.REPAIRED:  # it stood before we ever looked, and not as it should
-            cause = Cause.REPAIR
-        did = "restored" if cause is Cause.REPAIR else WRITTEN[outcome]
-        self._recording.record(manifest, policy_digest=loaded.digest, reason=f"{did}: {cause}")
+        cause, reason = explained(cause, outcome)
+        self._recording.record(manifest, policy_digest=loaded.digest, reason=reason)
         if cause is Cause.REPAIR:
             announce(self._api, manifest, outcome, self._now())
+            if self._repairs.again(space):
+                found = stored(self._api, manifest) or {"metadata": {}}
+                self._alarms.changed_by_others(manifest, found, "it is changed again and again", loaded.digest)
+        elif (
+            closing
+            and outcome is Outcome.CREATED
+            and namespace is not None
+            and asked.around.closed_since <= namespace.created
+        ):
+            self._alarms.early_pods(namespace, loaded.digest)
+
+    def _keep(self, namespace: Namespace, wanted: tuple[Manifest, ...], loaded: Loaded) -> None:
+        """Keep a namespace that is being deleted isolated: what is edited is mended; what is missing cannot be made there."""
+        for manifest in wanted:
+            seen, closing = self._standing.get(kind_of(manifest), key(manifest)), is_default_deny(manifest)
+            if self._standing.stands(manifest) or (seen is None and not closing):
+                continue
+            found = stored(self._api, manifest)
+            if found is None and closing:
+                self._alarms.cannot_restore(namespace, manifest, loaded.digest)
+            elif found is not None and not same(found, manifest):
+                outcome = mend(self._api, manifest, found)
+                self._metrics.policies_written.labels(outcome).inc()
+                _, reason = explained(Cause.REPAIR, outcome)
+                self._recording.record(manifest, policy_digest=loaded.digest, reason=reason)
 
     def _clear_away(self, space: str, wanted: tuple[Manifest, ...], loaded: Loaded) -> None:
         """Remove what an earlier policy or engine left, once the default-deny that counts now is read back.
@@ -194,7 +228,7 @@ class Reconciler:
 
     def _stamp(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> None:
         """Mark a guarded namespace as one, and an exempt one as none; any other mark is somebody's own."""
-        if self.guarded(namespace, loaded, around):
+        if self.wanted.guarded(namespace, loaded, around):
             value, reason = GUARDED, "stamped: the namespace is guarded"
         elif loaded.policy.namespaces.exempts(namespace.name):
             value, reason = None, "unstamped: the namespace is exempt"
@@ -219,15 +253,19 @@ class Reconciler:
         return found is None or "deletionTimestamp" in found["metadata"] or found["metadata"]["uid"] != namespace.uid
 
 
-def cannot_stage(loaded: Loaded, around: Surroundings) -> bool:
-    """Whether the policy file wants staged policies of a cluster that has none: closing it instead was not asked for."""
-    return loaded.policy.network.staged and (around.engine is not Engine.CALICO or STAGED not in around.calico)
+def next_share(missing: list[Manifest]) -> tuple[list[Manifest], list[Manifest]]:
+    """What one look writes of what is missing, and what is left: the default-deny alone, then that of DNS, then a few at a time.
+
+    The policies come in the order in which they are wanted.
+    """
+    first = 1 if missing and missing[0]["metadata"]["name"] in {DEFAULT_DENY, ALLOW_DNS} else SHARE
+    return missing[:first], missing[first:]
 
 
-def lacking(loaded: Loaded, around: Surroundings) -> str:
-    """What the policy file wants and this cluster does not have, in words; empty where nothing is."""
-    if cannot_stage(loaded, around):
-        return "network.staged: this cluster takes no staged policies of Calico's, so no policy is written at all"
-    if loaded.policy.network.standing_net and around.engine is not Engine.CALICO:
-        return "network.standingNet: this cluster takes no GlobalNetworkPolicy; namespaces are closed one by one"
-    return ""
+def not_settled(space: str, failed: Mapping[str, ApiError]) -> NotSettled:
+    """What could not be written in a namespace, in words."""
+    names, error = ", ".join(failed), next(iter(failed.values()))
+    if space == NOWHERE:
+        return NotSettled(f"the net below all namespaces is not as it should be yet ({names}): {error}")
+    state = "is not isolated yet" if DEFAULT_DENY in failed else f"is isolated, and {names} not as it should be yet"
+    return NotSettled(f"namespace {space} {state}: {error}")

@@ -11,7 +11,16 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from webhook.controller.conditions import LABELS, LABELS_BEFORE, elsewhere, guarded_labels, on_update, workload_changed
+from webhook.controller.conditions import (
+    LABELS,
+    LABELS_BEFORE,
+    STORED_METADATA_CHANGED,
+    alias_alone,
+    elsewhere,
+    guarded_labels,
+    on_update,
+    workload_changed,
+)
 from webhook.guard.protect import POLICY_NAME
 from webhook.kube.registrations import API_VERSION
 from webhook.model.cel import literal
@@ -35,7 +44,7 @@ from webhook.model.names import (
     POLICY_CONFIGMAP,
     WEBHOOK_CONFIGURATION,
 )
-from webhook.model.policy import AppLabel, GuardPolicy
+from webhook.model.policy import GuardPolicy
 from webhook.model.request import CLEANERS, PolicyObject
 from webhook.rules import RULES
 
@@ -149,7 +158,7 @@ def guarding(policy: GuardPolicy, own_namespace: str, own_accounts: Identities) 
     yield Asked("policies", VALIDATE, "Fail", policy_rules(POLICY_KINDS, ["CREATE", "UPDATE", "DELETE"]), by_others)
     acting = policy_rules([kind for kind in POLICY_KINDS if not kind.staged], ["CREATE", "UPDATE"])
     # The labels of a network set say whom its addresses count as.
-    changed = f"object.?spec != oldObject.?spec || {LABELS} != {LABELS_BEFORE}"
+    changed = f"object.?spec != oldObject.?spec || {LABELS} != {LABELS_BEFORE} || {STORED_METADATA_CHANGED}"
     of_others = {"changed": on_update(changed), "not-ours": f"!({ours()})"}
     yield Asked("open-policies", VALIDATE, on_failure(PolicyObject, policy), acting, of_others)
     # A DELETE has no object; a deletecollection is reviewed object by object.
@@ -283,16 +292,3 @@ def ours() -> str:
 def not_cleaner(own_accounts: Identities) -> str:
     """Whether the caller is neither catflap nor what empties a namespace: both must go on without an answer of ours."""
     return f"!(request.userInfo.username in {literal([*CLEANERS, *own_accounts.users])})"
-
-
-def alias_alone(policy: GuardPolicy) -> str:
-    """Whether a Pod has an alias without the plain label, of its application or of its role; empty without aliases."""
-    return " || ".join(
-        f"({stands_alone(label)})" for label in (policy.workloads.app, policy.workloads.role) if label.aliases
-    )
-
-
-def stands_alone(label: AppLabel) -> str:
-    """Whether an alias of one label stands alone."""
-    aliases = ", ".join(f"'{alias}'" for alias in label.aliases)
-    return f"!('{label.label}' in {LABELS}) && [{aliases}].exists(alias, alias in {LABELS})"

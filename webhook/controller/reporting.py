@@ -77,7 +77,7 @@ class Reporting:
         }
 
     def _settle(self, subjects: dict[str, Subject], loaded: Loaded, go_on: Callable[[], None]) -> None:
-        self._recording.flush()
+        self._recording.require()
         if not self._is_served():
             return
         for stored in ours(self._api):

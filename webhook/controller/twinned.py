@@ -10,6 +10,7 @@ from webhook.controller.recording import Recording
 from webhook.controller.twin import changes_at, twin
 from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
+from webhook.kube.identity import Acting
 from webhook.kube.registrations import PHASES, TWINS, collection, twin_path, twins
 from webhook.kube.watch import Watch
 from webhook.metrics import COPY
@@ -29,11 +30,14 @@ class Twinned(Watching):
     name = COPY
     pending = "what the API server judges by itself does not fit the policy file yet"
 
-    def __init__(self, api: Api, *, recording: Recording, own_namespace: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, api: Api, *, recording: Recording, own_namespace: str, now: Callable[[], datetime], acting: Acting
+    ) -> None:
         self._api = api
         self._recording = recording
         self._own_namespace = own_namespace
         self._now = now
+        self._acting = acting
         self._patience = Patience()
         watches = {kind: watch_of(api, twins(kind), TWIN) for kind in TWINS}
         super().__init__({**watches, REGISTERED: watch_of(api, collection(REGISTERED), WEBHOOK_CONFIGURATION)})
@@ -50,7 +54,11 @@ class Twinned(Watching):
             return SOON_SECONDS if loaded.policy.twin else 0.0
         at = self._now()
         on = self._watches[REGISTERED].get(WEBHOOK_CONFIGURATION) is not None
-        wanted_now = twin(loaded.policy, own_namespace=self._own_namespace, at=at) if on else ()
+        wanted_now = (
+            twin(loaded.policy, own_namespace=self._own_namespace, at=at, own_accounts=self._acting.accounts)
+            if on
+            else ()
+        )
         wanted = {one["kind"]: one for one in wanted_now}
         for kind in TWINS if wanted else reversed(TWINS):
             found = self._watches[kind].get(TWIN)

@@ -70,8 +70,8 @@ def decide(
     ours = chart_accounts(own_namespace) if own_accounts is None else own_accounts
     if request.namespace is not None:  # exempt or not: by its labels it would count as one of an environment's
         return guard_labels(request, policy, own_namespace=own_namespace, own_accounts=ours)
-    if request.policy_file is not None:
-        return judge_policy_file(request, own_namespace=own_namespace, known=known)
+    if request.policy_file_deleted or request.policy_file is not None:
+        return judge_policy_file(request, policy, own_namespace=own_namespace, known=known)
     decided: Decision | Question | None = passes_unjudged(request, policy, own_namespace)
     if decided is None and request.bound_labels is not None:
         passed = exempted(request.user, policy)

@@ -19,14 +19,16 @@ def foretold(
     setting: Setting,
     *,
     more: Iterable[str] = (),
+    named: bool = True,
 ) -> tuple[str, ...]:
     """Who would be newly refused, or no longer, and which namespaces will be closed or no longer; nothing if nothing is.
 
-    `more` are the kinds of which not all objects are given.
+    `more` are the kinds of which not all objects are given. Unless `named`, objects are counted and not named: the reader may not
+    see them.
     """
-    lines = list(turns(objects, after, before, setting))
+    lines = list(turns(objects, after, before, setting, named=named))
     lines += [
-        listed(f"{counted(len(names), 'namespace')} {words}", names)
+        listed(f"{counted(len(names), 'namespace')} {words}", names if named else ())
         for words, names in closings(after, before, setting)
     ]
     if cut := list(more):
@@ -34,7 +36,9 @@ def foretold(
     return tuple(lines)
 
 
-def turns(objects: Iterable[Existing], after: GuardPolicy, before: GuardPolicy, setting: Setting) -> Iterator[str]:
+def turns(
+    objects: Iterable[Existing], after: GuardPolicy, before: GuardPolicy, setting: Setting, *, named: bool
+) -> Iterator[str]:
     """Who would be refused and was not, and the other way round; and which rules may refuse more."""
     new, old = preview(objects, (after, before), setting)
     refused_then, refused_now = (
@@ -42,11 +46,13 @@ def turns(objects: Iterable[Existing], after: GuardPolicy, before: GuardPolicy, 
     )
     spared = {one.owner for one in changes(new, old) if one.after and one.after.keeps_running}
     if newly := sorted(refused_then - refused_now):
-        yield listed(f"{counted(len(newly), 'running workload')} would be refused", map(str, newly))
+        yield listed(f"{counted(len(newly), 'running workload')} would be refused", map(str, newly if named else ()))
         if older := len(spared.intersection(newly)):
             yield f"{older} of them older than catflap: their Pods are admitted until they are changed themselves"
     if freed := sorted(refused_now - refused_then):
-        yield listed(f"{counted(len(freed), 'running workload')} would be refused no longer", map(str, freed))
+        yield listed(
+            f"{counted(len(freed), 'running workload')} would be refused no longer", map(str, freed if named else ())
+        )
     if new.unchecked:
         yield listed("custom rules not previewed, by what they read", dict.fromkeys(one.rule for one in new.unchecked))
 
@@ -58,7 +64,8 @@ def counted(count: int, noun: str) -> str:
 
 def listed(words: str, names: Iterable[str]) -> str:
     """A count and the first names, as many as a warning has room for."""
-    line, rest = f"{words}: ", list(names)
+    rest = list(names)
+    line = f"{words}: " if rest else words
     while rest:
         comma = "" if line.endswith(": ") else ", "
         end = f" and {len(rest) - 1} more" if len(rest) > 1 else ""

@@ -12,8 +12,10 @@ from webhook.model.request import Operation, PolicyObject, Request, Target, User
 from webhook.model.violation import Violation
 
 PROTECTION = "guard-policies"  # in the place of a rule's id; it has no mode, for mode governs rules only
-# Calico stores a policy of the tier `default` under that prefix (libcalico-go, model/keys.go).
-POLICY_NAME = f"^(default[.])?{OUR_PREFIX}"  # read by CEL as well
+# Calico stores a policy of the tier `default` under that prefix (libcalico-go, model/keys.go). Versions before 3.32 have one key
+# for a policy that is stored as `knp.default.NAME` and Kubernetes' NetworkPolicy NAME, and read other prefixes alike
+# (lib/backend/model/policy.go, parseLegacyPolicyName). CEL reads this as well, so it is of RE2.
+POLICY_NAME = f"^((default|knp|kcnp|ossg|staged)[.])*{OUR_PREFIX}"
 OURS = re.compile(POLICY_NAME)
 CALICO_SERVERS = tuple(f"system:serviceaccount:{space}:calico-apiserver" for space in CALICO_NAMESPACES)
 
@@ -37,9 +39,12 @@ def protect(request: Request, policy: GuardPolicy, *, own_accounts: Identities) 
 
 
 def is_ours(request: Request) -> bool:
-    """Whether a policy bears our name, or would come to bear our label; a stray label may be deleted."""
+    """Whether a policy bears our name, also where Calico reads it, or would come to bear our label.
+
+    A stray label may be deleted.
+    """
     assert request.policy is not None
-    if OURS.match(request.policy.name):
+    if OURS.match(request.policy.name) or OURS.match(request.policy.stored_name):
         return True
     return request.operation is not Operation.DELETE and marked(request.policy) and not marked(request.policy_before)
 

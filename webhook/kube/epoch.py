@@ -1,20 +1,24 @@
 """When catflap was installed: what is older keeps running as it was.
 
 Two moments stand in two ConfigMaps, one beside catflap and one in kube-system, so that neither an uninstall nor the loss
-of one of them moves them; of two that differ the older counts. `installed` is the creation of the webhook configuration, so
+of one of them moves them; of two that differ the older counts. A record counts only if it can be true: whoever may write in one
+of the two namespaces could else keep catflap from deciding anything, or have every namespace isolated. `installed` is the creation of the webhook configuration, so
 no namespace is born between the registration and it; owners are measured by it. `closing` is since when namespaces are
 closed: the same, or the age of our oldest policy where that is greater, because the controller ran before it was
 registered, or because both ConfigMaps were lost. Every namespace that was guarded until then bears our stamp.
 """
 
 import logging
-from datetime import datetime
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from webhook.kube import paths, registrations
 from webhook.kube.api import Api, ApiError
 from webhook.kube.namespaces import parse_time
+from webhook.kube.namespaces import path as namespace_path
 from webhook.kube.policies import ours
 from webhook.model.kinds import WRITTEN_KINDS
 from webhook.model.names import EPOCH_CONFIGMAP, MANAGED_BY, MANAGED_BY_LABEL
@@ -22,6 +26,9 @@ from webhook.model.names import EPOCH_CONFIGMAP, MANAGED_BY, MANAGED_BY_LABEL
 logger = logging.getLogger(__name__)
 
 TIME = "%Y-%m-%dT%H:%M:%SZ"
+RECORDED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+CLOCK_SKEW = timedelta(minutes=5)  # between API servers of one cluster, generously
+FORBIDDEN = 403
 INSTALLED, CLOSING = "installed", "closing"
 
 
@@ -32,15 +39,48 @@ class Moments(Struct, frozen=True):
     closing: datetime
 
 
+class Span(Struct, frozen=True):
+    """Between which moments catflap can have been installed: not before the cluster was, and not in the future."""
+
+    earliest: datetime | None
+    latest: datetime
+
+
+def moments(data: Mapping[str, str], span: Span) -> Moments:
+    """A record's moments; raises ValueError, with what is wrong, for one that cannot be true."""
+    installed = moment(data, INSTALLED, span)
+    return Moments(installed, moment(data, CLOSING, span) if CLOSING in data else installed)
+
+
+def moment(data: Mapping[str, str], key: str, span: Span) -> datetime:
+    """One of a record's moments; raises ValueError."""
+    text = data.get(key)
+    if text is None:
+        raise ValueError(f"it has no key {key}")
+    if not RECORDED.fullmatch(text):
+        raise ValueError(f"{key} is {text[:50]!r}, expected a time such as 2026-01-31T12:00:00Z")
+    at = parse_time(text)
+    if span.earliest is not None and at < span.earliest:
+        raise ValueError(f"{key} is {text}, and namespace kube-system was made later, at {span.earliest:{TIME}}")
+    if at > span.latest:
+        raise ValueError(f"{key} is {text}, which is in the future of the API server")
+    return at
+
+
 class Epoch:
     """Reads the epoch, and records it where it is missing; a recorded one is read once."""
 
-    def __init__(self, api: Api, *, own_namespace: str) -> None:
+    def __init__(
+        self, api: Api, *, own_namespace: str, on_trouble: Callable[[str, str], None] = lambda _space, _what: None
+    ) -> None:
+        """`on_trouble` is called with the namespace of a record that cannot be true, and with what is wrong, in words."""
         self._api = api
         self._namespaces = tuple(dict.fromkeys((own_namespace, "kube-system")))
         self._recorded: Moments | None = None
         self._complete = False
-        self._reported: set[str] = set()
+        self._bad: set[str] = set()  # where a record stands that cannot be true
+        self._on_trouble = on_trouble
+        self._reported: set[tuple[str, str]] = set()
 
     def read(self, api: Api) -> Moments | None:
         """The recorded epoch, else the registration's creation; None before both.  Raises ApiError.
@@ -64,7 +104,7 @@ class Epoch:
         epoch = self._oldest_record(self._api) or self._first()
         if epoch is not None:
             written = [self._write(namespace, epoch) for namespace in self._namespaces]
-            self._complete = all(written)
+            self._complete = all(written) and not self._bad
             self._recorded = epoch
         return epoch
 
@@ -84,12 +124,33 @@ class Epoch:
         return Moments(created, oldest)
 
     def _oldest_record(self, api: Api) -> Moments | None:
-        found = [api.get(paths.under(path(namespace), EPOCH_CONFIGMAP)) for namespace in self._namespaces]
-        records = [one["data"] for one in found if one and INSTALLED in (one.get("data") or {})]
+        """The earlier moments of those records that can be true; each other one is reported once."""
+        found = {space: api.get(paths.under(path(space), EPOCH_CONFIGMAP)) for space in self._namespaces}
+        records = {space: one.get("data") or {} for space, one in found.items() if one}
+        self._bad = set()
         if not records:
             return None
-        installed = min(parse_time(one[INSTALLED]) for one in records)
-        return Moments(installed, min(parse_time(one.get(CLOSING, one[INSTALLED])) for one in records))
+        span = Span(earliest=cluster_made(api), latest=api.clock() + CLOCK_SKEW)
+        sound = []
+        for space, data in records.items():
+            try:
+                sound.append(moments(data, span))
+            except ValueError as bad:
+                self._bad.add(space)
+                self._report(
+                    space,
+                    f"ConfigMap {space}/{EPOCH_CONFIGMAP} is not believed: {bad}; the other record counts, or what the cluster shows. "
+                    f"Find out who wrote it, then delete it, and the controller writes it again: kubectl -n {space} delete configmap {EPOCH_CONFIGMAP}",
+                )
+        if not sound:
+            return None
+        return Moments(min(one.installed for one in sound), min(one.closing for one in sound))
+
+    def _report(self, namespace: str, what: str) -> None:
+        if (namespace, what) not in self._reported:
+            self._reported.add((namespace, what))
+            logger.error("%s", what)
+            self._on_trouble(namespace, what)
 
     def _write(self, namespace: str, epoch: Moments) -> bool:
         """Whether the record stands in a namespace now; catflap's own may not be there where a person runs it."""
@@ -103,11 +164,22 @@ class Epoch:
         try:
             self._api.create(path(namespace), configmap)
         except ApiError as error:
-            if namespace not in self._reported:
-                self._reported.add(namespace)
+            if (namespace, "") not in self._reported:
+                self._reported.add((namespace, ""))
                 logger.warning("the epoch cannot be recorded in namespace %s: %s", namespace, error)
             return False
         return True
+
+
+def cluster_made(api: Api) -> datetime | None:
+    """When the cluster was made, by its oldest namespace; None where that may not be looked at.  Raises ApiError."""
+    try:
+        found = api.get(namespace_path("kube-system"))
+    except ApiError as error:
+        if error.status != FORBIDDEN:
+            raise
+        return None
+    return parse_time(found["metadata"]["creationTimestamp"]) if found else None
 
 
 def registered(api: Api) -> datetime | None:

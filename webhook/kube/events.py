@@ -11,7 +11,7 @@ from msgspec import Struct
 from webhook.kube import paths
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.policies import Outcome
-from webhook.model.names import POLICY_CONFIGMAP
+from webhook.model.names import EPOCH_CONFIGMAP, POLICY_CONFIGMAP
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -64,6 +64,17 @@ def refused_file(api: Api, namespace: str, faults: str, at: datetime) -> None:
     """One Event for one policy file that is refused; another one only for other faults."""
     note = f"the last good file stays in force: {faults}"
     tell(api, policy_file(namespace), Happened("PolicyFileRefused", "Read", note, key=named_by(faults)), at)
+
+
+def missing_file(api: Api, namespace: str, note: str, at: datetime) -> None:
+    """One Event for a policy file that is missing; replicas tell it once."""
+    tell(api, policy_file(namespace), Happened("PolicyFileMissing", "Read", note, key=named_by("missing")), at)
+
+
+def bad_record(api: Api, namespace: str, note: str, at: datetime) -> None:
+    """One Event for a record of the installation that cannot be true."""
+    about = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": EPOCH_CONFIGMAP, "namespace": namespace}}
+    tell(api, about, Happened("InstallationRecordNotBelieved", "Read", note, key=named_by(note)), at)
 
 
 def named_by(text: str) -> str:

@@ -2,8 +2,9 @@
 
 The client library's own election is not used: its lock asks without a time limit, so that a dead peer holds the thread
 for ever while another replica takes over; a refused connection ends its thread without a word; and it cannot be told to
-stop. What it does right is done here as well: another's Lease has expired when it was seen unchanged for as long as it
-says, by this machine's own clock, for clocks differ.
+stop. What it does right is done here as well: another's Lease has expired when it was seen unchanged for a while, by this
+machine's own clock, since clocks differ. That while is what its holder says, and never more than our own duration: anyone who may
+write the Lease could else hold it for 68 years. No time in it is believed.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from webhook.kube import paths
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.netpol.manifest import Manifest
 
+MOST_TRANSITIONS: Final = 2**31 - 1  # the API has an int32 for it
 API_VERSION: Final = "coordination.k8s.io/v1"
 
 
@@ -68,24 +70,26 @@ class Lease:
             self._write(found, {**spec, "holderIdentity": "", "renewTime": stamp(self._now())})
 
     def _expired(self, spec: Json) -> bool:
-        """Whether whoever holds it was silent for as long as they said they would be at most."""
+        """Whether the holder was silent for as long as they said they would be at most, or for as long as we would be."""
         if spec != self._seen:
             self._seen, self._seen_at = spec, self._clock()
-        return self._clock() - self._seen_at > (spec.get("leaseDurationSeconds") or self._seconds)
+        claimed = spec.get("leaseDurationSeconds")
+        believed = min(claimed, self._seconds) if isinstance(claimed, int) and claimed > 0 else self._seconds
+        return self._clock() - self._seen_at > believed
 
     def _spec(self, before: Json) -> Json:
-        """What a Lease of ours says, over what it said."""
+        """What a Lease of ours says; of what it said, when we took it and how often it changed hands."""
         at = stamp(self._now())
-        kept = before if before.get("holderIdentity") == self.candidate else {**before, "acquireTime": at}
+        ours = before.get("holderIdentity") == self.candidate
         changes = before.get("leaseTransitions") or 0
-        if kept is not before and before.get("renewTime"):
+        if not ours and before.get("renewTime"):
             changes += 1
         return {
-            **kept,
+            "acquireTime": (before.get("acquireTime") if ours else None) or at,
             "holderIdentity": self.candidate,
             "leaseDurationSeconds": self._seconds,
             "renewTime": at,
-            "leaseTransitions": changes,
+            "leaseTransitions": changes if 0 <= changes <= MOST_TRANSITIONS else 0,
         }
 
     def _write(self, found: Json, spec: Json) -> bool:

@@ -1,7 +1,8 @@
 """Where our manifests live, and how they get there."""
 
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from webhook.kube import paths
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
@@ -9,6 +10,10 @@ from webhook.model.kinds import POLICIES_BY_KIND, PolicyKind
 from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
 from webhook.netpol.manifest import Manifest
 
+# No policy of ours has any. An owner counts as a difference, since the garbage collector would delete the policy with it; a
+# finalizer does not, for the network policy controller of Amazon's CNI adds its own to every policy, and would again.
+OWNERS: Final = "ownerReferences"
+FOREIGN: Final = (OWNERS, "finalizers")
 OUR_LABEL = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 
 
@@ -33,11 +38,12 @@ def path(manifest: Manifest) -> str:
 
 
 class Outcome(StrEnum):
-    """What had to be done for a manifest to stand."""
+    """What had to be done for a manifest to stand; what was `replaced` was never written by catflap."""
 
     UNCHANGED = "unchanged"
     CREATED = "created"
     REPAIRED = "repaired"
+    REPLACED = "replaced"
 
 
 def stored(api: Api, manifest: Manifest) -> Json | None:
@@ -45,28 +51,57 @@ def stored(api: Api, manifest: Manifest) -> Json | None:
     return api.get(path(manifest))
 
 
+class NotAsWritten(ApiError):  # noqa: N818 (a state of the cluster)
+    """The API server stored a policy otherwise than it was sent, so something changes it on the way; `found` is what it stored."""
+
+    def __init__(self, manifest: Manifest, found: Json) -> None:
+        self.manifest, self.found = manifest, found
+        parts = ", ".join(differing(found, manifest))
+        metadata = manifest["metadata"]
+        name = f"{manifest['kind']} {metadata.get('namespace', '')}/{metadata['name']}"
+        super().__init__(CONFLICT, f"{name} is not stored as it was written; what differs: {parts}")
+
+
 def ensure(api: Api, manifest: Manifest) -> Outcome:
-    """See that a manifest stands as it is, in place: it is never deleted to be made anew.  Raises ApiError.
+    """See that a manifest stands as it is, in place: it is never deleted to be made anew.
 
     Server-side apply would leave what others added to the spec, an `ingress` that opens it for one, and not tell a
     creation from a change; so what is missing is created, and what differs is replaced whole, at the version that was read.
+    A write counts only where the answer says what was written.  Raises ApiError, NotAsWritten.
     """
     found = stored(api, manifest)
     if found is None:
-        if api.create(collection_of(manifest), dict(manifest)) is not None:
-            return Outcome.CREATED
+        made = api.create(collection_of(manifest), dict(manifest))
+        if made is not None:
+            return as_written(made, manifest, Outcome.CREATED)
         found = stored(api, manifest)  # somebody was faster, most likely another replica
     if found is None:
         raise ApiError(CONFLICT, f"{path(manifest)} came and went while it was written")
     if same(found, manifest):
         return Outcome.UNCHANGED
-    api.replace(path(manifest), replacement(found, manifest))
-    return Outcome.REPAIRED
+    return mend(api, manifest, found)
+
+
+def mend(api: Api, manifest: Manifest, found: Json) -> Outcome:
+    """Replace what stands by the manifest.  Raises ApiError, NotAsWritten."""
+    outcome = Outcome.REPAIRED if FIELD_MANAGER in managers(found) else Outcome.REPLACED
+    return as_written(api.replace(path(manifest), replacement(found, manifest)), manifest, outcome)
+
+
+def as_written(answer: Json, manifest: Manifest, outcome: Outcome) -> Outcome:
+    """The outcome of a write, if the answer equals what was written; raises NotAsWritten otherwise."""
+    if not same(answer, manifest):
+        raise NotAsWritten(manifest, answer)
+    return outcome
 
 
 def replacement(found: Json, manifest: Manifest) -> Json:
-    """The manifest over what stands: our spec whole, our labels and annotations among those that others set."""
-    kept, ours = found["metadata"], manifest["metadata"]
+    """The manifest over what stands: our spec whole, our labels and annotations among those that others set.
+
+    Owners and finalizers are left out: whoever made an object of our name before may have tied it to one of theirs.
+    """
+    kept = {key: value for key, value in found["metadata"].items() if key not in FOREIGN}
+    ours = manifest["metadata"]
     metadata = {**kept, **{key: {**(kept.get(key) or {}), **ours[key]} for key in ("labels", "annotations")}}
     return {**manifest, "metadata": metadata}
 
@@ -88,8 +123,12 @@ def is_ours(found: Json) -> bool:
     """Whether we wrote a policy: our name, our label and our field manager, all three; users may forge one or two."""
     metadata = found["metadata"]
     labelled = (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
-    managers = {entry.get("manager") for entry in metadata.get("managedFields") or ()}
-    return metadata["name"].startswith(OUR_PREFIX) and labelled and FIELD_MANAGER in managers
+    return metadata["name"].startswith(OUR_PREFIX) and labelled and FIELD_MANAGER in managers(found)
+
+
+def managers(found: Json) -> set[str]:
+    """Who set a field of an object that still stands, by field manager."""
+    return {entry.get("manager", "") for entry in found["metadata"].get("managedFields") or ()}
 
 
 def closes(found: Json | None, manifest: Manifest) -> bool:
@@ -98,7 +137,20 @@ def closes(found: Json | None, manifest: Manifest) -> bool:
 
 
 def same(found: Json, manifest: Manifest) -> bool:
-    """Whether what stands says the same as the manifest: the whole spec, and our labels."""
-    labels: dict[str, Any] = found["metadata"].get("labels") or {}
-    wanted = manifest["metadata"]["labels"]
-    return closes(found, manifest) and all(labels.get(key) == wanted[key] for key in wanted)
+    """Whether what stands says the same as the manifest: the whole spec, our labels, and no owner."""
+    return not any(differing(found, manifest))
+
+
+def differing(found: Json, manifest: Manifest) -> Iterator[str]:
+    """The fields in which what stands differs from the manifest."""
+    if not closes(found, manifest):
+        spec, wanted = found.get("spec") or {}, manifest["spec"]
+        yield from (f"spec.{key}" for key in sorted({*spec, *wanted}) if spec.get(key) != wanted.get(key))
+        if not isinstance(found.get("spec"), dict):
+            yield "spec"
+    metadata = found["metadata"]
+    labels: dict[str, Any] = metadata.get("labels") or {}
+    wanted_labels = manifest["metadata"]["labels"]
+    yield from (f"metadata.labels.{key}" for key in wanted_labels if labels.get(key) != wanted_labels[key])
+    if metadata.get(OWNERS):
+        yield f"metadata.{OWNERS}"

@@ -63,6 +63,12 @@ class Standing:
         found = ((kind, self.get(kind, f"{namespace}/{name}" if namespace else name)) for kind, name in beside)
         return [(kind, one) for kind, one in found if one is not None and is_ours(one)]
 
+    def stored_in(self, namespace: str) -> list[Json]:
+        """Every policy under our label in a namespace, or in none, as the watches last saw it."""
+        places = sorted(self._seen.get(namespace, ()))
+        found = (self.get(kind, f"{namespace}/{name}" if namespace else name) for kind, name in places)
+        return [one for one in found if one is not None]
+
     def get(self, kind: PolicyKind, name: str) -> Json | None:
         """A policy by kind and `namespace/name`, as a watch last saw it."""
         with self._lock:

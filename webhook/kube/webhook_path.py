@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from webhook.kube import paths
 from webhook.kube.api import Api, Json
 from webhook.kube.watch import Watch
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, PATH_SECRET
@@ -22,17 +23,17 @@ class BadTokens(ValueError):  # noqa: N818 (the content is bad)
 
 def collection(namespace: str) -> str:
     """The path of the Secrets of a namespace."""
-    return f"/api/v1/namespaces/{namespace}/secrets"
+    return paths.collection("v1", "secrets", namespace)
 
 
 def path(namespace: str) -> str:
     """The path of ours."""
-    return f"{collection(namespace)}/{PATH_SECRET}"
+    return paths.under(collection(namespace), PATH_SECRET)
 
 
 def watch(api: Api, namespace: str) -> Watch:
     """A watch on ours alone; RBAC allows it by name because the field selector names it."""
-    return Watch(api, collection(namespace), query={"fieldSelector": f"metadata.name={PATH_SECRET}"})
+    return Watch(api, collection(namespace), query={"fieldSelector": paths.name_selector(PATH_SECRET)})
 
 
 def read(found: Json) -> PathTokens:

@@ -1,7 +1,7 @@
 """Rules whose networks are nearly everything together, although none of them is by itself."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from webhook.model.addresses import Addresses, too_large, union
@@ -28,13 +28,20 @@ def together(parts: Iterable[Part], cluster: Addresses) -> str:
         return ""
     left = MOST_RANGES
     for wanted in shared_ports([ports for ports, _ in merged]):
-        some = [networks for at, (_, networks) in enumerate(merged) if wanted >> at & 1]
+        some = [merged[at][1] for at in places(wanted)]
         left -= sum(len(one.v4) + len(one.v6) for one in some)
         if left < 0:
             return reason
         if found := too_large(union(some), cluster) if some else "":
             return found
     return ""
+
+
+def places(bits: int) -> Iterator[int]:
+    """Yield the places of the bits that are set; their number counts, not the highest."""
+    while bits:
+        yield (bits & -bits).bit_length() - 1
+        bits &= bits - 1
 
 
 def shared_ports(found: Sequence[Ports]) -> set[int]:

@@ -123,14 +123,15 @@ def too_large(found: Addresses, cluster: Addresses = NO_ADDRESS) -> str:
     in. All private networks, or all networks of the cluster (`cluster`), mean every Pod.
     """
     for version, mine, public, private, own in (
-        (4, found.v4, PUBLIC.v4, PRIVATE.v4, cluster.v4),
-        (6, found.v6, PUBLIC.v6, PRIVATE.v6, cluster.v6),
-        (4, behind_nat64(found), PUBLIC.v4, PRIVATE.v4, cluster.v4),
+        (V4, found.v4, PUBLIC.v4, PRIVATE.v4, cluster.v4),
+        (V6, found.v6, PUBLIC.v6, PRIVATE.v6, cluster.v6),
+        (V4, behind_nat64(found), PUBLIC.v4, PRIVATE.v4, cluster.v4),
     ):
-        if 2 * size(shared(mine, public)) > size(public):
+        total = size(mine)
+        if 2 * total > size(public) and 2 * size(shared(mine, public)) > size(public):
             return f"more than half of all public IPv{version} addresses"
-        if contains(mine, private):
+        if total >= size(private) and contains(mine, private):
             return f"every private IPv{version} network"
-        if own and contains(mine, own):
+        if own and total >= size(own) and contains(mine, own):
             return f"every IPv{version} network of the cluster (network.clusterCIDRs)"
     return ""

@@ -167,6 +167,9 @@ class Judging:
             return False
         roles = values_of(selected.labels, self.role)
         bits = 0 if names is None else self._reach(opening).pods(names, roles, own=self._own)
+        guarded = values_of(self._spaces(selected, opening.grammar), GUARD_LABEL)
+        if guarded is not None and guarded <= {GUARDED}:
+            bits |= self._reach(opening).guarded_pods(roles)
         if selected.within is None:
             return meet(wanted, {bits})
         return meet(wanted, {bits | one for one in self._reach(opening).addresses(selected.within)})

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from webhook.model.request import User
 from webhook.model.violation import Violation
 from webhook.model.workload import Owner, Place, Workload
 
@@ -132,9 +133,13 @@ class NamespaceSeen(Struct, frozen=True):
 
 
 class ForesightWanted(Struct, frozen=True):
-    """The answer is to say what this text of a policy file, which is sound, would change of what stands."""
+    """The answer is to say what this text of a policy file, which is sound, would change of what stands.
+
+    `user` is who reads it.
+    """
 
     text: str
+    user: User
 
 
 # What only the cluster can tell.

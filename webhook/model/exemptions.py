@@ -1,16 +1,27 @@
 """Whom, and for how long, the rules do not hold; each use is recorded."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from webhook.model.fields import Day, NamespaceName, Node, Principals, ServiceAccountName, distinct
+from webhook.model.fields import DNS_LABEL, Day, NamespaceName, Node, Principals, ServiceAccountName, distinct
 from webhook.model.limits import MOST_ACCOUNTS
 from webhook.model.names import BREAK_GLASS_GROUP
 
 NOTICE_DAYS = 7  # an exception that ends is announced so long before
+
+
+# The user name of a ServiceAccount, and the group of all in a namespace (k8s.io/apiserver, authentication/serviceaccount).
+OF_NAMESPACE = re.compile(r"system:serviceaccounts?:([^:]+)(?::|$)")
+
+
+def account_namespace(principal: str) -> str:
+    """The namespace of a ServiceAccount, or of a group of them; empty for every other user or group."""
+    found = OF_NAMESPACE.match(principal)
+    return found[1] if found and DNS_LABEL.fullmatch(found[1]) else ""
 
 
 class BreakGlass(Node):
@@ -19,6 +30,15 @@ class BreakGlass(Node):
     groups: Principals = Field(
         (BREAK_GLASS_GROUP,),
         description="groups whose members pass every rule, and may edit and delete catflap's own policies",
+    )
+
+
+class PolicyFileRights(Node):
+    """Who may do what to the policy file itself; who may edit it, the cluster's own RBAC says."""
+
+    deleted_by: Principals = Field(
+        ("system:masters",),
+        description="groups whose members, besides those of breakGlass.groups, may delete the ConfigMap that holds this file",
     )
 
 

@@ -124,6 +124,7 @@ def calico_kinds(group: str, version: str) -> tuple[PolicyKind, ...]:
             group, version, "stagedglobalnetworkpolicies", "StagedGlobalNetworkPolicy", namespaced=False, staged=True
         ),
         PolicyKind(group, version, "networksets", NETWORK_SET),
+        PolicyKind(group, version, "globalnetworksets", GLOBAL_NETWORK_SET, namespaced=False),
         PolicyKind(group, version, "tiers", "Tier", namespaced=False),
     )
 

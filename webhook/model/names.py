@@ -5,6 +5,7 @@ FIELD_MANAGER = "catflap"
 NAMESPACE_NAME = "kubernetes.io/metadata.name"  # set by the API server on every namespace, no user can change it
 
 CALICO_NAMESPACE = "projectcalico.org/namespace"  # set by Calico on whatever is in a namespace (api, LabelNamespace)
+CALICO_METADATA = "projectcalico.org/metadata"  # annotation: what Calico reads of an object that it stored
 
 GUARD_LABEL = "catflap.dev/guard"
 GUARDED = "enabled"
@@ -33,10 +34,20 @@ POLICY_CONFIGMAP = "catflap-policy"
 POLICY_CONFIGMAP_KEY = "policy.yaml"
 EPOCH_CONFIGMAP = "catflap-epoch"
 PATH_SECRET = "catflap-webhook-path"  # noqa: S105 (its name)
+REGISTRATION_CONFIGMAP = "catflap-registration"  # whether catflap is registered, and under which accounts it acts
+ACCOUNTS_ANNOTATION = "catflap.dev/accounts"  # on the webhook configurations: who is catflap
+RELEASE_ANNOTATION = "catflap.dev/release"  # on the webhook configurations: which release wrote them
+REMOVAL_ANNOTATION = "catflap.dev/removal"  # on an empty one that an uninstall puts in the place of ours
 DEFAULT_NAMESPACE = "catflap-system"
 # Where Calico's API server runs: of its operator since 3.30, and before (tigera/operator, pkg/render/apiserver.go).
 CALICO_NAMESPACES = ("calico-apiserver", "calico-system")
 WEBHOOK_CONFIGURATION = "catflap"
 ENTRY_SUFFIX = ".catflap.dev"  # of the name of each of its entries
+CONTROLLER_LEASE = "catflap-controller"
 REPORT = "catflap"  # of one in each namespace
 TWIN = "catflap-labels"  # of the ValidatingAdmissionPolicy and its binding
+
+# A review of such an object is the controller's question whether a server is ready; no cluster serves the kind.
+PROBE_GROUP, PROBE_RESOURCE = "probe.catflap.dev", "probes"
+PROBE = "ready"  # the annotation of the answer
+PROBE_SERVER = "server"  # the annotation that names the server's user

@@ -171,12 +171,14 @@ class Network(Node):
     @cached_property
     def sources(self) -> Reach:
         """Return who connects by each flow, for comparison with what a policy lets in."""
-        return Reach([flow.source for flow in self.flows], [flow.port_ranges for flow in self.flows], self.outside)
+        ends = [(flow.source, flow.to) for flow in self.flows]
+        return Reach(ends, [flow.port_ranges for flow in self.flows], self.outside)
 
     @cached_property
     def targets(self) -> Reach:
         """Return to whom each flow leads, for comparison with what a policy lets out."""
-        return Reach([flow.to for flow in self.flows], [flow.port_ranges for flow in self.flows], self.outside)
+        ends = [(flow.to, flow.source) for flow in self.flows]
+        return Reach(ends, [flow.port_ranges for flow in self.flows], self.outside)
 
 
 def without(whole: IpNetwork, cidrs: tuple[str, ...]) -> list[IpNetwork]:

@@ -77,7 +77,7 @@ class Describing:
         return Fault(
             f"spec.{found[0].direction.lower()}",
             message,
-            parts=(digest((self._subject, [(one.ports, one.peers.networks) for one in found])),),
+            parts=tuple(digest((self._subject, one.direction, one.ports, one.peers.networks)) for one in found),
         )
 
     def _way(self, opening: Opening) -> str:

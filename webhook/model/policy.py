@@ -3,7 +3,6 @@
 The field names are the file's own; the descriptions become its JSON Schema.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
@@ -13,10 +12,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_v
 from pydantic_core import PydanticKnownError, SchemaError, SchemaValidator, core_schema
 
 from webhook.model.custom import MOST_RULES, CustomRule
-from webhook.model.exemptions import BreakGlass, Exempt, Waiver
+from webhook.model.exemptions import BreakGlass, Exempt, PolicyFileRights, Waiver, account_namespace
 from webhook.model.extra_kinds import ExtraKind
 from webhook.model.fields import (
-    DNS_LABEL,
     LabelKey,
     LabelValue,
     NamespacePattern,
@@ -44,9 +42,6 @@ from webhook.model.workload import Scope
 
 LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one of these seconds, a namespace's making anew a few
 
-
-# The user name of a ServiceAccount, and the group of all in a namespace (k8s.io/apiserver, authentication/serviceaccount).
-OF_NAMESPACE = re.compile(r"system:serviceaccounts?:([^:]+)(?::|$)")
 
 # Reserved whatever the file says, or by its defaults.
 ALWAYS_GIVEN = frozenset({*CALICO_NAMESPACES, "tigera-operator"})
@@ -231,6 +226,7 @@ class GuardPolicy(Node):
     network: Network = Field(Network(), description="how a closed namespace is closed")
     gate: Gate = Field(Gate(), description="how a namespace is proven closed before a Pod is stored in it")
     roles: dict[LabelValue, Role] = Field({}, description="what is particular to a role, by its name")
+    policy_file: PolicyFileRights = Field(PolicyFileRights(), description="who may delete this file's ConfigMap")
     break_glass: BreakGlass = Field(BreakGlass(), description="who may act against the guard in an emergency")
     custom: tuple[CustomRule, ...] = Field((), max_length=MOST_RULES, description="rules of your own, in CEL")
     exempt: Exempt = Field(Exempt(), description="who passes every rule")
@@ -265,10 +261,14 @@ class GuardPolicy(Node):
         Whoever makes such a namespace makes such accounts.
         """
         groups = (*self.break_glass.groups, *self.exempt.groups, *self.exempt.users)
-        for name in (*groups, *self.namespaces.labelled_by, *self.namespaces.reserved.groups):
-            found = OF_NAMESPACE.match(name)
-            if found and DNS_LABEL.fullmatch(found[1]):
-                yield found[1]
+        for name in (
+            *groups,
+            *self.policy_file.deleted_by,
+            *self.namespaces.labelled_by,
+            *self.namespaces.reserved.groups,
+        ):
+            if space := account_namespace(name):
+                yield space
 
     def holds(self, rule: str, at_most: Mode = Mode.ENFORCE) -> bool:
         """Whether a rule is not off in every namespace; found out once a policy, for every request asks."""

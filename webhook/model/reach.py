@@ -40,12 +40,21 @@ class End(Protocol):
 class Reach:
     """One end of each flow of a file, in their order: bit n is flow n."""
 
-    def __init__(self, ends: Sequence[End], ports: Sequence[Iterable[PortRange]], outside: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        ends: Sequence[tuple[End, End]],
+        ports: Sequence[Iterable[PortRange]],
+        outside: tuple[str, ...],
+    ) -> None:
+        """`ends` are the end of each flow that is asked for, and the opposite one; `outside` is what that word means."""
         networks: defaultdict[tuple[str, ...], int] = defaultdict(int)
         numbers: defaultdict[str, list[tuple[int, list[tuple[int, int]]]]] = defaultdict(list)
         self._pods: defaultdict[tuple[str | None, str], int] = defaultdict(int)
-        for at, (end, some) in enumerate(zip(ends, ports, strict=True)):
+        self._everywhere: defaultdict[str | None, int] = defaultdict(int)
+        for at, ((end, opposite), some) in enumerate(zip(ends, ports, strict=True)):
             bit = 1 << at
+            if end.is_pods and not end.namespaces and opposite.namespaces:
+                self._everywhere[end.role] |= bit
             if end.is_pods:
                 for name in end.namespaces or ("",):
                     self._pods[end.role, name] |= bit
@@ -81,9 +90,21 @@ class Reach:
 
         An end that names no namespace is Pods of the flow's other end: of the policy's own namespace.
         """
-        wanted = (None, *roles) if roles is not None and len(roles) == 1 else (None,)
+        wanted = wanted_roles(roles)
         found = -1
         for name in namespaces:
             here = (name, "") if name == own else (name,)
             found &= reduce(or_, (self._pods.get((role, each), 0) for role in wanted for each in here))
         return found
+
+    def guarded_pods(self, roles: frozenset[str] | None) -> int:
+        """Return the flows whose end all Pods of some roles are in every guarded namespace.
+
+        That is an end which names no namespace while the opposite one does.
+        """
+        return reduce(or_, (self._everywhere.get(role, 0) for role in wanted_roles(roles)))
+
+
+def wanted_roles(roles: frozenset[str] | None) -> tuple[str | None, ...]:
+    """Return the roles by which an end may be named that is all Pods of some roles; None: whatever their role."""
+    return (None, *roles) if roles is not None and len(roles) == 1 else (None,)

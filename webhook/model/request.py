@@ -23,11 +23,8 @@ class Operation(StrEnum):
 
 
 KUBE_CONTROLLER_MANAGER = "system:kube-controller-manager"
-CLEANERS = (
-    KUBE_CONTROLLER_MANAGER,
-    "system:serviceaccount:kube-system:generic-garbage-collector",
-    "system:serviceaccount:kube-system:namespace-controller",
-)
+EMPTIERS = (KUBE_CONTROLLER_MANAGER, "system:serviceaccount:kube-system:namespace-controller")
+CLEANERS = ("system:serviceaccount:kube-system:generic-garbage-collector", *EMPTIERS)
 
 # The controllers of kube-controller-manager whose roles let them create Pods, or objects that make Pods; it acts as one
 # ServiceAccount of kube-system for each, or as itself without `--use-service-account-credentials`. The names are the same in
@@ -67,6 +64,11 @@ class User(Struct, frozen=True):
     def is_cleaner(self) -> bool:
         """Whether this is what empties a namespace that goes, or removes what nobody owns."""
         return self.name in CLEANERS
+
+    @property
+    def empties_namespaces(self) -> bool:
+        """Whether this is what deletes all that is in a namespace that is being deleted."""
+        return self.name in EMPTIERS
 
     @property
     def is_controller(self) -> bool:
@@ -143,7 +145,7 @@ class Request(Struct, frozen=True):
     `namespace_before` where it is a Namespace, `policy` and `policy_before` where it is a network policy, of which a
     DELETE has the old one in both. `bound_labels` are what a binding writes onto its Pod.
     `policy_file` is the text that a ConfigMap of the policy's name would hold, and
-    `policy_file_before` what it held. `template_changed` compares the whole pod templates of an UPDATE, and
+    `policy_file_before` what it held; `policy_file_deleted` says that such a ConfigMap is deleted. `template_changed` compares the whole pod templates of an UPDATE, and
     `restarted` says that they differ by what `kubectl rollout restart` writes alone.
     `authentication` is how the sender of the review proved to be the API server.
     """
@@ -164,6 +166,7 @@ class Request(Struct, frozen=True):
     bound_labels: Mapping[str, str] | None = None
     policy_file: str | None = None
     policy_file_before: str | None = None
+    policy_file_deleted: bool = False
     document: Document | None = None
     authentication: Authentication = Authentication.NONE
 

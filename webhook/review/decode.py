@@ -19,7 +19,7 @@ from webhook.model.kinds import (
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.request import Document, NamespaceObject, Operation, PolicyObject, Request, Target, User
 from webhook.model.workload import Workload
-from webhook.netpol.reading import Unreadable, read_json
+from webhook.netpol.reading import read_json
 from webhook.review.objects import decode_json, named_from, only_restarted, templates_differ, workload_from
 
 NULL = b"null"
@@ -141,11 +141,7 @@ def parse(request: AdmissionRequest, extra: Makers) -> Request:
         return with_policy(parsed, request)
     if (*resource, request.sub_resource) in BINDINGS and request.operation is Operation.CREATE:
         return msgspec.structs.replace(parsed, bound_labels=named(request.object, "request.object").labels)
-    if (
-        resource == CONFIGMAPS
-        and request.operation in {Operation.CREATE, Operation.UPDATE}
-        and not request.sub_resource
-    ):
+    if resource == CONFIGMAPS and request.operation is not Operation.CONNECT and not request.sub_resource:
         return with_policy_file(parsed, request)
     if not changes_labels(request, resource):
         return parsed
@@ -172,7 +168,12 @@ def with_namespace(parsed: Request, request: AdmissionRequest) -> Request:
 
 
 def with_policy_file(parsed: Request, request: AdmissionRequest) -> Request:
-    """The request with the policy file that a ConfigMap of its name would hold; of any other nothing is read."""
+    """The request with the policy file that a ConfigMap of its name would hold, or that is deleted with it.
+
+    Of any other ConfigMap nothing is read.
+    """
+    if request.operation is Operation.DELETE:
+        return msgspec.structs.replace(parsed, policy_file_deleted=request.name == POLICY_CONFIGMAP)
     check_kind(request, "ConfigMap")
     if named(request.object, "request.object").name != POLICY_CONFIGMAP:
         return parsed
@@ -210,8 +211,6 @@ def policy_object(target: Target, source: Raw, path: str, operation: Operation) 
         return said
     try:
         contents = read_json((target.group, target.resource), bytes(source))
-    except Unreadable as bad:
-        return msgspec.structs.replace(said, unreadable=str(bad), fingerprint=bad.fingerprint)
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, path)) from None
     return contents.added_to(said)

@@ -187,8 +187,6 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
     try:
         labels = labels_of(convert(document, Labelled))
         contents = reading.read((kind.group, kind.resource), document)
-    except reading.Unreadable as bad:
-        return PolicyObject(kind.kind, namespace, name, labels, unreadable=str(bad), fingerprint=bad.fingerprint)
     except (msgspec.ValidationError, RecursionError, UnicodeError) as bad:
         raise BadManifest(f"{kind.kind} {name}: {bad}") from None
     return contents.added_to(PolicyObject(kind.kind, namespace, name, labels))

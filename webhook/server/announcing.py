@@ -10,7 +10,7 @@ from time import monotonic
 
 from webhook.guard.message import line
 from webhook.kube.api import ApiError
-from webhook.kube.events import Happened, restored
+from webhook.kube.events import Happened, policy_file, restored
 from webhook.kube.policies import Outcome
 from webhook.kube.series import Series, Statement, Told
 from webhook.metrics import Metrics
@@ -90,6 +90,8 @@ def refused(request: Request, decision: Decision) -> Statement | None:
     It is about what stands: the owner that a controller made a Pod for, else the object that was to be changed, else the
     namespace. A dry run changes nothing, and what could not be found out (503) says nothing of the object.
     """
+    if request.policy_file_deleted and not request.dry_run:
+        return deletion(request, decision)
     if decision.verdict is not Verdict.DENIED or request.dry_run or not request.target.namespace:
         return None
     subject = request.subject
@@ -100,6 +102,18 @@ def refused(request: Request, decision: Decision) -> Statement | None:
     reason = "WorkloadRefused" if request.workload else "NetworkPolicyRefused"
     happened = Happened(reason, "Refuse", f"{what} was refused: {faults(decision.denied)}")
     return Statement(standing(request, subject), happened, owner)
+
+
+def deletion(request: Request, decision: Decision) -> Statement | None:
+    """What is told of a deletion of the policy file, whether it was refused or not; None of a ConfigMap elsewhere."""
+    if decision.verdict not in {Verdict.DENIED, Verdict.EXEMPT}:
+        return None
+    allowed = decision.verdict is Verdict.EXEMPT
+    did = f"deletes it ({decision.reason})" if allowed else "was refused its deletion"
+    happened = Happened(
+        "PolicyFileDeleted" if allowed else "PolicyFileDeletionRefused", "Delete", f"user {request.user.name} {did}"
+    )
+    return Statement(policy_file(request.target.namespace), happened)
 
 
 def owner_of(request: Request) -> Owner | None:

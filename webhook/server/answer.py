@@ -21,19 +21,32 @@ from webhook.config.store import PolicyStore
 from webhook.custom.judging import price_of_all
 from webhook.guard.amend import amend
 from webhook.guard.decide import decide, unavailable
+from webhook.kube.identity import Acting
 from webhook.metrics import Metrics
 from webhook.model.abbreviation import shortened
 from webhook.model.authentication import Authentication
-from webhook.model.decision import ClusterQuestion, Decision, FaultsWanted, Findings, Known, Phase, Question
+from webhook.model.decision import (
+    ClusterQuestion,
+    Decision,
+    FaultsWanted,
+    Findings,
+    ForesightWanted,
+    Known,
+    Phase,
+    Question,
+)
+from webhook.model.identity import chart_accounts
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.request import Request
 from webhook.model.violation import Violation
 from webhook.review.decode import AdmissionRequest, BadReview, envelope, without_objects
 from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
+from webhook.server.annotations import annotations
 from webhook.server.announcing import Announce, nobody, refused
 from webhook.server.fairness import Share, share_of
 from webhook.server.intake import Reply, bad_review
+from webhook.server.probe import is_probe, probed
 from webhook.server.unavailable import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -44,6 +57,7 @@ POLICY_FILE = "policy-file"  # in the place of a rule's id
 TOO_MANY = unavailable("too many requests wait for the API server, or for the audit log's disk")
 TOO_MANY_HEAVY = unavailable("too many requests wait that take long to be judged")
 TOO_LATE = unavailable("it waited too long to be judged")
+NOT_TOLD = unavailable("the cluster could not be asked, see catflap's log")
 NOT_RECORDED = unavailable("the audit log cannot be written")
 
 # For one review, from its last byte on; the webhook's own timeout is 5 s.
@@ -52,10 +66,6 @@ REQUEST_SECONDS = 4.0
 LIGHT_BYTES = 1 << 16
 # Of all custom rules together (webhook.custom.cost): 0.1 ms as a rule, 25 ms where an expression does nothing but what is dear.
 LIGHT_PRICE = 5_000_000
-
-# Characters. The ids of the built-in rules have 150 together; the API server cuts values of its own at 10 KiB
-# (apiserver, pkg/admission/plugin/policy/validating/dispatcher.go).
-LONGEST_ANNOTATION = 5_000
 
 NO_FILE = Loaded(policy=parse_once(DEFAULT_POLICY).policy, digest="")
 
@@ -111,6 +121,7 @@ class Answerer:
         cluster: Cluster,
         own_namespace: str,
         announce: Announce = nobody,
+        acting: Acting | None = None,
         now: Clock = utc_now,
     ) -> None:
         self._policies = policies
@@ -119,6 +130,7 @@ class Answerer:
         self._cluster = cluster
         self._own_namespace = own_namespace
         self._announce = announce
+        self._acting = acting or Acting(chart_accounts(own_namespace))
         self._now = now
 
     def answer(
@@ -135,6 +147,8 @@ class Answerer:
         except BadReview as bad:
             return self._bad(bad)
         request = replace(without_objects(asked), authentication=authentication)
+        if is_probe(request):
+            return Reply(HTTPStatus.OK, probed(request, ready=loaded is not None, user=self._acting.user))
         case = Case(phase, request, loaded, begun, until)
         if asked.size <= LIGHT_BYTES:
             return self._judged(case, asked, is_light=True)
@@ -156,7 +170,7 @@ class Answerer:
             request = parse_request(asked, loaded.policy.workloads.extra_by_resource if loaded else NO_EXTRA_KINDS)
         except BadReview as bad:
             return self._bad(bad)
-        if loaded is None and request.policy_file is not None:
+        if loaded is None and (request.policy_file is not None or request.policy_file_deleted):
             loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
         request = replace(request, authentication=case.request.authentication)
         case, known = replace(case, request=request, loaded=loaded), Known(findings=Findings())
@@ -200,7 +214,8 @@ class Answerer:
         try:
             if case.phase is Phase.MUTATE:
                 return amend(request, loaded.policy, own_namespace=self._own_namespace)
-            return decide(request, loaded.policy, own_namespace=self._own_namespace, known=known, at=self._now())
+            own, accounts = self._own_namespace, self._acting.accounts
+            return decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, known=known, at=self._now())
         except Exception:
             logger.exception("no decision on %s", shortened(request.uid))
             return OUR_FAULT
@@ -210,15 +225,26 @@ class Answerer:
             while not isinstance(question, Decision):
                 assert case.loaded is not None  # without a file there is a decision
                 assert not isinstance(question, FaultsWanted)  # which is the first question on a policy file
-                learned = self._cluster.ask(question, known, case.loaded, until=case.until)
+                learned = self._learn(case, case.loaded, question, known)
                 known = replace(learned, faults=known.faults, findings=known.findings)  # the cluster does not know them
                 question = self._decide(case, known)
         except Unavailable as bad:
-            return unavailable(str(bad))
+            return unavailable(str(bad)) if is_authenticated(case) else self._told_nothing(case, bad)
         except Exception:
             logger.exception("no decision on %s", shortened(case.request.uid))
             return OUR_FAULT
         return question
+
+    def _learn(self, case: Case, loaded: Loaded, question: ClusterQuestion, known: Known) -> Known:
+        """`known` with the answer to a question; nothing is foretold to a sender who may be anybody.  Raises Unavailable."""
+        if isinstance(question, ForesightWanted) and not is_authenticated(case):
+            return replace(known, foreseen=())
+        return self._cluster.ask(question, known, loaded, until=case.until)
+
+    def _told_nothing(self, case: Case, bad: Unavailable) -> Decision:
+        """What a sender who may be anybody reads of a failure: it may quote what the API server says to us."""
+        logger.warning("no decision on %s: %s", case.request.uid, bad)
+        return NOT_TOLD
 
     def _reply(self, case: Case, decision: Decision, *, settled: bool = True) -> Reply:
         phase, request = case.phase, case.request
@@ -245,6 +271,11 @@ class Answerer:
         )
 
 
+def is_authenticated(case: Case) -> bool:
+    """Whether the sender of a review proved to be the API server."""
+    return case.request.authentication is not Authentication.NONE
+
+
 def violations_in(text: str) -> tuple[Violation, ...]:
     """What is wrong with a policy file, as a refusal says it."""
     try:
@@ -257,16 +288,3 @@ def violations_in(text: str) -> tuple[Violation, ...]:
 def located(fault: PolicyFault) -> str:
     """A fault with its line, counted within the file."""
     return f"{fault.message} (line {fault.place.line}, column {fault.place.column})" if fault.place else fault.message
-
-
-def annotations(decision: Decision, digest: str, link: Link | None) -> dict[str, str]:
-    """What the API server's own audit log says about a decision, and about its record: by its hash neither log can be edited alone."""
-    said = {"decision": str(decision.verdict), "policy-digest": digest}
-    if link is not None:
-        said |= {"record-chain": link.chain, "record-seq": str(link.seq), "record-hash": link.hash}
-    if decision.closure is not None:
-        said["closure"] = str(decision.closure)
-    rules = sorted({fault.rule for fault in (*decision.denied, *decision.warned, *decision.audited)})
-    if rules:
-        said["violated-rules"] = shortened(",".join(rules), LONGEST_ANNOTATION)
-    return said

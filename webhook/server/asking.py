@@ -57,13 +57,14 @@ class ClusterToAsk:
             live = self._namespace(api, question.namespace)
             return replace(known, namespace_labels=namespace(live).labels, namespace=NamespaceSeen(readable(live)))
         if isinstance(question, ForesightWanted):
-            return replace(known, foreseen=self._foresight.foresee(api, question.text, loaded))
+            return replace(known, foreseen=self._foresight.foresee(api, question, loaded))
         return replace(known, closure=self._closure(api, question, loaded, seconds))
 
     def _closure(self, api: Api, wanted: ClosureWanted, loaded: Loaded, seconds: float) -> Closure:
         """What is known of a namespace, by a proof that is no older than the policy file lets it be."""
         # A dry run and a real request may not share: one of them may write.
-        key = f"{wanted.namespace}/{loaded.digest}/{wanted.dry_run}"
+        # And one of a namespace that was deleted and made again is none of the new one.
+        key = f"{wanted.namespace}/{self._gate.seen(wanted.namespace)}/{loaded.digest}/{wanted.dry_run}"
         freshness = loaded.policy.gate.seconds
         if self._freshness.is_fresh(key, freshness):
             return Closure.PROVEN

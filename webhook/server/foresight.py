@@ -1,6 +1,7 @@
 """What a policy file that somebody applies would change: a quick look, told in warnings.
 
-It never decides: where the look fails or takes too long, that is said instead.
+It never decides: where the look fails or takes too long, that is said instead. Objects are named only to those who may list
+them; everybody else reads how many there are.
 """
 
 import logging
@@ -13,17 +14,25 @@ from webhook.custom.cost import BUDGET
 from webhook.custom.judging import price_of_all
 from webhook.guard.existing import Existing
 from webhook.guard.foretelling import foretold, not_previewed
+from webhook.kube.access import may_list
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.epoch import Epoch
-from webhook.kube.listing import first_pages
+from webhook.kube.listing import LASTING, first_pages
 from webhook.kube.setting import setting
+from webhook.model.abbreviation import shortened
+from webhook.model.decision import ForesightWanted
+from webhook.model.kinds import NAMESPACES
 from webhook.model.policy import GuardPolicy
+from webhook.model.request import User
 from webhook.review.manifests import BadManifest, existing
 
 logger = logging.getLogger(__name__)
 
 # A person waits for it at kubectl, and the webhook's own timeout is 5 s, of which reading the file takes one at most.
 FORESIGHT_SECONDS = 2.5
+# What a look names: whoever may list all of it everywhere may read the names.
+SEEN = (*sorted(LASTING), NAMESPACES)
+FAILED = "the cluster could not be looked at"
 
 
 class TooSlowError(Exception):
@@ -40,33 +49,47 @@ class Foresight:
         epoch: Epoch,
         own_namespace: str,
         now: Callable[[], datetime],
+        may_see: Callable[[Api, User], bool] = lambda api, user: may_list(api, user, SEEN),
     ) -> None:
+        self._may_see = may_see
         self._namespaces = namespaces
         self._epoch = epoch
         self._own_namespace = own_namespace
         self._now = now
 
-    def foresee(self, api: Api, text: str, loaded: Loaded) -> tuple[str, ...]:
+    def foresee(self, api: Api, wanted: ForesightWanted, loaded: Loaded) -> tuple[str, ...]:
         """What a sound file would change against the one in force, in a few warnings; never raises."""
         if not loaded.digest:
             return ()  # nothing is in force yet, so nothing changes
         begun = monotonic()
+        api = api.within(FORESIGHT_SECONDS)
+        named = self._is_named(api, wanted.user)
         try:
-            return self._foresee(api.within(FORESIGHT_SECONDS), text, loaded, until=begun + FORESIGHT_SECONDS)
-        except (ApiError, BadManifest, TooSlowError) as bad:
+            return self._foresee(api, wanted.text, loaded, until=begun + FORESIGHT_SECONDS, named=named)
+        except TooSlowError as bad:
             return (not_previewed(str(bad)),)
+        except (ApiError, BadManifest) as bad:
+            logger.warning("a policy file is not previewed: %s", bad)
+            return (not_previewed(str(bad) if named else FAILED),)
         except Exception:
             logger.exception("a policy file is not previewed")
             return (not_previewed("an error of catflap's own, see its log"),)
         finally:
             logger.info("a policy file was previewed in %.2f s", monotonic() - begun)
 
-    def _foresee(self, api: Api, text: str, loaded: Loaded, *, until: float) -> tuple[str, ...]:
+    def _is_named(self, api: Api, user: User) -> bool:
+        try:
+            return self._may_see(api, user)
+        except ApiError as error:
+            logger.warning("what %s may see is not known, so a preview names nothing: %s", shortened(user.name), error)
+            return False
+
+    def _foresee(self, api: Api, text: str, loaded: Loaded, *, until: float, named: bool) -> tuple[str, ...]:
         after, before = parse_once(text).policy, loaded.policy
         where = setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
         more: list[str] = []
         objects = in_time(standing(api, more), (after, before), until)
-        return foretold(objects, after, before, where, more=more)
+        return foretold(objects, after, before, where, more=more, named=named)
 
 
 def standing(api: Api, more: list[str]) -> Iterator[Existing]:

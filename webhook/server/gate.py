@@ -9,13 +9,13 @@ from collections.abc import Callable
 from datetime import datetime
 from threading import Lock
 
-from webhook.audit.log import AuditLog
+from webhook.audit.owed import OwedRecords
 from webhook.audit.record import write_record
 from webhook.config.parse import Loaded
 from webhook.guard.closing import is_guarded
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.namespaces import namespace, path
-from webhook.kube.policies import Outcome, closes, ensure, stored
+from webhook.kube.policies import NotAsWritten, Outcome, closes, ensure, stored
 from webhook.kube.surroundings import Surroundings
 from webhook.metrics import Metrics
 from webhook.model.decision import Closure, ClosureWanted
@@ -27,6 +27,7 @@ from webhook.server.announcing import Announce, mended, nobody
 from webhook.server.unavailable import Unavailable
 
 SERVER_ERRORS = 500
+WRITTEN = {Outcome.CREATED: "created", Outcome.REPAIRED: "repaired", Outcome.REPLACED: "rewritten"}
 # Namespaces of which it is known that they were closed; some 300 bytes each.
 MOST_REMEMBERED = 10_000
 
@@ -43,7 +44,7 @@ class Gate:
         *,
         cached: Callable[[str], Json | None],
         around: Callable[[], Surroundings | None],
-        audit: AuditLog,
+        records: OwedRecords,
         metrics: Metrics,
         own_namespace: str,
         now: Callable[[], datetime],
@@ -51,7 +52,7 @@ class Gate:
     ) -> None:
         self._cached = cached
         self._around = around
-        self._audit = audit
+        self._records = records
         self._metrics = metrics
         self._own_namespace = own_namespace
         self._now = now
@@ -81,6 +82,11 @@ class Gate:
         if live is None:
             raise Unavailable(f"namespace {name} is not there")
         return self._guarded(live, loaded, around)
+
+    def seen(self, name: str) -> str:
+        """The uid of a namespace as the watch last saw it; empty where it has not seen it."""
+        found = self._cached(name)
+        return str(found["metadata"]["uid"]) if found else ""
 
     def _surroundings(self) -> Surroundings:
         around = self._around()
@@ -115,7 +121,7 @@ class Gate:
             raise Unavailable(f"namespace {name} is not there")
         found: Namespace = namespace(live)
         manifest = default_deny(loaded, Birth(name, found.uid, loaded.digest), engine)
-        outcome = ensure(api, manifest)
+        outcome = written_by(api, manifest)
         if not closes(stored(api, manifest), manifest):
             raise Unavailable(f"namespace {name}: the policy that was written does not stand as it was")
         if outcome is Outcome.UNCHANGED:  # the controller was faster
@@ -124,8 +130,8 @@ class Gate:
         # What stood there differed; what was missing may never have been there.
         mends = outcome is Outcome.REPAIRED or self._closed_ones.had(name, found.uid, written_as(loaded, manifest))
         self._closed_ones.add(name, found.uid, written_as(loaded, manifest))
-        did = "restored" if mends else outcome
-        self._audit.append(
+        did = "restored" if mends else WRITTEN[outcome]
+        self._records.append(
             write_record(manifest, reason=f"{did}: a Pod waits for it", policy_digest=loaded.digest, at=self._now())
         )
         if mends:
@@ -161,6 +167,16 @@ class ClosedOnes:
 def written_as(loaded: Loaded, manifest: Manifest) -> tuple[str, ...]:
     """What makes a missing policy a lost one: under another file, or of another kind, it was never asked for."""
     return (loaded.digest, manifest["apiVersion"])
+
+
+def written_by(api: Api, manifest: Manifest) -> Outcome:
+    """What had to be done for a policy to stand; labels and owners that somebody adds on the way do not open it.  Raises ApiError."""
+    try:
+        return ensure(api, manifest)
+    except NotAsWritten as error:
+        if closes(error.found, manifest):
+            return Outcome.REPAIRED
+        raise
 
 
 def default_deny(loaded: Loaded, birth: Birth, engine: Engine) -> Manifest:

@@ -17,6 +17,9 @@ from msgspec import Struct
 AUTHORITY_NAME = "catflap webhook CA"
 AUTHORITY_LIFE = timedelta(days=3650)
 SERVING_LIFE = timedelta(days=365)
+# As long as its CA: the day on which the API server's certificate ends would stop every review, and who reads its key on a control
+# plane node has the cluster anyway.
+CLIENT_LIFE = AUTHORITY_LIFE
 # Clocks differ: a certificate that is valid only from this second on would be refused by a node that lags.
 BACKDATED = timedelta(minutes=5)
 
@@ -53,20 +56,38 @@ def issue_authority(now: datetime) -> KeyPair:
 
 def issue_serving(authority: KeyPair, hosts: Iterable[str], now: datetime) -> KeyPair:
     """A serving certificate for `hosts` (DNS names and IP addresses), signed by `authority`."""
+    names = x509.SubjectAlternativeName([alternative(host) for host in hosts])
+    return issue(authority, "catflap webhook", ExtendedKeyUsageOID.SERVER_AUTH, now, SERVING_LIFE, names)
+
+
+def issue_client(authority: KeyPair, name: str, now: datetime) -> KeyPair:
+    """A client certificate with a common name, signed by `authority`."""
+    return issue(authority, name, ExtendedKeyUsageOID.CLIENT_AUTH, now, CLIENT_LIFE)
+
+
+def issue(  # noqa: PLR0917 (each is of another type)
+    authority: KeyPair,
+    name: str,
+    purpose: x509.ObjectIdentifier,
+    now: datetime,
+    life: timedelta,
+    names: x509.SubjectAlternativeName | None = None,
+) -> KeyPair:
+    """An end certificate for one purpose, signed by `authority`."""
     root = x509.load_pem_x509_certificate(authority.certificate)
     root_key = serialization.load_pem_private_key(authority.key, password=None)
     assert isinstance(root_key, ec.EllipticCurvePrivateKey)
     key = ec.generate_private_key(ec.SECP256R1())
-    names = [alternative(host) for host in hosts]
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "catflap webhook")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
-        base(subject, root.subject, key.public_key(), now, SERVING_LIFE)
+        base(subject, root.subject, key.public_key(), now, life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
     )
+    if names is not None:
+        builder = builder.add_extension(names, critical=False)
     return pair(builder.sign(root_key, hashes.SHA256()), key)
 
 

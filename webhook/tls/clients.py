@@ -1,9 +1,12 @@
 """Client certificates: the API server proves by one that it is the API server."""
 
 import ssl
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
-from webhook.tls.folder import BadCertificate
+from webhook.tls.authority import issue_authority, issue_client
+from webhook.tls.folder import BadCertificate, write
 
 
 def ask_for_certificates(serving: ssl.SSLContext, authority: Path) -> None:
@@ -19,3 +22,14 @@ def ask_for_certificates(serving: ssl.SSLContext, authority: Path) -> None:
     if not serving.get_ca_certs():
         raise BadCertificate(f"--client-ca {authority}: no CA certificate in it; it must hold CA certificates as PEM")
     serving.verify_mode = ssl.CERT_OPTIONAL
+
+
+def issue_clients_into(folder: Path, names: Iterable[str], now: datetime) -> None:
+    """A new authority, and a client certificate of it for each name; the authority's key is not kept."""
+    authority = issue_authority(now)
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / "client-ca.crt", authority.certificate, mode=0o644)
+    for name in names:
+        client = issue_client(authority, name, now)
+        write(folder / f"{name}.key", client.key, mode=0o600)
+        write(folder / f"{name}.crt", client.certificate, mode=0o644)

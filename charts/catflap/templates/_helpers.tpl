@@ -84,6 +84,27 @@ helm.sh/hook-weight: {{ quote . }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 
+{{/* The namespaces that catflap leaves alone: what must run before it can, what the policy names, and its own. */}}
+{{- define "catflap.exempt" -}}
+{{- $always := list "kube-system" "kube-public" "kube-node-lease" -}}
+{{- concat $always .Values.policy.namespaces.exempt (list .Release.Namespace) | uniq | sortAlpha | toYaml -}}
+{{- end }}
+
+{{/* What the controller is told to register. Two ready replicas outlive the loss of one; more are not waited for. */}}
+{{- define "catflap.registrationArguments" -}}
+- --service={{ .Release.Namespace }}/{{ include "catflap.fullname" . }}:{{ .Values.service.port }}
+- --ca=/etc/catflap/ca/ca.crt
+{{- if .Values.server.enabled }}
+- --server-deployment={{ .Release.Namespace }}/{{ include "catflap.fullname" . }}:{{ max 1 (min 2 (int .Values.server.replicas)) }}
+{{- end }}
+{{- range $key, $value := .Values.registration.labels }}
+- {{ printf "--registration-label=%s=%s" $key $value | quote }}
+{{- end }}
+{{- range $key, $value := .Values.registration.annotations }}
+- {{ printf "--registration-annotation=%s=%s" $key $value | quote }}
+{{- end }}
+{{- end }}
+
 {{/* What the schema cannot say with a remedy. */}}
 {{- define "catflap.validate" -}}
 {{- $external := eq .Values.service.type "ExternalName" -}}
@@ -95,6 +116,9 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 {{- if and .Values.registration.enabled (not .Values.server.enabled) (not $external) -}}
 {{- fail "server.enabled false: every Pod would be refused; name a server outside of the cluster (service.type ExternalName), or register nothing (registration.enabled false)" -}}
+{{- end -}}
+{{- if and .Values.registration.enabled .Values.server.enabled (lt (int .Values.server.replicas) 1) -}}
+{{- fail "server.replicas 0: every Pod would be refused while catflap is registered; register nothing (registration.enabled false), or run one or more" -}}
 {{- end -}}
 {{- if eq .Values.tls.mode "secret" -}}
 {{- if and .Values.server.enabled (not .Values.tls.secretName) -}}
@@ -114,16 +138,18 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 {{- end }}
 
-{{- /* Calico asks twice: for the policy, and for the tier that it is in. */}}
+{{- /* Calico asks twice: for the policy, and for the tier that it is in. Takes the verbs, and whether all kinds are meant. */}}
 {{- define "catflap.tierRules" -}}
 - apiGroups: [projectcalico.org]
   resources:
-    - tier.globalnetworkpolicies
     - tier.networkpolicies
+    {{- if .kinds }}
+    - tier.globalnetworkpolicies
     - tier.stagedglobalnetworkpolicies
     - tier.stagednetworkpolicies
+    {{- end }}
   resourceNames: [default.*]
-  verbs: [get, list, watch, create, update, patch, delete]
+  verbs: [{{ .verbs }}]
 - apiGroups: [projectcalico.org]
   resources: [tiers]
   resourceNames: [default]

@@ -13,7 +13,7 @@
 
 {{/*
 The generated certificate as the data of its Secret: the one in the cluster, else a new one, made once a render because
-the Secret, the webhook configurations and the checksum of the pods must have the same. The CA's key is not kept.
+the Secret and the checksum of the pods must have the same. The CA's key is not kept.
 */}}
 {{- define "catflap.generated" -}}
 {{- if not (hasKey .Values "generated") -}}
@@ -30,13 +30,4 @@ the Secret, the webhook configurations and the checksum of the pods must have th
 {{- end -}}
 {{- end -}}
 {{- toYaml .Values.generated -}}
-{{- end }}
-
-{{/* What `caBundle` takes; empty where cert-manager writes it. */}}
-{{- define "catflap.caBundle" -}}
-{{- if eq .Values.tls.mode "generated" -}}
-{{- get (include "catflap.generated" . | fromYaml) "ca.crt" -}}
-{{- else if eq .Values.tls.mode "secret" -}}
-{{- b64enc .Values.tls.caBundle -}}
-{{- end -}}
 {{- end }}

@@ -1,7 +1,8 @@
 """One namespace's closing where the API server refuses or fails; what succeeds is tested on a real one."""
 
+import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from tests.unit.samples import HEAD
 from webhook.audit.log import AuditLog
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.parse import parse
-from webhook.controller.reconcile import Reconciler
+from webhook.controller.reconcile import SHARE, NotSettled, Reconciler
 from webhook.controller.recording import Recording
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.standing import Standing
@@ -39,7 +40,9 @@ class Refusing(Api):
         self._namespace = namespace
 
     def get(self, path: str, **query: str) -> Json | None:
-        """The namespace, or what asking for it raises."""
+        """The namespace, or what asking for it raises; no Pods."""
+        if path.endswith("/pods"):
+            return {"items": []}
         assert query == {}
         self.calls.append(("GET", path))
         if path != PATH:
@@ -72,17 +75,24 @@ class Willing(Refusing):
 def reconcile(
     api: Refusing, log: str, namespace: Namespace = SHOP, around: Surroundings = AROUND, text: str = ""
 ) -> Metrics:
-    """Look at a namespace once."""
+    """Look at a namespace until nothing is left to be written."""
     metrics = Metrics()
-    Reconciler(
+    reconciler = reconciler_of(api, log, metrics)
+    while reconciler.reconcile(namespace, parse(HEAD + text), around):
+        pass
+    return metrics
+
+
+def reconciler_of(api: Api, log: str, metrics: Metrics) -> Reconciler:
+    """A reconciler whose watches have seen nothing."""
+    return Reconciler(
         api=api,
         standing=Standing(api),
         recording=Recording(AuditLog(log, process="serve"), lambda: AT),
         metrics=metrics,
         own_namespace="guards",
         now=lambda: AT,
-    ).reconcile(namespace, parse(HEAD + text), around)
-    return metrics
+    )
 
 
 @pytest.mark.parametrize("status", [404, 403], ids=["not found", "forbidden, as in a namespace that goes"])
@@ -106,7 +116,7 @@ def test_a_namespace_that_went_is_no_failure(tmp_path: Path, status: int, found:
 @pytest.mark.parametrize("status", [404, 403], ids=["the API is not served", "we lack the right"])
 def test_a_refusal_in_a_namespace_that_stands_is_a_failure(tmp_path: Path, status: int) -> None:
     """It comes back, and is told of."""
-    with pytest.raises(ApiError, match="refused"):
+    with pytest.raises(NotSettled, match="namespace shop is not isolated yet: refused"):
         reconcile(Refusing(status, STANDS), str(tmp_path / "audit.log"))
 
 
@@ -114,7 +124,7 @@ def test_a_refusal_in_a_namespace_that_stands_is_a_failure(tmp_path: Path, statu
 def test_any_other_error_is_a_failure(tmp_path: Path, status: int) -> None:
     """Whatever became of the namespace; nobody asks."""
     api = Refusing(status, None)
-    with pytest.raises(ApiError, match="refused"):
+    with pytest.raises(NotSettled, match="namespace shop is not isolated yet: refused"):
         reconcile(api, str(tmp_path / "audit.log"))
     assert ("GET", PATH) not in api.calls
 
@@ -128,7 +138,6 @@ def test_not_to_know_is_a_failure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda: {"namespace": Namespace("shop", "1", {}, AT, terminating=True)}, id="it goes"),
         pytest.param(lambda: {"namespace": Namespace("guards", "1", {}, AT, terminating=False)}, id="it is our own"),
         pytest.param(lambda: {"text": "namespaces: {exempt: [shop]}"}, id="it is exempt"),
         pytest.param(
@@ -161,9 +170,207 @@ def test_the_default_deny_is_stored_first_and_the_stamp_last(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, the device of full disks, on this system")
-def test_a_write_that_cannot_be_recorded_is_a_failure() -> None:
-    """Nothing further is written."""
+def test_a_write_that_cannot_be_recorded_is_owed() -> None:
+    """The namespace is closed all the same; the process says that it is not ready."""
     api = Willing(0, STANDS)
-    with pytest.raises(AuditLogUnwritable):
-        reconcile(api, "/dev/full")
-    assert len([call for call in api.calls if call[0] != "GET"]) == 1
+    recording = Recording(AuditLog("/dev/full", process="controller"), lambda: AT)
+    reconciler = Reconciler(
+        api=api, standing=Standing(api), recording=recording, metrics=Metrics(), own_namespace="guards", now=lambda: AT
+    )
+    while reconciler.reconcile(SHOP, parse(HEAD), AROUND):
+        pass
+    assert len([call for call in api.calls if call[0] != "GET"]) == 3
+    assert not recording.ready
+    with pytest.raises(AuditLogUnwritable, match="3 records of earlier writes are owed"):
+        recording.require()
+
+
+class Picky(Willing):
+    """One that refuses some policies, such as by a quota."""
+
+    def __init__(self, *refused: str) -> None:
+        super().__init__(0, STANDS)
+        self._refused = refused
+
+    def create(self, path: str, body: Json) -> Json | None:
+        """Take it, or refuse it."""
+        if body["metadata"]["name"] in self._refused:
+            self.calls.append(("CREATE", f"{path}/{body['metadata']['name']}"))
+            raise ApiError(403, "exceeded quota")
+        return super().create(path, body)
+
+
+def written(api: Refusing) -> list[str]:
+    """The policies that were tried to be made, in order."""
+    return [path.rpartition("/")[2] for verb, path in api.calls if verb == "CREATE"]
+
+
+FLOWS: Final = """
+workloads: {role: {oneOf: [a, b, c]}}
+network: {flows: [{from: {role: a}, to: {role: b}, ports: [80/TCP]}, {from: {role: b}, to: {role: c}, ports: [80/TCP]}]}
+"""
+
+
+def test_a_refusal_of_one_policy_keeps_no_other_from_being_written(tmp_path: Path) -> None:
+    """And the message says that the namespace is isolated."""
+    api = Picky("catflap-allow-dns")
+    with pytest.raises(
+        NotSettled, match="namespace shop is isolated, and catflap-allow-dns not as it should be yet: exceeded"
+    ):
+        reconcile(api, str(tmp_path / "audit.log"), text=FLOWS)
+    roles = ["catflap-role-a", "catflap-role-b", "catflap-role-c"]
+    assert written(api) == ["catflap-default-deny", "catflap-allow-dns", *roles]
+
+
+def test_nothing_is_opened_before_the_namespace_is_closed(tmp_path: Path) -> None:
+    """Where the default-deny is refused, nothing else is tried."""
+    api = Picky("catflap-default-deny")
+    with pytest.raises(NotSettled, match="is not isolated yet"):
+        reconcile(api, str(tmp_path / "audit.log"), text=FLOWS)
+    assert written(api) == ["catflap-default-deny"]
+
+
+def test_each_look_writes_a_share(tmp_path: Path) -> None:
+    """First what closes, then the name servers, then some of the rest; another namespace has its turn in between."""
+    api = Willing(0, STANDS)
+    reconciler = reconciler_of(api, str(tmp_path / "audit.log"), Metrics())
+    roles = [f"r{number:03}" for number in range(60)]
+    flows = [f"{{from: {{role: {one}}}, to: {{role: {one}}}, ports: [80/TCP]}}" for one in roles]
+    loaded = parse(
+        f"{HEAD}workloads: {{role: {{oneOf: [{', '.join(roles)}]}}}}\nnetwork: {{flows: [{', '.join(flows)}]}}"
+    )
+    shares, seen = [], 0
+    while True:
+        more = reconciler.reconcile(SHOP, loaded, AROUND)
+        shares.append(len(written(api)) - seen)
+        seen = len(written(api))
+        if not more:
+            break
+    assert shares == [1, 1, SHARE, SHARE, SHARE]
+    assert len({*written(api)}) == seen == 62
+
+
+class Changing(Willing):
+    """One on which something adds an ingress to every policy that is written."""
+
+    def create(self, path: str, body: Json) -> Json | None:
+        """Store something else."""
+        super().create(path, body)
+        return {**body, "spec": {**body.get("spec", {}), "ingress": [{}]}}
+
+
+def test_a_write_that_is_stored_otherwise_is_no_success(tmp_path: Path) -> None:
+    """It is on record as such, told, counted, and tried again; the record does not say that anything was restored."""
+    api = Changing(0, STANDS)
+    metrics, log = Metrics(), tmp_path / "audit.log"
+    reconciler = reconciler_of(api, str(log), metrics)
+    for _ in range(3):
+        with pytest.raises(NotSettled, match=r"is not stored as it was written; what differs: spec\.ingress"):
+            reconciler.reconcile(SHOP, parse(HEAD), AROUND)
+    records = [json.loads(line) for line in log.read_bytes().splitlines()]
+    reasons = [one["reason"] for one in records if one["type"] == "write"]
+    assert len(reasons) == 1
+    assert reasons[0].startswith("not repaired: NetworkPolicy catflap-default-deny does not stay as catflap writes it")
+    assert metrics.registry.get_sample_value("catflap_not_repaired") == 1.0
+    assert metrics.registry.get_sample_value("catflap_policies_written_total", {"outcome": "created"}) is None
+    events = [path for verb, path in api.calls if verb == "CREATE" and "/events/" in path]
+    assert len(events) == 1
+
+
+def test_what_is_right_again_is_no_alarm_any_more(tmp_path: Path) -> None:
+    """As soon as it stands as it was written."""
+    api, metrics = Changing(0, STANDS), Metrics()
+    reconciler = reconciler_of(api, str(tmp_path / "audit.log"), metrics)
+    with pytest.raises(NotSettled):
+        reconciler.reconcile(SHOP, parse(HEAD), AROUND)
+    reconciler._api = Willing(0, STANDS)
+    while reconciler.reconcile(SHOP, parse(HEAD), AROUND):
+        pass
+    assert metrics.registry.get_sample_value("catflap_not_repaired") == 0.0
+
+
+GOES: Final = Namespace("shop", "1", {}, AT, terminating=True)
+
+
+class Emptied(Refusing):
+    """One whose namespace is being deleted, with these Pods and this default-deny."""
+
+    def __init__(self, *pods: str, deny: Json | None = None) -> None:
+        super().__init__(403, GOING)
+        self._pods, self._deny = pods, deny
+
+    def get(self, path: str, **query: str) -> Json | None:
+        """A list of Pods, a policy, or nothing."""
+        self.calls.append(("GET", path))
+        if path.endswith("/pods"):
+            assert query
+            return {"items": [{"metadata": {"name": one}, "status": {"phase": "Running"}} for one in self._pods]}
+        return self._deny if path.endswith("/catflap-default-deny") else None
+
+    def create(self, path: str, body: Json) -> Json | None:
+        """Take Events, which lie elsewhere."""
+        assert "/namespaces/default/events" in path
+        self.calls.append(("EVENT", body["note"]))
+        return body
+
+    def replace(self, path: str, body: Json) -> Json:
+        """Take it."""
+        self.calls.append(("REPLACE", path))
+        return body
+
+
+def test_in_a_namespace_that_is_being_deleted_nothing_is_made(tmp_path: Path) -> None:
+    """The API server would refuse it; where nothing runs any more, nothing is wrong."""
+    api = Emptied()
+    metrics = reconcile(api, str(tmp_path / "audit.log"), GOES)
+    assert {verb for verb, _ in api.calls} == {"GET"}
+    assert metrics.registry.get_sample_value("catflap_not_repaired") == 0.0
+
+
+def test_what_cannot_be_restored_is_told(tmp_path: Path) -> None:
+    """With the Pods that may still run."""
+    api = Emptied("web-1", "web-2")
+    metrics = reconcile(api, str(tmp_path / "audit.log"), GOES)
+    [note] = [note for verb, note in api.calls if verb == "EVENT"]
+    assert "is being deleted and its NetworkPolicy catflap-default-deny is gone" in note
+    assert "Pods web-1, web-2 may still run" in note
+    assert metrics.registry.get_sample_value("catflap_not_repaired") == 1.0
+
+
+def test_what_is_edited_there_is_mended(tmp_path: Path) -> None:
+    """The API server takes updates until the end."""
+    metadata = {"name": "catflap-default-deny", "namespace": "shop", "managedFields": [{"manager": "catflap"}]}
+    api = Emptied("web-1", deny={"metadata": metadata, "spec": {"podSelector": {}, "ingress": [{}]}})
+    reconcile(api, str(tmp_path / "audit.log"), GOES)
+    assert [verb for verb, _ in api.calls if verb != "GET"] == ["REPLACE"]
+    assert b'"restored: it was edited or deleted"' in (tmp_path / "audit.log").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("created", "told"), [(AT, True), (AT - timedelta(days=1), False)], ids=["born since catflap", "adopted"]
+)
+def test_pods_older_than_their_isolation_are_told(tmp_path: Path, created: datetime, *, told: bool) -> None:
+    """Where catflap is older than the namespace, none should be."""
+
+    class Populated(Willing):
+        """One with a Pod."""
+
+        def get(self, path: str, **query: str) -> Json | None:
+            """The Pod, or what else there is."""
+            if path.endswith("/pods"):
+                return {
+                    "items": [
+                        {"metadata": {"name": "early"}},
+                        {"metadata": {"name": "ended"}, "status": {"phase": "Failed"}},
+                    ]
+                }
+            return super().get(path, **query)
+
+    labels = {"catflap.dev/guard": "enabled"}
+    metrics = reconcile(
+        Populated(0, STANDS), str(tmp_path / "audit.log"), Namespace("shop", "1", labels, created, terminating=False)
+    )
+    found = metrics.registry.get_sample_value("catflap_pods_before_isolation_total")
+    assert found == (1.0 if told else 0.0)
+    said = b"found: Pod early ran in namespace shop before it was isolated"
+    assert (said in (tmp_path / "audit.log").read_bytes()) is told

@@ -8,6 +8,7 @@ from tests.reviews import encoded
 from tests.unit.samples import policy
 from webhook.guard.decide import NOTHING, decide
 from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known, Question, Verdict
+from webhook.model.request import User
 from webhook.model.violation import Violation
 from webhook.review.decode import BadReview, decode
 
@@ -45,7 +46,9 @@ def test_no_text_is_no_policy(manifest: dict[str, Any]) -> None:
 
 def test_of_a_sound_file_is_asked_what_it_would_change() -> None:
     """By who sees the cluster."""
-    assert decided(configmap("mode: audit"), Known(faults=())) == ForesightWanted("mode: audit")
+    assert decided(configmap("mode: audit"), Known(faults=())) == ForesightWanted(
+        "mode: audit", User("jane", ("system:authenticated",))
+    )
 
 
 @pytest.mark.parametrize("foreseen", [(), ("2 running workloads would be refused: Deployment shop/web, and 1 more",)])
@@ -93,3 +96,57 @@ def test_data_of_another_shape_is_a_bad_review(data: Any) -> None:
     """The API server sends none such."""
     with pytest.raises(BadReview, match=r"request\.object\.data"):
         decode(encoded(configmap(None, data=data), namespace=OWN))
+
+
+USERS: Final = {
+    "an editor": ("jane", ["system:authenticated"], Verdict.DENIED),
+    "an administrator": ("admin", ["system:masters"], Verdict.EXEMPT),
+    "somebody in an emergency": ("jane", ["catflap:break-glass"], Verdict.EXEMPT),
+    "our server": ("system:serviceaccount:guards:catflap", [], Verdict.DENIED),
+    "our controller": ("system:serviceaccount:guards:catflap-controller", [], Verdict.DENIED),
+    "the namespace controller": ("system:serviceaccount:kube-system:namespace-controller", [], Verdict.EXEMPT),
+    "the garbage collector": ("system:serviceaccount:kube-system:generic-garbage-collector", [], Verdict.DENIED),
+    "an exempt user": ("robot", [], Verdict.DENIED),
+    "a group of a similar name": ("jane", ["system:masters2"], Verdict.DENIED),
+}
+
+
+def deleted(name: str = NAME, *, text: str = "", namespace: str = OWN, **request: Any) -> Decision:
+    """The decision on a deletion."""
+    options = {"operation": "DELETE", "namespace": namespace, "name": name, "object": None, **request}
+    found = decide(decode(encoded(configmap("mode: warn", name), **options)), policy(text), own_namespace=OWN)
+    assert isinstance(found, Decision)
+    return found
+
+
+@pytest.mark.parametrize("who", USERS)
+def test_who_may_delete_the_policy_file(who: str) -> None:
+    """Those whom it names; without it no server that starts later is ready."""
+    user, groups, verdict = USERS[who]
+    found = deleted(text="exempt: {users: [robot]}", userInfo={"username": user, "groups": groups})
+    assert found.verdict is verdict
+    if verdict is Verdict.DENIED:
+        assert "only members of system:masters or catflap:break-glass delete it (policyFile.deletedBy)" in found.message
+    else:
+        assert found.reason
+
+
+def test_the_file_says_who_may() -> None:
+    """Instead of cluster administrators."""
+    text = "policyFile: {deletedBy: [platform]}"
+    assert deleted(text=text, userInfo={"username": "a", "groups": ["platform"]}).reason == "member of platform"
+    assert deleted(text=text, userInfo={"username": "a", "groups": ["system:masters"]}).verdict is Verdict.DENIED
+    no_group = "policyFile: {deletedBy: []}\nbreakGlass: {groups: []}"
+    assert "only members of no group delete it" in deleted(text=no_group).message
+
+
+@pytest.mark.parametrize("text", ["mode: off", "namespaces: {overrides: [{names: [guards], mode: off}]}"])
+def test_no_mode_opens_it(text: str) -> None:
+    """Neither everywhere nor in our namespace."""
+    assert deleted(text=text).verdict is Verdict.DENIED
+
+
+@pytest.mark.parametrize("options", [{"namespace": "shop"}, {"name": "other"}], ids=["elsewhere", "another one"])
+def test_other_configmaps_are_nobodys_business(options: Any) -> None:
+    """One of that name in another namespace, and any other one in ours."""
+    assert deleted(**options).verdict is not Verdict.DENIED

@@ -50,6 +50,53 @@ def decided(text: str = "", **options: Any) -> Decision:
     return found
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "knp.default.catflap-default-deny",
+        "knp.catflap-default-deny",
+        "default.catflap-default-deny",
+        "ossg.default.catflap-default-deny",
+        "staged.knp.default.catflap-default-deny",
+        "default.default.catflap-default-deny",
+    ],
+)
+def test_a_name_that_calico_reads_as_ours_is_ours(name: str) -> None:
+    """Whatever stands before it, where Calico stores its objects."""
+    found = decided(operation="CREATE", group="crd.projectcalico.org", name=name)
+    assert (found.verdict, found.denied[0].rule) == (Verdict.DENIED, "guard-policies")
+
+
+@pytest.mark.parametrize("name", ["knp.default.mine", "platform.catflap-default-deny", "x-catflap-a", "knpcatflap-a"])
+def test_a_name_that_calico_does_not_read_as_ours_is_not(name: str) -> None:
+    """A policy of another tier has a key of its own."""
+    assert decided(operation="CREATE", group="crd.projectcalico.org", name=name).verdict is not Verdict.DENIED
+
+
+@pytest.mark.parametrize(
+    ("group", "kept", "denied"),
+    [
+        ("crd.projectcalico.org", {"name": "catflap-default-deny"}, True),
+        ("crd.projectcalico.org", {"name": "catflap-default-deny", "spec": "broken"}, True),
+        ("crd.projectcalico.org", {"labels": MANAGED}, True),
+        ("crd.projectcalico.org", {"name": "mine"}, False),
+        ("projectcalico.org", {"name": "catflap-default-deny"}, False),
+    ],
+)
+def test_a_name_that_calico_keeps_in_an_annotation_counts(group: str, kept: dict[str, Any], denied: bool) -> None:
+    """Where Calico reads it, and although the policy itself cannot be read."""
+    metadata = {"name": "mine", "annotations": {"projectcalico.org/metadata": json.dumps(kept)}}
+    manifest = {
+        "apiVersion": f"{group}/{GROUPS[group]}",
+        "kind": "NetworkPolicy",
+        "metadata": metadata,
+        "spec": {"types": ["Inbound"]},
+    }
+    request = decode(body(operation="CREATE", group=group, name="mine", object=manifest))
+    found = decide(request, policy(), own_namespace="guards")
+    assert (isinstance(found, Decision) and found.denied[0].rule == "guard-policies") is denied
+
+
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("operation", ["CREATE", "UPDATE", "DELETE"])
 def test_nobody_else_touches_what_bears_our_name(group: str, operation: str) -> None:

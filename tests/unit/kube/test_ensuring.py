@@ -1,5 +1,6 @@
 """How a manifest gets to stand where somebody else writes at the same moment; alone it is tested on a real API server."""
 
+from collections.abc import Callable
 from typing import Final
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.policies import Outcome, ensure
+from webhook.kube.policies import NotAsWritten, Outcome, ensure
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth, Manifest
 from webhook.netpol.render import render
@@ -52,9 +53,9 @@ def test_who_comes_second_wrote_nothing() -> None:
 
 
 def test_what_a_stranger_slipped_in_is_replaced_whole() -> None:
-    """Nothing of it is merged with ours."""
+    """Nothing of it is merged with ours, and it is not said to be repaired."""
     api = Taken(None, OPENED)
-    assert ensure(api, MANIFEST) is Outcome.REPAIRED
+    assert ensure(api, MANIFEST) is Outcome.REPLACED
     assert [(one["spec"], one["metadata"]["resourceVersion"]) for one in api.replaced] == [(MANIFEST["spec"], "7")]
 
 
@@ -62,3 +63,90 @@ def test_what_came_and_went_is_a_failure() -> None:
     """It is not there now, so it is not proven: the next look creates it."""
     with pytest.raises(ApiError, match="came and went"):
         ensure(Taken(None, None), MANIFEST)
+
+
+OWNED: Final[Json] = {
+    **OPENED,
+    "metadata": {
+        **OPENED["metadata"],
+        "managedFields": [{"manager": "catflap"}, {"manager": "kubectl"}],
+        "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "bait", "uid": "1"}],
+        "finalizers": ["example.com/hold"],
+        "labels": {**MANIFEST["metadata"]["labels"], "team": "a"},
+    },
+}
+
+
+def test_what_ties_our_policy_to_anothers_object_goes_with_the_repair() -> None:
+    """Owners and finalizers; labels of others stay."""
+    api = Taken(OWNED)
+    assert ensure(api, MANIFEST) is Outcome.REPAIRED
+    [written] = api.replaced
+    assert not {"ownerReferences", "finalizers"} & written["metadata"].keys()
+    assert written["metadata"]["labels"]["team"] == "a"
+
+
+def test_an_owner_alone_is_reason_enough() -> None:
+    """The garbage collector would delete the policy with it."""
+    api = Taken({**OWNED, "spec": MANIFEST["spec"]})
+    assert ensure(api, MANIFEST) is Outcome.REPAIRED
+    assert api.replaced
+
+
+CHANGES: Final = {
+    "the spec is opened": lambda body: {**body, "spec": {**body["spec"], "ingress": [{}]}},
+    "the spec loses its direction": lambda body: {**body, "spec": {**body["spec"], "policyTypes": ["Ingress"]}},
+    "the spec is gone": lambda body: {key: value for key, value in body.items() if key != "spec"},
+    "the spec selects less": lambda body: {
+        **body,
+        "spec": {**body["spec"], "podSelector": {"matchLabels": {"a": "b"}}},
+    },
+    "our label is another": lambda body: labelled(body, {"app.kubernetes.io/managed-by": "other"}),
+    "our labels are gone": lambda body: labelled(body, {}),
+    "an owner is added": lambda body: {**body, "metadata": {**body["metadata"], "ownerReferences": [{"uid": "1"}]}},
+}
+
+
+def labelled(body: Json, labels: dict[str, str]) -> Json:
+    """An object with other labels."""
+    return {**body, "metadata": {**body["metadata"], "labels": labels}}
+
+
+class Changed(Api):
+    """An API server on which something changes each object on its way to storage."""
+
+    def __init__(self, found: Json | None, change: Callable[[Json], Json]) -> None:
+        self._before, self._change = found, change
+
+    def get(self, path: str, **query: str) -> Json | None:
+        """What stands."""
+        assert (path.rpartition("/")[2], query) == ("catflap-default-deny", {})
+        return self._before
+
+    def create(self, _path: str, body: Json) -> Json | None:
+        """Store something else."""
+        return self._change(body)
+
+    def replace(self, _path: str, body: Json) -> Json:
+        """Store something else."""
+        return self._change(body)
+
+
+@pytest.mark.parametrize("found", [None, OPENED], ids=["created", "replaced"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_write_counts_only_where_the_answer_is_what_was_written(change: str, found: Json | None) -> None:
+    """The spec and our labels; the error says what differs and has what is stored."""
+    with pytest.raises(NotAsWritten, match="is not stored as it was written; what differs: ") as caught:
+        ensure(Changed(found, CHANGES[change]), MANIFEST)
+    assert caught.value.found != MANIFEST
+
+
+@pytest.mark.parametrize("found", [None, OPENED], ids=["created", "replaced"])
+def test_what_others_add_besides_is_no_failure(found: Json | None) -> None:
+    """Labels, annotations and finalizers: admission may add any."""
+
+    def add(body: Json) -> Json:
+        more = {"labels": {**body["metadata"]["labels"], "team": "a"}, "annotations": {"a": "b"}, "finalizers": ["a/b"]}
+        return {**body, "metadata": {**body["metadata"], **more}}
+
+    assert ensure(Changed(found, add), MANIFEST) in {Outcome.CREATED, Outcome.REPLACED}

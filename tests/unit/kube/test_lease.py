@@ -139,3 +139,41 @@ def test_who_is_slower_does_not_hold_it() -> None:
     assert not Machine(api, "slow").lease.hold()
     api.stored = None
     assert not Machine(api, "slow").lease.hold()
+
+
+HOSTILE: Final[list[Json]] = [
+    {"holderIdentity": "stranger", "leaseDurationSeconds": 2147483647},
+    {"holderIdentity": "stranger", "leaseDurationSeconds": 2147483647, "renewTime": "9999-12-31T23:59:59.999999Z"},
+    {"holderIdentity": "stranger", "leaseDurationSeconds": SECONDS, "renewTime": "1970-01-01T00:00:00.000000Z"},
+    {"holderIdentity": "stranger", "leaseDurationSeconds": SECONDS + 1, "acquireTime": "9999-12-31T23:59:59.999999Z"},
+    {"holderIdentity": "stranger"},
+    {"holderIdentity": "stranger", "leaseDurationSeconds": 0},
+    {"holderIdentity": "stranger", "leaseDurationSeconds": -1},
+    {"holderIdentity": "stranger", "leaseTransitions": 2147483647, "renewTime": "2026-11-25T12:00:00.000000Z"},
+    {"holderIdentity": "stranger", "leaseTransitions": -5},
+    {"holderIdentity": "stranger", "strategy": "OldestEmulationVersion", "preferredHolder": "stranger"},
+]
+
+
+@pytest.mark.parametrize("spec", HOSTILE)
+def test_whatever_its_holder_claims_it_is_ours_again_after_our_own_duration(api: Leases, spec: Json) -> None:
+    """Anyone who may write it could keep everyone from leading; what we write is a Lease that the API takes."""
+    api._store({"metadata": {"name": "one"}, "spec": spec})
+    machine = Machine(api, "one")
+    assert not machine.lease.hold()
+    machine.seconds = SECONDS + 0.1
+    assert machine.lease.hold()
+    assert machine.lease.hold()
+    assert {*api.spec} == {"acquireTime", "holderIdentity", "leaseDurationSeconds", "renewTime", "leaseTransitions"}
+    assert (api.spec["holderIdentity"], api.spec["leaseDurationSeconds"]) == ("one", SECONDS)
+    assert 0 <= api.spec["leaseTransitions"] < 2**31
+    assert api.spec["renewTime"].startswith("2026-11-25T12:01")
+
+
+def test_a_shorter_claim_is_believed(api: Leases) -> None:
+    """A holder may say that it is gone sooner."""
+    api._store({"metadata": {"name": "one"}, "spec": {"holderIdentity": "other", "leaseDurationSeconds": 15}})
+    machine = Machine(api, "one")
+    assert not machine.lease.hold()
+    machine.seconds = 15.1
+    assert machine.lease.hold()

@@ -11,13 +11,16 @@ from tests.reviews import GOOD, Json, encoded, pod, review
 from tests.unit.samples import HEAD
 from webhook.audit.keeping import Durability, Keeping, Observer
 from webhook.audit.log import AuditLog
+from webhook.audit.reading import read_records
 from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
-from webhook.model.decision import Phase
-from webhook.server.answer import LIGHT_BYTES, REQUEST_SECONDS, Answerer, Waiting
+from webhook.model.authentication import Authentication
+from webhook.model.decision import Known, Phase
+from webhook.server.answer import LIGHT_BYTES, REQUEST_SECONDS, Answerer, Cluster, Waiting
 from webhook.server.asking import NoClusterToAsk
 from webhook.server.intake import Reply
+from webhook.server.unavailable import Unavailable
 
 WIDGETS = (
     f"{HEAD}workloads: {{extraKinds: [{{group: example.com, resource: widgets, kind: Widget, template: spec.pod}}]}}\n"
@@ -37,13 +40,13 @@ class EditedWhileAsked(PolicyStore):
         return parse(self._texts.pop(0))
 
 
-def answering(folder: Path, *texts: str, **options: Any) -> Answerer:
+def answering(folder: Path, *texts: str, cluster: Cluster | None = None, **options: Any) -> Answerer:
     """What answers, under one text after the other, with an audit log in a folder."""
     return Answerer(
         policies=EditedWhileAsked(*texts),
         audit=AuditLog(str(folder / "audit.log"), process="serve", **options),
         metrics=Metrics(),
-        cluster=NoClusterToAsk(),
+        cluster=cluster or NoClusterToAsk(),
         own_namespace="guards",
     )
 
@@ -153,3 +156,48 @@ class TestHeavy:
         reply = judging.finish()
         assert isinstance(reply, Reply)
         assert "it waited too long" in json.loads(reply.body)["response"]["status"]["message"]
+
+
+class Failing(NoClusterToAsk):
+    """A cluster whose API server quotes what it was asked."""
+
+    def ask(self, *_: Any, **__: Any) -> Any:
+        """As its error says."""
+        raise Unavailable("GET /api/v1/namespaces/secret: 403: forbidden")
+
+
+@pytest.mark.parametrize("authentication", Authentication)
+def test_what_the_api_server_says_to_us_is_not_for_anybody(tmp_path: Path, authentication: Authentication) -> None:
+    """Who proved to be the API server reads it, in the answer and in the record; anybody else does not."""
+    answerer = answering(tmp_path, HEAD, cluster=Failing())
+    step = answerer.answer(Phase.VALIDATE, encoded(pod(GOOD)), authentication)
+    assert isinstance(step, Waiting)
+    reply = step.finish()
+    assert isinstance(reply, Reply)
+    assert (b"secret" in reply.body) is (authentication is not Authentication.NONE)
+    [record] = [one for one in read_records([str(tmp_path / "audit.log")]) if one["type"] == "decision"]
+    assert (record["decision"], record["senderAuthentication"]) == ("unavailable", authentication)
+
+
+class Seer(NoClusterToAsk):
+    """A cluster that foretells."""
+
+    def ask(self, question: Any, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a Cluster)
+        """What only some may read."""
+        return Known(foreseen=("secret",))
+
+
+@pytest.mark.parametrize("authentication", Authentication)
+def test_nothing_is_foretold_to_anybody(tmp_path: Path, authentication: Authentication) -> None:
+    """A forged review may name any user."""
+    configmap = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "catflap-policy"},
+        "data": {"policy.yaml": HEAD},
+    }
+    answerer = answering(tmp_path, HEAD, cluster=Seer())
+    step: Reply | Waiting = answerer.answer(Phase.VALIDATE, encoded(configmap, namespace="guards"), authentication)
+    while isinstance(step, Waiting):
+        step = step.finish()
+    assert (b"secret" in step.body) is (authentication is not Authentication.NONE)

@@ -9,13 +9,13 @@ import msgspec
 from msgspec import Struct, structs
 
 from webhook.model.addresses import NO_ADDRESS, Addresses
-from webhook.model.kinds import POLICY_API
+from webhook.model.kinds import CALICO_STORAGE, POLICY_API
 from webhook.model.opening import Opening
 from webhook.model.request import PolicyObject
 from webhook.netpol.reading import calico, cluster, kubernetes
 from webhook.netpol.reading.calico_types import Dialect
 from webhook.netpol.reading.size import check_encoded
-from webhook.netpol.reading.stored import Identity, identity_of
+from webhook.netpol.reading.stored import NOT_STORED, Identity, Stored, identity_of
 
 Reader = Callable[[Any], tuple[Opening, ...]]
 
@@ -37,11 +37,17 @@ SETS = frozenset((str(dialect), resource) for dialect in Dialect for resource in
 
 
 class Contents(Struct, frozen=True):
-    """What an object says: what it lets through, or the addresses that it puts together."""
+    """What an object says: what it lets through, or the addresses that it puts together.
+
+    `unreadable` says why that cannot be determined, and `fingerprint` differs where what is unreadable does: two
+    policies may have the same words.
+    """
 
     openings: tuple[Opening, ...] = ()
     networks: Addresses = NO_ADDRESS
-    stored: Identity = Identity()
+    stored: Identity = NOT_STORED
+    unreadable: str = ""
+    fingerprint: str = ""
 
     def added_to(self, found: PolicyObject) -> PolicyObject:
         """Return a policy object with what it says."""
@@ -50,47 +56,37 @@ class Contents(Struct, frozen=True):
             openings=self.openings,
             networks=self.networks,
             labels={**found.labels, **self.stored.labels} if self.stored.labels else found.labels,
+            unreadable=self.unreadable,
+            fingerprint=self.fingerprint,
             stored_name=self.stored.name if self.stored.name != found.name else "",
         )
 
 
-class Unreadable(Exception):  # noqa: N818 (the policy is, not the program)
-    """A policy that is not made as its API says; the message says where.
-
-    `fingerprint` differs where the policy does: two policies may have the same message.
-    """
-
-    def __init__(self, message: str, fingerprint: str) -> None:
-        super().__init__(message)
-        self.fingerprint = fingerprint
-
-
 def read_json(resource: tuple[str, str], source: bytes) -> Contents:
-    """Return what an object of a resource says, from its JSON.
+    """Return what an object of a resource (API group, plural) says, from its JSON.
 
-    Raises Unreadable, and what decoding raises for text that is not JSON.
+    Raises what decoding raises for text that is not JSON.
     """
     try:
         check_encoded(source)
     except ValueError as bad:
-        raise Unreadable(str(bad), blake2b(source, digest_size=8).hexdigest()) from None
+        is_stored = resource[0] == CALICO_STORAGE
+        stored = identity_of(msgspec.json.decode(source, type=Stored)) if is_stored else NOT_STORED
+        return Contents(stored=stored, unreadable=str(bad), fingerprint=blake2b(source, digest_size=8).hexdigest())
     return read(resource, msgspec.json.decode(source))
 
 
 def read(resource: tuple[str, str], source: Any) -> Contents:
-    """Return what an object of a resource (API group, plural) says.
-
-    `source` is the object as plain dicts and lists. Raises Unreadable.
-    """
-    reader = READERS.get(resource)
+    """Return what an object of a resource (API group, plural) says; `source` is the object as plain dicts and lists."""
+    stored = NOT_STORED
     try:
-        return Contents(
-            reader(source) if reader else (),
-            calico.set_networks(source) if resource in SETS else NO_ADDRESS,
-            identity_of(source) if resource[0] == Dialect.STORAGE else Identity(),
-        )
+        if resource[0] == CALICO_STORAGE:
+            stored = identity_of(msgspec.convert(source, Stored))
+        openings = READERS[resource](source) if resource in READERS else ()
+        networks = calico.set_networks(source) if resource in SETS else NO_ADDRESS
     except (msgspec.ValidationError, ValueError) as bad:
-        raise Unreadable(str(bad), fingerprint(source)) from bad
+        return Contents(stored=stored, unreadable=str(bad), fingerprint=fingerprint(source))
+    return Contents(openings, networks, stored)
 
 
 def fingerprint(source: Any) -> str:

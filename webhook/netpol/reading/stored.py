@@ -5,12 +5,11 @@ Calico keeps the metadata of its own API in an annotation of what it stores, and
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-ANNOTATION = "projectcalico.org/metadata"
+from webhook.model.names import CALICO_METADATA
 
 
 class Identity(Struct, frozen=True):
@@ -39,13 +38,16 @@ class Kept(Struct):
     labels: dict[str, str] | None = None
 
 
-def identity_of(source: Any) -> Identity:
-    """Return what the annotation says; raises ValueError where it is not JSON, msgspec.ValidationError for other types."""
-    text = (msgspec.convert(source, Stored).metadata.annotations or {}).get(ANNOTATION)
+NOT_STORED = Identity()
+
+
+def identity_of(found: Stored) -> Identity:
+    """Return what the annotation says; raises ValueError where it is not such metadata."""
+    text = (found.metadata.annotations or {}).get(CALICO_METADATA)
     if not text:
-        return Identity()
+        return NOT_STORED
     try:
         kept = msgspec.json.decode(text, type=Kept)
     except (msgspec.MsgspecError, RecursionError) as bad:
-        raise ValueError(f"metadata.annotations[{ANNOTATION}]: {bad}") from None
+        raise ValueError(f"metadata.annotations[{CALICO_METADATA}]: {bad}") from None
     return Identity(kept.name or "", kept.labels or {})

@@ -1,0 +1,314 @@
+"""Processes that share a log hold each other to it: what is cut out, put in or added shows, and what is genuine never does."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, NamedTuple
+from unittest.mock import patch
+
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from tests.laws.strategies import LAW
+from webhook.audit.chain import seal
+from webhook.audit.finding import Damage
+from webhook.audit.keeping import Keeping, Rotation
+from webhook.audit.keys import read_public, write_pair
+from webhook.audit.log import AuditLog
+from webhook.audit.reading import Line
+from webhook.audit.rotation import aside
+from webhook.audit.verify import Report, Verifier
+
+AT: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
+RECORD: Final = {"type": "write", "time": "2026-01-31T12:00:00.000000Z"}
+SMALL: Final = 2500  # bytes of a file before it is put aside: some records
+
+Log = dict[str, list[bytes]]  # the lines of each file, oldest first
+
+
+class Step(NamedTuple):
+    """One thing that happens; `racing` has another process write a record at the same moment."""
+
+    writer: int
+    does: str
+    racing: bool = False
+
+
+class Made(NamedTuple):
+    """A log, and the chains whose processes were killed."""
+
+    files: Log
+    killed: frozenset[str]
+
+    @property
+    def lines(self) -> list[bytes]:
+        """All lines in order."""
+        return [line for lines in self.files.values() for line in lines]
+
+
+class History:
+    """Processes that write to one log, and the clocks that they see."""
+
+    def __init__(self, folder: str, keeping: Keeping, root: Path | None) -> None:
+        self.path = Path(folder) / "log"
+        self.keeping = keeping
+        self.root = root
+        self.wall, self.seconds = AT, 0.0
+        self.running: list[AuditLog] = []
+        self.killed: set[str] = set()
+        self.racing: AuditLog | None = None
+
+    def process(self) -> AuditLog:
+        """Another process."""
+        return AuditLog(str(self.path), process="serve", now=lambda: self.wall, keeping=self.keeping, root=self.root)
+
+    @contextmanager
+    def clocks(self) -> Iterator[None]:
+        """These clocks, and a disk on which another process may come first."""
+        write = os.write
+
+        def written(descriptor: int, line: bytes) -> int:
+            racing, self.racing = self.racing, None
+            if racing is not None and not racing._lock.locked():
+                racing.append(RECORD)
+            return write(descriptor, line)
+
+        with (
+            patch("webhook.audit.witness.monotonic", lambda: self.seconds),
+            patch("webhook.audit.sink.os.write", written),
+        ):
+            yield
+
+    def pass_time(self, seconds: float) -> None:
+        """As all processes see it; each looks after its file."""
+        self.wall += timedelta(seconds=seconds)
+        self.seconds += seconds
+        for log in self.running:
+            log.look()
+
+    def take(self, step: Step) -> None:
+        """Have it happen."""
+        writer = step.writer % len(self.running)
+        log = self.running[writer]
+        other = self.running[writer - 1]
+        self.racing = other if step.racing and other is not log else None
+        match step.does:
+            case "append":
+                log.append(RECORD)
+            case "minute":
+                self.pass_time(61)
+            case "moment":
+                self.pass_time(5)
+            case "clock set back":
+                self.wall -= timedelta(days=1)
+            case "restart":
+                log.stop()
+                self.running[writer] = self.process()
+            case "kill":
+                log._file.close()
+                if log._seq:
+                    self.killed.add(log._chain)
+                self.running[writer] = self.process()
+            case "roll":  # the new process begins before the old one ends
+                new = self.process()
+                new.append(RECORD)
+                log.append(RECORD)
+                log.stop()
+                self.running[writer] = new
+        self.racing = None
+
+
+def made(writers: int, steps: Sequence[Step], *, size: int | None = None, root: Path | None = None) -> Made:
+    """The log that some processes leave; at last each writes a record, and then all end in order."""
+    with TemporaryDirectory() as folder:
+        history = History(folder, Keeping(rotation=Rotation(size=size)), root)
+        with history.clocks():
+            history.running = [history.process() for _ in range(writers)]
+            for step in steps:
+                history.take(step)
+            for log in history.running:
+                log.append(RECORD)
+            for log in history.running:
+                log.stop()
+        paths = [*aside(str(history.path)), history.path]
+        return Made(
+            {path.name: path.read_bytes().splitlines(keepends=True) for path in paths}, frozenset(history.killed)
+        )
+
+
+def verified(files: Log, **options: Any) -> Report:
+    """What is said of a log."""
+    verifier = Verifier(**options)
+    for name, lines in files.items():
+        for number, line in enumerate(lines, 1):
+            verifier.take(Line(name, number, line.removesuffix(b"\n"), line.endswith(b"\n")))
+    return verifier.finish()
+
+
+def record(line: bytes) -> dict[str, Any]:
+    """A line as a record."""
+    return json.loads(line)  # type: ignore[no-any-return]
+
+
+def chains(lines: Sequence[bytes]) -> list[str]:
+    """The chains, in the order in which they begin."""
+    return [*dict.fromkeys(record(line)["chain"] for line in lines)]
+
+
+often = ["append"] * 6 + ["minute", "moment"]
+ways = st.sampled_from([*often, "restart", "kill", "roll", "clock set back"])
+histories = st.lists(st.builds(Step, st.integers(0, 3), ways, st.booleans()), max_size=25)
+shared = st.builds(made, st.integers(2, 4), histories)
+alone = st.builds(made, st.just(1), histories)
+with_a_kill = st.builds(
+    lambda writers, before, after: made(writers, [*before, Step(0, "append"), Step(0, "kill"), *after]),
+    st.integers(1, 4), histories, histories,
+)  # fmt: skip
+OTHERS: Final = made(2, [Step(0, "append"), Step(1, "append"), Step(0, "minute"), Step(0, "roll")])
+
+
+@LAW
+@given(writers=st.integers(1, 4), steps=histories, size=st.sampled_from([None, SMALL]))
+@example(
+    writers=2,
+    steps=[Step(0, "append"), Step(1, "append", racing=True), Step(0, "minute"), Step(1, "kill")],
+    size=SMALL,
+)
+def test_what_processes_leave_is_sound(
+    writers: int,
+    steps: list[Step],
+    size: int | None,
+) -> None:
+    """However many write, are killed, roll over or put files aside; also where the files are joined to one."""
+    log = made(writers, steps, size=size)
+    assert verified(log.files).findings == ()
+    assert verified({"-": log.lines}).findings == ()
+    cut = {found.chain for found in verified(log.files, closed=True).findings}
+    assert cut == log.killed
+
+
+@LAW
+@given(st.data(), shared | st.builds(made, st.integers(2, 4), histories, size=st.just(SMALL)))
+def test_a_chain_that_is_taken_out_whole_shows(data: st.DataObject, log: Made) -> None:
+    """Without any option, as another one names it; the oldest one at least by a note, as it may be in a file that was not given."""
+    oldest, *others = chains(log.lines)
+    gone = data.draw(st.sampled_from(others))
+    assert any(gone in found.says and found.damage is Damage.MISSING for found in without(log, gone).findings)
+    report = without(log, oldest)
+    assert report.findings or any("goes on behind" in note for note in report.notes)
+
+
+def test_the_last_chain_of_a_log_of_one_process_is_named_by_nobody() -> None:
+    """Nothing comes after it; the API server's log has its hashes."""
+    log = made(1, [Step(0, "append"), Step(0, "restart"), Step(0, "append"), Step(0, "restart")])
+    oldest, middle, last = chains(log.lines)
+    assert any("goes on behind" in note for note in without(log, oldest).notes)
+    assert [one.damage for one in without(log, middle).findings] == [Damage.MISSING]
+    assert without(log, last).findings == ()
+
+
+def without(log: Made, chain: str) -> Report:
+    """What is said of a log without one of its chains."""
+    files = log.files.items()
+    return verified({name: [line for line in lines if record(line)["chain"] != chain] for name, lines in files})
+
+
+def covered(lines: Sequence[bytes]) -> int:
+    """The line up to which the last writer to end has read the file: its last record before its stop."""
+    last = record(lines[-1])
+    return next(index for index, line in enumerate(lines) if follows(record(line), last))
+
+
+def follows(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether a record stands right before another one of its chain."""
+    return (one["chain"], one["seq"] + 1) == (other["chain"], other["seq"])
+
+
+@LAW
+@given(st.data(), shared | alone)
+def test_an_old_chain_that_is_put_in_shows(data: st.DataObject, log: Made) -> None:
+    """Be it in one piece or line by line, genuine and closed as it is: the others had read the file, and it was not there."""
+    whole = log.lines
+    old = data.draw(st.sampled_from(chains(OTHERS.lines)))
+    put_in = [line for line in OTHERS.lines if record(line)["chain"] == old]
+    where = st.integers(1, covered(whole))
+    places = data.draw(
+        st.lists(where, min_size=len(put_in), max_size=len(put_in)) | where.map(lambda at: [at] * len(put_in))
+    )
+    changed = list(whole)
+    for line, at in reversed([*zip(put_in, sorted(places), strict=True)]):
+        changed.insert(at, line)
+    found = verified({"log": changed}).findings
+    assert old in {one.chain for one in found}
+
+
+@LAW
+@given(st.data(), with_a_kill, st.integers(1, 3))
+def test_records_forged_behind_the_end_of_a_killed_chain_show(data: st.DataObject, log: Made, count: int) -> None:
+    """Wherever they are put: whoever went on had read the file, and they were not in it."""
+    killed = data.draw(st.sampled_from(sorted(log.killed)))
+    whole = log.lines
+    end = max(index for index, line in enumerate(whole) if record(line)["chain"] == killed)
+    at, changed = data.draw(st.integers(end + 1, covered(whole))), list(whole)
+    last = record(whole[end])
+    for number in range(count):
+        linked = {"chain": killed, "seq": last["seq"] + 1, "prev": last["hash"]}
+        line, digest = seal({**RECORD, **linked, "reason": "forged"})
+        changed.insert(at + number, line)
+        last = {**last, "seq": last["seq"] + 1, "hash": digest}
+    found = verified({"log": changed}).findings
+    assert (Damage.INSERTED, killed) in {(one.damage, one.chain) for one in found}
+
+
+@LAW
+@given(st.data(), with_a_kill)
+def test_the_unsigned_end_of_a_killed_chain_cannot_be_written_anew(data: st.DataObject, log: Made) -> None:
+    """Though no signature of its own vouches for it: others had read its last record."""
+    killed = data.draw(st.sampled_from(sorted(log.killed)))
+    whole = log.lines
+    end = max(index for index, line in enumerate(whole) if record(line)["chain"] == killed)
+    last = {key: value for key, value in record(whole[end]).items() if key != "hash"}
+    assume(last["type"] == "write")
+    changed = [*whole[:end], seal({**last, "reason": "other"})[0], *whole[end + 1 :]]
+    found = verified({"log": changed}).findings
+    assert any(f"record {last['seq']} of chain {killed}" in one.says for one in found)
+
+
+@LAW
+@given(st.data(), shared)
+def test_a_part_of_a_chain_that_is_put_in_again_shows(data: st.DataObject, log: Made) -> None:
+    """A replay of what stands in the same log."""
+    whole = log.lines
+    one = data.draw(st.sampled_from(chains(whole)))
+    own = [line for line in whole if record(line)["chain"] == one]
+    begin = data.draw(st.integers(0, len(own) - 1))
+    end = data.draw(st.integers(begin + 1, len(own)))
+    at = data.draw(st.integers(0, len(whole)))
+    found = verified({"log": [*whole[:at], *own[begin:end], *whole[at:]]}).findings
+    assert {Damage.REPEATED, Damage.REORDERED} & {finding.damage for finding in found}
+
+
+@LAW
+@given(st.data(), shared)
+def test_a_cut_end_of_the_file_shows_when_chains_have_to_be_closed(data: st.DataObject, log: Made) -> None:
+    """As long as a process was under way."""
+    whole = log.lines
+    end = data.draw(st.integers(1, covered(whole) + 1))
+    ended = {record(line)["chain"] for line in whole[:end] if record(line)["type"] == "stop"}
+    assume({*chains(whole[:end])} - ended)
+    found = verified({"log": whole[:end]}, closed=True).findings
+    assert Damage.TRUNCATED in {one.damage for one in found}
+
+
+def test_a_chain_made_under_another_key_shows_by_the_root_key() -> None:
+    """It can say what it likes of the others."""
+    with TemporaryDirectory() as folder:
+        private, public = write_pair(f"{folder}/root")
+        log = made(2, [Step(0, "append"), Step(1, "append")], root=private)
+        roots = [read_public(public)]
+    assert verified(log.files, roots=roots).findings == ()
+    assert {one.damage for one in verified(OTHERS.files, roots=roots).findings} == {Damage.FORGED}

@@ -1,0 +1,55 @@
+"""Whether records can be written, as readiness tells it: found out again without a request."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.audit_logs import assert_sound
+from webhook.audit.keeping import Durability, Failure, Keeping
+from webhook.audit.log import AuditLog
+from webhook.audit.record import configuration_record, utc_now
+from webhook.audit.sink import AuditLogUnwritable
+
+RECORD = configuration_record(accepted=True, faults=[], policy_digest="597718279e1a869b", at=utc_now())
+
+
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the disk takes nothing."""
+
+    def write(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("webhook.audit.sink.os.write", write)
+
+
+@pytest.mark.parametrize("durability", [Durability.WRITTEN, Durability.SYNCED])
+@pytest.mark.parametrize("begun", [True, False], ids=["in a chain", "before the first record"])
+def test_it_is_writable_again_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, *, begun: bool
+) -> None:
+    """Not before, and without another record to be written: a server that is not ready gets no review."""
+    log = AuditLog(str(tmp_path / "audit.log"), process="serve", keeping=Keeping(durability=durability))
+    assert log.writable
+    if begun:
+        log.append(RECORD)
+    with monkeypatch.context() as patch:
+        full(patch)
+        with pytest.raises(AuditLogUnwritable):
+            log.append(RECORD)
+        log.look()
+        assert not log.writable
+    log.look()
+    assert log.writable
+    log.stop()
+    assert_sound(tmp_path / "audit.log")
+
+
+def test_where_requests_are_admitted_without_a_record_it_counts_as_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The admin asked for that, so no replica is taken out of service for it."""
+    log = AuditLog(str(tmp_path / "audit.log"), process="serve", keeping=Keeping(failure=Failure.ADMIT))
+    log.append(RECORD)
+    full(monkeypatch)
+    assert log.append(RECORD) is None
+    assert log.writable

@@ -1,0 +1,102 @@
+"""Which senders `serve` takes for the API server, by its options."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from webhook.audit.record import utc_now
+from webhook.bootstrap.trusting import Trust
+from webhook.cli import serve as serving
+from webhook.config.default import DEFAULT_POLICY
+from webhook.tls.authority import issue_authority
+
+TOKEN = "t" * 43
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    """A file for each option."""
+    texts = {
+        "policy": DEFAULT_POLICY,
+        "tokens": TOKEN,
+        "none": "",
+        "ca": issue_authority(utc_now()).certificate.decode(),
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="ascii")
+    return {name: str(tmp_path / name) for name in texts}
+
+
+def started(files: dict[str, str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[Any, Trust | None]:
+    """What the verb says, and what the server is started with, if it is."""
+    found: list[Trust] = []
+    monkeypatch.setattr(serving, "serve", lambda *_, trust, **__: found.append(trust))
+    monkeypatch.setattr(serving, "connect", lambda _: type("Api", (), {"close": lambda _: None})())
+    argv = ["--policy", files["policy"], "--tls-dir", str(Path(files["policy"]).parent / "tls")]
+    result = CliRunner().invoke(serving.verb, [*argv, *(files.get(one, one) for one in arguments)])
+    return result, found[0] if found else None
+
+
+LOOPBACK = ("--listen", "127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "secret"),
+    [
+        ((), True),
+        (("--listen", "0.0.0.0:8443"), True),
+        (("--listen", "[::]:8443"), True),
+        (("--listen", "10.0.0.1:8443"), True),
+        (("--listen", "catflap.example:8443"), True),
+        (("--listen", "localhost:8443"), False),
+        (("--listen", "127.8.9.1:8443"), False),
+        (("--listen", "[::1]:8443"), False),
+        (("--standalone",), False),
+        ((*LOOPBACK, "--secret-path"), True),
+        (("--no-secret-path",), False),
+        (("--standalone", "--no-secret-path"), False),
+        (("--client-ca", "ca"), False),
+        (("--path-token-file", "tokens"), False),
+        (("--client-ca", "ca", "--no-secret-path"), False),
+    ],
+)
+def test_the_secret_path_is_on_with_a_cluster_unless_only_this_machine_reaches_it(
+    files: dict[str, str], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], secret: bool
+) -> None:
+    """And unless another proof is asked for."""
+    result, trust = started(files, monkeypatch, *arguments)
+    assert trust is not None, result.output
+    assert trust.secret is secret
+
+
+def test_each_proof_reaches_the_server(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its file and its names."""
+    names = ("--client-name", "a", "--client-name", "b")
+    assert started(files, monkeypatch, "--client-ca", "ca", *names)[1] == Trust(Path(files["ca"]), ("a", "b"))
+    assert started(files, monkeypatch, "--path-token-file", "tokens")[1] == Trust(token_file=Path(files["tokens"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--client-name", "a"), "--client-name needs --client-ca"),
+        (("--client-ca", "ca", "--path-token-file", "tokens"), "--client-ca excludes"),
+        (("--client-ca", "ca", "--secret-path"), "--client-ca excludes"),
+        (("--path-token-file", "tokens", "--secret-path"), "exclude each other"),
+        (("--standalone", "--secret-path"), "--secret-path needs a cluster"),
+        (("--client-ca", "none"), "it must hold CA certificates as PEM"),
+        (("--client-ca", "tokens"), "it must hold CA certificates as PEM"),
+        (("--path-token-file", "none"), "expected at least one token"),
+        (("--path-token-file", "policy"), ":1: expected 22 to 128 characters"),
+    ],
+)
+def test_options_that_make_no_sense_end_the_command(
+    files: dict[str, str], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], says: str
+) -> None:
+    """Before a certificate is made, with status 2, and without quoting a token."""
+    result, trust = started(files, monkeypatch, *arguments)
+    assert (result.exit_code, trust) == (2, None)
+    assert says in result.output
+    assert TOKEN not in result.output

@@ -1,0 +1,203 @@
+"""What of a stored webhook configuration stays, and what is put back to what this release registers."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, Final
+
+import pytest
+
+from tests.unit.samples import policy
+from webhook.controller.fitting import AZURE_TERMS, FIELDS, differences, fitted, last_writer
+from webhook.controller.registration import Endpoint, registration
+
+Json = dict[str, Any]
+
+BY_SERVICE: Final = Endpoint(ca_bundle="Q0E=", namespace="guards", service="catflap", port=8443)
+BEFORE: Final = "namespaces: {exempt: [monitoring]}"
+AFTER: Final = "namespaces: {exempt: [logging], environment: {oneOf: [production, test]}}"
+TEXTS: Final = (
+    "",
+    BEFORE,
+    AFTER,
+    "workloads: {fillFromAliases: false}",
+    "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: Widget, template: spec.podTemplate}]}",
+    "workloads: {scope: both, existing: judge}",
+    "rules: {no-open-policy: enforce}",
+)
+
+
+def stored(text: str = "") -> tuple[Json, ...]:
+    """Both configurations as the API server holds them, with what it and others add to the metadata."""
+    found = deepcopy(registration(policy(text), BY_SERVICE))
+    for one in found:
+        one["metadata"] |= {"uid": "1", "resourceVersion": "7", "annotations": {"example.com/owner": "platform"}}
+    return found
+
+
+def wanted(text: str = "") -> tuple[Json, ...]:
+    """Both as this release registers them."""
+    return registration(policy(text), BY_SERVICE)
+
+
+@pytest.mark.parametrize("before", TEXTS)
+@pytest.mark.parametrize("after", TEXTS)
+def test_under_every_policy_file_it_becomes_what_is_registered_anew(before: str, after: str) -> None:
+    """Under the metadata that is stored; and what fits is not written."""
+    for found, should in zip(stored(before), wanted(after), strict=True):
+        assert fitted(found, should)["webhooks"] == should["webhooks"]
+        assert fitted(found, should)["metadata"] == found["metadata"]
+    for found, should in zip(stored(after), wanted(after), strict=True):
+        assert fitted(found, should) == found
+        assert list(differences(found, found)) == []
+
+
+def weaken(field: str, value: Any) -> Callable[[Json], None]:
+    """Set one field of every entry."""
+
+    def change(found: Json) -> None:
+        for entry in found["webhooks"]:
+            entry[field] = value
+
+    return change
+
+
+def drop(found: Json) -> None:
+    """Remove the first entry."""
+    del found["webhooks"][0]
+
+
+def spare_by_label(found: Json) -> None:
+    """Have every entry leave out what bears a label."""
+    for entry in found["webhooks"]:
+        entry["namespaceSelector"].setdefault("matchExpressions", []).append(
+            {"key": "free", "operator": "DoesNotExist"}
+        )
+
+
+def only_labelled(found: Json) -> None:
+    """Have every entry ask about what bears a label only."""
+    for entry in found["webhooks"]:
+        entry["namespaceSelector"]["matchLabels"] = {"guarded": "yes"}
+
+
+def spare_azure_alike(found: Json) -> None:
+    """A term that has the key of one of Azure's and leaves out more."""
+    for entry in found["webhooks"]:
+        term = {"key": "control-plane", "operator": "NotIn", "values": ["true", "yes"]}
+        entry["namespaceSelector"].setdefault("matchExpressions", []).append(term)
+
+
+def spare_by_name(found: Json) -> None:
+    """Have every entry leave out one namespace more."""
+    for entry in found["webhooks"]:
+        for term in entry["namespaceSelector"].get("matchExpressions", ()):
+            term["values"] = [*term["values"], "evil"]
+
+
+def never(found: Json) -> None:
+    """Add a condition that no request meets."""
+    for entry in found["webhooks"]:
+        entry.setdefault("matchConditions", []).append({"name": "never", "expression": "false"})
+
+
+def no_ca(found: Json) -> None:
+    """Take away what the API server trusts."""
+    for entry in found["webhooks"]:
+        entry["clientConfig"]["caBundle"] = ""
+
+
+def other_path(found: Json) -> None:
+    """Have it ask elsewhere."""
+    for entry in found["webhooks"]:
+        entry["clientConfig"]["service"]["path"] = "/healthz"
+
+
+def theirs(found: Json) -> None:
+    """Add an entry of somebody else's."""
+    found["webhooks"].append({"name": "theirs.example.com", "clientConfig": {"url": "https://there"}})
+
+
+WEAKENED: Final = {
+    "failurePolicy": weaken("failurePolicy", "Ignored"),
+    "timeout": weaken("timeoutSeconds", 1),
+    "match-policy": weaken("matchPolicy", "Exact"),
+    "object-selector": weaken("objectSelector", {"matchLabels": {"a": "b"}}),
+    "rules": weaken("rules", []),
+    "versions": weaken("admissionReviewVersions", ["v1beta1"]),
+    "side-effects": weaken("sideEffects", "Some"),
+    "label-spared": spare_by_label,
+    "label-asked": only_labelled,
+    "azure-alike": spare_azure_alike,
+    "name-spared": spare_by_name,
+    "condition": never,
+    "no-ca": no_ca,
+    "other-path": other_path,
+    "missing": drop,
+    "foreign": theirs,
+    "all-gone": lambda found: found["webhooks"].clear(),
+    "none": lambda found: found.update(webhooks=None),
+}
+
+
+@pytest.mark.parametrize("change", WEAKENED.values(), ids=WEAKENED)
+def test_what_weakens_coverage_is_put_back_and_reported(change: Callable[[Json], None]) -> None:
+    """Each field of each entry, an entry that is missing, and one that is not ours."""
+    for found, should in zip(stored(), wanted(), strict=True):
+        change(found)
+        target = fitted(found, should)
+        assert target["webhooks"] == should["webhooks"]
+        told = list(differences(found, target))
+        assert told
+        assert all(name and what and "Q0E=" not in what for name, what in told)
+
+
+def test_every_field_of_an_entry_is_compared() -> None:
+    """Those that the program writes are those that it knows."""
+    assert {key for one in wanted() for entry in one["webhooks"] for key in entry} - {"name"} <= set(FIELDS)
+
+
+def test_what_a_later_api_server_adds_stays() -> None:
+    """It would come back, and nobody can say what it means."""
+    for found, should in zip(stored(), wanted(), strict=True):
+        for entry in found["webhooks"]:
+            entry["laterField"] = "Default"
+        assert fitted(found, should) == found
+
+
+@pytest.mark.parametrize("front", [True, False], ids=["first", "last"])
+@pytest.mark.parametrize("terms", [AZURE_TERMS[:1], (AZURE_TERMS[0], AZURE_TERMS[2]), AZURE_TERMS[1:2]])
+def test_azures_terms_stay_wherever_they_stand(terms: tuple[Json, ...], front: bool) -> None:
+    """Its enforcer adds them again and again; an entry that comes later gets them at once."""
+    for found, should in zip(stored(), wanted(), strict=True):
+        for entry in found["webhooks"]:
+            own = entry["namespaceSelector"].get("matchExpressions", [])
+            entry["namespaceSelector"]["matchExpressions"] = [*terms, *own] if front else [*own, *terms]
+        assert fitted(found, should) == found
+        gone = found["webhooks"].pop()
+        came = fitted(found, should)["webhooks"][-1]
+        assert came["name"] == gone["name"]
+        assert [one for one in came["namespaceSelector"]["matchExpressions"] if one in AZURE_TERMS] == list(terms)
+
+
+def test_foreign_labels_annotations_and_owners_stay() -> None:
+    """Of helm, of Argo CD, of cert-manager; the label for the manager too, as theirs would come back."""
+    found, should = stored()[0], wanted()[0]
+    found["metadata"] |= {
+        "labels": {"app.kubernetes.io/managed-by": "Helm", "argocd.argoproj.io/instance": "guards"},
+        "annotations": {"helm.sh/resource-policy": "keep"},
+        "finalizers": ["example.com/wait"],
+    }
+    should = {**should, "metadata": {**should["metadata"], "annotations": {"catflap.dev/release": "1"}}}
+    target = fitted(found, should)
+    assert target["metadata"]["labels"] == found["metadata"]["labels"]
+    assert target["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep", "catflap.dev/release": "1"}
+    assert target["metadata"]["finalizers"] == ["example.com/wait"]
+
+
+def test_who_wrote_last_is_named() -> None:
+    """By the field managers that the API server keeps, besides our own."""
+    found = stored()[0]
+    assert last_writer(found) == ""
+    times = {"catflap": "2026-01-03", "kubectl-edit": "2026-01-02", "helm": "2026-01-01"}
+    found["metadata"]["managedFields"] = [{"manager": name, "time": time} for name, time in times.items()]
+    assert last_writer(found) == "kubectl-edit at 2026-01-02"

@@ -1,0 +1,145 @@
+"""Where the API server finds the server, as `controller` and `registration` are given it."""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+from webhook.bootstrap.controlling import Registering
+from webhook.cli._options import complain
+from webhook.controller.following import Wishes
+from webhook.controller.reaching import Replicas
+from webhook.controller.registration import HTTPS, Endpoint
+from webhook.model.fields import HIGHEST_PORT
+from webhook.model.names import DEFAULT_NAMESPACE
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+DEPLOYMENT: Final = re.compile(r"([a-z0-9.-]+)/([a-z0-9.-]+):([1-9][0-9]*)")
+
+
+def endpoint_options(function: Function) -> Function:
+    """`--url`, `--service` and `--ca`."""
+    options = (
+        click.option("--url", metavar="https://HOST:PORT", help="Where the server is reached by address."),
+        click.option(
+            "--service",
+            metavar="NS/NAME[:PORT]",
+            help="The Service through which the server is reached; by default its port 443.",
+        ),
+        click.option(
+            "--ca", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+            help="The CA certificate that signed the server's, in PEM.",
+        ),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+# How the controller registers catflap.
+OPTIONS: Final = (
+    endpoint_options,
+    click.option(
+        "--server-deployment", metavar="NS/NAME:REPLICAS",
+        help="Register only once so many replicas of the servers' Deployment are ready.",
+    ),
+    click.option(
+        "--client-certificates", is_flag=True,
+        help="The servers run with --client-ca: that they ask for the API server's certificate counts as an answer.",
+    ),
+    click.option(
+        "--registration-label", multiple=True, metavar="KEY=VALUE", help="A label of both webhook configurations."
+    ),
+    click.option(
+        "--registration-annotation", multiple=True, metavar="KEY=VALUE",
+        help="An annotation of both webhook configurations.",
+    ),
+)  # fmt: skip
+
+
+def registering_options(function: Function) -> Function:
+    """How the controller registers catflap, put together as `registering`."""
+
+    @wraps(function)
+    def joined(  # noqa: PLR0917 (click calls it by name)
+        url: str | None,
+        service: str | None,
+        ca: Path | None,
+        server_deployment: str | None,
+        registration_label: tuple[str, ...],
+        registration_annotation: tuple[str, ...],
+        client_certificates: bool,
+        **others: Any,
+    ) -> Any:
+        wishes = Wishes(
+            replicas=replicas(server_deployment) if server_deployment else None,
+            labels=pairs("--registration-label", registration_label),
+            annotations=pairs("--registration-annotation", registration_annotation),
+            certified=client_certificates,
+        )
+        if url is None and service is None:
+            if ca is not None:
+                complain(["--ca counts only with --url or --service"])
+            return function(registering=Registering(wishes=wishes), **others)
+        if ca is None:
+            complain(["--url and --service: name the CA certificate that the API server shall trust, --ca FILE"])
+        return function(registering=Registering(one_of(url, service), ca=ca, wishes=wishes), **others)
+
+    decorated: Any = joined
+    for option in reversed(OPTIONS):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def one_of(url: str | None, service: str | None) -> Callable[[str], Endpoint]:
+    """What makes the endpoint of a CA bundle; giving both ways, or none, ends the command."""
+    if (url is None) == (service is None):
+        complain(["give either --url or --service"])
+    if url is not None:
+        by_url(url, "")  # a bad one ends the command now
+        return partial(by_url, url)
+    by_service(service or "", "")
+    return partial(by_service, service or "")
+
+
+def replicas(text: str) -> Replicas:
+    """The Deployment of the servers and how many replicas of it must be ready."""
+    if (found := DEPLOYMENT.fullmatch(text)) is None:
+        complain([f"--server-deployment {text}: write NAMESPACE/NAME:REPLICAS, such as catflap-system/catflap:2"])
+    return Replicas(found[1], found[2], required=int(found[3]))
+
+
+def pairs(option: str, words: tuple[str, ...]) -> Mapping[str, str]:
+    """KEY=VALUE words as a mapping."""
+    for word in words:
+        if not word.partition("=")[0] or "=" not in word:
+            complain([f"{option} {word}: write KEY=VALUE"])
+    return {key: value for key, _, value in (word.partition("=") for word in words)}
+
+
+def by_url(url: str, bundle: str) -> Endpoint:
+    """The endpoint at an address."""
+    try:
+        parts = urlsplit(url)
+        port_or_none = parts.port  # reading it raises ValueError for what is no port
+    except ValueError:
+        complain([f"--url {url}: write https://HOST:PORT"])
+    extras = parts.query or parts.fragment or parts.username
+    if parts.scheme != "https" or not parts.hostname or extras or port_or_none == 0:
+        complain([f"--url {url}: write https://HOST:PORT"])
+    return Endpoint(ca_bundle=bundle, namespace=DEFAULT_NAMESPACE, url=url.rstrip("/"))
+
+
+def by_service(service: str, bundle: str) -> Endpoint:
+    """The endpoint behind a Service."""
+    namespace, slash, rest = service.partition("/")
+    name, colon, port = rest.partition(":")
+    is_port = not colon or (port.isdecimal() and 0 < int(port) <= HIGHEST_PORT)
+    if not (namespace and slash and name) or "/" in name or not is_port:
+        complain([f"--service {service}: write NAMESPACE/NAME or NAMESPACE/NAME:PORT"])
+    return Endpoint(ca_bundle=bundle, namespace=namespace, service=name, port=int(port or HTTPS))
