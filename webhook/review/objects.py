@@ -5,6 +5,7 @@ Each shape of Kubernetes' own kinds is built from the table of pod makers, so th
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -74,10 +75,15 @@ def convert(source: Any, shape: type) -> Any:
     return msgspec.convert(source, shape)
 
 
+# msgspec 0.20 ends the process by a segmentation fault where two threads make the first decoders of shapes with a part in common.
+MAKING = Lock()
+
+
 @cache
 def decoder(shape: type) -> "msgspec.json.Decoder[Any]":
-    """The decoder of a shape, made once."""
-    return msgspec.json.Decoder(shape)
+    """The decoder of a shape, made once, and while no other one is made."""
+    with MAKING:
+        return msgspec.json.Decoder(shape)
 
 
 @cache

@@ -15,7 +15,7 @@ from webhook.model.request import PolicyObject
 from webhook.netpol.reading import calico, cluster, kubernetes
 from webhook.netpol.reading.calico_types import Dialect, NetworkSet, Policy, Tier
 from webhook.netpol.reading.size import excess_of
-from webhook.netpol.reading.stored import NOT_STORED, Identity, Stored, identity_of
+from webhook.netpol.reading.stored import NOT_STORED, Identity, Kept, Stored, identity_of
 
 
 class Reader(NamedTuple):
@@ -83,6 +83,12 @@ class Specified(Struct):
     """An object's spec, not decoded."""
 
     spec: Raw = Raw(b"null")
+
+
+# A shape is prepared by its first decoder. msgspec 0.20 ends the process by a segmentation fault where two threads do that at once,
+# so it is done here, before there are threads.
+for prepared in (Specified, Stored, Kept, *(reader.shape for reader in READERS.values())):
+    msgspec.json.Decoder(prepared)
 
 
 class Reads(Protocol):
