@@ -1,6 +1,7 @@
 """The chart on a real API server: what it stores, keeps and takes away."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,23 @@ from tests.chart.releases import released, taken_away
 from tests.chart.rendering import CHART, DEFAULT, NAMESPACE, Rendered, for_each_values_file
 from tests.cluster.installation import eventually, installed
 from tests.cluster.scans import scan
+from tests.controlplane.client import Answer
 from tests.controlplane.cluster import Cluster
 
 STAND_INS = Path(__file__).parent / "stand-ins.yaml"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/catflap-tls"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/catflap"
+OWN_SERVICE = {"service": {"namespace": NAMESPACE, "name": "catflap", "path": "/validate"}}
+# What the controller's account may not change of its registration.
+CHANGED: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "name": {"name": "other"},
+    "entry": {"entry": "pods.example.com"},
+    "url": {"client": {"url": "https://evil.example.com"}},
+    "service": {"client": {"service": {**OWN_SERVICE["service"], "name": "evil"}}},
+    "namespace": {"client": {"service": {**OWN_SERVICE["service"], "namespace": "default"}}},
+}
 RESTRICTED = {f"pod-security.kubernetes.io/{what}": "restricted" for what in ("enforce", "warn")}
 EMERGENCY = (
     "delete",
@@ -64,7 +76,7 @@ class TestRelease:
 
     @pytest.fixture
     def release(self, cluster: Cluster) -> Iterator[Cluster]:
-        """The chart as it comes; its pods stay Pending, so Pods elsewhere would be refused until the end of the test."""
+        """The chart as it comes; its pods stay Pending."""
         with released(cluster):
             yield cluster
 
@@ -83,24 +95,70 @@ class TestRelease:
         assert release.api("GET", DEPLOYMENT)["spec"]["replicas"] == 3
 
     def test_a_deleted_certificate_is_replaced_everywhere(self, release: Cluster) -> None:
-        """In the Secret, in the registration, and in the pods, which start anew."""
+        """In the Secret, from which the controller takes the CA, and in the pods, which start anew."""
         before = certificate(release)
         release.api("DELETE", SECRET)
         upgrade(release)
         after = certificate(release)
         assert all(old != new for old, new in zip(before, after, strict=True))
 
-    def test_the_emergency_command_turns_it_off(self, release: Cluster) -> None:
-        """As the notes say it, and the next upgrade turns it on again."""
-        notes = release.helm("get", "notes", "catflap", "--namespace", NAMESPACE).stdout
-        assert " ".join(EMERGENCY) in " ".join(notes.replace("\\\n", " ").split())
-        pod = {"metadata": {"generateName": "x-"}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
-        pods = "/api/v1/namespaces/default/pods?dryRun=All"
-        eventually(lambda: release.call("POST", pods, pod), until=lambda answer: answer.status == 500)
+    def test_the_notes_say_how_it_is_registered_turned_off_and_on(self, release: Cluster) -> None:
+        """By commands that the API server takes; before a controller runs nothing is registered, and no Pod waits."""
+        notes = " ".join(
+            release.helm("get", "notes", "catflap", "--namespace", NAMESPACE).stdout.replace("\\\n", " ").split()
+        )
+        assert " ".join(EMERGENCY) in notes
         release.kubectl(*EMERGENCY)
-        eventually(lambda: release.call("POST", pods, pod), until=lambda answer: answer.status == 201)
-        upgrade(release)
-        assert release.call("GET", f"{CONFIGURATIONS}/catflap").status == 200
+        for words in (("get", "configmap"), ("delete", "configmap")):
+            assert f"kubectl --namespace {NAMESPACE} {' '.join(words)} catflap-registration" in notes
+            release.kubectl("--namespace", NAMESPACE, *words, "catflap-registration")
+        assert release.call("GET", f"{CONFIGURATIONS}/catflap").status == 404
+        pods = "/api/v1/namespaces/default/pods?dryRun=All"
+        assert release.call("POST", pods, bare_pod()).status == 201
+
+
+@pytest.fixture(scope="module")
+def guarded(cluster: Cluster) -> Iterator[Cluster]:
+    """The chart as it comes, with its policy about the controller's account in force."""
+    with released(cluster):
+        attempt = partial(try_to_register, cluster, "other", OWN_SERVICE)
+        eventually(attempt, until=lambda answer: "controller registers" in str(answer.body))
+        yield cluster
+
+
+class TestGuard:
+    """What the controller's account may register: RBAC lets it create any webhook configuration, a policy only its own."""
+
+    @pytest.mark.parametrize("resource", ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"])
+    @pytest.mark.parametrize("changed", CHANGED.values(), ids=CHANGED)
+    def test_a_stolen_token_registers_nothing_else(
+        self, guarded: Cluster, resource: str, changed: dict[str, Any]
+    ) -> None:
+        """Under its own name, at its own Service, with its own entries."""
+        tried = {"name": "catflap", "client": OWN_SERVICE, **changed}
+        answer = try_to_register(guarded, **tried, resource=resource)
+        assert (answer.status == 201) is (not changed), answer.body
+        assert not changed or "catflap's controller registers" in answer.body["message"]
+
+    def test_others_may_register_as_before(self, guarded: Cluster) -> None:
+        """The policy is about the controller's account alone."""
+        assert try_to_register(guarded, "other", OWN_SERVICE, user="").status == 201
+
+
+def try_to_register(
+    cluster: Cluster,
+    name: str,
+    client: dict[str, Any],
+    *,
+    entry: str = "pods.catflap.dev",
+    resource: str = "validatingwebhookconfigurations",
+    user: str = f"system:serviceaccount:{NAMESPACE}:catflap-controller",
+) -> Answer:
+    """What the API server says to a webhook configuration, as a dry run."""
+    webhook = {"name": entry, "clientConfig": client, "sideEffects": "None", "admissionReviewVersions": ["v1"]}
+    body = {"metadata": {"name": name}, "webhooks": [{**webhook, "failurePolicy": "Ignore"}]}
+    path = f"/apis/admissionregistration.k8s.io/v1/{resource}?dryRun=All"
+    return cluster.call("POST", path, body, **({"as_user": user} if user else {}))
 
 
 def test_both_processes_live_on_their_rights(cluster: Cluster, tmp_path: Path, namespace_name: str) -> None:
@@ -142,10 +200,8 @@ def upgrade(cluster: Cluster, *arguments: str) -> None:
 
 
 def certificate(cluster: Cluster) -> tuple[str, str, str]:
-    """The CA in the Secret, the server's key, and what makes pods start anew; the registration has the same CA."""
+    """The CA in the Secret, the server's key, and what makes pods start anew."""
     data = cluster.api("GET", SECRET)["data"]
-    entries = cluster.api("GET", f"{CONFIGURATIONS}/catflap")["webhooks"]
-    assert {entry["clientConfig"]["caBundle"] for entry in entries} == {data["ca.crt"]}
     annotations = cluster.api("GET", DEPLOYMENT)["spec"]["template"]["metadata"]["annotations"]
     return data["ca.crt"], data["tls.key"], annotations["checksum/tls"]
 

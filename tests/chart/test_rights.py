@@ -9,7 +9,7 @@ import pytest
 
 from tests.chart.conftest import Render
 from tests.chart.releases import released
-from tests.chart.rendering import CHART, NAMESPACE, ROLES, for_each_values_file
+from tests.chart.rendering import CHART, DEFAULT, NAMESPACE, ROLES, for_each_values_file
 from tests.controlplane.client import ApiError
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.waiting import wait_until
@@ -17,6 +17,7 @@ from webhook.kube.listing import LASTING
 from webhook.kube.owners import RESOURCES
 from webhook.kube.registrations import PLURALS, TWINS
 from webhook.kube.reports import KINDS
+from webhook.kube.rights import controller_rights, server_rights
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
 
 UNREGISTERED = CHART / "tests" / "unregistered.yaml"
@@ -251,3 +252,44 @@ def test_kubectl_agrees(accounts: Cluster) -> None:
     may = accounts.kubectl("auth", "can-i", "watch", "configmaps/catflap-policy", "--namespace", NAMESPACE, account)
     may_not = accounts.kubectl("auth", "can-i", "get", "secrets", "--namespace", NAMESPACE, account, check=False)
     assert (may.stdout.strip(), may_not.stdout.strip()) == ("yes", "no")
+
+
+# What the chart grants that no table of the program has, and why.
+BESIDE: dict[str, str] = {
+    "tier.": "Calico's API server asks for it on behalf of whoever writes a policy of a tier",
+    "tiers": "the same",
+    "services": "where the API server finds the servers; only with --service",
+    "deployments": "how many servers are ready; only with --server-deployment",
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_chart_grants_what_the_program_asks_for_and_nothing_else(render: Render, role: str) -> None:
+    """Its table, which it checks at its start, against the rules of the chart, verb by verb, both ways."""
+    rendered = render(DEFAULT)
+    account = ACCOUNTS[role]
+    rules = {
+        (verb, group, resource, name, one["metadata"].get("namespace", ""))
+        for one in rendered.of("ClusterRole", "Role")
+        if one["metadata"]["name"] in {account, f"{account}-kube-system"}
+        for rule in one["rules"]
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for name in rule.get("resourceNames", [""])
+    }
+    table = {"server": server_rights, "controller": controller_rights}[role](NAMESPACE, (NAMESPACE, "catflap-policy"))
+    needed = {(one.verb, one.group, one.resource, one.name, one.namespace) for one in table}
+    lacking = {one for one in needed if not any(covers(rule, one) for rule in rules)}
+    unused = {rule for rule in rules if not any(covers(rule, one) for one in needed) and not beside(rule)}
+    assert (lacking, unused) == (set(), set())
+
+
+def covers(rule: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Whether one rule grants a right."""
+    return rule[:3] == right[:3] and rule[3] in {"", right[3]} and rule[4] in {"", right[4]}
+
+
+def beside(rule: tuple[str, ...]) -> bool:
+    """Whether a rule is for what the program does not ask for itself."""
+    return any(rule[2] == what or (what[-1] == "." and rule[2].startswith(what)) for what in BESIDE)

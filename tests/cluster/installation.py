@@ -125,14 +125,13 @@ def installed(
         "service": {"type": "ExternalName", "externalName": "localhost", "port": port},
         "tls": {"mode": "secret", "secretName": "unused", "caBundle": (folder / "tls" / "ca.crt").read_text("ascii")},
         "networkPolicy": {"enabled": False},
-        "policy": {
-            "twin": True
-        },  # so that the controller has the right to write the copy; each test writes its own file
+        "policy": {"twin": True},  # for the right to write the copy, which the file then does not ask for
     }
     (folder / "values.yaml").write_text(yaml.safe_dump({**outside, **(values or {})}), encoding="utf-8")
     with ExitStack() as stack:
         chart = ["--namespace", NAMESPACE, "--values", str(folder / "values.yaml")]
         cluster.helm("install", RELEASE, str(CHART), "--create-namespace", *chart)
+        without_copy(cluster)
         server = stack.enter_context(served(cluster, folder, port, ready=False, trust=trust))
         controller = stack.enter_context(controlled(cluster, folder, port, ready=False, options=options))
         for program in (
@@ -142,6 +141,13 @@ def installed(
             program.wait_for()
         revived = stack.enter_context(ExitStack())
         yield Installation(cluster, folder, port, server, controller, revived)
+
+
+def without_copy(cluster: Cluster) -> None:
+    """Have the policy file not ask for the copy of the rules, as it does not by default."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy"
+    text = cluster.api("GET", path)["data"]["policy.yaml"].replace("twin: true", "twin: false")
+    cluster.api("PATCH", path, {"data": {"policy.yaml": text}}, content_type="application/merge-patch+json")
 
 
 @contextmanager

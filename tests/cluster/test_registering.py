@@ -116,7 +116,7 @@ def test_with_an_image_that_cannot_be_pulled(fresh: Cluster, tmp_path: Path, nam
         assert needed in controller.log()
         assert controller.status("/readyz").status == 503
         assert_open(fresh, namespace_name)
-        with served(fresh, tmp_path, port):
+        with served(fresh, tmp_path, port, ready=False):
             set_ready(fresh, 1)
             eventually(lambda: status(fresh), until=lambda seen: "1 of the 2 replicas" in seen)
             assert_open(fresh, namespace_name)
@@ -205,7 +205,7 @@ def test_with_another_ca(fresh: Cluster, tmp_path: Path, namespace_name: str) ->
     fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     install(fresh, tmp_path, port)
     with (
-        served(fresh, tmp_path, port),
+        served(fresh, tmp_path, port, ready=False),
         controlled(fresh, other, port, ready=False),
     ):
         eventually(lambda: status(fresh), until=lambda seen: "register the CA that signed it" in seen)
@@ -263,7 +263,8 @@ class TestReadme:
             at = words.index("--status-listen")
             del words[at : at + 2]
         verb = words.pop(0)
-        with program(folder / verb, verb, *words, port=port) as found:
+        # The server is ready once the controller has made its secret path.
+        with program(folder / verb, verb, *words, port=port, ready=verb == "controller") as found:
             yield found
 
     def test_registration_prints_what_kubectl_takes(self, fresh: Cluster, tmp_path: Path) -> None:

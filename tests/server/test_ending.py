@@ -234,6 +234,17 @@ def test_the_first_process_of_a_container_ends_before_it_has_started(policy: Pat
         assert outer.wait(10) == 128 + signal.SIGTERM
 
 
+def test_a_demo_that_is_ended_takes_its_server_along() -> None:
+    """By SIGTERM, which no `finally` sees by itself."""
+    with subprocess.Popen([sys.executable, "-m", "webhook", "demo"], stdout=subprocess.DEVNULL) as demo:
+        children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children")
+        wait_until(lambda: bool(children.read_text(encoding="ascii").split()), what="the demo's server")
+        [server] = children.read_text(encoding="ascii").split()
+        demo.terminate()
+        assert demo.wait(15) == 128 + signal.SIGTERM
+    assert not Path(f"/proc/{server}").exists()
+
+
 # A start that takes long, as on a busy node: what a verb imports is not there yet.
 SLOW_START = """
 import time

@@ -112,6 +112,6 @@ class Acting:
         if not self.user.startswith(SERVICE_ACCOUNT):
             logger.warning(
                 "%s is no ServiceAccount: whatever is done under this name to catflap's policies and to namespaces' labels "
-                "counts as catflap's own act and is not judged; give catflap an account of its own (docs/installing.md)",
+                "counts as catflap's own act and is not judged; give catflap an account of its own (docs/registration.md)",
                 self.user,
             )

@@ -17,6 +17,7 @@ from webhook.model.names import (
     EPOCH_CONFIGMAP,
     PATH_SECRET,
     REGISTRATION_CONFIGMAP,
+    STANDING_NET,
     TWIN,
     WEBHOOK_CONFIGURATION,
 )
@@ -81,7 +82,9 @@ def controller_rights(own_namespace: str, policy: ConfigMap | None) -> tuple[Rig
     asking = {"group": "discovery.k8s.io", "namespace": own_namespace}
     found += each("list", "endpointslices", "that every server accepts the next path", **asking)
     for kind in WRITTEN_KINDS:
-        found += each("get list watch create update delete", kind.resource, "what closes a namespace", group=kind.group)
+        purpose, name = "what isolates a namespace", "" if kind.namespaced else STANDING_NET
+        found += each("list watch create", kind.resource, purpose, group=kind.group)
+        found += each("get update delete", kind.resource, purpose, group=kind.group, name=name)
     found += each("create", "events", "Events on repairs", group="events.k8s.io")
     for phase in PHASES:
         plural, purpose = f"{phase}webhookconfigurations", "catflap's own registration"
@@ -89,7 +92,9 @@ def controller_rights(own_namespace: str, policy: ConfigMap | None) -> tuple[Rig
         found += each("get list watch update", plural, purpose, group=ADMISSION, name=WEBHOOK_CONFIGURATION)
     for one in TWINS:
         purpose = "the copy of the rules that the API server judges by"
-        found += each("list watch", TWIN_PLURALS[one], purpose, group=ADMISSION, name=TWIN)
+        found += each("list watch delete", TWIN_PLURALS[one], purpose, group=ADMISSION, name=TWIN)
+    for plural in ("mutatingwebhookconfigurations", "mutatingadmissionpolicies"):
+        found += each("list", plural, "what may have changed a policy that was written", group=ADMISSION)
     where = {"name": CONTROLLER_LEASE, "namespace": own_namespace, "group": "coordination.k8s.io"}
     found += each("get update", "leases", "which controller scans", **where)
     return (*found, *scanning_rights())

@@ -62,8 +62,9 @@ NOT_RECORDED = unavailable("the audit log cannot be written")
 
 # For one review, from its last byte on; the webhook's own timeout is 5 s.
 REQUEST_SECONDS = 4.0
-# Decoding and deciding take 20 ms for 1 MiB of objects at most (benchmarks/fuzzing.py), so as much takes 1.3 ms.
-LIGHT_BYTES = 1 << 16
+# Of both objects of a review. Decoding and deciding take 20 ms for 1 MiB of a workload and 100 ms for 1 MiB of a network policy
+# (benchmarks/fuzzing.py), so as much takes 3 ms at most. Few Pods have 10 KiB.
+LIGHT_BYTES = 1 << 15
 # Of all custom rules together (webhook.custom.cost): 0.1 ms as a rule, 25 ms where an expression does nothing but what is dear.
 LIGHT_PRICE = 5_000_000
 

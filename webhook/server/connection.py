@@ -41,6 +41,8 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
         """The connection is closed, by whichever side."""
         self._crowd.leave(self)
         super().connection_lost(exc)
+        # TLS's buffers are large, and what is left of gunicorn's protocol refers to itself until the garbage is collected.
+        self.transport = self.writer = self._flow_control = None
 
     def drop(self) -> None:
         """End the connection at once."""
@@ -48,7 +50,7 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
             self.transport.abort()
         elif self.handshake is not None:
             self.handshake.cancel()
-        else:  # it has sent nothing, or waits for its turn
+        elif self.accepted.fileno() >= 0:  # it has sent nothing, or waits for its turn
             self.worker.loop.remove_reader(self.accepted.fileno())
             self.accepted.close()
 

@@ -116,6 +116,7 @@ class Crowd:
         self._in: dict[State, dict[Caller, None]] = {state: {} for state in State}
         self._lock = RLock()
         self.dropped = 0
+        self.closed = 0  # by whichever side
 
     def __len__(self) -> int:
         return sum(map(len, self._in.values()))
@@ -153,6 +154,7 @@ class Crowd:
     def leave(self, caller: Caller) -> None:
         """A connection is closed."""
         with self._lock:
+            self.closed += not caller.has_left
             caller.has_left = True
             self._in[caller.state].pop(caller, None)
 

@@ -19,6 +19,7 @@ from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.epoch import Epoch
 from webhook.kube.listing import LASTING, first_pages
 from webhook.kube.setting import setting
+from webhook.model.abbreviation import shortened
 from webhook.model.decision import ForesightWanted
 from webhook.model.kinds import NAMESPACES
 from webhook.model.policy import GuardPolicy
@@ -80,7 +81,7 @@ class Foresight:
         try:
             return self._may_see(api, user)
         except ApiError as error:
-            logger.warning("what %s may see is not known, so a preview names nothing: %s", user.name, error)
+            logger.warning("what %s may see is not known, so a preview names nothing: %s", shortened(user.name), error)
             return False
 
     def _foresee(self, api: Api, text: str, loaded: Loaded, *, until: float, named: bool) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from webhook.server.limits import (
     RECEIVE_BUFFER,
     raise_descriptor_limit,
 )
+from webhook.server.memory import Trimming
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +69,11 @@ class ExpressWorker(ASGIWorker):  # type: ignore[misc]
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             self.loop.add_reader(listener.fileno(), self._accept, listener)
         self.app.serves()
+        trimming = Trimming()
         while self.alive and self.ppid == os.getppid():
             self.notify()
             self._crowd.drop_overdue()
+            trimming.look(self._crowd.closed)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._told_to_end.wait(), TICK_SECONDS)
         self.alive = False
