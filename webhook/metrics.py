@@ -85,6 +85,12 @@ class Metrics:
         self.registered = {phase: registered.labels(phase) for phase in REGISTERED_PHASES}
         self.weakened = {phase: weakened.labels(phase) for phase in REGISTERED_PHASES}
 
+        self.connections_dropped = Counter(
+            "catflap_connections_dropped_total",
+            "Connections to the webhook's port that were ended because there were too many, or because their time was over",
+            registry=self.registry,
+        )
+
     def _count_records(self) -> None:
         self.audit_failures = Counter(
             "catflap_audit_failures_total", "Records that could not be written, or not synced", registry=self.registry

@@ -27,6 +27,14 @@ END_SECONDS = 2.0
 ENDS = [signal.SIGTERM, signal.SIGINT]
 
 
+@pytest.fixture(autouse=True)
+def noticed() -> Iterator[None]:
+    """Programs that a test starts notice SIGINT, also where this suite itself is a background job, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def ended_by(server: Program, number: signal.Signals, *, pid: int | None = None) -> float:
     """Send a signal; the seconds until the program has ended, with status 0."""
     began = time.monotonic()

@@ -36,6 +36,7 @@ def test_good_callers_are_answered_while_strangers_crowd_in(policy: Path, tmp_pa
         assert callers.failures == []
         assert min(len(callers.kept), len(callers.new), len(callers.probes)) > 0
         assert worker(server) == serving
+        assert dropped(server) > 0
 
 
 def test_probes_are_answered_beside_2000_idle_connections(policy: Path, tmp_path: Path) -> None:
@@ -52,6 +53,12 @@ def test_probes_are_answered_beside_2000_idle_connections(policy: Path, tmp_path
         for path in ("/healthz", "/readyz", "/metrics"):
             probe(server, path)
         assert sum(is_open(idle) for idle in held) <= MOST_CONNECTIONS
+
+
+def dropped(server: Program) -> float:
+    """How many connections the server has dropped."""
+    lines = server.status("/metrics").body.decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("catflap_connections_dropped_total"))
 
 
 def is_open(connection: socket.socket) -> bool:

@@ -18,6 +18,7 @@ NAMES = {
     "catflap_audit_uncopied": "counter",
     "catflap_bad_reviews": "counter",
     "catflap_build_info": "gauge",
+    "catflap_connections_dropped": "counter",
     "catflap_decision_seconds": "histogram",
     "catflap_decisions": "counter",
     "catflap_events": "counter",

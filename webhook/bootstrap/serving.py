@@ -83,7 +83,7 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
     served = start_showing(tls, parts.audit)
     if trust.client_ca is not None:
         ask_for_certificates(served.context, trust.client_ca)
-    return Ready(answerer, check, served, began=listening.set)
+    return Ready(answerer, check, served, began=listening.set, dropped=parts.metrics.connections_dropped.inc)
 
 
 def start_showing(tls: TlsFolder, audit: AuditLog) -> Served:

@@ -109,13 +109,19 @@ class Caller:
 class Crowd:
     """All open connections of one process; safe to share between threads."""
 
-    def __init__(self, *, places: Places = PLACES, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        places: Places = PLACES,
+        clock: Callable[[], float] = monotonic,
+        on_drop: Callable[[], object] = lambda: None,
+    ) -> None:
         self._places = places
         self._group = {state: group for group in places for state in group}
         self._clock = clock
+        self._on_drop = on_drop
         self._in: dict[State, dict[Caller, None]] = {state: {} for state in State}
         self._lock = RLock()
-        self.dropped = 0
         self.closed = 0  # by whichever side
 
     def __len__(self) -> int:
@@ -175,5 +181,5 @@ class Crowd:
 
     def _drop(self, caller: Caller) -> None:
         self.leave(caller)
-        self.dropped += 1
+        self._on_drop()
         caller.drop()

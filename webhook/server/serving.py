@@ -40,13 +40,14 @@ class Listening(Struct, frozen=True):
 class Ready(Struct, frozen=True):
     """What a worker is made of: what answers, what connections are made with, and whom to tell that it accepts connections.
 
-    `check` tells the API server from other senders.
+    `check` tells the API server from other senders. `dropped` is called for each connection that has to make room.
     """
 
     answerer: Answerer
     check: Check
     certificate: Served
     began: Callable[[], object]
+    dropped: Callable[[], object]
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -100,6 +101,10 @@ class Server(BaseApplication):  # type: ignore[misc]
     def serves(self) -> None:
         """The worker accepts connections, and can be ended in order."""
         self._ready().began()
+
+    def dropped(self) -> None:
+        """The worker dropped a connection."""
+        self._ready().dropped()
 
     def load(self) -> Any:
         """The app of one worker: the express lane in front of Flask, or Flask alone."""

@@ -21,8 +21,10 @@ from webhook.server.limits import BODY_SECONDS, CLOSING_SECONDS, NO_DESCRIPTOR, 
 TICK_SECONDS: Final = 0.25
 SHORT_TICK_SECONDS: Final = 0.02
 ACCEPTS_A_TURN: Final = 16
-# While others wait for a thread, a stranger's handshake and request may hold one for this long; the API server's take milliseconds.
-PATIENCE_SECONDS: Final = 0.25
+# While others wait for a thread, a stranger's handshake, or its request, may hold one for this long; the API server's take milliseconds,
+# and on a busy machine some tenths of a second. A thread that waits for bytes costs some kilobytes.
+PATIENCE_SECONDS: Final = 1.0
+STRANGER_THREADS: Final = 32
 HURRY_SECONDS: Final = 0.001
 MOST_DRAINED: Final = 64 * 1024
 SENDING: Final = (State.SENDING_STRANGER, State.SENDING_KNOWN)
@@ -86,8 +88,8 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
 
     def load_wsgi(self) -> None:
         """Load the app, whose environ is to name the connection."""
-        self._crowd = Crowd(places=places_within(raise_descriptor_limit()))
-        self._strangers = ThreadPoolExecutor(self.cfg.threads, thread_name_prefix="stranger")
+        self._crowd = Crowd(places=places_within(raise_descriptor_limit()), on_drop=self.app.dropped)
+        self._strangers = ThreadPoolExecutor(STRANGER_THREADS, thread_name_prefix="stranger")
         self._serving = threading.local()
         super().load_wsgi()
         app = self._app = self.wsgi

@@ -61,7 +61,7 @@ class ExpressWorker(ASGIWorker):  # type: ignore[misc]
 
     async def _serve(self) -> None:
         """Accept and answer until the end (gunicorn calls it in place of its own)."""
-        self._crowd = Crowd(places=places_within(raise_descriptor_limit()))
+        self._crowd = Crowd(places=places_within(raise_descriptor_limit()), on_drop=self.app.dropped)
         self._context = sock.ssl_context(self.cfg)
         self._beginning: deque[Connection] = deque()
         self._turn: asyncio.TimerHandle | None = None

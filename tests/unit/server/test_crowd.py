@@ -84,7 +84,7 @@ def test_the_oldest_handshake_gives_up_its_place(crowd: Crowd) -> None:
     """The API server's takes milliseconds."""
     guests = [arrived(crowd) for _ in range(3)]
     assert [guest.gone for guest in guests] == [True, False, False]
-    assert (len(crowd), crowd.dropped) == (2, 1)
+    assert len(crowd) == 2
 
 
 def test_a_silent_connection_goes_before_one_that_has_begun_its_handshake(crowd: Crowd) -> None:
@@ -217,3 +217,14 @@ def test_few_file_descriptors_are_few_places(descriptors: int) -> None:
     assert min(places.values()) >= 1
     assert sum(places.values()) <= max(len(places), descriptors - OTHER_DESCRIPTORS)
     assert sum(places.values()) <= MOST_CONNECTIONS
+
+
+def test_each_connection_that_is_dropped_is_counted(clock: Clock) -> None:
+    """One that was closed by the other side is not."""
+    drops: list[None] = []
+    crowd = Crowd(places=PLACES, clock=clock, on_drop=lambda: drops.append(None))
+    guests = [arrived(crowd) for _ in range(3)]
+    crowd.leave(guests[2])
+    clock.now = HANDSHAKE_SECONDS
+    crowd.drop_overdue()
+    assert len(drops) == 2
