@@ -129,7 +129,7 @@ class TestRelease:
         assert release.call("POST", pods, bare_pod()).status == 201
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def guarded(cluster: Cluster) -> Iterator[Cluster]:
     """The chart as it comes, with its policy about the controller's account in force."""
     with released(cluster):
