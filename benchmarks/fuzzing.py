@@ -4,7 +4,7 @@
 
 Each case is a review of one kind under one policy file, made from the seed and its number alone; `--case` tries one again. Times are
 those of the processor, so that other work on the machine counts for nothing. Ends with status 1 where a review takes more than
-100 ms on the event loop or 2 s in a thread, or where its record or its answer has more than 64 KiB.
+100 ms on the event loop or 2 s in a thread, where its record or its answer has more than 64 KiB, or where deciding on it fails.
 """
 
 import gc
@@ -26,12 +26,13 @@ from webhook.audit.log import AuditLog
 from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
 from webhook.model.decision import Phase
-from webhook.server.answer import Answerer, Waiting
+from webhook.server.answer import OUR_FAULT, Answerer, Waiting
 from webhook.server.asking import NoClusterToAsk
 from webhook.server.limits import LARGEST_BODY
 
 SMALLEST: Final = 100
 SHOWN: Final = 5
+FAILED: Final = "failed"
 
 
 class Cost(NamedTuple):
@@ -57,8 +58,8 @@ class Tried(NamedTuple):
 
     @property
     def is_within(self) -> bool:
-        """Whether each cost is within its limit."""
-        return all(cost <= limit for cost, limit in zip(self.cost, LIMITS, strict=True))
+        """Whether each cost is within its limit, and there is a decision."""
+        return self.verdict != FAILED and all(cost <= limit for cost, limit in zip(self.cost, LIMITS, strict=True))
 
     def __str__(self) -> str:
         cost = self.cost
@@ -132,6 +133,8 @@ def tail(log: Path, begin: int) -> list[bytes]:
 
 def verdict(status: int, body: bytes) -> str:
     """What became of a review, in a word."""
+    if OUR_FAULT.message.encode() in body:
+        return FAILED
     response: Mapping[str, object] = json.loads(body).get("response") or {}
     if not response:
         return str(status)

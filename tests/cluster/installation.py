@@ -133,8 +133,12 @@ def installed(
         cluster.helm("install", RELEASE, str(CHART), "--create-namespace", *chart)
         without_copy(cluster)
         server = stack.enter_context(served(cluster, folder, port, ready=False, trust=trust))
-        controller = stack.enter_context(controlled(cluster, folder, port, options=options))
-        server.wait_for()  # it needs the Secret of the path, and the controller's readiness needs it
+        controller = stack.enter_context(controlled(cluster, folder, port, ready=False, options=options))
+        for program in (
+            server,
+            controller,
+        ):  # neither is ready without the other: the Secret of the path, the registration
+            program.wait_for()
         revived = stack.enter_context(ExitStack())
         yield Installation(cluster, folder, port, server, controller, revived)
 

@@ -172,3 +172,22 @@ def test_a_record_that_cannot_be_true_counts_for_nothing(
     assert standing(dated, "kubernetes", "ancient") == []
     dated.cluster.api("DELETE", EPOCH.format(NAMESPACE))
     assert eventually(lambda: epochs(dated), until=lambda seen: None not in seen) == [sound, sound]
+
+
+def test_pods_that_ran_before_their_namespace_was_isolated_are_told(dated: Installation, namespace_name: str) -> None:
+    """Nothing asked about them, and their namespace is younger than catflap: it is isolated at once, and said."""
+    ended(dated)
+    kept = unregistered(dated)
+    dated.apply(namespace(namespace_name))
+    # The API server may ask us for a moment yet, and nobody would answer.
+    eventually(lambda: dated.apply(pod("early", namespace_name, {})).returncode == 0)
+    registered(dated, kept)
+    begun(dated)
+    eventually(lambda: standing(dated, "kubernetes", namespace_name) == BOTH)
+    said = f"Pod early ran in namespace {namespace_name} before it was isolated"
+    eventually(lambda: said in dated.controller.log())
+    events = dated.cluster.api("GET", "/apis/events.k8s.io/v1/namespaces/default/events")["items"]
+    assert any(one["reason"] == "PodsBeforeIsolation" and said in one["note"] for one in events)
+    reasons = [one["reason"] for one in dated.controller.records("write")]
+    assert any(one.startswith(f"found: {said}") for one in reasons)
+    assert b"catflap_pods_before_isolation_total 1.0" in dated.controller.status("/metrics").body

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -13,8 +14,10 @@ import pytest
 from tests.cluster.installation import WEBHOOKS, Installation, controlled, eventually, served
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.programs import stop
+from tests.reviews import encoded
 from webhook.audit.chain import seal
 from webhook.audit.reading import read_records
+from webhook.audit.record import stamp
 
 Report = dict[str, Any]
 ALLOW_ALL: Final = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}
@@ -28,11 +31,15 @@ class Since(NamedTuple):
     begin: int
     log: Path
 
-    def verify(self, *logs: Path) -> tuple[int, Report]:
-        """What `catflap audit verify --against` says of our logs, or of copies; its exit code first."""
+    def verify(self, *logs: Path, later: timedelta | None = None) -> tuple[int, Report]:
+        """What `catflap audit verify --against` says of our logs, or of copies; its exit code first.
+
+        With `later`, as if the API server had been asked the last thing again so much later.
+        """
         with self.catflap.cluster.audit_log.open("rb") as log:
             log.seek(self.begin)
-            self.log.write_bytes(log.read())
+            text = log.read()
+        self.log.write_bytes(text if later is None else text + again(text.splitlines()[-1], later))
         ours = logs or (self.catflap.server.audit_log, self.catflap.controller.audit_log)
         argv = [sys.executable, "-m", "webhook", "audit", "verify", "-o", "json", *map(str, ours)]
         done = subprocess.run([*argv, "--against", str(self.log)], capture_output=True, text=True, check=False)
@@ -56,6 +63,13 @@ class Since(NamedTuple):
         return (event["verb"], ref.get("namespace"), ref.get("name")) == ("create", self.space, name)
 
 
+def again(line: bytes, later: timedelta) -> bytes:
+    """An event once more, at a later time."""
+    event = json.loads(line)
+    at = datetime.fromisoformat(event["requestReceivedTimestamp"]) + later
+    return json.dumps(event | {"requestReceivedTimestamp": stamp(at)}).encode() + b"\n"
+
+
 @pytest.fixture
 def since(apart: Installation, namespace_name: str, tmp_path: Path) -> Since:
     """From now on."""
@@ -76,6 +90,24 @@ def test_what_happened_in_order_is_the_same_on_both_sides(since: Since) -> None:
     assert anchored["workloads.catflap.dev/record-chain"] == record["chain"]
     assert anchored["workloads.catflap.dev/record-seq"] == str(record["seq"])
     assert anchored["workloads.catflap.dev/record-hash"] == record["hash"]
+
+
+def test_a_decision_that_the_api_server_never_asked_for_is_found(since: Since) -> None:
+    """A stranger has sent the review; whatever the API server did ask for is no finding, refused, retried or dry."""
+    catflap, space = since.catflap, since.space
+    path = f"/api/v1/namespaces/{space}/pods"
+    catflap.cluster.call("POST", f"{path}?dryRun=All", pod("dry", space, GOOD))
+    catflap.cluster.call("POST", path, pod("refused", space, {}))
+    catflap.cluster.call("POST", path, pod("judged", space, GOOD))  # it is there already
+    since.make("last")
+    assert since.verify(later=timedelta(minutes=2))[1]["findings"] == []
+    review = encoded(pod("forged", space, GOOD), namespace=space, userInfo={"username": "mallory", "groups": []})
+    catflap.server.post("/validate", review)
+    code, report = since.verify(later=timedelta(minutes=2))
+    assert code == 1
+    [found] = report["findings"]
+    assert found["damage"] == "inserted"
+    assert f"never asked for this decision (create pods {space}/forged by mallory)" in found["message"]
 
 
 def is_about(record: Report, space: str, name: str) -> bool:

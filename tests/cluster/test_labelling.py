@@ -247,3 +247,13 @@ def test_the_stamp_of_a_new_namespace_is_ours_whatever_its_maker_wrote(
     assert environments.apply(pod("web", namespace_name, GOOD)).returncode == 0
     record = next(one for one in reversed(environments.server.records()) if one.get("closure"))
     assert record["closure"] in {"proven", "written"}
+
+
+@pytest.mark.usefixtures("entitled")
+@pytest.mark.parametrize("space", ["calico-apiserver", "calico-system", "tigera-operator", "ops"])
+def test_a_namespace_whose_accounts_are_trusted_is_not_for_everybody_to_make(catflap: Installation, space: str) -> None:
+    """Whatever is exempt: an account in it would write into Calico's storage, or be exempt itself."""
+    catflap.configure({"namespaces": {"exempt": ["monitoring"]}, "exempt": {"groups": ["system:serviceaccounts:ops"]}})
+    eventually(lambda: create(catflap, "ops", {}, STRANGERS, query="?dryRun=All").refused)
+    answer = create(catflap, space, {}, STRANGERS)
+    assert (answer.status, "(namespaces.reserved.groups)" in answer.body["message"]) == (403, True)

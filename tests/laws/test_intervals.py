@@ -39,7 +39,7 @@ def test_segments_say_which_sets_hold_each_number(
 ) -> None:
     """Of the numbers that are asked for, with a zero for numbers in no set."""
     kept = [merged(one) for one in sets]
-    found = Segments((1 << at, one) for at, one in enumerate(kept)).holding(merged(asked))
+    found = set(Segments((1 << at, one) for at, one in enumerate(kept)).holding(merged(asked)))
     wanted = {
         sum(1 << at for at, one in enumerate(kept) if number in numbers(one)) for number in numbers(merged(asked))
     }

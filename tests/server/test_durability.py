@@ -120,7 +120,7 @@ def test_a_full_disk_refuses(policy: Path, tmp_path: Path, disk: tuple[Path, Res
         with load.going():
             load.wait_for(50, allowed=False)
             before = len(load.allowed())
-            assert server.status("/readyz") == Answer(503, b"not ready: audit\n")
+            assert server.status("/readyz") == Answer(503, b"not ready: audit log\n")
             disk[1]("16m")
             load.wait_for(50)
         server.wait_for()

@@ -13,6 +13,7 @@ from webhook.audit.apiserver import CHANGES, CONFIGURATIONS, Event, read_event
 from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.reading import Line, Unreadable
 from webhook.audit.sequence import Head
+from webhook.audit.unasked import Unasked, about_record
 from webhook.guard.foretelling import counted
 from webhook.model.decision import Phase
 from webhook.model.identity import chart_accounts
@@ -22,17 +23,15 @@ CHAIN, SEQ, HASH = "/record-chain", "/record-seq", "/record-hash"
 MOST_NAMED: Final = 5
 MOST_EDITORS: Final = 1000
 
-WHY_OURS_ALONE: Final = (
-    "the API server's policy leaves their requests out, or it asked us more than once, or did not wait for our answer"
-)
-
 NEEDED: Final = (
     "its audit policy has to log the creation of Pods from level Metadata on, up to the stage ResponseComplete"
 )
 
 TABLES: Final = """
 PRAGMA journal_mode = OFF;
-CREATE TABLE decisions (chain, seq INTEGER, hash, time, PRIMARY KEY (chain, seq)) WITHOUT ROWID;
+CREATE TABLE decisions (
+    chain, seq INTEGER, hash, time, file, line, resource, user, verb, namespace, name, PRIMARY KEY (chain, seq)
+) WITHOUT ROWID;
 CREATE TABLE anchors (chain, seq INTEGER, hash, time, file, line, about, PRIMARY KEY (chain, seq)) WITHOUT ROWID;
 CREATE TABLE unasked (ours INTEGER, namespace, time, file, line, about);
 CREATE TABLE asked (namespace PRIMARY KEY) WITHOUT ROWID;
@@ -42,7 +41,7 @@ SELECT chain, count(*), min(seq), file, line, min(time) FROM anchors
 WHERE chain NOT IN (SELECT DISTINCT chain FROM decisions) GROUP BY chain ORDER BY min(time)
 """
 RECORDS_GONE: Final = """
-SELECT chain, seq, decisions.hash IS NULL, file, line, about FROM anchors LEFT JOIN decisions USING (chain, seq)
+SELECT chain, seq, decisions.hash IS NULL, anchors.file, anchors.line, about FROM anchors LEFT JOIN decisions USING (chain, seq)
 WHERE decisions.hash IS NOT anchors.hash AND chain IN (SELECT DISTINCT chain FROM decisions) ORDER BY anchors.time
 """
 NEVER_ASKED: Final = """
@@ -53,10 +52,6 @@ NOT_OURS: Final = """
 SELECT namespace, count(*) FROM unasked LEFT JOIN asked USING (namespace)
 WHERE asked.namespace IS NULL AND NOT ours AND time >= (SELECT min(time) FROM anchors) GROUP BY namespace ORDER BY count(*) DESC
 """
-OURS_ALONE: Final = """
-SELECT count(*), min(decisions.time) FROM decisions LEFT JOIN anchors USING (chain, seq)
-WHERE anchors.hash IS NULL AND decisions.time BETWEEN ? AND ?
-"""
 
 
 class Comparison:
@@ -65,16 +60,18 @@ class Comparison:
     def __init__(self) -> None:
         self._database = sqlite3.connect("")  # on disk, under no name
         self._database.executescript(TABLES)
+        self._alone = Unasked(self._database)
         self._skipped: list[Finding] = []
         self._edited: Counter[str] = Counter()  # our webhook configurations, by whom
         self._own = {*chart_accounts(DEFAULT_NAMESPACE).users}
         self._first = self._last = ""  # of the API server's log
 
-    def take_records(self, heads: Iterable[Head]) -> None:
-        """Remember some of our records."""
+    def take_records(self, line: Line, heads: Iterable[Head]) -> None:
+        """Remember the records of one of our lines."""
         for head in heads:
             if head.type == "decision" and head.phase == Phase.VALIDATE:
-                self._insert("decisions", head.chain, head.seq, head.hash, head.time)
+                place = (line.file, line.number)
+                self._insert("decisions", head.chain, head.seq, head.hash, head.time, *place, *about_record(head))
             elif head.type == "start" and (space := namespace_of(head)):
                 self._own |= {*chart_accounts(space).users}
 
@@ -109,14 +106,13 @@ class Comparison:
         for ours, file, line, about in self._database.execute(NEVER_ASKED):
             why = "though the policy is ours" if ours else "as it does in this namespace"
             yield Finding(Damage.SKIPPED, Place(file, line, 0), f"the API server never asked, {why}: {about}")
+        yield from self._alone.findings(self._first, self._last)
 
     def notes(self) -> Iterator[str]:
-        """What the comparison rests on, and what may well be so."""
+        """What the comparison rests on, and what may well be so; after the findings."""
         [(anchors,)] = self._database.execute("SELECT count(*) FROM anchors")
         yield f"the API server's log, from {self._first} to {self._last}, has the hashes of {counted(anchors, 'decision')}"
-        [(count, since)] = self._database.execute(OURS_ALONE, (self._first, self._last))
-        if count:
-            yield f"{counted(count, 'decision')} of that time, first at {since}, in ours alone: {WHY_OURS_ALONE}"
+        yield from self._alone.notes
         for who, times in self._edited.most_common(MOST_NAMED):
             yield f"{who} changed what the API server asks us about, {counted(times, 'time')}; what it was then, its log does not say"
         spaces = [*self._database.execute(NOT_OURS)]
@@ -128,6 +124,7 @@ class Comparison:
     def _take(self, event: Event, line: Line) -> None:
         time = event.request_received_timestamp
         self._first, self._last = min(self._first or time, time), max(self._last, time)
+        self._alone.take(event)
         entries = [key.removesuffix(CHAIN) for key in event.annotations if key.endswith(ENTRY_SUFFIX + CHAIN)]
         for entry in entries:
             link = (event.annotations.get(entry + part, "") for part in (CHAIN, SEQ, HASH))

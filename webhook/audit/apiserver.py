@@ -68,6 +68,11 @@ class Event(Struct, rename="camel", frozen=True):
     annotations: dict[str, str] = {}
 
     @property
+    def time(self) -> str:
+        """When the request came."""
+        return self.request_received_timestamp
+
+    @property
     def ref(self) -> ObjectRef:
         """The object, or none."""
         return self.object_ref or NOTHING

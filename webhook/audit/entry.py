@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from webhook.audit.chain import pieces
+from webhook.audit.chain import NOT_JSON, pieces
 from webhook.audit.reading import read_lines
 from webhook.audit.verify import rewritten
 
@@ -119,6 +119,9 @@ class Entries:
     def __iter__(self) -> Iterator[tuple[Entry, bytes]]:
         """Raises Unreadable."""
         for line in self._lines:
+            if line.is_too_long:
+                self.passed_over += 1
+                continue
             for piece in self._pieces(line.text):
                 entry = as_entry(piece.text) if piece.is_record else None
                 if entry is None:
@@ -129,10 +132,10 @@ class Entries:
 
 
 def as_entry(text: bytes) -> Entry | None:
-    """A record's text as it is read; None for one of a format that is not known."""
+    """A record's text as it is read; None for what is none, or is of a format that is not known."""
     try:
         return ENTRIES.decode(text)
-    except msgspec.ValidationError:
+    except NOT_JSON:
         return None
 
 

@@ -17,6 +17,8 @@ from webhook.audit.chain import NOT_JSON, pieces
 STDIN: Final = "-"
 GZIP: Final = b"\x1f\x8b"
 LONGEST_LINE: Final = 1 << 24
+# What is kept of a longer line: its beginning and its end, which say of which record it is.
+KEPT: Final = 1 << 15
 TOLD_EVERY: Final = 1 << 12  # lines
 
 
@@ -25,12 +27,21 @@ class Unreadable(Exception):  # noqa: N818 (the file is, not the program)
 
 
 class Line(NamedTuple):
-    """One line of a file, without its end; `ended` is false for a last line that lacks it."""
+    """One line of a file, without its end; `ended` is false for a last line that lacks it.
+
+    `size` is more than the length of the text where the line is too long: the text is its beginning and its end then.
+    """
 
     file: str
     number: int
     text: bytes
     ended: bool = True
+    size: int = 0
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether a part of it was left out."""
+        return self.size > len(self.text)
 
 
 def read_lines(paths: Iterable[str], moved: Callable[[int], object] = lambda _: None) -> Iterator[Line]:
@@ -42,18 +53,27 @@ def read_lines(paths: Iterable[str], moved: Callable[[int], object] = lambda _: 
     for path in paths:
         try:
             with opened(path) as raw:
-                for number, text in enumerate(iter(partial(unpacked(raw).readline, LONGEST_LINE + 1), b""), 1):
-                    if len(text) > LONGEST_LINE:
-                        raise Unreadable(
-                            f"{path}:{number}: a line of more than {LONGEST_LINE} bytes; this is no audit log"
-                        )
+                lines = unpacked(raw)
+                for number, text in enumerate(iter(partial(lines.readline, LONGEST_LINE + 1), b""), 1):
                     if number % TOLD_EVERY == 0 and raw.seekable():
                         moved(before + raw.tell())
-                    yield Line(path, number, text.removesuffix(b"\n"), text.endswith(b"\n"))
+                    if len(text) > LONGEST_LINE:
+                        yield shortened(lines, Line(path, number, text))
+                    else:
+                        yield Line(path, number, text.removesuffix(b"\n"), text.endswith(b"\n"))
                 before += raw.tell() if raw.seekable() else 0
         except (OSError, EOFError, zlib.error) as bad:
             raise Unreadable(f"{path}: {bad}") from bad
         moved(before)
+
+
+def shortened(lines: IO[bytes], line: Line) -> Line:
+    """A line that is too long, of which `line` has the first bytes, read to its end in constant memory."""
+    first, last, size = line.text[:KEPT], line.text[-KEPT:], len(line.text)
+    while not last.endswith(b"\n") and (more := lines.readline(LONGEST_LINE)):
+        last, size = (last + more)[-KEPT:], size + len(more)
+    ended = last.endswith(b"\n")
+    return line._replace(text=first + last.removesuffix(b"\n"), ended=ended, size=size)
 
 
 def read_records(paths: Iterable[str], moved: Callable[[int], object] = lambda _: None) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from webhook.audit.apiserver import Caller, ObjectRef
 from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, UNWRITABLE, Fragment, Link, certified_bytes, signed_bytes
 from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.keys import PublicKey, vouches
@@ -33,7 +34,10 @@ class Head(Struct, frozen=True, rename="camel"):
     time: str
     torn: tuple[Fragment, ...] = ()
     lost: int = 0
-    phase: str = ""  # of a decision
+    phase: str = ""  # of a decision, and whom and what it is about
+    user: Caller = Caller()
+    verb: str = ""
+    object_ref: ObjectRef = ObjectRef()
     writer: Mapping[str, object] = {}  # the rest is of those that are signed
     public_key: str = ""
     certificate: str = ""

@@ -22,11 +22,15 @@ MOST_NOTES: Final = 100
 # Each process that ever wrote has one; some kilobytes each.
 MOST_CHAINS: Final = 20_000
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"  # some programs put it before a text
+UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 SIGNED: Final = frozenset({"start", "checkpoint", "key", "stop"})
 # What a line that is no record any more may still tell of itself.
 CHAIN_IN: Final = re.compile(rb'"chain"\s*:\s*"([0-9a-f]{32})"')
 SEQ_IN: Final = re.compile(rb'"seq"\s*:\s*(\d{1,15})\b')
 
+PREFIXED: Final = (
+    "most lines have other text before their record, as journald or docker compose put it there: --lenient takes that"
+)
 HEADS: Final = msgspec.json.Decoder(Head)
 
 
@@ -74,16 +78,21 @@ class Verifier:
         self._untold = 0
         self._notes: list[str] = []
         self._order = 0
+        self._prefixed = 0  # lines with other text before their record
         self._logs: set[str] = set()  # those with a record, whatever files they were put aside to
 
     def take(self, line: Line) -> list[Head]:
         """Check one line; gives the records in it that are what their hashes say."""
         self._order += 1
         place = Place(line.file, line.number, self._order)
+        if line.is_too_long:
+            self._spoilt(place, line.text, f"a line of {line.size} bytes, longer than any record")
+            return []
         heads = [self._piece(piece, place) for piece in self._pieces(line.text)]
         if not heads and not self._lenient:
             self._fragments.empty(place)
         if len(heads) > 1:
+            self._prefixed += heads[0] is None and heads[1] is not None
             self._fragments.joined(place, [head.chain if head else None for head in heads])
             self._found(*(begins_no_line(head, place) for head in heads[1:] if head and head.torn))
         if heads and heads[-1] and not line.ended and not self._lenient:
@@ -98,6 +107,8 @@ class Verifier:
         found = sorted([*self._findings, *gaps, *unexplained], key=lambda finding: finding.place.order)
         if self._closed:  # what is missing at the end comes after all that stands
             found += [cut(chain) for chain in chains if not chain.stopped]
+        if 2 * self._prefixed > self._order:
+            self._notes.append(PREFIXED)
         notes = (*self._notes, *self._testimony.notes, *(note for chain in chains for note in remarks(chain)))
         untold = (f"and {len(notes) - MOST_NOTES} more notes",) if len(notes) > MOST_NOTES else ()
         return Report(
@@ -120,11 +131,15 @@ class Verifier:
             return head
         if is_half(piece.text) and self._fragments.add(place, piece.text):
             return None
-        chain, seq = told_of(piece.text)
+        self._spoilt(place, piece.text)
+        return None
+
+    def _spoilt(self, place: Place, text: bytes, says: str = "") -> None:
+        """Take a line that is no record, though it may have been one."""
+        chain, seq = told_of(text)
         if seq is not None and chain in self._chains:
             self._chains[chain].spoil(seq)
-        self._found(no_record(place, piece.text))
-        return None
+        self._found(Finding(Damage.EDITED, place, says, chain, seq) if says else no_record(place, text))
 
     def _record(self, head: Head, text: bytes, place: Place) -> None:
         chain = self._chains.get(head.chain)
@@ -221,6 +236,10 @@ def rewritten(line: bytes) -> Iterable[Piece]:
             return
     except (*NOT_JSON, *UNWRITABLE, ValueError):
         pass
+    begin = text.find(b"{")
+    if begin > 0:  # what a collector put before it
+        yield from rewritten(text[begin:])
+        return
     yield Piece(text, is_record=False)
 
 
@@ -272,5 +291,8 @@ def no_record(place: Place, text: bytes) -> Finding:
         )
     if seq is not None or text.endswith(b"}"):
         return Finding(Damage.EDITED, place, "the line is not what its hash says", chain, seq)
+    if text in {BYTE_ORDER_MARK, *UTF_16} or text.startswith(UTF_16):
+        says = "a byte order mark begins the file: it was copied as text; --lenient takes that in UTF-8"
+        return Finding(Damage.EDITED, place, says, chain, seq)
     says = f"{len(text)} bytes are no record, and no writer owns up to a half line"
     return Finding(Damage.TRUNCATED, place, says, chain, seq)

@@ -88,7 +88,7 @@ def serving_options(function: Function) -> Function:
 
 def trust_options(function: Function) -> Function:
     """Which senders `serve` takes for the API server."""
-    a_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+    a_file = click.Path(dir_okay=False, path_type=Path)
     options = (
         click.option(
             "--client-ca", type=a_file, metavar="FILE",

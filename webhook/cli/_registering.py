@@ -46,7 +46,7 @@ def endpoint_options(function: Function) -> Function:
 def token_file_option(function: Function) -> Function:
     """`--path-token-file`, of what registers."""
     return click.option(
-        "--path-token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+        "--path-token-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
         help="Register the path with the first token of this file, one a line, as serve --path-token-file accepts it.",
     )(function)  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -72,12 +73,22 @@ def throwaway(policy: Path, folder: Path) -> Iterator[Throwaway]:
     argv += ["--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}"]
     argv += ["--tls-dir", str(folder / "tls"), "--audit-log", str(folder / "audit.log")]
     environment = {key: value for key, value in os.environ.items() if key != "POD_NAMESPACE"}
-    with log.open("wb") as stderr, subprocess.Popen(argv, stderr=stderr, env=environment) as server:  # noqa: S603 (our own program)
+    with ending_in_order(), log.open("wb") as stderr, subprocess.Popen(argv, stderr=stderr, env=environment) as server:  # noqa: S603 (our own program)
         try:
             wait_until_ready(server, status_port, log)
             yield Throwaway(port, folder / "tls" / "ca.crt", folder / "audit.log")
         finally:
             server.terminate()
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Leave the block at SIGTERM as at SIGINT: whatever was started in it is ended as well."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def wait_until_ready(server: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

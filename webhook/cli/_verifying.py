@@ -28,10 +28,13 @@ def verified(
             heads = verifier.take(line)
             on_line(line, heads)
             if comparison is not None:
-                comparison.take_records(heads)
+                comparison.take_records(line, heads)
         if comparison is not None:
             for line in read_lines(against, partial(moved, before=size(files))):
                 comparison.take_event(line)
             comparison.check()
     report = verifier.finish()
-    return report if comparison is None else report.joined(comparison.findings(), comparison.notes())
+    if comparison is None:
+        return report
+    found = [*comparison.findings()]
+    return report.joined(found, comparison.notes())

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from webhook.config.faults import BadPolicy
-from webhook.config.parse import Loaded, parse
+from webhook.config.parse import Loaded, parse_once
 
 Listener = Callable[[Loaded], None]
 Complaint = Callable[[BadPolicy], None]
@@ -34,7 +34,7 @@ class PolicyStore:
                 return
             self._last_text = text
             try:
-                loaded = parse(text)
+                loaded = parse_once(text)
             except BadPolicy as bad:
                 self._on_refusal(bad)
                 return

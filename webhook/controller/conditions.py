@@ -15,6 +15,8 @@ LABELS_BEFORE: Final = "oldObject.?metadata.?labels.orValue({})"
 STORED_METADATA_CHANGED: Final = " != ".join(
     f"{one}.?metadata.?annotations.orValue({{}})[?'{CALICO_METADATA}']" for one in ("object", "oldObject")
 )
+# What of a user's network policy is judged; the labels of a network set say whom its addresses count as.
+POLICY_CHANGED: Final = f"object.?spec != oldObject.?spec || {LABELS} != {LABELS_BEFORE} || {STORED_METADATA_CHANGED}"
 REQUESTED: Final = "request.?namespace.orValue('')"  # of what is in none, it is not set
 
 

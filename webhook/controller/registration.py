@@ -14,7 +14,7 @@ from msgspec import Struct
 from webhook.controller.conditions import (
     LABELS,
     LABELS_BEFORE,
-    STORED_METADATA_CHANGED,
+    POLICY_CHANGED,
     alias_alone,
     elsewhere,
     guarded_labels,
@@ -157,9 +157,7 @@ def guarding(policy: GuardPolicy, own_namespace: str, own_accounts: Identities) 
     by_others = {"ours": ours(), "caller": not_cleaner(own_accounts)}
     yield Asked("policies", VALIDATE, "Fail", policy_rules(POLICY_KINDS, ["CREATE", "UPDATE", "DELETE"]), by_others)
     acting = policy_rules([kind for kind in POLICY_KINDS if not kind.staged], ["CREATE", "UPDATE"])
-    # The labels of a network set say whom its addresses count as.
-    changed = f"object.?spec != oldObject.?spec || {LABELS} != {LABELS_BEFORE} || {STORED_METADATA_CHANGED}"
-    of_others = {"changed": on_update(changed), "not-ours": f"!({ours()})"}
+    of_others = {"changed": on_update(POLICY_CHANGED), "not-ours": f"!({ours()})"}
     yield Asked("open-policies", VALIDATE, on_failure(PolicyObject, policy), acting, of_others)
     # A DELETE has no object; a deletecollection is reviewed object by object.
     own = {"policy-file": f"(object == null ? oldObject : object).metadata.name == '{POLICY_CONFIGMAP}'"}

@@ -48,6 +48,7 @@ class Memory:
         self._registered = self._next = ""
         self._since = self._next_since = 0.0
         self._alone_since: float | None = None
+        self.tokens: PathTokens | None = None  # as they were stored last
         self.failed = False  # a server did not answer since the token was registered
 
     def see(self, tokens: PathTokens, registered: frozenset[str]) -> None:
@@ -142,6 +143,7 @@ class Rotating:
         """Take one step where one is due; whether another may be due soon.  Raises ApiError."""
         found = self._api.get(path(self._namespace))
         tokens = readable(found)
+        self._memory.tokens = tokens or self._memory.tokens
         if not (self._leads() or found is None):
             return False
         configurations = [self._api.get(configuration_path(phase)) for phase in PHASES]
@@ -151,6 +153,7 @@ class Rotating:
             return tokens is not None and tokens.next is not None
         written = self._write(taken.tokens, found)
         if written is not None:
+            self._memory.tokens = taken.tokens
             logger.info("the secret path: %s", taken.reason)
             self.on_registered()
             self._on_write(written, taken.reason)
@@ -158,7 +161,7 @@ class Rotating:
 
     def _situation(self, tokens: PathTokens | None, registered: frozenset[str]) -> Situation:
         if tokens is None:
-            return Situation(None, registered, managed=self._managed)
+            return Situation(None, registered, managed=self._managed, remembered=self._memory.tokens)
         self._memory.see(tokens, registered)
         accepted = self._asked(tokens) if self._managed and registered else False
         return Situation(

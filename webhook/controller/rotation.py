@@ -53,6 +53,7 @@ class Situation(Struct, frozen=True):
     of both webhook configurations. `age` is how long the registered token is in its place, `settled` how long it has been the only one
     that is registered. `accepted` says whether every server accepts the next token; `disturbed` that a server did not answer
     since the token was registered, so that users may have seen it. `managed` is false where somebody registers catflap by hand.
+    `remembered` are the tokens that this process saw last, for a Secret that somebody deletes.
     """
 
     tokens: PathTokens | None
@@ -62,6 +63,7 @@ class Situation(Struct, frozen=True):
     accepted: bool = False
     disturbed: bool = False
     managed: bool = True
+    remembered: PathTokens | None = None
 
 
 class Step(Struct, frozen=True):
@@ -109,7 +111,11 @@ def due(now: Situation, registered: Token, pace: Pace) -> str:
 
 
 def adopted(now: Situation, make: Callable[[], Token]) -> Step:
-    """The first tokens: what is registered goes on being accepted, else a new one is to be registered."""
+    """The first tokens: what was stored or is registered goes on being accepted, else a new one is to be registered."""
+    if now.remembered is not None and now.remembered.registered is not None:
+        unknown = now.registered - set(now.remembered.accepted)
+        tokens = with_unknown(now.remembered, unknown, now, make) if unknown else now.remembered
+        return Step(tokens, "what was stored is stored again")
     if not now.registered:
         return Step(PathTokens(registered=make()), "the first path")
     first, *others = sorted(now.registered)

@@ -103,6 +103,9 @@ def custom_faults(rules: Iterable[CustomRule], request: Request, known: Known) -
 
 def faults_of(rules: Iterable[CustomRule], request: Request, known: Known) -> Iterator[tuple[CustomRule, Violation]]:
     """The faults of an object, each with its rule."""
+    rules = list(rules)
+    if not rules:
+        return
     try:
         seen = known.once("seen", lambda: content_of(request))
         seen = seen.of(known.namespace.content if known.namespace else None)

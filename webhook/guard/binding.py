@@ -1,12 +1,14 @@
 """A binding gives a Pod its node, and no label that counts."""
 
+from webhook.guard.judge import first_of_each
 from webhook.guard.message import refusal
+from webhook.model.abbreviation import shortened
 from webhook.model.decision import Decision, Verdict
 from webhook.model.labels import RESERVED
 from webhook.model.modes import SEVERITY, Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
-from webhook.model.violation import Violation
+from webhook.model.violation import LONGEST_PATH, Violation
 from webhook.model.workload import Relabelling, Workload, label_field, reference
 from webhook.rules import RULES
 
@@ -18,21 +20,20 @@ def judge_binding(request: Request, policy: GuardPolicy) -> Decision:
     assert request.bound_labels is not None
     workloads = policy.workloads
     counted = {*workloads.app.keys, *workloads.role.keys, *(required.label for required in workloads.require)}
-    faults = tuple(
-        Violation(
-            rule=PROTECTION,
-            path=f"metadata.labels{label_field(key)}",
-            message=f"a binding does not set {key!r} of its Pod; set it on the Pod itself, where it is judged",
-        )
-        for key in sorted(request.bound_labels)
-        if key in counted or key.startswith(tuple(RESERVED))
-    )
+    found = sorted(key for key in request.bound_labels if key in counted or key.startswith(tuple(RESERVED)))
+    faults = first_of_each(fault(key) for key in found)
     mode = strictest(policy)
     if not faults or mode is not Mode.ENFORCE:
         told = {mode: faults}
         return Decision(Verdict.ALLOWED, warned=told.get(Mode.WARN, ()), audited=told.get(Mode.AUDIT, ()))
     name = reference("Binding", request.target.namespace, request.target.name)
     return Decision(Verdict.DENIED, denied=faults, message=refusal(name, faults))
+
+
+def fault(key: str) -> Violation:
+    """What is wrong with one label of a binding."""
+    message = f"a binding does not set {shortened(key)!r} of its Pod; set it on the Pod itself, where it is judged"
+    return Violation(PROTECTION, shortened(f"metadata.labels{label_field(key)}", LONGEST_PATH), message)
 
 
 def strictest(policy: GuardPolicy) -> Mode:

@@ -13,6 +13,7 @@ from webhook.guard.judge import guarded_only, judge_request, mode_of
 from webhook.guard.labelling import guard_labels
 from webhook.guard.message import refusal
 from webhook.guard.protect import breaks_glass, protect
+from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
 from webhook.model.decision import (
     Closure,
     ClosureWanted,
@@ -231,4 +232,5 @@ def denial(
 
 def unavailable(reason: str) -> Decision:
     """The refusal of what could not be found out; the user may try again."""
+    reason = shortened(reason, LONGEST_SENTENCE)
     return Decision(Verdict.UNAVAILABLE, reason=reason, message=f"not decided: {reason}; try again in a moment")

@@ -13,7 +13,7 @@ from webhook.model.nearness import nearest
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
 from webhook.model.violation import Violation
-from webhook.model.workload import label_field
+from webhook.model.workload import label_field, reference
 
 PROTECTION = "guard-labels"  # in the place of a rule's id; it has no mode, for mode governs rules only
 
@@ -47,17 +47,20 @@ def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str, o
         )
     if reserved and not by_name:
         groups = listed(policy.namespaces.reserved.groups, joint=" or ") or "nobody"
-        message = f"rules hold otherwise in {name}: only members of {groups} make it (namespaces.reserved.groups)"
+        message = (
+            f"rules hold otherwise in {shortened(name)}: only members of {groups} make it (namespaces.reserved.groups)"
+        )
         faults += (Violation(rule=PROTECTION, path="metadata.name", message=message),)
     if faults:
-        message = refusal(f"Namespace {name}", faults)
+        message = refusal(reference("Namespace", "", name), faults)
         return Decision(Verdict.DENIED, denied=faults, message=message)
     return Decision(Verdict.EXEMPT, reason=by_label if touched else by_name)
 
 
 def member_of(groups: Iterable[str], request: Request) -> str:
     """The first of these groups that the user is in, in words; empty where none is."""
-    found = next((group for group in groups if group in request.user.groups), None)
+    own = frozenset(request.user.groups)
+    found = next((group for group in groups if group in own), None)
     return f"member of {found}" if found else ""
 
 

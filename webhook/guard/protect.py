@@ -2,6 +2,7 @@
 
 import re
 
+from webhook.model.abbreviation import listed
 from webhook.model.decision import Decision, Verdict
 from webhook.model.identity import Identities
 from webhook.model.kinds import CALICO_STORAGE
@@ -72,7 +73,8 @@ def may_touch(request: Request, policy: GuardPolicy, own_accounts: Identities) -
 
 def breaks_glass(user: User, policy: GuardPolicy) -> str:
     """By which group this user may act in an emergency; empty where by none."""
-    used = next((group for group in policy.break_glass.groups if group in user.groups), None)
+    own = frozenset(user.groups)  # there may be thousands
+    used = next((group for group in policy.break_glass.groups if group in own), None)
     return f"break-glass: member of {used}" if used else ""
 
 
@@ -83,6 +85,8 @@ def refusal(request: Request, policy: GuardPolicy) -> Decision:
     message = f"{request.policy.reference} is catflap's own and is not {verb} by anyone else"
     ways = "What stays open is said in the network section of catflap's policy file."
     if policy.break_glass.groups:
-        ways += f" In an emergency, members of {' or '.join(policy.break_glass.groups)} may; each use is recorded."
+        ways += (
+            f" In an emergency, members of {listed(policy.break_glass.groups, joint=' or ')} may; each use is recorded."
+        )
     fault = Violation(rule=PROTECTION, path="metadata.name", message=message)
     return Decision(Verdict.DENIED, denied=(fault,), message=f"{message}.\n{ways}")

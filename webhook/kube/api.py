@@ -20,6 +20,7 @@ from kubernetes.config.config_exception import ConfigException
 from webhook.kube.errors import CONFLICT, NOT_FOUND, ApiError
 from webhook.kube.paging import TooLarge, pages
 from webhook.kube.paths import checked
+from webhook.kube.silence import Unsilenced
 from webhook.model.names import FIELD_MANAGER
 from webhook.model.path_tokens import without_tokens
 
@@ -135,7 +136,7 @@ class Api:
             response.drain_conn()
             response.release_conn()
             raise ApiError(response.status, f"GET {path}: {response.status}")
-        return response
+        return Unsilenced(response, path)
 
     def clock(self) -> datetime:
         """The API server's own time, which creationTimestamps are in; to the second.  Raises ApiError."""

@@ -12,6 +12,7 @@ from kubernetes.informer import SharedInformer
 from kubernetes.informer.informer import ADDED, DELETED, MODIFIED
 
 from webhook.kube.api import Api, ApiError, Json
+from webhook.kube.silence import SILENCE_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ class Source:
         try:
             stream = self._api.stream(
                 self._path,
-                read_timeout=seconds + GRACE_SECONDS,
+                read_timeout=min(seconds + GRACE_SECONDS, SILENCE_SECONDS),
                 watch="true",
                 allowWatchBookmarks="true",
                 resourceVersion=str(options["resource_version"]),

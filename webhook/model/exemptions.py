@@ -58,7 +58,8 @@ class Exempt(Node):
         account = user.removeprefix("system:serviceaccount:").replace(":", "/")
         if account != user and account in self.service_accounts:
             return f"exempt: ServiceAccount {account}"
-        found = next((group for group in self.groups if group in groups), None)
+        own = frozenset(groups if self.groups else ())  # there may be thousands
+        found = next((group for group in self.groups if group in own), None)
         return f"exempt: member of {found}" if found else ""
 
 

@@ -1,7 +1,7 @@
 """Which flows of the policy file reach which peers, as bits: computed once for a file, asked for each rule of a policy."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from operator import or_
 from typing import Protocol
@@ -72,9 +72,10 @@ class Reach:
             protocol: Segments((bit, merged(ranges)) for bit, ranges in each) for protocol, each in numbers.items()
         }
 
-    def addresses(self, found: Addresses) -> set[int]:
-        """Return the flows that reach each part of a set of addresses."""
-        return self._v4.holding(found.v4) | self._v6.holding(found.v6)
+    def addresses(self, found: Addresses) -> Iterator[int]:
+        """Yield the flows that reach each part of a set of addresses."""
+        yield from self._v4.holding(found.v4)
+        yield from self._v6.holding(found.v6)
 
     def ports(self, found: Ports) -> set[int]:
         """Return the flows that have each of some ports; a flow has no named port and never every port."""
@@ -82,7 +83,7 @@ class Reach:
             return {0}
         masks: set[int] = set()
         for protocol, numbers in found.by_protocol.items():
-            masks |= self._ports[protocol].holding(numbers) if protocol in self._ports else {0}
+            masks.update(self._ports[protocol].holding(numbers) if protocol in self._ports else {0})
         return masks
 
     def pods(self, namespaces: frozenset[str], roles: frozenset[str] | None, *, own: str) -> int:

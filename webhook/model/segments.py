@@ -28,17 +28,13 @@ class Segments:
         """Yield the bits of the sets that hold each segment, in order."""
         return iter(self._masks)
 
-    def holding(self, part: Intervals) -> set[int]:
-        """Return the bits of each segment that a set of numbers touches; 0 is a number that no set holds."""
-        found = set()
+    def holding(self, part: Intervals) -> Iterator[int]:
+        """Yield the bits of each segment that a set of numbers touches; 0 is a number that no set holds."""
         for first, last in part:
             at = bisect_right(self._cuts, first) - 1
             if at < 0:
-                found.add(0)
+                yield 0
                 at = 0
-                if not self._cuts or self._cuts[0] > last:
-                    continue
             while at < len(self._cuts) and self._cuts[at] <= last:
-                found.add(self._masks[at])
+                yield self._masks[at]
                 at += 1
-        return found

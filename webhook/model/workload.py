@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from webhook.model.abbreviation import shortened
 from webhook.model.labels import LABEL_NAME
 
 DEFAULT_ACCOUNT = "default"  # of a Pod that names none
@@ -121,7 +122,8 @@ class Relabelling(Struct, frozen=True):
 
 def reference(kind: str, namespace: str, name: str) -> str:
     """How a message names an object."""
-    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+    name = shortened(name)
+    return f"{kind} {shortened(namespace)}/{name}" if namespace else f"{kind} {name}"
 
 
 def label_field(key: str) -> str:

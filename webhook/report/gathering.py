@@ -99,6 +99,9 @@ class Gathering:
 
     def _written(self, entry: Entry) -> None:
         target = entry.object_ref
+        if entry.verb == "get":  # nothing was written: something was found that cannot be put right
+            self.ledger.count("written", f"{target.kind}: {entry.reason.partition(':')[0]}", entry.time)
+            return
         self.ledger.count("written", f"{target.kind}: {entry.reason}", entry.time)
         if (target.kind, target.name) == ("NetworkPolicy", DEFAULT_DENY):
             removed = LEFT if entry.verb == "delete" else CREATED

@@ -16,13 +16,14 @@ from webhook.audit.record import decision_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.faults import BadPolicy, PolicyFault
-from webhook.config.parse import Loaded, parse
+from webhook.config.parse import Loaded, parse_once
 from webhook.config.store import PolicyStore
 from webhook.custom.judging import price_of_all
 from webhook.guard.amend import amend
 from webhook.guard.decide import decide, unavailable
 from webhook.kube.identity import Acting
 from webhook.metrics import Metrics
+from webhook.model.abbreviation import shortened
 from webhook.model.authentication import Authentication
 from webhook.model.decision import (
     ClusterQuestion,
@@ -61,12 +62,13 @@ NOT_RECORDED = unavailable("the audit log cannot be written")
 
 # For one review, from its last byte on; the webhook's own timeout is 5 s.
 REQUEST_SECONDS = 4.0
-# Decoding and deciding take 20 ms for 1 MiB of objects at most (benchmarks/fuzzing.py), so as much takes 1.3 ms.
-LIGHT_BYTES = 1 << 16
+# Of both objects of a review. Decoding and deciding take 20 ms for 1 MiB of a workload and 100 ms for 1 MiB of a network policy
+# (benchmarks/fuzzing.py), so as much takes 3 ms at most. Few Pods have 10 KiB.
+LIGHT_BYTES = 1 << 15
 # Of all custom rules together (webhook.custom.cost): 0.1 ms as a rule, 25 ms where an expression does nothing but what is dear.
 LIGHT_PRICE = 5_000_000
 
-NO_FILE = Loaded(policy=parse(DEFAULT_POLICY).policy, digest="")
+NO_FILE = Loaded(policy=parse_once(DEFAULT_POLICY).policy, digest="")
 
 Clock = Callable[[], datetime]
 
@@ -216,7 +218,7 @@ class Answerer:
             own, accounts = self._own_namespace, self._acting.accounts
             return decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, known=known, at=self._now())
         except Exception:
-            logger.exception("no decision on %s", request.uid)
+            logger.exception("no decision on %s", shortened(request.uid))
             return OUR_FAULT
 
     def _ask(self, case: Case, question: Decision | Question, known: Known) -> Decision:
@@ -230,7 +232,7 @@ class Answerer:
         except Unavailable as bad:
             return unavailable(str(bad)) if is_authenticated(case) else self._told_nothing(case, bad)
         except Exception:
-            logger.exception("no decision on %s", case.request.uid)
+            logger.exception("no decision on %s", shortened(case.request.uid))
             return OUR_FAULT
         return question
 
@@ -278,7 +280,7 @@ def is_authenticated(case: Case) -> bool:
 def violations_in(text: str) -> tuple[Violation, ...]:
     """What is wrong with a policy file, as a refusal says it."""
     try:
-        parse(text)
+        parse_once(text)
     except BadPolicy as bad:
         return tuple(Violation(rule=POLICY_FILE, path=fault.path, message=located(fault)) for fault in bad.faults)
     return ()

@@ -1,6 +1,8 @@
 """The Flask app: every route, complete by itself; the express lane only overtakes it."""
 
 import logging
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -35,7 +37,9 @@ CALLER = "catflap.caller"
 
 
 class App(Flask):
-    """Flask, with a log that shows no path: a path holds a secret."""
+    """Flask, with a log that shows no path: a path holds a secret.  `give_up` refuses what waits, as the process ends."""
+
+    give_up: Callable[[], None]
 
     def log_exception(self, exc_info: Any) -> None:
         """Log what a handler raised, without the request."""
@@ -52,6 +56,7 @@ def create_app(
     app = App("catflap")
     app.url_map.merge_slashes = False  # a redirect would repeat the path
     checked, reviews = check or NoCheck(), Reviews(answerer, bodies or Bodies(), queues or AnswerQueues())
+    app.give_up = reviews.give_up
 
     @app.before_request
     def known() -> Response | None:
@@ -72,7 +77,6 @@ def create_app(
         return response(reviews.answer(found.phase, authentication, request))
 
     def stranger() -> Response:
-        caller_of(request).stop_sending()
         refusal = response(answerer.refuse(UNAUTHENTICATED))
         refusal.headers["Connection"] = "close"  # its body is not read, so no other request can follow
         return refusal
@@ -87,6 +91,12 @@ class Reviews:
         self._answerer = answerer
         self._room = room
         self._queues = queues
+        self._ending: Future[None] = Future()
+
+    def give_up(self) -> None:
+        """Refuse everything that still waits, as this process ends."""
+        if not self._ending.done():
+            self._ending.set_result(None)
 
     def answer(self, phase: Phase, authentication: Authentication, sent: Request) -> Reply:
         """The reply to one review; waits for its body, and for its turn."""
@@ -105,8 +115,14 @@ class Reviews:
 
     def _finished(self, step: Waiting) -> Reply | Waiting:
         """What a step leads to, or a refusal where it has no place to wait in."""
+        finished = self._queues.submit(step.share, step.finish, heavy=step.heavy)
+        either: list[Future[Any]] = [finished, self._ending]
+        wait(either, return_when=FIRST_COMPLETED)
+        if not finished.done():
+            finished.cancel()
+            return step.give_up()
         try:
-            return self._queues.submit(step.share, step.finish, heavy=step.heavy).result()
+            return finished.result()
         except NoPlace:
             return step.give_up()
 
@@ -121,6 +137,8 @@ def body_or_refusal(sent: Request, room: Bodies, held: Body, caller: Caller) -> 
     refusal = refused(sent.content_type or "", sent.content_length or 0)
     try:
         body = whole_body(sent, room, held)
+    except TimeoutError:
+        body, refusal = None, TOO_SLOW
     except OSError as bad:  # gunicorn's own word for a body that breaks HTTP, or one that we stopped
         body, refusal = None, bad_review(HTTPStatus.BAD_REQUEST, f"body: {bad}")
     if held.is_dropped or caller.is_late:
@@ -130,18 +148,18 @@ def body_or_refusal(sent: Request, room: Bodies, held: Body, caller: Caller) -> 
 
 def whole_body(sent: Request, room: Bodies, held: Body) -> bytes | None:
     """The body in one piece; None where it is larger than the limit, whatever its header claims, or where there is no room."""
-    chunks: list[bytes] = []
+    body = bytearray()
     size = 0
     while size <= MOST_DISCARDED and (chunk := sent.stream.read(CHUNK)):
         size += len(chunk)
         if size > LARGEST_BODY:
-            chunks.clear()
+            body.clear()
         elif room.grow(held, len(chunk)):
-            chunks.append(chunk)
+            body += chunk
         else:
             return None
     room.finish(held)
-    return b"".join(chunks) if size <= LARGEST_BODY else None
+    return bytes(body) if size <= LARGEST_BODY else None
 
 
 def response(reply: Reply) -> Response:

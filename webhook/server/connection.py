@@ -1,6 +1,7 @@
 """One connection of the express lane: gunicorn's protocol, with a time for each step and an end that we decide on."""
 
 import asyncio
+import socket
 from typing import Any
 
 from gunicorn.asgi.protocol import ASGIProtocol
@@ -16,11 +17,12 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
     gunicorn calls `app` once a request; asyncio calls the other methods.
     """
 
-    def __init__(self, worker: Any, crowd: Crowd) -> None:
+    def __init__(self, worker: Any, crowd: Crowd, accepted: socket.socket) -> None:
         ASGIProtocol.__init__(self, worker)
         Caller.__init__(self, crowd)
         self._answer: AsgiApp = worker.asgi
         self.app: AsgiApp = self._answered
+        self.accepted = accepted
         self.handshake: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -39,6 +41,8 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
         """The connection is closed, by whichever side."""
         self._crowd.leave(self)
         super().connection_lost(exc)
+        # TLS's buffers are large, and what is left of gunicorn's protocol refers to itself until the garbage is collected.
+        self.transport = self.writer = self._flow_control = None
 
     def drop(self) -> None:
         """End the connection at once."""
@@ -46,12 +50,15 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
             self.transport.abort()
         elif self.handshake is not None:
             self.handshake.cancel()
+        elif self.accepted.fileno() >= 0:  # it has sent nothing, or waits for its turn
+            self.worker.loop.remove_reader(self.accepted.fileno())
+            self.accepted.close()
 
     def hang_up(self) -> None:
         """Close a connection that has nothing under way; one whose next request came but was not read yet stays."""
         if self.transport is None:
             self.drop()
-        elif not has_unread(self.transport.get_extra_info("socket")):
+        elif not self.transport.is_closing() and not has_unread(self.transport.get_extra_info("socket")):
             self._crowd.leave(self)
             self.transport.close()
 

@@ -28,6 +28,7 @@ from webhook.server.limits import (
 class State(Enum):
     """What a connection does at the moment."""
 
+    SILENT = auto()  # nothing of its TLS handshake came yet
     GREETING = auto()  # the TLS handshake
     IDLE_STRANGER = auto()
     SENDING_STRANGER = auto()  # headers or a body
@@ -37,14 +38,15 @@ class State(Enum):
 
 
 # Each group has a number of places; in each the first state gives up a place first, and in it the connection that is longest there.
-PLACES: Final[Mapping[tuple[State, ...], int]] = {
-    (State.GREETING,): MOST_GREETING,
+Places = Mapping[tuple[State, ...], int]
+PLACES: Final[Places] = {
+    (State.SILENT, State.GREETING): MOST_GREETING,
     (State.IDLE_STRANGER, State.SENDING_STRANGER): MOST_STRANGERS,
     (State.IDLE_KNOWN, State.SENDING_KNOWN): MOST_KNOWN,
 }
 
 
-def places_within(descriptors: int) -> Mapping[tuple[State, ...], int]:
+def places_within(descriptors: int) -> Places:
     """The places of a process that may have so many files open: fewer in proportion where that is too few for all."""
     share = min(1.0, max(descriptors - OTHER_DESCRIPTORS, len(PLACES)) / MOST_CONNECTIONS)
     return {group: max(1, int(share * places)) for group, places in PLACES.items()}
@@ -58,7 +60,7 @@ class Caller:
         self.known = False
         self.has_left = False  # it is closed, or about to be
         self.is_late = False  # the body was not whole in time
-        self.state = State.GREETING
+        self.state = State.SILENT
         self.since = self.deadline = 0.0  # when the state began and when it has to end, by the monotonic clock
 
     def drop(self) -> None:
@@ -68,7 +70,11 @@ class Caller:
         """Close the connection in order; nothing is under way."""
 
     def stop_sending(self) -> None:
-        """Read no more of a body; an answer can still be sent."""
+        """Read no more of a body, as it has to make room for others."""
+
+    def greets(self) -> None:
+        """The first bytes of the handshake came."""
+        self._crowd.move(self, State.GREETING, HANDSHAKE_SECONDS)
 
     def greeted(self) -> None:
         """The handshake is over."""
@@ -103,15 +109,14 @@ class Caller:
 class Crowd:
     """All open connections of one process; safe to share between threads."""
 
-    def __init__(
-        self, *, places: Mapping[tuple[State, ...], int] = PLACES, clock: Callable[[], float] = monotonic
-    ) -> None:
+    def __init__(self, *, places: Places = PLACES, clock: Callable[[], float] = monotonic) -> None:
         self._places = places
         self._group = {state: group for group in places for state in group}
         self._clock = clock
         self._in: dict[State, dict[Caller, None]] = {state: {} for state in State}
         self._lock = RLock()
         self.dropped = 0
+        self.closed = 0  # by whichever side
 
     def __len__(self) -> int:
         return sum(map(len, self._in.values()))
@@ -130,8 +135,8 @@ class Crowd:
             return list(self._in[state])
 
     def arrive(self, caller: Caller) -> None:
-        """A connection was accepted; its handshake begins."""
-        self.move(caller, State.GREETING, HANDSHAKE_SECONDS)
+        """A connection was accepted."""
+        self.move(caller, State.SILENT, HANDSHAKE_SECONDS)
 
     def move(self, caller: Caller, state: State, seconds: float) -> None:
         """A connection is in another state now, for so long at most; where that is one too many, another one is dropped."""
@@ -149,6 +154,7 @@ class Crowd:
     def leave(self, caller: Caller) -> None:
         """A connection is closed."""
         with self._lock:
+            self.closed += not caller.has_left
             caller.has_left = True
             self._in[caller.state].pop(caller, None)
 

@@ -7,7 +7,7 @@ import sys
 import termios
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fcntl import ioctl
 from threading import Thread
 from time import monotonic
@@ -57,9 +57,10 @@ class Descriptor(Protocol):
 
 
 def has_unread(connection: Descriptor) -> bool:
-    """Whether bytes came over a connection that were not read yet."""
+    """Whether bytes came over a connection that were not read yet; none can come over one that is closed."""
     waiting = array("i", [0])
-    ioctl(connection.fileno(), termios.FIONREAD, waiting)
+    with suppress(OSError, ValueError):
+        ioctl(connection.fileno(), termios.FIONREAD, waiting)
     return waiting[0] > 0
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from time import monotonic
 
-from webhook.config.parse import Loaded, parse
+from webhook.config.parse import Loaded, parse_once
 from webhook.custom.cost import BUDGET
 from webhook.custom.judging import price_of_all
 from webhook.guard.existing import Existing
@@ -19,6 +19,7 @@ from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.epoch import Epoch
 from webhook.kube.listing import LASTING, first_pages
 from webhook.kube.setting import setting
+from webhook.model.abbreviation import shortened
 from webhook.model.decision import ForesightWanted
 from webhook.model.kinds import NAMESPACES
 from webhook.model.policy import GuardPolicy
@@ -80,11 +81,11 @@ class Foresight:
         try:
             return self._may_see(api, user)
         except ApiError as error:
-            logger.warning("what %s may see is not known, so a preview names nothing: %s", user.name, error)
+            logger.warning("what %s may see is not known, so a preview names nothing: %s", shortened(user.name), error)
             return False
 
     def _foresee(self, api: Api, text: str, loaded: Loaded, *, until: float, named: bool) -> tuple[str, ...]:
-        after, before = parse(text).policy, loaded.policy
+        after, before = parse_once(text).policy, loaded.policy
         where = setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
         more: list[str] = []
         objects = in_time(standing(api, more), (after, before), until)

@@ -127,7 +127,7 @@ class Lane:
 
         Raises CallerLeft.
         """
-        chunks: list[bytes] = []
+        body = bytearray()  # not a list: a caller may send its body byte by byte
         size = 0
         while size <= MOST_DISCARDED:
             message = await receive()
@@ -136,15 +136,15 @@ class Lane:
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > LARGEST_BODY:
-                chunks.clear()
+                body.clear()
             elif self._bodies.grow(held, len(chunk)):
-                chunks.append(chunk)
+                body += chunk
             else:
                 return None
             if not message.get("more_body"):
                 self._bodies.finish(held)
                 break
-        return b"".join(chunks) if size <= LARGEST_BODY else None
+        return bytes(body) if size <= LARGEST_BODY else None
 
 
 def refusal_of(scope: Scope) -> Reply | None:

@@ -4,6 +4,7 @@ All follow from how the API server calls a webhook: HTTP/1.1 over TLS, one reque
 connections for each host, which Go's transport closes after 90 s (client-go transport/cache.go, net/http/transport.go).
 """
 
+import errno
 import resource
 from typing import Final
 
@@ -30,6 +31,8 @@ MOST_KNOWN: Final = 1024
 MOST_CONNECTIONS: Final = MOST_GREETING + MOST_STRANGERS + MOST_KNOWN
 # Watches, files, threads' pipes, the status port and what the answers in progress hold.
 OTHER_DESCRIPTORS: Final = 512
+# What `accept` says where there is no file descriptor, or no memory for one.
+NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 # etcd takes 1.5 MiB an object and the API server 3 MiB a request; a review holds the object twice, plus the options.
 LARGEST_BODY: Final = 8 * 1024 * 1024
@@ -38,8 +41,9 @@ LARGEST_BODY: Final = 8 * 1024 * 1024
 MOST_BODY_BYTES: Final = 8 * LARGEST_BODY
 # Connections that have sent no good review yet share less, so that the others always find room.
 MOST_STRANGERS_BYTES: Final = 3 * LARGEST_BODY
-# What one read takes at most, and what the kernel keeps of a connection that we do not read.
-RECEIVE_BUFFER: Final = 64 * 1024
+# What the kernel keeps of a connection (it takes twice as much), and so what one read takes: each layer above holds as much again.
+# With a millisecond to the API server and back, the largest body takes half a second.
+RECEIVE_BUFFER: Final = 16 * 1024
 
 
 def raise_descriptor_limit() -> int:

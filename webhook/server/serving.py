@@ -17,6 +17,7 @@ from webhook.server.ending import end_now
 from webhook.server.fairness import AnswerQueues
 from webhook.server.lane import Lane
 from webhook.server.limits import KEEP_ALIVE_SECONDS, MOST_CONNECTIONS
+from webhook.server.memory import give_memory_back
 from webhook.server.threads import PlainWorker
 from webhook.server.worker import ExpressWorker
 from webhook.tls.folder import Served, TlsFolder
@@ -113,6 +114,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     def _ready(self) -> Ready:
         """What is made once a worker, after the fork: a thread does not come along, and a chain has one writer."""
         if self._parts is None:
+            give_memory_back()
             self._parts = self._start()
         return self._parts
 

@@ -4,7 +4,7 @@ import selectors
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -15,16 +15,15 @@ from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 
 from webhook.server.app import CALLER
 from webhook.server.crowd import Caller, Crowd, State, places_within
-from webhook.server.ending import END_SECONDS, LINGER_SECONDS, has_unread, let_through, on_end
-from webhook.server.limits import CLOSING_SECONDS, RECEIVE_BUFFER, raise_descriptor_limit
-
-WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+from webhook.server.ending import END_SECONDS, GIVE_UP_SECONDS, LINGER_SECONDS, has_unread, let_through, on_end
+from webhook.server.limits import BODY_SECONDS, CLOSING_SECONDS, NO_DESCRIPTOR, RECEIVE_BUFFER, raise_descriptor_limit
 
 TICK_SECONDS: Final = 0.25
 SHORT_TICK_SECONDS: Final = 0.02
 ACCEPTS_A_TURN: Final = 16
 # While others wait for a thread, a stranger's handshake and request may hold one for this long; the API server's take milliseconds.
 PATIENCE_SECONDS: Final = 0.25
+HURRY_SECONDS: Final = 0.001
 MOST_DRAINED: Final = 64 * 1024
 SENDING: Final = (State.SENDING_STRANGER, State.SENDING_KNOWN)
 IDLE: Final = (State.IDLE_STRANGER, State.IDLE_KNOWN)
@@ -45,12 +44,13 @@ class Client(TConn, Caller):  # type: ignore[misc]
         self._worker.method_queue.defer(self._worker.end, self)
 
     def stop_sending(self) -> None:
-        """Have its thread see the end of the body."""
-        self._shut(socket.SHUT_RD)
-
-    def cut(self) -> None:
-        """Have its thread fail."""
+        """Have its thread fail; OpenSSL sends nothing after that, so there is no answer."""
         self._shut(socket.SHUT_RDWR)
+
+    def hurry(self) -> None:
+        """Have its thread wait for no further piece of the body, and answer."""
+        self.is_late = True
+        self.sock.settimeout(HURRY_SECONDS)
 
     def close(self, graceful: bool = False) -> None:  # noqa: FBT002 (gunicorn's signature)
         """Close it; `graceful`: what is on the way is read, as a reset would take the answer away, but it is not waited for."""
@@ -72,7 +72,7 @@ class Client(TConn, Caller):  # type: ignore[misc]
 class PlainWorker(ThreadWorker):  # type: ignore[misc]
     """Serves Flask until it is told to end; then in-flight answers are sent first."""
 
-    wsgi: WsgiApp
+    wsgi: Any
     alive: bool
 
     def init_signals(self) -> None:
@@ -90,9 +90,9 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         self._strangers = ThreadPoolExecutor(self.cfg.threads, thread_name_prefix="stranger")
         self._serving = threading.local()
         super().load_wsgi()
-        app = self.wsgi
+        app = self._app = self.wsgi
 
-        def named(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def named(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
             return app({**environ, CALLER: self._serving.client}, start_response)
 
         self.wsgi = named
@@ -116,6 +116,10 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
                 accepted, address = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
+            except OSError as bad:
+                if bad.errno in NO_DESCRIPTOR and self._crowd.drop_one():
+                    return  # its descriptor is free at the next turn
+                raise
             client = Client(self, self._crowd, accepted, address, listener.getsockname())
             self.nr_conns += 1
             self.pending_conns.append(client)
@@ -124,13 +128,15 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
 
     def on_client_socket_readable(self, conn: Client, client: Any) -> None:
         """The next request on a connection begins."""
-        conn.sends()
-        super().on_client_socket_readable(conn, client)
+        if not conn.has_left:  # else `end` is about to close it, or has closed it among the same events
+            conn.sends()
+            super().on_client_socket_readable(conn, client)
 
     def on_pending_socket_readable(self, conn: Client, client: Any) -> None:
         """The handshake begins, or the first request after it."""
-        conn.sends()
-        super().on_pending_socket_readable(conn, client)
+        if not conn.has_left:
+            (conn.sends if conn.initialized else conn.greets)()
+            super().on_pending_socket_readable(conn, client)
 
     def enqueue_req(self, conn: Client) -> None:
         """Have a thread read and answer one request."""
@@ -157,12 +163,17 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         """Answer one request whose headers were read."""
         conn.sent_headers()
         conn.in_body = True
+        conn.sock.settimeout(BODY_SECONDS)  # for each piece of the body, and of the answer
         self._serving.client = conn
         return super().handle_request(req, conn)
 
     def finish_request(self, conn: Client, fs: "Future[Any]") -> None:
         """A thread is done with a request."""
         conn.taken, conn.in_body = 0.0, False
+        if conn.has_left:
+            self.nr_conns -= 1
+            conn.close()
+            return
         if conn.initialized:
             conn.rests()
         super().finish_request(conn, fs)
@@ -176,7 +187,7 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
                 self.nr_conns -= 1
                 client.close()
                 return
-        client.cut()
+        client.stop_sending()
 
     def _turn(self, seconds: float) -> None:
         """Wait for bytes, connections and threads, and end what has used up its time."""
@@ -186,8 +197,7 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         now = monotonic()
         for client in (one for state in SENDING for one in self._crowd.of(state) if isinstance(one, Client)):
             if client.in_body and client.deadline - CLOSING_SECONDS <= now:
-                client.is_late = True
-                client.stop_sending()
+                client.hurry()
         self._relieve(now)
 
     def _relieve(self, now: float) -> None:
@@ -196,8 +206,7 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         for state in (State.GREETING, State.SENDING_STRANGER):
             for client in self._crowd.of(state)[: max(0, waiting)]:
                 if isinstance(client, Client) and client.taken and now - client.taken >= PATIENCE_SECONDS:
-                    client.is_late = True
-                    (client.stop_sending if client.in_body else client.cut)()
+                    client.stop_sending()
 
     def _end(self) -> None:
         """Accept no more, answer what is under way, and close each connection once it is idle."""
@@ -206,9 +215,11 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         self.set_accept_enabled(False)
         for listener in self.sockets:
             listener.close()
-        until = monotonic() + END_SECONDS
-        while self.nr_conns > 0 and monotonic() < until:
-            for state in (State.GREETING, *IDLE):
+        begun = monotonic()
+        while self.nr_conns > 0 and (spent := monotonic() - begun) < END_SECONDS:
+            if spent >= GIVE_UP_SECONDS:
+                self._app.give_up()
+            for state in (State.SILENT, State.GREETING, *IDLE):
                 for client in self._crowd.of(state):
                     if self._crowd.now() - client.since >= LINGER_SECONDS and not has_unread(client.sock):  # type: ignore[attr-defined]
                         self.end(client)  # type: ignore[arg-type]

@@ -94,6 +94,9 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- define "catflap.registrationArguments" -}}
 - --service={{ .Release.Namespace }}/{{ include "catflap.fullname" . }}:{{ .Values.service.port }}
 - --ca=/etc/catflap/ca/ca.crt
+{{- if .Values.tls.clientSecretName }}
+- --client-certificates
+{{- end }}
 {{- if .Values.server.enabled }}
 - --server-deployment={{ .Release.Namespace }}/{{ include "catflap.fullname" . }}:{{ max 1 (min 2 (int .Values.server.replicas)) }}
 {{- end }}

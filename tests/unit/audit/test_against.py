@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from webhook.audit.against import Comparison
+from webhook.audit.apiserver import Caller, ObjectRef
 from webhook.audit.finding import Damage
 from webhook.audit.reading import Line, Unreadable
 from webhook.audit.sequence import Head
@@ -43,9 +45,10 @@ def event(
 def compared(heads: list[Head], *events: dict[str, Any]) -> Comparison:
     """Both sides."""
     comparison = Comparison()
-    comparison.take_records(heads)
-    for number, one in enumerate(events, 1):
-        comparison.take_event(Line("api.log", number, json.dumps(one).encode()))
+    for number, one in enumerate(heads, 1):
+        comparison.take_records(Line("ours.log", number, b""), [one])
+    for number, said in enumerate(events, 1):
+        comparison.take_event(Line("api.log", number, json.dumps(said).encode()))
     return comparison
 
 
@@ -86,12 +89,70 @@ def test_records_of_the_mutating_phase_are_not_expected() -> None:
     ]
 
 
-def test_decisions_in_ours_alone_are_told_within_the_time_of_the_events() -> None:
-    """They may well be: a request that the API server gave up on, or that its audit policy leaves out."""
-    heads = [head(1), head(2, minute=31), head(3, minute=32), head(4, minute=59)]
-    notes = [*compared(heads, event(seq=1), event(seq=3, minute=32)).notes()]
-    assert notes[1].startswith("1 decision of that time, first at 2026-01-31T12:31:00.000000Z, in ours alone: ")
-    assert found(heads, event(seq=1), event(seq=3, minute=32)) == []
+POD = ObjectRef("pods", namespace="shop", name="web")
+
+
+def decided(seq: int, *, minute: int, ref: ObjectRef = POD, user: str = "alice", verb: str = "create") -> Head:
+    """A decision of ours by whom and what it is about."""
+    return replace(head(seq, minute=minute), object_ref=ref, user=Caller(user), verb=verb)
+
+
+ALICE: dict[str, Any] = {"user": {"username": "alice"}}
+# The API server's log goes on for half an hour; it has Pods that alice created in several namespaces.
+USUAL = (
+    event(seq=1, **ALICE),
+    event(minute=40, objectRef={"resource": "pods", "namespace": "other", "name": "x"}, **ALICE),
+    event(minute=59, seq=2, **ALICE),
+)
+AGREED = [head(1), head(2, minute=59)]
+
+
+class TestNobodyAsked:
+    """Decisions on our record that the API server's log has no request for."""
+
+    def test_one_that_the_log_ought_to_have_is_a_finding(self) -> None:
+        """By our own line, with what speaks for it."""
+        [one] = compared([*AGREED, decided(7, minute=45)], *USUAL).findings()
+        assert (one.damage, one.place.file, one.place.line, one.seq) == (Damage.INSERTED, "ours.log", 3, 7)
+        assert one.says.startswith("the API server never asked for this decision (create pods shop/web by alice): ")
+        assert "its log has 3 requests to write pods, 3 by this user, and none like it within 5 minutes" in one.says
+
+    @pytest.mark.parametrize(
+        "ours",
+        [
+            pytest.param(decided(7, minute=33), id="asked again, or given up: the request is there without this hash"),
+            pytest.param(decided(7, minute=27), id="before its log begins"),
+            pytest.param(decided(7, minute=59), id="before its event could be written"),
+            pytest.param(decided(7, minute=45, ref=ObjectRef("deployments", namespace="shop", name="web", api_group="apps")), id="a kind that its policy leaves out"),
+            pytest.param(decided(7, minute=45, verb="delete"), id="a verb that its policy leaves out"),
+            pytest.param(decided(7, minute=45, user="system:node:n1"), id="a component that its policy leaves out"),
+            pytest.param(decided(7, minute=45, ref=replace(POD, namespace="kube-system")), id="a namespace that its policy leaves out"),
+        ],
+    )  # fmt: skip
+    def test_one_that_may_well_be_so_is_no_finding(self, ours: Head) -> None:
+        """What is no proof is at most a note."""
+        assert found([*AGREED, ours], event(seq=1, **ALICE), *USUAL[1:2], event(minute=59, seq=2)) == []
+
+    def test_names_that_the_api_server_makes_up_are_the_same_request(self) -> None:
+        """Ours has a star, the event has the name, or none."""
+        made_up = decided(7, minute=33, ref=replace(POD, name="web-*"))
+        assert found([*AGREED, made_up], *USUAL) == []
+        emptied = event(
+            minute=44, verb="deletecollection", objectRef={"resource": "pods", "namespace": "shop"}, **ALICE
+        )
+        assert found([*AGREED, decided(7, minute=45, verb="delete")], *USUAL, emptied) == []
+
+    def test_who_is_not_in_the_log_at_all_does_not_go_free(self) -> None:
+        """A user's name costs a stranger nothing."""
+        [one] = compared([*AGREED, decided(7, minute=45, user="mallory")], *USUAL).findings()
+        assert "0 by this user" in one.says
+
+    def test_many_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Beyond those that are told."""
+        monkeypatch.setattr("webhook.audit.unasked.MOST_TOLD", 2)
+        comparison = compared([*AGREED, *(decided(seq, minute=45) for seq in range(7, 12))], *USUAL)
+        assert len([*comparison.findings()]) == 2
+        assert "3 more decisions that the API server never asked for" in [*comparison.notes()]
 
 
 class TestNeverAsked:

@@ -1,6 +1,8 @@
 """Logs as lines, from whatever they are kept in."""
 
 import gzip
+import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,13 +54,39 @@ def test_what_cannot_be_read_to_its_end_is_named(tmp_path: Path, what: str) -> N
         list(read_lines([str(path)]))
 
 
-def test_a_line_without_end_does_not_fill_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is no log."""
+@pytest.mark.parametrize("more", [1, 10, 11, 25, 100])
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_a_line_that_is_too_long_is_shortened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int, end: bytes
+) -> None:
+    """To its beginning and its end; what follows is read as usual, and memory does not grow."""
     monkeypatch.setattr("webhook.audit.reading.LONGEST_LINE", 10)
+    monkeypatch.setattr("webhook.audit.reading.KEPT", 4)
+    path, after = tmp_path / "log", b"next\n" if end else b""
+    path.write_bytes(b"123456789\n" + b"abcde" + b"-" * more + b"vwxyz" + end + after)
+    first, long, *rest = read_lines([str(path)])
+    assert (first.text, first.is_too_long) == (b"123456789", False)
+    assert (long.number, long.size, long.ended) == (2, 10 + more + len(end), bool(end))
+    assert long.is_too_long
+    assert (long.text[:4], long.text[-3:]) == (b"abcd", b"xyz")
+    assert [line.text for line in rest] == [b"next"] * bool(end)
+
+
+def test_a_line_without_end_does_not_fill_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some times the longest line are held at a time, however long it is."""
+    longest = 1 << 17
+    monkeypatch.setattr("webhook.audit.reading.LONGEST_LINE", longest)
     path = tmp_path / "log"
-    path.write_bytes(b"123456789\n1234567890\n")
-    with pytest.raises(Unreadable, match=f"{path}:2: a line of more than 10 bytes"):
-        list(read_lines([str(path)]))
+    path.touch()
+    os.truncate(path, 100 * longest)
+    tracemalloc.start()
+    try:
+        [line] = read_lines([str(path)])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert line.size == 100 * longest
+    assert peak < 8 * longest
 
 
 def test_records_are_those_that_are_what_their_hashes_say(tmp_path: Path) -> None:

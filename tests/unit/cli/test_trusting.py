@@ -86,6 +86,8 @@ def test_each_proof_reaches_the_server(files: dict[str, str], monkeypatch: pytes
         (("--client-ca", "ca", "--secret-path"), "--client-ca excludes"),
         (("--path-token-file", "tokens", "--secret-path"), "exclude each other"),
         (("--standalone", "--secret-path"), "--secret-path needs a cluster"),
+        (("--client-ca", "/is/not/there"), "it must hold CA certificates as PEM"),
+        (("--path-token-file", "/is/not/there"), "No such file"),
         (("--client-ca", "none"), "it must hold CA certificates as PEM"),
         (("--client-ca", "tokens"), "it must hold CA certificates as PEM"),
         (("--path-token-file", "none"), "expected at least one token"),

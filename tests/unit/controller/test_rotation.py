@@ -410,6 +410,23 @@ def test_who_does_not_lead_takes_no_step_but_the_first() -> None:
     assert settle(rotating(store, Obedient()), store) == before, "the one that is registered goes on"
 
 
+@pytest.mark.parametrize(
+    "lose",
+    [lambda store: store.secrets.clear(), lambda store: store.secrets[-1].update(data={})],
+    ids=["deleted", "spoiled"],
+)
+@pytest.mark.parametrize("steps", range(1, 8))
+def test_a_secret_that_is_lost_at_any_step_is_stored_again_whole(lose: Callable[[Store], None], steps: int) -> None:
+    """An API server may still use an earlier path: who deletes the Secret must not stop its reviews."""
+    store = Store(configurations=[PLAIN])
+    controller = rotating(store, Obedient())
+    settle(controller, store, steps)
+    before = read(store.secrets[-1]).accepted
+    lose(store)
+    controller.look()
+    assert read(store.secrets[-1]).accepted == before
+
+
 @pytest.mark.parametrize(("wall", "rotates"), [(0.0, False), (PACE.period, True), (-1e6, False), (1e9, True)])
 def test_a_controller_that_starts_again_and_again_rotates_by_the_time_on_record(wall: float, rotates: bool) -> None:
     """A wrong clock makes it rotate more often, and never drops a token early: that goes by its own."""

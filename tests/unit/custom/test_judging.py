@@ -368,6 +368,21 @@ def offline(manifest: Manifest, cel: str) -> Decision:
     return found
 
 
+@pytest.mark.parametrize("rules", ["", f"custom:{LIMITS}"], ids=["no rule", "a rule about workloads"])
+def test_a_network_policy_is_judged_whatever_the_custom_rules_are_about(rules: str) -> None:
+    """None of them can be about it."""
+    opening: Json = {"podSelector": {}, "ingress": [{"from": [{"namespaceSelector": {}}]}]}
+    policy_object = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "open"},
+        "spec": opening,
+    }
+    known = replace(KNOWN, guarded=True)
+    found = judged(policy_object, f"rules: {{no-open-policy: enforce}}\n{rules}", known=known)
+    assert [one.rule for one in found.denied] == ["no-open-policy"]
+
+
 class TestBudget:
     """What all rules may cost for one request."""
 

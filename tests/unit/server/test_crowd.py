@@ -1,8 +1,10 @@
 """Which connection is dropped first, and when its time is over."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from webhook.server.crowd import Caller, Crowd, State
+from webhook.server.crowd import Caller, Crowd, Places, State, places_within
 from webhook.server.limits import (
     ANSWER_SECONDS,
     BODY_SECONDS,
@@ -10,10 +12,12 @@ from webhook.server.limits import (
     HANDSHAKE_SECONDS,
     HEADERS_SECONDS,
     KEEP_ALIVE_SECONDS,
+    MOST_CONNECTIONS,
+    OTHER_DESCRIPTORS,
 )
 
-PLACES = {
-    (State.GREETING,): 2,
+PLACES: Places = {
+    (State.SILENT, State.GREETING): 2,
     (State.IDLE_STRANGER, State.SENDING_STRANGER): 3,
     (State.IDLE_KNOWN, State.SENDING_KNOWN): 2,
 }
@@ -83,6 +87,15 @@ def test_the_oldest_handshake_gives_up_its_place(crowd: Crowd) -> None:
     assert (len(crowd), crowd.dropped) == (2, 1)
 
 
+def test_a_silent_connection_goes_before_one_that_has_begun_its_handshake(crowd: Crowd) -> None:
+    """However long that one waits for its turn."""
+    greeting = arrived(crowd)
+    greeting.greets()
+    silent = [arrived(crowd) for _ in range(5)]
+    assert not greeting.gone
+    assert [guest.gone for guest in silent] == [True] * 4 + [False]
+
+
 def test_an_idle_stranger_goes_before_one_that_sends(crowd: Crowd) -> None:
     """And of those that send the one that takes longest."""
     first, idle, third = (stranger(crowd) for _ in range(3))
@@ -127,6 +140,7 @@ def test_a_request_that_is_answered_is_never_dropped_for_another(crowd: Crowd) -
 
 STEPS: dict[str, tuple[tuple[str, ...], float]] = {
     "the handshake": ((), HANDSHAKE_SECONDS),
+    "the rest of the handshake": (("greets",), HANDSHAKE_SECONDS),
     "the first request": (("greeted",), KEEP_ALIVE_SECONDS),
     "the headers": (("greeted", "sends"), HEADERS_SECONDS),
     "the body": (("greeted", "sends", "sent_headers"), BODY_SECONDS + CLOSING_SECONDS),
@@ -170,3 +184,36 @@ def test_a_connection_that_is_closed_stays_away(crowd: Crowd) -> None:
     guest.rests()
     assert len(crowd) == 0
     assert not guest.gone
+
+
+STEPS_OF_A_CONNECTION = ("greets", "greeted", "sends", "sent_headers", "sent_request", "trust", "rests")
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from(("arrive", "leave", *STEPS_OF_A_CONNECTION))), max_size=200)
+)
+def test_the_places_are_enough_whatever_comes(steps: list[tuple[int, str]]) -> None:
+    """No group outgrows its places, a closed connection is in none, and each open one is in one."""
+    crowd = Crowd(places=PLACES)
+    guests = [arrived(crowd) for _ in range(10)]
+    for number, step in steps:
+        if step == "arrive":
+            guests[number] = arrived(crowd)
+        elif step == "leave":
+            crowd.leave(guests[number])
+        else:
+            getattr(guests[number], step)()
+        for group, places in PLACES.items():
+            assert sum(map(crowd.count, group)) <= places
+        for guest in guests:
+            assert (guest in crowd.of(guest.state)) is not guest.has_left
+        assert sum(not guest.has_left for guest in guests) <= len(crowd)
+
+
+@pytest.mark.parametrize("descriptors", [1, 512, 600, 1024, 4096, 1 << 20])
+def test_few_file_descriptors_are_few_places(descriptors: int) -> None:
+    """Never more connections than files that may be opened, and never none in a group."""
+    places = places_within(descriptors)
+    assert min(places.values()) >= 1
+    assert sum(places.values()) <= max(len(places), descriptors - OTHER_DESCRIPTORS)
+    assert sum(places.values()) <= MOST_CONNECTIONS

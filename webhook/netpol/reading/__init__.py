@@ -3,37 +3,49 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Raw, Struct, structs
 
 from webhook.model.addresses import NO_ADDRESS, Addresses
 from webhook.model.kinds import CALICO_STORAGE, POLICY_API
 from webhook.model.opening import Opening
 from webhook.model.request import PolicyObject
 from webhook.netpol.reading import calico, cluster, kubernetes
-from webhook.netpol.reading.calico_types import Dialect
-from webhook.netpol.reading.size import check_encoded
+from webhook.netpol.reading.calico_types import Dialect, NetworkSet, Policy, Tier
+from webhook.netpol.reading.size import excess_of
 from webhook.netpol.reading.stored import NOT_STORED, Identity, Stored, identity_of
 
-Reader = Callable[[Any], tuple[Opening, ...]]
 
+class Reader(NamedTuple):
+    """How an object of a resource is read: as which type, and what that lets through or puts together."""
+
+    shape: type[Struct]
+    openings: Callable[[Any], tuple[Opening, ...]] = lambda _: ()
+    networks: Callable[[Any], Addresses] = lambda _: NO_ADDRESS
+
+
+NOTHING = Reader(Struct)  # what opens nothing by itself
 READERS: Mapping[tuple[str, str], Reader] = {
-    ("networking.k8s.io", "networkpolicies"): kubernetes.openings,
+    ("networking.k8s.io", "networkpolicies"): Reader(kubernetes.Policy, kubernetes.openings),
     **{
-        (str(dialect), resource): partial(reader, dialect=dialect)
+        (str(dialect), resource): Reader(shape, partial(openings, dialect=dialect))
         for dialect in Dialect
-        for resource, reader in (
-            ("networkpolicies", calico.openings),
-            ("globalnetworkpolicies", calico.global_openings),
-            ("tiers", calico.tier_openings),
+        for resource, shape, openings in (
+            ("networkpolicies", Policy, calico.openings),
+            ("globalnetworkpolicies", Policy, calico.global_openings),
+            ("tiers", Tier, calico.tier_openings),
         )
     },
-    (POLICY_API, "clusternetworkpolicies"): cluster.openings,
-    (POLICY_API, "adminnetworkpolicies"): cluster.openings,
+    **{
+        (str(dialect), resource): Reader(NetworkSet, networks=calico.set_networks)
+        for dialect in Dialect
+        for resource in ("networksets", "globalnetworksets")
+    },
+    (POLICY_API, "clusternetworkpolicies"): Reader(cluster.Policy, cluster.openings),
+    (POLICY_API, "adminnetworkpolicies"): Reader(cluster.Policy, cluster.openings),
 }
-SETS = frozenset((str(dialect), resource) for dialect in Dialect for resource in ("networksets", "globalnetworksets"))
 
 
 class Contents(Struct, frozen=True):
@@ -62,38 +74,70 @@ class Contents(Struct, frozen=True):
         )
 
 
+Shaped = TypeVar("Shaped", bound=Struct)
+# Bytes of a spec whose fingerprint does not hang on how it is written; that of a larger one is of its bytes.
+LARGE: Final = 100_000
+
+
+class Specified(Struct):
+    """An object's spec, not decoded."""
+
+    spec: Raw = Raw(b"null")
+
+
+class Reads(Protocol):
+    """Reading an object as a type; raises msgspec.ValidationError or ValueError."""
+
+    def __call__(self, shape: type[Shaped], /) -> Shaped:
+        """Return the object as the type."""
+
+
 def read_json(resource: tuple[str, str], source: bytes) -> Contents:
     """Return what an object of a resource (API group, plural) says, from its JSON.
 
-    Raises what decoding raises for text that is not JSON.
+    Only what is read is decoded. Raises what decoding raises for text that is not JSON.
     """
-    try:
-        check_encoded(source)
-    except ValueError as bad:
-        is_stored = resource[0] == CALICO_STORAGE
-        stored = identity_of(msgspec.json.decode(source, type=Stored)) if is_stored else NOT_STORED
-        return Contents(stored=stored, unreadable=str(bad), fingerprint=blake2b(source, digest_size=8).hexdigest())
-    return read(resource, msgspec.json.decode(source))
+
+    def decoded(shape: type[Shaped]) -> Shaped:
+        return msgspec.json.decode(source, type=shape)
+
+    def spec() -> Any:
+        found = bytes(decoded(Specified).spec)
+        return found if len(found) > LARGE else msgspec.json.decode(found)
+
+    return contents(resource, decoded, spec, excess_of(source))
 
 
 def read(resource: tuple[str, str], source: Any) -> Contents:
     """Return what an object of a resource (API group, plural) says; `source` is the object as plain dicts and lists."""
+
+    def converted(shape: type[Shaped]) -> Shaped:
+        return msgspec.convert(source, shape)
+
+    return contents(resource, converted, lambda: source.get("spec"))
+
+
+def contents(resource: tuple[str, str], reads: Reads, spec: Callable[[], Any], excess: str = "") -> Contents:
+    """Return what an object says; `spec` is what its fingerprint is of, and `excess` is why it is not read at all."""
+    reader = READERS.get(resource, NOTHING)
     stored = NOT_STORED
     try:
         if resource[0] == CALICO_STORAGE:
-            stored = identity_of(msgspec.convert(source, Stored))
-        openings = READERS[resource](source) if resource in READERS else ()
-        networks = calico.set_networks(source) if resource in SETS else NO_ADDRESS
+            stored = identity_of(reads(Stored))
+        if excess:
+            return Contents(stored=stored, unreadable=excess, fingerprint=fingerprint(spec()))
+        found = reads(reader.shape)
+        return Contents(reader.openings(found), reader.networks(found), stored)
+    except UnicodeError:
+        raise
     except (msgspec.ValidationError, ValueError) as bad:
-        return Contents(stored=stored, unreadable=str(bad), fingerprint=fingerprint(source))
-    return Contents(openings, networks, stored)
+        return Contents(stored=stored, unreadable=str(bad), fingerprint=fingerprint(spec()))
 
 
-def fingerprint(source: Any) -> str:
-    """Return a digest of the part of an object that is judged."""
-    spec = source.get("spec") if isinstance(source, dict) else source
+def fingerprint(spec: Any) -> str:
+    """Return a digest of a spec: of its bytes, or of its values in order."""
     try:
-        text = msgspec.json.encode(spec, order="deterministic")
+        text = spec if isinstance(spec, bytes) else msgspec.json.encode(spec, order="deterministic")
     except (TypeError, ValueError):  # YAML's keys may be of several types, which have no order
-        text = repr(spec).encode()
+        text = repr(spec).encode(errors="surrogatepass")
     return blake2b(text, digest_size=8).hexdigest()

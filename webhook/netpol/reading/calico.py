@@ -5,9 +5,6 @@ Deny and Log open nothing, and Pass in another tier leads to the tier `default`,
 """
 
 from collections.abc import Iterator
-from typing import Any
-
-import msgspec
 
 from webhook.model.addresses import EVERY_ADDRESS, Addresses, addresses
 from webhook.model.fields import HIGHEST_PORT, PortRange
@@ -36,19 +33,18 @@ HOST_LABELS = ("host-endpoint", "projectcalico.org/created-by")
 HOST_PREFIX = "node-role.kubernetes.io/"
 
 
-def openings(source: Any, dialect: Dialect = Dialect.API) -> tuple[Opening, ...]:
-    """Return what a NetworkPolicy lets through; raises msgspec.ValidationError or ValueError."""
-    return tuple(read(msgspec.convert(source, Policy).spec, dialect, nearby=None))
+def openings(found: Policy, dialect: Dialect) -> tuple[Opening, ...]:
+    """Return what a NetworkPolicy lets through; raises ValueError."""
+    return tuple(read(found.spec, dialect, nearby=None))
 
 
-def global_openings(source: Any, dialect: Dialect = Dialect.API) -> tuple[Opening, ...]:
+def global_openings(found: Policy, dialect: Dialect) -> tuple[Opening, ...]:
     """Return what a GlobalNetworkPolicy lets through: a selector alone selects Pods of every namespace there."""
-    return tuple(read(msgspec.convert(source, Policy).spec, dialect, nearby=EVERYTHING))
+    return tuple(read(found.spec, dialect, nearby=EVERYTHING))
 
 
-def tier_openings(source: Any, dialect: Dialect = Dialect.API) -> tuple[Opening, ...]:
+def tier_openings(tier: Tier, dialect: Dialect) -> tuple[Opening, ...]:
     """Return what a tier lets through: all that it does not know, if it is the tier that closes and passes on."""
-    tier = msgspec.convert(source, Tier)
     action = dialect.word(tier.spec.default_action, ("Deny", "Pass"), "spec.defaultAction")
     if (tier.metadata.name, action) != (TIER, "Pass"):
         return ()
@@ -59,9 +55,9 @@ def tier_openings(source: Any, dialect: Dialect = Dialect.API) -> tuple[Opening,
     )
 
 
-def set_networks(source: Any) -> Addresses:
-    """Return the addresses of a network set; raises msgspec.ValidationError or ValueError."""
-    nets = msgspec.convert(source, NetworkSet).spec.nets or ()
+def set_networks(found: NetworkSet) -> Addresses:
+    """Return the addresses of a network set; raises ValueError."""
+    nets = found.spec.nets or ()
     check([len(nets)])
     return addresses(nets)
 

@@ -1,0 +1,138 @@
+"""Connections of strangers, from a process of their own: idle ones, bodies that never end, handshakes that never begin.
+
+    python -m tests.server.strangers PORT STATUS_PORT IDLE SLOW HALF_OPEN STATUS
+
+One that the server closes is opened again, but for the idle ones, of which so many are opened altogether.  Each second it prints how
+many of each kind the server lets live.
+"""
+
+import asyncio
+import ssl
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from random import shuffle
+from typing import Final, NamedTuple
+
+import uvloop
+
+from webhook.server.limits import raise_descriptor_limit
+
+AT_ONCE: Final = 100  # connections that are being opened
+DRIP_SECONDS: Final = 0.5
+AGAIN_SECONDS: Final = 0.5
+FIRST_PIECE: Final = 64 * 1024
+BODY: Final = 8 * 1024 * 1024
+HEADERS: Final = (
+    f"POST /validate HTTP/1.1\r\nHost: catflap\r\nContent-Type: application/json\r\nContent-Length: {BODY}\r\n\r\n"
+)
+
+
+class Numbers(NamedTuple):
+    """How many of each kind."""
+
+    idle: int
+    slow: int
+    half_open: int
+    status: int
+
+
+class Stranger(asyncio.Protocol):
+    """One connection, counted while it is open."""
+
+    def __init__(self, kind: str, alive: Counter[str]) -> None:
+        self.kind = kind
+        self.alive = alive
+        self.lost = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, _transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+        self.alive[self.kind] += 1
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """It is closed."""
+        self.alive[self.kind] -= 1
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+
+class Attack:
+    """Opens all of them and keeps them open."""
+
+    def __init__(self, port: int, status_port: int) -> None:
+        self._port = port
+        self._status_port = status_port
+        self._alive: Counter[str] = Counter()
+        self._opened: Counter[str] = Counter()
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._tls.check_hostname, self._tls.verify_mode = False, ssl.CERT_NONE
+
+    async def run(self, numbers: Numbers) -> None:
+        """Until the process is ended."""
+        tasks = [self._idle() for _ in range(numbers.idle)]
+        tasks += [self._again(self._slow) for _ in range(numbers.slow)]
+        tasks += [self._again(self._half_open) for _ in range(numbers.half_open)]
+        tasks += [self._again(self._status) for _ in range(numbers.status)]
+        shuffle(tasks)
+        running = [asyncio.create_task(task) for task in tasks]
+        while running:
+            await asyncio.sleep(1)
+            print(dict(self._alive), "of", dict(self._opened), flush=True)
+
+    async def _again(self, kind: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await kind()
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _open(
+        self, kind: str, port: int, tls: ssl.SSLContext | None
+    ) -> tuple[asyncio.Transport, Stranger] | None:
+        with suppress(OSError):
+            async with self._gate, asyncio.timeout(10):
+                self._opened[kind] += 1
+                opened = await asyncio.get_running_loop().create_connection(
+                    lambda: Stranger(kind, self._alive), "127.0.0.1", port, ssl=tls
+                )
+                return opened[0], opened[1]
+        return None
+
+    async def _idle(self) -> None:
+        if opened := await self._open("idle", self._port, self._tls):
+            await opened[1].lost
+
+    async def _half_open(self) -> None:
+        if opened := await self._open("half-open", self._port, None):
+            await opened[1].lost
+
+    async def _status(self) -> None:
+        if opened := await self._open("status", self._status_port, None):
+            opened[0].write(b"GET /healthz HTTP/1.1\r\nHost:")
+            await opened[1].lost
+
+    async def _slow(self) -> None:
+        if opened := await self._open("slow", self._port, self._tls):
+            transport, stranger = opened
+            transport.write(HEADERS.encode() + b" " * FIRST_PIECE)
+            while not stranger.lost.done():
+                transport.write(b" ")
+                await asyncio.wait((stranger.lost,), timeout=DRIP_SECONDS)
+
+
+@contextmanager
+def strangers(port: int, status_port: int, numbers: Numbers) -> Iterator["subprocess.Popen[str]"]:
+    """Strangers that are connected from now to the end of the block; their standard output says how many live."""
+    argv = [sys.executable, "-m", "tests.server.strangers", str(port), str(status_port), *map(str, numbers)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    raise_descriptor_limit()
+    _port, _status_port, *_numbers = map(int, sys.argv[1:])
+    uvloop.run(Attack(_port, _status_port).run(Numbers(*_numbers)))

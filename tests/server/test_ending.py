@@ -1,0 +1,257 @@
+"""How programs end: in order, within two seconds, whatever is connected and whoever hangs."""
+
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.audit_logs import verified
+from tests.controlplane.waiting import wait_until
+from tests.programs import JSON, Program, control, serve
+from tests.reviews import GOOD, encoded, pod
+from tests.server.callers import ask
+from tests.server.conftest import LANES
+from tests.server.loading import SteadyLoad, worker
+
+STANDALONE = ("--standalone", "--policy")
+END_SECONDS = 2.0
+ENDS = [signal.SIGTERM, signal.SIGINT]
+
+
+def ended_by(server: Program, number: signal.Signals, *, pid: int | None = None) -> float:
+    """Send a signal; the seconds until the program has ended, with status 0."""
+    began = time.monotonic()
+    os.kill(pid or server.process.pid, number)
+    assert server.process.wait(15) == 0
+    return time.monotonic() - began
+
+
+def assert_closed(server: Program) -> None:
+    """Every chain of its log has its stop record."""
+    assert verified(server.audit_log, closed=True).findings == ()
+
+
+@pytest.mark.parametrize("number", ENDS, ids=lambda number: number.name)
+@pytest.mark.parametrize("lane", LANES)
+def test_idle_connections_hold_nothing_up(policy: Path, tmp_path: Path, lane: str, number: signal.Signals) -> None:
+    """Good ones, strangers after their handshake, before it, and half requests."""
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server, ExitStack() as stack:
+        for _ in range(10):
+            ask(stack.enter_context(closing(server.connect())))
+            stack.enter_context(closing(server.connect())).connect()
+            stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port))))
+            half = stack.enter_context(closing(server.connect()))
+            half.connect()
+            half.sock.sendall(b"POST /validate HTTP/1.1\r\nHost:")
+        assert ended_by(server, number) < END_SECONDS
+        assert_closed(server)
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_under_load_every_answer_is_right(policy: Path, tmp_path: Path, lane: str) -> None:
+    """A request that was sent over a kept connection is answered; benchmarks.stopping does it 20 times."""
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server, ExitStack() as stack:
+        for _ in range(10):
+            ask(stack.enter_context(closing(server.connect())))
+        load = SteadyLoad(server)
+        with load.going():
+            load.wait_for(100)
+            seconds = ended_by(server, signal.SIGTERM)
+        assert load.lost == []
+        assert load.refused() == set()
+        assert "Traceback" not in server.log()
+        assert seconds < END_SECONDS
+        assert_closed(server)
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_the_last_answer_over_a_kept_connection_says_that_it_is_the_last(
+    policy: Path, tmp_path: Path, lane: str
+) -> None:
+    """The API server repeats no POST, so a connection that was used a moment ago takes one more."""
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server, closing(server.connect()) as kept:
+        ask(kept)
+        os.kill(server.process.pid, signal.SIGTERM)
+        time.sleep(0.1)
+        kept.request("POST", "/validate", encoded(pod(GOOD)), JSON)
+        answer = kept.getresponse()
+        assert answer.status == 200
+        assert (answer.headers["Connection"] or "").lower() == "close"
+        answer.read()
+        assert server.process.wait(15) == 0
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_a_second_signal_changes_nothing(policy: Path, tmp_path: Path, lane: str) -> None:
+    """To the arbiter and to the worker, as a terminal and an impatient person send them."""
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server, closing(server.connect()) as idle:
+        ask(idle)
+        serving = worker(server)
+        for pid in (server.process.pid, serving, server.process.pid):
+            os.kill(pid, signal.SIGTERM)
+        assert ended_by(server, signal.SIGTERM) < END_SECONDS
+        assert_closed(server)
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_a_worker_that_is_ended_alone_is_replaced(policy: Path, tmp_path: Path, lane: str) -> None:
+    """Its chain is closed, and the next one begins."""
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server:
+        with closing(server.connect()) as idle:
+            ask(idle)
+            first = worker(server)
+            os.kill(first, signal.SIGTERM)
+            wait_until(lambda: not Path(f"/proc/{first}").exists(), what="the worker to end", seconds=10)
+        server.wait_for()
+        assert server.post("/validate", encoded(pod(GOOD))).status == 200
+        ended_by(server, signal.SIGTERM)
+        assert len(verified(server.audit_log, closed=True).chains) == 2
+        assert_closed(server)
+
+
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("moment", ["a worker is there", "the policy is in force", "the status port answers"])
+def test_a_signal_before_readiness_is_not_lost(policy: Path, tmp_path: Path, lane: str, moment: str) -> None:
+    """Uvloop forgets those that come before it runs."""
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane, ready=False) as server:
+        moments = {
+            "a worker is there": lambda: has_worker(server),
+            "the policy is in force": lambda: "is in force" in server.log(),
+            "the status port answers": server.is_up,
+        }
+        wait_for_moment(server, moments[moment])
+        assert ended_by(server, signal.SIGTERM) < END_SECONDS
+        if server.audit_log.exists() and server.audit_log.stat().st_size:
+            assert_closed(server)
+
+
+def wait_for_moment(server: Program, come: "object") -> None:
+    """Return as soon as it has come, as a test that waits longer would miss it."""
+    deadline = time.monotonic() + 30
+    while not come():  # type: ignore[operator]
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.001)
+
+
+def has_worker(server: Program) -> bool:
+    """Whether the arbiter has started a worker."""
+    pid = server.process.pid
+    return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split())
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_sigint_that_is_ignored_stays_so(policy: Path, tmp_path: Path, lane: str) -> None:
+    """Shells start background jobs that way, and ^C is not meant for them."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server:
+            for pid in (server.process.pid, worker(server)):
+                os.kill(pid, signal.SIGINT)
+            time.sleep(0.5)
+            assert server.post("/validate", encoded(pod(GOOD))).status == 200
+            assert ended_by(server, signal.SIGTERM) < END_SECONDS
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def hanging(folder: Path) -> Iterator[Path]:
+    """A kubeconfig of an API server that takes connections and answers nothing."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        cluster = {"server": f"http://127.0.0.1:{listener.getsockname()[1]}"}
+        text = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "hanging",
+            "clusters": [{"name": "hanging", "cluster": cluster}],
+            "users": [{"name": "catflap", "user": {"token": "none"}}],
+            "contexts": [{"name": "hanging", "context": {"cluster": "hanging", "user": "catflap"}}],
+        }
+        path = folder / "kubeconfig"
+        path.write_text(yaml.safe_dump(text), encoding="utf-8")
+        yield path
+
+
+@pytest.mark.parametrize("number", ENDS, ids=lambda number: number.name)
+def test_the_controller_ends_while_its_requests_hang(policy: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """Its chain is closed all the same."""
+    with hanging(tmp_path) as kubeconfig:
+        arguments = ("--policy", str(policy), "--kubeconfig", str(kubeconfig))
+        with control(tmp_path / "controller", *arguments, ready=False) as controller:
+            controller.wait_for("/healthz")
+            assert ended_by(controller, number) < END_SECONDS
+            assert_closed(controller)
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_the_server_ends_while_its_requests_hang(policy: Path, tmp_path: Path, lane: str) -> None:
+    """Reviews that wait for an answer of the API server are refused, or not answered at all, but never admitted."""
+    with hanging(tmp_path) as kubeconfig:
+        arguments = ("--policy", str(policy), "--kubeconfig", str(kubeconfig), "--worker", lane)
+        with serve(tmp_path / "server", *arguments, ready=False) as server:
+            wait_until(lambda: "not ready: server" not in status(server), what="the server to listen")
+            with closing(server.connect()) as asking:
+                asking.request("POST", "/validate", encoded(pod(GOOD)), JSON)
+                time.sleep(0.2)
+                assert ended_by(server, signal.SIGTERM) < END_SECONDS
+                assert b'"allowed":true' not in rest(asking.sock)
+            assert_closed(server)
+
+
+def status(server: Program) -> str:
+    """What /readyz says; that it is not there yet counts as not listening."""
+    return server.status("/readyz").body.decode() if server.is_up() else "not ready: server"
+
+
+def rest(connection: "ssl.SSLSocket | socket.socket") -> bytes:
+    """What is left to be read."""
+    try:
+        return connection.recv(1 << 16)
+    except OSError:
+        return b""
+
+
+def test_the_first_process_of_a_container_ends_before_it_has_started(policy: Path, tmp_path: Path) -> None:
+    """The kernel drops a signal that the first process has no handler for."""
+    unshare = ["unshare", "--fork", "--pid", "--kill-child"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to make a process namespace")
+    verb = [sys.executable, "-c", SLOW_START, "serve", *STANDALONE, str(policy), "--tls-dir", str(tmp_path)]
+    with subprocess.Popen([*unshare, *verb], stdout=subprocess.PIPE, text=True) as outer:
+        assert outer.stdout is not None
+        assert outer.stdout.readline() == "starts\n"
+        [first] = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text(encoding="ascii").split()
+        os.kill(int(first), signal.SIGTERM)
+        assert outer.wait(10) == 128 + signal.SIGTERM
+
+
+def test_a_demo_that_is_ended_takes_its_server_along() -> None:
+    """By SIGTERM, which no `finally` sees by itself."""
+    with subprocess.Popen([sys.executable, "-m", "webhook", "demo"], stdout=subprocess.DEVNULL) as demo:
+        children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children")
+        wait_until(lambda: bool(children.read_text(encoding="ascii").split()), what="the demo's server")
+        [server] = children.read_text(encoding="ascii").split()
+        demo.terminate()
+        assert demo.wait(15) == 128 + signal.SIGTERM
+    assert not Path(f"/proc/{server}").exists()
+
+
+# A start that takes long, as on a busy node: what a verb imports is not there yet.
+SLOW_START = """
+import time
+from webhook import __main__, cli
+def command():
+    print("starts", flush=True)
+    time.sleep(60)
+__main__.command = command
+__main__.main()
+"""

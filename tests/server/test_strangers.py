@@ -1,0 +1,160 @@
+"""Whatever strangers connect, good reviews and the kubelet's probes are answered."""
+
+import socket
+import ssl
+import time
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.controlplane.waiting import wait_until
+from tests.programs import JSON, Program, serve
+from tests.reviews import GOOD, encoded, pod
+from tests.server.callers import Callers, ask, probe
+from tests.server.conftest import LANES
+from tests.server.loading import worker
+from tests.server.strangers import Numbers, strangers
+from webhook.server.health import MOST_CONNECTIONS
+from webhook.server.limits import BODY_SECONDS, CALL_SECONDS, CLOSING_SECONDS, HANDSHAKE_SECONDS, HEADERS_SECONDS
+
+STANDALONE = ("--standalone", "--policy")
+HEADERS = b"POST /validate HTTP/1.1\r\nHost: catflap\r\nContent-Type: application/json\r\n"
+LATE_SECONDS = 3.0  # on a busy machine
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_good_callers_are_answered_while_strangers_crowd_in(policy: Path, tmp_path: Path, lane: str) -> None:
+    """More than there are places; benchmarks.strangers brings ten times as many, and measures."""
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server:
+        callers, serving = Callers(server), worker(server)
+        with strangers(server.port, server.status_port, Numbers(idle=900, slow=60, half_open=60, status=300)) as crowd:
+            assert crowd.stdout is not None
+            crowd.stdout.readline()  # by now some are there
+            with callers.calling():
+                time.sleep(4)
+        assert callers.failures == []
+        assert min(len(callers.kept), len(callers.new), len(callers.probes)) > 0
+        assert worker(server) == serving
+
+
+def test_probes_are_answered_beside_2000_idle_connections(policy: Path, tmp_path: Path) -> None:
+    """On the status port; the oldest give way, and half requests have no thread."""
+    with serve(tmp_path, *STANDALONE, str(policy)) as server, ExitStack() as stack:
+        held = []
+        for number in range(2000):
+            idle = stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.status_port), timeout=10)))
+            if number % 2:
+                idle.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n")
+            held.append(idle)
+            if number % 400 == 0:
+                probe(server, "/readyz")
+        for path in ("/healthz", "/readyz", "/metrics"):
+            probe(server, path)
+        assert sum(is_open(idle) for idle in held) <= MOST_CONNECTIONS
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Whether the other side has not closed it."""
+    connection.settimeout(0)
+    try:
+        return bool(connection.recv(1))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def test_a_large_body_or_header_is_no_work_for_the_status_port(server: Program) -> None:
+    """It keeps neither, on disk nor in memory."""
+    for head in (
+        b"POST /healthz HTTP/1.1\r\nContent-Length: 1000000000\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nA: " + b"x" * 40_000,
+    ):
+        with closing(socket.create_connection(("127.0.0.1", server.status_port), timeout=10)) as connection:
+            connection.sendall(head)
+            assert connection.recv(100).startswith((b"HTTP/1.1 413", b"HTTP/1.0 413", b"HTTP/1.0 431", b"HTTP/1.1 431"))
+
+
+def tls(server: Program) -> ssl.SSLSocket:
+    """A connection after its handshake."""
+    context = ssl.create_default_context(cafile=str(server.authority))
+    raw = socket.create_connection(("localhost", server.port), timeout=CALL_SECONDS + CLOSING_SECONDS + LATE_SECONDS)
+    return context.wrap_socket(raw, server_hostname="localhost")
+
+
+def test_a_body_that_never_ends_is_given_up_after_seconds(server: Program) -> None:
+    """With 408, so that an API server that is as slow follows the failurePolicy."""
+    with closing(tls(server)) as connection:
+        connection.sendall(HEADERS + b"Content-Length: 1000000\r\n\r\n{")
+        began = time.monotonic()
+        assert connection.recv(4096).startswith(b"HTTP/1.1 408 ")
+        assert BODY_SECONDS - 0.1 <= time.monotonic() - began <= BODY_SECONDS + LATE_SECONDS
+
+
+def test_headers_that_never_end_are_given_up_after_seconds(server: Program) -> None:
+    """However they trickle."""
+    with closing(tls(server)) as connection:
+        began, latest = time.monotonic(), HEADERS_SECONDS + LATE_SECONDS
+        connection.sendall(HEADERS)
+        with suppress(OSError):
+            while time.monotonic() - began < latest:
+                connection.sendall(b"X: y\r\n")
+                time.sleep(0.1)
+        assert HEADERS_SECONDS - 0.1 <= time.monotonic() - began < latest
+
+
+@pytest.mark.parametrize("hello", [b"", b"\x16\x03\x01"], ids=["that never begins", "that begins"])
+def test_a_handshake_is_given_up_after_seconds(server: Program, hello: bytes) -> None:
+    """By the time that the API server has given up as well."""
+    with closing(
+        socket.create_connection(("127.0.0.1", server.port), timeout=2 * HANDSHAKE_SECONDS + LATE_SECONDS)
+    ) as connection:
+        connection.sendall(hello)
+        with suppress(ConnectionResetError):
+            assert connection.recv(100) == b""
+
+
+def test_bodies_of_strangers_are_bounded_and_small_reviews_get_in_between(policy: Path, tmp_path: Path) -> None:
+    """40 bodies of 2 MiB that never end are more than all strangers may hold; each that makes room is told 503."""
+    with serve(tmp_path, *STANDALONE, str(policy)) as server, ExitStack() as stack:
+        slow = [stack.enter_context(closing(tls(server))) for _ in range(40)]
+        for connection in slow:
+            connection.settimeout(CALL_SECONDS)
+            try:
+                connection.sendall(HEADERS + b"Content-Length: 8000000\r\n\r\n" + b" " * (2 << 20))
+            except OSError:
+                continue  # it was told before it had sent all
+        with closing(server.connect()) as good:
+            ask(good)
+        told = [answer(connection) for connection in slow]
+        assert told.count(b"HTTP/1.1 503") + told.count(b"") >= 28  # 12 are what fits
+        assert b"HTTP/1.1 503" in told
+        assert b'catflap_bad_reviews_total{status="503"}' in server.status("/metrics").body
+
+
+def answer(connection: ssl.SSLSocket) -> bytes:
+    """The beginning of what is answered; nothing where the connection was reset before it could be read."""
+    try:
+        return connection.recv(4096)[:12]
+    except OSError:
+        return b""
+
+
+def test_the_worker_may_open_as_many_files_as_it_can(policy: Path, tmp_path: Path) -> None:
+    """The soft limit is often 1024."""
+    with serve(tmp_path, *STANDALONE, str(policy)) as server:
+        wait_until(lambda: server.status("/readyz").status == 200, what="readiness")
+        limits = Path(f"/proc/{worker(server)}/limits").read_text(encoding="ascii")
+    soft, hard = next(line for line in limits.splitlines() if line.startswith("Max open files")).split()[3:5]
+    assert soft == hard
+
+
+def test_a_review_after_an_idle_hour_in_the_crowd(server: Program) -> None:
+    """A connection that was good once stays while strangers come and go."""
+    with closing(server.connect()) as kept, ExitStack() as stack:
+        ask(kept)
+        for _ in range(50):
+            stack.enter_context(closing(tls(server)))
+        kept.request("POST", "/validate", encoded(pod(GOOD)), JSON)
+        assert kept.getresponse().status == 200
