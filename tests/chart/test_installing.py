@@ -32,6 +32,7 @@ ELSEWHERE = {
     "which names a user may read in the preview of a policy file",
     "what may have changed a policy that was written",
     "that every server accepts the next path",
+    "the stamp on guarded namespaces",
 }
 CHANGED: dict[str, dict[str, Any]] = {
     "nothing": {},
@@ -184,6 +185,8 @@ def test_both_processes_live_on_their_rights(cluster: Cluster, tmp_path: Path, n
             closed(cluster, namespace_name, "projectcalico.org/v3")
             refused = cluster.call("POST", f"/api/v1/namespaces/{namespace_name}/pods", bare_pod())
             assert 'admission webhook "pods.catflap.dev" denied' in refused.body["message"]
+            labelled = {**bare_pod(), "metadata": {"name": "good", "labels": {"app": "web", "role": "frontend"}}}
+            cluster.api("POST", f"/api/v1/namespaces/{namespace_name}/pods", labelled)
             scan(catflap)
     finally:
         cluster.remove_calico()
