@@ -21,7 +21,7 @@ from typing import Any, Final
 from tests.audit_logs import assert_sound
 from webhook.audit.reading import read_records
 
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 0.02
 # Linux gives 32768 to 60999 to outgoing connections (net.ipv4.ip_local_port_range).

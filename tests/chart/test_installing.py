@@ -1,9 +1,10 @@
 """The chart on a real API server: what it stores, keeps and takes away."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -14,6 +15,8 @@ from tests.cluster.installation import eventually, installed
 from tests.cluster.scans import scan
 from tests.controlplane.client import Answer
 from tests.controlplane.cluster import Cluster
+from webhook.kube.identity import Right
+from webhook.kube.rights import controller_rights, server_rights
 
 STAND_INS = Path(__file__).parent / "stand-ins.yaml"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
@@ -21,6 +24,16 @@ SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/catflap-tls"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/catflap"
 OWN_SERVICE = {"service": {"namespace": NAMESPACE, "name": "catflap", "path": "/validate"}}
 # What the controller's account may not change of its registration.
+RIGHTS = {"server": server_rights, "controller": controller_rights}
+# What the scenario below does not bring about; tests/cluster does, with the same accounts.
+ELSEWHERE = {
+    "how old the owner of a Pod is",
+    "what an edit of the policy file would refuse",
+    "which names a user may read in the preview of a policy file",
+    "what may have changed a policy that was written",
+    "that every server accepts the next path",
+    "the stamp on guarded namespaces",
+}
 CHANGED: dict[str, dict[str, Any]] = {
     "nothing": {},
     "name": {"name": "other"},
@@ -117,7 +130,7 @@ class TestRelease:
         assert release.call("POST", pods, bare_pod()).status == 201
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def guarded(cluster: Cluster) -> Iterator[Cluster]:
     """The chart as it comes, with its policy about the controller's account in force."""
     with released(cluster):
@@ -172,6 +185,8 @@ def test_both_processes_live_on_their_rights(cluster: Cluster, tmp_path: Path, n
             closed(cluster, namespace_name, "projectcalico.org/v3")
             refused = cluster.call("POST", f"/api/v1/namespaces/{namespace_name}/pods", bare_pod())
             assert 'admission webhook "pods.catflap.dev" denied' in refused.body["message"]
+            labelled = {**bare_pod(), "metadata": {"name": "good", "labels": {"app": "web", "role": "frontend"}}}
+            cluster.api("POST", f"/api/v1/namespaces/{namespace_name}/pods", labelled)
             scan(catflap)
     finally:
         cluster.remove_calico()
@@ -181,6 +196,40 @@ def test_both_processes_live_on_their_rights(cluster: Cluster, tmp_path: Path, n
     forbidden = {event["requestURI"] for event in ours if event.get("responseStatus", {}).get("code") == 403}
     assert {event["user"]["username"] for event in ours} == {f"{prefix}catflap", f"{prefix}catflap-controller"}
     assert forbidden == set()
+    for role, account in (("server", "catflap"), ("controller", "catflap-controller")):
+        table = RIGHTS[role](NAMESPACE, (NAMESPACE, "catflap-policy"))
+        calls = {used(event) for event in ours if event["user"]["username"] == f"{prefix}{account}"}
+        assert {call for call in calls if not on_table(call, table)} == set()
+        exercised = {one.purpose for one in table if any(matches(one, call) for call in calls)}
+        assert {one.purpose for one in table} - exercised <= ELSEWHERE, role
+
+
+Call = tuple[str, str, str, str, str]
+
+
+def used(event: dict[str, Any]) -> Call:
+    """What the API server authorized for one request: verb, group, resource, name and namespace."""
+    found = event.get("objectRef") or {}
+    name = found.get("name", "")
+    if event["verb"] in {"list", "watch"}:  # by a field selector these count as of one name
+        query = parse_qs(urlsplit(event["requestURI"]).query).get("fieldSelector", [""])[0]
+        name = query.removeprefix("metadata.name=") if query.startswith("metadata.name=") else ""
+    if event["verb"] == "create":
+        name = ""
+    return event["verb"], found.get("apiGroup", ""), found.get("resource", ""), name, found.get("namespace", "")
+
+
+def on_table(call: Call, table: Iterable[Right]) -> bool:
+    """Whether the program's own table has what it asked for; what everybody may ask is on none."""
+    everybodys = {"", "selfsubjectreviews", "selfsubjectaccessreviews"}
+    beside = {"services", "deployments"}  # for --service and --server-deployment
+    return call[2] in everybodys | beside or any(matches(one, call) for one in table)
+
+
+def matches(right: Right, call: Call) -> bool:
+    """Whether a right is the one that a request needed."""
+    named = right.name in {"", call[3]} and right.namespace in {"", call[4]}
+    return (right.verb, right.group, right.resource) == call[:3] and named
 
 
 def closed(cluster: Cluster, namespace: str, version: str) -> None:

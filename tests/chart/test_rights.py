@@ -19,6 +19,7 @@ from webhook.kube.registrations import PLURALS, TWINS
 from webhook.kube.reports import KINDS
 from webhook.kube.rights import controller_rights, server_rights
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
+from webhook.model.names import PATH_SECRET
 
 UNREGISTERED = CHART / "tests" / "unregistered.yaml"
 ACCOUNTS = {"server": "catflap", "controller": "catflap-controller"}
@@ -187,12 +188,14 @@ MAY_NOT = {
 
 @for_each_values_file
 def test_no_right_is_wide(render: Render, values_file: Path) -> None:
-    """No stars, nothing on Secrets, and accounts of this chart only."""
+    """No stars, no Secret but that of the path in the own namespace, and accounts of this chart only."""
     rendered = render(values_file)
     for role in rendered.of("ClusterRole", "Role"):
         for rule in role["rules"]:
             assert "*" not in {*rule["verbs"], *rule["resources"], *rule["apiGroups"]}
-            assert "secrets" not in rule["resources"]
+            if "secrets" in rule["resources"]:
+                assert (role["kind"], role["metadata"]["namespace"]) == ("Role", OURS)
+                assert rule["verbs"] == ["create"] or rule["resourceNames"] == [PATH_SECRET]
     accounts = {(found["metadata"]["namespace"], found["metadata"]["name"]) for found in rendered.of("ServiceAccount")}
     for binding in rendered.of("ClusterRoleBinding", "RoleBinding"):
         assert {(subject["namespace"], subject["name"]) for subject in binding["subjects"]} <= accounts

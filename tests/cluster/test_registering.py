@@ -236,6 +236,7 @@ class TestReadme:
         with ExitStack() as stack:
             port = free_port()
             server = stack.enter_context(self.started(tmp_path, fresh, serve, port))
+            server.wait_for("/healthz")  # one that has ended shows its log here
             controller = stack.enter_context(self.started(tmp_path, fresh, control, port))
             fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
             path = PODS.format(namespace_name)

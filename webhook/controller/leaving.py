@@ -11,8 +11,9 @@ from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.namespaces import path as namespace_path
 from webhook.kube.policies import ours, remove
 from webhook.kube.registrations import PHASES, TWINS, path, twin_path
+from webhook.kube.switch import turn_on
 from webhook.model.kinds import WRITTEN_KINDS
-from webhook.model.names import DEFAULT_DENY, ENTRY_SUFFIX, GUARD_LABEL, TWIN, WEBHOOK_CONFIGURATION
+from webhook.model.names import DEFAULT_DENY, DEFAULT_NAMESPACE, ENTRY_SUFFIX, GUARD_LABEL, TWIN, WEBHOOK_CONFIGURATION
 
 # A controller that is being stopped may yet repair once; nothing may come back between two looks.
 PAUSE_SECONDS = 2.0
@@ -36,9 +37,16 @@ def leave(api: Api) -> Iterator[str]:
             done = True
             yield line
         if number and not done:
+            yield from forget(api)
             return
         sleep(PAUSE_SECONDS)
     raise Unfinished("what was removed comes back: a catflap controller still runs; stop it, then try again")
+
+
+def forget(api: Api) -> Iterator[str]:
+    """Delete what says whether catflap is registered, last of all: a controller that still ran would register it anew."""
+    if where := turn_on(api, own_namespace=DEFAULT_NAMESPACE):
+        yield f"ConfigMap {where} removed"
 
 
 def unregister(api: Api) -> Iterator[str]:

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from tests.unit.samples import HEAD, policy
 from webhook.cli import main
 from webhook.controller.registration import Endpoint, registration
+from webhook.controller.rotation import registered_tokens
 
 CA = b"-----BEGIN CERTIFICATE-----\n"
 BUNDLE = base64.b64encode(CA).decode("ascii")
@@ -78,3 +79,20 @@ def test_what_the_api_server_would_refuse_is_refused(tmp_path: Path, arguments: 
     assert outcome.exit_code == 2
     assert outcome.stderr.startswith(f"catflap: {complaint}")
     assert outcome.stdout == ""
+
+
+@pytest.mark.parametrize("where", [("--url", "https://127.0.0.1:8443"), ("--service", "guards/flap")])
+def test_the_path_has_the_first_token_of_a_file(tmp_path: Path, where: tuple[str, str]) -> None:
+    """The server accepts each of them, so that one can be replaced by another."""
+    (tmp_path / "tokens").write_text(f"{'a' * 40}\n{'b' * 40}\n", encoding="ascii")
+    outcome = run(tmp_path, *where, "--path-token-file", str(tmp_path / "tokens"))
+    entries = [entry for one in yaml.safe_load_all(outcome.output) for entry in one["webhooks"]]
+    assert registered_tokens({"webhooks": entries}) == {"a" * 40}
+
+
+@pytest.mark.parametrize("content", ["", "short"])
+def test_a_file_without_a_token_ends_the_command(tmp_path: Path, content: str) -> None:
+    """Without it the path would be the plain one."""
+    (tmp_path / "tokens").write_text(content, encoding="ascii")
+    outcome = run(tmp_path, "--url", "https://h:1", "--path-token-file", str(tmp_path / "tokens"))
+    assert (outcome.exit_code, "expected" in outcome.output) == (2, True)

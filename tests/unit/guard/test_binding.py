@@ -89,3 +89,11 @@ def test_a_label_counts_as_strictly_as_the_rules_about_pods(key: str, modes: str
     found = decided({key: "data"}, modes=modes)
     assert [name for name in ("denied", "warned", "audited") if getattr(found, name)] == ([told] if told else [])
     assert found.allowed is (told != "denied")
+
+
+def test_the_first_labels_are_listed_and_the_others_counted() -> None:
+    """A binding may have as many as a request has room for, each as long."""
+    found = decided({f"pcns.{number:06}{'x' * 1_000}": "v" for number in range(1_000)})
+    assert [one.count for one in found.denied] == [1] * 10 + [990]
+    assert all(len(one.path) <= 500 and len(one.message) <= 1_000 for one in found.denied)
+    assert "has 1000 faults" in found.message

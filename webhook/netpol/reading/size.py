@@ -26,7 +26,7 @@ def check(parts: Iterable[int]) -> None:
 # Above, the object is not decoded at all.
 MOST_COMMAS: Final = 8 * MOST_PARTS
 # Characters of Calico's selectors that count as one term: the shortest comparison of a label that people write.
-TERM: Final = 24
+TERM: Final = 12
 
 
 def excess_of(source: bytes) -> str:
