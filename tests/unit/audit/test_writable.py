@@ -36,7 +36,8 @@ def test_it_is_writable_again_once_there_is_room(
         full(patch)
         with pytest.raises(AuditLogUnwritable):
             log.append(RECORD)
-        log.look()
+        with pytest.raises(AuditLogUnwritable):
+            log.look()
         assert not log.writable
     log.look()
     assert log.writable
