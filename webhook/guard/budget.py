@@ -8,13 +8,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.model.request import PolicyObject
 from webhook.model.workload import Place, Workload
 
 # Of one object or pod template; people have some ten. The API server itself sets no bound but the object's size.
 MOST_LABELS: Final = 500
-# What one network policy lets through, peer by peer. Calico's own bound for one rule is 256 networks (projectcalico.org/v3 schema).
-MOST_OPENINGS: Final = 5_000
 
 
 class Excess(Struct, frozen=True):
@@ -25,14 +22,10 @@ class Excess(Struct, frozen=True):
 
 
 def excess_of(subject: Any) -> Excess | None:
-    """What keeps a workload or a network policy from being judged; None where nothing does."""
+    """What keeps a workload from being judged; None where nothing does. Network policies are bounded where they are read."""
     if isinstance(subject, Workload):
         places = (subject.own, *subject.places) if subject.own else subject.places
         return next((found for place in places if (found := too_many_labels(place))), None)
-    if isinstance(subject, PolicyObject) and len(subject.openings) > MOST_OPENINGS:
-        return beyond(
-            "spec", len(subject.openings), "ways through", MOST_OPENINGS, "write several policies, or fewer peers"
-        )
     return None
 
 
