@@ -221,7 +221,7 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         while self.nr_conns > 0 and (spent := monotonic() - begun) < END_SECONDS:
             if spent >= GIVE_UP_SECONDS:
                 self._app.give_up()
-            for state in (State.SILENT, State.GREETING, *IDLE):
+            for state in (State.SILENT, State.GREETING, State.SENDING_STRANGER, *IDLE):
                 for client in self._crowd.of(state):
                     if self._crowd.now() - client.since >= LINGER_SECONDS and not has_unread(client.sock):  # type: ignore[attr-defined]
                         self.end(client)  # type: ignore[arg-type]

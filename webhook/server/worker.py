@@ -149,11 +149,11 @@ class ExpressWorker(ASGIWorker):  # type: ignore[misc]
         await asyncio.sleep(SHORT_TICK_SECONDS)  # so that what was closed is
 
     async def _hang_up_idle(self) -> None:
-        """Close every connection that has been idle for long enough.
+        """Close every connection that has been idle for long enough, or on which a stranger has been sending for as long.
 
         One at a turn of the loop, which sends what tells the other side: a request that comes between the two is lost.
         """
-        for state in (State.SILENT, State.GREETING, State.IDLE_STRANGER, State.IDLE_KNOWN):
+        for state in (State.SILENT, State.GREETING, State.IDLE_STRANGER, State.SENDING_STRANGER, State.IDLE_KNOWN):
             for connection in self._crowd.of(state):
                 if (
                     connection.state is state
