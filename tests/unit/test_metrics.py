@@ -33,6 +33,8 @@ NAMES = {
     "catflap_policy_not_followed": "gauge",
     "catflap_policy_refusals": "counter",
     "catflap_reconcile_failures": "counter",
+    "catflap_registered": "gauge",
+    "catflap_registration_weakened": "gauge",
     "catflap_reports_written": "counter",
     "catflap_scan_completed_timestamp_seconds": "gauge",
     "catflap_scan_failures": "counter",

@@ -24,6 +24,10 @@ class Timed(msgspec.Struct):
     time: datetime
 
 
+# Made once, at import: msgspec 0.20 crashes where two threads prepare one type at the same time.
+TIMED = msgspec.json.Decoder(Timed)
+
+
 def put_aside(path: str, descriptor: int, at: datetime) -> None:
     """Rename the file that is open under `descriptor`, unless somebody else has.  Raises OSError.
 
@@ -73,7 +77,7 @@ def discard(path: str, *, keep: int) -> None:
 def begun(path: str) -> datetime | None:
     """When a file's first record was written."""
     with open(path, "rb") as file, suppress(msgspec.MsgspecError):  # noqa: PTH123 (as it was opened for writing)
-        return msgspec.json.decode(file.readline(LONGEST_START), type=Timed).time
+        return TIMED.decode(file.readline(LONGEST_START)).time
     return None
 
 

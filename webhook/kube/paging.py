@@ -48,6 +48,10 @@ class ListOutline(Struct, frozen=True):
     items: tuple[Outline, ...] = ()
 
 
+# Made once, at import: msgspec 0.20 crashes where two threads prepare one type at the same time.
+LIST_OUTLINE: Final = msgspec.json.Decoder(ListOutline)
+
+
 def pages(read: Read, *, size: int) -> Iterator[Json]:
     """The pages of a list, each of at most `size` objects; raises what `read` raises, and TooLarge above LARGEST_OBJECT.
 
@@ -74,7 +78,7 @@ def pages(read: Read, *, size: int) -> Iterator[Json]:
 
 def outlined(content: bytes) -> Json:
     """A page whose objects are only named."""
-    found = msgspec.json.decode(content, type=ListOutline)
+    found = LIST_OUTLINE.decode(content)
     return {"metadata": found.metadata, "items": [], "omitted": [called(one.metadata) for one in found.items]}
 
 

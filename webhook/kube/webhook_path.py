@@ -15,6 +15,8 @@ from webhook.model.path_tokens import PLAIN, PathTokens, well_formed
 KEY: Final = "tokens.json"
 # Kept in the Secret at once; each further one would be a rotation that nobody completed.
 MOST_TOKENS: Final = 16
+# Made once, at import: msgspec 0.20 crashes where two threads prepare one type at the same time.
+TOKENS: Final = msgspec.json.Decoder(PathTokens)
 
 
 class BadTokens(ValueError):  # noqa: N818 (the content is bad)
@@ -40,7 +42,7 @@ def read(found: Json) -> PathTokens:
     """The tokens in a Secret.  Raises BadTokens."""
     try:
         content = base64.b64decode(found["data"][KEY], validate=True)
-        tokens = msgspec.json.decode(content, type=PathTokens)
+        tokens = TOKENS.decode(content)
     except (KeyError, TypeError, binascii.Error, msgspec.MsgspecError):
         # The cause would quote the content.
         raise BadTokens(f"Secret {PATH_SECRET} has no key {KEY} in the form that the controller writes") from None
