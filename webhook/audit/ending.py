@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from time import monotonic, sleep
 from typing import Final
 
 import msgspec
@@ -12,6 +13,10 @@ from webhook.audit.chain import NOT_JSON, Fragment, Link, Piece, fragment, is_ha
 # How far from the end the last record is looked for: first a little, at last as much as no record takes.
 WINDOW: Final = 1 << 16
 LARGEST_WINDOW: Final = 1 << 24
+# Linux copies a line page by page, so that another process may read a part of it, for as long as the writer is not on a processor.
+# A part that a killed process left stays; the first record after it waits for this long.
+WRITING_SECONDS: Final = 0.1
+PAUSE_SECONDS: Final = 0.002
 
 LINKS: Final = msgspec.json.Decoder(Link)
 
@@ -25,7 +30,16 @@ class Ending(Struct, frozen=True):
 
 
 def ending_of(path: str) -> Ending:
-    """Look back from a file's end.  Raises OSError."""
+    """Look back from a file's end, once no line is in the middle of being written.  Raises OSError."""
+    found, until = ending_now(path), monotonic() + WRITING_SECONDS
+    while found.end_first and monotonic() < until:
+        sleep(PAUSE_SECONDS)
+        found = ending_now(path)
+    return found
+
+
+def ending_now(path: str) -> Ending:
+    """Look back from a file's end as it is at this moment.  Raises OSError."""
     with open(path, "rb") as file:  # noqa: PTH123 (as it was opened for writing)
         size, window = file.seek(0, os.SEEK_END), WINDOW
         while True:

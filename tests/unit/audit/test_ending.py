@@ -1,0 +1,52 @@
+"""What is found at the end of a file that other processes write to."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.unit.audit.logs import two_chains
+from webhook.audit.ending import WRITING_SECONDS, Ending, ending_of
+
+# Where a line is cut: behind its first byte, in its middle, before its hash, before its end.
+CUTS: Final = (1, 100, -80, -1)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_line_that_is_being_written_is_waited_for(tmp_path: Path, cut: int) -> None:
+    """Its writer may be off the processor between two pages; taking its part for a half line would put a line end into it."""
+    path = tmp_path / "half.log"
+    *before, last = two_chains(path)
+    path.write_bytes(b"".join(before) + last[:cut])
+
+    def finish() -> None:
+        time.sleep(WRITING_SECONDS / 4)
+        with path.open("ab") as file:
+            file.write(last[cut:])
+
+    writer = threading.Thread(target=finish)
+    writer.start()
+    found = ending_of(str(path))
+    writer.join()
+    assert found == ending_of(str(path))
+    assert not found.end_first
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_half_line_that_stays_is_owned_up_to(tmp_path: Path, cut: int) -> None:
+    """A killed process left it: the next record has to begin on another line."""
+    path = tmp_path / "half.log"
+    *before, last = two_chains(path)
+    path.write_bytes(b"".join(before) + last[:cut])
+    found = ending_of(str(path))
+    assert found.end_first
+    assert [one.bytes for one in found.torn] == ([0] if cut == -1 else [len(last[:cut])])
+
+
+def test_a_file_without_records_has_no_end(tmp_path: Path) -> None:
+    """Nothing is waited for."""
+    path = tmp_path / "half.log"
+    path.touch()
+    assert ending_of(str(path)) == Ending()
