@@ -54,11 +54,6 @@ def account_named(name: Any, older_name: Any) -> str:
     return next((one for one in (name, older_name) if isinstance(one, str) and one), DEFAULT_ACCOUNT)
 
 
-def differ(maker: PodMaker, found: Json, before: Json) -> bool:
-    """Whether anything that Pods are made from is another than it was."""
-    return any(at(found, path) != at(before, path) for path in maker.sources)
-
-
 def unrestarted(found: dict[str, Any], maker: PodMaker) -> Json:
     """What is left of an object without the annotation by which people restart what makes Pods, and what the API server writes.
 

@@ -5,7 +5,6 @@ Each shape of Kubernetes' own kinds is built from the table of pod makers, so th
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from threading import Lock
 from typing import Any
 
 import msgspec
@@ -14,7 +13,9 @@ from msgspec import Raw, Struct, defstruct
 from webhook.model.kinds import PodMaker
 from webhook.model.request import NamespaceObject
 from webhook.model.workload import DEFAULT_ACCOUNT, Owner, Place, Workload
-from webhook.review.custom import account_named, differ, places_in, unrestarted
+from webhook.review.custom import account_named, places_in, unrestarted
+from webhook.review.decoders import decoder
+from webhook.review.pruning import is_comparable, pruned, sources_differ
 
 NO_TEMPLATE = Raw(b"null")
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
@@ -75,17 +76,6 @@ def convert(source: Any, shape: type) -> Any:
     return msgspec.convert(source, shape)
 
 
-# msgspec 0.20 ends the process by a segmentation fault where two threads make the first decoders of shapes with a part in common.
-MAKING = Lock()
-
-
-@cache
-def decoder(shape: type) -> "msgspec.json.Decoder[Any]":
-    """The decoder of a shape, made once, and while no other one is made."""
-    with MAKING:
-        return msgspec.json.Decoder(shape)
-
-
 @cache
 def template_shape(template: str) -> type:
     """The shape of an object that keeps its pod template at the dotted path `template`, as far as it is read."""
@@ -116,7 +106,7 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
     """A workload from an object's source; `decode` is `decode_json` or `convert`, and its errors pass through."""
     if maker.custom:
         found = decode(source, Labelled)
-        places = places_in(maker, decode(source, dict))
+        places = places_in(maker, pruned(maker, source) if decode is decode_json else source)
     else:
         found = decode(source, template_shape(maker.template) if maker.template else Template)
         template: Template | None = follow(found, maker.template)
@@ -152,14 +142,19 @@ def templates_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) 
     if not maker.template:
         return False
     if maker.custom:
-        return differ(maker, decode_json(source, dict), decode_json(before, dict))
+        return sources_differ(maker, source, before)
     shape = raw_shape(maker.template)
     new, old = (bytes(follow(decode_json(text, shape), maker.template) or NO_TEMPLATE) for text in (source, before))
     return new != old and msgspec.json.decode(new) != msgspec.json.decode(old)
 
 
 def only_restarted(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
-    """Whether an object whose pod templates differ says what it said, but for a restart; JSON only."""
+    """Whether an object whose pod templates differ says what it said, but for a restart; JSON only.
+
+    What is too large to compare is not.
+    """
+    if not is_comparable(source, before):
+        return False
     new, old = decode_json(source, dict), decode_json(before, dict)
     return unrestarted(new, maker) == unrestarted(old, maker)
 

@@ -6,7 +6,7 @@ import pytest
 
 from webhook.model.kinds import BY_KIND, PodMaker
 from webhook.model.workload import Place
-from webhook.review.custom import differ, places_in
+from webhook.review.custom import places_in
 
 WIDGET = PodMaker("example.com", "widgets", "Widget", "spec.podTemplate", custom=True)
 CRON = BY_KIND["apps.kruise.io", "AdvancedCronJob"]
@@ -104,20 +104,3 @@ def test_the_nodes_network_is_asked_for_by_a_truth(word: object, asked: object) 
     """Kubernetes takes no other word for it."""
     [place] = places_in(WIDGET, under("spec.podTemplate", {"spec": {"hostNetwork": word}}))
     assert place.host_network is asked
-
-
-@pytest.mark.parametrize("maker", [CRON, UNITED, WIDGET], ids=lambda maker: maker.kind)
-def test_a_change_by_any_path_is_a_change(maker: PodMaker) -> None:
-    """And what stands beside them is none."""
-    for path in maker.templates:
-        old, new = under(path, labelled(app="a")), under(path, labelled(app="b"))
-        assert differ(maker, new, old)
-        assert differ(maker, new, {})
-        assert not differ(maker, {**new, "status": 1}, new)
-
-
-def test_another_reference_is_a_change() -> None:
-    """Its Pods are made from something else."""
-    old = {"spec": {"workloadRef": REFERENCE}}
-    assert differ(ROLLOUT, {"spec": {"workloadRef": {**REFERENCE, "name": "api"}}}, old)
-    assert not differ(ROLLOUT, {"spec": {"workloadRef": REFERENCE, "replicas": 3}}, old)

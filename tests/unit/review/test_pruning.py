@@ -1,0 +1,84 @@
+"""Custom objects are read as the whole of them would be, at a cost that does not depend on what is beside their templates."""
+
+import gc
+import json
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.review.test_custom import CRON, REFERENCE, ROLLOUT, UNITED, WIDGET, labelled, under
+from webhook.model.kinds import PodMaker
+from webhook.review.custom import places_in
+from webhook.review.objects import templates_differ
+from webhook.review.pruning import pruned
+
+MAKERS: Final = (CRON, UNITED, WIDGET, ROLLOUT)
+KEYS: Final = (
+    "metadata",
+    "spec",
+    "labels",
+    "annotations",
+    "hostNetwork",
+    "serviceAccountName",
+    "template",
+    "podTemplate",
+    "workloadRef",
+)
+SCALARS: Final = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from(["", "web", 'a"b', "\u00e9"]))
+VALUES: Final = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)),
+    max_leaves=20,
+)
+
+
+def encoded(found: Any) -> bytes:
+    """An object as the API server writes it."""
+    return json.dumps(found, ensure_ascii=False).encode()
+
+
+@given(st.sampled_from(MAKERS), st.data())
+def test_the_places_are_those_of_the_whole_object(maker: PodMaker, data: st.DataObject) -> None:
+    """Whatever is at a template's path, or on the way to it."""
+    path = data.draw(st.sampled_from([*maker.sources, "spec", "spec.template"]))
+    found = under(path, data.draw(VALUES))
+    assert places_in(maker, pruned(maker, encoded(found))) == places_in(maker, found)
+
+
+@pytest.mark.parametrize("maker", [CRON, UNITED, WIDGET], ids=lambda maker: maker.kind)
+def test_a_change_by_any_path_is_a_change(maker: PodMaker) -> None:
+    """And what is beside them is none."""
+    for path in maker.templates:
+        old, new = under(path, labelled(app="a")), under(path, labelled(app="b"))
+        assert templates_differ(maker, encoded(new), encoded(old))
+        assert templates_differ(maker, encoded(new), b"{}")
+        assert not templates_differ(maker, encoded({**new, "status": 1}), encoded(new))
+
+
+def test_the_order_of_keys_is_no_change() -> None:
+    """Clients write them as they like."""
+    old, new = (encoded(under("spec.podTemplate", labels)) for labels in ({"a": 1, "b": 2}, {"b": 2, "a": 1}))
+    assert not templates_differ(WIDGET, new, old)
+
+
+def test_another_reference_is_a_change() -> None:
+    """Its Pods are made from something else."""
+    old = encoded({"spec": {"workloadRef": REFERENCE}})
+    assert templates_differ(ROLLOUT, encoded({"spec": {"workloadRef": {**REFERENCE, "name": "api"}}}), old)
+    assert not templates_differ(ROLLOUT, encoded({"spec": {"workloadRef": REFERENCE, "replicas": 3}}), old)
+
+
+@pytest.mark.parametrize("filling", ["[]", "{}", "1", '"a"', '{"a":[]}'])
+@pytest.mark.parametrize("where", ["spec", "template", "labels"])
+def test_no_value_is_made_of_what_is_beside_a_template(filling: str, where: str) -> None:
+    """Millions of values would hold the interpreter for seconds; skipping them takes milliseconds."""
+    many = f"[{','.join([filling] * 200_000)}]"
+    inner = {"spec": "", "template": "", "labels": "", where: f',"x":{many}'}
+    template = f'{{"metadata":{{"labels":{{"app":"web"{inner["labels"]}}}}}{inner["template"]}}}'
+    source = f'{{"spec":{{"podTemplate":{template}{inner["spec"]}}}}}'.encode()
+    before = len(gc.get_objects())
+    [place] = places_in(WIDGET, pruned(WIDGET, source))
+    assert len(gc.get_objects()) - before < 1000
+    assert place.labels["app"] == "web"
