@@ -103,7 +103,7 @@ def test_an_upgrade_keeps_the_registration_and_an_uninstall_removes_it_first(
     given = ("--values", str(values(tmp_path, port)), *OURS)
     alone.helm("install", "catflap", str(older_chart), "--create-namespace", *given)
     alone.api("POST", "/api/v1/namespaces", namespace(namespace_name))
-    with served(alone, tmp_path, port):
+    with served(alone, tmp_path, port, trust=("--no-secret-path",)):  # which the older release does not know
         eventually(lambda: refused(alone, namespace_name))
         before = configurations(alone)
         with watched(alone, namespace_name) as faults:

@@ -55,7 +55,7 @@ def namespace_name() -> str:
 
 
 # As many as tests ask for; each is handed out once, for a test may adopt it.
-OLDER_NAMESPACES = 24
+OLDER_NAMESPACES = 48
 
 
 @pytest.fixture(scope="session")

@@ -102,7 +102,7 @@ def test_a_decision_that_the_api_server_never_asked_for_is_found(since: Since) -
     since.make("last")
     assert since.verify(later=timedelta(minutes=2))[1]["findings"] == []
     review = encoded(pod("forged", space, GOOD), namespace=space, userInfo={"username": "mallory", "groups": []})
-    catflap.server.post("/validate", review)
+    assert catflap.server.post(catflap.path(), review).status == 200
     code, report = since.verify(later=timedelta(minutes=2))
     assert code == 1
     [found] = report["findings"]

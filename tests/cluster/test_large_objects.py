@@ -31,7 +31,8 @@ def large(cluster: Cluster, namespace_name: str) -> Iterator[str]:
         body = open_policy(name, namespace_name, peers=peers)
         assert post(cluster, POLICIES.format(namespace_name), body, token=token) == 201, name
     yield namespace_name
-    cluster.api("DELETE", POLICIES.format(namespace_name))
+    for name in ("largest", "large-1", "large-2", "small"):
+        cluster.api("DELETE", f"{POLICIES.format(namespace_name)}/{name}")
 
 
 def test_an_object_that_is_too_large_is_named_and_the_others_are_listed(cluster: Cluster, large: str) -> None:

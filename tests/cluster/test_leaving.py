@@ -202,6 +202,7 @@ def test_uninstall_leaves_a_cluster_as_it_was(left: Installation) -> None:
         f"StagedNetworkPolicy.projectcalico.org shop/{DENY} removed",
         "GlobalNetworkPolicy.projectcalico.org catflap-standing-net removed",
         "Report shop/catflap removed",
+        "ConfigMap catflap-system/catflap-registration removed",
     ]
     assert sorted(lines[4:]) == sorted([*policies, *(f"Namespace {space} unstamped" for space in spaces)])
     closing = [number for number, line in enumerate(lines) if DENY in line]

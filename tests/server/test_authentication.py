@@ -5,6 +5,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from tests.programs import JSON, Answer, Program, serve
 from tests.reviews import GOOD, encoded, pod
 from tests.server.conftest import LANES
 from webhook.config.default import DEFAULT_POLICY
+from webhook.server.health import PAGES_A_SECOND
 
 TOKEN: Final = "g0od-token-" + "x" * 32
 OLDER: Final = "0lder-token" + "y" * 32
@@ -39,6 +41,7 @@ def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def refusals(program: Program) -> float:
     """How many reviews were answered by 401."""
+    time.sleep(1.2 / PAGES_A_SECOND)  # a page that is asked for more often is an earlier one
     lines = program.status("/metrics").body.decode().splitlines()
     [line] = (one for one in lines if one.startswith('catflap_bad_reviews_total{status="401"}'))
     return float(line.rsplit(" ", 1)[1])
@@ -49,6 +52,26 @@ def test_each_token_in_force_is_taken(guarded: Program, path: str) -> None:
     """The one that is registered and the one before; the record says how, and never by which."""
     assert guarded.post(path, REVIEW).response["allowed"] is True
     assert guarded.records("decision")[-1]["senderAuthentication"] == "path"
+
+
+def test_a_stranger_gets_one_answer_over_a_connection(guarded: Program) -> None:
+    """Requests that were sent behind the first one are not looked at."""
+    counted = refusals(guarded)
+    request = (
+        b"POST /validate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    )
+    context = ssl.create_default_context(cafile=str(guarded.authority))
+    with (
+        socket.create_connection(("127.0.0.1", guarded.port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        secure.sendall(request * 300)
+        answers = b""
+        with suppress(OSError):  # what was sent and not read ends it by a reset
+            while block := secure.recv(1 << 16):
+                answers += block
+    assert answers.count(b"HTTP/1.1 401") <= 1
+    assert refusals(guarded) == counted + 1
 
 
 @pytest.mark.parametrize("path", STRANGERS)

@@ -21,6 +21,7 @@ from tests.reviews import GOOD, encoded, pod
 from tests.server.callers import ask
 from tests.server.conftest import LANES
 from tests.server.loading import SteadyLoad, worker
+from webhook.server.ending import UNUSED
 
 STANDALONE = ("--standalone", "--policy")
 END_SECONDS = 2.0
@@ -123,6 +124,30 @@ def test_a_worker_that_is_ended_alone_is_replaced(policy: Path, tmp_path: Path, 
         assert server.post("/validate", encoded(pod(GOOD))).status == 200
         ended_by(server, signal.SIGTERM)
         assert len(verified(server.audit_log, closed=True).chains) == 2
+        assert_closed(server)
+
+
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("to", ["arbiter", "worker"])
+def test_signals_of_gunicorns_own_change_nothing(policy: Path, tmp_path: Path, lane: str, to: str) -> None:
+    """They would add, reload or end processes."""
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server:
+        first = worker(server)
+        for number in UNUSED:
+            os.kill(server.process.pid if to == "arbiter" else first, number)
+        time.sleep(1)
+        assert server.post("/validate", encoded(pod(GOOD))).status == 200
+        assert worker(server) == first
+        ended_by(server, signal.SIGTERM)
+        assert_closed(server)
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_a_terminal_that_closes_ends_it(policy: Path, tmp_path: Path, lane: str) -> None:
+    """All processes get SIGHUP then; the worker leaves the end to the arbiter."""
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server:
+        os.kill(worker(server), signal.SIGHUP)
+        assert ended_by(server, signal.SIGHUP) < END_SECONDS
         assert_closed(server)
 
 

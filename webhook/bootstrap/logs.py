@@ -15,5 +15,5 @@ def log_to_stderr(*, verbose: bool) -> None:
     )
     logging.Formatter.converter = time.gmtime
     # An API server that is down is told of once by each watch of ours, not by each try of the libraries.
-    for library in () if verbose else ("kubernetes.informer", "urllib3.connectionpool"):
+    for library in () if verbose else ("kubernetes.informer", "urllib3.connectionpool", "waitress.queue"):
         logging.getLogger(library).setLevel(logging.ERROR)

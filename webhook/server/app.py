@@ -77,9 +77,8 @@ def create_app(
         return response(reviews.answer(found.phase, authentication, request))
 
     def stranger() -> Response:
-        refusal = response(answerer.refuse(UNAUTHENTICATED))
-        refusal.headers["Connection"] = "close"  # its body is not read, so no other request can follow
-        return refusal
+        caller_of(request).end_after_answer()  # its body is not read, so no other request can follow
+        return response(answerer.refuse(UNAUTHENTICATED))
 
     return app
 

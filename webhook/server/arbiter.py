@@ -4,18 +4,21 @@ import signal
 
 from gunicorn.arbiter import Arbiter
 
-from webhook.server.ending import held_back
+from webhook.server.ending import UNUSED, held_back, ignore
 
 
 class PatientArbiter(Arbiter):  # type: ignore[misc]
-    """An arbiter that loses no signal, and that leaves an ignored SIGINT ignored."""
+    """An arbiter that loses no signal, leaves an ignored SIGINT or SIGHUP ignored, and knows no other signals than those that end it."""
 
     def init_signals(self) -> None:
         """Take signals from now on."""
-        is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        ignored = [one for one in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_IGN]
         super().init_signals()
-        if is_ignored:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ignore(*ignored, *UNUSED)
+
+    def handle_hup(self) -> None:
+        """End, as every program does whose terminal is closed."""
+        self.handle_term()
 
     def spawn_worker(self) -> int:
         """Start a worker.

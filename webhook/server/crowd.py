@@ -89,6 +89,9 @@ class Caller:
         """The headers are whole; the reader of the body answers when its time is over, and after that this connection is ended."""
         self._crowd.move(self, self._sending, BODY_SECONDS + CLOSING_SECONDS)
 
+    def end_after_answer(self) -> None:
+        """Answer no further request over this connection, whatever was sent already."""
+
     def sent_request(self) -> None:
         """The body is whole too."""
         self._crowd.move(self, State.ANSWERING, ANSWER_SECONDS)

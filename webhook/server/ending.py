@@ -15,6 +15,8 @@ from typing import Final, NoReturn, Protocol
 
 # Kubelets send SIGTERM, terminals SIGINT; gunicorn's arbiter passes SIGINT on as SIGQUIT.
 ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+# By these gunicorn would reload, add and remove workers, reopen logs or start another server; none of that is of use here.
+UNUSED: Final = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH)
 # The API server repeats no POST over a connection that ends while its request is on the way (Go: Request.isReplayable), so a
 # connection that was used a moment ago stays open for this long, for one more request, which is answered with "Connection: close".
 LINGER_SECONDS: Final = 0.3
@@ -32,6 +34,12 @@ def on_end(handler: Callable[[int, object], object]) -> None:
     for number in ENDS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+def ignore(*numbers: signal.Signals) -> None:
+    """Ignore signals from now on."""
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

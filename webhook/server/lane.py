@@ -66,6 +66,7 @@ class Lane:
         authentication = self._check.authenticate(Sender(found.token, partial(names_of_connection, caller)))
         if authentication is None:
             reply = self._answerer.refuse(UNAUTHENTICATED)
+            caller.end_after_answer()
             headers.append(CLOSE)  # its body is not read, so no other request can follow
         else:
             try:

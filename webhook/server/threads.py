@@ -15,7 +15,16 @@ from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 
 from webhook.server.app import CALLER
 from webhook.server.crowd import Caller, Crowd, State, places_within
-from webhook.server.ending import END_SECONDS, GIVE_UP_SECONDS, LINGER_SECONDS, has_unread, let_through, on_end
+from webhook.server.ending import (
+    END_SECONDS,
+    GIVE_UP_SECONDS,
+    LINGER_SECONDS,
+    UNUSED,
+    has_unread,
+    ignore,
+    let_through,
+    on_end,
+)
 from webhook.server.limits import BODY_SECONDS, CLOSING_SECONDS, NO_DESCRIPTOR, RECEIVE_BUFFER, raise_descriptor_limit
 
 TICK_SECONDS: Final = 0.25
@@ -40,6 +49,16 @@ class Client(TConn, Caller):  # type: ignore[misc]
         self._worker = worker
         self.taken = 0.0  # since when a thread has it; 0 while none has
         self.in_body = False
+        self._has_ended = False  # its last answer is given
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no further request is answered."""
+        return self._has_ended
+
+    def end_after_answer(self) -> None:
+        """Answer no further request over this connection."""
+        self._has_ended = True
 
     def drop(self) -> None:
         """End it from the main thread, which may wait for it."""
@@ -83,6 +102,7 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         super().init_signals()
         if is_ignored:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ignore(signal.SIGHUP, *UNUSED)  # a terminal that closes tells the arbiter as well
         on_end(self.handle_exit)
         let_through()
 
@@ -167,7 +187,8 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         conn.in_body = True
         conn.sock.settimeout(BODY_SECONDS)  # for each piece of the body, and of the answer
         self._serving.client = conn
-        return super().handle_request(req, conn)
+        stays = super().handle_request(req, conn)
+        return stays and not conn.is_last
 
     def finish_request(self, conn: Client, fs: "Future[Any]") -> None:
         """A thread is done with a request."""

@@ -14,7 +14,16 @@ from gunicorn.workers.gasgi import ASGIWorker
 
 from webhook.server.connection import Connection
 from webhook.server.crowd import Crowd, State, places_within
-from webhook.server.ending import END_SECONDS, GIVE_UP_SECONDS, LINGER_SECONDS, let_through, on_end
+from webhook.server.ending import (
+    END_SECONDS,
+    ENDS,
+    GIVE_UP_SECONDS,
+    LINGER_SECONDS,
+    UNUSED,
+    ignore,
+    let_through,
+    on_end,
+)
 from webhook.server.limits import (
     CLOSING_SECONDS,
     HANDSHAKE_SECONDS,
@@ -47,8 +56,9 @@ class ExpressWorker(ASGIWorker):  # type: ignore[misc]
         """
         is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         super().init_signals()
-        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+        for number in (*ENDS, *UNUSED):
             self.loop.remove_signal_handler(number)
+        ignore(signal.SIGHUP, *UNUSED)  # a terminal that closes tells the arbiter as well
         if is_ignored:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._told_to_end = asyncio.Event()
