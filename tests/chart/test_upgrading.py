@@ -124,6 +124,10 @@ def test_an_upgrade_keeps_the_registration_and_an_uninstall_removes_it_first(
             alone.helm("upgrade", "catflap", str(CHART), *given, "--set", "registration.enabled=false")
             eventually(lambda: gone(alone))
             eventually(lambda: not refused(alone, namespace_name))
+            # Within some seconds the controller reads that the release wants it off, and that no administrator deleted it.
+            eventually(
+                lambda: "off" not in {alone.api("GET", STATE)["data"].get(one) for one in ("validating", "mutating")}
+            )
             alone.helm("upgrade", "catflap", str(CHART), *given, "--set", "uninstall.removePolicies=false")
             eventually(lambda: refused(alone, namespace_name))
             seen = alone.audit_size()
