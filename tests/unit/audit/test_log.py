@@ -178,12 +178,15 @@ def test_a_root_key_that_went_away_puts_the_new_key_off(path: Path, clock: Clock
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How many bytes the disk takes of the next lines; whole ones when the list is empty."""
+    """How many bytes the disk takes of the next lines; whole ones when the list is empty.
+
+    Threads that other tests left write whole lines, and take nothing off the list.
+    """
     taken: list[int] = []
-    whole = os.write
+    whole, own = os.write, threading.get_ident()
 
     def write(descriptor: int, line: bytes) -> int:
-        return whole(descriptor, line[: taken.pop(0)] if taken else line)
+        return whole(descriptor, line[: taken.pop(0)] if taken and threading.get_ident() == own else line)
 
     monkeypatch.setattr("webhook.audit.sink.os.write", write)
     yield taken
