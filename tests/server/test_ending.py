@@ -21,11 +21,12 @@ from tests.reviews import GOOD, encoded, pod
 from tests.server.callers import ask
 from tests.server.conftest import LANES
 from tests.server.loading import SteadyLoad, worker
-from webhook.server.ending import UNUSED
+from webhook.server.ending import LINGER_SECONDS, UNUSED
 
 STANDALONE = ("--standalone", "--policy")
 END_SECONDS = 2.0
 ENDS = [signal.SIGTERM, signal.SIGINT]
+TRIES = 5
 
 
 @pytest.fixture(autouse=True)
@@ -87,16 +88,27 @@ def test_the_last_answer_over_a_kept_connection_says_that_it_is_the_last(
     policy: Path, tmp_path: Path, lane: str
 ) -> None:
     """The API server repeats no POST, so a connection that was used a moment ago takes one more."""
-    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server, closing(server.connect()) as kept:
-        ask(kept)
-        os.kill(server.process.pid, signal.SIGTERM)
-        time.sleep(0.1)
-        kept.request("POST", "/validate", encoded(pod(GOOD)), JSON)
-        answer = kept.getresponse()
-        assert answer.status == 200
-        assert (answer.headers["Connection"] or "").lower() == "close"
-        answer.read()
-        assert server.process.wait(15) == 0
+    for number in range(TRIES):
+        with serve(tmp_path / str(number), *STANDALONE, str(policy), "--worker", lane) as server:
+            with closing(server.connect()) as kept:
+                ask(kept)
+                os.kill(server.process.pid, signal.SIGTERM)
+                began, sent = time.monotonic(), LINGER_SECONDS
+                time.sleep(LINGER_SECONDS / 3)
+                try:
+                    kept.request("POST", "/validate", encoded(pod(GOOD)), JSON)
+                    sent = time.monotonic() - began
+                    answer = kept.getresponse()
+                except ConnectionError:
+                    assert time.monotonic() - began > LINGER_SECONDS
+                    assert sent > LINGER_SECONDS / 2  # a busy machine held this test up: once more
+                    continue
+                assert answer.status == 200
+                assert (answer.headers["Connection"] or "").lower() == "close"
+                answer.read()
+            assert server.process.wait(15) == 0
+            return
+    pytest.fail("this machine is too busy to send a request within the time")
 
 
 @pytest.mark.parametrize("lane", LANES)
