@@ -57,6 +57,7 @@ def create(catflap: Installation, space: str, name: str, labels: dict[str, str] 
 
 def test_no_request_fails_while_the_path_changes_again_and_again(quick: Installation, namespace_name: str) -> None:
     """A stream of Pods over many rotations; each is judged, at a path that the server has accepted since before it was registered."""
+    quick.configure()  # whatever another test wrote
     quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     over, seen = Event(), set[str]()
 
