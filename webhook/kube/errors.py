@@ -2,7 +2,6 @@
 
 from webhook.model.path_tokens import without_tokens
 
-NO_ANSWER = 0
 BAD_REQUEST = 400
 NOT_FOUND = 404
 CONFLICT = 409

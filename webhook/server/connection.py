@@ -24,7 +24,6 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
         self.app: AsgiApp = self._answered
         self.accepted = accepted
         self.handshake: asyncio.Task[None] | None = None
-        self._has_ended = False  # its last answer is given
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The handshake is over."""
@@ -55,10 +54,6 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
             self.worker.loop.remove_reader(self.accepted.fileno())
             self.accepted.close()
 
-    def end_after_answer(self) -> None:
-        """Answer no further request over this connection: pipelined ones are there already."""
-        self._has_ended = True
-
     def hang_up(self) -> None:
         """Close a connection that has nothing under way; one whose next request came but was not read yet stays."""
         if self.transport is None:
@@ -69,7 +64,7 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand one request to the app, which finds this connection in the scope."""
-        if self._has_ended:
+        if self.has_ended:
             return
         if scope["type"] != "http":
             self.drop()  # a WebSocket: nothing here speaks it
@@ -80,5 +75,5 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
             await self._answer(scope, receive, send)
         finally:
             self.rests()
-            if self._has_ended and self.transport is not None:
+            if self.has_ended and self.transport is not None:
                 self.transport.close()  # once the answer is sent

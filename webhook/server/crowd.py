@@ -60,6 +60,7 @@ class Caller:
         self.known = False
         self.has_left = False  # it is closed, or about to be
         self.is_late = False  # the body was not whole in time
+        self.has_ended = False  # its last answer is given
         self.state = State.SILENT
         self.since = self.deadline = 0.0  # when the state began and when it has to end, by the monotonic clock
 
@@ -90,7 +91,8 @@ class Caller:
         self._crowd.move(self, self._sending, BODY_SECONDS + CLOSING_SECONDS)
 
     def end_after_answer(self) -> None:
-        """Answer no further request over this connection, whatever was sent already."""
+        """Answer no further request over this connection: pipelined ones may be there already."""
+        self.has_ended = True
 
     def sent_request(self) -> None:
         """The body is whole too."""

@@ -49,16 +49,6 @@ class Client(TConn, Caller):  # type: ignore[misc]
         self._worker = worker
         self.taken = 0.0  # since when a thread has it; 0 while none has
         self.in_body = False
-        self._has_ended = False  # its last answer is given
-
-    @property
-    def is_last(self) -> bool:
-        """Whether no further request is answered."""
-        return self._has_ended
-
-    def end_after_answer(self) -> None:
-        """Answer no further request over this connection."""
-        self._has_ended = True
 
     def drop(self) -> None:
         """End it from the main thread, which may wait for it."""
@@ -188,7 +178,7 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         conn.sock.settimeout(BODY_SECONDS)  # for each piece of the body, and of the answer
         self._serving.client = conn
         stays = super().handle_request(req, conn)
-        return stays and not conn.is_last
+        return stays and not conn.has_ended
 
     def finish_request(self, conn: Client, fs: "Future[Any]") -> None:
         """A thread is done with a request."""
