@@ -1,6 +1,6 @@
 """Our own policies are written by us alone: even an administrator is told the way that is meant for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -153,21 +153,26 @@ def test_what_cannot_be_restored_in_it_is_told(catflap: Installation, closed: st
     catflap.emergency("DELETE", f"{PLAIN.format(closed)}/catflap-default-deny")
     said = f"namespace {closed} is being deleted and its NetworkPolicy catflap-default-deny is gone, while Pod held may still run"
     eventually(lambda: said in catflap.controller.log())
-    found = catflap.cluster.api("GET", "/apis/events.k8s.io/v1/namespaces/default/events")["items"]
-    assert any(said in one["note"] for one in found)
-    records = [one for one in catflap.controller.records("write") if one["objectRef"]["name"] == closed]
-    assert any(one["reason"].startswith(f"not repaired: {said}") for one in records)
-    assert b"catflap_not_repaired 1.0" in catflap.controller.status("/metrics").body
+    events = "/apis/events.k8s.io/v1/namespaces/default/events"
+    eventually(lambda: any(said in one["note"] for one in catflap.cluster.api("GET", events)["items"]))
+    eventually(lambda: any(one["reason"].startswith(f"not repaired: {said}") for one in written(catflap, closed)))
+    eventually(lambda: b"catflap_not_repaired 1.0" in catflap.controller.status("/metrics").body)
     catflap.cluster.api("PATCH", f"{where}/pods/held", {"metadata": {"finalizers": None}}, content_type=MERGE)
     eventually(lambda: catflap.cluster.call("GET", where).status == 404)
     eventually(lambda: b"catflap_not_repaired 0.0" in catflap.controller.status("/metrics").body)
 
 
+def written(catflap: Installation, namespace: str) -> list[dict[str, Any]]:
+    """The controller's records of its writes about a namespace."""
+    return [one for one in catflap.controller.records("write") if one["objectRef"]["name"] == namespace]
+
+
+METRIC = b"catflap_policy_file_missing 1.0"
 FILE = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy"
 
 
 def test_the_policy_file_is_not_deleted_by_just_anyone(catflap: Installation) -> None:
-    """Who may edit the namespace is refused, one by one and by collection; who is named is not, and it is told."""
+    """Who may edit the namespace is refused, and an Event reports it."""
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
@@ -179,8 +184,11 @@ def test_the_policy_file_is_not_deleted_by_just_anyone(catflap: Installation) ->
     catflap.cluster.call("POST", bindings, binding)
     answer = catflap.cluster.call("DELETE", FILE, as_user="editor", as_groups=["system:authenticated"])
     assert (answer.status, "policyFile.deletedBy" in answer.body["message"]) == (403, True)
-    kept = catflap.cluster.api("GET", FILE)
     eventually(lambda: any(one["reason"] == "PolicyFileDeletionRefused" for one in catflap.events()))
+
+
+def test_a_deleted_policy_file_is_reported(catflap: Installation, policy_file_restored: Callable[[], None]) -> None:
+    """A deletion by a user whom the file names is on record; running processes stay ready, a new one does not become ready."""
     assert catflap.cluster.call("DELETE", FILE).status == 200  # the tests' own user is in system:masters
     eventually(lambda: {"PolicyFileDeleted", "PolicyFileMissing"} <= {one["reason"] for one in catflap.events()})
     record = next(
@@ -190,15 +198,31 @@ def test_the_policy_file_is_not_deleted_by_just_anyone(catflap: Installation) ->
     missing = "ConfigMap catflap-system/catflap-policy, which holds the policy file, is missing"
     for program in (catflap.server, catflap.controller):
         eventually(lambda program=program: missing in program.log())  # type: ignore[misc]
-        assert b"catflap_policy_file_missing 1.0" in program.status("/metrics").body
+        eventually(lambda program=program: METRIC in program.status("/metrics").body)  # type: ignore[misc]
         assert program.status("/readyz").status == 200
     stop(catflap.server.process)
-    with served(catflap.cluster, catflap.folder, catflap.port, ready=False) as server:
-        eventually(lambda: b"ConfigMap catflap-system/catflap-policy is missing" in readiness(server))
-        metadata = {key: kept["metadata"][key] for key in ("name", "labels", "annotations") if key in kept["metadata"]}
-        catflap.cluster.api("POST", FILE.rpartition("/")[0], {**kept, "metadata": metadata})
-        eventually(lambda: readiness(server) == b"ok\n")
-    catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+    try:
+        with served(catflap.cluster, catflap.folder, catflap.port, ready=False) as server:
+            eventually(lambda: b"ConfigMap catflap-system/catflap-policy is missing" in readiness(server))
+            policy_file_restored()
+            eventually(lambda: readiness(server) == b"ok\n")
+    finally:
+        policy_file_restored()
+        catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+
+
+@pytest.fixture
+def policy_file_restored(catflap: Installation) -> Iterator[Callable[[], None]]:
+    """A function that creates the policy file again; it also runs after the test, as the other tests need the file."""
+    kept = catflap.cluster.api("GET", FILE)
+    metadata = {key: kept["metadata"][key] for key in ("name", "labels", "annotations") if key in kept["metadata"]}
+
+    def restore() -> None:
+        answer = catflap.cluster.call("POST", FILE.rpartition("/")[0], {**kept, "metadata": metadata})
+        assert answer.status in (201, 409), answer.body
+
+    yield restore
+    restore()
 
 
 def readiness(program: Program) -> bytes:
