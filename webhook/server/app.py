@@ -103,7 +103,7 @@ class Reviews:
         """The reply to one review; waits for its body, and for its turn."""
         caller, until = caller_of(sent), monotonic() + seconds_to_answer(sent.query_string.decode("latin-1"))
         reply = self._reply(phase, authentication, sent, caller, until)
-        if caller.has_left or monotonic() > until:
+        if caller.hung_up or monotonic() > until:
             self._answerer.late.count()
         return reply
 

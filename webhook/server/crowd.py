@@ -107,6 +107,11 @@ class Caller:
         self._crowd.move(self, State.IDLE_KNOWN if self.known else State.IDLE_STRANGER, KEEP_ALIVE_SECONDS)
 
     @property
+    def hung_up(self) -> bool:
+        """Whether the other side has left, or is about to."""
+        return self.has_left
+
+    @property
     def _sending(self) -> State:
         return State.SENDING_KNOWN if self.known else State.SENDING_STRANGER
 
