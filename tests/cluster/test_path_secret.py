@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, installed, served
+from tests.cluster.installation import NAMESPACE, WEBHOOKS, Installation, controlled, eventually, installed, served
 from tests.cluster.killing import children
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.controlplane.cluster import running
@@ -18,7 +18,10 @@ from tests.controlplane.tools import Tools
 from tests.programs import stop
 from tests.reviews import encoded
 from tests.reviews import pod as reviewed
+from webhook.controller.rotation import OVERLAP
 from webhook.kube import webhook_path
+from webhook.kube.surroundings import LOOK_SECONDS
+from webhook.kube.webhook_path import token_of
 
 PERIOD: Final = 8.0  # seconds
 ROTATION: Final = ("--path-rotation", str(PERIOD))
@@ -72,6 +75,21 @@ def test_a_backup_that_is_restored_stops_no_review(quick: Installation, namespac
     eventually(lambda: not set(old) & set(quick.tokens().accepted), until=lambda ended: ended)
     eventually(lambda: quick.server.post(f"/validate/{old[0]}", REVIEW).status == 401)
     assert create(quick, namespace_name, "changed").status == 201
+
+
+def test_a_registration_that_is_restored_is_served_within_seconds(quick: Installation, namespace_name: str) -> None:
+    """While the controller is down, servers read from the validating configuration which path API servers use."""
+    quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
+    where = WEBHOOKS.format("validating")
+    [old] = {token_of(one) for one in quick.registered("validating")}
+    before = quick.cluster.api("GET", where)["webhooks"]
+    eventually(lambda: old not in quick.tokens().accepted)
+    with without_controller(quick):
+        quick.cluster.api("PATCH", where, {"webhooks": before}, content_type=MERGE)
+        eventually(lambda: create(quick, namespace_name, "a").status == 201, within=2 * LOOK_SECONDS + 5)
+    eventually(lambda: old not in {token_of(one) for one in quick.registered("validating")})
+    eventually(lambda: quick.server.post(f"/validate/{old}", REVIEW).status == 401)
+    assert create(quick, namespace_name, "b").status == 201
 
 
 @pytest.mark.parametrize(
@@ -218,3 +236,31 @@ def test_a_caller_that_leaves_before_its_answer_has_the_path_changed(quick: Inst
     time.sleep(0.1)
     connection.close()
     eventually(lambda: quick.controller.log().count(LATE) > before)
+
+
+@contextmanager
+def frozen(process: int | None, seconds: float) -> Iterator[None]:
+    """A process that sees nothing for a while, and goes on then with what it knew."""
+    assert process is not None
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+        time.sleep(seconds)
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
+def test_two_api_servers_of_which_one_lags_use_their_paths_without_a_failure(
+    quick: Installation, namespace_name: str
+) -> None:
+    """The second one sees nothing of a change for most of the overlap, and then sends reviews to the path that it knows."""
+    quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
+    where = f"/api/v1/namespaces/{namespace_name}/pods"
+    with quick.cluster.another_apiserver() as (second, client):
+        for number in range(6):
+            held = quick.tokens().registered
+            eventually(lambda held=held: quick.tokens().registered != held)  # type: ignore[misc]
+            with frozen(second.pid, OVERLAP * PERIOD / 2):
+                assert create(quick, namespace_name, f"first-{number}").status == 201
+            found = client.call("POST", where, pod(f"second-{number}", namespace_name, GOOD))
+            assert found.status == 201, found.body
