@@ -98,7 +98,7 @@ MAY = {
         *[
             right
             for kind in CONFIGURATIONS
-            for right in each("get list watch update", kind, name="catflap", **ADMISSION)
+            for right in each("get list watch update delete", kind, name="catflap", **ADMISSION)
         ],
         *[Right("create", kind, **ADMISSION) for kind in CONFIGURATIONS],
         *[Right("list", kind, **ADMISSION) for kind in MUTATING],
@@ -143,7 +143,7 @@ NEITHER_MAY = [
     *[Right("delete", kind, **ADMISSION) for kind in CONFIGURATIONS],
     Right("list", "validatingwebhookconfigurations", **ADMISSION),
     *[right for kind in MUTATING for right in each("watch deletecollection", kind, **ADMISSION)],
-    *[right for kind in CONFIGURATIONS for right in each("get update patch", kind, name="other", **ADMISSION)],
+    *[right for kind in CONFIGURATIONS for right in each("get update patch delete", kind, name="other", **ADMISSION)],
     *[right for kind in CONFIGURATIONS for right in each("patch", kind, name="catflap", **ADMISSION)],
     *[right for kind in TWINS for right in each("create", PLURALS[kind], **ADMISSION)],  # the copy is off
     *each("patch", "tier.networkpolicies", name="default.*", **TIERS),
@@ -162,7 +162,11 @@ MAY_NOT = {
         *policies("get update patch delete", name="any"),
         *policies("patch delete", name="catflap-default-deny"),
         *[Right("create", "configmaps", namespace=namespace) for namespace in (OURS, SYSTEM)],
-        *[right for kind in CONFIGURATIONS for right in each("create update patch", kind, name="catflap", **ADMISSION)],
+        *[
+            right
+            for kind in CONFIGURATIONS
+            for right in each("create update patch delete", kind, name="catflap", **ADMISSION)
+        ],
         *each("create", "secrets", namespace=OURS),
         *each("update delete", "secrets", name="catflap-webhook-path", namespace=OURS),
         *each("list", "endpointslices", namespace=OURS, group="discovery.k8s.io"),

@@ -23,6 +23,7 @@ from webhook.server.intake import JSON, MOST_DISCARDED, NO_ROOM, TOO_LARGE, TOO_
 from webhook.server.limits import BODY_SECONDS, LARGEST_BODY
 from webhook.server.patience import seconds_to_answer
 from webhook.server.peers import names_of_connection
+from webhook.server.pieces import TOO_MANY_PIECES
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -102,9 +103,12 @@ class Lane:
         with self._bodies.receiving(known=caller.known, drop=lambda: limit.reschedule(0.0)) as held:
             try:
                 async with limit:
-                    body = await self._whole_body(receive, held)
+                    body = await self._whole_body(receive, held, caller)
             except TimeoutError:
                 refusal = NO_ROOM if held.is_dropped else TOO_SLOW
+            if caller.pieces.are_too_many:
+                caller.end_after_answer()  # the rest is not read
+                return self._answerer.refuse(TOO_MANY_PIECES)
             if refusal is not None or body is None:
                 return self._answerer.refuse(refusal or (NO_ROOM if held.is_dropped else TOO_LARGE))
             caller.sent_request()
@@ -135,8 +139,10 @@ class Lane:
             return step.give_up()
         return waiting.result()
 
-    async def _whole_body(self, receive: Receive, held: Body) -> bytes | None:
+    async def _whole_body(self, receive: Receive, held: Body, caller: Caller) -> bytes | None:
         """The body in one piece; None where it is larger than the limit, whatever its header claims, or where there is no room.
+
+        Also None where it comes in too many pieces.
 
         Raises CallerLeft.
         """
@@ -150,7 +156,7 @@ class Lane:
             size += len(chunk)
             if size > LARGEST_BODY:
                 body.clear()
-            elif self._bodies.grow(held, len(chunk)):
+            elif not caller.pieces.are_too_many and self._bodies.grow(held, len(chunk)):
                 body += chunk
             else:
                 return None
