@@ -24,7 +24,6 @@ from webhook.controller.patience import Patience
 from webhook.controller.reaching import Replicas, Unreachable
 from webhook.controller.recording import Recording
 from webhook.controller.registration import Endpoint, registration
-from webhook.controller.rotation import token_of
 from webhook.controller.servers import Reach, Servers, usable
 from webhook.controller.switching import Switching
 from webhook.controller.watching import Watching
@@ -36,6 +35,7 @@ from webhook.kube.paths import name_selector
 from webhook.kube.registrations import API_VERSION, PHASES, collection, path
 from webhook.kube.switch import BEGUN, NEVER, OFF, State
 from webhook.kube.watch import Watch
+from webhook.kube.webhook_path import token_of
 from webhook.metrics import REGISTRATION
 from webhook.model.identity import Identities
 from webhook.model.names import ACCOUNTS_ANNOTATION, RELEASE_ANNOTATION, WEBHOOK_CONFIGURATION

@@ -77,7 +77,7 @@ def controller_rights(own_namespace: str, policy: ConfigMap | None) -> tuple[Rig
     state = {"name": REGISTRATION_CONFIGMAP, "namespace": own_namespace}
     found += each("get update", "configmaps", "whether an administrator turned catflap off", **state)
     secret = {"name": PATH_SECRET, "namespace": own_namespace}
-    found += each("get update", "secrets", "the secret path that reviews come to", **secret)
+    found += each("get update delete", "secrets", "the secret path that reviews come to", **secret)
     found += each("create", "secrets", "the Secret of that path", namespace=own_namespace)
     asking = {"group": "discovery.k8s.io", "namespace": own_namespace}
     found += each("list", "endpointslices", "that every server accepts the next path", **asking)
