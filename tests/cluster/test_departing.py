@@ -252,3 +252,30 @@ def test_a_rollback_to_a_release_without_registration_takes_it_away(
         fresh.helm("rollback", "catflap", "2", *OURS)
         assert registered(fresh) == [False, False]
     assert_open(fresh, namespace_name)
+
+
+@pytest.mark.parametrize("name", ["", "other"], ids=["by the same name", "by another name"])
+def test_a_second_release_is_refused(fresh: Cluster, tmp_path: Path, port: int, name: str) -> None:
+    """By helm, before anything of it is made: two would undo each other's registration."""
+    assert port
+    given = ("--namespace", "elsewhere", "--create-namespace", "--values", str(tmp_path / "values.yaml"))
+    done = fresh.helm("install", "second", str(CHART), *given, "--set", f"fullnameOverride={name}", check=False)
+    assert done.returncode != 0
+    assert "cannot be imported into the current release" in done.stderr
+    fresh.helm("uninstall", "second", "--namespace", "elsewhere", "--ignore-not-found", "--no-hooks")
+
+
+def test_a_release_moves_to_another_namespace(fresh: Cluster, tmp_path: Path, port: int, namespace_name: str) -> None:
+    """Its former namespace is deleted without an uninstall; what belongs to none is taken over only after an uninstall."""
+    with running(fresh, tmp_path, port):
+        assert_guarded(fresh, namespace_name)
+        fresh.helm(
+            "uninstall", "catflap", *OURS, "--no-hooks"
+        )  # the registration stays, and nothing of the release does
+    assert registered(fresh) == [True, True]
+    deleted(fresh)
+    eventually(lambda: registered(fresh) == [False, False])
+    assert_open(fresh, namespace_name)
+    given = ("--namespace", "elsewhere", "--create-namespace", "--values", str(tmp_path / "values.yaml"))
+    fresh.helm("install", "catflap", str(CHART), *given)
+    fresh.helm("uninstall", "catflap", "--namespace", "elsewhere", "--no-hooks")
