@@ -15,7 +15,6 @@ from webhook.audit.log import AuditLog
 from webhook.audit.record import decision_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.default import DEFAULT_POLICY
-from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse_once
 from webhook.config.store import PolicyStore
 from webhook.custom.judging import price_of_all
@@ -38,14 +37,15 @@ from webhook.model.decision import (
 from webhook.model.identity import chart_accounts
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.request import Request
-from webhook.model.violation import Violation
+from webhook.review.beginning import beginning
 from webhook.review.decode import AdmissionRequest, BadReview, envelope, without_objects
 from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
 from webhook.server.annotations import annotations
 from webhook.server.announcing import Announce, nobody, refused
+from webhook.server.examining import violations_in
 from webhook.server.fairness import Share, share_of
-from webhook.server.intake import Reply, bad_review
+from webhook.server.intake import TOO_LARGE, UNREAD, Reply, Unread, bad_review
 from webhook.server.probe import is_probe, probed
 from webhook.server.unavailable import Unavailable
 
@@ -53,7 +53,6 @@ logger = logging.getLogger(__name__)
 
 NO_POLICY = unavailable("no policy file is in force yet")
 OUR_FAULT = unavailable("an error of catflap's own, see its log")
-POLICY_FILE = "policy-file"  # in the place of a rule's id
 TOO_MANY = unavailable("too many requests wait for the API server, or for the audit log's disk")
 TOO_MANY_HEAVY = unavailable("too many requests wait that take long to be judged")
 TOO_LATE = unavailable("it waited too long to be judged")
@@ -154,6 +153,22 @@ class Answerer:
         if asked.size <= LIGHT_BYTES:
             return self._judged(case, asked, is_light=True)
         return self._heavy(case, lambda: self._judged(case, asked, is_light=False))
+
+    def answer_unread(
+        self, phase: Phase, unread: Unread, authentication: Authentication = Authentication.NONE
+    ) -> Reply | Waiting:
+        """The reply to a review that is too large to be read, by its beginning; never raises.
+
+        What its objects say is not known, so each rule that would judge them has a fault.
+        """
+        begun, until = perf_counter_ns(), monotonic() + REQUEST_SECONDS
+        try:
+            request = beginning(unread.head, UNREAD)
+        except BadReview:
+            return self.refuse(TOO_LARGE)
+        request = replace(request, authentication=authentication)
+        case, known = Case(phase, request, self._policies.current, begun, until), Known(findings=Findings())
+        return self._led(case, self._decide(case, known), known)
 
     def close(self) -> None:
         """End the audit log in order: nothing is answered after that."""
@@ -275,17 +290,3 @@ class Answerer:
 def is_authenticated(case: Case) -> bool:
     """Whether the sender of a review proved to be the API server."""
     return case.request.authentication is not Authentication.NONE
-
-
-def violations_in(text: str) -> tuple[Violation, ...]:
-    """What is wrong with a policy file, as a refusal says it."""
-    try:
-        parse_once(text)
-    except BadPolicy as bad:
-        return tuple(Violation(rule=POLICY_FILE, path=fault.path, message=located(fault)) for fault in bad.faults)
-    return ()
-
-
-def located(fault: PolicyFault) -> str:
-    """A fault with its line, counted within the file."""
-    return f"{fault.message} (line {fault.place.line}, column {fault.place.column})" if fault.place else fault.message
