@@ -46,6 +46,7 @@ from webhook.server.announcing import Announce, nobody, refused
 from webhook.server.examining import violations_in
 from webhook.server.fairness import Share, share_of
 from webhook.server.intake import TOO_LARGE, UNREAD, Reply, Unread, bad_review
+from webhook.server.patience import REQUEST_SECONDS, LateReviews
 from webhook.server.probe import is_probe, probed
 from webhook.server.unavailable import Unavailable
 
@@ -59,8 +60,6 @@ TOO_LATE = unavailable("it waited too long to be judged")
 NOT_TOLD = unavailable("the cluster could not be asked, see catflap's log")
 NOT_RECORDED = unavailable("the audit log cannot be written")
 
-# For one review, from its last byte on; the webhook's own timeout is 5 s.
-REQUEST_SECONDS = 4.0
 # Of both objects of a review. Decoding and deciding take 20 ms for 1 MiB of a workload and 100 ms for 1 MiB of a network policy
 # (benchmarks/fuzzing.py), so as much takes 3 ms at most. Few Pods have 10 KiB.
 LIGHT_BYTES = 1 << 15
@@ -109,7 +108,8 @@ class Case(Struct, frozen=True):
 class Answerer:
     """Answers reviews under the policy in force.
 
-    `cluster` answers what only the cluster can tell, and raises `Unavailable` where it cannot.
+    `cluster` answers what only the cluster can tell, and raises `Unavailable` where it cannot. `late` counts the reviews that had no
+    answer in time, which those find out who send the answers.
     """
 
     def __init__(
@@ -124,6 +124,7 @@ class Answerer:
         acting: Acting | None = None,
         now: Clock = utc_now,
     ) -> None:
+        self.late = LateReviews()
         self._policies = policies
         self._audit = audit
         self._metrics = metrics
@@ -134,13 +135,20 @@ class Answerer:
         self._now = now
 
     def answer(
-        self, phase: Phase, body: bytes, authentication: Authentication = Authentication.NONE
+        self,
+        phase: Phase,
+        body: bytes | Unread,
+        authentication: Authentication = Authentication.NONE,
+        *,
+        until: float | None = None,
     ) -> Reply | Waiting:
         """The reply to one review, at once where it is small and nothing has to be asked; never raises.
 
-        `authentication` is how its sender proved to be the API server.
+        `authentication` is how its sender proved to be the API server; `until` is when the answer must be there, on the monotonic clock.
         """
-        begun, until = perf_counter_ns(), monotonic() + REQUEST_SECONDS
+        begun, until = perf_counter_ns(), monotonic() + REQUEST_SECONDS if until is None else until
+        if isinstance(body, Unread):
+            return self._beginning_answered(phase, body, authentication, begun, until)
         loaded = self._policies.current  # the one to decode by and to decide by
         try:
             asked = envelope(body)
@@ -148,25 +156,22 @@ class Answerer:
             return self._bad(bad)
         request = replace(without_objects(asked), authentication=authentication)
         if is_probe(request):
-            return Reply(HTTPStatus.OK, probed(request, ready=loaded is not None, user=self._acting.user))
+            return Reply(
+                HTTPStatus.OK, probed(request, ready=loaded is not None, user=self._acting.user, late=str(self.late))
+            )
         case = Case(phase, request, loaded, begun, until)
         if asked.size <= LIGHT_BYTES:
             return self._judged(case, asked, is_light=True)
         return self._heavy(case, lambda: self._judged(case, asked, is_light=False))
 
-    def answer_unread(
-        self, phase: Phase, unread: Unread, authentication: Authentication = Authentication.NONE
+    def _beginning_answered(
+        self, phase: Phase, unread: Unread, authentication: Authentication, begun: int, until: float
     ) -> Reply | Waiting:
-        """The reply to a review that is too large to be read, by its beginning; never raises.
-
-        What its objects say is not known, so each rule that would judge them has a fault.
-        """
-        begun, until = perf_counter_ns(), monotonic() + REQUEST_SECONDS
+        """The reply to a review that is too large to be read: each rule that would judge its objects has a fault."""
         try:
-            request = beginning(unread.head, UNREAD)
+            request = replace(beginning(unread.head, UNREAD), authentication=authentication)
         except BadReview:
             return self.refuse(TOO_LARGE)
-        request = replace(request, authentication=authentication)
         case, known = Case(phase, request, self._policies.current, begun, until), Known(findings=Findings())
         return self._led(case, self._decide(case, known), known)
 

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from http import HTTPStatus
+from time import monotonic
 from typing import Any
 
 from webhook.model.authentication import Authentication
@@ -21,6 +22,7 @@ from webhook.server.crowd import Caller, Crowd
 from webhook.server.fairness import AnswerQueues, NoPlace
 from webhook.server.intake import JSON, MOST_DISCARDED, NO_ROOM, TOO_SLOW, CallerLeft, Reply, Unread, wrong_type
 from webhook.server.limits import BODY_SECONDS, LARGEST_BODY
+from webhook.server.patience import seconds_to_answer
 from webhook.server.peers import names_of_connection
 from webhook.server.pieces import TOO_MANY_PIECES
 
@@ -63,6 +65,7 @@ class Lane:
         if found is None:
             await self._other(scope, receive, send)
             return
+        until = monotonic() + seconds_to_answer(scope.get("query_string", b"").decode("latin-1"))
         headers = [(b"content-type", JSON.encode())]
         caller: Caller = scope.get("extensions", {}).get(CALLER) or Caller(Crowd())
         authentication = self._check.authenticate(Sender(found.token, partial(names_of_connection, caller)))
@@ -72,9 +75,14 @@ class Lane:
             headers.append(CLOSE)  # its body is not read, so no other request can follow
         else:
             try:
-                reply = await self._review(found.phase, authentication, caller, scope, receive)
-            except CallerLeft:
-                return
+                reply = await self._review(found.phase, authentication, caller, scope, receive, until)
+            except (CallerLeft, asyncio.CancelledError) as left:
+                self._answerer.late.count()
+                if isinstance(left, CallerLeft):
+                    return
+                raise
+            if caller.has_left or monotonic() > until:
+                self._answerer.late.count()
             if caller.has_ended:
                 headers.append(CLOSE)
         headers.append((b"content-length", str(len(reply.body)).encode()))
@@ -88,8 +96,8 @@ class Lane:
         for waiting in [*self._waiting]:
             waiting.cancel()
 
-    async def _review(
-        self, phase: Phase, authentication: Authentication, caller: Caller, scope: Scope, receive: Receive
+    async def _review(  # noqa: PLR0917 (each is of another type)
+        self, phase: Phase, authentication: Authentication, caller: Caller, scope: Scope, receive: Receive, until: float
     ) -> Reply:
         content_type, length = content_of(scope)
         refusal = wrong_type(content_type)
@@ -110,19 +118,16 @@ class Lane:
             if refusal is not None or body is None:
                 return self._answerer.refuse(refusal or NO_ROOM)
             caller.sent_request()
-            reply = await self._answer(phase, body, authentication)
+            reply = await self._answer(phase, body, authentication, until)
         if reply.status == HTTPStatus.OK:
             caller.trust()
         if caller.discards:
             caller.sent_headers()  # which gives the rest of the body as much time as a body has
         return reply
 
-    async def _answer(self, phase: Phase, body: bytes | Unread, authentication: Authentication) -> Reply:
+    async def _answer(self, phase: Phase, body: bytes | Unread, authentication: Authentication, until: float) -> Reply:
         """The reply to a review, at once or after the turns of its steps."""
-        if isinstance(body, Unread):
-            answered = self._answerer.answer_unread(phase, body, authentication)
-        else:
-            answered = self._answerer.answer(phase, body, authentication)
+        answered = self._answerer.answer(phase, body, authentication, until=until)
         while isinstance(answered, Waiting):
             answered = await self._finished(answered)
         return answered
