@@ -14,8 +14,8 @@ from webhook.audit.chain import Link
 from webhook.audit.log import AuditLog
 from webhook.audit.record import decision_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
-from webhook.config.default import DEFAULT_POLICY
-from webhook.config.parse import Loaded, parse_once
+from webhook.config.apart import ReadingTooSlowError
+from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.custom.judging import price_of_all
 from webhook.guard.amend import amend
@@ -43,7 +43,7 @@ from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
 from webhook.server.annotations import annotations
 from webhook.server.announcing import Announce, nobody, refused
-from webhook.server.examining import violations_in
+from webhook.server.examining import NO_FILE, violations_in
 from webhook.server.fairness import Share, share_of
 from webhook.server.intake import TOO_LARGE, UNREAD, Reply, Unread, bad_review
 from webhook.server.patience import REQUEST_SECONDS, LateReviews
@@ -65,8 +65,6 @@ NOT_RECORDED = unavailable("the audit log cannot be written")
 LIGHT_BYTES = 1 << 15
 # Of all custom rules together (webhook.custom.cost): 0.1 ms as a rule, 25 ms where an expression does nothing but what is dear.
 LIGHT_PRICE = 5_000_000
-
-NO_FILE = Loaded(policy=parse_once(DEFAULT_POLICY).policy, digest="")
 
 Clock = Callable[[], datetime]
 
@@ -222,7 +220,10 @@ class Answerer:
 
     def _examined(self, case: Case, text: str, known: Known) -> Reply | Waiting:
         """The reply, or the next step, once it is known what is wrong with a policy file."""
-        known = replace(known, faults=violations_in(text))
+        try:
+            known = replace(known, faults=violations_in(text, seconds=case.until - monotonic()))
+        except ReadingTooSlowError:
+            return self._reply(case, TOO_LATE, settled=False)
         return self._led(case, self._decide(case, known), known)
 
     def _bad(self, bad: BadReview) -> Reply:
