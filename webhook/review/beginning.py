@@ -6,6 +6,7 @@ the spec: a struct's fields are in the order of its type, a custom resource's ke
 """
 
 import re
+from itertools import islice
 from typing import Final
 
 from msgspec.structs import replace
@@ -20,6 +21,7 @@ from webhook.review.objects import Labelled, labels_of
 # What is kept of such a body. The API server takes headers of 1 MiB at most, in which a user's name and groups come, and usual ones have
 # some hundred bytes.
 HEAD_BYTES: Final = 1 << 17
+MOST_TRIED: Final = 4
 # Inside of a text a quote has a backslash before it, so a comma and a quote are not the end of one.
 OBJECT: Final = re.compile(rb',"(?:object|oldObject)":(?=\{|null)')
 METADATA: Final = re.compile(rb'(?:,"object":)(\{(?:"(?:kind|apiVersion)":"[^"\\]*",)*"metadata":)\{')
@@ -29,21 +31,25 @@ TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}]', re.DOTALL)
 
 def beginning(head: bytes, why: str) -> Request:
     """The request in the first bytes of a review, without its objects; `why` they are not read, in words.  Raises BadReview."""
-    found = OBJECT.search(head)
-    if found is None:
-        raise BadReview("request: what is asked is not at the beginning")
-    try:
-        asked = REVIEW.decode(head[: found.start()] + b"}}").request
-    except UNDECODABLE as bad:
-        raise BadReview(f"request: its beginning cannot be read: {bad}") from None
+    asked, rest = split(head)
     if not asked.uid:
         raise BadReview("request.uid is empty")
     parsed = replace(without_objects(asked), unread=why)
     resource = (asked.resource.group, asked.resource.resource)
     if resource in POLICY_RESOURCES and not asked.sub_resource:
-        return replace(parsed, policy=policy_in(head[found.start() :], asked))
+        return replace(parsed, policy=policy_in(rest, asked))
     deleted = resource == CONFIGMAPS and asked.operation is Operation.DELETE and asked.name == POLICY_CONFIGMAP
     return replace(parsed, policy_file_deleted=deleted)
+
+
+def split(head: bytes) -> tuple[AdmissionRequest, bytes]:
+    """What is asked, and the bytes from the first object on; what looks like an object may be a key of the user's.  Raises BadReview."""
+    for found in islice(OBJECT.finditer(head), MOST_TRIED):
+        try:
+            return REVIEW.decode(head[: found.start()] + b"}}").request, head[found.start() :]
+        except UNDECODABLE:
+            continue
+    raise BadReview("request: what is asked is not at the beginning")
 
 
 def policy_in(rest: bytes, asked: AdmissionRequest) -> PolicyObject | None:
