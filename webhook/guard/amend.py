@@ -19,6 +19,8 @@ def amend(request: Request, policy: GuardPolicy, *, own_namespace: str = "") -> 
     passed = passes_unjudged(request, policy, own_namespace)
     if passed is not None:
         return passed
+    if request.unread:
+        return Decision(Verdict.UNJUDGED, reason=request.unread)
     if request.namespace is not None:
         return Decision(Verdict.ALLOWED, labels=stamp(request.namespace.labels))
     if request.workload is None or not request.target.is_pod or not policy.workloads.fill_from_aliases:
