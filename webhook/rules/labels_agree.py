@@ -12,10 +12,10 @@ def apart(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """The labels of an object that its pod template contradicts: who looks for Pods by their owner finds others."""
     if workload.own is None:
         return
-    for keys in (policy.workloads.app.keys, policy.workloads.role.keys):
-        own = workload.own.find(keys)
+    for label in (policy.workloads.app, policy.workloads.role):
+        own = label.found(workload.own.labels)
         for place in workload.places if own else ():
-            found = place.find(keys)
+            found = label.found(place.labels)
             if own and found and found.value != own.value:
                 yield Fault(
                     place.at(found.key),

@@ -13,7 +13,7 @@ from webhook.model.workload import Workload
 def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """The places with a role that the policy file gives to other namespaces, or to other ServiceAccounts."""
     for place in workload.places if policy.roles else ():
-        found = place.find(policy.workloads.role.keys)
+        found = policy.workloads.role.found(place.labels)
         if found is None or found.value not in policy.roles:
             continue
         claim = policy.roles[found.value].claim
