@@ -11,6 +11,7 @@ from webhook.guard.configuring import judge_policy_file
 from webhook.guard.excusing import inherited
 from webhook.guard.judge import guarded_only, judge_request, mode_of
 from webhook.guard.labelling import guard_labels
+from webhook.guard.mending import Mending, mending
 from webhook.guard.message import refusal
 from webhook.guard.protect import breaks_glass, protect
 from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
@@ -146,7 +147,7 @@ def weighed(
             )
             return Decision(Verdict.EXEMPT, audited=tuple(counted), reason=reason)
         audited = (*audited, *excused)
-    return denial(request, denied, by_mode[Mode.WARN], audited)
+    return denial(request, policy, denied, by_mode[Mode.WARN], audited)
 
 
 def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
@@ -222,11 +223,17 @@ def made_for(request: Request, policy: GuardPolicy) -> Owner | None:
 
 
 def denial(
-    request: Request, denied: tuple[Violation, ...], warned: tuple[Violation, ...], audited: tuple[Violation, ...]
+    request: Request,
+    policy: GuardPolicy,
+    denied: tuple[Violation, ...],
+    warned: tuple[Violation, ...],
+    audited: tuple[Violation, ...],
 ) -> Decision:
     """The refusal of an object for its faults."""
     assert request.subject is not None
-    message = refusal(request.subject.reference, denied)
+    workload = request.workload
+    mends = mending(workload, denied, policy, request.before) if workload is not None else Mending()
+    message = refusal(request.subject.reference, denied, mends)
     return Decision(Verdict.DENIED, denied=denied, warned=warned, audited=audited, message=message)
 
 

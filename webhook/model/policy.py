@@ -18,6 +18,7 @@ from webhook.model.fields import (
     Node,
     ServiceAccountName,
     distinct,
+    fits,
 )
 from webhook.model.limits import (
     MOST_EXCEPTIONS,
@@ -62,6 +63,14 @@ class Claim(Node):
     service_accounts: Annotated[tuple[ServiceAccountName, ...], AfterValidator(distinct)] = Field(
         (), description="ServiceAccounts of the Pods, as namespace/name; none: any"
     )
+
+    def admits_namespace(self, name: str) -> bool:
+        """Whether Pods in a namespace may carry the role."""
+        return not self.namespaces or any(fits(pattern, name) for pattern in self.namespaces)
+
+    def admits_account(self, account: str) -> bool:
+        """Whether Pods of a ServiceAccount, as namespace/name, may carry the role."""
+        return not self.service_accounts or account in self.service_accounts
 
 
 class Role(Node):

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from webhook.model.abbreviation import shortened
 from webhook.model.labels import LABEL_NAME
+from webhook.model.pod_selector import PodSelector
 
 DEFAULT_ACCOUNT = "default"  # of a Pod that names none
 # How a label that is required has no value.
@@ -26,13 +27,15 @@ class Place(Struct, frozen=True):
 
     `path` is the field path of the metadata that carries them, as kubectl would print it: `metadata` for a Pod,
     `spec.template.metadata` for a Deployment. `account` is the ServiceAccount that the Pods made from here run under, and
-    `host_network` whether they are in their node's network.
+    `host_network` whether they are in their node's network. `selector` is the one beside the template, which
+    the labels must go on meeting.
     """
 
     path: str
     labels: Mapping[str, str]
     host_network: bool = False
     account: str = DEFAULT_ACCOUNT
+    selector: PodSelector | None = None
 
     def lack(self, key: str) -> str:
         """How a label is absent here: "missing" or "empty"; empty where it has a value."""
