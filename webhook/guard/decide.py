@@ -11,6 +11,7 @@ from webhook.guard.configuring import judge_policy_file
 from webhook.guard.excusing import inherited
 from webhook.guard.judge import guarded_only, judge_request, mode_of
 from webhook.guard.labelling import guard_labels
+from webhook.guard.mending import Mending, mending
 from webhook.guard.message import refusal
 from webhook.guard.protect import breaks_glass, protect
 from webhook.guard.unread import judge_unread
@@ -173,7 +174,7 @@ def weighed(
             )
             return Decision(Verdict.EXEMPT, audited=tuple(counted), reason=reason)
         audited = (*audited, *excused)
-    return denial(request, denied, by_mode[Mode.WARN], audited)
+    return denial(request, policy, denied, by_mode[Mode.WARN], audited)
 
 
 def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
@@ -249,12 +250,17 @@ def made_for(request: Request, policy: GuardPolicy) -> Owner | None:
 
 
 def denial(
-    request: Request, denied: tuple[Violation, ...], warned: tuple[Violation, ...], audited: tuple[Violation, ...]
+    request: Request,
+    policy: GuardPolicy,
+    denied: tuple[Violation, ...],
+    warned: tuple[Violation, ...],
+    audited: tuple[Violation, ...],
 ) -> Decision:
     """The refusal of an object for its faults."""
-    target, subject = request.target, request.subject
+    target, subject, workload = request.target, request.subject, request.workload
     name = subject.reference if subject else reference(target.kind, target.namespace, target.name)
-    message = refusal(name, denied)
+    mends = mending(workload, denied, policy, request.before) if workload is not None else Mending()
+    message = refusal(name, denied, mends)
     return Decision(Verdict.DENIED, denied=denied, warned=warned, audited=audited, message=message)
 
 

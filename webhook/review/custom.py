@@ -10,6 +10,7 @@ from typing import Any, Final
 from webhook.model.kinds import PodMaker
 from webhook.model.names import RESTARTED_AT
 from webhook.model.workload import DEFAULT_ACCOUNT, Place
+from webhook.review.selectors import pod_selector
 
 Json = Mapping[str, Any]
 # In the metadata, by the API server itself at each change.
@@ -23,7 +24,12 @@ def places_in(maker: PodMaker, found: Json) -> tuple[Place, ...]:
         present = {path: template for path, template in present.items() if says_something(template)}
     elif not present:
         present = {maker.template: None}
-    return tuple(place(path, template) for path, template in present.items())
+    return tuple(place(path, template, at(found, beside(path))) for path, template in present.items())
+
+
+def beside(path: str) -> str:
+    """The path of the selector beside a pod template."""
+    return f"{path.rpartition('.')[0]}.selector".lstrip(".")
 
 
 def says_something(template: Any) -> bool:
@@ -34,8 +40,8 @@ def says_something(template: Any) -> bool:
     return bool(at(template, "metadata.labels") or at(template, "metadata.annotations"))
 
 
-def place(path: str, template: Any) -> Place:
-    """One pod template; a value that is no text says nothing."""
+def place(path: str, template: Any, selector: Any) -> Place:
+    """One pod template with the selector beside it; a value that is no text says nothing."""
     labels = at(template, "metadata.labels")
     readable = labels if isinstance(labels, dict) else {}
     return Place(
@@ -43,6 +49,7 @@ def place(path: str, template: Any) -> Place:
         labels={str(key): value if isinstance(value, str) else "" for key, value in readable.items()},
         host_network=at(template, "spec.hostNetwork") is True,
         account=account_named(*(at(template, f"spec.{field}") for field in ("serviceAccountName", "serviceAccount"))),
+        selector=pod_selector(selector),
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw, defstruct
 
 from webhook.model.kinds import PodMaker
+from webhook.review.custom import beside
 from webhook.review.decoders import decoder
 
 # What of a template is read (webhook.review.custom).
@@ -34,10 +35,12 @@ def pruned(maker: PodMaker, source: bytes | Raw) -> dict[str, Any]:
     Raises msgspec.DecodeError for what is no JSON.
     """
     found: dict[str, Any] = {}
-    present = raw_at_all(source, maker.sources)
+    present = raw_at_all(source, (*maker.sources, *(beside(path) for path in maker.templates)))
     for path in maker.templates:
         if (template := present.get(path)) is not None:
             put(found, path, leaves_of(template))
+        if (selector := present.get(beside(path))) is not None:
+            put(found, beside(path), selector)
     if maker.reference in present:
         put(found, maker.reference, {})
     return found

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tests.reviews import GOOD, Json, deployment, encoded, namespace, pod, review
 from tests.unit.samples import OWNER, asked, named
 from webhook.model.kinds import POD_MAKERS, PodMaker
+from webhook.model.pod_selector import PodSelector, Term
 from webhook.model.request import NamespaceObject, Operation, Request, Target, User
 from webhook.model.workload import Owner, Place, Workload
 from webhook.review.decode import BadReview, decode
@@ -101,7 +102,7 @@ class TestGood:
         assert found is not None
         assert (found.own, found.places) == (
             Place("metadata", {"app": "itself"}),
-            (Place("spec.template.metadata", GOOD),),
+            (Place("spec.template.metadata", GOOD, selector=PodSelector((Term("tier", "In", ("web",)),))),),
         )
         made = asked(pod(GOOD)).workload
         assert made is not None
