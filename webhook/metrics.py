@@ -82,6 +82,11 @@ class Metrics:
             ["phase"],
             registry=self.registry,
         )
+        self.path_age = Gauge(
+            "catflap_webhook_path_age_seconds",
+            "Time for which the secret path of reviews has been registered; 0 where there is none",
+            registry=self.registry,
+        )
         self.registered = {phase: registered.labels(phase) for phase in REGISTERED_PHASES}
         self.weakened = {phase: weakened.labels(phase) for phase in REGISTERED_PHASES}
 

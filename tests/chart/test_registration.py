@@ -29,7 +29,9 @@ def test_no_webhook_configuration_is_installed(render: Render, values_file: Path
     for one in hooks.values():
         assert (one["metadata"]["name"], one["webhooks"]) == ("catflap", [])
         assert "catflap.dev/removal" in one["metadata"]["annotations"]
-        assert one["metadata"]["annotations"][HOOK] == ("pre-delete" if wanted else "pre-delete,pre-upgrade")
+        assert one["metadata"]["annotations"][HOOK] == (
+            "pre-delete" if wanted else "pre-delete,pre-upgrade,pre-rollback"
+        )
     assert rendered.get("ConfigMap", "catflap-registration")["data"] == {"wanted": "on" if wanted else "off"}
 
 

@@ -98,7 +98,7 @@ MAY = {
         *[
             right
             for kind in CONFIGURATIONS
-            for right in each("get list watch update", kind, name="catflap", **ADMISSION)
+            for right in each("get list watch update delete", kind, name="catflap", **ADMISSION)
         ],
         *[Right("create", kind, **ADMISSION) for kind in CONFIGURATIONS],
         *[Right("list", kind, **ADMISSION) for kind in MUTATING],
@@ -111,7 +111,7 @@ MAY = {
         ],
         *each("get update", "leases", name="catflap-controller", namespace=OURS, group="coordination.k8s.io"),
         *each("get update", "configmaps", name="catflap-registration", namespace=OURS),
-        *each("get update", "secrets", name="catflap-webhook-path", namespace=OURS),
+        *each("get update delete", "secrets", name="catflap-webhook-path", namespace=OURS),
         *each("create", "secrets", namespace=OURS),
         *each("list", "endpointslices", namespace=OURS, group="discovery.k8s.io"),
         *each("get", "services", name="catflap", namespace=OURS),
@@ -125,7 +125,7 @@ NEITHER_MAY = [
     *[right for place in (SYSTEM, USERS) for right in each("get list watch create update", "secrets", namespace=place)],
     *each("get list watch update patch delete", "secrets", namespace=OURS),
     *each("get list watch update patch delete", "secrets", name="any", namespace=OURS),
-    *each("patch delete", "secrets", name="catflap-webhook-path", namespace=OURS),
+    *each("patch", "secrets", name="catflap-webhook-path", namespace=OURS),
     *each("list update patch delete", "configmaps", namespace=OURS),
     *each("update patch delete", "configmaps", name="catflap-policy", namespace=OURS),
     *each("update patch delete", "configmaps", name="catflap-epoch", namespace=SYSTEM),
@@ -143,7 +143,7 @@ NEITHER_MAY = [
     *[Right("delete", kind, **ADMISSION) for kind in CONFIGURATIONS],
     Right("list", "validatingwebhookconfigurations", **ADMISSION),
     *[right for kind in MUTATING for right in each("watch deletecollection", kind, **ADMISSION)],
-    *[right for kind in CONFIGURATIONS for right in each("get update patch", kind, name="other", **ADMISSION)],
+    *[right for kind in CONFIGURATIONS for right in each("get update patch delete", kind, name="other", **ADMISSION)],
     *[right for kind in CONFIGURATIONS for right in each("patch", kind, name="catflap", **ADMISSION)],
     *[right for kind in TWINS for right in each("create", PLURALS[kind], **ADMISSION)],  # the copy is off
     *each("patch", "tier.networkpolicies", name="default.*", **TIERS),
@@ -162,9 +162,13 @@ MAY_NOT = {
         *policies("get update patch delete", name="any"),
         *policies("patch delete", name="catflap-default-deny"),
         *[Right("create", "configmaps", namespace=namespace) for namespace in (OURS, SYSTEM)],
-        *[right for kind in CONFIGURATIONS for right in each("create update patch", kind, name="catflap", **ADMISSION)],
+        *[
+            right
+            for kind in CONFIGURATIONS
+            for right in each("create update patch delete", kind, name="catflap", **ADMISSION)
+        ],
         *each("create", "secrets", namespace=OURS),
-        *each("update", "secrets", name="catflap-webhook-path", namespace=OURS),
+        *each("update delete", "secrets", name="catflap-webhook-path", namespace=OURS),
         *each("list", "endpointslices", namespace=OURS, group="discovery.k8s.io"),
         *each("watch", "deployments", namespace=USERS, group="apps"),
         *each("list", "pods", namespace=USERS),

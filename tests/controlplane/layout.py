@@ -124,6 +124,8 @@ def kube_apiserver(tools: Tools, layout: Layout) -> list[str | Path]:
         "--authorization-mode=RBAC",
         "--allow-privileged=true",  # otherwise privileged Pods are refused before any webhook is asked
         "--endpoint-reconciler-type=none",  # would publish 127.0.0.1, which is no valid endpoint
+        # OpenShift has it, and it is off by default: whoever names an owner of an object needs the right to delete the object.
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
         f"--admission-control-config-file={layout.admission}",
         f"--audit-policy-file={layout.audit_policy}",
         f"--audit-log-path={layout.audit_log}",

@@ -72,11 +72,11 @@ def test_a_path_counts_once_each_server_accepts_it(servers: tuple[Program, Progr
     """One that lags is enough to wait; one that is not ready is not asked."""
     fast, slow = servers
     every = asking(Cluster(fast.port, slow.port), fast.port, fast.authority)
-    assert every.accept(OLD) is True
+    assert every.accept(OLD).each is True
     with pytest.raises(Refuses, match="401") as refused:
         every.accept(NEW)
     assert NEW not in str(refused.value)
-    assert asking(Cluster(fast.port), fast.port, fast.authority).accept(NEW) is True
+    assert asking(Cluster(fast.port), fast.port, fast.authority).accept(NEW).each is True
 
 
 @pytest.mark.parametrize("forbidden", [True, False])
@@ -86,8 +86,8 @@ def test_where_servers_cannot_be_told_apart_whoever_answers_is_asked(
     """Without EndpointSlices, and without the right to list them; the caller then waits as well."""
     fast, _ = servers
     cluster = Cluster(forbidden=forbidden)
-    assert asking(cluster, fast.port, fast.authority).accept(NEW) is False
-    assert asking(cluster, 0, fast.authority, url=f"https://localhost:{fast.port}").accept(NEW) is False
+    assert asking(cluster, fast.port, fast.authority).accept(NEW).each is False
+    assert asking(cluster, 0, fast.authority, url=f"https://localhost:{fast.port}").accept(NEW).each is False
 
 
 def test_servers_that_are_gone_accept_nothing(servers: tuple[Program, Program]) -> None:

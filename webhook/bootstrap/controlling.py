@@ -13,6 +13,7 @@ from webhook.controller.endings import Endings
 from webhook.controller.following import Registered
 from webhook.controller.leader import LEASE, LEASE_SECONDS, Leader
 from webhook.controller.loop import Controller, Follower
+from webhook.controller.path_age import PathAge
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.recording import Recording
 from webhook.controller.refusals import Refusals, telling
@@ -112,7 +113,8 @@ def control(common: Common, registering: Registering) -> None:
     )
     recording = Recording(parts.audit, utc_now, on_lost=parts.metrics.audit_lost.inc)
     leader, scanner = make_scanner(common, parts, api, recording)
-    rotating = make_rotating(common, api, recording, lambda: leader.leads, registering)
+    age = PathAge(api, metrics=parts.metrics, own_namespace=common.own_namespace, now=utc_now, pace=registering.pace)
+    rotating = make_rotating(common, api, recording, lambda: leader.leads, registering, age)
     registration = registered(common, parts, api, recording, lambda: leader.leads, registering, rotating)
     controller = make_controller(common, parts, api, recording, registration)
     parts.policies.on_change(lambda _: controller.policy_changed())
@@ -123,6 +125,7 @@ def control(common: Common, registering: Registering) -> None:
         "controller": lambda: controller.ready,
         "audit log": lambda: recording.ready,
         "registration": lambda: registration.sound,
+        "secret-path": lambda: age.sound,
     }
     check_rights(api, controller_rights(common.own_namespace, in_cluster(common.policy)))
     start_status(common.status, checks | start_policy(common, parts, api), parts.metrics)

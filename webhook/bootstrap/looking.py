@@ -15,6 +15,7 @@ from webhook.kube.identity import Acting, Right, registered_accounts
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.rights import report_missing
 from webhook.kube.surroundings import Surroundings
+from webhook.kube.webhook_path import registered_tokens
 from webhook.server.unavailable import Unavailable
 
 
@@ -57,12 +58,19 @@ def check_rights(api: Api, rights: Sequence[Right]) -> None:
     Thread(target=report_missing, args=(api, rights), name="rights", daemon=True).start()
 
 
-def learn_accounts(acting: Acting) -> Callable[[Api], None]:
-    """Asks who the server is, and who else acts for catflap by what is registered."""
+def learn_registered(acting: Acting, offer_token: Callable[[str], None], own_namespace: str) -> Callable[[Api], None]:
+    """Asks who the server is, and by what is registered, who else acts for catflap and where the API server sends reviews.
+
+    `offer_token` gets the token of each path that is registered: a server that starts while the Secret contains others has no
+    other way to know it.
+    """
 
     def learn(api: Api) -> None:
+        found = api.get(registrations.path("validating"))
+        for token in registered_tokens(found, own_namespace=own_namespace):
+            offer_token(token)
         acting.look(api)
-        acting.others = registered_accounts(api.get(registrations.path("validating")))
+        acting.others = registered_accounts(found)
 
     return learn
 

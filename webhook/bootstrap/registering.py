@@ -12,6 +12,7 @@ from webhook.bootstrap.parts import Common, Parts
 from webhook.controller.drift import Drift
 from webhook.controller.every_server import EveryServer
 from webhook.controller.following import Registered, Wishes
+from webhook.controller.path_age import PathAge
 from webhook.controller.reaching import Unreachable
 from webhook.controller.recording import Recording
 from webhook.controller.registration import Endpoint
@@ -56,8 +57,13 @@ def first_token(path: Path) -> str:
         raise Unreachable(str(bad)) from None
 
 
-def make_rotating(
-    common: Common, api: Api, recording: Recording, leads: Callable[[], bool], registering: Registering
+def make_rotating(  # noqa: PLR0917 (each is of another type)
+    common: Common,
+    api: Api,
+    recording: Recording,
+    leads: Callable[[], bool],
+    registering: Registering,
+    age: PathAge,
 ) -> Rotating:
     """What keeps the Secret of the path; where catflap is registered by hand or by a file, it keeps what is registered."""
 
@@ -72,6 +78,7 @@ def make_rotating(
         now=utc_now,
         managed=registering.locate is not None and registering.token_file is None,
         on_write=written,
+        on_look=age.show,
         pace=registering.pace,
     )
 

@@ -11,7 +11,7 @@ from webhook.audit.log import AuditLog
 from webhook.audit.owed import OwedRecords
 from webhook.audit.record import certificate_record, stamp, utc_now
 from webhook.audit.schema import ServingCertificate
-from webhook.bootstrap.looking import check_rights, in_cluster, learn_accounts, look_around, on_record
+from webhook.bootstrap.looking import check_rights, in_cluster, learn_registered, look_around, on_record
 from webhook.bootstrap.parts import Address, Common, Parts, make_parts, note, start_policy, start_status
 from webhook.bootstrap.trusting import Trust, start_check
 from webhook.kube.api import Api, connect
@@ -31,6 +31,7 @@ from webhook.server.asking import ClusterToAsk, NoClusterToAsk
 from webhook.server.foresight import Foresight
 from webhook.server.gate import Gate
 from webhook.server.serving import Listening, Ready, Server
+from webhook.server.tokens import AcceptedTokens
 from webhook.tls.authority import Certificate
 from webhook.tls.clients import ask_for_certificates
 from webhook.tls.folder import Served, TlsFolder, is_current
@@ -62,14 +63,17 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
         "certificate": lambda: is_current(tls, utc_now()),
     }
     checks |= start_policy(common, parts, api)
+    tokens = AcceptedTokens()
     cluster: Cluster = NoClusterToAsk()
     announce: Announce = nobody  # where there is no cluster
     acting = Acting(chart_accounts(common.own_namespace))
     if api is not None:
         announce = start_announcing(api, parts.metrics)
-        cluster = start_asking(common, parts, api, checks, announce, acting)
+        offer: Callable[[str], None] = tokens.offer_registered if trust.by_secret else lambda _: None
+        learn = learn_registered(acting, offer, common.own_namespace)
+        cluster = start_asking(common, parts, api, checks, announce, learn)
         check_rights(api, server_rights(common.own_namespace, in_cluster(common.policy)))
-    check = start_check(trust, api, common.own_namespace, checks)
+    check = start_check(trust, tokens, api, common.own_namespace, checks)
     start_status(common.status, checks, parts.metrics)
     answerer = Answerer(
         policies=parts.policies,
@@ -118,13 +122,18 @@ def start_announcing(api: Api, metrics: Metrics) -> Announce:
 
 
 def start_asking(  # noqa: PLR0917 (each is of another type)
-    common: Common, parts: Parts, api: Api, checks: dict[str, Callable[[], bool]], announce: Announce, acting: Acting
+    common: Common,
+    parts: Parts,
+    api: Api,
+    checks: dict[str, Callable[[], bool]],
+    announce: Announce,
+    learn: Callable[[Api], None],
 ) -> ClusterToAsk:
     """What answers questions about the cluster; its caches are added to the checks of readiness."""
     namespaces = Watch(api, NAMESPACES)
     epoch = Epoch(api, own_namespace=common.own_namespace)
     lookout = Lookout(
-        look_around(api, parts.policies, on_record(epoch, api), learn_accounts(acting)),
+        look_around(api, parts.policies, on_record(epoch, api), learn),
         on_change=lambda _: None,
     )
     parts.policies.on_change(lambda _: lookout.look_now())

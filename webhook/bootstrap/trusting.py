@@ -28,9 +28,16 @@ class Trust(Struct, frozen=True):
     token_file: Path | None = None
     secret: bool = False
 
+    @property
+    def by_secret(self) -> bool:
+        """Whether the proof is a token of the controller's Secret."""
+        return self.secret and self.client_ca is None and self.token_file is None
 
-def start_check(trust: Trust, api: Api | None, own_namespace: str, checks: dict[str, Callable[[], bool]]) -> Check:
-    """What tells the API server from other senders; where it needs tokens, readiness waits for them."""
+
+def start_check(
+    trust: Trust, tokens: AcceptedTokens, api: Api | None, own_namespace: str, checks: dict[str, Callable[[], bool]]
+) -> Check:
+    """What tells the API server from other senders; where it needs tokens, it fills `tokens`, and readiness waits for the first."""
     if trust.client_ca is not None:
         return ClientCertificates(trust.client_names)
     if trust.token_file is None and not trust.secret:
@@ -39,7 +46,6 @@ def start_check(trust: Trust, api: Api | None, own_namespace: str, checks: dict[
             "--client-ca or --secret-path asks for one"
         )
         return NoCheck()
-    tokens = AcceptedTokens()
     checks["secret-path"] = lambda: tokens.known
     if trust.token_file is not None:
         TokenFile(trust.token_file, tokens).start()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from webhook.config.faults import PolicyFault
-from webhook.model.labels import RESERVED, TOPOLOGY
+from webhook.model.labels import RESERVED, writer_of
 from webhook.model.policy import GuardPolicy, Requirement, RoleLabel, Workloads
 
 
@@ -12,6 +12,7 @@ def labels(policy: GuardPolicy) -> Iterator[PolicyFault]:
     workloads = policy.workloads
     yield from double(workloads)
     yield from reserved(workloads)
+    yield from written("namespaces.environment.label", policy.namespaces.environment.label)
     earlier: dict[str, tuple[str, Requirement]] = {}
     for number, required in enumerate(workloads.require):
         path = f"workloads.require[{number}]"
@@ -38,14 +39,20 @@ def double(workloads: Workloads) -> Iterator[PolicyFault]:
 
 
 def reserved(workloads: Workloads) -> Iterator[PolicyFault]:
-    """What Calico takes for labels of others, which a rule refuses, and what tells of a Pod's node."""
+    """Labels that Calico takes for those of other objects, which a rule refuses, and labels that Kubernetes writes itself."""
     required = ((f"workloads.require[{number}].label", one.label) for number, one in enumerate(workloads.require))
     for path, key in (*keys(workloads), *required):
         whose = next((whose for prefix, whose in RESERVED.items() if key.startswith(prefix)), "")
         if whose:
             yield PolicyFault(path, f"no Pod may carry {key!r}: for Calico it is a label of the Pod's {whose}")
-        if key.startswith(TOPOLOGY):
-            yield PolicyFault(path, f"{key!r} tells of the node: a Pod gets it with its binding, whoever made it")
+        yield from written(path, key)
+
+
+def written(path: str, key: str) -> Iterator[PolicyFault]:
+    """A label whose value no user chooses, as a part of Kubernetes sets it."""
+    if writer := writer_of(key):
+        message = f"{key!r} is written by {writer}, so no user chooses its value; name a label that users set"
+        yield PolicyFault(path, message)
 
 
 def against_roles(path: str, required: Requirement, role: RoleLabel) -> Iterator[PolicyFault]:

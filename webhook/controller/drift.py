@@ -93,6 +93,17 @@ class Drift:
                 self._now(),
             )
 
+    def leaves(self, why: str) -> None:
+        """Show that catflap leaves the cluster: nothing is registered, and this replica is not ready until it registers again."""
+        for phase in PHASES:
+            self._weaker.pop(phase, None)
+            self._metrics.registered[phase].set(0)
+            self._metrics.weakened[phase].set(0)
+        self._waiting = True
+        if self.status != why:
+            logger.warning("registration: %s", why)
+        self.status = why
+
     def _status(self, off: Sequence[str], missing: Sequence[str], trouble: str) -> str:
         if off:
             return (

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from webhook.controller.reaching import Address, Unreachable, address, asked, trusting
 from webhook.controller.registration import MUTATE, VALIDATE, Endpoint
-from webhook.controller.rotating import Refuses
+from webhook.controller.rotating import Heard, Refuses
 from webhook.kube.api import Api, ApiError
 from webhook.kube.serving_endpoints import ready_addresses
 
@@ -24,18 +24,19 @@ class EveryServer:
         self._endpoint = endpoint
         self._certified = certified
 
-    def accept(self, token: str) -> bool:
-        """See that the servers accept reviews at a path; whether each of them was asked.  Raises Refuses, ApiError."""
+    def accept(self, token: str) -> Heard:
+        """See that the servers accept reviews at a path.  Raises Refuses, ApiError."""
+        late: dict[str, int] = {}
         try:
             endpoint = replace(self._endpoint(), token=token)
             shared, context = address(self._api, endpoint), trusting(endpoint)
             each = self._each(endpoint, shared)
             for where in each or (shared,):
                 for phase in (VALIDATE, MUTATE):
-                    asked(where, context, endpoint, phase, certified=self._certified)
+                    late.update(asked(where, context, endpoint, phase, certified=self._certified).late)
         except Unreachable as bad:
             raise Refuses(str(bad)) from None
-        return bool(each)
+        return Heard(bool(each), late)
 
     def _each(self, endpoint: Endpoint, shared: Address) -> tuple[Address, ...]:
         """The address of each ready server; empty where they cannot be told apart."""

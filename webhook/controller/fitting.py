@@ -34,7 +34,7 @@ MOST_NAMED: Final = 5
 def fitted(stored: Json, wanted: Json) -> Json:
     """What a stored configuration should become: the wanted entries under its own metadata.
 
-    Foreign labels, annotations and finalizers stay, and of a namespaceSelector what Azure adds; whole entries of others do
+    Foreign labels, annotations and finalizers stay (owners: `webhook.controller.owning`), and of a namespaceSelector what Azure adds; whole entries of others do
     not, as nobody checks what they ask.
     """
     found = {entry["name"]: entry for entry in stored.get("webhooks") or ()}
@@ -44,11 +44,17 @@ def fitted(stored: Json, wanted: Json) -> Json:
 
 
 def fitted_metadata(stored: Json, wanted: Json) -> Json:
-    """The metadata with our labels and annotations; another manager's name in the label for it stays, as it would come back."""
+    """The metadata with our labels, annotations and owners.
+
+    Another manager's name in the label for it stays, as it would come back. What is wanted without owners keeps those that it has.
+    """
     labels = {**(stored.get("labels") or {}), **wanted.get("labels", {})}
     manager = (stored.get("labels") or {}).get(MANAGED_BY_LABEL)
     annotations = {**(stored.get("annotations") or {}), **wanted.get("annotations", {})}
     found = {**stored, "labels": labels | ({MANAGED_BY_LABEL: manager} if manager else {})}
+    if (owners := wanted.get("ownerReferences")) is not None:
+        found.pop("ownerReferences", None)
+        found |= {"ownerReferences": owners} if owners else {}
     return found | ({"annotations": annotations} if annotations else {})
 
 

@@ -7,6 +7,7 @@ does not answer: whether requests fail then is for the failure policy of each en
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Final
 
@@ -15,24 +16,29 @@ from msgspec import Struct, structs
 from webhook import __version__
 from webhook.config.parse import Loaded
 from webhook.controller.addressing import endpoint_of
+from webhook.controller.departing import Departing, is_hook
 from webhook.controller.drift import Drift
 from webhook.controller.fitting import differences, fitted, keeping_client_config, only_moved
+from webhook.controller.owning import difference, owned
 from webhook.controller.patience import Patience
 from webhook.controller.reaching import Replicas, Unreachable
 from webhook.controller.recording import Recording
 from webhook.controller.registration import Endpoint, registration
-from webhook.controller.rotation import token_of
 from webhook.controller.servers import Reach, Servers, usable
 from webhook.controller.switching import Switching
 from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
+from webhook.kube.home import Home, look
 from webhook.kube.identity import Acting, accounts_annotation
+from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.paths import name_selector
 from webhook.kube.registrations import API_VERSION, PHASES, collection, path
 from webhook.kube.switch import BEGUN, NEVER, OFF, State
 from webhook.kube.watch import Watch
+from webhook.kube.webhook_path import token_of
 from webhook.metrics import REGISTRATION
 from webhook.model.identity import Identities
-from webhook.model.names import ACCOUNTS_ANNOTATION, RELEASE_ANNOTATION, REMOVAL_ANNOTATION, WEBHOOK_CONFIGURATION
+from webhook.model.names import ACCOUNTS_ANNOTATION, RELEASE_ANNOTATION, WEBHOOK_CONFIGURATION
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +48,7 @@ OFF_SECONDS: Final = 5.0
 FITTING_SECONDS: Final = 60.0
 # How long a replica leaves a registration of another release to the replica that leads: as long as one takes to leave.
 OTHER_RELEASE_SECONDS: Final = 60.0
+HOME: Final = "home"  # the watch on our own namespace
 MOVED: Final = "rewritten: reviews come to another address or path"
 
 
@@ -93,14 +100,20 @@ class Registered(Watching):
         self._switch = Switching(api, own_namespace=own_namespace, recording=recording, acting=acting, now=now)
         self._wake: Callable[[], None] = lambda: None
         self._fits: dict[str, object] = {}  # what each phase fitted last
+        self._seen: dict[str, Json] = {}  # each configuration as its watch saw it last, the one that is gone too
         self._other_release: dict[str, float] = {}
-        query = {"fieldSelector": f"metadata.name={WEBHOOK_CONFIGURATION}"}
+        self._departing = Departing(api, recording=recording, drift=drift)
         self._patience = {phase: Patience() for phase in PHASES}
-        super().__init__({phase: Watch(api, collection(phase), query=query) for phase in PHASES})
+        query = {"fieldSelector": name_selector(WEBHOOK_CONFIGURATION)}
+        watches = {phase: Watch(api, collection(phase), query=query) for phase in PHASES}
+        home = Watch(api, NAMESPACES, query={"fieldSelector": name_selector(own_namespace)})
+        super().__init__({**watches, HOME: home})
 
     def start(self, on_change: Callable[[], None]) -> None:
         """Begin to watch; `on_change` is called when something is to be looked at."""
         self._wake = on_change
+        for phase in PHASES:
+            self._watches[phase].on_change(partial(self._seen.__setitem__, phase))
         super().start(on_change)
         on_change()
 
@@ -126,23 +139,32 @@ class Registered(Watching):
         self._recording.flush()
         if not all(watch.synced for watch in self._watches.values()):
             return WAITING_SECONDS
-        self._acting.look(self._api)
-        state = self._switch.read()  # before what is stored: what is not there although this says "on" was deleted
-        stored = {phase: found for phase in PHASES if (found := self._stored(phase)) is not None}
-        noted = self._switch.note_deletions(state, stored, loaded.digest)
+        home = look(
+            self._api, self._own_namespace
+        )  # first: without its Roles a namespace that ends lets us read nothing else
+        if not self._departing.due(home):
+            self._acting.look(self._api)
+            state = self._switch.read()  # before what is stored: what is not there although this says "on" was deleted
+            stored = {phase: found for phase in PHASES if (found := self._stored(phase)) is not None}
+            if len(stored) < len(PHASES):  # another replica may have seen the end of the namespace before this one
+                home = look(self._api, self._own_namespace)
+        if self._departing.due(home):
+            self._departing.leave(home, loaded.digest)
+            return WAITING_SECONDS
+        noted = self._switch.note_deletions(state, stored, self._seen, home, loaded.digest)
         if noted is None:
             return WAITING_SECONDS
-        return self._see_to(noted, stored, loaded)
+        return self._see_to(noted, stored, home, loaded)
 
     def _stored(self, phase: str) -> Json | None:
         """A configuration as it is stored; None where it is not, or where an uninstall has put an empty one in its place."""
         found = self._watches[phase].get(WEBHOOK_CONFIGURATION) or self._api.get(path(phase))
-        if found is None or REMOVAL_ANNOTATION in (found["metadata"].get("annotations") or {}):
+        if found is None or is_hook(found):
             return None
         # The items of a list do not name their kind.
         return {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
 
-    def _see_to(self, state: State, stored: Mapping[str, Json], loaded: Loaded) -> float:
+    def _see_to(self, state: State, stored: Mapping[str, Json], home: Home, loaded: Loaded) -> float:
         """Mend what is stored, create what is missing and wanted, and report what is neither."""
         missing = [phase for phase, word in state.phases.items() if phase not in stored and word in {NEVER, BEGUN}]
         off = [phase for phase, word in state.phases.items() if word == OFF]
@@ -160,15 +182,15 @@ class Registered(Watching):
             if where is None:
                 continue
             try:
-                wait = min(
-                    wait, self._mend(phase, found, self._wanted(phase, loaded, where, accounts), loaded, trouble)
-                )
+                wanted = owned(self._wanted(phase, loaded, where, accounts), found, home)
+                wait = min(wait, self._mend(phase, found, wanted, loaded, trouble))
             except ApiError as error:
                 if not error.refused:
                     raise
                 refused = error  # the other one, and what people see, do not wait for it
         if waiting and endpoint is not None:
-            trouble = self._create(waiting, state, endpoint, accounts, loaded)
+            whole = {phase: self._wanted(phase, loaded, endpoint, accounts) for phase in waiting}
+            trouble = self._create({phase: owned(one, one, home) for phase, one in whole.items()}, state, loaded)
             missing = missing if trouble else []
         self._drift.show(off=off, missing=missing, waiting=waiting, trouble=trouble)
         self._switch.publish(state, self._servers.account, self._drift)
@@ -187,13 +209,12 @@ class Registered(Watching):
             "metadata": {**metadata, "labels": labels, "annotations": {**self._wishes.annotations, **ours}},
         }
 
-    def _create(self, phases: list[str], state: State, endpoint: Endpoint, accounts: Identities, loaded: Loaded) -> str:
+    def _create(self, missing: Mapping[str, Json], state: State, loaded: Loaded) -> str:
         """Register, whole and at once; why that is not done, empty where it is."""
-        begun = structs.replace(state, phases={**state.phases, **dict.fromkeys(phases, BEGUN)})
+        begun = structs.replace(state, phases={**state.phases, **dict.fromkeys(missing, BEGUN)})
         if begun.phases != state.phases and not self._switch.write(begun):
             return "another replica registers just now"
-        for phase in phases:
-            wanted = self._wanted(phase, loaded, endpoint, accounts)
+        for phase, wanted in missing.items():
             if self._api.create(collection(phase), wanted) is not None:
                 reason = "registered: the servers answer"
                 self._recording.record(wanted, policy_digest=loaded.digest, reason=reason, verb="create")
@@ -204,7 +225,7 @@ class Registered(Watching):
         target = fitted(stored, wanted)
         if trouble:  # where the API server would not find us must not be registered
             target = keeping_client_config(target, stored)
-        found = list(differences(stored, target))
+        found = [*differences(stored, target), *difference(stored, target)]
         key = (loaded.digest, wanted)
         if target == stored:
             self._fits[phase] = key
@@ -236,6 +257,8 @@ class Registered(Watching):
             return "rewritten: it was not as this release registers it"
         if found and self._fits[phase] == key:
             return self._drift.put_back(phase, stored, found)
+        if not found:
+            return "rewritten: its labels or annotations were not as this release writes them"
         return MOVED if only_moved(found) else "rewritten: the policy file asks for other requests"
 
     def _is_others(self, phase: str, stored: Json) -> bool:

@@ -2,8 +2,10 @@
 
 import base64
 import http.client
+import re
 import socket
 import ssl
+from collections.abc import Mapping
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any, Final
@@ -16,11 +18,12 @@ from msgspec import Struct
 from webhook.controller.registration import HTTPS, MUTATE, VALIDATE, Endpoint
 from webhook.kube.api import Api
 from webhook.kube.paths import collection, under
-from webhook.model.names import PROBE, PROBE_GROUP, PROBE_RESOURCE, PROBE_SERVER
+from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
 
 # As long as the API server itself waits for an answer (webhook.controller.registration.TIMEOUT_SECONDS).
 PATIENCE_SECONDS: Final = 5.0
 LONGEST_ANSWER: Final = 65536
+LATE: Final = re.compile(r"([0-9a-f]{8}):([0-9]{1,15})")
 JSON: Final = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
@@ -38,6 +41,17 @@ class Address(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.host}:{self.port})" if self.host != self.name else f"{self.host}:{self.port}"
+
+
+class Probed(Struct, frozen=True):
+    """What a server that is ready says of itself.
+
+    `account` is the user name under which it acts, empty if unknown; `late` the number of reviews that it answered too late or not at
+    all, by the name of its process; empty where it does not tell.
+    """
+
+    account: str = ""
+    late: Mapping[str, int] = {}
 
 
 class Replicas(Struct, frozen=True):
@@ -94,7 +108,7 @@ def reach(api: Api, endpoint: Endpoint, *, certified: bool = False) -> str:
     where = address(api, endpoint)
     context = trusting(endpoint)
     servers = [asked(where, context, endpoint, phase, certified=certified) for phase in (VALIDATE, MUTATE)]
-    return servers[0]
+    return servers[0].account
 
 
 def trusting(endpoint: Endpoint) -> ssl.SSLContext:
@@ -110,8 +124,8 @@ def trusting(endpoint: Endpoint) -> ssl.SSLContext:
     return context
 
 
-def asked(where: Address, context: ssl.SSLContext, endpoint: Endpoint, phase: str, *, certified: bool) -> str:
-    """Send one harmless review to one path; the server's user name.  Raises Unreachable."""
+def asked(where: Address, context: ssl.SSLContext, endpoint: Endpoint, phase: str, *, certified: bool) -> Probed:
+    """Send one harmless review to one path; what the server says of itself.  Raises Unreachable."""
     path = f"{where.prefix}{phase}/{endpoint.token}" if endpoint.token else f"{where.prefix}{phase}"
     uid = str(uuid4())
     try:
@@ -132,7 +146,7 @@ def asked(where: Address, context: ssl.SSLContext, endpoint: Endpoint, phase: st
     except (OSError, http.client.HTTPException) as bad:
         raise Unreachable(f"no answer from {where}: {str(bad) or type(bad).__name__}") from bad
     if certified and status == HTTPStatus.UNAUTHORIZED:
-        return ""
+        return Probed()
     return read(where, uid, status, body)
 
 
@@ -144,8 +158,8 @@ def bracketed(host: str) -> str:
         return host
 
 
-def read(where: Address, uid: str, status: int, body: bytes) -> str:
-    """The server's user name by its answer.  Raises Unreachable for any answer but that of a server that is ready."""
+def read(where: Address, uid: str, status: int, body: bytes) -> Probed:
+    """What a server says of itself by its answer.  Raises Unreachable for any answer but that of a server that is ready."""
     if status != HTTPStatus.OK:
         said = body[:200].decode(errors="replace")
         raise Unreachable(f"{where} answers with HTTP status {status}: {said}")
@@ -159,7 +173,13 @@ def read(where: Address, uid: str, status: int, body: bytes) -> str:
     if allowed is not True:
         message = (response.get("status") or {}).get("message", "")
         raise Unreachable(f"{where} does not serve yet: {message}")
-    return str(notes.get(PROBE_SERVER, ""))
+    return Probed(str(notes.get(PROBE_SERVER, "")), late_reviews(str(notes.get(PROBE_LATE, ""))))
+
+
+def late_reviews(note: str) -> dict[str, int]:
+    """The number of late reviews by the process that counted them; empty where a server of another release says something else."""
+    found = LATE.fullmatch(note)
+    return {found[1]: int(found[2])} if found else {}
 
 
 def review(uid: str) -> dict[str, Any]:

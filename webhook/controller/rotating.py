@@ -1,18 +1,21 @@
 """Rotates the secret path: reads what is stored and registered, asks the servers, and takes one step at a time."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from secrets import token_hex
 from threading import Event, Thread
 from time import monotonic
 from typing import Final, Protocol
 
-from webhook.controller.rotation import Pace, Situation, registered_tokens, step
-from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
+from msgspec import Struct
+
+from webhook.controller.path_memory import Memory
+from webhook.controller.rotation import Pace, Situation, step
+from webhook.kube.api import CONFLICT, INVALID, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.registrations import PHASES
 from webhook.kube.registrations import path as configuration_path
-from webhook.kube.webhook_path import BadTokens, collection, path, read, write
+from webhook.kube.webhook_path import BadTokens, collection, path, read, registered_tokens, write
 from webhook.model.path_tokens import PathTokens, Token
 
 logger = logging.getLogger(__name__)
@@ -33,59 +36,30 @@ class Refuses(Exception):  # noqa: N818 (a state of a server)
     """A server does not answer, or does not accept a path; the message says which one, and never the path."""
 
 
+class Heard(Struct, frozen=True):
+    """What servers that accept a path answered.
+
+    `each` says whether each of them was asked. `late` is how many reviews each server process answered too late or not at all,
+    by a name that the process chose at its start.
+    """
+
+    each: bool
+    late: Mapping[str, int] = {}
+
+
 class Servers(Protocol):
     """The servers, as far as a rotation needs them."""
 
-    def accept(self, token: str) -> bool:
-        """See that the servers accept reviews at a path; whether each of them was asked.  Raises Refuses, ApiError."""
-
-
-class Memory:
-    """What one process saw, and since when by its own clock: clocks of others do not count."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._registered = self._next = ""
-        self._since = self._next_since = 0.0
-        self._alone_since: float | None = None
-        self.tokens: PathTokens | None = None  # as they were stored last
-        self.failed = False  # a server did not answer since the token was registered
-
-    def see(self, tokens: PathTokens, registered: frozenset[str]) -> None:
-        """What is stored, and what is registered, at this moment."""
-        now = self._clock()
-        current = tokens.registered.value if tokens.registered else ""
-        if current != self._registered or not self._since:
-            self._registered, self._since, self._alone_since, self.failed = current, now, None, False
-        upcoming = tokens.next.value if tokens.next else ""
-        if upcoming != self._next:
-            self._next, self._next_since = upcoming, now
-        if registered != {current}:
-            self._alone_since = None
-        elif self._alone_since is None:
-            self._alone_since = now
-
-    @property
-    def age(self) -> float:
-        """How long the registered token has been in its place."""
-        return self._clock() - self._since
-
-    @property
-    def settled(self) -> float:
-        """How long it has been the only one that is registered."""
-        return 0.0 if self._alone_since is None else self._clock() - self._alone_since
-
-    @property
-    def next_age(self) -> float:
-        """How long the next token has been stored."""
-        return self._clock() - self._next_since
+    def accept(self, token: str) -> Heard:
+        """See that the servers accept reviews at a path.  Raises Refuses, ApiError."""
 
 
 class Rotating:
     """Keeps the Secret of the path; its `on_registered` is called when another token may have to be registered.
 
     `leads` says whether this replica takes the steps; the first token is stored by whichever replica comes first. `managed` is false
-    where somebody registers catflap by hand. `on_write` is told of each write, and why.
+    where somebody registers catflap by hand. `on_write` is told of each write, and why; `on_look` after each look, how many seconds ago the
+    token was registered, and what keeps it from being changed (empty where nothing does).
     """
 
     def __init__(
@@ -98,6 +72,7 @@ class Rotating:
         now: Callable[[], datetime],
         managed: bool = True,
         on_write: Callable[[Json, str], None] = lambda *_: None,
+        on_look: Callable[[float, str], None] = lambda *_: None,
         pace: Pace = Pace(),  # noqa: B008 (frozen)
         clock: Callable[[], float] = monotonic,
     ) -> None:
@@ -109,6 +84,7 @@ class Rotating:
         self._managed = managed
         self.on_registered: Callable[[], None] = lambda: None
         self._on_write = on_write
+        self._on_look = on_look
         self._pace = pace
         self._memory = Memory(clock)
         self._stopped = Event()
@@ -118,6 +94,7 @@ class Rotating:
     def registered(self) -> str:
         """The token to register, read live: a replica that lags must not put an earlier one back.
 
+        One that is not registered yet is given only if every server accepts it, as others may have replaced the Secret.
         Raises NoToken, ApiError.
         """
         found = self._api.get(path(self._namespace))
@@ -129,6 +106,7 @@ class Rotating:
             raise NoToken(f"{bad}; the replica that leads writes it anew") from None
         if tokens.registered is None:
             raise NoToken("no path is to be registered yet")
+        self._confirm(tokens.registered.value)
         return tokens.registered.value
 
     def start(self) -> None:
@@ -143,15 +121,17 @@ class Rotating:
         """Take one step where one is due; whether another may be due soon.  Raises ApiError."""
         found = self._api.get(path(self._namespace))
         tokens = readable(found)
-        self._memory.tokens = tokens or self._memory.tokens
+        remembered, self._memory.tokens = self._memory.tokens, tokens or self._memory.tokens
         if not (self._leads() or found is None):
+            self._on_look(self._wall_age(tokens), "")
             return False
-        configurations = [self._api.get(configuration_path(phase)) for phase in PHASES]
-        situation = self._situation(tokens, registered_tokens(*configurations))
+        situation = self._situation(tokens, self._registered(), remembered)
         taken = step(situation, self._pace, self._make)
         if taken is None:
+            self._on_look(situation.age, self._trouble)
             return tokens is not None and tokens.next is not None
         written = self._write(taken.tokens, found)
+        self._on_look(situation.age, "")
         if written is not None:
             self._memory.tokens = taken.tokens
             logger.info("the secret path: %s", taken.reason)
@@ -159,9 +139,26 @@ class Rotating:
             self._on_write(written, taken.reason)
         return True
 
-    def _situation(self, tokens: PathTokens | None, registered: frozenset[str]) -> Situation:
+    def _registered(self) -> frozenset[str]:
+        """The tokens in both webhook configurations.  Raises ApiError."""
+        return registered_tokens(*(self._api.get(configuration_path(phase)) for phase in PHASES))
+
+    def _confirm(self, token: str) -> None:
+        """See that a token may be registered in place of others.  Raises NoToken, ApiError."""
+        if token == self._memory.confirmed:
+            return
+        if self._registered() - {token}:
+            try:
+                self._servers.accept(token)
+            except Refuses as bad:
+                raise NoToken(f"the path that is stored is not registered yet: {bad}") from None
+        self._memory.confirmed = token
+
+    def _situation(
+        self, tokens: PathTokens | None, registered: frozenset[str], remembered: PathTokens | None
+    ) -> Situation:
         if tokens is None:
-            return Situation(None, registered, managed=self._managed, remembered=self._memory.tokens)
+            return Situation(None, registered, managed=self._managed, remembered=remembered)
         self._memory.see(tokens, registered)
         accepted = self._asked(tokens) if self._managed and registered else False
         return Situation(
@@ -171,7 +168,9 @@ class Rotating:
             settled=self._memory.settled,
             accepted=accepted and tokens.next is not None,
             disturbed=accepted and self._memory.failed,
+            shown=self._memory.shown,
             managed=self._managed,
+            remembered=remembered,
         )
 
     def _asked(self, tokens: PathTokens) -> bool:
@@ -179,7 +178,7 @@ class Rotating:
         asked = tokens.next or tokens.registered
         assert asked is not None
         try:
-            each = self._servers.accept(asked.value)
+            heard = self._servers.accept(asked.value)
         except (Refuses, ApiError) as bad:
             if str(bad) != self._trouble:
                 logger.warning("the secret path: not every server accepts it: %s", bad)
@@ -187,12 +186,16 @@ class Rotating:
             self._memory.failed = self._memory.failed or tokens.next is None
             return False
         self._trouble = ""
-        return each or self._memory.next_age >= self._pace.settle
+        self._memory.hear(heard.late)
+        if heard.each:
+            self._memory.confirmed = asked.value
+        return heard.each or self._memory.next_age >= self._pace.settle
 
-    def _wall_age(self, tokens: PathTokens) -> float:
+    def _wall_age(self, tokens: PathTokens | None) -> float:
         """How old the registered token is by its time, for a controller that starts again and again."""
+        registered = tokens.registered if tokens else None
         try:
-            since = datetime.strptime(tokens.registered.since if tokens.registered else "", STAMP).replace(tzinfo=UTC)
+            since = datetime.strptime(registered.since if registered else "", STAMP).replace(tzinfo=UTC)
         except ValueError:
             return 0.0
         return (self._now() - since).total_seconds()
@@ -210,8 +213,21 @@ class Rotating:
         except ApiError as error:
             if error.status in {CONFLICT, NOT_FOUND}:
                 return None
-            raise
+            if error.status != INVALID:
+                raise
+            return self._write_anew(tokens, found, error)
         return wanted
+
+    def _write_anew(self, tokens: PathTokens, found: Json, why: ApiError) -> Json | None:
+        """The Secret as it was created in the place of one that cannot be changed, as it is immutable or has another type.
+
+        Servers go on with the tokens that they know meanwhile.  Raises ApiError.
+        """
+        logger.warning("the Secret of the path cannot be changed, so it is deleted and created again: %s", why)
+        metadata = found["metadata"]
+        self._api.delete(path(self._namespace), uid=metadata["uid"], version=metadata["resourceVersion"])
+        wanted = write(tokens, self._namespace)
+        return wanted if self._api.create(collection(self._namespace), wanted) is not None else None
 
     def _work(self) -> None:
         wait = 0.0
@@ -222,6 +238,7 @@ class Rotating:
             except Exception as error:  # noqa: BLE001 (the next look must come)
                 wait = look
                 logger.warning("the secret path is not looked after: %s", error)
+                self._on_look(self._memory.age, str(error))
 
 
 def readable(found: Json | None) -> PathTokens | None:

@@ -11,10 +11,8 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.kube.api import Json
 from webhook.kube.webhook_path import MOST_TOKENS
-from webhook.model.names import ENTRY_SUFFIX
-from webhook.model.path_tokens import PathTokens, Token
+from webhook.model.path_tokens import PathTokens, Token, digest
 
 # How long a token stays registered. A user who provokes a failure, and reads the path in its message, has a token for this time
 # and the overlap; a shorter period costs the API server a write, and each API server a reload, more often.
@@ -52,8 +50,9 @@ class Situation(Struct, frozen=True):
     `tokens` are those in the Secret, None where there is none that can be read; `registered` are the tokens in our entries
     of both webhook configurations. `age` is how long the registered token is in its place, `settled` how long it has been the only one
     that is registered. `accepted` says whether every server accepts the next token; `disturbed` that a server did not answer
-    since the token was registered, so that users may have seen it. `managed` is false where somebody registers catflap by hand.
-    `remembered` are the tokens that this process saw last, for a Secret that somebody deletes.
+    since the token was registered, so that users may have seen it; `shown` that a server answered a review too late, or not at all,
+    since then. `managed` is false where an administrator registers catflap by hand. `remembered` are the tokens that this process
+    saw last, for a Secret that others delete or replace.
     """
 
     tokens: PathTokens | None
@@ -62,6 +61,7 @@ class Situation(Struct, frozen=True):
     settled: float = 0.0
     accepted: bool = False
     disturbed: bool = False
+    shown: bool = False
     managed: bool = True
     remembered: PathTokens | None = None
 
@@ -90,12 +90,12 @@ def rotated(
     if tokens.next is not None and now.accepted:
         since = make().since
         previous = (replace(registered, since=since), *tokens.previous)
-        promoted = PathTokens(registered=replace(tokens.next, since=since), previous=previous)
+        promoted = replace(tokens, registered=replace(tokens.next, since=since), next=None, previous=previous)
         return Step(promoted, "every server accepts the next path, so it is registered")
     if now.registered != {registered.value}:
         return None  # it is not registered yet, or nothing is
     if tokens.previous and now.settled >= pace.overlap:
-        return Step(replace(tokens, previous=()), "every API server uses the registered path, so earlier ones end")
+        return Step(tokens.without_previous, "every API server uses the registered path, so earlier ones end")
     if tokens.next is None and len(tokens.previous) < MOST_PREVIOUS and (why := due(now, registered, pace)):
         return Step(replace(tokens, next=make()), why)
     return None
@@ -107,6 +107,8 @@ def due(now: Situation, registered: Token, pace: Pace) -> str:
         return "reviews come to a path that everybody knows"
     if now.disturbed:
         return "servers did not answer for a while, so users may have seen the path"
+    if now.shown and now.age >= pace.overlap:
+        return "a server answered a review too late or not at all, so its user may have seen the path"
     return "the path has been registered for its period" if now.age >= pace.period else ""
 
 
@@ -125,23 +127,23 @@ def adopted(now: Situation, make: Callable[[], Token]) -> Step:
 
 
 def with_unknown(tokens: PathTokens, unknown: Collection[str], now: Situation, make: Callable[[], Token]) -> PathTokens:
-    """The tokens with those that somebody else registered, which must be accepted as long as they are registered."""
+    """The tokens with those that are registered and were not stored, as others replaced the Secret or a webhook configuration.
+
+    The API servers use the registered one, so it goes on being registered: no server may know what is stored instead. Everything
+    else is accepted until its regular end, and where the controller registers, the next token comes at once.
+    """
     since = make().since
     found = tuple(Token(one, since) for one in sorted(unknown))
-    if now.managed or tokens.registered is None:
-        return replace(tokens, previous=(*found, *tokens.previous)[:MOST_UNKNOWN])
-    return PathTokens(registered=found[0], previous=(*found[1:], tokens.registered)[:MOST_UNKNOWN])
+    lost = () if now.remembered is None else forgotten(now.remembered, tokens, unknown)
+    if tokens.registered is not None and tokens.registered.value in now.registered:
+        return replace(tokens, previous=(*found, *tokens.previous, *lost)[:MOST_UNKNOWN])
+    before = tuple(one for one in (tokens.registered, *tokens.previous, *lost) if one is not None)
+    upcoming = (tokens.next or make()) if now.managed else None
+    return replace(tokens, registered=found[0], next=upcoming, previous=(*found[1:], *before)[:MOST_UNKNOWN])
 
 
-def registered_tokens(*configurations: Json | None) -> frozenset[str]:
-    """The tokens in the paths of our entries; the plain path has the empty one."""
-    entries = [entry for one in configurations if one for entry in one.get("webhooks") or ()]
-    return frozenset(token_of(entry) for entry in entries if entry["name"].endswith(ENTRY_SUFFIX))
-
-
-def token_of(entry: Json) -> str:
-    """The token in the path of an entry."""
-    where = entry.get("clientConfig") or {}
-    path = where.get("url") or (where.get("service") or {}).get("path") or ""
-    head, _, last = path.rpartition("/")
-    return last if head.endswith(("/validate", "/mutate")) else ""
+def forgotten(remembered: PathTokens, tokens: PathTokens, unknown: Collection[str]) -> tuple[Token, ...]:
+    """The tokens that were stored, are not, and were not ended: servers keep them, and their end has to be named."""
+    known = {*tokens.accepted, *unknown}
+    each = (remembered.registered, remembered.next, *remembered.previous)
+    return tuple(one for one in each if one and one.value not in known and digest(one.value) not in tokens.ended)

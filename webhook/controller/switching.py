@@ -1,17 +1,19 @@
 """What is written down about the registration: whether an administrator turned it off, who is catflap, and how it is."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
 from msgspec import structs
 
 from webhook.controller.drift import Drift
+from webhook.controller.owning import condemned
 from webhook.controller.recording import Recording
-from webhook.kube.api import Api, ApiError
+from webhook.kube.api import Api, ApiError, Json
+from webhook.kube.home import Home
 from webhook.kube.identity import Acting
-from webhook.kube.switch import NEVER, OFF, ON, State, Switch
+from webhook.kube.switch import BEGUN, NEVER, OFF, ON, State, Switch
 from webhook.model.identity import Identities, identities
 
 logger = logging.getLogger(__name__)
@@ -34,24 +36,30 @@ class Switching:
         self.read = self._switch.read
         self.write = self._switch.write
 
-    def note_deletions(self, state: State, stored: Collection[str], digest: str) -> State | None:
+    def note_deletions(
+        self, state: State, stored: Mapping[str, Json], seen: Mapping[str, Json], home: Home, digest: str
+    ) -> State | None:
         """The state after what administrators did since; None where another replica writes it just now.
 
-        `stored` are the phases whose configurations are there.  Raises ApiError, AuditLogUnwritable.
+        `stored` are the configurations that are there, by phase; `seen` how each was when it was last there, as far as that is known.
+        Raises ApiError, AuditLogUnwritable.
         """
-        after = {}
-        for phase, word in state.phases.items():
-            gone = NEVER if not state.wanted else OFF if word == ON else word
-            after[phase] = ON if phase in stored else gone
-        if after == state.phases:
+        after = {
+            phase: word_after(
+                state, phase, home, stored=phase in stored, doomed=condemned(stored.get(phase) or seen.get(phase), home)
+            )
+            for phase in state.phases
+        }
+        status = "" if state.restored(home.uid) else state.status
+        noted = structs.replace(state, phases=after, status=status, namespace_uid=home.uid, heeded=state.turned_on)
+        if noted == state:
             return state
-        noted = structs.replace(state, phases=after)
         if not self._written(noted):
             return None
         for phase, word in after.items():
             if word == OFF != state.phases[phase]:
                 self._note(DELETED.format(phase), digest)
-            elif word == ON and state.phases[phase] == OFF:
+            elif word in {BEGUN, ON} and state.phases[phase] == OFF:
                 self._note(CREATED_AGAIN.format(phase), digest)
         return noted
 
@@ -63,7 +71,7 @@ class Switching:
 
     def publish(self, state: State, server: str, drift: Drift) -> None:
         """Write down which accounts were seen, and how the registration is where that changed.  Raises ApiError."""
-        status = drift.status if drift.status != self._published else state.status
+        status = drift.status if drift.status != self._published or not state.status else state.status
         after = structs.replace(state.saw(self._own(server), self._now()), status=status)
         if (after.accounts, after.status) == (state.accounts, state.status):
             return
@@ -87,3 +95,20 @@ class Switching:
     def _note(self, reason: str, digest: str) -> None:
         logger.warning("%s", reason)
         self._recording.record(self._switch.manifest, policy_digest=digest, reason=reason, verb="update")
+
+
+def word_after(state: State, phase: str, home: Home, *, stored: bool, doomed: bool) -> str:
+    """What the state says of a phase after one look at its configuration.
+
+    A configuration that is missing although the state says "on" was deleted by an administrator. It was not where the
+    release wanted none, where the words were written in another namespace (a backup brought them), or where it was `doomed`:
+    the garbage collector deletes it, or did.
+    """
+    word = state.phases[phase]
+    if stored:
+        return BEGUN if doomed else ON
+    if not state.wanted or state.restarted:
+        return NEVER
+    if word == ON:
+        return NEVER if state.restored(home.uid) else BEGUN if doomed else OFF
+    return word

@@ -17,7 +17,7 @@ import yaml
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 
-from webhook.kube.errors import CONFLICT, NOT_FOUND, ApiError
+from webhook.kube.errors import CONFLICT, INVALID, NOT_FOUND, ApiError
 from webhook.kube.paging import TooLarge, pages
 from webhook.kube.paths import checked
 from webhook.kube.silence import Unsilenced
@@ -26,6 +26,7 @@ from webhook.model.path_tokens import without_tokens
 
 __all__ = [
     "CONFLICT",
+    "INVALID",
     "NOT_FOUND",
     "PAGE_SIZE",
     "Api",

@@ -5,8 +5,9 @@ from webhook.model.path_tokens import without_tokens
 BAD_REQUEST = 400
 NOT_FOUND = 404
 CONFLICT = 409
+INVALID = 422
 # Bad, forbidden, too large or invalid: the same request is answered so again.
-REFUSALS = frozenset({BAD_REQUEST, 403, 413, 422})
+REFUSALS = frozenset({BAD_REQUEST, 403, 413, INVALID})
 
 
 class ApiError(Exception):

@@ -77,7 +77,7 @@ def controller_rights(own_namespace: str, policy: ConfigMap | None) -> tuple[Rig
     state = {"name": REGISTRATION_CONFIGMAP, "namespace": own_namespace}
     found += each("get update", "configmaps", "whether an administrator turned catflap off", **state)
     secret = {"name": PATH_SECRET, "namespace": own_namespace}
-    found += each("get update", "secrets", "the secret path that reviews come to", **secret)
+    found += each("get update delete", "secrets", "the secret path that reviews come to", **secret)
     found += each("create", "secrets", "the Secret of that path", namespace=own_namespace)
     asking = {"group": "discovery.k8s.io", "namespace": own_namespace}
     found += each("list", "endpointslices", "that every server accepts the next path", **asking)
@@ -90,6 +90,8 @@ def controller_rights(own_namespace: str, policy: ConfigMap | None) -> tuple[Rig
         plural, purpose = f"{phase}webhookconfigurations", "catflap's own registration"
         found += each("create", plural, purpose, group=ADMISSION)
         found += each("get list watch update", plural, purpose, group=ADMISSION, name=WEBHOOK_CONFIGURATION)
+        purpose = "that the registration does not outlive catflap's namespace, and the owner that says so"
+        found += each("delete", plural, purpose, group=ADMISSION, name=WEBHOOK_CONFIGURATION)
     for one in TWINS:
         purpose = "the copy of the rules that the API server judges by"
         found += each("list watch delete", TWIN_PLURALS[one], purpose, group=ADMISSION, name=TWIN)

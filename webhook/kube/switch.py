@@ -21,6 +21,11 @@ from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, REGISTRATION_CONFI
 # "begun" is written before a configuration is created, so that a crash between the two is not taken for a deletion.
 NEVER, BEGUN, ON, OFF = "", "begun", "on", "off"
 WANTED: Final = "wanted"  # "off" where the installer wants no registration; the chart writes it
+TURNED_ON: Final = (
+    "turnedOn"  # the revision of the release that wants it again after one that wanted none; the chart writes it
+)
+HEEDED: Final = "turnedOnHeeded"  # the last value of that key that a controller acted on
+NAMESPACE_UID: Final = "namespaceUid"  # of the namespace in which the words were written
 ACCOUNTS: Final = "accounts"
 STATUS: Final = "status"
 FORBIDDEN: Final = 403
@@ -31,12 +36,28 @@ RENEWED: Final = KEPT / 2
 
 
 class State(Struct, frozen=True):
-    """What the object says: a word for each phase, when each account was last seen, and a sentence for people."""
+    """What the object says: a word for each phase, when each account was last seen, and a sentence for people.
+
+    `namespace_uid` is that of catflap's namespace when the words were written. `turned_on` is new where it is not `heeded`: the release
+    wanted no registration for a while, and what is missing was not deleted by an administrator.
+    """
 
     phases: Mapping[str, str]
     accounts: Mapping[str, str] = {}
     status: str = ""
     wanted: bool = True
+    namespace_uid: str = ""
+    turned_on: str = ""
+    heeded: str = ""
+
+    @property
+    def restarted(self) -> bool:
+        """Whether the release wants a registration again since the words were written."""
+        return self.turned_on != self.heeded
+
+    def restored(self, namespace_uid: str) -> bool:
+        """Whether the words were written in another namespace: a backup brought them into this one."""
+        return self.namespace_uid not in {"", namespace_uid}
 
     def identities(self, at: datetime) -> Identities:
         """The accounts that were seen lately."""
@@ -86,7 +107,9 @@ class Switch:
 
     def write(self, state: State) -> bool:
         """Whether it was written; not where somebody else wrote it since it was read.  Raises ApiError."""
-        data = {**state.phases, ACCOUNTS: msgspec.json.encode(state.accounts).decode(), STATUS: state.status}
+        accounts = msgspec.json.encode(state.accounts).decode()
+        data = {**state.phases, ACCOUNTS: accounts, STATUS: state.status}
+        data |= {NAMESPACE_UID: state.namespace_uid, HEEDED: state.heeded}
         try:
             if self._found is not None:
                 kept = {key: value for key, value in (self._found.get("data") or {}).items() if key not in data}
@@ -132,8 +155,15 @@ def state_of(data: Mapping[str, str]) -> State:
         accounts = {}
     words = {phase: data.get(phase, NEVER) for phase in ("validating", "mutating")}
     phases = {phase: word if word in {BEGUN, ON, OFF} else NEVER for phase, word in words.items()}
-    wanted = data.get(WANTED, "on") != "off"
-    return State(phases=phases, accounts=accounts, status=data.get(STATUS, ""), wanted=wanted)
+    return State(
+        phases=phases,
+        accounts=accounts,
+        status=data.get(STATUS, ""),
+        wanted=data.get(WANTED, "on") != "off",
+        namespace_uid=data.get(NAMESPACE_UID, ""),
+        turned_on=data.get(TURNED_ON, ""),
+        heeded=data.get(HEEDED, ""),
+    )
 
 
 def turn_on(api: Api, *, own_namespace: str) -> str:

@@ -9,12 +9,14 @@ import msgspec
 from webhook.kube import paths
 from webhook.kube.api import Api, Json
 from webhook.kube.watch import Watch
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, PATH_SECRET
+from webhook.model.names import ENTRY_SUFFIX, MANAGED_BY, MANAGED_BY_LABEL, PATH_SECRET
 from webhook.model.path_tokens import PLAIN, PathTokens, well_formed
 
 KEY: Final = "tokens.json"
 # Kept in the Secret at once; each further one would be a rotation that nobody completed.
 MOST_TOKENS: Final = 16
+# 16 tokens of 128 characters with their times, and 16 digests, are 4 KiB. A Secret may have 1 MiB.
+LARGEST_CONTENT: Final = 16 * 1024
 # Made once, at import: msgspec 0.20 crashes where two threads prepare one type at the same time.
 TOKENS: Final = msgspec.json.Decoder(PathTokens)
 
@@ -41,7 +43,10 @@ def watch(api: Api, namespace: str) -> Watch:
 def read(found: Json) -> PathTokens:
     """The tokens in a Secret.  Raises BadTokens."""
     try:
-        content = base64.b64decode(found["data"][KEY], validate=True)
+        encoded = found["data"][KEY]
+        if len(encoded) > LARGEST_CONTENT * 4 // 3:
+            raise BadTokens(f"Secret {PATH_SECRET} has more than {LARGEST_CONTENT} bytes in its key {KEY}")
+        content = base64.b64decode(encoded, validate=True)
         tokens = TOKENS.decode(content)
     except (KeyError, TypeError, binascii.Error, msgspec.MsgspecError):
         # The cause would quote the content.
@@ -61,3 +66,28 @@ def write(tokens: PathTokens, namespace: str, before: Json | None = None) -> Jso
         metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
     data = {KEY: base64.b64encode(msgspec.json.encode(tokens)).decode("ascii")}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
+
+
+def registered_tokens(*configurations: Json | None, own_namespace: str = "") -> frozenset[str]:
+    """The tokens in the paths of our entries; the plain path has the empty one.
+
+    With `own_namespace`, an entry counts only if its Service is there, or if it has a URL.
+    """
+    entries = [entry for one in configurations if one for entry in one.get("webhooks") or ()]
+    return frozenset(
+        token_of(entry) for entry in entries if entry["name"].endswith(ENTRY_SUFFIX) and leads_to(entry, own_namespace)
+    )
+
+
+def leads_to(entry: Json, own_namespace: str) -> bool:
+    """Whether an entry sends reviews to a Service of a namespace, or to a URL."""
+    service = (entry.get("clientConfig") or {}).get("service") or {}
+    return not (own_namespace and service) or service.get("namespace") == own_namespace
+
+
+def token_of(entry: Json) -> str:
+    """The token in the path of an entry."""
+    where = entry.get("clientConfig") or {}
+    path = where.get("url") or (where.get("service") or {}).get("path") or ""
+    head, _, last = path.rpartition("/")
+    return last if head.endswith(("/validate", "/mutate")) else ""

@@ -51,3 +51,4 @@ TWIN = "catflap-labels"  # of the ValidatingAdmissionPolicy and its binding
 PROBE_GROUP, PROBE_RESOURCE = "probe.catflap.dev", "probes"
 PROBE = "ready"  # the annotation of the answer
 PROBE_SERVER = "server"  # the annotation that names the server's user
+PROBE_LATE = "late"  # the annotation with a server process and its number of late reviews

@@ -34,11 +34,11 @@ def pruned(maker: PodMaker, source: bytes | Raw) -> dict[str, Any]:
     Raises msgspec.DecodeError for what is no JSON.
     """
     found: dict[str, Any] = {}
+    present = raw_at_all(source, maker.sources)
     for path in maker.templates:
-        template = raw_at(source, path)
-        if template is not None:
+        if (template := present.get(path)) is not None:
             put(found, path, leaves_of(template))
-    if maker.reference and raw_at(source, maker.reference) is not None:
+    if maker.reference in present:
         put(found, maker.reference, {})
     return found
 
@@ -50,39 +50,68 @@ def is_comparable(*sources: bytes | Raw) -> bool:
 
 def sources_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
     """Whether anything that Pods are made from is another than it was; what is too large to compare counts as changed."""
+    now, earlier = (raw_at_all(text, maker.sources) for text in (source, before))
     for path in maker.sources:
-        new, old = (bytes(raw_at(text, path) or ABSENT) for text in (source, before))
+        new, old = (bytes(found.get(path, ABSENT)) for found in (now, earlier))
         if new != old and not (is_comparable(new, old) and msgspec.json.decode(new) == msgspec.json.decode(old)):
             return True
     return False
 
 
-def raw_at(source: bytes | Raw, path: str) -> Raw | None:
-    """The JSON at a dotted path; None where a step is missing, is null, or leads into something else."""
-    found: bytes | Raw = source
-    for key in path.split("."):
+def raw_at_all(source: bytes | Raw, paths: tuple[str, ...]) -> dict[str, Raw]:
+    """The JSON at each of several dotted paths, without those where a step is missing, is null, or leads into something else.
+
+    No byte of the source is read more than once for each step of the longest path, however many paths there are.
+    """
+    found: dict[str, Raw] = {}
+    beginning = [(Raw(bytes(source)), tree_of(paths), "")]
+    while beginning:
+        place, tree, prefix = beginning.pop()
         try:
-            found = decoder(step(key)).decode(found).value
+            fields = decoder(step(tuple(tree))).decode(place)
         except msgspec.ValidationError:
-            return None
-        if bytes(found) == bytes(ABSENT):
-            return None
-    return Raw(bytes(found))
+            continue
+        for number, (key, below) in enumerate(tree.items()):
+            value: Raw = getattr(fields, f"value{number}")
+            if value == ABSENT:
+                continue
+            if below.ends:
+                found[f"{prefix}{key}"] = Raw(bytes(value))
+            if below:
+                beginning.append((value, below, f"{prefix}{key}."))
+    return found
+
+
+class Tree(dict[str, "Tree"]):
+    """The keys of several paths from one place on; `ends` where one of the paths ends there."""
+
+    ends = False
 
 
 @cache
-def step(key: str) -> type:
-    """An object with one field that is kept, as JSON."""
-    return defstruct("Step", [("value", Raw, ABSENT)], rename={"value": key})
+def tree_of(paths: tuple[str, ...]) -> Tree:
+    """Dotted paths, those with the same beginning together."""
+    root = Tree()
+    for path in paths:
+        place = root
+        for key in path.split("."):
+            place = place.setdefault(key, Tree())
+        place.ends = True
+    return root
+
+
+@cache
+def step(keys: tuple[str, ...]) -> type:
+    """An object with some fields that are kept, as JSON."""
+    fields = {f"value{number}": key for number, key in enumerate(keys)}
+    return defstruct("Step", [(name, Raw, ABSENT) for name in fields], rename=fields)
 
 
 def leaves_of(template: Raw) -> dict[str, Any]:
     """A template with what is read of it; an empty one where it is no object."""
     found: dict[str, Any] = {}
-    for path in LEAVES:
-        leaf = raw_at(template, path)
-        if leaf is not None:
-            put(found, path, plain(leaf))
+    for path, leaf in raw_at_all(template, LEAVES).items():
+        put(found, path, plain(leaf))
     return found
 
 

@@ -46,6 +46,7 @@ from webhook.server.annotations import annotations
 from webhook.server.announcing import Announce, nobody, refused
 from webhook.server.fairness import Share, share_of
 from webhook.server.intake import Reply, bad_review
+from webhook.server.patience import REQUEST_SECONDS, LateReviews
 from webhook.server.probe import is_probe, probed
 from webhook.server.unavailable import Unavailable
 
@@ -60,8 +61,6 @@ TOO_LATE = unavailable("it waited too long to be judged")
 NOT_TOLD = unavailable("the cluster could not be asked, see catflap's log")
 NOT_RECORDED = unavailable("the audit log cannot be written")
 
-# For one review, from its last byte on; the webhook's own timeout is 5 s.
-REQUEST_SECONDS = 4.0
 # Of both objects of a review. Decoding and deciding take 20 ms for 1 MiB of a workload and 100 ms for 1 MiB of a network policy
 # (benchmarks/fuzzing.py), so as much takes 3 ms at most. Few Pods have 10 KiB.
 LIGHT_BYTES = 1 << 15
@@ -110,7 +109,8 @@ class Case(Struct, frozen=True):
 class Answerer:
     """Answers reviews under the policy in force.
 
-    `cluster` answers what only the cluster can tell, and raises `Unavailable` where it cannot.
+    `cluster` answers what only the cluster can tell, and raises `Unavailable` where it cannot. `late` counts the reviews that had no
+    answer in time, which those find out who send the answers.
     """
 
     def __init__(
@@ -125,6 +125,7 @@ class Answerer:
         acting: Acting | None = None,
         now: Clock = utc_now,
     ) -> None:
+        self.late = LateReviews()
         self._policies = policies
         self._audit = audit
         self._metrics = metrics
@@ -135,13 +136,18 @@ class Answerer:
         self._now = now
 
     def answer(
-        self, phase: Phase, body: bytes, authentication: Authentication = Authentication.NONE
+        self,
+        phase: Phase,
+        body: bytes,
+        authentication: Authentication = Authentication.NONE,
+        *,
+        until: float | None = None,
     ) -> Reply | Waiting:
         """The reply to one review, at once where it is small and nothing has to be asked; never raises.
 
-        `authentication` is how its sender proved to be the API server.
+        `authentication` is how its sender proved to be the API server; `until` is when the answer must be there, on the monotonic clock.
         """
-        begun, until = perf_counter_ns(), monotonic() + REQUEST_SECONDS
+        begun, until = perf_counter_ns(), monotonic() + REQUEST_SECONDS if until is None else until
         loaded = self._policies.current  # the one to decode by and to decide by
         try:
             asked = envelope(body)
@@ -149,7 +155,9 @@ class Answerer:
             return self._bad(bad)
         request = replace(without_objects(asked), authentication=authentication)
         if is_probe(request):
-            return Reply(HTTPStatus.OK, probed(request, ready=loaded is not None, user=self._acting.user))
+            return Reply(
+                HTTPStatus.OK, probed(request, ready=loaded is not None, user=self._acting.user, late=str(self.late))
+            )
         case = Case(phase, request, loaded, begun, until)
         if asked.size <= LIGHT_BYTES:
             return self._judged(case, asked, is_light=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from http import HTTPStatus
+from time import monotonic
 from typing import Any
 
 from flask import Flask, Request, Response, request
@@ -27,6 +28,7 @@ from webhook.server.intake import (
     refused,
 )
 from webhook.server.limits import LARGEST_BODY
+from webhook.server.patience import seconds_to_answer
 from webhook.server.peers import names_of_environ
 
 logger = logging.getLogger(__name__)
@@ -99,13 +101,21 @@ class Reviews:
 
     def answer(self, phase: Phase, authentication: Authentication, sent: Request) -> Reply:
         """The reply to one review; waits for its body, and for its turn."""
-        caller = caller_of(sent)
+        caller, until = caller_of(sent), monotonic() + seconds_to_answer(sent.query_string.decode("latin-1"))
+        reply = self._reply(phase, authentication, sent, caller, until)
+        if caller.has_left or monotonic() > until:
+            self._answerer.late.count()
+        return reply
+
+    def _reply(
+        self, phase: Phase, authentication: Authentication, sent: Request, caller: Caller, until: float
+    ) -> Reply:
         with self._room.receiving(known=caller.known, drop=caller.stop_sending) as held:
             body = body_or_refusal(sent, self._room, held, caller)
             if isinstance(body, Reply):
                 return self._answerer.refuse(body)
             caller.sent_request()
-            answered = self._answerer.answer(phase, body, authentication)
+            answered = self._answerer.answer(phase, body, authentication, until=until)
             while isinstance(answered, Waiting):
                 answered = self._finished(answered)
         if answered.status == HTTPStatus.OK:

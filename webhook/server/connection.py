@@ -9,6 +9,7 @@ from gunicorn.asgi.protocol import ASGIProtocol
 from webhook.server.crowd import Caller, Crowd
 from webhook.server.ending import has_unread
 from webhook.server.lane import CALLER, AsgiApp, Receive, Scope, Send
+from webhook.server.pieces import Pieces
 
 
 class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
@@ -24,6 +25,7 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
         self.app: AsgiApp = self._answered
         self.accepted = accepted
         self.handshake: asyncio.Task[None] | None = None
+        self._chunks: list[bytes] = []  # of one read, handed on together
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The handshake is over."""
@@ -36,6 +38,7 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
         """Bytes of a request came."""
         self.sends()
         super().data_received(data)
+        self._hand_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed, by whichever side."""
@@ -43,6 +46,27 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
         super().connection_lost(exc)
         # TLS's buffers are large, and what is left of gunicorn's protocol refers to itself until the garbage is collected.
         self.transport = self.writer = self._flow_control = None
+
+    def _on_headers_complete(self) -> Any:
+        """The headers are whole, and the pieces of this request's body are counted from now on."""
+        self.pieces = Pieces()
+        return super()._on_headers_complete()
+
+    def _on_body(self, chunk: bytes) -> None:
+        """A chunk of the body came, one of many in this read where somebody sends them one byte at a time."""
+        self.pieces.add(len(chunk))
+        self._chunks.append(chunk)
+
+    def _on_message_complete(self) -> None:
+        """The request is whole."""
+        self._hand_on()
+        super()._on_message_complete()
+
+    def _hand_on(self) -> None:
+        """Give the app what came in one read as one piece."""
+        if self._chunks:
+            chunks, self._chunks = self._chunks, []
+            super()._on_body(b"".join(chunks))
 
     def drop(self) -> None:
         """End the connection at once."""

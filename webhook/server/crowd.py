@@ -23,6 +23,7 @@ from webhook.server.limits import (
     MOST_STRANGERS,
     OTHER_DESCRIPTORS,
 )
+from webhook.server.pieces import Pieces
 
 
 class State(Enum):
@@ -61,6 +62,7 @@ class Caller:
         self.has_left = False  # it is closed, or about to be
         self.is_late = False  # the body was not whole in time
         self.has_ended = False  # its last answer is given
+        self.pieces = Pieces()  # of the body that is being received
         self.state = State.SILENT
         self.since = self.deadline = 0.0  # when the state began and when it has to end, by the monotonic clock
 

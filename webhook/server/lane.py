@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from http import HTTPStatus
+from time import monotonic
 from typing import Any
 
 from webhook.model.authentication import Authentication
@@ -20,7 +21,9 @@ from webhook.server.crowd import Caller, Crowd
 from webhook.server.fairness import AnswerQueues, NoPlace
 from webhook.server.intake import JSON, MOST_DISCARDED, NO_ROOM, TOO_LARGE, TOO_SLOW, CallerLeft, Reply, refused
 from webhook.server.limits import BODY_SECONDS, LARGEST_BODY
+from webhook.server.patience import seconds_to_answer
 from webhook.server.peers import names_of_connection
+from webhook.server.pieces import TOO_MANY_PIECES
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -61,6 +64,7 @@ class Lane:
         if found is None:
             await self._other(scope, receive, send)
             return
+        until = monotonic() + seconds_to_answer(scope.get("query_string", b"").decode("latin-1"))
         headers = [(b"content-type", JSON.encode())]
         caller: Caller = scope.get("extensions", {}).get(CALLER) or Caller(Crowd())
         authentication = self._check.authenticate(Sender(found.token, partial(names_of_connection, caller)))
@@ -70,9 +74,14 @@ class Lane:
             headers.append(CLOSE)  # its body is not read, so no other request can follow
         else:
             try:
-                reply = await self._review(found.phase, authentication, caller, scope, receive)
-            except CallerLeft:
-                return
+                reply = await self._review(found.phase, authentication, caller, scope, receive, until)
+            except (CallerLeft, asyncio.CancelledError) as left:
+                self._answerer.late.count()
+                if isinstance(left, CallerLeft):
+                    return
+                raise
+            if caller.has_left or monotonic() > until:
+                self._answerer.late.count()
         headers.append((b"content-length", str(len(reply.body)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
@@ -82,28 +91,31 @@ class Lane:
         for waiting in [*self._waiting]:
             waiting.cancel()
 
-    async def _review(
-        self, phase: Phase, authentication: Authentication, caller: Caller, scope: Scope, receive: Receive
+    async def _review(  # noqa: PLR0917 (each is of another type)
+        self, phase: Phase, authentication: Authentication, caller: Caller, scope: Scope, receive: Receive, until: float
     ) -> Reply:
         refusal = refusal_of(scope)
         limit = asyncio.timeout(BODY_SECONDS)
         with self._bodies.receiving(known=caller.known, drop=lambda: limit.reschedule(0.0)) as held:
             try:
                 async with limit:
-                    body = await self._whole_body(receive, held)
+                    body = await self._whole_body(receive, held, caller)
             except TimeoutError:
                 refusal = NO_ROOM if held.is_dropped else TOO_SLOW
+            if caller.pieces.are_too_many:
+                caller.end_after_answer()  # the rest is not read
+                return self._answerer.refuse(TOO_MANY_PIECES)
             if refusal is not None or body is None:
                 return self._answerer.refuse(refusal or (NO_ROOM if held.is_dropped else TOO_LARGE))
             caller.sent_request()
-            reply = await self._answer(phase, body, authentication)
+            reply = await self._answer(phase, body, authentication, until)
         if reply.status == HTTPStatus.OK:
             caller.trust()
         return reply
 
-    async def _answer(self, phase: Phase, body: bytes, authentication: Authentication) -> Reply:
+    async def _answer(self, phase: Phase, body: bytes, authentication: Authentication, until: float) -> Reply:
         """The reply to a whole review, at once or after the turns of its steps."""
-        answered = self._answerer.answer(phase, body, authentication)
+        answered = self._answerer.answer(phase, body, authentication, until=until)
         while isinstance(answered, Waiting):
             answered = await self._finished(answered)
         return answered
@@ -123,8 +135,10 @@ class Lane:
             return step.give_up()
         return waiting.result()
 
-    async def _whole_body(self, receive: Receive, held: Body) -> bytes | None:
+    async def _whole_body(self, receive: Receive, held: Body, caller: Caller) -> bytes | None:
         """The body in one piece; None where it is larger than the limit, whatever its header claims, or where there is no room.
+
+        Also None where it comes in too many pieces.
 
         Raises CallerLeft.
         """
@@ -138,7 +152,7 @@ class Lane:
             size += len(chunk)
             if size > LARGEST_BODY:
                 body.clear()
-            elif self._bodies.grow(held, len(chunk)):
+            elif not caller.pieces.are_too_many and self._bodies.grow(held, len(chunk)):
                 body += chunk
             else:
                 return None

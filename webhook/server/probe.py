@@ -5,7 +5,7 @@ It passes the same doors as every review (TLS, the path, the decoder) and is abo
 
 from webhook.guard.decide import unavailable
 from webhook.model.decision import Decision, Verdict
-from webhook.model.names import PROBE, PROBE_GROUP, PROBE_RESOURCE, PROBE_SERVER
+from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
 from webhook.model.request import Request
 from webhook.review.encode import encode_validation
 
@@ -18,7 +18,7 @@ def is_probe(request: Request) -> bool:
     return (request.target.group, request.target.resource) == (PROBE_GROUP, PROBE_RESOURCE)
 
 
-def probed(request: Request, *, ready: bool, user: str) -> bytes:
-    """The answer: whether reviews are judged here, and as which `user` this server acts."""
-    annotations = {"probe": PROBE, **({PROBE_SERVER: user} if user else {})}
+def probed(request: Request, *, ready: bool, user: str, late: str) -> bytes:
+    """The answer: whether reviews are judged here, as which `user` this server acts, and the `late` reviews that it counted."""
+    annotations = {"probe": PROBE, PROBE_LATE: late, **({PROBE_SERVER: user} if user else {})}
     return encode_validation(request, READY if ready else NOT_READY, annotations=annotations)

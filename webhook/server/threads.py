@@ -4,13 +4,14 @@ import selectors
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from time import monotonic
 from typing import Any, Final
 
+from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 
 from webhook.server.app import CALLER
@@ -26,6 +27,7 @@ from webhook.server.ending import (
     on_end,
 )
 from webhook.server.limits import BODY_SECONDS, CLOSING_SECONDS, NO_DESCRIPTOR, RECEIVE_BUFFER, raise_descriptor_limit
+from webhook.server.pieces import MESSAGE, Pieces, TooManyPiecesError
 
 TICK_SECONDS: Final = 0.25
 SHORT_TICK_SECONDS: Final = 0.02
@@ -78,6 +80,26 @@ class Client(TConn, Caller):  # type: ignore[misc]
             OSError
         ):  # not by SSLSocket's own method, which takes the TLS state away from the thread that reads
             socket.socket.shutdown(self.sock, how)
+
+
+@contextmanager
+def counted(req: Any, pieces: Pieces) -> Iterator[None]:
+    """Have the readers of a body count what they read, and raise TooManyPiecesError where that comes in too many pieces."""
+    unreader, reader = req.unreader, req.body.reader
+
+    def add(piece: bytes) -> bytes:
+        pieces.add(len(piece))
+        if pieces.are_too_many:
+            raise TooManyPiecesError(MESSAGE)
+        return piece
+
+    unreader.chunk = lambda size_hint=None: add(type(unreader).chunk(unreader, size_hint))
+    if isinstance(reader, ChunkedReader):
+        reader.parser = map(add, reader.parser)
+    try:
+        yield
+    finally:
+        del unreader.chunk
 
 
 class PlainWorker(ThreadWorker):  # type: ignore[misc]
@@ -177,7 +199,9 @@ class PlainWorker(ThreadWorker):  # type: ignore[misc]
         conn.in_body = True
         conn.sock.settimeout(BODY_SECONDS)  # for each piece of the body, and of the answer
         self._serving.client = conn
-        stays = super().handle_request(req, conn)
+        conn.pieces = Pieces()
+        with counted(req, conn.pieces):
+            stays = super().handle_request(req, conn)
         return stays and not conn.has_ended
 
     def finish_request(self, conn: Client, fs: "Future[Any]") -> None:

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from webhook.kube.api import Json
 from webhook.kube.webhook_path import BadTokens, read
-from webhook.model.path_tokens import well_formed
+from webhook.model.path_tokens import Accepted, PathTokens, well_formed
 
 logger = logging.getLogger(__name__)
 
@@ -20,10 +20,15 @@ class BadTokenFile(ValueError):  # noqa: N818 (the file is bad)
 
 
 class AcceptedTokens:
-    """The tokens in force at this moment; what cannot be read changes nothing, as the API server goes on with what it knows."""
+    """The tokens in force at this moment; what cannot be read changes nothing, as the API server goes on with what it knows.
+
+    A token that disappears from the Secret is kept as `webhook.model.path_tokens.Accepted` says.
+    """
 
     def __init__(self) -> None:
         self._current: tuple[str, ...] = ()
+        self._secret = Accepted()
+        self._lock = Lock()  # the watch of the Secret and the look at what is registered are two threads
         self._trouble = ""
 
     def __call__(self) -> tuple[str, ...]:
@@ -35,22 +40,31 @@ class AcceptedTokens:
         """Whether any token is in force."""
         return bool(self._current)
 
-    def offer(self, tokens: tuple[str, ...]) -> None:
-        """Accept these from now on, and no others."""
-        self._current, self._trouble = tokens, ""
-
     def offer_secret(self, found: Json) -> None:
-        """Accept what a Secret holds; a Secret that is deleted comes with what it held."""
-        self.take(lambda: read(found).accepted)
+        """Accept what a Secret contains, and keep what others removed; a Secret that is deleted comes with its last content."""
+        with self._lock:
+            self.take(lambda: self._after(read(found)))
+
+    def offer_registered(self, token: str) -> None:
+        """Accept a token that is registered, whatever the Secret contains; the plain path needs the Secret's word."""
+        if not well_formed(token):
+            return
+        with self._lock:
+            self._secret = self._secret.keeping(token)
+            self._current = self._secret.values
 
     def take(self, tokens: Callable[[], tuple[str, ...]]) -> None:
-        """Accept what `tokens` gives; where that is bad, log it once and keep those in force."""
+        """Accept what `tokens` gives and nothing else; where that is bad, log it once and keep those in force."""
         try:
-            self.offer(tokens())
+            self._current, self._trouble = tokens(), ""
         except (BadTokens, BadTokenFile, OSError) as bad:
             if str(bad) != self._trouble:
                 logger.error("the tokens of the review path stay as they were: %s", bad)  # noqa: TRY400 (no bug)
             self._trouble = str(bad)
+
+    def _after(self, stored: PathTokens) -> tuple[str, ...]:
+        self._secret = self._secret.after(stored)
+        return self._secret.values
 
 
 class TokenFile:

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from tests.unit.samples import HEAD, policy
 from webhook.cli import main
 from webhook.controller.registration import Endpoint, registration
-from webhook.controller.rotation import registered_tokens
+from webhook.kube.webhook_path import registered_tokens
 
 CA = b"-----BEGIN CERTIFICATE-----\n"
 BUNDLE = base64.b64encode(CA).decode("ascii")

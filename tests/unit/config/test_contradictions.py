@@ -133,14 +133,39 @@ class TestLabels:
         assert faults(f"workloads: {{{line}}}".replace("pcns.", "pcn.").replace("pcsa.", "pcs.")) == []
 
     @pytest.mark.parametrize(
-        "line",
-        ["role: {aliases: [topology.kubernetes.io/zone]}", "require: [{label: topology.kubernetes.io/x, oneOf: [a]}]"],
+        "key",
+        [
+            "pod-template-hash",
+            "controller-revision-hash",
+            "pod-template-generation",
+            "statefulset.kubernetes.io/pod-name",
+            "apps.kubernetes.io/pod-index",
+            "batch.kubernetes.io/job-name",
+            "batch.kubernetes.io/controller-uid",
+            "batch.kubernetes.io/job-completion-index",
+            "job-name",
+            "controller-uid",
+            "topology.kubernetes.io/zone",
+            "kubernetes.io/metadata.name",
+        ],
     )
-    def test_what_tells_of_the_node_tells_nothing_else(self, line: str) -> None:
-        """A binding writes it, and nobody is asked about that."""
-        [found] = faults(f"workloads: {{{line}}}")
-        assert "tells of the node: a Pod gets it with its binding" in found
-        assert faults(f"workloads: {{{line}}}".replace("topology.", "example.")) == []
+    @pytest.mark.parametrize(
+        ("line", "path"),
+        [
+            ("workloads: {app: {label: KEY}}", "workloads.app.label"),
+            ("workloads: {app: {aliases: [x, KEY]}}", "workloads.app.aliases[1]"),
+            ("workloads: {role: {label: KEY}}", "workloads.role.label"),
+            ("workloads: {role: {aliases: [KEY]}}", "workloads.role.aliases[0]"),
+            ("workloads: {require: [{label: KEY, oneOf: [a]}]}", "workloads.require[0].label"),
+            ("namespaces: {environment: {label: KEY}}", "namespaces.environment.label"),
+        ],
+    )
+    def test_no_label_is_one_that_kubernetes_writes(self, line: str, path: str, key: str) -> None:
+        """Its value says nothing about what a user wants, and a Pod gets it after it was judged."""
+        [found] = faults(line.replace("KEY", key))
+        assert found.startswith(f"{path}: {key!r} is written by the ")
+        assert found.endswith("so no user chooses its value; name a label that users set")
+        assert faults(line.replace("KEY", f"example.com/{key.replace('/', '-')}")) == []
 
     @pytest.mark.parametrize(
         ("first", "second", "told"),

@@ -61,6 +61,18 @@ class Store(Api):
             raise ApiError(409, "changed")
         return self._put(path, body)
 
+    def delete(self, path: str, *, uid: str, version: str) -> bool:
+        """Delete the version that was seen; the uid is that of the only object of its name."""
+        if status := self.refusing(path):
+            raise ApiError(status, f"refused: {path}")
+        if path not in self.objects:
+            return False
+        if self.objects[path]["metadata"]["resourceVersion"] != version:
+            raise ApiError(409, "changed")
+        assert self.objects[path]["metadata"]["uid"] == uid
+        del self.objects[path]
+        return True
+
     def patient(self) -> "Store":
         """Itself."""
         return self
@@ -80,7 +92,7 @@ class Store(Api):
         if status := self.refusing(path):
             raise ApiError(status, f"refused: {path}")
         self._version += 1
-        metadata = {**body["metadata"], "resourceVersion": str(self._version)}
+        metadata = {"uid": f"uid-{self._version}", **body["metadata"], "resourceVersion": str(self._version)}
         self.objects[path] = deepcopy({**body, "metadata": metadata})
         self.written.append(path)
         return deepcopy(self.objects[path])

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webhook.controller.registration import Endpoint
-from webhook.controller.rotating import NoToken, Refuses, Rotating
-from webhook.controller.rotation import MOST_UNKNOWN, Pace, Situation, registered_tokens, step, token_of
-from webhook.kube.api import CONFLICT, ApiError, Json
-from webhook.kube.webhook_path import MOST_TOKENS, read, write
-from webhook.model.path_tokens import PLAIN, PathTokens, Token
+from webhook.controller.rotating import Heard, NoToken, Refuses, Rotating
+from webhook.controller.rotation import MOST_UNKNOWN, Pace, Situation, step
+from webhook.kube.api import CONFLICT, INVALID, ApiError, Json
+from webhook.kube.webhook_path import MOST_TOKENS, read, registered_tokens, token_of, write
+from webhook.model.path_tokens import PLAIN, Accepted, PathTokens, Token, digest
 
 BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 PACE: Final = Pace(300.0)
@@ -69,7 +69,8 @@ class TestSteps:
     ) -> None:
         """Counted from the moment at which no entry has it any more."""
         tokens = PathTokens(registered=B, previous=(A,))
-        assert (taken(Situation(tokens, registered(*where), settled=settled)) == PathTokens(registered=B)) is ends
+        expected = PathTokens(registered=B, ended=(digest(A.value),)) if ends else None
+        assert taken(Situation(tokens, registered(*where), settled=settled)) == expected
 
     @pytest.mark.parametrize(
         ("options", "due"),
@@ -77,6 +78,8 @@ class TestSteps:
             ({"age": PACE.period}, True),
             ({"age": PACE.period - 1}, False),
             ({"disturbed": True}, True),
+            ({"shown": True, "age": PACE.overlap}, True),
+            ({"shown": True, "age": PACE.overlap - 1}, False),
             ({"age": 1e6, "managed": False}, False),
             ({"disturbed": True, "managed": False}, False),
         ],
@@ -90,11 +93,14 @@ class TestSteps:
         """An administrator turned catflap off, or it is not registered yet."""
         assert taken(Situation(PathTokens(registered=A), frozenset(), age=1e6, disturbed=True)) is None
 
-    def test_what_somebody_else_registered_is_accepted_as_long_as_it_is(self) -> None:
-        """An administrator put back a configuration of yesterday: no request may fail until the controller has mended it."""
+    def test_what_others_registered_goes_on_being_registered(self) -> None:
+        """They replaced the Secret, or put back a configuration of yesterday: API servers use that path, and the next one comes at once."""
         assert taken(Situation(PathTokens(registered=A), registered(C))) == PathTokens(
-            registered=A, previous=(Token(C.value, NEW.since),)
+            registered=Token(C.value, NEW.since), next=NEW, previous=(A,)
         )
+        assert taken(Situation(PathTokens(registered=A), registered(A, C))) == PathTokens(
+            registered=A, previous=(Token(C.value, NEW.since),)
+        ), "of two, the one that is stored goes on"
         by_hand = taken(Situation(PathTokens(registered=A), registered(C), managed=False))
         assert by_hand is not None
         assert by_hand.registered is not None
@@ -102,14 +108,24 @@ class TestSteps:
 
     def test_no_more_tokens_are_kept_than_a_secret_may_have(self) -> None:
         """Whatever somebody registers again and again."""
-        tokens = PathTokens(registered=A, next=B)
+        tokens, remembered = PathTokens(registered=A, next=B), None
         for number in range(50):
-            found = taken(Situation(tokens, frozenset({f"{number:043}"})))
+            found = taken(Situation(tokens, frozenset({f"{number:043}"}), remembered=remembered))
             assert found is not None
-            tokens = found
+            tokens, remembered = found, tokens
         assert len(tokens.previous) == MOST_UNKNOWN
         assert len(tokens.accepted) <= MOST_TOKENS
         assert read(write(tokens, "own")) == tokens
+
+    def test_the_end_of_what_a_backup_removed_is_named(self) -> None:
+        """Servers keep what disappeared, so its end has to reach them; what had ended before stays ended."""
+        remembered = PathTokens(registered=B, next=NEW, previous=(A,), ended=(digest("x"),))
+        restored = PathTokens(registered=C, ended=(digest(A.value),))
+        found = taken(Situation(restored, registered(B), remembered=remembered))
+        assert found is not None
+        assert found.registered is not None
+        assert (found.registered.value, found.previous) == (B.value, (C, NEW))
+        assert set(found.without_previous.ended) == {digest(A.value), digest(C.value), digest(NEW.value)}
 
 
 ENTRY: Final = {"name": "pods.catflap.dev"}
@@ -153,15 +169,16 @@ class Store:
         """The Secret, where there is none."""
         if self.secrets:
             return None
-        return self._put(body)
+        return self.put(body)
 
     def replace(self, path: str, body: Json) -> Json:
         """The Secret, over the version that it names."""
         if "/secrets/" not in path or body["metadata"]["resourceVersion"] != str(len(self.secrets)):
             raise ApiError(CONFLICT, "conflict")
-        return self._put(body)
+        return self.put(body)
 
-    def _put(self, body: Json) -> Json:
+    def put(self, body: Json) -> Json:
+        """A further version."""
         metadata = {**body["metadata"], "resourceVersion": str(len(self.secrets) + 1)}
         self.secrets.append({**body, "metadata": metadata})
         return self.secrets[-1]
@@ -169,15 +186,29 @@ class Store:
 
 @dataclass
 class Server:
-    """One replica that serves: it has seen so many versions of the Secret."""
+    """One replica that serves: it has seen so many versions of the Secret, and is not ready before the first."""
 
     store: Store
     seen: int = 0
+    tokens: Accepted = field(default_factory=Accepted)
 
     @property
     def accepted(self) -> tuple[str, ...]:
-        """By the last version that it has seen; it is not ready before the first."""
-        return read(self.store.secrets[self.seen - 1]).accepted if self.seen else ()
+        """By what it has seen."""
+        return self.tokens.values
+
+    def see(self, version: int) -> None:
+        """Its watch brings a version of the Secret, perhaps without those between."""
+        if 0 < version <= len(self.store.secrets) and version != self.seen:
+            self.seen = version
+            self.tokens = self.tokens.after(read(self.store.secrets[version - 1]))
+
+    def restart(self) -> None:
+        """It reads the Secret and what is registered, and is ready then."""
+        self.seen, self.tokens = 0, Accepted()
+        self.see(len(self.store.secrets))
+        for token in self.store.configurations[-1:]:
+            self.tokens = self.tokens.keeping(token) if token else self.tokens
 
 
 @dataclass
@@ -219,12 +250,16 @@ class World:
             clock=lambda: self.time,
         )
 
-    def accept(self, token: str) -> bool:
+    def accept(self, token: str) -> Heard:
         """Every ready server is asked."""
         ready = [one for one in self.servers if one.seen]
         if not ready or not all(token in one.accepted for one in ready):
             raise Refuses("a server")
-        return True
+        return Heard(each=True)
+
+    def restore(self, version: int) -> None:
+        """A backup puts an earlier version of the Secret back."""
+        self.store.put(self.store.secrets[version % len(self.store.secrets)])
 
     def pass_time(self, seconds: float) -> None:
         """Time passes; who lags for too long catches up."""
@@ -232,6 +267,18 @@ class World:
         for one in self.api_servers:
             if one.seen < len(self.store.configurations) and self.time - one.behind_since > LAG:
                 self.catch_up(one)
+
+    def work(self, minutes: int) -> None:
+        """Every part does its duty for a while."""
+        for _ in range(4 * minutes):
+            self.pass_time(15.0)
+            self.controllers[0].look()
+            for server in self.servers:
+                server.see(len(self.store.secrets))
+            self.register(0)
+            for one in self.api_servers:
+                self.catch_up(one)
+            self.check()
 
     def catch_up(self, one: ApiServer) -> None:
         """An API server sees what is registered now."""
@@ -252,6 +299,12 @@ class World:
             self.pending.append((version, self.controllers[which % 2].registered))
         except NoToken:
             return
+
+    def register(self, which: int) -> None:
+        """Both at once, after what others began."""
+        self.begin_registration(which)
+        while self.pending:
+            self.end_registration()
 
     def end_registration(self) -> None:
         """It writes, unless somebody else did."""
@@ -282,33 +335,36 @@ ACTIONS: Final = st.one_of(
     st.tuples(st.just("begin"), st.integers(0, 1)),
     st.tuples(st.just("end"), st.just(0)),
     st.tuples(st.just("server"), st.integers(0, 2)),
+    st.tuples(st.just("server_jumps"), st.integers(0, 2)),
     st.tuples(st.just("api_server"), st.integers(0, 2)),
     st.tuples(st.just("restart_server"), st.integers(0, 2)),
     st.tuples(st.just("restart_controller"), st.integers(0, 1)),
 )
+RESTORES: Final = st.tuples(st.just("restore"), st.integers(0, 40))
+# Most of the time everything works for a while, else no rotation would be completed.
+WORKING: Final = st.tuples(st.just("work"), st.integers(1, 5))
 
 
 def play(world: World, action: str, value: float) -> None:
     """One thing happens."""
-    if action == "pass_time":
-        world.pass_time(value)
-    elif action == "register":
-        world.begin_registration(int(value))
-        while world.pending:
-            world.end_registration()
-    elif action == "begin":
-        world.begin_registration(int(value))
-    elif action == "end":
-        world.end_registration()
-    elif action == "server":  # sees one version more, once it has read the first
-        server = world.servers[int(value) % len(world.servers)]
-        server.seen = min(server.seen + 1, len(world.store.secrets)) if server.seen else 0
-    elif action == "restart_server":  # reads the Secret as it is, and is ready then
-        world.servers[int(value) % len(world.servers)].seen = len(world.store.secrets)
-    elif action == "api_server":
-        world.catch_up(world.api_servers[int(value) % len(world.api_servers)])
-    else:
-        {"look": world.look, "restart_controller": world.restart_controller}[action](int(value))
+    number = int(value)
+    server = world.servers[number % len(world.servers)]
+    api_server = world.api_servers[number % len(world.api_servers)]
+    actions: dict[str, Callable[[], None]] = {
+        "pass_time": lambda: world.pass_time(value),
+        "look": lambda: world.look(number),
+        "register": lambda: world.register(number),
+        "begin": lambda: world.begin_registration(number),
+        "end": world.end_registration,
+        "server": lambda: server.see(server.seen + 1 if server.seen else 0),
+        "server_jumps": lambda: server.see(len(world.store.secrets) if server.seen else 0),  # it misses versions
+        "api_server": lambda: world.catch_up(api_server),
+        "restart_server": server.restart,
+        "restart_controller": lambda: world.restart_controller(number),
+        "restore": lambda: world.restore(number),
+        "work": lambda: world.work(number),
+    }
+    actions[action]()
 
 
 @settings(max_examples=150, deadline=None)
@@ -320,8 +376,22 @@ def test_no_review_is_refused_because_of_a_rotation(
     world = World(servers=servers, api_servers=api_servers, plain=plain)
     world.look(0)
     for one in world.servers:
-        one.seen = len(world.store.secrets)
+        one.see(len(world.store.secrets))
     for action, value in actions:
+        play(world, action, value)
+        world.check()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(ACTIONS, WORKING, RESTORES), min_size=10, max_size=40), st.integers(1, 3), st.integers(1, 3))
+def test_no_review_is_refused_because_a_backup_is_restored(
+    actions: list[tuple[str, float]], servers: int, api_servers: int
+) -> None:
+    """Any earlier version of the Secret, at any moment and again and again, while everything else lags and restarts."""
+    world = World(servers=servers, api_servers=api_servers, plain=False)
+    for action, value in (("look", 0), ("server_jumps", 0), ("register", 0), *actions):
+        for one in world.servers if not world.servers[0].seen else ():
+            one.see(len(world.store.secrets))
         play(world, action, value)
         world.check()
 
@@ -335,7 +405,7 @@ def test_an_undisturbed_rotation_goes_on_for_ever() -> None:
         for action in ("server", "register"):
             play(world, action, 0)
         for server in world.servers:
-            server.seen = len(world.store.secrets)
+            server.see(len(world.store.secrets))
         for api_server in world.api_servers:
             world.catch_up(api_server)
         world.check()
@@ -358,14 +428,14 @@ class Obedient:
     """Servers that accept, or do not; `each` says whether each of them was asked."""
 
     def __init__(self, *, each: bool = True) -> None:
-        self.up = True
+        self.up, self.late = True, 0
         self._each = each
 
-    def accept(self, token: str) -> bool:  # noqa: ARG002 (any)
+    def accept(self, token: str) -> Heard:  # noqa: ARG002 (any)
         """As they are told."""
         if not self.up:
             raise Refuses("nobody answers")
-        return self._each
+        return Heard(self._each, {"server": self.late})
 
 
 def settle(controller: Rotating, store: Store, steps: int = 6) -> str:
@@ -436,3 +506,110 @@ def test_a_controller_that_starts_again_and_again_rotates_by_the_time_on_record(
     after = settle(rotating(store, Obedient(), now=again), store)
     assert (after != before) is rotates
     assert before in read(store.secrets[-1]).accepted
+
+
+def restored_world() -> tuple[World, str, str]:
+    """A world some rotations after its first token, whose Secret a backup puts back; one of two servers did not see that yet."""
+    world = World(servers=2, api_servers=1, plain=False)
+    world.look(0)
+    for one in world.servers:
+        one.see(1)
+    world.work(20)
+    first, current = read(world.store.secrets[0]).accepted[0], world.store.configurations[-1]
+    assert first not in world.servers[1].accepted
+    world.restore(0)
+    world.servers[0].see(len(world.store.secrets))
+    world.check()
+    return world, first, current
+
+
+def test_a_path_that_a_backup_restored_is_not_registered_before_every_server_accepts_it() -> None:
+    """The registration reads the Secret by itself, and may come before the rotation looks."""
+    world, first, current = restored_world()
+    with pytest.raises(NoToken, match="a server"):
+        _ = world.controllers[0].registered
+    world.servers[1].see(len(world.store.secrets))
+    assert world.controllers[0].registered == first, "now every server accepts it"
+    assert world.store.configurations[-1] == current
+
+
+def test_what_is_registered_goes_on_after_a_backup_was_restored_and_ends_by_its_rotation() -> None:
+    """The path of the backup ends with it, and no server keeps anything for ever."""
+    world, first, current = restored_world()
+    world.restart_controller(0)  # it remembers nothing
+    world.look(0)
+    stored = read(world.store.secrets[-1])
+    assert stored.registered is not None
+    assert (stored.registered.value, stored.next is not None) == (current, True)
+    assert first in stored.accepted
+    world.work(20)
+    for server in world.servers:
+        assert not {first, current} & set(server.accepted)
+        assert set(server.accepted) == set(read(world.store.secrets[-1]).accepted)
+
+
+def test_a_secret_that_cannot_be_changed_is_created_again() -> None:
+    """The API server refuses each update of an immutable one as invalid."""
+    store = Unchangeable()
+    controller = rotating(store, Obedient())
+    before = settle(controller, store)
+    store.secrets[-1]["immutable"] = True
+    controller = rotating(store, Obedient(), clock=lambda: 1e6, now=lambda: BEGIN + timedelta(seconds=PACE.period))
+    assert settle(controller, store) != before
+    assert "immutable" not in store.secrets[-1]
+    assert store.deleted == 1
+
+
+class Unchangeable(Store):
+    """An API server that refuses updates of an immutable Secret, and deletes what is asked by uid and version."""
+
+    deleted: int = 0
+
+    def replace(self, path: str, body: Json) -> Json:
+        """As the API server's validation does."""
+        if self.secrets[-1].get("immutable"):
+            raise ApiError(INVALID, "field is immutable")
+        return super().replace(path, body)
+
+    def put(self, body: Json) -> Json:
+        """With a uid."""
+        return super().put({**body, "metadata": {**body["metadata"], "uid": "u"}})
+
+    def delete(self, _path: str, *, uid: str, version: str) -> bool:
+        """What was seen, and nothing else."""
+        assert (uid, version) == ("u", self.secrets[-1]["metadata"]["resourceVersion"])
+        self.secrets.clear()
+        self.deleted += 1
+        return True
+
+
+def test_a_review_that_was_answered_too_late_has_the_path_changed_once_in_the_overlap() -> None:
+    """The API server showed the path to its user; a user who provokes that again and again costs one rotation in the overlap."""
+    store, servers, time = Store(), Obedient(), [1000.0]
+    controller = rotating(store, servers, clock=lambda: time[0])
+    seen = [settle(controller, store)]
+    for _ in range(40):  # a quarter of the overlap each
+        servers.late += 1
+        time[0] += PACE.overlap / 4
+        if (current := settle(controller, store)) != seen[-1]:
+            seen.append(current)
+    assert len(seen) == len(set(seen))
+    assert 8 <= len(seen) <= 11, "once in the overlap"
+    servers.late += 0
+    time[0] += PACE.overlap
+    settle(controller, store)
+    assert settle(controller, store) == store.configurations[-1]
+
+
+def test_what_keeps_the_path_from_being_changed_is_shown_with_its_age() -> None:
+    """Servers that refuse, and an API server that does not take the write."""
+    store, servers, time = Store(), Obedient(), [1000.0]
+    looks: list[tuple[float, str]] = []
+    options = {"clock": lambda: time[0], "now": lambda: BEGIN + timedelta(seconds=time[0])}
+    controller = rotating(store, servers, on_look=lambda age, trouble: looks.append((age, trouble)), **options)
+    settle(controller, store)
+    assert looks[-1] == (0.0, "")
+    servers.up = False
+    time[0] += 50
+    controller.look()
+    assert looks[-1] == (50.0, "nobody answers")

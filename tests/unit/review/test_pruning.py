@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from tests.unit.review.test_custom import CRON, REFERENCE, ROLLOUT, UNITED, WIDGET, labelled, under
 from webhook.model.kinds import PodMaker
+from webhook.review import pruning
 from webhook.review.custom import places_in
+from webhook.review.decoders import decoder
 from webhook.review.objects import templates_differ
 from webhook.review.pruning import pruned
 
@@ -82,3 +84,30 @@ def test_no_value_is_made_of_what_is_beside_a_template(filling: str, where: str)
     [place] = places_in(WIDGET, pruned(WIDGET, source))
     assert len(gc.get_objects()) - before < 1000
     assert place.labels["app"] == "web"
+
+
+@pytest.mark.parametrize("maker", [CRON, UNITED, WIDGET, ROLLOUT], ids=lambda maker: maker.kind)
+def test_what_is_read_does_not_grow_with_the_number_of_templates(
+    maker: PodMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte is read at most once for each step of a path, however many templates an object may have."""
+    read = 0
+
+    class Counting:
+        def __init__(self, shape: type) -> None:
+            self._real = decoder(shape)
+
+        def decode(self, source: Any) -> Any:
+            nonlocal read
+            read += len(bytes(source))
+            return self._real.decode(source)
+
+    monkeypatch.setattr(pruning, "decoder", Counting)
+    filling = "[]," * 10_000 + "[]"
+    inside = f'"x":[{filling}]'
+    source = "{}"
+    steps = max(path.count(".") + 1 for path in maker.sources)
+    for key in reversed(maker.templates[0].split(".")):
+        source = f'{{"{key}":{source},{inside}}}'
+    pruned(maker, source.encode())
+    assert 0 < read <= (steps + 1) * len(source)

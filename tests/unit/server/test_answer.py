@@ -17,9 +17,10 @@ from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Known, Phase
-from webhook.server.answer import LIGHT_BYTES, REQUEST_SECONDS, Answerer, Cluster, Waiting
+from webhook.server.answer import LIGHT_BYTES, Answerer, Cluster, Waiting
 from webhook.server.asking import NoClusterToAsk
 from webhook.server.intake import Reply
+from webhook.server.patience import REQUEST_SECONDS
 from webhook.server.unavailable import Unavailable
 
 WIDGETS = (

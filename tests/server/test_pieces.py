@@ -1,0 +1,97 @@
+"""A body may come in pieces, but not in such small ones that each byte costs as much as a review."""
+
+import socket
+import ssl
+from contextlib import closing, suppress
+
+import pytest
+
+from tests.programs import Program
+from tests.reviews import GOOD, encoded, pod
+from webhook.server.pieces import FIRST_PIECES, SMALLEST_MEAN, TOO_MANY_PIECES, Pieces
+
+HEAD = b"POST /validate HTTP/1.1\r\nHost: catflap\r\nContent-Type: application/json\r\n"
+
+
+def connected(server: Program) -> ssl.SSLSocket:
+    """A connection after its handshake, which sends each piece at once."""
+    context = ssl.create_default_context(cafile=str(server.authority))
+    raw = socket.create_connection(("localhost", server.port), timeout=10)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return context.wrap_socket(raw, server_hostname="localhost")
+
+
+def chunks(body: bytes, size: int) -> bytes:
+    """A body in chunks of so many bytes."""
+    parts = (body[at : at + size] for at in range(0, len(body), size))
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+def status(connection: ssl.SSLSocket) -> tuple[int, bytes]:
+    """The status of the answer and its text."""
+    answer = b""
+    with suppress(OSError):
+        while (more := connection.recv(65536)) and b'"}' not in answer + more:
+            answer += more
+        answer += more
+    return int(answer.split(b" ")[1]), answer
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_chunks_that_are_too_small_are_a_400(server: Program, size: int) -> None:
+    """Whatever the whole body is; the connection ends, as the rest of the body is not read."""
+    body = encoded(pod(GOOD, annotations={"filler": "x" * 400_000}))
+    with closing(connected(server)) as connection:
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        with suppress(OSError):
+            connection.sendall(chunks(body, size))
+        code, answer = status(connection)
+        assert (code, TOO_MANY_PIECES.body in answer) == (400, True)
+
+
+def test_pieces_of_one_byte_are_a_400(server: Program) -> None:
+    """Each in a TLS record of its own."""
+    body = encoded(pod(GOOD, annotations={"filler": "x" * 100_000}))
+    with closing(connected(server)) as connection:
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body))
+        with suppress(OSError):
+            for at in range(20_000):
+                connection.send(body[at : at + 1])
+        assert status(connection)[0] == 400
+
+
+@pytest.mark.parametrize("size", [2 * SMALLEST_MEAN, 1_400, 16_384, 1 << 20])
+def test_chunks_of_a_usual_size_are_read(server: Program, size: int) -> None:
+    """The largest body that is taken, too."""
+    body = encoded(pod(GOOD, annotations={"filler": "x" * 7_900_000}))
+    with closing(connected(server)) as connection:
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks(body, size))
+        assert status(connection)[0] == 200
+
+
+def test_a_small_review_may_come_byte_by_byte(server: Program) -> None:
+    """Few bytes are few pieces."""
+    body = encoded(pod(GOOD))
+    small = body[: FIRST_PIECES // 2]
+    with closing(connected(server)) as connection:
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(chunks(small, 1)[: -len(b"0\r\n\r\n")] + chunks(body[len(small) :], 4096))
+        assert status(connection)[0] == 200
+
+
+def test_the_pieces_of_each_request_are_counted_apart(server: Program) -> None:
+    """One connection carries many requests."""
+    body = encoded(pod(GOOD))
+    with closing(connected(server)) as connection:
+        for _ in range(4):
+            connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks(body, 1 + len(body) // 200))
+            assert status(connection)[0] == 200
+
+
+@pytest.mark.parametrize("size", [1, 10, SMALLEST_MEAN - 1, SMALLEST_MEAN, 10_000])
+def test_the_bound_is_a_mean(size: int) -> None:
+    """Small pieces are too many at some point, those of the mean never."""
+    pieces = Pieces()
+    for _ in range(FIRST_PIECES * SMALLEST_MEAN + 1):
+        pieces.add(size)
+    assert pieces.are_too_many == (size < SMALLEST_MEAN)
