@@ -41,6 +41,7 @@ MIRRORED = Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it what
 NOT_ITS_PODS = (
     "you pass as exempt; the Pods that a controller makes of it are judged, unless this is older than catflap"
 )
+ELSEWHERE = "which labels its Pods get is not written in this object alone, so they are judged themselves"
 # What goes without saying where there is no cluster to ask.
 OFFLINE = Known(
     old_owners=(),
@@ -191,7 +192,9 @@ def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -
     if request.subject is None and request.namespace is None and request.bound_labels is None:
         return Decision(Verdict.UNJUDGED, reason=unjudged(request))
     if request.workload is not None and not request.workload.labelled(policy.workloads.scope):
-        return Decision(Verdict.UNJUDGED, reason=f"{request.workload.reference_path}: what it names is judged itself")
+        named = request.workload.reference_path
+        reason = f"{named}: what it names is judged itself" if named else ELSEWHERE
+        return Decision(Verdict.UNJUDGED, reason=reason)
     if request.workload is not None and request.workload.mirror and request.user.is_node:
         return MIRRORED
     return None

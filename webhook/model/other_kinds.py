@@ -13,9 +13,7 @@ from webhook.model.kinds import BY_KIND, KUBERNETES_OWN, POLICIES_BY_KIND, POLIC
 OTHER_MAKERS: Final[Mapping[str, frozenset[str]]] = {
     "acid.zalan.do": frozenset({"postgresql"}),
     "agones.dev": frozenset({"Fleet", "GameServer", "GameServerSet"}),
-    "argoproj.io": frozenset(
-        {"ClusterWorkflowTemplate", "CronWorkflow", "EventSource", "Sensor", "Workflow", "WorkflowTemplate"}
-    ),
+    "argoproj.io": frozenset({"ClusterWorkflowTemplate", "EventSource", "Sensor", "WorkflowTemplate"}),
     "batch.volcano.sh": frozenset({"Job"}),
     "elasticsearch.k8s.elastic.co": frozenset({"Elasticsearch"}),
     "flink.apache.org": frozenset({"FlinkDeployment", "FlinkSessionJob"}),

@@ -20,10 +20,14 @@ class Found(NamedTuple):
 
 
 class Lack(NamedTuple):
-    """A label that says nothing: under which name it should, and whether it is missing or empty."""
+    """A label that says nothing: under which name it should, and whether it is missing, empty or no text.
+
+    `meant` is the text that it would be in quotes.
+    """
 
     key: str
     how: str
+    meant: str = ""
 
 
 class Place(Struct, frozen=True):
@@ -31,13 +35,15 @@ class Place(Struct, frozen=True):
 
     `path` is the field path of the metadata that carries them, as kubectl would print it: `metadata` for a Pod,
     `spec.template.metadata` for a Deployment. `account` is the ServiceAccount that the Pods made from here run under, and
-    `host_network` whether they are in their node's network.
+    `host_network` whether they are in their node's network. `not_text` has the labels of custom resources that are numbers or booleans, as JSON; among
+    `labels` they are empty.
     """
 
     path: str
     labels: Mapping[str, str]
     host_network: bool = False
     account: str = DEFAULT_ACCOUNT
+    not_text: Mapping[str, str] = {}
 
     def find(self, keys: Iterable[str]) -> Found | None:
         """The first of `keys` that is set here, even to the empty string; None where none is."""
@@ -52,7 +58,18 @@ class Place(Struct, frozen=True):
         found = self.find(keys)
         if found is None:
             return Lack(keys[0], "missing")
+        if found.key in self.not_text:
+            written = self.not_text[found.key]
+            kind = "boolean" if written in {"true", "false"} else "number"
+            return Lack(found.key, f'the {kind} {written} and no text, so write it in quotes: "{written}"', written)
         return None if found.value else Lack(found.key, "empty")
+
+    @property
+    def spec_path(self) -> str:
+        """The field path before the fields of a Pod's spec: `spec.template.spec.`; an Argo Workflow has them beside `podMetadata`."""
+        if self.path.endswith("podMetadata"):
+            return self.path.removesuffix("podMetadata")
+        return f"{self.path.removesuffix('metadata')}spec."
 
     def at(self, key: str) -> str:
         """The field path of one label here, in brackets where the key is no plain word."""

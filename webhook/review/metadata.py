@@ -10,7 +10,7 @@ from webhook.model.kinds import PodMaker
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
 from webhook.model.workload import label_field
 from webhook.review.composing import Step
-from webhook.review.custom import at
+from webhook.review.custom import at, in_json
 from webhook.review.templating import hint
 
 LONGEST_VALUE: Final = 63  # characters (apimachinery, pkg/util/validation, LabelValueMaxLength)
@@ -70,13 +70,6 @@ def not_text(value: bool | float, written: str | None, noun: str) -> str:
     return f'{reads}, and {noun} is text; write it in quotes: "{written}"'
 
 
-def in_json(value: bool | int | float) -> str:  # noqa: PYI041 (mypy needs the int)
-    """Return a value as JSON writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:.15g}" if isinstance(value, float) else str(value)
-
-
 def wrong_types(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator[MetadataFault]:
     """Each label and annotation that is no text, where the API server decodes an object by its types.
 
@@ -99,12 +92,12 @@ def wrong_types_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataF
 def refused_labels(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator[MetadataFault]:
     """Each label that is text and that the API server refuses, or that no Pod could have."""
     yield from refused_at(document, "metadata")
-    for template in maker.templates if maker is not None else ():
-        if template:
-            path = f"{template}.metadata"
-            if maker is not None and maker.custom:
-                yield from (one for one in wrong_types_at(document, path) if one.field == "labels")
-            yield from refused_at(document, path)
+    if maker is None or not maker.template:
+        return
+    for path in map(maker.metadata_at, maker.templates):
+        if maker.custom:
+            yield from (one for one in wrong_types_at(document, path) if one.field == "labels")
+        yield from refused_at(document, path)
 
 
 def refused_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataFault]:

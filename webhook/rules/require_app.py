@@ -17,7 +17,9 @@ def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
                 path=place.at(lack.key),
                 message=f"the label {lack.key!r} is {lack.how}; it names the application",
                 remedy=Remedy(
-                    place=place.path, label=lack.key, value=app.intended(place.labels) or workload.label_from_name
+                    place=place.path,
+                    label=lack.key,
+                    value=lack.meant or app.intended(place.labels) or workload.label_from_name,
                 ),
             )
 
