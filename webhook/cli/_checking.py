@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from webhook.cli._files import Inputs
 from webhook.guard.preview import Effect
-from webhook.model.decision import Decision
+from webhook.model.decision import Decision, Verdict
 from webhook.model.violation import Violation
 from webhook.review.manifests import Manifest
 
@@ -40,7 +40,7 @@ def as_json(checked: Checked) -> dict[str, Any]:
         "violations": [violation_as_json(effect, violation) for effect, violation in checked.violations],
         **({"unchecked": [one.rule for one in unchecked]} if unchecked else {}),
         **({"notJudged": manifest.not_judged} if manifest.not_judged else {}),
-        **({"notes": list(manifest.notes)} if manifest.notes else {}),
+        **({"notes": said} if (said := list(notes(checked))) else {}),
     }
 
 
@@ -85,8 +85,16 @@ def lines(one: Checked) -> Iterator[str]:
         yield f"not checked: {whose}: {left_out.rule}: {left_out.why}"
     if one.manifest.not_judged:
         yield f"not judged: {whose}: {one.manifest.not_judged}"
-    for note in (*one.manifest.notes, *one.decision.notices):
+    for note in notes(one):
         yield f"note: {whose}: {note}"
+
+
+def notes(one: Checked) -> Iterator[str]:
+    """What else a user should know of one object."""
+    yield from one.manifest.notes
+    yield from one.decision.notices
+    if one.manifest.workload is not None and one.decision.verdict is Verdict.UNJUDGED:
+        yield f"not judged as a whole: {one.decision.reason}"
 
 
 def totals(checked: list[Checked], inputs: Inputs) -> Iterator[str]:

@@ -13,6 +13,8 @@ from webhook.review.splitting import BadTextError, text_of
 
 SUFFIXES: Final = {".yaml", ".yml", ".json"}
 STDIN: Final = "-"
+# A file of a folder without this word is another program's, whatever is wrong with it.
+NEEDED: Final = "apiVersion"
 EMPTY_INPUT: Final = "-: standard input has no manifest; if another command writes it (helm template … | catflap check -), see whether that command failed"
 
 Object = TypeVar("Object")
@@ -42,7 +44,10 @@ class Inputs:
             before = self._documents, len(self.complaints)
             try:
                 text = text_of(sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes())
-                yield from self._read(source, text, read, is_named=is_named)
+                if is_named or NEEDED in text:
+                    yield from self._read(source, text, read, is_named=is_named)
+                else:
+                    self.passed_over.append(source)
             except (BadTextError, OSError) as bad:
                 self.complaints.append(f"{shown(source)}: {bad}")
             if source == STDIN and before == (self._documents, len(self.complaints)):
@@ -66,7 +71,7 @@ class Inputs:
                 if is_named:
                     self.complaints += (at(source, place, message) for place, message in bad.each(found))
                 else:
-                    self.passed_over += [source] if source not in self.passed_over[-1:] else []
+                    self.passed_over += [] if source in self.passed_over[-1:] else [source]
                 continue
             except BadManifest as bad:
                 self.complaints += (at(source, place, message) for place, message in bad.each(found))

@@ -92,7 +92,7 @@ def with_refused(decision: Decision, manifest: Manifest, found: Located) -> Deci
     refused = tuple(
         Violation(API_SERVER, fault.place, fault.words(found.written(fault.path)))
         for fault in manifest.refused
-        if fault.place not in by_rules
+        if fault.is_template or fault.place not in by_rules
     )
     if not refused:
         return decision

@@ -29,6 +29,7 @@ from webhook.kube.listing import Listing, Seen
 from webhook.kube.paths import collection, under
 from webhook.kube.registrations import own_namespace
 from webhook.kube.setting import setting
+from webhook.kube.unread_kinds import unread_notes
 from webhook.model.kinds import POD_MAKERS, Makers
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.policy import GuardPolicy
@@ -148,7 +149,7 @@ def from_cluster(asked: Asked, api: Api) -> Findings:
         found = judged(
             asked, before, each_existing(listing.objects(), listing.unseen, extra=extra), where, listing.unseen
         )
-        return replace(found, notes=(*notes, *found.notes))
+        return replace(found, notes=(*notes, *unread_notes(api, extra), *found.notes))
 
 
 def judged(

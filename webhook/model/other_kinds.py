@@ -67,6 +67,16 @@ def unread_policy(group: str, kind: str) -> bool:
     return kind in OTHER_POLICIES.get(group, ()) or (kind.lower().endswith(POLICY_WORD) and WITHOUT_DOT in group)
 
 
+def unread(group: str, kind: str) -> str:
+    """Return what to say of a kind that says who may connect to whom, and is not read; else an empty text."""
+    if not unread_policy(group, kind):
+        return ""
+    return (
+        f"catflap does not read {kind} of {group}, and what it allows or denies counts beside the network policies that catflap reads; "
+        "review it yourself"
+    )
+
+
 def unread_maker(group: str, kind: str, extra: Makers) -> bool:
     """Whether a kind is known to make Pods, and is not read."""
     return kind in OTHER_MAKERS.get(group, ()) and (group, kind) not in {*BY_KIND, *extra}

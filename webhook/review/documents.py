@@ -1,5 +1,6 @@
 """The objects in a file, each with the places of its values; Lists and OpenShift Templates are taken apart."""
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain
@@ -15,6 +16,10 @@ from webhook.review.templating import unrendered
 # kubectl takes no List in a List at all; aliases make a short file of many.
 DEEPEST_LIST: Final = 3
 MOST_OBJECTS: Final = 100_000
+LIST: Final = "List"
+# How a comment begins in JavaScript, and in what some programs take for JSON.
+SLASHES: Final = re.compile(r"(?m)^\s*(?://|/\*)|[,{\[]\s*(?://|/\*)")
+NO_COMMENTS: Final = "; in JSON kubectl takes no comments with // or /*, but with #"
 Path = tuple[Step, ...]
 
 
@@ -126,14 +131,18 @@ def composed(chunk: Chunk) -> Located | BadManifest:
             return BadManifest(
                 template.says, place=moved(Place(template.line, template.column), chunk.line), is_last=True
             )
-        return BadManifest(f"not YAML: {bad}", place=moved(bad.place or Place(1, 1), chunk.line))
+        advice = ""
+        if chunk.is_json_like:
+            advice = NO_COMMENTS if SLASHES.search(chunk.text) else "; it is no JSON either"
+        return BadManifest(f"not YAML: {bad}{advice}", place=moved(bad.place or Place(1, 1), chunk.line))
     return Located(found.value, chunk, found)
 
 
 def objects(document: Located | BadManifest, depth: int = 0) -> Iterator[Located | BadManifest]:
     """Each object of a document: the items of a List, the objects of an OpenShift Template, or the document itself.
 
-    Items of a typed list (PodList) take their kind from it.
+    As to kubectl, whatever has a field `items` at its top is a list (apimachinery, pkg/apis/meta/v1/unstructured). Items of a typed
+    list (PodList) take their kind from it.
     """
     if isinstance(document, BadManifest):
         yield document
@@ -144,8 +153,9 @@ def objects(document: Located | BadManifest, depth: int = 0) -> Iterator[Located
         yield BadManifest(f"Lists in Lists, more than {DEEPEST_LIST} deep", place=document.place(), is_last=True)
     elif is_template(value):
         yield from template_objects(document, depth)
-    elif isinstance(kind, str) and kind.endswith("List") and isinstance(items := value.get("items"), list):
-        implied = {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix("List")} if kind != "List" else {}
+    elif isinstance(kind, str) and "items" in value and isinstance(items := value["items"] or [], list):
+        is_typed = kind.endswith(LIST) and kind != LIST
+        implied = {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix(LIST)} if is_typed else {}
         for number, item in enumerate(items):
             one = {**implied, **item} if isinstance(item, dict) else item
             yield from objects(inside(document, one, ("items", number)), depth + 1)

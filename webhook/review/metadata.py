@@ -33,6 +33,11 @@ class MetadataFault(Struct, frozen=True):
         *outer, key = self.path
         return ".".join(map(str, outer)) + label_field(str(key))
 
+    @property
+    def is_template(self) -> bool:
+        """Whether a template engine has left the value as it is."""
+        return isinstance(self.value, str) and bool(hint(self.value))
+
     def words(self, written: str | None = None) -> str:
         """Return what is wrong; `written` is how the file writes the value, where it writes it without quotes."""
         noun = "a label" if self.field == "labels" else "an annotation"

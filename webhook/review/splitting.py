@@ -60,6 +60,11 @@ class Chunk(Struct, frozen=True):
     value: Any = None
     is_json: bool = False
 
+    @property
+    def is_json_like(self) -> bool:
+        """Whether a document that is no JSON begins as JSON does."""
+        return self.text.lstrip().startswith(("{", "//", "/*"))
+
 
 def text_of(data: bytes) -> str:
     """Return the text of a file.  Raises BadTextError for UTF-16 without a byte order mark.

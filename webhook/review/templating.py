@@ -17,12 +17,23 @@ class Engine(NamedTuple):
     structural: re.Pattern[str]
     inline: re.Pattern[str]
 
+    @property
+    def with_article(self) -> str:
+        """Return what it is called, with its article."""
+        return f"{'an' if self.called[0] in 'AEIO' else 'a'} {self.called}"
+
 
 def never() -> re.Pattern[str]:
     """Return a pattern that matches nothing."""
     return re.compile(r"(?!)")
 
 
+ENVSUBST: Final = Engine(
+    "text with variables for envsubst",
+    f"put their values in first: envsubst < FILE {PIPE}",
+    re.compile(r"\$\{[A-Za-z_]\w*[^}\n]*\}"),
+    re.compile(r"\$\{[A-Za-z_]\w*"),
+)
 ENGINES: Final = (
     Engine(
         "Jinja template",
@@ -54,12 +65,7 @@ ENGINES: Final = (
         re.compile(r"(?m)^\s*(?:local\s+\w+\s*(?:\(.*\))?\s*=|\(?\s*import\s+['\"]|function\s*\()"),
         never(),
     ),
-    Engine(
-        "text with variables for envsubst",
-        f"put their values in first: envsubst < FILE {PIPE}",
-        re.compile(r"\$\{[A-Za-z_]\w*[^}\n]*\}"),
-        re.compile(r"\$\{[A-Za-z_]\w*"),
-    ),
+    ENVSUBST,
     Engine(
         "text with a variable of kustomize",
         f"build it first: kubectl kustomize FOLDER {PIPE}",
@@ -81,20 +87,19 @@ class Unrendered(NamedTuple):
 def unrendered(text: str) -> Unrendered | None:
     """Return what template a text that is no YAML is; None where no engine is recognised."""
     for engine in ENGINES:
+        if engine is ENVSUBST and text.lstrip().startswith("{"):
+            continue  # settings of other programs have such variables of their own
         if found := engine.structural.search(text):
             begins = found.start() + len(found[0]) - len(found[0].lstrip())
             quoted = found[0].strip()
             quoted = f"{quoted[:LONGEST_QUOTE]}…" if len(quoted) > LONGEST_QUOTE else quoted
             line = text.count("\n", 0, begins) + 1
             column = begins - (text.rfind("\n", 0, begins) + 1) + 1
-            article = "an" if engine.called[0] in "AEIO" else "a"
-            return Unrendered(
-                f"{article} {engine.called} that is not rendered: {quoted}; {engine.renders}", line, column
-            )
+            return Unrendered(f"{engine.with_article} that is not rendered: {quoted}; {engine.renders}", line, column)
     return None
 
 
 def hint(value: str) -> str:
     """Return what to do about a label value that a template engine has left as it is; empty where it is none."""
     engine = next((one for one in ENGINES if one.inline.search(value)), None)
-    return f"it looks like a {engine.called.removeprefix('text with ')}; {engine.renders}" if engine else ""
+    return f"it looks like part of {engine.with_article}; {engine.renders}" if engine else ""

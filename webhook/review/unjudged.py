@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from webhook.model.kinds import Makers
-from webhook.model.other_kinds import meant, outdated, unread_maker, unread_policy
+from webhook.model.other_kinds import meant, outdated, unread, unread_maker
 
 # Fields of a Pod's spec that are always lists of containers (kubernetes, pkg/apis/core, PodSpec).
 CONTAINERS: Final = ("containers", "initContainers")
@@ -40,11 +40,8 @@ def not_judged(document: Mapping[str, Any], api_version: str, kind: str, extra: 
     group = api_version.rpartition("/")[0]
     if right := meant(api_version, kind):
         return f"Kubernetes has no {api_version} {kind}; write apiVersion: {right.replace(' ', ', kind: ')}"
-    if unread_policy(group, kind):
-        return (
-            f"catflap does not read {kind} of {group}, and what it allows or denies counts beside the network policies that catflap reads; "
-            "review it yourself"
-        )
+    if said := unread(group, kind):
+        return said
     if DESCRIBING.fullmatch(group) or kind in DESCRIBING_KINDS:
         return ""
     found = pods_in(document)
