@@ -92,7 +92,7 @@ def lines(one: Checked) -> Iterator[str]:
 def notes(one: Checked) -> Iterator[str]:
     """What else a user should know of one object."""
     yield from one.manifest.notes
-    yield from one.decision.notices
+    yield from (notice for notice in one.decision.notices if notice != one.manifest.not_judged)
     if one.manifest.workload is not None and one.decision.verdict is Verdict.UNJUDGED:
         yield f"not judged as a whole: {one.decision.reason}"
 

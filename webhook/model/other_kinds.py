@@ -52,6 +52,7 @@ WITHOUT_DOT: Final = "."
 SAME_WORD: Final = 0.85  # difflib's ratio: one letter in seven may differ
 KNOWN: Final = {
     **{(maker.group, maker.kind): f"{maker.group}/v1".lstrip("/") for maker in KUBERNETES_OWN},
+    ("apps.openshift.io", "DeploymentConfig"): "apps.openshift.io/v1",
     **{
         (kind.group, kind.kind): f"{kind.group}/{kind.version}"
         for kind in POLICY_KINDS

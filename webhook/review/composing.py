@@ -80,9 +80,19 @@ def compose(text: str) -> Composed:
         return Composer(yaml.parse(text, PARSER)).document()
     except yaml.MarkedYAMLError as bad:
         mark = bad.problem_mark or bad.context_mark
-        raise BadYamlError(complaint(bad), place_of(mark) if mark else None) from None
+        place = place_of(mark) if mark else None
+        raise BadYamlError(about_character(text, place) or complaint(bad), place) from None
     except yaml.reader.ReaderError as bad:
         raise BadYamlError(f"U+{ord_of(bad):04X} is no character of a text") from None
+
+
+def about_character(text: str, place: Place | None) -> str:
+    """Return what to say of a character that begins no value, if that is what is wrong; else an empty text."""
+    line = text.split("\n")[place.line - 1 : place.line] if place else []
+    found = line[0][place.column - 1 : place.column] if place and line else ""
+    if found == "\t":
+        return "a tab, where YAML takes blanks only"
+    return f"a value cannot begin with {found}; write it in quotes" if found and found in "@`%" else ""
 
 
 def complaint(bad: yaml.MarkedYAMLError) -> str:

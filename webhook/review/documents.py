@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from webhook.review.composing import BadYamlError, Composed, Place, Step, compose
 from webhook.review.openshift import is_template, objects_of
-from webhook.review.splitting import BadTextError, Chunk, chunks
+from webhook.review.splitting import MARK, BadTextError, Chunk, chunks
 from webhook.review.templating import unrendered
 
 # kubectl takes no List in a List at all; aliases make a short file of many.
@@ -135,6 +135,10 @@ def composed(chunk: Chunk) -> Located | BadManifest:
         if chunk.is_json_like:
             advice = NO_COMMENTS if SLASHES.search(chunk.text) else "; it is no JSON either"
         return BadManifest(f"not YAML: {bad}{advice}", place=moved(bad.place or Place(1, 1), chunk.line))
+    marked = chunk.text.find(MARK)
+    if marked >= 0 and not (isinstance(found.value, dict) and {"apiVersion", "kind"} <= found.value.keys()):
+        line = chunk.line + chunk.text.count("\n", 0, marked)
+        return BadManifest("a byte order mark (U+FEFF) is inside the document; remove it", place=Place(line, 1))
     return Located(found.value, chunk, found)
 
 

@@ -95,9 +95,7 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
         raise NotKubernetes(f"expected an object with apiVersion and kind, got {type(document).__name__}")
     api_version, kind = document.get("apiVersion"), document.get("kind")
     if not (isinstance(api_version, str) and isinstance(kind, str) and api_version and kind):
-        marked = next((key for key in document if key.startswith("\ufeff")), "")
-        hint = f"; the key {marked[1:]!r} has a byte order mark before it, save the file without one" if marked else ""
-        raise NotKubernetes(f"no Kubernetes object: apiVersion and kind are missing{hint}")
+        raise NotKubernetes("no Kubernetes object: apiVersion and kind are missing")
     group = api_version.rpartition("/")[0]
     maker = BY_KIND.get((group, kind)) or extra.get((group, kind))
     metadata = document.get("metadata")
