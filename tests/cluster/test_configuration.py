@@ -77,9 +77,8 @@ def test_an_exception_that_ends_is_told_of_once_a_day(catflap: Installation, nam
     found = eventually(lambda: [one for one in catflap.events() if namespace_name in one["note"]])
     assert [one["reason"] for one in found] == ["ExceptionEnds"]
     assert f"exception from require-app until {today + timedelta(days=3)}, team-a: migration" in found[0]["note"]
-    metrics = catflap.controller.status("/metrics").body.decode()
-    for state in ("in-force", "ending", "ended"):
-        assert f'catflap_exceptions{{state="{state}"}} 1.0' in metrics
+    states = [f'catflap_exceptions{{state="{state}"}} 1.0' for state in ("in-force", "ending", "ended")]
+    eventually(lambda: all(one in catflap.controller.status("/metrics").body.decode() for one in states))
     catflap.configure({"exceptions": exceptions, "mode": "warn"})
     assert len([one for one in catflap.events() if namespace_name in one["note"]]) == 1
 

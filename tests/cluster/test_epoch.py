@@ -120,7 +120,7 @@ def test_with_both_lost_the_oldest_policy_tells(dated: Installation, namespace_n
     wanted = {"installed": made, "closing": oldest}
     assert eventually(lambda: epochs(dated), until=lambda seen: None not in seen) == [wanted, wanted]
     says = f"namespaces count as closed since {oldest}, owners of Pods as older before {made}"
-    assert says in dated.controller.log()
+    eventually(lambda: says in dated.controller.log())
     dated.apply(namespace(namespace_name))
     eventually(lambda: standing(dated, "kubernetes", namespace_name) == BOTH)
     assert closure(dated, "shop", namespace_name) == "proven"
@@ -165,8 +165,7 @@ def test_a_record_that_cannot_be_true_counts_for_nothing(
     begun(dated)
     says = f"ConfigMap {NAMESPACE}/catflap-epoch is not believed: installed is"
     eventually(lambda: says in dated.controller.log())
-    events = dated.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events")["items"]
-    assert any(one["reason"] == "InstallationRecordNotBelieved" and says in one["note"] for one in events)
+    eventually(lambda: reported(dated, NAMESPACE, "InstallationRecordNotBelieved", says))
     assert closure(dated, "shop", f"{namespace_name}-shop") == "proven"
     assert closure(dated, "ancient", f"{namespace_name}-old") == "unguarded"
     assert standing(dated, "kubernetes", "ancient") == []
@@ -186,8 +185,12 @@ def test_pods_that_ran_before_their_namespace_was_isolated_are_told(dated: Insta
     eventually(lambda: standing(dated, "kubernetes", namespace_name) == BOTH)
     said = f"Pod early ran in namespace {namespace_name} before it was isolated"
     eventually(lambda: said in dated.controller.log())
-    events = dated.cluster.api("GET", "/apis/events.k8s.io/v1/namespaces/default/events")["items"]
-    assert any(one["reason"] == "PodsBeforeIsolation" and said in one["note"] for one in events)
-    reasons = [one["reason"] for one in dated.controller.records("write")]
-    assert any(one.startswith(f"found: {said}") for one in reasons)
-    assert b"catflap_pods_before_isolation_total 1.0" in dated.controller.status("/metrics").body
+    eventually(lambda: reported(dated, "default", "PodsBeforeIsolation", said))
+    eventually(lambda: any(one["reason"].startswith(f"found: {said}") for one in dated.controller.records("write")))
+    eventually(lambda: b"catflap_pods_before_isolation_total 1.0" in dated.controller.status("/metrics").body)
+
+
+def reported(dated: Installation, space: str, reason: str, text: str) -> bool:
+    """Whether an Event in a namespace has a reason, and a note with a text."""
+    events = dated.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{space}/events")["items"]
+    return any(one["reason"] == reason and text in one["note"] for one in events)

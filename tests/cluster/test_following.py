@@ -64,7 +64,7 @@ def test_what_the_api_server_does_not_take_is_told(catflap: Installation) -> Non
         told = eventually(lambda: [one for one in catflap.events() if one["reason"] == "PolicyFileNotFollowed"])
         assert "the registration does not fit the policy file yet" in told[0]["note"]
         assert MESSAGE in told[0]["note"]
-        assert refused in catflap.controller.status("/metrics").body.decode()
+        eventually(lambda: refused in catflap.controller.status("/metrics").body.decode())
     eventually(lambda: refused not in catflap.controller.status("/metrics").body.decode())
 
 

@@ -57,7 +57,7 @@ def test_with_an_image_that_cannot_be_pulled(fresh: Cluster, tmp_path: Path, nam
         needed = f"0 of the 2 replicas that are needed of Deployment {NAMESPACE}/catflap are ready"
         eventually(lambda: status(fresh), until=lambda seen: needed in seen)
         eventually(lambda: told(fresh, "Deployment", "NotRegistered"))
-        assert needed in controller.log()
+        eventually(lambda: needed in controller.log())
         assert controller.status("/readyz").status == 503
         assert_open(fresh, namespace_name)
         with served(fresh, tmp_path, port, ready=False):
@@ -133,7 +133,7 @@ def test_with_a_certificate_for_another_name(fresh: Cluster, tmp_path: Path, nam
         eventually(lambda: status(fresh), until=lambda seen: f"give it the name {NAME}" in seen)
         notes = eventually(lambda: told(fresh, "ConfigMap", "NotRegistered"), until=lambda seen: NAME in " ".join(seen))
         assert any("not registered yet, no request is judged" in note for note in notes)
-        assert f"give it the name {NAME}" in controller.log()
+        eventually(lambda: f"give it the name {NAME}" in controller.log())
         assert_open(fresh, namespace_name)
         for path in (tmp_path / "tls").iterdir():
             path.unlink()
@@ -187,8 +187,7 @@ class TestReadme:
             eventually(lambda: fresh.call("POST", path + "?dryRun=All", pod("any", namespace_name, {})).status == 403)
             answer = fresh.call("POST", path, pod("good", namespace_name, GOOD))
             assert answer.status == 201, answer.body
-            assert "is no ServiceAccount" in controller.log()
-            assert "is no ServiceAccount" in server.log()
+            eventually(lambda: all("is no ServiceAccount" in one.log() for one in (controller, server)))
             found = fresh.api("GET", WEBHOOKS.format("validating"))["metadata"]["annotations"]["catflap.dev/accounts"]
             assert found == '["catflap-admin"]'
 

@@ -311,13 +311,19 @@ def test_what_changes_our_policies_on_their_way_is_named(catflap: Installation, 
         # Where reviews come without a proof of who sent them, the log alone has the reason.
         why = "is not stored as it was written; what differs: spec.ingress"
         assert why in refused.stderr + catflap.server.log()
-        reasons = [one["reason"] for one in catflap.controller.records("write")[already:]]
-        assert [one for one in reasons if one.startswith("restored")] == []
-        [said] = [one for one in reasons if one.startswith("not repaired")]
+
+        def reasons(beginning: str) -> list[str]:
+            written = [one["reason"] for one in catflap.controller.records("write")[already:]]
+            return [one for one in written if one.startswith(beginning)]
+
+        [said] = eventually(lambda: reasons("not repaired"))
         assert "spec.ingress" in said
-        assert b"catflap_not_repaired 1.0" in catflap.controller.status("/metrics").body
-        events = catflap.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{namespace_name}/events")["items"]
-        assert "PolicyNotRepaired" in {one["reason"] for one in events}
+        assert reasons("restored") == []
+        eventually(lambda: b"catflap_not_repaired 1.0" in catflap.controller.status("/metrics").body)
+        events = f"/apis/events.k8s.io/v1/namespaces/{namespace_name}/events"
+        eventually(
+            lambda: "PolicyNotRepaired" in {one["reason"] for one in catflap.cluster.api("GET", events)["items"]}
+        )
     finally:
         for where in (bindings, policies):
             catflap.cluster.api("DELETE", f"{where}/opener")

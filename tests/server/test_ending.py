@@ -154,7 +154,16 @@ def test_signals_of_gunicorns_own_change_nothing(policy: Path, tmp_path: Path, l
         assert_closed(server)
 
 
+@pytest.fixture
+def hangups() -> Iterator[None]:
+    """Hangups end processes, as in a terminal: a job that nohup started hands on to its children that they are ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("lane", LANES)
+@pytest.mark.usefixtures("hangups")
 def test_a_terminal_that_closes_ends_it(policy: Path, tmp_path: Path, lane: str) -> None:
     """All processes get SIGHUP then; the worker leaves the end to the arbiter."""
     with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server:

@@ -193,7 +193,7 @@ def test_policy_files_have_a_queue_of_their_own() -> None:
 
     files = [queues.submit(Share(f"user-{number}", "", policy_file=True), slow) for number in range(100)]
     assert queues.submit(BOB, lambda: reply).result(10) is reply
-    until(lambda: sum(one.done() for one in files) >= 95)
+    until(lambda: sum(one.done() for one in files) >= 95 and doors.begun)
     assert doors.begun == ["file"]
     doors.open()
 
