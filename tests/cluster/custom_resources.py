@@ -65,6 +65,7 @@ VENDORS: Final = (
         for kind in SUBSETS
     ),
 )
+WORKFLOW: Final = Custom("argoproj.io", ("v1alpha1",), "workflows", "Workflow", "spec")
 WIDGET: Final = Custom("example.com", ("v1", "v2"), "widgets", "Widget", "spec.podTemplate")
 
 
