@@ -49,6 +49,7 @@ CLONE_SET: Final = Custom(*KRUISE, "clonesets", "CloneSet", "spec.template")
 VENDORS: Final = (
     ROLLOUT,
     CLONE_SET,
+    Custom("apps.openshift.io", ("v1",), "deploymentconfigs", "DeploymentConfig", "spec.template"),
     Custom("keda.sh", ("v1alpha1",), "scaledjobs", "ScaledJob", "spec.jobTargetRef.template"),
     Custom("serving.knative.dev", ("v1",), "services", "Service", "spec.template"),
     Custom("serving.knative.dev", ("v1",), "configurations", "Configuration", "spec.template"),
@@ -64,6 +65,7 @@ VENDORS: Final = (
         for kind in SUBSETS
     ),
 )
+WORKFLOW: Final = Custom("argoproj.io", ("v1alpha1",), "workflows", "Workflow", "spec")
 WIDGET: Final = Custom("example.com", ("v1", "v2"), "widgets", "Widget", "spec.podTemplate")
 
 

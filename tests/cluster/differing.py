@@ -112,7 +112,7 @@ def judged_by_all(catflap: Installation, policy: Mapping[str, Any], things: Sequ
     head = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
     parsed = parse(yaml.safe_dump({**head, **without})).policy
     for thing, one, other in zip(things, by_both, by_us, strict=True):
-        offline = judged("", read(thing, default_namespace=thing["metadata"]["namespace"]), parsed).decision
+        offline = judged(read(thing, default_namespace=thing["metadata"]["namespace"]), parsed)
         refused = "denied the request" in other.body.get("message", "")
         yield Verdicts(
             offline=offline.allowed,

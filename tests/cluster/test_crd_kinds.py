@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.cluster.custom_resources import CLONE_SET, ROLLOUT, VENDORS, WIDGET, Custom, define, rollout_of
+from tests.cluster.custom_resources import CLONE_SET, ROLLOUT, VENDORS, WIDGET, WORKFLOW, Custom, define, rollout_of
 from tests.cluster.installation import Installation, eventually
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.controlplane.client import Answer
@@ -184,7 +184,24 @@ def test_what_is_no_label_is_refused_in_words_about_labels(catflap: Installation
     dry = f"{WIDGET.collection(space)}?dryRun=All"
     answer = eventually(lambda: catflap.cluster.call("POST", dry, odd), until=lambda seen: seen.refused)
     assert refused(answer, WIDGET, "odd"), answer.body
-    assert "the label 'app' is empty" in answer.body["message"]
+    assert "the label 'app' is the number 1 and no text, so write it in quotes" in answer.body["message"]
+
+
+def test_a_workflow_is_judged_where_it_says_what_all_its_pods_carry(catflap: Installation, namespace_name: str) -> None:
+    """One of which a template adds labels passes: its Pods are judged."""
+    space = served(catflap, WORKFLOW, namespace_name)
+    api = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow"}
+    templates: list[Json] = [{"name": "main", "container": {"image": "import:1"}}]
+    for name, spec, status in (
+        ("bad", {"podMetadata": {"labels": {}}, "templates": templates}, 403),
+        ("good", {"podMetadata": {"labels": GOOD}, "templates": templates}, 201),
+        ("none", {"templates": templates}, 201),
+        ("added", {"podMetadata": {"labels": {}}, "templates": [{**templates[0], "metadata": {"labels": GOOD}}]}, 201),
+    ):
+        answer = post(catflap, WORKFLOW, space, {**api, "metadata": {"name": name}, "spec": spec})
+        assert answer.status == status, answer.body
+        if status == 403:
+            assert "spec.podMetadata.labels.app: the label 'app' is missing" in answer.body["message"]
 
 
 def test_the_api_server_takes_a_registration_of_as_many_kinds_as_a_file_may_list(

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.controlplane.session import prepare, provided
+from tests.controlplane.session import CONTROL_PLANE, prepare, programs, provided
+from tests.controlplane.tools import Tools
 from tests.oracles.analyzer import Analyzer
 from tests.oracles.environment import ENVIRONMENT
 from tests.oracles.patterns import MATCHER, PatternOracle
@@ -16,6 +17,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     prepare(session, PARSER)
     prepare(session, MATCHER)
     prepare(session, ENVIRONMENT)
+    prepare(session, CONTROL_PLANE)
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +39,9 @@ def analyzer(request: pytest.FixtureRequest) -> Iterator[Analyzer]:
     """network-config-analyzer."""
     with Analyzer(provided(request.config, ENVIRONMENT)) as oracle:
         yield oracle
+
+
+@pytest.fixture(scope="session")
+def tools(request: pytest.FixtureRequest) -> Tools:
+    """The programs of the control plane, kubectl among them."""
+    return programs(request.config)

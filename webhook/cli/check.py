@@ -4,100 +4,100 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 from msgspec import Struct
 
-from webhook.cli._files import read_all
-from webhook.cli._options import BAD_INPUT, load_policy, policy_file
+from webhook.cli._checking import Checked, as_json, show
+from webhook.cli._files import Inputs
+from webhook.cli._options import BAD_INPUT, complain, load_policy, policy_file
 from webhook.guard.amend import amended
 from webhook.guard.decide import OFFLINE, decide
-from webhook.model.decision import Decision
+from webhook.guard.mending import Mending, mending
+from webhook.guard.message import refusal
+from webhook.model.decision import Decision, Verdict
+from webhook.model.fields import namespace_name
+from webhook.model.names import DEFAULT_NAMESPACE
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Violation
+from webhook.review.documents import Located
 from webhook.review.manifests import Manifest, creation, read
 
 VIOLATIONS = 1
+# In place of a rule's id, where not catflap but Kubernetes itself would refuse.
+API_SERVER = "api-server"
 
 
-class Checked(Struct, frozen=True):
-    """One object and what was decided on it."""
+class Offline(Struct, frozen=True):
+    """What manifests are judged by."""
 
-    source: str
-    manifest: Manifest
-    decision: Decision
-
-    @property
-    def violations(self) -> tuple[Violation, ...]:
-        """Every fault, whatever it does to the object."""
-        return (*self.decision.denied, *self.decision.warned, *self.decision.audited)
+    policy: GuardPolicy
+    namespace: str
+    own_namespace: str
 
 
 @click.command("check")
 @policy_file
 @click.option("-n", "--namespace", default="default", show_default=True, help="For objects that name none.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--own-namespace", metavar="NAME", default=DEFAULT_NAMESPACE, show_default=True,
+    help="Where catflap itself is installed; it is exempt.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+@click.option("--strict", is_flag=True, help="End with status 1 also where something was not judged.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-def verb(policy: Path, namespace: str, form: str, paths: tuple[str, ...]) -> None:
+def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bool, paths: tuple[str, ...]) -> None:  # noqa: PLR0917 (click calls it by name)
     """Judge the manifests in files, folders or - (standard input).
 
     Ends with status 0 where all would be admitted, 1 where some would be refused, 2 where something cannot be read.
     """
-    rules = load_policy(policy).policy
-    complaints: list[str] = []
-    checked = list(check_all(paths, rules, namespace, complaints))
+    for name, value in (("--namespace", namespace), ("--own-namespace", own_namespace)):
+        try:
+            namespace_name(value)
+        except ValueError as bad:
+            complain([f"{name}: {bad}"])
+    inputs = Inputs(paths)
+    checked = list(check_all(inputs, Offline(load_policy(policy).policy, namespace, own_namespace)))
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode([as_json(one) for one in checked]), indent=2))
     else:
-        show(checked)
-    for complaint in complaints:
+        show(checked, inputs)
+    for complaint in inputs.complaints:
         click.echo(f"catflap: {complaint}", err=True)
-    refused = any(not one.decision.allowed for one in checked)
-    raise SystemExit(BAD_INPUT if complaints else VIOLATIONS if refused else 0)
+    failed = any(not one.decision.allowed or (strict and one.manifest.not_judged) for one in checked)
+    raise SystemExit(BAD_INPUT if inputs.complaints else VIOLATIONS if failed else 0)
 
 
-def check_all(paths: tuple[str, ...], policy: GuardPolicy, namespace: str, complaints: list[str]) -> Iterator[Checked]:
-    """Each object of each path with its decision; what cannot be read is added to `complaints`."""
-    reading = partial(read, default_namespace=namespace, extra=policy.workloads.extra_by_kind)
-    for source, manifest in read_all(paths, reading, complaints):
-        yield judged(source, manifest, policy)
+def check_all(inputs: Inputs, offline: Offline) -> Iterator[Checked]:
+    """Each object with its decision; what cannot be read is among the complaints of `inputs`."""
+    reading = partial(read, default_namespace=offline.namespace, extra=offline.policy.workloads.extra_by_kind)
+    for source, found, manifest in inputs.objects(reading):
+        decision = judged(manifest, offline.policy, own_namespace=offline.own_namespace)
+        yield Checked(source, manifest, with_refused(decision, manifest, found, offline.policy))
 
 
-def judged(source: str, manifest: Manifest, policy: GuardPolicy) -> Checked:
-    """One object with the decision on its creation."""
+def judged(manifest: Manifest, policy: GuardPolicy, *, own_namespace: str = "") -> Decision:
+    """The server's decision on the creation of one object, as far as it is known without a cluster."""
     request = amended(creation(manifest), policy)
-    decision = decide(request, policy, known=OFFLINE, at=datetime.now(UTC))
+    decision = decide(request, policy, known=OFFLINE, own_namespace=own_namespace, at=datetime.now(UTC))
     assert isinstance(decision, Decision)
-    return Checked(source, manifest, decision)
+    return decision
 
 
-def as_json(checked: Checked) -> dict[str, Any]:
-    """One object as the documented JSON."""
-    return {
-        "source": checked.source,
-        "kind": checked.manifest.kind,
-        "namespace": checked.manifest.namespace,
-        "name": checked.manifest.name,
-        "allowed": checked.decision.allowed,
-        "violations": [
-            {"rule": violation.rule, "path": violation.path, "message": violation.message}
-            for violation in checked.violations
-        ],
-        **({"unchecked": [one.rule for one in unchecked]} if (unchecked := checked.decision.unchecked) else {}),
-    }
-
-
-def show(checked: list[Checked]) -> None:
-    """Each fault for a person, then the count."""
-    for one in checked:
-        if one.decision.message:
-            click.echo(f"{one.source}: {one.decision.message}\n")
-        for violation in (*one.decision.warned, *one.decision.audited):
-            click.echo(f"{one.source}: warning: {violation.rule}: {violation.path}: {violation.message}\n")
-        for left_out in one.decision.unchecked:
-            click.echo(f"{one.source}: not checked: {left_out.rule}: {left_out.why}\n")
-    refused = sum(not one.decision.allowed for one in checked)
-    judged_ones = sum(one.manifest.workload is not None for one in checked)
-    click.echo(f"{len(checked)} objects, {judged_ones} of them make Pods, {refused} refused")
+def with_refused(decision: Decision, manifest: Manifest, found: Located, policy: GuardPolicy) -> Decision:
+    """The decision, and the labels that no API server takes; a label that a rule speaks of is not named twice."""
+    by_rules = {one.path for one in (*decision.denied, *decision.warned, *decision.audited)}
+    refused = tuple(
+        Violation(API_SERVER, fault.place, fault.words(found.written(fault.path)))
+        for fault in manifest.refused
+        if fault.is_template or fault.place not in by_rules
+    )
+    if not refused:
+        return decision
+    denied = (*decision.denied, *refused)
+    mends = mending(manifest.workload, denied, policy) if manifest.workload is not None else Mending()
+    message = refusal(manifest.reference, denied, mends)
+    return msgspec.structs.replace(decision, verdict=Verdict.DENIED, denied=denied, message=message)

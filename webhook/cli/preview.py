@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import Progress
 
-from webhook.cli._files import read_all
+from webhook.cli._files import Inputs
 from webhook.cli._options import BAD_INPUT, complain, faults_of, load_policy, policy_file
 from webhook.cli._previewing import Findings, as_json, show
 from webhook.config.faults import BadPolicy
@@ -28,10 +29,12 @@ from webhook.kube.listing import Listing, Seen
 from webhook.kube.paths import collection, under
 from webhook.kube.registrations import own_namespace
 from webhook.kube.setting import setting
+from webhook.kube.unread_kinds import unread_notes
 from webhook.model.kinds import POD_MAKERS, Makers
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.policy import GuardPolicy
-from webhook.review.manifests import each_existing, existing
+from webhook.review.documents import Located
+from webhook.review.manifests import Manifest, each_existing, read, standing
 
 SOMETHING = 1
 NOT_INSTALLED = "catflap is not registered in this cluster: all that stands counts as older than it"
@@ -109,12 +112,30 @@ def tell(found: Findings, output: str) -> None:
 
 def from_files(asked: Asked, api: Api | None) -> Findings:
     """What would become of manifests."""
-    complaints: list[str] = []
+    inputs = Inputs(asked.paths)
     before = policy_before(asked, api)
     space = asked.namespaces[0] if asked.namespaces else "default"
-    read = partial(existing, default_namespace=space, extra=extra_kinds(asked.after, before))
-    objects = (one for _, one in read_all(asked.paths, read, complaints))
-    return judged(asked, before, objects, Setting(at=datetime.now(UTC)), complaints)
+    extra = extra_kinds(asked.after, before)
+    notes: list[str] = []
+    reading = partial(standing_in_file, default_namespace=space, extra=extra)
+    found = judged(
+        asked, before, noted(inputs.objects(reading), notes), Setting(at=datetime.now(UTC)), inputs.complaints
+    )
+    return replace(found, notes=(*notes, *inputs.notes, *found.notes))
+
+
+def standing_in_file(document: Any, *, default_namespace: str, extra: Makers) -> tuple[Manifest, Existing]:
+    """An object of a file, and the same as if it stood in the cluster; raises BadManifest."""
+    manifest = read(document, default_namespace=default_namespace, extra=extra)
+    return manifest, standing(manifest, document)
+
+
+def noted(objects: Iterator[tuple[str, Located, tuple[Manifest, Existing]]], notes: list[str]) -> Iterator[Existing]:
+    """Each object of the files; what is not judged is added to `notes`."""
+    for source, _, (manifest, one) in objects:
+        if manifest.not_judged:
+            notes.append(f"not judged: {source}: {manifest.reference}: {manifest.not_judged}")
+        yield one
 
 
 def from_cluster(asked: Asked, api: Api) -> Findings:
@@ -128,7 +149,7 @@ def from_cluster(asked: Asked, api: Api) -> Findings:
         found = judged(
             asked, before, each_existing(listing.objects(), listing.unseen, extra=extra), where, listing.unseen
         )
-        return replace(found, notes=(*notes, *found.notes))
+        return replace(found, notes=(*notes, *unread_notes(api, extra), *found.notes))
 
 
 def judged(

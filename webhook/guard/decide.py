@@ -31,6 +31,7 @@ from webhook.model.decision import (
 from webhook.model.exemptions import Waiver
 from webhook.model.identity import Identities, chart_accounts
 from webhook.model.modes import Mode
+from webhook.model.other_kinds import unread
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request, User
 from webhook.model.violation import Violation
@@ -43,6 +44,7 @@ MIRRORED = Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it what
 NOT_ITS_PODS = (
     "you pass as exempt; the Pods that a controller makes of it are judged, unless this is older than catflap"
 )
+ELSEWHERE = "which labels its Pods get is not written in this object alone, so they are judged themselves"
 # What goes without saying where there is no cluster to ask.
 OFFLINE = Known(
     old_owners=(),
@@ -217,12 +219,20 @@ def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -
     if namespace and namespace == own_namespace:
         return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is catflap's own")
     if request.subject is None and request.namespace is None and request.bound_labels is None:
-        return Decision(Verdict.UNJUDGED, reason=unjudged(request))
+        said = unread(request.target.group, request.target.kind)
+        return Decision(Verdict.UNJUDGED, reason=unjudged(request), notices=(said,) if said and writes(request) else ())
     if request.workload is not None and not request.workload.labelled(policy.workloads.scope):
-        return Decision(Verdict.UNJUDGED, reason=f"{request.workload.reference_path}: what it names is judged itself")
+        named = request.workload.reference_path
+        reason = f"{named}: what it names is judged itself" if named else ELSEWHERE
+        return Decision(Verdict.UNJUDGED, reason=reason)
     if request.workload is not None and request.workload.mirror and request.user.is_node:
         return MIRRORED
     return None
+
+
+def writes(request: Request) -> bool:
+    """Whether an object itself is created or changed."""
+    return request.operation in {Operation.CREATE, Operation.UPDATE} and not request.target.subresource
 
 
 def unjudged(request: Request) -> str:

@@ -13,6 +13,9 @@ class PodMaker(NamedTuple):
     `template` is the dotted path of the pod template inside the object, empty for a Pod; `alternatives` are further
     paths that may have it instead. `reference` is the path of what names another object to make Pods from. `custom`
     is who is served from a CustomResourceDefinition: in whichever versions, and typed no stricter than that says.
+
+    Where `pod_metadata` is set, `template` leads to the settings of all Pods of an object instead: that field has their metadata, and a
+    Pod's own fields are beside it. What is at one of the paths `partial` may give Pods further labels, so nothing is said of an object that has it.
     """
 
     group: str
@@ -22,11 +25,21 @@ class PodMaker(NamedTuple):
     alternatives: tuple[str, ...] = ()
     reference: str = ""
     custom: bool = False
+    pod_metadata: str = ""
+    partial: tuple[str, ...] = ()
 
     @property
     def metadata_path(self) -> str:
         """The field path of the metadata that the Pods get their labels from, where there is but one."""
-        return f"{self.template}.metadata" if self.template else "metadata"
+        return self.metadata_at(self.template) if self.template else "metadata"
+
+    def metadata_at(self, template: str) -> str:
+        """The field path of the Pods' metadata below one of `templates`."""
+        return f"{template}.{self.pod_metadata or 'metadata'}"
+
+    def pod_field(self, field: str) -> str:
+        """The path of a field of a Pod's spec, below a template."""
+        return field if self.pod_metadata else f"spec.{field}"
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -72,6 +85,12 @@ SUBSET_TEMPLATES = tuple(
     f"spec.template.{kind}Template.spec.template"
     for kind in ("statefulSet", "advancedStatefulSet", "cloneSet", "deployment")
 )
+# argoproj/argo-workflows, pkg/apis/workflow/v1alpha1 (WorkflowSpec): a template's own metadata is added to podMetadata, and a
+# WorkflowTemplate's podMetadata is merged with it.
+WORKFLOW: Mapping[str, tuple[str, ...]] = {
+    spec: (f"{spec}.templates", f"{spec}.templateDefaults", f"{spec}.workflowTemplateRef")
+    for spec in ("spec", "spec.workflowSpec")
+}
 # argoproj/argo-rollouts, pkg/apis/rollouts/v1alpha1; kedacore/keda, apis/keda/v1alpha1; knative/serving, pkg/apis/serving/v1.
 VENDORS: tuple[PodMaker, ...] = (
     PodMaker(KRUISE, "advancedcronjobs", "AdvancedCronJob", CRON_TEMPLATES[0], CRON_TEMPLATES[1:], custom=True),
@@ -80,6 +99,14 @@ VENDORS: tuple[PodMaker, ...] = (
     PodMaker(KRUISE, "daemonsets", "DaemonSet", USUAL_TEMPLATE, custom=True),
     PodMaker(KRUISE, "statefulsets", "StatefulSet", USUAL_TEMPLATE, custom=True),
     PodMaker(KRUISE, "uniteddeployments", "UnitedDeployment", SUBSET_TEMPLATES[0], SUBSET_TEMPLATES[1:], custom=True),
+    # openshift/api, apps/v1, DeploymentConfigSpec
+    PodMaker("apps.openshift.io", "deploymentconfigs", "DeploymentConfig", USUAL_TEMPLATE, custom=True),
+    *(
+        PodMaker("argoproj.io", resource, kind, spec, custom=True, pod_metadata="podMetadata", partial=partial)
+        for (resource, kind), (spec, partial) in zip(
+            (("workflows", "Workflow"), ("cronworkflows", "CronWorkflow")), WORKFLOW.items(), strict=True
+        )
+    ),
     PodMaker("argoproj.io", "rollouts", "Rollout", USUAL_TEMPLATE, reference="spec.workloadRef", custom=True),
     PodMaker("keda.sh", "scaledjobs", "ScaledJob", "spec.jobTargetRef.template", custom=True),
     PodMaker("serving.knative.dev", "configurations", "Configuration", USUAL_TEMPLATE, custom=True),

@@ -7,6 +7,8 @@ missing, and ends in words about labels instead of in a review that nobody can r
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from webhook.model.kinds import PodMaker
 from webhook.model.names import RESTARTED_AT
 from webhook.model.workload import DEFAULT_ACCOUNT, Place
@@ -14,22 +16,32 @@ from webhook.review.selectors import pod_selector
 
 Json = Mapping[str, Any]
 # In the metadata, by the API server itself at each change.
+ACCOUNT_FIELDS: Final = ("serviceAccountName", "serviceAccount")
+METADATA: Final = b'"metadata"'
 WRITTEN: Final = ("generation", "managedFields", "resourceVersion")
 
 
 def places_in(maker: PodMaker, found: Json) -> tuple[Place, ...]:
     """Every pod template of an object; the first path where there is none, and no place where another object has it."""
     present = {path: template for path in maker.templates if (template := at(found, path)) is not None}
-    if maker.reference and at(found, maker.reference) is not None:
+    if maker.pod_metadata:
+        said = {path: one for path, one in present.items() if at(one, maker.pod_metadata) is not None}
+        present = {} if any(adds_labels(path, at(found, path)) for path in maker.partial) else said
+    elif maker.reference and at(found, maker.reference) is not None:
         present = {path: template for path, template in present.items() if says_something(template)}
     elif not present:
         present = {maker.template: None}
-    return tuple(place(path, template, at(found, beside(path))) for path, template in present.items())
+    return tuple(place(maker, path, template, at(found, beside(path))) for path, template in present.items())
 
 
 def beside(path: str) -> str:
     """The path of the selector beside a pod template."""
     return f"{path.rpartition('.')[0]}.selector".lstrip(".")
+
+
+def adds_labels(path: str, part: Any) -> bool:
+    """Whether a part of an object may give its Pods further labels: a reference, or what has metadata somewhere."""
+    return part is not None and (path.endswith("Ref") or METADATA in msgspec.json.encode(part))
 
 
 def says_something(template: Any) -> bool:
@@ -40,17 +52,25 @@ def says_something(template: Any) -> bool:
     return bool(at(template, "metadata.labels") or at(template, "metadata.annotations"))
 
 
-def place(path: str, template: Any, selector: Any) -> Place:
-    """One pod template with the selector beside it; a value that is no text says nothing."""
-    labels = at(template, "metadata.labels")
+def place(maker: PodMaker, path: str, template: Any, selector: Any) -> Place:
+    """One pod template with the selector beside it; a value that is no text says nothing, and is kept where it is a number or a boolean."""
+    labels = at(template, f"{maker.pod_metadata or 'metadata'}.labels")
     readable = labels if isinstance(labels, dict) else {}
     return Place(
-        path=f"{path}.metadata",
+        path=maker.metadata_at(path),
         labels={str(key): value if isinstance(value, str) else "" for key, value in readable.items()},
-        host_network=at(template, "spec.hostNetwork") is True,
-        account=account_named(*(at(template, f"spec.{field}") for field in ("serviceAccountName", "serviceAccount"))),
+        host_network=at(template, maker.pod_field("hostNetwork")) is True,
+        account=account_named(*(at(template, maker.pod_field(field)) for field in ACCOUNT_FIELDS)),
         selector=pod_selector(selector),
+        not_text={str(key): in_json(value) for key, value in readable.items() if isinstance(value, bool | int | float)},
     )
+
+
+def in_json(value: bool | int | float) -> str:  # noqa: PYI041 (mypy needs the int)
+    """Return a value as JSON writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def account_named(name: Any, older_name: Any) -> str:
@@ -71,9 +91,9 @@ def unrestarted(found: dict[str, Any], maker: PodMaker) -> Json:
         for field in WRITTEN:
             metadata.pop(field, None)
     for path in maker.sources:
-        annotations = at(found, f"{path}.metadata.annotations")
+        annotations = at(found, f"{maker.metadata_at(path)}.annotations")
         if isinstance(annotations, dict) and annotations.pop(RESTARTED_AT, None) and not annotations:
-            del at(found, f"{path}.metadata")["annotations"]
+            del at(found, maker.metadata_at(path))["annotations"]
     return found
 
 

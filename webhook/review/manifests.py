@@ -1,65 +1,69 @@
-"""Manifests as people and tools write them: YAML or JSON, several documents, Lists in Lists."""
+"""Manifests as people and tools write them to the values that rules read."""
 
-import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Any
 
 import msgspec
-import yaml
 from msgspec import Struct
 
 from webhook.guard.existing import Existing
-from webhook.model.kinds import BY_KIND, NO_EXTRA_KINDS, POD, POLICIES_BY_KIND, Makers, PolicyKind
+from webhook.model.kinds import BY_KIND, NO_EXTRA_KINDS, POD, POLICIES_BY_KIND, Makers, PodMaker, PolicyKind
 from webhook.model.request import Document, Operation, PolicyObject, Request, Target, User
-from webhook.model.workload import Workload
+from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
+from webhook.review.composing import Place
+from webhook.review.documents import BadManifest, Located, documents
+from webhook.review.metadata import MetadataFault, refused_labels, wrong_types
 from webhook.review.objects import Labelled, convert, labels_of, workload_from
+from webhook.review.unjudged import not_judged, version_note
 
-# libyaml's composer recurses in C and takes the process with it, at some 50,000 levels; a level costs a character at least.
-CRASH_DEPTH = 10_000
-# Far above any manifest, and the API server itself stops at 10,000.
-DEEPEST = 1_000
-# PyYAML raises whatever Python does for a tag that its value does not fit.
-UNREADABLE = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError)
-# kubectl takes no List in a List at all; aliases make a short file of many.
-DEEPEST_LIST = 3
-MOST_OBJECTS = 100_000
-# What kubectl leaves as text: what looks like a date, and a bare `=`.
-TEXT_TAGS = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
-# JSON's escapes; what stands for half a character alone is a replacement character to the API server (Go, encoding/json).
-HALF_CHARACTER = re.compile(
-    r"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(?!u[dD][89a-fA-F]).)|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-)
+__all__ = ["BadManifest", "Manifest", "NotKubernetes", "creation", "documents", "each_existing", "existing", "read"]
+
 APPLIER = User(name="system:offline")
 KUBELET = User(name="system:node:any", groups=("system:nodes",))
 ENDED = frozenset({"Succeeded", "Failed"})  # phases
+# msgspec's words for the types of JSON, and those of a manifest.
+TYPES = {
+    "str": "text",
+    "int": "a number",
+    "float": "a number",
+    "bool": "a boolean",
+    "object": "a mapping",
+    "array": "a list",
+    "null": "null",
+}
 
 
-class BadManifest(Exception):  # noqa: N818 (the manifest is bad, not the program)
-    """A document that is no Kubernetes object; the message says where and why."""
+class BadLabels(BadManifest):
+    """Labels and annotations that are no text; how the file writes them belongs to the messages."""
+
+    def __init__(self, whose: str, faults: Sequence[MetadataFault]) -> None:
+        self.whose = whose
+        self.faults = faults
+        super().__init__("; ".join(self.said(fault, None) for fault in faults), path=faults[0].path)
+
+    def said(self, fault: MetadataFault, written: str | None) -> str:
+        """The message about one of them; `written` is the value as the file writes it, without quotes."""
+        return f"{self.whose}: {fault.place}: {fault.words(written)}"
+
+    def each(self, found: Located) -> Iterator[tuple[Place | None, str]]:
+        """Each fault with its place."""
+        for fault in self.faults:
+            place = found.place(fault.path)
+            yield place, self.said(fault, found.written(fault.path))
 
 
 class NotKubernetes(BadManifest):
     """A document without apiVersion and kind: another program's file."""
 
 
-class ManifestLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Safe YAML as kubectl reads it: what looks like a date stays text."""
-
-
-ManifestLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in TEXT_TAGS]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 class Manifest(Struct, frozen=True):
     """One object of a file; `workload` where it is a Pod or makes Pods, `policy` where it is a network policy.
 
-    `resource` is its plural, where a rule may be about it; `document` is the whole object of a workload.
+    `resource` is its plural, where a rule may be about it; `document` is the whole object of a workload. `not_judged` says why
+    no rule is asked of what makes Pods or opens networks, `notes` what else a user should know, and `refused` are the labels that the API
+    server would refuse.
     """
 
     api_version: str
@@ -70,73 +74,19 @@ class Manifest(Struct, frozen=True):
     policy: PolicyObject | None = None
     resource: str = ""
     document: Document | None = None
+    not_judged: str = ""
+    notes: tuple[str, ...] = ()
+    refused: tuple[MetadataFault, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """How a message names the object: `Deployment shop/web`."""
+        return reference(self.kind, self.namespace, self.name)
 
     @property
     def subject(self) -> Workload | PolicyObject | None:
         """What rules may be about."""
         return self.workload or self.policy
-
-
-def documents(text: str) -> Iterator[Any]:
-    """Each document that is not empty, Lists taken apart; raises BadManifest."""
-    try:
-        for number, document in enumerate(chain.from_iterable(map(flattened, parsed(text)))):
-            if number >= MOST_OBJECTS:
-                raise BadManifest(f"more than {MOST_OBJECTS} objects")
-            yield document
-    except UNREADABLE as bad:
-        raise BadManifest(f"not YAML: {' '.join(str(bad).split())}") from None
-
-
-def parsed(text: str) -> Iterator[Any]:
-    """The documents of a file: JSON values one after the other, or YAML."""
-    if text.lstrip().startswith("{"):
-        try:
-            yield from json_values(text)
-        except ValueError:
-            pass  # YAML may begin so as well
-        else:
-            return
-    if len(text) > CRASH_DEPTH:
-        check_depth(text)
-    yield from (document for document in yaml.load_all(text, ManifestLoader) if document is not None)
-
-
-def json_values(text: str) -> list[Any]:
-    """JSON values one after the other; raises ValueError for what is no JSON."""
-    decoder, values, position = json.JSONDecoder(), [], 0
-    if "\\u" in text:
-        text = HALF_CHARACTER.sub(lambda found: found[1] or "\\ufffd", text)
-    while position < len(text):
-        if text[position].isspace():
-            position += 1
-        else:
-            value, position = decoder.raw_decode(text, position)
-            values.append(value)
-    return values
-
-
-def check_depth(text: str) -> None:
-    """Look at a large text before it is read whole; raises ValueError where it is nested beyond all manifests."""
-    depth = 0
-    for event in yaml.parse(text, ManifestLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise ValueError(f"nested more than {DEEPEST} deep")
-
-
-def flattened(document: Any, depth: int = 0) -> Iterator[Any]:
-    """A document, or the items of a List; items of a typed list (PodList) take their kind from it."""
-    if depth > DEEPEST_LIST:
-        raise BadManifest(f"Lists in Lists, more than {DEEPEST_LIST} deep")
-    kind = document.get("kind") if isinstance(document, dict) else None
-    items = document.get("items") if isinstance(kind, str) and kind.endswith("List") else None
-    if not isinstance(kind, str) or not isinstance(items, list):
-        yield document
-        return
-    implied = {"apiVersion": document.get("apiVersion"), "kind": kind.removesuffix("List")} if kind != "List" else {}
-    for item in items:
-        yield from flattened({**implied, **item} if isinstance(item, dict) else item, depth + 1)
 
 
 def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Manifest:
@@ -152,28 +102,54 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
     metadata = metadata if isinstance(metadata, dict) else {}
     name = str(metadata.get("name") or metadata.get("generateName") or "")
     namespace = str(metadata.get("namespace") or "")
-    if found := POLICIES_BY_KIND.get((group, kind)):
-        space = (namespace or default_namespace) if found.namespaced else ""
-        said = policy_from(found, space, name, document)
-        return Manifest(api_version, kind, space, name, policy=said, resource=found.resource)
-    if maker is None:
-        return Manifest(api_version, kind, namespace, name)
-    try:
-        workload = workload_from(maker, document, convert)
-    except (msgspec.ValidationError, RecursionError, UnicodeError) as bad:
-        says, _, path = str(bad).partition(" - at `")
-        where = path.replace("key` in `", "").rstrip("`").removeprefix("$").removeprefix(".")
-        raise BadManifest(f"{kind} {name}: {where or 'object'}: {says}") from None
-    workload = msgspec.structs.replace(workload, namespace=namespace or default_namespace)
-    return Manifest(
+    if wrong := tuple(wrong_types(document, maker)):
+        raise BadLabels(f"{kind} {name}".strip(), wrong)
+    found = Manifest(
         api_version,
         kind,
-        workload.namespace,
-        workload.name,
-        workload,
+        namespace,
+        name,
+        notes=(note,) if (note := version_note(api_version, kind)) else (),
+        refused=tuple(refused_labels(document, maker)),
+    )
+    if known := POLICIES_BY_KIND.get((group, kind)):
+        space = (namespace or default_namespace) if known.namespaced else ""
+        policy = policy_from(known, space, name, document)
+        return msgspec.structs.replace(found, namespace=space, policy=policy, resource=known.resource)
+    if maker is None:
+        return msgspec.structs.replace(found, not_judged=not_judged(document, api_version, kind, extra))
+    workload = workload_in(maker, document, f"{kind} {name}".strip())
+    workload = msgspec.structs.replace(workload, namespace=namespace or default_namespace)
+    return msgspec.structs.replace(
+        found,
+        namespace=workload.namespace,
+        name=workload.name,
+        workload=workload,
         resource=maker.resource,
         document=Document(placed(document, workload.namespace), foretold=True, bare="uid" not in metadata),
     )
+
+
+def workload_in(maker: PodMaker, document: dict[str, Any], whose: str) -> Workload:
+    """A workload from its document; raises BadManifest."""
+    try:
+        return workload_from(maker, document, convert)
+    except (RecursionError, UnicodeError) as bad:
+        raise BadManifest(f"{whose}: {bad}") from None
+    except msgspec.ValidationError as bad:
+        says, _, path = str(bad).partition(" - at `")
+        where = path.replace("key` in `", "").rstrip("`").removeprefix("$").removeprefix(".")
+        steps = tuple(step for step in where.replace("[...]", "").split(".") if step)
+        raise BadManifest(f"{whose}: {where or 'object'}: {in_words(says)}", path=steps) from None
+
+
+def in_words(says: str) -> str:
+    """What msgspec says of a type, as of a manifest's: `expected a mapping, got a list`."""
+    expected, separator, got = says.partition(", got ")
+    if not separator or not expected.startswith("Expected "):
+        return says
+    names = [name for name in expected.removeprefix("Expected ").strip("`").split(" | ") if name != "null"]
+    return f"expected {' or '.join(TYPES.get(name, name) for name in names)}, got {TYPES.get(got.strip('`'), got.strip('`'))}"
 
 
 def placed(document: dict[str, Any], namespace: str) -> dict[str, Any]:
@@ -216,7 +192,12 @@ def creation(manifest: Manifest) -> Request:
 
 def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Existing:
     """An object as it stands, by what the API server says of it or a manifest; raises BadManifest."""
-    request = creation(read(document, default_namespace=default_namespace, extra=extra))
+    return standing(read(document, default_namespace=default_namespace, extra=extra), document)
+
+
+def standing(manifest: Manifest, document: dict[str, Any]) -> Existing:
+    """An object as it stands; `document` says since when, and whether it runs.  Raises BadManifest."""
+    request = creation(manifest)
     if request.workload is not None and request.workload.mirror:
         # No admission stops a static Pod: the kubelet makes it, and then says so (kubernetes, pkg/kubelet/pod/mirror_client.go).
         request = msgspec.structs.replace(request, user=KUBELET)

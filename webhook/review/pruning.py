@@ -12,17 +12,14 @@ import msgspec
 from msgspec import Raw, defstruct
 
 from webhook.model.kinds import PodMaker
-from webhook.review.custom import beside
+from webhook.review.custom import METADATA, beside
 from webhook.review.decoders import decoder
 
-# What of a template is read (webhook.review.custom).
-LEAVES: Final = (
-    "metadata.labels",
-    "metadata.annotations",
-    "spec.hostNetwork",
-    "spec.serviceAccountName",
-    "spec.serviceAccount",
-)
+# What of a template is read (webhook.review.custom): of its metadata, and of a Pod's spec.
+OF_METADATA: Final = ("labels", "annotations")
+OF_SPEC: Final = ("hostNetwork", "serviceAccountName", "serviceAccount")
+# Characters; a longer number is no label that somebody means.
+LONGEST_SCALAR: Final = 64
 ABSENT: Final = Raw(b"null")
 # Commas in the JSON of the two versions of an object that are made into values to compare them: 50 ms at most. A template that
 # people write has some hundreds.
@@ -35,12 +32,16 @@ def pruned(maker: PodMaker, source: bytes | Raw) -> dict[str, Any]:
     Raises msgspec.DecodeError for what is no JSON.
     """
     found: dict[str, Any] = {}
-    present = raw_at_all(source, (*maker.sources, *(beside(path) for path in maker.templates)))
+    present = raw_at_all(source, (*maker.sources, *maker.partial, *(beside(path) for path in maker.templates)))
     for path in maker.templates:
         if (template := present.get(path)) is not None:
-            put(found, path, leaves_of(template))
+            put(found, path, leaves_of(maker, template))
         if (selector := present.get(beside(path))) is not None:
             put(found, beside(path), selector)
+    for path in maker.partial:
+        part = present.get(path)
+        if part is not None and (path.endswith("Ref") or METADATA in bytes(part)):
+            put(found, path, {"metadata": {}})
     if maker.reference in present:
         put(found, maker.reference, {})
     return found
@@ -110,26 +111,38 @@ def step(keys: tuple[str, ...]) -> type:
     return defstruct("Step", [(name, Raw, ABSENT) for name in fields], rename=fields)
 
 
-def leaves_of(template: Raw) -> dict[str, Any]:
+def leaves_of(maker: PodMaker, template: Raw) -> dict[str, Any]:
     """A template with what is read of it; an empty one where it is no object."""
     found: dict[str, Any] = {}
-    for path, leaf in raw_at_all(template, LEAVES).items():
-        put(found, path, plain(leaf))
+    for path, leaf in raw_at_all(template, leaves(maker)).items():
+        put(found, path, {} if path == maker.pod_metadata else plain(leaf))
     return found
 
 
+@cache
+def leaves(maker: PodMaker) -> tuple[str, ...]:
+    """The paths that are read below a template; where its metadata is one of its fields, also whether that is there."""
+    metadata = maker.pod_metadata or "metadata"
+    named = (*(f"{metadata}.{field}" for field in OF_METADATA), *map(maker.pod_field, OF_SPEC))
+    return (maker.pod_metadata, *named) if maker.pod_metadata else named
+
+
 def plain(leaf: Raw) -> Any:
-    """A text, a true, or a mapping from texts to texts; None for any other value."""
+    """A text, a true, or a mapping from texts to texts, numbers and booleans; None for any other value."""
     text = bytes(leaf)
     match text[:1]:
         case b'"':
             return msgspec.json.decode(text)
         case b"{":
             fields = decoder(dict[str, Raw]).decode(leaf)
-            return {
-                key: msgspec.json.decode(value) if bytes(value)[:1] == b'"' else None for key, value in fields.items()
-            }
+            return {key: scalar(bytes(value)) for key, value in fields.items()}
     return True if text == b"true" else None
+
+
+def scalar(text: bytes) -> Any:
+    """A text, a number or a boolean of some characters; None for any other value."""
+    is_read = text[:1] == b'"' or (text[:1] not in b"[{" and len(text) <= LONGEST_SCALAR)
+    return msgspec.json.decode(text) if is_read else None
 
 
 def put(found: dict[str, Any], path: str, value: Any) -> None:

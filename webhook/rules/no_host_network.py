@@ -18,7 +18,7 @@ def unpoliced(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:  # no
     """
     for place in workload.places:
         if place.host_network:
-            path = f"{place.path.removesuffix('metadata')}spec.hostNetwork"
+            path = f"{place.spec_path}hostNetwork"
             yield Fault(path, f"the Pod would be in its node's network, where no network policy holds; {MEND}")
 
 

@@ -23,7 +23,7 @@ def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
         account = f"{workload.namespace}/{place.account}"
         if not claim.admits_account(account):
             yield Fault(
-                f"{place.path.removesuffix('metadata')}spec.serviceAccountName",
+                f"{place.spec_path}serviceAccountName",
                 f"the role {found.value!r} is for ServiceAccounts {listed(claim.service_accounts)} alone, this is {account}",
             )
 

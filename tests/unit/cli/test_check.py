@@ -86,9 +86,16 @@ def test_a_program_reads_json(check: Check) -> None:
             "violations": [
                 {
                     "rule": "known-role",
+                    "effect": "refused",
                     "path": "metadata.labels.role",
                     "message": "the role 'fronted' is not known (did you mean 'frontend'?); "
                     "the roles are frontend, backend, data",
+                    "remedy": {
+                        "path": "metadata",
+                        "label": "role",
+                        "value": "frontend",
+                        "choices": ["frontend", "backend", "data"],
+                    },
                 }
             ],
         },
@@ -109,21 +116,26 @@ def test_a_program_reads_json(check: Check) -> None:
     [
         pytest.param({"a.yaml": GOOD}, ["a.yaml"], 0, "", id="all would be admitted"),
         pytest.param({"a.yaml": BAD}, ["a.yaml"], 1, "", id="one would be refused"),
-        pytest.param({"a.yaml": BROKEN}, ["a.yaml"], 2, "a.yaml: not YAML: ", id="one is not YAML"),
-        pytest.param({"a.yaml": BAD, "b.yaml": BROKEN}, ["a.yaml", "b.yaml"], 2, "b.yaml: not YAML: ", id="both"),
+        pytest.param({"a.yaml": BROKEN}, ["a.yaml"], 2, "a.yaml:1:5: not YAML: ", id="one is not YAML"),
+        pytest.param({"a.yaml": BAD, "b.yaml": BROKEN}, ["a.yaml", "b.yaml"], 2, "b.yaml:1:5: not YAML: ", id="both"),
         pytest.param({}, ["a.yaml"], 2, "a.yaml: no such file or folder", id="it is not there"),
-        pytest.param({"a.yaml": OTHER}, ["a.yaml"], 2, "a.yaml: no Kubernetes object", id="named, and no manifest"),
+        pytest.param({"a.yaml": OTHER}, ["a.yaml"], 2, "a.yaml:1:1: no Kubernetes object", id="named, and no manifest"),
         pytest.param({"d/a.yaml": OTHER, "d/b.yaml": GOOD}, ["d"], 0, "", id="another program's file in a folder"),
         pytest.param({"d/x/a.yml": BAD}, ["d"], 1, "", id="a folder in a folder"),
         pytest.param({"d/a.json": '{"apiVersion": "v1", "kind": "Pod"}'}, ["d"], 1, "", id="JSON"),
-        pytest.param({"d/a.txt": BAD, "d/README.md": BAD}, ["d"], 0, "", id="files of other kinds in a folder"),
+        pytest.param({"d/a.txt": BAD, "d/b.yaml": GOOD}, ["d"], 0, "", id="files of other kinds in a folder"),
+        pytest.param({"d/a.txt": BAD}, ["d"], 2, "no manifest in d", id="files of other kinds alone"),
+        pytest.param({"d/a.yaml": OTHER}, ["d"], 2, "no manifest in d, 1 files of", id="another program's file alone"),
         pytest.param({"a.txt": BAD}, ["a.txt"], 1, "", id="one of another kind that was named"),
         pytest.param(
-            {"a.yaml": GOOD + "---\n5\n"}, ["a.yaml"], 2, "a.yaml: expected an object", id="a number among them"
+            {"a.yaml": GOOD + "---\n5\n"}, ["a.yaml"], 2, "a.yaml:5:1: expected an object", id="a number among them"
         ),
         pytest.param({"a.yaml": BAD}, ["-n", "kube-system", "a.yaml"], 0, "", id="in an exempt namespace"),
         pytest.param({"a.yaml": "\ufeff" + GOOD}, ["a.yaml"], 0, "", id="a byte order mark"),
-        pytest.param({"a.yaml": ""}, ["a.yaml"], 0, "", id="nothing in it"),
+        pytest.param({"a.yaml": ""}, ["a.yaml"], 2, "no manifest in a.yaml", id="nothing in it"),
+        pytest.param({"a.yaml": "# c\n---\n"}, ["a.yaml"], 2, "no manifest in a.yaml", id="comments alone"),
+        pytest.param({"a.yaml": "", "b.yaml": GOOD}, ["a.yaml", "b.yaml"], 0, "", id="nothing in one of two"),
+        pytest.param({"a.yaml": "kind: List\napiVersion: v1\nitems: []\n"}, ["a.yaml"], 0, "", id="an empty List"),
     ],
 )
 def test_the_status_tells_refused_from_unreadable(
@@ -142,7 +154,7 @@ def test_everything_is_read_before_it_ends(check: Check) -> None:
     write({"a.yaml": f"{BROKEN}", "b.yaml": BAD})
     outcome = check("a.yaml", "b.yaml")
     assert "Pod default/bad has 1 fault" in outcome.stdout
-    assert outcome.stderr.startswith("catflap: a.yaml: not YAML: ")
+    assert outcome.stderr.startswith("catflap: a.yaml:1:5: not YAML: ")
 
 
 def test_standard_input_is_read_where_it_is_named(check: Check) -> None:
@@ -152,12 +164,12 @@ def test_standard_input_is_read_where_it_is_named(check: Check) -> None:
     assert outcome.exit_code == 1
 
 
-def test_what_is_not_utf_8_is_a_complaint(check: Check) -> None:
-    """Not a traceback."""
-    Path("a.yaml").write_bytes(b"a: \xff\n")
+def test_what_is_not_utf_8_is_read_as_kubectl_reads_it(check: Check) -> None:
+    """Kubectl reads replacement characters there, so it matters where it is part of a label."""
+    Path("a.yaml").write_bytes(GOOD.replace("web,", "web\xff,").encode("latin-1"))
     outcome = check("a.yaml")
-    assert outcome.exit_code == 2
-    assert outcome.stderr.startswith("catflap: a.yaml: ")
+    assert outcome.exit_code == 1
+    assert "api-server: metadata.labels.app: 'web\ufffd' is no label value" in outcome.stdout
 
 
 def test_a_fault_that_only_warns_is_shown_and_refuses_nothing(check: Check) -> None:
@@ -165,7 +177,9 @@ def test_a_fault_that_only_warns_is_shown_and_refuses_nothing(check: Check) -> N
     write({"policy.yml": HEAD + "mode: warn\n", "a.yaml": BAD})
     outcome = check("a.yaml")
     assert outcome.exit_code == 0
-    assert outcome.stdout.startswith("a.yaml: warning: known-role: metadata.labels.role: the role 'fronted'")
+    assert outcome.stdout.startswith(
+        "a.yaml: warning: Pod default/bad: known-role: metadata.labels.role: the role 'fronted'"
+    )
     assert outcome.stdout.endswith("1 objects, 1 of them make Pods, 0 refused\n")
 
 
@@ -190,6 +204,9 @@ def test_custom_rules_are_asked_too(check: Check) -> None:
     outcome = check("pods.yaml")
     assert outcome.exit_code == 1
     assert "pods.yaml: Pod default/good has 1 fault:\n- small: a shorter name\n" in outcome.stdout
-    assert "pods.yaml: not checked: gold: it reads the namespace, and there is no cluster to ask" in outcome.stdout
+    assert (
+        "pods.yaml: not checked: Pod default/good: gold: it reads the namespace, and there is no cluster to ask"
+        in outcome.stdout
+    )
     [found] = json.loads(check("--format", "json", "pods.yaml").stdout)
     assert found["unchecked"] == ["gold"]

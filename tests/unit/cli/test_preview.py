@@ -151,7 +151,7 @@ def test_what_another_file_lets_pass_is_shown_as_admitted(preview: Previewed) ->
         pytest.param(["good.yaml"], 0, "", id="nothing would be refused"),
         pytest.param(["bad.yaml"], 1, "", id="something would"),
         pytest.param(["-n", "kube-system", "bad.yaml"], 0, "", id="in an exempt namespace"),
-        pytest.param(["bad.yaml", "none.yaml"], 2, "not looked at: none.yaml: not YAML: ", id="one cannot be read"),
+        pytest.param(["bad.yaml", "none.yaml"], 2, "not looked at: none.yaml:1:5: not YAML: ", id="one cannot be read"),
         pytest.param(["nowhere.yaml"], 2, "not looked at: nowhere.yaml: no such file", id="it is not there"),
         pytest.param(["--against", "old.yml"], 1, "", id="files alone, which differ"),
         pytest.param(["--against", "policy.yml"], 0, "", id="files alone, which do not"),

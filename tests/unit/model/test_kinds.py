@@ -22,6 +22,9 @@ PATHS = {
 # By apiVersion's group and kind: every path of a pod template, in the types of each vendor.
 VENDOR_PATHS = {
     "Rollout.argoproj.io": ("spec.template",),
+    "Workflow.argoproj.io": ("spec",),
+    "CronWorkflow.argoproj.io": ("spec.workflowSpec",),
+    "DeploymentConfig.apps.openshift.io": ("spec.template",),
     "ScaledJob.keda.sh": ("spec.jobTargetRef.template",),
     "Service.serving.knative.dev": ("spec.template",),
     "Configuration.serving.knative.dev": ("spec.template",),
@@ -59,3 +62,11 @@ def test_a_kind_is_found_by_resource_and_by_name(maker: PodMaker) -> None:
     """Reviews name resources, manifests name kinds."""
     assert BY_RESOURCE[maker.group, maker.resource] is maker
     assert BY_KIND[maker.group, maker.kind] is maker
+
+
+def test_a_workflow_keeps_its_pods_metadata_beside_their_fields() -> None:
+    """Its spec is no pod template, but has settings of all its Pods."""
+    assert BY_KIND["argoproj.io", "Workflow"].metadata_path == "spec.podMetadata"
+    assert BY_KIND["argoproj.io", "CronWorkflow"].metadata_path == "spec.workflowSpec.podMetadata"
+    assert BY_KIND["argoproj.io", "Workflow"].pod_field("hostNetwork") == "hostNetwork"
+    assert BY_KIND["argoproj.io", "Rollout"].pod_field("hostNetwork") == "spec.hostNetwork"

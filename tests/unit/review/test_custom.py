@@ -12,6 +12,8 @@ WIDGET = PodMaker("example.com", "widgets", "Widget", "spec.podTemplate", custom
 CRON = BY_KIND["apps.kruise.io", "AdvancedCronJob"]
 UNITED = BY_KIND["apps.kruise.io", "UnitedDeployment"]
 ROLLOUT = BY_KIND["argoproj.io", "Rollout"]
+WORKFLOW = BY_KIND["argoproj.io", "Workflow"]
+CRON_WORKFLOW = BY_KIND["argoproj.io", "CronWorkflow"]
 REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
 
 Json = dict[str, Any]
@@ -104,3 +106,46 @@ def test_the_nodes_network_is_asked_for_by_a_truth(word: object, asked: object) 
     """Kubernetes takes no other word for it."""
     [place] = places_in(WIDGET, under("spec.podTemplate", {"spec": {"hostNetwork": word}}))
     assert place.host_network is asked
+
+
+@pytest.mark.parametrize("maker", [WORKFLOW, CRON_WORKFLOW], ids=["Workflow", "CronWorkflow"])
+def test_a_workflow_is_judged_by_the_metadata_of_all_its_pods(maker: PodMaker) -> None:
+    """A Pod's own fields are beside it."""
+    spec = {
+        "podMetadata": {"labels": {"app": "a"}},
+        "hostNetwork": True,
+        "serviceAccountName": "runner",
+        "templates": [{}],
+    }
+    path = f"{maker.template}.podMetadata"
+    assert places_in(maker, under(maker.template, spec)) == (
+        Place(path, {"app": "a"}, host_network=True, account="runner"),
+    )
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"templates": [{"container": {}}]}, id="it has none"),
+        pytest.param({"podMetadata": None}, id="it is null"),
+        pytest.param(
+            {"podMetadata": {"labels": {"app": "a"}}, "templates": [{"metadata": {"labels": {"role": "b"}}}]},
+            id="a template adds some",
+        ),
+        pytest.param({"podMetadata": {}, "templateDefaults": {"metadata": {}}}, id="the defaults of templates do"),
+        pytest.param({"podMetadata": {}, "workflowTemplateRef": {"name": "shared"}}, id="another object adds some"),
+    ],
+)
+@pytest.mark.parametrize("maker", [WORKFLOW, CRON_WORKFLOW], ids=["Workflow", "CronWorkflow"])
+def test_nothing_is_said_of_a_workflow_whose_pods_get_labels_elsewhere(maker: PodMaker, spec: Json) -> None:
+    """Its Pods are judged when they are created."""
+    assert places_in(maker, under(maker.template, spec)) == ()
+
+
+@pytest.mark.parametrize(("value", "written"), [(1, "1"), (1.5, "1.5"), (True, "true"), (10**20, str(10**20))])
+def test_a_label_that_is_a_number_is_not_an_empty_one(value: Any, written: str) -> None:
+    """It wants quotes; what it would be in quotes is the remedy."""
+    (place,) = places_in(ROLLOUT, under("spec.template", labelled(app=value)))
+    assert place.labels == {"app": ""}
+    how = place.absence("app", place.lack("app"))
+    assert (place.not_text["app"], f'in quotes: "{written}"' in how) == (written, True)

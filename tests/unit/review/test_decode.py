@@ -67,7 +67,7 @@ class TestGood:
     @pytest.mark.parametrize("maker", POD_MAKERS, ids=named)
     def test_each_kinds_pod_labels_are_found(self, maker: PodMaker) -> None:
         """In its pod template, wherever that is; its own labels reach no Pod."""
-        source: Json = {"metadata": {"labels": GOOD}}
+        source: Json = {maker.pod_metadata or "metadata": {"labels": GOOD}}
         for key in reversed(maker.template.split(".")) if maker.template else ():
             source = {key: source}
         own = {} if maker is POD_MAKERS[0] else {"labels": {"app": "itself"}}

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.review.test_custom import CRON, REFERENCE, ROLLOUT, UNITED, WIDGET, labelled, under
+from tests.unit.review.test_custom import (
+    CRON,
+    CRON_WORKFLOW,
+    REFERENCE,
+    ROLLOUT,
+    UNITED,
+    WIDGET,
+    WORKFLOW,
+    labelled,
+    under,
+)
 from webhook.model.kinds import PodMaker
 from webhook.review import pruning
 from webhook.review.custom import places_in
@@ -16,7 +26,7 @@ from webhook.review.decoders import decoder
 from webhook.review.objects import templates_differ
 from webhook.review.pruning import pruned
 
-MAKERS: Final = (CRON, UNITED, WIDGET, ROLLOUT)
+MAKERS: Final = (CRON, UNITED, WIDGET, ROLLOUT, WORKFLOW, CRON_WORKFLOW)
 KEYS: Final = (
     "metadata",
     "spec",
@@ -26,6 +36,9 @@ KEYS: Final = (
     "serviceAccountName",
     "template",
     "podTemplate",
+    "podMetadata",
+    "templates",
+    "workflowTemplateRef",
     "workloadRef",
 )
 SCALARS: Final = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from(["", "web", 'a"b', "\u00e9"]))
@@ -44,7 +57,7 @@ def encoded(found: Any) -> bytes:
 @given(st.sampled_from(MAKERS), st.data())
 def test_the_places_are_those_of_the_whole_object(maker: PodMaker, data: st.DataObject) -> None:
     """Whatever is at a template's path, or on the way to it."""
-    path = data.draw(st.sampled_from([*maker.sources, "spec", "spec.template"]))
+    path = data.draw(st.sampled_from([*maker.sources, *maker.partial, "spec", "spec.template"]))
     found = under(path, data.draw(VALUES))
     assert places_in(maker, pruned(maker, encoded(found))) == places_in(maker, found)
 

@@ -1,0 +1,58 @@
+"""kubectl itself, as the reader of manifests: `kubectl annotate --local` prints what it has read, without a cluster."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+MARK: Final = "catflap.dev/read"
+COMPLAINT: Final = re.compile(
+    r"(?:unable to decode|error parsing|error validating|unable to load) \"?[^\" ]*/(\d{6})\.yaml\"?: (.*)"
+)
+
+
+@dataclass(frozen=True)
+class Read:
+    """What kubectl read in one file: the objects that it printed, and its complaint where it stopped."""
+
+    objects: tuple[Any, ...]
+    complaint: str
+
+
+def read_all(kubectl: Path, folder: Path, cases: Sequence[bytes]) -> list[Read]:
+    """What kubectl reads in each case, all in one call.
+
+    Each object must have `metadata.name: case-N` with the number of its case, which `named` writes, as kubectl does not say
+    which file an object is from.
+    """
+    for number, case in enumerate(cases):
+        (folder / f"{number:06}.yaml").write_bytes(case)
+    argv = [str(kubectl), "annotate", "--local", "-f", str(folder), f"{MARK}=true", "--overwrite", "-o", "json"]
+    environment = {**os.environ, "KUBECONFIG": os.devnull}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
+    objects: dict[int, list[Any]] = {}
+    for one in printed(done.stdout):
+        objects.setdefault(int(one["metadata"]["name"].removeprefix("case-")), []).append(unmarked(one))
+    complaints = {int(found[1]): found[2] for found in COMPLAINT.finditer(done.stderr)}
+    return [Read(tuple(objects.get(number, ())), complaints.get(number, "")) for number in range(len(cases))]
+
+
+def printed(text: str) -> Iterator[Any]:
+    """JSON values one after the other."""
+    decoder, position = json.JSONDecoder(), 0
+    while position < len(text.rstrip()):
+        value, position = decoder.raw_decode(text, position)
+        while position < len(text) and text[position].isspace():
+            position += 1
+        yield value
+
+
+def unmarked(found: dict[str, Any]) -> dict[str, Any]:
+    """An object without the annotation that the call adds."""
+    metadata = dict(found["metadata"])
+    annotations = {key: value for key, value in metadata.pop("annotations", {}).items() if key != MARK}
+    return {**found, "metadata": {**metadata, **({"annotations": annotations} if annotations else {})}}

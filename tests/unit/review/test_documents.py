@@ -1,0 +1,123 @@
+"""Where the objects of a file are, and what is said of documents that cannot be read."""
+
+import codecs
+from typing import Any
+
+import pytest
+
+from webhook.review.documents import BadManifest, Located, located
+from webhook.review.scalars import key_of, plain
+from webhook.review.splitting import BadTextError, text_of
+
+POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  labels:\n    app: no\n"
+
+
+def objects(text: str) -> list[Located]:
+    """The objects of a text that can be read."""
+    return [one for one in located(text) if isinstance(one, Located)]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "place"),
+    [
+        pytest.param(POD, ("metadata", "labels", "app"), (6, 10, "no"), id="a value"),
+        pytest.param(f"---\n# c\n---\n{POD}", ("metadata", "labels", "app"), (9, 10, "no"), id="in a later document"),
+        pytest.param(POD, ("metadata", "labels", "role"), (6, 5, None), id="what is not there is where it would be"),
+        pytest.param(POD, (), (1, 1, None), id="the object"),
+        pytest.param(POD.replace("no", '"no"'), ("metadata", "labels", "app"), (6, 10, None), id="a value in quotes"),
+        pytest.param(POD.replace("\n", "\r\n"), ("metadata", "labels", "app"), (6, 10, "no"), id="line ends of Windows"),
+        pytest.param(
+            "kind: List\napiVersion: v1\nitems:\n- kind: Pod\n  metadata: {labels: {app: 1}}\n",
+            ("metadata", "labels", "app"), (5, 28, "1"), id="in a List",
+        ),
+        pytest.param(
+            "x: &l\n  app: 7\nmetadata: {labels: {<<: *l}}\n", ("metadata", "labels", "app"), (2, 8, "7"), id="merged",
+        ),
+        pytest.param('{"metadata":\n {"labels": {"app": 1}}}', ("metadata", "labels", "app"), (2, 21, "1"), id="JSON"),
+        pytest.param(
+            '{"a": 1}\n{"metadata":\n {"labels": {"app": 1}}}', ("metadata", "labels", "app"), (3, 21, "1"),
+            id="JSON that is not the first",
+        ),
+    ],
+)  # fmt: skip
+def test_a_value_has_its_line_its_column_and_how_it_is_written(
+    text: str, path: tuple[str, ...], place: tuple[int, int, str | None]
+) -> None:
+    """Counted from 1, as editors do."""
+    assert objects(text)[-1].place(path) == place
+
+
+def test_documents_behind_a_bad_one_are_read() -> None:
+    """All faults of a file are told at once."""
+    found = list(located(f"{POD}---\na: [\n---\n{POD}---\nb: }}\n"))
+    assert [isinstance(one, BadManifest) for one in found] == [False, True, False, True]
+    assert [one.place.line for one in found if isinstance(one, BadManifest) and one.place] == [9, 17]
+
+
+def test_a_template_is_one_complaint() -> None:
+    """Every document of it would be another one."""
+    [bad] = located("{{ if .x }}\na: 1\n---\n{{ end }}\nb: 1\n---\nc: {{ .x }}\n")
+    assert isinstance(bad, BadManifest)
+
+
+def test_keys_that_stand_twice_are_known() -> None:
+    """The last one counts; one that only replaces a merged one is no fault."""
+    [one] = objects("a: {x: 1, x: 2}\nb: &b {y: 1}\nc: {<<: *b, y: 2}\n")
+    assert [(key, place.line, place.column) for key, place in one.repeated] == [("x", 1, 11)]
+    assert one.value["a"] == {"x": 2}
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        pytest.param(codecs.BOM_UTF8 + b"a", "a", id="UTF-8 with a mark"),
+        pytest.param(
+            codecs.BOM_UTF16_LE + "a\u00e9".encode("utf-16-le"), "a\u00e9", id="UTF-16, as PowerShell writes it"
+        ),
+        pytest.param(codecs.BOM_UTF16_BE + "a\u00e9".encode("utf-16-be"), "a\u00e9", id="UTF-16, the other way round"),
+        pytest.param(b"a\xff", "a\ufffd", id="no UTF-8"),
+        pytest.param(b"", "", id="nothing"),
+    ],
+)
+def test_the_encoding_is_told_by_the_mark(data: bytes, text: str) -> None:
+    """As kubectl does."""
+    assert text_of(data) == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_named(encoding: str) -> None:
+    """It cannot be told from a binary file by its beginning alone, and kubectl refuses it."""
+    with pytest.raises(BadTextError, match="UTF-16 without a byte order mark"):
+        text_of(POD.encode(encoding))
+
+
+def test_aliases_that_stand_for_too_much_are_refused_soon() -> None:
+    """A short text can stand for more values than a computer holds."""
+    bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    [bad] = located(bomb)
+    assert isinstance(bad, BadManifest)
+    assert "aliases stand for too many values" in str(bad)
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("y", True), ("N", False), ("on", True), ("yES", "yES"), ("1234e56", 1234e56), ("08912345", 8912345.0), ("017", 15), ("0o17", 15),
+        ("0b11", 3), ("1_000", 1000), ("12:30:45", "12:30:45"), ("2026-01-31", "2026-01-31"), ("1.", 1.0), ("=", "="), ("~", None),
+        ("1e400", "1e400"), ("18446744073709551616", 18446744073709551616.0), ("0x_1", 1), ("0b-11", -3), (".5_0", 0.5),
+        ("9" * 5000, "9" * 5000),
+    ],
+)  # fmt: skip
+def test_a_word_is_read_as_kubectl_reads_it(word: str, value: Any) -> None:
+    """Compared with kubectl itself in tests/oracles; these are the traps."""
+    assert plain(word) == value
+    assert type(plain(word)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [(True, "true"), (7, "7"), (1.5, "1.5"), (1e6, "1e+06"), (1.1, "1.1"), (1e300, ".inf"), (123456.789, "123456.79")],
+)
+def test_a_key_that_is_no_text_becomes_one(value: Any, key: str) -> None:
+    """By Go's own way to write a number of 32 bits."""
+    assert key_of(value) == key

@@ -1,0 +1,147 @@
+"""What is said of objects that are not judged, and of which nothing is said."""
+
+from typing import Any
+
+import pytest
+
+from webhook.model.kinds import BY_KIND, POLICY_KINDS
+from webhook.model.other_kinds import meant, outdated, unread
+from webhook.review.manifests import read
+
+SPEC = {"containers": [{"name": "web", "image": "web:1"}]}
+TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": SPEC}
+
+
+def said(api_version: str, kind: str, **fields: Any) -> str:
+    """What is said of an object with these fields."""
+    document = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "one"}, **fields}
+    return read(document, default_namespace="shop").not_judged
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "right"),
+    [
+        ("v1", "pod", "v1 Pod"), ("v1", "Pods", "v1 Pod"), ("apps/v1", "Pod", "v1 Pod"), ("v1", "Deployment", "apps/v1 Deployment"),
+        ("extensions/v1beta1", "Deployment", "apps/v1 Deployment"), ("extensions/v1beta1", "DaemonSet", "apps/v1 DaemonSet"),
+        ("apps/v1", "deployment", "apps/v1 Deployment"), ("apps/v1", "Deploymnet", "apps/v1 Deployment"),
+        ("apps/v1", "StatefullSet", "apps/v1 StatefulSet"), ("v1", "Statefulset", "apps/v1 StatefulSet"),
+        ("v1", "CronJob", "batch/v1 CronJob"), ("apps/v1", "Job", "batch/v1 Job"), ("batch/v1", "Cronjob", "batch/v1 CronJob"),
+        ("extensions/v1beta1", "NetworkPolicy", "networking.k8s.io/v1 NetworkPolicy"),
+        ("v1", "networkpolicy", "networking.k8s.io/v1 NetworkPolicy"), ("apps/v1", "ReplicationController", "v1 ReplicationController"),
+        ("v1", "DeploymentConfig", "apps.openshift.io/v1 DeploymentConfig"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_kind_is_told_with_the_right_one(api_version: str, kind: str, right: str) -> None:
+    """The API server would find no such kind."""
+    assert meant(api_version, kind) == right
+    assert right.partition(" ")[0] in said(api_version, kind)
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [
+        ("v1", "Service"), ("v1", "Node"), ("v1", "ConfigMap"), ("v1", "Secret"), ("v1", "Endpoints"), ("v1", "Namespace"), ("v1", "Event"),
+        ("apps/v1", "ControllerRevision"), ("policy/v1", "PodDisruptionBudget"), ("policy/v1beta1", "PodSecurityPolicy"),
+        ("autoscaling/v2", "HorizontalPodAutoscaler"), ("extensions/v1beta1", "Ingress"), ("networking.k8s.io/v1", "Ingress"),
+        ("metrics.k8s.io/v1beta1", "PodMetrics"), ("batch.volcano.sh/v1alpha1", "Queue"), ("example.com/v1", "Deployment"),
+        ("cluster.x-k8s.io/v1beta1", "MachineDeployment"), ("kueue.x-k8s.io/v1beta1", "Workload"), ("example.com/v1", "job"),
+    ],
+)  # fmt: skip
+def test_other_kinds_are_not_taken_for_misspelt_ones(api_version: str, kind: str) -> None:
+    """A vendor may call its kinds as it likes."""
+    assert said(api_version, kind) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        pytest.param({"spec": {"template": TEMPLATE}}, "spec.template", id="the usual place"),
+        pytest.param({"spec": {"podTemplate": TEMPLATE}}, "spec.podTemplate", id="another name"),
+        pytest.param({"spec": {"job": {"spec": {"template": TEMPLATE}}}}, "spec.job.spec.template", id="deeper"),
+        pytest.param({"template": TEMPLATE}, "template", id="beside the spec"),
+        pytest.param({"spec": {"template": {"spec": SPEC}}}, "spec.template", id="without metadata"),
+        pytest.param({"spec": {"template": {"metadata": {}, "spec": {"domain": {}}}}}, "spec.template", id="a virtual machine"),
+        pytest.param({"spec": {"template": {"metadata": {}, "spec": {"restartPolicy": "Never"}}}}, "spec.template", id="no containers"),
+    ],
+)  # fmt: skip
+def test_a_pod_template_of_an_unknown_kind_is_told_with_the_line_for_the_policy_file(
+    fields: dict[str, Any], path: str
+) -> None:
+    """Where its path has fields alone."""
+    told = said("example.com/v1", "Runner", **fields)
+    assert f"has a pod template at {path}; to judge it, add to workloads.extraKinds: " in told
+    assert f"{{group: example.com, resource: runners, kind: Runner, template: {path}}}" in told
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        pytest.param({"spec": {"tasks": [{}, {"template": TEMPLATE}]}}, "a pod template at spec.tasks[1].template", id="in a list"),
+        pytest.param({"spec": SPEC}, "containers at spec", id="a Pod's spec alone"),
+        pytest.param({"spec": {"driver": SPEC}}, "containers at spec.driver", id="such a one deeper"),
+    ],
+)  # fmt: skip
+def test_pods_that_no_path_of_extra_kinds_leads_to_are_told(fields: dict[str, Any], where: str) -> None:
+    """The Pods themselves are judged."""
+    assert said("example.com/v1", "Runner", **fields).endswith(
+        f"has {where}; the server judges its Pods when they are created"
+    )
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "fields"),
+    [
+        pytest.param("argoproj.io/v1alpha1", "ApplicationSet", {"spec": {"template": {"metadata": {}, "spec": {"source": {}}}}}, id="no Pod's spec"),
+        pytest.param("cluster.x-k8s.io/v1", "MachineDeployment", {"spec": {"template": {"spec": {"version": "1"}}}}, id="machines"),
+        pytest.param("kyverno.io/v1", "ClusterPolicy", {"spec": {"rules": [{"validate": {"pattern": {"spec": SPEC}}}]}}, id="a pattern"),
+        pytest.param("apiextensions.k8s.io/v1", "CustomResourceDefinition", {"spec": {"containers": SPEC["containers"]}}, id="a schema"),
+        pytest.param("apps.kruise.io/v1alpha1", "SidecarSet", {"spec": SPEC}, id="containers of others"),
+        pytest.param("apps/v1", "ControllerRevision", {"data": {"spec": {"template": TEMPLATE}}}, id="what a controller keeps"),
+        pytest.param("example.com/v1", "Thing", {"spec": {"containers": ["a"]}}, id="containers of another sort"),
+        pytest.param("example.com/v1", "Thing", {"metadata": {"x": TEMPLATE}, "status": {"y": TEMPLATE}}, id="beside the spec"),
+    ],
+)  # fmt: skip
+def test_of_what_makes_no_pods_nothing_is_said(api_version: str, kind: str, fields: dict[str, Any]) -> None:
+    """A word too many about each object hides the others."""
+    assert said(api_version, kind, **fields) == ""
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [
+        ("cilium.io/v2", "CiliumNetworkPolicy"), ("cilium.io/v2", "CiliumClusterwideNetworkPolicy"),
+        ("crd.antrea.io/v1beta1", "ClusterNetworkPolicy"), ("crd.antrea.io/v1beta1", "NetworkPolicy"),
+        ("policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy"), ("k8s.ovn.org/v1", "EgressFirewall"),
+        ("networking.gke.io/v1alpha1", "FQDNNetworkPolicy"), ("k8s.cni.cncf.io/v1beta1", "MultiNetworkPolicy"),
+        ("example.com/v1", "OwnNetworkPolicy"),
+    ],
+)  # fmt: skip
+def test_policies_that_are_not_read_are_told(api_version: str, kind: str) -> None:
+    """What they open counts beside what is read."""
+    assert said(api_version, kind).startswith(f"catflap does not read {kind} of ")
+
+
+def test_nothing_is_said_of_what_is_read() -> None:
+    """By the same tables."""
+    assert [kind for kind in POLICY_KINDS if unread(kind.group, kind.kind)] == []
+    for (group, kind), maker in BY_KIND.items():
+        version = "v1" if not maker.custom else "v1alpha1"
+        assert said(f"{group}/{version}".lstrip("/"), kind) == ""
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "right"),
+    [
+        ("apps/v1beta2", "Deployment", "apps/v1"), ("batch/v1beta1", "CronJob", "batch/v1"), ("apps/v1", "Deployment", ""),
+        ("v1", "Pod", ""), ("argoproj.io/v1alpha1", "Rollout", ""), ("policy.networking.k8s.io/v1alpha2", "AdminNetworkPolicy", ""),
+    ],
+)  # fmt: skip
+def test_a_version_that_is_gone_is_told(api_version: str, kind: str, right: str) -> None:
+    """The object is judged all the same."""
+    assert outdated(api_version, kind) == right
+
+
+def test_a_huge_object_is_looked_at_to_a_bound() -> None:
+    """What is behind that is not found, and nothing is slow."""
+    many: list[Any] = [[] for _ in range(30_000)]
+    assert said("example.com/v1", "Runner", spec={"many": many, "late": {"template": TEMPLATE}}) == ""

@@ -1,0 +1,110 @@
+"""What `catflap check` found: in words for people, as JSON for programs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from msgspec import Struct
+
+from webhook.cli._files import Inputs
+from webhook.guard.preview import Effect
+from webhook.model.decision import Decision, Verdict
+from webhook.model.violation import Violation
+from webhook.review.manifests import Manifest
+
+
+class Checked(Struct, frozen=True):
+    """One object and what was decided on it."""
+
+    source: str
+    manifest: Manifest
+    decision: Decision
+
+    @property
+    def violations(self) -> Iterator[tuple[Effect, Violation]]:
+        """Every violation with what it does to the object."""
+        yield from ((Effect.REFUSED, one) for one in self.decision.denied)
+        yield from ((Effect.WARNED, one) for one in self.decision.warned)
+        yield from ((Effect.RECORDED, one) for one in self.decision.audited)
+
+
+def as_json(checked: Checked) -> dict[str, Any]:
+    """One object as the documented JSON."""
+    manifest, unchecked = checked.manifest, checked.decision.unchecked
+    return {
+        "source": checked.source,
+        "kind": manifest.kind,
+        "namespace": manifest.namespace,
+        "name": manifest.name,
+        "allowed": checked.decision.allowed,
+        "violations": [violation_as_json(effect, violation) for effect, violation in checked.violations],
+        **({"unchecked": [one.rule for one in unchecked]} if unchecked else {}),
+        **({"notJudged": manifest.not_judged} if manifest.not_judged else {}),
+        **({"notes": said} if (said := list(notes(checked))) else {}),
+    }
+
+
+def violation_as_json(effect: Effect, violation: Violation) -> dict[str, Any]:
+    """One violation: which rule, what it does, and the label that would mend it."""
+    remedy = violation.remedy
+    mend = (
+        {"path": remedy.place, "label": remedy.label, "value": remedy.value, "choices": remedy.choices}
+        if remedy
+        else None
+    )
+    return {
+        "rule": violation.rule,
+        "effect": effect,
+        "path": violation.path,
+        "message": violation.message,
+        **({"remedy": mend} if mend else {}),
+    }
+
+
+def show(checked: list[Checked], inputs: Inputs) -> None:
+    """Each violation for a person, then the count."""
+    for one in checked:
+        for line in lines(one):
+            click.echo(f"{one.source}: {line}\n")
+    for note in inputs.notes:
+        click.echo(f"{note}\n")
+    click.echo(", ".join(totals(checked, inputs)))
+
+
+def lines(one: Checked) -> Iterator[str]:
+    """What is to be said of one object; nothing where all is well."""
+    if one.decision.message:
+        yield one.decision.message
+    whose = one.manifest.reference
+    for effect, violation in one.violations:
+        if effect is not Effect.REFUSED:
+            word = "warning" if effect is Effect.WARNED else "recorded only"
+            where = f"{violation.path}: " if violation.path else ""
+            yield f"{word}: {whose}: {violation.rule}: {where}{violation.message}"
+    for left_out in one.decision.unchecked:
+        yield f"not checked: {whose}: {left_out.rule}: {left_out.why}"
+    if one.manifest.not_judged:
+        yield f"not judged: {whose}: {one.manifest.not_judged}"
+    for note in notes(one):
+        yield f"note: {whose}: {note}"
+
+
+def notes(one: Checked) -> Iterator[str]:
+    """What else a user should know of one object."""
+    yield from one.manifest.notes
+    yield from (notice for notice in one.decision.notices if notice != one.manifest.not_judged)
+    if one.manifest.workload is not None and one.decision.verdict is Verdict.UNJUDGED:
+        yield f"not judged as a whole: {one.decision.reason}"
+
+
+def totals(checked: list[Checked], inputs: Inputs) -> Iterator[str]:
+    """The parts of the last line."""
+    yield f"{len(checked)} objects"
+    yield f"{sum(one.manifest.workload is not None for one in checked)} of them make Pods"
+    yield f"{sum(not one.decision.allowed for one in checked)} refused"
+    if unjudged := sum(bool(one.manifest.not_judged) for one in checked):
+        yield f"{unjudged} not judged"
+    if inputs.unreadable:
+        yield f"and {inputs.unreadable} that cannot be read"
+    if inputs.passed_over:
+        yield f"{len(inputs.passed_over)} files of other programs passed over"

@@ -1,0 +1,115 @@
+"""Kinds that make Pods, or open networks, and that catflap does not read: what it says of them instead of a verdict.
+
+The names are those that the projects' own CustomResourceDefinitions have.
+"""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Final
+
+from webhook.model.kinds import BY_KIND, KUBERNETES_OWN, POLICIES_BY_KIND, POLICY_KINDS, Makers
+
+# By API group: kinds that make Pods from fields that are no pod template, or from templates in lists.
+OTHER_MAKERS: Final[Mapping[str, frozenset[str]]] = {
+    "acid.zalan.do": frozenset({"postgresql"}),
+    "agones.dev": frozenset({"Fleet", "GameServer", "GameServerSet"}),
+    "argoproj.io": frozenset({"ClusterWorkflowTemplate", "EventSource", "Sensor", "WorkflowTemplate"}),
+    "batch.volcano.sh": frozenset({"Job"}),
+    "elasticsearch.k8s.elastic.co": frozenset({"Elasticsearch"}),
+    "flink.apache.org": frozenset({"FlinkDeployment", "FlinkSessionJob"}),
+    "jobset.x-k8s.io": frozenset({"JobSet"}),
+    "kafka.strimzi.io": frozenset({"Kafka", "KafkaBridge", "KafkaConnect", "KafkaMirrorMaker2", "KafkaNodePool"}),
+    "kubeflow.org": frozenset({"MPIJob", "MXJob", "Notebook", "PaddleJob", "PyTorchJob", "TFJob", "XGBoostJob"}),
+    "kubevirt.io": frozenset({"VirtualMachine", "VirtualMachineInstance", "VirtualMachineInstanceReplicaSet"}),
+    "pool.kubevirt.io": frozenset({"VirtualMachinePool"}),
+    "leaderworkerset.x-k8s.io": frozenset({"LeaderWorkerSet"}),
+    "machinelearning.seldon.io": frozenset({"SeldonDeployment"}),
+    "monitoring.coreos.com": frozenset({"Alertmanager", "Prometheus", "PrometheusAgent", "ThanosRuler"}),
+    "opentelemetry.io": frozenset({"OpenTelemetryCollector"}),
+    "postgresql.cnpg.io": frozenset({"Cluster", "Pooler"}),
+    "ray.io": frozenset({"RayCluster", "RayJob", "RayService"}),
+    "serving.kserve.io": frozenset({"InferenceService"}),
+    "serving.knative.dev": frozenset({"Revision"}),
+    "sparkoperator.k8s.io": frozenset({"ScheduledSparkApplication", "SparkApplication"}),
+    "tekton.dev": frozenset({"ClusterTask", "Pipeline", "PipelineRun", "Task", "TaskRun"}),
+    "trainer.kubeflow.org": frozenset({"TrainJob"}),
+}
+# By API group: kinds that say who may connect to whom, and add up with network policies or take precedence over them.
+OTHER_POLICIES: Final[Mapping[str, frozenset[str]]] = {
+    "cilium.io": frozenset({"CiliumClusterwideNetworkPolicy", "CiliumLocalRedirectPolicy", "CiliumNetworkPolicy"}),
+    "crd.antrea.io": frozenset({"ClusterNetworkPolicy", "NetworkPolicy"}),
+    "k8s.cni.cncf.io": frozenset({"MultiNetworkPolicy"}),
+    "k8s.ovn.org": frozenset({"EgressFirewall"}),
+    "network.openshift.io": frozenset({"EgressNetworkPolicy"}),
+    "networking.gke.io": frozenset({"FQDNNetworkPolicy"}),
+    "networking.k8s.aws": frozenset({"ApplicationNetworkPolicy", "ClusterNetworkPolicy"}),
+    "policy.networking.k8s.io": frozenset({"BaselineAdminNetworkPolicy"}),
+    "security.antrea.tanzu.vmware.com": frozenset({"ClusterNetworkPolicy", "NetworkPolicy"}),
+}
+POLICY_WORD: Final = "networkpolicy"
+# Groups of Kubernetes' own in which a kind is misspelt or outdated, and never a vendor's.
+WITHOUT_DOT: Final = "."
+SAME_WORD: Final = 0.85  # difflib's ratio: one letter in seven may differ
+KNOWN: Final = {
+    **{(maker.group, maker.kind): f"{maker.group}/v1".lstrip("/") for maker in KUBERNETES_OWN},
+    ("apps.openshift.io", "DeploymentConfig"): "apps.openshift.io/v1",
+    **{
+        (kind.group, kind.kind): f"{kind.group}/{kind.version}"
+        for kind in POLICY_KINDS
+        if kind.group.endswith("k8s.io")
+    },
+}
+
+
+def unread_policy(group: str, kind: str) -> bool:
+    """Whether a kind says who may connect to whom, and is not read."""
+    if (group, kind) in POLICIES_BY_KIND:
+        return False
+    return kind in OTHER_POLICIES.get(group, ()) or (kind.lower().endswith(POLICY_WORD) and WITHOUT_DOT in group)
+
+
+def unread(group: str, kind: str) -> str:
+    """Return what to say of a kind that says who may connect to whom, and is not read; else an empty text."""
+    if not unread_policy(group, kind):
+        return ""
+    return (
+        f"catflap does not read {kind} of {group}, and what it allows or denies counts beside the network policies that catflap reads; "
+        "review it yourself"
+    )
+
+
+def unread_maker(group: str, kind: str, extra: Makers) -> bool:
+    """Whether a kind is known to make Pods, and is not read."""
+    return kind in OTHER_MAKERS.get(group, ()) and (group, kind) not in {*BY_KIND, *extra}
+
+
+def meant(api_version: str, kind: str) -> str:
+    """Return which kind of Kubernetes' own is meant by one that it does not have, as `apps/v1 Deployment`; else an empty text.
+
+    A vendor's group may have a kind of the same name.
+    """
+    group = api_version.rpartition("/")[0]
+    if WITHOUT_DOT in group and not group.endswith(".k8s.io"):
+        return ""
+    if (group, kind) in KNOWN:
+        return ""
+    same = [known for known in KNOWN if known[1].lower() == kind.lower()]
+    if not same:
+        same = [known for name in nearest(kind) for known in KNOWN if known[1] == name]
+    found = next((known for known in same if known[0] == group), same[0] if same else None)
+    return f"{KNOWN[found]} {found[1]}" if found else ""
+
+
+def nearest(kind: str) -> Iterable[str]:
+    """Return the kind that differs by a letter or two, or by its plural."""
+    by_lower = {name.lower(): name for _, name in KNOWN}
+    singular = kind.lower().removesuffix("s")
+    wanted = singular if singular in by_lower else kind.lower()
+    return [by_lower[one] for one in get_close_matches(wanted, by_lower, n=1, cutoff=SAME_WORD)]
+
+
+def outdated(api_version: str, kind: str) -> str:
+    """Return the version of Kubernetes' own kind that counts, where another one is written; else an empty text."""
+    group = api_version.rpartition("/")[0]
+    wanted = KNOWN.get((group, kind), "")
+    return wanted if wanted and wanted != api_version and group != "policy.networking.k8s.io" else ""

@@ -1,0 +1,183 @@
+"""The objects in a file, each with the places of its values; Lists and OpenShift Templates are taken apart."""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain
+from typing import Any, Final
+
+from msgspec import Struct
+
+from webhook.review.composing import BadYamlError, Composed, Place, Step, compose
+from webhook.review.openshift import is_template, objects_of
+from webhook.review.splitting import MARK, BadTextError, Chunk, chunks
+from webhook.review.templating import unrendered
+
+# kubectl takes no List in a List at all; aliases make a short file of many.
+DEEPEST_LIST: Final = 3
+MOST_OBJECTS: Final = 100_000
+LIST: Final = "List"
+# How a comment begins in JavaScript, and in what some programs take for JSON.
+SLASHES: Final = re.compile(r"(?m)^\s*(?://|/\*)|[,{\[]\s*(?://|/\*)")
+NO_COMMENTS: Final = "; in JSON kubectl takes no comments with // or /*, but with #"
+Path = tuple[Step, ...]
+
+
+class BadManifest(Exception):  # noqa: N818 (the manifest is bad, not the program)
+    """A document that is no Kubernetes object; the message says why, `path` and `place` say where.
+
+    `is_last` says that nothing behind it in the file is read.
+    """
+
+    def __init__(self, message: str, path: Path = (), place: Place | None = None, *, is_last: bool = False) -> None:
+        super().__init__(message)
+        self.path = path
+        self.place = place
+        self.is_last = is_last
+
+    def each(self, found: "Located") -> Iterator[tuple[Place | None, str]]:
+        """Each fault of the object that was found, with its place in the file."""
+        yield self.place or found.place(self.path), str(self)
+
+
+class Located(Struct, frozen=True):
+    """An object of a file: what it says, and where; `path` leads to it inside its document."""
+
+    value: Any
+    chunk: Chunk
+    composed: Composed
+    path: Path = ()
+
+    def place(self, path: Path = ()) -> Place | None:
+        """Return where the value at a path of the object is, or the innermost part of the path that is there; None in JSON of no places."""
+        found, inside = None, self._whole()
+        value = inside.value
+        for step in (*self.path, *path):
+            known = inside.places.get(id(value), {})
+            if step not in known:
+                break
+            found, value = known[step], value[step]
+        return moved(found or Place(1, 1), self.chunk.line)
+
+    def written(self, path: Path) -> str | None:
+        """Return how the file writes a value that has no quotes; None where it has quotes or is not there."""
+        found = self.place(path)
+        return found.written if found else None
+
+    @property
+    def repeated(self) -> tuple[tuple[str, Place], ...]:
+        """Each key that its document has more than once in one mapping; kubectl takes the last one."""
+        return tuple((key, moved(place, self.chunk.line)) for key, place in self.composed.repeated)
+
+    def _whole(self) -> Composed:
+        if not self.chunk.is_json:
+            return self.composed
+        return recomposed(self.chunk.text) or self.composed
+
+
+@lru_cache(maxsize=1)  # one file may have many faults
+def recomposed(text: str) -> Composed | None:
+    """Return JSON read as YAML, which has places; None where it is no YAML."""
+    try:
+        return compose(text)
+    except BadYamlError:
+        return None
+
+
+def moved(place: Place, first: int) -> Place:
+    """Return a place of a document as a place of its file; `first` is the document's first line."""
+    return place._replace(line=place.line + first - 1)
+
+
+def documents(text: str) -> Iterator[Any]:
+    """Each object of a file.  Raises BadManifest at the first document that cannot be read."""
+    for found in located(text):
+        if isinstance(found, BadManifest):
+            raise found
+        yield found.value
+
+
+def located(text: str) -> Iterator[Located | BadManifest]:
+    """Each object of a file with its places, and in its stead what is wrong with a document that cannot be read."""
+    for number, found in enumerate(chain.from_iterable(map(objects, whole(text)))):
+        if number >= MOST_OBJECTS:
+            yield BadManifest(f"more than {MOST_OBJECTS} objects", is_last=True)
+            return
+        yield found
+        if isinstance(found, BadManifest) and found.is_last:
+            return
+
+
+def whole(text: str) -> Iterator[Located | BadManifest]:
+    """Each document of a file that is not empty."""
+    try:
+        for chunk in chunks(text):
+            found = composed(chunk)
+            if isinstance(found, BadManifest) or found.value is not None:
+                yield found
+    except BadTextError as bad:
+        template = unrendered(text)
+        yield BadManifest(template.says if template else str(bad), place=Place(bad.line, 1), is_last=True)
+
+
+def composed(chunk: Chunk) -> Located | BadManifest:
+    """Return one document, or what is wrong with it."""
+    if chunk.is_json:
+        return Located(chunk.value, chunk, Composed(chunk.value))
+    try:
+        found = compose(chunk.text)
+    except BadYamlError as bad:
+        if template := unrendered(chunk.text):
+            return BadManifest(
+                template.says, place=moved(Place(template.line, template.column), chunk.line), is_last=True
+            )
+        advice = ""
+        if chunk.is_json_like:
+            advice = NO_COMMENTS if SLASHES.search(chunk.text) else "; it is no JSON either"
+        return BadManifest(f"not YAML: {bad}{advice}", place=moved(bad.place or Place(1, 1), chunk.line))
+    marked = chunk.text.find(MARK)
+    if marked >= 0 and not (isinstance(found.value, dict) and {"apiVersion", "kind"} <= found.value.keys()):
+        line = chunk.line + chunk.text.count("\n", 0, marked)
+        return BadManifest("a byte order mark (U+FEFF) is inside the document; remove it", place=Place(line, 1))
+    return Located(found.value, chunk, found)
+
+
+def objects(document: Located | BadManifest, depth: int = 0) -> Iterator[Located | BadManifest]:
+    """Each object of a document: the items of a List, the objects of an OpenShift Template, or the document itself.
+
+    As to kubectl, whatever has a field `items` at its top is a list (apimachinery, pkg/apis/meta/v1/unstructured). Items of a typed
+    list (PodList) take their kind from it.
+    """
+    if isinstance(document, BadManifest):
+        yield document
+        return
+    value = document.value
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if depth > DEEPEST_LIST:
+        yield BadManifest(f"Lists in Lists, more than {DEEPEST_LIST} deep", place=document.place(), is_last=True)
+    elif is_template(value):
+        yield from template_objects(document, depth)
+    elif isinstance(kind, str) and "items" in value and isinstance(items := value["items"] or [], list):
+        is_typed = kind.endswith(LIST) and kind != LIST
+        implied = {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix(LIST)} if is_typed else {}
+        for number, item in enumerate(items):
+            one = {**implied, **item} if isinstance(item, dict) else item
+            yield from objects(inside(document, one, ("items", number)), depth + 1)
+    else:
+        yield document
+
+
+def template_objects(document: Located, depth: int) -> Iterator[Located | BadManifest]:
+    """Each object of an OpenShift Template."""
+    try:
+        found = list(objects_of(document.value))
+    except RecursionError:
+        yield BadManifest("the Template is nested too deep", place=document.place())
+        return
+    for number, one in enumerate(found):
+        yield from objects(inside(document, one, ("objects", number)), depth + 1)
+
+
+def inside(document: Located, value: Any, path: Path) -> Located:
+    """Return an object that is inside a document."""
+    return Located(value, document.chunk, document.composed, (*document.path, *path))

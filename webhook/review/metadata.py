@@ -1,0 +1,122 @@
+"""What the API server would refuse of labels and annotations: values that are no text, and text that is no label."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from webhook.model.abbreviation import shortened
+from webhook.model.kinds import PodMaker
+from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
+from webhook.model.workload import label_field
+from webhook.review.composing import Step
+from webhook.review.custom import at, in_json
+from webhook.review.templating import hint
+
+LONGEST_VALUE: Final = 63  # characters (apimachinery, pkg/util/validation, LabelValueMaxLength)
+ALLOWED: Final = f"a label has at most {LONGEST_VALUE} characters: letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
+KEY_ALLOWED: Final = "a key is a name of at most 63 letters, digits, '-', '_' and '.', where needed with a DNS name and a slash before it"
+# Words that YAML 1.1 reads as booleans, and people mean as text.
+TRAPS: Final = frozenset({"y", "n", "yes", "no", "on", "off"})
+
+
+class MetadataFault(Struct, frozen=True):
+    """One fault of a label or an annotation: where it is, what it is, and what is expected."""
+
+    path: tuple[Step, ...]
+    field: str
+    value: Any
+
+    @property
+    def place(self) -> str:
+        """Return the field path as kubectl prints it."""
+        *outer, key = self.path
+        return ".".join(map(str, outer)) + label_field(str(key))
+
+    @property
+    def is_template(self) -> bool:
+        """Whether a template engine has left the value as it is."""
+        return isinstance(self.value, str) and bool(hint(self.value))
+
+    def words(self, written: str | None = None) -> str:
+        """Return what is wrong; `written` is how the file writes the value, where it writes it without quotes."""
+        noun = "a label" if self.field == "labels" else "an annotation"
+        if isinstance(self.value, dict | list):
+            return f"it is {'a mapping' if isinstance(self.value, dict) else 'a list'}, and {noun} is text"
+        if not isinstance(self.value, str):
+            return not_text(self.value, written, noun)
+        if advice := hint(self.value):
+            return f"{shortened(self.value)!r} is no label value: {advice}"
+        if len(self.value) > LONGEST_VALUE:
+            return f"{shortened(self.value)!r} has {len(self.value)} characters; {ALLOWED}"
+        return f"{self.value!r} is no label value; {ALLOWED}"
+
+
+class KeyFault(MetadataFault, frozen=True):
+    """A label key that no API server takes."""
+
+    def words(self, written: str | None = None) -> str:  # noqa: ARG002 (the key is at fault)
+        """Return what is wrong."""
+        return f"{shortened(str(self.path[-1]))!r} is no label key; {KEY_ALLOWED}"
+
+
+def not_text(value: bool | float, written: str | None, noun: str) -> str:
+    """Return what YAML makes of a value without quotes, and how to write it."""
+    kind = f"the boolean {'true' if value else 'false'}" if isinstance(value, bool) else f"the number {in_json(value)}"
+    if written is None:
+        return f'it is {kind}, and {noun} is text; write it in quotes: "{in_json(value)}"'
+    trap = ", as YAML 1.1 and kubectl do" if written.lower() in TRAPS else ""
+    same = written == in_json(value)
+    reads = (
+        f"{written} is {'a boolean' if isinstance(value, bool) else 'a number'}"
+        if same
+        else f"{written} is read as {kind}{trap}"
+    )
+    return f'{reads}, and {noun} is text; write it in quotes: "{written}"'
+
+
+def wrong_types(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator[MetadataFault]:
+    """Each label and annotation that is no text, where the API server decodes an object by its types.
+
+    A template inside a custom resource is not: its controller reads it.
+    """
+    yield from wrong_types_at(document, "metadata")
+    if maker is not None and maker.template and not maker.custom:
+        yield from wrong_types_at(document, maker.metadata_path)
+
+
+def wrong_types_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataFault]:
+    """Each label and annotation below one metadata that is no text."""
+    for field in ("labels", "annotations"):
+        found = at(document, f"{path}.{field}")
+        for key, value in found.items() if isinstance(found, dict) else ():
+            if value is not None and not isinstance(value, str):
+                yield MetadataFault((*path.split("."), field, key), field, value)
+
+
+def refused_labels(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator[MetadataFault]:
+    """Each label that is text and that the API server refuses, or that no Pod could have."""
+    yield from refused_at(document, "metadata")
+    if maker is None or not maker.template:
+        return
+    for path in map(maker.metadata_at, maker.templates):
+        if maker.custom:
+            yield from (one for one in wrong_types_at(document, path) if one.field == "labels")
+        yield from refused_at(document, path)
+
+
+def refused_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataFault]:
+    """Each label below one metadata that does not follow the grammar of labels."""
+    labels = at(document, f"{path}.labels")
+    for key, value in labels.items() if isinstance(labels, dict) else ():
+        where = (*path.split("."), "labels", key)
+        if not is_key(key):
+            yield KeyFault(where, "labels", value)
+        elif isinstance(value, str) and value and not LABEL_NAME.fullmatch(value):
+            yield MetadataFault(where, "labels", value)
+
+
+def is_key(key: str) -> bool:
+    """Whether a text is a label key: a name, with or without a prefix."""
+    prefix, slash, name = key.rpartition("/")
+    return LABEL_NAME.fullmatch(name) is not None and (not slash or LABEL_PREFIX.fullmatch(prefix) is not None)

@@ -1,0 +1,71 @@
+"""OpenShift Templates: the objects that `oc process` would make with the parameters' default values."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+# Older manifests write the group's first version without the group (openshift/api, template/v1).
+API_VERSIONS: Final = frozenset({"template.openshift.io/v1", "v1"})
+# openshift/library-go, pkg/template/templateprocessing: ${NAME} is text, ${{NAME}} a whole value of any type.
+TEXT: Final = re.compile(r"\$\{([a-zA-Z0-9_]+?)\}")
+WHOLE: Final = re.compile(r"\$\{\{([a-zA-Z0-9_]+)\}\}")
+
+
+def is_template(document: Any) -> bool:
+    """Whether a document is an OpenShift Template with its objects."""
+    return (
+        isinstance(document, dict)
+        and document.get("kind") == "Template"
+        and document.get("apiVersion") in API_VERSIONS
+        and isinstance(document.get("objects"), list)
+    )
+
+
+def objects_of(template: Mapping[str, Any]) -> Iterator[Any]:
+    """Each object of a Template; a parameter without a default value stays as it is written.
+
+    The labels of the Template itself are written onto each object (`oc process`), and not into pod templates.
+    """
+    values = dict(parameters(template))
+    labels = template.get("labels")
+    for one in template["objects"]:
+        found = filled(one, values)
+        yield labelled(found, filled(labels, values)) if isinstance(labels, dict) and isinstance(found, dict) else found
+
+
+def parameters(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each parameter that has a default value."""
+    found = template.get("parameters")
+    for one in found if isinstance(found, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("name"), str) and isinstance(one.get("value"), str):
+            yield one["name"], one["value"]
+
+
+def filled(value: Any, values: Mapping[str, str]) -> Any:
+    """Return a value with the parameters that have values."""
+    if isinstance(value, str):
+        if "${" not in value:
+            return value
+        if (whole := WHOLE.fullmatch(value)) and whole[1] in values:
+            return typed(values[whole[1]])
+        return TEXT.sub(lambda found: values.get(found[1], found[0]), value)
+    if isinstance(value, dict):
+        return {filled(key, values): filled(one, values) for key, one in value.items()}
+    return [filled(one, values) for one in value] if isinstance(value, list) else value
+
+
+def typed(text: str) -> Any:
+    """Return the JSON value that a text says; the text itself where it says none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def labelled(found: dict[str, Any], labels: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object with further labels of its own."""
+    metadata = found.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    own = metadata.get("labels")
+    return {**found, "metadata": {**metadata, "labels": {**(own if isinstance(own, dict) else {}), **labels}}}

@@ -1,0 +1,169 @@
+"""The text of a file, and the documents in it, as kubectl finds them.
+
+kubectl decodes a file by its byte order mark (k8s.io/cli-runtime, pkg/resource/visitor.go), reads JSON values one after the other where
+it begins with a brace, and otherwise cuts it at each line that begins with `---` (k8s.io/apimachinery, pkg/util/yaml/decoder.go).
+"""
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from math import isfinite
+from typing import Any, Final
+
+from msgspec import Struct
+
+SEPARATOR: Final = "---"
+MARK: Final = "\ufeff"
+# The first characters in which kubectl looks for a brace.
+LOOKED_AT: Final = 4096
+LONGEST_QUOTE: Final = 40
+# One value may still be YAML that looks like JSON; two are JSON for certain.
+CERTAINLY_JSON: Final = 2
+# JSON's escapes; what stands for half a character alone is a replacement character to Go's decoder (encoding/json).
+HALF_CHARACTER: Final = re.compile(
+    r"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(?!u[dD][89a-fA-F]).)|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
+
+
+def finite(digits: str) -> float:
+    """Return a number with a fraction or an exponent.  Raises OverflowError for one beyond 64 bits, as Go does."""
+    if isfinite(number := float(digits)):
+        return number
+    raise OverflowError(f"not JSON: the number {digits[:LONGEST_QUOTE]} is too large")
+
+
+def refuse(constant: str) -> Any:
+    """NaN and Infinity are no JSON.  Raises ValueError."""
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+DECODER: Final = json.JSONDecoder(parse_constant=refuse, parse_float=finite)
+
+
+class BadTextError(Exception):
+    """Text that kubectl cannot read; `line` is the line of the file."""
+
+    def __init__(self, message: str, line: int = 1) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class Chunk(Struct, frozen=True):
+    """The text of one document, and the line of the file in which it begins.
+
+    `value` is what JSON says; a document of YAML is not parsed yet.
+    """
+
+    text: str
+    line: int
+    value: Any = None
+    is_json: bool = False
+
+    @property
+    def is_json_like(self) -> bool:
+        """Whether a document that is no JSON begins as JSON does."""
+        return self.text.lstrip().startswith(("{", "//", "/*"))
+
+
+def text_of(data: bytes) -> str:
+    """Return the text of a file.  Raises BadTextError for UTF-16 without a byte order mark.
+
+    As in kubectl, a byte order mark tells UTF-16 from UTF-8, and bytes that are no UTF-8 become replacement characters.
+    """
+    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        if data.startswith(mark):
+            return data.removeprefix(mark).decode(encoding, "replace")
+    if b"\0" in data[:2]:
+        raise BadTextError(
+            "the file is UTF-16 without a byte order mark, which kubectl cannot read; save it as UTF-8, "
+            "in PowerShell by `… | Out-File -Encoding utf8 FILE`"
+        )
+    return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+
+
+def chunks(text: str) -> Iterator[Chunk]:
+    """Each document of a file.  Raises BadTextError for what cannot be cut into documents."""
+    position = 0
+    if text[:LOOKED_AT].lstrip().startswith("{"):
+        number = 0
+        for chunk, end in json_values(text):
+            if chunk is None:
+                break
+            yield chunk
+            position, number = end, number + 1
+        else:
+            return
+        if number >= CERTAINLY_JSON:
+            line = text.count("\n", 0, position) + 1
+            raise BadTextError(f"not JSON: {json_complaint(text, position)}", line)
+        position = after_blank(text, position)
+    yield from yaml_chunks(text[position:], text.count("\n", 0, position) + 1)
+
+
+def json_values(text: str) -> Iterator[tuple[Chunk | None, int]]:
+    """Each JSON value with the position behind it; None at the end where something else follows."""
+    position, line, counted = 0, 1, 0
+    while position < len(text):
+        if text[position].isspace():
+            position += 1
+            continue
+        line, counted = line + text.count("\n", counted, position), position
+        try:
+            value, end = DECODER.raw_decode(text, position)
+        except OverflowError as bad:
+            raise BadTextError(str(bad), line) from None
+        except (ValueError, RecursionError):
+            yield None, position
+            return
+        piece = text[position:end]
+        if "\\u" in piece:
+            value = DECODER.decode(HALF_CHARACTER.sub(lambda found: found[1] or "\\ufffd", piece))
+        yield Chunk(piece, line, value, is_json=True), end
+        position = end
+
+
+def json_complaint(text: str, position: int) -> str:
+    """Return what keeps a text from being JSON."""
+    try:
+        DECODER.raw_decode(text, position)
+    except json.JSONDecodeError as bad:
+        return bad.msg
+    except (ValueError, RecursionError) as bad:
+        return str(bad)
+    return "something else follows the last value"
+
+
+def after_blank(text: str, position: int) -> int:
+    """Return the position behind the blanks that kubectl leaves out before it goes on with YAML: one line end at most."""
+    while position < len(text) and text[position].isspace():
+        position += 1
+        if text[position - 1] == "\n":
+            break
+    return position
+
+
+def yaml_chunks(text: str, first: int) -> Iterator[Chunk]:
+    """Each document of YAML.  Raises BadTextError for a separator with more than a comment behind it."""
+    lines: list[str] = []
+    begins = first
+    for number, ended in enumerate(text.split("\n"), first):
+        line = ended.removesuffix("\r")
+        if line.startswith(SEPARATOR):
+            behind = line.removeprefix(SEPARATOR).strip()
+            if behind and not behind.startswith("#"):
+                raise BadTextError(
+                    f"not YAML: {behind[:LONGEST_QUOTE]!r} stands on the line of the separator ---; begin a new line for it",
+                    number,
+                )
+            if lines:
+                yield chunk_of(lines, begins)
+                lines, begins = [], number + 1
+                continue
+        lines.append(line)
+    yield chunk_of(lines, begins)
+
+
+def chunk_of(lines: list[str], begins: int) -> Chunk:
+    """Return one document; a byte order mark before it is no part of it."""
+    return Chunk("\n".join(lines).removeprefix(MARK), begins)

@@ -1,0 +1,129 @@
+"""What of a manifest was not judged although it makes Pods, or says who may connect to whom: the sentence that tells it."""
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from webhook.model.kinds import Makers
+from webhook.model.other_kinds import meant, outdated, unread, unread_maker
+
+# Fields of a Pod's spec that are always lists of containers (kubernetes, pkg/apis/core, PodSpec).
+CONTAINERS: Final = ("containers", "initContainers")
+# Fields by which the spec beside a template's metadata is known for a Pod's where no containers are written.
+OF_PODS: Final = frozenset(
+    {
+        "domain",  # KubeVirt
+        "hostNetwork",
+        "imagePullSecrets",
+        "nodeSelector",
+        "restartPolicy",
+        "serviceAccountName",
+        "terminationGracePeriodSeconds",
+        "tolerations",
+    }
+)
+# Values that are looked at in one object; one that people write has hundreds.
+MOST_VALUES: Final = 20_000
+# Groups whose objects describe Pods and do not make them: schemas, patterns of policies, sidecars for the Pods of others.
+DESCRIBING: Final = re.compile(
+    r"(?:apiextensions\.k8s\.io|admissionregistration\.k8s\.io|kyverno\.io|.*\.gatekeeper\.sh|.*\.kyverno\.io|kustomize\.config\.k8s\.io)"
+)
+DESCRIBING_KINDS: Final = frozenset(
+    {"ControllerRevision", "SidecarSet", "PodPreset", "LimitRange", "PodSecurityPolicy", "Kustomization"}
+)
+STEP: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def not_judged(document: Mapping[str, Any], api_version: str, kind: str, extra: Makers) -> str:
+    """Return why an object that the tables of kinds do not know was not judged; empty where nothing speaks for Pods or networks."""
+    group = api_version.rpartition("/")[0]
+    if right := meant(api_version, kind):
+        return f"Kubernetes has no {api_version} {kind}; write apiVersion: {right.replace(' ', ', kind: ')}"
+    if said := unread(group, kind):
+        return said
+    if DESCRIBING.fullmatch(group) or kind in DESCRIBING_KINDS:
+        return ""
+    found = pods_in(document)
+    if found is None:
+        makes_pods = unread_maker(group, kind, extra)
+        return f"{kind} of {group} makes Pods, and catflap does not read its fields; {ANYWAY}" if makes_pods else ""
+    unknown = f"catflap does not know {kind} of {group or 'the core group'}, and it has {found}"
+    if not (found.is_template and is_field(found.path)):
+        return f"{unknown}; {ANYWAY}"
+    return (
+        f"{unknown}; to judge it, add to workloads.extraKinds: "
+        f"{{group: {group}, resource: {kind.lower()}s, kind: {kind}, template: {found.path}}} "
+        "(resource is the plural that kubectl api-resources shows)"
+    )
+
+
+class Pods(NamedTuple):
+    """Where in an object Pods are described: a template with metadata, or containers alone."""
+
+    path: str
+    is_template: bool
+
+    def __str__(self) -> str:
+        """Return the place in words."""
+        return f"{'a pod template' if self.is_template else 'containers'} at {self.path}"
+
+
+ANYWAY: Final = "the server judges its Pods when they are created"
+
+
+def version_note(api_version: str, kind: str) -> str:
+    """Return what to say of an object that is judged though its version is served no more; else an empty text."""
+    right = outdated(api_version, kind)
+    return (
+        f"judged as {right}: Kubernetes serves no {api_version} {kind} any more; write apiVersion: {right}"
+        if right
+        else ""
+    )
+
+
+def is_field(path: str) -> bool:
+    """Whether a path has fields alone, as extraKinds take it, and leads to a template that has metadata of its own."""
+    return all(map(STEP.fullmatch, path.split(".")))
+
+
+def pods_in(document: Mapping[str, Any]) -> Pods | None:
+    """Return where an object describes Pods, the outermost template first; None where it describes none."""
+    waiting: deque[tuple[str, Any]] = deque((key, value) for key, value in document.items() if key not in BESIDE)
+    bare: Pods | None = None
+    for _ in range(MOST_VALUES):
+        if not waiting:
+            break
+        path, value = waiting.popleft()
+        if isinstance(value, list):
+            waiting.extend((f"{path}[{number}]", one) for number, one in enumerate(value))
+        elif isinstance(value, dict):
+            if has_containers(value.get("spec")) or is_template(value):
+                return Pods(path, is_template=True)
+            if bare is None and has_containers(value):
+                bare = Pods(path, is_template=False)
+            waiting.extend((f"{path}.{key}", one) for key, one in value.items())
+    return bare
+
+
+BESIDE: Final = frozenset({"metadata", "status"})
+
+
+def has_containers(spec: Any) -> bool:
+    """Whether a value has lists of containers."""
+    return isinstance(spec, dict) and any(map(are_containers, (spec.get(field) for field in CONTAINERS)))
+
+
+def are_containers(found: Any) -> bool:
+    """Whether a value is a list of containers: of mappings with an image or a name."""
+    return (
+        isinstance(found, list)
+        and bool(found)
+        and all(isinstance(one, dict) and isinstance(one.get("image", one.get("name")), str) for one in found)
+    )
+
+
+def is_template(value: Mapping[str, Any]) -> bool:
+    """Whether a mapping has metadata and a spec with fields of a Pod's."""
+    spec = value.get("spec")
+    return isinstance(value.get("metadata"), dict) and isinstance(spec, dict) and not OF_PODS.isdisjoint(spec)
