@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from tests.cluster.installation import Installation, installed
+from tests.cluster.installation import SECRET_PATH, Installation, installed
 from tests.cluster.policies import GROUPS
 from tests.cluster.storms import another_controller
 from tests.controlplane.cluster import running
@@ -25,14 +25,14 @@ def arguments(description: str | None) -> ArgumentParser:
 
 
 @contextmanager
-def ground(engine: str, *, controllers: int = 1) -> Iterator[Installation]:
+def ground(engine: str, *, controllers: int = 1, worker: str = "asgi") -> Iterator[Installation]:
     """An installation on a control plane of its own; a second controller is one more beside the usual one."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         cluster = stack.enter_context(running(ensure(Progress(sys.stderr))))
         if engine == "calico":
             cluster.install_calico()
-        catflap = stack.enter_context(installed(cluster, folder))
+        catflap = stack.enter_context(installed(cluster, folder, trust=(*SECRET_PATH, "--worker", worker)))
         catflap.configure({"network": {"engine": engine}})
         for number in range(2, controllers + 1):
             stack.enter_context(another_controller(catflap, f"controller-{number}"))

@@ -1,9 +1,10 @@
 """Policy files, to be judged and to judge by: large ones, odd ones, and such as stand for more than they have."""
 
+import json
 from random import Random
-from typing import Final
+from typing import Any, Final
 
-from benchmarks.shapes.values import text, tree, word
+from benchmarks.shapes.values import many, one_in, text, tree, word
 
 HEAD: Final = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\n"
 LARGEST: Final = 1 << 20  # of a ConfigMap's data
@@ -12,7 +13,21 @@ LARGEST: Final = 1 << 20  # of a ConfigMap's data
 def policy_file(random: Random, size: int) -> str:
     """A text that somebody applies as a policy file, of at most so many bytes."""
     size = min(size, LARGEST - len(HEAD))
-    shapes = (bomb, nested, keys, roles, patterns, expressions, flows, exceptions, merged, scalars)
+    shapes = (
+        bomb,
+        nested,
+        keys,
+        roles,
+        patterns,
+        expressions,
+        flows,
+        exceptions,
+        merged,
+        scalars,
+        values,
+        values,
+        values,
+    )
     return HEAD + random.choice(shapes)(random, size)
 
 
@@ -100,6 +115,25 @@ def scalars(random: Random, size: int) -> str:
         ("9" * size, "x" * size, repr(text(random, size)), str(tree(random, size)), "- " * (size // 2))
     )
     return f"mode: {value}"
+
+
+# Places of a file that have lists, mappings or texts.
+PLACES: Final = (
+    "mode", "rules", "workloads", "workloads.role", "workloads.role.oneOf", "workloads.role.aliases", "workloads.require", "workloads.extraKinds", "roles",
+    "namespaces", "namespaces.exempt", "namespaces.overrides", "namespaces.environment.oneOf", "network.flows", "network.clusterCIDRs", "network.presets",
+    "exceptions", "exempt.users", "exempt.groups", "breakGlass.groups", "custom", "x",
+)  # fmt: skip
+
+
+def values(random: Random, size: int) -> str:
+    """Many values at one place of a file."""
+    found: Any = many(random, size)
+    path = random.choice(PLACES)
+    if path == "network.flows" and one_in(random, 2):
+        found = [{"from": many(random, size // 2), "to": many(random, size // 2)}]
+    for key in reversed(path.split(".")):
+        found = {key: found}
+    return json.dumps(found).removeprefix("{").removesuffix("}")
 
 
 # What is in force while reviews are judged: the default; one that enforces all there is; labels and roles to the bounds.

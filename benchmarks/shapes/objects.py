@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from benchmarks.shapes.files import policy_file
 from benchmarks.shapes.policies import SPECS
-from benchmarks.shapes.values import DEEP, Json, labels, one_in, text, tree, word
+from benchmarks.shapes.values import DEEP, Json, labels, many, one_in, spoiled, text, tree, word
 from webhook.model.kinds import (
     BINDINGS,
     CONFIGMAPS,
@@ -127,7 +127,26 @@ def manifest(random: Random, kind: Kind, size: int) -> Json:
         body = {"metadata": metadata(random, size)}
     if (kind.group, kind.resource) == CONFIGMAPS:
         body = {"metadata": {"name": POLICY_CONFIGMAP}, "data": {POLICY_CONFIGMAP_KEY: policy_file(random, size)}}
+    elif one_in(random, 3):
+        body = spoiled_part(random, body, size)
     return {"apiVersion": api_version, "kind": kind.kind, **body}
+
+
+def name_of(found: Json) -> str:
+    """The name of an object, which has metadata of any shape."""
+    fields = found["metadata"]
+    name = fields.get("name") if isinstance(fields, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def spoiled_part(random: Random, body: Json, size: int) -> Json:
+    """An object's body with many values in a part of it, or in one that it does not have."""
+    part = random.choice(("metadata", "spec", "template", "status"))
+    if part not in body:
+        return {**body, part: many(random, size)}
+    spoilt = spoiled(random, body[part], size)
+    named = {"name": "web"} if part == "metadata" and isinstance(spoilt, dict) else {}
+    return {**body, part: {**spoilt, **named} if isinstance(spoilt, dict) else spoilt}
 
 
 def reviews(random: Random, kind: Kind, size: int) -> Iterator[bytes]:
@@ -143,7 +162,7 @@ def reviews(random: Random, kind: Kind, size: int) -> Iterator[bytes]:
             "kind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
             "resource": {"group": kind.group, "version": kind.version, "resource": kind.resource},
             "subResource": kind.subresource,
-            "name": new["metadata"].get("name") or "",
+            "name": name_of(new),
             "namespace": OWN_NAMESPACE
             if is_file
             else random.choice(("shop", "shop", text(random, random.choice((5, size))))),

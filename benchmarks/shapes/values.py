@@ -49,6 +49,51 @@ def tree(random: Random, size: int) -> Any:
     return text(random, size)
 
 
+# The shortest values that there are, and some that are nested, have a key, or take a decoder long: 2 to 22 bytes each.
+UNITS: Final = (
+    [],
+    {},
+    None,
+    0,
+    "",
+    [[]],
+    {"": {}},
+    {"a": [{}]},
+    [[[[]]], {}],
+    True,
+    "a",
+    1.2345678901234567e-300,
+    [None, {}],
+    -1,
+)
+ALTERNATIONS: Final = 40
+
+
+def many(random: Random, size: int) -> Any:
+    """As many values as have room in so many bytes: in a list, under short keys, or in lists and mappings by turns."""
+    unit = random.choice(UNITS)
+    each = 2 + len(str(unit))
+    match random.randrange(4):
+        case 0 | 1:
+            return [unit] * max(1, size // each)
+        case 2:
+            return {f"{number:x}": unit for number in range(max(1, size // (each + 8)))}
+    deep: Any = unit
+    for level in range(ALTERNATIONS):
+        deep = [deep] if level % 2 else {"a": deep}
+    return [deep] * max(1, size // (each + 4 * ALTERNATIONS))
+
+
+def spoiled(random: Random, found: Any, size: int) -> Any:
+    """An object in which the value at some place is another: many values, one of their kind, or null."""
+    if isinstance(found, dict) and found and not one_in(random, 4):
+        key = random.choice(list(found))
+        return {**found, key: spoiled(random, found[key], size)}
+    if isinstance(found, list) and found and not one_in(random, 3):
+        return [spoiled(random, found[0], size), *found[1:]]
+    return many(random, size) if not one_in(random, 6) else random.choice(UNITS)
+
+
 def selector(random: Random, size: int) -> Json:
     """A label selector: equalities, or expressions with long lists."""
     if one_in(random, 3):

@@ -110,6 +110,7 @@ MAY = {
             for right in each("list create update delete", kind, namespace=USERS, group="openreports.io")
         ],
         *each("get update", "leases", name="catflap-controller", namespace=OURS, group="coordination.k8s.io"),
+        *each("create", "leases", namespace=OURS, group="coordination.k8s.io"),
         *each("get update", "configmaps", name="catflap-registration", namespace=OURS),
         *each("get update delete", "secrets", name="catflap-webhook-path", namespace=OURS),
         *each("create", "secrets", namespace=OURS),
@@ -135,7 +136,8 @@ NEITHER_MAY = [
     *each("get watch create update patch delete", "pods", namespace=USERS),
     *each("get update delete", "leases", name="any", namespace=OURS, group="coordination.k8s.io"),
     *each("get update", "leases", name="any", namespace=SYSTEM, group="coordination.k8s.io"),
-    *each("create delete", "leases", namespace=OURS, group="coordination.k8s.io"),
+    *each("delete", "leases", namespace=OURS, group="coordination.k8s.io"),
+    *each("create", "leases", namespace=SYSTEM, group="coordination.k8s.io"),
     *each("patch deletecollection", "reports", namespace=USERS, group="openreports.io"),
     *each("create", "pods/exec", namespace=USERS),
     *each("deletecollection", "networkpolicies", namespace=USERS, group="networking.k8s.io"),
@@ -168,6 +170,7 @@ MAY_NOT = {
             for right in each("create update patch delete", kind, name="catflap", **ADMISSION)
         ],
         *each("create", "secrets", namespace=OURS),
+        *each("create", "leases", namespace=OURS, group="coordination.k8s.io"),
         *each("update delete", "secrets", name="catflap-webhook-path", namespace=OURS),
         *each("list", "endpointslices", namespace=OURS, group="discovery.k8s.io"),
         *each("watch", "deployments", namespace=USERS, group="apps"),

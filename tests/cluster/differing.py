@@ -99,7 +99,7 @@ def twin(catflap: Installation, policy: Mapping[str, Any]) -> None:
     """Put a policy in force with its copy, and return when the API server judges by it, and not by an earlier one."""
     untwin(catflap, policy)
     catflap.configure({**policy, "twin": True})
-    eventually(lambda: BY_TWIN in probed(catflap))
+    eventually(lambda: probed(catflap), until=lambda seen: BY_TWIN in seen)
 
 
 def judged_by_all(catflap: Installation, policy: Mapping[str, Any], things: Sequence[Json]) -> Iterable[Verdicts]:

@@ -27,6 +27,7 @@ from tests.cluster.manifests import GOOD, namespace, pod
 from tests.controlplane.client import MERGE
 from tests.controlplane.cluster import Cluster
 from tests.programs import Program, free_port, stop
+from webhook.kube.registrations import TWINS, twin_path
 
 __all__ = ["alone", "fresh"]
 
@@ -73,6 +74,12 @@ def references(cluster: Cluster, phase: str) -> list[Json]:
     """The ownerReferences of a configuration that is stored, none of one that is not."""
     found = cluster.call("GET", WEBHOOKS.format(phase)).body
     return list(found["metadata"].get("ownerReferences", ()))
+
+
+def copies(cluster: Cluster) -> list[list[Json]]:
+    """The ownerReferences of each object of the copy of the rules that is stored."""
+    answers = [cluster.call("GET", twin_path(kind)) for kind in TWINS]
+    return [one.body["metadata"].get("ownerReferences", []) for one in answers if one.status == 200]
 
 
 def reference(cluster: Cluster, name: str = NAMESPACE, **fields: Any) -> Json:
@@ -142,14 +149,22 @@ def test_the_registration_goes_whoever_is_faster(
 def test_the_registration_goes_though_no_process_of_ours_runs(
     fresh: Cluster, tmp_path: Path, port: int, namespace_name: str
 ) -> None:
-    """Until then its Pods are refused; afterwards the namespace can be made again by its own name."""
+    """Until then its Pods are refused; afterwards the namespace can be made again. The copy of the rules goes as well."""
+    policy = {"network": {"engine": "kubernetes"}, "twin": True}
+    (tmp_path / "policy.yaml").write_text(json.dumps({"policy": policy}), encoding="utf-8")
+    files = ("--values", str(tmp_path / "values.yaml"), "--values", str(tmp_path / "policy.yaml"))
+    fresh.helm("upgrade", "catflap", str(CHART), *OURS, *files)
     with running(fresh, tmp_path, port):
         assert_guarded(fresh, namespace_name)
+        eventually(lambda: copies(fresh) == [[reference(fresh)]] * 2)
     refused = fresh.call("POST", PODS.format(namespace_name), pod("late", namespace_name, GOOD))
     assert refused.status == 500
     fresh.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
     eventually(lambda: fresh.call("POST", PODS.format(namespace_name), pod("late", namespace_name, GOOD)).status == 201)
     assert registered(fresh) == [False, False]
+    eventually(lambda: copies(fresh) == [])
+    bare = f"{PODS.format(namespace_name)}?dryRun=All"
+    eventually(lambda: fresh.call("POST", bare, pod("any", namespace_name, {})).status == 201)
     eventually(lambda: fresh.call("POST", "/api/v1/namespaces", namespace(NAMESPACE)).status == 201)
     install(fresh, tmp_path, port)
     with running(fresh, tmp_path, port):
@@ -252,3 +267,30 @@ def test_a_rollback_to_a_release_without_registration_takes_it_away(
         fresh.helm("rollback", "catflap", "2", *OURS)
         assert registered(fresh) == [False, False]
     assert_open(fresh, namespace_name)
+
+
+@pytest.mark.parametrize("name", ["", "other"], ids=["by the same name", "by another name"])
+def test_a_second_release_is_refused(fresh: Cluster, tmp_path: Path, port: int, name: str) -> None:
+    """By helm, before anything of it is made: two would undo each other's registration."""
+    assert port
+    given = ("--namespace", "elsewhere", "--create-namespace", "--values", str(tmp_path / "values.yaml"))
+    done = fresh.helm("install", "second", str(CHART), *given, "--set", f"fullnameOverride={name}", check=False)
+    assert done.returncode != 0
+    assert "cannot be imported into the current release" in done.stderr
+    fresh.helm("uninstall", "second", "--namespace", "elsewhere", "--ignore-not-found", "--no-hooks")
+
+
+def test_a_release_moves_to_another_namespace(fresh: Cluster, tmp_path: Path, port: int, namespace_name: str) -> None:
+    """Its former namespace is deleted without an uninstall; what belongs to none is taken over only after an uninstall."""
+    with running(fresh, tmp_path, port):
+        assert_guarded(fresh, namespace_name)
+        fresh.helm(
+            "uninstall", "catflap", *OURS, "--no-hooks"
+        )  # the registration stays, and nothing of the release does
+    assert registered(fresh) == [True, True]
+    deleted(fresh)
+    eventually(lambda: registered(fresh) == [False, False])
+    assert_open(fresh, namespace_name)
+    given = ("--namespace", "elsewhere", "--create-namespace", "--values", str(tmp_path / "values.yaml"))
+    fresh.helm("install", "catflap", str(CHART), *given)
+    fresh.helm("uninstall", "catflap", "--namespace", "elsewhere", "--no-hooks")

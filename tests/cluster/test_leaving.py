@@ -203,7 +203,9 @@ def test_uninstall_leaves_a_cluster_as_it_was(left: Installation) -> None:
         "GlobalNetworkPolicy.projectcalico.org catflap-standing-net removed",
         "Report shop/catflap removed",
         "ConfigMap catflap-system/catflap-registration removed",
+        "Secret catflap-system/catflap-webhook-path removed",
     ]
+    assert lines[-1].startswith("Secret ")
     assert sorted(lines[4:]) == sorted([*policies, *(f"Namespace {space} unstamped" for space in spaces)])
     closing = [number for number, line in enumerate(lines) if DENY in line]
     assert closing == list(range(closing[0], closing[0] + len(closing)))

@@ -69,10 +69,11 @@ def test_what_is_written_from_it_is_taken_and_judges_as_we_do(apart: Installatio
     things = [
         pod("good", OWN, good),
         deployment("good", OWN, good),
-        pod("appless", OWN, but(good, *APP)),
         pod("two-apps", OWN, but(good, app="other")),
+        pod("no-role-beside-the-role", OWN, but(good, role="other")),
+        pod("appless", OWN, but(good, *APP)),
         pod("two-roles", OWN, but(good, role=ROLES[0])),
-        pod("no-role", OWN, but(good, role="other")),
+        pod("no-role", OWN, but(good, *ROLE[:-1], role="other")),
         pod("further", OWN, but(good, further="Other")),
         pod("elsewhere", STRICT, good),
         deployment("elsewhere", STRICT, good),
@@ -83,7 +84,7 @@ def test_what_is_written_from_it_is_taken_and_judges_as_we_do(apart: Installatio
         Verdicts(offline=True, server=True, twin=True),
         Verdicts(offline=False, server=False, twin=False),
     )
-    assert found == [admitted] * 2 + [refused] * 7 + [admitted]
+    assert found == [admitted] * 4 + [refused] * 6 + [admitted]
     assert not try_out(apart, pod("lenient", LABELLED, {})).refused
     eventually(
         lambda: fits(
@@ -94,11 +95,12 @@ def test_what_is_written_from_it_is_taken_and_judges_as_we_do(apart: Installatio
 
 def test_a_pod_that_stands_is_judged_by_what_it_had(apart: Installation, namespace_name: str) -> None:
     """Which takes longest: every label before is compared with every one after."""
-    apart.apply(namespace(OWN), check=True)
+    for name in (OWN, SPACES[0]):
+        apart.apply(namespace(name), check=True)
     twin(apart, {"network": {"engine": "kubernetes"}, **fullest()})
     apart.apply(pod(namespace_name, OWN, sound(LISTED)), check=True)
     path = f"/api/v1/namespaces/{OWN}/pods/{namespace_name}"
-    for changed, status in (({"x": "y"}, 200), ({ROLE[-1]: "other"}, 403), ({REQUIRED[-1]: None}, 403)):
+    for changed, status in (({"x": "y"}, 200), ({ROLE[-1]: ROLES[0]}, 403), ({REQUIRED[-1]: None}, 403)):
         answer = apart.cluster.call("PATCH", path, {"metadata": {"labels": changed}}, content_type=MERGE)
         assert answer.status == status, answer.body
         assert (BY_TWIN in answer.body.get("message", "")) is (status == 403)

@@ -11,6 +11,7 @@ from tests.cluster.alone import (
     NAME,
     PODS,
     alone,
+    assert_admitted,
     assert_guarded,
     assert_open,
     fresh,
@@ -26,7 +27,7 @@ from tests.cluster.installation import (
     eventually,
     served,
 )
-from tests.cluster.manifests import GOOD, namespace, pod
+from tests.cluster.manifests import namespace, pod
 from tests.controlplane.client import MERGE
 from tests.controlplane.cluster import Cluster
 from tests.programs import Program, free_port
@@ -185,8 +186,7 @@ class TestReadme:
             fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
             path = PODS.format(namespace_name)
             eventually(lambda: fresh.call("POST", path + "?dryRun=All", pod("any", namespace_name, {})).status == 403)
-            answer = fresh.call("POST", path, pod("good", namespace_name, GOOD))
-            assert answer.status == 201, answer.body
+            assert_admitted(fresh, namespace_name, "good")
             eventually(lambda: all("is no ServiceAccount" in one.log() for one in (controller, server)))
             found = fresh.api("GET", WEBHOOKS.format("validating"))["metadata"]["annotations"]["catflap.dev/accounts"]
             assert found == '["catflap-admin"]'

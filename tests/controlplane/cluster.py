@@ -9,6 +9,7 @@ import ssl
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -149,6 +150,21 @@ class Cluster:
         self.controllers.start()
         self._wait_until(self._populated, what="the default service account")
 
+    @contextmanager
+    def another_apiserver(self) -> Iterator[tuple[Server, Client]]:
+        """A second API server on the same etcd, and a client of it; it logs no audit events."""
+        port = next(free_ports(1))
+        argv = layout.kube_apiserver(self.tools, replace(self._layout, port=port))
+        server = self._server([one for one in argv if not str(one).startswith("--audit-")])
+        client = Client(port=port, context=self._context())
+        server.start()
+        try:
+            self._wait_until(lambda: answers(client, server), what="the second API server")
+            yield server, client
+        finally:
+            client.close()
+            server.kill()
+
     def check(self) -> None:
         """Raise `Died`, with the end of its log, for a server that ended by itself."""
         for server in self._servers:
@@ -208,6 +224,15 @@ class Cluster:
             failure.add_note(done.stderr)
             raise failure
         return done
+
+
+def answers(client: Client, server: Server) -> bool:
+    """Whether an API server is ready."""
+    server.check()
+    try:
+        return not client.call("GET", "/readyz").refused
+    except OSError:
+        return False
 
 
 @contextmanager

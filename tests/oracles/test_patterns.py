@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tests.laws.strategies import LAW, label_values
 from tests.oracles.patterns import PatternOracle
 from webhook.model.pattern import whole
-from webhook.model.policy import Requirement
+from webhook.model.workload_labels import Requirement
 
 MARKS: Final = "".join(chr(code) for code in range(ord(" "), ord("~") + 1) if not chr(code).isalnum())
 # Values near to what the patterns below match.

@@ -34,6 +34,7 @@ NAMES = {
     "catflap_policy_refusals": "counter",
     "catflap_reconcile_failures": "counter",
     "catflap_registered": "gauge",
+    "catflap_webhook_path_age_seconds": "gauge",
     "catflap_registration_weakened": "gauge",
     "catflap_reports_written": "counter",
     "catflap_scan_completed_timestamp_seconds": "gauge",

@@ -13,12 +13,12 @@ from webhook.cli._checking import Checked, as_json, show
 from webhook.cli._files import Inputs
 from webhook.cli._options import BAD_INPUT, complain, load_policy, policy_file
 from webhook.guard.amend import amended
-from webhook.guard.decide import OFFLINE, decide
-from webhook.guard.message import refusal
-from webhook.model.decision import Decision, Verdict
+from webhook.guard.decide import OFFLINE, decide, denial
+from webhook.model.decision import Decision
 from webhook.model.fields import namespace_name
 from webhook.model.names import DEFAULT_NAMESPACE
 from webhook.model.policy import GuardPolicy
+from webhook.model.request import Request
 from webhook.model.violation import Violation
 from webhook.review.documents import Located
 from webhook.review.manifests import Manifest, creation, read
@@ -75,18 +75,23 @@ def check_all(inputs: Inputs, offline: Offline) -> Iterator[Checked]:
     reading = partial(read, default_namespace=offline.namespace, extra=offline.policy.workloads.extra_by_kind)
     for source, found, manifest in inputs.objects(reading):
         decision = judged(manifest, offline.policy, own_namespace=offline.own_namespace)
-        yield Checked(source, manifest, with_refused(decision, manifest, found))
+        yield Checked(source, manifest, with_refused(decision, manifest, found, offline.policy))
 
 
 def judged(manifest: Manifest, policy: GuardPolicy, *, own_namespace: str = "") -> Decision:
     """The server's decision on the creation of one object, as far as it is known without a cluster."""
-    request = amended(creation(manifest), policy)
+    request = request_of(manifest, policy)
     decision = decide(request, policy, known=OFFLINE, own_namespace=own_namespace, at=datetime.now(UTC))
     assert isinstance(decision, Decision)
     return decision
 
 
-def with_refused(decision: Decision, manifest: Manifest, found: Located) -> Decision:
+def request_of(manifest: Manifest, policy: GuardPolicy) -> Request:
+    """The creation of one object, as the validating phase sees it."""
+    return amended(creation(manifest), policy)
+
+
+def with_refused(decision: Decision, manifest: Manifest, found: Located, policy: GuardPolicy) -> Decision:
     """The decision, and the labels that no API server takes; a label that a rule speaks of is not named twice."""
     by_rules = {one.path for one in (*decision.denied, *decision.warned, *decision.audited)}
     refused = tuple(
@@ -97,5 +102,4 @@ def with_refused(decision: Decision, manifest: Manifest, found: Located) -> Deci
     if not refused:
         return decision
     denied = (*decision.denied, *refused)
-    message = refusal(manifest.reference, denied)
-    return msgspec.structs.replace(decision, verdict=Verdict.DENIED, denied=denied, message=message)
+    return denial(request_of(manifest, policy), policy, denied, decision.warned, decision.audited)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from webhook.config.faults import PolicyFault
 from webhook.model.labels import RESERVED, writer_of
-from webhook.model.policy import GuardPolicy, Requirement, RoleLabel, Workloads
+from webhook.model.policy import GuardPolicy
+from webhook.model.workload_labels import Requirement, RoleLabel, Workloads
 
 
 def labels(policy: GuardPolicy) -> Iterator[PolicyFault]:
@@ -56,11 +57,9 @@ def written(path: str, key: str) -> Iterator[PolicyFault]:
 
 
 def against_roles(path: str, required: Requirement, role: RoleLabel) -> Iterator[PolicyFault]:
-    """A requirement of the role's label that some role does not meet, or of an alias that none does."""
+    """A requirement of the role's label that some role does not meet; an alias may have any value, as the label itself wins."""
     refused = [name for name in role.one_of if not required.admits(name)]
-    if (refused and required.label == role.label) or (
-        required.label in role.aliases and len(refused) == len(role.one_of)
-    ):
+    if refused and required.label == role.label:
         message = (
             f"no Pod could have the role {refused[0]!r}: {required.label!r} says it, and is required to be another"
         )

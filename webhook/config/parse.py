@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -21,7 +20,6 @@ DIGEST_LENGTH = 16
 # What the other member of a union of a word and a list is for.
 OTHERS = {"literal_error": list, "tuple_type": str}
 MOST_TOLD = 50  # faults of one file
-KEPT = 4  # files that were parsed of late; each may have a megabyte
 
 
 class Loaded(Struct, frozen=True):
@@ -46,10 +44,6 @@ def parse(text: str) -> Loaded:
     if wrong := told(chain(found, contradictions(policy)), said):
         raise BadPolicy(wrong)
     return Loaded(policy=policy, digest=digest(text))
-
-
-# As `parse`, once for several uses of one good text: its review, the look at what it would change, and its coming into force.
-parse_once = lru_cache(maxsize=KEPT)(parse)
 
 
 def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:

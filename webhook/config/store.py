@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from threading import Lock
 
-from webhook.config.faults import BadPolicy
-from webhook.config.parse import Loaded, parse_once
+from webhook.config.apart import ReadingTooSlowError, load
+from webhook.config.faults import BadPolicy, PolicyFault
+from webhook.config.parse import Loaded
 
 Listener = Callable[[Loaded], None]
 Complaint = Callable[[BadPolicy], None]
@@ -34,9 +35,13 @@ class PolicyStore:
                 return
             self._last_text = text
             try:
-                loaded = parse_once(text)
+                loaded = load(text)
             except BadPolicy as bad:
                 self._on_refusal(bad)
+                return
+            except ReadingTooSlowError as slow:
+                self._last_text = None  # the same text may be offered again
+                self._on_refusal(BadPolicy([PolicyFault("", f"the file was not read {slow}")]))
                 return
             self.current = loaded
         for listener in self._listeners:

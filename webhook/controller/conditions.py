@@ -6,8 +6,9 @@ from typing import Final
 from webhook.model.cel import fits_any
 from webhook.model.kinds import POD_MAKERS, USUAL_TEMPLATE, PodMaker
 from webhook.model.names import CALICO_METADATA, GUARD_LABEL
-from webhook.model.policy import AppLabel, GuardPolicy
+from webhook.model.policy import GuardPolicy
 from webhook.model.workload import Scope
+from webhook.model.workload_labels import AppLabel
 
 LABELS: Final = "object.?metadata.?labels.orValue({})"
 LABELS_BEFORE: Final = "oldObject.?metadata.?labels.orValue({})"

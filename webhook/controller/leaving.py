@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import chain
 from time import sleep
 
-from webhook.controller.twinned import is_ours
-from webhook.kube import reports
+from webhook.controller.twinned import is_ours as labelled
+from webhook.kube import reports, webhook_path
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.namespaces import path as namespace_path
@@ -13,7 +13,7 @@ from webhook.kube.policies import ours, remove
 from webhook.kube.registrations import PHASES, TWINS, path, twin_path
 from webhook.kube.switch import turn_on
 from webhook.model.kinds import WRITTEN_KINDS
-from webhook.model.names import DEFAULT_DENY, DEFAULT_NAMESPACE, ENTRY_SUFFIX, GUARD_LABEL, TWIN, WEBHOOK_CONFIGURATION
+from webhook.model.names import DEFAULT_DENY, ENTRY_SUFFIX, GUARD_LABEL, PATH_SECRET, TWIN, WEBHOOK_CONFIGURATION
 
 # A controller that is being stopped may yet repair once; nothing may come back between two looks.
 PAUSE_SECONDS = 2.0
@@ -24,10 +24,10 @@ class Unfinished(Exception):  # noqa: N818 (a state of the cluster)
     """Something of ours comes back, as long as a controller runs; the message says so."""
 
 
-def leave(api: Api) -> Iterator[str]:
+def leave(api: Api, own_namespace: str) -> Iterator[str]:
     """Remove our webhook configurations, our policies, stamps and reports; what is done, in words, as it is done.
 
-    A policy is ours by name, label and field manager; of a namespace's policies the one that closes it goes last.
+    Last goes what the controllers keep in `own_namespace`. A policy is ours by name, label and field manager; of a namespace's policies the one that closes it goes last.
     Raises ApiError, Unfinished.
     """
     for number in range(MOST_PASSES):
@@ -37,16 +37,22 @@ def leave(api: Api) -> Iterator[str]:
             done = True
             yield line
         if number and not done:
-            yield from forget(api)
+            yield from forget(api, own_namespace)
             return
         sleep(PAUSE_SECONDS)
     raise Unfinished("what was removed comes back: a catflap controller still runs; stop it, then try again")
 
 
-def forget(api: Api) -> Iterator[str]:
-    """Delete what says whether catflap is registered, last of all: a controller that still ran would register it anew."""
-    if where := turn_on(api, own_namespace=DEFAULT_NAMESPACE):
+def forget(api: Api, own_namespace: str) -> Iterator[str]:
+    """Delete what the controllers keep of the registration, last of all: one that still ran would make it again.
+
+    That is the ConfigMap that says whether catflap is registered, and the Secret of the path that reviews come to.
+    """
+    if where := turn_on(api, own_namespace=own_namespace):
         yield f"ConfigMap {where} removed"
+    secret = api.get(webhook_path.path(own_namespace))
+    if secret and labelled(secret) and delete(api, webhook_path.path(own_namespace), secret):
+        yield f"Secret {own_namespace}/{PATH_SECRET} removed"
 
 
 def unregister(api: Api) -> Iterator[str]:
@@ -66,7 +72,7 @@ def unbind(api: Api) -> Iterator[str]:
     """Delete what the API server judges by itself for us."""
     for kind in reversed(TWINS):
         found = api.get(twin_path(kind))
-        if found and is_ours(found) and delete(api, twin_path(kind), found):
+        if found and labelled(found) and delete(api, twin_path(kind), found):
             yield f"{kind} {TWIN} removed"
 
 

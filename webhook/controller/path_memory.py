@@ -21,7 +21,6 @@ class Memory:
         self.failed = False  # a server did not answer since the token was registered
         self.shown = False  # or answered a review too late
         self._late: dict[str, int] = {}
-        self.confirmed = ""  # the token that all servers accept, or that was found registered
 
     def see(self, tokens: PathTokens, registered: frozenset[str]) -> None:
         """What is stored, and what is registered, at this moment."""

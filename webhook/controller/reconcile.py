@@ -8,6 +8,7 @@ from time import monotonic
 from webhook.config.parse import Loaded
 from webhook.controller.alarms import Alarms
 from webhook.controller.causes import Asked, Cause, cause_of, explained, was_isolated
+from webhook.controller.haste import Haste
 from webhook.controller.recording import Recording
 from webhook.controller.repairs import Repairs
 from webhook.controller.wanted import NOWHERE, Wanted, is_default_deny
@@ -71,6 +72,7 @@ class Reconciler:
         # What was written in a namespace since it was last looked at as a whole, and what could not be: a watch may lag behind.
         self._round: dict[str, dict[str, ApiError | None]] = {}
         self._repairs = Repairs()
+        self._haste = Haste(api)
 
     def reconcile(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
         """See that a namespace is closed if it is to be, and left if it is not; whether more is left to be written.
@@ -166,9 +168,12 @@ class Reconciler:
         if closing:
             self._lacking.setdefault(space, monotonic())
         try:
-            outcome = ensure(self._api, manifest)
+            outcome = ensure(self._haste.api, manifest)
         except NotAsWritten as error:
             self._alarms.changed_by_others(manifest, error.found, str(error), loaded.digest)
+            raise
+        except ApiError as error:
+            self._haste.failed(error)
             raise
         if closing:
             self._metrics.unguarded_seconds.observe(monotonic() - self._lacking.pop(space))
@@ -200,10 +205,17 @@ class Reconciler:
             if found is None and closing:
                 self._alarms.cannot_restore(namespace, manifest, loaded.digest)
             elif found is not None and not same(found, manifest):
-                outcome = mend(self._api, manifest, found)
+                outcome = self._mend(manifest, found)
                 self._metrics.policies_written.labels(outcome).inc()
                 _, reason = explained(Cause.REPAIR, outcome)
                 self._recording.record(manifest, policy_digest=loaded.digest, reason=reason)
+
+    def _mend(self, manifest: Manifest, found: Json) -> Outcome:
+        try:
+            return mend(self._haste.api, manifest, found)
+        except ApiError as error:
+            self._haste.failed(error)
+            raise
 
     def _clear_away(self, space: str, wanted: tuple[Manifest, ...], loaded: Loaded) -> None:
         """Remove what an earlier policy or engine left, once the default-deny that counts now is read back.

@@ -143,10 +143,10 @@ def judging(policy: GuardPolicy) -> Iterator[Asked]:
     yield Asked(WORKLOADS, VALIDATE, "Fail", workload_rules(policy), when)
     # kube-scheduler's own bindings carry at most a node's topology (PodTopologyLabels), and must not wait for us.
     labelling = {"labels": f"{LABELS}.exists(key, !key.startsWith('{TOPOLOGY}'))"}
-    yield Asked("bindings", VALIDATE, "Ignore", [rule("", ["bindings", "pods/binding"], ["CREATE"])], labelling)
+    yield Asked("bindings", VALIDATE, "Fail", [rule("", ["bindings", "pods/binding"], ["CREATE"])], labelling)
     # Kubelets write the status all the time.
     by_people = {"labels-changed": changed, "no-node": NO_NODE}
-    yield Asked("pod-status", VALIDATE, "Ignore", [labelling_rule(PODS, scope=SPACED)], by_people)
+    yield Asked("pod-status", VALIDATE, "Fail", [labelling_rule(PODS, scope=SPACED)], by_people)
 
 
 def guarding(policy: GuardPolicy, own_namespace: str, own_accounts: Identities) -> Iterator[Asked]:

@@ -94,7 +94,8 @@ class Rotating:
     def registered(self) -> str:
         """The token to register, read live: a replica that lags must not put an earlier one back.
 
-        One that is not registered yet is given only if every server accepts it, as others may have replaced the Secret.
+        One that is not registered yet is given only if every server accepts it, and if what is registered is stored as well: others
+        may have replaced the Secret, and an API server, or a server that starts, goes on with the path that is registered.
         Raises NoToken, ApiError.
         """
         found = self._api.get(path(self._namespace))
@@ -106,7 +107,7 @@ class Rotating:
             raise NoToken(f"{bad}; the replica that leads writes it anew") from None
         if tokens.registered is None:
             raise NoToken("no path is to be registered yet")
-        self._confirm(tokens.registered.value)
+        self._confirm(tokens, tokens.registered.value)
         return tokens.registered.value
 
     def start(self) -> None:
@@ -143,16 +144,15 @@ class Rotating:
         """The tokens in both webhook configurations.  Raises ApiError."""
         return registered_tokens(*(self._api.get(configuration_path(phase)) for phase in PHASES))
 
-    def _confirm(self, token: str) -> None:
+    def _confirm(self, tokens: PathTokens, token: str) -> None:
         """See that a token may be registered in place of others.  Raises NoToken, ApiError."""
-        if token == self._memory.confirmed:
-            return
-        if self._registered() - {token}:
+        if registered := self._registered() - {token}:
+            if registered - set(tokens.accepted):
+                raise NoToken("the path that is registered is not stored; the replica that leads stores it first")
             try:
                 self._servers.accept(token)
             except Refuses as bad:
                 raise NoToken(f"the path that is stored is not registered yet: {bad}") from None
-        self._memory.confirmed = token
 
     def _situation(
         self, tokens: PathTokens | None, registered: frozenset[str], remembered: PathTokens | None
@@ -187,8 +187,6 @@ class Rotating:
             return False
         self._trouble = ""
         self._memory.hear(heard.late)
-        if heard.each:
-            self._memory.confirmed = asked.value
         return heard.each or self._memory.next_age >= self._pace.settle
 
     def _wall_age(self, tokens: PathTokens | None) -> float:

@@ -102,13 +102,15 @@ def word_after(state: State, phase: str, home: Home, *, stored: bool, doomed: bo
 
     A configuration that is missing although the state says "on" was deleted by an administrator. It was not where the
     release wanted none, where the words were written in another namespace (a backup brought them), or where it was `doomed`:
-    the garbage collector deletes it, or did.
+    the garbage collector deletes it, or did. Who restored such a one after a deletion wanted catflap on again.
     """
     word = state.phases[phase]
     if stored:
         return BEGUN if doomed else ON
     if not state.wanted or state.restarted:
         return NEVER
+    if doomed and word in {ON, OFF}:
+        return BEGUN
     if word == ON:
-        return NEVER if state.restored(home.uid) else BEGUN if doomed else OFF
+        return NEVER if state.restored(home.uid) else OFF
     return word

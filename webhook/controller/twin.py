@@ -11,7 +11,7 @@ from typing import Any, Final
 from webhook.controller.conditions import elsewhere
 from webhook.controller.registration import pod_rules, rule
 from webhook.kube.registrations import API_VERSION
-from webhook.model.cel import NAMESPACE, fits_any, literal, value
+from webhook.model.cel import KNOWN_ROLE, NAMESPACE, fits_any, literal, value
 from webhook.model.identity import Identities, chart_accounts
 from webhook.model.kinds import KUBERNETES_OWN, LABELLING_SUBRESOURCES, POD, USUAL_TEMPLATE
 from webhook.model.modes import Mode, Override
@@ -19,6 +19,7 @@ from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_NAME, RE
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import KUBE_CONTROLLER_MANAGER
 from webhook.model.violation import Rule
+from webhook.model.workload_labels import RoleLabel
 from webhook.rules import RULES
 
 Json = dict[str, Any]
@@ -111,14 +112,14 @@ def conditions(policy: GuardPolicy, own_accounts: Identities) -> Iterator[tuple[
 def variables(policy: GuardPolicy, at: datetime) -> Iterator[tuple[str, str]]:
     """What the rules' expressions are about, see webhook.model.cel, and where each rule refuses."""
     now, then = "variables.template", "variables.earlier"
-    keys = policy.workloads.role.keys
+    role = policy.workloads.role
     yield "pod", f"request.resource.group == '' && request.resource.resource == '{POD.resource}'"
     yield "update", "request.operation == 'UPDATE'"
     yield "template", template("object")
     yield "earlier", f"variables.update ? {template('oldObject')} : dyn({{}})"
     yield "roles", literal(list(policy.workloads.role.one_of))
-    yield "places", f"[{place(now, keys)}]"
-    yield "before", f"variables.update ? [{place(then, keys)}] : []"
+    yield "places", f"[{place(now, role)}]"
+    yield "before", f"variables.update ? [{place(then, role)}] : []"
     unchanged = f"{now} == {then}"
     yield "unchanged", f"{unchanged} || {restarted(now, then)}" if policy.workloads.existing == "admit" else unchanged
     yield "lenient", "variables.update && (variables.pod || variables.unchanged)"
@@ -163,11 +164,13 @@ def steps(path: str) -> str:
     return "".join(f".?{step}" for step in path.split("."))
 
 
-def place(source: str, keys: Sequence[str]) -> str:
-    """The labels of Pods made from a template, their role by the first of `keys`, and the ServiceAccount that they run under."""
+def place(source: str, role: RoleLabel) -> str:
+    """The labels of Pods made from a template, their role, and the ServiceAccount that they run under."""
     spec, labels = f"{source}.?spec", f"{source}.?metadata.?labels.orValue({{}})"
     account = f"{spec}.?serviceAccountName.orValue({spec}.?serviceAccount.orValue('default'))"
-    return f"{{'labels': dyn({labels}), 'role': dyn({value(keys, labels)}), 'account': dyn({account})}}"
+    return (
+        f"{{'labels': dyn({labels}), 'role': dyn({value(role.keys, KNOWN_ROLE, labels)}), 'account': dyn({account})}}"
+    )
 
 
 def validated(policy: GuardPolicy, at: datetime) -> Iterator[Json]:

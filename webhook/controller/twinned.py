@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import Final
 
 from webhook.config.parse import Loaded
+from webhook.controller.owning import OWNERS, difference, owned
 from webhook.controller.patience import Patience
 from webhook.controller.recording import Recording
 from webhook.controller.twin import changes_at, twin
 from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
+from webhook.kube.home import Home, look
 from webhook.kube.identity import Acting
 from webhook.kube.registrations import PHASES, TWINS, collection, twin_path, twins
 from webhook.kube.watch import Watch
@@ -24,7 +26,8 @@ REGISTERED: Final = PHASES[0]
 class Twinned(Watching):
     """Both objects as they stand, kept by watches; written, mended and removed as the policy file says.
 
-    Without our webhook configuration they go: deleting that is how catflap is turned off (docs/decisions/0013).
+    Without our webhook configuration they go: deleting that is how catflap is turned off (docs/decisions/0013). They go with our own
+    namespace, as the webhook configurations do (docs/decisions/0039).
     """
 
     name = COPY
@@ -59,9 +62,12 @@ class Twinned(Watching):
             if on
             else ()
         )
-        wanted = {one["kind"]: one for one in wanted_now}
+        home = look(self._api, self._own_namespace) if wanted_now else Home(self._own_namespace)
+        wanted = {one["kind"]: one for one in wanted_now} if not home.terminating else {}
         for kind in TWINS if wanted else reversed(TWINS):
             found = self._watches[kind].get(TWIN)
+            if kind in wanted:
+                wanted[kind] = owned(wanted[kind], found or wanted[kind], home)
             if wait := self._see_to(kind, wanted.get(kind), found, loaded.digest):
                 return wait
         end = changes_at(loaded.policy, at)
@@ -87,6 +93,7 @@ class Twinned(Watching):
             metadata = {
                 **found["metadata"],
                 "labels": {**(found["metadata"].get("labels") or {}), **wanted["metadata"]["labels"]},
+                OWNERS: wanted["metadata"].get(OWNERS, []),
             }
             try:
                 self._api.replace(twin_path(kind), {**wanted, "metadata": metadata})
@@ -119,5 +126,5 @@ def is_ours(found: Json) -> bool:
 
 
 def says_the_same(found: Json, wanted: Json) -> bool:
-    """Whether what stands says what is wanted, under our label."""
-    return is_ours(found) and found["spec"] == wanted["spec"]
+    """Whether what stands says what is wanted, under our label and with the right owner."""
+    return is_ours(found) and found["spec"] == wanted["spec"] and not difference(found, wanted)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from webhook.guard.decide import passes_unjudged
 from webhook.model.decision import Decision, Verdict
 from webhook.model.names import GUARD_LABEL, GUARDED
-from webhook.model.policy import AppLabel, GuardPolicy
+from webhook.model.policy import GuardPolicy
 from webhook.model.request import Document, Operation, Request
 from webhook.model.workload import Place
 
@@ -19,6 +19,8 @@ def amend(request: Request, policy: GuardPolicy, *, own_namespace: str = "") -> 
     passed = passes_unjudged(request, policy, own_namespace)
     if passed is not None:
         return passed
+    if request.unread:
+        return Decision(Verdict.UNJUDGED, reason=request.unread)
     if request.namespace is not None:
         return Decision(Verdict.ALLOWED, labels=stamp(request.namespace.labels))
     if request.workload is None or not request.target.is_pod or not policy.workloads.fill_from_aliases:
@@ -51,25 +53,13 @@ def stamp(labels: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def fill(place: Place, policy: GuardPolicy) -> Mapping[str, str]:
-    """The plain labels that a Pod has under an alias only; none from aliases that disagree, as the label would then with one of them.
+    """The plain labels that a Pod has under an alias only; none from aliases that disagree, as the label would then contradict one of them.
 
-    A role that is not known is left where the user wrote it: the refusal then names the user's own field.
+    An alias whose value is not a role does not count.
     """
     filled = {}
-    app, role = policy.workloads.app, policy.workloads.role
-    if (value := under_alias(place, app)) and said(place, app) == {value}:
-        filled[app.label] = value
-    if (value := under_alias(place, role)) and said(place, role) & set(role.one_of) == {value}:
-        filled[role.label] = value
+    for label in (policy.workloads.app, policy.workloads.role):
+        counted = {value for alias in label.aliases if label.counts(value := place.labels.get(alias, ""))}
+        if label.label not in place.labels and len(counted) == 1:
+            [filled[label.label]] = counted
     return filled
-
-
-def under_alias(place: Place, label: AppLabel) -> str | None:
-    """The value that stands under an alias while the label itself is not set."""
-    found = place.find(label.keys)
-    return found.value if found is not None and found.key != label.label else None
-
-
-def said(place: Place, label: AppLabel) -> set[str]:
-    """What a label and its aliases say, all told."""
-    return {value for key in label.keys if (value := place.labels.get(key))}

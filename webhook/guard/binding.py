@@ -21,7 +21,11 @@ def judge_binding(request: Request, policy: GuardPolicy) -> Decision:
     workloads = policy.workloads
     counted = {*workloads.app.keys, *workloads.role.keys, *(required.label for required in workloads.require)}
     found = sorted(key for key in request.bound_labels if key in counted or key.startswith(tuple(RESERVED)))
-    faults = first_of_each(fault(key) for key in found)
+    return bound(request, policy, first_of_each(fault(key) for key in found))
+
+
+def bound(request: Request, policy: GuardPolicy, faults: tuple[Violation, ...]) -> Decision:
+    """The decision on a binding that has these faults."""
     mode = strictest(policy)
     if not faults or mode is not Mode.ENFORCE:
         told = {mode: faults}

@@ -4,11 +4,17 @@ Sizes alone are looked at, before any rule is: the API server asks webhooks befo
 everything as a request of 3 MiB holds (k8s.io/apiserver, pkg/server/config.go, MaxRequestBodyBytes).
 """
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.model.workload import Place, Workload
+from webhook.model.kinds import BY_RESOURCE, LABELLING_SUBRESOURCES, POLICY_RESOURCES
+from webhook.model.policy import GuardPolicy
+from webhook.model.request import Operation, PolicyObject, Request
+from webhook.model.violation import UNJUDGED, Violation
+from webhook.model.workload import Place, Relabelling, Workload
+from webhook.rules import RULES
 
 # Of one object or pod template; people have some ten. The API server itself sets no bound but the object's size.
 MOST_LABELS: Final = 500
@@ -40,3 +46,30 @@ def too_many_labels(place: Place) -> Excess | None:
 def beyond(path: str, count: int, what: str, most: int, remedy: str) -> Excess:
     """An excess in words: the count, the bound and what to do."""
     return Excess(path, f"it has {count} {what}, and {most} are the most that are judged; {remedy}")
+
+
+def unread_faults(request: Request, policy: GuardPolicy) -> Iterator[Violation]:
+    """One fault under each rule that would judge the object, in the order of the rules' ids."""
+    about, target = subjects(request, policy), request.target
+    for rule in RULES.values():
+        if rule.about in about and policy.holds(rule.id, rule.at_most):
+            yield Violation(rule.id, "", request.unread, identity=UNJUDGED)
+    for custom in () if target.subresource else policy.custom:
+        if custom.applies(target.group, target.resource) and policy.holds(custom.id):
+            yield Violation(custom.id, "", request.unread, identity=UNJUDGED)
+
+
+def subjects(request: Request, policy: GuardPolicy) -> frozenset[type]:
+    """What rules could be about in the object of a request."""
+    target = request.target
+    resource = (target.group, target.resource)
+    if request.operation not in {Operation.CREATE, Operation.UPDATE}:
+        return frozenset()
+    if target.subresource and target.subresource not in LABELLING_SUBRESOURCES.get(resource, ()):
+        return frozenset()
+    if target.is_pod:
+        return frozenset({Workload, Relabelling})
+    if resource in POLICY_RESOURCES:
+        return frozenset({PolicyObject})
+    known = resource in BY_RESOURCE or resource in policy.workloads.extra_by_resource
+    return frozenset({Workload}) if known else frozenset()

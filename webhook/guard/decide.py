@@ -11,8 +11,10 @@ from webhook.guard.configuring import judge_policy_file
 from webhook.guard.excusing import inherited
 from webhook.guard.judge import guarded_only, judge_request, mode_of
 from webhook.guard.labelling import guard_labels
+from webhook.guard.mending import Mending, mending
 from webhook.guard.message import refusal
 from webhook.guard.protect import breaks_glass, protect
+from webhook.guard.unread import judge_unread
 from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
 from webhook.model.decision import (
     Closure,
@@ -33,7 +35,7 @@ from webhook.model.other_kinds import unread
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request, User
 from webhook.model.violation import Violation
-from webhook.model.workload import Owner
+from webhook.model.workload import Owner, reference
 
 PASSED = Decision(Verdict.ALLOWED)
 NOTHING = Known()
@@ -70,11 +72,11 @@ def decide(
     `own_namespace` is where catflap itself runs, and `own_accounts` are the users that it acts as, the chart's unless given; `known` answers earlier questions; `at` is now, for exceptions end.
     """
     ours = chart_accounts(own_namespace) if own_accounts is None else own_accounts
-    if request.namespace is not None:  # exempt or not: by its labels it would count as one of an environment's
-        return guard_labels(request, policy, own_namespace=own_namespace, own_accounts=ours)
-    if request.policy_file_deleted or request.policy_file is not None:
-        return judge_policy_file(request, policy, own_namespace=own_namespace, known=known)
-    decided: Decision | Question | None = passes_unjudged(request, policy, own_namespace)
+    if request.unread:
+        return decide_unread(request, policy, own_namespace=own_namespace, own_accounts=ours, known=known, at=at)
+    if (decided := of_the_guard(request, policy, own_namespace, ours, known)) is not None:
+        return decided
+    decided = passes_unjudged(request, policy, own_namespace)
     if decided is None and request.bound_labels is not None:
         passed = exempted(request.user, policy)
         return Decision(Verdict.EXEMPT, reason=passed) if passed else judge_binding(request, policy)
@@ -85,6 +87,32 @@ def decide(
     decision = by_rules(request, policy, known, at)
     if policy.custom and isinstance(decision, Decision) and (left_out := unchecked(request, policy, known)):
         decision = replace(decision, unchecked=left_out)
+    if isinstance(decision, Decision) and decision.allowed and makes_pod(request):
+        return behind_gate(request, decision, known)
+    return decision
+
+
+def of_the_guard(
+    request: Request, policy: GuardPolicy, own_namespace: str, own_accounts: Identities, known: Known
+) -> Decision | Question | None:
+    """The decision on what the guard itself depends on, which are namespaces and the policy file; None of anything else."""
+    if request.namespace is not None:  # exempt or not: by its labels it would count as one of an environment's
+        return guard_labels(request, policy, own_namespace=own_namespace, own_accounts=own_accounts)
+    if request.policy_file_deleted or request.policy_file is not None:
+        return judge_policy_file(request, policy, own_namespace=own_namespace, known=known)
+    return None
+
+
+def decide_unread(
+    request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities, known: Known, at: datetime
+) -> Decision | Question:
+    """As `decide`, of a request whose objects are not read."""
+    exempt = exempted(request.user, policy)
+    decision: Decision | Question | None = judge_unread(
+        request, policy, own_namespace=own_namespace, own_accounts=own_accounts, exempted=exempt
+    )
+    if decision is None:
+        decision = by_rules(request, policy, known, at)
     if isinstance(decision, Decision) and decision.allowed and makes_pod(request):
         return behind_gate(request, decision, known)
     return decision
@@ -148,7 +176,7 @@ def weighed(
             )
             return Decision(Verdict.EXEMPT, audited=tuple(counted), reason=reason)
         audited = (*audited, *excused)
-    return denial(request, denied, by_mode[Mode.WARN], audited)
+    return denial(request, policy, denied, by_mode[Mode.WARN], audited)
 
 
 def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
@@ -232,11 +260,17 @@ def made_for(request: Request, policy: GuardPolicy) -> Owner | None:
 
 
 def denial(
-    request: Request, denied: tuple[Violation, ...], warned: tuple[Violation, ...], audited: tuple[Violation, ...]
+    request: Request,
+    policy: GuardPolicy,
+    denied: tuple[Violation, ...],
+    warned: tuple[Violation, ...],
+    audited: tuple[Violation, ...],
 ) -> Decision:
     """The refusal of an object for its faults."""
-    assert request.subject is not None
-    message = refusal(request.subject.reference, denied)
+    target, subject, workload = request.target, request.subject, request.workload
+    name = subject.reference if subject else reference(target.kind, target.namespace, target.name)
+    mends = mending(workload, denied, policy, request.before) if workload is not None else Mending()
+    message = refusal(name, denied, mends)
     return Decision(Verdict.DENIED, denied=denied, warned=warned, audited=audited, message=message)
 
 

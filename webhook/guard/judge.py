@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from webhook.guard.budget import excess_of
+from webhook.guard.budget import excess_of, unread_faults
 from webhook.model.abbreviation import MOST_LISTED
 from webhook.model.modes import SEVERITY, Mode, Override
 from webhook.model.policy import GuardPolicy
@@ -52,6 +52,8 @@ def judge_request(request: Request, policy: GuardPolicy) -> tuple[Violation, ...
     so that what is already faulty can be scaled, finalized and mended step by step; the same words on another line are
     the same fault.
     """
+    if request.unread:
+        return tuple(unread_faults(request, policy))
     before = request.subject_before
     is_new = request.operation is Operation.CREATE or request.template_changed or before is None
     if not is_new and request.subject == before:

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterable
 from itertools import accumulate, takewhile
 
-from webhook.model.abbreviation import listed, shortened
+from webhook.guard.mending import Mending
+from webhook.model.abbreviation import LONGEST_SENTENCE, listed, shortened
 from webhook.model.violation import Remedy, Violation
 
 INDENT = "  "
+NOTHING = Mending()
 # Characters. What a person reads at a terminal without scrolling for long; every fault that is listed is also on record.
 LONGEST_REFUSAL = 16_000
 LONGEST_PATCH = 8_000
@@ -15,14 +17,14 @@ LONGEST_PATCH = 8_000
 PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][-A-Za-z0-9_./]*", re.IGNORECASE)
 
 
-def refusal(reference: str, violations: tuple[Violation, ...]) -> str:
-    """The whole message: a line a fault, then the labels to set, as YAML that can be pasted into the manifest."""
+def refusal(reference: str, violations: tuple[Violation, ...], mending: Mending = NOTHING) -> str:
+    """The whole message: a line a fault, then the labels to set, as YAML that can be pasted into the manifest, then notes."""
     faults = sum(violation.count for violation in violations)
     lines = [f"{shortened(reference)} has {'1 fault' if faults == 1 else f'{faults} faults'}:"]
     lines += cut([f"- {said}" for said in each_line(violations)], LONGEST_REFUSAL)
-    remedies = [violation.remedy for violation in violations if violation.remedy is not None]
-    if remedies:
-        lines += ["To mend it, set in the manifest:", *cut(patch(remedies), LONGEST_PATCH)]
+    if mending.remedies:
+        lines += ["To mend it, set in the manifest:", *cut(patch(mending.remedies), LONGEST_PATCH)]
+    lines += cut([shortened(note, LONGEST_SENTENCE) for note in mending.notes], LONGEST_PATCH) if mending.notes else []
     return "\n".join(lines)
 
 

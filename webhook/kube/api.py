@@ -5,7 +5,7 @@ The kubernetes client brings connections, credentials and their renewal; its gen
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from time import monotonic
@@ -16,8 +16,10 @@ import urllib3
 import yaml
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
+from msgspec import Struct
 
 from webhook.kube.errors import CONFLICT, INVALID, NOT_FOUND, ApiError
+from webhook.kube.failures import what_failed
 from webhook.kube.paging import TooLarge, pages
 from webhook.kube.paths import checked
 from webhook.kube.silence import Unsilenced
@@ -41,6 +43,7 @@ __all__ = [
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 SUCCESS = range(200, 300)
+WRITING = {"fieldManager": FIELD_MANAGER}
 # One request of ours on the way of a person's request; the webhook's own timeout is 5 s.
 TIMEOUT_SECONDS = 2.0
 # A list of all there is, or what the API server has to compile first: no person waits for it.
@@ -58,6 +61,19 @@ Json = dict[str, Any]
 
 class NoCluster(Exception):  # noqa: N818 (a state of the configuration)
     """There is no kubeconfig and no ServiceAccount to reach a cluster with; the message names the remedy."""
+
+
+class Call(Struct, frozen=True):
+    """One request to the API server; as text, what a message says of it."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = {}
+    body: Json | None = None
+    content_type: str = JSON
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
 
 
 class Api:
@@ -95,14 +111,14 @@ class Api:
 
         def read(limit: int, token: str, most: int) -> bytes:
             wanted = {**query, "limit": str(limit), **({"continue": token} if token else {})}
-            return self._read("GET", path, query=wanted, patience=LONG_SECONDS, most=most)
+            return self._read(Call("GET", path, wanted), LONG_SECONDS, most)
 
         return pages(read, size=size)
 
     def create(self, path: str, body: Json) -> Json | None:
         """Create an object in the collection at `path`; None where one of its name stands.  Raises ApiError."""
         try:
-            return self._call("POST", path, body=body, query={"fieldManager": FIELD_MANAGER})
+            return self._call(Call("POST", path, WRITING, body))
         except ApiError as error:
             if error.status == CONFLICT:
                 return None
@@ -110,11 +126,11 @@ class Api:
 
     def replace(self, path: str, body: Json) -> Json:
         """Write an object whole over the version that its resourceVersion names.  Raises ApiError."""
-        return self._call("PUT", path, body=body, query={"fieldManager": FIELD_MANAGER})
+        return self._call(Call("PUT", path, WRITING, body))
 
     def merge(self, path: str, body: Json) -> Json:
         """JSON merge patch.  Raises ApiError."""
-        return self._call("PATCH", path, body=body, query={"fieldManager": FIELD_MANAGER}, content_type=MERGE_PATCH)
+        return self._call(Call("PATCH", path, WRITING, body, MERGE_PATCH))
 
     def delete(self, path: str, *, uid: str, version: str) -> bool:
         """Delete the object that was seen, and none that took its place or changed since; False where it is gone.
@@ -123,7 +139,7 @@ class Api:
         """
         preconditions = {"uid": uid, "resourceVersion": version}
         try:
-            self._call("DELETE", path, body={"preconditions": preconditions}, query={})
+            self._call(Call("DELETE", path, body={"preconditions": preconditions}))
         except ApiError as error:
             if error.status == NOT_FOUND:
                 return False
@@ -132,7 +148,7 @@ class Api:
 
     def stream(self, path: str, *, read_timeout: float, **query: str) -> Any:
         """The unread response of a long request; the caller closes it.  Raises ApiError."""
-        response = self._send("GET", path, query=query, timeout=(TIMEOUT_SECONDS, read_timeout))
+        response = self._send(Call("GET", path, query), (TIMEOUT_SECONDS, read_timeout))
         if response.status not in SUCCESS:
             response.drain_conn()
             response.release_conn()
@@ -141,7 +157,7 @@ class Api:
 
     def clock(self) -> datetime:
         """The API server's own time, which creationTimestamps are in; to the second.  Raises ApiError."""
-        response = self._send("GET", "/version", query={}, timeout=(TIMEOUT_SECONDS, TIMEOUT_SECONDS))
+        response = self._send(Call("GET", "/version"), (TIMEOUT_SECONDS, TIMEOUT_SECONDS))
         response.drain_conn()
         response.release_conn()
         return parsedate_to_datetime(response.headers["Date"])
@@ -152,76 +168,48 @@ class Api:
 
     def _found(self, path: str, query: dict[str, str], patience: float) -> Json | None:
         try:
-            return self._call("GET", path, query=query, patience=patience)
+            return self._call(Call("GET", path, query), patience)
         except ApiError as error:
             if error.status == NOT_FOUND:
                 return None
             raise
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: dict[str, str],
-        body: Json | None = None,
-        content_type: str = JSON,
-        patience: float | None = None,
-    ) -> Json:
-        answer = self._read(method, path, query=query, body=body, content_type=content_type, patience=patience)
+    def _call(self, call: Call, patience: float | None = None) -> Json:
+        answer = self._read(call, patience)
         try:
             return msgspec.json.decode(answer)  # type: ignore[no-any-return]
         except msgspec.DecodeError as bad:
-            raise ApiError(0, f"{method} {path}: the answer is not JSON: {bad}") from bad
+            raise ApiError(0, f"{call}: the answer is not JSON: {bad}") from bad
 
-    def _read(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: dict[str, str],
-        body: Json | None = None,
-        content_type: str = JSON,
-        patience: float | None = None,
-        most: int | None = None,
-    ) -> bytes:
+    def _read(self, call: Call, patience: float | None = None, most: int | None = None) -> bytes:
         """The bytes of a good answer, which are JSON.  Raises ApiError, TooLarge above `most` bytes."""
         left = min(patience or self._patience, self._deadline - monotonic())
         if left <= 0:
-            raise ApiError(0, f"{method} {path}: no time left to ask the API server")
-        response = self._send(method, path, query=query, body=body, content_type=content_type, timeout=(left, left))
+            raise ApiError(0, f"{call}: no time left to ask the API server")
+        response = self._send(call, (left, left))
         try:
             content = whole(response, most)
         except urllib3.exceptions.HTTPError as bad:
-            raise ApiError(0, f"{method} {path}: {bad}") from bad
+            raise ApiError(0, f"{call}: {what_failed(bad)}") from bad
         finally:
             response.release_conn()
         if response.status not in SUCCESS:
-            raise ApiError(
-                response.status, f"{method} {path}: {response.status}: {brief(without_tokens(complaint(content)))}"
-            )
+            raise ApiError(response.status, f"{call}: {response.status}: {brief(without_tokens(complaint(content)))}")
         return content
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: dict[str, str],
-        timeout: tuple[float, float],
-        body: Json | None = None,
-        content_type: str = JSON,
-    ) -> urllib3.BaseHTTPResponse:
-        path, headers = checked(path), {"Accept": JSON, "Content-Type": content_type}
+    def _send(self, call: Call, timeout: tuple[float, float]) -> urllib3.BaseHTTPResponse:
+        path, headers = checked(call.path), {"Accept": JSON, "Content-Type": call.content_type}
         try:
             _, url, headers, _, _ = self._raw.param_serialize(
-                method, path, query_params=list(query.items()), header_params=headers, auth_settings=["BearerToken"]
+                call.method,
+                path,
+                query_params=list(call.query.items()),
+                header_params=headers,
+                auth_settings=["BearerToken"],
             )
-            response = self._raw.call_api(method, url, headers, body, _request_timeout=timeout)
-        except client.ApiException as bad:
-            raise ApiError(bad.status or 0, f"{method} {path}: {bad.reason}") from bad
-        except urllib3.exceptions.HTTPError as bad:
-            raise ApiError(0, f"{method} {path}: {bad}") from bad
+            response = self._raw.call_api(call.method, url, headers, call.body, _request_timeout=timeout)
+        except (client.ApiException, urllib3.exceptions.HTTPError) as bad:
+            raise ApiError(getattr(bad, "status", 0) or 0, f"{call}: {what_failed(bad)}") from bad
         return response.response  # type: ignore[no-any-return]
 
 

@@ -99,6 +99,9 @@ def controller_rights(own_namespace: str, policy: ConfigMap | None) -> tuple[Rig
         found += each("list", plural, "what may have changed a policy that was written", group=ADMISSION)
     where = {"name": CONTROLLER_LEASE, "namespace": own_namespace, "group": "coordination.k8s.io"}
     found += each("get update", "leases", "which controller scans", **where)
+    found += each(
+        "create", "leases", "that Lease, after it was deleted", namespace=own_namespace, group="coordination.k8s.io"
+    )
     return (*found, *scanning_rights())
 
 

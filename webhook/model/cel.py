@@ -15,6 +15,9 @@ LENIENT: Final = "variables.lenient"
 IS_POD: Final = "variables.pod"
 ROLES: Final = "variables.roles"
 NAMESPACE: Final = "request.namespace"
+# When the value of an alias counts.
+ANY_VALUE: Final = "{said} != ''"
+KNOWN_ROLE: Final = f"{{said}} in {ROLES}"
 
 
 def literal(value: Any) -> str:
@@ -41,16 +44,25 @@ def everywhere(sound: str, same: str) -> str:
     return f"{PLACES}.all(p, ({sound}) || ({LENIENT} && {BEFORE}.exists(q, {same})))"
 
 
-def lack(keys: str, x: str) -> str:
-    """How no label of `keys` says anything at a place, as a text; empty where one does."""
-    return first(keys, f"{x}.labels", f"{x}.labels[k] == '' ? 'empty ' + k : ''", "missing")
+def lack(keys: Sequence[str], counts: str, x: str, *, unless: str = "false") -> str:
+    """How a label, the first of `keys`, is absent at a place, as a text ("missing" or "empty"); empty where it has a value, or an alias counts.
+
+    `counts` is the condition under which the value `said` of an alias counts; where `unless` holds, no alias does.
+    """
+    key, labels = literal(keys[0]), f"{x}.labels"
+    counted = f"!({unless}) && {literal(list(keys[1:]))}.exists(k, {counting(counts, labels)})" if keys[1:] else "false"
+    return f"({key} in {labels} ? ({labels}[{key}] == '' ? 'empty' : '') : ({counted} ? '' : 'missing'))"
 
 
-def value(keys: Sequence[str], labels: str) -> str:
-    """The value of the first of `keys` that is set among labels; empty where none is."""
-    return first(literal(list(keys)), labels, f"{labels}[k]", "")
+def value(keys: Sequence[str], counts: str, labels: str) -> str:
+    """The value of the label that counts among labels: the first of `keys`, else the first other one that counts; empty where none does."""
+    key = literal(keys[0])
+    counted = (
+        f"{literal(list(keys[1:]))}.filter(k, {counting(counts, labels)}).map(k, {labels}[k]) + " if keys[1:] else ""
+    )
+    return f"({key} in {labels} ? {labels}[{key}] : ({counted}[''])[0])"
 
 
-def first(keys: str, labels: str, said: str, otherwise: str) -> str:
-    """What is `said` of the first of `keys` that is set among labels, by its name `k`."""
-    return f"({keys}.map(k, k in {labels}, {said}) + ['{otherwise}'])[0]"
+def counting(counts: str, labels: str) -> str:
+    """Whether an alias `k` is set among labels, and counts."""
+    return f"k in {labels} && {counts.format(said=f'{labels}[k]')}"

@@ -3,180 +3,37 @@
 The field names are the file's own; the descriptions become its JSON Schema.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
-from pydantic_core import PydanticKnownError, SchemaError, SchemaValidator, core_schema
+from pydantic import AfterValidator, Field, StrictBool
 
 from webhook.model.custom import MOST_RULES, CustomRule
 from webhook.model.exemptions import BreakGlass, Exempt, PolicyFileRights, Waiver, account_namespace
-from webhook.model.extra_kinds import ExtraKind
 from webhook.model.fields import (
-    LabelKey,
     LabelValue,
     NamespacePattern,
     Node,
     ServiceAccountName,
     distinct,
+    fits,
 )
-from webhook.model.kinds import Makers
 from webhook.model.limits import (
-    LONGEST_PATTERN,
-    MOST_ALIASES,
     MOST_EXCEPTIONS,
-    MOST_EXTRA_KINDS,
-    MOST_REQUIRED,
-    MOST_ROLES,
-    MOST_VALUES,
 )
 from webhook.model.modes import EVERYWHERE, SEVERITY, Mode, Override
 from webhook.model.names import CALICO_NAMESPACES
 from webhook.model.namespaces import ALWAYS_EXEMPT, Namespaces
-from webhook.model.nearness import nearest
 from webhook.model.network import Network
-from webhook.model.pattern import too_large, unlike, whole
-from webhook.model.workload import Scope
+from webhook.model.workload_labels import Workloads
 
 LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one of these seconds, a namespace's making anew a few
 
 
 # Reserved whatever the file says, or by its defaults.
 ALWAYS_GIVEN = frozenset({*CALICO_NAMESPACES, "tigera-operator"})
-
-Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), AfterValidator(distinct)]
-
-
-class AppLabel(Node):
-    """The label that names a Pod's application."""
-
-    label: LabelKey = Field("app", description="the label itself")
-    aliases: Aliases = Field(
-        ("app.kubernetes.io/name", "k8s-app"), description="labels that count in its place, the first one set wins"
-    )
-
-    @cached_property
-    def keys(self) -> tuple[str, ...]:
-        """The label, then its aliases."""
-        return (self.label, *self.aliases)
-
-    def intended(self, labels: Mapping[str, str]) -> str | None:
-        """What a Pod with these labels means to say, by whichever name comes first; None where it says nothing."""
-        return next((value for key in self.keys if (value := labels.get(key))), None)
-
-
-class RoleLabel(AppLabel):
-    """The label that names a Pod's role, and the closed list of roles."""
-
-    label: LabelKey = Field("role", description="the label itself")
-    aliases: Aliases = Field(
-        ("app.kubernetes.io/component",), description="labels that count in its place, the first one set wins"
-    )
-    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_ROLES), AfterValidator(distinct)] = (
-        Field(("frontend", "backend", "data"), description="the roles there are; no other value is admitted")
-    )
-
-    def intended(self, labels: Mapping[str, str]) -> str | None:
-        """The role that a Pod with these labels means to have: the first one that is known, or else the nearest to the first."""
-        said = [value for key in self.keys if (value := labels.get(key))]
-        known = (value for value in said if value in self.one_of)
-        return next(known, self.nearest(said[0]) if said else None)
-
-    def nearest(self, value: str) -> str | None:
-        """The role that may be meant by a value that is none; letter case is no matter here."""
-        return nearest(value.lower(), self.one_of)
-
-
-class Requirement(Node):
-    """A further label that every Pod must carry: one of a closed list, or a full match of a pattern."""
-
-    label: LabelKey = Field(description="the label")
-    one_of: (
-        Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_VALUES), AfterValidator(distinct)] | None
-    ) = Field(None, description="the values there are")
-    matches: str | None = Field(
-        None,
-        min_length=1,
-        max_length=LONGEST_PATTERN,
-        description="a pattern that the whole value must match: a regular expression of the parts that docs/policy.md lists",
-    )
-
-    @model_validator(mode="after")
-    def _is_one_of_two(self) -> Self:
-        if (self.one_of is None) == (self.matches is None):
-            raise ValueError("give either oneOf or matches")
-        if self.matches is not None and (what := too_large(self.matches)):
-            raise ValueError(f"matches: {what}")
-        try:
-            if self.matches is not None:  # by itself first: a stray bracket must not close ours
-                SchemaValidator(core_schema.str_schema(pattern=self.matches))
-            self.admits("")
-        except SchemaError as bad:
-            reason = str(bad).rstrip().rpartition("error: ")[2]
-            raise ValueError(f"matches: {self.matches!r} is no regular expression: {reason}") from None
-        if self.matches is not None and (what := unlike(self.matches)):
-            raise ValueError(f"matches: {what}")
-        return self
-
-    @property
-    def expression(self) -> str:
-        """The pattern as either engine looks for it."""
-        return whole(self.matches or "")
-
-    @cached_property
-    def _validator(self) -> SchemaValidator:
-        # pydantic's own engine is linear in the value's length, so no value that a user picks can stall a request.
-        return SchemaValidator(core_schema.str_schema(pattern=self.expression))
-
-    def admits(self, value: str) -> bool:
-        """Whether the label may have this value."""
-        if self.one_of is not None:
-            return value in self.one_of
-        return self._validator.isinstance_python(value)
-
-
-def few_enough(value: Any) -> Any:
-    """What may be a list of requirements; raises PydanticKnownError for one that is too long, before any pattern is compiled."""
-    if isinstance(value, list | tuple) and len(value) > MOST_REQUIRED:
-        long = {"field_type": "Tuple", "max_length": MOST_REQUIRED, "actual_length": len(value)}
-        raise PydanticKnownError("too_long", long)
-    return value
-
-
-class Workloads(Node):
-    """What every Pod must carry."""
-
-    app: AppLabel = Field(AppLabel(), description="the label that names the application")
-    role: RoleLabel = Field(RoleLabel(), description="the label that names the role")
-    require: Annotated[tuple[Requirement, ...], BeforeValidator(few_enough)] = Field(
-        (), max_length=MOST_REQUIRED, description="further labels"
-    )
-    fill_from_aliases: StrictBool = Field(
-        default=True, description="write the plain label on a Pod at CREATE where only aliases stand, and they agree"
-    )
-    existing: Literal["admit", "judge"] = Field(
-        "admit", description="Pods that Kubernetes' controllers make for owners older than catflap"
-    )
-    scope: Scope = Field(
-        Scope.TEMPLATE,
-        description="whose labels are judged of what makes Pods: those of its pod template, its own (object), or both; "
-        "a Pod's own always are",
-    )
-    extra_kinds: tuple[ExtraKind, ...] = Field(
-        (), max_length=MOST_EXTRA_KINDS, description="custom resources that make Pods, besides those that are built in"
-    )
-
-    @cached_property
-    def extra_by_resource(self) -> Makers:
-        """The extra kinds as reviews name them, by group and resource."""
-        return {(one.group, one.resource): one.maker for one in self.extra_kinds}
-
-    @cached_property
-    def extra_by_kind(self) -> Makers:
-        """The extra kinds as manifests name them, by group and kind."""
-        return {(one.group, one.kind): one.maker for one in self.extra_kinds}
 
 
 class Gate(Node):
@@ -206,6 +63,14 @@ class Claim(Node):
     service_accounts: Annotated[tuple[ServiceAccountName, ...], AfterValidator(distinct)] = Field(
         (), description="ServiceAccounts of the Pods, as namespace/name; none: any"
     )
+
+    def admits_namespace(self, name: str) -> bool:
+        """Whether Pods in a namespace may carry the role."""
+        return not self.namespaces or any(fits(pattern, name) for pattern in self.namespaces)
+
+    def admits_account(self, account: str) -> bool:
+        """Whether Pods of a ServiceAccount, as namespace/name, may carry the role."""
+        return not self.service_accounts or account in self.service_accounts
 
 
 class Role(Node):

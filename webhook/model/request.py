@@ -147,7 +147,8 @@ class Request(Struct, frozen=True):
     `policy_file` is the text that a ConfigMap of the policy's name would hold, and
     `policy_file_before` what it held; `policy_file_deleted` says that such a ConfigMap is deleted. `template_changed` compares the whole pod templates of an UPDATE, and
     `restarted` says that they differ by what `kubectl rollout restart` writes alone.
-    `authentication` is how the sender of the review proved to be the API server.
+    `authentication` is how the sender of the review proved to be the API server. `unread` says why the objects are not read, where
+    they are too large; of a network policy the name and the labels are known then, if at all.
     """
 
     uid: str
@@ -169,6 +170,7 @@ class Request(Struct, frozen=True):
     policy_file_deleted: bool = False
     document: Document | None = None
     authentication: Authentication = Authentication.NONE
+    unread: str = ""
 
     @property
     def subject(self) -> Workload | PolicyObject | None:

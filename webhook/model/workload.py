@@ -1,6 +1,6 @@
 """What the rules judge: a Pod, or the pod template inside an object that makes Pods."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -8,8 +8,11 @@ from msgspec import Struct
 
 from webhook.model.abbreviation import shortened
 from webhook.model.labels import LABEL_NAME
+from webhook.model.pod_selector import PodSelector
 
 DEFAULT_ACCOUNT = "default"  # of a Pod that names none
+# How a label that is required has no value.
+MISSING, EMPTY = "missing", "empty"
 
 
 class Found(NamedTuple):
@@ -19,50 +22,35 @@ class Found(NamedTuple):
     value: str
 
 
-class Lack(NamedTuple):
-    """A label that says nothing: under which name it should, and whether it is missing, empty or no text.
-
-    `meant` is the text that it would be in quotes.
-    """
-
-    key: str
-    how: str
-    meant: str = ""
-
-
 class Place(Struct, frozen=True):
     """Where pod labels stand inside an object.
 
     `path` is the field path of the metadata that carries them, as kubectl would print it: `metadata` for a Pod,
     `spec.template.metadata` for a Deployment. `account` is the ServiceAccount that the Pods made from here run under, and
-    `host_network` whether they are in their node's network. `not_text` has the labels of custom resources that are numbers or booleans, as JSON; among
-    `labels` they are empty.
+    `host_network` whether they are in their node's network. `selector` is the one beside the template, which
+    the labels must go on meeting. `not_text` has the labels of custom resources that are numbers or booleans, as JSON;
+    among `labels` they are empty.
     """
 
     path: str
     labels: Mapping[str, str]
     host_network: bool = False
     account: str = DEFAULT_ACCOUNT
+    selector: PodSelector | None = None
     not_text: Mapping[str, str] = {}
 
-    def find(self, keys: Iterable[str]) -> Found | None:
-        """The first of `keys` that is set here, even to the empty string; None where none is."""
-        for key in keys:
-            value = self.labels.get(key)
-            if value is not None:
-                return Found(key, value)
-        return None
+    def lack(self, key: str) -> str:
+        """How a label is absent here: "missing", "empty" or no text; empty where it has a value."""
+        value = self.labels.get(key)
+        return self.described(key, MISSING if value is None else "" if value else EMPTY)
 
-    def lack(self, keys: Sequence[str]) -> Lack | None:
-        """Why no label of `keys` says anything here; None where one does."""
-        found = self.find(keys)
-        if found is None:
-            return Lack(keys[0], "missing")
-        if found.key in self.not_text:
-            written = self.not_text[found.key]
-            kind = "boolean" if written in {"true", "false"} else "number"
-            return Lack(found.key, f'the {kind} {written} and no text, so write it in quotes: "{written}"', written)
-        return None if found.value else Lack(found.key, "empty")
+    def described(self, key: str, lack: str) -> str:
+        """How a label is absent: `lack`, unless its value is a number or a boolean, which is called so with what to do."""
+        written = self.not_text.get(key)
+        if not lack or written is None:
+            return lack
+        kind = "boolean" if written in {"true", "false"} else "number"
+        return f'the {kind} {written} and no text, so write it in quotes: "{written}"'
 
     @property
     def spec_path(self) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from webhook.model.kinds import PodMaker
 from webhook.model.names import RESTARTED_AT
 from webhook.model.workload import DEFAULT_ACCOUNT, Place
+from webhook.review.selectors import pod_selector
 
 Json = Mapping[str, Any]
 # In the metadata, by the API server itself at each change.
@@ -30,12 +31,17 @@ def places_in(maker: PodMaker, found: Json) -> tuple[Place, ...]:
         present = {path: template for path, template in present.items() if says_something(template)}
     elif not present:
         present = {maker.template: None}
-    return tuple(place(maker, path, template) for path, template in present.items())
+    return tuple(place(maker, path, template, at(found, beside(path))) for path, template in present.items())
 
 
 def adds_labels(path: str, part: Any) -> bool:
     """Whether a part of an object may give its Pods further labels: a reference, or what has metadata somewhere."""
     return part is not None and (path.endswith("Ref") or METADATA in msgspec.json.encode(part))
+
+
+def beside(path: str) -> str:
+    """The path of the selector beside a pod template."""
+    return f"{path.rpartition('.')[0]}.selector".lstrip(".")
 
 
 def says_something(template: Any) -> bool:
@@ -46,8 +52,8 @@ def says_something(template: Any) -> bool:
     return bool(at(template, "metadata.labels") or at(template, "metadata.annotations"))
 
 
-def place(maker: PodMaker, path: str, template: Any) -> Place:
-    """One pod template; a value that is no text says nothing, and is kept where it is a number or a boolean."""
+def place(maker: PodMaker, path: str, template: Any, selector: Any) -> Place:
+    """One pod template with the selector beside it; a value that is no text says nothing, and is kept where it is a number or a boolean."""
     labels = at(template, f"{maker.pod_metadata or 'metadata'}.labels")
     readable = labels if isinstance(labels, dict) else {}
     return Place(
@@ -55,6 +61,7 @@ def place(maker: PodMaker, path: str, template: Any) -> Place:
         labels={str(key): value if isinstance(value, str) else "" for key, value in readable.items()},
         host_network=at(template, maker.pod_field("hostNetwork")) is True,
         account=account_named(*(at(template, maker.pod_field(field)) for field in ACCOUNT_FIELDS)),
+        selector=pod_selector(selector),
         not_text={str(key): in_json(value) for key, value in readable.items() if isinstance(value, bool | int | float)},
     )
 

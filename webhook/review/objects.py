@@ -13,9 +13,10 @@ from msgspec import Raw, Struct, defstruct
 from webhook.model.kinds import PodMaker
 from webhook.model.request import NamespaceObject
 from webhook.model.workload import DEFAULT_ACCOUNT, Owner, Place, Workload
-from webhook.review.custom import account_named, places_in, unrestarted
+from webhook.review.custom import account_named, beside, places_in, unrestarted
 from webhook.review.decoders import decoder
 from webhook.review.pruning import is_comparable, pruned, sources_differ
+from webhook.review.selectors import pod_selector
 
 NO_TEMPLATE = Raw(b"null")
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
@@ -77,9 +78,12 @@ def convert(source: Any, shape: type) -> Any:
 
 
 @cache
-def template_shape(template: str) -> type:
-    """The shape of an object that keeps its pod template at the dotted path `template`, as far as it is read."""
-    return nested(template, Template | None, None, {"metadata": Metadata | None})
+def template_shape(template: str, selector: Any) -> type:
+    """The shape of an object that keeps its pod template at the dotted path `template`, as far as it is read.
+
+    The selector beside the template is kept as the type `selector`.
+    """
+    return nested(template, Template | None, None, {"metadata": Metadata | None}, beside=selector)
 
 
 @cache
@@ -88,10 +92,14 @@ def raw_shape(template: str) -> type:
     return nested(template, Raw, NO_TEMPLATE, {})
 
 
-def nested(path: str, leaf: Any, default: Any, top: Mapping[str, Any]) -> type:
-    """A struct of structs, one a key of `path`, with `leaf` at its end and the optional fields `top` at its root."""
+def nested(path: str, leaf: Any, default: Any, top: Mapping[str, Any], *, beside: Any = None) -> type:
+    """A struct of structs, one a key of `path`, with `leaf` at its end and the optional fields `top` at its root.
+
+    `beside` is the type of the field `selector` beside the end, None for no such field.
+    """
     *outer, last = path.split(".")
-    shape = defstruct("Object", [(last, leaf, default), *fields_of({} if outer else top)])
+    selector = [("selector", beside, NO_TEMPLATE if beside is Raw else None)] if beside else []
+    shape = defstruct("Object", [(last, leaf, default), *selector, *fields_of({} if outer else top)])
     for depth, key in enumerate(reversed(outer), start=1):
         shape = defstruct("Object", [(key, shape | None, None), *fields_of(top if depth == len(outer) else {})])
     return shape
@@ -108,12 +116,14 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
         found = decode(source, Labelled)
         places = places_in(maker, pruned(maker, source) if decode is decode_json else source)
     else:
-        found = decode(source, template_shape(maker.template) if maker.template else Template)
+        kept = Raw if decode is decode_json else Any
+        found = decode(source, template_shape(maker.template, kept) if maker.template else Template)
         template: Template | None = follow(found, maker.template)
+        selector = pod_selector(follow(found, beside(maker.template))) if maker.template else None
         spec = template.spec if template else None
         on_host = bool(spec and spec.host_network)
         account = account_named(spec.service_account_name, spec.service_account) if spec else DEFAULT_ACCOUNT
-        places = (Place(maker.metadata_path, labels_of(template), on_host, account),)
+        places = (Place(maker.metadata_path, labels_of(template), on_host, account, selector),)
     metadata = found.metadata or Metadata()
     return Workload(
         kind=maker.kind,

@@ -14,7 +14,7 @@ def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[Fault]:
     One that is not known was never admitted by us, and may be mended.
     """
     role = policy.workloads.role
-    before, after = relabelling.before.find(role.keys), relabelling.after.find(role.keys)
+    before, after = role.found(relabelling.before.labels), role.found(relabelling.after.labels)
     if before is None or before.value not in role.one_of:
         return
     if after is None or after.value != before.value:

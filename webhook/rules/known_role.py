@@ -3,35 +3,36 @@
 from collections.abc import Iterator
 
 from webhook.model.abbreviation import listed
-from webhook.model.cel import BEFORE, LENIENT, PLACES, ROLES, literal
+from webhook.model.cel import ROLES, everywhere, literal
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Remedy, Rule
 from webhook.model.workload import Workload
 
 
 def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
-    """The labels that name the role, by whichever name, and say what is not on the closed list; letter case counts."""
+    """The role labels whose value is not on the closed list; letter case counts.
+
+    An alias with such a value does not count, and is no fault: charts of others use it for their own components.
+    """
     role = policy.workloads.role
     for place in workload.labelled(policy.workloads.scope):
-        for key in role.keys:
-            value = place.labels.get(key)
-            if value and value not in role.one_of:
-                nearest = role.nearest(value)
-                hint = f" (did you mean {nearest!r}?)" if nearest else ""
-                yield Fault(
-                    path=place.at(key),
-                    message=f"the role {value!r} is not known{hint}; the roles are {listed(role.one_of)}",
-                    remedy=Remedy(place.path, key, value=role.intended(place.labels), choices=role.one_of),
-                )
+        value = place.labels.get(role.label)
+        if value and value not in role.one_of:
+            nearest = role.nearest(value)
+            hint = f" (did you mean {nearest!r}?)" if nearest else ""
+            yield Fault(
+                path=place.at(role.label),
+                message=f"the role {value!r} is not known{hint}; the roles are {listed(role.one_of)}",
+                remedy=Remedy(place.path, role.label, value=role.intended(place.labels), choices=role.one_of),
+            )
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
     """The same for the API server."""
-    keys = literal(list(policy.workloads.role.keys))
-    said = "p.labels[key]"
-    sound = f"!(key in p.labels) || {said} == '' || {said} in {ROLES}"
-    known = f"{LENIENT} && {BEFORE}.exists(q, {keys}.exists(other, other in q.labels && q.labels[other] == {said}))"
-    yield f"{PLACES}.all(p, {keys}.all(key, {sound} || ({known})))"
+    key = literal(policy.workloads.role.label)
+    said = f"p.labels[{key}]"
+    sound = f"!({key} in p.labels) || {said} == '' || {said} in {ROLES}"
+    yield everywhere(sound, f"p.labels[?{key}] == q.labels[?{key}]")
 
 
 RULE = Rule(id="known-role", since="0.1", check=unknown, in_cel=in_cel)

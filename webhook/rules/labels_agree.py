@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Rule
+from webhook.model.violation import Fault, Remedy, Rule
 from webhook.model.workload import Workload
 
 
@@ -12,14 +12,15 @@ def apart(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """The labels of an object that its pod template contradicts: who looks for Pods by their owner finds others."""
     if workload.own is None:
         return
-    for keys in (policy.workloads.app.keys, policy.workloads.role.keys):
-        own = workload.own.find(keys)
+    for label in (policy.workloads.app, policy.workloads.role):
+        own = label.found(workload.own.labels)
         for place in workload.places if own else ():
-            found = place.find(keys)
-            if own and found and found.value != own.value:
+            found = label.found(place.labels)
+            if own and own.value and found and found.value and found.value != own.value:
                 yield Fault(
                     place.at(found.key),
                     f"{found.key!r} is {found.value!r} on the Pods and {own.value!r} on the {workload.kind} itself; let them agree",
+                    Remedy(workload.own.path, own.key, value=found.value),
                 )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from webhook.model.cel import everywhere, lack, literal
+from webhook.model.cel import ANY_VALUE, everywhere, lack
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Remedy, Rule
 from webhook.model.workload import Workload
@@ -12,22 +12,20 @@ def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """The places without an application label, or with an empty one."""
     app = policy.workloads.app
     for place in workload.labelled(policy.workloads.scope):
-        if lack := place.lack(app.keys):
+        if lack := app.lack(place.labels):
+            value = place.not_text.get(app.label) or app.intended(place.labels) or workload.label_from_name
             yield Fault(
-                path=place.at(lack.key),
-                message=f"the label {lack.key!r} is {lack.how}; it names the application",
-                remedy=Remedy(
-                    place=place.path,
-                    label=lack.key,
-                    value=lack.meant or app.intended(place.labels) or workload.label_from_name,
-                ),
+                path=place.at(app.label),
+                message=f"the label {app.label!r} is {place.described(app.label, lack)}; it names the application",
+                remedy=Remedy(place=place.path, label=app.label, value=value),
             )
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
     """The same for the API server."""
-    keys = literal(list(policy.workloads.app.keys))
-    yield everywhere(f"{lack(keys, 'p')} == ''", f"{lack(keys, 'p')} == {lack(keys, 'q')}")
+    app = policy.workloads.app
+    here, before = (lack(app.keys, ANY_VALUE, x) for x in ("p", "q"))
+    yield everywhere(f"{here} == ''", f"{here} == {before}")
 
 
 RULE = Rule(id="require-app", since="0.1", check=unnamed, in_cel=in_cel)

@@ -4,19 +4,20 @@ from collections.abc import Iterator
 
 from webhook.model.abbreviation import listed
 from webhook.model.cel import everywhere, literal
-from webhook.model.policy import GuardPolicy, Requirement
+from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Remedy, Rule
 from webhook.model.workload import Workload
+from webhook.model.workload_labels import Requirement
 
 
 def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """Each required label that is missing, or whose value the policy does not admit."""
     for required in policy.workloads.require:
         for place in workload.labelled(policy.workloads.scope):
-            lack = place.lack((required.label,))
+            lack = place.lack(required.label)
             value = place.labels.get(required.label, "")
             if lack or not required.admits(value):
-                state = f"is {lack.how}" if lack else f"has the value {value!r}"
+                state = f"is {lack}" if lack else f"has the value {value!r}"
                 yield Fault(
                     path=place.at(required.label),
                     message=f"the label {required.label!r} {state}; it must be {wanted(required)}",

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from webhook.model.abbreviation import listed
-from webhook.model.cel import IS_POD, everywhere, lack, literal
+from webhook.model.cel import IS_POD, KNOWN_ROLE, everywhere, lack
 from webhook.model.kinds import POD
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Remedy, Rule
-from webhook.model.workload import Workload
+from webhook.model.workload import MISSING, Place, Workload
+from webhook.model.workload_labels import RoleLabel
 
 
 def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
@@ -16,23 +17,33 @@ def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     Flows select Pods by the label itself, so a Pod needs that one; a template may leave it to be filled in on its Pods.
     """
     role = policy.workloads.role
-    keys = (role.label,) if policy.network.flows and workload.kind == POD.kind else role.keys
+    by_alias = not (policy.network.flows and workload.kind == POD.kind)
     for place in workload.labelled(policy.workloads.scope):
-        if lack := place.lack(keys):
+        how = role.lack(place.labels)
+        if not how and not by_alias and role.label not in place.labels:
+            how = MISSING
+        if how:
+            said = f"the label {role.label!r} is {place.described(role.label, how)}"
             yield Fault(
-                path=place.at(lack.key),
-                message=f"the label {lack.key!r} is {lack.how}; the roles are {listed(role.one_of)}",
-                remedy=Remedy(place.path, lack.key, value=role.intended(place.labels), choices=role.one_of),
+                path=place.at(role.label),
+                message=f"{said}{other_use(place, role)}; the roles are {listed(role.one_of)}",
+                remedy=Remedy(place.path, role.label, value=role.intended(place.labels), choices=role.one_of),
+                parts=(said,),
             )
+
+
+def other_use(place: Place, role: RoleLabel) -> str:
+    """An alias whose value is not a role, in words, as its user may believe that it counts."""
+    alias = next((key for key in role.aliases if (value := place.labels.get(key)) and not role.counts(value)), None)
+    return f" ({alias!r} does not count: {place.labels[alias]!r} is not a role)" if alias else ""
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
     """The same for the API server."""
     role = policy.workloads.role
-    keys = literal(list(role.keys))
-    if policy.network.flows:
-        keys = f"({IS_POD} ? {literal([role.label])} : {keys})"
-    yield everywhere(f"{lack(keys, 'p')} == ''", f"{lack(keys, 'p')} == {lack(keys, 'q')}")
+    plain = IS_POD if policy.network.flows else "false"
+    here, before = (lack(role.keys, KNOWN_ROLE, x, unless=plain) for x in ("p", "q"))
+    yield everywhere(f"{here} == ''", f"{here} == {before}")
 
 
 RULE = Rule(id="require-role", since="0.1", check=roleless, in_cel=in_cel)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from webhook.model.abbreviation import listed
 from webhook.model.cel import NAMESPACE, everywhere, fits_any, literal
-from webhook.model.fields import fits
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Fault, Rule
 from webhook.model.workload import Workload
@@ -13,16 +12,16 @@ from webhook.model.workload import Workload
 def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
     """The places with a role that the policy file gives to other namespaces, or to other ServiceAccounts."""
     for place in workload.places if policy.roles else ():
-        found = place.find(policy.workloads.role.keys)
+        found = policy.workloads.role.found(place.labels)
         if found is None or found.value not in policy.roles:
             continue
         claim = policy.roles[found.value].claim
-        if claim.namespaces and not any(fits(pattern, workload.namespace) for pattern in claim.namespaces):
+        if not claim.admits_namespace(workload.namespace):
             yield Fault(
                 place.at(found.key), f"the role {found.value!r} is for namespaces {listed(claim.namespaces)} alone"
             )
         account = f"{workload.namespace}/{place.account}"
-        if claim.service_accounts and account not in claim.service_accounts:
+        if not claim.admits_account(account):
             yield Fault(
                 f"{place.spec_path}serviceAccountName",
                 f"the role {found.value!r} is for ServiceAccounts {listed(claim.service_accounts)} alone, this is {account}",

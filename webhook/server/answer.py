@@ -14,9 +14,8 @@ from webhook.audit.chain import Link
 from webhook.audit.log import AuditLog
 from webhook.audit.record import decision_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
-from webhook.config.default import DEFAULT_POLICY
-from webhook.config.faults import BadPolicy, PolicyFault
-from webhook.config.parse import Loaded, parse_once
+from webhook.config.apart import ReadingTooSlowError
+from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.custom.judging import price_of_all
 from webhook.guard.amend import amend
@@ -38,14 +37,15 @@ from webhook.model.decision import (
 from webhook.model.identity import chart_accounts
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.request import Request
-from webhook.model.violation import Violation
+from webhook.review.beginning import beginning
 from webhook.review.decode import AdmissionRequest, BadReview, envelope, without_objects
 from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
 from webhook.server.annotations import annotations
 from webhook.server.announcing import Announce, nobody, refused
+from webhook.server.examining import NO_FILE, violations_in
 from webhook.server.fairness import Share, share_of
-from webhook.server.intake import Reply, bad_review
+from webhook.server.intake import TOO_LARGE, UNREAD, Reply, Unread, bad_review
 from webhook.server.patience import REQUEST_SECONDS, LateReviews
 from webhook.server.probe import is_probe, probed
 from webhook.server.unavailable import Unavailable
@@ -54,7 +54,6 @@ logger = logging.getLogger(__name__)
 
 NO_POLICY = unavailable("no policy file is in force yet")
 OUR_FAULT = unavailable("an error of catflap's own, see its log")
-POLICY_FILE = "policy-file"  # in the place of a rule's id
 TOO_MANY = unavailable("too many requests wait for the API server, or for the audit log's disk")
 TOO_MANY_HEAVY = unavailable("too many requests wait that take long to be judged")
 TOO_LATE = unavailable("it waited too long to be judged")
@@ -66,8 +65,6 @@ NOT_RECORDED = unavailable("the audit log cannot be written")
 LIGHT_BYTES = 1 << 15
 # Of all custom rules together (webhook.custom.cost): 0.1 ms as a rule, 25 ms where an expression does nothing but what is dear.
 LIGHT_PRICE = 5_000_000
-
-NO_FILE = Loaded(policy=parse_once(DEFAULT_POLICY).policy, digest="")
 
 Clock = Callable[[], datetime]
 
@@ -138,7 +135,7 @@ class Answerer:
     def answer(
         self,
         phase: Phase,
-        body: bytes,
+        body: bytes | Unread,
         authentication: Authentication = Authentication.NONE,
         *,
         until: float | None = None,
@@ -148,6 +145,8 @@ class Answerer:
         `authentication` is how its sender proved to be the API server; `until` is when the answer must be there, on the monotonic clock.
         """
         begun, until = perf_counter_ns(), monotonic() + REQUEST_SECONDS if until is None else until
+        if isinstance(body, Unread):
+            return self._beginning_answered(phase, body, authentication, begun, until)
         loaded = self._policies.current  # the one to decode by and to decide by
         try:
             asked = envelope(body)
@@ -162,6 +161,17 @@ class Answerer:
         if asked.size <= LIGHT_BYTES:
             return self._judged(case, asked, is_light=True)
         return self._heavy(case, lambda: self._judged(case, asked, is_light=False))
+
+    def _beginning_answered(
+        self, phase: Phase, unread: Unread, authentication: Authentication, begun: int, until: float
+    ) -> Reply | Waiting:
+        """The reply to a review that is too large to be read: each rule that would judge its objects has a fault."""
+        try:
+            request = replace(beginning(unread.head, UNREAD), authentication=authentication)
+        except BadReview:
+            return self.refuse(TOO_LARGE)
+        case, known = Case(phase, request, self._policies.current, begun, until), Known(findings=Findings())
+        return self._led(case, self._decide(case, known), known)
 
     def close(self) -> None:
         """End the audit log in order: nothing is answered after that."""
@@ -210,7 +220,10 @@ class Answerer:
 
     def _examined(self, case: Case, text: str, known: Known) -> Reply | Waiting:
         """The reply, or the next step, once it is known what is wrong with a policy file."""
-        known = replace(known, faults=violations_in(text))
+        try:
+            known = replace(known, faults=violations_in(text, seconds=case.until - monotonic()))
+        except ReadingTooSlowError:
+            return self._reply(case, TOO_LATE, settled=False)
         return self._led(case, self._decide(case, known), known)
 
     def _bad(self, bad: BadReview) -> Reply:
@@ -283,17 +296,3 @@ class Answerer:
 def is_authenticated(case: Case) -> bool:
     """Whether the sender of a review proved to be the API server."""
     return case.request.authentication is not Authentication.NONE
-
-
-def violations_in(text: str) -> tuple[Violation, ...]:
-    """What is wrong with a policy file, as a refusal says it."""
-    try:
-        parse_once(text)
-    except BadPolicy as bad:
-        return tuple(Violation(rule=POLICY_FILE, path=fault.path, message=located(fault)) for fault in bad.faults)
-    return ()
-
-
-def located(fault: PolicyFault) -> str:
-    """A fault with its line, counted within the file."""
-    return f"{fault.message} (line {fault.place.line}, column {fault.place.column})" if fault.place else fault.message

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from time import monotonic
@@ -12,6 +13,7 @@ from flask import Flask, Request, Response, request
 
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
+from webhook.review.beginning import HEAD_BYTES
 from webhook.server.answer import Answerer, Waiting
 from webhook.server.authentication import UNAUTHENTICATED, Check, NoCheck, Sender, review_path
 from webhook.server.bodies import Bodies, Body
@@ -21,11 +23,11 @@ from webhook.server.intake import (
     JSON,
     MOST_DISCARDED,
     NO_ROOM,
-    TOO_LARGE,
     TOO_SLOW,
     Reply,
+    Unread,
     bad_review,
-    refused,
+    wrong_type,
 )
 from webhook.server.limits import LARGEST_BODY
 from webhook.server.patience import seconds_to_answer
@@ -76,7 +78,11 @@ def create_app(
         authentication = checked.authenticate(Sender(token, partial(names_of_environ, request.environ)))
         if found is None or authentication is None:
             return stranger()
-        return response(reviews.answer(found.phase, authentication, request))
+        answer = response(reviews.answer(found.phase, authentication, request))
+        if (caller := caller_of(request)).discards:
+            caller.sent_headers()  # which gives the rest of the body as much time as a body has
+            answer.call_on_close(partial(discard, request.environ["wsgi.input"]))
+        return answer
 
     def stranger() -> Response:
         caller_of(request).end_after_answer()  # its body is not read, so no other request can follow
@@ -103,7 +109,7 @@ class Reviews:
         """The reply to one review; waits for its body, and for its turn."""
         caller, until = caller_of(sent), monotonic() + seconds_to_answer(sent.query_string.decode("latin-1"))
         reply = self._reply(phase, authentication, sent, caller, until)
-        if caller.has_left or monotonic() > until:
+        if caller.hung_up or monotonic() > until:
             self._answerer.late.count()
         return reply
 
@@ -141,34 +147,46 @@ def caller_of(sent: Request) -> Caller:
     return sent.environ.get(CALLER) or Caller(Crowd())
 
 
-def body_or_refusal(sent: Request, room: Bodies, held: Body, caller: Caller) -> bytes | Reply:
-    """The whole body of a review, or the refusal that it gets."""
-    refusal = refused(sent.content_type or "", sent.content_length or 0)
+def body_or_refusal(sent: Request, room: Bodies, held: Body, caller: Caller) -> bytes | Unread | Reply:
+    """The whole body of a review, its beginning where it is too large, or the refusal that it gets."""
+    refusal = wrong_type(sent.content_type or "")
+    body: bytes | Unread | None = None
     try:
         body = whole_body(sent, room, held)
     except TimeoutError:
-        body, refusal = None, TOO_SLOW
+        refusal = TOO_SLOW
     except OSError as bad:  # gunicorn's own word for a body that breaks HTTP, or one that we stopped
-        body, refusal = None, bad_review(HTTPStatus.BAD_REQUEST, f"body: {bad}")
+        refusal = bad_review(HTTPStatus.BAD_REQUEST, f"body: {bad}")
     if held.is_dropped or caller.is_late:
         return NO_ROOM if held.is_dropped else TOO_SLOW
-    return refusal or (TOO_LARGE if body is None else body)
+    if isinstance(body, Unread):
+        caller.end_after_answer()
+        caller.discards = True
+    return refusal or (NO_ROOM if body is None else body)
 
 
-def whole_body(sent: Request, room: Bodies, held: Body) -> bytes | None:
-    """The body in one piece; None where it is larger than the limit, whatever its header claims, or where there is no room."""
+def whole_body(sent: Request, room: Bodies, held: Body) -> bytes | Unread | None:
+    """The body in one piece, or its beginning where it is larger than the limit; None where there is no room for it."""
     body = bytearray()
-    size = 0
-    while size <= MOST_DISCARDED and (chunk := sent.stream.read(CHUNK)):
-        size += len(chunk)
-        if size > LARGEST_BODY:
-            body.clear()
-        elif room.grow(held, len(chunk)):
-            body += chunk
-        else:
+    is_too_large = (sent.content_length or 0) > LARGEST_BODY
+    most = HEAD_BYTES if is_too_large else LARGEST_BODY
+    while len(body) <= most and (chunk := sent.stream.read(CHUNK)):
+        if not room.grow(held, len(chunk)):
             return None
+        body += chunk
+    if len(body) > most or is_too_large:
+        room.shrink(held, HEAD_BYTES)
+        return Unread(bytes(body[:HEAD_BYTES]))
     room.finish(held)
-    return bytes(body) if size <= LARGEST_BODY else None
+    return bytes(body)
+
+
+def discard(body: Any) -> None:
+    """Read what is left of a body, so that the caller reads the answer instead of a broken pipe; the API server hangs up at once."""
+    left = MOST_DISCARDED
+    with suppress(OSError):
+        while left > 0 and (chunk := body.read(CHUNK)):
+            left -= len(chunk)
 
 
 def response(reply: Reply) -> Response:

@@ -68,6 +68,12 @@ class Bodies:
                     return False
             return True
 
+    def shrink(self, body: Body, size: int) -> None:
+        """Of a body no more than so many bytes are kept."""
+        with self._lock:
+            if not body.is_dropped and body.size > size:
+                self._count(body, size - body.size)
+
     def finish(self, body: Body) -> None:
         """The body is whole: it is counted until its request is answered, and no longer makes room for others."""
         with self._lock:

@@ -2,12 +2,13 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from gunicorn.asgi.protocol import ASGIProtocol
 
-from webhook.server.crowd import Caller, Crowd
-from webhook.server.ending import has_unread
+from webhook.server.crowd import Caller, Crowd, State
+from webhook.server.ending import has_unread, is_ended_by_peer
 from webhook.server.lane import CALLER, AsgiApp, Receive, Scope, Send
 from webhook.server.pieces import Pieces
 
@@ -22,6 +23,7 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
         ASGIProtocol.__init__(self, worker)
         Caller.__init__(self, crowd)
         self._answer: AsgiApp = worker.asgi
+        self._on_unanswered: Callable[[], None] = worker.asgi.count_unanswered
         self.app: AsgiApp = self._answered
         self.accepted = accepted
         self.handshake: asyncio.Task[None] | None = None
@@ -42,6 +44,8 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed, by whichever side."""
+        if not self.has_left and self.state is State.SENDING_KNOWN:  # a request came, and its end came with it
+            self._on_unanswered()
         self._crowd.leave(self)
         super().connection_lost(exc)
         # TLS's buffers are large, and what is left of gunicorn's protocol refers to itself until the garbage is collected.
@@ -77,6 +81,13 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
         elif self.accepted.fileno() >= 0:  # it has sent nothing, or waits for its turn
             self.worker.loop.remove_reader(self.accepted.fileno())
             self.accepted.close()
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the other side has left, even if the event loop was too busy to notice that yet."""
+        if self.has_left or self.transport is None or self.transport.is_closing():
+            return True
+        return is_ended_by_peer(self.transport.get_extra_info("socket"))
 
     def hang_up(self) -> None:
         """Close a connection that has nothing under way; one whose next request came but was not read yet stays."""

@@ -62,6 +62,7 @@ class Caller:
         self.has_left = False  # it is closed, or about to be
         self.is_late = False  # the body was not whole in time
         self.has_ended = False  # its last answer is given
+        self.discards = False  # the rest of its body is read to be thrown away
         self.pieces = Pieces()  # of the body that is being received
         self.state = State.SILENT
         self.since = self.deadline = 0.0  # when the state began and when it has to end, by the monotonic clock
@@ -107,6 +108,11 @@ class Caller:
     def rests(self) -> None:
         """The answer was given."""
         self._crowd.move(self, State.IDLE_KNOWN if self.known else State.IDLE_STRANGER, KEEP_ALIVE_SECONDS)
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the other side has left, or is about to."""
+        return self.has_left
 
     @property
     def _sending(self) -> State:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import select
 import signal
 import sys
 import termios
@@ -24,6 +25,8 @@ LINGER_SECONDS: Final = 0.3
 GIVE_UP_SECONDS: Final = 1.0
 # ... then they are refused, and connections are closed whatever their state. The rest is for the stop record and the arbiter.
 END_SECONDS: Final = 1.3
+# What the kernel tells of a connection whose other side sends no more.
+HUNG_UP: Final = getattr(select, "POLLRDHUP", 0)
 
 
 def on_end(handler: Callable[[int, object], object]) -> None:
@@ -70,6 +73,17 @@ def has_unread(connection: Descriptor) -> bool:
     with suppress(OSError, ValueError):
         ioctl(connection.fileno(), termios.FIONREAD, waiting)
     return waiting[0] > 0
+
+
+def is_ended_by_peer(connection: Descriptor) -> bool:
+    """Whether the other side sends no more over a connection, even if not all that it sent was read yet; False where that is unknown."""
+    if not HUNG_UP:  # macOS
+        return False
+    poll = select.poll()
+    with suppress(OSError, ValueError):
+        poll.register(connection.fileno(), HUNG_UP)
+        return bool(poll.poll(0))
+    return True  # it has no descriptor any more
 
 
 def all_within(seconds: float, *steps: Callable[[], object]) -> None:

@@ -7,9 +7,10 @@ them; everybody else reads how many there are.
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
-from time import monotonic
+from time import monotonic, sleep
 
-from webhook.config.parse import Loaded, parse_once
+from webhook.config.apart import ReadingTooSlowError, load
+from webhook.config.parse import Loaded
 from webhook.custom.cost import BUDGET
 from webhook.custom.judging import price_of_all
 from webhook.guard.existing import Existing
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 # A person waits for it at kubectl, and the webhook's own timeout is 5 s, of which reading the file takes one at most.
 FORESIGHT_SECONDS = 2.5
+# A look computes for milliseconds an object; between slices it leaves the interpreter to those who answer.
+SLICE_SECONDS = 0.005
+PAUSE_SECONDS = 0.003
 # What a look names: whoever may list all of it everywhere may read the names.
 SEEN = (*sorted(LASTING), NAMESPACES)
 FAILED = "the cluster could not be looked at"
@@ -85,7 +89,10 @@ class Foresight:
             return False
 
     def _foresee(self, api: Api, text: str, loaded: Loaded, *, until: float, named: bool) -> tuple[str, ...]:
-        after, before = parse_once(text).policy, loaded.policy
+        try:
+            after, before = load(text, until - monotonic()).policy, loaded.policy
+        except ReadingTooSlowError:
+            raise TooSlowError("the file takes too long to read") from None
         where = setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
         more: list[str] = []
         objects = in_time(standing(api, more), (after, before), until)
@@ -102,9 +109,13 @@ def standing(api: Api, more: list[str]) -> Iterator[Existing]:
 def in_time(objects: Iterable[Existing], policies: Collection[GuardPolicy], until: float) -> Iterator[Existing]:
     """The objects, for as long as there is time to judge them; raises TooSlowError.
 
-    One that the custom rules might look at for longer than a single rule may is not even begun with.
+    There is a pause after each slice of work. An object that the custom rules might look at for longer than a single rule may is not even begun with.
     """
+    begun = monotonic()
     for one in objects:
+        if monotonic() - begun > SLICE_SECONDS:
+            sleep(PAUSE_SECONDS)
+            begun = monotonic()
         if monotonic() > until or sum(price_of_all(one.creation, policy) for policy in policies) > BUDGET:
             raise TooSlowError("there is too much to judge; see catflap preview")
         yield one

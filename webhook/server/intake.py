@@ -22,6 +22,12 @@ class Reply(Struct, frozen=True):
     body: bytes
 
 
+class Unread(Struct, frozen=True):
+    """The beginning of a body that is larger than what is read of one."""
+
+    head: bytes
+
+
 class CallerLeft(Exception):  # noqa: N818 (what happened)
     """The caller hung up before its request was whole, so there is no request to answer."""
 
@@ -31,15 +37,14 @@ def bad_review(status: HTTPStatus, message: str) -> Reply:
     return Reply(status, msgspec.json.encode({"status": int(status), "error": message}))
 
 
+UNREAD = f"its review has more than {LARGEST_BODY} bytes, and a larger one is not read; make the object smaller (of <, > and & each takes six bytes)"
 TOO_LARGE = bad_review(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"body: more than {LARGEST_BODY} bytes")
 TOO_SLOW = bad_review(HTTPStatus.REQUEST_TIMEOUT, f"body: not whole after {BODY_SECONDS:g} s")
 NO_ROOM = bad_review(HTTPStatus.SERVICE_UNAVAILABLE, "body: too many bytes of other requests are held; try again")
 
 
-def refused(content_type: str, content_length: int) -> Reply | None:
-    """The refusal that the headers alone call for; `content_length` is 0 where none was sent."""
-    if content_type.partition(";")[0].strip().lower() != JSON:
-        return bad_review(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: expected {JSON}, got {content_type[:80]!r}"
-        )
-    return TOO_LARGE if content_length > LARGEST_BODY else None
+def wrong_type(content_type: str) -> Reply | None:
+    """The refusal of a body that is not JSON, by its header."""
+    if content_type.partition(";")[0].strip().lower() == JSON:
+        return None
+    return bad_review(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: expected {JSON}, got {content_type[:80]!r}")

@@ -14,12 +14,13 @@ from typing import Any
 
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
+from webhook.review.beginning import HEAD_BYTES
 from webhook.server.answer import Answerer, Waiting
 from webhook.server.authentication import UNAUTHENTICATED, Check, NoCheck, Sender, review_path
 from webhook.server.bodies import Bodies, Body
 from webhook.server.crowd import Caller, Crowd
 from webhook.server.fairness import AnswerQueues, NoPlace
-from webhook.server.intake import JSON, MOST_DISCARDED, NO_ROOM, TOO_LARGE, TOO_SLOW, CallerLeft, Reply, refused
+from webhook.server.intake import JSON, MOST_DISCARDED, NO_ROOM, TOO_SLOW, CallerLeft, Reply, Unread, wrong_type
 from webhook.server.limits import BODY_SECONDS, LARGEST_BODY
 from webhook.server.patience import seconds_to_answer
 from webhook.server.peers import names_of_connection
@@ -80,11 +81,19 @@ class Lane:
                 if isinstance(left, CallerLeft):
                     return
                 raise
-            if caller.has_left or monotonic() > until:
+            if caller.hung_up or monotonic() > until:
                 self._answerer.late.count()
+            if caller.has_ended:
+                headers.append(CLOSE)
         headers.append((b"content-length", str(len(reply.body)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
+        if caller.discards:
+            await discard(receive)
+
+    def count_unanswered(self) -> None:
+        """A caller that had sent good reviews left after another one came, and before that was handed to this app."""
+        self._answerer.late.count()
 
     def give_up(self) -> None:
         """Refuse everything that still waits, as this process ends."""
@@ -94,27 +103,34 @@ class Lane:
     async def _review(  # noqa: PLR0917 (each is of another type)
         self, phase: Phase, authentication: Authentication, caller: Caller, scope: Scope, receive: Receive, until: float
     ) -> Reply:
-        refusal = refusal_of(scope)
+        content_type, length = content_of(scope)
+        refusal = wrong_type(content_type)
         limit = asyncio.timeout(BODY_SECONDS)
         with self._bodies.receiving(known=caller.known, drop=lambda: limit.reschedule(0.0)) as held:
+            body: bytes | Unread | None = None
             try:
                 async with limit:
-                    body = await self._whole_body(receive, held, caller)
+                    body = await self._whole_body(receive, held, caller, length)
             except TimeoutError:
                 refusal = NO_ROOM if held.is_dropped else TOO_SLOW
             if caller.pieces.are_too_many:
                 caller.end_after_answer()  # the rest is not read
                 return self._answerer.refuse(TOO_MANY_PIECES)
+            if isinstance(body, Unread):
+                caller.end_after_answer()
+                caller.discards = True
             if refusal is not None or body is None:
-                return self._answerer.refuse(refusal or (NO_ROOM if held.is_dropped else TOO_LARGE))
+                return self._answerer.refuse(refusal or NO_ROOM)
             caller.sent_request()
             reply = await self._answer(phase, body, authentication, until)
         if reply.status == HTTPStatus.OK:
             caller.trust()
+        if caller.discards:
+            caller.sent_headers()  # which gives the rest of the body as much time as a body has
         return reply
 
-    async def _answer(self, phase: Phase, body: bytes, authentication: Authentication, until: float) -> Reply:
-        """The reply to a whole review, at once or after the turns of its steps."""
+    async def _answer(self, phase: Phase, body: bytes | Unread, authentication: Authentication, until: float) -> Reply:
+        """The reply to a review, at once or after the turns of its steps."""
         answered = self._answerer.answer(phase, body, authentication, until=until)
         while isinstance(answered, Waiting):
             answered = await self._finished(answered)
@@ -135,39 +151,40 @@ class Lane:
             return step.give_up()
         return waiting.result()
 
-    async def _whole_body(self, receive: Receive, held: Body, caller: Caller) -> bytes | None:
-        """The body in one piece; None where it is larger than the limit, whatever its header claims, or where there is no room.
+    async def _whole_body(self, receive: Receive, held: Body, caller: Caller, length: int) -> bytes | Unread | None:
+        """The body in one piece, or its beginning where it is larger than the limit; `length` is what its header claims, or 0.
 
-        Also None where it comes in too many pieces.
-
-        Raises CallerLeft.
+        None where there is no room for it, or where it comes in too many pieces.  Raises CallerLeft.
         """
         body = bytearray()  # not a list: a caller may send its body byte by byte
-        size = 0
-        while size <= MOST_DISCARDED:
+        most = HEAD_BYTES if length > LARGEST_BODY else LARGEST_BODY
+        more = True
+        while more and len(body) <= most:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise CallerLeft
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > LARGEST_BODY:
-                body.clear()
-            elif not caller.pieces.are_too_many and self._bodies.grow(held, len(chunk)):
-                body += chunk
-            else:
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            if caller.pieces.are_too_many or not self._bodies.grow(held, len(chunk)):
                 return None
-            if not message.get("more_body"):
-                self._bodies.finish(held)
-                break
-        return bytes(body) if size <= LARGEST_BODY else None
+            body += chunk
+        if len(body) > most or length > LARGEST_BODY:
+            self._bodies.shrink(held, HEAD_BYTES)
+            return Unread(bytes(body[:HEAD_BYTES]))
+        self._bodies.finish(held)
+        return bytes(body)
 
 
-def refusal_of(scope: Scope) -> Reply | None:
-    """The refusal that the headers of a request call for."""
-    content_type = content_length = b""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            content_type = value
-        elif name == b"content-length":
-            content_length = value
-    return refused(content_type.decode("latin-1"), int(content_length or b"0"))
+async def discard(receive: Receive) -> None:
+    """Read what is left of a body, so that the caller reads the answer instead of a broken pipe; the API server hangs up at once."""
+    left = MOST_DISCARDED
+    while left > 0:
+        message = await receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return
+        left -= len(message["body"])
+
+
+def content_of(scope: Scope) -> tuple[str, int]:
+    """The type of a body, and its length, which is 0 where the headers do not say it."""
+    headers = dict(scope["headers"])
+    return headers.get(b"content-type", b"").decode("latin-1"), int(headers.get(b"content-length", b"0") or b"0")

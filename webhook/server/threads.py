@@ -23,6 +23,7 @@ from webhook.server.ending import (
     UNUSED,
     has_unread,
     ignore,
+    is_ended_by_peer,
     let_through,
     on_end,
 )
@@ -55,6 +56,11 @@ class Client(TConn, Caller):  # type: ignore[misc]
     def drop(self) -> None:
         """End it from the main thread, which may wait for it."""
         self._worker.method_queue.defer(self._worker.end, self)
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the other side has left, even if the main thread did not notice that yet."""
+        return self.has_left or is_ended_by_peer(self.sock)
 
     def stop_sending(self) -> None:
         """Have its thread fail; OpenSSL sends nothing after that, so there is no answer."""

@@ -7,6 +7,7 @@ from webhook.cli import main, uninstall
 from webhook.controller import leaving
 from webhook.kube.api import Api, ApiError, Json
 
+OWN = "catflap-system"
 POLICIES = "/apis/networking.k8s.io/v1/networkpolicies"
 PATH = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/catflap-default-deny"
 NAMESPACES = "/api/v1/namespaces"
@@ -97,9 +98,9 @@ class Twinned(Api):
 
 def test_the_copy_of_the_rules_is_looked_for_until_it_stays_away() -> None:
     """Where no policies are written, nothing else would show that a controller still runs."""
-    assert list(leaving.leave(Twinned(2))) == ["ValidatingAdmissionPolicyBinding catflap-labels removed"] * 2
+    assert list(leaving.leave(Twinned(2), OWN)) == ["ValidatingAdmissionPolicyBinding catflap-labels removed"] * 2
     with pytest.raises(leaving.Unfinished):
-        list(leaving.leave(Twinned(1000)))
+        list(leaving.leave(Twinned(1000), OWN))
 
 
 REMOVED = "NetworkPolicy.networking.k8s.io shop/catflap-default-deny removed"
@@ -108,7 +109,7 @@ REMOVED = "NetworkPolicy.networking.k8s.io shop/catflap-default-deny removed"
 @pytest.mark.parametrize("times", [0, 1, 2, leaving.MOST_PASSES - 1])
 def test_it_ends_once_nothing_comes_back(times: int) -> None:
     """A controller that is being stopped may yet repair."""
-    assert list(leaving.leave(Leaving(times))) == [REMOVED] * times
+    assert list(leaving.leave(Leaving(times), OWN)) == [REMOVED] * times
 
 
 def test_it_looks_again_though_the_first_look_found_nothing() -> None:
@@ -120,7 +121,7 @@ def test_it_looks_again_though_the_first_look_found_nothing() -> None:
             looks.append(path)
             return super().get(path, **query)
 
-    assert list(leaving.leave(Looking(0))) == []
+    assert list(leaving.leave(Looking(0), OWN)) == []
     assert looks.count(POLICIES) == 2
 
 
@@ -138,7 +139,7 @@ def test_a_controller_that_still_runs_is_named(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("refusal", [404, 409], ids=["gone", "made anew"])
 def test_a_namespace_that_went_needs_no_unstamping(refusal: int) -> None:
     """And is no failure."""
-    assert list(leaving.leave(Leaving(0, stamped=True, refusal=refusal))) == []
+    assert list(leaving.leave(Leaving(0, stamped=True, refusal=refusal), OWN)) == []
 
 
 @pytest.mark.parametrize("refusal", [403, 500], ids=["we lack the right", "nobody answers"])
@@ -147,3 +148,56 @@ def test_any_other_refusal_is_told(monkeypatch: pytest.MonkeyPatch, refusal: int
     monkeypatch.setattr(uninstall, "connect", lambda _: Leaving(1, stamped=True, refusal=refusal))
     outcome = CliRunner().invoke(main, ["uninstall"])
     assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (1, f"{REMOVED}\n", "catflap: refused\n")
+
+
+LABELS = {"app.kubernetes.io/managed-by": "catflap"}
+
+
+class Kept(Api):
+    """A cluster with a registration at a Service, and the Secret of the path in several namespaces."""
+
+    def __init__(self, labels: dict[str, str], registered_in: str = "") -> None:
+        self._labels = labels
+        service = {"service": {"namespace": registered_in, "name": "catflap"}}
+        self._webhooks = [{"name": "pods.catflap.dev", "clientConfig": service}] if registered_in else []
+        self.deleted: list[str] = []
+
+    def get(self, path: str, **query: str) -> Json | None:
+        """The Secrets and what is registered, until they are deleted."""
+        metadata = {"name": "any", "uid": "1", "resourceVersion": "2", "labels": self._labels}
+        if path in self.deleted:
+            return None
+        if path.endswith("/secrets/catflap-webhook-path"):
+            return {"metadata": metadata}
+        if path.endswith("/validatingwebhookconfigurations/catflap") and self._webhooks:
+            return {"metadata": metadata, "webhooks": self._webhooks}
+        return {"items": []} if query else None
+
+    def delete(self, path: str, *, uid: str, version: str) -> bool:
+        """Take what was seen."""
+        assert (uid, version) == ("1", "2")
+        self.deleted.append(path)
+        return True
+
+
+@pytest.mark.parametrize(
+    ("options", "registered_in", "own"),
+    [([], "", OWN), ([], "guards", "guards"), (["--namespace", "other"], "guards", "other")],
+    ids=["nothing registered", "registered", "named"],
+)
+def test_the_secret_path_goes_last(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], registered_in: str, own: str
+) -> None:
+    """Of catflap's own namespace, by whatever tells which one that is."""
+    cluster = Kept(LABELS, registered_in)
+    monkeypatch.setattr(uninstall, "connect", lambda _: cluster)
+    outcome = CliRunner().invoke(main, ["uninstall", *options])
+    assert (outcome.exit_code, outcome.stdout.splitlines()[-1]) == (0, f"Secret {own}/catflap-webhook-path removed")
+    assert cluster.deleted[-1] == f"/api/v1/namespaces/{own}/secrets/catflap-webhook-path"
+
+
+def test_a_secret_of_that_name_that_is_not_ours_stays() -> None:
+    """It bears another label."""
+    cluster = Kept({})
+    assert list(leaving.leave(cluster, OWN)) == []
+    assert cluster.deleted == []

@@ -58,8 +58,8 @@ def test_pods_what_makes_them_and_our_policies_fail_closed() -> None:
     assert {key: entry["failurePolicy"] for key, entry in webhooks().items()} == {
         (VALIDATING, "pods.catflap.dev"): "Fail",
         (VALIDATING, "workloads.catflap.dev"): "Fail",
-        (VALIDATING, "bindings.catflap.dev"): "Ignore",
-        (VALIDATING, "pod-status.catflap.dev"): "Ignore",
+        (VALIDATING, "bindings.catflap.dev"): "Fail",
+        (VALIDATING, "pod-status.catflap.dev"): "Fail",
         (VALIDATING, "namespaces.catflap.dev"): "Fail",
         (VALIDATING, "policies.catflap.dev"): "Fail",
         (VALIDATING, "open-policies.catflap.dev"): "Ignore",

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from webhook.controller.registration import Endpoint
 from webhook.controller.rotating import Heard, NoToken, Refuses, Rotating
@@ -257,9 +258,20 @@ class World:
             raise Refuses("a server")
         return Heard(each=True)
 
+    def restart_server(self, server: Server) -> None:
+        """One that starts between a restore and the controller's next look knows what is stored and what is registered.
+
+        What an API server uses that lags at that moment is in neither; docs/security.md says so.
+        """
+        if self.store.secrets[-1]["metadata"].get("annotations"):
+            for one in self.api_servers:
+                self.catch_up(one)
+        server.restart()
+
     def restore(self, version: int) -> None:
         """A backup puts an earlier version of the Secret back."""
-        self.store.put(self.store.secrets[version % len(self.store.secrets)])
+        found = self.store.secrets[version % len(self.store.secrets)]
+        self.store.put({**found, "metadata": {**found["metadata"], "annotations": {"restored": "by a backup"}}})
 
     def pass_time(self, seconds: float) -> None:
         """Time passes; who lags for too long catches up."""
@@ -359,7 +371,7 @@ def play(world: World, action: str, value: float) -> None:
         "server": lambda: server.see(server.seen + 1 if server.seen else 0),
         "server_jumps": lambda: server.see(len(world.store.secrets) if server.seen else 0),  # it misses versions
         "api_server": lambda: world.catch_up(api_server),
-        "restart_server": server.restart,
+        "restart_server": lambda: world.restart_server(server),
         "restart_controller": lambda: world.restart_controller(number),
         "restore": lambda: world.restore(number),
         "work": lambda: world.work(number),
@@ -523,14 +535,19 @@ def restored_world() -> tuple[World, str, str]:
     return world, first, current
 
 
-def test_a_path_that_a_backup_restored_is_not_registered_before_every_server_accepts_it() -> None:
+def test_what_others_stored_is_not_registered_before_every_server_accepts_it() -> None:
     """The registration reads the Secret by itself, and may come before the rotation looks."""
     world, first, current = restored_world()
-    with pytest.raises(NoToken, match="a server"):
+    with pytest.raises(NoToken, match="is not stored"):
         _ = world.controllers[0].registered
     world.servers[1].see(len(world.store.secrets))
-    assert world.controllers[0].registered == first, "now every server accepts it"
-    assert world.store.configurations[-1] == current
+    with pytest.raises(NoToken, match="is not stored"):
+        _ = world.controllers[0].registered
+    world.store.put(write(replace(read(world.store.secrets[-1]), previous=(Token(current),)), "own"))
+    assert world.controllers[0].registered == first, "every server accepts it, and servers that start accept both"
+    world.store.put(write(PathTokens(registered=C, previous=(Token(current),)), "own"))
+    with pytest.raises(NoToken, match="not registered yet: a server"):
+        _ = world.controllers[0].registered
 
 
 def test_what_is_registered_goes_on_after_a_backup_was_restored_and_ends_by_its_rotation() -> None:

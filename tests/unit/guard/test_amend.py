@@ -34,7 +34,7 @@ class TestFilling:
             pytest.param({}, {}, id="nothing to fill from"),
             pytest.param({**GOOD, NAME: "x", COMPONENT: "data"}, {}, id="what stands is not written over"),
             pytest.param({"app": "", NAME: "web"}, {}, id="an empty label is the user's word too"),
-            pytest.param({NAME: "", "k8s-app": "web"}, {}, id="an empty alias counts before the next one"),
+            pytest.param({NAME: "", "k8s-app": "web"}, {"app": "web"}, id="an empty alias does not count"),
             pytest.param({COMPONENT: "webserver"}, {}, id="an unknown role stays where its writer finds it"),
             pytest.param({COMPONENT: "Frontend"}, {}, id="a role in other letters is unknown"),
             pytest.param({NAME: "web", COMPONENT: "x"}, {"app": "web"}, id="an unknown role does not hold up the rest"),

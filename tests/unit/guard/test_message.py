@@ -6,6 +6,7 @@ import yaml
 from tests.reviews import deployment, pod
 from tests.unit.samples import asked, policy, workload
 from webhook.guard.judge import judge
+from webhook.guard.mending import mending
 from webhook.guard.message import LONGEST_PATCH, LONGEST_REFUSAL, line, patch, refusal, setting
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import Remedy, Violation
@@ -83,7 +84,8 @@ def read(manifest: dict[str, object]) -> Workload:
 )
 def test_a_refusal_says_what_where_and_how_to_mend_it(judged: Workload, under: GuardPolicy, text: str) -> None:
     """Each fault on its line, then a patch that can be pasted."""
-    assert refusal(judged.reference, judge(judged, under)) == text
+    found = judge(judged, under)
+    assert refusal(judged.reference, found, mending(judged, found, under)) == text
 
 
 def test_a_fault_without_remedy_has_no_patch() -> None:
@@ -129,7 +131,7 @@ def test_a_label_that_two_rules_ask_for_stands_once() -> None:
     under = policy("workloads: {role: {oneOf: [backend]}, require: [{label: role, oneOf: [backend]}]}")
     found = judge(workload({"app": "web"}), under)
     assert [fault.rule for fault in found] == ["require-label", "require-role"]
-    text = refusal(workload().reference, found)
+    text = refusal(workload().reference, found, mending(workload({"app": "web"}), found, under))
     assert sum(line.strip().startswith("role:") for line in text.splitlines()) == 1
 
 

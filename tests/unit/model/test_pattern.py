@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from webhook.model.pattern import size
-from webhook.model.policy import Requirement
+from webhook.model.workload_labels import Requirement
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from webhook.model.fields import (
     principal,
 )
 from webhook.model.modes import Mode
-from webhook.model.policy import Requirement
+from webhook.model.workload_labels import Requirement
 
 LONG = "a" * 63
 ADDRESS = ".".join(["a" * 62] * 4)  # 251 characters; a prefix may have 253

@@ -3,28 +3,7 @@
 import pytest
 
 from tests.unit.samples import workload
-from webhook.model.workload import Found, Place, label_field
-
-
-class TestFind:
-    """Which of several labels counts."""
-
-    def test_the_first_key_that_is_set_wins(self) -> None:
-        """The order is the policy's, not the object's."""
-        place = Place("metadata", {"k8s-app": "b", "app.kubernetes.io/name": "a"})
-        assert place.find(("app", "app.kubernetes.io/name", "k8s-app")) == Found("app.kubernetes.io/name", "a")
-
-    def test_an_empty_value_is_set(self) -> None:
-        """Who writes `role: ""` has said something; an alias does not speak over it."""
-        assert Place("metadata", {"role": "", "tier": "data"}).find(("role", "tier")) == Found("role", "")
-
-    def test_nothing_is_found_where_nothing_is_set(self) -> None:
-        """Neither other keys nor other letter case count."""
-        assert Place("metadata", {"Role": "data", "roles": "data"}).find(("role",)) is None
-
-    def test_no_key_finds_nothing(self) -> None:
-        """A policy may drop every alias."""
-        assert Place("metadata", {"role": "data"}).find(()) is None
+from webhook.model.workload import Place, label_field
 
 
 @pytest.mark.parametrize(

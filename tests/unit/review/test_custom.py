@@ -92,7 +92,7 @@ def test_a_rollout_that_refers_to_nothing_lacks_its_labels(reference: object) ->
 def test_what_is_no_label_says_nothing(labels: Any) -> None:
     """An API server checks a custom resource no further than its CRD says; the refusal is about labels all the same."""
     [place] = places_in(WIDGET, under("spec.podTemplate", {"metadata": {"labels": labels}}))
-    assert place.lack(("app",)) is not None
+    assert place.lack("app")
 
 
 def test_labels_that_yaml_took_for_something_else_are_kept() -> None:
@@ -147,6 +147,5 @@ def test_a_label_that_is_a_number_is_not_an_empty_one(value: Any, written: str) 
     """It wants quotes; what it would be in quotes is the remedy."""
     (place,) = places_in(ROLLOUT, under("spec.template", labelled(app=value)))
     assert place.labels == {"app": ""}
-    lack = place.lack(("app",))
-    assert lack is not None
-    assert (lack.meant, f'in quotes: "{written}"' in lack.how) == (written, True)
+    assert place.not_text == {"app": written}
+    assert f'no text, so write it in quotes: "{written}"' in place.lack("app")

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tests.reviews import GOOD, Json, deployment, encoded, namespace, pod, review
 from tests.unit.samples import OWNER, asked, named
 from webhook.model.kinds import POD_MAKERS, PodMaker
+from webhook.model.pod_selector import PodSelector, Term
 from webhook.model.request import NamespaceObject, Operation, Request, Target, User
 from webhook.model.workload import Owner, Place, Workload
 from webhook.review.decode import BadReview, decode
@@ -66,8 +67,8 @@ class TestGood:
     @pytest.mark.parametrize("maker", POD_MAKERS, ids=named)
     def test_each_kinds_pod_labels_are_found(self, maker: PodMaker) -> None:
         """In its pod template, wherever that is; its own labels reach no Pod."""
-        source: Json = {"metadata": {"labels": GOOD}}
-        for key in reversed(maker.template.split(".")) if maker.template else ():
+        source: Json = {"labels": GOOD}
+        for key in reversed(maker.metadata_path.split(".")):
             source = {key: source}
         own = {} if maker is POD_MAKERS[0] else {"labels": {"app": "itself"}}
         manifest: Json = {"apiVersion": f"{maker.group}/v1", "kind": maker.kind, **source}
@@ -101,7 +102,7 @@ class TestGood:
         assert found is not None
         assert (found.own, found.places) == (
             Place("metadata", {"app": "itself"}),
-            (Place("spec.template.metadata", GOOD),),
+            (Place("spec.template.metadata", GOOD, selector=PodSelector((Term("tier", "In", ("web",)),))),),
         )
         made = asked(pod(GOOD)).workload
         assert made is not None

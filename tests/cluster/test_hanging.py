@@ -1,0 +1,72 @@
+"""Somebody else's validating webhook that is slow, in front of what the controller writes."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.hanging import hanging
+from tests.cluster.installation import Installation, eventually
+from tests.cluster.manifests import GOOD, namespace, pod
+from tests.cluster.policies import BOTH, path, standing
+
+SLOW_SECONDS = 8.0
+PATIENT_SECONDS = 90.0  # two policies, a first try each that is too short, and a busy machine
+
+
+@pytest.fixture
+def catflap(apart: Installation) -> Installation:
+    """On a cluster of its own: every write of a policy is slow here."""
+    apart.configure()
+    return apart
+
+
+@pytest.mark.parametrize("fails", ["Ignore", "Fail"])
+def test_what_takes_eight_seconds_is_waited_for(
+    catflap: Installation, tmp_path: Path, namespace_name: str, fails: str
+) -> None:
+    """A new namespace is isolated and its Pods get in, later than else; what was deleted is restored."""
+    with hanging(catflap.cluster, tmp_path, seconds=SLOW_SECONDS, timeout=10, fails=fails) as asked:
+        catflap.apply(namespace(namespace_name))
+        eventually(lambda: standing(catflap, "kubernetes", namespace_name) == BOTH, within=PATIENT_SECONDS)
+        pods = f"/api/v1/namespaces/{namespace_name}/pods"
+        answer = catflap.cluster.call("POST", pods, pod("web", namespace_name, GOOD))
+        assert answer.status == 201, answer.body
+        assert f"{namespace_name}/{BOTH[1]}" in asked
+        catflap.emergency("DELETE", path("kubernetes", namespace_name, BOTH[1]))
+        eventually(lambda: standing(catflap, "kubernetes", namespace_name) == BOTH, within=PATIENT_SECONDS)
+        reasons = [
+            one["reason"]
+            for one in catflap.controller.records("write")
+            if one["objectRef"].get("namespace") == namespace_name and one["objectRef"]["name"] == BOTH[1]
+        ]
+        assert reasons[-1].startswith("restored"), reasons
+
+
+def test_one_that_never_answers_in_time_and_fails_is_named(
+    catflap: Installation, tmp_path: Path, namespace_name: str
+) -> None:
+    """Nothing can be written past it: the controller says so with its name, and Pods of namespaces that are isolated get in as before."""
+    isolated = f"{namespace_name}-before"
+    catflap.apply(namespace(isolated))
+    eventually(lambda: standing(catflap, "kubernetes", isolated) == BOTH)
+    with hanging(catflap.cluster, tmp_path, seconds=60.0, timeout=1, fails="Fail"):
+        catflap.apply(namespace(namespace_name))
+        said = f"namespace {namespace_name} is not isolated yet"
+        line = eventually(lambda: [one for one in catflap.controller.log().splitlines() if said in one])
+        assert "slow.example.com" in line[0]
+        pods = "/api/v1/namespaces/{}/pods"
+        answer = catflap.cluster.call("POST", pods.format(isolated), pod("web", isolated, GOOD))
+        assert answer.status == 201, answer.body
+        answer = catflap.cluster.call("POST", pods.format(namespace_name), pod("web", namespace_name, GOOD))
+        assert answer.status == 503, answer.body
+        assert "slow.example.com" in answer.body["message"]
+    eventually(lambda: standing(catflap, "kubernetes", namespace_name) == BOTH)
+
+
+def test_one_that_never_answers_in_time_and_is_ignored_only_delays(
+    catflap: Installation, tmp_path: Path, namespace_name: str
+) -> None:
+    """By its timeoutSeconds, once for each policy that is written."""
+    with hanging(catflap.cluster, tmp_path, seconds=60.0, timeout=4, fails="Ignore"):
+        catflap.apply(namespace(namespace_name))
+        eventually(lambda: standing(catflap, "kubernetes", namespace_name) == BOTH, within=PATIENT_SECONDS)

@@ -1,0 +1,149 @@
+"""A review that is too large to be read is decided by its beginning, which is a refusal wherever a rule enforces."""
+
+import json
+import socket
+import ssl
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.programs import Program, serve
+from tests.reviews import GOOD, deployment, namespace, pod, review
+from tests.server.conftest import LANES
+from webhook.server.limits import LARGEST_BODY
+
+STANDALONE: Final = ("--standalone", "--policy")
+FILLING: Final = "<" * (LARGEST_BODY // 6)
+POLICY: Final = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "open", "labels": {"app": "x"}},
+    "spec": {"podSelector": {}, "ingress": [{}]},
+}
+
+
+def asked(manifest: dict[str, Any], **request: Any) -> bytes:
+    """A review as the API server writes it: what is asked comes first, and `<` takes six bytes."""
+    whole = review(manifest, **request)
+    found = whole["request"]
+    order = (
+        "uid",
+        "kind",
+        "resource",
+        "subResource",
+        "name",
+        "namespace",
+        "operation",
+        "userInfo",
+        "object",
+        "oldObject",
+    )
+    whole["request"] = {key: found[key] for key in order if key in found} | {"dryRun": False}
+    return json.dumps(whole, separators=(",", ":")).replace("<", "\\u003c").encode()
+
+
+def filled(manifest: dict[str, Any]) -> dict[str, Any]:
+    """An object that has a review of more than 8 MiB."""
+    return {**manifest, "status": {"message": FILLING}}
+
+
+STATUS: Final = {"operation": "UPDATE", "subResource": "status", "before": pod(GOOD)}
+BINDING: Final = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "web", "labels": {"role": "data"}}}
+BINDING_REQUEST: Final = {
+    "kind": {"group": "", "version": "v1", "kind": "Binding"},
+    "resource": {"group": "", "version": "v1", "resource": "pods"},
+    "subResource": "binding",
+}
+ENFORCED: Final = {
+    "a Pod": asked(filled(pod(GOOD))),
+    "the status of a Pod": asked(filled(pod({**GOOD, "role": "data"})), **STATUS),
+    "a Deployment": asked(filled(deployment(GOOD))),
+    "a Namespace": asked(filled(namespace())),
+    "a policy of ours": asked(filled({**POLICY, "metadata": {"name": "catflap-default-deny"}})),
+    "a policy with our label": asked(
+        filled({**POLICY, "metadata": {"name": "x", "labels": {"app.kubernetes.io/managed-by": "catflap"}}})
+    ),
+    "a binding": asked(filled({**BINDING, "kind": "Pod"}), **BINDING_REQUEST),
+}
+
+
+@pytest.mark.parametrize("what", ENFORCED)
+def test_what_a_rule_enforces_is_refused(server: Program, what: str) -> None:
+    """With a record, and words that say why."""
+    before = len(server.records())
+    answer = server.post("/validate", ENFORCED[what]).response
+    assert answer["allowed"] is False
+    why = "is catflap's own" if "policy" in what else f"its review has more than {LARGEST_BODY} bytes"
+    assert why in answer["status"]["message"]
+    [record] = server.records()[before:]
+    assert record["decision"] == "denied"
+    assert record["denied"]
+
+
+def test_what_a_rule_warns_of_is_admitted_with_a_warning(server: Program) -> None:
+    """By default `no-open-policy` warns."""
+    answer = server.post("/validate", asked(filled(POLICY))).response
+    assert answer["allowed"] is True
+    assert any("its review has more than" in one for one in answer["warnings"])
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_in_warn_mode_everything_is_admitted_with_a_warning(tmp_path: Path, lane: str) -> None:
+    """But for what is protected whatever the mode."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: warn\n", encoding="utf-8")
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server:
+        for what, body in ENFORCED.items():
+            answer = server.post("/validate", body).response
+            is_protected = what in {"a Namespace", "a policy of ours", "a policy with our label"}
+            assert answer["allowed"] is not is_protected, what
+            assert is_protected or answer["warnings"], what
+
+
+@pytest.mark.parametrize("user", [{"username": "jane", "groups": ["catflap:break-glass"]}])
+def test_an_emergency_passes(server: Program, user: dict[str, Any]) -> None:
+    """As it does for what is read."""
+    answer = server.post("/validate", asked(filled(pod(GOOD)), userInfo=user)).response
+    assert answer["allowed"] is True
+
+
+def test_the_mutating_phase_writes_nothing(server: Program) -> None:
+    """The validating phase decides."""
+    for body in ENFORCED.values():
+        assert server.post("/mutate", body).response == {"uid": json.loads(body)["request"]["uid"], "allowed": True}
+
+
+def test_the_answer_does_not_wait_for_the_whole_body(server: Program) -> None:
+    """The API server may have a hundred MiB to send, and has a time limit."""
+    body = ENFORCED["the status of a Pod"]
+    context = ssl.create_default_context(cafile=str(server.authority))
+    with closing(socket.create_connection(("localhost", server.port), timeout=4)) as raw:
+        connection = context.wrap_socket(raw, server_hostname="localhost")
+        head = (
+            b"POST /validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500000000\r\n\r\n"
+        )
+        connection.sendall(head + body[: 1 << 18])
+        answer = b""
+        while b'"allowed":false' not in answer:
+            received = connection.recv(65536)
+            assert received
+            answer += received
+        connection.close()
+
+
+def test_a_chunked_body_is_refused_as_well(server: Program) -> None:
+    """Its size shows only while it comes."""
+    body = ENFORCED["the status of a Pod"]
+    with closing(server.connect()) as connection:
+        pieces = (body[at : at + 65536] for at in range(0, len(body), 65536))
+        connection.request("POST", "/validate", pieces, {"Content-Type": "application/json"}, encode_chunked=True)
+        assert json.loads(connection.getresponse().read())["response"]["allowed"] is False
+
+
+def test_reviews_that_follow_are_answered(server: Program) -> None:
+    """Each large one ends its connection, no more."""
+    for _ in range(3):
+        assert server.post("/validate", ENFORCED["a Pod"]).response["allowed"] is False
+        assert server.post("/validate", asked(pod(GOOD))).response["allowed"] is True

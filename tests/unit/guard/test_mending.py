@@ -1,0 +1,125 @@
+"""Which labels mend a workload, where the rest of the object has a say."""
+
+from typing import Any
+
+import pytest
+
+from tests.reviews import deployment, pod
+from tests.unit.samples import asked, policy
+from webhook.guard.judge import judge
+from webhook.guard.mending import DEBUG_COPY, Mending, mending
+from webhook.model.policy import GuardPolicy
+from webhook.model.workload import Workload
+
+COMPONENT = "app.kubernetes.io/component"
+TEMPLATE = "spec.template.metadata"
+
+
+def read(manifest: dict[str, Any]) -> Workload:
+    """The workload of an object's review."""
+    found = asked(manifest).workload
+    assert found is not None
+    return found
+
+
+def selecting(manifest: dict[str, Any], selector: dict[str, Any]) -> Workload:
+    """The same with a selector."""
+    manifest["spec"]["selector"] = selector
+    return read(manifest)
+
+
+def mends(workload: Workload, under: GuardPolicy | None = None) -> Mending:
+    """What mends all faults of a workload."""
+    under = under or policy()
+    return mending(workload, judge(workload, under), under)
+
+
+def labels(found: Mending) -> list[tuple[str, str, str | None]]:
+    """Place, label and value of each remedy."""
+    return [(one.place, one.label, one.value) for one in found.remedies]
+
+
+def test_a_label_that_the_selector_requires_is_never_changed() -> None:
+    """The API server refuses a template that its selector does not match, and the selector of an object that exists never changes."""
+    found = mends(selecting(deployment({"app": "web", "role": "worker"}), {"matchLabels": {"role": "worker"}}))
+    assert found.remedies == ()
+    [note] = found.notes
+    assert note.startswith(f"{TEMPLATE}.labels.role cannot change alone: spec.selector requires role: worker. ")
+    assert "create it under another name, or delete it first" in note
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ({"key": "role", "operator": "In", "values": ["a", "b"]}, "role In [a, b]"),
+        ({"key": "role", "operator": "NotIn", "values": ["frontend", "backend", "data"]}, "role NotIn [frontend, backend, data]"),
+        ({"key": "role", "operator": "DoesNotExist"}, "role DoesNotExist"),
+    ],
+)  # fmt: skip
+def test_an_expression_counts_as_well(expression: dict[str, Any], words: str) -> None:
+    """As the API server matches it."""
+    found = mends(selecting(deployment({"app": "web"}), {"matchExpressions": [expression]}))
+    assert found.remedies == ()
+    assert f"requires {words}." in found.notes[0]
+
+
+def test_the_role_follows_an_alias_that_the_selector_requires() -> None:
+    """Of two roles that contradict each other the one that can change does."""
+    both = {"app": "web", "role": "backend", COMPONENT: "data"}
+    assert labels(mends(selecting(deployment(both), {"matchLabels": {"app": "web"}}))) == [
+        (TEMPLATE, COMPONENT, "backend")
+    ]
+    assert labels(mends(selecting(deployment(both), {"matchLabels": {COMPONENT: "data"}}))) == [
+        (TEMPLATE, "role", "data")
+    ]
+    stuck = mends(selecting(deployment(both), {"matchLabels": {COMPONENT: "data", "role": "backend"}}))
+    assert stuck.remedies == ()
+    assert len(stuck.notes) == 1
+
+
+def test_the_objects_own_label_comes_before_its_name() -> None:
+    """A fix that contradicts it would be refused by the next rule."""
+    found = mends(read(deployment({"role": "backend"}, labels={"app": "cart"}, name="cart-v2")))
+    assert labels(found) == [(TEMPLATE, "app", "cart")]
+    own = mends(read(deployment({"app": "web"}, labels={"role": "data"})))
+    assert labels(own) == [(TEMPLATE, "role", "data")]
+    assert own.remedies[0].choices == ()
+
+
+def test_an_own_label_that_is_no_role_changes_too() -> None:
+    """Both get the same value, whichever a person chooses."""
+    found = mends(read(deployment({"app": "web", "role": "worker"}, labels={"role": "worker"})))
+    assert [(one.place, one.label, one.choices) for one in found.remedies] == [
+        (TEMPLATE, "role", ("frontend", "backend", "data")),
+        ("metadata", "role", ("frontend", "backend", "data")),
+    ]
+
+
+def test_a_role_that_others_claim_is_not_offered() -> None:
+    """The next rule would refuse it."""
+    under = policy("roles: {data: {claim: {namespaces: [databases]}}}")
+    assert mends(read(pod({"app": "web"})), under).remedies[0].choices == ("frontend", "backend")
+
+
+def test_a_running_pod_gets_its_role_back() -> None:
+    """Another role of the list would be refused, as the role of a Pod that runs does not change."""
+    before, after = read(pod({"app": "web", "role": "data"})), read(pod({"app": "web"}))
+    under = policy()
+    [remedy] = mending(after, judge(after, under), under, before).remedies
+    assert (remedy.label, remedy.value, remedy.choices) == ("role", "data", ("data",))
+
+
+def test_a_pod_without_any_label_may_be_a_copy_for_debugging() -> None:
+    """`kubectl debug --copy-to` drops the labels unless it is told to keep them."""
+    assert DEBUG_COPY in mends(read(pod({}))).notes
+    assert DEBUG_COPY not in mends(read(pod({"app": "web"}))).notes
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [None, [], "x", {"matchLabels": []}, {"matchLabels": {"role": 1}}, {"matchExpressions": [1, {"operator": "In"}]}, {1: 2}],
+)  # fmt: skip
+def test_a_selector_that_cannot_be_read_is_left_to_the_api_server(selector: Any) -> None:
+    """Messages know nothing of it then."""
+    [remedy] = mends(selecting(deployment({"app": "web", "role": "front"}), selector)).remedies
+    assert remedy.choices == ("frontend", "backend", "data")

@@ -1,0 +1,76 @@
+"""What is asked is read from the beginning of a review, whatever its objects and its user are called."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from tests.reviews import GOOD, namespace, pod, review
+from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL
+from webhook.review.beginning import HEAD_BYTES, beginning
+from webhook.review.decode import BadReview, decode
+
+WHY: Final = "it is too large"
+TAIL: Final = "x" * HEAD_BYTES
+NAMES: Final = (',"object":{', '\\","oldObject":null', "}}", "\u00e9\U0001f600", "")
+
+
+def policy(name: str, labels: dict[str, str], **metadata: Any) -> dict[str, Any]:
+    """A network policy that is too large."""
+    metadata = {**metadata, "name": name, "labels": labels}
+    return {"kind": "NetworkPolicy", "apiVersion": "networking.k8s.io/v1", "metadata": metadata, "spec": {"x": TAIL}}
+
+
+def head(manifest: dict[str, Any] | None, **request: Any) -> bytes:
+    """The first bytes of a review as the API server writes it."""
+    whole = review(manifest, **request)
+    last = {key: whole["request"].pop(key) for key in ("object", "oldObject", "dryRun")}
+    whole["request"] |= last
+    return json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()[:HEAD_BYTES]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("extra", [{}, {"object": ["x"]}, {"a": ["y"], "object": None}, {"a": [], "oldObject": None}])
+def test_who_asks_for_what_is_read(name: str, extra: dict[str, Any]) -> None:
+    """As in the whole review."""
+    user = {"username": f"jane{name}", "groups": [name, "b"], "extra": extra}
+    manifest = {**pod(GOOD), "status": {"message": TAIL}}
+    found = beginning(head(manifest, userInfo=user, subResource="status", before=pod(GOOD)), WHY)
+    small = decode(json.dumps(review(pod(GOOD), userInfo=user, subResource="status", before=pod(GOOD))).encode())
+    assert (found.uid, found.user, found.target, found.operation) == (
+        small.uid,
+        small.user,
+        small.target,
+        small.operation,
+    )
+    assert found.unread == WHY
+    assert found.workload is None
+
+
+@pytest.mark.parametrize("labels", [{}, {"a": "}{"}, {MANAGED_BY_LABEL: MANAGED_BY}, {"a": 'b"}}'}])
+@pytest.mark.parametrize("name", ["open", "catflap-default-deny"])
+def test_the_name_and_the_labels_of_a_policy_are_read(name: str, labels: dict[str, str]) -> None:
+    """By them it is one of ours, or not."""
+    found = beginning(head(policy(name, labels, annotations={"a": '{"object":{'})), WHY)
+    assert found.policy is not None
+    assert (found.policy.name, found.policy.labels) == (name, labels)
+
+
+def test_a_policy_with_metadata_that_do_not_end_may_be_ours() -> None:
+    """So its name and its labels are not known."""
+    assert beginning(head(policy("open", {}, annotations={"a": TAIL})), WHY).policy is None
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b" " * 100, TAIL.encode(), b'{"request":{"uid":"1","object":{}'])
+def test_anything_else_is_a_bad_review(body: bytes) -> None:
+    """Nobody can be answered."""
+    with pytest.raises(BadReview):
+        beginning(body, WHY)
+
+
+def test_a_review_that_begins_with_the_object_is_a_bad_one() -> None:
+    """The API server writes none."""
+    whole = review({**namespace(), "status": {"x": TAIL}})
+    whole["request"] = {"object": whole["request"].pop("object"), **whole["request"]}
+    with pytest.raises(BadReview):
+        beginning(json.dumps(whole, separators=(",", ":")).encode()[:HEAD_BYTES], WHY)

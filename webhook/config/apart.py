@@ -1,0 +1,153 @@
+"""Policy files, of which a large one is read by a process of its own.
+
+A large file takes a core for up to a second, in Python code. A thread that did so would hand the interpreter over to the event loop and to
+the threads that answer some thousand times, and on a busy machine each time costs milliseconds. The process is started at the first
+large file and ends when none has come for a minute.
+"""
+
+import atexit
+import logging
+import os
+import pickle
+import select
+import subprocess
+import sys
+from functools import lru_cache
+from struct import Struct as Packed
+from threading import Lock
+from time import monotonic
+from typing import IO, Final
+
+from webhook.config.faults import BadPolicy, PolicyFault
+from webhook.config.parse import Loaded, parse
+
+logger = logging.getLogger(__name__)
+
+# Reading as much takes 20 ms at most, which is less than handing it over costs on a busy machine.
+SMALL: Final = 1 << 14
+# A file may take a second of a core, and the process may have to be started, on a machine where others are busy.
+LONGEST_SECONDS: Final = 60.0
+KEPT: Final = 4  # good files that were read of late; each may have a megabyte
+LENGTH: Final = Packed("!Q")
+PIECE: Final = 1 << 16
+COMMAND: Final = (sys.executable, "-m", "webhook.config.reader")
+
+
+class ReadingTooSlowError(Exception):
+    """A policy file was not read in the time that there was; the message says which."""
+
+
+class ReaderGoneError(Exception):
+    """The process ended before it answered."""
+
+
+class Reader:
+    """The process that reads policy files, one at a time; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
+
+    def read(self, text: str, seconds: float) -> Loaded:
+        """The policy that `text` says.
+
+        Raises BadPolicy with every fault, ReadingTooSlowError, and OSError where no process can be started.
+        """
+        until = monotonic() + seconds
+        if not self._lock.acquire(timeout=max(0.0, seconds)):
+            raise ReadingTooSlowError(f"within {seconds:.1f} s, as another one is being read")
+        try:
+            try:
+                found = self._asked(text, until)
+            except (ReaderGoneError, BrokenPipeError):  # it ended as none had come for a minute
+                self.stop()
+                found = self._asked(text, until)
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            self._lock.release()
+        if isinstance(found, Loaded):
+            return found
+        raise BadPolicy(found)
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+    def _asked(self, text: str, until: float) -> Loaded | tuple[PolicyFault, ...]:
+        if self._owner != os.getpid():  # after a fork it is the other one's
+            self._process, self._owner = None, os.getpid()
+        if self._process is None:
+            self._process = subprocess.Popen(  # noqa: S603 (this interpreter, with a module of ours)
+                COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            )
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        content = text.encode("utf-8", "surrogatepass")
+        process.stdin.write(LENGTH.pack(len(content)) + content)
+        process.stdin.flush()
+        [length] = LENGTH.unpack(received(process.stdout, LENGTH.size, until))
+        answer: Loaded | tuple[PolicyFault, ...] = pickle.loads(received(process.stdout, length, until))  # noqa: S301 (written by our own module)
+        return answer
+
+
+def received(stream: IO[bytes], length: int, until: float) -> bytes:
+    """So many bytes from the process.  Raises ReaderGoneError, ReadingTooSlowError."""
+    found, waiting = bytearray(), select.poll()
+    waiting.register(stream, select.POLLIN)
+    while len(found) < length:
+        left = until - monotonic()
+        if left <= 0 or not waiting.poll(1000 * left):
+            raise ReadingTooSlowError("in the time that there was")
+        if not (piece := os.read(stream.fileno(), min(PIECE, length - len(found)))):
+            raise ReaderGoneError
+        found += piece
+    return bytes(found)
+
+
+READER: Final = Reader()
+atexit.register(READER.stop)
+
+
+def load(text: str, seconds: float = LONGEST_SECONDS) -> Loaded:
+    """The policy that `text` says, read once for several uses of one good text.
+
+    Raises BadPolicy with every fault, and ReadingTooSlowError where that takes more than so many seconds.
+    """
+    return _KEPT.load(text, seconds)
+
+
+class Kept:
+    """The last good policies by their texts: its review, the look at what it would change, and its coming into force need one."""
+
+    def __init__(self) -> None:
+        self._small = lru_cache(maxsize=KEPT)(parse)
+        self._large: dict[str, Loaded] = {}
+        self._lock = Lock()
+
+    def load(self, text: str, seconds: float) -> Loaded:
+        """As the function of that name."""
+        if len(text) <= SMALL:
+            return self._small(text)
+        with self._lock:
+            if found := self._large.get(text):
+                return found
+        try:
+            found = READER.read(text, seconds)
+        except OSError:
+            logger.exception("a policy file is read by this process, as no other one can be started")
+            found = parse(text)
+        with self._lock:
+            self._large[text] = found
+            while len(self._large) > KEPT:
+                del self._large[next(iter(self._large))]
+        return found
+
+
+_KEPT: Final = Kept()

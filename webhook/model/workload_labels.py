@@ -1,0 +1,188 @@
+"""What the policy file says of Pods' labels: which label names the application, which one the role, and what else is required."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
+from pydantic_core import PydanticKnownError, SchemaError, SchemaValidator, core_schema
+
+from webhook.model.extra_kinds import ExtraKind
+from webhook.model.fields import LabelKey, LabelValue, Node, distinct
+from webhook.model.kinds import Makers
+from webhook.model.limits import (
+    LONGEST_PATTERN,
+    MOST_ALIASES,
+    MOST_EXTRA_KINDS,
+    MOST_REQUIRED,
+    MOST_ROLES,
+    MOST_VALUES,
+)
+from webhook.model.nearness import nearest
+from webhook.model.pattern import too_large, unlike, whole
+from webhook.model.workload import EMPTY, MISSING, Found, Scope
+
+COUNTING = "labels that count where the label itself is absent; the first one that counts wins"
+Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), AfterValidator(distinct)]
+
+
+class AppLabel(Node):
+    """The label that names a Pod's application."""
+
+    label: LabelKey = Field("app", description="the label itself")
+    aliases: Aliases = Field(("app.kubernetes.io/name", "k8s-app"), description=COUNTING)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The label, then its aliases."""
+        return (self.label, *self.aliases)
+
+    def counts(self, value: str) -> bool:
+        """Whether an alias with this value counts where the label itself is absent."""
+        return bool(value)
+
+    def found(self, labels: Mapping[str, str]) -> Found | None:
+        """The label that counts: the label itself wherever it is set, even to the empty string, else the first alias that counts."""
+        if (value := labels.get(self.label)) is not None:
+            return Found(self.label, value)
+        return next((Found(key, labels[key]) for key in self.aliases if self.counts(labels.get(key, ""))), None)
+
+    def lack(self, labels: Mapping[str, str]) -> str:
+        """How the label is absent: "missing" or "empty"; empty where it has a value, or an alias counts."""
+        found = self.found(labels)
+        if found is None:
+            return MISSING
+        return "" if found.value else EMPTY
+
+    def intended(self, labels: Mapping[str, str]) -> str | None:
+        """The value that a Pod with these labels is meant to have; None where no label says it."""
+        return next((value for key in self.keys if self.counts(value := labels.get(key, ""))), None)
+
+
+class RoleLabel(AppLabel):
+    """The label that names a Pod's role, and the closed list of roles."""
+
+    label: LabelKey = Field("role", description="the label itself")
+    aliases: Aliases = Field(
+        ("app.kubernetes.io/component",), description=f"{COUNTING}; an alias whose value is not a role does not count"
+    )
+    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_ROLES), AfterValidator(distinct)] = (
+        Field(("frontend", "backend", "data"), description="the roles there are; no other value is admitted")
+    )
+
+    def counts(self, value: str) -> bool:
+        """Whether an alias with this value counts: its value must be a role, as charts of others use the alias for their own components."""
+        return value in self.one_of
+
+    def intended(self, labels: Mapping[str, str]) -> str | None:
+        """The role that a Pod with these labels is meant to have: the first known one, else the nearest to what the first label says."""
+        nearest = (self.nearest(value) for key in self.keys if (value := labels.get(key)))
+        return super().intended(labels) or next(nearest, None)
+
+    def nearest(self, value: str) -> str | None:
+        """The role that may be meant by a value that is none; letter case is no matter here."""
+        return nearest(value.lower(), self.one_of)
+
+
+class Requirement(Node):
+    """A further label that every Pod must carry: one of a closed list, or a full match of a pattern."""
+
+    label: LabelKey = Field(description="the label")
+    one_of: (
+        Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_VALUES), AfterValidator(distinct)] | None
+    ) = Field(None, description="the values there are")
+    matches: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LONGEST_PATTERN,
+        description="a pattern that the whole value must match: a regular expression of the parts that docs/policy.md lists",
+    )
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Self:
+        if (self.one_of is None) == (self.matches is None):
+            raise ValueError("give either oneOf or matches")
+        if self.matches is not None and (what := too_large(self.matches)):
+            raise ValueError(f"matches: {what}")
+        try:
+            if self.matches is not None:  # by itself first: a stray bracket must not close ours
+                SchemaValidator(core_schema.str_schema(pattern=self.matches))
+            self.admits("")
+        except SchemaError as bad:
+            reason = str(bad).rstrip().rpartition("error: ")[2]
+            raise ValueError(f"matches: {self.matches!r} is no regular expression: {reason}") from None
+        if self.matches is not None and (what := unlike(self.matches)):
+            raise ValueError(f"matches: {what}")
+        return self
+
+    @property
+    def expression(self) -> str:
+        """The pattern as either engine looks for it."""
+        return whole(self.matches or "")
+
+    @cached_property
+    def _validator(self) -> SchemaValidator:
+        # pydantic's own engine is linear in the value's length, so no value that a user picks can stall a request.
+        return SchemaValidator(core_schema.str_schema(pattern=self.expression))
+
+    def admits(self, value: str) -> bool:
+        """Whether the label may have this value."""
+        if self.one_of is not None:
+            return value in self.one_of
+        return self._validator.isinstance_python(value)
+
+
+def few_enough(value: Any) -> Any:
+    """What may be a list of requirements; raises PydanticKnownError for one that is too long, before any pattern is compiled."""
+    if isinstance(value, list | tuple) and len(value) > MOST_REQUIRED:
+        long = {"field_type": "Tuple", "max_length": MOST_REQUIRED, "actual_length": len(value)}
+        raise PydanticKnownError("too_long", long)
+    return value
+
+
+class Workloads(Node):
+    """What every Pod must carry."""
+
+    app: AppLabel = Field(AppLabel(), description="the label that names the application")
+    role: RoleLabel = Field(RoleLabel(), description="the label that names the role")
+    require: Annotated[tuple[Requirement, ...], BeforeValidator(few_enough)] = Field(
+        (), max_length=MOST_REQUIRED, description="further labels"
+    )
+    fill_from_aliases: StrictBool = Field(
+        default=True, description="write the plain label on a Pod at CREATE where only aliases stand, and they agree"
+    )
+    existing: Literal["admit", "judge"] = Field(
+        "admit", description="Pods that Kubernetes' controllers make for owners older than catflap"
+    )
+    scope: Scope = Field(
+        Scope.TEMPLATE,
+        description="whose labels are judged of what makes Pods: those of its pod template, its own (object), or both; "
+        "a Pod's own always are",
+    )
+    extra_kinds: tuple[ExtraKind, ...] = Field(
+        (), max_length=MOST_EXTRA_KINDS, description="custom resources that make Pods, besides those that are built in"
+    )
+
+    @model_validator(mode="after")
+    def _default_aliases_yield(self) -> Self:
+        """Drop the default aliases that the file uses as a label or as an alias of its own: a default contradicts no file."""
+        used = {self.app.label, self.role.label}
+        for label in (self.app, self.role):
+            used.update(label.aliases if "aliases" in label.model_fields_set else ())
+        for name, label in (("app", self.app), ("role", self.role)):
+            kept = tuple(alias for alias in label.aliases if alias not in used)
+            if "aliases" not in label.model_fields_set and kept != label.aliases:
+                object.__setattr__(
+                    self, name, label.model_copy(update={"aliases": kept})
+                )  # the model is frozen after this
+        return self
+
+    @cached_property
+    def extra_by_resource(self) -> Makers:
+        """The extra kinds as reviews name them, by group and resource."""
+        return {(one.group, one.resource): one.maker for one in self.extra_kinds}
+
+    @cached_property
+    def extra_by_kind(self) -> Makers:
+        """The extra kinds as manifests name them, by group and kind."""
+        return {(one.group, one.kind): one.maker for one in self.extra_kinds}

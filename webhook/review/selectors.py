@@ -1,0 +1,36 @@
+"""The selector beside a pod template; it is read for the sake of messages alone, so what is wrong with it is left to the API server."""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from webhook.model.pod_selector import IN, OPERATORS, PodSelector, Term
+
+# Bytes of JSON. A selector that people write has some hundreds; of a longer one the messages know nothing.
+LONGEST_SELECTOR: Final = 16_384
+
+
+def pod_selector(found: Any) -> PodSelector | None:
+    """A selector from JSON or from plain values; the plain mapping of a ReplicationController as well.  None where there is none."""
+    if isinstance(found, Raw):
+        found = msgspec.json.decode(found) if len(bytes(found)) <= LONGEST_SELECTOR else None
+    if not isinstance(found, dict):
+        return None
+    expressions = found.get("matchExpressions")
+    grouped = "matchLabels" in found or isinstance(expressions, list)
+    labels = found.get("matchLabels") if grouped else found
+    terms = [Term(key, IN, (value,)) for key, value in texts(labels)]
+    for one in expressions if isinstance(expressions, list) else ():
+        operator = one.get("operator") if isinstance(one, dict) else None
+        if operator in OPERATORS and isinstance(one.get("key"), str):
+            values = one.get("values")
+            listed = values if isinstance(values, list) else []
+            terms.append(Term(one["key"], operator, tuple(value for value in listed if isinstance(value, str))))
+    return PodSelector(tuple(terms)) if terms else None
+
+
+def texts(labels: Any) -> list[tuple[str, str]]:
+    """The labels whose keys and values are texts."""
+    items = labels.items() if isinstance(labels, dict) else ()
+    return [(key, value) for key, value in items if isinstance(key, str) and isinstance(value, str)]
