@@ -8,9 +8,13 @@ from msgspec import Struct
 
 from webhook.cli._files import Inputs
 from webhook.guard.preview import Effect
+from webhook.guard.protect import PROTECTION
 from webhook.model.decision import Decision, Verdict
 from webhook.model.violation import Violation
 from webhook.review.manifests import Manifest
+
+# What a user who checks the output of `catflap render` asks.
+OWN_POLICY = "catflap's controller writes this policy itself; catflap render prints it to be read, and no user applies it beside catflap"
 
 
 class Checked(Struct, frozen=True):
@@ -93,6 +97,8 @@ def notes(one: Checked) -> Iterator[str]:
     """What else a user should know of one object."""
     yield from one.manifest.notes
     yield from (notice for notice in one.decision.notices if notice != one.manifest.not_judged)
+    if any(violation.rule == PROTECTION for violation in one.decision.denied):
+        yield OWN_POLICY
     if one.manifest.workload is not None and one.decision.verdict is Verdict.UNJUDGED:
         yield f"not judged as a whole: {one.decision.reason}"
 

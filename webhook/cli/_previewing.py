@@ -126,7 +126,8 @@ def totals_in_words(found: Findings) -> Iterator[str]:
             yield "nothing differs"
         return
     count = totals(found.preview)
-    parts = [f"{count['refused']} would be refused ({counted(count['refusedPods'], 'Pod')} running)"]
+    running = f" ({counted(count['refusedPods'], 'Pod')} running)" if count["refusedPods"] else ""
+    parts = [f"{count['refused']} would be refused{running}"]
     parts += [f"{count['keepRunning']} of them older than catflap"] if count["keepRunning"] else []
     parts += [f"{count[effect]} {effect}" for effect in ("warned", "recorded") if count[effect]]
     yield f"{looked}: {'; '.join(parts)}"

@@ -13,13 +13,12 @@ from webhook.cli._checking import Checked, as_json, show
 from webhook.cli._files import Inputs
 from webhook.cli._options import BAD_INPUT, complain, load_policy, policy_file
 from webhook.guard.amend import amended
-from webhook.guard.decide import OFFLINE, decide
-from webhook.guard.mending import Mending, mending
-from webhook.guard.message import refusal
-from webhook.model.decision import Decision, Verdict
+from webhook.guard.decide import OFFLINE, decide, denial
+from webhook.model.decision import Decision
 from webhook.model.fields import namespace_name
 from webhook.model.names import DEFAULT_NAMESPACE
 from webhook.model.policy import GuardPolicy
+from webhook.model.request import Request
 from webhook.model.violation import Violation
 from webhook.review.documents import Located
 from webhook.review.manifests import Manifest, creation, read
@@ -81,10 +80,15 @@ def check_all(inputs: Inputs, offline: Offline) -> Iterator[Checked]:
 
 def judged(manifest: Manifest, policy: GuardPolicy, *, own_namespace: str = "") -> Decision:
     """The server's decision on the creation of one object, as far as it is known without a cluster."""
-    request = amended(creation(manifest), policy)
+    request = request_of(manifest, policy)
     decision = decide(request, policy, known=OFFLINE, own_namespace=own_namespace, at=datetime.now(UTC))
     assert isinstance(decision, Decision)
     return decision
+
+
+def request_of(manifest: Manifest, policy: GuardPolicy) -> Request:
+    """The creation of one object, as the validating phase sees it."""
+    return amended(creation(manifest), policy)
 
 
 def with_refused(decision: Decision, manifest: Manifest, found: Located, policy: GuardPolicy) -> Decision:
@@ -98,6 +102,4 @@ def with_refused(decision: Decision, manifest: Manifest, found: Located, policy:
     if not refused:
         return decision
     denied = (*decision.denied, *refused)
-    mends = mending(manifest.workload, denied, policy) if manifest.workload is not None else Mending()
-    message = refusal(manifest.reference, denied, mends)
-    return msgspec.structs.replace(decision, verdict=Verdict.DENIED, denied=denied, message=message)
+    return denial(request_of(manifest, policy), policy, denied, decision.warned, decision.audited)

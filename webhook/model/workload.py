@@ -28,8 +28,8 @@ class Place(Struct, frozen=True):
     `path` is the field path of the metadata that carries them, as kubectl would print it: `metadata` for a Pod,
     `spec.template.metadata` for a Deployment. `account` is the ServiceAccount that the Pods made from here run under, and
     `host_network` whether they are in their node's network. `selector` is the one beside the template, which
-    the labels must go on meeting. `not_text` has the labels of custom resources that are numbers or booleans, as JSON; among
-    `labels` they are empty.
+    the labels must go on meeting. `not_text` has the labels of custom resources that are numbers or booleans, as JSON;
+    among `labels` they are empty.
     """
 
     path: str
@@ -40,14 +40,14 @@ class Place(Struct, frozen=True):
     not_text: Mapping[str, str] = {}
 
     def lack(self, key: str) -> str:
-        """How a label is absent here: "missing" or "empty"; empty where it has a value."""
+        """How a label is absent here: "missing", "empty" or no text; empty where it has a value."""
         value = self.labels.get(key)
-        return MISSING if value is None else "" if value else EMPTY
+        return self.described(key, MISSING if value is None else "" if value else EMPTY)
 
-    def absence(self, key: str, lack: str) -> str:
-        """How a label is absent, for a message: a number or a boolean is neither missing nor empty."""
+    def described(self, key: str, lack: str) -> str:
+        """How a label is absent: `lack`, unless its value is a number or a boolean, which is called so with what to do."""
         written = self.not_text.get(key)
-        if lack != EMPTY or written is None:
+        if not lack or written is None:
             return lack
         kind = "boolean" if written in {"true", "false"} else "number"
         return f'the {kind} {written} and no text, so write it in quotes: "{written}"'

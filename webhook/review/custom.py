@@ -34,14 +34,14 @@ def places_in(maker: PodMaker, found: Json) -> tuple[Place, ...]:
     return tuple(place(maker, path, template, at(found, beside(path))) for path, template in present.items())
 
 
-def beside(path: str) -> str:
-    """The path of the selector beside a pod template."""
-    return f"{path.rpartition('.')[0]}.selector".lstrip(".")
-
-
 def adds_labels(path: str, part: Any) -> bool:
     """Whether a part of an object may give its Pods further labels: a reference, or what has metadata somewhere."""
     return part is not None and (path.endswith("Ref") or METADATA in msgspec.json.encode(part))
+
+
+def beside(path: str) -> str:
+    """The path of the selector beside a pod template."""
+    return f"{path.rpartition('.')[0]}.selector".lstrip(".")
 
 
 def says_something(template: Any) -> bool:

@@ -206,8 +206,13 @@ def standing(manifest: Manifest, document: dict[str, Any]) -> Existing:
         request,
         uid=str(metadata.get("uid") or ""),
         created=moment(metadata.get("creationTimestamp"), f"{request.target.kind} {request.target.name}"),
-        running=document["kind"] == POD.kind and str(status.get("phase")) not in ENDED,
+        running=document["kind"] == POD.kind and is_stored(metadata, status) and str(status.get("phase")) not in ENDED,
     )
+
+
+def is_stored(metadata: dict[str, Any], status: dict[str, Any]) -> bool:
+    """Whether an object is one that an API server has, and no manifest that a person wrote."""
+    return "uid" in metadata or "phase" in status
 
 
 def each_existing(documents: Iterable[Any], unread: list[str], *, extra: Makers = NO_EXTRA_KINDS) -> Iterator[Existing]:

@@ -17,7 +17,7 @@ def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
             lack = place.lack(required.label)
             value = place.labels.get(required.label, "")
             if lack or not required.admits(value):
-                state = f"is {place.absence(required.label, lack)}" if lack else f"has the value {value!r}"
+                state = f"is {lack}" if lack else f"has the value {value!r}"
                 yield Fault(
                     path=place.at(required.label),
                     message=f"the label {required.label!r} {state}; it must be {wanted(required)}",

@@ -23,7 +23,7 @@ def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
         if not how and not by_alias and role.label not in place.labels:
             how = MISSING
         if how:
-            said = f"the label {role.label!r} is {place.absence(role.label, how)}"
+            said = f"the label {role.label!r} is {place.described(role.label, how)}"
             yield Fault(
                 path=place.at(role.label),
                 message=f"{said}{other_use(place, role)}; the roles are {listed(role.one_of)}",

@@ -210,3 +210,119 @@ def test_custom_rules_are_asked_too(check: Check) -> None:
     )
     [found] = json.loads(check("--format", "json", "pods.yaml").stdout)
     assert found["unchecked"] == ["gold"]
+
+
+VM = "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: vm}\n"
+
+
+@pytest.mark.parametrize(("arguments", "status"), [([], 0), (["--strict"], 1)])
+def test_strict_makes_a_failure_of_what_was_not_judged(check: Check, arguments: list[str], status: int) -> None:
+    """Without it, it is said and passes."""
+    write({"vm.yaml": f"{VM}---\n{GOOD}"})
+    outcome = check(*arguments, "vm.yaml")
+    assert outcome.exit_code == status
+    assert outcome.stdout.startswith("vm.yaml: not judged: VirtualMachine vm: VirtualMachine of kubevirt.io makes Pods")
+    assert outcome.stdout.endswith("2 objects, 1 of them make Pods, 0 refused, 1 not judged\n")
+    [found, _] = json.loads(check("-o", "json", "vm.yaml").stdout)
+    assert found["notJudged"].startswith("VirtualMachine of kubevirt.io makes Pods")
+
+
+def test_a_policy_files_own_kind_is_judged_and_not_named(check: Check) -> None:
+    """It is known then."""
+    kinds = "{group: kubevirt.io, resource: virtualmachines, kind: VirtualMachine, template: spec.template}"
+    write({"vm.yaml": VM, "policy.yml": f"{HEAD}workloads: {{extraKinds: [{kinds}]}}\n"})
+    outcome = check("--strict", "vm.yaml")
+    assert "not judged" not in outcome.stdout
+    assert "VirtualMachine default/vm has 2 faults" in outcome.stdout
+
+
+def test_an_empty_pipe_is_no_success(check: Check) -> None:
+    """`helm template … | catflap check -` where helm failed."""
+    for text in ("", "\n", "# Source: chart/templates/web.yaml\n---\n"):
+        outcome = check("-", input=text)
+        assert outcome.exit_code == 2
+        assert "standard input has no manifest; if another command writes it (helm template" in outcome.stderr
+
+
+def test_a_named_file_beside_an_empty_pipe_does_not_hide_it(check: Check) -> None:
+    """Each source answers for itself."""
+    write({"a.yaml": GOOD})
+    outcome = check("a.yaml", "-", input="")
+    assert outcome.exit_code == 2
+
+
+@pytest.mark.parametrize("mark", [b"\xff\xfe", b"\xfe\xff"])
+def test_a_file_of_powershell_is_read(check: Check, mark: bytes) -> None:
+    """UTF-16 with a byte order mark."""
+    encoding = "utf-16-le" if mark == b"\xff\xfe" else "utf-16-be"
+    Path("a.yaml").write_bytes(mark + GOOD.replace("\n", "\r\n").encode(encoding))
+    assert check("a.yaml").exit_code == 0
+
+
+def test_labels_that_no_api_server_takes_are_refused_by_its_name(check: Check) -> None:
+    """In every namespace and of every kind; a rule that speaks of the label speaks alone."""
+    bad = GOOD.replace("web,", '"my shop",')
+    write({"a.yaml": f"{bad}---\n{SERVICE.replace('name: web', 'name: web, labels: {a/b/c: x}')}"})
+    outcome = check("-n", "kube-system", "a.yaml")
+    assert outcome.exit_code == 1
+    assert (
+        "Pod kube-system/good has 1 fault:\n- api-server: metadata.labels.app: 'my shop' is no label value; "
+        in outcome.stdout
+    )
+    assert (
+        "Service shop/web has 1 fault:\n- api-server: metadata.labels['a/b/c']: 'a/b/c' is no label key; "
+        in outcome.stdout
+    )
+    write({"b.yaml": GOOD.replace("frontend", '"front end"')})
+    assert "api-server" not in check("b.yaml").stdout
+
+
+@pytest.mark.parametrize("option", ["-o", "--output", "--format"])
+def test_the_form_has_one_name_and_an_older_one(check: Check, option: str) -> None:
+    """The name that it has in other verbs."""
+    write({"a.yaml": GOOD})
+    assert json.loads(check(option, "json", "a.yaml").stdout)[0]["allowed"]
+
+
+@pytest.mark.parametrize("option", ["-n", "--own-namespace"])
+def test_a_name_that_no_namespace_can_have_is_refused(check: Check, option: str) -> None:
+    """It would be nobody's, and everything in it judged in vain."""
+    write({"a.yaml": GOOD})
+    outcome = check(option, "A_B", "a.yaml")
+    assert outcome.exit_code == 2
+    assert "namespace: 'A_B'" in outcome.stderr
+
+
+def test_catflaps_own_namespace_is_exempt(check: Check) -> None:
+    """As on the server."""
+    write({"a.yaml": BAD.replace("name: bad", "name: bad, namespace: guard")})
+    assert check("a.yaml").exit_code == 1
+    assert check("--own-namespace", "guard", "a.yaml").exit_code == 0
+
+
+def test_what_render_prints_is_refused_with_the_reason(check: Check) -> None:
+    """Catflap writes it itself."""
+    rendered = CliRunner().invoke(main, ["render", "-c", "policy.yml", "-n", "shop"]).stdout
+    outcome = check("-", input=rendered)
+    assert outcome.exit_code == 1
+    assert "catflap's controller writes this policy itself" in outcome.stdout
+
+
+def test_files_of_other_programs_in_a_folder_are_counted(check: Check) -> None:
+    """Even those that are neither YAML nor JSON."""
+    others = {
+        "d/Chart.yaml": "apiVersion: v2\nname: web\n", "d/values.yaml": "role: data\n", "d/docker-compose.yml": OTHER,
+        "d/package.json": "{}", "d/tsconfig.json": "{\n // settings\n}", "d/kustomization.yaml": "resources: [web.yaml]\n",
+    }  # fmt: skip
+    write({**others, "d/web.yaml": GOOD})
+    outcome = check("d")
+    assert outcome.exit_code == 0
+    assert outcome.stdout == "1 objects, 1 of them make Pods, 0 refused, 6 files of other programs passed over\n"
+
+
+def test_what_only_goes_on_record_is_no_warning(check: Check) -> None:
+    """Each effect has its word, and its object."""
+    write({"policy.yml": HEAD + "rules: {known-role: audit}\n", "a.yaml": BAD})
+    assert check("a.yaml").stdout.startswith("a.yaml: recorded only: Pod default/bad: known-role: ")
+    [found] = json.loads(check("-o", "json", "a.yaml").stdout)
+    assert [one["effect"] for one in found["violations"]] == ["recorded"]

@@ -18,7 +18,7 @@ metadata: {name: web, namespace: shop}
 spec: {template: {metadata: {labels: {app: web}}}}
 """
 GOOD = "apiVersion: v1\nkind: Pod\nmetadata: {name: good, labels: {app: web, role: frontend}}\n"
-BAD = "apiVersion: v1\nkind: Pod\nmetadata: {name: bad, labels: {app: web, role: fronted}}\n"
+BAD = "apiVersion: v1\nkind: Pod\nmetadata: {name: bad, uid: u, labels: {app: web, role: fronted}}\n"
 MESSAGE = (
     "the role 'fronted' is not known (did you mean 'frontend'?); the roles are frontend, backend, data"  # of known-role
 )
@@ -182,3 +182,29 @@ def test_a_name_is_no_markup(preview: Previewed) -> None:
     """Whatever it looks like."""
     outcome = preview("-", input=BAD.replace("name: bad", 'name: "[red]bad"'))
     assert "default     Pod/[red]bad   known-role" in outcome.stdout
+
+
+def test_a_pod_of_a_manifest_does_not_run(preview: Previewed) -> None:
+    """One that an API server has given an identity may."""
+    Path("bare.yaml").write_text(BAD.replace("uid: u, ", ""), encoding="utf-8")
+    assert "1 would be refused\n" in preview("bare.yaml").stdout
+    assert "1 would be refused (1 Pod running)\n" in preview("bad.yaml").stdout
+
+
+def test_what_is_not_judged_is_said_below_the_table(preview: Previewed) -> None:
+    """And in the notes of the JSON."""
+    Path("vm.yaml").write_text(
+        "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: vm}\n", encoding="utf-8"
+    )
+    outcome = preview("vm.yaml")
+    assert "not judged: vm.yaml: VirtualMachine vm: VirtualMachine of kubevirt.io makes Pods" in outcome.stdout
+    assert outcome.exit_code == 0
+    [note] = json.loads(preview("-o", "json", "vm.yaml").stdout)["notes"]
+    assert note.startswith("not judged: vm.yaml: ")
+
+
+def test_an_empty_pipe_is_no_success(preview: Previewed) -> None:
+    """The command before it may have failed."""
+    outcome = preview("-", input="")
+    assert outcome.exit_code == 2
+    assert "standard input has no manifest" in outcome.stderr

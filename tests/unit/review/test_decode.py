@@ -67,8 +67,8 @@ class TestGood:
     @pytest.mark.parametrize("maker", POD_MAKERS, ids=named)
     def test_each_kinds_pod_labels_are_found(self, maker: PodMaker) -> None:
         """In its pod template, wherever that is; its own labels reach no Pod."""
-        source: Json = {maker.pod_metadata or "metadata": {"labels": GOOD}}
-        for key in reversed(maker.template.split(".")) if maker.template else ():
+        source: Json = {"labels": GOOD}
+        for key in reversed(maker.metadata_path.split(".")):
             source = {key: source}
         own = {} if maker is POD_MAKERS[0] else {"labels": {"app": "itself"}}
         manifest: Json = {"apiVersion": f"{maker.group}/v1", "kind": maker.kind, **source}

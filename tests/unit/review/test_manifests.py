@@ -345,7 +345,7 @@ class TestExisting:
     )
     def test_it_runs_unless_it_has_ended(self, status: str, *, running: bool) -> None:
         """Whatever else its status says."""
-        (document,) = documents(f"{POD}status: {status}\n")
+        (document,) = documents(f"{POD.replace('name: web', 'name: web, uid: u')}status: {status}\n")
         assert existing(document, default_namespace="shop").running is running
 
     @pytest.mark.parametrize("part", ["name", "uid", "namespace"])
