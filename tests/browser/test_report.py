@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -44,6 +45,26 @@ CONTRASTS: Final = """() => {
     .filter(one => [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()))
     .map(one => { const [a, b] = [light(channels(getComputedStyle(one).color)), light(behind(one))];
       return [one.outerHTML.slice(0, 80), (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)]; });
+}"""
+FOLDED: Final = "() => [...document.querySelectorAll('details > :not(summary)')].map(one => one.checkVisibility({contentVisibilityAuto: true, visibilityProperty: true}) && one.getBoundingClientRect().height > 0)"
+TAGS: Final = "() => [...document.querySelectorAll('.tag')].map(one => [one.textContent, getComputedStyle(one).color])"
+VARIABLES: Final = """names => names.map(name => { const one = document.createElement("i");
+  one.style.color = `var(${name})`; document.body.append(one); const found = getComputedStyle(one).color; one.remove(); return found; })"""
+LONGEST_WORD: Final = 18
+BROKEN: Final = """most => {
+  const broken = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node; (node = walker.nextNode());) {
+    if (!node.parentElement.checkVisibility()) continue;
+    for (const match of node.textContent.matchAll(/[\\p{L}\\p{N}]+/gu)) {
+      if (match[0].length > most) continue;
+      const range = document.createRange();
+      range.setStart(node, match.index); range.setEnd(node, match.index + match[0].length);
+      const tops = [...range.getClientRects()].filter(one => one.width > 0).map(one => Math.round(one.top));
+      if (new Set(tops).size > 1) broken.push(match[0] + " in " + node.textContent.trim().slice(0, 60));
+    }
+  }
+  return broken;
 }"""
 SEEN: Final = """() => [...document.images].filter(one => one.checkVisibility())
   .map(one => [one.naturalWidth, one.getBoundingClientRect().width, one.className, one.src, one.alt])"""
@@ -132,6 +153,36 @@ def test_a_printed_page_is_light_and_wide_and_has_all_figures(opened: Open, writ
     assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--page').trim()") == "#ffffff"
     assert [one[2] for one in page.evaluate(SEEN)] == ["wide light"] * CHARTS
     assert page.evaluate("document.querySelector('.figures table').getBoundingClientRect().height") > HEIGHT / 10
+
+
+def test_match_conditions_are_printed(opened: Open, written: Path) -> None:
+    """Folded on the screen, whole on paper."""
+    page = opened(written)
+    folded = page.evaluate(FOLDED)
+    assert len(folded) > 10
+    assert not any(folded)
+    page.emulate_media(media="print")
+    assert all(page.evaluate(FOLDED))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_states_of_exceptions_differ_in_colour(opened: Open, tmp_path: Path, scheme: Scheme) -> None:
+    """What is in force looks good, what ended does not, and what ends soon is between them."""
+    week(tmp_path / "audit.log")
+    soon = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
+    ending = f'  - {{rule: require-app, namespace: shop, owner: team-b, reason: "two days more", until: {soon}}}\n'
+    (tmp_path / "policy.yaml").write_text(POLICY + ending)
+    report(tmp_path / "audit.log", "-c", tmp_path / "policy.yaml", "-o", tmp_path / "report.html")
+    page = opened(tmp_path / "report.html", scheme=scheme)
+    tags = dict(page.evaluate(TAGS))
+    good, bad, soon = page.evaluate(VARIABLES, ["--good", "--bad", "--soon"])
+    assert tags == {"in force": good, "expired": bad, "ending": soon}
+
+
+@pytest.mark.parametrize("width", [320, 360, PHONE, DESK])
+def test_no_word_is_broken(opened: Open, written: Path, width: int) -> None:
+    """Only what is longer than any word of a language may be."""
+    assert opened(written, width=width).evaluate(BROKEN, LONGEST_WORD) == []
 
 
 def drawn(source: str) -> str:

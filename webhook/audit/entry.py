@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from webhook.audit.chain import NOT_JSON, pieces
+from webhook.audit.copies import rewritten
 from webhook.audit.reading import read_lines
-from webhook.audit.verify import rewritten
 
 
 class Who(Struct, frozen=True):

@@ -16,10 +16,17 @@ from webhook.audit.chain import NOT_JSON, pieces
 
 STDIN: Final = "-"
 GZIP: Final = b"\x1f\x8b"
+# How a log begins whose characters take two bytes or four: a byte order mark, or a brace with zeros beside it.
+WIDE: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff", b"{\x00", b"\x00{", b"\x00\x00\x00{")
+WIDEST: Final = max(map(len, WIDE))
 LONGEST_LINE: Final = 1 << 24
 # What is kept of a longer line: its beginning and its end, which say of which record it is.
 KEPT: Final = 1 << 15
 TOLD_EVERY: Final = 1 << 12  # lines
+RECODE: Final = (
+    "the file is UTF-16 or UTF-32 text, as PowerShell's > writes it, and no log of catflap is; "
+    "convert a copy by `iconv -f UTF-16 -t UTF-8`, and read that with --lenient"
+)
 
 
 class Unreadable(Exception):  # noqa: N818 (the file is, not the program)
@@ -54,6 +61,8 @@ def read_lines(paths: Iterable[str], moved: Callable[[int], object] = lambda _: 
         try:
             with opened(path) as raw:
                 lines = unpacked(raw)
+                if lines.peek(WIDEST).startswith(WIDE):
+                    raise Unreadable(f"{path}: {RECODE}")
                 for number, text in enumerate(iter(partial(lines.readline, LONGEST_LINE + 1), b""), 1):
                     if number % TOLD_EVERY == 0 and raw.seekable():
                         moved(before + raw.tell())
@@ -97,7 +106,7 @@ def opened(path: str) -> BufferedReader:
     return Path(path).open("rb")
 
 
-def unpacked(raw: BufferedReader) -> IO[bytes]:
+def unpacked(raw: BufferedReader) -> BufferedReader:
     """What a compressed file holds; any other as it is."""
     if raw.peek(len(GZIP))[: len(GZIP)] != GZIP:
         return raw

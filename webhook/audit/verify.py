@@ -1,14 +1,14 @@
 """Whether a log is what its writers wrote: record by record, each chain in constant memory."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from webhook.audit.chain import HASH_LENGTH, NOT_JSON, UNWRITABLE, Piece, is_half, pieces, reseal
+from webhook.audit.chain import NOT_JSON, Piece, is_half, pieces
+from webhook.audit.copies import BYTE_ORDER_MARK, rewritten
 from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.fragments import Claim, Fragments
 from webhook.audit.keys import PublicKey
@@ -21,8 +21,6 @@ MOST_FINDINGS: Final = 1000
 MOST_NOTES: Final = 100
 # Each process that ever wrote has one; some kilobytes each.
 MOST_CHAINS: Final = 20_000
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"  # some programs put it before a text
-UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 SIGNED: Final = frozenset({"start", "checkpoint", "key", "stop"})
 # What a line that is no record any more may still tell of itself.
 CHAIN_IN: Final = re.compile(rb'"chain"\s*:\s*"([0-9a-f]{32})"')
@@ -93,7 +91,8 @@ class Verifier:
             self._fragments.empty(place)
         if len(heads) > 1:
             self._prefixed += heads[0] is None and heads[1] is not None
-            self._fragments.joined(place, [head.chain if head else None for head in heads])
+            if not self._lenient:
+                self._fragments.joined(place, [head.chain if head else None for head in heads])
             self._found(*(begins_no_line(head, place) for head in heads[1:] if head and head.torn))
         if heads and heads[-1] and not line.ended and not self._lenient:
             self._found(Finding(Damage.TRUNCATED, place, "its line end is missing", heads[-1].chain, heads[-1].seq))
@@ -223,42 +222,6 @@ def head_of(piece: Piece) -> Head | None:
         return None
 
 
-def rewritten(line: bytes) -> Iterable[Piece]:
-    """A line that was written anew as its writer wrote it, if its hash says that this is so."""
-    text = line.removeprefix(BYTE_ORDER_MARK).strip()
-    if not text:
-        return
-    try:
-        record = object_in(text)
-        whole = reseal(record)
-        if whole[-HASH_LENGTH:] == b',"hash":"%b"}' % str(record.get("hash")).encode():
-            yield Piece(whole, is_record=True)
-            return
-    except (*NOT_JSON, *UNWRITABLE, ValueError):
-        pass
-    begin = text.find(b"{")
-    if begin > 0:  # what a collector put before it
-        yield from rewritten(text[begin:])
-        return
-    yield Piece(text, is_record=False)
-
-
-def object_in(text: bytes) -> dict[str, Any]:
-    """The JSON object that a text is.  Raises ValueError for what is none."""
-    found = json.loads(text, object_pairs_hook=each_once)
-    if not isinstance(found, dict):
-        raise ValueError("no object")  # noqa: TRY004 (of a text)
-    return found
-
-
-def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys stand there once, so that every reader sees the same.  Raises ValueError."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands there twice")
-    return found
-
-
 def no_fragment(claim: Claim) -> Finding:
     """A half line that ought to be there."""
     says = f"a half line of {claim.fragment.bytes} bytes is missing, to which this record owns up"
@@ -291,8 +254,8 @@ def no_record(place: Place, text: bytes) -> Finding:
         )
     if seq is not None or text.endswith(b"}"):
         return Finding(Damage.EDITED, place, "the line is not what its hash says", chain, seq)
-    if text in {BYTE_ORDER_MARK, *UTF_16} or text.startswith(UTF_16):
-        says = "a byte order mark begins the file: it was copied as text; --lenient takes that in UTF-8"
+    if text == BYTE_ORDER_MARK:
+        says = "a byte order mark begins the file: it was copied as text; --lenient takes that"
         return Finding(Damage.EDITED, place, says, chain, seq)
     says = f"{len(text)} bytes are no record, and no writer owns up to a half line"
     return Finding(Damage.TRUNCATED, place, says, chain, seq)

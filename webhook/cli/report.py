@@ -8,12 +8,13 @@ import click
 
 from webhook import __version__
 from webhook.audit.chain import pieces
+from webhook.audit.copies import rewritten
 from webhook.audit.entry import as_entry
 from webhook.audit.keys import BadKey, read_public
 from webhook.audit.reading import Line, Unreadable
 from webhook.audit.record import stamp
 from webhook.audit.sequence import Head
-from webhook.audit.verify import Verifier, rewritten
+from webhook.audit.verify import Report, Verifier
 from webhook.cli._evidence import MomentType, lenient_option, log_file, log_files
 from webhook.cli._options import Function, complain, load_policy
 from webhook.cli._verifying import verified
@@ -22,12 +23,14 @@ from webhook.config.parse import Loaded
 from webhook.controller.registration import Endpoint, registration
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.registrations import own_namespace
+from webhook.model.decision import Verdict
 from webhook.model.names import DEFAULT_NAMESPACE
 from webhook.report import charts
 from webhook.report.cluster import Now, look
 from webhook.report.gathering import Gathering
 from webhook.report.page import Asked, Ruled, page
 from webhook.report.ruled import entries, exceptions, left_out
+from webhook.report.words import counted
 
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -38,6 +41,18 @@ def verification(function: Function) -> Function:
         click.option("--trust", type=key_file, multiple=True, metavar="ROOT.pub", help="A root key has to vouch for each key that signs; may be repeated."),
         click.option("--against", type=log_file, multiple=True, metavar="FILE", help="The API server's own audit log, one for each API server."),
         click.option("--closed", is_flag=True, help="Each chain has to end in its stop record."),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def naming(function: Function) -> Function:
+    """What only the preparer knows, for the first page."""
+    options = (
+        click.option("--cluster-name", default="", metavar="TEXT", help="The cluster's name, for the first page."),
+        click.option("--scope", default="", metavar="TEXT", help="What the report is about, such as an audit and its period, for the first page."),
+        click.option("--prepared-by", default="", metavar="TEXT", help="Who made the report, for the first page."),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -58,6 +73,7 @@ def verification(function: Function) -> Function:
     "--kubeconfig", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="In that of this file."
 )
 @click.option("--context", metavar="NAME", help="In that of this context of the kubeconfig.")
+@naming
 @click.option(
     "-o",
     "--output",
@@ -78,6 +94,9 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     cluster: bool,
     kubeconfig: str | None,
     context: str | None,
+    cluster_name: str,
+    scope: str,
+    prepared_by: str,
     output: str,
 ) -> None:
     """Write what audit logs say as one HTML page for an auditor, which loads nothing and runs nothing; `-` is standard input.
@@ -92,6 +111,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         files=files, against=against, roots=[str(path) for path in trust],
         begin=stamp(begin) if begin else "", end=stamp(end) if end else "",
         closed=closed, lenient=lenient, release=__version__, made=datetime.now(UTC),
+        cluster=cluster_name, scope=scope, preparer=prepared_by,
     )  # fmt: skip
     try:
         charts.check()
@@ -107,6 +127,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         complain([f"no record in {', '.join(files)}"])
     ruled = ruled_by(loaded, str(policy), asked.made) if loaded else None
     write(output, page(asked, gathering, found, ruled=ruled, now=now))
+    click.echo(f"catflap: {'' if output == '-' else f'{output}: '}{summary(found, gathering)}", err=True)
     raise SystemExit(0 if found.is_sound else DAMAGED)
 
 
@@ -118,6 +139,19 @@ def count(line: Line, heads: list[Head], *, gathering: Gathering, lenient: bool)
         for piece in rewritten(line.text) if lenient else pieces(line.text):
             if piece.is_record and (entry := as_entry(piece.text)) is not None:
                 gathering.take(entry, line.file)
+
+
+def summary(found: Report, gathering: Gathering) -> str:
+    """The page in one line, for a terminal."""
+    damage = f"DAMAGED, {counted(len(found.findings) + found.untold, 'finding')}"
+    total = gathering.ledger.total
+    figures = (
+        f"{counted(found.records, 'record')} in {counted(len(found.chains), 'chain')}",
+        f"{counted(total('decision'), 'request')} decided",
+        f"{total('decision', Verdict.DENIED):,} refused",
+        f"{total('decision', Verdict.EXEMPT):,} exempt",
+    )
+    return f"the log is {'sound' if found.is_sound else damage}; {', '.join(figures)}"
 
 
 def ruled_by(loaded: Loaded, name: str, at: datetime) -> Ruled:

@@ -16,6 +16,8 @@ BORN, STANDS, CREATED, RESTORED, REMOVED, LEFT, ENDING = (
 PROOFS: Final = frozenset({Closure.PROVEN, Closure.WRITTEN})
 ACCEPTED, REFUSED = "came into force", "refused"
 ENDS: Final = "is on its way out"
+# The API server asks twice about most requests; only the second phase decides.
+LABELLING: Final = "decision of the labelling phase, which refuses nothing"
 
 
 class Gathering:
@@ -40,12 +42,13 @@ class Gathering:
         self.last = max(self.last, entry.time)
         count, time = self.ledger.count, entry.time
         count("file", file, time)
-        count("type", entry.type, time)
+        is_labelling = entry.type == "decision" and entry.phase == Phase.MUTATE
+        count("type", LABELLING if is_labelling else entry.type, time)
         count("release", entry.catflap, time)
         if entry.policy_digest:
             count("policy", entry.policy_digest, time)
         match entry.type:
-            case "decision" if entry.phase == Phase.MUTATE:
+            case "decision" if is_labelling:
                 self._mutated(entry)
             case "decision":
                 self._decided(entry)
@@ -78,6 +81,13 @@ class Gathering:
                 count(entry.decision, entry.reason, time)
                 if entry.reason.startswith("break-glass"):
                     count("break-glass", entry.username, time)
+        self._isolated(entry)
+
+    def _isolated(self, entry: Entry) -> None:
+        """What a decision says of its namespace's default-deny policy."""
+        count, time = self.ledger.count, entry.time
+        if (entry.object_ref.path, entry.verb) == ("pods", "create"):
+            count("new pod", entry.decision, time)
         if entry.closure:
             count("closure", entry.closure, time)
             if entry.closure in PROOFS:

@@ -25,7 +25,7 @@ MOST_HAPPENINGS: Final = 100
 COUNTS: Final = (
     "file", "type", "release", "policy", "decision", "exempt", "unjudged", "unavailable", "break-glass",
     "waived", "rule", "namespace", "user", "refused", "warned", "audited", "written", "closure", "closure unguarded",
-    "closure unchecked", "closure staged",
+    "closure unchecked", "closure staged", "new pod",
 )  # fmt: skip
 HAPPENINGS: Final = ("configuration", "start", "stop", "leader", "certificate")
 
@@ -52,6 +52,9 @@ class Asked(Struct, frozen=True):
     lenient: bool
     release: str
     made: datetime
+    cluster: str = ""  # its name, as the preparer says it
+    scope: str = ""
+    preparer: str = ""
 
 
 def page(asked: Asked, gathering: Gathering, report: Report, *, ruled: Ruled | None, now: Now | None) -> str:
@@ -82,6 +85,7 @@ def page(asked: Asked, gathering: Gathering, report: Report, *, ruled: Ruled | N
         "charts": drawn,
         "controls": evidenced(figures(asked, gathering, report, covered, now)),
         "most_chains": MOST_CHAINS,
+        "writers": {(chain.writer or {}).get("process") for chain in report.chains},
     }
     return environment().get_template("page.html").render(said).lstrip()
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.unit.audit.logs import two_chains
+from webhook.audit import copies
 from webhook.cli import main
 
 VERBS: Final = {
@@ -30,6 +31,21 @@ def prefixed(prefix: bytes) -> Callable[[Lines], bytes]:
     return lambda lines: b"".join(prefix + line for line in lines)
 
 
+def held(key: str, *, ending: str, before: str = "") -> Callable[[Lines], bytes]:
+    """A collector that puts each line into an object of its own."""
+
+    def wrapped(line: bytes) -> dict[str, str]:
+        text = f"{before}{line.decode().rstrip()}{ending}"
+        return {key: text, "stream": "stdout", "time": "2026-01-31T12:00:00Z"}
+
+    return lambda lines: b"".join(json.dumps(wrapped(line)).encode() + b"\n" for line in lines)
+
+
+def paired(lines: Lines) -> bytes:
+    """Each second record behind the one before it, on one line."""
+    return b"".join(first.replace(b"\n", b" ") + second for first, second in zip(lines[::2], lines[1::2], strict=True))
+
+
 def with_line(line: bytes) -> Callable[[Lines], bytes]:
     """A line in the middle that is no record."""
     return lambda lines: b"".join([*lines[:2], line, b"\n", *lines[2:]])
@@ -40,10 +56,23 @@ COPIES: Final[dict[str, tuple[Callable[[Lines], bytes], bool]]] = {
     "docker compose": (prefixed(b"catflap-1  | "), True),
     "journald": (prefixed(b"Jan 31 12:00:00 node-1 catflap[123]: "), True),
     "the kubelet": (prefixed(b"2026-01-31T12:00:00.1Z stdout F "), True),
+    "docker compose in colours": (prefixed(b"\x1b[36mcatflap-1  | \x1b[0m"), True),
+    "kubectl logs --prefix": (prefixed(b"[pod/catflap-7d9f8-abcde/server] "), True),
+    "kubectl logs --timestamps": (prefixed(b"2026-01-31T12:00:00.123456789Z "), True),
+    "stern": (prefixed(b"catflap-7d9f8-abcde server "), True),
+    "syslog": (prefixed(b'<134>1 2026-01-31T12:00:00Z node-1 catflap 123 - [meta id="1"] '), True),
+    "labels in braces": (prefixed(b'2026-01-31 {app="catflap", role="server"} '), True),
+    "a prefix in JSON": (prefixed(b'{"stream":"stdout"} '), True),
+    "a prefix in no encoding": (prefixed(b"\xe9t\xe9 | "), True),
+    "tabs": (prefixed(b"\t\t"), True),
+    "text behind each line": (lambda lines: b"".join(line[:-1] + b"\x1b[0m\n" for line in lines), True),
+    "two records on a line": (paired, True),
+    "Docker's json-file": (held("log", ending="\n"), True),
+    "journalctl -o json": (held("MESSAGE", ending=""), True),
+    "a line of the kubelet in an object": (held("message", ending="", before="2026-01-31T12:00:00Z stdout F "), True),
     "a byte order mark": (lambda lines: b"\xef\xbb\xbf" + b"".join(lines), True),
     "line ends of Windows": (lambda lines: b"".join(lines).replace(b"\n", b"\r\n"), True),
     "spaces": (lambda lines: b"".join(json.dumps(json.loads(line)).encode() + b"\n" for line in lines), True),
-    "UTF-16": (lambda lines: b"".join(lines).decode().encode("utf-16"), False),
     "binary": (with_line(bytes(range(256)).replace(b"\n", b"") * 9), False),
     "a very long line": (with_line(b"x" * LONGEST + b"x"), False),
     "a very long record": (with_line(LONG), False),
@@ -52,6 +81,8 @@ COPIES: Final[dict[str, tuple[Callable[[Lines], bytes], bool]]] = {
     "deep JSON": (with_line(b"[" * 100_000), False),
     "a cut line": (lambda lines: b"".join(lines)[:-100], False),
 }
+# Copies that no longer have any record byte for byte.
+REWRITTEN: Final = {"spaces", "Docker's json-file", "journalctl -o json", "a line of the kubelet in an object"}
 
 
 @pytest.fixture
@@ -80,7 +111,7 @@ def test_each_verb_reads_what_there_is_to_read(tmp_path: Path, lines: Lines, how
     path, (change, is_copy) = tmp_path / "copy.log", COPIES[how]
     path.write_bytes(change(lines))
     done = run(verb, path)
-    is_read = how not in {"spaces", "UTF-16"}
+    is_read = how not in REWRITTEN
     if verb in {"verify", "report"}:
         assert done.exit_code == 1
     else:
@@ -100,6 +131,10 @@ def test_each_verb_reads_what_there_is_to_read(tmp_path: Path, lines: Lines, how
         pytest.param(lambda lines: gzip.compress(b"".join(lines)) + b"garbage", id="garbage behind a compressed file"),
         pytest.param(lambda lines: gzip.compress(b"".join(lines))[:-9], id="half a compressed file"),
         pytest.param(lambda _: b"", id="nothing"),
+        *(
+            pytest.param(lambda lines, encoding=encoding: b"".join(lines).decode().encode(encoding), id=encoding)
+            for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+        ),
     ],
 )
 def test_what_cannot_be_read_is_said_in_words(
@@ -128,3 +163,38 @@ def test_a_line_that_is_too_long_is_one_finding(tmp_path: Path, lines: Lines) ->
     report = json.loads(run("verify", path, "-o", "json").stdout)
     assert [(one["line"], one["damage"]) for one in report["findings"]] == [(3, "edited")]
     assert report["findings"][0]["message"].startswith("a line of 131074 bytes")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_wide_characters_are_named_with_the_remedy(tmp_path: Path, lines: Lines, verb: str, encoding: str) -> None:
+    """With `--lenient` too, and where the file is compressed."""
+    text = b"".join(lines).decode().encode(encoding)
+    for name, content in (("plain", text), ("packed", gzip.compress(text))):
+        (tmp_path / name).write_bytes(content)
+        for options in ((), ("--lenient",)):
+            done = run(verb, tmp_path / name, *options)
+            assert (done.exit_code, "iconv -f UTF-16" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("how", [name for name, (_, is_copy) in COPIES.items() if is_copy])
+def test_a_lenient_reading_of_a_copy_gives_the_records_of_the_log(tmp_path: Path, lines: Lines, how: str) -> None:
+    """To the byte, whatever the collector did to them."""
+    genuine, copy = tmp_path / "genuine", tmp_path / "copy"
+    genuine.write_bytes(b"".join(lines))
+    copy.write_bytes(COPIES[how][0](lines))
+    wanted = run("query", genuine, "-o", "json").stdout_bytes
+    assert run("query", copy, "--lenient", "-o", "json").stdout_bytes == wanted
+
+
+def test_a_line_of_many_braces_costs_no_more_than_a_bounded_number_of_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write to the log could make each line a puzzle otherwise."""
+    tried: list[bytes] = []
+
+    def counting(text: bytes) -> tuple[dict[str, object], int]:
+        tried.append(text)
+        return {}, 1
+
+    monkeypatch.setattr(copies, "object_at", counting)
+    assert [piece.is_record for piece in copies.rewritten(b"{" * 100_000)] == [False]
+    assert len(tried) == copies.MOST_BEGINNINGS

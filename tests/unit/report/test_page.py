@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.audit_logs import verified
 from tests.entries import DECISION, DENIED, START, WRITE, entry
-from tests.evidence_logs import ALLOWED, BEGIN, BROKEN_BY, POLICY, REFUSED, week
+from tests.evidence_logs import ALLOWED, BEGIN, BROKEN_BY, POLICY, REFUSED, SPACES, week
 from tests.unit.report.pages import ATTRIBUTES, ELEMENTS, Page, report
 from webhook.audit.verify import Verifier
 from webhook.report import charts
@@ -31,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
     week(folder / "audit.log")
     (folder / "policy.yaml").write_text(POLICY)
     done = report(folder / "audit.log", "-c", folder / "policy.yaml", "-o", folder / "report.html")
-    assert (done.exit_code, done.output) == (0, "")
+    assert (done.exit_code, done.stdout) == (0, "")
     return folder / "audit.log", Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
@@ -83,10 +83,80 @@ def test_each_control_has_figures_and_limits(made: tuple[Path, Page]) -> None:
     assert all(any(letter.isdigit() for letter in row[1]) and row[2] for row in rows)
 
 
-def test_what_the_log_does_not_tell_is_not_known(made: tuple[Path, Page]) -> None:
-    """And why."""
-    assert "Not known, because no cluster was named" in made[1].text
-    assert "Passed unjudged, by reason: not known, because" in made[1].text
+def test_what_is_not_there_is_none_or_not_known_or_not_looked_at(made: tuple[Path, Page]) -> None:
+    """None is what the log answers; not known is what no file tells."""
+    text = made[1].text
+    assert "Not looked at: no cluster was named" in text
+    assert "Passed unjudged, by reason: none; each request of this period was judged or exempt." in text
+    assert "Which controller leads: not known, because the log of a controller is not among the files." in text
+    assert "Serving certificates: none; no server took up a new certificate in this period." in text
+    assert "Exceptions in force 1" in text
+
+
+POD: Final = {"objectRef": {"apiVersion": "v1", "resource": "pods", "namespace": "shop", "name": "web"}}
+
+
+@pytest.mark.usefixtures("without_charts")
+@pytest.mark.parametrize(
+    ("records", "says"),
+    [
+        pytest.param([], "not known, because no decision is on record in this period", id="no decision"),
+        pytest.param(
+            [DENIED | POD], "none; 1 request about a new Pod was decided without a look at the namespace", id="denied"
+        ),
+        pytest.param(
+            [DENIED | POD] * 2, "none; 2 requests about a new Pod were decided without a look", id="two denied"
+        ),
+        pytest.param(
+            [DECISION | POD | {"decision": "exempt"}], "none; 1 request about a new Pod was decided", id="exempt"
+        ),
+        pytest.param(
+            [DENIED | POD | {"verb": "update"}], "none; no request of this period was about a new Pod", id="update"
+        ),
+        pytest.param([DENIED], "none; no request of this period was about a new Pod", id="another resource"),
+    ],
+)
+def test_a_request_about_a_pod_is_one_whatever_came_of_it(records: list[dict[str, Any]], says: str) -> None:
+    """Only those that get as far as the namespace say what was known of it."""
+    assert f"What was known of the namespace when a Pod was admitted or refused: {says}" in Page(told(records)).text
+
+
+def test_requests_decided_are_as_many_as_decisions(made: tuple[Path, Page]) -> None:
+    """The labelling phase is asked about the same requests, and counted apart."""
+    kinds = made[1].figures("Kinds of records")
+    decided = f"{kinds['decision']:,}"
+    assert f"Requests decided {decided} " in made[1].text
+    assert kinds["decision of the labelling phase, which refuses nothing"] == len(SPACES)
+    assert f"{REFUSED} requests refused of {decided} decided" in made[1].text
+
+
+def test_the_first_page_says_whose_report_it_is(tmp_path: Path) -> None:
+    """In the words of the preparer, or that they were not given."""
+    week(tmp_path / "log")
+    said = ["--cluster-name", "prod <eu>", "--scope", "Q1 2026, PCI DSS", "--prepared-by", "Ann Example"]
+    done = report(tmp_path / "log", *said, "-o", "-")
+    text = Page(done.stdout).text
+    assert "Cluster prod <eu> Scope Q1 2026, PCI DSS Prepared by Ann Example Prepared on " in text
+    assert text.index("Prepared by") < text.index("1. Period and sources")
+    assert "not stated" not in text
+    unnamed = Page(report(tmp_path / "log", "-o", "-").stdout).text
+    assert unnamed.count("not stated") == len(said) / 2
+
+
+def test_a_line_on_the_terminal_sums_up(tmp_path: Path) -> None:
+    """On standard error, as standard output may be the page."""
+    week(tmp_path / "log")
+    done = report(tmp_path / "log", "-o", tmp_path / "page.html")
+    records = len((tmp_path / "log").read_bytes().splitlines())
+    decided = ALLOWED + REFUSED + 8  # a removal, a proof in search, five exempt ones, one by an exception
+    wanted = (
+        f"the log is sound; {records:,} records in 1 chain, {decided} requests decided, {REFUSED} refused, 6 exempt"
+    )
+    assert done.stderr == f"catflap: {tmp_path / 'page.html'}: {wanted}\n"
+    assert done.stdout == ""
+    (tmp_path / "log").write_bytes((tmp_path / "log").read_bytes().replace(b'"carol"', b'"karol"'))
+    damaged = report(tmp_path / "log", "-o", "-").stderr
+    assert damaged.startswith("catflap: the log is DAMAGED, ")
 
 
 def test_the_page_loads_nothing(made: tuple[Path, Page]) -> None:
@@ -102,7 +172,9 @@ def test_an_empty_period_is_no_row_of_zeros(tmp_path: Path) -> None:
     done = report(tmp_path / "log", "--from", "2030-01-01", "-o", tmp_path / "page.html")
     assert done.exit_code == 0
     found = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
-    assert "no refusal is on record in this period" in found.text
+    assert "Not known, because no decision is on record in this period" in found.text
+    assert "Starts: not known, because no record is of this period" in found.text
+    assert "Refused not known" in found.text
     assert "not known, because no record of this period tells of a default-deny policy" in found.text
     assert "Refusals by rule, in figures" not in found.tables
     assert "Requests decided none on record" in found.text
