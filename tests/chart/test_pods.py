@@ -58,7 +58,7 @@ def test_pods_are_locked_down(render: Render, values_file: Path) -> None:
     for role, pod in rendered.pods.items():
         given = (
             {"fsGroup": rendered.values["audit"]["file"]["group"]} if rendered.values["audit"]["file"]["volume"] else {}
-        )
+        ) | rendered.values["podSecurityContext"]
         always = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
         assert pod["spec"]["securityContext"] == always | given
         assert container(rendered, role)["securityContext"] == {
@@ -66,10 +66,11 @@ def test_pods_are_locked_down(render: Render, values_file: Path) -> None:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod["spec"])
+        asked_for = {"hostNetwork"} if role == "server" and rendered.values["server"]["hostNetwork"] else set()
+        assert {"hostNetwork", "hostPID", "hostIPC"} & set(pod["spec"]) == asked_for
         for volume in pod["spec"].get("volumes", []):
             asked = set(rendered.values["audit"]["file"]["volume"]) if volume["name"] == "audit-log" else set()
-            asked |= {"configMap"} if volume["name"] == "ca" else set()
+            asked |= {"configMap"} if volume["name"] == "ca" or volume in rendered.values["extraVolumes"] else set()
             assert set(volume) <= {"name", "secret", "emptyDir"} | asked
 
 
@@ -120,10 +121,10 @@ def test_the_api_server_gets_through(render: Render) -> None:
 
 
 def test_metrics_may_be_kept_from_others(render: Render) -> None:
-    """Reviews stay open to everybody all the same."""
+    """And reviews too, each from peers of their own."""
     rendered = render(CHART / "tests" / "everything.yaml")
     reviews, metrics = rendered.get("NetworkPolicy", "flap")["spec"]["ingress"]
-    assert "from" not in reviews
+    assert reviews["from"] == rendered.values["networkPolicy"]["reviewsFrom"]
     assert metrics["from"] == rendered.values["networkPolicy"]["metricsFrom"]
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
 from webhook.rules import RULES
 
+BACKSLASH = chr(92)  # before a dot that is part of a key, for --set
 LASTING = {"persistentVolumeClaim", "hostPath", "nfs"}  # volumes that outlive their Pods, in Kubernetes' own words
 
 
@@ -71,6 +73,13 @@ def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
         "nodeSelector",
         "affinity",
         "podAnnotations",
+        "commonLabels",
+        "podLabels",
+        "podSecurityContext",
+        "rollingUpdate",
+        "startup",
+        "liveness",
+        "readiness",
         "rules",
         "volume",
     }
@@ -86,7 +95,16 @@ def test_no_object_of_the_schema_is_open() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     nodes = [("", schema), *((f"definitions.{name}", node) for name, node in schema["definitions"].items())]
     open_ones = {path for path, node in nodes for path in open_objects(node, path)}
-    assert {path.rpartition(".")[2] for path in open_ones} == {"global", "resources", "affinity", "[]", *LASTING}
+    assert {path.rpartition(".")[2] for path in open_ones} == {
+        "global",
+        "affinity",
+        "[]",
+        "podSelector",
+        "namespaceSelector",
+        "ipBlock",
+        "valueFrom",
+        *LASTING,
+    }
 
 
 def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
@@ -132,6 +150,106 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
             )
             for kind in ("emptyDir.medium", "ephemeral.volumeClaimTemplate.spec", "configMap.name")
         ),
+        pytest.param(
+            ["controller.replicas=0"], "say that it runs elsewhere (controller.enabled false)", id="no-repair"
+        ),
+        pytest.param(["networkPolicy.egress=null"], "at '/networkPolicy': missing property 'egress'", id="no-egress"),
+        pytest.param(["networkPolicy.egress[0]=null"], "got null, want object", id="null-egress-rule"),
+        pytest.param(["networkPolicy.egress[0].too=x"], "additional properties 'too'", id="unknown-egress-key"),
+        pytest.param(["networkPolicy.egress[0].to[0].cidr=x"], "additional properties 'cidr'", id="unknown-peer"),
+        pytest.param(["networkPolicy.metricsFrom=null"], "missing property 'metricsFrom'", id="no-metrics-from"),
+        *(
+            pytest.param([f"{path}.resources.{key}=1"], f"additional properties '{key}'", id=f"{path}-{key}")
+            for path in ("server", "controller")
+            for key in ("foo", "request", "cpu", "memory")
+        ),
+        pytest.param(["server.resources.limits=1"], "got number, want object", id="limit-without-resource"),
+        *(
+            pytest.param(
+                [f"{flow}=frontnd", f"{other}=backend", "policy.network.flows[0].ports={80/TCP}"], says, id=flow
+            )
+            for flow, other in permutations(("policy.network.flows[0].from", "policy.network.flows[0].to"))
+            for says in ('no role is called "frontnd"; the roles are frontend, backend, data',)
+        ),
+        pytest.param(
+            [
+                "policy.network.flows[0].from.role=frontnd",
+                "policy.network.flows[0].to=data",
+                "policy.network.flows[0].ports={80/TCP}",
+            ],
+            'policy.network.flows[0].from: no role is called "frontnd"',
+            id="flow-end",
+        ),
+        pytest.param(
+            ["policy.roles.frontnd.claim.namespaces={x}"], "policy.roles.frontnd: no role is called so", id="role"
+        ),
+        pytest.param(["service.ipFamilyPolicy=Dual"], "value must be one of", id="ip-family"),
+        pytest.param(
+            ["service.type=ExternalName", "service.externalName=x", "service.ipFamilyPolicy=SingleStack"],
+            "count only with service.type ClusterIP",
+            id="family-of-a-name",
+        ),
+        pytest.param(["rollingUpdate.maxSurge=0"], "no pod could ever be replaced", id="stuck-update"),
+        pytest.param(
+            ["rollingUpdate.maxSurge=0%", "rollingUpdate.maxUnavailable=0"], "no pod could ever", id="stuck-in-percent"
+        ),
+        pytest.param(
+            ["rollingUpdate.maxUnavailable=2"], "all 2 replicas of the server may be gone at once", id="all-gone"
+        ),
+        pytest.param(
+            ["rollingUpdate.maxUnavailable=100%"], "at '/rollingUpdate/maxUnavailable'", id="all-gone-in-percent"
+        ),
+        pytest.param(["strategy.type=Recreate"], "additional properties 'strategy' not allowed", id="recreate"),
+        pytest.param(
+            ["server.hostNetwork=true", "server.ports.status=8443"], "https and status are the same port", id="one-port"
+        ),
+        pytest.param(["server.ports.status=8443"], "https and status are the same port", id="one-port-of-a-pod"),
+        pytest.param(["server.ports.https=443"], "minimum: got 443, want 1,024", id="a-port-for-root"),
+        *(
+            pytest.param(
+                [f"{kind}.{key}=x"], f"invalid propertyName '{key}'".replace(BACKSLASH, ""), id=f"{kind}-{key}"
+            )
+            for kind in ("commonLabels", "podLabels")
+            for key in ("app", "role", r"app\.kubernetes\.io/name", r"catflap\.dev/guard", r"pcns\.role")
+        ),
+        pytest.param(["podLabels.mesh=a b"], "does not match pattern", id="label-value"),
+        pytest.param(["podSecurityContext.runAsUser=0"], "minimum: got 0, want 1", id="root"),
+        pytest.param(
+            ["podSecurityContext.runAsNonRoot=false"], "additional properties 'runAsNonRoot'", id="may-be-root"
+        ),
+        pytest.param(["podSecurityContext.seccompProfile.type=Unconfined"], "value must be one of", id="unconfined"),
+        pytest.param(
+            ["podSecurityContext.fsGroup=1", "audit.file.volume.hostPath.path=/var/log/catflap"],
+            "a pod has one",
+            id="groups",
+        ),
+        pytest.param(["extraEnv[0].name=POD_NAME", "extraEnv[0].value=x"], "at '/extraEnv/0/name'", id="our-variable"),
+        pytest.param(
+            ["extraVolumes[0].name=tls", "extraVolumes[0].emptyDir.medium=Memory"],
+            "at '/extraVolumes/0/name'",
+            id="our-volume",
+        ),
+        pytest.param(
+            ["extraVolumeMounts[0].name=x", "extraVolumeMounts[0].mountPath=/x"],
+            'no volume of extraVolumes is called "x"',
+            id="no-volume",
+        ),
+        *(
+            pytest.param(
+                [
+                    "extraVolumes[0].name=x",
+                    "extraVolumes[0].configMap.name=x",
+                    "extraVolumeMounts[0].name=x",
+                    f"extraVolumeMounts[0].mountPath={path}",
+                ],
+                "at '/extraVolumeMounts/0/mountPath'",
+                id=f"over-{path}",
+            )
+            for path in ("/etc/catflap/tls", "/etc/catflap", "/var/log/catflap", "/tmp", "/", "relative")
+        ),
+        pytest.param(["probes.liveness.httpGet.path=/x"], "additional properties 'httpGet'", id="another-probe"),
+        pytest.param(["probes=null"], "missing property 'probes'", id="no-probes"),
+        pytest.param(["topologySpreadConstraints[0].maxSkew=1"], "missing properties", id="half-a-constraint"),
         pytest.param(["tls.caBundle=x"], "at '/tls/caBundle': 'x' does not match pattern", id="ca-not-pem"),
     ],
 )
@@ -140,6 +258,13 @@ def test_wrong_values_are_refused_with_the_reason(helm: Helm, settings: list[str
     done = helm("template", "catflap", str(CHART), settings=tuple(settings))
     assert done.returncode == 1
     assert says in done.stderr
+
+
+def test_egress_cannot_be_emptied(helm: Helm) -> None:
+    """Without a rule the policy would cut the pods off from the API server."""
+    done = helm("template", "catflap", str(CHART), "--set-json", "networkPolicy.egress=[]")
+    assert done.returncode == 1
+    assert "minItems: got 0, want 1" in done.stderr
 
 
 def test_each_rule_may_be_set(helm: Helm) -> None:

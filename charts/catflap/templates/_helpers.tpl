@@ -9,6 +9,13 @@
 {{- eq (last .) "server" | ternary $name (printf "%s-%s" $name (last .)) -}}
 {{- end }}
 
+{{/* Values over defaults, key by key; sprig's own merge takes a 0 for a value that is not there. Takes (list defaults values). */}}
+{{- define "catflap.over" -}}
+{{- $both := dict -}}
+{{- range . -}}{{- range $key, $value := . -}}{{- $_ := set $both $key $value -}}{{- end -}}{{- end -}}
+{{- toYaml $both -}}
+{{- end }}
+
 {{- define "catflap.image" -}}
 {{- $version := .Values.image.tag | default .Chart.AppVersion -}}
 {{- .Values.image.repository -}}{{- with .Values.image.digest }}@{{ . }}{{ else }}:{{ $version }}{{ end -}}
@@ -29,7 +36,7 @@ checksum/tls: {{ include "catflap.generated" $root | sha256sum }}
 {{- end }}
 {{- if $root.Values.metrics.annotations }}
 prometheus.io/scrape: "true"
-prometheus.io/port: "8080"
+prometheus.io/port: {{ include "catflap.statusPort" . | quote }}
 prometheus.io/path: /metrics
 {{- end }}
 {{- with $root.Values.podAnnotations }}
@@ -37,12 +44,38 @@ prometheus.io/path: /metrics
 {{- end }}
 {{- end }}
 
+{{/* The port for probes and metrics of one role. Takes (list $ role). */}}
+{{- define "catflap.statusPort" -}}
+{{- eq (last .) "server" | ternary (int (first .).Values.server.ports.status) 8080 -}}
+{{- end }}
+
+{{/* Whether one role's pods use the node's network; empty: no. Takes (list $ role). */}}
+{{- define "catflap.hostNetwork" -}}
+{{- if and (eq (last .) "server") (first .).Values.server.hostNetwork -}}true{{- end -}}
+{{- end }}
+
+{{/* Two replicas cannot have one port of one node: with hostNetwork the old one goes first, unless it is the only one. Takes (list $ role). */}}
+{{- define "catflap.rollingUpdate" -}}
+{{- $root := first . -}}
+{{- $goes := and (eq (include "catflap.hostNetwork" .) "true") (gt (int $root.Values.server.replicas) 1) -}}
+{{- $default := $goes | ternary (dict "maxSurge" 0 "maxUnavailable" 1) (dict "maxSurge" 1 "maxUnavailable" 0) -}}
+{{- include "catflap.over" (list $default $root.Values.rollingUpdate) -}}
+{{- end }}
+
 {{- define "catflap.labels" -}}
+{{- with .Values.commonLabels }}
+{{- toYaml . }}
+{{ end -}}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* The labels of pods besides those that select them. Takes $. */}}
+{{- define "catflap.podLabels" -}}
+{{- include "catflap.over" (list .Values.podLabels (include "catflap.labels" . | fromYaml)) -}}
 {{- end }}
 
 {{/* metadata of an object in our own namespace. Takes (list $ name). */}}
@@ -120,8 +153,53 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- if and .Values.registration.enabled (not .Values.server.enabled) (not $external) -}}
 {{- fail "server.enabled false: every Pod would be refused; name a server outside of the cluster (service.type ExternalName), or register nothing (registration.enabled false)" -}}
 {{- end -}}
+{{- if and .Values.controller.enabled (lt (int .Values.controller.replicas) 1) -}}
+{{- fail "controller.replicas 0: no namespace would be isolated and nothing repaired; run one or more, or say that it runs elsewhere (controller.enabled false)" -}}
+{{- end -}}
 {{- if and .Values.registration.enabled .Values.server.enabled (lt (int .Values.server.replicas) 1) -}}
 {{- fail "server.replicas 0: every Pod would be refused while catflap is registered; register nothing (registration.enabled false), or run one or more" -}}
+{{- end -}}
+{{- if and .Values.server.enabled (eq (int .Values.server.ports.https) (int .Values.server.ports.status)) -}}
+{{- fail "server.ports: https and status are the same port" -}}
+{{- end -}}
+{{- if and $external (or .Values.service.ipFamilyPolicy .Values.service.ipFamilies) -}}
+{{- fail "service.ipFamilyPolicy and service.ipFamilies count only with service.type ClusterIP" -}}
+{{- end -}}
+{{- range $role := list "server" "controller" -}}
+{{- $its := get $.Values $role -}}
+{{- $update := include "catflap.rollingUpdate" (list $ $role) | fromYaml -}}
+{{- $gone := toString $update.maxUnavailable -}}
+{{- if and (has (toString $update.maxSurge) (list "0" "0%")) (has $gone (list "0" "0%")) -}}
+{{- fail "rollingUpdate: maxSurge and maxUnavailable are both 0, so that no pod could ever be replaced" -}}
+{{- end -}}
+{{- if and $its.enabled (not (hasSuffix "%" $gone)) (ge (int $gone) (max 1 (int $its.replicas))) -}}
+{{- fail (printf "rollingUpdate.maxUnavailable %s: all %d replicas of the %s may be gone at once, and Pods would be refused meanwhile" $gone (int $its.replicas) $role) -}}
+{{- end -}}
+{{- end -}}
+{{- $volumes := list -}}
+{{- range .Values.extraVolumes -}}{{- $volumes = append $volumes .name -}}{{- end -}}
+{{- range .Values.extraVolumeMounts -}}
+{{- if not (has .name $volumes) -}}
+{{- fail (printf "extraVolumeMounts: no volume of extraVolumes is called %q" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.audit.file.volume .Values.podSecurityContext.fsGroup (ne (int .Values.podSecurityContext.fsGroup) (int .Values.audit.file.group)) -}}
+{{- fail "podSecurityContext.fsGroup and audit.file.group name two groups; a pod has one" -}}
+{{- end -}}
+{{- $roles := .Values.policy.workloads.role.oneOf -}}
+{{- range $name, $_ := .Values.policy.roles -}}
+{{- if not (has $name $roles) -}}
+{{- fail (printf "policy.roles.%s: no role is called so; the roles are %s" $name (join ", " $roles)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $number, $flow := .Values.policy.network.flows -}}
+{{- range $side := list "from" "to" -}}
+{{- $end := get $flow $side -}}
+{{- $role := kindIs "map" $end | ternary $end (dict "role" $end) | dig "role" "" -}}
+{{- if and $role (ne $role "outside") (not (has $role $roles)) -}}
+{{- fail (printf "policy.network.flows[%d].%s: no role is called %q; the roles are %s" $number $side $role (join ", " $roles)) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if eq .Values.tls.mode "secret" -}}
 {{- if and .Values.server.enabled (not .Values.tls.secretName) -}}
