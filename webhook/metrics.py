@@ -1,9 +1,24 @@
-"""What is counted; label values come from closed sets only."""
+"""What is counted; label values come from closed sets only.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+docs/metrics.md lists every metric with the process that exports it.
+"""
+
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from webhook import __version__
-from webhook.model.decision import Verdict
+from webhook.guard import binding, configuring, labelling, protect
+from webhook.model.decision import Decision, Verdict
+from webhook.rules import RULES
 
 # From a third of the time that a decision takes to the API server's longest patience with a webhook.
 LATENCY_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1, 5, 10)
@@ -18,46 +33,42 @@ EVENTS = ("created", "counted", "limited", "dropped", "failed")
 REPORT_OUTCOMES = ("created", "updated", "removed")
 # No caller that may send reviews; too slow; too large; no JSON; no room.
 BAD_REVIEWS = (400, 401, 408, 413, 415, 503)
+SERVER, CONTROLLER = "serve", "controller"  # the processes, by their verbs
 CUSTOM = "custom"  # in the place of the id of each rule of the policy file's own
 IN_FORCE, ENDING, ENDED = "in-force", "ending", "ended"  # of an exception; one that ends does so within a week
 
 
 REGISTRATION, COPY = "registration", "twin"  # what the API server does as the policy file says
 FOLLOWING = (REGISTRATION, COPY)
+# The ids that violations are counted by. A policy file may have any number of rules of its own, so those share one.
+VIOLATED: Final = frozenset(
+    {*RULES, protect.PROTECTION, labelling.PROTECTION, binding.PROTECTION, configuring.PROTECTION}
+)
+EFFECTS: Final = ("denied", "warned", "audited")
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own."""
+    """The metrics of one process, in a registry of their own.
 
-    def __init__(self) -> None:
+    `process` exports only what that process has to say; without it everything is exported. What a process does not export can
+    be set all the same, as both share code.
+    """
+
+    def __init__(self, process: str | None = None) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter and histogram, that says when it began
         self.registry = CollectorRegistry()
+        unexported = CollectorRegistry()
+        self._of_server = unexported if process == CONTROLLER else self.registry
+        self._of_controller = unexported if process == SERVER else self.registry
         ProcessCollector(registry=self.registry)
         Info("catflap_build", "The running release", registry=self.registry).info({"version": __version__})
-        decisions = Counter(
-            "catflap_decisions_total", "Admission requests answered", ["phase", "decision"], registry=self.registry
-        )
-        self.decisions = {(phase, verdict): decisions.labels(phase, verdict) for phase in PHASES for verdict in Verdict}
-        latency = Histogram(
-            "catflap_decision_seconds",
-            "Time from the whole body to the whole answer",
-            ["phase"],
-            buckets=LATENCY_BUCKETS,
-            registry=self.registry,
-        )
-        self.latency = {phase: latency.labels(phase) for phase in PHASES}
-        bad_reviews = Counter(
-            "catflap_bad_reviews_total",
-            "Calls refused before their review was decided on",
-            ["status"],
-            registry=self.registry,
-        )
-        self.bad_reviews = {status: bad_reviews.labels(status) for status in BAD_REVIEWS}
+        self._count_decisions()
         self.policy_refusals = Counter(
             "catflap_policy_refusals_total", "Policy files that were refused", registry=self.registry
         )
         self.policy = Info("catflap_policy", "The policy file in force", registry=self.registry)
         self.exceptions = Gauge(
-            "catflap_exceptions", "Exceptions in the policy file", ["state"], registry=self.registry
+            "catflap_exceptions", "Exceptions in the policy file", ["state"], registry=self._of_controller
         )
         self._show_registration()
         self._count_events()
@@ -65,27 +76,71 @@ class Metrics:
         self._count_records()
         self._count_what_stands()
 
+    def _count_decisions(self) -> None:
+        decisions = Counter(
+            "catflap_decisions_total", "Admission requests answered", ["phase", "decision"], registry=self._of_server
+        )
+        self.decisions = {(phase, verdict): decisions.labels(phase, verdict) for phase in PHASES for verdict in Verdict}
+        latency = Histogram(
+            "catflap_decision_seconds",
+            "Time from the whole body to the whole answer",
+            ["phase"],
+            buckets=LATENCY_BUCKETS,
+            registry=self._of_server,
+        )
+        self.latency = {phase: latency.labels(phase) for phase in PHASES}
+        bad_reviews = Counter(
+            "catflap_bad_reviews_total",
+            "Calls refused before their review was decided on",
+            ["status"],
+            registry=self._of_server,
+        )
+        self.bad_reviews = {status: bad_reviews.labels(status) for status in BAD_REVIEWS}
+        self._violations = Counter(
+            "catflap_violations_total",
+            "Faults found in requests, by rule and by what came of them",
+            ["rule", "effect"],
+            registry=self._of_server,
+        )
+        self.certificate_expiry = Gauge(
+            "catflap_certificate_expiry_timestamp_seconds",
+            "When the certificate that the server shows ends; 0 before the first one is loaded",
+            registry=self._of_server,
+        )
+        for rule in (*sorted(VIOLATED), CUSTOM):
+            for effect in EFFECTS:
+                self._violations.labels(rule, effect)
+
+    def found(self, decision: Decision) -> None:
+        """Count the faults of a decision by their rules; a rule of the policy file's own counts as `custom`."""
+        for effect, faults in zip(EFFECTS, (decision.denied, decision.warned, decision.audited), strict=True):
+            for fault in faults:
+                self._violations.labels(fault.rule if fault.rule in VIOLATED else CUSTOM, effect).inc()
+
     def _show_registration(self) -> None:
         not_followed = Gauge(
             "catflap_policy_not_followed",
             "Whether the API server refuses what the policy file asks it to do",
             ["object"],
-            registry=self.registry,
+            registry=self._of_controller,
         )
         self.not_followed = {name: not_followed.labels(name) for name in FOLLOWING}
         registered = Gauge(
-            "catflap_registered", "Whether a webhook configuration of ours exists", ["phase"], registry=self.registry
+            "catflap_registered",
+            "Whether a webhook configuration of ours exists",
+            ["phase"],
+            registry=self._of_controller,
         )
         weakened = Gauge(
             "catflap_registration_weakened",
             "Whether somebody keeps changing a webhook configuration of ours",
             ["phase"],
-            registry=self.registry,
+            registry=self._of_controller,
         )
         self.path_age = Gauge(
             "catflap_webhook_path_age_seconds",
             "Time for which the secret path of reviews has been registered; 0 where there is none",
-            registry=self.registry,
+            registry=self._of_controller,
         )
         self.registered = {phase: registered.labels(phase) for phase in REGISTERED_PHASES}
         self.weakened = {phase: weakened.labels(phase) for phase in REGISTERED_PHASES}
@@ -93,7 +148,7 @@ class Metrics:
         self.connections_dropped = Counter(
             "catflap_connections_dropped_total",
             "Connections to the webhook's port that were ended because there were too many, or because their time was over",
-            registry=self.registry,
+            registry=self._of_server,
         )
 
     def _count_records(self) -> None:
@@ -141,47 +196,52 @@ class Metrics:
         self.not_repaired = Gauge(
             "catflap_not_repaired",
             "Policies, or namespaces, that the controller cannot put right by itself",
-            registry=self.registry,
+            registry=self._of_controller,
         )
         self.early_pods = Counter(
             "catflap_pods_before_isolation_total",
             "Pods that ran in a namespace before its default-deny was written, although catflap is older",
-            registry=self.registry,
+            registry=self._of_controller,
         )
         self.reconcile_failures = Counter(
-            "catflap_reconcile_failures_total", "Namespaces that could not be closed at once", registry=self.registry
+            "catflap_reconcile_failures_total",
+            "Namespaces that could not be closed at once",
+            registry=self._of_controller,
         )
         self.unguarded_seconds = Histogram(
             "catflap_namespace_unguarded_seconds",
             "Time from the controller's first sight of a guarded namespace without its default-deny to its write",
             buckets=REPAIR_BUCKETS,
-            registry=self.registry,
+            registry=self._of_controller,
         )
         self.guarded_namespaces = Gauge(
-            "catflap_guarded_namespaces", "Namespaces that are to be closed", registry=self.registry
+            "catflap_guarded_namespaces", "Namespaces that are to be closed", registry=self._of_controller
         )
 
     def _count_what_stands(self) -> None:
+        self.leads = Gauge(
+            "catflap_leader", "Whether this replica is the one that scans and reports", registry=self._of_controller
+        )
         self.scan_objects = Gauge(
-            "catflap_scan_objects", "Objects that the last scan looked at", registry=self.registry
+            "catflap_scan_objects", "Objects that the last scan looked at", registry=self._of_controller
         )
         self.scan_violations = Gauge(
             "catflap_scan_violations",
             "Owners with faults at the last scan, by rule and by what that does to whoever creates such an object",
             ["rule", "effect"],
-            registry=self.registry,
+            registry=self._of_controller,
         )
-        self.scan_seconds = Gauge("catflap_scan_seconds", "Time that the last scan took", registry=self.registry)
+        self.scan_seconds = Gauge("catflap_scan_seconds", "Time that the last scan took", registry=self._of_controller)
         self.scan_completed = Gauge(
             "catflap_scan_completed_timestamp_seconds",
             "When the last scan was completed; 0 where another replica scans",
-            registry=self.registry,
+            registry=self._of_controller,
         )
         self.scan_failures = Counter(
-            "catflap_scan_failures_total", "Scans that were not completed", registry=self.registry
+            "catflap_scan_failures_total", "Scans that were not completed", registry=self._of_controller
         )
         written = Counter(
-            "catflap_reports_written_total", "Reports written after scans", ["outcome"], registry=self.registry
+            "catflap_reports_written_total", "Reports written after scans", ["outcome"], registry=self._of_controller
         )
         self.reports_written = {outcome: written.labels(outcome) for outcome in REPORT_OUTCOMES}
 

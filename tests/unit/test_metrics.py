@@ -1,14 +1,30 @@
 """What is counted, and under which labels."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from webhook import __version__
-from webhook.metrics import LATENCY_BUCKETS, PHASES, Metrics
-from webhook.model.decision import Verdict
+from webhook.metrics import CONTROLLER, LATENCY_BUCKETS, PHASES, SERVER, Metrics
+from webhook.model.decision import Decision, Verdict
+from webhook.model.violation import Violation
+from webhook.rules import RULES
+
+TABLE: Final = Path(__file__).parents[2] / "docs" / "metrics.md"
+PROCESSES: Final = {SERVER: "server", CONTROLLER: "controller"}
+# Labels whose values come with the first sample.
+LATER: Final = {
+    "catflap_exceptions": {"state"},
+    "catflap_policies_written": {"outcome"},
+    "catflap_policy": {"digest"},
+    "catflap_scan_violations": {"rule", "effect"},
+}
 
 NAMES = {
     "catflap_audit_failures": "counter",
@@ -18,12 +34,14 @@ NAMES = {
     "catflap_audit_uncopied": "counter",
     "catflap_bad_reviews": "counter",
     "catflap_build_info": "gauge",
+    "catflap_certificate_expiry_timestamp_seconds": "gauge",
     "catflap_connections_dropped": "counter",
     "catflap_decision_seconds": "histogram",
     "catflap_decisions": "counter",
     "catflap_events": "counter",
     "catflap_exceptions": "gauge",
     "catflap_guarded_namespaces": "gauge",
+    "catflap_leader": "gauge",
     "catflap_namespace_unguarded_seconds": "histogram",
     "catflap_not_repaired": "gauge",
     "catflap_pods_before_isolation": "counter",
@@ -42,6 +60,7 @@ NAMES = {
     "catflap_scan_objects": "gauge",
     "catflap_scan_seconds": "gauge",
     "catflap_scan_violations": "gauge",
+    "catflap_violations": "counter",
 }
 
 
@@ -52,9 +71,79 @@ def families(metrics: Metrics) -> dict[str, Any]:
 
 
 def test_the_metrics_are_these() -> None:
-    """Dashboards hang on the names; the times of creation that Python's client adds are nobody's business."""
-    found = {name: family.type for name, family in families(Metrics()).items() if not name.endswith("_created")}
-    assert found == NAMES
+    """Dashboards hang on the names; the times of creation that Python's client adds are not among them."""
+    assert {name: family.type for name, family in families(Metrics()).items()} == NAMES
+
+
+@pytest.mark.parametrize("process", [None, SERVER, CONTROLLER])
+def test_no_series_says_when_another_one_began(process: str | None) -> None:
+    """One more gauge for each counter and histogram."""
+    metrics = Metrics(process)
+    metrics.found(Decision(Verdict.DENIED, denied=(Violation("known-role", "", ""),)))
+    assert "_created" not in generate_latest(metrics.registry).decode()
+
+
+def test_the_documentation_lists_what_each_process_exports() -> None:
+    """Name, type, process, labels and words; nothing else, and nothing twice."""
+    exported = {process: exposed(process) for process in (SERVER, CONTROLLER)}
+    wanted = {}
+    for name, row in (exported[SERVER] | exported[CONTROLLER]).items():
+        by = [process for process, rows in exported.items() if name in rows]
+        wanted[name] = (row[0], "both" if len(by) > 1 else PROCESSES[by[0]], *row[1:])
+    listed = [
+        line.strip("| ").split(" | ") for line in TABLE.read_text("utf-8").splitlines() if line.startswith("| `catflap")
+    ]
+    cells = [[cell.strip() for cell in line] for line in listed]
+    found = {name.strip("`"): (kind, by, labels, says) for name, kind, by, labels, says in cells}
+    assert len(found) == len(cells)
+    assert found == wanted
+
+
+def exposed(process: str | None) -> dict[str, tuple[str, str, str]]:
+    """Each metric of a process: its type, its labels as the table writes them, and its words."""
+    found = {}
+    for collected in Metrics(process).registry.collect():
+        name, kind = collected.name, collected.type
+        if name.startswith("catflap"):
+            labels = LATER.get(name, set[str]()).union(*(sample.labels for sample in collected.samples)) - {"le"}
+            full = name + {"counter": "_total", "info": "_info"}.get(kind, "")
+            written = ", ".join(f"`{label}`" for label in sorted(labels))
+            found[full] = ("gauge" if kind == "info" else kind, written, collected.documentation)
+    return found
+
+
+def test_no_process_exports_what_the_other_one_alone_knows() -> None:
+    """A 0 of a program that cannot know better looks like an answer."""
+    server, controller = (set(exposed(process)) for process in (SERVER, CONTROLLER))
+    assert {"catflap_decisions_total", "catflap_certificate_expiry_timestamp_seconds"} <= server - controller
+    assert {"catflap_leader", "catflap_registered", "catflap_not_repaired"} <= controller - server
+    assert server | controller == set(exposed(None))
+
+
+@pytest.mark.parametrize("rule", [*RULES, "guard-policies", "guard-labels", "bound-labels", "policy-file"])
+@pytest.mark.parametrize("effect", ["denied", "warned", "audited"])
+def test_faults_are_counted_by_rule_and_effect(rule: str, effect: str) -> None:
+    """Each of a decision's faults, and nothing else."""
+    metrics = Metrics(SERVER)
+    faults = (Violation(rule, "metadata", "no"), Violation(rule, "spec", "no"))
+    metrics.found(structs.replace(Decision(Verdict.DENIED), **{effect: faults}))
+    assert counted(metrics) == {(rule, effect): 2.0}
+
+
+@given(st.lists(st.text(max_size=40), max_size=20))
+def test_rules_of_the_policy_files_own_are_one_series(names: list[str]) -> None:
+    """However many there are, so that a policy file cannot make series without end."""
+    metrics = Metrics(SERVER)
+    before = len(generate_latest(metrics.registry).splitlines())
+    metrics.found(Decision(Verdict.ALLOWED, warned=tuple(Violation(f"own-{name}", "", "") for name in names)))
+    assert counted(metrics) == ({("custom", "warned"): float(len(names))} if names else {})
+    assert len(generate_latest(metrics.registry).splitlines()) == before
+
+
+def counted(metrics: Metrics) -> dict[tuple[str, str], float]:
+    """The faults that were counted."""
+    samples = families(metrics)["catflap_violations"].samples
+    return {(one.labels["rule"], one.labels["effect"]): one.value for one in samples if one.value}
 
 
 def test_every_decision_is_there_before_it_is_made() -> None:

@@ -51,6 +51,7 @@ def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -
     lease = Lease(api, namespace=own, name=LEASE, candidate=candidate, seconds=LEASE_SECONDS, now=utc_now)
 
     def changed(leads: bool, reason: str) -> None:
+        metrics.leads.set(leads)
         if not leads:
             metrics.forget_scan()
         note(

@@ -62,7 +62,7 @@ class Parts(Struct, frozen=True):
 
 def make_parts(common: Common, process: str, *, on_refusal: Callable[[str], None] = lambda _: None) -> Parts:
     """The audit log, the metrics and the policy store, joined; `on_refusal` is told the faults of a file that is refused."""
-    metrics = Metrics()
+    metrics = Metrics(process)
     audit = AuditLog(
         common.audit_log, process=process, root=common.audit_key, keeping=common.keeping, observer=observing(metrics)
     )

@@ -84,16 +84,17 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
         announce=announce,
         acting=acting,
     )
-    served = start_showing(tls, parts.audit)
+    served = start_showing(tls, parts.audit, parts.metrics)
     if trust.client_ca is not None:
         ask_for_certificates(served.context, trust.client_ca)
     return Ready(answerer, check, served, began=listening.set, dropped=parts.metrics.connections_dropped.inc)
 
 
-def start_showing(tls: TlsFolder, audit: AuditLog) -> Served:
+def start_showing(tls: TlsFolder, audit: AuditLog, metrics: Metrics) -> Served:
     """The certificate, whatever pair the folder holds; each one is on record."""
 
     def loaded(found: Certificate, why: str) -> None:
+        metrics.certificate_expiry.set(found.expires.timestamp())
         note(audit, certificate_record(serving_certificate(found), reason=why, at=utc_now()))
 
     served = Served(tls, on_load=loaded)

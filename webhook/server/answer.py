@@ -283,6 +283,7 @@ class Answerer:
         except AuditLogUnwritable:  # which the log itself tells
             decision = NOT_RECORDED
         self._metrics.decisions[phase, decision.verdict].inc()
+        self._metrics.found(decision)
         self._metrics.latency[phase].observe(elapsed / 1e9)
         if (told := refused(request, decision)) is not None:
             self._announce(told)
