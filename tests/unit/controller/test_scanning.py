@@ -144,8 +144,10 @@ def test_kinds_that_are_not_read_are_told_of_once(caplog: pytest.LogCaptureFixtu
         tested.scan()
     told = [one.message for one in caplog.records if "does not read" in one.message]
     assert told == [
-        "kinds of this cluster that catflap does not read: not judged, though they say who may connect to whom: "
-        "ciliumnetworkpolicies.cilium.io"
+        (
+            "kinds of this cluster that catflap does not read: not judged, though they say who may connect to whom: "
+            "ciliumnetworkpolicies.cilium.io"
+        )
     ]
 
 
