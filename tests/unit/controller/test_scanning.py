@@ -37,7 +37,7 @@ class Cluster(Api):
 
     def get(self, path: str, **_query: str) -> Json | None:
         """Which reports are served; nothing else stands."""
-        served = {
+        served: dict[str, Json] = {
             "/apis/openreports.io/v1alpha1": {"resources": [{"name": "reports"}, {"name": "clusterreports"}]},
             "/apis": {"groups": [{"name": "cilium.io", "preferredVersion": {"groupVersion": "cilium.io/v2"}}]},
             "/apis/cilium.io/v2": {"resources": [{"name": "ciliumnetworkpolicies", "kind": "CiliumNetworkPolicy"}]},
