@@ -147,7 +147,7 @@ def yaml_chunks(text: str, first: int) -> Iterator[Chunk]:
     """Each document of YAML.  Raises BadTextError for a separator with more than a comment behind it."""
     lines: list[str] = []
     begins = first
-    for number, ended in enumerate(text.split("\n"), first):
+    for number, ended in enumerate(text.removesuffix("\n").split("\n"), first):
         line = ended.removesuffix("\r")
         if line.startswith(SEPARATOR):
             behind = line.removeprefix(SEPARATOR).strip()
@@ -165,5 +165,5 @@ def yaml_chunks(text: str, first: int) -> Iterator[Chunk]:
 
 
 def chunk_of(lines: list[str], begins: int) -> Chunk:
-    """Return one document; a byte order mark before it is no part of it."""
-    return Chunk("\n".join(lines).removeprefix(MARK), begins)
+    """Return one document, each line with its end; a byte order mark before it is no part of it."""
+    return Chunk("".join(f"{line}\n" for line in lines).removeprefix(MARK), begins)
