@@ -326,3 +326,20 @@ def test_what_only_goes_on_record_is_no_warning(check: Check) -> None:
     assert check("a.yaml").stdout.startswith("a.yaml: recorded only: Pod default/bad: known-role: ")
     [found] = json.loads(check("-o", "json", "a.yaml").stdout)
     assert [one["effect"] for one in found["violations"]] == ["recorded"]
+
+
+@pytest.mark.parametrize("mark", [b"\xff\xfe", b"\xfe\xff"])
+def test_a_policy_file_of_powershell_is_read(check: Check, mark: bytes) -> None:
+    """UTF-16 with a byte order mark, by `check` and by `config check`."""
+    write({"a.yaml": GOOD})
+    encoding = "utf-16-le" if mark == b"\xff\xfe" else "utf-16-be"
+    Path("policy.yml").write_bytes(mark + HEAD.replace("\n", "\r\n").encode(encoding))
+    assert check("a.yaml").exit_code == 0
+    assert CliRunner().invoke(main, ["config", "check", "policy.yml"]).exit_code == 0
+
+
+def test_a_policy_file_that_is_no_text_ends_it(check: Check) -> None:
+    """A policy is read more strictly than a manifest."""
+    write({"a.yaml": GOOD})
+    Path("policy.yml").write_bytes(b"\xff" + HEAD.encode())
+    assert check("a.yaml").exit_code == 2
