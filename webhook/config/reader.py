@@ -17,8 +17,8 @@ from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse
 
 IDLE_SECONDS: Final = 60.0
-# Behind the threads that answer, but not behind everything else on the node: with a third of the weight of a usual process (sched(7)).
-NICENESS: Final = 5
+# Behind the threads that answer, but not behind everything else on the node: with a tenth of the weight of a usual process (sched(7)).
+NICENESS: Final = 10
 
 
 def read(text: str) -> Loaded | tuple[PolicyFault, ...]:
