@@ -31,7 +31,9 @@ ELSEWHERE = {
     "what an edit of the policy file would refuse",
     "which names a user may read in the preview of a policy file",
     "what may have changed a policy that was written",
+    "that Lease, after it was deleted",
     "that every server accepts the next path",
+    "that the registration does not outlive catflap's namespace, and the owner that says so",
     "the stamp on guarded namespaces",
 }
 CHANGED: dict[str, dict[str, Any]] = {
