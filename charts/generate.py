@@ -15,12 +15,39 @@ import yaml
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
 from webhook.config.schema import by_rule, definition, inline, spelled_out
+from webhook.model.fields import DNS_LABEL, PORT, RULE_ID
 from webhook.model.policy import GuardPolicy
 
 CHART = Path(__file__).parent / "catflap"
 VALUES, SCHEMA, README = CHART / "values.yaml", CHART / "values.schema.json", CHART / "README.md"
 POLICY_MARKS = ("# BEGIN policy\n", "# END policy\n")
 TABLE_MARKS = ("<!-- BEGIN values -->\n", "<!-- END values -->\n")
+
+# What the texts of a policy file look like, by the mapping and the key that they are in. The server's own reader says it exactly and with a remedy;
+# these say of a slip at `helm install` where it is, and are never stricter. Helm knows no lookahead.
+LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+LABEL_VALUE = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+NAMESPACE = rf"^{DNS_LABEL.pattern}$"
+PATTERN = r"^[a-z0-9][-a-z0-9]*\*?$"
+ACCOUNT = r"^[a-z0-9][-a-z0-9]*/[a-z0-9][-a-z0-9.]*$"
+CIDR = r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$"
+TEXTS = {
+    "AppLabel": {"label": LABEL_KEY, "aliases": LABEL_KEY},
+    "Claim": {"namespaces": PATTERN, "serviceAccounts": ACCOUNT},
+    "CustomRule": {"id": rf"^{RULE_ID.pattern}$"},
+    "DnsEndpoint": {"cidrs": CIDR, "ports": rf"^{PORT.pattern}$"},
+    "Environment": {"label": LABEL_KEY, "oneOf": LABEL_VALUE},
+    "Exempt": {"serviceAccounts": ACCOUNT},
+    "Flow": {"ports": rf"^{PORT.pattern}$"},
+    "FlowEnd": {"namespaces": NAMESPACE, "cidrs": CIDR},
+    "Namespaces": {"exempt": PATTERN},
+    "Network": {"clusterCIDRs": CIDR, "nodeCIDRs": CIDR},
+    "Override": {"names": PATTERN},
+    "Requirement": {"label": LABEL_KEY},
+    "Reserved": {"prefixes": PATTERN},
+    "RoleLabel": {"label": LABEL_KEY, "aliases": LABEL_KEY, "oneOf": LABEL_VALUE},
+    "Waiver": {"rule": rf"^{RULE_ID.pattern}$", "namespace": NAMESPACE},
+}
 
 Json = dict[str, Any]
 Files = Mapping[Path, str]
@@ -77,7 +104,30 @@ def with_policy(schema: Json, model: Json) -> Json:
     policy = {key: value for key, value in model.items() if key != "$defs"}
     for node in [policy, *nested(policy, definitions)]:
         node["required"] = list(node["properties"])
-    return schema | {"properties": schema["properties"] | {"policy": by_rule(policy)}, "definitions": definitions}
+    written = with_known_rules(by_rule(policy))
+    return schema | {"properties": schema["properties"] | {"policy": written}, "definitions": with_texts(definitions)}
+
+
+def with_known_rules(policy: Json) -> Json:
+    """The policy's schema with the rules that there are, where there are no custom ones, in overrides and exceptions too."""
+    known = policy["then"]["properties"]["rules"]
+    overrides = {"properties": {"overrides": {"items": {"properties": {"rules": known}}}}}
+    exceptions = {"items": {"properties": {"rule": {"enum": list(known["properties"])}}}}
+    then = {"rules": known, "namespaces": overrides, "exceptions": exceptions}
+    return policy | {"then": {"properties": then}}
+
+
+def with_texts(definitions: Json) -> Json:
+    """The definitions with what their texts look like."""
+    found = dict(definitions)
+    for name, patterns in TEXTS.items():
+        properties = dict(found[name]["properties"])
+        for key, pattern in patterns.items():
+            field = properties[key]
+            looks = {"items": field["items"] | {"pattern": pattern}} if "items" in field else {"pattern": pattern}
+            properties[key] = field | looks
+        found[name] = found[name] | {"properties": properties}
+    return found
 
 
 def nested(node: Json, definitions: Json) -> Iterator[Json]:

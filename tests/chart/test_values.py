@@ -1,21 +1,43 @@
 """Values: each is described and checked, and what is written twice is written by a program."""
 
+import importlib.util
 import json
+import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import permutations
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.chart.conftest import Helm, Render
 from tests.chart.rendering import CHART, DEFAULT, NAMESPACE, VALUES_FILES, for_each_values_file, merged
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
+from webhook.model.fields import (
+    cidr,
+    label_key,
+    label_value,
+    namespace_name,
+    namespace_pattern,
+    namespace_prefix,
+    port,
+    rule_id,
+    service_account_name,
+)
 from webhook.rules import RULES
+
+_spec = importlib.util.spec_from_file_location("generate", CHART.parent / "generate.py")
+assert _spec
+assert _spec.loader
+generate = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(generate)
+TEXTS: Final[dict[str, dict[str, str]]] = generate.TEXTS
 
 BACKSLASH = chr(92)  # before a dot that is part of a key, for --set
 LASTING = {"persistentVolumeClaim", "hostPath", "nfs"}  # volumes that outlive their Pods, in Kubernetes' own words
@@ -183,6 +205,28 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
         pytest.param(
             ["policy.roles.frontnd.claim.namespaces={x}"], "policy.roles.frontnd: no role is called so", id="role"
         ),
+        *(
+            pytest.param([f"policy.{path}={value}"], f"at '/policy/{where}", id=f"{path}-{value}")
+            for path, value, where in (
+                ("namespaces.exempt", "{A_B}", "namespaces/exempt/0'"),
+                ("namespaces.overrides[0].names", "{A_B}", "namespaces/overrides/0/names/0'"),
+                (
+                    "namespaces.overrides[0].rules.keep-rol",
+                    "warn",
+                    "namespaces/overrides/0/rules': additional properties 'keep-rol'",
+                ),
+                ("namespaces.environment.oneOf", "{a b}", "namespaces/environment/oneOf/0'"),
+                ("workloads.role.label", "role!", "workloads/role/label'"),
+                ("workloads.role.oneOf", "{A B}", "workloads/role/oneOf/0'"),
+                ("workloads.app.aliases", "{a/b/c}", "workloads/app/aliases/0'"),
+                ("network.clusterCIDRs", "{ten}", "network/clusterCIDRs/0'"),
+                ("network.flows[0].ports", "{80/TPC}", "network/flows/0/ports/0'"),
+                ("network.flows[0].ports", "{8080}", "network/flows/0/ports/0'"),
+                ("exempt.serviceAccounts", "{deployer}", "exempt/serviceAccounts/0'"),
+                ("exceptions[0].rule", "keep-rol", "exceptions/0/rule': value must be one of 'keep-role'"),
+                ("exceptions[0].until", "soon", "exceptions/0/until'"),
+            )
+        ),
         pytest.param(["service.ipFamilyPolicy=Dual"], "value must be one of", id="ip-family"),
         pytest.param(
             ["service.type=ExternalName", "service.externalName=x", "service.ipFamilyPolicy=SingleStack"],
@@ -265,6 +309,48 @@ def test_egress_cannot_be_emptied(helm: Helm) -> None:
     done = helm("template", "catflap", str(CHART), "--set-json", "networkPolicy.egress=[]")
     assert done.returncode == 1
     assert "minItems: got 0, want 1" in done.stderr
+
+
+def test_a_rule_of_the_files_own_may_be_named_wherever_rules_are(helm: Helm) -> None:
+    """The schema knows the ids of the others only."""
+    rule = {"id": "limits-set", "resources": ["pods"], "cel": "true", "message": "no"}
+    until = {"namespace": "a", "owner": "b", "reason": "c", "until": "2099-01-01"}
+    overrides = [{"names": ["a"], "rules": {"limits-set": "warn"}}]
+    given = {"custom": [rule], "exceptions": [{"rule": "limits-set", **until}], "namespaces": {"overrides": overrides}}
+    done = helm("template", "catflap", str(CHART), "--set-json", f"policy={json.dumps(given)}")
+    assert done.returncode == 0, done.stderr
+
+
+LETTERS: Final = "ab0AZ-_./*:"
+LIKE: Final[dict[str, tuple[Callable[[str], object], str]]] = {
+    "label key": (label_key, TEXTS["AppLabel"]["label"]),
+    "label value": (label_value, TEXTS["Environment"]["oneOf"]),
+    "namespace": (namespace_name, TEXTS["FlowEnd"]["namespaces"]),
+    "namespace or prefix": (namespace_pattern, TEXTS["Namespaces"]["exempt"]),
+    "prefix": (namespace_prefix, TEXTS["Reserved"]["prefixes"]),
+    "ServiceAccount": (service_account_name, TEXTS["Exempt"]["serviceAccounts"]),
+    "network": (cidr, TEXTS["Network"]["clusterCIDRs"]),
+    "port": (port, TEXTS["Flow"]["ports"]),
+    "rule": (rule_id, TEXTS["Waiver"]["rule"]),
+}
+WELL_KNOWN: Final = (
+    "app.kubernetes.io/name", "role", "k8s-app", "kube-system", "team-*", "a*", "a-b/deployer", "kube-system/a.b", "10.0.0.0/8", "fd00::/8",
+    "192.0.2.1/32", "53/UDP", "8000-8100/TCP", "keep-role", "A.b_c", "0", "a/b",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LIKE)
+@given(st.data())
+def test_the_schema_refuses_no_text_that_the_server_takes(what: str, data: st.DataObject) -> None:
+    """It may be looser, and is never stricter."""
+    taken, pattern = LIKE[what]
+    texts = st.sampled_from(WELL_KNOWN) | st.text(LETTERS, max_size=12) | st.from_regex(pattern, fullmatch=True)
+    text = data.draw(texts)
+    try:
+        taken(text)
+    except ValueError:
+        return
+    assert re.search(pattern, text)
 
 
 def test_each_rule_may_be_set(helm: Helm) -> None:
