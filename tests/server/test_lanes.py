@@ -120,13 +120,16 @@ def test_what_is_no_review_is_a_plain_http_error(server: Program, method: str, p
 
 
 def test_decisions_are_counted(server: Program) -> None:
-    """By phase and decision, and the policy in force is told."""
+    """By phase and decision, their faults by rule, and the policy in force is told; a controller's metrics are not there."""
     server.post("/validate", encoded(pod()))
     metrics = server.status("/metrics").body.decode()
     lines = [line for line in metrics.splitlines() if line.startswith("catflap_decisions_total")]
     counts = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
     assert counts['catflap_decisions_total{decision="denied",phase="validate"}'] >= 1
     assert 'catflap_policy_info{digest="597718279e1a869b"} 1.0' in metrics
+    faults = 'catflap_violations_total{effect="denied",rule="require-role"} '
+    assert float(metrics.partition(faults)[2].partition("\n")[0]) >= 1
+    assert "catflap_guarded_namespaces" not in metrics
 
 
 def test_a_patch_comes_with_its_type(server: Program) -> None:
