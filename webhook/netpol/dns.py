@@ -20,6 +20,7 @@ __all__ = [
     "cluster_addresses",
     "detect",
     "endpoints",
+    "usable",
 ]
 
 # Where nothing tells more, offline too: the two servers that most clusters have.
@@ -124,5 +125,7 @@ def read_address(text: str) -> IPv4Address | IPv6Address | None:
         address = ip_address(text)
     except ValueError:
         return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
     is_host = not (address.is_unspecified or address.is_loopback or address.is_multicast)
     return address if is_host and "%" not in text else None

@@ -128,6 +128,7 @@ def daemon_set(**container: list[str]) -> dict[str, Any]:
         pytest.param(["-localip", "0.0.0.0,::,127.0.0.1,::1,224.0.0.1,fe80::1%eth0"], (), id="no single other host"),
         pytest.param(["-localip", "__PILLAR__LOCAL__DNS__,$(HOST_IP)"], (), id="a template"),
         pytest.param(["-localips", "10.0.0.1", "169.254.20.10"], (), id="another flag"),
+        pytest.param(["-localip", "::ffff:10.0.0.1,::ffff:0.0.0.0"], ("10.0.0.1",), id="IPv4 in IPv6"),
         pytest.param([], (), id="no arguments"),
     ],
 )
