@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW, label_keys, label_names, networks
-from tests.oracles.meaning import NAME_SERVERS, name_servers
+from tests.oracles.meaning import NAME_SERVERS, SHOWN_BY_THE_CLUSTER, name_servers
 from tests.unit.netpol.calico_grammar import complaints, labels_of
 from webhook.model.network import DnsEndpoint, DnsPreset
 from webhook.model.policy import GuardPolicy
@@ -55,9 +55,10 @@ def policies(draw: st.DrawFn) -> GuardPolicy:
 
 
 clusters = st.builds(
-    lambda preset, addresses: Detected(preset, usable(map(str, addresses))),
+    lambda preset, addresses, behind: Detected(preset, usable(map(str, addresses)), tuple(behind)),
     st.sampled_from(sorted(NAME_SERVERS)),
     st.lists(st.sampled_from([ip_network(one)[0] for one in KNOWN]) | st.ip_addresses(), max_size=6, unique=True),
+    st.lists(endpoints.filter(lambda one: not one.cidrs), max_size=1),
 )
 
 
@@ -116,6 +117,8 @@ def test_the_policy_says_what_the_file_says(policy: GuardPolicy, cluster: Detect
         policy = policy.model_copy(update={"network": network})
         shown = [one for one in cluster.addresses if not windows or ":" not in one]
         named = [DnsEndpoint.model_validate(one, strict=False) for one in name_servers(dns, cluster.preset, shown)]
+        if (cluster.preset if dns == "auto" else dns) in SHOWN_BY_THE_CLUSTER:
+            named += cluster.behind
     else:
         named = [*dns]
     wanted = {

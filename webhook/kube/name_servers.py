@@ -9,7 +9,15 @@ from webhook.kube import paths
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.namespaces import path as namespace_path
 from webhook.model.network import DnsEndpoint
-from webhook.netpol.dns import OFFLINE, WITH_ADDRESSES, Detected, cache_addresses, cluster_addresses, detect
+from webhook.netpol.dns import (
+    OFFLINE,
+    WITH_ADDRESSES,
+    Detected,
+    cache_addresses,
+    cluster_addresses,
+    detect,
+    pods_behind,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +69,7 @@ class NameServers:
         service = self._first("v1", "services", SERVICES, unread)
         cache = self._first("apps/v1", "daemonsets", DAEMON_SETS, unread)
         addresses = (*cluster_addresses(service), *cache_addresses(cache))
-        return Detected(preset, tuple(dict.fromkeys(addresses)), tuple(unread))
+        return Detected(preset, tuple(dict.fromkeys(addresses)), pods_behind(service), tuple(unread))
 
     def _first(self, version: str, resource: str, names: tuple[str, ...], unread: list[str]) -> Mapping[str, Any]:
         """Return the first object of these names that exists; an empty one where there is none.
@@ -94,7 +102,10 @@ def sentences(dns: str, found: Detected) -> Iterator[str]:
     yield f"network.dns: {dns}: open are the name servers of the preset {found.preset}."
     if found.addresses:
         yield f"Open are also {', '.join(found.addresses)}, the addresses of the DNS Service and the node cache in {DNS_NAMESPACE}."
-    elif found.preset in WITH_ADDRESSES:
+    for one in found.behind:
+        pods = ", ".join(f"{key}={value}" for key, value in one.pod_labels.items())
+        yield f"Open are also the Pods of that Service ({pods}) on {', '.join(one.ports)}."
+    if not found.addresses and found.preset in WITH_ADDRESSES:
         yield f"No address was found: {DNS_NAMESPACE} has no {' or '.join(SERVICES)} (Service), no {' or '.join(DAEMON_SETS)} (DaemonSet)."
     if found.unread:
         yield f"Not readable in {DNS_NAMESPACE}: {', '.join(found.unread)}; grant the controller get, or list addresses in network.dns."

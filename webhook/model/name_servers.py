@@ -37,8 +37,9 @@ PRESETS: Mapping[str, tuple[DnsEndpoint, ...]] = {
     "openshift": (OPENSHIFT,),
 }
 
-# The ports of name servers, before and behind OpenShift's Service, and the names that CoreDNS' manifests give them.
-PORTS: Final = ((53, 53), (5353, 5353))
+# The ports of name servers, before a Service, and behind the ones of OpenShift and of Gardener (gardener/gardener,
+# pkg/component/networking/coredns/constants), and the names that CoreDNS' manifests give them.
+PORTS: Final = ((53, 53), (5353, 5353), (8053, 8053))
 PORT_NAMES: Final = frozenset({"dns", "dns-tcp", "dns-udp"})
 PROTOCOLS: Final = frozenset({"TCP", "UDP"})
 # Labels of name servers' Pods in every cluster, whatever the policy file opens: kube-dns' own manifest, which CoreDNS

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from webhook.model.name_servers import KUBE_DNS, PRESETS
 from webhook.model.network import DnsEndpoint
+from webhook.model.selector import labels, printed
 
 __all__ = [
     "FALLBACK",
@@ -20,6 +21,7 @@ __all__ = [
     "cluster_addresses",
     "detect",
     "endpoints",
+    "pods_behind",
     "usable",
 ]
 
@@ -42,11 +44,13 @@ class Detected(Struct, frozen=True):
     """The name servers of one cluster.
 
     `preset` is what `network.dns: auto` means there; `addresses` are the addresses of the DNS Service and of the cache on
-    each node; `unread` names the objects that the process may not read.
+    each node; `behind` are the Pods of that Service, where the preset does not include them; `unread` names the objects that the process
+    may not read.
     """
 
     preset: str = FALLBACK
     addresses: tuple[str, ...] = ()
+    behind: tuple[DnsEndpoint, ...] = ()
     unread: tuple[str, ...] = ()
 
 
@@ -56,14 +60,16 @@ OFFLINE: Final = Detected()
 def endpoints(dns: str | tuple[DnsEndpoint, ...], *, detected: Detected = OFFLINE) -> tuple[DnsEndpoint, ...]:
     """Return the name servers that `network.dns` means in a cluster.
 
-    A list is taken as it is. A preset of a cluster that may have a cache on each node includes the addresses found.
+    A list is taken as it is. A preset of a cluster that may have a cache on each node includes what was found of its DNS Service.
     """
     if isinstance(dns, tuple):
         return dns
     preset = detected.preset if dns == "auto" else dns
+    if preset not in WITH_ADDRESSES:
+        return PRESETS[preset]
     known = {cidr for one in PRESETS[preset] for cidr in one.cidrs}
     found = tuple(cidr for cidr in map(as_network, detected.addresses) if cidr not in known)
-    return (*PRESETS[preset], DnsEndpoint(cidrs=found)) if found and preset in WITH_ADDRESSES else PRESETS[preset]
+    return (*PRESETS[preset], *detected.behind, *([DnsEndpoint(cidrs=found)] if found else ()))
 
 
 def as_network(address: str) -> str:
@@ -92,6 +98,27 @@ def cluster_addresses(service: Mapping[str, Any]) -> tuple[str, ...]:
     if not any(port.get("port") == DNS_PORT for port in spec.get("ports") or ()):
         return ()
     return usable(spec.get("clusterIPs") or [spec.get("clusterIP") or ""])
+
+
+def pods_behind(service: Mapping[str, Any]) -> tuple[DnsEndpoint, ...]:
+    """Return the Pods of a DNS Service in kube-system, by its selector and on the ports that it leads to.
+
+    None where they are the ones of KUBE_DNS. Policies see a question after the translation from the Service to the Pod: Gardener's
+    servers listen on 8053, and those of CoreDNS' chart have labels of their own.
+    """
+    spec = service.get("spec") or {}
+    targets = [port.get("targetPort") for port in spec.get("ports") or () if port.get("port") == DNS_PORT]
+    # A port that the Service names, and not numbers, is 53 in the manifests of CoreDNS and kube-dns.
+    numbers = sorted({target if isinstance(target, int) else DNS_PORT for target in targets})[:MOST_ADDRESSES]
+    selector = spec.get("selector") or {}
+    if not numbers or not selector or (numbers == [DNS_PORT] and KUBE_DNS.pod_labels.items() <= selector.items()):
+        return ()
+    ports = tuple(f"{number}/{protocol}" for number in numbers for protocol in ("UDP", "TCP"))
+    try:
+        printed(labels(selector))
+        return (DnsEndpoint(namespaceLabels=KUBE_DNS.namespace_labels, podLabels=selector, ports=ports),)
+    except ValueError:  # a selector that no policy can contain must not keep a namespace from being isolated
+        return ()
 
 
 def cache_addresses(daemon_set: Mapping[str, Any]) -> tuple[str, ...]:

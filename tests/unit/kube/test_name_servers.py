@@ -159,3 +159,13 @@ def test_only_a_change_is_reported() -> None:
     assert servers.look("auto").addresses == ("10.0.0.11",)
     assert len(said) == 2
     assert "10.0.0.11" in said[1]
+
+
+def test_the_pods_of_a_service_that_leads_elsewhere_are_named() -> None:
+    """In what is found, and in the report."""
+    ports = [{"port": 53, "protocol": protocol, "targetPort": 8053} for protocol in ("UDP", "TCP")]
+    gardener = {"spec": {"clusterIPs": ["100.64.0.10"], "ports": ports, "selector": {"k8s-app": "kube-dns"}}}
+    found, said, _ = seen("auto", {f"{SYSTEM}/services/kube-dns": gardener})
+    (behind,) = found.behind
+    assert behind.ports == ("8053/UDP", "8053/TCP")
+    assert "k8s-app=kube-dns) on 8053/UDP, 8053/TCP" in said[0]

@@ -16,6 +16,7 @@ from webhook.netpol.dns import (
     cluster_addresses,
     detect,
     endpoints,
+    pods_behind,
 )
 
 AKS = {"kubernetes.azure.com/managedby": "aks"}
@@ -147,3 +148,43 @@ def test_only_so_many_addresses_are_taken() -> None:
 def test_no_daemon_set_has_no_addresses() -> None:
     """As most clusters."""
     assert cache_addresses({}) == ()
+
+
+KUBE_DNS_LABELS: Final = {"k8s-app": "kube-dns"}
+COREDNS_LABELS: Final = {"k8s-app": "coredns", "app.kubernetes.io/name": "coredns"}
+
+
+def ports(*targets: int | str | None) -> list[dict[str, Any]]:
+    """Port 53 of a Service in UDP and TCP for each target, and a port for metrics."""
+    leads = [{"port": 53, "targetPort": one} if one else {"port": 53} for one in targets]
+    return [
+        *({**one, "protocol": protocol} for one in leads for protocol in ("UDP", "TCP")),
+        {"port": 9153, "targetPort": 9153},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("selector", "listed", "behind"),
+    [
+        pytest.param(KUBE_DNS_LABELS, ports(53), None, id="kubeadm"),
+        pytest.param(KUBE_DNS_LABELS, ports(None), None, id="no target"),
+        pytest.param(KUBE_DNS_LABELS, ports("dns"), None, id="a named target"),
+        pytest.param({**KUBE_DNS_LABELS, "app.kubernetes.io/name": "rke2-coredns"}, ports(53), None, id="RKE2"),
+        pytest.param(KUBE_DNS_LABELS, ports(8053), ("8053/UDP", "8053/TCP"), id="Gardener"),
+        pytest.param(KUBE_DNS_LABELS, ports(53, 8053), ("53/UDP", "53/TCP", "8053/UDP", "8053/TCP"), id="two targets"),
+        pytest.param(COREDNS_LABELS, ports(53), ("53/UDP", "53/TCP"), id="the chart of CoreDNS"),
+        pytest.param({f"{'k' * 60}{one}": "v" * 60 for one in range(20)}, ports(53), None, id="too long for a policy"),
+        pytest.param({}, ports(8053), None, id="no selector, so no Pods by labels"),
+        pytest.param(COREDNS_LABELS, [{"port": 443, "targetPort": 8443}], None, id="no name server"),
+    ],
+)
+def test_the_pods_behind_a_service(
+    selector: dict[str, str], listed: list[dict[str, Any]], behind: tuple[str, ...] | None
+) -> None:
+    """By its selector, on the ports that it leads to, in both protocols; nothing beyond what the presets include."""
+    found = pods_behind({"spec": {"selector": selector, "ports": listed}})
+    space = {"kubernetes.io/metadata.name": "kube-system"}
+    assert found == (() if behind is None else (DnsEndpoint(namespaceLabels=space, podLabels=selector, ports=behind),))
+    assert endpoints("auto", detected=Detected("gke", behind=found)) == (*PRESETS["gke"], *found)
+    assert endpoints("kube-dns", detected=Detected("gke", behind=found)) == PRESETS["kube-dns"]
+    assert pods_behind({}) == ()
