@@ -13,6 +13,7 @@ from webhook.config.faults import BadPolicy
 from webhook.config.parse import Loaded, parse
 from webhook.config.source import ConfigMapRef, parse_location
 from webhook.model.fields import HIGHEST_PORT
+from webhook.review.splitting import BadTextError, text_of
 from webhook.server.tokens import BadTokenFile, read_file
 from webhook.tls.clients import ask_for_certificates
 from webhook.tls.folder import BadCertificate
@@ -154,10 +155,10 @@ def check_audit_key(path: Path | None) -> None:
 def load_policy(path: Path) -> Loaded:
     """The policy in a file; a bad one ends the command with every fault."""
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        return parse(text_of(path.read_bytes(), "strict"))
     except BadPolicy as bad:
         complain(faults_of(str(path), bad))
-    except (OSError, UnicodeDecodeError) as bad:
+    except (OSError, UnicodeDecodeError, BadTextError) as bad:
         complain([f"{path}: {bad}"])
 
 

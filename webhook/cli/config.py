@@ -9,6 +9,7 @@ from webhook.config.default import DEFAULT_POLICY
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
 from webhook.config.schema import schema, spelled_out
+from webhook.review import splitting
 
 FAULTY = 1
 
@@ -65,7 +66,7 @@ def faults_in(name: str) -> list[str]:
 def text_of(name: str) -> str:
     """A file's text; one that is no text ends the command."""
     try:
-        with click.open_file(name, encoding="utf-8") as opened:
-            return str(opened.read())
-    except (OSError, UnicodeDecodeError) as bad:
+        with click.open_file(name, "rb") as opened:
+            return splitting.text_of(opened.read(), "strict")
+    except (OSError, UnicodeDecodeError, splitting.BadTextError) as bad:
         complain([f"{name}: {bad}"])

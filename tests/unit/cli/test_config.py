@@ -69,7 +69,7 @@ class TestCheck:
     def test_what_cannot_be_read_is_status_2(self, tmp_path: Path) -> None:
         """It says nothing about the policy."""
         assert run("check", str(tmp_path / "nowhere.yaml")).exit_code == 2
-        (tmp_path / "binary").write_bytes(b"\xff\xfe")
+        (tmp_path / "binary").write_bytes(b"\x80\xfe")
         outcome = run("check", str(tmp_path / "binary"))
         assert (outcome.exit_code, outcome.stderr.startswith(f"catflap: {tmp_path}/binary: ")) == (2, True)
         assert run("check").exit_code == 2
