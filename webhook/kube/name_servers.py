@@ -1,6 +1,5 @@
 """Finds the name servers of a cluster: by what the cluster is, by its DNS Service, and by its cache on each node."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -17,9 +16,8 @@ from webhook.netpol.dns import (
     cluster_addresses,
     detect,
     pods_behind,
+    pods_of_cache,
 )
-
-logger = logging.getLogger(__name__)
 
 DNS_NAMESPACE: Final = "kube-system"
 # The first one that exists counts. `kube-dns` is the name that Kubernetes' conformance documents give the Service, and that kubeadm, kOps,
@@ -69,7 +67,9 @@ class NameServers:
         service = self._first("v1", "services", SERVICES, unread)
         cache = self._first("apps/v1", "daemonsets", DAEMON_SETS, unread)
         addresses = (*cluster_addresses(service), *cache_addresses(cache))
-        return Detected(preset, tuple(dict.fromkeys(addresses)), pods_behind(service), tuple(unread))
+        return Detected(
+            preset, tuple(dict.fromkeys(addresses)), (*pods_behind(service), *pods_of_cache(cache)), tuple(unread)
+        )
 
     def _first(self, version: str, resource: str, names: tuple[str, ...], unread: list[str]) -> Mapping[str, Any]:
         """Return the first object of these names that exists; an empty one where there is none.
@@ -104,7 +104,7 @@ def sentences(dns: str, found: Detected) -> Iterator[str]:
         yield f"Open are also {', '.join(found.addresses)}, the addresses of the DNS Service and the node cache in {DNS_NAMESPACE}."
     for one in found.behind:
         pods = ", ".join(f"{key}={value}" for key, value in one.pod_labels.items())
-        yield f"Open are also the Pods of that Service ({pods}) on {', '.join(one.ports)}."
+        yield f"Open are also the Pods {pods} in {DNS_NAMESPACE} on {', '.join(one.ports)}."
     if not found.addresses and found.preset in WITH_ADDRESSES:
         yield f"No address was found: {DNS_NAMESPACE} has no {' or '.join(SERVICES)} (Service), no {' or '.join(DAEMON_SETS)} (DaemonSet)."
     if found.unread:

@@ -22,6 +22,7 @@ __all__ = [
     "detect",
     "endpoints",
     "pods_behind",
+    "pods_of_cache",
     "usable",
 ]
 
@@ -44,7 +45,7 @@ class Detected(Struct, frozen=True):
     """The name servers of one cluster.
 
     `preset` is what `network.dns: auto` means there; `addresses` are the addresses of the DNS Service and of the cache on
-    each node; `behind` are the Pods of that Service, where the preset does not include them; `unread` names the objects that the process
+    each node; `behind` are the Pods of both, where the preset does not include them and policies can select them; `unread` names the objects that the process
     may not read.
     """
 
@@ -111,14 +112,33 @@ def pods_behind(service: Mapping[str, Any]) -> tuple[DnsEndpoint, ...]:
     # A port that the Service names, and not numbers, is 53 in the manifests of CoreDNS and kube-dns.
     numbers = sorted({target if isinstance(target, int) else DNS_PORT for target in targets})[:MOST_ADDRESSES]
     selector = spec.get("selector") or {}
-    if not numbers or not selector or (numbers == [DNS_PORT] and KUBE_DNS.pod_labels.items() <= selector.items()):
+    if not numbers or (numbers == [DNS_PORT] and KUBE_DNS.pod_labels.items() <= selector.items()):
         return ()
+    return system_pods(selector, numbers)
+
+
+def pods_of_cache(daemon_set: Mapping[str, Any]) -> tuple[DnsEndpoint, ...]:
+    """Return the Pods of NodeLocal DNSCache; none where they are in the node's network, in which no policy selects Pods.
+
+    Cilium's local redirect policies lead questions to Pods of the cache that have addresses of their own, and network policies see these
+    (https://docs.cilium.io/en/stable/network/kubernetes/local-redirect-policy/).
+    """
+    spec = daemon_set.get("spec") or {}
+    template = spec.get("template") or {}
+    if (template.get("spec") or {}).get("hostNetwork"):
+        return ()
+    return system_pods((spec.get("selector") or {}).get("matchLabels") or {}, [DNS_PORT])
+
+
+def system_pods(selector: Mapping[str, str], numbers: Iterable[int]) -> tuple[DnsEndpoint, ...]:
+    """Return Pods of kube-system by their labels as name servers; none without a label, or for labels that no policy can name."""
     ports = tuple(f"{number}/{protocol}" for number in numbers for protocol in ("UDP", "TCP"))
     try:
         printed(labels(selector))
-        return (DnsEndpoint(namespaceLabels=KUBE_DNS.namespace_labels, podLabels=selector, ports=ports),)
-    except ValueError:  # a selector that no policy can contain must not keep a namespace from being isolated
+        found = DnsEndpoint(namespaceLabels=KUBE_DNS.namespace_labels, podLabels=dict(selector), ports=ports)
+    except ValueError:  # it must not keep a namespace from being isolated
         return ()
+    return (found,)
 
 
 def cache_addresses(daemon_set: Mapping[str, Any]) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ def service(*addresses: str) -> Json:
 
 def cache(addresses: str) -> Json:
     """A DaemonSet of NodeLocal DNSCache."""
-    return {"spec": {"template": {"spec": {"containers": [{"args": ["-localip", addresses]}]}}}}
+    return {"spec": {"template": {"spec": {"hostNetwork": True, "containers": [{"args": ["-localip", addresses]}]}}}}
 
 
 def seen(dns: str | tuple[DnsEndpoint, ...], objects: Mapping[str, Any]) -> tuple[Detected, list[str], list[str]]:
@@ -168,4 +168,4 @@ def test_the_pods_of_a_service_that_leads_elsewhere_are_named() -> None:
     found, said, _ = seen("auto", {f"{SYSTEM}/services/kube-dns": gardener})
     (behind,) = found.behind
     assert behind.ports == ("8053/UDP", "8053/TCP")
-    assert "k8s-app=kube-dns) on 8053/UDP, 8053/TCP" in said[0]
+    assert "k8s-app=kube-dns in kube-system on 8053/UDP, 8053/TCP" in said[0]

@@ -17,6 +17,7 @@ from webhook.netpol.dns import (
     detect,
     endpoints,
     pods_behind,
+    pods_of_cache,
 )
 
 AKS = {"kubernetes.azure.com/managedby": "aks"}
@@ -188,3 +189,23 @@ def test_the_pods_behind_a_service(
     assert endpoints("auto", detected=Detected("gke", behind=found)) == (*PRESETS["gke"], *found)
     assert endpoints("kube-dns", detected=Detected("gke", behind=found)) == PRESETS["kube-dns"]
     assert pods_behind({}) == ()
+
+
+CACHE_LABELS: Final = {"k8s-app": "node-local-dns"}
+
+
+@pytest.mark.parametrize(
+    ("selector", "pod", "is_found"),
+    [
+        pytest.param({"matchLabels": CACHE_LABELS}, {"hostNetwork": True}, False, id="in the node's network"),
+        pytest.param({"matchLabels": CACHE_LABELS}, {"hostNetwork": False}, True, id="with addresses of their own"),
+        pytest.param({"matchLabels": CACHE_LABELS}, {}, True, id="by default"),
+        pytest.param({}, {}, False, id="without a label"),
+    ],
+)
+def test_the_pods_of_a_cache(selector: dict[str, Any], pod: dict[str, Any], is_found: bool) -> None:
+    """Where a policy can select them, as behind Cilium's local redirect policies."""
+    space = {"kubernetes.io/metadata.name": "kube-system"}
+    wanted = (DnsEndpoint(namespaceLabels=space, podLabels=CACHE_LABELS),) if is_found else ()
+    assert pods_of_cache({"spec": {"selector": selector, "template": {"spec": pod}}}) == wanted
+    assert pods_of_cache({}) == ()
