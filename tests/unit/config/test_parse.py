@@ -316,7 +316,7 @@ class TestFaults:
             ),
             pytest.param(
                 "network: {dns: kubedns}",
-                "network.dns: Input should be 'auto', 'kube-dns', 'node-local', 'aks', 'openshift' or 'none'",
+                "network.dns: Input should be 'auto', 'kube-dns', 'node-local', 'kubespray', 'gke', 'aks', 'openshift' or 'none'",
                 id="a preset that we do not know",
             ),
         ],
