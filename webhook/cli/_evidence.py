@@ -101,7 +101,10 @@ def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple
     except Unreadable as bad:
         complain([str(bad)])
     if not entries.read:
-        complain([f"no record in {', '.join(files)}"])
+        hint = (
+            "; --lenient reads copies whose lines a collector wrote anew" if entries.passed_over and not lenient else ""
+        )
+        complain([f"no record in {', '.join(files)}{hint}"])
     if entries.passed_over:
         told = f"passed over {entries.passed_over} pieces that are no records; catflap audit verify says what they are"
         click.echo(f"catflap: {told}", err=True)

@@ -117,6 +117,7 @@ def test_each_verb_reads_what_there_is_to_read(tmp_path: Path, lines: Lines, how
     else:
         assert done.exit_code == (0 if is_read else 2)
         assert done.stderr
+        assert ("--lenient" in done.stderr) is not is_read
     if verb == "verify" and is_read:
         records = 7 if how == "a cut line" else 8
         assert f" in {records} records in 2 chains" in done.stdout
