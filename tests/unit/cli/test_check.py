@@ -189,7 +189,7 @@ def test_a_bad_policy_ends_it_with_every_fault(check: Check) -> None:
     outcome = check("nothing.yaml")
     assert outcome.exit_code == 2
     assert outcome.stderr.splitlines() == [
-        "catflap: policy.yml:3:1: mode: Input should be 'enforce', 'warn', 'audit' or 'off'",
+        "catflap: policy.yml:3:1: mode: 'loud' is unknown; expected one of enforce, warn, audit, off",
         "catflap: policy.yml:4:1: ruls: unknown key; did you mean 'rules'?",
     ]
 

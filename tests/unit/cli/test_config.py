@@ -20,7 +20,7 @@ CASES: Final = sorted((Path(__file__).parents[2] / "cases").rglob("policy.yaml")
 SOUND: Final = HEAD + "mode: warn\nnetwork: {flows: [{from: frontend, to: backend, ports: [8080/TCP]}]}\n"
 FAULTY: Final = HEAD + "mode: wan\nrules:\n  require-ap: warn\n"
 FAULTS: Final = (
-    "3:1: mode: Input should be 'enforce', 'warn', 'audit' or 'off'",
+    "3:1: mode: 'wan' is unknown; expected one of enforce, warn, audit, off; did you mean 'warn'?",
     "5:3: rules.require-ap: no rule has this id; did you mean 'require-app'?",
 )
 
