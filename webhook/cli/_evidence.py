@@ -13,7 +13,7 @@ from webhook.audit import ocsf, table
 from webhook.audit.entry import Entries, Entry, printable
 from webhook.audit.query import Query, moment, record_types
 from webhook.audit.reading import Unreadable
-from webhook.cli._options import Function, complain
+from webhook.cli._options import Function, Renamed, complain
 from webhook.cli._progress import progress
 from webhook.model.decision import Verdict
 
@@ -83,7 +83,9 @@ def query(files: tuple[str, ...], lenient: bool, output: str, **asked: Any) -> N
 
 @click.command("export")
 @log_files
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), required=True, help="Which form.")
+@click.option(
+    "-o", "--output", "form", cls=Renamed, former=("--format",), type=click.Choice(list(FORMATS)), required=True, help="Which form."
+)  # fmt: skip
 @lenient_option
 def export(files: tuple[str, ...], form: str, lenient: bool) -> None:
     """Print records in a form that others read: OCSF events, a line of JSON each, or CSV; `-` is standard input."""

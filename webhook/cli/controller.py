@@ -10,8 +10,9 @@ from webhook.bootstrap.logs import log_to_stderr
 from webhook.bootstrap.parts import Address, Common
 from webhook.bootstrap.registering import Registering
 from webhook.cli._keeping import keeping_options
-from webhook.cli._options import check_audit_key, complain, load_policy, serving_options
+from webhook.cli._options import complain, load_policy
 from webhook.cli._registering import registering_options
+from webhook.cli._serving import check_audit_key, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoCluster
 

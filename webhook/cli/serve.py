@@ -12,15 +12,8 @@ from webhook.bootstrap.logs import log_to_stderr
 from webhook.bootstrap.parts import Address, Common
 from webhook.bootstrap.serving import serve
 from webhook.cli._keeping import keeping_options
-from webhook.cli._options import (
-    AddressType,
-    check_audit_key,
-    complain,
-    load_policy,
-    serving_options,
-    trust,
-    trust_options,
-)
+from webhook.cli._options import complain, load_policy
+from webhook.cli._serving import AddressType, check_audit_key, serving_options, trust, trust_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoCluster, connect
 from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure

@@ -14,10 +14,12 @@ from webhook.config.faults import BadPolicy, PolicyFault, readable, unknown_rule
 from webhook.config.places import Step, written
 from webhook.config.reading import IN_WORDS, Written, read
 from webhook.config.wording import OR_LIST, Refused, worded
+from webhook.model.abbreviation import shortened
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
 
 DIGEST_LENGTH = 16
+GROUP, KIND = "catflap.dev", "GuardPolicy"
 MOST_TOLD = 50  # faults of one file
 
 
@@ -34,6 +36,8 @@ def parse(text: str) -> Loaded:
     if not isinstance(said.content, dict):
         expected = PolicyFault("", f"expected a mapping with apiVersion and kind, got {IN_WORDS[type(said.content)]}")
         raise BadPolicy(told([] if said.faults else [expected], said))
+    if other := another_object(said.content):
+        raise BadPolicy(told([PolicyFault("kind", other)], said))
     found = unknown_rules(said.content)
     try:
         policy = GuardPolicy.model_validate(said.content)
@@ -42,6 +46,16 @@ def parse(text: str) -> Loaded:
     if wrong := told(chain(found, contradictions(policy)), said):
         raise BadPolicy(wrong)
     return Loaded(policy=policy, digest=digest(text))
+
+
+def another_object(content: dict[Any, Any]) -> str:
+    """Return the sentence for a manifest of another kind; empty for what is meant as a policy file."""
+    kind, version = content.get("kind"), content.get("apiVersion")
+    if not (isinstance(kind, str) and isinstance(version, str)) or kind == KIND or version.partition("/")[0] == GROUP:
+        return ""
+    return (
+        f"this is a {shortened(version)} {shortened(kind)}; a policy file has apiVersion: {GROUP}/v1 and kind: {KIND}"
+    )
 
 
 def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from webhook.config.faults import PolicyFault
 from webhook.config.places import Marks, Place, Step, nearest, place, place_of, written
-from webhook.config.yaml_words import UNRENDERED, why_not_yaml
+from webhook.config.yaml_words import why_not_yaml
 
 # Far above any policy in use, and a ConfigMap holds 1 MiB at most.
 LARGEST: Final = 1 << 20
@@ -107,7 +107,7 @@ def read(text: str) -> Written:
 def key_complaint(key: Any, event: Any) -> str:
     """Return the sentence for a key that is no text."""
     if isinstance(key, dict):
-        return f"a key is text, this is a mapping; if {{{{ … }}}} was to be a template: {UNRENDERED}"
+        return "a key is text, this is a mapping; a template ({{ … }}) has to be rendered first"
     if isinstance(key, list):
         return "a key is text, this is a list"
     if key is None and not event.value:

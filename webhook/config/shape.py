@@ -1,6 +1,7 @@
 """What the policy's model has at a path of the file: its keys, and what each of them is for."""
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,6 +15,20 @@ def keys_at(path: Iterable[Step]) -> list[str]:
     """Return the keys that the policy has at a path; none where the path leads to no mapping with fixed keys."""
     model = model_at(path)
     return [field.alias or "" for field in model.model_fields.values()] if model else []
+
+
+@cache
+def homes() -> dict[str, list[str]]:
+    """Return where each key of the policy file is, by its name; not inside of lists, whose items have no path of keys alone."""
+    found: dict[str, list[str]] = {}
+    waiting: list[tuple[str, type[BaseModel]]] = [("", GuardPolicy)]
+    for path, model in waiting:
+        for field in model.model_fields.values():
+            here = f"{path}{field.alias}"
+            found.setdefault(field.alias or "", []).append(here)
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                waiting.append((f"{here}.", field.annotation))
+    return found
 
 
 def description_at(path: Iterable[Step]) -> str:

@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple
 
 from webhook.config.faults import suggestion
 from webhook.config.places import Step
-from webhook.config.shape import description_at, keys_at
+from webhook.config.shape import description_at, homes, keys_at
 from webhook.model.abbreviation import listed, shortened
 from webhook.model.nearness import nearest
+from webhook.rules import RULES
 
 QUOTED: Final = re.compile(r"'([^']*)'")
 LONGEST_VALUE: Final = 60  # characters of a value in a message
@@ -182,11 +183,16 @@ def missing(refused: Refused) -> str:
 
 
 def unknown_key(refused: Refused) -> str:
-    """Return the sentence for a key that the model does not have."""
+    """Return the sentence for a key that the model does not have: the nearest one, or where this one would be right."""
     keys = keys_at(refused.path[:-1])
     key = str(refused.path[-1])
-    near = suggestion(key, keys) or suggestion(key.lower(), keys)
-    return f"unknown key{near or (f'; the keys here are {listed(keys, 20)}' if keys else '')}"
+    if near := suggestion(key, keys) or suggestion(key.lower(), keys):
+        return f"unknown key{near}"
+    if key in RULES:
+        return f"unknown key; a rule has its mode under rules: write rules: {{{key}: MODE}}"
+    if elsewhere := homes().get(key):
+        return f"unknown key here; the file has {listed(elsewhere, 3, joint=' and ')}"
+    return f"unknown key{f'; the keys here are {listed(keys, 20)}' if keys else ''}"
 
 
 def too_few(refused: Refused) -> str:

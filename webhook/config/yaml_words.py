@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 TEMPLATE: Final = re.compile(r"\{\{|\{%|<%")
-UNRENDERED: Final = "it is not rendered; render it first, and check the result"
+UNRENDERED: Final = "this is a template that is not rendered; render it first, and check the result"
 
 
 class Stop(NamedTuple):
@@ -32,7 +32,7 @@ def why_not_yaml(bad: yaml.MarkedYAMLError, text: str) -> str:
     problem = bad.problem or ""
     stop = stop_of(bad, text)
     if TEMPLATE.search(f"{stop.before}{stop.character}{stop.begun_text}"):
-        return f"this is a template, and {UNRENDERED}"
+        return UNRENDERED
     return next((words(stop) for pattern, words in WORDS if pattern.search(problem)), problem)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from webhook.cli._options import AddressType, LocationType
+from webhook.cli._serving import AddressType, LocationType
 from webhook.config.source import ConfigMapRef
 
 

@@ -103,3 +103,18 @@ def test_a_message_says_the_value_what_is_expected_and_how_to_write_it(lines: st
         parse(f"apiVersion: catflap.dev/v1\nkind: GuardPolicy\n{lines}\n")
     [fault] = bad.value.faults
     assert told in fault.message
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("require-app: warn", "unknown key; a rule has its mode under rules: write rules: {require-app: MODE}"),
+        ("flows: []", "unknown key here; the file has network.flows"),
+        ("oneOf: [web]", "unknown key here; the file has workloads.role.oneOf and namespaces.environment.oneOf"),
+        ("rules: {}\ncolour: red", "unknown key; the keys here are apiVersion, kind, mode"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_told_its_place(lines: str, told: str) -> None:
+    """A user moves it there."""
+    [fault, *_] = messages(yaml.safe_load(lines))
+    assert told in fault
