@@ -45,12 +45,12 @@ class MomentType(click.ParamType[datetime]):
 def filters(function: Function) -> Function:
     """The questions of a query."""
     kinds, verdicts = click.Choice(record_types()), click.Choice([verdict.value for verdict in Verdict])
-    options: tuple[tuple[tuple[str, str], Any, str], ...] = (
+    options: tuple[tuple[tuple[str, ...], Any, str], ...] = (
         (("--type", "types"), kinds, "Records of this type."),
         (("--decision", "decisions"), verdicts, "Decisions that came out so."),
         (("--user", "users"), str, "Asked by this user."),
         (("--group", "groups"), str, "Asked by a member of this group."),
-        (("--namespace", "namespaces"), str, "About an object in this namespace."),
+        (("-n", "--namespace", "namespaces"), str, "About an object in this namespace."),
         (("--resource", "resources"), str, "About this resource (pods, pods/status) or kind (NetworkPolicy)."),
         (("--name", "names"), str, "About an object of this name."),
         (("--rule", "rules"), str, "This rule was broken, whatever came of it."),

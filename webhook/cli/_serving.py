@@ -66,8 +66,9 @@ def serving_options(function: Function) -> Function:
         ),
         click.option(
             "--kubeconfig", type=click.Path(exists=True, dir_okay=False),
-            help="How to reach the cluster; by default as the Pod's own ServiceAccount.",
+            metavar="FILE", help="How to reach the cluster; by default as the Pod's own ServiceAccount.",
         ),
+        click.option("--context", metavar="NAME", help="The context of --kubeconfig; by default its current one."),
         click.option("--audit-log", metavar="FILE", help="Append the audit records here instead of standard output."),
         click.option(
             "--audit-key", type=click.Path(path_type=Path), metavar="FILE",
@@ -142,3 +143,9 @@ def check_audit_key(path: Path | None) -> None:
             read_private(path)
     except BadKey as bad:
         complain([str(bad)])
+
+
+def check_context(kubeconfig: str | None, context: str | None) -> None:
+    """See that a context is one of a kubeconfig that is named: a Pod's own ServiceAccount has none."""
+    if context and not kubeconfig:
+        complain(["--context needs --kubeconfig: without it the Pod's own ServiceAccount counts"])

@@ -44,7 +44,10 @@ def verification(function: Function) -> Function:
 
 @click.command("report")
 @log_files
-@policy_option(required=False, says="The policy file: its exceptions, and what it keeps from the guard.")
+@policy_option(
+    required=False,
+    says="The policy file, or the manifest of its ConfigMap: its exceptions, and what it keeps from the guard.",
+)
 @click.option("--from", "begin", type=MomentType(), help="From this time on.")
 @click.option("--to", "end", type=MomentType(), help="Before this time (a date is its first moment).")
 @verification
