@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from tests.cluster.custom_resources import Custom, define
 from tests.cluster.installation import NAMESPACE, Installation, eventually
 from tests.cluster.manifests import GOOD, Json, deployment, every_kind, namespace, on_host
 from tests.cluster.test_open_policies import plain
@@ -37,6 +38,8 @@ COLLECTIONS: Final = {
     "CronJob": "/apis/batch/v1/namespaces/{}/cronjobs",
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
 }
+VIRTUAL_MACHINE: Final = Custom("kubevirt.io", ("v1",), "virtualmachines", "VirtualMachine", "spec.template")
+CILIUM_POLICY: Final = Custom("cilium.io", ("v2",), "ciliumnetworkpolicies", "CiliumNetworkPolicy", "spec")
 VIEWED: Final = {  # by the ClusterRole `view`
     "pods", "replicationcontrollers", "deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps",
     "jobs.batch", "cronjobs.batch", "networkpolicies.networking.k8s.io", "namespaces",
@@ -264,6 +267,19 @@ def test_who_may_view_a_namespace_sees_enough(catflap: Installation, town: list[
     unseen = json.loads(done.stdout)["notLookedAt"]  # vendors' kinds too, where other tests had them served
     assert {line.partition(":")[0] for line in unseen} & VIEWED == set()
     assert refused(done) == refused(preview(catflap, strict, "-n", town[0], "-o", "json"))
+
+
+def test_kinds_that_are_not_read_are_named(catflap: Installation, folder: Path) -> None:
+    """Those that the cluster serves, and no others."""
+    for one in (VIRTUAL_MACHINE, CILIUM_POLICY):
+        define(catflap.cluster, one)
+
+    def notes() -> str:
+        done = preview(catflap, policy(folder, "unread", STRICT), "--cluster", "-o", "json")
+        return "\n".join(json.loads(done.stdout)["notes"])
+
+    eventually(notes, until=lambda said: VIRTUAL_MACHINE.name in said and CILIUM_POLICY.name in said)
+    assert "sparkapplications" not in notes()
 
 
 def test_an_unreachable_cluster_ends_it(catflap: Installation, folder: Path) -> None:

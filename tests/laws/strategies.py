@@ -79,7 +79,10 @@ owners = st.lists(
 
 def manifest(maker: PodMaker, pod_labels: Mapping[str, str | None] | None, metadata: Json) -> Json:
     """An object of a kind whose Pods have these labels."""
-    source: Json = {"metadata": {"labels": pod_labels}, "spec": {"containers": [{"name": "a", "image": "b"}]}}
+    containers = [{"name": "a", "image": "b"}]
+    source: Json = {"metadata": {"labels": pod_labels}, "spec": {"containers": containers}}
+    if maker.pod_metadata:
+        source = {maker.pod_metadata: {"labels": pod_labels}, "templates": [{"container": containers[0]}]}
     for key in reversed(maker.template.split(".")) if maker.template else ():
         source = {key: source}
     version = f"{maker.group}/v1".removeprefix("/")

@@ -7,6 +7,7 @@ import click
 from msgspec import Struct
 
 from webhook.cli._files import Inputs
+from webhook.guard.foretelling import counted
 from webhook.guard.preview import Effect
 from webhook.guard.protect import PROTECTION
 from webhook.model.decision import Decision, Verdict
@@ -105,12 +106,13 @@ def notes(one: Checked) -> Iterator[str]:
 
 def totals(checked: list[Checked], inputs: Inputs) -> Iterator[str]:
     """The parts of the last line."""
-    yield f"{len(checked)} objects"
-    yield f"{sum(one.manifest.workload is not None for one in checked)} of them make Pods"
+    makers = sum(one.manifest.workload is not None for one in checked)
+    yield counted(len(checked), "object")
+    yield f"{makers} of them {'makes' if makers == 1 else 'make'} Pods"
     yield f"{sum(not one.decision.allowed for one in checked)} refused"
     if unjudged := sum(bool(one.manifest.not_judged) for one in checked):
         yield f"{unjudged} not judged"
     if inputs.unreadable:
         yield f"and {inputs.unreadable} that cannot be read"
     if inputs.passed_over:
-        yield f"{len(inputs.passed_over)} files of other programs passed over"
+        yield f"{counted(len(inputs.passed_over), 'file')} of other programs passed over"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from webhook.guard.foretelling import counted
 from webhook.review.composing import Place
 from webhook.review.documents import BadManifest, Located, located, whole
 from webhook.review.manifests import NotKubernetes
@@ -53,7 +54,7 @@ class Inputs:
             if source == STDIN and before == (self._documents, len(self.complaints)):
                 self.complaints.append(EMPTY_INPUT)
         if self._paths and not (self._documents or self.complaints):
-            others = f", {len(self.passed_over)} files of other programs" if self.passed_over else ""
+            others = f", {counted(len(self.passed_over), 'file')} of other programs" if self.passed_over else ""
             self.complaints.append(f"no manifest in {', '.join(map(shown, self._paths))}{others}")
 
     def _read(

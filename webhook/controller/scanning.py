@@ -22,6 +22,7 @@ from webhook.kube.api import Api
 from webhook.kube.epoch import Epoch
 from webhook.kube.listing import SMALL_PAGE, Listing, Seen
 from webhook.kube.setting import setting
+from webhook.kube.unread_kinds import unread_notes
 from webhook.metrics import CUSTOM, Metrics
 from webhook.model.kinds import POD_MAKERS
 from webhook.review.manifests import each_existing
@@ -76,6 +77,7 @@ class Scanner:
         self._stopped = Event()
         self._page_began = 0.0
         self._unseen: tuple[str, ...] = ()
+        self._unread: tuple[str, ...] = ()
 
     def start(self) -> None:
         """Begin, on a thread of its own."""
@@ -137,6 +139,9 @@ class Scanner:
         if tuple(listing.unseen) != self._unseen:
             self._unseen = tuple(listing.unseen)
             logger.warning("not looked at by scans: %s", "; ".join(self._unseen) or "nothing any more")
+        if (unread := tuple(unread_notes(self._api, extra))) != self._unread:
+            self._unread = unread
+            logger.info("kinds of this cluster that catflap does not read: %s", "; ".join(unread) or "none any more")
         return found
 
     def _in_peace(self, objects: Iterable[Existing]) -> Iterator[Existing]:

@@ -48,7 +48,10 @@ class PodMaker(NamedTuple):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Every path that decides what the Pods are."""
+        """Every path that decides what the Pods are: of settings of all Pods those that rules read, so that an object can still be stopped."""
+        if self.pod_metadata:
+            fields = (self.pod_metadata, "hostNetwork", "serviceAccountName")
+            return tuple(f"{template}.{field}" for template in self.templates for field in fields)
         return (*self.templates, self.reference) if self.reference else self.templates
 
 

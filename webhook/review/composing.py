@@ -72,6 +72,7 @@ class Open(Struct):
     key_place: Place = Place(1, 1)
     merges: bool = False
     own: set[str] = field(default_factory=set)
+    in_flow: bool = False
 
 
 def compose(text: str) -> Composed:
@@ -144,6 +145,8 @@ class Composer:
         self._count += 1
         unquoted = event.implicit[0]
         place = place_of(event.start_mark, event.value if unquoted else None)
+        if unquoted and self._open and self._open[-1].in_flow and "?" in event.value[1:]:
+            raise BadYamlError(f"{event.value} has a question mark inside brackets; write it in quotes", place)
         if self._awaits_key and event.value == MERGE and (unquoted or event.tag == MERGE_TAG):
             self._open[-1].merges = True
             self._open[-1].key = MERGE
@@ -171,7 +174,7 @@ class Composer:
         if event.anchor:
             self._anchors[event.anchor] = Anchored(value, 0)
         self._places[id(value)] = {}
-        self._open.append(Open(value, place, event.anchor, self._count))
+        self._open.append(Open(value, place, event.anchor, self._count, in_flow=bool(event.flow_style)))
 
     def _end(self) -> None:
         ended = self._open.pop()

@@ -90,7 +90,7 @@ def unrestarted(found: dict[str, Any], maker: PodMaker) -> Json:
     if isinstance(metadata := found.get("metadata"), dict):
         for field in WRITTEN:
             metadata.pop(field, None)
-    for path in maker.sources:
+    for path in maker.templates:
         annotations = at(found, f"{maker.metadata_at(path)}.annotations")
         if isinstance(annotations, dict) and annotations.pop(RESTARTED_AT, None) and not annotations:
             del at(found, maker.metadata_at(path))["annotations"]

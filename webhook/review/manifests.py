@@ -1,5 +1,6 @@
 """Manifests as people and tools write them to the values that rules read."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -8,13 +9,13 @@ import msgspec
 from msgspec import Struct
 
 from webhook.guard.existing import Existing
-from webhook.model.kinds import BY_KIND, NO_EXTRA_KINDS, POD, POLICIES_BY_KIND, Makers, PodMaker, PolicyKind
+from webhook.model.kinds import BY_KIND, NO_EXTRA_KINDS, PLAIN, POD, POLICIES_BY_KIND, Makers, PodMaker, PolicyKind
 from webhook.model.request import Document, Operation, PolicyObject, Request, Target, User
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
 from webhook.review.composing import Place
 from webhook.review.documents import BadManifest, Located, documents
-from webhook.review.metadata import MetadataFault, refused_labels, wrong_types
+from webhook.review.metadata import MetadataFault, refused_labels, wrong_selectors, wrong_types
 from webhook.review.objects import Labelled, convert, labels_of, workload_from
 from webhook.review.unjudged import not_judged, version_note
 
@@ -23,6 +24,8 @@ __all__ = ["BadManifest", "Manifest", "NotKubernetes", "creation", "documents", 
 APPLIER = User(name="system:offline")
 KUBELET = User(name="system:node:any", groups=("system:nodes",))
 ENDED = frozenset({"Succeeded", "Failed"})  # phases
+# A field or an index in a path of msgspec's.
+STEPS = re.compile(r"([^.\[\]]+)|\[([0-9]+)\]")
 # msgspec's words for the types of JSON, and those of a manifest.
 TYPES = {
     "str": "text",
@@ -102,7 +105,9 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
     metadata = metadata if isinstance(metadata, dict) else {}
     name = str(metadata.get("name") or metadata.get("generateName") or "")
     namespace = str(metadata.get("namespace") or "")
-    if wrong := tuple(wrong_types(document, maker)):
+    known = POLICIES_BY_KIND.get((group, kind))
+    in_selectors = wrong_selectors(document) if known is not None and known.group == PLAIN else ()
+    if wrong := (*wrong_types(document, maker), *in_selectors):
         raise BadLabels(f"{kind} {name}".strip(), wrong)
     found = Manifest(
         api_version,
@@ -112,7 +117,7 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
         notes=(note,) if (note := version_note(api_version, kind)) else (),
         refused=tuple(refused_labels(document, maker)),
     )
-    if known := POLICIES_BY_KIND.get((group, kind)):
+    if known is not None:
         space = (namespace or default_namespace) if known.namespaced else ""
         policy = policy_from(known, space, name, document)
         return msgspec.structs.replace(found, namespace=space, policy=policy, resource=known.resource)
@@ -139,7 +144,7 @@ def workload_in(maker: PodMaker, document: dict[str, Any], whose: str) -> Worklo
     except msgspec.ValidationError as bad:
         says, _, path = str(bad).partition(" - at `")
         where = path.replace("key` in `", "").rstrip("`").removeprefix("$").removeprefix(".")
-        steps = tuple(step for step in where.replace("[...]", "").split(".") if step)
+        steps = tuple(int(number) if number else name for name, number in STEPS.findall(where.replace("[...]", "")))
         raise BadManifest(f"{whose}: {where or 'object'}: {in_words(says)}", path=steps) from None
 
 

@@ -1,5 +1,6 @@
 """What the API server would refuse of labels and annotations: values that are no text, and text that is no label."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -16,6 +17,9 @@ from webhook.review.templating import hint
 LONGEST_VALUE: Final = 63  # characters (apimachinery, pkg/util/validation, LabelValueMaxLength)
 ALLOWED: Final = f"a label has at most {LONGEST_VALUE} characters: letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
 KEY_ALLOWED: Final = "a key is a name of at most 63 letters, digits, '-', '_' and '.', where needed with a DNS name and a slash before it"
+SELECTOR: Final = "matchLabels"
+# Values of a spec in which selectors are looked for; one that people write has hundreds.
+MOST_VALUES: Final = 20_000
 # Words that YAML 1.1 reads as booleans, and people mean as text.
 TRAPS: Final = frozenset({"y", "n", "yes", "no", "on", "off"})
 
@@ -31,7 +35,8 @@ class MetadataFault(Struct, frozen=True):
     def place(self) -> str:
         """Return the field path as kubectl prints it."""
         *outer, key = self.path
-        return ".".join(map(str, outer)) + label_field(str(key))
+        steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in outer)
+        return "".join(steps).lstrip(".") + label_field(str(key))
 
     @property
     def is_template(self) -> bool:
@@ -40,7 +45,7 @@ class MetadataFault(Struct, frozen=True):
 
     def words(self, written: str | None = None) -> str:
         """Return what is wrong; `written` is how the file writes the value, where it writes it without quotes."""
-        noun = "a label" if self.field == "labels" else "an annotation"
+        noun = "an annotation" if self.field == "annotations" else "a label"
         if isinstance(self.value, dict | list):
             return f"it is {'a mapping' if isinstance(self.value, dict) else 'a list'}, and {noun} is text"
         if not isinstance(self.value, str):
@@ -83,6 +88,26 @@ def wrong_types(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator
     yield from wrong_types_at(document, "metadata")
     if maker is not None and maker.template and not maker.custom:
         yield from wrong_types_at(document, maker.metadata_path)
+        yield from wrong_selectors(document)
+
+
+def wrong_selectors(document: Mapping[str, Any]) -> Iterator[MetadataFault]:
+    """Each label below a `matchLabels` of the spec that is no text, in kinds that the API server decodes by their types."""
+    waiting: deque[tuple[tuple[Step, ...], Any]] = deque([(("spec",), document.get("spec"))])
+    for _ in range(MOST_VALUES):
+        if not waiting:
+            return
+        path, value = waiting.popleft()
+        if isinstance(value, list):
+            waiting.extend(((*path, number), one) for number, one in enumerate(value))
+        elif isinstance(value, dict):
+            waiting.extend(((*path, key), one) for key, one in value.items() if isinstance(one, dict | list))
+            if path[-1] == SELECTOR:
+                yield from (
+                    MetadataFault((*path, key), SELECTOR, one)
+                    for key, one in value.items()
+                    if one is not None and not isinstance(one, str)
+                )
 
 
 def wrong_types_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataFault]:

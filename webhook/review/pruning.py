@@ -32,7 +32,7 @@ def pruned(maker: PodMaker, source: bytes | Raw) -> dict[str, Any]:
     Raises msgspec.DecodeError for what is no JSON.
     """
     found: dict[str, Any] = {}
-    present = raw_at_all(source, (*maker.sources, *maker.partial, *map(beside, maker.templates)))
+    present = raw_at_all(source, (*maker.templates, *maker.sources, *maker.partial, *map(beside, maker.templates)))
     for path in maker.templates:
         if (template := present.get(path)) is not None:
             put(found, path, leaves_of(maker, template))

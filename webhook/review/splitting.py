@@ -69,7 +69,8 @@ class Chunk(Struct, frozen=True):
 def text_of(data: bytes) -> str:
     """Return the text of a file.  Raises BadTextError for UTF-16 without a byte order mark.
 
-    As in kubectl, a byte order mark tells UTF-16 from UTF-8, and bytes that are no UTF-8 become replacement characters.
+    As in kubectl, a byte order mark tells UTF-16 from UTF-8, and bytes that are no UTF-8 become replacement characters; a policy
+    file is read more strictly (webhook.config.enclosure).
     """
     for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
         if data.startswith(mark):
@@ -147,7 +148,7 @@ def yaml_chunks(text: str, first: int) -> Iterator[Chunk]:
     """Each document of YAML.  Raises BadTextError for a separator with more than a comment behind it."""
     lines: list[str] = []
     begins = first
-    for number, ended in enumerate(text.split("\n"), first):
+    for number, ended in enumerate(text.removesuffix("\n").split("\n"), first):
         line = ended.removesuffix("\r")
         if line.startswith(SEPARATOR):
             behind = line.removeprefix(SEPARATOR).strip()
@@ -165,5 +166,5 @@ def yaml_chunks(text: str, first: int) -> Iterator[Chunk]:
 
 
 def chunk_of(lines: list[str], begins: int) -> Chunk:
-    """Return one document; a byte order mark before it is no part of it."""
-    return Chunk("\n".join(lines).removeprefix(MARK), begins)
+    """Return one document, each line with its end; a byte order mark before it is no part of it."""
+    return Chunk("".join(f"{line}\n" for line in lines).removeprefix(MARK), begins)

@@ -4,6 +4,7 @@ import re
 from typing import Final, NamedTuple
 
 PIPE: Final = "| catflap check -c POLICY -"
+AS_TEXT: Final = "where the braces are meant as text, write the value in quotes"
 # Where a value or a line begins; in the middle of a text braces may stand for themselves.
 BEGINS: Final = r"(?m)^[ \t]*(?:-[ \t]+)*(?:[\w./\"'$(){}-]+:[ \t]+)?"
 HELM_WORDS: Final = "if|else|end|range|with|include|template|define|block|toYaml|tpl|printf|default|required|quote|fail"
@@ -92,10 +93,13 @@ def unrendered(text: str) -> Unrendered | None:
         if found := engine.structural.search(text):
             begins = found.start() + len(found[0]) - len(found[0].lstrip())
             quoted = found[0].strip()
+            advice = f"; {AS_TEXT}" if "{{" in quoted and not quoted.startswith("{{") else ""
             quoted = f"{quoted[:LONGEST_QUOTE]}…" if len(quoted) > LONGEST_QUOTE else quoted
             line = text.count("\n", 0, begins) + 1
             column = begins - (text.rfind("\n", 0, begins) + 1) + 1
-            return Unrendered(f"{engine.with_article} that is not rendered: {quoted}; {engine.renders}", line, column)
+            return Unrendered(
+                f"{engine.with_article} that is not rendered: {quoted}; {engine.renders}{advice}", line, column
+            )
     return None
 
 

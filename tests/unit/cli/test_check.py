@@ -57,7 +57,7 @@ WIDGETS = "workloads: {extraKinds: [{group: example.com, resource: widgets, kind
 def test_the_policys_own_kinds_are_judged(check: Check) -> None:
     """By group and kind, in any version; under another policy they are objects like any other."""
     write({"widget.yaml": "apiVersion: example.com/v7\nkind: Widget\nmetadata: {name: web}\nspec: {}\n"})
-    assert check("widget.yaml").stdout == "1 objects, 0 of them make Pods, 0 refused\n"
+    assert check("widget.yaml").stdout == "1 object, 0 of them make Pods, 0 refused\n"
     write({"policy.yml": HEAD + WIDGETS})
     outcome = check("widget.yaml")
     assert "Widget default/web has 2 faults:\n- require-app: spec.pod.metadata.labels.app: " in outcome.stdout
@@ -125,7 +125,7 @@ def test_a_program_reads_json(check: Check) -> None:
         pytest.param({"d/a.json": '{"apiVersion": "v1", "kind": "Pod"}'}, ["d"], 1, "", id="JSON"),
         pytest.param({"d/a.txt": BAD, "d/b.yaml": GOOD}, ["d"], 0, "", id="files of other kinds in a folder"),
         pytest.param({"d/a.txt": BAD}, ["d"], 2, "no manifest in d", id="files of other kinds alone"),
-        pytest.param({"d/a.yaml": OTHER}, ["d"], 2, "no manifest in d, 1 files of", id="another program's file alone"),
+        pytest.param({"d/a.yaml": OTHER}, ["d"], 2, "no manifest in d, 1 file of", id="another program's file alone"),
         pytest.param({"a.txt": BAD}, ["a.txt"], 1, "", id="one of another kind that was named"),
         pytest.param(
             {"a.yaml": GOOD + "---\n5\n"}, ["a.yaml"], 2, "a.yaml:5:1: expected an object", id="a number among them"
@@ -180,7 +180,7 @@ def test_a_fault_that_only_warns_is_shown_and_refuses_nothing(check: Check) -> N
     assert outcome.stdout.startswith(
         "a.yaml: warning: Pod default/bad: known-role: metadata.labels.role: the role 'fronted'"
     )
-    assert outcome.stdout.endswith("1 objects, 1 of them make Pods, 0 refused\n")
+    assert outcome.stdout.endswith("1 object, 1 of them makes Pods, 0 refused\n")
 
 
 def test_a_bad_policy_ends_it_with_every_fault(check: Check) -> None:
@@ -222,7 +222,7 @@ def test_strict_makes_a_failure_of_what_was_not_judged(check: Check, arguments: 
     outcome = check(*arguments, "vm.yaml")
     assert outcome.exit_code == status
     assert outcome.stdout.startswith("vm.yaml: not judged: VirtualMachine vm: VirtualMachine of kubevirt.io makes Pods")
-    assert outcome.stdout.endswith("2 objects, 1 of them make Pods, 0 refused, 1 not judged\n")
+    assert outcome.stdout.endswith("2 objects, 1 of them makes Pods, 0 refused, 1 not judged\n")
     [found, _] = json.loads(check("-o", "json", "vm.yaml").stdout)
     assert found["notJudged"].startswith("VirtualMachine of kubevirt.io makes Pods")
 
@@ -317,7 +317,7 @@ def test_files_of_other_programs_in_a_folder_are_counted(check: Check) -> None:
     write({**others, "d/web.yaml": GOOD})
     outcome = check("d")
     assert outcome.exit_code == 0
-    assert outcome.stdout == "1 objects, 1 of them make Pods, 0 refused, 6 files of other programs passed over\n"
+    assert outcome.stdout == "1 object, 1 of them makes Pods, 0 refused, 6 files of other programs passed over\n"
 
 
 def test_what_only_goes_on_record_is_no_warning(check: Check) -> None:
@@ -326,3 +326,20 @@ def test_what_only_goes_on_record_is_no_warning(check: Check) -> None:
     assert check("a.yaml").stdout.startswith("a.yaml: recorded only: Pod default/bad: known-role: ")
     [found] = json.loads(check("-o", "json", "a.yaml").stdout)
     assert [one["effect"] for one in found["violations"]] == ["recorded"]
+
+
+@pytest.mark.parametrize("mark", [b"\xff\xfe", b"\xfe\xff"])
+def test_a_policy_file_of_powershell_is_read(check: Check, mark: bytes) -> None:
+    """UTF-16 with a byte order mark, by `check` and by `config check`."""
+    write({"a.yaml": GOOD})
+    encoding = "utf-16-le" if mark == b"\xff\xfe" else "utf-16-be"
+    Path("policy.yml").write_bytes(mark + HEAD.replace("\n", "\r\n").encode(encoding))
+    assert check("a.yaml").exit_code == 0
+    assert CliRunner().invoke(main, ["config", "check", "policy.yml"]).exit_code == 0
+
+
+def test_a_policy_file_that_is_no_text_ends_it(check: Check) -> None:
+    """A policy is read more strictly than a manifest."""
+    write({"a.yaml": GOOD})
+    Path("policy.yml").write_bytes(b"\xff" + HEAD.encode())
+    assert check("a.yaml").exit_code == 2

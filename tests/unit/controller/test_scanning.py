@@ -37,8 +37,12 @@ class Cluster(Api):
 
     def get(self, path: str, **_query: str) -> Json | None:
         """Which reports are served; nothing else stands."""
-        reports = {"resources": [{"name": "reports"}, {"name": "clusterreports"}]}
-        return reports if path == "/apis/openreports.io/v1alpha1" else None
+        served: dict[str, Json] = {
+            "/apis/openreports.io/v1alpha1": {"resources": [{"name": "reports"}, {"name": "clusterreports"}]},
+            "/apis": {"groups": [{"name": "cilium.io", "preferredVersion": {"groupVersion": "cilium.io/v2"}}]},
+            "/apis/cilium.io/v2": {"resources": [{"name": "ciliumnetworkpolicies", "kind": "CiliumNetworkPolicy"}]},
+        }
+        return served.get(path)
 
     def pages(self, path: str, *, size: int = 0, **_query: str) -> Iterator[Json]:
         """The lists, an object a page."""
@@ -130,6 +134,21 @@ def test_what_is_not_seen_whole_is_not_reported(broken: dict[str, ApiError]) -> 
         scanner(cluster, metrics).scan()
     assert (cluster.created, cluster.deleted) == ([], [])
     assert value(metrics, "catflap_scan_completed_timestamp_seconds") == 0
+
+
+def test_kinds_that_are_not_read_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A report without a word on them looks as if there were none."""
+    tested = scanner(Cluster(), Metrics())
+    with caplog.at_level("INFO"):
+        tested.scan()
+        tested.scan()
+    told = [one.message for one in caplog.records if "does not read" in one.message]
+    assert told == [
+        (
+            "kinds of this cluster that catflap does not read: not judged, though they say who may connect to whom: "
+            "ciliumnetworkpolicies.cilium.io"
+        )
+    ]
 
 
 def test_vendors_kinds_that_nobody_gave_us_a_right_to_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:

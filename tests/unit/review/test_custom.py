@@ -1,5 +1,6 @@
 """Pod templates of custom resources: found by every path, and never a reason to give up reading."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from webhook.model.kinds import BY_KIND, PodMaker
 from webhook.model.workload import Place
 from webhook.review.custom import places_in
+from webhook.review.objects import templates_differ
 
 WIDGET = PodMaker("example.com", "widgets", "Widget", "spec.podTemplate", custom=True)
 CRON = BY_KIND["apps.kruise.io", "AdvancedCronJob"]
@@ -149,3 +151,23 @@ def test_a_label_that_is_a_number_is_not_an_empty_one(value: Any, written: str) 
     assert place.labels == {"app": ""}
     assert place.not_text == {"app": written}
     assert f'no text, so write it in quotes: "{written}"' in place.lack("app")
+
+
+def test_a_workflow_is_stopped_whatever_its_pods_carry() -> None:
+    """`argo stop`, `suspend` and `terminate` write fields of its spec, which is no pod template."""
+    before: Json = {"podMetadata": {"labels": {}}, "templates": []}
+    beside: list[Json] = [{"shutdown": "Stop"}, {"suspend": True}, {"templates": [{}]}]
+    of_pods: list[Json] = [
+        {"podMetadata": {"labels": {"app": "a"}}},
+        {"hostNetwork": True},
+        {"serviceAccountName": "a"},
+    ]
+    for more in beside:
+        assert not templates_differ(WORKFLOW, as_json({**before, **more}), as_json(before))
+    for more in of_pods:
+        assert templates_differ(WORKFLOW, as_json({**before, **more}), as_json(before))
+
+
+def as_json(spec: Json) -> bytes:
+    """A Workflow with a spec, as the API server writes it."""
+    return json.dumps({"spec": spec}).encode()

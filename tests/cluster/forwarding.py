@@ -1,0 +1,55 @@
+"""A Service's part of the work: connections to one port are forwarded to the server that is its endpoint at that moment."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from threading import Thread
+from typing import Final
+
+from tests.programs import free_port
+
+PIECE: Final = 1 << 16
+
+
+class Endpoint:
+    """Where new connections go; those that exist stay where they are, as with kube-proxy."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.target = 0
+
+
+@contextmanager
+def forwarding() -> Iterator[Endpoint]:
+    """Serve one on a port of this machine."""
+    endpoint = Endpoint(free_port())
+    with closing(socket.create_server(("127.0.0.1", endpoint.port))) as listener:
+        Thread(target=accept, args=(listener, endpoint), name="service", daemon=True).start()
+        yield endpoint
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def accept(listener: socket.socket, endpoint: Endpoint) -> None:
+    """Connect each caller with the endpoint."""
+    with suppress(OSError):  # the listener is closed
+        while True:
+            caller, _ = listener.accept()
+            try:
+                server = socket.create_connection(("127.0.0.1", endpoint.target), timeout=5)
+            except OSError:
+                caller.close()
+                continue
+            server.settimeout(None)
+            for source, sink in ((caller, server), (server, caller)):
+                Thread(target=pump, args=(source, sink), name="connection", daemon=True).start()
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    """Pass bytes on until one side ends."""
+    with suppress(OSError):
+        while piece := source.recv(PIECE):
+            sink.sendall(piece)
+    for end in (source, sink):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()

@@ -1,0 +1,119 @@
+"""Labels and annotations that no API server takes, each with its path and in words that mend it."""
+
+from typing import Any
+
+import pytest
+
+from webhook.review.documents import BadManifest, Located, located
+from webhook.review.manifests import read
+from webhook.review.metadata import is_key
+
+DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n"
+POLICY = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: open}\nspec:\n"
+
+
+def complaints(text: str) -> list[str]:
+    """What is wrong with the one object of a text, as `check` says it."""
+    [found] = located(text)
+    assert isinstance(found, Located)
+    with pytest.raises(BadManifest) as bad:
+        read(found.value, default_namespace="shop")
+    return [f"{place.line}:{place.column}: {message}" for place, message in bad.value.each(found) if place]
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("no", 'no is read as the boolean false, as YAML 1.1 and kubectl do, and a label is text; write it in quotes: "no"'),
+        ("Y", 'Y is read as the boolean true, as YAML 1.1 and kubectl do, and a label is text; write it in quotes: "Y"'),
+        ("true", 'true is a boolean, and a label is text; write it in quotes: "true"'),
+        ("1", '1 is a number, and a label is text; write it in quotes: "1"'),
+        ("1.10", '1.10 is read as the number 1.1, and a label is text; write it in quotes: "1.10"'),
+        ("1_000", '1_000 is read as the number 1000, and a label is text; write it in quotes: "1_000"'),
+        ("0o17", '0o17 is read as the number 15, and a label is text; write it in quotes: "0o17"'),
+        ("08912345", '08912345 is read as the number 8912345, and a label is text; write it in quotes: "08912345"'),
+        ("18446744073709551615", '18446744073709551615 is a number, and a label is text; write it in quotes: "18446744073709551615"'),
+        ("[a]", "it is a list, and a label is text"),
+        ("{a: b}", "it is a mapping, and a label is text"),
+        ('!!int "1"', 'it is the number 1, and a label is text; write it in quotes: "1"'),
+    ],
+)  # fmt: skip
+def test_a_label_that_is_no_text_is_told_as_it_is_written(written: str, says: str) -> None:
+    """With what it is read as, and what to write instead."""
+    text = f"apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  labels:\n    app: {written}\n"
+    assert complaints(text) == [f"6:10: Pod web: metadata.labels.app: {says}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        pytest.param(f"{DEPLOYMENT}  template: {{metadata: {{labels: {{a: 1}}}}}}\n", "spec.template.metadata.labels.a", id="a template"),
+        pytest.param(f"{DEPLOYMENT}  template: {{metadata: {{annotations: {{a/b: 1}}}}}}\n", "spec.template.metadata.annotations['a/b']", id="an annotation"),
+        pytest.param(f"{DEPLOYMENT}  selector: {{matchLabels: {{a: 1}}}}\n", "spec.selector.matchLabels.a", id="a selector"),
+        pytest.param(f"{POLICY}  podSelector: {{matchLabels: {{a: 1}}}}\n", "spec.podSelector.matchLabels.a", id="a policy's Pods"),
+        pytest.param(
+            f"{POLICY}  ingress: [{{}}, {{from: [{{namespaceSelector: {{matchLabels: {{a: 1}}}}}}]}}]\n",
+            "spec.ingress[1].from[0].namespaceSelector.matchLabels.a", id="a policy's peers",
+        ),
+        pytest.param("apiVersion: v1\nkind: Service\nmetadata: {name: web, labels: {a: 1}}\n", "metadata.labels.a", id="any kind"),
+        pytest.param("apiVersion: x.io/v1\nkind: Thing\nmetadata: {name: web, labels: {a: 1}}\n", "metadata.labels.a", id="a custom one"),
+    ],
+)  # fmt: skip
+def test_they_are_found_where_the_api_server_decodes_types(text: str, path: str) -> None:
+    """Each with its field path."""
+    [said] = complaints(text)
+    assert f": {path}: 1 is a number, and a" in said
+
+
+def test_all_of_an_object_are_told_at_once() -> None:
+    """Each with its own place."""
+    text = f"{DEPLOYMENT}  selector:\n    matchLabels: {{a: 1}}\n  template:\n    metadata:\n      labels: {{a: 1, b: on}}\n"
+    assert [said.partition(": ")[0] for said in complaints(text)] == ["9:19", "9:25", "6:22"]
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("my shop", "'my shop' is no label value; a label has at most 63 characters: "),
+        ("a/b", "'a/b' is no label value"), ("a@b", "'a@b' is no label value"), ("-a", "'-a' is no label value"), ("a.", "'a.' is no label value"),
+        ("\u00e9", "'\u00e9' is no label value"), ("a" * 64, "has 64 characters; a label has at most 63 characters"),
+        ("{{ .Chart.Name }}", "it looks like part of a Helm template; render the chart first: helm template"),
+        ("${APP}", "it looks like part of a text with variables for envsubst; put their values in first: envsubst < FILE"),
+        ("$(APP)", "it looks like part of a text with a variable of kustomize; build it first: kubectl kustomize FOLDER"),
+        ("{% x %}", "it looks like part of a Jinja template"), ("<%= x %>", "it looks like part of an ERB template"),
+        ("{{ x }}", "it looks like part of a template with {{ … }}"),
+    ],
+)  # fmt: skip
+def test_text_that_is_no_label_is_told_with_what_is_allowed(value: str, says: str) -> None:
+    """Or with the command that makes a label of it."""
+    document: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web", "labels": {"app": value}},
+    }
+    [fault] = read(document, default_namespace="shop").refused
+    assert fault.place == "metadata.labels.app"
+    assert says in fault.words()
+
+
+@pytest.mark.parametrize("value", ["", "a", "A-b_c.d", "1", "a" * 63])
+def test_a_label_is_none_of_these(value: str) -> None:
+    """An empty one is a label as well."""
+    document: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web", "labels": {"app": value}},
+    }
+    assert read(document, default_namespace="shop").refused == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "is_one"),
+    [
+        ("app", True), ("a/b", True), ("example.com/a_b.c", True), ("a" * 63, True), (f"{'a' * 253}/b", True), ("", False), ("/b", False),
+        ("a/", False), ("a/b/c", False), ("A.com/b", False), ("a b", False), ("a" * 64, False), (f"{'a' * 254}/b", False), ("-a", False),
+    ],
+)  # fmt: skip
+def test_a_key_has_a_name_and_perhaps_a_prefix(key: str, *, is_one: bool) -> None:
+    """By Kubernetes' grammar."""
+    assert is_key(key) is is_one

@@ -1,0 +1,64 @@
+"""Templates that are not rendered are known by what engines write, and other text is not taken for one."""
+
+import pytest
+
+from webhook.review.documents import BadManifest, located
+from webhook.review.templating import unrendered
+
+
+@pytest.mark.parametrize(
+    ("text", "called", "line", "command"),
+    [
+        ("{{- if .Values.x }}\na: 1\n{{- end }}\n", "a Helm template", 1, "helm template NAME CHART | catflap check"),
+        ("a: 1\nb: {{ .Release.Name }}\n", "a Helm template", 2, "helm template"),
+        ('a: 1\nb: {{ include "x" . | nindent 4 }}\n', "a Helm template", 2, "helm template"),
+        ("a:\n  {{- toYaml .Values.x | nindent 2 }}\nb: c: d\n", "a Helm template", 2, "helm template"),
+        ("a:\n- {{ $x }}: b\n", "a Helm template", 2, "helm template"),
+        ("{{/* a comment */}}\na: 1\n", "a Helm template", 1, "helm template"),
+        ("{% for x in y %}\na: 1\n{% endfor %}\n", "a Jinja template", 1, "render it first"),
+        ("a: {{ name }}\n", "a template with {{ … }}", 1, "render it first"),
+        ("a: <%= x %>: y\nb: - c", "an ERB template", 1, "render it first"),
+        ('local k = import "k.libsonnet";\n{a: k.x}\n', "a Jsonnet program", 1, "jsonnet FILE"),
+        ("a: {b: ${X}}\n", "a text with variables for envsubst", 1, "envsubst < FILE"),
+    ],
+)
+def test_a_template_is_named_with_the_command_that_renders_it(text: str, called: str, line: int, command: str) -> None:
+    """And where it begins."""
+    [bad] = located(text)
+    assert isinstance(bad, BadManifest)
+    assert str(bad).startswith(f"{called} that is not rendered: ")
+    assert command in str(bad)
+    assert bad.place is not None
+    assert bad.place.line == line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: b: c",
+        "a: [1",
+        "a: 'x",
+        "a: \tb: c",
+        "message: the {{ value }} of it: b: c",
+        "a: $x: b: c",
+        "- a\nb: c\n",
+        '{"a": "${X}" 1}',
+    ],
+)
+def test_other_faults_are_the_parsers_to_tell(text: str) -> None:
+    """Braces in the middle of a text are no template."""
+    assert unrendered(text) is None
+    [bad] = located(text)
+    assert str(bad).startswith("not YAML: ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'expr: "{{ $labels.job }} is down"\n', "text: |\n  {{ .Values.x }}\n  {% if x %}\n", "command: [sh, -c, 'echo ${HOME}']\n",
+        "a: ${X}\n", "a: $(X)\n", "# {{ .Values.x }}\na: b\n",
+    ],
+)  # fmt: skip
+def test_what_can_be_read_is_read(text: str) -> None:
+    """Kubernetes has such texts of its own; labels alone are looked at."""
+    assert [isinstance(one, BadManifest) for one in located(text)] == [False]
