@@ -167,7 +167,7 @@ def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """The values, if none stands twice; raises ValueError otherwise."""
     twice = sorted(str(value) for value, count in Counter(values).items() if count > 1)
     if twice:
-        raise ValueError(f"stands twice: {', '.join(twice)}")
+        raise ValueError(f"listed more than once: {', '.join(twice)}")
     return values
 
 

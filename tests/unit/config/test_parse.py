@@ -220,7 +220,7 @@ class TestFaults:
             ),
             pytest.param(
                 "workloads: {role: {aliases: [a, b, a]}}",
-                "workloads.role.aliases: stands twice: a",
+                "workloads.role.aliases: listed more than once: a",
                 id="an alias twice",
             ),
             pytest.param(
@@ -332,7 +332,7 @@ class TestFaults:
             ),
             pytest.param(
                 "network: {dns: [{cidrs: [10.0.0.0/8, 10.0.0.0/8]}]}",
-                "network.dns[0].cidrs: stands twice: 10.0.0.0/8",
+                "network.dns[0].cidrs: listed more than once: 10.0.0.0/8",
                 id="a network twice, which Calico's schema refuses",
             ),
             pytest.param(
@@ -373,7 +373,7 @@ class TestFaults:
             ),
             pytest.param(
                 "from: {namespaces: [a, b, a]}, to: backend",
-                ".from.namespaces: stands twice: a",
+                ".from.namespaces: listed more than once: a",
                 id="a namespace twice",
             ),
             pytest.param(
@@ -383,7 +383,7 @@ class TestFaults:
             ),
             pytest.param(
                 "from: {cidrs: [192.0.2.1, 192.0.2.1/32]}, to: backend",
-                ".from.cidrs: stands twice: 192.0.2.1/32",
+                ".from.cidrs: listed more than once: 192.0.2.1/32",
                 id="a network twice, in two ways",
             ),
             pytest.param(
@@ -441,7 +441,9 @@ class TestFaults:
                 id="none, which would be every port",
             ),
             pytest.param(
-                ", ports: [80/TCP, 80/TCP]", "network.flows[0].ports: stands twice: 80/TCP", id="one of them twice"
+                ", ports: [80/TCP, 80/TCP]",
+                "network.flows[0].ports: listed more than once: 80/TCP",
+                id="one of them twice",
             ),
             pytest.param(
                 f", ports: [{', '.join(f'{number}/TCP' for number in range(1, 52))}]",
@@ -468,7 +470,9 @@ class TestFaults:
                 "kubelet-probes; did you mean 'istio'?",
                 id="a preset that we do not know",
             ),
-            pytest.param("network: {presets: [osm, osm]}", "network.presets: stands twice: osm", id="a preset twice"),
+            pytest.param(
+                "network: {presets: [osm, osm]}", "network.presets: listed more than once: osm", id="a preset twice"
+            ),
             pytest.param(
                 "network: {nodeCIDRs: ['::ffff:10.0.0.0/104']}",
                 "network.nodeCIDRs[0]: '::ffff:10.0.0.0/104' is IPv4 in IPv6, which engines read in two ways: "
@@ -549,7 +553,7 @@ class TestFaults:
             "kind: 'Policy' is unknown; the only value is GuardPolicy",
             f"mode: 'loud' is unknown; {MODES}",
             "ruls: unknown key; did you mean 'rules'?",
-            "workloads.role.oneOf: stands twice: a",
+            "workloads.role.oneOf: listed more than once: a",
             f"workloads.role.label: {no_key}",
             "workloads.require[0]: give either oneOf or matches",
             "workloads.require[1]: give either oneOf or matches",

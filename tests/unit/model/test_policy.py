@@ -135,7 +135,7 @@ def test_an_address_is_a_network_of_one() -> None:
 def test_values_that_stand_twice_are_all_named() -> None:
     """Once each, in order."""
     assert distinct(("a", "b")) == ("a", "b")
-    with pytest.raises(ValueError, match=r"^stands twice: a, b$"):
+    with pytest.raises(ValueError, match=r"^listed more than once: a, b$"):
         distinct(("b", "a", "c", "a", "b"))
 
 
