@@ -13,7 +13,7 @@ RELOAD_SECONDS = 1.0
 BROKEN = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: enforced\nworkload: {}\n"
 REFUSED = """\
 admission webhook "policy-file.catflap.dev" denied the request: ConfigMap catflap-system/catflap-policy has 2 faults:
-- policy-file: mode: Input should be 'enforce', 'warn', 'audit' or 'off' (line 3, column 1)
+- policy-file: mode: 'enforced' is unknown; expected one of enforce, warn, audit, off; did you mean 'enforce'? (line 3, column 1)
 - policy-file: workload: unknown key; did you mean 'workloads'? (line 4, column 1)"""
 
 
@@ -58,10 +58,10 @@ def test_an_edit_counts_within_a_second_and_a_bad_one_never(catflap: Installatio
         catflap.write_policy(BROKEN)
     record = eventually(lambda: [one for one in catflap.server.records() if one.get("accepted") is False])[-1]
     assert record["faults"] == [
-        "mode: Input should be 'enforce', 'warn', 'audit' or 'off'",
+        "mode: 'enforced' is unknown; expected one of enforce, warn, audit, off; did you mean 'enforce'?",
         "workload: unknown key; did you mean 'workloads'?",
     ]
-    said = "the last good file stays in force: mode: Input should be 'enforce', 'warn', 'audit' or 'off'; workload: unknown"
+    said = "the last good file stays in force: mode: 'enforced' is unknown; expected one of enforce, warn, audit, off; did you mean 'enforce'?; workload: unknown"
     eventually(lambda: [one for one in catflap.events() if one["note"].startswith(said)])
     time.sleep(RELOAD_SECONDS)
     assert admitted(catflap, namespace_name)

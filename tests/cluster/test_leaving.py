@@ -172,20 +172,21 @@ def left(filled: Installation) -> Installation:
     return filled
 
 
-def uninstall(catflap: Installation) -> "subprocess.CompletedProcess[str]":
+def uninstall(catflap: Installation, *options: str) -> "subprocess.CompletedProcess[str]":
     """`catflap uninstall` with the rights of the chart's own Job, and no other."""
     chart = ("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--show-only", "templates/uninstall.yaml")
     values = ("--values", str(catflap.folder / "values.yaml"))
     rendered = yaml.safe_load_all(catflap.cluster.helm(*chart, *values).stdout)
     catflap.apply(together(*(one for one in rendered if one and one["kind"] != "Job")), check=True)
     token = catflap.cluster.kubeconfig_for_service_account(NAMESPACE, "catflap-uninstall")
-    argv = [sys.executable, "-m", "webhook", "uninstall", "--kubeconfig", str(token)]
+    argv = [sys.executable, "-m", "webhook", "uninstall", "--yes", "--kubeconfig", str(token), *options]
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=90)
 
 
 def test_uninstall_leaves_a_cluster_as_it_was(left: Installation) -> None:
     """While the server still answers, so that nothing may be refused by ourselves; said line by line, the webhooks first."""
     spaces = ("default", "shop")
+    foretold = uninstall(left, "--dry-run")
     done = uninstall(left)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -195,6 +196,7 @@ def test_uninstall_leaves_a_cluster_as_it_was(left: Installation) -> None:
         "ValidatingAdmissionPolicyBinding catflap-labels removed",
         "ValidatingAdmissionPolicy catflap-labels removed",
     ]
+    assert foretold.stdout.splitlines() == [f"{line} (dry run)" for line in lines]
     assert twins(left) == [404, 404]
     policies = [
         *(f"NetworkPolicy.projectcalico.org {space}/{name} removed" for space in spaces for name in BOTH),

@@ -27,7 +27,7 @@ class Strict(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT002 (PyYAML's signature)
         """A mapping of distinct keys."""
         keys = [key.value for key, _ in node.value]
-        assert len(set(keys)) == len(keys), f"a key stands twice: {keys}"
+        assert len(set(keys)) == len(keys), f"a key listed more than once: {keys}"
         return super().construct_mapping(node, deep)
 
 

@@ -112,7 +112,7 @@ def make_controller(
 
 def control(common: Common, registering: Registering) -> None:
     """Run the controller until it is told to stop."""
-    api = connect(common.kubeconfig)
+    api = connect(common.kubeconfig, common.context)
     parts = make_parts(
         common,
         "controller",

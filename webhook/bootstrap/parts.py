@@ -44,6 +44,7 @@ class Common(Struct, frozen=True):
     audit_log: str | None
     audit_key: Path | None = None
     keeping: Keeping = USUAL
+    context: str | None = None
 
     @property
     def own_namespace(self) -> str:

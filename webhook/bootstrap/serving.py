@@ -53,7 +53,7 @@ def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, stand
 def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Trust) -> Ready:
     """The parts of one serving process, made after the fork."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    api = None if standalone else connect(common.kubeconfig)
+    api = None if standalone else connect(common.kubeconfig, common.context)
     parts = make_parts(common, "serve")
     listening = Event()
     checks: dict[str, Callable[[], bool]] = {

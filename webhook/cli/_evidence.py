@@ -13,7 +13,7 @@ from webhook.audit import ocsf, table
 from webhook.audit.entry import Entries, Entry, printable
 from webhook.audit.query import Query, moment, record_types
 from webhook.audit.reading import Unreadable
-from webhook.cli._options import Function, complain
+from webhook.cli._options import Function, Renamed, complain
 from webhook.cli._progress import progress
 from webhook.model.decision import Verdict
 
@@ -45,12 +45,12 @@ class MomentType(click.ParamType[datetime]):
 def filters(function: Function) -> Function:
     """The questions of a query."""
     kinds, verdicts = click.Choice(record_types()), click.Choice([verdict.value for verdict in Verdict])
-    options: tuple[tuple[tuple[str, str], Any, str], ...] = (
+    options: tuple[tuple[tuple[str, ...], Any, str], ...] = (
         (("--type", "types"), kinds, "Records of this type."),
         (("--decision", "decisions"), verdicts, "Decisions that came out so."),
         (("--user", "users"), str, "Asked by this user."),
         (("--group", "groups"), str, "Asked by a member of this group."),
-        (("--namespace", "namespaces"), str, "About an object in this namespace."),
+        (("-n", "--namespace", "namespaces"), str, "About an object in this namespace."),
         (("--resource", "resources"), str, "About this resource (pods, pods/status) or kind (NetworkPolicy)."),
         (("--name", "names"), str, "About an object of this name."),
         (("--rule", "rules"), str, "This rule was broken, whatever came of it."),
@@ -83,7 +83,9 @@ def query(files: tuple[str, ...], lenient: bool, output: str, **asked: Any) -> N
 
 @click.command("export")
 @log_files
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), required=True, help="Which form.")
+@click.option(
+    "-o", "--output", "form", cls=Renamed, former=("--format",), type=click.Choice(list(FORMATS)), required=True, help="Which form."
+)  # fmt: skip
 @lenient_option
 def export(files: tuple[str, ...], form: str, lenient: bool) -> None:
     """Print records in a form that others read: OCSF events, a line of JSON each, or CSV; `-` is standard input."""

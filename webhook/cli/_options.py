@@ -1,173 +1,116 @@
-"""What several verbs are told, and how their words become values."""
+"""What several verbs are told, and how their words become values.
 
-import ssl
-from collections.abc import Callable
+An option has one name in every verb: -c/--policy, -n/--namespace, -o/--output, --kubeconfig, --context (tests/contracts/test_options.py).
+"""
+
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
-from webhook.audit.keys import BadKey, read_private
-from webhook.bootstrap.trusting import Trust
-from webhook.config.faults import BadPolicy
-from webhook.config.parse import Loaded, parse
-from webhook.config.source import ConfigMapRef, parse_location
-from webhook.model.fields import HIGHEST_PORT
-from webhook.review.splitting import BadTextError, text_of
-from webhook.server.tokens import BadTokenFile, read_file
-from webhook.tls.clients import ask_for_certificates
-from webhook.tls.folder import BadCertificate
+from webhook.config.enclosure import NotTextError, parse_file, text_of
+from webhook.config.faults import BadPolicy, PolicyFault
+from webhook.config.parse import Loaded
+from webhook.model.fields import namespace_name
 
-BAD_INPUT = 2
+BAD_INPUT: Final = 2
+STDIN: Final = Path("-")
+POLICY_PATH: Final = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class AddressType(click.ParamType[tuple[str, int]]):
-    """HOST:PORT; an IPv6 host in brackets, an empty one is every address."""
+class Renamed(click.Option):
+    """An option that had other names before; these still count, and the help does not show them."""
 
-    name = "HOST:PORT"
+    def __init__(self, *arguments: Any, former: tuple[str, ...], **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._former = former
+        self.opts = [*self.opts, *former]
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        """The host and the port."""
-        if isinstance(value, tuple):
-            return value
-        host, colon, port = str(value).rpartition(":")
-        if (
-            not colon
-            or not port.isdecimal()
-            or int(port) > HIGHEST_PORT
-            or (":" in host and host[0] + host[-1] != "[]")
-        ):
-            self.fail(f"{value!r}: write HOST:PORT, an IPv6 host in brackets", param, ctx)
-        return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (what an empty host says)
-
-
-class LocationType(click.ParamType[Path | ConfigMapRef]):
-    """A policy file, or the ConfigMap that holds it."""
-
-    name = "FILE|configmap:NS/NAME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | ConfigMapRef:
-        """The path or the reference."""
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The names and the help of the option."""
+        known = self.opts
+        self.opts = [name for name in known if name not in self._former]
         try:
-            return parse_location(value)
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = known
+
+
+class NamespaceType(click.ParamType[str]):
+    """The name of a namespace."""
+
+    name = "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name."""
+        try:
+            return namespace_name(str(value))
         except ValueError as bad:
             self.fail(str(bad), param, ctx)
 
 
-def policy_file(function: Function) -> Function:
-    """`-c/--policy FILE` of the offline verbs."""
-    kind = click.Path(exists=True, dir_okay=False, path_type=Path)
-    return click.option("-c", "--policy", "policy", type=kind, required=True, help="The policy file.")(function)
+NAMESPACE: Final = NamespaceType()
 
 
-def serving_options(function: Function) -> Function:
-    """What `serve` and `controller` share."""
+def policy_option(
+    *, required: bool, says: str = "The policy file, or the manifest of its ConfigMap; - is standard input."
+) -> Callable[[Function], Function]:
+    """`-c/--policy FILE` of the verbs that read a policy file once."""
+    return click.option("-c", "--policy", "policy", type=POLICY_PATH, metavar="FILE", required=required, help=says)
+
+
+policy_file = policy_option(required=True)
+
+
+def cluster_options(function: Function) -> Function:
+    """`--kubeconfig` and `--context`."""
     options = (
-        click.option("--policy", type=LocationType(), required=True, help="Where the policy file is."),
-        click.option(
-            "--status-listen", type=AddressType(), default="0.0.0.0:8080", show_default=True,
-            help="Where /healthz, /readyz and /metrics are served, plain HTTP.",
-        ),
-        click.option(
-            "--kubeconfig", type=click.Path(exists=True, dir_okay=False),
-            help="How to reach the cluster; by default as the Pod's own ServiceAccount.",
-        ),
-        click.option("--audit-log", metavar="FILE", help="Append the audit records here instead of standard output."),
-        click.option(
-            "--audit-key", type=click.Path(path_type=Path), metavar="FILE",
-            help="The audit root key, which vouches for the keys that sign the records (catflap audit keygen makes one).",
-        ),
+        click.option("--kubeconfig", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="The kubeconfig; by default kubectl's."),
+        click.option("--context", metavar="NAME", help="The context of the kubeconfig; by default its current one."),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)
     return function
-
-
-def trust_options(function: Function) -> Function:
-    """Which senders `serve` takes for the API server."""
-    a_file = click.Path(dir_okay=False, path_type=Path)
-    options = (
-        click.option(
-            "--client-ca", type=a_file, metavar="FILE",
-            help="Take reviews only from clients with a certificate of this CA; the API server needs one (docs/security.md).",
-        ),
-        click.option(
-            "--client-name", "client_names", multiple=True, metavar="NAME",
-            help="Of these only certificates with this common name or DNS name; may be given several times.",
-        ),
-        click.option(
-            "--path-token-file", type=a_file, metavar="FILE",
-            help="Take reviews only at /validate/TOKEN and /mutate/TOKEN, with a token of this file, one a line.",
-        ),
-        click.option(
-            "--secret-path/--no-secret-path", default=None,
-            help="Take reviews only at the paths of the Secret that the controller keeps; by default with a cluster, "
-            "unless --listen is a loopback address.",
-        ),
-    )  # fmt: skip
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def trust(
-    *,
-    client_ca: Path | None,
-    client_names: tuple[str, ...],
-    token_file: Path | None,
-    secret: bool | None,
-    default: bool,
-) -> Trust:
-    """What proves a sender to be the API server; `default` says whether the Secret counts where nothing is asked for.
-
-    Options that contradict each other end the command.
-    """
-    if client_names and client_ca is None:
-        complain(["--client-name needs --client-ca: a name counts only in a certificate that a CA vouches for"])
-    if client_ca is not None and (token_file is not None or secret):
-        complain(["--client-ca excludes --path-token-file and --secret-path: the certificate is the stronger proof"])
-    if token_file is not None and secret is not None:
-        complain(["--path-token-file and --secret-path exclude each other"])
-    try:
-        if client_ca is not None:
-            ask_for_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), client_ca)
-        if token_file is not None:
-            read_file(token_file)
-    except (BadCertificate, BadTokenFile, OSError) as bad:
-        complain([str(bad)])
-    usual = default and client_ca is None and token_file is None
-    return Trust(client_ca, client_names, token_file, secret=usual if secret is None else secret)
-
-
-def check_audit_key(path: Path | None) -> None:
-    """See that the audit root key can be read, before anything is made that needs it; a bad one ends the command."""
-    try:
-        if path is not None:
-            read_private(path)
-    except BadKey as bad:
-        complain([str(bad)])
 
 
 def load_policy(path: Path) -> Loaded:
-    """The policy in a file; a bad one ends the command with every fault."""
+    """The policy in a file, or in the manifest of its ConfigMap; a bad one ends the command with every fault."""
     try:
-        return parse(text_of(path.read_bytes(), "strict"))
+        return parse_file(read_text(path))
     except BadPolicy as bad:
         complain(faults_of(str(path), bad))
-    except (OSError, UnicodeDecodeError, BadTextError) as bad:
-        complain([f"{path}: {bad}"])
+    except (OSError, NotTextError) as bad:
+        complain([f"{path}: {why(bad)}"])
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, or of standard input.  Raises OSError, NotTextError."""
+    return text_of(sys.stdin.buffer.read() if path == STDIN else path.read_bytes())
+
+
+def why(bad: OSError | NotTextError) -> str:
+    """Why a file cannot be read."""
+    return str(bad.strerror or bad).lower() if isinstance(bad, OSError) else str(bad)
+
+
+def once(paths: Iterable[Path | str | None]) -> None:
+    """End the command where standard input is named more than once, as it can be read once only."""
+    if sum(str(path) == str(STDIN) for path in paths) > 1:
+        complain(["-: standard input can be read once; name a file instead of one of the two"])
 
 
 def faults_of(name: str, bad: BadPolicy) -> list[str]:
     """Each fault of a policy file on a line that editors can jump to: FILE:LINE:COLUMN: PATH: what is wrong."""
-    return [
-        f"{name}:{fault.place.line}:{fault.place.column}: {fault}" if fault.place else f"{name}: {fault}"
-        for fault in bad.faults
-    ]
+    return [f"{at(name, fault)}: {fault}" for fault in bad.faults]
+
+
+def at(name: str, fault: PolicyFault) -> str:
+    """Where a fault is: FILE:LINE:COLUMN."""
+    return f"{name}:{fault.place.line}:{fault.place.column}" if fault.place else name
 
 
 def complain(lines: list[str]) -> NoReturn:

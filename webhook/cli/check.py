@@ -11,11 +11,10 @@ from msgspec import Struct
 
 from webhook.cli._checking import Checked, as_json, show
 from webhook.cli._files import Inputs
-from webhook.cli._options import BAD_INPUT, complain, load_policy, policy_file
+from webhook.cli._options import BAD_INPUT, NAMESPACE, Renamed, load_policy, once, policy_file
 from webhook.guard.amend import amended
 from webhook.guard.decide import OFFLINE, decide, denial
 from webhook.model.decision import Decision
-from webhook.model.fields import namespace_name
 from webhook.model.names import DEFAULT_NAMESPACE
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
@@ -38,14 +37,16 @@ class Offline(Struct, frozen=True):
 
 @click.command("check")
 @policy_file
-@click.option("-n", "--namespace", default="default", show_default=True, help="For objects that name none.")
 @click.option(
-    "--own-namespace", metavar="NAME", default=DEFAULT_NAMESPACE, show_default=True,
+    "-n", "--namespace", type=NAMESPACE, default="default", show_default=True, help="For objects that name none."
+)
+@click.option(
+    "--own-namespace", type=NAMESPACE, default=DEFAULT_NAMESPACE, show_default=True,
     help="Where catflap itself is installed; it is exempt.",
 )  # fmt: skip
 @click.option(
-    "-o", "--output", "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+    "-o", "--output", "form", cls=Renamed, former=("--format",), type=click.Choice(["text", "json"]), default="text", show_default=True,
+)  # fmt: skip
 @click.option("--strict", is_flag=True, help="End with status 1 also where something was not judged.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bool, paths: tuple[str, ...]) -> None:  # noqa: PLR0917 (click calls it by name)
@@ -53,11 +54,7 @@ def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bo
 
     Ends with status 0 where all would be admitted, 1 where some would be refused, 2 where something cannot be read.
     """
-    for name, value in (("--namespace", namespace), ("--own-namespace", own_namespace)):
-        try:
-            namespace_name(value)
-        except ValueError as bad:
-            complain([f"{name}: {bad}"])
+    once((policy, *paths))
     inputs = Inputs(paths)
     checked = list(check_all(inputs, Offline(load_policy(policy).policy, namespace, own_namespace)))
     if form == "json":

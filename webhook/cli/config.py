@@ -1,19 +1,22 @@
 """`catflap config`: the policy file by itself, before it counts."""
 
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
-from webhook.cli._options import complain, faults_of
+from webhook.cli._options import BAD_INPUT, at, complain, faults_of, once, read_text, why
 from webhook.config.default import DEFAULT_POLICY
+from webhook.config.enclosure import NotTextError, parse_file
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
+from webhook.config.remarks import remarks_on
 from webhook.config.schema import schema, spelled_out
-from webhook.review import splitting
 
 FAULTY = 1
 
-policy_text = click.Path(exists=True, dir_okay=False, allow_dash=True)
+policy_path = click.Path(path_type=Path)
 
 
 @click.group("config")
@@ -22,29 +25,52 @@ def verb() -> None:
 
 
 @verb.command("check")
-@click.argument("files", metavar="FILE...", type=policy_text, nargs=-1, required=True)
-def check(files: tuple[str, ...]) -> None:
+@click.argument("files", metavar="FILE...", type=policy_path, nargs=-1, required=True)
+def check(files: tuple[Path, ...]) -> None:
     """Say every fault of policy files, each with its line and column; `-` is standard input.
 
-    The exit code is 0 where all are sound, 1 where one has faults, 2 where one cannot be read.
+    FILE may also be the manifest of the ConfigMap that holds the policy file. On standard error it says which settings have no effect;
+    these are no faults. The exit code is 0 where all are sound, 1 where one has faults, 2 where one cannot be read.
     """
-    lines = [line for name in files for line in faults_in(name)]
-    for line in lines:
-        click.echo(line)
-    raise SystemExit(FAULTY if lines else 0)
+    once(files)
+    status = 0
+    for file in files:
+        try:
+            text = read_text(file)
+        except (OSError, NotTextError) as bad:
+            click.echo(f"catflap: {file}: {why(bad)}", err=True)
+            status = BAD_INPUT
+        else:
+            status = max(status, checked(str(file), text))
+    raise SystemExit(status)
+
+
+def checked(name: str, text: str) -> int:
+    """Print what is wrong with one file, and what has no effect; the exit code for it."""
+    try:
+        parse_file(text)
+    except BadPolicy as bad:
+        for line in faults_of(name, bad):
+            click.echo(line)
+        return FAULTY
+    for remark in remarks_on(text, datetime.now(UTC)):
+        click.echo(f"{at(name, remark)}: warning: {remark}", err=True)
+    return 0
 
 
 @verb.command("show")
-@click.argument("file", type=policy_text, required=False)
-def show(file: str | None) -> None:
+@click.argument("file", type=policy_path, required=False)
+def show(file: Path | None) -> None:
     """Print a policy file with every key that it leaves to its default, each with its meaning.
 
     Without FILE: the defaults alone.
     """
     try:
-        loaded = parse(DEFAULT_POLICY if file is None else text_of(file))
+        loaded = parse(DEFAULT_POLICY) if file is None else parse_file(read_text(file))
     except BadPolicy as bad:
-        complain(faults_of(file or "", bad))
+        complain(faults_of(str(file), bad))
+    except (OSError, NotTextError) as bad:
+        complain([f"{file}: {why(bad)}"])
     click.echo(spelled_out(loaded.policy), nl=False)
 
 
@@ -52,21 +78,3 @@ def show(file: str | None) -> None:
 def schema_of_policy() -> None:
     """Print the JSON Schema of the policy file, for editors."""
     click.echo(json.dumps(schema(), indent=2))
-
-
-def faults_in(name: str) -> list[str]:
-    """The faults of one file, a line each."""
-    try:
-        parse(text_of(name))
-    except BadPolicy as bad:
-        return faults_of(name, bad)
-    return []
-
-
-def text_of(name: str) -> str:
-    """A file's text; one that is no text ends the command."""
-    try:
-        with click.open_file(name, "rb") as opened:
-            return splitting.text_of(opened.read(), "strict")
-    except (OSError, UnicodeDecodeError, splitting.BadTextError) as bad:
-        complain([f"{name}: {bad}"])

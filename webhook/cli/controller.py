@@ -10,8 +10,9 @@ from webhook.bootstrap.logs import log_to_stderr
 from webhook.bootstrap.parts import Address, Common
 from webhook.bootstrap.registering import Registering
 from webhook.cli._keeping import keeping_options
-from webhook.cli._options import check_audit_key, complain, load_policy, serving_options
+from webhook.cli._options import complain, load_policy
 from webhook.cli._registering import registering_options
+from webhook.cli._serving import check_audit_key, check_context, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoCluster
 
@@ -25,6 +26,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path | ConfigMapRef,
     status_listen: tuple[str, int],
     kubeconfig: str | None,
+    context: str | None,
     audit_log: str | None,
     audit_key: Path | None,
     keeping: Keeping,
@@ -39,6 +41,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     """
     log_to_stderr(verbose=verbose)
     check_audit_key(audit_key)
+    check_context(kubeconfig, context)
     if isinstance(policy, Path):
         load_policy(policy)
     common = Common(
@@ -48,6 +51,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         audit_log=audit_log,
         audit_key=audit_key,
         keeping=keeping,
+        context=context,
     )
     try:
         control(common, registering)

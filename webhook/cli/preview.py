@@ -16,7 +16,17 @@ from rich.console import Console
 from rich.progress import Progress
 
 from webhook.cli._files import Inputs
-from webhook.cli._options import BAD_INPUT, complain, faults_of, load_policy, policy_file
+from webhook.cli._options import (
+    BAD_INPUT,
+    NAMESPACE,
+    POLICY_PATH,
+    cluster_options,
+    complain,
+    faults_of,
+    load_policy,
+    once,
+    policy_file,
+)
 from webhook.cli._previewing import Findings, as_json, show
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
@@ -39,7 +49,6 @@ from webhook.review.manifests import Manifest, each_existing, read, standing
 SOMETHING = 1
 NOT_INSTALLED = "catflap is not registered in this cluster: all that stands counts as older than it"
 UNDATED = "since when catflap is installed may not be seen, so no owner counts as older and every namespace as guarded"
-EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class Asked(Struct, frozen=True):
@@ -54,13 +63,14 @@ class Asked(Struct, frozen=True):
 
 @click.command("preview")
 @policy_file
-@click.option("--against", type=EXISTING_FILE, help="Show only what changes compared with this policy file.")
+@click.option(
+    "--against", type=POLICY_PATH, metavar="FILE", help="Show only what changes compared with this policy file."
+)
 @click.option("--against-cluster", is_flag=True, help="The same compared with the policy file in the cluster.")
 @click.option("--cluster", is_flag=True, help="Look at what stands in the cluster that kubectl would take.")
-@click.option("--kubeconfig", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="That of this file.")
-@click.option("--context", metavar="NAME", help="That of this context of the kubeconfig.")
+@cluster_options
 @click.option(
-    "-n", "--namespace", "namespaces", multiple=True, metavar="NAME",
+    "-n", "--namespace", "namespaces", type=NAMESPACE, multiple=True,
     help="Only this namespace of the cluster, may be repeated; of files, the one of objects that name none.",
 )  # fmt: skip
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
@@ -90,6 +100,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         complain(["give PATH..., or --cluster; or --against, to compare policy files alone"])
     if paths and len(namespaces) > 1:
         complain(["-n/--namespace: objects of files are in one namespace, give it once"])
+    once((policy, against, *paths))
     asked = Asked(load_policy(policy).policy, against, against_cluster, namespaces, paths)
     try:
         api = connect_as_kubectl(kubeconfig, context) if by_cluster or against_cluster else None

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from msgspec import structs
 
-from webhook.cli._options import complain, load_policy
+from webhook.cli._options import NAMESPACE, cluster_options, complain, load_policy, policy_option
 from webhook.cli._registering import check_token_file, endpoint_options, one_of, token_file_option
 from webhook.cli._yaml import manifests
 from webhook.controller.registration import registration
@@ -20,16 +20,22 @@ FAILED = 1
 
 
 @click.command("registration")
-@click.option("-c", "--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The policy file.")
+@policy_option(required=False)
 @endpoint_options
 @token_file_option
 @click.option("--turn-on", is_flag=True, help="Turn catflap on again in a cluster where its registration was deleted.")
-@click.option("-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="With --turn-on: catflap's own.")
+@click.option(
+    "-n",
+    "--namespace",
+    type=NAMESPACE,
+    default=DEFAULT_NAMESPACE,
+    show_default=True,
+    help="With --turn-on: catflap's own.",
+)
 @click.option(
     "--account", multiple=True, metavar="USER", help="Users that serve and controller act as; - is kubectl's own."
 )
-@click.option("--kubeconfig", metavar="FILE", help="With --turn-on or --account -: the cluster; by default kubectl's.")
-@click.option("--context", metavar="NAME", help="With --turn-on or --account -: the context in the kubeconfig.")
+@cluster_options
 def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path | None,
     url: str | None,

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 
-from webhook.cli._options import complain, load_policy, policy_file
+from webhook.cli._options import NAMESPACE, complain, load_policy, policy_file
 from webhook.cli._yaml import manifests
-from webhook.model.fields import namespace_name
 from webhook.model.names import DEFAULT_NAMESPACE
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import FALLBACK, WITH_ADDRESSES
@@ -18,7 +17,7 @@ from webhook.netpol.render import render, render_net
 
 @click.command("render")
 @policy_file
-@click.option("-n", "--namespace", required=True, help="The namespace to close.")
+@click.option("-n", "--namespace", type=NAMESPACE, required=True, help="The namespace to close.")
 @click.option(
     "--engine", type=click.Choice([str(engine) for engine in Engine]),
     help="Whose policies; by default the policy file's engine, and kubernetes where that says auto.",
@@ -31,10 +30,6 @@ def verb(policy: Path, namespace: str, engine: str | None, environment: str) -> 
     servers it has, and the address of its DNS Service.
     """
     loaded = load_policy(policy)
-    try:
-        namespace_name(namespace)
-    except ValueError as bad:
-        complain([f"--namespace: {bad}"])
     known = loaded.policy.namespaces.environment.one_of
     if environment and environment not in known:
         complain(

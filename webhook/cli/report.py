@@ -16,7 +16,7 @@ from webhook.audit.record import stamp
 from webhook.audit.sequence import Head
 from webhook.audit.verify import Report, Verifier
 from webhook.cli._evidence import MomentType, lenient_option, log_file, log_files
-from webhook.cli._options import Function, complain, load_policy
+from webhook.cli._options import Function, cluster_options, complain, load_policy, policy_option
 from webhook.cli._verifying import verified
 from webhook.cli.audit import DAMAGED, key_file
 from webhook.config.parse import Loaded
@@ -31,8 +31,6 @@ from webhook.report.gathering import Gathering
 from webhook.report.page import Asked, Ruled, page
 from webhook.report.ruled import entries, exceptions, left_out
 from webhook.report.words import counted
-
-EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def verification(function: Function) -> Function:
@@ -61,18 +59,16 @@ def naming(function: Function) -> Function:
 
 @click.command("report")
 @log_files
-@click.option(
-    "-c", "--policy", type=EXISTING_FILE, help="The policy file: its exceptions, and what it keeps from the guard."
+@policy_option(
+    required=False,
+    says="The policy file, or the manifest of its ConfigMap: its exceptions, and what it keeps from the guard.",
 )
 @click.option("--from", "begin", type=MomentType(), help="From this time on.")
 @click.option("--to", "end", type=MomentType(), help="Before this time (a date is its first moment).")
 @verification
 @lenient_option
 @click.option("--cluster", is_flag=True, help="Look at what stands now in the cluster that kubectl would take.")
-@click.option(
-    "--kubeconfig", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="In that of this file."
-)
-@click.option("--context", metavar="NAME", help="In that of this context of the kubeconfig.")
+@cluster_options
 @naming
 @click.option(
     "-o",

@@ -12,15 +12,8 @@ from webhook.bootstrap.logs import log_to_stderr
 from webhook.bootstrap.parts import Address, Common
 from webhook.bootstrap.serving import serve
 from webhook.cli._keeping import keeping_options
-from webhook.cli._options import (
-    AddressType,
-    check_audit_key,
-    complain,
-    load_policy,
-    serving_options,
-    trust,
-    trust_options,
-)
+from webhook.cli._options import complain, load_policy
+from webhook.cli._serving import AddressType, check_audit_key, check_context, serving_options, trust, trust_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoCluster, connect
 from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
@@ -50,6 +43,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path | ConfigMapRef,
     status_listen: tuple[str, int],
     kubeconfig: str | None,
+    context: str | None,
     audit_log: str | None,
     audit_key: Path | None,
     keeping: Keeping,
@@ -70,8 +64,8 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     """
     log_to_stderr(verbose=verbose)
     check_audit_key(audit_key)
-    if standalone and kubeconfig:
-        complain(["--standalone and --kubeconfig exclude each other"])
+    if standalone and (kubeconfig or context):
+        complain(["--standalone excludes --kubeconfig and --context"])
     if isinstance(policy, Path):
         load_policy(policy)
     elif standalone:
@@ -94,19 +88,32 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         audit_log=audit_log,
         audit_key=audit_key,
         keeping=keeping,
+        context=context,
     )
+    if not standalone:
+        check_cluster(kubeconfig, context)
     folder = TlsFolder(tls_dir)
     try:
-        if not standalone:
-            connect(kubeconfig).close()  # a bad kubeconfig shows here; the real connections are made after the fork
         ensure(folder, hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
         check_names(folder, tls_name)
-    except (BadCertificate, NoCluster) as bad:
+    except BadCertificate as bad:
         complain([str(bad)])
     if folder.authority.exists():
         bundle = base64.b64encode(folder.authority.read_bytes()).decode("ascii")
         click.echo(f"caBundle: {bundle}", err=True)
     serve(common, Address(*listen), tls=folder, worker=worker, standalone=standalone, trust=trusted)
+
+
+def check_cluster(kubeconfig: str | None, context: str | None) -> None:
+    """See that there is a cluster before anything is made; a bad kubeconfig ends the command.
+
+    The connections that last are made after the fork.
+    """
+    check_context(kubeconfig, context)
+    try:
+        connect(kubeconfig, context).close()
+    except NoCluster as bad:
+        complain([f"{bad}, or serve --standalone"])
 
 
 def hosts(listen: str, names: tuple[str, ...], own_namespace: str) -> list[str]:

@@ -1,29 +1,42 @@
 """`catflap uninstall`: what catflap wrote into a cluster, removed."""
 
+import sys
+
 import click
 
-from webhook.cli._options import complain
-from webhook.controller.leaving import Unfinished, leave
-from webhook.kube.api import ApiError, NoCluster, connect
+from webhook.cli._options import NAMESPACE, cluster_options, complain
+from webhook.controller.leaving import Unfinished, foretold, leave
+from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.registrations import own_namespace
 
 FAILED = 1
 
 
 @click.command("uninstall")
-@click.option("--kubeconfig", metavar="FILE", help="The cluster; by default that of the Pod's ServiceAccount.")
+@cluster_options
 @click.option(
-    "-n", "--namespace", help="catflap's own; by default that of the registered Service, else catflap-system."
-)
-def verb(kubeconfig: str | None, namespace: str | None) -> None:
+    "-n", "--namespace", type=NAMESPACE,
+    help="catflap's own; by default that of the registered Service, else catflap-system.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask; without a terminal nothing is asked.")
+def verb(kubeconfig: str | None, context: str | None, namespace: str | None, dry_run: bool, yes: bool) -> None:
     """Remove catflap's webhook configurations, its copy of the rules, policies, stamps and reports from a cluster, and nothing else.
 
     Stop the controllers first, or they write these again. The Secret catflap-webhook-path and the ConfigMap catflap-registration go last. The ConfigMaps catflap-epoch stay: a later installation goes on where
-    this one ended. Ends with status 0 when nothing is left, 1 where something could not be removed, 2 without a cluster.
+    this one ended. The cluster is the one that kubectl would take, in a Pod that of its ServiceAccount. Ends with status 0 when nothing is left, 1 where something could not be removed, 2 without a cluster.
     """
     try:
-        api = connect(kubeconfig)
-        for line in leave(api, namespace or own_namespace(api)):
+        api = connect_as_kubectl(kubeconfig, context)
+        own = namespace or own_namespace(api)
+        if dry_run:
+            for line in foretold(api, own):
+                click.echo(f"{line} (dry run)")
+            return
+        if sys.stdin.isatty() and not yes:
+            where = f"context {context}" if context else kubeconfig or "the current context"
+            click.confirm(f"Remove what catflap wrote from the cluster of {where}?", abort=True)
+        for line in leave(api, own):
             click.echo(line)
     except NoCluster as bad:
         complain([str(bad)])

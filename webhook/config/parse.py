@@ -6,19 +6,20 @@ from itertools import chain
 from typing import Any
 
 from msgspec import Struct
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from webhook.config.contradictions import contradictions
 from webhook.config.custom import custom_ids
-from webhook.config.faults import BadPolicy, PolicyFault, readable, suggestion, unknown_rule
+from webhook.config.faults import BadPolicy, PolicyFault, readable, unknown_rule
 from webhook.config.places import Step, written
-from webhook.config.reading import Written, read
+from webhook.config.reading import IN_WORDS, Written, read
+from webhook.config.wording import OR_LIST, Refused, worded
+from webhook.model.abbreviation import shortened
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
 
 DIGEST_LENGTH = 16
-# What the other member of a union of a word and a list is for.
-OTHERS = {"literal_error": list, "tuple_type": str}
+GROUP, KIND = "catflap.dev", "GuardPolicy"
 MOST_TOLD = 50  # faults of one file
 
 
@@ -33,17 +34,28 @@ def parse(text: str) -> Loaded:
     """The policy that `text` says; raises BadPolicy with every fault, each with its place in the text."""
     said = read(text)
     if not isinstance(said.content, dict):
-        kind = "nothing" if said.content is None else type(said.content).__name__
-        expected = PolicyFault("", f"expected a mapping with apiVersion and kind, got {kind}")
+        expected = PolicyFault("", f"expected a mapping with apiVersion and kind, got {IN_WORDS[type(said.content)]}")
         raise BadPolicy(told([] if said.faults else [expected], said))
+    if other := another_object(said.content):
+        raise BadPolicy(told([PolicyFault("kind", other)], said))
     found = unknown_rules(said.content)
     try:
         policy = GuardPolicy.model_validate(said.content)
     except ValidationError as bad:
-        raise BadPolicy(told(chain(found, faults(bad, said.content)), said)) from None
+        raise BadPolicy(told(chain(found, faults(bad, said)), said)) from None
     if wrong := told(chain(found, contradictions(policy)), said):
         raise BadPolicy(wrong)
     return Loaded(policy=policy, digest=digest(text))
+
+
+def another_object(content: dict[Any, Any]) -> str:
+    """Return the sentence for a manifest of another kind; empty for what is meant as a policy file."""
+    kind, version = content.get("kind"), content.get("apiVersion")
+    if not (isinstance(kind, str) and isinstance(version, str)) or kind == KIND or version.partition("/")[0] == GROUP:
+        return ""
+    return (
+        f"this is a {shortened(version)} {shortened(kind)}; a policy file has apiVersion: {GROUP}/v1 and kind: {KIND}"
+    )
 
 
 def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:
@@ -79,24 +91,23 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
-def faults(bad: ValidationError, content: Any) -> Iterator[PolicyFault]:
-    """Each of pydantic's complaints with a path as the file writes it."""
+def faults(bad: ValidationError, said: Written) -> Iterator[PolicyFault]:
+    """Each of pydantic's complaints with a path as the file writes it, in the file's words."""
     for error in bad.errors(include_url=False):
-        if error["type"] == "too_short" and error["input"]:
+        kind, value = error["type"], error["input"]
+        if kind == "too_short" and value:
             continue  # an item of it is at fault, which is told by itself
-        if any(map(is_member, error["loc"][-1:])) and isinstance(error["input"], OTHERS.get(error["type"], ())):
-            continue  # a word or a list are asked for, and it is a bad one of the other
-        path = list(steps(error["loc"], content))
-        message = error["msg"].removeprefix("Value error, ")
-        if error["type"] == "tuple_type":
-            message = "Input should be a list"
-        elif error["type"] == "too_short":
-            message = "Input should have at least 1 item"
-        elif error["type"] in {"model_type", "dict_type"}:
-            message = "Input should be a mapping"
-        elif error["type"] == "extra_forbidden":
-            message = f"unknown key{suggestion(str(path[-1]), keys_at(path[:-1]))}"
-        yield PolicyFault(written(path), message)
+        path, last = tuple(steps(error["loc"], said.content)), error["loc"][-1:]
+        is_union = any(map(is_member, last)) and path[-1:] != last
+        if is_union and is_of_other(kind, value):
+            continue  # a word or a list are asked for, and the other member of the union says what is wrong
+        refused = Refused(path, value, said.written(path), {**error.get("ctx", {}), OR_LIST: is_union}, error["msg"])
+        yield PolicyFault(written(path), worded(kind, refused))
+
+
+def is_of_other(kind: str, value: Any) -> bool:
+    """Whether the complaint of one member of a union of words and a list is left to the other one."""
+    return isinstance(value, list) if kind == "literal_error" else kind == "tuple_type"
 
 
 def steps(loc: Iterable[Step], content: Any) -> Iterator[Step]:
@@ -113,24 +124,3 @@ def steps(loc: Iterable[Step], content: Any) -> Iterator[Step]:
 def is_member(step: Step) -> bool:
     """Whether a step names a member of a union, or a wrapper, such as `literal['none','all']`."""
     return isinstance(step, str) and any(mark in step for mark in "[(")
-
-
-def keys_at(path: Iterable[Step]) -> list[str]:
-    """The keys that the policy has at a path, for suggestions."""
-    model: Any = GuardPolicy
-    for step in path:
-        if isinstance(step, int):
-            continue
-        field = next((f for f in model.model_fields.values() if f.alias == step), None)
-        model = field and next((m for m in nodes(field.annotation)), None)
-        if model is None:
-            return []
-    return [field.alias or "" for field in model.model_fields.values()]
-
-
-def nodes(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models inside an annotation such as `tuple[Requirement, ...]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in getattr(annotation, "__args__", ()):
-        yield from nodes(inner)

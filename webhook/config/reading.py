@@ -6,7 +6,7 @@ value at fault hides no other.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import yaml
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from webhook.config.faults import PolicyFault
 from webhook.config.places import Marks, Place, Step, nearest, place, place_of, written
+from webhook.config.yaml_words import why_not_yaml
 
 # Far above any policy in use, and a ConfigMap holds 1 MiB at most.
 LARGEST: Final = 1 << 20
@@ -43,13 +44,18 @@ NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0
 NO_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 KINDS: Final = {"null": type(None), "bool": bool, "int": int, "float": float}
 IN_WORDS: Final = {
-    type(None): "null",
-    bool: "a truth",
+    type(None): "nothing",
+    str: "text",
+    bool: "a boolean",
     int: "a number",
     float: "a number",
     dict: "a mapping",
     list: "a list",
 }
+
+
+# The texts of values that are no text, by the identity of the mapping or list around them.
+Words = Mapping[int, Mapping[Step, str]]
 
 
 class Written(Struct, frozen=True):
@@ -58,6 +64,16 @@ class Written(Struct, frozen=True):
     content: Any
     faults: tuple[PolicyFault, ...] = ()
     marks: Marks = {}
+    words: Words = {}
+
+    def written(self, path: Iterable[Step]) -> str | None:
+        """Return the text of the value at a path where it has no quotes and is no text, such as 8080 or false; else None."""
+        found, content = None, self.content
+        for step in path:
+            if step not in self.marks.get(id(content), {}):
+                return None
+            found, content = self.words.get(id(content), {}).get(step), content[step]
+        return found
 
     def place(self, path: str) -> Place | None:
         """Where a path, or the innermost part of it that is there, stands."""
@@ -81,22 +97,23 @@ def read(text: str) -> Written:
         content = composer.document()
     except yaml.MarkedYAMLError as wrong:
         end = place_of(text, len(text))  # libyaml puts it in a line after the last one
-        composer.fault(
-            f"not YAML: {complaint(wrong)}", min(place(wrong.problem_mark), end) if wrong.problem_mark else end
-        )
+        why = NO_CHARACTER if wrong.problem == BAD_ESCAPE else why_not_yaml(wrong, text)
+        composer.fault(f"not YAML: {why}", min(place(wrong.problem_mark), end) if wrong.problem_mark else end)
     except TooMuchError as wrong:
         composer.fault(str(wrong))
-    return Written(content, tuple(composer.faults), composer.marks)
+    return Written(content, tuple(composer.faults), composer.marks, composer.words)
 
 
-def complaint(bad: yaml.MarkedYAMLError) -> str:
-    """What the parser complains of."""
-    if bad.problem == BAD_ESCAPE:
-        return NO_CHARACTER
-    begun = (
-        f" ({bad.context} that begins in line {bad.context_mark.line + 1})" if bad.context and bad.context_mark else ""
-    )
-    return f"{bad.problem}{begun}"
+def key_complaint(key: Any, event: Any) -> str:
+    """Return the sentence for a key that is no text."""
+    if isinstance(key, dict):
+        return "a key is text, this is a mapping; a template ({{ … }}) has to be rendered first"
+    if isinstance(key, list):
+        return "a key is text, this is a list"
+    if key is None and not event.value:
+        return "there is no key before the colon"
+    kind = "null" if key is None else IN_WORDS[type(key)]
+    return f'a key is text, {event.value} is {kind}; write it in quotes: "{event.value}"'
 
 
 class Composer:
@@ -105,6 +122,7 @@ class Composer:
     def __init__(self, events: Iterator[Any]) -> None:
         self.faults: list[PolicyFault] = []
         self.marks: dict[int, dict[Step, Place]] = {}
+        self.words: dict[int, dict[Step, str]] = {}
         self._events = events
         self._steps: list[Step] = []
         self._at = Place(1, 1)
@@ -149,7 +167,9 @@ class Composer:
 
     def _aliased(self, anchor: str | None) -> Any:
         if anchor is None or anchor not in self._anchors:
-            return self.fault(f"*{anchor} stands for nothing: no &{anchor} ends before it")
+            return self.fault(
+                f"the alias *{anchor} has no anchor &{anchor} before it; if text is meant, write it in quotes"
+            )
         value, size = self._anchors[anchor]
         self._take(size)
         return value
@@ -166,16 +186,19 @@ class Composer:
     def _list(self) -> list[Any]:
         found: list[Any] = []
         marks = self.marks[id(found)] = {}
+        self.words.pop(id(found), None)  # of one that is gone
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             self._at = marks[len(found)] = place(event.start_mark)
             self._steps.append(len(found))
-            found.append(self._value(event))
+            found.append(value := self._value(event))
+            self._note(found, len(found) - 1, event, value)
             self._steps.pop()
         return found
 
     def _mapping(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         marks = self.marks[id(found)] = {}
+        self.words.pop(id(found), None)  # of one that is gone
         merged: list[dict[str, Any]] = []
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             self._at = at = place(event.start_mark)
@@ -183,20 +206,25 @@ class Composer:
             key = self._value(event)
             self._steps[-1] = key if isinstance(key, str) else getattr(event, "value", "") or "?"
             self._at = at
-            value = self._value(next(self._events))
+            value = self._value(behind := next(self._events))
             if not isinstance(key, str):
-                self.fault(f"a key is text, this is {IN_WORDS[type(key)]}", at)
+                self.fault(key_complaint(key, event), at)
             elif key == MERGE and event.implicit[0]:
                 merged += self._merged(value, at)
             elif key in found:
-                self.fault("this key stands twice", at)
+                self.fault(f"the key {key!r} is here for the second time; remove one of the two", at)
             else:
                 found[key], marks[key] = value, at
+                self._note(found, key, behind, value)
             self._steps.pop()
         for other in merged:
             marks |= {key: self.marks[id(other)][key] for key in other if key not in found}
             found |= {key: value for key, value in other.items() if key not in found}
         return found
+
+    def _note(self, inside: dict[str, Any] | list[Any], step: Step, event: Any, value: Any) -> None:
+        if isinstance(event, yaml.ScalarEvent) and not isinstance(value, str):
+            self.words.setdefault(id(inside), {})[step] = event.value
 
     def _merged(self, value: Any, at: Place) -> list[dict[str, Any]]:
         others = value if isinstance(value, list) else [value]
@@ -222,7 +250,9 @@ class Composer:
         return value if type(value) is KINDS.get(kind) else self._misfit(tag)
 
     def _misfit(self, tag: str) -> None:
-        self.fault(f"{tag.replace(TAG, '!!')} does not fit here: leave it out")
+        self.fault(
+            f"{tag.replace(TAG, '!!')} does not fit here; remove it, a value's type follows from how it is written"
+        )
 
 
 def plain(text: str) -> Any:

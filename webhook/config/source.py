@@ -5,6 +5,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import NamedTuple
 
+from webhook.config.enclosure import NotTextError, enclosed, text_of
+from webhook.config.faults import BadPolicy
 from webhook.config.store import PolicyStore
 
 logger = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ def parse_location(text: str) -> Path | ConfigMapRef:
 
 
 class PolicyFile:
-    """Offers a file's text to the store, at start and after each change."""
+    """Offers a file's text to the store, at start and after each change; of a ConfigMap's manifest the policy file in it."""
 
     def __init__(self, path: Path, store: PolicyStore) -> None:
         self._path = path
@@ -57,14 +59,15 @@ class PolicyFile:
             version = (state.st_mtime_ns, state.st_size, state.st_ino)
             if version == self._seen:
                 return
-            text = self._path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as bad:
+            text = text_of(self._path.read_bytes())
+            found = enclosed(text)
+        except (OSError, NotTextError, BadPolicy) as bad:
             if self._seen != (0, 0, 0):
                 logger.error("policy file %s cannot be read, the last good policy stays: %s", self._path, bad)  # noqa: TRY400 (no bug)
             self._seen = (0, 0, 0)
             return
         self._seen = version
-        self._store.offer(text)
+        self._store.offer(found.text if found else text)
 
     def _watch(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):

@@ -1,12 +1,13 @@
 """Leaving a cluster as it was: what we wrote goes, and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from time import sleep
+from typing import Final
 
 from webhook.controller.twinned import is_ours as labelled
 from webhook.kube import reports, webhook_path
-from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
+from webhook.kube.api import CONFLICT, NOT_FOUND, PAGE_SIZE, Api, ApiError, Json
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.namespaces import path as namespace_path
 from webhook.kube.policies import ours, remove
@@ -32,8 +33,7 @@ def leave(api: Api, own_namespace: str) -> Iterator[str]:
     """
     for number in range(MOST_PASSES):
         done = False
-        steps = (unregister, unbind, remove_policies, remove_stamps, remove_reports)
-        for line in chain.from_iterable(step(api) for step in steps):
+        for line in chain.from_iterable(step(api) for step in STEPS):
             done = True
             yield line
         if number and not done:
@@ -41,6 +41,40 @@ def leave(api: Api, own_namespace: str) -> Iterator[str]:
             return
         sleep(PAUSE_SECONDS)
     raise Unfinished("what was removed comes back: a catflap controller still runs; stop it, then try again")
+
+
+class Rehearsal(Api):
+    """A cluster that is only read: whatever is written counts as done."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def get(self, path: str, **query: str) -> Json | None:
+        """What is there.  Raises ApiError."""
+        return self._api.get(path, **query)
+
+    def list(self, path: str, **query: str) -> Json:
+        """What is listed there.  Raises ApiError."""
+        return self._api.list(path, **query)
+
+    def pages(self, path: str, *, size: int = PAGE_SIZE, **query: str) -> Iterator[Json]:
+        """What is listed there, in pieces.  Raises ApiError."""
+        return self._api.pages(path, size=size, **query)
+
+    def merge(self, path: str, body: Json) -> Json:  # noqa: ARG002 (nothing is sent)
+        """The patch, unsent."""
+        return body
+
+    def delete(self, path: str, *, uid: str, version: str) -> bool:  # noqa: ARG002 (nothing is sent)
+        """Whether it would be deleted."""
+        return True
+
+
+def foretold(api: Api, own_namespace: str) -> Iterator[str]:
+    """What `leave` would remove, in its words; nothing is written.  Raises ApiError."""
+    rehearsal = Rehearsal(api)
+    yield from chain.from_iterable(step(rehearsal) for step in STEPS)
+    yield from forget(rehearsal, own_namespace)
 
 
 def forget(api: Api, own_namespace: str) -> Iterator[str]:
@@ -119,3 +153,8 @@ def remove_stamps(api: Api) -> Iterator[str]:
         except ApiError as error:
             if error.status not in {NOT_FOUND, CONFLICT}:  # it is gone, or made anew: the next pass sees that one
                 raise
+
+
+STEPS: Final[tuple[Callable[[Api], Iterator[str]], ...]] = (
+    unregister, unbind, remove_policies, remove_stamps, remove_reports,
+)  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from webhook.custom.complaints import STANDARD, UNKNOWN, plainly
 from webhook.custom.cost import OPAQUE, Shape, shape_of
 from webhook.custom.functions import EXTENSIONS, GLOBALS, MACROS, MEMBERS, MISSING, ZONED
 from webhook.custom.reads import Path, paths
@@ -20,9 +21,11 @@ VARIABLES: Final = ("object", "oldObject", "request", "namespaceObject", "params
 REMEDY: Final = "pip install catflap[cel]"
 # `ERROR: <input>:1:16: what is wrong`, then the source with a mark under the place.
 COMPLAINT: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)$", re.MULTILINE)
-UNKNOWN: Final = re.compile(r"undeclared reference to '([^']+)'(?: \(in container ''\))?")
 # What transformMap and transformMapEntry become; the library knows them and fails each run.
 MAP_MACRO: Final = b"cel.@mapInsert"
+# What the parser adds to its complaints where it built nothing.
+GIVEN: Final = {"dyn": "a value of any type (dyn)"}
+NO_TREE: Final = "<<nil>> parsetree"
 MATCHES: Final = re.compile(r"\bmatches\s*\(\s*$")
 STATUS: Final = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 KEPT_PROGRAMS: Final = 1_000  # of several versions of a policy file
@@ -65,7 +68,9 @@ def compiled(expression: str) -> Program:
         raise BadExpressionError([missing("transformMap")])
     if found.return_type() != library.Type.BOOL:
         kind = found.return_type().name().lower()
-        raise BadExpressionError([f"it gives {kind}, not bool; compare it with something, such as == true"])
+        raise BadExpressionError(
+            [f"it gives {GIVEN.get(kind, kind)}, and not true or false; compare it with something, such as == true"]
+        )
     if wrong := list(bad_patterns(expression)):
         raise BadExpressionError(wrong)
     reads = {name: paths(expression, name) for name in VARIABLES if needs(expression, name)}
@@ -169,6 +174,7 @@ def complaints(text: str) -> list[str]:
     found = [
         f"line {line}, column {column} of the expression: {said(what)}" if int(line) > 0 else said(what)
         for line, column, what in dict.fromkeys(COMPLAINT.findall(text))
+        if NO_TREE not in what
     ]
     return found or [reason(text)]
 
@@ -180,7 +186,9 @@ def said(what: str) -> str:
         return missing(name[1])
     if name and name[1] in ZONED:
         return missing(f"{name[1]} by a time zone")
-    return UNKNOWN.sub(r"nothing is called '\1' here", STATUS.sub("", what))
+    if name and any(name[1] in known for known in (STANDARD, MEMBERS, GLOBALS)):
+        return f"{name[1]}() cannot be called in this way; look at the number of its arguments, and at what stands before the dot"
+    return plainly(STATUS.sub("", what), VARIABLES)
 
 
 def missing(name: str) -> str:

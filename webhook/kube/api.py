@@ -238,8 +238,8 @@ def brief(message: str) -> str:
     return f"{message[:MESSAGE_HEAD]} … {message[-MESSAGE_TAIL:]}" if middle > 0 else message
 
 
-def connect(kubeconfig: str | None) -> Api:
-    """An `Api` from a kubeconfig file, or from the Pod's own ServiceAccount where none is named.
+def connect(kubeconfig: str | None, context: str | None = None) -> Api:
+    """An `Api` from a kubeconfig file and one of its contexts, or from the Pod's own ServiceAccount where no file is named.
 
     Raises NoCluster where neither is there or the file is broken.
     """
@@ -248,10 +248,10 @@ def connect(kubeconfig: str | None) -> Api:
         if kubeconfig is None:
             config.load_incluster_config(client_configuration=settings)
         else:
-            config.load_kube_config(config_file=kubeconfig, client_configuration=settings)
+            config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
     except UNUSABLE as bad:
         where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the Pod's ServiceAccount"
-        raise NoCluster(f"no cluster by {where}: {bad}; name one by --kubeconfig, or serve --standalone") from bad
+        raise NoCluster(f"no cluster by {where}: {sentence(bad)}; name one by --kubeconfig") from bad
     return pooled(settings)
 
 
@@ -267,8 +267,13 @@ def connect_as_kubectl(kubeconfig: str | None, context: str | None) -> Api:
         if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
             return connect(None)
         where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the default kubeconfig"
-        raise NoCluster(f"no cluster by {where}: {' '.join(str(bad).split())}; name one by --kubeconfig") from bad
+        raise NoCluster(f"no cluster by {where}: {sentence(bad)}; name one by --kubeconfig") from bad
     return pooled(settings)
+
+
+def sentence(bad: Exception) -> str:
+    """What an exception says, as a part of a sentence."""
+    return " ".join(str(bad).split()).rstrip(".")
 
 
 def pooled(settings: client.Configuration) -> Api:

@@ -100,11 +100,22 @@ def principal(name: str) -> str:
     return name
 
 
+def no_network(text: str, why: str) -> str:
+    """Return what is wrong with a text that is no network; for one with host bits, with the network that may be meant."""
+    try:
+        return f"{why}; did you mean {ipaddress.ip_network(text, strict=False)}?"
+    except ValueError:
+        return f"{text!r} is no network: write 10.0.0.0/8 or fd00::/8"
+
+
 def cidr(text: str) -> str:
     """An IPv4 or IPv6 network with no host bits set; raises ValueError otherwise."""
     if "%" in text:
         raise ValueError(f"{text!r} has a zone, which means something on one node only")
-    network = ipaddress.ip_network(text)
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as bad:
+        raise ValueError(no_network(text, str(bad))) from None
     if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(IPV4_MAPPED):
         raise ValueError(f"{text!r} is IPv4 in IPv6, which engines read in two ways: write it as IPv4")
     return str(network)
@@ -127,8 +138,9 @@ def port_range(text: str) -> PortRange:
     match = PORT.fullmatch(text)
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not match or not first <= last <= HIGHEST_PORT:
+        meant = f"did you mean {text.upper()}? " if PORT.fullmatch(text.upper()) else ""
         raise ValueError(
-            f"{text!r} is no port: write 53/UDP, 9000/SCTP or 8000-8100/TCP, by number, from 1 to {HIGHEST_PORT}"
+            f"{text!r} is no port: {meant}write 53/UDP, 9000/SCTP or 8000-8100/TCP, by number, from 1 to {HIGHEST_PORT}"
         )
     return PortRange(match[3], first, last)
 
@@ -155,7 +167,7 @@ def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """The values, if none stands twice; raises ValueError otherwise."""
     twice = sorted(str(value) for value, count in Counter(values).items() if count > 1)
     if twice:
-        raise ValueError(f"stands twice: {', '.join(twice)}")
+        raise ValueError(f"listed more than once: {', '.join(twice)}")
     return values
 
 

@@ -66,21 +66,21 @@ class Chunk(Struct, frozen=True):
         return self.text.lstrip().startswith(("{", "//", "/*"))
 
 
-def text_of(data: bytes, errors: str = "replace") -> str:
+def text_of(data: bytes) -> str:
     """Return the text of a file.  Raises BadTextError for UTF-16 without a byte order mark.
 
-    As in kubectl, a byte order mark tells UTF-16 from UTF-8, and bytes that are no UTF-8 become replacement characters, unless `errors` is
-    "strict": then they raise UnicodeDecodeError.
+    As in kubectl, a byte order mark tells UTF-16 from UTF-8, and bytes that are no UTF-8 become replacement characters; a policy
+    file is read more strictly (webhook.config.enclosure).
     """
     for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
         if data.startswith(mark):
-            return data.removeprefix(mark).decode(encoding, errors)
+            return data.removeprefix(mark).decode(encoding, "replace")
     if b"\0" in data[:2]:
         raise BadTextError(
             "the file is UTF-16 without a byte order mark, which kubectl cannot read; save it as UTF-8, "
             "in PowerShell by `… | Out-File -Encoding utf8 FILE`"
         )
-    return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors)
+    return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
 
 
 def chunks(text: str) -> Iterator[Chunk]:

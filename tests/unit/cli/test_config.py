@@ -17,10 +17,13 @@ from webhook.config.parse import parse
 from webhook.config.schema import schema, spelled_out
 
 CASES: Final = sorted((Path(__file__).parents[2] / "cases").rglob("policy.yaml"))
-SOUND: Final = HEAD + "mode: warn\nnetwork: {flows: [{from: frontend, to: backend, ports: [8080/TCP]}]}\n"
+SOUND: Final = (
+    HEAD
+    + "mode: warn\nworkloads: {role: {oneOf: [frontend, backend]}}\nnetwork: {flows: [{from: frontend, to: backend, ports: [8080/TCP]}]}\n"
+)
 FAULTY: Final = HEAD + "mode: wan\nrules:\n  require-ap: warn\n"
 FAULTS: Final = (
-    "3:1: mode: Input should be 'enforce', 'warn', 'audit' or 'off'",
+    "3:1: mode: 'wan' is unknown; expected one of enforce, warn, audit, off; did you mean 'warn'?",
     "5:3: rules.require-ap: no rule has this id; did you mean 'require-app'?",
 )
 
@@ -69,10 +72,33 @@ class TestCheck:
     def test_what_cannot_be_read_is_status_2(self, tmp_path: Path) -> None:
         """It says nothing about the policy."""
         assert run("check", str(tmp_path / "nowhere.yaml")).exit_code == 2
-        (tmp_path / "binary").write_bytes(b"\x80\xfe")
+        (tmp_path / "binary").write_bytes(b"mode\xff")
         outcome = run("check", str(tmp_path / "binary"))
         assert (outcome.exit_code, outcome.stderr.startswith(f"catflap: {tmp_path}/binary: ")) == (2, True)
         assert run("check").exit_code == 2
+
+    def test_a_file_that_is_not_there_hides_no_fault_of_another(self, tmp_path: Path) -> None:
+        """In whatever order; status 2, as not all were looked at."""
+        bad, nowhere = written(tmp_path, FAULTY), str(tmp_path / "nowhere.yaml")
+        for names in ((bad, nowhere, str(tmp_path)), (str(tmp_path), nowhere, bad)):
+            outcome = run("check", *names)
+            assert (outcome.exit_code, len(outcome.stdout.splitlines())) == (2, len(FAULTS))
+            told = {f"catflap: {nowhere}: no such file or directory", f"catflap: {tmp_path}: is a directory"}
+            assert set(outcome.stderr.splitlines()) == told
+
+    def test_standard_input_is_named_once(self) -> None:
+        """It would be empty the second time."""
+        outcome = run("check", "-", "-", stdin=SOUND)
+        assert (outcome.exit_code, "standard input can be read once" in outcome.stderr) == (2, True)
+
+    def test_what_has_no_effect_is_a_warning(self, tmp_path: Path) -> None:
+        """On standard error, with status 0."""
+        path = written(tmp_path, f"{HEAD}network: {{clusterCIDRs: [10.0.0.0/8, 10.1.0.0/16]}}\n")
+        outcome = run("check", path)
+        told = (
+            f"{path}:3:38: warning: network.clusterCIDRs[1]: 10.1.0.0/16 is inside 10.0.0.0/8 of this list; remove it\n"
+        )
+        assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (0, "", told)
 
 
 class TestShow:

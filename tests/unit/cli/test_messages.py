@@ -1,4 +1,4 @@
-"""What a user reads of wrong manifests: golden files, each beside its manifest.
+"""What a user reads of wrong manifests and wrong policy files: golden files, each beside what it answers.
 
 Nothing writes them anew: a changed message is read before it is copied into its file.
 """
@@ -12,7 +12,9 @@ from click.testing import CliRunner
 from tests.unit.samples import HEAD
 from webhook.cli import main
 
-FOLDER: Final = Path(__file__).parents[2] / "cases" / "messages" / "manifests"
+CASES: Final = Path(__file__).parents[2] / "cases" / "messages"
+FOLDER: Final = CASES / "manifests"
+POLICIES: Final = sorted((CASES / "policies").glob("*.yaml"))
 MANIFESTS: Final = sorted(path for path in FOLDER.iterdir() if path.suffix != ".txt")
 
 
@@ -29,6 +31,17 @@ def test_a_wrong_manifest_is_answered_in_words_that_help(
     assert answer == manifest.with_suffix(".txt").read_text(encoding="utf-8")
 
 
-def test_every_golden_file_has_its_manifest() -> None:
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda path: path.stem)
+def test_a_wrong_policy_file_is_answered_in_words_that_help(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a manifest is; what has no effect is a warning."""
+    monkeypatch.chdir(policy.parent)
+    outcome = CliRunner().invoke(main, ["config", "check", policy.name])
+    answer = f"{outcome.stdout}{outcome.stderr}exit {outcome.exit_code}\n"
+    assert answer == policy.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("folder", ["manifests", "policies"])
+def test_every_golden_file_has_its_question(folder: str) -> None:
     """One without would be read by no test."""
-    assert {path.stem for path in FOLDER.glob("*.txt")} == {path.stem for path in MANIFESTS}
+    names = {path.stem for path in (CASES / folder).iterdir() if path.suffix != ".txt"}
+    assert {path.stem for path in (CASES / folder).glob("*.txt")} == names

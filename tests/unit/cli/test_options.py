@@ -1,11 +1,16 @@
 """What several verbs are told, and how their words become values."""
 
 from pathlib import Path
+from textwrap import indent
+from typing import Final
 
 import click
 import pytest
+from click.testing import CliRunner
 
-from webhook.cli._options import AddressType, LocationType
+from tests.unit.samples import HEAD
+from webhook.cli import main
+from webhook.cli._serving import AddressType, LocationType
 from webhook.config.source import ConfigMapRef
 
 
@@ -40,3 +45,70 @@ def test_a_location_is_a_file_or_a_config_map() -> None:
     assert LocationType().convert("configmap:a/b", None, None) == ConfigMapRef("a", "b")
     with pytest.raises(click.BadParameter, match="write configmap:NAMESPACE/NAME"):
         LocationType().convert("configmap:a", None, None)
+
+
+CONFIG_MAP: Final = (
+    f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata:\n  policy.yaml: |\n{indent(HEAD, '    ')}"
+)
+BAD_LINE: Final = "    mode: loud\n"
+POD: Final = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {app: a, role: data}}\nspec: {containers: []}\n"
+# Each verb that reads a policy file once, and needs nothing else.
+READERS: Final = {
+    "check": ("check", "pod.yaml", "-c"),
+    "preview": ("preview", "pod.yaml", "-c"),
+    "preview against": ("preview", "-c", "good.yaml", "--against"),
+    "render": ("render", "-n", "shop", "-c"),
+    "config check": ("config", "check"),
+    "config show": ("config", "show"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a policy file, a ConfigMap and a Pod, in which the command runs."""
+    monkeypatch.chdir(tmp_path)
+    texts = {"good.yaml": HEAD, "map.yaml": CONFIG_MAP, "bad.yaml": CONFIG_MAP + BAD_LINE, "pod.yaml": POD}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "wide.yaml").write_bytes(CONFIG_MAP.encode("utf-16"))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("name", ["good.yaml", "map.yaml", "wide.yaml", "-"])
+def test_every_verb_takes_a_policy_file_in_each_form(reader: str, name: str) -> None:
+    """By itself, in the manifest of its ConfigMap, in UTF-16, and from standard input."""
+    outcome = CliRunner().invoke(main, [*READERS[reader], name], input=CONFIG_MAP)
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("name", ["bad.yaml", "-"])
+def test_every_verb_tells_a_fault_with_its_place_in_the_manifest(reader: str, name: str) -> None:
+    """The line of the file that the user gave."""
+    outcome = CliRunner().invoke(main, [*READERS[reader], name], input=CONFIG_MAP + BAD_LINE)
+    assert f"{name}:8:5: mode: 'loud' is unknown" in outcome.output
+    assert outcome.exit_code == (1 if reader == "config check" else 2)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("arguments", [("check", "-c", "-", "-"), ("preview", "-c", "-", "--against", "-")])
+def test_standard_input_is_read_once(arguments: tuple[str, ...]) -> None:
+    """The second reader would find nothing there, and take that for a file."""
+    outcome = CliRunner().invoke(main, arguments, input=CONFIG_MAP)
+    assert (outcome.exit_code, "standard input can be read once" in outcome.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("verb", ["serve", "controller"])
+def test_what_follows_a_file_takes_no_standard_input(verb: str) -> None:
+    """It would never change."""
+    outcome = CliRunner().invoke(main, [verb, "-c", "-", *(["--tls-dir", "tls"] if verb == "serve" else [])])
+    assert (outcome.exit_code, "standard input does not change; name a file" in outcome.stderr) == (2, True)
+
+
+def test_a_context_needs_a_kubeconfig(folder: Path) -> None:
+    """Where the Pod's own ServiceAccount is the default."""
+    outcome = CliRunner().invoke(main, ["controller", "-c", str(folder / "good.yaml"), "--context", "a"])
+    assert (outcome.exit_code, "--context needs --kubeconfig" in outcome.stderr) == (2, True)

@@ -33,7 +33,7 @@ def started(files: dict[str, str], monkeypatch: pytest.MonkeyPatch, *arguments: 
     """What the verb says, and what the server is started with, if it is."""
     found: list[Trust] = []
     monkeypatch.setattr(serving, "serve", lambda *_, trust, **__: found.append(trust))
-    monkeypatch.setattr(serving, "connect", lambda _: type("Api", (), {"close": lambda _: None})())
+    monkeypatch.setattr(serving, "connect", lambda *_: type("Api", (), {"close": lambda _: None})())
     argv = ["--policy", files["policy"], "--tls-dir", str(Path(files["policy"]).parent / "tls")]
     result = CliRunner().invoke(serving.verb, [*argv, *(files.get(one, one) for one in arguments)])
     return result, found[0] if found else None

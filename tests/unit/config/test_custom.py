@@ -39,11 +39,11 @@ def test_a_namespace_may_have_a_mode_of_its_own() -> None:
     [
         (
             "{id: mine, resources: [pods], cel: \"1 + 'a' == 2\"}",
-            "4:35 custom[0].cel: line 1, column 3 of the expression: found no matching overload for '_+_' applied to '(int, string)'",
+            "4:35 custom[0].cel: line 1, column 3 of the expression: the operator + does not take values of these types: int, string",
         ),
         (
             '{id: mine, resources: [pods], cel: "object.a"}',
-            "4:35 custom[0].cel: it gives dyn, not bool; compare it with something, such as == true",
+            "4:35 custom[0].cel: it gives a value of any type (dyn), and not true or false; compare it with something, such as == true",
         ),
         (
             '{id: mine, resources: [pods], cel: "params.a == 1"}',
@@ -57,7 +57,10 @@ def test_a_namespace_may_have_a_mode_of_its_own() -> None:
             '{id: Mine, resources: [pods], cel: "true"}',
             "4:6 custom[0].id: 'Mine' is no rule's id: lower-case words joined by hyphens",
         ),
-        ('{id: mine, resources: [], cel: "true"}', "4:16 custom[0].resources: Input should have at least 1 item"),
+        (
+            '{id: mine, resources: [], cel: "true"}',
+            "4:16 custom[0].resources: the list is empty; expected at least 1 item",
+        ),
     ],
 )
 def test_a_bad_rule_is_refused_at_its_place(rule: str, said: str) -> None:

@@ -13,7 +13,11 @@ from webhook.config.reading import LARGEST
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
 
-MODES: Final = "Input should be 'enforce', 'warn', 'audit' or 'off'"
+MODES: Final = "expected one of enforce, warn, audit, off"
+KEYS: Final = (
+    "the keys here are apiVersion, kind, mode, rules, workloads, namespaces, network, gate, roles, policyFile, breakGlass, custom, "
+    "exempt, twin, reports, exceptions"
+)
 WHOLE: Final = """
 mode: warn
 rules: {known-role: enforce, require-app: off}
@@ -163,7 +167,7 @@ class TestFaults:
         ("lines", "fault"),
         [
             pytest.param("moed: warn", "moed: unknown key; did you mean 'mode'?", id="a misspelt key"),
-            pytest.param("x-y-z: 1", "x-y-z: unknown key", id="a key like no other"),
+            pytest.param("x-y-z: 1", f"x-y-z: unknown key; {KEYS}", id="a key like no other"),
             pytest.param(
                 "workloads: {rolle: {}}", "workloads.rolle: unknown key; did you mean 'role'?", id="one further down"
             ),
@@ -177,10 +181,25 @@ class TestFaults:
                 "workloads.fill_from_aliases: unknown key; did you mean 'fillFromAliases'?",
                 id="one in Python's spelling",
             ),
-            pytest.param("mode: of", f"mode: {MODES}", id="a mode that is none"),
-            pytest.param("mode: Off", f"mode: {MODES}", id="a mode in other letters"),
-            pytest.param("mode:", f"mode: {MODES}", id="a mode left empty"),
-            pytest.param("rules: {known-role: false}", f"rules.known-role: {MODES}", id="a mode that is a truth"),
+            pytest.param("mode: of", f"mode: 'of' is unknown; {MODES}; did you mean 'off'?", id="a mode that is none"),
+            pytest.param(
+                "mode: Off", f"mode: 'Off' is unknown; {MODES}; did you mean 'off'?", id="a mode in other letters"
+            ),
+            pytest.param(
+                "mode:",
+                f"mode: there is no value; {MODES}; write one, or remove the key, to have its default",
+                id="a mode left empty",
+            ),
+            pytest.param(
+                "rules: {known-role: false}",
+                f"rules.known-role: false is a boolean; {MODES}; write off to turn it off",
+                id="a mode that is a boolean",
+            ),
+            pytest.param(
+                "rules: {known-role: no}",
+                f"rules.known-role: 'no' is unknown; {MODES}; write off to turn it off",
+                id="a word for a mode",
+            ),
             pytest.param(
                 "rules: {known-roles: warn}",
                 "rules.known-roles: no rule has this id; did you mean 'known-role'?; "
@@ -188,7 +207,11 @@ class TestFaults:
                 "no-reserved-label, require-app, require-label, require-role, role-claim",
                 id="a misspelt rule",
             ),
-            pytest.param("rules: [known-role]", "rules: Input should be a mapping", id="a list of rules"),
+            pytest.param(
+                "rules: [known-role]",
+                "rules: this is a list; expected a mapping of keys and values (key: value)",
+                id="a list of rules",
+            ),
             pytest.param(
                 "workloads: {app: {label: a b}}",
                 "workloads.app.label: 'a b' is no label key: [prefix.example/]name, "
@@ -197,21 +220,23 @@ class TestFaults:
             ),
             pytest.param(
                 "workloads: {role: {aliases: [a, b, a]}}",
-                "workloads.role.aliases: stands twice: a",
+                "workloads.role.aliases: listed more than once: a",
                 id="an alias twice",
             ),
             pytest.param(
                 "workloads: {role: {oneOf: [a, 2]}}",
-                "workloads.role.oneOf[1]: Input should be a valid string",
+                'workloads.role.oneOf[1]: 2 is a number; expected text: write it in quotes, "2"',
                 id="a number without quotes",
             ),
             pytest.param(
                 "workloads: {role: {oneOf: []}}",
-                "workloads.role.oneOf: Input should have at least 1 item",
+                "workloads.role.oneOf: the list is empty; expected at least 1 item",
                 id="no role at all",
             ),
             pytest.param(
-                "workloads: {role: {oneOf: a}}", "workloads.role.oneOf: Input should be a list", id="no list of roles"
+                "workloads: {role: {oneOf: a}}",
+                "workloads.role.oneOf: 'a' is text; expected a list: write oneOf: [a]",
+                id="no list of roles",
             ),
             pytest.param(
                 "workloads: {require: [{label: a}]}",
@@ -241,12 +266,13 @@ class TestFaults:
             ),
             pytest.param(
                 "workloads: {fillFromAliases: yes}",
-                "workloads.fillFromAliases: Input should be a valid boolean",
+                "workloads.fillFromAliases: 'yes' is text; expected true or false: write true; "
+                "in this file yes, no, on and off are text",
                 id="a word for a truth",
             ),
             pytest.param(
                 "workloads: {existing: keep}",
-                "workloads.existing: Input should be 'admit' or 'judge'",
+                "workloads.existing: 'keep' is unknown; expected one of admit, judge",
                 id="a word that is not on the list",
             ),
             pytest.param(
@@ -256,7 +282,7 @@ class TestFaults:
             ),
             pytest.param(
                 "network: {engine: cilium}",
-                "network.engine: Input should be 'auto', 'calico', 'kubernetes' or 'none'",
+                "network.engine: 'cilium' is unknown; expected one of auto, calico, kubernetes, none",
                 id="an engine that we do not know",
             ),
         ],
@@ -270,12 +296,12 @@ class TestFaults:
         [
             pytest.param(
                 "network: {dns: [{cidrs: [10.0.0.1/8]}]}",
-                "network.dns[0].cidrs[0]: 10.0.0.1/8 has host bits set",
+                "network.dns[0].cidrs[0]: 10.0.0.1/8 has host bits set; did you mean 10.0.0.0/8?",
                 id="a network with host bits",
             ),
             pytest.param(
                 "network: {dns: [{cidrs: [10.0.0.0/8], ports: [53]}]}",
-                "network.dns[0].ports[0]: Input should be a valid string",
+                "network.dns[0].ports[0]: 53 is a number; a port has its protocol: write 53/TCP",
                 id="a port without protocol",
             ),
             pytest.param(
@@ -306,7 +332,7 @@ class TestFaults:
             ),
             pytest.param(
                 "network: {dns: [{cidrs: [10.0.0.0/8, 10.0.0.0/8]}]}",
-                "network.dns[0].cidrs: stands twice: 10.0.0.0/8",
+                "network.dns[0].cidrs: listed more than once: 10.0.0.0/8",
                 id="a network twice, which Calico's schema refuses",
             ),
             pytest.param(
@@ -316,7 +342,8 @@ class TestFaults:
             ),
             pytest.param(
                 "network: {dns: kubedns}",
-                "network.dns: Input should be 'auto', 'kube-dns', 'node-local', 'kubespray', 'gke', 'aks', 'openshift' or 'none'",
+                "network.dns: 'kubedns' is unknown; expected one of auto, kube-dns, node-local, kubespray, gke, aks, openshift, none, or a list; "
+                "did you mean 'kube-dns'?",
                 id="a preset that we do not know",
             ),
         ],
@@ -346,7 +373,7 @@ class TestFaults:
             ),
             pytest.param(
                 "from: {namespaces: [a, b, a]}, to: backend",
-                ".from.namespaces: stands twice: a",
+                ".from.namespaces: listed more than once: a",
                 id="a namespace twice",
             ),
             pytest.param(
@@ -356,7 +383,7 @@ class TestFaults:
             ),
             pytest.param(
                 "from: {cidrs: [192.0.2.1, 192.0.2.1/32]}, to: backend",
-                ".from.cidrs: stands twice: 192.0.2.1/32",
+                ".from.cidrs: listed more than once: 192.0.2.1/32",
                 id="a network twice, in two ways",
             ),
             pytest.param(
@@ -364,7 +391,11 @@ class TestFaults:
                 ".from.role: 'a b' is no label value: 1 to 63 letters, digits, '-_.', alphanumeric at both ends",
                 id="no label value",
             ),
-            pytest.param("from: [frontend], to: backend", ".from: Input should be a mapping", id="a list of roles"),
+            pytest.param(
+                "from: [frontend], to: backend",
+                ".from: this is a list; expected a mapping with keys such as role, namespaces, cidrs",
+                id="a list of roles",
+            ),
             pytest.param(
                 "form: frontend, to: backend", ".form: unknown key; did you mean 'from'?", id="a misspelt key"
             ),
@@ -385,7 +416,7 @@ class TestFaults:
             ),
             pytest.param(
                 "from: frontend, to: backend, across: cluster",
-                ".across: Input should be 'environment'",
+                ".across: 'cluster' is unknown; the only value is environment",
                 id="any further",
             ),
         ],
@@ -398,18 +429,25 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("ports", "fault"),
         [
-            pytest.param("", "network.flows[0].ports: Field required", id="which would be every port"),
+            pytest.param(
+                "",
+                "network.flows[0].ports: this key is missing: the ports of those who are connected to, behind any Service: "
+                "8080/TCP, 8000-8100/UDP",
+                id="which would be every port",
+            ),
             pytest.param(
                 ", ports: []",
-                "network.flows[0].ports: Input should have at least 1 item",
+                "network.flows[0].ports: the list is empty; expected at least 1 item",
                 id="none, which would be every port",
             ),
             pytest.param(
-                ", ports: [80/TCP, 80/TCP]", "network.flows[0].ports: stands twice: 80/TCP", id="one of them twice"
+                ", ports: [80/TCP, 80/TCP]",
+                "network.flows[0].ports: listed more than once: 80/TCP",
+                id="one of them twice",
             ),
             pytest.param(
                 f", ports: [{', '.join(f'{number}/TCP' for number in range(1, 52))}]",
-                "network.flows[0].ports: Tuple should have at most 50 items after validation, not 51",
+                "network.flows[0].ports: 51 items; 50 are the most",
                 id="more than a rule of Calico's has",
             ),
         ],
@@ -428,11 +466,13 @@ class TestFaults:
             ),
             pytest.param(
                 "network: {presets: [isto]}",
-                "network.presets[0]: Input should be "
-                "'istio', 'istio-ambient', 'linkerd', 'osm', 'prometheus' or 'kubelet-probes'",
+                "network.presets[0]: 'isto' is unknown; expected one of istio, istio-ambient, linkerd, osm, prometheus, "
+                "kubelet-probes; did you mean 'istio'?",
                 id="a preset that we do not know",
             ),
-            pytest.param("network: {presets: [osm, osm]}", "network.presets: stands twice: osm", id="a preset twice"),
+            pytest.param(
+                "network: {presets: [osm, osm]}", "network.presets: listed more than once: osm", id="a preset twice"
+            ),
             pytest.param(
                 "network: {nodeCIDRs: ['::ffff:10.0.0.0/104']}",
                 "network.nodeCIDRs[0]: '::ffff:10.0.0.0/104' is IPv4 in IPv6, which engines read in two ways: "
@@ -441,12 +481,12 @@ class TestFaults:
             ),
             pytest.param(
                 "network: {standingNet: yes}",
-                "network.standingNet: Input should be a valid boolean",
+                "network.standingNet: 'yes' is text; expected true or false: write true; in this file yes, no, on and off are text",
                 id="a word for a truth",
             ),
             pytest.param(
                 "exceptions: [{rule: require-app, namespace: shop, owner: ann, reason: old}]",
-                "exceptions[0].until: Field required",
+                "exceptions[0].until: this key is missing: the last day on which it counts, to 24:00 UTC",
                 id="an exception without an end",
             ),
             pytest.param(
@@ -471,7 +511,7 @@ class TestFaults:
             ),
             pytest.param(
                 "exceptions: [{rule: require-app, namespace: shop, owner: '', reason: old, until: 2026-12-31}]",
-                "exceptions[0].owner: String should have at least 1 character",
+                "exceptions[0].owner: the text is empty; expected at least 1 character",
                 id="an exception of nobody",
             ),
         ],
@@ -509,11 +549,11 @@ class TestFaults:
         )
         no_key = "'-' is no label key: [prefix.example/]name, the name of at most 63 letters, digits, '-_.'"
         assert faults(text) == [
-            "apiVersion: Input should be 'catflap.dev/v1'",
-            "kind: Input should be 'GuardPolicy'",
-            f"mode: {MODES}",
+            "apiVersion: 'catflap.dev/v2' is unknown; the only value is catflap.dev/v1",
+            "kind: 'Policy' is unknown; the only value is GuardPolicy",
+            f"mode: 'loud' is unknown; {MODES}",
             "ruls: unknown key; did you mean 'rules'?",
-            "workloads.role.oneOf: stands twice: a",
+            "workloads.role.oneOf: listed more than once: a",
             f"workloads.role.label: {no_key}",
             "workloads.require[0]: give either oneOf or matches",
             "workloads.require[1]: give either oneOf or matches",
@@ -543,7 +583,7 @@ class TestFaults:
         [line] = faults(f"{HEAD}namespaces: {{exempt: [{'x' * 100_000}]}}")
         assert len(line) < 600
         assert line.endswith("x' is no namespace name: lower-case letters, digits and '-', at most 63")
-        assert faults(f'{HEAD}"\u200b\\tx": 1') == ["\\u200b\\tx: unknown key"]
+        assert faults(f'{HEAD}"\u200b\\tx": 1') == [f"\\u200b\\tx: unknown key; {KEYS}"]
 
     def test_a_misspelt_rule_is_found_among_other_faults(self) -> None:
         """Nobody should have to mend a file twice."""
@@ -555,8 +595,8 @@ class TestFaults:
         ("text", "fault"),
         [
             pytest.param("", "expected a mapping with apiVersion and kind, got nothing", id="nothing"),
-            pytest.param("- a", "expected a mapping with apiVersion and kind, got list", id="a list"),
-            pytest.param("GuardPolicy", "expected a mapping with apiVersion and kind, got str", id="a word"),
+            pytest.param("- a", "expected a mapping with apiVersion and kind, got a list", id="a list"),
+            pytest.param("GuardPolicy", "expected a mapping with apiVersion and kind, got text", id="a word"),
             pytest.param(f"{HEAD}---\n{HEAD}", "a second document begins here, ", id="two documents"),
             pytest.param(HEAD + "mode: \x07", "not YAML: U+0007 is no character of a text", id="a control character"),
             pytest.param(HEAD + "\ufeffmode: off", "not YAML: U+FEFF is no character", id="a mark that nobody sees"),
@@ -580,7 +620,7 @@ class TestFaults:
 
     def test_a_fault_with_a_bracket_in_its_path_keeps_its_path(self) -> None:
         """A person has to find it."""
-        assert f"rules.a(b: {MODES}" in faults(f'{HEAD}rules: {{"a(b": loud}}')
+        assert f"rules.a(b: 'loud' is unknown; {MODES}" in faults(f'{HEAD}rules: {{"a(b": loud}}')
 
 
 def test_the_exception_says_every_fault() -> None:

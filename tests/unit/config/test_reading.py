@@ -114,18 +114,18 @@ b:
 c: {<<: 5, d: *x, e: !!str [], x: !foo y}
 """
     assert complaints(text) == [
-        ("a", "!!int does not fit here: leave it out", Place(1, 1)),
-        ("a", "this key stands twice", Place(2, 1)),
-        ("b[0]", "!!binary does not fit here: leave it out", Place(4, 5)),
-        ("b[2]", "!!set does not fit here: leave it out", Place(6, 5)),
-        ("1", "a key is text, this is a number", Place(7, 1)),
-        ("?.z", "!!bool does not fit here: leave it out", Place(9, 4)),
+        ("a", "!!int does not fit here; remove it, a value's type follows from how it is written", Place(1, 1)),
+        ("a", "the key 'a' is here for the second time; remove one of the two", Place(2, 1)),
+        ("b[0]", "!!binary does not fit here; remove it, a value's type follows from how it is written", Place(4, 5)),
+        ("b[2]", "!!set does not fit here; remove it, a value's type follows from how it is written", Place(6, 5)),
+        ("1", 'a key is text, 1 is a number; write it in quotes: "1"', Place(7, 1)),
+        ("?.z", "!!bool does not fit here; remove it, a value's type follows from how it is written", Place(9, 4)),
         ("?", "a key is text, this is a list", Place(8, 3)),
-        ("~", "a key is text, this is null", Place(10, 1)),
+        ("~", 'a key is text, ~ is null; write it in quotes: "~"', Place(10, 1)),
         ("c.<<", "what is merged here is a mapping, or a list of them", Place(11, 5)),
-        ("c.d", "*x stands for nothing: no &x ends before it", Place(11, 12)),
-        ("c.e", "!!str does not fit here: leave it out", Place(11, 19)),
-        ("c.x", "!foo does not fit here: leave it out", Place(11, 32)),
+        ("c.d", "the alias *x has no anchor &x before it; if text is meant, write it in quotes", Place(11, 12)),
+        ("c.e", "!!str does not fit here; remove it, a value's type follows from how it is written", Place(11, 19)),
+        ("c.x", "!foo does not fit here; remove it, a value's type follows from how it is written", Place(11, 32)),
     ]
     assert read(text).content == {"a": None, "b": [None, "\0", None], "c": {"d": None, "e": None, "x": None}}
 
@@ -142,12 +142,12 @@ def test_half_a_character_is_no_text(value: str) -> None:
 @pytest.mark.parametrize(
     ("text", "path", "says", "where"),
     [
-        ("mode: [\n", "mode", "did not find expected node content (while parsing a flow node ", Place(2, 1)),
-        ("mode: [", "mode", "did not find expected node content", Place(1, 8)),
-        ("a: b: c", "", "mapping values are not allowed in this context", Place(1, 5)),
-        ("a: 1\nb: [1,\n  {c: 'x\n", "b", "found unexpected end of stream", Place(4, 1)),
-        ("a:\n\t- b", "a", "found character that cannot start any token", Place(2, 1)),
-        ("%YAML 1.3\n---\na: 1", "", "found incompatible YAML document", Place(1, 1)),
+        ("mode: [\n", "mode", "expected a value here", Place(2, 1)),
+        ("mode: [", "mode", "expected a value here", Place(1, 8)),
+        ("a: b: c", "", "a second ': ' in one line", Place(1, 5)),
+        ("a: 1\nb: [1,\n  {c: 'x\n", "b", "the quote of line 3 is not closed", Place(4, 1)),
+        ("a:\n\t- b", "a", "a tab; YAML takes blanks only", Place(2, 1)),
+        ("%YAML 1.3\n---\na: 1", "", "%YAML names a version of YAML that is not read", Place(1, 1)),
         ("é: \x07", "", "U+0007 is no character of a text", Place(1, 4)),
     ],
 )

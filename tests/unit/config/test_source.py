@@ -142,7 +142,7 @@ def test_a_bad_file_leaves_the_good_policy_in_force(watched: Watched) -> None:
     "spoil",
     [
         pytest.param(lambda path: path.unlink(), id="it vanished"),
-        pytest.param(lambda path: path.write_bytes(b"\xff\xfe"), id="it is not UTF-8"),
+        pytest.param(lambda path: path.write_bytes(b"mode\xff"), id="it is not UTF-8"),
         pytest.param(lambda path: (path.unlink(), path.mkdir()), id="it is a folder"),
         pytest.param(lambda path: (path.unlink(), path.symlink_to("nowhere")), id="it is a link to nowhere"),
     ],

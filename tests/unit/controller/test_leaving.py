@@ -1,5 +1,7 @@
 """Leaving where something comes back, or goes by itself; what is removed, and by which rights, is tested on a real API server."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -127,7 +129,7 @@ def test_it_looks_again_though_the_first_look_found_nothing() -> None:
 
 def test_a_controller_that_still_runs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the verb, at its end, with status 1; what was done stands on standard output all the same."""
-    monkeypatch.setattr(uninstall, "connect", lambda _: Leaving(1000))
+    monkeypatch.setattr(uninstall, "connect_as_kubectl", lambda *_: Leaving(1000))
     outcome = CliRunner().invoke(main, ["uninstall"])
     assert outcome.exit_code == 1
     assert outcome.stdout.splitlines() == [REMOVED] * leaving.MOST_PASSES
@@ -145,9 +147,31 @@ def test_a_namespace_that_went_needs_no_unstamping(refusal: int) -> None:
 @pytest.mark.parametrize("refusal", [403, 500], ids=["we lack the right", "nobody answers"])
 def test_any_other_refusal_is_told(monkeypatch: pytest.MonkeyPatch, refusal: int) -> None:
     """With status 1."""
-    monkeypatch.setattr(uninstall, "connect", lambda _: Leaving(1, stamped=True, refusal=refusal))
+    monkeypatch.setattr(uninstall, "connect_as_kubectl", lambda *_: Leaving(1, stamped=True, refusal=refusal))
     outcome = CliRunner().invoke(main, ["uninstall"])
     assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (1, f"{REMOVED}\n", "catflap: refused\n")
+
+
+def test_a_dry_run_says_what_would_be_removed_and_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is written counts as done, so every step speaks once."""
+    cluster = Leaving(1, stamped=True)
+    monkeypatch.setattr(uninstall, "connect_as_kubectl", lambda *_: cluster)
+    outcome = CliRunner().invoke(main, ["uninstall", "--dry-run"])
+    assert outcome.exit_code == 0
+    assert outcome.stdout.splitlines() == [f"{REMOVED} (dry run)", "Namespace shop unstamped (dry run)"]
+    assert list(leaving.leave(cluster, OWN)) == [REMOVED, "Namespace shop unstamped"]
+
+
+def test_without_a_cluster_the_message_names_an_option_that_there_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of this verb."""
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    (tmp_path / "config").write_text("{}", encoding="utf-8")
+    outcome = CliRunner().invoke(main, ["uninstall", "--kubeconfig", str(tmp_path / "config")])
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith(f"catflap: no cluster by --kubeconfig {tmp_path}/config: ")
+    assert outcome.stderr.endswith("; name one by --kubeconfig\n")
 
 
 LABELS = {"app.kubernetes.io/managed-by": "catflap"}
@@ -190,7 +214,7 @@ def test_the_secret_path_goes_last(
 ) -> None:
     """Of catflap's own namespace, by whatever tells which one that is."""
     cluster = Kept(LABELS, registered_in)
-    monkeypatch.setattr(uninstall, "connect", lambda _: cluster)
+    monkeypatch.setattr(uninstall, "connect_as_kubectl", lambda *_: cluster)
     outcome = CliRunner().invoke(main, ["uninstall", *options])
     assert (outcome.exit_code, outcome.stdout.splitlines()[-1]) == (0, f"Secret {own}/catflap-webhook-path removed")
     assert cluster.deleted[-1] == f"/api/v1/namespaces/{own}/secrets/catflap-webhook-path"

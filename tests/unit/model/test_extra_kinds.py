@@ -119,7 +119,8 @@ def test_every_part_of_an_extra_kind_has_to_be_there(field: str) -> None:
     """Reviews would not need the kind, but `catflap check` would pass over its manifests without a word."""
     rest = ", ".join(f"{key}: {value}" for key, value in WIDGET.items() if key != field)
     path = f"workloads.extraKinds[0].{field}"
-    assert faults(f"workloads: {{extraKinds: [{{{rest}}}]}}") == [f"{path}: Field required"]
+    [fault] = faults(f"workloads: {{extraKinds: [{{{rest}}}]}}")
+    assert fault.startswith(f"{path}: this key is missing: ")
 
 
 @pytest.mark.parametrize(
@@ -161,6 +162,6 @@ def test_a_kind_that_is_known_is_refused_where_it_stands(change: dict[str, str],
 def test_more_kinds_than_one_expression_holds_are_refused() -> None:
     """The API server would refuse the registration, which nobody applies by hand."""
     changes = [{"resource": f"widgets{number}", "kind": f"Widget{number}"} for number in range(101)]
-    says = "Tuple should have at most 100 items after validation, not 101"
+    says = "101 items; 100 are the most"
     assert len(policy(listed(*changes[1:])).workloads.extra_kinds) == 100
     assert faults(listed(*changes)) == [f"workloads.extraKinds: {says}"]

@@ -114,9 +114,9 @@ def test_what_kubernetes_takes_is_kept_as_it_is(parse: Callable[[str], str], tex
         pytest.param(cidr, "10.0.0.1/8", "10.0.0.1/8 has host bits set", id="host bits"),
         pytest.param(cidr, "::ffff:10.0.0.0/104", "write it as IPv4", id="IPv4 in IPv6, which Calico takes for IPv4"),
         pytest.param(cidr, "::ffff:0:0/96", "write it as IPv4", id="all of IPv4 in IPv6"),
-        pytest.param(cidr, "10.0.0.0/33", "does not appear to be", id="a mask too long"),
-        pytest.param(cidr, "example.com", "does not appear to be", id="a host name"),
-        pytest.param(cidr, "", "does not appear to be", id="no network"),
+        pytest.param(cidr, "10.0.0.0/33", "is no network: write 10.0.0.0/8 or fd00::/8", id="a mask too long"),
+        pytest.param(cidr, "example.com", "is no network: write 10.0.0.0/8 or fd00::/8", id="a host name"),
+        pytest.param(cidr, "", "is no network: write 10.0.0.0/8 or fd00::/8", id="no network"),
     ],
 )
 def test_what_kubernetes_would_refuse_is_refused_with_the_remedy(
@@ -135,7 +135,7 @@ def test_an_address_is_a_network_of_one() -> None:
 def test_values_that_stand_twice_are_all_named() -> None:
     """Once each, in order."""
     assert distinct(("a", "b")) == ("a", "b")
-    with pytest.raises(ValueError, match=r"^stands twice: a, b$"):
+    with pytest.raises(ValueError, match=r"^listed more than once: a, b$"):
         distinct(("b", "a", "c", "a", "b"))
 
 

@@ -1,0 +1,49 @@
+"""What is wrong with an expression, in words for a person."""
+
+import re
+from typing import Final
+
+import pytest
+
+from webhook.custom.library import BadExpressionError, compiled
+
+# How the library, its parser generator and its checker name things.
+FOREIGN: Final = re.compile(r"<EOF>|mismatched|extraneous|token recognition|overload|NUM_|IDENTIFIER|parsetree|_[^ ]_")
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("object.spec.n >", "line 1, column 16 of the expression: the expression ends here, and a value is expected"),
+        ("", "the expression ends here, and a value is expected"),
+        ("has(object.spec", "the expression ends here, and ) is expected"),
+        ("object['spec'", "the expression ends here, and ] is expected"),
+        ("{'a': 1", "the expression ends here, and } or , is expected"),
+        ("true ? 1", "the expression ends here, and : is expected"),
+        ("object.all(c c.image)", "'c' cannot be here; expected )"),
+        ("object.a = 'y'", "'=' is no operator; compare by ==, <= or >="),
+        ("object.a => 1", "'=>' is no operator; compare by ==, <= or >="),
+        ("true;", "';' means nothing in CEL"),
+        ("object.a == 'x", "the quote of 'x is not closed"),
+        ("true and true", "'and' cannot follow here; CEL writes &&"),
+        ("true or true", "'or' cannot follow here; CEL writes ||"),
+        ("not true", "'true' cannot follow here; join two conditions by && or ||, and negate one by !"),
+        ("objct.a == 1", "nothing is called 'objct.a' here; did you mean 'object.a'?"),
+        ("object.a == nil", "nothing is called 'nil' here; CEL writes null"),
+        ("object.a == True", "nothing is called 'True' here; CEL writes true"),
+        ("image != ''", "nothing is called 'image' here"),
+        ("if true", "'if' is a reserved word of CEL; a choice is written CONDITION ? VALUE : OTHER"),
+        ("has(object)", "has() takes a field, such as has(object.spec)"),
+        ("null + 1 == 2", "the operator + does not take values of these types: null, int"),
+        ("!1", "the operator ! does not take values of these types: int"),
+        ("size()", "size() cannot be called in this way"),
+        ("object.!a", "'.!' cannot be here"),
+        ("object.a", "it gives a value of any type (dyn), and not true or false"),
+    ],
+)  # fmt: skip
+def test_an_expression_is_answered_in_words(expression: str, said: str) -> None:
+    """With the place, and nothing of the library's own language."""
+    with pytest.raises(BadExpressionError) as bad:
+        compiled(expression)
+    assert said in str(bad.value)
+    assert not FOREIGN.search(str(bad.value))

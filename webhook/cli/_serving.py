@@ -1,0 +1,151 @@
+"""What `serve` and `controller` are told: where they listen, which cluster they are for, and whose reviews they take."""
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import click
+
+from webhook.audit.keys import BadKey, read_private
+from webhook.bootstrap.trusting import Trust
+from webhook.cli._options import STDIN, Function, complain
+from webhook.config.source import ConfigMapRef, parse_location
+from webhook.model.fields import HIGHEST_PORT
+from webhook.server.tokens import BadTokenFile, read_file
+from webhook.tls.clients import ask_for_certificates
+from webhook.tls.folder import BadCertificate
+
+
+class AddressType(click.ParamType[tuple[str, int]]):
+    """HOST:PORT; an IPv6 host in brackets, an empty one is every address."""
+
+    name = "HOST:PORT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """The host and the port."""
+        if isinstance(value, tuple):
+            return value
+        host, colon, port = str(value).rpartition(":")
+        if (
+            not colon
+            or not port.isdecimal()
+            or int(port) > HIGHEST_PORT
+            or (":" in host and host[0] + host[-1] != "[]")
+        ):
+            self.fail(f"{value!r}: write HOST:PORT, an IPv6 host in brackets", param, ctx)
+        return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (what an empty host says)
+
+
+class LocationType(click.ParamType[Path | ConfigMapRef]):
+    """A policy file, or the ConfigMap that holds it."""
+
+    name = "FILE|configmap:NS/NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | ConfigMapRef:
+        """The path or the reference."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
+        if value == str(STDIN):
+            self.fail("standard input does not change; name a file, which is read again whenever it does", param, ctx)
+        try:
+            return parse_location(value)
+        except ValueError as bad:
+            self.fail(str(bad), param, ctx)
+
+
+def serving_options(function: Function) -> Function:
+    """What `serve` and `controller` share."""
+    options = (
+        click.option(
+            "-c", "--policy", type=LocationType(), required=True,
+            help="Where the policy file is, or the manifest of its ConfigMap.",
+        ),
+        click.option(
+            "--status-listen", type=AddressType(), default="0.0.0.0:8080", show_default=True,
+            help="Where /healthz, /readyz and /metrics are served, plain HTTP.",
+        ),
+        click.option(
+            "--kubeconfig", type=click.Path(exists=True, dir_okay=False),
+            metavar="FILE", help="How to reach the cluster; by default as the Pod's own ServiceAccount.",
+        ),
+        click.option("--context", metavar="NAME", help="The context of --kubeconfig; by default its current one."),
+        click.option("--audit-log", metavar="FILE", help="Append the audit records here instead of standard output."),
+        click.option(
+            "--audit-key", type=click.Path(path_type=Path), metavar="FILE",
+            help="The audit root key, which vouches for the keys that sign the records (catflap audit keygen makes one).",
+        ),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def trust_options(function: Function) -> Function:
+    """Which senders `serve` takes for the API server."""
+    a_file = click.Path(dir_okay=False, path_type=Path)
+    options = (
+        click.option(
+            "--client-ca", type=a_file, metavar="FILE",
+            help="Take reviews only from clients with a certificate of this CA; the API server needs one (docs/security.md).",
+        ),
+        click.option(
+            "--client-name", "client_names", multiple=True, metavar="NAME",
+            help="Of these only certificates with this common name or DNS name; may be given several times.",
+        ),
+        click.option(
+            "--path-token-file", type=a_file, metavar="FILE",
+            help="Take reviews only at /validate/TOKEN and /mutate/TOKEN, with a token of this file, one a line.",
+        ),
+        click.option(
+            "--secret-path/--no-secret-path", default=None,
+            help="Take reviews only at the paths of the Secret that the controller keeps; by default with a cluster, "
+            "unless --listen is a loopback address.",
+        ),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def trust(
+    *,
+    client_ca: Path | None,
+    client_names: tuple[str, ...],
+    token_file: Path | None,
+    secret: bool | None,
+    default: bool,
+) -> Trust:
+    """What proves a sender to be the API server; `default` says whether the Secret counts where nothing is asked for.
+
+    Options that contradict each other end the command.
+    """
+    if client_names and client_ca is None:
+        complain(["--client-name needs --client-ca: a name counts only in a certificate that a CA vouches for"])
+    if client_ca is not None and (token_file is not None or secret):
+        complain(["--client-ca excludes --path-token-file and --secret-path: the certificate is the stronger proof"])
+    if token_file is not None and secret is not None:
+        complain(["--path-token-file and --secret-path exclude each other"])
+    try:
+        if client_ca is not None:
+            ask_for_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), client_ca)
+        if token_file is not None:
+            read_file(token_file)
+    except (BadCertificate, BadTokenFile, OSError) as bad:
+        complain([str(bad)])
+    usual = default and client_ca is None and token_file is None
+    return Trust(client_ca, client_names, token_file, secret=usual if secret is None else secret)
+
+
+def check_audit_key(path: Path | None) -> None:
+    """See that the audit root key can be read, before anything is made that needs it; a bad one ends the command."""
+    try:
+        if path is not None:
+            read_private(path)
+    except BadKey as bad:
+        complain([str(bad)])
+
+
+def check_context(kubeconfig: str | None, context: str | None) -> None:
+    """See that a context is one of a kubeconfig that is named: a Pod's own ServiceAccount has none."""
+    if context and not kubeconfig:
+        complain(["--context needs --kubeconfig: without it the Pod's own ServiceAccount counts"])

@@ -1,0 +1,63 @@
+"""What the policy's model has at a path of the file: its keys, and what each of them is for."""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from webhook.config.places import Step
+from webhook.model.policy import GuardPolicy
+
+
+def keys_at(path: Iterable[Step]) -> list[str]:
+    """Return the keys that the policy has at a path; none where the path leads to no mapping with fixed keys."""
+    model = model_at(path)
+    return [field.alias or "" for field in model.model_fields.values()] if model else []
+
+
+@cache
+def homes() -> dict[str, list[str]]:
+    """Return where each key of the policy file is, by its name; not inside of lists, whose items have no path of keys alone."""
+    found: dict[str, list[str]] = {}
+    waiting: list[tuple[str, type[BaseModel]]] = [("", GuardPolicy)]
+    for path, model in waiting:
+        for field in model.model_fields.values():
+            here = f"{path}{field.alias}"
+            found.setdefault(field.alias or "", []).append(here)
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                waiting.append((f"{here}.", field.annotation))
+    return found
+
+
+def description_at(path: Iterable[Step]) -> str:
+    """Return what the key at the end of a path is for; empty where the model does not know it."""
+    *before, last = path
+    field = field_of(model_at(before), last)
+    return (field.description or "") if field else ""
+
+
+def model_at(path: Iterable[Step]) -> type[BaseModel] | None:
+    """Return the model of the mapping at a path."""
+    model: type[BaseModel] | None = GuardPolicy
+    for step in path:
+        if isinstance(step, int):
+            continue
+        field = field_of(model, step)
+        model = next(models(field.annotation), None) if field else None
+    return model
+
+
+def field_of(model: type[BaseModel] | None, key: Step) -> FieldInfo | None:
+    """Return the field of a model with a key."""
+    fields = model.model_fields.values() if model else ()
+    return next((field for field in fields if field.alias == key), None)
+
+
+def models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Return the models inside an annotation such as `tuple[Requirement, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from models(inner)
