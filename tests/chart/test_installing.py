@@ -33,6 +33,8 @@ ELSEWHERE = {
     "what may have changed a policy that was written",
     "that every server accepts the next path",
     "the stamp on guarded namespaces",
+    "that Lease, after it was deleted",
+    "that the registration does not outlive catflap's namespace, and the owner that says so",
 }
 CHANGED: dict[str, dict[str, Any]] = {
     "nothing": {},

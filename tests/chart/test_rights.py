@@ -14,6 +14,7 @@ from tests.controlplane.client import ApiError
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.waiting import wait_until
 from webhook.kube.listing import LASTING
+from webhook.kube.name_servers import DAEMON_SETS, SERVICES
 from webhook.kube.owners import RESOURCES
 from webhook.kube.registrations import PLURALS, TWINS
 from webhook.kube.reports import KINDS
@@ -116,6 +117,12 @@ MAY = {
         *each("create", "secrets", namespace=OURS),
         *each("list", "endpointslices", namespace=OURS, group="discovery.k8s.io"),
         *each("get", "services", name="catflap", namespace=OURS),
+        *[right for name in SERVICES for right in each("get", "services", name=name, namespace=SYSTEM)],
+        *[
+            right
+            for name in DAEMON_SETS
+            for right in each("get", "daemonsets", name=name, namespace=SYSTEM, group="apps")
+        ],
         *each("get", "deployments", name="catflap", namespace=OURS, group="apps"),
         *each("list watch create", "globalnetworkpolicies", group="projectcalico.org"),
         *each("get update delete", "globalnetworkpolicies", name="catflap-standing-net", group="projectcalico.org"),
@@ -175,6 +182,7 @@ MAY_NOT = {
         *each("list", "endpointslices", namespace=OURS, group="discovery.k8s.io"),
         *each("watch", "deployments", namespace=USERS, group="apps"),
         *each("list", "pods", namespace=USERS),
+        *each("get", "services", name="kube-dns", namespace=SYSTEM),
         *each("list create update delete", "reports", namespace=USERS, group="openreports.io"),
         *each("list watch", "replicasets", namespace=USERS, group="apps"),
         *each("list watch", "jobs", namespace=USERS, group="batch"),
@@ -185,6 +193,9 @@ MAY_NOT = {
         *policies("patch", name="any"),
         *each("update delete", "globalnetworkpolicies", name="any", group="projectcalico.org"),
         *each("get", "deployments", name="any", namespace=OURS, group="apps"),
+        *each("get list watch", "services", name="any", namespace=SYSTEM),
+        *each("list watch", "services", name="kube-dns", namespace=SYSTEM),
+        *each("get", "services", name="kube-dns", namespace=USERS),
         *each("get update", "configmaps", name="catflap-registration", namespace=SYSTEM),
         *each("list watch", "secrets", name="catflap-webhook-path", namespace=OURS),
         *each("create", "subjectaccessreviews", group="authorization.k8s.io"),

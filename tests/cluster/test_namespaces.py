@@ -184,3 +184,66 @@ def test_a_policy_that_says_something_else_is_rewritten_in_place(catflap: Instal
     after = eventually(lambda: catflap.cluster.api("GET", path), until=lambda seen: seen["spec"] != before["spec"])
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["spec"]["egress"][0]["ports"][0]["port"] == 5353
+
+
+SERVICES = "/api/v1/namespaces/kube-system/services"
+CACHES = "/apis/apps/v1/namespaces/kube-system/daemonsets"
+
+
+def open_networks(catflap: Installation, space: str) -> set[str]:
+    """The networks that a namespace may ask for names."""
+    rules = catflap.cluster.api("GET", f"{PLAIN.format(space)}/catflap-allow-dns")["spec"]["egress"]
+    return {peer["ipBlock"]["cidr"] for rule in rules for peer in rule["to"] if "ipBlock" in peer}
+
+
+def make_service(catflap: Installation) -> str:
+    """A DNS Service; returns the address that the API server gave it."""
+    made = catflap.cluster.api(
+        "POST",
+        SERVICES,
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "kube-dns"},
+            "spec": {"ports": [{"name": "dns", "port": 53, "protocol": "UDP"}]},
+        },
+    )
+    return str(made["spec"]["clusterIP"])
+
+
+def node_cache(addresses: str) -> dict[str, Any]:
+    """NodeLocal DNSCache that listens on these addresses."""
+    labels = {"k8s-app": "node-local-dns"}
+    containers = [
+        {"name": "node-cache", "image": "node-cache", "args": ["-localip", addresses, "-conf", "/etc/Corefile"]}
+    ]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "node-local-dns", "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"hostNetwork": True, "containers": containers}},
+        },
+    }
+
+
+def test_the_addresses_of_name_servers_are_followed(catflap: Installation, namespace_name: str) -> None:
+    """Those of the DNS Service and of the cache on each node, as they come, change and go; an Event names them."""
+    cache = "169.254.20.10/32"
+    catflap.configure({"network": {"engine": "kubernetes"}})
+    catflap.apply(namespace(namespace_name))
+    eventually(lambda: closed(catflap, namespace_name) == BOTH)
+    assert open_networks(catflap, namespace_name) == {cache}
+    first = make_service(catflap)
+    try:
+        eventually(lambda: open_networks(catflap, namespace_name) == {cache, f"{first}/32"})
+        catflap.cluster.api("POST", CACHES, node_cache(f"169.254.77.10,{first}"))
+        eventually(lambda: open_networks(catflap, namespace_name) == {cache, f"{first}/32", "169.254.77.10/32"})
+        events = catflap.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events")["items"]
+        notes = [one["note"] for one in events if one["reason"] == "NameServersFound"]
+        assert any(first in note and "169.254.77.10" in note for note in notes)
+    finally:
+        catflap.cluster.call("DELETE", f"{SERVICES}/kube-dns")
+        catflap.cluster.call("DELETE", f"{CACHES}/node-local-dns")
+    eventually(lambda: open_networks(catflap, namespace_name) == {cache})

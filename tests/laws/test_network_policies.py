@@ -1,19 +1,24 @@
 """Both engines are told the same, in words that each of them takes."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from ipaddress import ip_network
+from typing import Any, Final, get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW, label_keys, label_names, networks
+from tests.oracles.meaning import NAME_SERVERS, SHOWN_BY_THE_CLUSTER, name_servers
 from tests.unit.netpol.calico_grammar import complaints, labels_of
-from webhook.model.network import DnsEndpoint
+from webhook.model.network import DnsEndpoint, DnsPreset
 from webhook.model.policy import GuardPolicy
 from webhook.model.selector import labels, printed
+from webhook.netpol.dns import Detected, usable
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth
 from webhook.netpol.render import render
+
+KNOWN: Final = tuple(cidr for servers in NAME_SERVERS.values() for one in servers for cidr in one.get("cidrs", ()))
 
 # Whom a rule opens (labels of namespace and Pod, or a network), the port, the protocol.
 Opening = tuple[object, int, str]
@@ -42,11 +47,19 @@ endpoints = st.builds(
 @st.composite
 def policies(draw: st.DrawFn) -> GuardPolicy:
     """A policy by its name servers."""
-    presets = st.sampled_from(["auto", "kube-dns", "node-local", "aks", "openshift", "none"])
+    presets = st.sampled_from(get_args(DnsPreset))
     dns = draw(presets | st.lists(endpoints, max_size=3))
     return GuardPolicy.model_validate(
         {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", "network": {"dns": dns}}, strict=False
     )
+
+
+clusters = st.builds(
+    lambda preset, addresses, behind: Detected(preset, usable(map(str, addresses)), tuple(behind)),
+    st.sampled_from(sorted(NAME_SERVERS)),
+    st.lists(st.sampled_from([ip_network(one)[0] for one in KNOWN]) | st.ip_addresses(), max_size=6, unique=True),
+    st.lists(endpoints.filter(lambda one: not one.cidrs), max_size=1),
+)
 
 
 def pods(namespace_labels: Mapping[str, str], pod_labels: Mapping[str, str]) -> object:
@@ -74,36 +87,48 @@ def opened_by_kubernetes(manifests: Iterable[Mapping[str, Any]]) -> Iterator[Ope
 
 
 @LAW
-@given(policies())
-def test_both_engines_open_the_same(policy: GuardPolicy) -> None:
+@given(policies(), clusters)
+def test_both_engines_open_the_same(policy: GuardPolicy, cluster: Detected) -> None:
     """Every endpoint, port and protocol; and each closes the same first."""
-    calico, plain = (render(policy, Birth("shop", "1", "2"), engine) for engine in (Engine.CALICO, Engine.KUBERNETES))
+    calico, plain = (
+        render(policy, Birth("shop", "1", "2"), engine, detected_dns=cluster)
+        for engine in (Engine.CALICO, Engine.KUBERNETES)
+    )
     assert set(opened_by_calico(calico)) == set(opened_by_kubernetes(plain))
     assert [one["metadata"]["name"] for one in calico] == [one["metadata"]["name"] for one in plain]
     assert [one["spec"]["types"] for one in calico] == [one["spec"]["policyTypes"] for one in plain]
 
 
 @LAW
-@given(policies())
-def test_calico_takes_every_policy_of_ours(policy: GuardPolicy) -> None:
+@given(policies(), clusters)
+def test_calico_takes_every_policy_of_ours(policy: GuardPolicy, cluster: Detected) -> None:
     """And so do its Windows nodes."""
-    for manifest in render(policy, Birth("shop", "1", "2"), Engine.CALICO):
+    for manifest in render(policy, Birth("shop", "1", "2"), Engine.CALICO, detected_dns=cluster):
         assert complaints(manifest) == []
 
 
 @LAW
-@given(policies())
-def test_the_policy_says_what_the_file_says(policy: GuardPolicy) -> None:
-    """An explicit list is opened as it stands, no more and no less."""
-    if isinstance(policy.network.dns, str):
-        return
+@given(policies(), clusters, st.booleans())
+def test_the_policy_says_what_the_file_says(policy: GuardPolicy, cluster: Detected, windows: bool) -> None:
+    """A list is opened as it stands; a word means the servers of a kind of cluster, with the addresses that the cluster shows."""
+    dns = policy.network.dns
+    if isinstance(dns, str):
+        network = policy.network.model_copy(update={"windows_nodes": windows})
+        policy = policy.model_copy(update={"network": network})
+        shown = [one for one in cluster.addresses if not windows or ":" not in one]
+        named = [DnsEndpoint.model_validate(one, strict=False) for one in name_servers(dns, cluster.preset, shown)]
+        if (cluster.preset if dns == "auto" else dns) in SHOWN_BY_THE_CLUSTER:
+            named += cluster.behind
+    else:
+        named = [*dns]
     wanted = {
         (one, int(port.partition("/")[0]), port.partition("/")[2])
-        for server in policy.network.dns
+        for server in named
         for one in server.cidrs or [pods(server.namespace_labels, server.pod_labels)]
         for port in server.ports
     }
-    assert set(opened_by_kubernetes(render(policy, Birth("shop", "1", "2"), Engine.KUBERNETES))) == wanted
+    written = render(policy, Birth("shop", "1", "2"), Engine.KUBERNETES, detected_dns=cluster)
+    assert set(opened_by_kubernetes(written)) == wanted
 
 
 @LAW

@@ -29,11 +29,15 @@ NAME_SERVERS: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
     "none": (),
     "kube-dns": (KUBE_DNS,),
     "node-local": (KUBE_DNS, {"cidrs": ["169.254.20.10/32"]}),
+    "kubespray": (KUBE_DNS, {"cidrs": ["169.254.25.10/32"]}),
+    "gke": (KUBE_DNS, {"cidrs": ["169.254.20.10/32", "169.254.169.254/32"]}),
     "aks": (KUBE_DNS, {"cidrs": ["169.254.10.0/24"]}),
     "openshift": (
         somebody("openshift-dns", {"dns.operator.openshift.io/daemonset-dns": "default"}, ["5353/UDP", "5353/TCP"]),
     ),
 }
+# The words of clusters where Pods may ask for names at an address that only the cluster can show.
+SHOWN_BY_THE_CLUSTER: Final = frozenset({"node-local", "kubespray", "gke", "aks"})
 LINKERD: Final = "linkerd.io/control-plane-component"
 # Whom every Pod may connect to, and who may connect to every Pod, for each word of `network.presets`.
 SERVANTS: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
@@ -59,6 +63,13 @@ MESHES: Final = {"istio-ambient": "15008/TCP", "linkerd": "4143/TCP"}
 PRESETS: Final = (*SERVANTS, *VISITORS, "kubelet-probes")
 
 
+def name_servers(word: str, cluster: str, addresses: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    """The name servers by a word of the file, in a cluster of a kind whose DNS Service and node caches have some addresses."""
+    kind = cluster if word == "auto" else word
+    more = [{"cidrs": [str(ip_network(one)) for one in addresses]}] if addresses else []
+    return [*NAME_SERVERS[kind], *(more if kind in SHOWN_BY_THE_CLUSTER else ())]
+
+
 class Address(NamedTuple):
     """Somebody who is no Pod."""
 
@@ -81,10 +92,12 @@ ALL: Final = frozenset(Ports(protocol, FIRST_PORT, LAST_PORT) for protocol in PR
 
 @dataclass(frozen=True)
 class Meaning:
-    """A policy file, as YAML gives it, in one town."""
+    """A policy file, as YAML gives it, in one town of a kind of cluster whose name servers have some addresses."""
 
     file: Mapping[str, Any]
     town: Town
+    cluster_dns: str = "none"
+    dns_addresses: Sequence[str] = ()
 
     def ways(self, addresses: Iterable[str] = ()) -> Ways:
         """Everything that is open between Pods, and between them and these addresses."""
@@ -193,7 +206,7 @@ class Meaning:
     def name_servers(self) -> Sequence[Mapping[str, Any]]:
         """The name servers, whether the file names them one by one or by a word."""
         dns: str | list[Mapping[str, Any]] = self.network["dns"]
-        return NAME_SERVERS[dns] if isinstance(dns, str) else dns
+        return name_servers(dns, self.cluster_dns, self.dns_addresses) if isinstance(dns, str) else dns
 
     @property
     def role_label(self) -> str:

@@ -2,17 +2,22 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from tests.oracles.town import Manifest, Town
 from webhook.config.parse import parse
 from webhook.model.names import GUARD_LABEL, GUARDED
+from webhook.netpol.dns import Detected
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth
 from webhook.netpol.render import render
 
+NO_SERVERS: Final = Detected("none")
 
-def rendered(file: Mapping[str, Any], town: Town, engine: Engine, *, detected_dns: str = "none") -> list[Manifest]:
+
+def rendered(
+    file: Mapping[str, Any], town: Town, engine: Engine, *, detected_dns: Detected = NO_SERVERS
+) -> list[Manifest]:
     """The policies of every guarded namespace; raises BadPolicy for a file that is none."""
     loaded = parse(text(file))
     return [

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.oracles.meaning import NAME_SERVERS, PRESETS
 from tests.oracles.town import Pod, Space, Town
+from webhook.netpol.dns import Detected
 
 ROLES: Final = ("frontend", "backend", "data")
 SPACES: Final = ("shop", "billing", "bank", "007")
@@ -97,13 +98,22 @@ def flows(draw: st.DrawFn, *, environments: bool) -> dict[str, Any]:
     return {"from": ends[0], "to": ends[1], "ports": draw(ports), **across}
 
 
+clusters = st.builds(
+    lambda preset, addresses: Detected(preset, tuple(addresses)),
+    st.sampled_from(sorted(NAME_SERVERS)),
+    st.lists(
+        st.sampled_from(["10.96.0.10", "fd00:10:96::a", "169.254.20.10", "169.254.25.10"]), max_size=3, unique=True
+    ),
+)
+
+
 @st.composite
 def files(draw: st.DrawFn) -> dict[str, Any]:
     """A policy file with flows; some are refused, such as one that leaves nothing outside."""
     environments = draw(st.sampled_from([(), ENVIRONMENTS, ENVIRONMENTS]))
     presets = draw(st.lists(st.sampled_from(PRESETS), max_size=2, unique=True))
     network = {
-        "dns": draw(st.sampled_from(sorted(NAME_SERVERS)) | st.lists(name_servers, max_size=3)),
+        "dns": draw(st.sampled_from(["auto", *sorted(NAME_SERVERS)]) | st.lists(name_servers, max_size=3)),
         "presets": presets,
         "nodeCIDRs": draw(some_networks) if "kubelet-probes" in presets else [],
         "clusterCIDRs": draw(st.lists(networks, max_size=3, unique=True)),

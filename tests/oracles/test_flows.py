@@ -12,11 +12,12 @@ from tests.laws.strategies import LAW
 from tests.oracles.analyzer import Analyzer
 from tests.oracles.meaning import Meaning
 from tests.oracles.rendering import rendered
-from tests.oracles.strategies import files, towns
+from tests.oracles.strategies import clusters, files, towns
 from tests.oracles.three_tiers import CLOSED, FILE, INSIDE, OPEN, OUTSIDE, TOWN
 from tests.oracles.town import Manifest, Town
 from tests.oracles.ways import Ways
 from webhook.config.faults import BadPolicy
+from webhook.netpol.dns import Detected
 from webhook.netpol.intent import Engine
 
 
@@ -34,18 +35,19 @@ def edges(file: Mapping[str, Any]) -> Iterator[str]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("engine", Engine)
 @settings(LAW, max_examples=3 * LAW.max_examples)
-@given(town=towns(), file=files())
+@given(town=towns(), file=files(), cluster=clusters)
 def test_what_is_open_is_what_the_file_means(
-    analyzer: Analyzer, engine: Engine, town: Town, file: dict[str, Any]
+    analyzer: Analyzer, engine: Engine, town: Town, file: dict[str, Any], cluster: Detected
 ) -> None:
     """No Pod and no address reaches more than the file says, and none less."""
     try:
-        manifests = rendered(file, town, engine)
+        manifests = rendered(file, town, engine, detected_dns=cluster)
     except BadPolicy:
         reject()
     found = analyzer.reach(town, manifests)
-    addresses = found.edges.union(edges(file))
-    assert found.ways(addresses) == Meaning(file, town).ways(addresses)
+    addresses = found.edges.union(edges(file), cluster.addresses)
+    meaning = Meaning(file, town, cluster.preset, cluster.addresses)
+    assert found.ways(addresses) == meaning.ways(addresses)
 
 
 def of_closed_namespaces(ways: Ways) -> set[str]:

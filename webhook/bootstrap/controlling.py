@@ -22,8 +22,9 @@ from webhook.controller.scanning import Scanner
 from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
-from webhook.kube.events import bad_record, refused_file
+from webhook.kube.events import bad_record, found_servers, refused_file
 from webhook.kube.lease import Lease
+from webhook.kube.name_servers import NameServers
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.rights import controller_rights
 from webhook.kube.standing import Standing
@@ -84,7 +85,7 @@ def make_controller(
     common: Common, parts: Parts, api: Api, recording: Recording, registration: Registered
 ) -> Controller:
     """What isolates namespaces, and keeps what else follows the policy file."""
-    standing = Standing(api)
+    standing, own = Standing(api), common.own_namespace
     return Controller(
         namespaces=Watch(api, NAMESPACES),
         standing=standing,
@@ -95,10 +96,15 @@ def make_controller(
             standing=standing,
             recording=recording,
             metrics=parts.metrics,
-            own_namespace=common.own_namespace,
+            own_namespace=own,
             now=utc_now,
         ),
-        look=look_around(api, parts.policies, recorded(watched_epoch(common, api), api)),
+        look=look_around(
+            api,
+            parts.policies,
+            recorded(watched_epoch(common, api), api),
+            name_servers=NameServers(api, on_change=lambda found: found_servers(api, own, found, utc_now())).look,
+        ),
         metrics=parts.metrics,
     )
 

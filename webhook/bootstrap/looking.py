@@ -9,13 +9,14 @@ from webhook.config.source import ConfigMapRef
 from webhook.config.store import PolicyStore
 from webhook.kube import registrations
 from webhook.kube.api import Api
-from webhook.kube.discovery import calico_resources, choose_engine, detect_dns
+from webhook.kube.discovery import calico_resources, choose_engine
 from webhook.kube.epoch import Epoch, oldest_policy
 from webhook.kube.identity import Acting, Right, registered_accounts
-from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.rights import report_missing
 from webhook.kube.surroundings import Surroundings
 from webhook.kube.webhook_path import registered_tokens
+from webhook.model.network import DnsEndpoint
+from webhook.netpol.dns import OFFLINE, Detected
 from webhook.server.unavailable import Unavailable
 
 
@@ -80,10 +81,12 @@ def look_around(
     policies: PolicyStore,
     closed_since: Callable[[datetime], datetime | None],
     learn: Callable[[Api], None] = lambda _: None,
+    name_servers: Callable[[str | tuple[DnsEndpoint, ...]], Detected] = lambda _: OFFLINE,
 ) -> Callable[[], Surroundings]:
     """Asks for the surroundings; `closed_since` is given this process's start, by the API server's clock.
 
-    `learn` is called at each look, for what a process has to know of itself.
+    `learn` is called at each look, for what a process has to know of itself. `name_servers` is given `network.dns` of the policy file;
+    only a process that writes the policies about name servers has to look for these.
     """
     started: list[datetime] = []
 
@@ -94,12 +97,11 @@ def look_around(
         loaded = policies.current
         if loaded is None:
             raise Unavailable("no policy file is in force yet")
-        kube_system = api.get(f"{NAMESPACES}/kube-system") or {"metadata": {}}
         calico = calico_resources(api)
         return Surroundings(
             engine=choose_engine(loaded.policy.network.engine, calico),
             calico=calico,
-            detected_dns=detect_dns(api, kube_system["metadata"].get("labels") or {}),
+            detected_dns=name_servers(loaded.policy.network.dns),
             closed_since=closed_since(started[0]) or started[0],
         )
 

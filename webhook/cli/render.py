@@ -1,5 +1,6 @@
 """`catflap render`: the manifests that close a namespace, printed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -7,6 +8,8 @@ import click
 from webhook.cli._options import NAMESPACE, complain, load_policy, policy_file
 from webhook.cli._yaml import manifests
 from webhook.model.names import DEFAULT_NAMESPACE
+from webhook.model.network import DnsEndpoint
+from webhook.netpol.dns import FALLBACK, WITH_ADDRESSES
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth
 from webhook.netpol.render import render, render_net
@@ -23,7 +26,8 @@ from webhook.netpol.render import render, render_net
 def verb(policy: Path, namespace: str, engine: str | None, environment: str) -> None:
     """Print the policies that a namespace gets, for kubectl apply or calicoctl apply.
 
-    With network.standingNet, the net below all namespaces is printed first.
+    With network.standingNet, the net below all namespaces is printed first. Comments say what only a cluster could show: which name
+    servers it has, and the address of its DNS Service.
     """
     loaded = load_policy(policy)
     known = loaded.policy.namespaces.environment.one_of
@@ -44,4 +48,19 @@ def verb(policy: Path, namespace: str, engine: str | None, environment: str) -> 
     exempt = {*loaded.policy.namespaces.exempted, DEFAULT_NAMESPACE}
     net = render_net(loaded.policy, Birth("", "", loaded.digest), chosen, exempt=exempt)
     birth = Birth(namespace, "", loaded.digest, environment)
+    click.echo("".join(f"# {line}\n" for line in assumptions(loaded.policy.network.dns)), nl=False)
     click.echo(manifests((*net, *render(loaded.policy, birth, chosen))), nl=False)
+
+
+def assumptions(dns: str | tuple[DnsEndpoint, ...]) -> Iterator[str]:
+    """Yield what is assumed of the cluster's name servers, and which address is missing, in lines.
+
+    Nothing where `network.dns` of the policy file determines the name servers without a cluster.
+    """
+    if isinstance(dns, tuple) or (dns != "auto" and dns not in WITH_ADDRESSES):
+        return
+    if dns == "auto":
+        yield f"network.dns is auto, and no cluster was asked: the preset {FALLBACK} is assumed."
+    yield "Missing: the cluster address of the DNS Service. With NodeLocal DNSCache in its default mode Pods ask that address, and network"
+    yield "policies see it. catflap controller finds it; for use without the controller, list it in network.dns as cidrs:"
+    yield "  kubectl get service kube-dns --namespace kube-system --output jsonpath='{.spec.clusterIPs}'"

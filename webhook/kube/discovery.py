@@ -1,9 +1,6 @@
-"""What the cluster is: which policies it takes, which name servers it has."""
-
-from collections.abc import Mapping
+"""What the cluster is: which policies it takes."""
 
 from webhook.kube.api import Api, ApiError
-from webhook.netpol.dns import detect
 from webhook.netpol.intent import Engine
 
 CALICO_GROUP = "/apis/projectcalico.org/v3"
@@ -33,10 +30,3 @@ def choose_engine(wanted: str, calico: frozenset[str]) -> Engine:
     if wanted in {*Engine}:
         return Engine(wanted)
     return Engine.CALICO if POLICIES in calico else Engine.KUBERNETES
-
-
-def detect_dns(api: Api, kube_system_labels: Mapping[str, str]) -> str:
-    """The DNS preset that fits this cluster.  Raises ApiError."""
-    groups = api.get("/apis") or {}
-    names = frozenset(group["name"] for group in groups.get("groups", ()))
-    return detect(api_groups=names, kube_system_labels=kube_system_labels)

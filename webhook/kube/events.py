@@ -35,13 +35,14 @@ CONTROLLER = Reporter("catflap-controller", "catflap-controller")  # replicas se
 class Happened(Struct, frozen=True):
     """What is told: `reason` and `action` are one word each, `note` is for people.
 
-    Two of one `key` about one object are one: replicas see the same, and tell it once.
+    Two of one `key` about one object are one: replicas see the same, and tell it once. `type` is the API's own word, `Normal` or `Warning`.
     """
 
     reason: str
     action: str
     note: str
     key: str = ""
+    type: str = "Warning"
 
 
 def announce(api: Api, manifest: Manifest, outcome: Outcome, at: datetime) -> None:
@@ -77,6 +78,12 @@ def bad_record(api: Api, namespace: str, note: str, at: datetime) -> None:
     tell(api, about, Happened("InstallationRecordNotBelieved", "Read", note, key=named_by(note)), at)
 
 
+def found_servers(api: Api, namespace: str, note: str, at: datetime) -> None:
+    """One Event for the name servers that were found; another one only where these change."""
+    happened = Happened("NameServersFound", "Look", note, key=named_by(note), type="Normal")
+    tell(api, policy_file(namespace), happened, at)
+
+
 def named_by(text: str) -> str:
     """What names an Event by what it says."""
     return sha256(text.encode()).hexdigest()[:KEY_LENGTH]
@@ -102,7 +109,7 @@ def event(regarding: Manifest, happened: Happened, at: datetime, reporter: Repor
         "kind": "Event",
         "metadata": {"name": name, "namespace": metadata.get("namespace", CLUSTERWIDE)},
         "eventTime": stamp(at),
-        "type": "Warning",
+        "type": happened.type,
         "reason": happened.reason,
         "action": happened.action,
         "note": fitted(happened.note),

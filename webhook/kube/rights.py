@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from webhook.kube.api import Api, ApiError
 from webhook.kube.identity import Right, missing_rights
 from webhook.kube.listing import LASTING
+from webhook.kube.name_servers import DAEMON_SETS, DNS_NAMESPACE, SERVICES
 from webhook.kube.owners import RESOURCES
 from webhook.kube.registrations import PHASES, TWINS
 from webhook.kube.registrations import PLURALS as TWIN_PLURALS
@@ -74,6 +75,10 @@ def controller_rights(own_namespace: str, policy: ConfigMap | None) -> tuple[Rig
     found += each("patch", "namespaces", "the stamp on guarded namespaces")
     for place in (own_namespace, "kube-system"):
         found += each("create", "configmaps", "the record of the installation", namespace=place)
+    for resource, group, names in (("services", "", SERVICES), ("daemonsets", "apps", DAEMON_SETS)):
+        for name in names:
+            asked = {"group": group, "name": name, "namespace": DNS_NAMESPACE}
+            found += each("get", resource, "the addresses at which Pods ask for names", **asked)
     state = {"name": REGISTRATION_CONFIGMAP, "namespace": own_namespace}
     found += each("get update", "configmaps", "whether an administrator turned catflap off", **state)
     secret = {"name": PATH_SECRET, "namespace": own_namespace}

@@ -7,6 +7,7 @@ from threading import Event, Thread
 
 from msgspec import Struct
 
+from webhook.netpol.dns import Detected
 from webhook.netpol.intent import Engine
 
 logger = logging.getLogger(__name__)
@@ -19,12 +20,12 @@ FIRST_LOOK_SECONDS = 0.5
 class Surroundings(Struct, frozen=True):
     """What of the cluster decides which policies are written, and since when namespaces are closed.
 
-    `calico` are the resources that Calico's API takes now; `detected_dns` is what the name servers' `auto` means.
+    `calico` are the resources that Calico's API takes now; `detected_dns` are its name servers.
     """
 
     engine: Engine
     calico: frozenset[str]
-    detected_dns: str
+    detected_dns: Detected
     closed_since: datetime
 
 

@@ -13,6 +13,10 @@ KUBE_DNS = DnsEndpoint(
 # NodeLocal DNSCache runs in the node's network, where no pod selector reaches it; its address is the documented default:
 # https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/
 NODE_LOCAL = DnsEndpoint(cidrs=("169.254.20.10/32",))
+# The same cache as kubespray sets it up, under the variable nodelocaldns_ip (kubernetes-sigs/kubespray, docs/advanced/dns-stack.md).
+KUBESPRAY_LOCAL = DnsEndpoint(cidrs=("169.254.25.10/32",))
+# Cloud DNS answers in GKE's metadata server on each node: https://cloud.google.com/kubernetes-engine/docs/how-to/cloud-dns
+CLOUD_DNS = DnsEndpoint(cidrs=("169.254.169.254/32",))
 # AKS LocalDNS answers on 169.254.10.10 and .11: https://learn.microsoft.com/azure/aks/localdns-custom
 AKS_LOCAL = DnsEndpoint(cidrs=("169.254.10.0/24",))
 # OpenShift's servers listen on 5353 behind a Service on 53, and policies see the packet after that translation:
@@ -27,12 +31,15 @@ PRESETS: Mapping[str, tuple[DnsEndpoint, ...]] = {
     "none": (),
     "kube-dns": (KUBE_DNS,),
     "node-local": (KUBE_DNS, NODE_LOCAL),
+    "kubespray": (KUBE_DNS, KUBESPRAY_LOCAL),
+    "gke": (KUBE_DNS, NODE_LOCAL, CLOUD_DNS),
     "aks": (KUBE_DNS, AKS_LOCAL),
     "openshift": (OPENSHIFT,),
 }
 
-# The ports of name servers, before and behind OpenShift's Service, and the names that CoreDNS' manifests give them.
-PORTS: Final = ((53, 53), (5353, 5353))
+# The ports of name servers, before a Service, and behind the ones of OpenShift and of Gardener (gardener/gardener,
+# pkg/component/networking/coredns/constants), and the names that CoreDNS' manifests give them.
+PORTS: Final = ((53, 53), (5353, 5353), (8053, 8053))
 PORT_NAMES: Final = frozenset({"dns", "dns-tcp", "dns-udp"})
 PROTOCOLS: Final = frozenset({"TCP", "UDP"})
 # Labels of name servers' Pods in every cluster, whatever the policy file opens: kube-dns' own manifest, which CoreDNS

@@ -115,7 +115,7 @@ class Flow(Node):
         return tuple(map(port_range, self.ports))
 
 
-DnsPreset = Literal["auto", "kube-dns", "node-local", "aks", "openshift", "none"]
+DnsPreset = Literal["auto", "kube-dns", "node-local", "kubespray", "gke", "aks", "openshift", "none"]
 Preset = Literal["istio", "istio-ambient", "linkerd", "osm", "prometheus", "kubelet-probes"]
 Cidrs = Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValidator(distinct)]
 
@@ -129,7 +129,8 @@ class Network(Node):
         "none: no namespace is closed, and what was written goes",
     )
     dns: DnsPreset | tuple[DnsEndpoint, ...] = Field(
-        "auto", description="the name servers that stay open; auto: by what the cluster shows"
+        "auto",
+        description="the name servers that stay open: a preset, or a list of Pods and addresses; auto: by what the cluster shows",
     )
     presets: Annotated[tuple[Preset, ...], AfterValidator(distinct)] = Field(
         (),

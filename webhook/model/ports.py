@@ -42,7 +42,11 @@ class Ports(Struct, frozen=True):
 
     def __str__(self) -> str:
         return listed(
-            [*map(range_text, self.ranges), *(f"{name}/{protocol}" for protocol, name in self.names)], "every port"
+            [
+                *map(range_text, self.ranges),
+                *(f"{name}/{protocol}" if protocol else name for protocol, name in self.names),
+            ],
+            "every port",
         )
 
 

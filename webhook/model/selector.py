@@ -6,6 +6,7 @@ be said: label values never have one, and nor has anything that was read from a 
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
+from itertools import product
 
 from msgspec import Struct, structs
 
@@ -145,9 +146,9 @@ def is_narrow(selector: Selector, common: Common = NO_COMMON_LABEL) -> bool:
 
     What a selector only excludes does not make it narrow: it selects nearly everything.
     """
-    for key, values in common.closed:
-        if all(not asks(selector, common.distinct, known={key: value}) for value in values):
-            return False
+    each_value = ([(key, value) for value in values] for key, values in common.closed)
+    if not any(asks(selector, common.distinct, known=dict(known)) for known in product(*each_value)):
+        return False
     return asks(selector, common.distinct, known={})
 
 

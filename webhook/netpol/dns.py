@@ -1,30 +1,178 @@
 """Which name servers stay open, for each kind of cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import islice
+from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.model.name_servers import KUBE_DNS, PRESETS
 from webhook.model.network import DnsEndpoint
+from webhook.model.selector import labels, printed
 
-__all__ = ["FALLBACK", "KUBE_DNS", "PRESETS", "detect", "endpoints"]
+__all__ = [
+    "FALLBACK",
+    "KUBE_DNS",
+    "PRESETS",
+    "WITH_ADDRESSES",
+    "Detected",
+    "cache_addresses",
+    "cluster_addresses",
+    "detect",
+    "endpoints",
+    "pods_behind",
+    "pods_of_cache",
+    "usable",
+]
 
 # Where nothing tells more, offline too: the two servers that most clusters have.
 FALLBACK = "node-local"
 
+# The presets of clusters where Pods may ask a cache on their node. In its default mode NodeLocal DNSCache also answers on the address
+# of the DNS Service, without address translation, so network policies see that address
+# (https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/).
+WITH_ADDRESSES: Final = frozenset({"node-local", "kubespray", "gke", "aks"})
 
-def endpoints(dns: str | tuple[DnsEndpoint, ...], *, detected: str = FALLBACK) -> tuple[DnsEndpoint, ...]:
-    """The name servers that `network.dns` means; `detected` is the preset that stands for `auto`."""
+# More addresses of one object are not name servers of a cluster: two Services of two IP versions each, and the cache's own two.
+MOST_ADDRESSES: Final = 6
+DNS_PORT: Final = 53
+# How node-cache is given the addresses that it listens on: https://github.com/kubernetes/dns/tree/master/cmd/node-cache
+LISTEN_FLAGS: Final = ("-localip", "--localip")
+
+
+class Detected(Struct, frozen=True):
+    """The name servers of one cluster.
+
+    `preset` is what `network.dns: auto` means there; `addresses` are the addresses of the DNS Service and of the cache on
+    each node; `behind` are the Pods of both, where the preset does not include them and policies can select them; `unread` names the objects that the process
+    may not read.
+    """
+
+    preset: str = FALLBACK
+    addresses: tuple[str, ...] = ()
+    behind: tuple[DnsEndpoint, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+OFFLINE: Final = Detected()
+
+
+def endpoints(dns: str | tuple[DnsEndpoint, ...], *, detected: Detected = OFFLINE) -> tuple[DnsEndpoint, ...]:
+    """Return the name servers that `network.dns` means in a cluster.
+
+    A list is taken as it is. A preset of a cluster that may have a cache on each node includes what was found of its DNS Service.
+    """
     if isinstance(dns, tuple):
         return dns
-    return PRESETS[detected if dns == "auto" else dns]
+    preset = detected.preset if dns == "auto" else dns
+    if preset not in WITH_ADDRESSES:
+        return PRESETS[preset]
+    known = {cidr for one in PRESETS[preset] for cidr in one.cidrs}
+    found = tuple(cidr for cidr in map(as_network, detected.addresses) if cidr not in known)
+    return (*PRESETS[preset], *detected.behind, *([DnsEndpoint(cidrs=found)] if found else ()))
+
+
+def as_network(address: str) -> str:
+    """Return the network of one address."""
+    return f"{address}/{ip_address(address).max_prefixlen}"
 
 
 def detect(*, api_groups: frozenset[str], kube_system_labels: Mapping[str, str]) -> str:
-    """The preset that fits a cluster, by the API groups that it serves and the labels of its kube-system namespace.
+    """Return the preset that fits a cluster, by the API groups that it serves and the labels of its kube-system namespace.
 
-    AKS marks its own namespaces with `kubernetes.azure.com/managedby: aks`.
+    AKS marks its own namespaces with `kubernetes.azure.com/managedby: aks`. GKE serves the CRDs of its load balancers in every cluster
+    (https://cloud.google.com/kubernetes-engine/docs/how-to/ingress-configuration).
     """
     if "config.openshift.io" in api_groups:
         return "openshift"
     if kube_system_labels.get("kubernetes.azure.com/managedby") == "aks":
         return "aks"
+    if "networking.gke.io" in api_groups:
+        return "gke"
     return FALLBACK
+
+
+def cluster_addresses(service: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the addresses of a DNS Service in the cluster, of both IP versions; none for a Service without port 53."""
+    spec = service.get("spec") or {}
+    if not any(port.get("port") == DNS_PORT for port in spec.get("ports") or ()):
+        return ()
+    return usable(spec.get("clusterIPs") or [spec.get("clusterIP") or ""])
+
+
+def pods_behind(service: Mapping[str, Any]) -> tuple[DnsEndpoint, ...]:
+    """Return the Pods of a DNS Service in kube-system, by its selector and on the ports that it leads to.
+
+    None where they are the ones of KUBE_DNS. Policies see a question after the translation from the Service to the Pod: Gardener's
+    servers listen on 8053, and those of CoreDNS' chart have labels of their own.
+    """
+    spec = service.get("spec") or {}
+    targets = [port.get("targetPort") for port in spec.get("ports") or () if port.get("port") == DNS_PORT]
+    # A port that the Service names, and not numbers, is 53 in the manifests of CoreDNS and kube-dns.
+    numbers = sorted({target if isinstance(target, int) else DNS_PORT for target in targets})[:MOST_ADDRESSES]
+    selector = spec.get("selector") or {}
+    if not numbers or (numbers == [DNS_PORT] and KUBE_DNS.pod_labels.items() <= selector.items()):
+        return ()
+    return system_pods(selector, numbers)
+
+
+def pods_of_cache(daemon_set: Mapping[str, Any]) -> tuple[DnsEndpoint, ...]:
+    """Return the Pods of NodeLocal DNSCache; none where they are in the node's network, in which no policy selects Pods.
+
+    Cilium's local redirect policies lead questions to Pods of the cache that have addresses of their own, and network policies see these
+    (https://docs.cilium.io/en/stable/network/kubernetes/local-redirect-policy/).
+    """
+    spec = daemon_set.get("spec") or {}
+    template = spec.get("template") or {}
+    if (template.get("spec") or {}).get("hostNetwork"):
+        return ()
+    return system_pods((spec.get("selector") or {}).get("matchLabels") or {}, [DNS_PORT])
+
+
+def system_pods(selector: Mapping[str, str], numbers: Iterable[int]) -> tuple[DnsEndpoint, ...]:
+    """Return Pods of kube-system by their labels as name servers; none without a label, or for labels that no policy can name."""
+    ports = tuple(f"{number}/{protocol}" for number in numbers for protocol in ("UDP", "TCP"))
+    try:
+        printed(labels(selector))
+        found = DnsEndpoint(namespaceLabels=KUBE_DNS.namespace_labels, podLabels=dict(selector), ports=ports)
+    except ValueError:  # it must not keep a namespace from being isolated
+        return ()
+    return (found,)
+
+
+def cache_addresses(daemon_set: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the addresses that the containers of a DaemonSet of NodeLocal DNSCache listen on."""
+    pod = ((daemon_set.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return usable(
+        address
+        for container in pod.get("containers") or ()
+        for listed in listen_values([*(container.get("command") or ()), *(container.get("args") or ())])
+        for address in listed.split(",")
+    )
+
+
+def listen_values(words: list[str]) -> Iterator[str]:
+    """Yield the values of the flag `-localip`, in each form that Go's flag package accepts."""
+    for at, word in enumerate(words):
+        flag, equals, value = word.partition("=")
+        if flag in LISTEN_FLAGS:
+            yield value if equals else next(iter(words[at + 1 :]), "")
+
+
+def usable(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the texts that are addresses a Pod can send a question to, each once and in its usual spelling."""
+    found = (address for text in texts if (address := read_address(text.strip())) is not None)
+    return tuple(islice(dict.fromkeys(map(str, found)), MOST_ADDRESSES))
+
+
+def read_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return an address; None for other text, and for addresses that mean no single host beyond the Pod itself."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    is_host = not (address.is_unspecified or address.is_loopback or address.is_multicast)
+    return address if is_host and "%" not in text else None

@@ -1,6 +1,10 @@
 """All that closes one namespace."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
+
+from msgspec import structs
 
 from webhook.model.fields import port_range
 from webhook.model.names import ALLOW_DNS, DEFAULT_DENY
@@ -8,19 +12,21 @@ from webhook.model.network import DnsEndpoint
 from webhook.model.policy import GuardPolicy
 from webhook.model.selector import labels
 from webhook.model.traffic import Allow, Direction, Networks, Pods
-from webhook.netpol.dns import endpoints
+from webhook.netpol.dns import Detected, endpoints
 from webhook.netpol.flows import flow_intents
 from webhook.netpol.intent import Intent
 from webhook.netpol.presets import preset_intents
 
+IPV4: Final = 4
+
 DENY = Intent(DEFAULT_DENY)
 
 
-def intents(policy: GuardPolicy, namespace: str, environment: str, *, detected_dns: str) -> Iterator[Intent]:
+def intents(policy: GuardPolicy, namespace: str, environment: str, *, detected_dns: Detected) -> Iterator[Intent]:
     """What closes a namespace, in the order in which it is to be stored: the closing one first.
 
-    `environment` is the one that the namespace is in, empty for none; `detected_dns` is the preset that stands for
-    `auto` in this cluster.
+    `environment` is the one that the namespace is in, empty for none; `detected_dns` are the name
+    servers of this cluster.
     """
     yield DENY
     allows = name_servers(policy, detected_dns=detected_dns)
@@ -30,8 +36,11 @@ def intents(policy: GuardPolicy, namespace: str, environment: str, *, detected_d
     yield from flow_intents(policy, namespace, environment)
 
 
-def name_servers(policy: GuardPolicy, *, detected_dns: str) -> tuple[Allow, ...]:
+def name_servers(policy: GuardPolicy, *, detected_dns: Detected) -> tuple[Allow, ...]:
     """What stays open towards name servers."""
+    if policy.network.windows_nodes:  # these have no IPv6 policies
+        addresses = tuple(one for one in detected_dns.addresses if ip_address(one).version == IPV4)
+        detected_dns = structs.replace(detected_dns, addresses=addresses)
     return tuple(
         Allow(Direction.EGRESS, peer(endpoint), tuple(map(port_range, endpoint.ports)))
         for endpoint in endpoints(policy.network.dns, detected=detected_dns)

@@ -6,7 +6,7 @@ from types import ModuleType
 from webhook.model.names import STANDING_NET
 from webhook.model.policy import GuardPolicy
 from webhook.netpol import calico, kubernetes
-from webhook.netpol.dns import FALLBACK
+from webhook.netpol.dns import OFFLINE, Detected
 from webhook.netpol.intent import Engine, Intent
 from webhook.netpol.intents import intents, name_servers
 from webhook.netpol.manifest import Birth, Manifest
@@ -14,7 +14,9 @@ from webhook.netpol.manifest import Birth, Manifest
 PRINTERS: Mapping[Engine, ModuleType] = {Engine.CALICO: calico, Engine.KUBERNETES: kubernetes}
 
 
-def render(policy: GuardPolicy, birth: Birth, engine: Engine, *, detected_dns: str = FALLBACK) -> tuple[Manifest, ...]:
+def render(
+    policy: GuardPolicy, birth: Birth, engine: Engine, *, detected_dns: Detected = OFFLINE
+) -> tuple[Manifest, ...]:
     """The manifests for one namespace, in the order in which they are to be stored: the default-deny first.
 
     Nothing where the file wants them staged and the engine has no staged kinds.
@@ -25,7 +27,7 @@ def render(policy: GuardPolicy, birth: Birth, engine: Engine, *, detected_dns: s
 
 
 def render_net(
-    policy: GuardPolicy, birth: Birth, engine: Engine, *, exempt: Collection[str], detected_dns: str = FALLBACK
+    policy: GuardPolicy, birth: Birth, engine: Engine, *, exempt: Collection[str], detected_dns: Detected = OFFLINE
 ) -> tuple[Manifest, ...]:
     """The net below all namespaces, where the file asks for it and the engine has it; name servers stay open."""
     if not policy.network.standing_net or engine is not Engine.CALICO:

@@ -43,7 +43,7 @@ def test_what_is_printed_is_what_the_controller_writes(
 
 def test_the_text_is_for_people_too(tmp_path: Path) -> None:
     """No anchors, no folded lines, our order of keys."""
-    lines = run(tmp_path, "-n", "shop", text="network: {dns: aks}").stdout.splitlines()
+    lines = run(tmp_path, "-n", "shop", text="network: {dns: kube-dns}").stdout.splitlines()
     assert lines[:4] == ["---", "apiVersion: networking.k8s.io/v1", "kind: NetworkPolicy", "metadata:"]
     assert not any(mark in line for line in lines for mark in "&*!")
 
@@ -61,3 +61,28 @@ def test_what_is_no_namespace_is_refused(tmp_path: Path, name: str) -> None:
     outcome = run(tmp_path, "-n", name)
     assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert "is no namespace name" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("dns", "says"),
+    [
+        pytest.param("auto", ["the preset node-local is assumed", "Missing: the cluster address"], id="auto"),
+        *(
+            pytest.param(preset, ["Missing: the cluster address"], id=preset)
+            for preset in ("node-local", "kubespray", "gke", "aks")
+        ),
+        *(pytest.param(preset, [], id=preset) for preset in ("kube-dns", "openshift", "none")),
+        pytest.param("[]", [], id="an empty list"),
+        pytest.param("[{cidrs: [10.96.0.10/32]}]", [], id="a list with the address"),
+    ],
+)
+@pytest.mark.parametrize("engine", Engine)
+def test_comments_say_what_only_a_cluster_could_show(tmp_path: Path, engine: Engine, dns: str, says: list[str]) -> None:
+    """Before the first object, so that the text stays the same manifests for kubectl."""
+    outcome = run(tmp_path, "-n", "shop", "--engine", str(engine), text=f"network: {{dns: {dns}}}")
+    comments, mark, _ = outcome.stdout.partition("---\n")
+    assert mark
+    assert bool(comments) == bool(says)
+    assert all(line.startswith("# ") for line in comments.splitlines())
+    assert all(one in comments for one in says)
+    assert ("assumed" in comments) == (dns == "auto")

@@ -342,7 +342,7 @@ class TestFaults:
             ),
             pytest.param(
                 "network: {dns: kubedns}",
-                "network.dns: 'kubedns' is unknown; expected one of auto, kube-dns, node-local, aks, openshift, none, or a list; "
+                "network.dns: 'kubedns' is unknown; expected one of auto, kube-dns, node-local, kubespray, gke, aks, openshift, none, or a list; "
                 "did you mean 'kube-dns'?",
                 id="a preset that we do not know",
             ),

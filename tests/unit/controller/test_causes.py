@@ -8,9 +8,10 @@ import pytest
 from webhook.controller.causes import Asked, Cause, cause_of, explained, was_isolated
 from webhook.kube.policies import Outcome
 from webhook.kube.surroundings import Surroundings
+from webhook.netpol.dns import Detected
 from webhook.netpol.intent import Engine
 
-AROUND: Final = Surroundings(Engine.KUBERNETES, frozenset(), "kube-dns", datetime(2026, 1, 1, tzinfo=UTC))
+AROUND: Final = Surroundings(Engine.KUBERNETES, frozenset(), Detected("kube-dns"), datetime(2026, 1, 1, tzinfo=UTC))
 ONE, OTHER = Asked("1", AROUND), Asked("2", AROUND)
 
 

@@ -21,10 +21,13 @@ from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Surroundings
 from webhook.metrics import Metrics
 from webhook.model.namespace import Namespace
+from webhook.netpol.dns import Detected
 from webhook.netpol.intent import Engine
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
-AROUND: Final = Surroundings(engine=Engine.KUBERNETES, calico=frozenset(), detected_dns="kube-dns", closed_since=AT)
+AROUND: Final = Surroundings(
+    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=Detected("kube-dns"), closed_since=AT
+)
 SHOP: Final = Namespace("shop", "1", {}, AT, terminating=False)
 PATH: Final = "/api/v1/namespaces/shop"
 STANDS: Final[Json] = {"metadata": {"name": "shop", "uid": "1"}}

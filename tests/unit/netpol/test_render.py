@@ -17,7 +17,7 @@ from webhook.model.names import ALLOW_DNS, DEFAULT_DENY, STANDING_NET
 from webhook.model.namespaces import ALWAYS_EXEMPT
 from webhook.model.network import FlowEnd, Preset
 from webhook.model.policy import GuardPolicy
-from webhook.netpol.dns import PRESETS
+from webhook.netpol.dns import PRESETS, Detected
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth
 from webhook.netpol.render import PRINTERS, render, render_net
@@ -175,8 +175,8 @@ def test_auto_means_what_was_detected(preset: str) -> None:
     """And a policy that names its name servers means those."""
     for engine in Engine:
         named = render(policy(f"network: {{dns: {preset}}}"), BIRTH, engine)
-        assert render(policy("network: {dns: auto}"), BIRTH, engine, detected_dns=preset) == named
-        assert render(policy(f"network: {{dns: {preset}}}"), BIRTH, engine, detected_dns="openshift") == named
+        assert render(policy("network: {dns: auto}"), BIRTH, engine, detected_dns=Detected(preset)) == named
+        assert render(policy(f"network: {{dns: {preset}}}"), BIRTH, engine, detected_dns=Detected("openshift")) == named
 
 
 def test_every_engine_has_its_printer() -> None:

@@ -15,12 +15,15 @@ from webhook.kube.api import Api, Json
 from webhook.kube.surroundings import Surroundings
 from webhook.metrics import Metrics
 from webhook.model.decision import Closure, ClosureWanted
+from webhook.netpol.dns import Detected
 from webhook.netpol.intent import Engine
 from webhook.server.gate import Gate
 from webhook.server.unavailable import Unavailable
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
-AROUND: Final = Surroundings(engine=Engine.KUBERNETES, calico=frozenset(), detected_dns="kube-dns", closed_since=AT)
+AROUND: Final = Surroundings(
+    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=Detected("kube-dns"), closed_since=AT
+)
 SHOP: Final[Json] = {"metadata": {"name": "shop", "uid": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}}
 WANTED: Final = ClosureWanted("shop", dry_run=False)
 

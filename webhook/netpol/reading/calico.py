@@ -11,7 +11,19 @@ from webhook.model.fields import HIGHEST_PORT, PortRange
 from webhook.model.names import CALICO_NAMESPACE
 from webhook.model.opening import EVERYBODY, Grammar, Opening, Peers, Selected
 from webhook.model.ports import NamedPort, ports
-from webhook.model.selector import EVERYTHING, AllOf, Equals, Has, Not, OneOf, Selector, both, conjuncts, renamed
+from webhook.model.selector import (
+    EVERYTHING,
+    AllOf,
+    Equals,
+    Global,
+    Has,
+    Not,
+    OneOf,
+    Selector,
+    both,
+    conjuncts,
+    renamed,
+)
 from webhook.model.traffic import Direction
 from webhook.netpol.calico import TIER
 from webhook.netpol.reading.calico_types import Accounts, Dialect, Entity, NetworkSet, Policy, Rule, Spec, Tier
@@ -29,7 +41,7 @@ ACCOUNT_PREFIX = "pcsa."  # of a ServiceAccount's labels among those of its Pods
 ACTIONS = ("Allow", "Deny", "Log", "Pass")
 LONGEST_PORT = 63
 # Labels that mark host endpoints: those of Calico's own examples and of the endpoints that it makes for nodes.
-HOST_LABELS = ("host-endpoint", "projectcalico.org/created-by")
+HOST_LABELS = ("host-endpoint", "kubernetes-host", "projectcalico.org/created-by")
 HOST_PREFIX = "node-role.kubernetes.io/"
 
 
@@ -71,7 +83,9 @@ def read(spec: Spec, dialect: Dialect, *, nearby: Selector | None) -> Iterator[O
     for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress)):
         for number, rule in enumerate(rules or ()):
             path = f"spec.{direction.lower()}[{number}]"
-            if dialect.word(rule.action, ACTIONS, f"{path}.action") not in opening or on_hosts(spec, found):
+            if dialect.word(rule.action, ACTIONS, f"{path}.action") not in opening or (
+                nearby is not None and on_hosts(spec, found)
+            ):
                 continue
             if not types or direction in types:
                 other = rule.source if direction is Direction.INGRESS else rule.destination
@@ -86,16 +100,18 @@ def subject(spec: Spec, nearby: Selector | None) -> Selected:
 
 
 def on_hosts(spec: Spec, found: Selected) -> bool:
-    """Return whether a policy is for host endpoints alone, which are not Pods.
+    """Return whether a cluster-wide policy is for host endpoints alone, which are not Pods.
 
-    So are all that act before connection tracking (api/pkg/apis/projectcalico/v3/globalnetworkpolicy.go); of those that
-    act on forwarded connections, the ones that ask for a label of host endpoints.
+    So are all that act before connection tracking (api/pkg/apis/projectcalico/v3/globalnetworkpolicy.go), and those that ask for a
+    label of host endpoints. A namespace or a ServiceAccount is asked of Pods only, as a host endpoint has neither.
     """
+    if spec.namespace_selector or spec.service_account_selector:
+        return spec.pre_dnat or spec.do_not_track or Global() in conjuncts(found.namespaces or EVERYTHING)
     parts = tuple(conjuncts(found.labels))
     if spec.pre_dnat or spec.do_not_track or Not(Has(CALICO_NAMESPACE)) in parts:
         return True
     keys = [part.key for part in parts if isinstance(part, Has | Equals | OneOf)]
-    return spec.apply_on_forward and any(key in HOST_LABELS or key.startswith(HOST_PREFIX) for key in keys)
+    return any(key in HOST_LABELS or key.startswith(HOST_PREFIX) for key in keys)
 
 
 def peers(entity: Entity, nearby: Selector | None) -> Peers:

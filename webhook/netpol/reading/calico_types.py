@@ -76,7 +76,7 @@ class Rule(Struct):
     destination: Entity = msgspec.field(default_factory=Entity)
 
 
-class Spec(Struct, rename={"pre_dnat": "preDNAT", "do_not_track": "doNotTrack", "apply_on_forward": "applyOnForward",
+class Spec(Struct, rename={"pre_dnat": "preDNAT", "do_not_track": "doNotTrack",
                            "namespace_selector": "namespaceSelector",
                            "service_account_selector": "serviceAccountSelector"}):  # fmt: skip
     """The policy's `spec`."""
@@ -90,7 +90,6 @@ class Spec(Struct, rename={"pre_dnat": "preDNAT", "do_not_track": "doNotTrack", 
     egress: list[Rule] | None = None
     pre_dnat: bool = False
     do_not_track: bool = False
-    apply_on_forward: bool = False
 
     def parts(self) -> Iterator[int]:
         """Yield how many parts each rule has; a selector is bounded by its length."""

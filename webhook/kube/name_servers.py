@@ -1,0 +1,111 @@
+"""Finds the name servers of a cluster: by what the cluster is, by its DNS Service, and by its cache on each node."""
+
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from webhook.kube import paths
+from webhook.kube.api import Api, ApiError, Json
+from webhook.kube.namespaces import path as namespace_path
+from webhook.model.network import DnsEndpoint
+from webhook.netpol.dns import (
+    OFFLINE,
+    WITH_ADDRESSES,
+    Detected,
+    cache_addresses,
+    cluster_addresses,
+    detect,
+    pods_behind,
+    pods_of_cache,
+)
+
+DNS_NAMESPACE: Final = "kube-system"
+# The first one that exists counts. `kube-dns` is the name that Kubernetes' conformance documents give the Service, and that kubeadm, kOps,
+# k3s and the managed services use; `coredns` is kubespray's (roles/kubernetes-apps/ansible/templates/coredns-svc.yml.j2), the third is
+# that of RKE2's chart.
+SERVICES: Final = ("kube-dns", "coredns", "rke2-coredns-rke2-coredns")
+# Kubernetes' own manifest of NodeLocal DNSCache (cluster/addons/dns/nodelocaldns), which GKE, kOps and RKE2 follow; kubespray's.
+DAEMON_SETS: Final = ("node-local-dns", "nodelocaldns")
+
+
+class NameServers:
+    """Looks for the name servers of a cluster, and reports each change of what it finds.
+
+    `on_change` is called with what was found, in words.
+    """
+
+    def __init__(self, api: Api, on_change: Callable[[str], None]) -> None:
+        self._api = api
+        self._on_change = on_change
+        self._reported = ""
+
+    def look(self, dns: str | tuple[DnsEndpoint, ...]) -> Detected:
+        """Return what the policy file's `network.dns` needs to know of the cluster; asks nothing for a file that says it all.
+
+        Raises ApiError where the API server gives no answer, so that the last view stays.
+        """
+        if isinstance(dns, tuple) or (dns != "auto" and dns not in WITH_ADDRESSES):
+            return OFFLINE
+        preset = self._preset() if dns == "auto" else dns
+        found = self._with_addresses(preset) if preset in WITH_ADDRESSES else Detected(preset)
+        said = described(dns, found)
+        if said != self._reported:
+            self._reported = said
+            self._on_change(said)
+        return found
+
+    def _preset(self) -> str:
+        """Return the preset that fits the cluster.  Raises ApiError."""
+        groups = self._api.get("/apis") or {}
+        names = frozenset(group["name"] for group in groups.get("groups", ()))
+        kube_system = self._api.get(namespace_path(DNS_NAMESPACE)) or {"metadata": {}}
+        return detect(api_groups=names, kube_system_labels=kube_system["metadata"].get("labels") or {})
+
+    def _with_addresses(self, preset: str) -> Detected:
+        """Return a preset with the addresses of the DNS Service and of the caches.  Raises ApiError."""
+        unread: list[str] = []
+        service = self._first("v1", "services", SERVICES, unread)
+        cache = self._first("apps/v1", "daemonsets", DAEMON_SETS, unread)
+        addresses = (*cluster_addresses(service), *cache_addresses(cache))
+        return Detected(
+            preset, tuple(dict.fromkeys(addresses)), (*pods_behind(service), *pods_of_cache(cache)), tuple(unread)
+        )
+
+    def _first(self, version: str, resource: str, names: tuple[str, ...], unread: list[str]) -> Mapping[str, Any]:
+        """Return the first object of these names that exists; an empty one where there is none.
+
+        What this process may not read goes to `unread`: a namespace that is isolated without these addresses is safer than one that is
+        open until somebody grants the right. Raises ApiError.
+        """
+        for name in names:
+            try:
+                found: Json | None = self._api.get(
+                    paths.under(paths.collection(version, resource, DNS_NAMESPACE), name)
+                )
+            except ApiError as error:
+                if error.status != HTTPStatus.FORBIDDEN:
+                    raise
+                unread.append(f"{resource}/{name}")
+                continue
+            if found is not None:
+                return found
+        return {}
+
+
+def described(dns: str, found: Detected) -> str:
+    """Return in words which name servers a cluster has."""
+    return " ".join(sentences(dns, found))
+
+
+def sentences(dns: str, found: Detected) -> Iterator[str]:
+    """Yield the sentences of a description."""
+    yield f"network.dns: {dns}: open are the name servers of the preset {found.preset}."
+    if found.addresses:
+        yield f"Open are also {', '.join(found.addresses)}, the addresses of the DNS Service and the node cache in {DNS_NAMESPACE}."
+    for one in found.behind:
+        pods = ", ".join(f"{key}={value}" for key, value in one.pod_labels.items())
+        yield f"Open are also the Pods {pods} in {DNS_NAMESPACE} on {', '.join(one.ports)}."
+    if not found.addresses and found.preset in WITH_ADDRESSES:
+        yield f"No address was found: {DNS_NAMESPACE} has no {' or '.join(SERVICES)} (Service), no {' or '.join(DAEMON_SETS)} (DaemonSet)."
+    if found.unread:
+        yield f"Not readable in {DNS_NAMESPACE}: {', '.join(found.unread)}; grant the controller get, or list addresses in network.dns."
