@@ -27,6 +27,7 @@ POLICIES = [
         "rules: {labels-agree: enforce}\nworkloads: {scope: both}",
         "workloads: {role: {aliases: [tier, app.kubernetes.io/component]}, require: [{label: team, oneOf: [payments, search]}]}",
         "workloads: {app: {label: app.kubernetes.io/name}, require: [{label: role, oneOf: [frontend, backend, data, x]}]}",
+        "workloads: {require: [{label: app.kubernetes.io/component, oneOf: [worker, x]}]}",
         "roles: {data: {claim: {namespaces: [databases]}}}\nrules: {labels-agree: enforce}",
     )
 ]
@@ -112,3 +113,23 @@ def test_a_printed_fix_passes_and_keeps_the_selector(manifest: dict[str, Any], u
         if not mends.notes:
             assert left == [], lines
         assert len(left) <= len(found)
+
+
+TANGLED = policy(
+    "rules: {labels-agree: enforce}\nworkloads: {scope: both, role: {aliases: [tier, app.kubernetes.io/component]}, "
+    "require: [{label: app.kubernetes.io/component, oneOf: [frontend, x]}, {label: tier, matches: 'w.*'}, {label: k8s-app, oneOf: [web]}]}\n"
+    "roles: {frontend: {claim: {namespaces: [elsewhere]}}}"
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(manifest=manifests())
+def test_requirements_that_contradict_each_other_end_in_a_message(manifest: dict[str, Any]) -> None:
+    """Whatever the policy file asks of one label in two ways, there is an answer, and it keeps the selector."""
+    workload = read(manifest)
+    mends = mending(workload, judge(workload, TANGLED), TANGLED)
+    template = next((place for place in workload.places), None)
+    assert template is not None
+    for remedy in mends.remedies:
+        if remedy.place == template.path and remedy.value is not None:
+            assert template.selector is None or template.selector.against(remedy.label, remedy.value) is None

@@ -40,9 +40,11 @@ def mending(
     notes: dict[str, None] = {}
     unmended: set[Remedy] = set()
     found, now = tuple(violations), workload
-    rules = {one.rule for one in found}
+    rules, known = {one.rule for one in found}, {one.identities for one in judge(workload, policy)}
     for _ in range(MOST_STEPS):
-        wanted = [one.remedy for one in found if one.rule in rules and one.remedy and one.remedy not in unmended]
+        # What a label that is set brings counts as well, whatever the mode of its rule.
+        counted = (one for one in found if one.rule in rules or one.identities not in known)
+        wanted = [one.remedy for one in counted if one.remedy is not None and one.remedy not in unmended]
         of_templates = (one for one in wanted if workload.own is None or one.place != workload.own.path)
         remedy = next(of_templates, next(iter(wanted), None))
         if remedy is None:
@@ -95,7 +97,10 @@ class Case(Struct, frozen=True):
         """Whether a label may have a value here: for the selector, for further requirements, and for those who may have a role."""
         if self.place.selector is not None and self.place.selector.against(key, value):
             return False
-        if not all(one.admits(value) for one in self.policy.workloads.require if one.label == key):
+        workloads = self.policy.workloads
+        if self.place in self.workload.labelled(workloads.scope) and not all(
+            one.admits(value) for one in workloads.require if one.label == key
+        ):
             return False
         role = self.policy.workloads.role
         if key != role.label:
@@ -106,6 +111,12 @@ class Case(Struct, frozen=True):
         if had is not None and role.counts(had.value):
             return value == had.value  # the role of a Pod that runs does not change
         return self.place is self.workload.own or self._may_have(value)
+
+    def agrees(self, key: str, value: str) -> bool:
+        """Whether an alias with a value names no other role than the label of the role does."""
+        role = self.policy.workloads.role
+        named = self.place.labels.get(role.label, "")
+        return key not in role.aliases or not role.counts(value) or not role.counts(named) or value == named
 
     def _may_have(self, role: str) -> bool:
         claim = self.policy.roles[role].claim if role in self.policy.roles else Claim()
@@ -125,12 +136,16 @@ def solved(case: Case, remedy: Remedy) -> Iterator[Remedy]:
     """The labels to set for one fault; none where no label alone can mend it."""
     workloads = case.policy.workloads
     label = next((one for one in (workloads.app, workloads.role) if remedy.label in one.keys), None)
-    if label is None or (remedy.label != label.label and case.admits(remedy.label, remedy.value or "")):
-        yield from chosen(remedy, lambda value: case.admits(remedy.label, value))
+    if label is not None and remedy.label == label.label:
+        yield from identified(case, label, remedy)
         return
-    if remedy.label != label.label:  # the selector keeps the alias as it is, so the label itself has to follow
-        remedy = Remedy(remedy.place, label.label, value=case.place.labels[remedy.label])
-    yield from identified(case, label, remedy)
+    found = list(chosen(remedy, lambda value: case.admits(remedy.label, value) and case.agrees(remedy.label, value)))
+    kept = case.place.labels.get(remedy.label)
+    if not found and label is not None and remedy.value is not None and kept is not None:
+        # The selector keeps the alias as it is, so the label itself has to follow; an object's own label follows its Pods'.
+        value = remedy.value if case.place is case.workload.own else kept
+        found = list(identified(case, label, Remedy(remedy.place, label.label, value=value)))
+    yield from found
 
 
 def chosen(remedy: Remedy, admits: Callable[[str], bool]) -> Iterator[Remedy]:
@@ -148,38 +163,29 @@ def chosen(remedy: Remedy, admits: Callable[[str], bool]) -> Iterator[Remedy]:
 
 def identified(case: Case, label: AppLabel, remedy: Remedy) -> Iterator[Remedy]:
     """The remedy for the label of the application or of the role, with what has to follow it: aliases, and the object's own label."""
-    closed = label is case.policy.workloads.role
+    labels = case.place.labels
+    is_role = label is case.policy.workloads.role  # the aliases of an application contradict nothing
+    named = {key: said for key in label.aliases if is_role and label.counts(said := labels.get(key, ""))}
 
     def admits(value: str) -> bool:
         return case.admits(label.label, value) and all(
-            case.admits(alias, value) for alias in opposed(case.place, label, value, closed=closed)
+            case.admits(alias, value) for alias, said in named.items() if said != value
         )
 
     meant = (label.intended(other.labels) for other in case.others)
-    agreed = next((value for value in meant if value and admits(value) and (not closed or label.counts(value))), None)
+    agreed = next((value for value in meant if value and admits(value) and (not is_role or label.counts(value))), None)
     if agreed is not None:
         remedy = replace(remedy, value=agreed, choices=())
-    elif closed and (
-        quiet := [
-            one for one in remedy.choices if admits(one) and not list(opposed(case.place, label, one, closed=True))
-        ]
-    ):
-        remedy = replace(remedy, choices=tuple(quiet))
+    elif len(roles := {*named.values()}) == 1 and roles <= {*remedy.choices} and admits(*roles):
+        remedy = replace(remedy, choices=tuple(roles))
     for one in chosen(remedy, admits):
         yield one
-        possible = [value for value in (one.value, *one.choices) if value is not None]
-        opponents = {alias for value in possible for alias in opposed(case.place, label, value, closed=closed)}
-        yield from (replace(one, label=alias) for alias in label.aliases if alias in opponents)
+        possible = {value for value in (one.value, *one.choices) if value is not None}
+        yield from (replace(one, label=alias) for alias, said_there in named.items() if possible - {said_there})
         for other in case.others:
             found = label.found(other.labels)
             if other is case.workload.own and found and found.value and found.value != one.value:
                 yield replace(one, place=other.path, label=found.key)
-
-
-def opposed(place: Place, label: AppLabel, value: str, *, closed: bool) -> Iterator[str]:
-    """The aliases that would contradict a role; the aliases of an application contradict nothing."""
-    if closed:
-        yield from (key for key in label.aliases if (said := place.labels.get(key, "")) != value and label.counts(said))
 
 
 def obstacle(case: Case, remedy: Remedy) -> str:

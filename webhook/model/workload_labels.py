@@ -72,7 +72,11 @@ class RoleLabel(AppLabel):
 
     def counts(self, value: str) -> bool:
         """Whether an alias with this value counts: its value must be a role, as charts of others use the alias for their own components."""
-        return value in self.one_of
+        return value in self._known
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.one_of)
 
     def intended(self, labels: Mapping[str, str]) -> str | None:
         """The role that a Pod with these labels is meant to have: the first known one, else the nearest to what the first label says."""
