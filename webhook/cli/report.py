@@ -1,5 +1,6 @@
 """`catflap report`: what audit logs say, as one page for an auditor."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -102,6 +103,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     """
     if begin and end and begin >= end:
         complain(["--from has to be before --to"])
+    spared(output, (*files, *against, *map(str, trust), str(policy or "")))
     loaded = load_policy(policy) if policy else None
     asked = Asked(
         files=files, against=against, roots=[str(path) for path in trust],
@@ -125,6 +127,15 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     write(output, page(asked, gathering, found, ruled=ruled, now=now))
     click.echo(f"catflap: {'' if output == '-' else f'{output}: '}{summary(found, gathering)}", err=True)
     raise SystemExit(0 if found.is_sound else DAMAGED)
+
+
+def spared(output: str, inputs: Iterable[str]) -> None:
+    """Refuse to write the page over a file that is read for it."""
+    page_file = Path(output)
+    if output != "-" and page_file.exists():
+        for one in inputs:
+            if one and Path(one).exists() and page_file.samefile(one):
+                complain([f"{output}: the report reads this file, and would write over it; give --output another name"])
 
 
 def count(line: Line, heads: list[Head], *, gathering: Gathering, lenient: bool) -> None:

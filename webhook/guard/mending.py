@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from webhook.guard.judge import judge
 from webhook.model.kinds import POD
+from webhook.model.pod_selector import ABSENT, IN
 from webhook.model.policy import Claim, GuardPolicy
 from webhook.model.violation import Remedy, Violation
 from webhook.model.workload import Place, Workload
@@ -112,6 +113,14 @@ class Case(Struct, frozen=True):
             return value == had.value  # the role of a Pod that runs does not change
         return self.place is self.workload.own or self._may_have(value)
 
+    def limited(self, remedy: Remedy) -> Remedy:
+        """A remedy of any value with the values that the selector leaves, where it names some."""
+        terms = self.place.selector.terms if self.place.selector is not None else ()
+        listed = [term.values for term in terms if term.key == remedy.label and term.operator in {IN, ABSENT}]
+        if remedy.value is not None or remedy.choices or not listed:
+            return remedy
+        return replace(remedy, choices=listed[0] or ("",))
+
     def agrees(self, key: str, value: str) -> bool:
         """Whether an alias with a value names no other role than the label of the role does."""
         role = self.policy.workloads.role
@@ -139,6 +148,7 @@ def solved(case: Case, remedy: Remedy) -> Iterator[Remedy]:
     if label is not None and remedy.label == label.label:
         yield from identified(case, label, remedy)
         return
+    remedy = case.limited(remedy)
     found = list(chosen(remedy, lambda value: case.admits(remedy.label, value) and case.agrees(remedy.label, value)))
     kept = case.place.labels.get(remedy.label)
     if not found and label is not None and remedy.value is not None and kept is not None:
@@ -191,9 +201,12 @@ def identified(case: Case, label: AppLabel, remedy: Remedy) -> Iterator[Remedy]:
 def obstacle(case: Case, remedy: Remedy) -> str:
     """Why no label alone mends a fault, and what else does."""
     place, kind = case.place, case.workload.kind
+    remedy = case.limited(remedy)
     values = [value for value in (remedy.value, *remedy.choices) if value is not None]
-    terms = (place.selector.against(remedy.label, value) for value in values) if place.selector else ()
-    against = next((term for term in terms if term), None)
+    terms = place.selector.terms if place.selector is not None else ()
+    against = next((term for term in terms if term.key == remedy.label and not all(map(term.admits, values))), None)
+    if against is None and remedy.value is None and place.labels.get(remedy.label) in remedy.choices:
+        against = next((term for term in terms if term.key == remedy.label), None)
     if against is None:
         return (
             f"{place.at(remedy.label)}: no value is admitted here for a Pod like this one; "

@@ -126,8 +126,8 @@ class Relabelling(Struct, frozen=True):
 
 
 def reference(kind: str, namespace: str, name: str) -> str:
-    """How a message names an object."""
-    name = shortened(name)
+    """How a message names an object; of its name no character can change how a terminal shows the lines around it."""
+    name = shortened("".join(one if one.isprintable() else ascii(one)[1:-1] for one in name))
     return f"{kind} {shortened(namespace)}/{name}" if namespace else f"{kind} {name}"
 
 

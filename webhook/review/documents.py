@@ -18,7 +18,7 @@ DEEPEST_LIST: Final = 3
 MOST_OBJECTS: Final = 100_000
 LIST: Final = "List"
 # How a comment begins in JavaScript, and in what some programs take for JSON.
-SLASHES: Final = re.compile(r"(?m)^\s*(?://|/\*)|[,{\[]\s*(?://|/\*)")
+SLASHES: Final = re.compile(r"(?m)^[ \t]*(?://|/\*)|[,{\[]\s*(?://|/\*)")
 NO_COMMENTS: Final = "; in JSON kubectl takes no comments with // or /*, but with #"
 Path = tuple[Step, ...]
 

@@ -11,7 +11,10 @@ HELM_WORDS: Final = "if|else|end|range|with|include|template|define|block|toYaml
 
 
 class Engine(NamedTuple):
-    """A template engine; `structural` finds it in a text that is no YAML, `inline` in the value of a label."""
+    """A template engine; `structural` finds it in a text that is no YAML, `inline` in the value of a label.
+
+    Both take a time that is linear in the text: blanks never run over the end of a line, and no two runs of them meet.
+    """
 
     called: str
     renders: str
@@ -32,7 +35,7 @@ def never() -> re.Pattern[str]:
 ENVSUBST: Final = Engine(
     "text with variables for envsubst",
     f"put their values in first: envsubst < FILE {PIPE}",
-    re.compile(r"\$\{[A-Za-z_]\w*[^}\n]*\}"),
+    re.compile(r"\$\{[A-Za-z_][^}\n]{0,200}\}"),
     re.compile(r"\$\{[A-Za-z_]\w*"),
 )
 ENGINES: Final = (
@@ -63,7 +66,9 @@ ENGINES: Final = (
     Engine(
         "Jsonnet program",
         f"evaluate it first: jsonnet FILE {PIPE}",
-        re.compile(r"(?m)^\s*(?:local\s+\w+\s*(?:\(.*\))?\s*=|\(?\s*import\s+['\"]|function\s*\()"),
+        re.compile(
+            r"(?m)^[ \t]*(?:local[ \t]+\w+(?:[ \t]*\(.*\))?[ \t]*=|(?:\([ \t]*)?import[ \t]+['\"]|function[ \t]*\()"
+        ),
         never(),
     ),
     ENVSUBST,

@@ -146,6 +146,17 @@ def test_what_cannot_be_used_is_refused(log: Path, output: Path, arguments: list
     assert not output.exists()
 
 
+@pytest.mark.parametrize("spelling", ["the same", "another path", "a link"])
+def test_no_file_that_is_read_is_written_over(log: Path, tmp_path: Path, spelling: str) -> None:
+    """By whatever name it is given again."""
+    before, link = log.read_bytes(), tmp_path / "link.html"
+    link.symlink_to(log)
+    names = {"the same": log, "another path": log.parent / ".." / log.parent.name / log.name, "a link": link}
+    done = report(log, "-o", names[spelling])
+    assert (done.exit_code, "give --output another name" in done.stderr) == (2, True)
+    assert log.read_bytes() == before
+
+
 def test_what_is_no_log_makes_no_page(log: Path, output: Path) -> None:
     """Neither does it touch what was there."""
     empty = log.with_name("empty.log")

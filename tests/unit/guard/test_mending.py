@@ -123,3 +123,20 @@ def test_a_selector_that_cannot_be_read_is_left_to_the_api_server(selector: Any)
     """Messages know nothing of it then."""
     [remedy] = mends(selecting(deployment({"app": "web", "role": "front"}), selector)).remedies
     assert remedy.choices == ("frontend", "backend", "data")
+
+
+@pytest.mark.parametrize(
+    ("selector", "note", "choices"),
+    [
+        ({"matchLabels": {"team": "1"}}, "spec.selector requires team: 1.", ()),
+        ({"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]}, "requires team DoesNotExist.", ()),
+        ({"matchExpressions": [{"key": "team", "operator": "In", "values": ["1", "web"]}]}, "", ("web",)),
+        ({"matchLabels": {"app": "web"}}, "", ()),
+    ],
+)
+def test_a_free_value_meets_the_selector_as_well(selector: dict[str, Any], note: str, choices: tuple[str, ...]) -> None:
+    """Where the policy file gives a pattern, the selector may leave some values, or none."""
+    under = policy("workloads: {require: [{label: team, matches: '[a-z]+'}]}")
+    found = mends(selecting(deployment({"app": "web", "role": "data", "team": "1"}), selector), under)
+    assert [one.choices for one in found.remedies] == ([] if note else [choices])
+    assert (note in "".join(found.notes), bool(found.notes)) == (True, bool(note))

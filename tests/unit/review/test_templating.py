@@ -1,9 +1,14 @@
 """Templates that are not rendered are known by what engines write, and other text is not taken for one."""
 
+import time
+from typing import Final
+
 import pytest
 
 from webhook.review.documents import BadManifest, located
 from webhook.review.templating import unrendered
+
+SECONDS: Final = 3.0  # the texts take some hundredths; with a pattern that goes back, minutes
 
 
 @pytest.mark.parametrize(
@@ -62,3 +67,14 @@ def test_other_faults_are_the_parsers_to_tell(text: str) -> None:
 def test_what_can_be_read_is_read(text: str) -> None:
     """Kubernetes has such texts of its own; labels alone are looked at."""
     assert [isinstance(one, BadManifest) for one in located(text)] == [False]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x: y: z" + "\n" * 20_000, "x: y: z\n" + "    \n" * 20_000, "{" + " \n" * 20_000, "a: b: " + "${a" * 20_000, "a: b: " + "local x" + " " * 40_000],
+)  # fmt: skip
+def test_no_text_takes_long_to_be_told(text: str) -> None:
+    """A pattern that runs over blank lines, or back over blanks, would take minutes; processor time is compared with a bound far above what is needed."""
+    began = time.process_time()
+    list(located(text))
+    assert time.process_time() - began < SECONDS
