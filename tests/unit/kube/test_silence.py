@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
 import pytest
@@ -41,9 +41,16 @@ class HalfDead:
                 return
             Thread(target=self._answer, args=(connection,), daemon=True).start()
 
+    def close(self) -> None:
+        """Close the connections that it keeps: one that is collected instead is a warning in whichever test runs then."""
+        for connection in self._kept:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
     def _answer(self, connection: socket.socket) -> None:
         self._kept.append(connection)
-        while request := connection.recv(65536):
+        while request := received(connection):
             target = request.split(b" ")[1].decode()
             if "watch=true" in target:
                 self.asked.append(target)
@@ -53,14 +60,25 @@ class HalfDead:
             connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
 
+def received(connection: socket.socket) -> bytes:
+    """What came next; nothing once it is closed."""
+    try:
+        return connection.recv(65536)
+    except OSError:
+        return b""
+
+
 @contextmanager
 def half_dead() -> Iterator[tuple[HalfDead, str]]:
     """Such a server, and where it is."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = HalfDead(listener)
         Thread(target=server.serve, daemon=True).start()
-        yield server, f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.ended.set()
+        try:
+            yield server, f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.ended.set()
+            server.close()
 
 
 def test_a_silent_watch_begins_again_from_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
