@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.chart.rendering import CHART, NAMESPACE
-from tests.cluster.installation import WEBHOOKS, controlled, eventually, served
+from tests.cluster.installation import WEBHOOKS, beside_the_cluster, controlled, eventually, served
 from tests.cluster.manifests import namespace, pod
 from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.tools import Tools
@@ -76,14 +76,7 @@ def watched(cluster: Cluster, space: str) -> Iterator[list[str]]:
 
 def values(folder: Path, port: int) -> Path:
     """The values that both charts take."""
-    outside: dict[str, Any] = {
-        "server": {"enabled": False},
-        "controller": {"enabled": False},
-        "service": {"type": "ExternalName", "externalName": "localhost", "port": port},
-        "tls": {"mode": "secret", "secretName": "unused", "caBundle": (folder / "tls" / "ca.crt").read_text("ascii")},
-        "networkPolicy": {"enabled": False},
-        "policy": {"network": {"engine": "kubernetes"}},
-    }
+    outside = {**beside_the_cluster(folder, port), "policy": {"network": {"engine": "kubernetes"}}}
     path = folder / "values.yaml"
     path.write_text(yaml.safe_dump(outside), encoding="utf-8")
     return path

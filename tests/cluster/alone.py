@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.chart.releases import unregister
-from tests.cluster.installation import CHART, NAMESPACE, WEBHOOKS, eventually
+from tests.cluster.installation import CHART, NAMESPACE, WEBHOOKS, beside_the_cluster, eventually
 from tests.cluster.manifests import GOOD, pod
 from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.tools import Tools
@@ -39,14 +39,7 @@ def fresh(alone: Cluster) -> Iterator[Cluster]:
 
 def install(cluster: Cluster, folder: Path, port: int, **values: Any) -> None:
     """`helm install` as README says, but for where the processes run."""
-    outside = {
-        "controller": {"enabled": False},
-        "server": {"enabled": False},
-        "service": {"type": "ExternalName", "externalName": "localhost", "port": port},
-        "tls": {"mode": "secret", "secretName": "unused", "caBundle": (folder / "tls" / "ca.crt").read_text("ascii")},
-        "networkPolicy": {"enabled": False},
-        "policy": {"network": {"engine": "kubernetes"}},
-    }
+    outside = {**beside_the_cluster(folder, port), "policy": {"network": {"engine": "kubernetes"}}}
     (folder / "values.yaml").write_text(yaml.safe_dump({**outside, **values}), encoding="utf-8")
     cluster.helm("install", "catflap", str(CHART), *OURS, "--create-namespace", "--values", str(folder / "values.yaml"))
 

@@ -119,14 +119,8 @@ def installed(
     """
     port = free_port()
     ensure(TlsFolder(folder / "tls"), [f"catflap.{NAMESPACE}.svc", "localhost"], datetime.now(UTC))
-    outside = {
-        "server": {"enabled": False},
-        "controller": {"enabled": False},
-        "service": {"type": "ExternalName", "externalName": "localhost", "port": port},
-        "tls": {"mode": "secret", "secretName": "unused", "caBundle": (folder / "tls" / "ca.crt").read_text("ascii")},
-        "networkPolicy": {"enabled": False},
-        "policy": {"twin": True},  # for the right to write the copy, which the file then does not ask for
-    }
+    # The copy is for the right to write it; the file then does not ask for it.
+    outside = {**beside_the_cluster(folder, port), "policy": {"twin": True}}
     (folder / "values.yaml").write_text(yaml.safe_dump({**outside, **(values or {})}), encoding="utf-8")
     with ExitStack() as stack:
         chart = ["--namespace", NAMESPACE, "--values", str(folder / "values.yaml")]
@@ -141,6 +135,17 @@ def installed(
             program.wait_for()
         revived = stack.enter_context(ExitStack())
         yield Installation(cluster, folder, port, server, controller, revived)
+
+
+def beside_the_cluster(folder: Path, port: int) -> dict[str, Any]:
+    """The chart's values where both processes run beside the API server, the server at a port with the certificates of a folder."""
+    return {
+        "server": {"enabled": False},
+        "controller": {"enabled": False},
+        "service": {"type": "ExternalName", "externalName": "localhost", "port": port},
+        "tls": {"mode": "secret", "secretName": "unused", "caBundle": (folder / "tls" / "ca.crt").read_text("ascii")},
+        "networkPolicy": {"enabled": False},
+    }
 
 
 def without_copy(cluster: Cluster) -> None:
