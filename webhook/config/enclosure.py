@@ -1,6 +1,5 @@
 """The text of a policy file in the bytes of a file: by itself, or in the manifest of the ConfigMap that holds it in a cluster."""
 
-import codecs
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -14,6 +13,7 @@ from webhook.config.parse import Loaded, parse
 from webhook.config.places import Place, place
 from webhook.config.reading import LARGEST, PARSER
 from webhook.model.abbreviation import listed
+from webhook.model.encoding import UTF_8, marked
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 
 # Every line of the policy file is indented there, and a chart's other manifests may be in the same file.
@@ -62,12 +62,10 @@ class ConfigMap(Struct):
 
 def text_of(content: bytes) -> str:
     """Return the text of a file; as in kubectl a byte order mark tells UTF-16 from UTF-8.  Raises NotTextError."""
-    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
-        if content.startswith(mark):
-            return decoded(content.removeprefix(mark), encoding, "UTF-16")
-    if b"\0" in content[:2]:
+    encoding, behind = marked(content)
+    if not encoding:
         raise NotTextError(NO_MARK)
-    return decoded(content.removeprefix(codecs.BOM_UTF8), "utf-8", "UTF-8")
+    return decoded(behind, encoding, "UTF-8" if encoding == UTF_8 else "UTF-16")
 
 
 def decoded(content: bytes, encoding: str, called: str) -> str:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.guard.judge import judge
-from webhook.model.kinds import POD
+from webhook.model.kinds import POD, selector_beside
 from webhook.model.pod_selector import ABSENT, IN
 from webhook.model.policy import Claim, GuardPolicy
 from webhook.model.violation import Remedy, Violation
@@ -41,7 +41,9 @@ def mending(
     notes: dict[str, None] = {}
     unmended: set[Remedy] = set()
     found, now = tuple(violations), workload
-    rules, known = {one.rule for one in found}, {one.identities for one in judge(workload, policy)}
+    rules = {one.rule for one in found}
+    # Most refusals that cost much have no remedy, such as those for thousands of labels.
+    known = {one.identities for one in judge(workload, policy)} if any(one.remedy for one in found) else set()
     for _ in range(MOST_STEPS):
         # What a label that is set brings counts as well, whatever the mode of its rule.
         counted = (one for one in found if one.rule in rules or one.identities not in known)
@@ -212,7 +214,7 @@ def obstacle(case: Case, remedy: Remedy) -> str:
             f"{place.at(remedy.label)}: no value is admitted here for a Pod like this one; "
             "an administrator can change the policy file, or add an exception to it"
         )
-    selector = f"{place.path.removesuffix('.metadata').rpartition('.')[0]}.selector".lstrip(".")
+    selector = selector_beside(place.path.removesuffix(".metadata"))
     return (
         f"{place.at(remedy.label)} cannot change alone: {selector} requires {against}. In a new manifest, change the label and the selector "
         f"together. The selector of a {kind} that exists cannot change: create it under another name, or delete it first. "

@@ -55,6 +55,11 @@ class PodMaker(NamedTuple):
         return (*self.templates, self.reference) if self.reference else self.templates
 
 
+def selector_beside(template: str) -> str:
+    """The path of the selector beside the pod template at a path."""
+    return f"{template.rpartition('.')[0]}.selector".lstrip(".")
+
+
 POD = PodMaker("", "pods", "Pod", "")
 NAMESPACES = ("", "namespaces")
 CONFIGMAPS = ("", "configmaps")

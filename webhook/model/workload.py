@@ -22,6 +22,11 @@ class Found(NamedTuple):
     value: str
 
 
+def absence(value: str | None) -> str:
+    """How a label with this value, None for a label that is not set, is absent: "missing" or "empty"; empty where it has a value."""
+    return MISSING if value is None else "" if value else EMPTY
+
+
 class Place(Struct, frozen=True):
     """Where pod labels stand inside an object.
 
@@ -41,8 +46,7 @@ class Place(Struct, frozen=True):
 
     def lack(self, key: str) -> str:
         """How a label is absent here: "missing", "empty" or no text; empty where it has a value."""
-        value = self.labels.get(key)
-        return self.described(key, MISSING if value is None else "" if value else EMPTY)
+        return self.described(key, absence(self.labels.get(key)))
 
     def described(self, key: str, lack: str) -> str:
         """How a label is absent: `lack`, unless its value is a number or a boolean, which is called so with what to do."""

@@ -20,7 +20,7 @@ from webhook.model.limits import (
 )
 from webhook.model.nearness import nearest
 from webhook.model.pattern import too_large, unlike, whole
-from webhook.model.workload import EMPTY, MISSING, Found, Scope
+from webhook.model.workload import Found, Scope, absence
 
 COUNTING = "labels that count where the label itself is absent; the first one that counts wins"
 Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), AfterValidator(distinct)]
@@ -50,9 +50,7 @@ class AppLabel(Node):
     def lack(self, labels: Mapping[str, str]) -> str:
         """How the label is absent: "missing" or "empty"; empty where it has a value, or an alias counts."""
         found = self.found(labels)
-        if found is None:
-            return MISSING
-        return "" if found.value else EMPTY
+        return absence(found.value if found else None)
 
     def intended(self, labels: Mapping[str, str]) -> str | None:
         """The value that a Pod with these labels is meant to have; None where no label says it."""

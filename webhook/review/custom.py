@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from webhook.model.kinds import PodMaker
+from webhook.model.kinds import PodMaker, selector_beside
 from webhook.model.names import RESTARTED_AT
 from webhook.model.workload import DEFAULT_ACCOUNT, Place
 from webhook.review.selectors import pod_selector
@@ -31,17 +31,12 @@ def places_in(maker: PodMaker, found: Json) -> tuple[Place, ...]:
         present = {path: template for path, template in present.items() if says_something(template)}
     elif not present:
         present = {maker.template: None}
-    return tuple(place(maker, path, template, at(found, beside(path))) for path, template in present.items())
+    return tuple(place(maker, path, template, at(found, selector_beside(path))) for path, template in present.items())
 
 
 def adds_labels(path: str, part: Any) -> bool:
     """Whether a part of an object may give its Pods further labels: a reference, or what has metadata somewhere."""
     return part is not None and (path.endswith("Ref") or METADATA in msgspec.json.encode(part))
-
-
-def beside(path: str) -> str:
-    """The path of the selector beside a pod template."""
-    return f"{path.rpartition('.')[0]}.selector".lstrip(".")
 
 
 def says_something(template: Any) -> bool:

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, defstruct
 
-from webhook.model.kinds import PodMaker
+from webhook.model.kinds import PodMaker, selector_beside
 from webhook.model.request import NamespaceObject
 from webhook.model.workload import DEFAULT_ACCOUNT, Owner, Place, Workload
-from webhook.review.custom import account_named, beside, places_in, unrestarted
+from webhook.review.custom import account_named, places_in, unrestarted
 from webhook.review.decoders import decoder
 from webhook.review.pruning import is_comparable, pruned, sources_differ
 from webhook.review.selectors import pod_selector
@@ -119,7 +119,7 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
         kept = Raw if decode is decode_json else Any
         found = decode(source, template_shape(maker.template, kept) if maker.template else Template)
         template: Template | None = follow(found, maker.template)
-        selector = pod_selector(follow(found, beside(maker.template))) if maker.template else None
+        selector = pod_selector(follow(found, selector_beside(maker.template))) if maker.template else None
         spec = template.spec if template else None
         on_host = bool(spec and spec.host_network)
         account = account_named(spec.service_account_name, spec.service_account) if spec else DEFAULT_ACCOUNT

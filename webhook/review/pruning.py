@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, defstruct
 
-from webhook.model.kinds import PodMaker
-from webhook.review.custom import METADATA, beside
+from webhook.model.kinds import PodMaker, selector_beside
+from webhook.review.custom import METADATA
 from webhook.review.decoders import decoder
 
 # What of a template is read (webhook.review.custom): of its metadata, and of a Pod's spec.
@@ -32,12 +32,14 @@ def pruned(maker: PodMaker, source: bytes | Raw) -> dict[str, Any]:
     Raises msgspec.DecodeError for what is no JSON.
     """
     found: dict[str, Any] = {}
-    present = raw_at_all(source, (*maker.templates, *maker.sources, *maker.partial, *map(beside, maker.templates)))
+    present = raw_at_all(
+        source, (*maker.templates, *maker.sources, *maker.partial, *map(selector_beside, maker.templates))
+    )
     for path in maker.templates:
         if (template := present.get(path)) is not None:
             put(found, path, leaves_of(maker, template))
-        if (selector := present.get(beside(path))) is not None:
-            put(found, beside(path), selector)
+        if (selector := present.get(selector_beside(path))) is not None:
+            put(found, selector_beside(path), selector)
     for path in maker.partial:
         part = present.get(path)
         if part is not None and (path.endswith("Ref") or METADATA in bytes(part)):

@@ -4,7 +4,6 @@ kubectl decodes a file by its byte order mark (k8s.io/cli-runtime, pkg/resource/
 it begins with a brace, and otherwise cuts it at each line that begins with `---` (k8s.io/apimachinery, pkg/util/yaml/decoder.go).
 """
 
-import codecs
 import json
 import re
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from math import isfinite
 from typing import Any, Final
 
 from msgspec import Struct
+
+from webhook.model.encoding import marked
 
 SEPARATOR: Final = "---"
 MARK: Final = "\ufeff"
@@ -72,15 +73,13 @@ def text_of(data: bytes) -> str:
     As in kubectl, a byte order mark tells UTF-16 from UTF-8, and bytes that are no UTF-8 become replacement characters; a policy
     file is read more strictly (webhook.config.enclosure).
     """
-    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
-        if data.startswith(mark):
-            return data.removeprefix(mark).decode(encoding, "replace")
-    if b"\0" in data[:2]:
+    encoding, behind = marked(data)
+    if not encoding:
         raise BadTextError(
             "the file is UTF-16 without a byte order mark, which kubectl cannot read; save it as UTF-8, "
             "in PowerShell by `… | Out-File -Encoding utf8 FILE`"
         )
-    return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+    return behind.decode(encoding, "replace")
 
 
 def chunks(text: str) -> Iterator[Chunk]:
