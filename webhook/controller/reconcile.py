@@ -42,6 +42,17 @@ FORBIDDEN = 403
 SHARE = 20
 
 
+class Round:
+    """What was written in a namespace since it was last looked at as a whole, by name: None, or the error that kept it from being written.
+
+    It counts only for what was `asked` then: another engine's policy of the same name, or other contents, still have to be written.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.tried: dict[str, ApiError | None] = {}
+
+
 class NotSettled(Exception):  # noqa: N818 (a state of the cluster)
     """Something of a namespace could not be written; the message says what, and whether the namespace is isolated."""
 
@@ -69,8 +80,7 @@ class Reconciler:
         self._lacking: dict[str, float] = {}  # since when a namespace is known to lack its default-deny
         # Under what a namespace last had all that was wanted there; None where that was nothing.
         self._settled: dict[str, Asked | None] = {}
-        # What was written in a namespace since it was last looked at as a whole, and what could not be: a watch may lag behind.
-        self._round: dict[str, dict[str, ApiError | None]] = {}
+        self._rounds: dict[str, Round] = {}  # by namespace; a watch may lag behind what was just written
         self._repairs = Repairs()
         self._haste = Haste(api)
 
@@ -108,12 +118,12 @@ class Reconciler:
         self._standing.forget(name)
         self._alarms.forget(name)
         self._repairs.forget(name)
-        for kept in (self._lacking, self._settled, self._round):
+        for kept in (self._lacking, self._settled, self._rounds):
             kept.pop(name, None)
 
     def look_anew(self, name: str) -> None:
         """A policy of a namespace was edited or deleted: what was written a moment ago may not stand any more."""
-        self._round.pop(name, None)
+        self._rounds.pop(name, None)
 
     def pause(self, name: str) -> float:
         """The seconds to wait before a policy of a namespace is repaired again, where something keeps changing it."""
@@ -139,7 +149,7 @@ class Reconciler:
         Whether more is left to be written.
         """
         space = namespace.name if namespace else NOWHERE
-        tried = self._round.setdefault(space, {})
+        tried = self._round(space, asked).tried
         missing = [one for one in wanted if one["metadata"]["name"] not in tried and not self._standing.stands(one)]
         share, left = next_share(missing)
         for manifest in share:
@@ -152,7 +162,7 @@ class Reconciler:
         failed = {name: error for name, error in tried.items() if error is not None}
         if left and DEFAULT_DENY not in failed:
             return True
-        self._round.pop(space, None)
+        self._rounds.pop(space, None)
         if failed:
             raise not_settled(space, failed) from next(iter(failed.values()))
         for manifest in wanted if not self._repairs.pause(space) else ():
@@ -160,6 +170,13 @@ class Reconciler:
         self._settled[space] = asked if wanted else None
         self._clear_away(space, wanted, loaded)
         return False
+
+    def _round(self, space: str, asked: Asked) -> Round:
+        """The round that a namespace is in; a new one where something else is asked for now."""
+        found = self._rounds.get(space)
+        if found is None or found.asked != asked:
+            found = self._rounds[space] = Round(asked)
+        return found
 
     def _see_to(self, manifest: Manifest, namespace: Namespace | None, loaded: Loaded, asked: Asked) -> None:
         space, closing = namespace.name if namespace else NOWHERE, is_default_deny(manifest)

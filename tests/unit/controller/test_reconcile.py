@@ -206,7 +206,7 @@ class Picky(Willing):
 
 def written(api: Refusing) -> list[str]:
     """The policies that were tried to be made, in order."""
-    return [path.rpartition("/")[2] for verb, path in api.calls if verb == "CREATE"]
+    return [path.rpartition("/")[2] for verb, path in api.calls if verb == "CREATE" and "/networkpolicies/" in path]
 
 
 FLOWS: Final = """
@@ -252,6 +252,23 @@ def test_each_look_writes_a_share(tmp_path: Path) -> None:
             break
     assert shares == [1, 1, SHARE, SHARE, SHARE]
     assert len({*written(api)}) == seen == 62
+
+
+def test_a_change_in_the_middle_of_a_round_begins_another(tmp_path: Path) -> None:
+    """Calico's default-deny has the name of the plain one, and so has a policy of the next file: both are written all the same."""
+    api = Willing(0, STANDS)
+    reconciler = reconciler_of(api, str(tmp_path / "audit.log"), Metrics())
+    calico = replace(AROUND, engine=Engine.CALICO, calico=frozenset({"networkpolicies"}))
+    assert reconciler.reconcile(SHOP, parse(HEAD), AROUND)  # the default-deny is written, and more is left
+    api.calls.clear()
+    while reconciler.reconcile(SHOP, parse(HEAD), calico):
+        pass
+    assert written(api) == ["catflap-default-deny", "catflap-allow-dns"]
+    api.calls.clear()
+    assert reconciler.reconcile(SHOP, parse(HEAD + FLOWS), calico)
+    while reconciler.reconcile(SHOP, parse(HEAD), calico):
+        pass
+    assert written(api) == ["catflap-default-deny", "catflap-default-deny", "catflap-allow-dns"]
 
 
 class Changing(Willing):
