@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
@@ -195,11 +195,15 @@ class AuditLog:
             self._failing = False
 
     def _begin(self) -> None:
-        seen = self._seen()
-        last = (self._sink.witness.last if self._sink.witness else None) or self._sink.last
-        previous = {} if last is None else {"previous": asdict(last)}
-        start = {"type": "start", "time": stamp(self._now()), "writer": self._writer, **self._key.told()}
-        self._write({**start, **previous, **as_said(seen)})
+        # No other process begins between the look at the file's end and the record that states it.
+        with nullcontext() if self._is_queued else self._file.alone():
+            seen = self._seen()
+            last = (self._sink.witness.last if self._sink.witness else None) or self._sink.last
+            if last is None and seen is not None and (last := self._file.last_put_aside()) is not None:
+                seen = replace(seen, complete=False)  # the file before this one was not read
+            previous = {} if last is None else {"previous": asdict(last)}
+            start = {"type": "start", "time": stamp(self._now()), "writer": self._writer, **self._key.told()}
+            self._write({**start, **previous, **as_said(seen)})
         self._stated(seen)
 
     def _state(self, record: Mapping[str, object]) -> None:

@@ -194,7 +194,7 @@ class StartRecord(TypedDict):
     writer: Writer
     publicKey: PublicKey
     certificate: NotRequired[Certificate]
-    previous: NotRequired[Annotated[Link, Meta(description="The last record in the file when this one was written")]]
+    previous: NotRequired[Annotated[Link, Meta(description="The last record of the log when this one was written")]]
     seen: NotRequired[Witnessed]
 
 

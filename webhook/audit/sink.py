@@ -1,11 +1,12 @@
 """Where lines go: to a file or to standard output, handed to the operating system before the call returns."""
 
+import fcntl
 import logging
 import os
 import select
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from time import perf_counter
 from typing import Final
@@ -15,7 +16,7 @@ from webhook.audit.commit import GroupCommit
 from webhook.audit.ending import Ending, ending_of
 from webhook.audit.keeping import UNOBSERVED, Observer, Rotation
 from webhook.audit.record import utc_now
-from webhook.audit.rotation import begun, discard, is_at, put_aside, sync_folder
+from webhook.audit.rotation import aside, begun, discard, is_at, put_aside, sync_folder
 from webhook.audit.witness import Witness
 
 logger = logging.getLogger(__name__)
@@ -140,6 +141,28 @@ class Sink:
         too_old = age is not None and self._begun is not None and self._now() - self._begun >= age
         if not is_at(self._path, self._descriptor) or (too_old and not self._end_first):
             self._rotate()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from beginning a chain in this file, and from putting it aside; a file that cannot be locked is not."""
+        self.look()
+        held = self._descriptor if self._is_file and self._path is not None else None
+        if held is not None:
+            with suppress(OSError):
+                fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            if held is not None and held == self._descriptor:  # else another file was begun, and this one is closed
+                with suppress(OSError):
+                    fcntl.flock(held, fcntl.LOCK_UN)
+
+    def last_put_aside(self) -> Link | None:
+        """The last record of the newest file that was put aside; None where there is none that can be read."""
+        with suppress(OSError):
+            if self._path is not None and (files := aside(self._path)):
+                return ending_of(str(files[-1])).last
+        return None
 
     def close(self) -> None:
         """Give the file back; nothing is written after that."""

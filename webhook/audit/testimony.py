@@ -76,7 +76,9 @@ class Testimony:
         self._read_to[head.chain] = place.order
         previous = head.previous
         if previous is None:
-            if any(family(one.place.file) == family(place.file) for one in self._others(head.chain)):
+            if head.seen.complete and any(
+                family(one.place.file) == family(place.file) for one in self._others(head.chain)
+            ):
                 self.notes.append(f"chain {head.chain} began in an empty file, though others stand before it: {JOINED}")
             return
         yield from self._named(head, head.seen, place, but=previous.chain)

@@ -1,8 +1,10 @@
 """Files put aside: when, by whom, and which are kept; no line is lost on the way."""
 
+import json
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -161,6 +163,69 @@ def test_where_no_new_file_can_be_made_the_old_one_goes_on(path: Path, caplog: p
     written.look()
     assert path.read_bytes() == LINE + LINE
     assert "not in order" in caplog.text
+
+
+def meanwhile(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> threading.Thread:
+    """Let another process act in the moment between a log's next look at its file and its next record."""
+    other, witness = threading.Thread(target=act), log._file.witness
+    assert witness is not None
+    look = witness.look
+
+    def looked() -> None:
+        look()
+        monkeypatch.undo()
+        other.start()
+        other.join(0.2)
+
+    monkeypatch.setattr(witness, "look", looked)
+    return other
+
+
+def starts(path: Path) -> list[dict[str, Any]]:
+    """The records that begin a chain in a file."""
+    return [record for record in map(json.loads, path.read_bytes().splitlines()) if record["type"] == "start"]
+
+
+def test_of_two_chains_that_begin_at_once_one_states_the_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second process waits until the first has written its start."""
+    one, other = AuditLog(str(path), process="serve"), AuditLog(str(path), process="serve")
+    act = meanwhile(one, monkeypatch, lambda: other.append(RECORD))
+    one.append(RECORD)
+    act.join()
+    assert ["previous" in start for start in starts(path)] == [False, True]
+    one.stop()
+    other.stop()
+    assert verified(path, closed=True).notes == ()
+
+
+def test_a_chain_that_begins_in_an_empty_file_states_the_file_before_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though another process writes to the new file in that very moment."""
+    older, younger = AuditLog(str(path), process="serve"), AuditLog(str(path), process="serve")
+    last = older.append(RECORD)
+    assert last is not None
+    put_aside(str(path), older._file._descriptor, AT)
+    older.look()
+    act = meanwhile(younger, monkeypatch, lambda: older.append(RECORD))
+    younger.append(RECORD)
+    act.join()
+    assert [start["previous"]["chain"] for start in starts(path)] == [last.chain]
+    older.stop()
+    younger.stop()
+    report = verified(*aside(str(path)), path, closed=True)
+    assert (report.findings, report.notes) == ((), ())
+
+
+def test_an_emptied_log_is_noted(path: Path) -> None:
+    """Where its lines are put before it again: the process that begins had read that there were none."""
+    one = AuditLog(str(path), process="serve")
+    one.append(RECORD)
+    before = path.read_bytes()
+    path.write_bytes(b"")
+    AuditLog(str(path), process="serve").append(RECORD)
+    path.write_bytes(before + path.read_bytes())
+    assert any("began in an empty file" in note for note in verified(path).notes)
 
 
 @pytest.mark.parametrize("durability", ["written", "synced", "best-effort"])
