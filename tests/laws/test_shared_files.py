@@ -1,5 +1,6 @@
 """Processes that share a log hold each other to it: what is cut out, put in or added shows, and what is genuine never does."""
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -50,6 +51,16 @@ class Made(NamedTuple):
         return [line for lines in self.files.values() for line in lines]
 
 
+def is_held(descriptor: int) -> bool:
+    """Whether a process holds the open file, so that another one that is to begin there waits."""
+    with open(f"/proc/self/fd/{descriptor}", "rb") as again:  # noqa: PTH123 (of the open file, whatever its name is now)
+        try:
+            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 class History:
     """Processes that write to one log, and the clocks that they see."""
 
@@ -73,7 +84,8 @@ class History:
 
         def written(descriptor: int, line: bytes) -> int:
             racing, self.racing = self.racing, None
-            if racing is not None and not racing._lock.locked():
+            waits = racing is not None and not racing._seq and is_held(descriptor)
+            if racing is not None and not racing._lock.locked() and not waits:
                 racing.append(RECORD)
             return write(descriptor, line)
 
