@@ -18,6 +18,8 @@ from webhook.model.workload import Workload
 MOST_FAULTS: Final = 5_000
 # The identity of a fault that stands for what was not looked at; such a one is never the same as before.
 UNJUDGED: Final = "unjudged"
+# In place of a rule's id, where not catflap but Kubernetes itself would refuse.
+API_SERVER: Final = "api-server"
 # Fields of custom resources, and a label's key.
 LONGEST_PATH: Final = 500
 
@@ -71,6 +73,16 @@ class Fault(Struct, frozen=True):
     remedy: Remedy | None = None
     identity: str = ""
     parts: tuple[str, ...] = ()
+
+
+class RefusedLabel(Struct, frozen=True):
+    """A label that the API server refuses, of the object or of its Pods.
+
+    `always_named` is False where a fault of a rule about the same label says enough.
+    """
+
+    violation: Violation
+    always_named: bool = False
 
 
 class Rule(Struct, frozen=True):
