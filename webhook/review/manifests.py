@@ -177,8 +177,11 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
 def refused_by_api_server(manifest: Manifest, found: Located) -> tuple[RefusedLabel, ...]:
     """Return the labels of a manifest that the API server refuses; `found` shows how the file writes them."""
     return tuple(
-        RefusedLabel(Violation(API_SERVER, fault.place, fault.words(found.written(fault.path))), fault.is_template)
-        for fault in manifest.refused
+        RefusedLabel(
+            Violation(API_SERVER, fault.place, fault.words(written), fault.remedy(written)),
+            always_named=fault.is_template,
+        )
+        for fault, written in ((one, found.written(one.path)) for one in manifest.refused)
     )
 
 
