@@ -19,8 +19,8 @@ from webhook.model.names import DEFAULT_NAMESPACE
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
 from webhook.model.violation import Violation
-from webhook.review.documents import Located
 from webhook.review.manifests import Manifest, creation, read
+from webhook.syntax.documents import Located
 
 VIOLATIONS = 1
 # In place of a rule's id, where not catflap but Kubernetes itself would refuse.

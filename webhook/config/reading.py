@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from webhook.config.faults import PolicyFault
 from webhook.config.places import Marks, Place, Step, nearest, place, place_of, written
-from webhook.config.yaml_words import why_not_yaml
+from webhook.syntax.yaml_words import why_not_yaml
 
 # Far above any policy in use, and a ConfigMap holds 1 MiB at most.
 LARGEST: Final = 1 << 20

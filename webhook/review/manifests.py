@@ -13,11 +13,11 @@ from webhook.model.kinds import BY_KIND, NO_EXTRA_KINDS, PLAIN, POD, POLICIES_BY
 from webhook.model.request import Document, Operation, PolicyObject, Request, Target, User
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
-from webhook.review.composing import Place
-from webhook.review.documents import BadManifest, Located, documents
 from webhook.review.metadata import MetadataFault, refused_labels, wrong_selectors, wrong_types
 from webhook.review.objects import Labelled, convert, labels_of, workload_from
 from webhook.review.unjudged import not_judged, version_note
+from webhook.syntax.composing import Place
+from webhook.syntax.documents import BadManifest, Located, documents
 
 __all__ = ["BadManifest", "Manifest", "NotKubernetes", "creation", "documents", "each_existing", "existing", "read"]
 

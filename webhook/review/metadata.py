@@ -10,9 +10,9 @@ from webhook.model.abbreviation import shortened
 from webhook.model.kinds import PodMaker
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
 from webhook.model.workload import label_field
-from webhook.review.composing import Step
 from webhook.review.custom import at, in_json
-from webhook.review.templating import hint
+from webhook.syntax.composing import Step
+from webhook.syntax.templating import hint
 
 LONGEST_VALUE: Final = 63  # characters (apimachinery, pkg/util/validation, LabelValueMaxLength)
 ALLOWED: Final = f"a label has at most {LONGEST_VALUE} characters: letters, digits, '-', '_' and '.', with a letter or a digit at both ends"

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from webhook.review.documents import BadManifest, Located, located
 from webhook.review.manifests import read
 from webhook.review.metadata import is_key
+from webhook.syntax.documents import BadManifest, Located, located
 
 DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n"
 POLICY = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: open}\nspec:\n"

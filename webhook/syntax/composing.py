@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 from msgspec import Struct, field
 
-from webhook.review.scalars import BadScalarError, key_of, resolve
+from webhook.syntax.scalars import BadScalarError, key_of, resolve
 
 PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MERGE: Final = "<<"

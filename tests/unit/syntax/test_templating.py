@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from webhook.review.documents import BadManifest, located
-from webhook.review.templating import unrendered
+from webhook.syntax.documents import BadManifest, located
+from webhook.syntax.templating import unrendered
 
 SECONDS: Final = 3.0  # the texts take some hundredths; with a pattern that goes back, minutes
 
