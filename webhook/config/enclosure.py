@@ -88,7 +88,7 @@ def parse_file(text: str) -> Loaded:
     if found is None:
         return parse(text)
     try:
-        return parse(found.text)
+        return parse(found.text, found.first or 1)
     except BadPolicy as bad:
         raise BadPolicy(map(found.moved, bad.faults)) from None
 

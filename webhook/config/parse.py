@@ -30,9 +30,12 @@ class Loaded(Struct, frozen=True):
     digest: str
 
 
-def parse(text: str) -> Loaded:
-    """The policy that `text` says; raises BadPolicy with every fault, each with its place in the text."""
-    said = read(text)
+def parse(text: str, first: int = 1) -> Loaded:
+    """The policy that `text` says; raises BadPolicy with every fault, each with its place in the text.
+
+    `first` is the number of the text's first line in its file, for messages that name lines.
+    """
+    said = read(text, first)
     if not isinstance(said.content, dict):
         expected = PolicyFault("", f"expected a mapping with apiVersion and kind, got {IN_WORDS[type(said.content)]}")
         raise BadPolicy(told([] if said.faults else [expected], said))

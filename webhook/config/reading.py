@@ -13,8 +13,9 @@ import yaml
 from msgspec import Struct
 
 from webhook.config.faults import PolicyFault
-from webhook.config.places import Marks, Place, Step, nearest, place, place_of, written
-from webhook.syntax.yaml_words import why_not_yaml
+from webhook.config.places import Marks, Place, Step, nearest, place, written
+from webhook.syntax.templating import unrendered
+from webhook.syntax.yaml_words import HALF_A_CHARACTER, complaint, unprintable
 
 # Far above any policy in use, and a ConfigMap holds 1 MiB at most.
 LARGEST: Final = 1 << 20
@@ -26,11 +27,7 @@ DEEPEST: Final = 50
 LONGEST_NUMBER: Final = 100
 
 PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-UNPRINTABLE: Final = yaml.reader.Reader.NON_PRINTABLE
-MARK: Final = re.compile("\ufeff")  # which nobody sees; only at the beginning of a file it is none of its text
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
-BAD_ESCAPE: Final = "found invalid Unicode character escape code"
-NO_CHARACTER: Final = "\\ud800 to \\udfff are no characters, but halves of one: write it as it is, or as \\U0001f600"
 
 TAG: Final = "tag:yaml.org,2002:"
 MERGE: Final = "<<"
@@ -84,21 +81,22 @@ class TooMuchError(Exception):
     """More than a policy file may have; the message says of what."""
 
 
-def read(text: str) -> Written:
-    """What a text says, and what is wrong with it as such."""
-    if bad := UNPRINTABLE.search(text) or MARK.search(text, 1):
-        message = f"not YAML: U+{ord(bad[0]):04X} is no character of a text"
-        return Written(None, (PolicyFault("", message, place_of(text, bad.start())),))
+def read(text: str, first: int = 1) -> Written:
+    """What a text says, and what is wrong with it as such; `first` is the number of its first line in its file, for messages."""
+    if bad := unprintable(text):
+        return Written(None, (PolicyFault("", f"not YAML: {bad.says}", Place(bad.line, bad.column)),))
     if (size := len(text.encode())) > LARGEST:
         return Written(None, (PolicyFault("", f"the file has {size} bytes, {LARGEST} are the most"),))
     composer = Composer(yaml.parse(text.removeprefix("\ufeff"), PARSER))
     content = None
     try:
         content = composer.document()
-    except yaml.MarkedYAMLError as wrong:
-        end = place_of(text, len(text))  # libyaml puts it in a line after the last one
-        why = NO_CHARACTER if wrong.problem == BAD_ESCAPE else why_not_yaml(wrong, text)
-        composer.fault(f"not YAML: {why}", min(place(wrong.problem_mark), end) if wrong.problem_mark else end)
+    except yaml.YAMLError as wrong:
+        found = complaint(wrong, text, first)
+        if template := unrendered(text, found.line, "catflap config check -"):
+            composer.fault(template.says, Place(template.line, template.column))
+        else:
+            composer.fault(f"not YAML: {found.says}", Place(found.line, found.column))
     except TooMuchError as wrong:
         composer.fault(str(wrong))
     return Written(content, tuple(composer.faults), composer.marks, composer.words)
@@ -235,7 +233,7 @@ class Composer:
 
     def _scalar(self, event: Any) -> Any:
         if SURROGATE.search(event.value):  # libyaml refuses them itself, Python's own parser does not
-            return self.fault(NO_CHARACTER)
+            return self.fault(HALF_A_CHARACTER)
         by_itself, quoted = event.implicit
         if quoted or event.tag == "!":
             return event.value

@@ -116,7 +116,7 @@ def whole(text: str) -> Iterator[Located | BadManifest]:
             if isinstance(found, BadManifest) or found.value is not None:
                 yield found
     except BadTextError as bad:
-        template = unrendered(text)
+        template = unrendered(text, bad.line)
         yield BadManifest(template.says if template else str(bad), place=Place(bad.line, 1), is_last=True)
 
 
@@ -125,16 +125,17 @@ def composed(chunk: Chunk) -> Located | BadManifest:
     if chunk.is_json:
         return Located(chunk.value, chunk, Composed(chunk.value))
     try:
-        found = compose(chunk.text)
+        found = compose(chunk.text, chunk.line)
     except BadYamlError as bad:
-        if template := unrendered(chunk.text):
+        place = bad.place or Place(1, 1)
+        if template := unrendered(chunk.text, place.line):
             return BadManifest(
                 template.says, place=moved(Place(template.line, template.column), chunk.line), is_last=True
             )
         advice = ""
         if chunk.is_json_like:
             advice = NO_COMMENTS if SLASHES.search(chunk.text) else "; it is no JSON either"
-        return BadManifest(f"not YAML: {bad}{advice}", place=moved(bad.place or Place(1, 1), chunk.line))
+        return BadManifest(f"not YAML: {bad}{advice}", place=moved(place, chunk.line))
     marked = chunk.text.find(MARK)
     if marked >= 0 and not (isinstance(found.value, dict) and {"apiVersion", "kind"} <= found.value.keys()):
         line = chunk.line + chunk.text.count("\n", 0, marked)

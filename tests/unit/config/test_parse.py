@@ -599,7 +599,11 @@ class TestFaults:
             pytest.param("GuardPolicy", "expected a mapping with apiVersion and kind, got text", id="a word"),
             pytest.param(f"{HEAD}---\n{HEAD}", "a second document begins here, ", id="two documents"),
             pytest.param(HEAD + "mode: \x07", "not YAML: U+0007 is no character of a text", id="a control character"),
-            pytest.param(HEAD + "\ufeffmode: off", "not YAML: U+FEFF is no character", id="a mark that nobody sees"),
+            pytest.param(
+                HEAD + "\ufeffmode: off",
+                "not YAML: U+FEFF (a byte order mark) is no character",
+                id="a mark that nobody sees",
+            ),
             pytest.param(HEAD + "mode: \ud83d", "not YAML: U+D83D is no character of a text", id="half a character"),
             pytest.param(
                 HEAD + "#" * LARGEST, f"the file has {LARGEST + len(HEAD)} bytes, {LARGEST} are the most", id="huge"

@@ -51,7 +51,7 @@ def test_documents_behind_a_bad_one_are_read() -> None:
     """All faults of a file are told at once."""
     found = list(located(f"{POD}---\na: [\n---\n{POD}---\nb: }}\n"))
     assert [isinstance(one, BadManifest) for one in found] == [False, True, False, True]
-    assert [one.place.line for one in found if isinstance(one, BadManifest) and one.place] == [9, 17]
+    assert [one.place.line for one in found if isinstance(one, BadManifest) and one.place] == [8, 17]
 
 
 def test_a_template_is_one_complaint() -> None:

@@ -52,7 +52,7 @@ def test_a_template_is_named_with_the_command_that_renders_it(text: str, called:
 )
 def test_other_faults_are_the_parsers_to_tell(text: str) -> None:
     """Braces in the middle of a text are no template."""
-    assert unrendered(text) is None
+    assert unrendered(text, 1) is None
     [bad] = located(text)
     assert str(bad).startswith("not YAML: ")
 
