@@ -12,11 +12,12 @@ from webhook.config.contradictions import contradictions
 from webhook.config.custom import custom_ids
 from webhook.config.faults import BadPolicy, PolicyFault, readable, unknown_rule
 from webhook.config.places import Step, written
-from webhook.config.reading import IN_WORDS, Written, read
+from webhook.config.reading import Written, read
 from webhook.config.wording import OR_LIST, Refused, worded
 from webhook.model.abbreviation import shortened
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
+from webhook.syntax.values import kind_of
 
 DIGEST_LENGTH = 16
 GROUP, KIND = "catflap.dev", "GuardPolicy"
@@ -37,7 +38,7 @@ def parse(text: str, first: int = 1) -> Loaded:
     """
     said = read(text, first)
     if not isinstance(said.content, dict):
-        expected = PolicyFault("", f"expected a mapping with apiVersion and kind, got {IN_WORDS[type(said.content)]}")
+        expected = PolicyFault("", f"expected a mapping with apiVersion and kind, got {kind_of(said.content)}")
         raise BadPolicy(told([] if said.faults else [expected], said))
     if other := another_object(said.content):
         raise BadPolicy(told([PolicyFault("kind", other)], said))

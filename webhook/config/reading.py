@@ -15,6 +15,7 @@ from msgspec import Struct
 from webhook.config.faults import PolicyFault
 from webhook.config.places import Marks, Place, Step, nearest, place, written
 from webhook.syntax.templating import unrendered
+from webhook.syntax.values import kind_of
 from webhook.syntax.yaml_words import HALF_A_CHARACTER, complaint, unprintable
 
 # Far above any policy in use, and a ConfigMap holds 1 MiB at most.
@@ -40,15 +41,6 @@ INTEGER: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 NO_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 KINDS: Final = {"null": type(None), "bool": bool, "int": int, "float": float}
-IN_WORDS: Final = {
-    type(None): "nothing",
-    str: "text",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    dict: "a mapping",
-    list: "a list",
-}
 
 
 # The texts of values that are no text, by the identity of the mapping or list around them.
@@ -110,7 +102,7 @@ def key_complaint(key: Any, event: Any) -> str:
         return "a key is text, this is a list"
     if key is None and not event.value:
         return "there is no key before the colon"
-    kind = "null" if key is None else IN_WORDS[type(key)]
+    kind = "null" if key is None else kind_of(key)
     return f'a key is text, {event.value} is {kind}; write it in quotes: "{event.value}"'
 
 

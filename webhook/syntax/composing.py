@@ -12,6 +12,7 @@ import yaml
 from msgspec import Struct, field
 
 from webhook.syntax.scalars import BadScalarError, key_of, resolve
+from webhook.syntax.values import Step
 from webhook.syntax.yaml_words import complaint
 
 PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -42,7 +43,6 @@ class BadYamlError(Exception):
         self.place = place
 
 
-Step = str | int
 # The place of each value, by the identity of the list or mapping that holds it.
 Places = dict[int, dict[Step, Place]]
 

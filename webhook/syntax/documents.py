@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.syntax.composing import BadYamlError, Composed, Place, Step, compose
+from webhook.syntax.composing import BadYamlError, Composed, Place, compose
 from webhook.syntax.openshift import is_template, objects_of
 from webhook.syntax.splitting import MARK, BadTextError, Chunk, chunks
 from webhook.syntax.templating import unrendered
+from webhook.syntax.values import Step
 
 # kubectl takes no List in a List at all; aliases make a short file of many.
 DEEPEST_LIST: Final = 3

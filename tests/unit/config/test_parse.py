@@ -225,7 +225,7 @@ class TestFaults:
             ),
             pytest.param(
                 "workloads: {role: {oneOf: [a, 2]}}",
-                'workloads.role.oneOf[1]: 2 is a number; expected text: write it in quotes, "2"',
+                'workloads.role.oneOf[1]: 2 is a number; expected text: write it in quotes: "2"',
                 id="a number without quotes",
             ),
             pytest.param(
@@ -296,7 +296,7 @@ class TestFaults:
         [
             pytest.param(
                 "network: {dns: [{cidrs: [10.0.0.1/8]}]}",
-                "network.dns[0].cidrs[0]: 10.0.0.1/8 has host bits set; did you mean 10.0.0.0/8?",
+                "network.dns[0].cidrs[0]: '10.0.0.1/8' is an address inside a network; did you mean 10.0.0.0/8, or 10.0.0.1 for this address alone?",
                 id="a network with host bits",
             ),
             pytest.param(
