@@ -15,7 +15,7 @@ from msgspec import Struct
 from webhook.config.faults import PolicyFault
 from webhook.config.places import Marks, Place, Step, nearest, place, written
 from webhook.syntax.templating import unrendered
-from webhook.syntax.values import kind_of
+from webhook.syntax.values import ANY, kind_of
 from webhook.syntax.yaml_words import HALF_A_CHARACTER, complaint, unprintable
 
 # Far above any policy in use, and a ConfigMap holds 1 MiB at most.
@@ -32,6 +32,7 @@ SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 TAG: Final = "tag:yaml.org,2002:"
 MERGE: Final = "<<"
+NO_KEY: Final = "?"  # in the path of what has no key that can be read
 WORDS: Final = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -48,12 +49,13 @@ Words = Mapping[int, Mapping[Step, str]]
 
 
 class Written(Struct, frozen=True):
-    """What a text says; `content` is None where it cannot be read to its end."""
+    """What a text says; `content` is None where it cannot be read to its end, and `broken` are the paths of the faults."""
 
     content: Any
     faults: tuple[PolicyFault, ...] = ()
     marks: Marks = {}
     words: Words = {}
+    broken: tuple[tuple[Step, ...], ...] = ()
 
     def written(self, path: Iterable[Step]) -> str | None:
         """Return the text of the value at a path where it has no quotes and is no text, such as 8080 or false; else None."""
@@ -91,7 +93,7 @@ def read(text: str, first: int = 1) -> Written:
             composer.fault(f"not YAML: {found.says}", Place(found.line, found.column))
     except TooMuchError as wrong:
         composer.fault(str(wrong))
-    return Written(content, tuple(composer.faults), composer.marks, composer.words)
+    return Written(content, tuple(composer.faults), composer.marks, composer.words, tuple(composer.broken))
 
 
 def key_complaint(key: Any, event: Any) -> str:
@@ -111,6 +113,7 @@ class Composer:
 
     def __init__(self, events: Iterator[Any]) -> None:
         self.faults: list[PolicyFault] = []
+        self.broken: list[tuple[Step, ...]] = []
         self.marks: dict[int, dict[Step, Place]] = {}
         self.words: dict[int, dict[Step, str]] = {}
         self._events = events
@@ -132,6 +135,9 @@ class Composer:
     def fault(self, message: str, at: Place | None = None) -> None:
         """Note what is wrong with what is being read."""
         self.faults.append(PolicyFault(written(self._steps), message, at or self._at))
+        if self._steps:  # else it is about the document, or about another one
+            *before, last = self._steps
+            self.broken.append((*before, ANY if last == NO_KEY else last))
 
     def _value(self, event: Any) -> Any:
         if isinstance(event, yaml.AliasEvent):
@@ -192,9 +198,9 @@ class Composer:
         merged: list[dict[str, Any]] = []
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             self._at = at = place(event.start_mark)
-            self._steps.append("?")
+            self._steps.append(NO_KEY)
             key = self._value(event)
-            self._steps[-1] = key if isinstance(key, str) else getattr(event, "value", "") or "?"
+            self._steps[-1] = key if isinstance(key, str) else getattr(event, "value", "") or NO_KEY
             self._at = at
             value = self._value(behind := next(self._events))
             if not isinstance(key, str):
