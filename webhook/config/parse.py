@@ -76,7 +76,9 @@ def another_object(content: dict[Any, Any]) -> str:
 
 def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:
     """What is wrong as people read it, with what was wrong when it was read: in the order of the text, each once, and no endless list."""
-    unread = {fault.path.removesuffix(".?") for fault in said.faults}
+    unread = {written(step for step in path if step != ANY) for path in said.broken} | {
+        fault.path for fault in said.faults
+    }
     first: dict[PolicyFault, None] = {}
     for fault in chain(said.faults, (one for one in found if one.path not in unread)):
         place = fault.place or said.place(fault.path)

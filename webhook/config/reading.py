@@ -26,12 +26,14 @@ MOST_NODES: Final = 50_000
 LONG: Final = 100  # characters
 DEEPEST: Final = 50
 LONGEST_NUMBER: Final = 100
+CONFIG_CHECK: Final = "catflap config check -"
 
 PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 TAG: Final = "tag:yaml.org,2002:"
 MERGE: Final = "<<"
+MAPPING_AS_KEY: Final = "a key is text, this is a mapping; a template ({{ … }}) has to be rendered first"
 NO_KEY: Final = "?"  # in the path of what has no key that can be read
 WORDS: Final = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -87,19 +89,22 @@ def read(text: str, first: int = 1) -> Written:
         content = composer.document()
     except yaml.YAMLError as wrong:
         found = complaint(wrong, text, first)
-        if template := unrendered(text, found.line, "catflap config check -"):
+        if template := unrendered(text, found.line, CONFIG_CHECK):
             composer.fault(template.says, Place(template.line, template.column))
         else:
             composer.fault(f"not YAML: {found.says}", Place(found.line, found.column))
     except TooMuchError as wrong:
         composer.fault(str(wrong))
+    if composer.has_mapping_as_key and (template := unrendered(text, 0, CONFIG_CHECK)):
+        composer.fault(template.says, Place(template.line, template.column))
+        composer.faults = [one for one in composer.faults if one.message != MAPPING_AS_KEY]
     return Written(content, tuple(composer.faults), composer.marks, composer.words, tuple(composer.broken))
 
 
 def key_complaint(key: Any, event: Any) -> str:
     """Return the sentence for a key that is no text."""
     if isinstance(key, dict):
-        return "a key is text, this is a mapping; a template ({{ … }}) has to be rendered first"
+        return MAPPING_AS_KEY
     if isinstance(key, list):
         return "a key is text, this is a list"
     if key is None and not event.value:
@@ -134,10 +139,15 @@ class Composer:
 
     def fault(self, message: str, at: Place | None = None) -> None:
         """Note what is wrong with what is being read."""
-        self.faults.append(PolicyFault(written(self._steps), message, at or self._at))
+        steps = self._steps[:-1] if self._steps[-1:] == [NO_KEY] else self._steps
+        self.faults.append(PolicyFault(written(steps), message, at or self._at))
         if self._steps:  # else it is about the document, or about another one
-            *before, last = self._steps
-            self.broken.append((*before, ANY if last == NO_KEY else last))
+            self.broken.append(tuple(steps) if steps is self._steps else (*steps, ANY))
+
+    @property
+    def has_mapping_as_key(self) -> bool:
+        """Whether a key is a mapping, as {{ … }} of a template is to YAML."""
+        return any(fault.message == MAPPING_AS_KEY for fault in self.faults)
 
     def _value(self, event: Any) -> Any:
         if isinstance(event, yaml.AliasEvent):

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from webhook.config.faults import suggestion
 from webhook.config.places import Step
-from webhook.config.shape import description_at, homes, keys_at
+from webhook.config.shape import description_at, homes, is_required, keys_at
 from webhook.model.abbreviation import listed
 from webhook.model.fields import DAY_FORM, NO_DAY, PORT_FORMS, is_port
 from webhook.model.nearness import nearest
@@ -51,8 +51,13 @@ class Refused(NamedTuple):
     @property
     def empty_key(self) -> str:
         """How to correct a key with nothing behind it."""
-        what = "the empty item" if self.path and isinstance(self.path[-1], int) else "the key, to have its default"
-        return f"write one, or remove {what}"
+        if self.path and isinstance(self.path[-1], int):
+            return "write one, or remove the empty item"
+        return (
+            "write one, as this key has no default"
+            if is_required(self.path)
+            else "write one, or remove the key, to have its default"
+        )
 
 
 def worded(kind: str, refused: Refused) -> str:
@@ -124,8 +129,10 @@ def number(refused: Refused) -> str:
 
 def list_(refused: Refused) -> str:
     """Return the sentence for a value where a list is expected."""
-    told = values.a_list(refused.found, as_list(refused))
-    return f"{told}; {refused.empty_key}" if refused.value is None else told
+    told = values.a_list(refused.found, item := as_list(refused))
+    if refused.value is None:
+        return f"{told}; {refused.empty_key}"
+    return f"{told}: {PORT_FORMS}" if refused.is_port and not item and not isinstance(refused.value, dict) else told
 
 
 def as_list(refused: Refused) -> str:

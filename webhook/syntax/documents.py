@@ -11,7 +11,7 @@ from msgspec import Struct
 from webhook.syntax.composing import BadYamlError, Composed, Place, compose
 from webhook.syntax.openshift import is_template, objects_of
 from webhook.syntax.splitting import MARK, BadTextError, Chunk, chunks
-from webhook.syntax.templating import unrendered
+from webhook.syntax.templating import CHECK, unrendered
 from webhook.syntax.values import Step
 
 # kubectl takes no List in a List at all; aliases make a short file of many.
@@ -98,9 +98,12 @@ def documents(text: str) -> Iterator[Any]:
         yield found.value
 
 
-def located(text: str) -> Iterator[Located | BadManifest]:
-    """Each object of a file with its places, and in its stead what is wrong with a document that cannot be read."""
-    for number, found in enumerate(chain.from_iterable(map(objects, whole(text)))):
+def located(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
+    """Each object of a file with its places, and in its stead what is wrong with a document that cannot be read.
+
+    `reader` is the command that reads a template once it is rendered, for messages.
+    """
+    for number, found in enumerate(chain.from_iterable(map(objects, whole(text, reader)))):
         if number >= MOST_OBJECTS:
             yield BadManifest(f"more than {MOST_OBJECTS} objects", is_last=True)
             return
@@ -109,19 +112,19 @@ def located(text: str) -> Iterator[Located | BadManifest]:
             return
 
 
-def whole(text: str) -> Iterator[Located | BadManifest]:
+def whole(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
     """Each document of a file that is not empty."""
     try:
         for chunk in chunks(text):
-            found = composed(chunk)
+            found = composed(chunk, reader)
             if isinstance(found, BadManifest) or found.value is not None:
                 yield found
     except BadTextError as bad:
-        template = unrendered(text, bad.line)
+        template = unrendered(text, bad.line, reader)
         yield BadManifest(template.says if template else str(bad), place=Place(bad.line, 1), is_last=True)
 
 
-def composed(chunk: Chunk) -> Located | BadManifest:
+def composed(chunk: Chunk, reader: str) -> Located | BadManifest:
     """Return one document, or what is wrong with it."""
     if chunk.is_json:
         return Located(chunk.value, chunk, Composed(chunk.value))
@@ -129,7 +132,7 @@ def composed(chunk: Chunk) -> Located | BadManifest:
         found = compose(chunk.text, chunk.line)
     except BadYamlError as bad:
         place = bad.place or Place(1, 1)
-        if template := unrendered(chunk.text, place.line):
+        if template := unrendered(chunk.text, place.line, reader):
             return BadManifest(
                 template.says, place=moved(Place(template.line, template.column), chunk.line), is_last=True
             )

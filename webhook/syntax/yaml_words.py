@@ -97,7 +97,7 @@ def complaint(bad: yaml.YAMLError, text: str, first: int = 1) -> Complaint:
     if not isinstance(bad, yaml.MarkedYAMLError):
         return unprintable(text) or Complaint(UNKNOWN, 1, 1)
     stop = stop_of(bad, text, first)
-    for number in (stop.line, stop.begun):
+    for number in (stop.line, stop.begun, stop.above):
         if CONFLICT.match(stop.line_at(number)):
             return stop.at("a merge conflict of git that is not resolved; keep one of its two parts", number)
     problem = f"{bad.problem}, {bad.context or ''}"

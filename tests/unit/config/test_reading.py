@@ -121,7 +121,7 @@ c: {<<: 5, d: *x, e: !!str [], x: !foo y}
         ("b[2]", "!!set does not fit here; remove it, a value's type follows from how it is written", Place(6, 5)),
         ("1", 'a key is text, 1 is a number; write it in quotes: "1"', Place(7, 1)),
         ("?.z", "!!bool does not fit here; remove it, a value's type follows from how it is written", Place(9, 4)),
-        ("?", "a key is text, this is a list", Place(8, 3)),
+        ("", "a key is text, this is a list", Place(8, 3)),
         ("~", 'a key is text, ~ is null; write it in quotes: "~"', Place(10, 1)),
         ("c.<<", "what is merged here is a mapping, or a list of them", Place(11, 5)),
         ("c.d", "the alias *x has no anchor &x before it; if text is meant, write it in quotes", Place(11, 12)),
