@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from webhook.guard.foretelling import counted
-from webhook.review.composing import Place
-from webhook.review.documents import BadManifest, Located, located, whole
 from webhook.review.manifests import NotKubernetes
-from webhook.review.splitting import BadTextError, text_of
+from webhook.syntax.composing import Place
+from webhook.syntax.documents import BadManifest, Located, located, whole
+from webhook.syntax.splitting import BadTextError, text_of
 
 SUFFIXES: Final = {".yaml", ".yml", ".json"}
 STDIN: Final = "-"

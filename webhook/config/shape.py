@@ -38,6 +38,13 @@ def description_at(path: Iterable[Step]) -> str:
     return (field.description or "") if field else ""
 
 
+def is_required(path: Iterable[Step]) -> bool:
+    """Whether the key at the end of a path has no default."""
+    *before, last = path
+    field = field_of(model_at(before), last)
+    return field is not None and field.is_required()
+
+
 def model_at(path: Iterable[Step]) -> type[BaseModel] | None:
     """Return the model of the mapping at a path."""
     model: type[BaseModel] | None = GuardPolicy

@@ -108,3 +108,26 @@ def size(pattern: str, heavy: str = "dDsSwW") -> int:
 def counted(times: re.Match[str]) -> int:
     """How often something is written out for a repetition."""
     return max(1, int(times["most"] or times["least"] or 1))
+
+
+# What pydantic's engine (Rust, regex-syntax) says of a pattern that is none, and what that means.
+REASONS: Final = {
+    "unclosed group": "a ( is not closed",
+    "unopened group": "a ) has no ( before it",
+    "unclosed character class": "a [ is not closed",
+    "invalid repetition count": "in {2,4} the smaller number comes first",
+    "unclosed counted repetition": "a { is not closed; write \\{ for the character itself",
+    "repetition quantifier expects a valid decimal": "there is no number in { }; write \\{ for the character itself",
+    "repetition operator missing": "*, + or ? has nothing before it to repeat; for any characters write .*",
+    "unrecognized escape": "a \\ before a letter that has no meaning; write \\d, \\w or \\s, or leave the \\ out",
+    "incomplete escape": "it ends with a \\; write \\\\ for the character itself",
+    "backreferences": "it refers to a group before, as by \\1, which no label pattern may",
+    "look-around": "it looks around, as by (?=…) or (?<!…), which no label pattern may",
+    "invalid character class range": "in a range such as [a-z] the smaller character comes first",
+    "exceeds size limit": "it is too large, by its counts such as {1000}",
+}
+
+
+def why_none(says: str) -> str:
+    """Return why a pattern is none, by what the engine says."""
+    return next((words for found, words in REASONS.items() if found in says), f"it may have {TAKEN}")

@@ -1,6 +1,5 @@
 """Manifests as people and tools write them to the values that rules read."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,42 +13,33 @@ from webhook.model.request import Document, Operation, PolicyObject, Request, Ta
 from webhook.model.violation import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
-from webhook.review.composing import Place
-from webhook.review.documents import BadManifest, Located, documents
 from webhook.review.metadata import MetadataFault, refused_labels, wrong_selectors, wrong_types
 from webhook.review.objects import Labelled, convert, labels_of, workload_from
 from webhook.review.unjudged import not_judged, version_note
+from webhook.syntax.composing import Place
+from webhook.syntax.documents import BadManifest, Located, documents
+from webhook.syntax.misfits import Misfit, misfit, undecodable
+from webhook.syntax.values import kind_of
 
 __all__ = ["BadManifest", "Manifest", "NotKubernetes", "creation", "documents", "each_existing", "existing", "read"]
 
 APPLIER = User(name="system:offline")
 KUBELET = User(name="system:node:any", groups=("system:nodes",))
 ENDED = frozenset({"Succeeded", "Failed"})  # phases
-# A field or an index in a path of msgspec's.
-STEPS = re.compile(r"([^.\[\]]+)|\[([0-9]+)\]")
-# msgspec's words for the types of JSON, and those of a manifest.
-TYPES = {
-    "str": "text",
-    "int": "a number",
-    "float": "a number",
-    "bool": "a boolean",
-    "object": "a mapping",
-    "array": "a list",
-    "null": "null",
-}
+UNREADABLE = (msgspec.ValidationError, RecursionError, UnicodeError)
 
 
-class BadLabels(BadManifest):
-    """Labels and annotations that are no text; how the file writes them belongs to the messages."""
+class BadValues(BadManifest):
+    """Values that are not what their fields take; how the file writes them belongs to the messages."""
 
-    def __init__(self, whose: str, faults: Sequence[MetadataFault]) -> None:
+    def __init__(self, whose: str, faults: Sequence[MetadataFault | Misfit]) -> None:
         self.whose = whose
         self.faults = faults
         super().__init__("; ".join(self.said(fault, None) for fault in faults), path=faults[0].path)
 
-    def said(self, fault: MetadataFault, written: str | None) -> str:
+    def said(self, fault: MetadataFault | Misfit, written: str | None) -> str:
         """The message about one of them; `written` is the value as the file writes it, without quotes."""
-        return f"{self.whose}: {fault.place}: {fault.words(written)}"
+        return f"{self.whose}: {fault.place or 'object'}: {fault.words(written)}"
 
     def each(self, found: Located) -> Iterator[tuple[Place | None, str]]:
         """Each fault with its place."""
@@ -96,7 +86,7 @@ class Manifest(Struct, frozen=True):
 def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Manifest:
     """One object from its document; `extra` has the policy file's own kinds.  Raises BadManifest."""
     if not isinstance(document, dict):
-        raise NotKubernetes(f"expected an object with apiVersion and kind, got {type(document).__name__}")
+        raise NotKubernetes(f"expected an object with apiVersion and kind, got {kind_of(document)}")
     api_version, kind = document.get("apiVersion"), document.get("kind")
     if not (isinstance(api_version, str) and isinstance(kind, str) and api_version and kind):
         raise NotKubernetes("no Kubernetes object: apiVersion and kind are missing")
@@ -109,7 +99,7 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
     known = POLICIES_BY_KIND.get((group, kind))
     in_selectors = wrong_selectors(document) if known is not None and known.group == PLAIN else ()
     if wrong := (*wrong_types(document, maker), *in_selectors):
-        raise BadLabels(f"{kind} {name}".strip(), wrong)
+        raise BadValues(f"{kind} {name}".strip(), wrong)
     found = Manifest(
         api_version,
         kind,
@@ -140,22 +130,15 @@ def workload_in(maker: PodMaker, document: dict[str, Any], whose: str) -> Worklo
     """A workload from its document; raises BadManifest."""
     try:
         return workload_from(maker, document, convert)
-    except (RecursionError, UnicodeError) as bad:
-        raise BadManifest(f"{whose}: {bad}") from None
-    except msgspec.ValidationError as bad:
-        says, _, path = str(bad).partition(" - at `")
-        where = path.replace("key` in `", "").rstrip("`").removeprefix("$").removeprefix(".")
-        steps = tuple(int(number) if number else name for name, number in STEPS.findall(where.replace("[...]", "")))
-        raise BadManifest(f"{whose}: {where or 'object'}: {in_words(says)}", path=steps) from None
+    except UNREADABLE as bad:
+        raise unreadable(whose, bad, document) from None
 
 
-def in_words(says: str) -> str:
-    """What msgspec says of a type, as of a manifest's: `expected a mapping, got a list`."""
-    expected, separator, got = says.partition(", got ")
-    if not separator or not expected.startswith("Expected "):
-        return says
-    names = [name for name in expected.removeprefix("Expected ").strip("`").split(" | ") if name != "null"]
-    return f"expected {' or '.join(TYPES.get(name, name) for name in names)}, got {TYPES.get(got.strip('`'), got.strip('`'))}"
+def unreadable(whose: str, bad: Exception, document: dict[str, Any]) -> BadManifest:
+    """What is wrong with an object that has another shape than its kind, or that no JSON can have."""
+    if isinstance(bad, msgspec.ValidationError):
+        return BadValues(whose, [misfit(bad, document)])
+    return BadManifest(f"{whose}: {undecodable(bad)}")
 
 
 def placed(document: dict[str, Any], namespace: str) -> dict[str, Any]:
@@ -169,8 +152,8 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
     try:
         labels = labels_of(convert(document, Labelled))
         contents = reading.read((kind.group, kind.resource), document)
-    except (msgspec.ValidationError, RecursionError, UnicodeError) as bad:
-        raise BadManifest(f"{kind.kind} {name}: {bad}") from None
+    except UNREADABLE as bad:
+        raise unreadable(f"{kind.kind} {name}".strip(), bad, document) from None
     return contents.added_to(PolicyObject(kind.kind, namespace, name, labels))
 
 

@@ -78,9 +78,9 @@ def test_the_paths_are_those_of_the_file() -> None:
     [
         ("network: {flows: [{from: frontend, to: backend, ports: 80}]}", "80 is a number; expected a list: write ports: [80/TCP]"),
         ("network: {flows: [{from: frontend, to: backend, ports: 80/TCP}]}", "'80/TCP' is text; expected a list: write ports: [80/TCP]"),
-        ("network: {flows: [{from: frontend, to: backend, ports: [0x50]}]}", "0x50 is a number; a port has its protocol: write 0x50/TCP"),
+        ("network: {flows: [{from: frontend, to: backend, ports: [0x50]}]}", "0x50 is read as the number 80; a port has its protocol: write 80/TCP"),
         ("network: {flows: [{from: frontend, to: backend, ports: [80/tcp]}]}", "did you mean 80/TCP?"),
-        ("network: {clusterCIDRs: [10.0.0.1/8]}", "10.0.0.1/8 has host bits set; did you mean 10.0.0.0/8?"),
+        ("network: {clusterCIDRs: [10.0.0.1/8]}", "'10.0.0.1/8' is an address inside a network; did you mean 10.0.0.0/8, or 10.0.0.1 for this address alone?"),
         ("network: {clusterCIDRs: [10.0.0]}", "'10.0.0' is no network: write 10.0.0.0/8 or fd00::/8"),
         ("twin: 'true'", "'true' is text; expected true or false: write true without quotes"),
         ("twin: on", "'on' is text; expected true or false: write true; in this file yes, no, on and off are text"),

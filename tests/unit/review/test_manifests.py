@@ -81,7 +81,7 @@ class TestDocuments:
     @pytest.mark.parametrize(
         ("text", "says"),
         [
-            pytest.param("a: b: c", "not YAML: mapping values are not allowed", id="a colon too many"),
+            pytest.param("a: b: c", "not YAML: a second ': ' in one line", id="a colon too many"),
             pytest.param("a: [1", "not YAML: ", id="an open bracket"),
             pytest.param("a: *b", "not YAML: the alias *b has no anchor &b before it", id="an alias of nothing"),
             pytest.param("&a [*a]", "not YAML: the anchor &a contains itself", id="a list that contains itself"),
@@ -217,9 +217,21 @@ class TestRead:
     @pytest.mark.parametrize(
         ("metadata", "says"),
         [
-            pytest.param("{labels: [app]}", "metadata.labels: expected a mapping, got a list", id="a list"),
-            pytest.param("[]", "metadata: expected a mapping, got a list", id="metadata that is a list"),
-            pytest.param("{name: 5}", "metadata.name: expected text, got a number", id="a name that is a number"),
+            pytest.param(
+                "{labels: [app]}",
+                "metadata.labels: this is a list; expected a mapping of keys and values (key: value)",
+                id="a list",
+            ),
+            pytest.param(
+                "[]",
+                "metadata: this is a list; expected a mapping of keys and values (key: value)",
+                id="metadata that is a list",
+            ),
+            pytest.param(
+                "{name: 5}",
+                'metadata.name: 5 is a number; expected text: write it in quotes: "5"',
+                id="a name that is a number",
+            ),
         ],
     )
     def test_what_the_api_server_would_refuse_is_refused_with_its_path(self, metadata: str, says: str) -> None:
@@ -273,9 +285,9 @@ class TestRead:
     @pytest.mark.parametrize(
         ("document", "kind"),
         [
-            pytest.param(5, "int", id="a number"),
-            pytest.param([], "list", id="a list"),
-            pytest.param("a", "str", id="text"),
+            pytest.param(5, "a number", id="a number"),
+            pytest.param([], "a list", id="a list"),
+            pytest.param("a", "text", id="text"),
         ],
     )
     def test_what_is_no_mapping_is_no_object(self, document: object, kind: str) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from webhook.review.documents import BadManifest, Located, located
-from webhook.review.scalars import key_of, plain
-from webhook.review.splitting import BadTextError, text_of
+from webhook.syntax.documents import BadManifest, Located, located
+from webhook.syntax.scalars import key_of, plain
+from webhook.syntax.splitting import BadTextError, text_of
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  labels:\n    app: no\n"
 
@@ -51,7 +51,7 @@ def test_documents_behind_a_bad_one_are_read() -> None:
     """All faults of a file are told at once."""
     found = list(located(f"{POD}---\na: [\n---\n{POD}---\nb: }}\n"))
     assert [isinstance(one, BadManifest) for one in found] == [False, True, False, True]
-    assert [one.place.line for one in found if isinstance(one, BadManifest) and one.place] == [9, 17]
+    assert [one.place.line for one in found if isinstance(one, BadManifest) and one.place] == [8, 17]
 
 
 def test_a_template_is_one_complaint() -> None:
