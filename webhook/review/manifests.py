@@ -8,7 +8,17 @@ import msgspec
 from msgspec import Struct
 
 from webhook.guard.existing import Existing
-from webhook.model.kinds import BY_KIND, NO_EXTRA_KINDS, PLAIN, POD, POLICIES_BY_KIND, Makers, PodMaker, PolicyKind
+from webhook.model.kinds import (
+    BY_KIND,
+    CALICO_STORAGE,
+    NO_EXTRA_KINDS,
+    PLAIN,
+    POD,
+    POLICIES_BY_KIND,
+    Makers,
+    PodMaker,
+    PolicyKind,
+)
 from webhook.model.request import Document, Operation, PolicyObject, Request, Target, User
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
@@ -150,6 +160,8 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
     """A network policy with what it opens; raises BadManifest."""
     try:
         labels = labels_of(convert(document, Labelled))
+        if kind.group != CALICO_STORAGE:  # whose API server checks no types
+            convert(document, reading.shape_of((kind.group, kind.resource)))
         contents = reading.read((kind.group, kind.resource), document)
     except UNREADABLE as bad:
         raise unreadable(f"{kind.kind} {name}".strip(), bad, document) from None
