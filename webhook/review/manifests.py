@@ -20,6 +20,7 @@ from webhook.model.kinds import (
     PolicyKind,
 )
 from webhook.model.request import Document, Operation, PolicyObject, Request, Target, User
+from webhook.model.violation import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
 from webhook.review.metadata import MetadataFault, refused_labels, wrong_selectors, wrong_types
@@ -168,13 +169,29 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
     return contents.added_to(PolicyObject(kind.kind, namespace, name, labels))
 
 
+def refused_by_api_server(manifest: Manifest, found: Located) -> tuple[RefusedLabel, ...]:
+    """Return the labels of a manifest that the API server refuses; `found` shows how the file writes them."""
+    return tuple(
+        RefusedLabel(
+            Violation(API_SERVER, fault.place, fault.words(written), fault.remedy(written)),
+            always_named=fault.is_template,
+        )
+        for fault, written in ((one, found.written(one.path)) for one in manifest.refused)
+    )
+
+
 def creation(manifest: Manifest) -> Request:
-    """The request that creating the manifest's object would be."""
+    """The request that creating the manifest's object would be.
+
+    A stored static Pod is one that the kubelet reports: no admission stops it (kubernetes, pkg/kubelet/pod/mirror_client.go).
+    """
+    mirror = manifest.workload is not None and manifest.workload.mirror
+    is_reported = mirror and manifest.document is not None and not manifest.document.bare
     group, _, version = manifest.api_version.rpartition("/")
     return Request(
         uid="offline",
         operation=Operation.CREATE,
-        user=APPLIER,
+        user=KUBELET if is_reported else APPLIER,
         target=Target(
             group=group,
             version=version,
@@ -198,9 +215,6 @@ def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_
 def standing(manifest: Manifest, document: dict[str, Any]) -> Existing:
     """An object as it stands; `document` says since when, and whether it runs.  Raises BadManifest."""
     request = creation(manifest)
-    if request.workload is not None and request.workload.mirror:
-        # No admission stops a static Pod: the kubelet makes it, and then says so (kubernetes, pkg/kubelet/pod/mirror_client.go).
-        request = msgspec.structs.replace(request, user=KUBELET)
     metadata, status = (found if isinstance(found := document.get(key), dict) else {} for key in ("metadata", "status"))
     return Existing(
         request,
