@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from webhook.config.places import Step
@@ -68,3 +68,25 @@ def models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for inner in getattr(annotation, "__args__", ()):
         yield from models(inner)
+
+
+@cache
+def adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    """Return what validates one field of a model."""
+    return TypeAdapter(model.model_fields[name].rebuild_annotation())
+
+
+def takes(path: Iterable[Step], value: Any) -> bool:
+    """Whether the model takes a value at a path that leads to a key, or to an item of its list."""
+    *before, last = path
+    if isinstance(last, int):
+        return bool(before) and takes(before, [value])
+    model = model_at(before)
+    name = next((name for name, field in model.model_fields.items() if field.alias == last), "") if model else ""
+    if model is None or not name:
+        return True  # a key that users choose
+    try:
+        adapter(model, name).validate_python(value)
+    except ValidationError:
+        return False
+    return True
