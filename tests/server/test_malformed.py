@@ -39,9 +39,9 @@ def changed(value: Any, *path: str) -> bytes:
 GOOD_BODY = encoded(pod(GOOD))
 
 MALFORMED = {
-    "empty": (b"", "body: Input data was truncated"),
-    "truncated": (GOOD_BODY[:-20], "body: Input data was truncated"),
-    "no JSON": (b"hello", "body: JSON is malformed"),
+    "empty": (b"", "body: not JSON: it ends before its last value does"),
+    "truncated": (GOOD_BODY[:-20], "body: not JSON: it ends before its last value does"),
+    "no JSON": (b"hello", "body: not JSON: it cannot be read from byte 0 on"),
     "not UTF-8": (GOOD_BODY.replace(b'"jane"', b'"\xff\xfe"'), "not UTF-8"),
     "not UTF-8 in the object": (GOOD_BODY.replace(b'"frontend"', b'"\xff"'), "request.object: not UTF-8"),
     "an array": (b"[]", "body: Expected `object`, got `array`"),
