@@ -49,8 +49,9 @@ def gaps(broken: Iterable[Path]) -> Gaps:
 
 
 def unknown_key(path: Path) -> Iterator[Path]:
-    """Each path of a value that a key which the model does not have may be meant for."""
+    """The path of a key that the model does not have, and each path that may be meant by it."""
     *before, key = path
+    yield path
     if near := nearest(str(key).lower(), keys_at(before)):
         yield (*before, near)
     elif elsewhere := homes().get(str(key)):
