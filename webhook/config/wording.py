@@ -134,7 +134,10 @@ def boolean(refused: Refused) -> str:
 def number(refused: Refused) -> str:
     """Return the sentence for a value where a whole number is expected."""
     told = values.number(refused.found)
-    return confirmed(told, refused, int(refused.value)) if PROPOSES in told else told
+    if PROPOSES in told:
+        return confirmed(told, refused, int(refused.value))
+    meaning = description_at(refused.path).partition(";")[0]
+    return f"{told} ({meaning})" if meaning else told
 
 
 def list_(refused: Refused) -> str:
