@@ -253,7 +253,7 @@ def connect(kubeconfig: str | None, context: str | None = None) -> Api:
             config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
     except UNUSABLE as bad:
         where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the Pod's ServiceAccount"
-        raise NoCluster(f"no cluster by {where}: {unusable(bad, kubeconfig)}; name one by --kubeconfig") from bad
+        raise NoCluster(f"no cluster by {where}: {unusable(bad)}; name one by --kubeconfig") from bad
     return pooled(settings)
 
 
@@ -269,7 +269,7 @@ def connect_as_kubectl(kubeconfig: str | None, context: str | None) -> Api:
         if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
             return connect(None)
         where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the default kubeconfig"
-        raise NoCluster(f"no cluster by {where}: {unusable(bad, kubeconfig)}; name one by --kubeconfig") from bad
+        raise NoCluster(f"no cluster by {where}: {unusable(bad)}; name one by --kubeconfig") from bad
     return pooled(settings)
 
 

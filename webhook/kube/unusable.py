@@ -33,10 +33,10 @@ WORDS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...]]
 )
 
 
-def unusable(bad: Exception, kubeconfig: str | None) -> str:
-    """Return why a kubeconfig cannot be used, as a part of a sentence; `kubeconfig` is the file, where one is named."""
+def unusable(bad: Exception) -> str:
+    """Return why a kubeconfig cannot be used, as a part of a sentence."""
     if isinstance(bad, yaml.YAMLError):
-        return f"it is not YAML: {where_not(bad, kubeconfig)}"
+        return f"it is not YAML: {where_not(bad)}"
     if isinstance(bad, UnicodeError):
         return "it is not UTF-8"
     if isinstance(bad, OSError):
@@ -45,11 +45,12 @@ def unusable(bad: Exception, kubeconfig: str | None) -> str:
     return next((words(found) for pattern, words in WORDS if (found := pattern.search(text))), NO_KUBECONFIG)
 
 
-def where_not(bad: yaml.YAMLError, kubeconfig: str | None) -> str:
-    """Return what is wrong with a file that is no YAML, with the line where the file is known."""
+def where_not(bad: yaml.YAMLError) -> str:
+    """Return what is wrong with a file that is no YAML, with its line; the client reads it by its path, which PyYAML keeps."""
+    mark = getattr(bad, "problem_mark", None)
     try:
-        text = Path(kubeconfig).read_text(encoding="utf-8") if kubeconfig else ""
-    except (OSError, UnicodeError):
+        text = Path(mark.name).read_text(encoding="utf-8") if mark else ""
+    except (OSError, ValueError):
         text = ""
     found = complaint(bad, text)
     return f"line {found.line}, column {found.column}: {found.says}"

@@ -60,3 +60,12 @@ def test_where_there_is_no_file_and_no_pod_both_are_told(monkeypatch: pytest.Mon
         connect(None)
     with pytest.raises(NoCluster, match="there is no kubeconfig"):
         connect("/is/not/there")
+
+
+def test_a_broken_default_kubeconfig_is_told_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though no file is named."""
+    path = tmp_path / "config"
+    path.write_text("a: 1\nb:2\n", encoding="utf-8")
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(path))
+    with pytest.raises(NoCluster, match="not YAML: line 2, column 1: no blank behind the colon; write key: value"):
+        connect_as_kubectl(None, None)
