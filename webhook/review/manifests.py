@@ -29,7 +29,7 @@ from webhook.review.unjudged import not_judged, version_note
 from webhook.syntax.composing import Place
 from webhook.syntax.documents import BadManifest, Located, documents
 from webhook.syntax.misfits import Misfit, misfit, undecodable
-from webhook.syntax.values import kind_of
+from webhook.syntax.values import Value, kind_of
 
 __all__ = ["BadManifest", "Manifest", "NotKubernetes", "creation", "documents", "each_existing", "existing", "read"]
 
@@ -247,5 +247,7 @@ def moment(said: Any, whose: str) -> datetime | None:
     except (ValueError, TypeError):
         found = None
     if found is None or found.tzinfo is None:
-        raise BadManifest(f"{whose}: metadata.creationTimestamp: {said!r} is no moment such as 2026-12-31T23:59:59Z")
+        raise BadManifest(
+            f"{whose}: metadata.creationTimestamp: {Value(said).quoted}; expected a moment such as 2026-12-31T23:59:59Z"
+        )
     return found
