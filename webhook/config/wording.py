@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from webhook.config.faults import suggestion
 from webhook.config.places import Step
 from webhook.config.reading import plain
-from webhook.config.shape import description_at, homes, is_required, keys_at, takes
+from webhook.config.shape import description_at, homes, is_required, keys_at, only_value, takes
 from webhook.model.abbreviation import listed
 from webhook.model.fields import DAY_FORM, NO_DAY, PORT_FORMS, is_port
 from webhook.model.nearness import nearest
@@ -178,6 +178,8 @@ def day(refused: Refused) -> str:
 
 def missing(refused: Refused) -> str:
     """Return the sentence for a key that is not there."""
+    if word := only_value(refused.path):
+        return f"this key is missing; write {refused.path[-1]}: {word}"
     description = description_at(refused.path)
     return f"this key is missing{f': {description}' if description else ''}"
 

@@ -97,6 +97,9 @@ def test_the_paths_are_those_of_the_file() -> None:
         ("workloads: {role: {oneOf: [a, ~]}}", "~ is no value; write one, or remove the empty item"),
         ("workloads: {role: {label: [role]}}", "this is a list; expected text, one value without brackets and without '- '"),
         ("Mode: warn", "unknown key; did you mean 'mode'?"),
+        ("roles: [frontend]", "this is a list; expected a mapping of keys and values (key: value)"),
+        ("roles: {data: {claims: {}}}", "unknown key; did you mean 'claim'?"),
+        ("roles: {data: []}", "this is a list; expected a mapping with keys such as claim"),
     ],
 )  # fmt: skip
 def test_a_message_says_the_value_what_is_expected_and_how_to_write_it(lines: str, told: str) -> None:
@@ -169,3 +172,10 @@ def test_proposals_are_found() -> None:
     """Or the test above would test nothing."""
     told = [fault for path, value in NEARLY for fault in messages(placed(path, value)) if PROPOSED.search(fault)]
     assert len(told) > 40
+
+
+def test_a_missing_key_with_one_value_is_told_as_it_is_written() -> None:
+    """There is nothing to choose."""
+    with pytest.raises(BadPolicy) as bad:
+        parse("kind: GuardPolicy\n")
+    assert str(bad.value) == "apiVersion: this key is missing; write apiVersion: catflap.dev/v1"
