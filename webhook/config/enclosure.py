@@ -27,6 +27,8 @@ AT_MARGIN: Final = re.compile(r"^kind:[ \t]*ConfigMap\b", re.MULTILINE)
 DATA, BINARY = "data", "binaryData"
 # The header of a block of lines, whose lines are those of the text, with an anchor or a tag before it.
 LITERAL: Final = re.compile(r"(?:[&!]\S*[ \t]+)*\|")
+FOLDED: Final = re.compile(r"(?:[&!]\S*[ \t]+)*>")
+JOINED: Final = f"> joins the lines of a text; write {POLICY_CONFIGMAP_KEY}: |"
 ALIAS: Final = re.compile(r"\*([^\s,\[\]{}]+)")
 AS_LINES: Final = f"write it under {DATA} as {POLICY_CONFIGMAP_KEY}: | with the file's lines below it"
 NO_MARK: Final = "the file is UTF-16 without a byte order mark; save it as UTF-8, in PowerShell by `… | Out-File -Encoding utf8 FILE`"
@@ -40,7 +42,7 @@ class Enclosed(Struct, frozen=True):
     """The text of a policy file in a manifest.
 
     `place` is where its value begins. Where the lines of the value are lines of the manifest, `first` is the line of the manifest
-    with its first line, and `indent` the number of columns before it; else `first` is 0. `faults` are those of the manifest.
+    with its first line, and `indent` the number of columns before it; else `first` is 0. `faults` are those of the manifest, and a folded text (>) has its lines joined.
     """
 
     text: str
@@ -48,6 +50,7 @@ class Enclosed(Struct, frozen=True):
     first: int = 0
     indent: int = 0
     faults: tuple[PolicyFault, ...] = ()
+    is_folded: bool = False
 
     def moved(self, fault: PolicyFault) -> PolicyFault:
         """Return a fault of the policy file with its place in the manifest."""
@@ -91,7 +94,11 @@ def parse_file(text: str) -> Loaded:
     try:
         loaded = parse(found.text, found.first or 1)
     except BadPolicy as bad:
-        faults += map(found.moved, bad.faults)
+        faults += (
+            [PolicyFault(field_path((DATA, POLICY_CONFIGMAP_KEY)), JOINED, found.place)]
+            if found.is_folded
+            else map(found.moved, bad.faults)
+        )
     if faults:
         raise BadPolicy(sorted(faults, key=lambda one: one.place or (0, 0)))
     return loaded
@@ -219,7 +226,7 @@ def inside(found: Located, value: str, text: str) -> Enclosed:
     outer = [line.removesuffix("\r") for line in lines[at.line : at.line + len(inner)]]
     pairs = [(out, one) for out, one in zip(outer, inner, strict=False) if one]
     if not LITERAL.match(lines[at.line - 1], at.column - 1) or not pairs:
-        return Enclosed(value, at)
+        return Enclosed(value, at, is_folded=FOLDED.match(lines[at.line - 1], at.column - 1) is not None)
     indent = len(pairs[0][0]) - len(pairs[0][1])
     if any(out[indent:] != one for out, one in pairs):
         return Enclosed(value, at)

@@ -107,10 +107,11 @@ def key_complaint(key: Any, event: Any) -> str:
         return MAPPING_AS_KEY
     if isinstance(key, list):
         return "a key is text, this is a list"
-    if key is None and not event.value:
+    written = event.value if isinstance(event, yaml.ScalarEvent) else f"*{event.anchor}"
+    if key is None and not written:
         return "there is no key before the colon"
     kind = "null" if key is None else kind_of(key)
-    return f'a key is text, {event.value} is {kind}; write it in quotes: "{event.value}"'
+    return f'a key is text, {written} is {kind}; write it in quotes: "{written}"'
 
 
 class Composer:
@@ -209,12 +210,15 @@ class Composer:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             self._at = at = place(event.start_mark)
             self._steps.append(NO_KEY)
+            before = len(self.faults)
             key = self._value(event)
+            is_told = len(self.faults) > before and not isinstance(event, yaml.ScalarEvent)
             self._steps[-1] = key if isinstance(key, str) else getattr(event, "value", "") or NO_KEY
             self._at = at
             value = self._value(behind := next(self._events))
             if not isinstance(key, str):
-                self.fault(key_complaint(key, event), at)
+                if not is_told:  # of what the key is made of
+                    self.fault(key_complaint(key, event), at)
             elif key == MERGE and event.implicit[0]:
                 merged += self._merged(value, at)
             elif key in found:

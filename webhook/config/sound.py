@@ -6,7 +6,6 @@ alone. A check that ends at an item of a list is made again without the items th
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
 from typing import Any, Final, NamedTuple, get_args, get_origin
 
 from msgspec import Struct
@@ -14,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from webhook.config.faults import PolicyFault
 from webhook.config.places import Step, written
-from webhook.config.shape import homes, keys_at, models
+from webhook.config.shape import adapter, homes, keys_at, models
 from webhook.model.fields import Node
 from webhook.model.nearness import nearest
 from webhook.model.policy import GuardPolicy
@@ -50,8 +49,9 @@ def gaps(broken: Iterable[Path]) -> Gaps:
 
 
 def unknown_key(path: Path) -> Iterator[Path]:
-    """Each path of a value that a key which the model does not have may be meant for."""
+    """The path of a key that the model does not have, and each path that may be meant by it."""
     *before, key = path
+    yield path
     if near := nearest(str(key).lower(), keys_at(before)):
         yield (*before, near)
     elif elsewhere := homes().get(str(key)):
@@ -131,12 +131,6 @@ def once_each(check: TypeAdapter[Any], value: list[Any]) -> Any:
         return check.validate_python(list(dict.fromkeys(value)))
     except (ValidationError, TypeError):
         return MISSING
-
-
-@cache
-def adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
-    """Return what validates one field of a model."""
-    return TypeAdapter(model.model_fields[name].rebuild_annotation())
 
 
 def without(content: Any, found: Gaps, lists: Iterable[Path]) -> tuple[Any, Gaps, dict[str, list[int]]]:

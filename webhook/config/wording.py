@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from webhook.config.faults import suggestion
 from webhook.config.places import Step
-from webhook.config.shape import description_at, homes, is_required, keys_at
+from webhook.config.reading import plain
+from webhook.config.shape import description_at, homes, is_required, keys_at, only_value, takes
 from webhook.model.abbreviation import listed
 from webhook.model.fields import DAY_FORM, NO_DAY, PORT_FORMS, is_port
 from webhook.model.nearness import nearest
@@ -19,8 +20,9 @@ from webhook.syntax.values import OFF_WORDS, ON_WORDS, Value
 
 QUOTED: Final = re.compile(r"'([^']*)'")
 PORTS: Final = "ports"
+PROPOSES: Final = ": write "  # before a proposal in a sentence
 # Items that may be written in brackets as they are: each is text, and none begins what YAML reads otherwise.
-PLAIN_ITEMS: Final = re.compile(r"[A-Za-z][\w./*-]*(?:, *[A-Za-z][\w./*-]*)*")
+PLAIN_ITEMS: Final = re.compile(r"[\w:][\w./:*-]*(?:, *[\w:][\w./:*-]*)*")
 OFF: Final = "off"
 OR_LIST: Final = "or_list"  # among the facts of a value that may be a list instead of a word
 
@@ -104,7 +106,14 @@ def text(refused: Refused) -> str:
             return f"{refused.found.described}; {refused.empty_key}"
         case bool() | int() | float() if refused.is_port:
             return f"{refused.found.described}; {as_port(refused.value)}"
-    return values.text(refused.found)
+    return confirmed(
+        values.text(refused.found), refused, str(refused.found.written or refused.found.word or refused.value)
+    )
+
+
+def confirmed(told: str, refused: Refused, proposed: Any) -> str:
+    """Return a sentence without its proposal where the model would refuse that as well."""
+    return told if takes(refused.path, proposed) else told.partition(PROPOSES)[0]
 
 
 def as_port(value: Any) -> str:
@@ -124,7 +133,11 @@ def boolean(refused: Refused) -> str:
 
 def number(refused: Refused) -> str:
     """Return the sentence for a value where a whole number is expected."""
-    return values.number(refused.found)
+    told = values.number(refused.found)
+    if PROPOSES in told:
+        return confirmed(told, refused, int(refused.value))
+    meaning = description_at(refused.path).partition(";")[0]
+    return f"{told} ({meaning})" if meaning else told
 
 
 def list_(refused: Refused) -> str:
@@ -143,8 +156,9 @@ def as_list(refused: Refused) -> str:
     item = refused.written or str(refused.value)
     if refused.is_port:
         item = f"{item}/TCP" if item.isdecimal() else item
-        return f"{key}: [{item}]" if is_port(item) else ""
-    return f"{key}: [{item}]" if PLAIN_ITEMS.fullmatch(item) else ""
+        return next((f"{key}: [{one}]" for one in (item, item.upper()) if is_port(one)), "")
+    items = [plain(one.strip()) for one in item.split(",")]
+    return f"{key}: [{item}]" if PLAIN_ITEMS.fullmatch(item) and takes(refused.path, items) else ""
 
 
 def mapping(refused: Refused) -> str:
@@ -164,6 +178,8 @@ def day(refused: Refused) -> str:
 
 def missing(refused: Refused) -> str:
     """Return the sentence for a key that is not there."""
+    if word := only_value(refused.path):
+        return f"this key is missing; write {refused.path[-1]}: {word}"
     description = description_at(refused.path)
     return f"this key is missing{f': {description}' if description else ''}"
 

@@ -23,6 +23,7 @@ from webhook.kube.failures import what_failed
 from webhook.kube.paging import TooLarge, pages
 from webhook.kube.paths import checked
 from webhook.kube.silence import Unsilenced
+from webhook.kube.unusable import unusable
 from webhook.model.names import FIELD_MANAGER
 from webhook.model.path_tokens import without_tokens
 from webhook.syntax.misfits import undecodable
@@ -252,7 +253,7 @@ def connect(kubeconfig: str | None, context: str | None = None) -> Api:
             config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
     except UNUSABLE as bad:
         where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the Pod's ServiceAccount"
-        raise NoCluster(f"no cluster by {where}: {sentence(bad)}; name one by --kubeconfig") from bad
+        raise NoCluster(f"no cluster by {where}: {unusable(bad)}; name one by --kubeconfig") from bad
     return pooled(settings)
 
 
@@ -268,13 +269,8 @@ def connect_as_kubectl(kubeconfig: str | None, context: str | None) -> Api:
         if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
             return connect(None)
         where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the default kubeconfig"
-        raise NoCluster(f"no cluster by {where}: {sentence(bad)}; name one by --kubeconfig") from bad
+        raise NoCluster(f"no cluster by {where}: {unusable(bad)}; name one by --kubeconfig") from bad
     return pooled(settings)
-
-
-def sentence(bad: Exception) -> str:
-    """What an exception says, as a part of a sentence."""
-    return " ".join(str(bad).split()).rstrip(".")
 
 
 def pooled(settings: client.Configuration) -> Api:

@@ -124,9 +124,8 @@ def cidr(text: str) -> str:
             f"{text!r} is IPv4 in IPv6, which engines read in two ways: write it as IPv4; did you mean {meant}?"
         )
     if address != network.network_address:
-        raise ValueError(
-            f"{text!r} is an address inside a network; did you mean {network}, or {address} for this address alone?"
-        )
+        alone = "" if address in IPV4_MAPPED else f", or {address} for this address alone"
+        raise ValueError(f"{text!r} is an address inside a network; did you mean {network}{alone}?")
     return str(network)
 
 

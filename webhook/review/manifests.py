@@ -8,7 +8,17 @@ import msgspec
 from msgspec import Struct
 
 from webhook.guard.existing import Existing
-from webhook.model.kinds import BY_KIND, NO_EXTRA_KINDS, PLAIN, POD, POLICIES_BY_KIND, Makers, PodMaker, PolicyKind
+from webhook.model.kinds import (
+    BY_KIND,
+    CALICO_STORAGE,
+    NO_EXTRA_KINDS,
+    PLAIN,
+    POD,
+    POLICIES_BY_KIND,
+    Makers,
+    PodMaker,
+    PolicyKind,
+)
 from webhook.model.request import Document, Operation, PolicyObject, Request, Target, User
 from webhook.model.violation import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
@@ -19,7 +29,7 @@ from webhook.review.unjudged import not_judged, version_note
 from webhook.syntax.composing import Place
 from webhook.syntax.documents import BadManifest, Located, documents
 from webhook.syntax.misfits import Misfit, misfit, undecodable
-from webhook.syntax.values import kind_of
+from webhook.syntax.values import Value, kind_of
 
 __all__ = ["BadManifest", "Manifest", "NotKubernetes", "creation", "documents", "each_existing", "existing", "read"]
 
@@ -151,6 +161,8 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
     """A network policy with what it opens; raises BadManifest."""
     try:
         labels = labels_of(convert(document, Labelled))
+        if kind.group != CALICO_STORAGE:  # whose API server checks no types
+            convert(document, reading.shape_of((kind.group, kind.resource)))
         contents = reading.read((kind.group, kind.resource), document)
     except UNREADABLE as bad:
         raise unreadable(f"{kind.kind} {name}".strip(), bad, document) from None
@@ -235,5 +247,7 @@ def moment(said: Any, whose: str) -> datetime | None:
     except (ValueError, TypeError):
         found = None
     if found is None or found.tzinfo is None:
-        raise BadManifest(f"{whose}: metadata.creationTimestamp: {said!r} is no moment such as 2026-12-31T23:59:59Z")
+        raise BadManifest(
+            f"{whose}: metadata.creationTimestamp: {Value(said).quoted}; expected a moment such as 2026-12-31T23:59:59Z"
+        )
     return found

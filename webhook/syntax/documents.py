@@ -121,7 +121,7 @@ def whole(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
                 yield found
     except BadTextError as bad:
         template = unrendered(text, bad.line, reader)
-        yield BadManifest(template.says if template else str(bad), place=Place(bad.line, 1), is_last=True)
+        yield BadManifest(template.says if template else str(bad), place=Place(bad.line, bad.column), is_last=True)
 
 
 def composed(chunk: Chunk, reader: str) -> Located | BadManifest:

@@ -17,6 +17,7 @@ HALF_A_CHARACTER: Final = (
 TAB: Final = "a tab, where YAML takes blanks only; replace it by blanks"
 CONFLICT: Final = re.compile(r"<{7}|={7}|>{7}|\|{7}")
 NO_BLANK: Final = re.compile(r"""[^\s:"'\[{#][^\s:"']*:[^\s/:]""")
+SECOND: Final = re.compile(r":\s")
 ITEM_NO_BLANK: Final = re.compile(r"-[^\s-]")
 LONGEST_KEY: Final = 1024  # characters (YAML 1.1, 9.3.2)
 LONGEST_QUOTE: Final = 40
@@ -100,6 +101,8 @@ def complaint(bad: yaml.YAMLError, text: str, first: int = 1) -> Complaint:
     for number in (stop.line, stop.begun, stop.above):
         if CONFLICT.match(stop.line_at(number)):
             return stop.at("a merge conflict of git that is not resolved; keep one of its two parts", number)
+    if (mark := f"{stop.before}{stop.character}".find(MARK, int(stop.line == 0))) >= 0:
+        return stop.at("U+FEFF (a byte order mark) is no character of a text; remove it", stop.line, mark)
     problem = f"{bad.problem}, {bad.context or ''}"
     found = next((words(stop) for pattern, words in WORDS if pattern.search(problem)), UNKNOWN)
     return found if isinstance(found, Complaint) else stop.at(found)
@@ -145,7 +148,7 @@ def colon(stop: Stop) -> str | Complaint:
     """Return the sentence for a colon that cannot be there."""
     if stop.before.startswith("---"):
         return "text on the line of the separator ---; begin a new line for it"
-    if ": " in stop.before:
+    if SECOND.search(stop.before):
         return "a second ': ' in one line; write a value that has one in quotes"
     above, line = stop.above, stop.line_at(stop.above)
     if above is None:
@@ -172,12 +175,8 @@ def no_colon(stop: Stop) -> Complaint:
     return stop.at(unfinished(stop.line_at(number)[stop.begun_column :]), number, stop.begun_column)
 
 
-def key(stop: Stop) -> str | Complaint:
+def key(stop: Stop) -> str:
     """Return the sentence for what is not a further key of a mapping, or not a further item of a list."""
-    if MARK in stop.before:
-        return stop.at(
-            "U+FEFF (a byte order mark) is no character of a text; remove it", stop.line, stop.before.index(MARK)
-        )
     if before := stop.before.strip():
         return behind_value(before[-1], stop.character)
     if stop.character == ":":

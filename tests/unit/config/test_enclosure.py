@@ -145,6 +145,7 @@ def test_a_config_map_that_the_api_server_would_refuse_is_a_fault(
         pytest.param(f"{OUTER}  policy.yaml: |\n{POLICY}---\na: [\n", (10, 5), "not YAML: expected a value here", id="a later document that is broken"),
         pytest.param(f"{OUTER}  policy.yaml: |\n{POLICY}--- b\n", (9, 1), "on the line of the separator ---", id="text behind a separator"),
         pytest.param(f"{OUTER}  policy.yaml: |\n{indent(HEAD, '    ')}    rules: [a\n    mode: warn\n", (9, 9), "expected , or ] here; the [ of line 8 is not closed", id="a line of the manifest in a message"),
+        pytest.param(f"{OUTER}  policy.yaml: >\n{POLICY}", (5, 16), "data['policy.yaml']: > joins the lines of a text; write policy.yaml: |", id="a folded block"),
         pytest.param("kind: ConfigMap: [", (1, 16), "not YAML: a second ': ' in one line", id="a broken manifest"),
         pytest.param("{{ x }}: y\nkind: ConfigMap\n", (1, 1), "that is not rendered: {{ x }}: y; render it first and give the result: … | catflap config check -", id="a template"),
     ],

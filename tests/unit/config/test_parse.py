@@ -202,7 +202,7 @@ class TestFaults:
             ),
             pytest.param(
                 "rules: {known-roles: warn}",
-                "rules.known-roles: no rule has this id; did you mean 'known-role'?; "
+                "rules.known-roles: no rule has the id 'known-roles'; did you mean 'known-role'?; "
                 "the rules are keep-role, known-role, labels-agree, no-alias-conflict, no-host-network, no-open-policy, "
                 "no-reserved-label, require-app, require-label, require-role, role-claim",
                 id="a misspelt rule",
@@ -589,7 +589,7 @@ class TestFaults:
         """Nobody should have to mend a file twice."""
         found = faults(f"{HEAD}mode: loud\nrules: {{known-roles: warn}}\n")
         assert len(found) == 2
-        assert any(fault.startswith("rules.known-roles: no rule has this id") for fault in found)
+        assert any(fault.startswith("rules.known-roles: no rule has the id 'known-roles'") for fault in found)
 
     @pytest.mark.parametrize(
         ("text", "fault"),

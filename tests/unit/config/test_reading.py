@@ -159,6 +159,25 @@ def test_what_is_no_yaml_says_where(text: str, path: str, says: str, where: Plac
     assert message.startswith(f"not YAML: {says}")
 
 
+@pytest.mark.usefixtures("_either_parser")
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("*x : y", "the alias *x has no anchor &x before it; if text is meant, write it in quotes"),
+        ("a: {*x : y}", "the alias *x has no anchor &x before it"),
+        ("a: &x 5\n*x : y", 'a key is text, *x is a number; write it in quotes: "*x"'),
+        ("a: &x ~\n*x : y", 'a key is text, *x is null; write it in quotes: "*x"'),
+        ("a: &x [b]\n*x : y", "a key is text, this is a list"),
+        ("? !!int [a]\n: b", "!!int does not fit here"),
+        ("? !!str {a: b}\n: b", "!!str does not fit here"),
+    ],
+)
+def test_a_key_that_is_no_word_is_told(text: str, says: str) -> None:
+    """Once, whatever it is."""
+    [(_, message, _)] = complaints(text)
+    assert message.startswith(says)
+
+
 def test_what_was_wrong_before_is_told_as_well() -> None:
     """Nobody should have to mend a file twice."""
     assert [one[0] for one in complaints("a: 1\na: 2\nb: [")] == ["a", "b"]

@@ -87,6 +87,11 @@ def merged(*texts: str) -> str:
             id="an expression beside a rule whose id is none",
         ),
         pytest.param(
+            "namespaces: {flows: []}\nexempt: {groups: ['system:authenticated']}",
+            {"namespaces.flows", "exempt.groups[0]"},
+            id="a key that is right elsewhere",
+        ),
+        pytest.param(
             "network: {clusterCIDRs: [10.0.0.0/8], clusterCIDRs: [10.0.0.0/9], flows: [{from: frontend, to: dat, ports: [80/TCP]}]}",
             {"network.clusterCIDRs", "network.flows[0].to"},
             id="a key twice",

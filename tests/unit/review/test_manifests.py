@@ -349,7 +349,9 @@ class TestExisting:
     def test_what_is_no_moment_is_refused_with_its_path(self, when: str) -> None:
         """As the API server would."""
         (document,) = documents(POD.replace("name: web", f"name: web, creationTimestamp: {when}"))
-        with pytest.raises(BadManifest, match=r"^Pod web: metadata\.creationTimestamp: .* is no moment such as "):
+        with pytest.raises(
+            BadManifest, match=r"^Pod web: metadata\.creationTimestamp: .*(?:is no|; expected a) moment such as "
+        ):
             existing(document, default_namespace="shop")
 
     @pytest.mark.parametrize(

@@ -121,3 +121,26 @@ def test_a_word_is_read_as_kubectl_reads_it(word: str, value: Any) -> None:
 def test_a_key_that_is_no_text_becomes_one(value: Any, key: str) -> None:
     """By Go's own way to write a number of 32 bits."""
     assert key_of(value) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "told"),
+    [
+        ("{a: 1}", (2, 2), "expected a key in double quotes here"),
+        ('{"a" 1}', (2, 6), "expected a : behind the key"),
+        ('{"a": 1 "b": 2}', (2, 9), "expected a comma or the closing bracket here"),
+        ('{"a": }', (2, 7), "expected a value here"),
+        ('{"a": "b\tc"}', (2, 9), "a tab or a line end inside a text; write \\t or \\n"),
+        ('{"a": "\\q"}', (2, 8), "\\ begins an escape, and this one is unknown"),
+        ('{"a": "b', (2, 7), "this quote is not closed"),
+        ('{"a": NaN}', (2, 1), "NaN is no number of JSON"),
+        ("x", (2, 1), "expected a value here"),
+    ],
+)
+def test_what_is_no_json_behind_json_is_told(text: str, place: tuple[int, int], told: str) -> None:
+    """At its place, and not in the decoder's words; two values before it make the file JSON for certain."""
+    [*_, bad] = located(f"{{}} {{}}\n{text}")
+    assert isinstance(bad, BadManifest)
+    assert str(bad).startswith(f"not JSON: {told}")
+    assert bad.place is not None
+    assert (bad.place.line, bad.place.column) == place

@@ -124,6 +124,11 @@ def read(resource: tuple[str, str], source: Any) -> Contents:
     return contents(resource, converted, lambda: source.get("spec"), lambda: source)
 
 
+def shape_of(resource: tuple[str, str]) -> type[Struct]:
+    """Return the type as which an object of a resource is read."""
+    return READERS.get(resource, NOTHING).shape
+
+
 def contents(
     resource: tuple[str, str], reads: Reads, spec: Callable[[], Any], whole: Callable[[], Any], excess: str = ""
 ) -> Contents:
