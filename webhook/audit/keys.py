@@ -11,9 +11,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from webhook.audit.chain import certified_bytes
+from webhook.files import Form, UnreadableFileError, read_file
 
 PublicKey = Ed25519PublicKey
 
+# An Ed25519 key in PEM has 119 bytes.
+KEY_FILE = Form("an audit root key", 1 << 16)
 REMEDY = "make a pair by: catflap audit keygen"
 OTHER_KIND = f"a key of another kind than Ed25519; {REMEDY}"
 
@@ -101,6 +104,8 @@ def read_public(path: Path) -> PublicKey:
 def loaded(path: Path, load: Callable[[bytes], object]) -> object:
     """What a key file holds.  Raises BadKey."""
     try:
-        return load(path.read_bytes())
-    except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as bad:  # TypeError: it has a password
+        return load(read_file(path, KEY_FILE))
+    except UnreadableFileError as bad:
+        raise BadKey(f"{bad}; {REMEDY}") from bad
+    except (TypeError, ValueError, UnsupportedAlgorithm) as bad:  # TypeError: it has a password
         raise BadKey(f"{path}: {bad}; {REMEDY}") from bad

@@ -10,6 +10,7 @@ import click
 
 from webhook.audit.keeping import Durability, Failure, Keeping, Rotation
 from webhook.audit.sink import Sink
+from webhook.cli._asking import OneOf
 from webhook.cli._options import complain
 
 SIZES: Final = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
@@ -47,11 +48,11 @@ OPTIONS: Final = (
         "--audit-stdout", is_flag=True, help="With --audit-log: copy the records to standard output, for a collector."
     ),
     click.option(
-        "--audit-durability", type=click.Choice([*map(str, Durability)]), default="written", show_default=True,
+        "--audit-durability", type=OneOf([*map(str, Durability)]), default="written", show_default=True,
         help="Before an answer leaves, its record is written to the operating system, or synced to the disk; or neither.",
     ),
     click.option(
-        "--audit-failure", type=click.Choice([*map(str, Failure)]),
+        "--audit-failure", type=OneOf([*map(str, Failure)]),
         help="What becomes of requests whose record cannot be written.  [default: refuse; best-effort admits]",
     ),
     click.option(

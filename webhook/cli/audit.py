@@ -8,14 +8,13 @@ import click
 from webhook.audit.keys import BadKey, read_public, write_pair
 from webhook.audit.reading import Unreadable
 from webhook.audit.verify import Verifier
+from webhook.cli._asking import OneOf
 from webhook.cli._auditing import as_json, show
-from webhook.cli._evidence import export, log_file, query
-from webhook.cli._options import complain
+from webhook.cli._evidence import export, query
+from webhook.cli._options import FILE, FILE_NAME, complain
 from webhook.cli._verifying import verified
 
 DAMAGED = 1
-
-key_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group("audit")
@@ -24,10 +23,10 @@ def verb() -> None:
 
 
 @verb.command("verify")
-@click.argument("files", metavar="FILE...", type=log_file, nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", type=FILE_NAME, nargs=-1, required=True)
 @click.option(
     "--trust",
-    type=key_file,
+    type=FILE,
     multiple=True,
     metavar="ROOT.pub",
     help="A root key has to vouch for each key that signs; may be repeated.",
@@ -35,13 +34,13 @@ def verb() -> None:
 @click.option("--closed", is_flag=True, help="Each chain has to end in its stop record, so that a cut end shows.")
 @click.option(
     "--against",
-    type=log_file,
+    type=FILE_NAME,
     multiple=True,
     metavar="FILE",
     help="The API server's own audit log (JSON lines of audit.k8s.io/v1); one for each API server.",
 )
 @click.option("--lenient", is_flag=True, help="Take copies whose JSON a collector wrote anew.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("-o", "--output", type=OneOf(["text", "json"]), default="text", show_default=True)
 def verify(  # noqa: PLR0917 (click calls it by name)
     files: tuple[str, ...], trust: tuple[Path, ...], against: tuple[str, ...], closed: bool, lenient: bool, output: str
 ) -> None:

@@ -9,9 +9,10 @@ import click
 import msgspec
 from msgspec import Struct
 
+from webhook.cli._asking import OneOf
 from webhook.cli._checking import Checked, as_json, show
 from webhook.cli._files import Inputs
-from webhook.cli._options import BAD_INPUT, NAMESPACE, Renamed, load_policy, once, policy_file
+from webhook.cli._options import BAD_INPUT, FILE_NAME, NAMESPACE, Renamed, load_policy, once, policy_file
 from webhook.guard.amend import amended
 from webhook.guard.decide import OFFLINE, decide, denial
 from webhook.model.decision import Decision
@@ -45,10 +46,10 @@ class Offline(Struct, frozen=True):
     help="Where catflap itself is installed; it is exempt.",
 )  # fmt: skip
 @click.option(
-    "-o", "--output", "form", cls=Renamed, former=("--format",), type=click.Choice(["text", "json"]), default="text", show_default=True,
+    "-o", "--output", "form", cls=Renamed, former=("--format",), type=OneOf(["text", "json"]), default="text", show_default=True,
 )  # fmt: skip
 @click.option("--strict", is_flag=True, help="End with status 1 also where something was not judged.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=FILE_NAME, metavar="PATH...")
 def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bool, paths: tuple[str, ...]) -> None:  # noqa: PLR0917 (click calls it by name)
     """Judge the manifests in files, folders or - (standard input).
 

@@ -15,11 +15,14 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import Progress
 
+from webhook.cli._asking import OneOf
 from webhook.cli._files import Inputs
 from webhook.cli._options import (
     BAD_INPUT,
+    FILE,
+    FILE_NAME,
     NAMESPACE,
-    POLICY_PATH,
+    Single,
     cluster_options,
     complain,
     faults_of,
@@ -64,7 +67,7 @@ class Asked(Struct, frozen=True):
 @click.command("preview")
 @policy_file
 @click.option(
-    "--against", type=POLICY_PATH, metavar="FILE", help="Show only what changes compared with this policy file."
+    "--against", cls=Single, type=FILE, metavar="FILE", help="Show only what changes compared with this policy file."
 )
 @click.option("--against-cluster", is_flag=True, help="The same compared with the policy file in the cluster.")
 @click.option("--cluster", is_flag=True, help="Look at what stands in the cluster that kubectl would take.")
@@ -73,8 +76,8 @@ class Asked(Struct, frozen=True):
     "-n", "--namespace", "namespaces", type=NAMESPACE, multiple=True,
     help="Only this namespace of the cluster, may be repeated; of files, the one of objects that name none.",
 )  # fmt: skip
-@click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
-@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.option("-o", "--output", type=OneOf(["table", "wide", "json"]), default="table", show_default=True)
+@click.argument("paths", nargs=-1, type=FILE_NAME, metavar="[PATH...]")
 def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path,
     against: Path | None,

@@ -10,6 +10,7 @@ from webhook.cli._options import NAMESPACE, cluster_options, complain, load_poli
 from webhook.cli._registering import check_token_file, endpoint_options, one_of, token_file_option
 from webhook.cli._yaml import manifests
 from webhook.controller.registration import registration
+from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.identity import own_user
 from webhook.kube.switch import turn_on
@@ -60,9 +61,9 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         complain(["give -c POLICY, --ca FILE and either --url or --service; or --turn-on"])
     locate = one_of(url, service)
     try:
-        bundle = base64.b64encode(ca.read_bytes()).decode("ascii")
-    except OSError as bad:
-        complain([f"--ca {ca}: {bad.strerror}"])
+        bundle = base64.b64encode(read_file(ca, CA_BUNDLE)).decode("ascii")
+    except UnreadableFileError as bad:
+        complain([f"--ca {bad}"])
     loaded = load_policy(policy)
     own = Identities(tuple(asked(kubeconfig, context) if one == "-" else one for one in account)) if account else None
     endpoint = structs.replace(locate(bundle), token=check_token_file(path_token_file) if path_token_file else "")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from webhook.cli._asking import OneOf
 from webhook.cli._options import NAMESPACE, complain, load_policy, policy_file
 from webhook.cli._yaml import manifests
 from webhook.model.names import DEFAULT_NAMESPACE
@@ -19,7 +20,7 @@ from webhook.netpol.render import render, render_net
 @policy_file
 @click.option("-n", "--namespace", type=NAMESPACE, required=True, help="The namespace to close.")
 @click.option(
-    "--engine", type=click.Choice([str(engine) for engine in Engine]),
+    "--engine", type=OneOf([str(engine) for engine in Engine]),
     help="Whose policies; by default the policy file's engine, and kubernetes where that says auto.",
 )  # fmt: skip
 @click.option("--environment", default="", help="The environment that the namespace is in, of those in the file.")

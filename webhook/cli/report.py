@@ -16,14 +16,16 @@ from webhook.audit.reading import Line, Unreadable
 from webhook.audit.record import stamp
 from webhook.audit.sequence import Head
 from webhook.audit.verify import Report, Verifier
-from webhook.cli._evidence import MomentType, lenient_option, log_file, log_files
-from webhook.cli._options import Function, cluster_options, complain, load_policy, policy_option
+from webhook.cli._asking import in_order
+from webhook.cli._evidence import MomentType, lenient_option, log_files
+from webhook.cli._options import FILE, FILE_NAME, Function, cluster_options, complain, load_policy, policy_option
 from webhook.cli._verifying import verified
-from webhook.cli.audit import DAMAGED, key_file
+from webhook.cli.audit import DAMAGED
 from webhook.config.parse import Loaded
 from webhook.controller.registration import Endpoint, registration
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.registrations import own_namespace
+from webhook.model.counting import counted
 from webhook.model.decision import Verdict
 from webhook.model.names import DEFAULT_NAMESPACE
 from webhook.report import charts
@@ -31,14 +33,13 @@ from webhook.report.cluster import Now, look
 from webhook.report.gathering import Gathering
 from webhook.report.page import Asked, Ruled, page
 from webhook.report.ruled import entries, exceptions, left_out
-from webhook.report.words import counted
 
 
 def verification(function: Function) -> Function:
     """The options of `audit verify`."""
     options = (
-        click.option("--trust", type=key_file, multiple=True, metavar="ROOT.pub", help="A root key has to vouch for each key that signs; may be repeated."),
-        click.option("--against", type=log_file, multiple=True, metavar="FILE", help="The API server's own audit log, one for each API server."),
+        click.option("--trust", type=FILE, multiple=True, metavar="ROOT.pub", help="A root key has to vouch for each key that signs; may be repeated."),
+        click.option("--against", type=FILE_NAME, multiple=True, metavar="FILE", help="The API server's own audit log, one for each API server."),
         click.option("--closed", is_flag=True, help="Each chain has to end in its stop record."),
     )  # fmt: skip
     for option in reversed(options):
@@ -74,7 +75,7 @@ def naming(function: Function) -> Function:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, allow_dash=True),
+    type=FILE_NAME,
     required=True,
     metavar="FILE",
     help="The page to write; - for standard output.",
@@ -101,8 +102,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     Files of one log come oldest first, compressed by gzip or not. Ends as `audit verify` does: with status 0 where all is sound,
     1 where something is damaged (the page is written, and says so first), 2 where something cannot be read.
     """
-    if begin and end and begin >= end:
-        complain(["--from has to be before --to"])
+    in_order(begin, end)
     spared(output, (*files, *against, *map(str, trust), str(policy or "")))
     loaded = load_policy(policy) if policy else None
     asked = Asked(

@@ -11,6 +11,7 @@ from webhook.audit.keeping import Keeping
 from webhook.bootstrap.logs import log_to_stderr
 from webhook.bootstrap.parts import Address, Common
 from webhook.bootstrap.serving import serve
+from webhook.cli._asking import OneOf
 from webhook.cli._keeping import keeping_options
 from webhook.cli._options import complain, load_policy
 from webhook.cli._serving import AddressType, check_audit_key, check_context, serving_options, trust, trust_options
@@ -35,7 +36,7 @@ from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
 @trust_options
 @click.option("--standalone", is_flag=True, help="Serve without a cluster; what needs one is not checked.")
 @click.option(
-    "--worker", type=click.Choice(["asgi", "gthread"]), default="asgi", show_default=True,
+    "--worker", type=OneOf(["asgi", "gthread"]), default="asgi", show_default=True,
     help="asgi: express lane; gthread: Flask alone.",
 )  # fmt: skip
 @click.option("--verbose", is_flag=True, help="Log more to standard error.")

@@ -12,12 +12,15 @@ from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse
 from webhook.config.places import Place, place
 from webhook.config.reading import LARGEST, PARSER
+from webhook.files import Form
 from webhook.model.abbreviation import listed
 from webhook.model.encoding import UTF_8, marked
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 
 # Every line of the policy file is indented there, and a chart's other manifests may be in the same file.
 LARGEST_MANIFEST: Final = 8 * LARGEST
+# UTF-16 takes two bytes for each character.
+POLICY_FILE: Final = Form("a policy file", 2 * LARGEST_MANIFEST)
 CONFIG_MAP: Final = re.compile(r"""\bkind["']?\s*:\s*["']?ConfigMap\b""")
 KIND, NAME = ("kind",), ("metadata", "name")
 DATA: Final = "data"

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from webhook.kube.errors import CONFLICT, INVALID, NOT_FOUND, ApiError
 from webhook.kube.failures import what_failed
+from webhook.kube.kubeconfig import sentence, why_unusable
 from webhook.kube.paging import TooLarge, pages
 from webhook.kube.paths import checked
 from webhook.kube.silence import Unsilenced
@@ -250,8 +251,11 @@ def connect(kubeconfig: str | None, context: str | None = None) -> Api:
         else:
             config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
     except UNUSABLE as bad:
-        where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the Pod's ServiceAccount"
-        raise NoCluster(f"no cluster by {where}: {sentence(bad)}; name one by --kubeconfig") from bad
+        if kubeconfig is None:
+            raise NoCluster(
+                f"no cluster by the Pod's ServiceAccount: {sentence(bad)}; name one by --kubeconfig"
+            ) from bad
+        raise NoCluster(f"no cluster by --kubeconfig {why_unusable(bad, kubeconfig, context)}") from bad
     return pooled(settings)
 
 
@@ -266,14 +270,11 @@ def connect_as_kubectl(kubeconfig: str | None, context: str | None) -> Api:
     except UNUSABLE as bad:
         if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
             return connect(None)
-        where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the default kubeconfig"
-        raise NoCluster(f"no cluster by {where}: {sentence(bad)}; name one by --kubeconfig") from bad
+        why = why_unusable(bad, kubeconfig, context)
+        if kubeconfig is None:
+            raise NoCluster(f"no cluster by the default kubeconfig: {why}; name another by --kubeconfig") from bad
+        raise NoCluster(f"no cluster by --kubeconfig {why}") from bad
     return pooled(settings)
-
-
-def sentence(bad: Exception) -> str:
-    """What an exception says, as a part of a sentence."""
-    return " ".join(str(bad).split()).rstrip(".")
 
 
 def pooled(settings: client.Configuration) -> Api:

@@ -16,7 +16,13 @@ from webhook.review.templating import unrendered
 # kubectl takes no List in a List at all; aliases make a short file of many.
 DEEPEST_LIST: Final = 3
 MOST_OBJECTS: Final = 100_000
+# Five of the largest objects of the API server (1.5 MiB, etcd's --max-request-bytes): more is a List. The values of so much YAML and their
+# places take 500 MiB of memory, and as JSON a List is read five times as fast.
+LARGEST_YAML: Final = 8 << 20
+# YAML is read at 1 to 2 MiB a second, so the place of a fault costs a few seconds here.
+LARGEST_PLACED: Final = 4 << 20
 LIST: Final = "List"
+SPLIT: Final = "write its objects as documents of their own, or as JSON (kubectl get -o json)"
 # How a comment begins in JavaScript, and in what some programs take for JSON.
 SLASHES: Final = re.compile(r"(?m)^[ \t]*(?://|/\*)|[,{\[]\s*(?://|/\*)")
 NO_COMMENTS: Final = "; in JSON kubectl takes no comments with // or /*, but with #"
@@ -77,7 +83,9 @@ class Located(Struct, frozen=True):
 
 @lru_cache(maxsize=1)  # one file may have many faults
 def recomposed(text: str) -> Composed | None:
-    """Return JSON read as YAML, which has places; None where it is no YAML."""
+    """Return JSON read as YAML, which has places; None where it is no YAML, or so large that the places cost more than they help."""
+    if len(text) > LARGEST_PLACED:
+        return None
     try:
         return compose(text)
     except BadYamlError:
@@ -101,7 +109,7 @@ def located(text: str) -> Iterator[Located | BadManifest]:
     """Each object of a file with its places, and in its stead what is wrong with a document that cannot be read."""
     for number, found in enumerate(chain.from_iterable(map(objects, whole(text)))):
         if number >= MOST_OBJECTS:
-            yield BadManifest(f"more than {MOST_OBJECTS} objects", is_last=True)
+            yield BadManifest(f"more than {MOST_OBJECTS:,} objects, the most of one file", is_last=True)
             return
         yield found
         if isinstance(found, BadManifest) and found.is_last:
@@ -111,7 +119,16 @@ def located(text: str) -> Iterator[Located | BadManifest]:
 def whole(text: str) -> Iterator[Located | BadManifest]:
     """Each document of a file that is not empty."""
     try:
-        for chunk in chunks(text):
+        for number, chunk in enumerate(chunks(text)):
+            if number >= MOST_OBJECTS:
+                yield BadManifest(
+                    f"more than {MOST_OBJECTS:,} documents, empty ones too, the most of one file",
+                    place=Place(chunk.line, 1),
+                    is_last=True,
+                )
+                return
+            if chunk.is_empty:
+                continue
             found = composed(chunk)
             if isinstance(found, BadManifest) or found.value is not None:
                 yield found
@@ -124,6 +141,10 @@ def composed(chunk: Chunk) -> Located | BadManifest:
     """Return one document, or what is wrong with it."""
     if chunk.is_json:
         return Located(chunk.value, chunk, Composed(chunk.value))
+    if len(chunk.text) > LARGEST_YAML:
+        return BadManifest(
+            f"a YAML document of more than {LARGEST_YAML >> 20} MiB; {SPLIT}", place=Place(chunk.line, 1)
+        )
     try:
         found = compose(chunk.text)
     except BadYamlError as bad:

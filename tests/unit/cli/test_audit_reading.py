@@ -125,8 +125,7 @@ def test_what_is_no_record_is_passed_over_and_counted(log: Path) -> None:
         assert done.exit_code == 0
         assert "alicf" not in done.stdout
         assert (
-            done.stderr
-            == "catflap: passed over 2 pieces that are no records; catflap audit verify says what they are\n"
+            done.stderr == "catflap: passed over 2 pieces without a record; catflap audit verify says what they are\n"
         )
 
 
@@ -197,7 +196,7 @@ def test_what_cannot_be_printed_ends_it_with_status_2(log: Path, verb: tuple[str
     with open("/dev/full", "wb") as full:  # noqa: PTH123 (as a shell does)
         done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("catflap: standard output: ")
+    assert done.stderr.startswith("catflap: standard output cannot be written: ")
     assert len(done.stderr.splitlines()) == 1
 
 
