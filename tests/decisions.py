@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from webhook.custom.judging import plain
 from webhook.guard.decide import OFFLINE, decide
+from webhook.guard.explaining import explained
 from webhook.model.decision import Decision, OldOwner, OwnerWanted
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
@@ -29,4 +30,4 @@ def settled(
     known = replace(OFFLINE, old_owners=None if owner_predates is None else older(request) if owner_predates else ())
     decided = decide(request, policy, own_namespace=own_namespace, known=known)
     assert isinstance(decided, Decision | OwnerWanted)
-    return replace(decided, closure=None) if isinstance(decided, Decision) else decided
+    return replace(explained(decided, request, policy), closure=None) if isinstance(decided, Decision) else decided

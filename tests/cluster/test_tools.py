@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.installation import Installation, eventually
+from tests.cluster.installation import NAMESPACE, Installation, eventually
 from tests.cluster.manifests import GOOD, SELECTED, deployment, every_kind, namespace, pod, together
 from webhook.config.default import DEFAULT_POLICY
 from webhook.model.names import BREAK_GLASS_GROUP
@@ -150,3 +150,24 @@ def test_what_render_prints_is_what_the_controller_writes(
     assert applied.returncode == 0, applied.stderr
     after = json.loads(catflap.cluster.kubectl(*get).stdout)
     assert [one["spec"] for one in after["items"]] == [one["spec"] for one in before["items"]]
+
+
+@pytest.mark.parametrize("name", [NAMESPACE, "kube-system", "default"])
+def test_render_prints_nothing_where_the_controller_writes_nothing(
+    catflap: Installation, name: str, tmp_path: Path
+) -> None:
+    """Its own namespace, one of Kubernetes' own, and one that is older than catflap."""
+    (tmp_path / "policy.yaml").write_text(DEFAULT_POLICY, encoding="utf-8")
+    argv = [sys.executable, "-m", "webhook", "render", "-c", str(tmp_path / "policy.yaml"), "-n", name]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert f"namespace {name} gets no policies: " in done.stderr
+    ours = (
+        "--namespace",
+        name,
+        "get",
+        "networkpolicies",
+        "--selector=app.kubernetes.io/managed-by=catflap",
+        "--output=name",
+    )
+    assert catflap.cluster.kubectl(*ours).stdout == ""

@@ -1,118 +1,226 @@
-"""A fix that is printed can be applied as it stands: the object then passes, and its selector still matches its Pods."""
+"""A fix that is printed can be applied as it is: the object then passes, and its selectors still match its Pods."""
 
+import copy
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.reviews import deployment
-from tests.unit.samples import asked, policy
-from webhook.guard.judge import judge
-from webhook.guard.mending import mending
+from tests.laws.strategies import LAW
+from tests.unit.samples import policy
+from webhook.cli.check import judged
 from webhook.guard.message import patch
+from webhook.model.decision import Decision
+from webhook.model.kinds import BY_KIND, POD_MAKERS, PodMaker, selector_beside
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Remedy, Violation
-from webhook.model.workload import Workload
+from webhook.model.violation import Remedy
+from webhook.review.documents import Located, located
+from webhook.review.manifests import read, refused_by_api_server
+
+Json = dict[str, Any]
 
 NAME, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
-KEYS = ("app", NAME, "k8s-app", "role", COMPONENT, "tier", "team")
-VALUES = ("", "web", "frontend", "backend", "data", "worker", "Backend", "controller", "payments")
-LABELS = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=5)
-POLICIES = [
-    policy(text)
-    for text in (
-        "rules: {labels-agree: enforce}",
-        "rules: {labels-agree: enforce}\nworkloads: {scope: both}",
-        "workloads: {role: {aliases: [tier, app.kubernetes.io/component]}, require: [{label: team, oneOf: [payments, search]}]}",
-        "workloads: {app: {label: app.kubernetes.io/name}, require: [{label: role, oneOf: [frontend, backend, data, x]}]}",
-        "workloads: {require: [{label: app.kubernetes.io/component, oneOf: [worker, x]}]}",
-        "roles: {data: {claim: {namespaces: [databases]}}}\nrules: {labels-agree: enforce}",
+KEYS: Final = ("app", NAME, "k8s-app", "role", COMPONENT, "tier", "team")
+VALUES: Final = ("", "web", "frontend", "backend", "data", "worker", "Backend", "controller", "payments")
+# What the API server takes for no label: it must not be copied into a fix.
+REFUSED: Final = ("~", "a b", "x" * 64)
+NUMBERS: Final = (1, 1.5, -2, True)
+# apimachinery, pkg/util/validation, IsValidLabelValue.
+VALUE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+VM: Final = PodMaker("kubevirt.io", "virtualmachines", "VirtualMachine", "spec.template", custom=True)
+MAKERS: Final = (*POD_MAKERS, VM)
+LABEL_RULES: Final = frozenset(
+    {"known-role", "labels-agree", "no-alias-conflict", "require-app", "require-label", "require-role", "role-claim"}
+)
+EXTRA: Final = (
+    "extraKinds: [{group: kubevirt.io, resource: virtualmachines, kind: VirtualMachine, template: spec.template}]"
+)
+SCOPES: Final = ("template", "object", "both")
+RULES: Final = (
+    "",
+    "rules: {labels-agree: enforce}",
+    "mode: audit\nrules: {require-role: enforce, labels-agree: enforce}",
+    "mode: warn\nrules: {labels-agree: enforce, role-claim: enforce}",
+    "rules: {known-role: off, role-claim: warn, no-alias-conflict: warn}",
+)
+LABELS: Final = (
+    "",
+    "role: {aliases: [tier, app.kubernetes.io/component]}, require: [{label: team, oneOf: [payments, search]}]",
+    "app: {label: app.kubernetes.io/name}, require: [{label: role, oneOf: [frontend, backend, data, x]}]",
+    "require: [{label: app.kubernetes.io/component, oneOf: [worker, x]}]",
+    "require: [{label: team, matches: '[a-z]+'}]",
+    "role: {label: tier, aliases: [role]}",
+)
+CLAIMS: Final = (
+    "",
+    "roles: {data: {claim: {namespaces: [databases]}}}",
+    "roles: {data: {claim: {serviceAccounts: [shop/data]}}, frontend: {claim: {namespaces: [edge]}}}",
+    "roles: {frontend: {claim: {namespaces: [a]}}, backend: {claim: {namespaces: [a]}}, data: {claim: {namespaces: [a]}}}",
+)
+POLICIES: Final = [
+    policy(
+        f"{rules}\nworkloads: {{{', '.join(filter(None, (f'scope: {scope}, existing: judge', labels, EXTRA)))}}}\n{claims}"
     )
+    for rules in RULES
+    for labels in LABELS
+    for claims in CLAIMS
+    for scope in SCOPES
 ]
 
 
 @st.composite
-def manifests(draw: st.DrawFn) -> dict[str, Any]:
-    """A Deployment whose selector requires some of its template's labels, by value or by expression."""
-    template = draw(LABELS)
-    kept = draw(st.sets(st.sampled_from(sorted(template)), max_size=3)) if template else set()
-    absent = draw(st.sets(st.sampled_from(KEYS), max_size=1)) - template.keys()
-    selector = {
-        "matchLabels": {key: template[key] for key in sorted(kept)},
-        "matchExpressions": [{"key": key, "operator": "DoesNotExist"} for key in sorted(absent)],
+def manifests(draw: st.DrawFn) -> Json:
+    """An object of any kind that makes Pods, whose selector requires some of its template's labels, by value or by expression."""
+    maker = draw(st.sampled_from(MAKERS))
+    values = st.sampled_from((*VALUES, *REFUSED, *(NUMBERS if maker.custom else ())))
+    labels = st.dictionaries(st.sampled_from(KEYS), values, max_size=5)
+    own_labels = st.dictionaries(st.sampled_from(KEYS), st.sampled_from((*VALUES, *REFUSED)), max_size=5)
+    made: Json = {
+        "apiVersion": f"{maker.group}/v1".removeprefix("/"),
+        "kind": maker.kind,
+        "metadata": {"name": draw(st.sampled_from(["web", "Web_1.", "-"])), "namespace": "shop"},
     }
-    made = deployment(template, labels=draw(LABELS))
-    made["spec"]["selector"] = selector
+    if not maker.template:
+        made["metadata"]["labels"] = draw(labels)
+        return made
+    made["metadata"]["labels"] = draw(own_labels)
+    for template in draw(st.lists(st.sampled_from(maker.templates), min_size=1, unique=True)):
+        pods = draw(labels)
+        put(made, f"{template}.{maker.pod_metadata or 'metadata'}.labels", pods)
+        if not maker.pod_metadata:
+            put(made, f"{template}.spec.serviceAccountName", draw(st.sampled_from(["default", "data"])))
+        if draw(st.booleans()):
+            put(made, selector_beside(template), draw(selectors(pods, flat=maker.kind in FLAT)))
     return made
 
 
-def read(manifest: dict[str, Any]) -> Workload:
-    """The workload of an object's review."""
-    found = asked(manifest).workload
-    assert found is not None
+FLAT: Final = {"ReplicationController", "DeploymentConfig"}
+
+
+@st.composite
+def selectors(draw: st.DrawFn, labels: Mapping[str, Any], *, flat: bool) -> Json:
+    """A selector that matches labels."""
+    texts = sorted(key for key, value in labels.items() if isinstance(value, str))
+    kept = {key: labels[key] for key in texts if draw(st.booleans())}
+    if flat:
+        return kept
+    absent = [key for key in KEYS if key not in labels and draw(st.integers(0, 6)) == 0]
+    listed = [key for key in texts if key not in kept and draw(st.integers(0, 3)) == 0]
+    expressions: list[Json] = [{"key": key, "operator": "DoesNotExist"} for key in absent]
+    expressions += [{"key": key, "operator": "In", "values": [labels[key], "other"]} for key in listed]
+    return {"matchLabels": kept, "matchExpressions": expressions}
+
+
+def put(found: Json, path: str, value: Any) -> None:
+    """Write a value at a path."""
+    *outer, last = path.split(".")
+    for key in outer:
+        found = found.setdefault(key, {})
+    found[last] = value
+
+
+def at(found: Any, path: str) -> Any:
+    """The value at a path; None where there is none."""
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
     return found
 
 
-def choices(remedies: tuple[Remedy, ...]) -> Iterator[list[str]]:
-    """The printed lines, with each of the choices that they offer in turn."""
-    lines = patch(remedies)
-    yield [line.replace('""  # one of', f'"{first(line)}"  # one of') for line in lines]
-    offered = {choice for remedy in remedies for choice in remedy.choices}
-    for choice in sorted(offered):
-        changed = [
-            line.replace(line.split(": ", 1)[1].split("  #")[0], f'"{choice}"', 1) if choice in listed(line) else line
-            for line in lines
-        ]
-        yield [line.replace('""  # one of', f'"{first(line)}"  # one of') for line in changed]
+def decided(manifest: Json, under: GuardPolicy) -> Decision:
+    """What `catflap check` says of an object."""
+    [found] = [one for one in located(yaml.safe_dump(manifest)) if isinstance(one, Located)]
+    whole = read(found.value, default_namespace="shop", extra=under.workloads.extra_by_kind)
+    return judged(whole, under, refused_by_api_server(whole, found))
+
+
+def choices(fix: tuple[Remedy, ...]) -> Iterator[list[str]]:
+    """The printed lines, with each of the choices that they offer in turn; what is free gets a value."""
+    lines = patch(fix)
+    offered = {choice for remedy in fix for choice in remedy.choices}
+    for choice in [None, *sorted(offered)]:
+        taken = [take(line, choice) if choice is not None and choice in listed(line) else line for line in lines]
+        yield [take(line, next(iter(listed(line)), "payments")) if ': ""  #' in line else line for line in taken]
+
+
+def take(line: str, choice: str) -> str:
+    """A line with a choice in the place of its value."""
+    key, _, _ = line.partition("  #")[0].rpartition(": ")
+    return f'{key}: "{choice}"'
 
 
 def listed(line: str) -> list[str]:
     """The choices that the comment of a line lists."""
-    return line.rpartition(": ")[2].split(", ") if "#" in line else []
-
-
-def first(line: str) -> str:
-    """The first choice on a line."""
-    return next(iter(listed(line)), "")
+    return line.rpartition(": ")[2].split(", ") if "  # o" in line else []
 
 
 def applied(manifest: Any, change: Any) -> Any:
     """A manifest with the printed part written over it."""
     if not isinstance(change, Mapping):
         return change
-    return {**manifest, **{key: applied(manifest.get(key, {}), value) for key, value in change.items()}}
+    return {**(manifest or {}), **{key: applied((manifest or {}).get(key), value) for key, value in change.items()}}
 
 
-def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a selector of this test's matches labels."""
-    absent = all(one["key"] not in labels for one in selector["matchExpressions"])
-    return absent and all(labels.get(key) == value for key, value in selector["matchLabels"].items())
+def maker_of(manifest: Json) -> PodMaker:
+    """The kind of an object."""
+    return BY_KIND.get((manifest["apiVersion"].rpartition("/")[0], manifest["kind"]), VM)
 
 
-def mended(found: tuple[Violation, ...]) -> set[tuple[str, str]]:
-    """The places and labels that faults ask for."""
-    return {(one.remedy.place, one.remedy.label) for one in found if one.remedy}
+def broken_selectors(before: Json, after: Json) -> list[str]:
+    """The selectors that matched their Pods before a fix, and do not after it."""
+    maker = maker_of(before)
+    return [
+        template
+        for template in (maker.templates if maker.template else ())
+        if matches(at(before, selector_beside(template)), at(before, f"{template}.metadata.labels"))
+        and not matches(at(after, selector_beside(template)), at(after, f"{template}.metadata.labels"))
+    ]
 
 
-@settings(deadline=None, max_examples=400)
+def matches(selector: Any, labels: Any) -> bool:
+    """Whether a selector matches labels, as the API server does (apimachinery, pkg/apis/meta/v1, LabelSelectorAsSelector)."""
+    selector, labels = selector or {}, labels or {}
+    grouped = "matchLabels" in selector
+    by_value = selector["matchLabels"] if grouped else selector
+    expressions = selector["matchExpressions"] if grouped else []
+    return all(labels.get(key) == value for key, value in by_value.items()) and all(
+        (one["key"] not in labels) if one["operator"] == "DoesNotExist" else labels.get(one["key"]) in one["values"]
+        for one in expressions
+    )
+
+
+def refused(decision: Decision) -> list[tuple[str, str]]:
+    """The rules and places of the faults that labels can have, and that refuse an object."""
+    return sorted({(one.rule, one.path) for one in decision.denied if one.rule in {*LABEL_RULES, "api-server"}})
+
+
+@settings(LAW, max_examples=4 * LAW.max_examples)
 @given(manifest=manifests(), under=st.sampled_from(POLICIES))
-def test_a_printed_fix_passes_and_keeps_the_selector(manifest: dict[str, Any], under: GuardPolicy) -> None:
+def test_a_printed_fix_mends_and_keeps_the_selectors(manifest: Json, under: GuardPolicy) -> None:
     """Whichever of its choices is taken; what no label can mend is said in words."""
-    workload = read(manifest)
-    found = judge(workload, under)
-    mends = mending(workload, found, under)
-    if mended(found) and not mends.remedies:
-        assert mends.notes
-    for lines in choices(mends.remedies):
-        after = applied(manifest, yaml.safe_load("\n".join(lines)) or {})
-        template = after["spec"]["template"]["metadata"]["labels"]
-        assert matches(after["spec"]["selector"], template)
-        left = [one for one in judge(read(after), under) if one.remedy is not None or one.rule == "labels-agree"]
-        if not mends.notes:
-            assert left == [], lines
-        assert len(left) <= len(found)
+    before = decided(manifest, under)
+    if refused(before) and not before.fix:
+        assert before.fix_notes
+    for one in before.fix:
+        assert all(VALUE.fullmatch(value) for value in (one.value, *one.choices) if value is not None), one
+    for lines in choices(before.fix):
+        change = yaml.safe_load("\n".join(lines)) or {}
+        after = applied(copy.deepcopy(manifest), change)
+        assert broken_selectors(manifest, after) == []
+        left = decided(after, under)
+        if not before.fix_notes:
+            assert refused(left) == [], (lines, left.message)
+        assert len(refused(left)) <= len(refused(before)), (lines, left.message)
+
+
+@settings(LAW)
+@given(manifest=manifests(), under=st.sampled_from(POLICIES))
+def test_each_remedy_of_a_fault_is_one_of_the_fix(manifest: Json, under: GuardPolicy) -> None:
+    """A program that reads the JSON of `catflap check` is told the same as a person."""
+    found = decided(manifest, under)
+    assert {one.remedy for one in found.denied if one.remedy} <= set(found.fix)
 
 
 TANGLED = policy(
@@ -122,14 +230,12 @@ TANGLED = policy(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@LAW
 @given(manifest=manifests())
-def test_requirements_that_contradict_each_other_end_in_a_message(manifest: dict[str, Any]) -> None:
-    """Whatever the policy file asks of one label in two ways, there is an answer, and it keeps the selector."""
-    workload = read(manifest)
-    mends = mending(workload, judge(workload, TANGLED), TANGLED)
-    template = next((place for place in workload.places), None)
-    assert template is not None
-    for remedy in mends.remedies:
-        if remedy.place == template.path and remedy.value is not None:
-            assert template.selector is None or template.selector.against(remedy.label, remedy.value) is None
+def test_requirements_that_contradict_each_other_end_in_a_message(manifest: Json) -> None:
+    """Whatever the policy file asks of one label in two ways, there is an answer, and it keeps the selectors."""
+    before = decided(manifest, TANGLED)
+    assert before.allowed or before.message
+    for lines in choices(before.fix):
+        after = applied(copy.deepcopy(manifest), yaml.safe_load("\n".join(lines)) or {})
+        assert broken_selectors(manifest, after) == []

@@ -11,7 +11,7 @@ from webhook.guard.preview import Effect
 from webhook.guard.protect import PROTECTION
 from webhook.model.counting import counted
 from webhook.model.decision import Decision, Verdict
-from webhook.model.violation import Violation
+from webhook.model.violation import Remedy, Violation
 from webhook.review.manifests import Manifest
 
 # What a user who checks the output of `catflap render` asks.
@@ -43,27 +43,33 @@ def as_json(checked: Checked) -> dict[str, Any]:
         "name": manifest.name,
         "allowed": checked.decision.allowed,
         "violations": [violation_as_json(effect, violation) for effect, violation in checked.violations],
+        **({"fix": [remedy_as_json(one) for one in checked.decision.fix]} if needs_more(checked.decision) else {}),
+        **({"fixNotes": list(checked.decision.fix_notes)} if checked.decision.fix_notes else {}),
         **({"unchecked": [one.rule for one in unchecked]} if unchecked else {}),
         **({"notJudged": manifest.not_judged} if manifest.not_judged else {}),
         **({"notes": said} if (said := list(notes(checked))) else {}),
     }
 
 
+def needs_more(decision: Decision) -> bool:
+    """Whether the fix of an object sets more labels than the remedies of its violations do, so that it is listed by itself."""
+    return set(decision.fix) != {one.remedy for one in decision.denied if one.remedy}
+
+
 def violation_as_json(effect: Effect, violation: Violation) -> dict[str, Any]:
     """One violation: which rule, what it does, and the label that would mend it."""
-    remedy = violation.remedy
-    mend = (
-        {"path": remedy.place, "label": remedy.label, "value": remedy.value, "choices": remedy.choices}
-        if remedy
-        else None
-    )
     return {
         "rule": violation.rule,
         "effect": effect,
         "path": violation.path,
         "message": violation.message,
-        **({"remedy": mend} if mend else {}),
+        **({"remedy": remedy_as_json(violation.remedy)} if violation.remedy else {}),
     }
+
+
+def remedy_as_json(remedy: Remedy) -> dict[str, Any]:
+    """One label to set."""
+    return {"path": remedy.place, "label": remedy.label, "value": remedy.value, "choices": remedy.choices}
 
 
 def show(checked: list[Checked], inputs: Inputs) -> None:

@@ -7,7 +7,7 @@ from webhook.cli._folders import Unread, files_of
 from webhook.files import STDIN, Form, UnreadableFileError, read_file, read_stdin, shown
 from webhook.model.counting import counted
 from webhook.review.composing import Place
-from webhook.review.documents import MOST_OBJECTS, BadManifest, Located, located, whole
+from webhook.review.documents import MOST_OBJECTS, BadManifest, Located, dotted, located, whole
 from webhook.review.manifests import NotKubernetes
 from webhook.review.splitting import BadTextError, text_of
 
@@ -78,8 +78,9 @@ class Inputs:
             try:
                 one = read(found.value)
             except NotKubernetes as bad:
-                if is_named:
-                    self.complaints += (at(source, place, message) for place, message in bad.each(found))
+                if is_named or found.path:
+                    item = f"{dotted(found.path)}: " if found.path else ""
+                    self.complaints += (at(source, place, f"{item}{message}") for place, message in bad.each(found))
                 else:
                     self.passed_over += [] if source in self.passed_over[-1:] else [source]
                 continue

@@ -14,6 +14,7 @@ from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded
 from webhook.files import STDIN, UnreadableFileError, read_file, read_stdin, shown
 from webhook.model.fields import namespace_name
+from webhook.model.names import DEFAULT_NAMESPACE
 
 BAD_INPUT: Final = 2
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -106,6 +107,11 @@ def policy_option(
 
 
 policy_file = policy_option(required=True)
+
+
+def own_namespace_option(*, says: str) -> Callable[[Function], Function]:
+    """`--own-namespace NAME` of the verbs that judge manifests without a cluster."""
+    return click.option("--own-namespace", type=NAMESPACE, default=DEFAULT_NAMESPACE, show_default=True, help=says)
 
 
 def cluster_options(function: Function) -> Function:

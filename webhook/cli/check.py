@@ -12,20 +12,25 @@ from msgspec import Struct
 from webhook.cli._asking import OneOf
 from webhook.cli._checking import Checked, as_json, show
 from webhook.cli._files import Inputs
-from webhook.cli._options import BAD_INPUT, FILE_NAME, NAMESPACE, Renamed, load_policy, once, policy_file
+from webhook.cli._options import (
+    BAD_INPUT,
+    FILE_NAME,
+    NAMESPACE,
+    Renamed,
+    load_policy,
+    once,
+    own_namespace_option,
+    policy_file,
+)
 from webhook.guard.amend import amended
-from webhook.guard.decide import OFFLINE, decide, denial
+from webhook.guard.decide import OFFLINE, decide
+from webhook.guard.explaining import explained, with_refused_labels
 from webhook.model.decision import Decision
-from webhook.model.names import DEFAULT_NAMESPACE
 from webhook.model.policy import GuardPolicy
-from webhook.model.request import Request
-from webhook.model.violation import Violation
-from webhook.review.documents import Located
-from webhook.review.manifests import Manifest, creation, read
+from webhook.model.violation import RefusedLabel
+from webhook.review.manifests import Manifest, creation, read, refused_by_api_server
 
 VIOLATIONS = 1
-# In place of a rule's id, where not catflap but Kubernetes itself would refuse.
-API_SERVER = "api-server"
 
 
 class Offline(Struct, frozen=True):
@@ -41,10 +46,7 @@ class Offline(Struct, frozen=True):
 @click.option(
     "-n", "--namespace", type=NAMESPACE, default="default", show_default=True, help="For objects that name none."
 )
-@click.option(
-    "--own-namespace", type=NAMESPACE, default=DEFAULT_NAMESPACE, show_default=True,
-    help="Where catflap itself is installed; it is exempt.",
-)  # fmt: skip
+@own_namespace_option(says="Where catflap itself is installed; it is exempt.")
 @click.option(
     "-o", "--output", "form", cls=Renamed, former=("--format",), type=OneOf(["text", "json"]), default="text", show_default=True,
 )  # fmt: skip
@@ -72,32 +74,18 @@ def check_all(inputs: Inputs, offline: Offline) -> Iterator[Checked]:
     """Each object with its decision; what cannot be read is among the complaints of `inputs`."""
     reading = partial(read, default_namespace=offline.namespace, extra=offline.policy.workloads.extra_by_kind)
     for source, found, manifest in inputs.objects(reading):
-        decision = judged(manifest, offline.policy, own_namespace=offline.own_namespace)
-        yield Checked(source, manifest, with_refused(decision, manifest, found, offline.policy))
+        refused = refused_by_api_server(manifest, found)
+        yield Checked(source, manifest, judged(manifest, offline.policy, refused, own_namespace=offline.own_namespace))
 
 
-def judged(manifest: Manifest, policy: GuardPolicy, *, own_namespace: str = "") -> Decision:
-    """The server's decision on the creation of one object, as far as it is known without a cluster."""
-    request = request_of(manifest, policy)
+def judged(
+    manifest: Manifest, policy: GuardPolicy, refused: tuple[RefusedLabel, ...] = (), *, own_namespace: str = ""
+) -> Decision:
+    """Return the decision of catflap and of the API server on the creation of one object, as far as it is known without a cluster.
+
+    `refused` are the labels of the manifest that the API server refuses.
+    """
+    request = amended(creation(manifest), policy)
     decision = decide(request, policy, known=OFFLINE, own_namespace=own_namespace, at=datetime.now(UTC))
     assert isinstance(decision, Decision)
-    return decision
-
-
-def request_of(manifest: Manifest, policy: GuardPolicy) -> Request:
-    """The creation of one object, as the validating phase sees it."""
-    return amended(creation(manifest), policy)
-
-
-def with_refused(decision: Decision, manifest: Manifest, found: Located, policy: GuardPolicy) -> Decision:
-    """The decision, and the labels that no API server takes; a label that a rule speaks of is not named twice."""
-    by_rules = {one.path for one in (*decision.denied, *decision.warned, *decision.audited)}
-    refused = tuple(
-        Violation(API_SERVER, fault.place, fault.words(found.written(fault.path)))
-        for fault in manifest.refused
-        if fault.is_template or fault.place not in by_rules
-    )
-    if not refused:
-        return decision
-    denied = (*decision.denied, *refused)
-    return denial(request_of(manifest, policy), policy, denied, decision.warned, decision.audited)
+    return explained(with_refused_labels(decision, refused), request, policy)

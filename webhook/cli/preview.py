@@ -28,6 +28,7 @@ from webhook.cli._options import (
     faults_of,
     load_policy,
     once,
+    own_namespace_option,
     policy_file,
 )
 from webhook.cli._previewing import Findings, as_json, show
@@ -36,18 +37,18 @@ from webhook.config.parse import parse
 from webhook.guard.comparing import changes, differences
 from webhook.guard.existing import Existing
 from webhook.guard.preview import Preview, Setting, preview
+from webhook.kube import registrations
 from webhook.kube.api import Api, ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.epoch import Epoch, Moments
 from webhook.kube.listing import Listing, Seen
 from webhook.kube.paths import collection, under
-from webhook.kube.registrations import own_namespace
 from webhook.kube.setting import setting
 from webhook.kube.unread_kinds import unread_notes
 from webhook.model.kinds import POD_MAKERS, Makers
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.policy import GuardPolicy
 from webhook.review.documents import Located
-from webhook.review.manifests import Manifest, each_existing, read, standing
+from webhook.review.manifests import Manifest, each_existing, read, refused_by_api_server, standing
 
 SOMETHING = 1
 NOT_INSTALLED = "catflap is not registered in this cluster: all that stands counts as older than it"
@@ -61,6 +62,7 @@ class Asked(Struct, frozen=True):
     before: Path | None
     before_in_cluster: bool
     namespaces: tuple[str, ...]
+    own_namespace: str
     paths: tuple[str, ...]
 
 
@@ -76,6 +78,7 @@ class Asked(Struct, frozen=True):
     "-n", "--namespace", "namespaces", type=NAMESPACE, multiple=True,
     help="Only this namespace of the cluster, may be repeated; of files, the one of objects that name none.",
 )  # fmt: skip
+@own_namespace_option(says="Of files: where catflap itself is installed; it is exempt.")
 @click.option("-o", "--output", type=OneOf(["table", "wide", "json"]), default="table", show_default=True)
 @click.argument("paths", nargs=-1, type=FILE_NAME, metavar="[PATH...]")
 def verb(  # noqa: PLR0917 (click calls it by name)
@@ -86,6 +89,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     kubeconfig: str | None,
     context: str | None,
     namespaces: tuple[str, ...],
+    own_namespace: str,
     output: str,
     paths: tuple[str, ...],
 ) -> None:
@@ -104,7 +108,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     if paths and len(namespaces) > 1:
         complain(["-n/--namespace: objects of files are in one namespace, give it once"])
     once((policy, against, *paths))
-    asked = Asked(load_policy(policy).policy, against, against_cluster, namespaces, paths)
+    asked = Asked(load_policy(policy).policy, against, against_cluster, namespaces, own_namespace, paths)
     try:
         api = connect_as_kubectl(kubeconfig, context) if by_cluster or against_cluster else None
         found = from_cluster(asked, api) if api and by_cluster else from_files(asked, api)
@@ -132,9 +136,8 @@ def from_files(asked: Asked, api: Api | None) -> Findings:
     extra = extra_kinds(asked.after, before)
     notes: list[str] = []
     reading = partial(standing_in_file, default_namespace=space, extra=extra)
-    found = judged(
-        asked, before, noted(inputs.objects(reading), notes), Setting(at=datetime.now(UTC)), inputs.complaints
-    )
+    where = Setting(own_namespace=asked.own_namespace, at=datetime.now(UTC))
+    found = judged(asked, before, noted(inputs.objects(reading), notes), where, inputs.complaints)
     return replace(found, notes=(*notes, *inputs.notes, *found.notes))
 
 
@@ -145,11 +148,11 @@ def standing_in_file(document: Any, *, default_namespace: str, extra: Makers) ->
 
 
 def noted(objects: Iterator[tuple[str, Located, tuple[Manifest, Existing]]], notes: list[str]) -> Iterator[Existing]:
-    """Each object of the files; what is not judged is added to `notes`."""
-    for source, _, (manifest, one) in objects:
+    """Each object of the files, with the labels that the API server refuses; what is not judged is added to `notes`."""
+    for source, found, (manifest, one) in objects:
         if manifest.not_judged:
             notes.append(f"not judged: {source}: {manifest.reference}: {manifest.not_judged}")
-        yield one
+        yield replace(one, refused=refused_by_api_server(manifest, found))
 
 
 def from_cluster(asked: Asked, api: Api) -> Findings:
@@ -199,7 +202,7 @@ def setting_of(api: Api, listing: Listing) -> tuple[Setting, tuple[str, ...]]:
     own, moments, notes = DEFAULT_NAMESPACE, None, list[str]()
     namespaces = listing.namespaces()
     try:
-        own = own_namespace(api)
+        own = registrations.own_namespace(api)
         moments = Epoch(api, own_namespace=own).read(api)
         if moments is None:
             moments = Moments(now, now)
@@ -217,7 +220,7 @@ def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:
         return load_policy(asked.before).policy
     if not asked.before_in_cluster or api is None:
         return None
-    name = f"{own_namespace(api)}/{POLICY_CONFIGMAP}"
+    name = f"{registrations.own_namespace(api)}/{POLICY_CONFIGMAP}"
     space = name.partition("/")[0]
     found = api.get(under(collection("v1", "configmaps", space), POLICY_CONFIGMAP))
     if found is None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from webhook.cli._asking import OneOf
-from webhook.cli._options import NAMESPACE, complain, load_policy, policy_file
+from webhook.cli._options import NAMESPACE, complain, load_policy, own_namespace_option, policy_file
 from webhook.cli._yaml import manifests
-from webhook.model.names import DEFAULT_NAMESPACE
+from webhook.guard.closing import why_left_open
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import FALLBACK, WITH_ADDRESSES
 from webhook.netpol.intent import Engine
@@ -23,11 +23,13 @@ from webhook.netpol.render import render, render_net
     "--engine", type=OneOf([str(engine) for engine in Engine]),
     help="Whose policies; by default the policy file's engine, and kubernetes where that says auto.",
 )  # fmt: skip
+@own_namespace_option(says="Where catflap itself is installed; it gets no policies.")
 @click.option("--environment", default="", help="The environment that the namespace is in, of those in the file.")
-def verb(policy: Path, namespace: str, engine: str | None, environment: str) -> None:
+def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, environment: str) -> None:
     """Print the policies that a namespace gets, for kubectl apply or calicoctl apply.
 
-    With network.standingNet, the net below all namespaces is printed first. Comments say what only a cluster could show: which name
+    A namespace that catflap leaves open gets none; standard error says why. One that is older than catflap gets them where
+    namespaces.adopt names it. With network.standingNet, the net below all namespaces is printed first. Comments say what only a cluster could show: which name
     servers it has, and the address of its DNS Service.
     """
     loaded = load_policy(policy)
@@ -36,8 +38,8 @@ def verb(policy: Path, namespace: str, engine: str | None, environment: str) -> 
         complain(
             [f"--environment: {environment!r} is none of namespaces.environment.oneOf: {', '.join(known) or 'none'}"]
         )
-    if loaded.policy.namespaces.exempts(namespace):
-        click.echo(f"catflap: namespace {namespace} is exempt and gets no policies", err=True)
+    if why := why_left_open(namespace, loaded.policy, own_namespace=own_namespace):
+        click.echo(f"catflap: namespace {namespace} gets no policies: {why}", err=True)
         return
     wanted = engine or loaded.policy.network.engine
     if wanted == "none":
@@ -46,7 +48,7 @@ def verb(policy: Path, namespace: str, engine: str | None, environment: str) -> 
     chosen = Engine.KUBERNETES if wanted == "auto" else Engine(wanted)
     if loaded.policy.network.staged and chosen is not Engine.CALICO:
         complain(["network.staged: only Calico has staged policies; add --engine calico"])
-    exempt = {*loaded.policy.namespaces.exempted, DEFAULT_NAMESPACE}
+    exempt = {*loaded.policy.namespaces.exempted, own_namespace}
     net = render_net(loaded.policy, Birth("", "", loaded.digest), chosen, exempt=exempt)
     birth = Birth(namespace, "", loaded.digest, environment)
     click.echo("".join(f"# {line}\n" for line in assumptions(loaded.policy.network.dns)), nl=False)

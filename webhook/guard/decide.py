@@ -11,8 +11,6 @@ from webhook.guard.configuring import judge_policy_file
 from webhook.guard.excusing import inherited
 from webhook.guard.judge import guarded_only, judge_request, mode_of
 from webhook.guard.labelling import guard_labels
-from webhook.guard.mending import Mending, mending
-from webhook.guard.message import refusal
 from webhook.guard.protect import breaks_glass, protect
 from webhook.guard.unread import judge_unread
 from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
@@ -35,7 +33,7 @@ from webhook.model.other_kinds import unread
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request, User
 from webhook.model.violation import Violation
-from webhook.model.workload import Owner, reference
+from webhook.model.workload import Owner
 
 PASSED = Decision(Verdict.ALLOWED)
 NOTHING = Known()
@@ -70,6 +68,8 @@ def decide(
     """The decision of the validating phase, or the question that it hangs on.
 
     `own_namespace` is where catflap itself runs, and `own_accounts` are the users that it acts as, the chart's unless given; `known` answers earlier questions; `at` is now, for exceptions end.
+
+    The refusal of an object for the rules has no message yet: `webhook.guard.explaining.explained` adds it where it is shown, as its fix costs more than the judgement.
     """
     ours = chart_accounts(own_namespace) if own_accounts is None else own_accounts
     if request.unread:
@@ -176,7 +176,7 @@ def weighed(
             )
             return Decision(Verdict.EXEMPT, audited=tuple(counted), reason=reason)
         audited = (*audited, *excused)
-    return denial(request, policy, denied, by_mode[Mode.WARN], audited)
+    return Decision(Verdict.DENIED, denied=denied, warned=by_mode[Mode.WARN], audited=audited)
 
 
 def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
@@ -257,21 +257,6 @@ def made_for(request: Request, policy: GuardPolicy) -> Owner | None:
         return Owner(f"{target.group}/{target.version}".lstrip("/"), workload.kind, workload.name, workload.uid)
     by_controller = request.operation is Operation.CREATE and request.user.is_controller
     return workload.owner if by_controller else None
-
-
-def denial(
-    request: Request,
-    policy: GuardPolicy,
-    denied: tuple[Violation, ...],
-    warned: tuple[Violation, ...],
-    audited: tuple[Violation, ...],
-) -> Decision:
-    """The refusal of an object for its faults."""
-    target, subject, workload = request.target, request.subject, request.workload
-    name = subject.reference if subject else reference(target.kind, target.namespace, target.name)
-    mends = mending(workload, denied, policy, request.before) if workload is not None else Mending()
-    message = refusal(name, denied, mends)
-    return Decision(Verdict.DENIED, denied=denied, warned=warned, audited=audited, message=message)
 
 
 def unavailable(reason: str) -> Decision:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from webhook.model.kinds import PLAIN
 from webhook.model.request import Request
+from webhook.model.violation import RefusedLabel
 from webhook.model.workload import Owner, reference
 
 # Kubernetes' own kinds: what makes Pods for them counts as a controller, which nobody else does.
@@ -38,12 +39,14 @@ class Existing(Struct, frozen=True):
     """An object that stands, and the request that its creation would be.
 
     `uid` and `created` are empty where it is only a manifest; `running` says that it is a Pod that has not ended.
+    `refused` are the labels that the API server would refuse.
     """
 
     creation: Request
     uid: str = ""
     created: datetime | None = None
     running: bool = False
+    refused: tuple[RefusedLabel, ...] = ()
 
     @property
     def name(self) -> Name:

@@ -4,19 +4,19 @@ A rule names the label that it misses.  Whether that label can have a value also
 template, which must go on matching the Pods and which the API server never changes; on the object's own labels; on who may have a role.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.guard.judge import judge
+from webhook.guard.label_values import LabelValues, Obstacle, Setting, enforced
 from webhook.model.kinds import POD, selector_beside
-from webhook.model.pod_selector import ABSENT, IN
-from webhook.model.policy import Claim, GuardPolicy
-from webhook.model.violation import Remedy, Violation
+from webhook.model.policy import GuardPolicy
+from webhook.model.violation import API_SERVER, Remedy, Violation
 from webhook.model.workload import Place, Workload
-from webhook.model.workload_labels import AppLabel
+from webhook.rules import RULES
 
 # Labels that are set one after the other, each with those that follow from it: the application, the role, further labels and aliases, at several places.
 MOST_STEPS: Final = 50
@@ -37,35 +37,93 @@ def mending(
 
     The labels of templates come first. The object's own labels follow from what the templates then are.
     """
-    remedies: dict[tuple[str, str], Remedy] = {}
-    notes: dict[str, None] = {}
-    unmended: set[Remedy] = set()
-    found, now = tuple(violations), workload
-    rules = {one.rule for one in found}
-    # Most refusals that cost much have no remedy, such as those for thousands of labels.
-    known = {one.identities for one in judge(workload, policy)} if any(one.remedy for one in found) else set()
-    for _ in range(MOST_STEPS):
-        # What a label that is set brings counts as well, whatever the mode of its rule.
-        counted = (one for one in found if one.rule in rules or one.identities not in known)
-        wanted = [one.remedy for one in counted if one.remedy is not None and one.remedy not in unmended]
-        of_templates = (one for one in wanted if workload.own is None or one.place != workload.own.path)
-        remedy = next(of_templates, next(iter(wanted), None))
-        if remedy is None:
-            break
-        case = Case(now, place_at(now, remedy.place), policy, before)
-        steps = [one for one in solved(case, remedy) if (one.place, one.label) not in remedies]
-        if not steps:
-            unmended.add(remedy)
-            if (remedy.place, remedy.label) not in remedies:
-                notes[obstacle(case, remedy)] = None
-        for one in steps:
-            same = next((other for other in remedies.values() if other.label == one.label), one)
-            remedies[one.place, one.label] = replace(same, place=one.place)
-        now = mended(workload, remedies.values())
-        found = judge(now, policy)
+    paths = {place.path for place in (workload.own, *workload.places) if place is not None}
+    found = tuple(one for one in violations if one.remedy is None or one.remedy.place in paths)
+    search = Search(workload, found, policy, before)
+    if any(one.remedy for one in found):
+        # Most refusals that cost much have no remedy, such as those for thousands of labels.
+        search.run()
+    notes = dict.fromkeys(search.notes)
     if workload.kind == POD.kind and not workload.places[0].labels and before is None and workload.owner is None:
         notes[DEBUG_COPY] = None
-    return Mending(tuple(remedies.values()), tuple(notes))
+    return Mending(tuple(search.remedies.values()), tuple(notes))
+
+
+class Search:
+    """Labels that are set one after the other; after each the object is judged again."""
+
+    def __init__(
+        self, workload: Workload, found: tuple[Violation, ...], policy: GuardPolicy, before: Workload | None
+    ) -> None:
+        self._workload = workload
+        self._policy = policy
+        self._before = before
+        self._rules = {one.rule for one in found}
+        self._known: set[tuple[tuple[str, str, str], ...]] = set()
+        self._found = found
+        # No rule finds these again once another label is set.
+        self._by_api_server = [one for one in found if one.rule == API_SERVER]
+        self.remedies: dict[tuple[str, str], Remedy] = {}
+        self.notes: list[str] = []
+
+    def run(self) -> None:
+        """Find the labels, and say in notes what they do not mend."""
+        self._known = {one.identities for one in judge(self._workload, self._policy)}
+        unmended: dict[Remedy, str] = {}
+        now = self._workload
+        for _ in range(MOST_STEPS):
+            wanted = [one.remedy for one in self._counted if one.remedy is not None and one.remedy not in unmended]
+            of_templates = (one for one in wanted if now.own is None or one.place != now.own.path)
+            remedy = next(of_templates, next(iter(wanted), None))
+            if remedy is None:
+                break
+            values = LabelValues(now, self._policy, self._before)
+            solution = values.solution(remedy)
+            new = [one for one in solution.remedies if key_of(one) not in self.remedies]
+            if not new:
+                is_set = key_of(remedy) in self.remedies
+                unmended[remedy] = "" if is_set else obstacle(values, remedy, solution.obstacle)
+                continue
+            unmended.clear()  # what was impossible may follow from the labels that are set now
+            for one in new:
+                self.remedies[key_of(one)] = self._same(values, one)
+            now = mended(self._workload, self.remedies.values())
+            still = (one for one in self._by_api_server if one.remedy and key_of(one.remedy) not in self.remedies)
+            self._found = (*still, *judge(now, self._policy))
+        self.notes += filter(None, unmended.values())
+        if not self.notes:
+            self.notes += [contradiction(one) for one in self._counted if self._refuses(one)][:1]
+
+    @property
+    def _counted(self) -> Iterator[Violation]:
+        """The violations to mend; what a label that is set brings counts as well, whatever the mode of its rule."""
+        return (one for one in self._found if one.rule in self._rules or one.identities not in self._known)
+
+    def _refuses(self, one: Violation) -> bool:
+        """Whether a violation that is left refuses the object although a label could mend it, or a label has brought it."""
+        is_new = one.identities not in self._known
+        chosen = self.remedies.get(key_of(one.remedy)) if one.remedy is not None else None
+        if chosen is not None and chosen.value is None and not chosen.choices:
+            return False  # a person chooses a value that the message describes
+        return (one.remedy is not None or is_new) and (
+            one.rule in self._rules or (one.rule in RULES and enforced(RULES[one.rule], self._policy))
+        )
+
+    def _same(self, values: LabelValues, one: Remedy) -> Remedy:
+        """Return the remedy that another place has for the same label, so that both get one value, where this place admits it."""
+        other = next((other for other in self.remedies.values() if other.label == one.label), None)
+        if other is None:
+            return one
+        place = values.place_at(one.place)
+        wanted = [value for value in (other.value, *other.choices) if value is not None]
+        if any(values.obstacle(Setting(place, one.label, value)) for value in wanted):
+            return one
+        return replace(other, place=one.place)
+
+
+def key_of(remedy: Remedy) -> tuple[str, str]:
+    """The place and the label of a remedy."""
+    return remedy.place, remedy.label
 
 
 def mended(workload: Workload, remedies: Iterable[Remedy]) -> Workload:
@@ -81,142 +139,25 @@ def mended(workload: Workload, remedies: Iterable[Remedy]) -> Workload:
     return replace(workload, own=own, places=tuple(written(place) for place in workload.places))
 
 
-def place_at(workload: Workload, path: str) -> Place:
-    """The place of a workload at a path."""
-    own = (workload.own,) if workload.own is not None else ()
-    places: tuple[Place, ...] = (*own, *workload.places)
-    return next(place for place in places if place.path == path)
-
-
-class Case(Struct, frozen=True):
-    """One place with labels, and what decides which values are possible there."""
-
-    workload: Workload
-    place: Place
-    policy: GuardPolicy
-    before: Workload | None
-
-    def admits(self, key: str, value: str) -> bool:
-        """Whether a label may have a value here: for the selector, for further requirements, and for those who may have a role."""
-        if self.place.selector is not None and self.place.selector.against(key, value):
-            return False
-        workloads = self.policy.workloads
-        if self.place in self.workload.labelled(workloads.scope) and not all(
-            one.admits(value) for one in workloads.require if one.label == key
-        ):
-            return False
-        role = self.policy.workloads.role
-        if key != role.label:
-            return True
-        if not role.counts(value):
-            return False
-        had = role.found(self.before.places[0].labels) if self.before and self.workload.kind == POD.kind else None
-        if had is not None and role.counts(had.value):
-            return value == had.value  # the role of a Pod that runs does not change
-        return self.place is self.workload.own or self._may_have(value)
-
-    def limited(self, remedy: Remedy) -> Remedy:
-        """A remedy of any value with the values that the selector leaves, where it names some."""
-        terms = self.place.selector.terms if self.place.selector is not None else ()
-        listed = [term.values for term in terms if term.key == remedy.label and term.operator in {IN, ABSENT}]
-        if remedy.value is not None or remedy.choices or not listed:
-            return remedy
-        return replace(remedy, choices=listed[0] or ("",))
-
-    def agrees(self, key: str, value: str) -> bool:
-        """Whether an alias with a value names no other role than the label of the role does."""
-        role = self.policy.workloads.role
-        named = self.place.labels.get(role.label, "")
-        return key not in role.aliases or not role.counts(value) or not role.counts(named) or value == named
-
-    def _may_have(self, role: str) -> bool:
-        claim = self.policy.roles[role].claim if role in self.policy.roles else Claim()
-        namespace = self.workload.namespace
-        return claim.admits_namespace(namespace) and claim.admits_account(f"{namespace}/{self.place.account}")
-
-    @property
-    def others(self) -> tuple[Place, ...]:
-        """The places whose labels have to agree with those here."""
-        workload = self.workload
-        if workload.own is None:
-            return ()
-        return workload.places if self.place is workload.own else (workload.own,)
-
-
-def solved(case: Case, remedy: Remedy) -> Iterator[Remedy]:
-    """The labels to set for one fault; none where no label alone can mend it."""
-    workloads = case.policy.workloads
-    label = next((one for one in (workloads.app, workloads.role) if remedy.label in one.keys), None)
-    if label is not None and remedy.label == label.label:
-        yield from identified(case, label, remedy)
-        return
-    remedy = case.limited(remedy)
-    found = list(chosen(remedy, lambda value: case.admits(remedy.label, value) and case.agrees(remedy.label, value)))
-    kept = case.place.labels.get(remedy.label)
-    if not found and label is not None and remedy.value is not None and kept is not None:
-        # The selector keeps the alias as it is, so the label itself has to follow; an object's own label follows its Pods'.
-        value = remedy.value if case.place is case.workload.own else kept
-        found = list(identified(case, label, Remedy(remedy.place, label.label, value=value)))
-    yield from found
-
-
-def chosen(remedy: Remedy, admits: Callable[[str], bool]) -> Iterator[Remedy]:
-    """A remedy with those of its values that are possible; none where none is, itself where its value is free."""
-    if remedy.value is None and not remedy.choices:
-        yield remedy
-        return
-    value = remedy.value if remedy.value is not None and admits(remedy.value) else None
-    choices = tuple(choice for choice in remedy.choices if admits(choice))
-    if value is None and len(choices) == 1:
-        value = choices[0]
-    if value is not None or choices:
-        yield replace(remedy, value=value, choices=choices)
-
-
-def identified(case: Case, label: AppLabel, remedy: Remedy) -> Iterator[Remedy]:
-    """The remedy for the label of the application or of the role, with what has to follow it: aliases, and the object's own label."""
-    labels = case.place.labels
-    is_role = label is case.policy.workloads.role  # the aliases of an application contradict nothing
-    named = {key: said for key in label.aliases if is_role and label.counts(said := labels.get(key, ""))}
-
-    def admits(value: str) -> bool:
-        return case.admits(label.label, value) and all(
-            case.admits(alias, value) for alias, said in named.items() if said != value
-        )
-
-    meant = (label.intended(other.labels) for other in case.others)
-    agreed = next((value for value in meant if value and admits(value) and (not is_role or label.counts(value))), None)
-    if agreed is not None:
-        remedy = replace(remedy, value=agreed, choices=())
-    elif len(roles := {*named.values()}) == 1 and roles <= {*remedy.choices} and admits(*roles):
-        remedy = replace(remedy, choices=tuple(roles))
-    for one in chosen(remedy, admits):
-        yield one
-        possible = {value for value in (one.value, *one.choices) if value is not None}
-        yield from (replace(one, label=alias) for alias, said_there in named.items() if possible - {said_there})
-        for other in case.others:
-            found = label.found(other.labels)
-            if other is case.workload.own and found and found.value and found.value != one.value:
-                yield replace(one, place=other.path, label=found.key)
-
-
-def obstacle(case: Case, remedy: Remedy) -> str:
-    """Why no label alone mends a fault, and what else does."""
-    place, kind = case.place, case.workload.kind
-    remedy = case.limited(remedy)
-    values = [value for value in (remedy.value, *remedy.choices) if value is not None]
-    terms = place.selector.terms if place.selector is not None else ()
-    against = next((term for term in terms if term.key == remedy.label and not all(map(term.admits, values))), None)
-    if against is None and remedy.value is None and place.labels.get(remedy.label) in remedy.choices:
-        against = next((term for term in terms if term.key == remedy.label), None)
-    if against is None:
+def obstacle(values: LabelValues, remedy: Remedy, found: Obstacle | None) -> str:
+    """Return why no label mends a fault, and what else does."""
+    place, key, term = found or Obstacle(values.place_at(remedy.place), remedy.label)
+    if term is None:
         return (
-            f"{place.at(remedy.label)}: no value is admitted here for a Pod like this one; "
+            f"{place.at(key)}: no value is admitted here for a Pod like this one; "
             "an administrator can change the policy file, or add an exception to it"
         )
     selector = selector_beside(place.path.removesuffix(".metadata"))
     return (
-        f"{place.at(remedy.label)} cannot change alone: {selector} requires {against}. In a new manifest, change the label and the selector "
-        f"together. The selector of a {kind} that exists cannot change: create it under another name, or delete it first. "
+        f"{place.at(key)} cannot change alone: {selector} requires {term}. In a new manifest, change the label and the selector "
+        f"together. The selector of a {values.workload.kind} that exists cannot change: create it under another name, or delete it first. "
         "An administrator can also add an exception to the policy file (exceptions)."
+    )
+
+
+def contradiction(left: Violation) -> str:
+    """Return what to say of a fault that the labels of a fix do not mend."""
+    return (
+        f"No labels alone mend {left.rule} at {left.path or 'this object'}, as the policy file asks for more than one value there; "
+        "an administrator can change the policy file, or add an exception to it"
     )

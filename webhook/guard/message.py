@@ -24,7 +24,8 @@ def refusal(reference: str, violations: tuple[Violation, ...], mending: Mending 
     lines = [f"{shortened(reference)} has {'1 fault' if faults == 1 else f'{faults} faults'}:"]
     lines += cut([f"- {said}" for said in each_line(violations)], LONGEST_REFUSAL)
     if mending.remedies:
-        lines += ["To mend it, set in the manifest:", *cut(patch(mending.remedies), LONGEST_PATCH)]
+        what = "it" if all(one.remedy for one in violations) else "what labels can mend"
+        lines += [f"To mend {what}, set in the manifest:", *cut(patch(mending.remedies), LONGEST_PATCH)]
     lines += cut([shortened(note, LONGEST_SENTENCE) for note in mending.notes], LONGEST_PATCH) if mending.notes else []
     return "\n".join(lines)
 

@@ -18,6 +18,7 @@ from webhook.guard.amend import amended
 from webhook.guard.closing import is_guarded
 from webhook.guard.decide import END_OF_TIME, OFFLINE, decide
 from webhook.guard.existing import BUILT_IN, Existing, Kin, Link, Name
+from webhook.guard.explaining import with_refused_labels
 from webhook.model.decision import Decision, Known, NamespaceSeen, Unchecked
 from webhook.model.kinds import POD
 from webhook.model.namespace import Namespace
@@ -155,13 +156,13 @@ class Tally:
         )
 
     def decision(self, one: Existing) -> Decision:
-        """What the server would say to somebody who creates the object."""
+        """What catflap and the API server would say to somebody who creates the object; without a message, which no preview shows."""
         known = self._setting.known(one.name.namespace, self._policy)
         own, at = self._setting.own_namespace, self._setting.at
         request = amended(one.creation, self._policy)
         decision = decide(request, self._policy, own_namespace=own, known=known, at=at)
         assert isinstance(decision, Decision)
-        return decision
+        return with_refused_labels(decision, one.refused)
 
     @property
     def unchecked(self) -> tuple[Unchecked, ...]:

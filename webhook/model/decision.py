@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from webhook.model.request import User
-from webhook.model.violation import Violation
+from webhook.model.violation import Remedy, Violation
 from webhook.model.workload import Owner, Place, Workload
 
 Found = TypeVar("Found")
@@ -62,7 +62,7 @@ class Decision(Struct, frozen=True):
     shows. `reason` says in words why a request passed unjudged or exempt, or why nothing could be found out; `notices`
     are for the user as well, though nothing is wrong.
     `closure` says what is known of the namespace where a Pod would be stored; `labels` are those to be written at `labels_path` in the mutating phase. `unchecked` are the custom
-    rules that read what nobody here can tell.
+    rules that read what nobody here can tell. `fix` has the labels of which the message says that they mend the object, `fix_notes` what else it says.
     """
 
     verdict: Verdict
@@ -75,6 +75,8 @@ class Decision(Struct, frozen=True):
     labels: Mapping[str, str] = {}
     notices: tuple[str, ...] = ()
     unchecked: tuple[Unchecked, ...] = ()
+    fix: tuple[Remedy, ...] = ()
+    fix_notes: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool:

@@ -3,11 +3,11 @@
 The names are those that the projects' own CustomResourceDefinitions have.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Final
 
-from webhook.model.kinds import BY_KIND, KUBERNETES_OWN, POLICIES_BY_KIND, POLICY_KINDS, Makers
+from webhook.model.kinds import BY_KIND, KUBERNETES_OWN, POLICIES_BY_KIND, POLICY_KINDS, VENDORS, Makers
 
 # By API group: kinds that make Pods from fields that are no pod template, or from templates in lists.
 OTHER_MAKERS: Final[Mapping[str, frozenset[str]]] = {
@@ -50,6 +50,18 @@ POLICY_WORD: Final = "networkpolicy"
 # Groups of Kubernetes' own in which a kind is misspelt or outdated, and never a vendor's.
 WITHOUT_DOT: Final = "."
 SAME_WORD: Final = 0.85  # difflib's ratio: one letter in seven may differ
+# kubernetes, pkg/registry: ShortNames of the resources; openshift/origin has dc.
+SHORT_NAMES: Final[Mapping[str, str]] = {
+    "cj": "CronJob",
+    "dc": "DeploymentConfig",
+    "deploy": "Deployment",
+    "ds": "DaemonSet",
+    "netpol": "NetworkPolicy",
+    "po": "Pod",
+    "rc": "ReplicationController",
+    "rs": "ReplicaSet",
+    "sts": "StatefulSet",
+}
 KNOWN: Final = {
     **{(maker.group, maker.kind): f"{maker.group}/v1".lstrip("/") for maker in KUBERNETES_OWN},
     ("apps.openshift.io", "DeploymentConfig"): "apps.openshift.io/v1",
@@ -58,6 +70,19 @@ KNOWN: Final = {
         for kind in POLICY_KINDS
         if kind.group.endswith("k8s.io")
     },
+}
+
+
+BY_GROUP: Final = {
+    group: frozenset(
+        {
+            *OTHER_MAKERS.get(group, ()),
+            *OTHER_POLICIES.get(group, ()),
+            *(maker.kind for maker in VENDORS if maker.group == group),
+            *(policy.kind for policy in POLICY_KINDS if policy.group == group),
+        }
+    )
+    for group in {*OTHER_MAKERS, *OTHER_POLICIES, *(one.group for one in VENDORS), *(one.group for one in POLICY_KINDS)}
 }
 
 
@@ -84,28 +109,36 @@ def unread_maker(group: str, kind: str, extra: Makers) -> bool:
 
 
 def meant(api_version: str, kind: str) -> str:
-    """Return which kind of Kubernetes' own is meant by one that it does not have, as `apps/v1 Deployment`; else an empty text.
+    """Return which kind is meant by one that its API does not have, as `apps/v1 Deployment`; else an empty text.
 
-    A vendor's group may have a kind of the same name.
+    Kubernetes' own kinds are meant by the short names of kubectl as well. A vendor's group may have kinds of the same or of similar names, so
+    of its kinds only those are meant that differ in case or by their plural.
     """
     group = api_version.rpartition("/")[0]
     if WITHOUT_DOT in group and not group.endswith(".k8s.io"):
-        return ""
+        found = next((one for one in sorted(BY_GROUP.get(group, ())) if differs_in_form(kind, one)), "")
+        return f"{api_version} {found}" if found and found != kind else ""
     if (group, kind) in KNOWN:
         return ""
-    same = [known for known in KNOWN if known[1].lower() == kind.lower()]
-    if not same:
-        same = [known for name in nearest(kind) for known in KNOWN if known[1] == name]
-    found = next((known for known in same if known[0] == group), same[0] if same else None)
-    return f"{KNOWN[found]} {found[1]}" if found else ""
+    name = SHORT_NAMES.get(kind.lower()) or nearest(kind, {name for _, name in KNOWN})
+    same = [known for known in KNOWN if known[1] == name]
+    right = next((known for known in same if known[0] == group), same[0] if same else None)
+    return f"{KNOWN[right]} {right[1]}" if right else ""
 
 
-def nearest(kind: str) -> Iterable[str]:
-    """Return the kind that differs by a letter or two, or by its plural."""
-    by_lower = {name.lower(): name for _, name in KNOWN}
+def differs_in_form(kind: str, other: str) -> bool:
+    """Whether a kind is another one in other letter case or in its plural."""
+    return kind.lower() in {other.lower(), f"{other.lower()}s"}
+
+
+def nearest(kind: str, names: Collection[str]) -> str:
+    """Return the kind that differs in case, by a letter or two, or by its plural; an empty text where there is none."""
+    if kind in names:
+        return kind
+    by_lower = {name.lower(): name for name in sorted(names)}
     singular = kind.lower().removesuffix("s")
     wanted = singular if singular in by_lower else kind.lower()
-    return [by_lower[one] for one in get_close_matches(wanted, by_lower, n=1, cutoff=SAME_WORD)]
+    return next((by_lower[one] for one in get_close_matches(wanted, by_lower, n=1, cutoff=SAME_WORD)), "")
 
 
 def outdated(api_version: str, kind: str) -> str:

@@ -7,9 +7,11 @@ from itertools import islice
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
 from webhook.model.fields import RULE_ID
+from webhook.model.labels import LABEL_NAME
 from webhook.model.modes import Mode, Override
 from webhook.model.policy import GuardPolicy
 from webhook.model.workload import Workload
@@ -18,6 +20,8 @@ from webhook.model.workload import Workload
 MOST_FAULTS: Final = 5_000
 # The identity of a fault that stands for what was not looked at; such a one is never the same as before.
 UNJUDGED: Final = "unjudged"
+# In place of a rule's id, where not catflap but Kubernetes itself would refuse.
+API_SERVER: Final = "api-server"
 # Fields of custom resources, and a label's key.
 LONGEST_PATH: Final = 500
 
@@ -73,6 +77,16 @@ class Fault(Struct, frozen=True):
     parts: tuple[str, ...] = ()
 
 
+class RefusedLabel(Struct, frozen=True):
+    """A label that the API server refuses, of the object or of its Pods.
+
+    `always_named` is False where a fault of a rule about the same label says enough.
+    """
+
+    violation: Violation
+    always_named: bool = False
+
+
 class Rule(Struct, frozen=True):
     """One check under a stable id.
 
@@ -118,7 +132,10 @@ def violation(rule: str, fault: Fault) -> Violation:
     identity = fault.identity
     if message != fault.message:
         identity = sha256(f"{identity} {fault.message}".encode(errors="surrogatepass")).hexdigest()
-    return Violation(rule=rule, path=path, message=message, remedy=fault.remedy, identity=identity, parts=fault.parts)
+    remedy = fault.remedy
+    if remedy is not None and remedy.value and not LABEL_NAME.fullmatch(remedy.value):
+        remedy = replace(remedy, value=None)  # such as an alias of a custom resource, which no API server has looked at
+    return Violation(rule=rule, path=path, message=message, remedy=remedy, identity=identity, parts=fault.parts)
 
 
 def registry(rules: Iterable[Rule]) -> Mapping[str, Rule]:

@@ -10,6 +10,7 @@ from pydantic_core import PydanticKnownError, SchemaError, SchemaValidator, core
 from webhook.model.extra_kinds import ExtraKind
 from webhook.model.fields import LabelKey, LabelValue, Node, distinct
 from webhook.model.kinds import Makers
+from webhook.model.labels import LABEL_NAME
 from webhook.model.limits import (
     LONGEST_PATTERN,
     MOST_ALIASES,
@@ -53,8 +54,9 @@ class AppLabel(Node):
         return absence(found.value if found else None)
 
     def intended(self, labels: Mapping[str, str]) -> str | None:
-        """The value that a Pod with these labels is meant to have; None where no label says it."""
-        return next((value for key in self.keys if self.counts(value := labels.get(key, ""))), None)
+        """The value that a Pod with these labels is meant to have; None where no label says one that the API server takes."""
+        found = (value for key in self.keys if self.counts(value := labels.get(key, "")))
+        return next((value for value in found if LABEL_NAME.fullmatch(value)), None)
 
 
 class RoleLabel(AppLabel):

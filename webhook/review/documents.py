@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from webhook.review.composing import BadYamlError, Composed, Place, Step, compose
+from webhook.review.heading import called
 from webhook.review.openshift import is_template, objects_of
 from webhook.review.splitting import MARK, BadTextError, Chunk, chunks
 from webhook.review.templating import unrendered
@@ -178,12 +179,19 @@ def objects(document: Located | BadManifest, depth: int = 0) -> Iterator[Located
         yield BadManifest(f"Lists in Lists, more than {DEEPEST_LIST} deep", place=document.place(), is_last=True)
     elif is_template(value):
         yield from template_objects(document, depth)
+    elif kind == LIST and not isinstance(value.get("items", ""), list | None):
+        found = called(value["items"]) if "items" in value else "nothing"
+        yield BadManifest(f"items: expected a list of objects, got {found}", path=(), place=document.place(("items",)))
     elif isinstance(kind, str) and "items" in value and isinstance(items := value["items"] or [], list):
         is_typed = kind.endswith(LIST) and kind != LIST
         implied = {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix(LIST)} if is_typed else {}
         for number, item in enumerate(items):
-            one = {**implied, **item} if isinstance(item, dict) else item
-            yield from objects(inside(document, one, ("items", number)), depth + 1)
+            where = inside(document, {**implied, **item} if isinstance(item, dict) else item, ("items", number))
+            if isinstance(item, dict):
+                yield from objects(where, depth + 1)
+            else:
+                message = f"{dotted(where.path)}: expected an object with apiVersion and kind, got {called(item)}"
+                yield BadManifest(message, place=where.place())
     else:
         yield document
 
@@ -197,6 +205,11 @@ def template_objects(document: Located, depth: int) -> Iterator[Located | BadMan
         return
     for number, one in enumerate(found):
         yield from objects(inside(document, one, ("objects", number)), depth + 1)
+
+
+def dotted(path: Path) -> str:
+    """Return the path of an object inside its document: `items[2].items[0]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
 
 
 def inside(document: Located, value: Any, path: Path) -> Located:

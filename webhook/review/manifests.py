@@ -1,7 +1,7 @@
 """Manifests as people and tools write them to the values that rules read."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,10 +11,12 @@ from msgspec import Struct
 from webhook.guard.existing import Existing
 from webhook.model.kinds import BY_KIND, NO_EXTRA_KINDS, PLAIN, POD, POLICIES_BY_KIND, Makers, PodMaker, PolicyKind
 from webhook.model.request import Document, Operation, PolicyObject, Request, Target, User
+from webhook.model.violation import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
 from webhook.review.composing import Place
 from webhook.review.documents import BadManifest, Located, documents
+from webhook.review.heading import NAMELESS, HeadFault, called, missing, wrong_head
 from webhook.review.metadata import MetadataFault, refused_labels, wrong_selectors, wrong_types
 from webhook.review.objects import Labelled, convert, labels_of, workload_from
 from webhook.review.unjudged import not_judged, version_note
@@ -48,7 +50,7 @@ class BadLabels(BadManifest):
 
     def said(self, fault: MetadataFault, written: str | None) -> str:
         """The message about one of them; `written` is the value as the file writes it, without quotes."""
-        return f"{self.whose}: {fault.place}: {fault.words(written)}"
+        return ": ".join(filter(None, (self.whose, fault.place, fault.words(written))))
 
     def each(self, found: Located) -> Iterator[tuple[Place | None, str]]:
         """Each fault with its place."""
@@ -94,27 +96,23 @@ class Manifest(Struct, frozen=True):
 
 def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Manifest:
     """One object from its document; `extra` has the policy file's own kinds.  Raises BadManifest."""
-    if not isinstance(document, dict):
-        raise NotKubernetes(f"expected an object with apiVersion and kind, got {type(document).__name__}")
-    api_version, kind = document.get("apiVersion"), document.get("kind")
-    if not (isinstance(api_version, str) and isinstance(kind, str) and api_version and kind):
-        raise NotKubernetes("no Kubernetes object: apiVersion and kind are missing")
+    in_head = head_of(document)
+    api_version, kind = document["apiVersion"], document["kind"]
     group = api_version.rpartition("/")[0]
     maker = BY_KIND.get((group, kind)) or extra.get((group, kind))
-    metadata = document.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
-    name = str(metadata.get("name") or metadata.get("generateName") or "")
-    namespace = str(metadata.get("namespace") or "")
+    metadata = document.get("metadata") or {}
+    name = metadata.get("name") or metadata.get("generateName") or ""
+    namespace = metadata.get("namespace") or ""
     known = POLICIES_BY_KIND.get((group, kind))
     in_selectors = wrong_selectors(document) if known is not None and known.group == PLAIN else ()
-    if wrong := (*wrong_types(document, maker), *in_selectors):
-        raise BadLabels(f"{kind} {name}".strip(), wrong)
+    if wrong := (*in_head, *wrong_types(document, maker), *in_selectors):
+        raise BadLabels(owner_of(document), wrong)
     found = Manifest(
         api_version,
         kind,
         namespace,
         name,
-        notes=(note,) if (note := version_note(api_version, kind)) else (),
+        notes=tuple(notes_on(api_version, kind, name, judged=maker is not None or known is not None)),
         refused=tuple(refused_labels(document, maker)),
     )
     if known is not None:
@@ -133,6 +131,33 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
         resource=maker.resource,
         document=Document(placed(document, workload.namespace), foretold=True, bare="uid" not in metadata),
     )
+
+
+def head_of(document: Any) -> tuple[HeadFault, ...]:
+    """Return the faults of an object's names, once it has a kind and its metadata can be looked into.  Raises BadManifest."""
+    if not isinstance(document, dict):
+        raise NotKubernetes(f"expected an object with apiVersion and kind, got {called(document)}")
+    if lacking := missing(document):
+        raise NotKubernetes(f"no Kubernetes object: {lacking}")
+    found = tuple(wrong_head(document))
+    if any(len(fault.path) == 1 for fault in found):
+        raise BadLabels(owner_of(document), found)
+    return found
+
+
+def owner_of(document: Mapping[str, Any]) -> str:
+    """Return the kind and the name of an object, as far as they are text."""
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else ""
+    return " ".join(word for word in (document["kind"], name) if isinstance(word, str) and word)
+
+
+def notes_on(api_version: str, kind: str, name: str, *, judged: bool) -> Iterator[str]:
+    """Yield what a user should know of the head of an object; of kinds that are not judged, some have no name."""
+    if note := version_note(api_version, kind):
+        yield note
+    if judged and not name:
+        yield NAMELESS
 
 
 def workload_in(maker: PodMaker, document: dict[str, Any], whose: str) -> Workload:
@@ -173,13 +198,29 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
     return contents.added_to(PolicyObject(kind.kind, namespace, name, labels))
 
 
+def refused_by_api_server(manifest: Manifest, found: Located) -> tuple[RefusedLabel, ...]:
+    """Return the labels of a manifest that the API server refuses; `found` shows how the file writes them."""
+    return tuple(
+        RefusedLabel(
+            Violation(API_SERVER, fault.place, fault.words(written), fault.remedy(written)),
+            always_named=fault.is_template,
+        )
+        for fault, written in ((one, found.written(one.path)) for one in manifest.refused)
+    )
+
+
 def creation(manifest: Manifest) -> Request:
-    """The request that creating the manifest's object would be."""
+    """The request that creating the manifest's object would be.
+
+    A stored static Pod is one that the kubelet reports: no admission stops it (kubernetes, pkg/kubelet/pod/mirror_client.go).
+    """
+    mirror = manifest.workload is not None and manifest.workload.mirror
+    is_reported = mirror and manifest.document is not None and not manifest.document.bare
     group, _, version = manifest.api_version.rpartition("/")
     return Request(
         uid="offline",
         operation=Operation.CREATE,
-        user=APPLIER,
+        user=KUBELET if is_reported else APPLIER,
         target=Target(
             group=group,
             version=version,
@@ -203,9 +244,6 @@ def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_
 def standing(manifest: Manifest, document: dict[str, Any]) -> Existing:
     """An object as it stands; `document` says since when, and whether it runs.  Raises BadManifest."""
     request = creation(manifest)
-    if request.workload is not None and request.workload.mirror:
-        # No admission stops a static Pod: the kubelet makes it, and then says so (kubernetes, pkg/kubelet/pod/mirror_client.go).
-        request = msgspec.structs.replace(request, user=KUBELET)
     metadata, status = (found if isinstance(found := document.get(key), dict) else {} for key in ("metadata", "status"))
     return Existing(
         request,

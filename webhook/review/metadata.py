@@ -9,6 +9,7 @@ from msgspec import Struct
 from webhook.model.abbreviation import shortened
 from webhook.model.kinds import PodMaker
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
+from webhook.model.violation import Remedy
 from webhook.model.workload import label_field
 from webhook.review.composing import Step
 from webhook.review.custom import at, in_json
@@ -43,6 +44,14 @@ class MetadataFault(Struct, frozen=True):
         """Whether a template engine has left the value as it is."""
         return isinstance(self.value, str) and bool(hint(self.value))
 
+    def remedy(self, written: str | None = None) -> Remedy | None:
+        """Return the label to set; None where another step than a value is needed: annotations, keys, templates that are not rendered."""
+        if self.field != "labels" or self.is_template:
+            return None
+        *place, _, key = self.path
+        text = written or in_json(self.value) if isinstance(self.value, bool | int | float) else ""
+        return Remedy(".".join(map(str, place)), str(key), value=text if LABEL_NAME.fullmatch(text) else None)
+
     def words(self, written: str | None = None) -> str:
         """Return what is wrong; `written` is how the file writes the value, where it writes it without quotes."""
         noun = "an annotation" if self.field == "annotations" else "a label"
@@ -59,6 +68,10 @@ class MetadataFault(Struct, frozen=True):
 
 class KeyFault(MetadataFault, frozen=True):
     """A label key that no API server takes."""
+
+    def remedy(self, written: str | None = None) -> Remedy | None:  # noqa: ARG002 (the key is at fault)
+        """Return None: no value mends a key."""
+        return None
 
     def words(self, written: str | None = None) -> str:  # noqa: ARG002 (the key is at fault)
         """Return what is wrong."""

@@ -5,7 +5,12 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from webhook.model.kinds import Makers
+from pydantic import ValidationError
+
+from webhook.guard.message import PLAIN
+from webhook.model.extra_kinds import ExtraKind
+from webhook.model.kinds import BY_RESOURCE, POLICY_RESOURCES, Makers
+from webhook.model.limits import MOST_EXTRA_KINDS
 from webhook.model.other_kinds import meant, outdated, unread, unread_maker
 
 # Fields of a Pod's spec that are always lists of containers (kubernetes, pkg/apis/core, PodSpec).
@@ -32,14 +37,14 @@ DESCRIBING: Final = re.compile(
 DESCRIBING_KINDS: Final = frozenset(
     {"ControllerRevision", "SidecarSet", "PodPreset", "LimitRange", "PodSecurityPolicy", "Kustomization"}
 )
-STEP: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def not_judged(document: Mapping[str, Any], api_version: str, kind: str, extra: Makers) -> str:
     """Return why an object that the tables of kinds do not know was not judged; empty where nothing speaks for Pods or networks."""
     group = api_version.rpartition("/")[0]
     if right := meant(api_version, kind):
-        return f"Kubernetes has no {api_version} {kind}; write apiVersion: {right.replace(' ', ', kind: ')}"
+        whose = group if "." in group and not group.endswith(".k8s.io") else "Kubernetes"
+        return f"{whose} has no {api_version} {kind}; write apiVersion: {right.replace(' ', ', kind: ')}"
     if said := unread(group, kind):
         return said
     if DESCRIBING.fullmatch(group) or kind in DESCRIBING_KINDS:
@@ -49,13 +54,46 @@ def not_judged(document: Mapping[str, Any], api_version: str, kind: str, extra: 
         makes_pods = unread_maker(group, kind, extra)
         return f"{kind} of {group} makes Pods, and catflap does not read its fields; {ANYWAY}" if makes_pods else ""
     unknown = f"catflap does not know {kind} of {group or 'the core group'}, and it has {found}"
-    if not (found.is_template and is_field(found.path)):
+    added = extra_kind(group, kind, found.path, extra) if found.is_template else None
+    if added is None:
         return f"{unknown}; {ANYWAY}"
     return (
-        f"{unknown}; to judge it, add to workloads.extraKinds: "
-        f"{{group: {group}, resource: {kind.lower()}s, kind: {kind}, template: {found.path}}} "
+        f"{unknown}; to judge it, add to workloads.extraKinds: {in_yaml(added)} "
         "(resource is the plural that kubectl api-resources shows)"
     )
+
+
+def extra_kind(group: str, kind: str, template: str, extra: Makers) -> ExtraKind | None:
+    """Return the entry of `workloads.extraKinds` for a kind; None where the policy file takes none, such as for a path through a list."""
+    resource = plural_of(kind)
+    taken = {(maker.group, maker.resource) for maker in extra.values()} | BY_RESOURCE.keys() | POLICY_RESOURCES
+    if (group, resource) in taken or len(extra) >= MOST_EXTRA_KINDS:
+        return None
+    try:
+        return ExtraKind(group=group, resource=resource, kind=kind, template=template)
+    except ValidationError:
+        return None
+
+
+def plural_of(kind: str) -> str:
+    """Return the resource that a kind usually has (apimachinery, pkg/api/meta, UnsafeGuessKindToResource)."""
+    name = kind.lower()
+    if name.endswith("s"):
+        return f"{name}es"
+    return f"{name.removesuffix('y')}ies" if name.endswith("y") else f"{name}s"
+
+
+def in_yaml(added: ExtraKind) -> str:
+    """Return an entry of `workloads.extraKinds` on one line; a text that YAML would read as something else is in quotes."""
+    fields = {"group": added.group, "resource": added.resource, "kind": added.kind, "template": added.template}
+    return (
+        f"{{{', '.join(f'{key}: {text if PLAIN.fullmatch(text) else quoted(text)}' for key, text in fields.items())}}}"
+    )
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes."""
+    return f'"{text}"'
 
 
 class Pods(NamedTuple):
@@ -80,11 +118,6 @@ def version_note(api_version: str, kind: str) -> str:
         if right
         else ""
     )
-
-
-def is_field(path: str) -> bool:
-    """Whether a path has fields alone, as extraKinds take it, and leads to a template that has metadata of its own."""
-    return all(map(STEP.fullmatch, path.split(".")))
 
 
 def pods_in(document: Mapping[str, Any]) -> Pods | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from webhook.model.abbreviation import listed
 from webhook.model.cel import NAMESPACE, everywhere, fits_any, literal
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Rule
+from webhook.model.violation import Fault, Remedy, Rule
 from webhook.model.workload import Workload
 
 
@@ -16,15 +16,20 @@ def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
         if found is None or found.value not in policy.roles:
             continue
         claim = policy.roles[found.value].claim
+        other = Remedy(place.path, policy.workloads.role.label, choices=policy.workloads.role.one_of)
         if not claim.admits_namespace(workload.namespace):
             yield Fault(
-                place.at(found.key), f"the role {found.value!r} is for namespaces {listed(claim.namespaces)} alone"
+                place.at(found.key),
+                f"the role {found.value!r} is for namespaces {listed(claim.namespaces)} alone; create it there, or take another role",
+                other,
             )
         account = f"{workload.namespace}/{place.account}"
         if not claim.admits_account(account):
             yield Fault(
                 f"{place.spec_path}serviceAccountName",
-                f"the role {found.value!r} is for ServiceAccounts {listed(claim.service_accounts)} alone, this is {account}",
+                f"the role {found.value!r} is for ServiceAccounts {listed(claim.service_accounts)} alone, this is {account}; "
+                "run it under one of them, or take another role",
+                other,
             )
 
 

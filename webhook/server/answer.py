@@ -20,6 +20,7 @@ from webhook.config.store import PolicyStore
 from webhook.custom.judging import price_of_all
 from webhook.guard.amend import amend
 from webhook.guard.decide import decide, unavailable
+from webhook.guard.explaining import explained
 from webhook.kube.identity import Acting
 from webhook.metrics import Metrics
 from webhook.model.abbreviation import shortened
@@ -236,8 +237,9 @@ class Answerer:
         try:
             if case.phase is Phase.MUTATE:
                 return amend(request, loaded.policy, own_namespace=self._own_namespace)
-            own, accounts = self._own_namespace, self._acting.accounts
-            return decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, known=known, at=self._now())
+            own, accounts, at = self._own_namespace, self._acting.accounts, self._now()
+            found = decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, known=known, at=at)
+            return explained(found, request, loaded.policy) if isinstance(found, Decision) else found
         except Exception:
             logger.exception("no decision on %s", shortened(request.uid))
             return OUR_FAULT
@@ -274,12 +276,9 @@ class Answerer:
         elapsed = perf_counter_ns() - case.begun
         link: Link | None = None
         try:
-            link = self._audit.append(
-                decision_record(
-                    phase, request, decision, policy_digest=digest, at=self._now(), microseconds=elapsed // 1000
-                ),
-                settled=settled,
-            )
+            at, took = self._now(), elapsed // 1000
+            record = decision_record(phase, request, decision, policy_digest=digest, at=at, microseconds=took)
+            link = self._audit.append(record, settled=settled)
         except AuditLogUnwritable:  # which the log itself tells
             decision = NOT_RECORDED
         self._metrics.decisions[phase, decision.verdict].inc()

@@ -208,3 +208,20 @@ def test_an_empty_pipe_is_no_success(preview: Previewed) -> None:
     outcome = preview("-", input="")
     assert outcome.exit_code == 2
     assert "standard input has no manifest" in outcome.stderr
+
+
+def test_a_label_that_the_api_server_refuses_is_a_line(preview: Previewed) -> None:
+    """`catflap check` refuses the same object."""
+    Path("strange.yaml").write_text(GOOD.replace("app: web", 'app: web, tier: "a b"'), encoding="utf-8")
+    outcome = preview("-o", "wide", "strange.yaml")
+    assert outcome.exit_code == 1
+    assert outcome.stdout.splitlines()[1].startswith(
+        "default     Pod/good   api-server      -   refused    metadata.labels.tier: 'a b' is no"
+    )
+
+
+@pytest.mark.parametrize(("arguments", "code"), [([], 0), (["--own-namespace", "guards"], 1)])
+def test_the_namespace_of_catflap_is_exempt(preview: Previewed, arguments: list[str], code: int) -> None:
+    """As `catflap check` has it."""
+    manifest = DEPLOYMENT.replace("shop", "catflap-system")
+    assert preview(*arguments, "-", input=manifest).exit_code == code

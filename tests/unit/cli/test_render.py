@@ -48,11 +48,36 @@ def test_the_text_is_for_people_too(tmp_path: Path) -> None:
     assert not any(mark in line for line in lines for mark in "&*!")
 
 
-def test_an_exempt_namespace_gets_none(tmp_path: Path) -> None:
+ADOPTING = "namespaces: {adopt: [default, catflap-system]}"
+LEFT_OPEN = [
+    pytest.param("kube-system", [], "", "it is one of Kubernetes' own (kube-node-lease, kube-public, kube-system)", id="system"),
+    pytest.param("calico-system", [], "", "namespaces.exempt names it", id="exempt by default"),
+    pytest.param("build", [], "namespaces: {exempt: [build]}", "namespaces.exempt names it", id="exempt by the file"),
+    pytest.param(
+        "sys-a", [], "namespaces: {reserved: {prefixes: ['sys-*']}}", "it begins as one of namespaces.reserved.prefixes does", id="reserved"
+    ),
+    pytest.param("catflap-system", [], ADOPTING, "catflap itself runs there", id="our own"),
+    pytest.param("guards", ["--own-namespace", "guards"], "", "catflap itself runs there", id="our own elsewhere"),
+    pytest.param("default", [], "", "it is older than catflap, and namespaces.adopt does not name it", id="not adopted"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arguments", "text", "why"), LEFT_OPEN)
+def test_a_namespace_that_stays_open_gets_none(
+    tmp_path: Path, name: str, arguments: list[str], text: str, why: str
+) -> None:
     """And the reason on standard error, so that a pipe stays empty."""
-    outcome = run(tmp_path, "-n", "kube-system")
+    outcome = run(tmp_path, "-n", name, *arguments, text=text)
     assert (outcome.exit_code, outcome.stdout) == (0, "")
-    assert outcome.stderr == "catflap: namespace kube-system is exempt and gets no policies\n"
+    assert outcome.stderr == f"catflap: namespace {name} gets no policies: {why}\n"
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("default", []), ("catflap-system", ["--own-namespace", "guards"])])
+def test_a_namespace_that_is_adopted_gets_its_policies(tmp_path: Path, name: str, arguments: list[str]) -> None:
+    """Although it is older than catflap."""
+    outcome = run(tmp_path, "-n", name, *arguments, text=ADOPTING)
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert {one["metadata"]["namespace"] for one in yaml.safe_load_all(outcome.stdout)} == {name}
 
 
 @pytest.mark.parametrize("name", ["Shop", "a b", "", "../x"])

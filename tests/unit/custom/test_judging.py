@@ -13,6 +13,7 @@ from webhook.custom.cost import BUDGET
 from webhook.custom.judging import ALL_TOGETHER, LARGEST_OBJECT, Seen, price_of_all
 from webhook.guard.amend import amended
 from webhook.guard.decide import OFFLINE, decide
+from webhook.guard.explaining import explained
 from webhook.model.custom import CustomRule
 from webhook.model.decision import Closure, Decision, Findings, Known, LabelsWanted, NamespaceSeen, Verdict
 from webhook.review.manifests import Manifest, creation, read
@@ -33,10 +34,11 @@ def custom(cel: str, *, head: str = "", resources: str = "pods", more: str = "")
 
 
 def judged(manifest: Json, text: str, *, known: Known = KNOWN, **request: Any) -> Decision:
-    """The decision on a review."""
-    found = decide(asked(manifest, **request), policy(text), known=known)
+    """The decision on a review, with its message."""
+    request_read, under = asked(manifest, **request), policy(text)
+    found = decide(request_read, under, known=known)
     assert isinstance(found, Decision)
-    return found
+    return explained(found, request_read, under)
 
 
 def limited(source: Json) -> Json:

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from tests.unit.samples import policy
-from webhook.guard.closing import is_guarded
+from webhook.guard.closing import is_guarded, why_left_open
 from webhook.model.namespace import Namespace
 
 BEGAN: Final = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
@@ -69,3 +69,15 @@ def test_an_older_namespace_is_guarded_once_it_is_adopted(adopt: str, *, expecte
 def test_an_exempt_namespace_is_never_guarded(name: str) -> None:
     """Neither by age, nor by the stamp, nor by adoption."""
     assert not guarded(name, "namespaces: {adopt: all}", created=BEGAN + SECOND, labels=STAMP)
+
+
+@pytest.mark.parametrize(
+    "name", ["shop", "guards", "kube-public", "calico-system", "build", "sys-a", "default", "catflap-system"]
+)
+@pytest.mark.parametrize("adopt", ["none", "all", "[default, guards, build]"])
+def test_why_a_namespace_stays_open_is_told_where_it_does(name: str, adopt: str) -> None:
+    """Of `default`, which is as old as its cluster; of any other the name alone says nothing of its age."""
+    text = f"namespaces: {{adopt: {adopt}, exempt: [calico-system, build], reserved: {{prefixes: ['sys-*']}}}}"
+    created = BEGAN - SECOND if name == "default" else BEGAN + SECOND
+    is_open = not guarded(name, text, created=created)
+    assert bool(why_left_open(name, policy(text), own_namespace="guards")) is is_open

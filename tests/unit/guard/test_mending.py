@@ -140,3 +140,51 @@ def test_a_free_value_meets_the_selector_as_well(selector: dict[str, Any], note:
     found = mends(selecting(deployment({"app": "web", "role": "data", "team": "1"}), selector), under)
     assert [one.choices for one in found.remedies] == ([] if note else [choices])
     assert (note in "".join(found.notes), bool(found.notes)) == (True, bool(note))
+
+
+BOTH = "rules: {labels-agree: enforce}\nworkloads: {scope: both}"
+OBJECT = "rules: {labels-agree: enforce}\nworkloads: {scope: object, existing: judge}"
+ROLES = ("frontend", "backend", "data")
+CLAIMED = "roles: {data: {claim: {namespaces: [databases]}}}"
+
+
+def test_the_pods_follow_where_the_object_alone_is_judged() -> None:
+    """Its label would contradict theirs, and labels-agree refuses that."""
+    found = mends(read(deployment({"app": "web", "role": "worker"}, labels={"app": "web"})), policy(OBJECT))
+    assert [(one.place, one.label, one.choices) for one in found.remedies] == [
+        ("metadata", "role", ROLES),
+        (TEMPLATE, "role", ROLES),
+    ]
+    kept = selecting(
+        deployment({"app": "web", "role": "worker"}, labels={"app": "web"}), {"matchLabels": {"role": "worker"}}
+    )
+    assert mends(kept, policy(OBJECT)).remedies == ()
+    assert "spec.selector requires role: worker" in mends(kept, policy(OBJECT)).notes[0]
+    lenient = policy("workloads: {scope: object, existing: judge}")
+    assert [(one.place, one.label) for one in mends(kept, lenient).remedies] == [("metadata", "role")]
+
+
+@pytest.mark.parametrize("own", [{}, {"app": "web"}, {"app": "web", "role": "data"}])
+def test_a_claimed_role_is_given_up_on_the_object_and_on_its_pods(own: dict[str, str]) -> None:
+    """The object's own label is no way out, as its Pods are refused all the same."""
+    found = mends(read(deployment({"app": "web", "role": "data"}, labels=own)), policy(f"{BOTH}\n{CLAIMED}"))
+    by_place = {one.place: one.choices for one in found.remedies if one.label == "role"}
+    assert by_place == {TEMPLATE: ROLES[:2], "metadata": ROLES[:2]}
+    assert found.notes == ()
+
+
+def test_where_others_claim_every_role_the_message_says_so() -> None:
+    """And offers no label."""
+    all_claimed = ", ".join(f"{role}: {{claim: {{namespaces: [databases]}}}}" for role in ROLES)
+    found = mends(read(pod({"app": "web", "role": "data"})), policy(f"roles: {{{all_claimed}}}"))
+    assert found.remedies == ()
+    assert "an administrator can change the policy file, or add an exception to it" in found.notes[0]
+
+
+@pytest.mark.parametrize("value", ["~", "a b", "x" * 64, "-a", "a_"])
+def test_a_value_that_the_api_server_refuses_is_not_copied(value: str) -> None:
+    """Neither from the Pods nor from the object; the object's name is a value instead."""
+    found = mends(read(deployment({"app": value, "role": "data"}, labels={"role": "data"})), policy(BOTH))
+    assert labels(found) == [("metadata", "app", "web"), (TEMPLATE, "app", "web")]
+    alias = mends(read(deployment({"role": "data"}, labels={"app.kubernetes.io/name": value, "role": "data"})))
+    assert [one for one in labels(alias) if one[1] == "app"] == [(TEMPLATE, "app", "web")]

@@ -1,10 +1,16 @@
 """What is said of objects that are not judged, and of which nothing is said."""
 
-from typing import Any
+import re
+from collections.abc import Mapping
+from typing import Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from webhook.model.kinds import BY_KIND, POLICY_KINDS
+from tests.laws.strategies import LAW
+from tests.unit.samples import policy
+from webhook.model.kinds import BY_KIND, POD_MAKERS, POLICY_KINDS
 from webhook.model.other_kinds import meant, outdated, unread
 from webhook.review.manifests import read
 
@@ -28,7 +34,11 @@ def said(api_version: str, kind: str, **fields: Any) -> str:
         ("v1", "CronJob", "batch/v1 CronJob"), ("apps/v1", "Job", "batch/v1 Job"), ("batch/v1", "Cronjob", "batch/v1 CronJob"),
         ("extensions/v1beta1", "NetworkPolicy", "networking.k8s.io/v1 NetworkPolicy"),
         ("v1", "networkpolicy", "networking.k8s.io/v1 NetworkPolicy"), ("apps/v1", "ReplicationController", "v1 ReplicationController"),
-        ("v1", "DeploymentConfig", "apps.openshift.io/v1 DeploymentConfig"),
+        ("v1", "DeploymentConfig", "apps.openshift.io/v1 DeploymentConfig"), ("apps.openshift.io/v1", "deploymentconfig", "apps.openshift.io/v1 DeploymentConfig"),
+        ("v1", "po", "v1 Pod"), ("apps/v1", "deploy", "apps/v1 Deployment"), ("v1", "STS", "apps/v1 StatefulSet"), ("batch/v1", "cj", "batch/v1 CronJob"),
+        ("argoproj.io/v1alpha1", "RollOut", "argoproj.io/v1alpha1 Rollout"), ("argoproj.io/v1alpha1", "rollouts", "argoproj.io/v1alpha1 Rollout"),
+        ("serving.knative.dev/v1", "service", "serving.knative.dev/v1 Service"), ("kubevirt.io/v1", "Virtualmachine", "kubevirt.io/v1 VirtualMachine"),
+        ("cilium.io/v2", "ciliumnetworkpolicy", "cilium.io/v2 CiliumNetworkPolicy"), ("projectcalico.org/v3", "Networkpolicy", "projectcalico.org/v3 NetworkPolicy"),
     ],
 )  # fmt: skip
 def test_a_misspelt_kind_is_told_with_the_right_one(api_version: str, kind: str, right: str) -> None:
@@ -44,6 +54,7 @@ def test_a_misspelt_kind_is_told_with_the_right_one(api_version: str, kind: str,
         ("apps/v1", "ControllerRevision"), ("policy/v1", "PodDisruptionBudget"), ("policy/v1beta1", "PodSecurityPolicy"),
         ("autoscaling/v2", "HorizontalPodAutoscaler"), ("extensions/v1beta1", "Ingress"), ("networking.k8s.io/v1", "Ingress"),
         ("metrics.k8s.io/v1beta1", "PodMetrics"), ("batch.volcano.sh/v1alpha1", "Queue"), ("example.com/v1", "Deployment"),
+        ("kafka.strimzi.io/v1beta2", "KafkaMirrorMaker"), ("kubevirt.io/v1", "VirtualMachineInstancePreset"), ("argoproj.io/v1alpha1", "Application"),
         ("cluster.x-k8s.io/v1beta1", "MachineDeployment"), ("kueue.x-k8s.io/v1beta1", "Workload"), ("example.com/v1", "job"),
     ],
 )  # fmt: skip
@@ -145,3 +156,91 @@ def test_a_huge_object_is_looked_at_to_a_bound() -> None:
     """What is behind that is not found, and nothing is slow."""
     many: list[Any] = [[] for _ in range(30_000)]
     assert said("example.com/v1", "Runner", spec={"many": many, "late": {"template": TEMPLATE}}) == ""
+
+
+LINE: Final = re.compile(r"add to workloads\.extraKinds: (\{.*?\}) ")
+GROUPS: Final = (
+    "",
+    "apps",
+    "batch",
+    "example.com",
+    "1.5",
+    "Example.com",
+    "a/b",
+    "networking.k8s.io",
+    "x.k8s.io",
+    "argoproj.io",
+    "kubevirt.io",
+    "projectcalico.org",
+)
+NAMES: Final = (
+    "Runner",
+    "runner",
+    "po",
+    "Policy",
+    "Class",
+    "Rollouts",
+    "Yes",
+    "No",
+    "Null",
+    "Y",
+    "On",
+    "True",
+    "X_y",
+    "A" * 64,
+    "Tier2",
+    "VirtualMachine",
+)
+STEPS: Final = (
+    "spec",
+    "template",
+    "podTemplate",
+    "on",
+    "y",
+    "null",
+    "true",
+    "in",
+    "labels",
+    "metadata",
+    "status",
+    "a-b",
+    "x" * 60,
+)
+kinds = st.sampled_from(NAMES) | st.sampled_from([one.kind for one in POD_MAKERS]).flatmap(
+    lambda kind: st.sampled_from([kind, kind.lower(), f"{kind}s"])
+)
+
+
+@LAW
+@given(st.sampled_from(GROUPS), kinds, st.lists(st.sampled_from(STEPS), min_size=1, max_size=4))
+def test_a_line_for_the_policy_file_is_taken_and_makes_the_object_judged(
+    group: str, kind: str, path: list[str]
+) -> None:
+    """Whatever its group, its kind and the place of its template; else there is no line."""
+    document: Mapping[str, Any] = TEMPLATE
+    for step in reversed(path):
+        document = {step: document}
+    document = {"metadata": {"name": "one"}, **document, "apiVersion": f"{group}/v1".lstrip("/"), "kind": kind}
+    line = LINE.search(read(document, default_namespace="shop").not_judged)
+    if line is None:
+        return
+    under = policy(f"workloads: {{extraKinds: [{line[1]}]}}")
+    found = read(document, default_namespace="shop", extra=under.workloads.extra_by_kind)
+    assert found.not_judged == ""
+    assert found.workload is not None
+    assert [place.labels for place in found.workload.places] == [{"app": "web"}]
+
+
+def test_no_line_is_told_for_what_the_policy_file_has_already() -> None:
+    """A second entry of one resource is refused."""
+    extra = policy(
+        "workloads: {extraKinds: [{group: example.com, resource: runners, kind: Other, template: spec.template}]}"
+    )
+    document = {
+        "apiVersion": "example.com/v1",
+        "kind": "Runner",
+        "metadata": {"name": "one"},
+        "spec": {"template": TEMPLATE},
+    }
+    told = read(document, default_namespace="shop", extra=extra.workloads.extra_by_kind).not_judged
+    assert told.endswith("it has a pod template at spec.template; the server judges its Pods when they are created")

@@ -1,0 +1,249 @@
+"""Which values a label may have at one place of a workload, and which other labels have to change with it.
+
+The grammar of labels, the selector beside a template, further requirements, claims of roles and the role of a running Pod each exclude
+values. The label of the application and of the role is the same on an object and on its Pods.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from webhook.model.kinds import POD
+from webhook.model.labels import LABEL_NAME
+from webhook.model.modes import Mode
+from webhook.model.pod_selector import ABSENT, IN, Term
+from webhook.model.policy import Claim, GuardPolicy
+from webhook.model.violation import Remedy, Rule
+from webhook.model.workload import Place, Workload
+from webhook.model.workload_labels import AppLabel
+from webhook.rules import RULES
+
+ANY_TEXT: Final = "text"
+AGREEMENT, CLAIM = RULES["labels-agree"], RULES["role-claim"]
+
+
+class Obstacle(NamedTuple):
+    """A label that cannot have a value; `term` is the term of the selector that excludes it, None where another reason does."""
+
+    place: Place
+    key: str
+    term: Term | None = None
+
+
+class Setting(NamedTuple):
+    """A label that is set; the value None is one that a person chooses."""
+
+    place: Place
+    key: str
+    value: str | None
+
+
+class Solution(Struct, frozen=True):
+    """The labels to set for one fault; where there are none, the obstacle says why."""
+
+    remedies: tuple[Remedy, ...] = ()
+    obstacle: Obstacle | None = None
+
+
+def enforced(rule: Rule, policy: GuardPolicy) -> bool:
+    """Whether a rule refuses in some namespace."""
+    return any(rule.mode(policy, one) is Mode.ENFORCE for one in (None, *policy.namespaces.overrides))
+
+
+class LabelValues(Struct, frozen=True):
+    """A workload, what a policy file asks of it, and the object before an UPDATE."""
+
+    workload: Workload
+    policy: GuardPolicy
+    before: Workload | None = None
+
+    def solution(self, remedy: Remedy) -> Solution:
+        """Return the labels that mend one fault with those that have to change with them."""
+        place, workloads = self.place_at(remedy.place), self.policy.workloads
+        label = next((one for one in (workloads.app, workloads.role) if remedy.label in one.keys), None)
+        if label is not None and (remedy.label == label.label or will_count(label, remedy, place)):
+            return self.identified(place, label, remedy)
+        alone = self.solved(self.agreeing(place, remedy), lambda value: iter([Setting(place, remedy.label, value)]))
+        if alone.remedies or label is None or remedy.value is None or remedy.label not in place.labels:
+            return alone
+        # The selector keeps the alias as it is, so the label itself follows it; an object's own label follows its Pods'.
+        value = remedy.value if place is self.workload.own else place.labels[remedy.label]
+        changed = self.identified(place, label, Remedy(remedy.place, label.label, value=value))
+        return changed if changed.remedies else alone
+
+    def agreeing(self, place: Place, remedy: Remedy) -> Remedy | None:
+        """Return the remedy for an alias of the role with the values that name no other role than the label, or than Pods here may have.
+
+        None where no value is left.
+        """
+        role = self.policy.workloads.role
+        named = place.labels.get(role.label)
+
+        def agrees(value: str) -> bool:
+            if remedy.label not in role.aliases or not role.counts(value):
+                return True
+            return self._may_have(place, value) if named is None else value == named or not role.counts(named)
+
+        value = remedy.value if remedy.value is not None and agrees(remedy.value) else None
+        choices = tuple(filter(agrees, remedy.choices))
+        is_free = remedy.value is None and not remedy.choices
+        return replace(remedy, value=value, choices=choices) if is_free or value is not None or choices else None
+
+    def identified(self, place: Place, label: AppLabel, remedy: Remedy) -> Solution:
+        """Return the solution for the label of the application or of the role.
+
+        A value on the other side, the object's or its Pods', comes first; then what the fault asks for.
+        """
+        role = self.policy.workloads.role
+        is_role = label is role
+        if is_role and remedy.label == role.label and not (remedy.choices or role.counts(remedy.value or "")):
+            remedy = replace(remedy, value=None, choices=role.one_of)
+        meant = [label.intended(other.labels) for other in self.others(place)]
+        agreed = [value for value in meant if value and (not is_role or label.counts(value))]
+        named = {said for key in label.aliases if is_role and label.counts(said := place.labels.get(key, ""))}
+        wanted = [replace(remedy, value=value, choices=()) for value in agreed]
+        wanted += [remedy] if is_role or remedy.value is not None or remedy.choices else []
+        if len(named) == 1 and named <= {*remedy.choices}:
+            wanted.insert(-1, replace(remedy, value=None, choices=tuple(named)))
+        kept = label.found(place.labels)
+        if place is self.workload.own and kept is not None and kept.value:
+            wanted.append(replace(remedy, value=kept.value, choices=()))
+        if not is_role:
+            wanted += [replace(remedy, value=self.workload.label_from_name), replace(remedy, value=None)]
+        ways = [self.with_others] if enforced(AGREEMENT, self.policy) else [self.with_others, self.alone]
+        first: Solution | None = None
+        for way in ways:
+            for one in wanted:
+                found = self.solved(one, partial(way, place, label, remedy.label))
+                if found.remedies:
+                    return found
+                first = first if first is not None and first.obstacle and first.obstacle.term else found
+        return first or Solution()
+
+    def alone(self, place: Place, label: AppLabel, key: str, value: str | None) -> Iterator[Setting]:
+        """Yield the label, under one of its keys, at one place, with the aliases that would name another role."""
+        yield Setting(place, key, value)
+        yield from (one for one in self.aliases(place, label, value) if one.key != key)
+
+    def with_others(self, place: Place, label: AppLabel, key: str, value: str | None) -> Iterator[Setting]:
+        """Yield the same with the labels on the object and on its Pods that would contradict it."""
+        yield from self.alone(place, label, key, value)
+        own = self.workload.own
+        said = label.found(own.labels) if own is not None else None
+        own_differs = said is not None and said.value not in {"", value}
+        if own is None or not (place is own or own_differs):
+            return
+        for other in (own, *self.workload.places):
+            found = label.found(other.labels)
+            if other is not place and found is not None and found.value and found.value != value:
+                pinned = label is self.policy.workloads.app and self.obstacle(Setting(other, found.key, value))
+                # An alias of the application contradicts nothing, so the label itself is set beside it.
+                yield from self.alone(other, label, label.label if pinned else found.key, value)
+
+    def aliases(self, place: Place, label: AppLabel, value: str | None) -> Iterator[Setting]:
+        """Yield the aliases that name another role; the aliases of an application contradict nothing."""
+        for alias in label.aliases if label is self.policy.workloads.role else ():
+            said = place.labels.get(alias, "")
+            if label.counts(said) and said != value:
+                yield Setting(place, alias, value)
+
+    def solved(self, remedy: Remedy | None, settings: Callable[[str | None], Iterator[Setting]]) -> Solution:
+        """Return a remedy with those of its values that are possible, for each label that `settings` names for a value."""
+        if remedy is None:
+            return Solution()
+        remedy = self.limited(remedy)
+        if remedy.value is None and not remedy.choices:
+            needed = list(settings(None))
+            against = next(filter(None, map(self.obstacle, needed)), None)
+            return Solution(obstacle=against) if against else Solution(spread(remedy, needed))
+        first: Obstacle | None = None
+        possible: dict[str, list[Setting]] = {}
+        for value in dict.fromkeys((*([] if remedy.value is None else [remedy.value]), *remedy.choices)):
+            needed = list(settings(value))
+            against = next(filter(None, map(self.obstacle, needed)), None)
+            if against is None:
+                possible[value] = needed
+            elif first is None or (first.term is None and against.term is not None):
+                first = against
+        if not possible:
+            return Solution(obstacle=first)
+        choices = tuple(one for one in remedy.choices if one in possible)
+        only = choices[0] if len(choices) == 1 else None
+        nearest = remedy.value if remedy.value in possible else only
+        solved = replace(remedy, value=nearest, choices=choices)
+        return Solution(spread(solved, chain.from_iterable(possible.values())))
+
+    def limited(self, remedy: Remedy) -> Remedy:
+        """Return a remedy of any value with the values that the selector leaves, where it names some."""
+        place = self.place_at(remedy.place)
+        terms = place.selector.terms if place.selector is not None else ()
+        listed = [term.values for term in terms if term.key == remedy.label and term.operator in {IN, ABSENT}]
+        if remedy.value is not None or remedy.choices or not listed:
+            return remedy
+        return replace(remedy, choices=tuple(filter(None, listed[0])) or ("",))
+
+    def obstacle(self, setting: Setting) -> Obstacle | None:
+        """Return why a label cannot have a value; None where it can."""
+        place, key, value = setting
+        terms = place.selector.terms if place.selector is not None else ()
+        if value is None:
+            pinned = (term for term in terms if term.key == key and term.operator in {IN, ABSENT})
+            return next((Obstacle(place, key, term) for term in pinned), None)
+        if (term := next((one for one in terms if one.key == key and not one.admits(value)), None)) is not None:
+            return Obstacle(place, key, term)
+        workloads = self.policy.workloads
+        asked = workloads.require if place in self.workload.labelled(workloads.scope) else ()
+        is_label = LABEL_NAME.fullmatch(value)  # an empty value counts as none
+        is_asked = all(one.admits(value) for one in asked if one.label == key)
+        if is_label and is_asked and self.is_role_here(place, key, value):
+            return None
+        return Obstacle(place, key, next((one for one in terms if one.key == key), None))
+
+    def is_role_here(self, place: Place, key: str, value: str) -> bool:
+        """Whether a value of the role's label is one that Pods of this place may have; other labels have any."""
+        role = self.policy.workloads.role
+        if key != role.label:
+            return True
+        if not role.counts(value):
+            return False
+        had = role.found(self.before.places[0].labels) if self.before and self.workload.kind == POD.kind else None
+        if had is not None and role.counts(had.value):
+            return value == had.value  # the role of a Pod that runs does not change
+        return self._may_have(place, value)
+
+    def _may_have(self, place: Place, role: str) -> bool:
+        """Whether the claims of the policy file leave a role to the Pods of a place."""
+        if place is self.workload.own or not enforced(CLAIM, self.policy):
+            return True
+        claim = self.policy.roles[role].claim if role in self.policy.roles else Claim()
+        namespace = self.workload.namespace
+        return claim.admits_namespace(namespace) and claim.admits_account(f"{namespace}/{place.account}")
+
+    def others(self, place: Place) -> tuple[Place, ...]:
+        """The places whose labels have to agree with those of a place."""
+        own = self.workload.own
+        if own is None:
+            return ()
+        return self.workload.places if place is own else (own,)
+
+    def place_at(self, path: str) -> Place:
+        """The place of the workload at a path."""
+        own: tuple[Place, ...] = (self.workload.own,) if self.workload.own is not None else ()
+        return next(place for place in (*own, *self.workload.places) if place.path == path)
+
+
+def will_count(label: AppLabel, remedy: Remedy, place: Place) -> bool:
+    """Whether an alias is the one that counts at a place, once it has the value of a remedy; a free value is any text."""
+    value = next(filter(None, (remedy.value, *remedy.choices, place.labels.get(remedy.label))), ANY_TEXT)
+    found = label.found({**place.labels, remedy.label: value})
+    return found is not None and found.key == remedy.label
+
+
+def spread(remedy: Remedy, settings: Iterable[Setting]) -> tuple[Remedy, ...]:
+    """Return one remedy for each label that is set."""
+    keys = dict.fromkeys((one.place.path, one.key) for one in settings)
+    return tuple(replace(remedy, place=path, label=key) for path, key in keys)
