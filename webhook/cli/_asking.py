@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from math import inf, nan
 from typing import Any, Final
 
 import click
@@ -37,6 +38,30 @@ class NamespacePattern(click.ParamType[str]):
                 ctx,
             )
         return str(value)
+
+
+class Amount(click.ParamType[float]):
+    """A number of something, at least so many."""
+
+    def __init__(self, name: str, least: float, example: str, *, whole: bool = False) -> None:
+        self.name = name
+        self._least = least
+        self._example = example
+        self._kind = int if whole else float
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        try:
+            found = self._kind(value)
+        except ValueError:
+            found = nan
+        if not self._least <= found < inf:
+            self.fail(
+                f"{value!r}: write a number of {self._least:g} or more without a unit, such as {self._example}",
+                param,
+                ctx,
+            )
+        return found
 
 
 def meant(word: str, words: Iterable[str]) -> str:

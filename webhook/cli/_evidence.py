@@ -13,7 +13,7 @@ from webhook.audit.entry import Entries, Entry, printable
 from webhook.audit.query import Query, Test, moment, names_one, record_types
 from webhook.audit.reading import Unreadable
 from webhook.cli._asking import NamespacePattern, OneOf, in_order, meant
-from webhook.cli._options import FILE_NAME, Function, Renamed, complain, load_policy, policy_option
+from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, policy_option
 from webhook.cli._progress import progress
 from webhook.guard import binding, configuring, labelling, protect
 from webhook.model.counting import counted
@@ -28,7 +28,7 @@ GAP: Final = "   "
 # What a record may name as broken, besides custom rules.
 BUILT_IN: Final = (*RULES, *(module.PROTECTION for module in (binding, configuring, labelling, protect)))
 
-log_files = click.argument("files", metavar="FILE...", type=FILE_NAME, nargs=-1, required=True)
+log_files = click.argument("files", metavar="FILE...", type=LOGS, nargs=-1, required=True)
 lenient_option = click.option("--lenient", is_flag=True, help="Take copies whose JSON a collector wrote anew.")
 
 

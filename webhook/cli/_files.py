@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
-from webhook.cli._folders import Unread, files_of
+from webhook.cli._folders import SUFFIXES, Unread, files_of
 from webhook.files import STDIN, Form, UnreadableFileError, read_file, read_stdin, shown
 from webhook.model.counting import counted
 from webhook.review.composing import Place
@@ -32,6 +32,7 @@ class Inputs:
         self._paths = paths
         self._documents = 0
         self._is_full = False
+        self._files = 0
         self.complaints: list[str] = []
         self.notes: list[str] = []
         self.passed_over: list[str] = []
@@ -43,6 +44,7 @@ class Inputs:
         `read` makes an object of its document, and may raise BadManifest.
         """
         for source, is_named in self._sources():
+            self._files += 1
             before = self._documents, len(self.complaints)
             try:
                 text = text_of(read_stdin(MANIFESTS) if source == STDIN else read_file(source, MANIFESTS))
@@ -60,6 +62,8 @@ class Inputs:
                 return
         if self._paths and not (self._documents or self.complaints):
             others = f", {counted(len(self.passed_over), 'file')} of other programs" if self.passed_over else ""
+            if not self._files:
+                others = f"; in folders, files that end with {', '.join(SUFFIXES)} are read"
             self.complaints.append(f"no manifest in {', '.join(map(shown, self._paths))}{others}")
 
     def _read(

@@ -10,7 +10,7 @@ import click
 
 from webhook.audit.keeping import Durability, Failure, Keeping, Rotation
 from webhook.audit.sink import Sink
-from webhook.cli._asking import OneOf
+from webhook.cli._asking import Amount, OneOf
 from webhook.cli._options import complain
 
 SIZES: Final = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
@@ -62,7 +62,7 @@ OPTIONS: Final = (
         "--audit-rotate-age", type=Measure("AGE", AGES, "1d"), help="Put the file aside when its first record is as old."
     ),
     click.option(
-        "--audit-rotate-keep", type=click.IntRange(min=1), metavar="N",
+        "--audit-rotate-keep", type=Amount("N", 1, "7", whole=True),
         help="Keep so many of the files that were put aside.  [default: all]",
     ),
 )  # fmt: skip

@@ -21,12 +21,19 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class FileName(click.ParamType[str]):
-    """The name of a file or folder that is read.
+    """The name of a file or folder that is read; `missing` says what to give where there is none.
 
     Whether it can be read is found out by reading it (`webhook.files`), so that every verb reports the same in the same words.
     """
 
     name = "FILE"
+
+    def __init__(self, missing: str | None = None) -> None:
+        self._missing = missing
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str | None:  # noqa: ARG002 (click's signature)
+        """Return what to give."""
+        return self._missing
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name as it was written."""
@@ -40,13 +47,23 @@ class FilePath(click.ParamType[Path]):
 
     name = "FILE"
 
+    def __init__(self, missing: str | None = None) -> None:
+        self._file_name = FileName(missing)
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str | None:
+        """Return what to give."""
+        return self._file_name.get_missing_message(param, ctx)
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path."""
-        return Path(FILE_NAME.convert(value, param, ctx))
+        return Path(self._file_name.convert(value, param, ctx))
 
 
 FILE_NAME: Final = FileName()
 FILE: Final = FilePath()
+MANIFESTS: Final = FileName("Give files, folders or - for standard input.")
+LOGS: Final = FileName("Give the files of a log, oldest first, or - for standard input.")
+POLICY: Final = FilePath("Give a policy file; catflap config show > policy.yaml writes one with every default.")
 
 
 class Renamed(click.Option):
@@ -56,6 +73,10 @@ class Renamed(click.Option):
         super().__init__(*arguments, **named)
         self._former = former
         self.opts = [*self.opts, *former]
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:  # noqa: ARG002 (click's signature)
+        """Return the names of the option for a message about it."""
+        return " / ".join(f"'{name}'" for name in self.opts if name not in self._former)
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """The names and the help of the option."""
@@ -88,8 +109,12 @@ class NamespaceType(click.ParamType[str]):
 
     name = "NAME"
 
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:  # noqa: ARG002 (click's signature)
+        """Return what to give."""
+        return "Give the name of a namespace, such as shop."
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name."""
+        """Return the name."""
         try:
             return namespace_name(str(value))
         except ValueError as bad:
@@ -103,7 +128,9 @@ def policy_option(
     *, required: bool, says: str = "The policy file, or the manifest of its ConfigMap; - is standard input."
 ) -> Callable[[Function], Function]:
     """`-c/--policy FILE` of the verbs that read a policy file once."""
-    return click.option("-c", "--policy", "policy", cls=Single, type=FILE, metavar="FILE", required=required, help=says)
+    return click.option(
+        "-c", "--policy", "policy", cls=Single, type=POLICY, metavar="FILE", required=required, help=says
+    )
 
 
 policy_file = policy_option(required=True)

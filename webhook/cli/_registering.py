@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from webhook.bootstrap.registering import Registering
+from webhook.cli._asking import Amount
 from webhook.cli._options import FILE, complain
 from webhook.controller.following import Wishes
 from webhook.controller.reaching import Replicas
@@ -72,7 +73,7 @@ OPTIONS: Final = (
     ),
     token_file_option,
     click.option(
-        "--path-rotation", metavar="SECONDS", type=click.FloatRange(min=1.0), default=PERIOD_SECONDS, show_default=True,
+        "--path-rotation", type=Amount("SECONDS", 1.0, "600"), default=PERIOD_SECONDS, show_default=True,
         help="How long a secret path stays registered; the one before it is accepted for two fifths of that time.",
     ),
     click.option(

@@ -33,7 +33,7 @@ class AddressType(click.ParamType[tuple[str, int]]):
             or int(port) > HIGHEST_PORT
             or (":" in host and host[0] + host[-1] != "[]")
         ):
-            self.fail(f"{value!r}: write HOST:PORT, an IPv6 host in brackets", param, ctx)
+            self.fail(f"{value!r}: write HOST:PORT, an IPv6 host in brackets, such as 0.0.0.0:8443", param, ctx)
         return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (what an empty host says)
 
 

@@ -114,7 +114,7 @@ def ended(command: Callable[..., Any]) -> int:
         bad.show()
         return bad.exit_code
     except click.Abort:
-        click.echo("catflap: interrupted", err=True)
+        click.echo("catflap: stopped by the user", err=True)
         return INTERRUPTED
     except CannotWriteError:
         return TROUBLE

@@ -11,7 +11,7 @@ from webhook.audit.verify import Verifier
 from webhook.cli._asking import OneOf
 from webhook.cli._auditing import as_json, show
 from webhook.cli._evidence import export, query
-from webhook.cli._options import FILE, FILE_NAME, complain
+from webhook.cli._options import FILE, FILE_NAME, LOGS, complain
 from webhook.cli._verifying import verified
 
 DAMAGED = 1
@@ -23,7 +23,7 @@ def verb() -> None:
 
 
 @verb.command("verify")
-@click.argument("files", metavar="FILE...", type=FILE_NAME, nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", type=LOGS, nargs=-1, required=True)
 @click.option(
     "--trust",
     type=FILE,

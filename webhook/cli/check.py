@@ -14,7 +14,7 @@ from webhook.cli._checking import Checked, as_json, show
 from webhook.cli._files import Inputs
 from webhook.cli._options import (
     BAD_INPUT,
-    FILE_NAME,
+    MANIFESTS,
     NAMESPACE,
     Renamed,
     load_policy,
@@ -51,7 +51,7 @@ class Offline(Struct, frozen=True):
     "-o", "--output", "form", cls=Renamed, former=("--format",), type=OneOf(["text", "json"]), default="text", show_default=True,
 )  # fmt: skip
 @click.option("--strict", is_flag=True, help="End with status 1 also where something was not judged.")
-@click.argument("paths", nargs=-1, required=True, type=FILE_NAME, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=MANIFESTS, metavar="PATH...")
 def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bool, paths: tuple[str, ...]) -> None:  # noqa: PLR0917 (click calls it by name)
     """Judge the manifests in files, folders or - (standard input).
 

@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from webhook.cli._asking import OneOf
+from webhook.cli._clusters import in_words
 from webhook.cli._files import Inputs
 from webhook.cli._options import (
     BAD_INPUT,
     FILE,
-    FILE_NAME,
+    MANIFESTS,
     NAMESPACE,
     Single,
     cluster_options,
@@ -80,7 +81,7 @@ class Asked(Struct, frozen=True):
 )  # fmt: skip
 @own_namespace_option(says="Of files: where catflap itself is installed; it is exempt.")
 @click.option("-o", "--output", type=OneOf(["table", "wide", "json"]), default="table", show_default=True)
-@click.argument("paths", nargs=-1, type=FILE_NAME, metavar="[PATH...]")
+@click.argument("paths", nargs=-1, type=MANIFESTS, metavar="[PATH...]")
 def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path,
     against: Path | None,
@@ -113,7 +114,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         api = connect_as_kubectl(kubeconfig, context) if by_cluster or against_cluster else None
         found = from_cluster(asked, api) if api and by_cluster else from_files(asked, api)
     except (NoCluster, ApiError) as bad:
-        complain([str(bad)])
+        complain([in_words(bad)])
     tell(found, output)
 
 

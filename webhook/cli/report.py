@@ -1,5 +1,6 @@
 """`catflap report`: what audit logs say, as one page for an auditor."""
 
+import errno
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
@@ -17,12 +18,14 @@ from webhook.audit.record import stamp
 from webhook.audit.sequence import Head
 from webhook.audit.verify import Report, Verifier
 from webhook.cli._asking import in_order
+from webhook.cli._clusters import in_words
 from webhook.cli._evidence import MomentType, lenient_option, log_files
 from webhook.cli._options import FILE, FILE_NAME, Function, cluster_options, complain, load_policy, policy_option
 from webhook.cli._verifying import verified
 from webhook.cli.audit import DAMAGED
 from webhook.config.parse import Loaded
 from webhook.controller.registration import Endpoint, registration
+from webhook.files import reason, shown
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.registrations import own_namespace
 from webhook.model.counting import counted
@@ -120,7 +123,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
             verifier, files, against, doing="reading", on_line=partial(count, gathering=gathering, lenient=lenient)
         )
     except (ApiError, BadKey, NoCluster, Unreadable, charts.NoCharts) as bad:
-        complain([str(bad)])
+        complain([in_words(bad)])
     if not found.chains and found.is_sound:
         complain([f"no record in {', '.join(files)}"])
     ruled = ruled_by(loaded, str(policy), asked.made) if loaded else None
@@ -180,9 +183,11 @@ def standing(loaded: Loaded | None, kubeconfig: str | None, context: str | None)
 
 
 def write(output: str, text: str) -> None:
-    """The page in its place, at once or not at all."""
+    """Write the page in its place, at once or not at all; a device or a pipe is written to, and not replaced by a file."""
+    place = Path(output)
     try:
-        with click.open_file(output, "w", encoding="utf-8", atomic=True) as file:
+        with click.open_file(output, "w", encoding="utf-8", atomic=place.is_file() or not place.exists()) as file:
             file.write(text)
     except OSError as bad:
-        complain([f"{output}: {bad.strerror}"])
+        why = "its folder is not there" if bad.errno == errno.ENOENT else reason(bad)
+        complain([f"--output {shown(output)}: {why}; give a file that this user may write"])

@@ -210,7 +210,8 @@ class Api:
             )
             response = self._raw.call_api(call.method, url, headers, call.body, _request_timeout=timeout)
         except (client.ApiException, urllib3.exceptions.HTTPError) as bad:
-            raise ApiError(getattr(bad, "status", 0) or 0, f"{call}: {what_failed(bad)}") from bad
+            status, server = getattr(bad, "status", 0) or 0, self._raw.configuration.host
+            raise ApiError(status, f"{call}: {what_failed(bad)}", server=server) from bad
         return response.response  # type: ignore[no-any-return]
 
 
@@ -272,7 +273,7 @@ def connect_as_kubectl(kubeconfig: str | None, context: str | None) -> Api:
             return connect(None)
         why = why_unusable(bad, kubeconfig, context)
         if kubeconfig is None:
-            raise NoCluster(f"no cluster by the default kubeconfig: {why}; name another by --kubeconfig") from bad
+            raise NoCluster(f"no cluster by the default kubeconfig: {why}; name one by --kubeconfig") from bad
         raise NoCluster(f"no cluster by --kubeconfig {why}") from bad
     return pooled(settings)
 

@@ -37,10 +37,15 @@ def why_unusable(bad: Exception, kubeconfig: str | None, context: str | None) ->
     except yaml.MarkedYAMLError as wrong:
         mark = wrong.problem_mark or wrong.context_mark
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        return f"{path}{place}: not YAML: {wrong.problem}; expected {KUBECONFIG.noun}"
+        return f"{path}{place}: not YAML: {problem_of(wrong)}; expected {KUBECONFIG.noun}"
     except (OSError, yaml.YAMLError):
         return f"{path}: {sentence(bad)}"
     return of_content(content, path, context) or f"{path}: {sentence(bad)}"
+
+
+def problem_of(wrong: yaml.MarkedYAMLError) -> str:
+    """Return the parser's complaint; what it calls the end of the stream is the end of the file."""
+    return str(wrong.problem).replace("'<stream end>'", "the end of the file")
 
 
 def of_content(content: Any, path: str, context: str | None) -> str:
