@@ -22,6 +22,8 @@ REASONS: Final = {
     errno.EPERM: "permission denied for this user",
     errno.ELOOP: "its symbolic links lead in a circle",
     errno.ENAMETOOLONG: "the path is too long",
+    errno.EEXIST: "it is there already, and is not overwritten",
+    errno.EROFS: "the file system is read-only",
     errno.ENXIO: "this is a socket",
 }
 # Reading a descriptor that is not open gives this number.
@@ -112,6 +114,12 @@ def size_in_words(size: int) -> str:
 def reason(bad: OSError) -> str:
     """Return what keeps a file from being opened, read or written."""
     return REASONS.get(bad.errno or 0) or (bad.strerror or str(bad)).lower()
+
+
+def unwritable(path: str | PathLike[str], bad: OSError) -> str:
+    """Return the message about a file that cannot be written."""
+    why = "its folder is not there" if bad.errno == errno.ENOENT else reason(bad)
+    return f"{shown(path)}: {why}; give a file that this user may write"
 
 
 def sentence(name: str, what: str, expected: str) -> str:

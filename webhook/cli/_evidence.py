@@ -13,7 +13,7 @@ from webhook.audit.entry import Entries, Entry, printable
 from webhook.audit.query import Query, Test, moment, names_one, record_types
 from webhook.audit.reading import Unreadable
 from webhook.cli._asking import NamespacePattern, OneOf, in_order, meant
-from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, policy_option
+from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, once, policy_option
 from webhook.cli._progress import progress
 from webhook.guard import binding, configuring, labelling, protect
 from webhook.model.counting import counted
@@ -140,6 +140,7 @@ def export(files: tuple[str, ...], form: str, lenient: bool) -> None:
 
 def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple[Entry, bytes]]:
     """Every record, with a bar where that can be seen; what is no record is counted at the end."""
+    once(files)
     try:
         with progress(files, doing, prints=True) as moved:
             entries = Entries(files, lenient=lenient, moved=moved)

@@ -12,6 +12,7 @@ from webhook.audit.keeping import Durability, Failure, Keeping, Rotation
 from webhook.audit.sink import Sink
 from webhook.cli._asking import Amount, OneOf
 from webhook.cli._options import complain
+from webhook.files import unwritable
 
 SIZES: Final = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 AGES: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -105,7 +106,7 @@ def unopened(file: str | None) -> list[str]:
         if file is not None:
             Sink(file).close()
     except OSError as bad:
-        return [f"--audit-log {file}: {bad.strerror}; give a file that this user may write"]
+        return [f"--audit-log {unwritable(file, bad)}"] if file else []
     return []
 
 

@@ -11,8 +11,9 @@ from webhook.audit.verify import Verifier
 from webhook.cli._asking import OneOf
 from webhook.cli._auditing import as_json, show
 from webhook.cli._evidence import export, query
-from webhook.cli._options import FILE, FILE_NAME, LOGS, complain
+from webhook.cli._options import FILE, FILE_NAME, LOGS, complain, once
 from webhook.cli._verifying import verified
+from webhook.files import unwritable
 
 DAMAGED = 1
 
@@ -49,6 +50,7 @@ def verify(  # noqa: PLR0917 (click calls it by name)
     Files of one log come oldest first, compressed by gzip or not.  Ends with status 0 where all is sound, 1 where something is
     damaged, 2 where a file cannot be read.
     """
+    once((*files, *against))
     try:
         verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
         report = verified(verifier, files, against, doing="verifying")
@@ -70,7 +72,7 @@ def keygen(prefix: str) -> None:
     try:
         private, public = write_pair(prefix)
     except OSError as bad:
-        complain([str(bad)])
+        complain([unwritable(bad.filename, bad) if bad.filename else str(bad)])
     click.echo(f"{private}: the private key, for its owner alone\n{public}: the public key, for whoever verifies")
 
 

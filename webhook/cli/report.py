@@ -1,6 +1,5 @@
 """`catflap report`: what audit logs say, as one page for an auditor."""
 
-import errno
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
@@ -20,12 +19,12 @@ from webhook.audit.verify import Report, Verifier
 from webhook.cli._asking import in_order
 from webhook.cli._clusters import in_words
 from webhook.cli._evidence import MomentType, lenient_option, log_files
-from webhook.cli._options import FILE, FILE_NAME, Function, cluster_options, complain, load_policy, policy_option
+from webhook.cli._options import FILE, FILE_NAME, Function, cluster_options, complain, load_policy, once, policy_option
 from webhook.cli._verifying import verified
 from webhook.cli.audit import DAMAGED
 from webhook.config.parse import Loaded
 from webhook.controller.registration import Endpoint, registration
-from webhook.files import reason, shown
+from webhook.files import unwritable
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.registrations import own_namespace
 from webhook.model.counting import counted
@@ -106,6 +105,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     1 where something is damaged (the page is written, and says so first), 2 where something cannot be read.
     """
     in_order(begin, end)
+    once((policy, *files, *against))
     spared(output, (*files, *against, *map(str, trust), str(policy or "")))
     loaded = load_policy(policy) if policy else None
     asked = Asked(
@@ -189,5 +189,4 @@ def write(output: str, text: str) -> None:
         with click.open_file(output, "w", encoding="utf-8", atomic=place.is_file() or not place.exists()) as file:
             file.write(text)
     except OSError as bad:
-        why = "its folder is not there" if bad.errno == errno.ENOENT else reason(bad)
-        complain([f"--output {shown(output)}: {why}; give a file that this user may write"])
+        complain([f"--output {unwritable(output, bad)}"])

@@ -13,9 +13,10 @@ from webhook.bootstrap.parts import Address, Common
 from webhook.bootstrap.serving import serve
 from webhook.cli._asking import OneOf
 from webhook.cli._keeping import keeping_options
-from webhook.cli._options import complain, load_policy
+from webhook.cli._options import FILE, complain, load_policy
 from webhook.cli._serving import AddressType, check_audit_key, check_context, serving_options, trust, trust_options
 from webhook.config.source import ConfigMapRef
+from webhook.files import shown
 from webhook.kube.api import NoCluster, connect
 from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
 
@@ -26,7 +27,7 @@ from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
 @click.option("--listen", type=AddressType(), default="0.0.0.0:8443", show_default=True, help="Where reviews come in.")
 @click.option(
     "--tls-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FILE,
     required=True,
     help="Folder of tls.crt and tls.key; where they are missing, a CA and a pair are issued into it.",
 )
@@ -93,6 +94,8 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     )
     if not standalone:
         check_cluster(kubeconfig, context)
+    if tls_dir.exists() and not tls_dir.is_dir():
+        complain([f"--tls-dir {shown(tls_dir)}: this is a file; expected a folder"])
     folder = TlsFolder(tls_dir)
     try:
         ensure(folder, hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
