@@ -60,9 +60,11 @@ def read_file(path: str | PathLike[str], form: Form) -> bytes:
 def is_readable(path: str | PathLike[str], form: Form) -> None:
     """See that another library, which opens a file by its name, finds one that is no larger than its form may be.
 
-    Raises UnreadableFileError.
+    A pipe is not opened, as its writer would lose its reader.  Raises UnreadableFileError.
     """
     try:
+        if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116 (a path of pathlib loses a slash at its end)
+            return
         with Path(path).open("rb") as file:
             if is_larger(file, form.most):
                 raise too_large(shown(path), form)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from webhook.cli._asking import OneOf
 from webhook.cli._checking import Checked, as_json, show
@@ -71,11 +71,15 @@ def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bo
 
 
 def check_all(inputs: Inputs, offline: Offline) -> Iterator[Checked]:
-    """Each object with its decision; what cannot be read is among the complaints of `inputs`."""
+    """Each object with its decision, but without its document, as the values of a large file take much memory; what cannot be read is among the complaints of `inputs`."""
     reading = partial(read, default_namespace=offline.namespace, extra=offline.policy.workloads.extra_by_kind)
     for source, found, manifest in inputs.objects(reading):
         refused = refused_by_api_server(manifest, found)
-        yield Checked(source, manifest, judged(manifest, offline.policy, refused, own_namespace=offline.own_namespace))
+        yield Checked(
+            source,
+            structs.replace(manifest, document=None),
+            judged(manifest, offline.policy, refused, own_namespace=offline.own_namespace),
+        )
 
 
 def judged(

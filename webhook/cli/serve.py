@@ -94,9 +94,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     )
     if not standalone:
         check_cluster(kubeconfig, context)
-    if tls_dir.exists() and not tls_dir.is_dir():
-        complain([f"--tls-dir {shown(tls_dir)}: this is a file; expected a folder"])
-    folder = TlsFolder(tls_dir)
+    folder = tls_folder(tls_dir)
     try:
         ensure(folder, hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
         check_names(folder, tls_name)
@@ -106,6 +104,13 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         bundle = base64.b64encode(folder.authority.read_bytes()).decode("ascii")
         click.echo(f"caBundle: {bundle}", err=True)
     serve(common, Address(*listen), tls=folder, worker=worker, standalone=standalone, trust=trusted)
+
+
+def tls_folder(path: Path) -> TlsFolder:
+    """Return the folder of the certificates, which may be missing; a file in its place ends the command."""
+    if path.exists() and not path.is_dir():
+        complain([f"--tls-dir {shown(path)}: this is a file; expected a folder"])
+    return TlsFolder(path)
 
 
 def check_cluster(kubeconfig: str | None, context: str | None) -> None:

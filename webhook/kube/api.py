@@ -18,9 +18,10 @@ from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 from msgspec import Struct
 
+from webhook.files import UnreadableFileError, is_readable
 from webhook.kube.errors import CONFLICT, INVALID, NOT_FOUND, ApiError
 from webhook.kube.failures import what_failed
-from webhook.kube.kubeconfig import sentence, why_unusable
+from webhook.kube.kubeconfig import KUBECONFIG, sentence, why_unusable
 from webhook.kube.paging import TooLarge, pages
 from webhook.kube.paths import checked
 from webhook.kube.silence import Unsilenced
@@ -55,7 +56,16 @@ POOL_SIZE = 16
 # What is kept of a long message.
 MESSAGE_HEAD, MESSAGE_TAIL = 250, 450
 # What the client raises for a kubeconfig that is none, that points nowhere, or that is made otherwise than kubectl's.
-UNUSABLE = (ConfigException, OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)
+UNUSABLE = (
+    ConfigException,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    yaml.YAMLError,
+    UnreadableFileError,
+)
 
 Json = dict[str, Any]
 
@@ -250,6 +260,7 @@ def connect(kubeconfig: str | None, context: str | None = None) -> Api:
         if kubeconfig is None:
             config.load_incluster_config(client_configuration=settings)
         else:
+            is_readable(kubeconfig, KUBECONFIG)
             config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
     except UNUSABLE as bad:
         if kubeconfig is None:
@@ -267,6 +278,8 @@ def connect_as_kubectl(kubeconfig: str | None, context: str | None) -> Api:
     """
     settings = client.Configuration()
     try:
+        if kubeconfig is not None:
+            is_readable(kubeconfig, KUBECONFIG)
         config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
     except UNUSABLE as bad:
         if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
