@@ -13,6 +13,7 @@ from webhook.guard.protect import POLICY_NAME
 from webhook.model.kinds import BY_RESOURCE, CALICO, POD, POLICY_RESOURCES
 from webhook.model.names import ENTRY_SUFFIX
 from webhook.model.request import CLEANERS
+from webhook.syntax.misfits import refusal
 
 API_VERSION: Final = "audit.k8s.io/v1"
 # apiserver, pkg/admission/plugin/webhook/{validating,mutating}/dispatcher.go: the value is the entry's name.
@@ -141,7 +142,7 @@ def read_event(line: Line) -> Event | None:
     except NOT_JSON as bad:
         if not line.ended:
             return None
-        raise Unreadable(f"{line.file}:{line.number}: no audit event: {bad}") from bad
+        raise Unreadable(f"{line.file}:{line.number}: no audit event: {refusal(bad)}") from bad
     if (event.api_version, event.kind) != (API_VERSION, "Event"):
         raise Unreadable(f"{line.file}:{line.number}: no event of {API_VERSION}")
     return event

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from webhook.audit.chain import certified_bytes
 from webhook.files import Form, UnreadableFileError, read_file
+from webhook.syntax.pem_words import DAMAGED, PRIVATE_KEY, PUBLIC_KEY, damage
 
 PublicKey = Ed25519PublicKey
 
@@ -87,7 +88,7 @@ def write_new(path: Path, content: bytes, *, mode: int) -> None:
 
 def read_private(path: Path) -> Ed25519PrivateKey:
     """The audit root key.  Raises BadKey."""
-    key = loaded(path, partial(serialization.load_pem_private_key, password=None))
+    key = loaded(path, partial(serialization.load_pem_private_key, password=None), PRIVATE_KEY)
     if not isinstance(key, Ed25519PrivateKey):
         raise BadKey(f"{path}: {OTHER_KIND}")
     return key
@@ -95,17 +96,19 @@ def read_private(path: Path) -> Ed25519PrivateKey:
 
 def read_public(path: Path) -> PublicKey:
     """The audit root key's public half.  Raises BadKey."""
-    key = loaded(path, serialization.load_pem_public_key)
+    key = loaded(path, serialization.load_pem_public_key, PUBLIC_KEY)
     if not isinstance(key, Ed25519PublicKey):
         raise BadKey(f"{path}: {OTHER_KIND}")
     return key
 
 
-def loaded(path: Path, load: Callable[[bytes], object]) -> object:
-    """What a key file holds.  Raises BadKey."""
+def loaded(path: Path, load: Callable[[bytes], object], wanted: str) -> object:
+    """What a key file holds; `wanted` is what stands behind BEGIN in it.  Raises BadKey."""
     try:
-        return load(read_file(path, KEY_FILE))
+        content = read_file(path, KEY_FILE)
     except UnreadableFileError as bad:
         raise BadKey(f"{bad}; {REMEDY}") from bad
+    try:
+        return load(content)
     except (TypeError, ValueError, UnsupportedAlgorithm) as bad:  # TypeError: it has a password
-        raise BadKey(f"{path}: {bad}; {REMEDY}") from bad
+        raise BadKey(f"{path}: {damage(content, wanted) or DAMAGED}; {REMEDY}") from bad

@@ -6,10 +6,10 @@ from typing import Any, Final, TypeVar
 from webhook.cli._folders import SUFFIXES, Unread, files_of
 from webhook.files import STDIN, Form, UnreadableFileError, read_file, read_stdin, shown
 from webhook.model.counting import counted
-from webhook.review.composing import Place
-from webhook.review.documents import MOST_OBJECTS, BadManifest, Located, dotted, located, whole
 from webhook.review.manifests import NotKubernetes
-from webhook.review.splitting import BadTextError, text_of
+from webhook.syntax.composing import Place
+from webhook.syntax.documents import MOST_OBJECTS, BadManifest, Located, dotted, located, whole
+from webhook.syntax.splitting import BadTextError, text_of
 
 # Twenty objects as large as etcd stores them (1.5 MiB, its --max-request-bytes), or 3,000 Pods of 10 KiB as kubectl get -o json prints
 # them. The values of as much JSON take 500 MiB of memory.

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from webhook.files import reason, sentence, shown
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
-# As many objects are read of one command (webhook.review.documents), each of which may have a file of its own.
+# As many objects are read of one command (webhook.syntax.documents), each of which may have a file of its own.
 MOST_FILES: Final = 100_000
 EXPECTED: Final = "manifests: a file, a folder or - for standard input"
 ONE_FILE: Final = "a file of manifests"

@@ -48,8 +48,8 @@ from webhook.kube.unread_kinds import unread_notes
 from webhook.model.kinds import POD_MAKERS, Makers
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.policy import GuardPolicy
-from webhook.review.documents import Located
 from webhook.review.manifests import Manifest, each_existing, read, refused_by_api_server, standing
+from webhook.syntax.documents import Located
 
 SOMETHING = 1
 NOT_INSTALLED = "catflap is not registered in this cluster: all that stands counts as older than it"

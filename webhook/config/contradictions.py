@@ -3,7 +3,7 @@
 Told when the file is read: by the time policies are written, nobody reads along.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from webhook.config.amounts import amounts
 from webhook.config.custom import custom
@@ -11,6 +11,7 @@ from webhook.config.engines import net, presets, staging, too_long, too_many, wi
 from webhook.config.faults import PolicyFault, suggestion, unknown_rule
 from webhook.config.flows import reachable, roles
 from webhook.config.labels import labels
+from webhook.config.sound import Check, Path
 from webhook.model.fields import fits
 from webhook.model.kinds import BY_KIND, BY_RESOURCE, POLICIES_BY_KIND, POLICY_RESOURCES
 from webhook.model.names import GUARD_LABEL, NAMESPACE_NAME
@@ -19,16 +20,13 @@ from webhook.model.request import User
 from webhook.model.workload import Scope
 from webhook.rules import RULES
 
+CONTROLLERS = "system:serviceaccounts:kube-system"
 EVERYBODY = {"system:authenticated", "system:unauthenticated", "system:serviceaccounts", "system:nodes"}
 
 
 def contradictions(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Every fault that a file has as a whole, each part of it being well-formed."""
-    checks: Sequence[Callable[[GuardPolicy], Iterator[PolicyFault]]] = (
-        kinds, labels, roles, aliases, environments, overrides, everybody, exempt, claims, too_long, too_many, reachable,
-        windows, presets, staging, net, exceptions, unjudged, twin, amounts, custom,
-    )  # fmt: skip
-    for check in checks:
+    for check in CHECKS:
         yield from check(policy)
 
 
@@ -81,36 +79,26 @@ def overrides(policy: GuardPolicy) -> Iterator[PolicyFault]:
             yield PolicyFault(f"{path}.{environment.label}", message)
 
 
-def everybody(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """What some may do is not for all."""
-    spaces, emergency = policy.namespaces, policy.break_glass
-    for path, groups, what in (
-        ("exempt.groups", policy.exempt.groups, "no rule would hold for anybody"),
-        ("breakGlass.groups", emergency.groups, "an emergency is for a few"),
-        ("namespaces.labelledBy", spaces.labelled_by, "labels by which a namespace is judged are for a few to set"),
-        ("policyFile.deletedBy", policy.policy_file.deleted_by, "the policy file is for a few to delete"),
-        (
-            "namespaces.reserved.groups",
-            spaces.reserved.groups,
-            "namespaces that are free of rules are for a few to make",
-        ),
-    ):
-        for number, group in enumerate(groups):
+def for_a_few(path: str, groups: Callable[[GuardPolicy], Iterable[str]], what: str) -> Check:
+    """Return the check that what some groups may do is not for all; `what` says what it is."""
+
+    def everybody(policy: GuardPolicy) -> Iterator[PolicyFault]:
+        for number, group in enumerate(groups(policy)):
             if group in EVERYBODY:
                 yield PolicyFault(f"{path}[{number}]", f"{group} is everybody: {what}")
 
+    return everybody
 
-def exempt(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Nobody is exempt through whom everybody makes Pods: Kubernetes' controllers."""
-    for number, group in enumerate(policy.exempt.groups):
-        if group == "system:serviceaccounts:kube-system":
-            yield PolicyFault(f"exempt.groups[{number}]", f"everybody makes Pods through {group}")
-    for number, user in enumerate(policy.exempt.users):
-        if User(user).is_controller:
-            yield PolicyFault(f"exempt.users[{number}]", f"everybody makes Pods through {user}")
-    for number, account in enumerate(policy.exempt.service_accounts):
-        if User(f"system:serviceaccount:{account.replace('/', ':')}").is_controller:
-            yield PolicyFault(f"exempt.serviceAccounts[{number}]", f"everybody makes Pods through {account}")
+
+def exempt(path: str, names: Callable[[GuardPolicy], Iterable[str]], user: Callable[[str], str]) -> Check:
+    """Return the check that nobody is exempt through whom everybody makes Pods; `user` is the user's name for a name in the list."""
+
+    def makers(policy: GuardPolicy) -> Iterator[PolicyFault]:
+        for number, name in enumerate(names(policy)):
+            if name == CONTROLLERS or User(user(name)).is_controller:
+                yield PolicyFault(f"{path}[{number}]", f"everybody makes Pods through {name}")
+
+    return makers
 
 
 def claims(policy: GuardPolicy) -> Iterator[PolicyFault]:
@@ -147,3 +135,40 @@ def twin(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """The API server judges what Pods are made from, and nothing else."""
     if policy.twin and policy.workloads.scope is not Scope.TEMPLATE:
         yield PolicyFault("twin", f"it judges pod templates alone, and workloads.scope is {policy.workloads.scope}")
+
+
+FOR_A_FEW = (
+    for_a_few("exempt.groups", lambda policy: policy.exempt.groups, "no rule would hold for anybody"),
+    for_a_few("breakGlass.groups", lambda policy: policy.break_glass.groups, "an emergency is for a few"),
+    for_a_few(
+        "namespaces.labelledBy",
+        lambda policy: policy.namespaces.labelled_by,
+        "labels by which a namespace is judged are for a few to set",
+    ),
+    for_a_few(
+        "policyFile.deletedBy",
+        lambda policy: policy.policy_file.deleted_by,
+        "the policy file is for a few to delete",
+    ),
+    for_a_few(
+        "namespaces.reserved.groups",
+        lambda policy: policy.namespaces.reserved.groups,
+        "namespaces that are free of rules are for a few to make",
+    ),
+)
+EXEMPT = (
+    exempt("exempt.groups", lambda policy: policy.exempt.groups, str),
+    exempt("exempt.users", lambda policy: policy.exempt.users, str),
+    exempt(
+        "exempt.serviceAccounts",
+        lambda policy: policy.exempt.service_accounts,
+        lambda account: f"system:serviceaccount:{account.replace('/', ':')}",
+    ),
+)
+# Each check, with the lists whose broken items it may leave out besides those that no check looks names up in.
+CHECKS: Mapping[Check, tuple[Path, ...]] = {
+    **dict.fromkeys((labels, roles, aliases, environments, overrides, *FOR_A_FEW, *EXEMPT, claims), ()),
+    **dict.fromkeys((too_long, too_many, reachable, windows, presets, staging, net, exceptions, unjudged, twin, amounts), ()),
+    kinds: (("workloads", "extraKinds"),),
+    custom: (("custom",),),
+}  # fmt: skip

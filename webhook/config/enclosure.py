@@ -1,30 +1,39 @@
 """The text of a policy file in the bytes of a file: by itself, or in the manifest of the ConfigMap that holds it in a cluster."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import yaml
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse
-from webhook.config.places import Place, place
-from webhook.config.reading import LARGEST, PARSER
+from webhook.config.places import Place
+from webhook.config.reading import CONFIG_CHECK, LARGEST
 from webhook.files import Form
 from webhook.model.abbreviation import listed
 from webhook.model.encoding import UTF_8, marked
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
+from webhook.syntax import values
+from webhook.syntax.documents import BadManifest, Located, located
+from webhook.syntax.values import Value, field_path
 
 # Every line of the policy file is indented there, and a chart's other manifests may be in the same file.
 LARGEST_MANIFEST: Final = 8 * LARGEST
 # UTF-16 takes two bytes for each character.
 POLICY_FILE: Final = Form("a policy file", 2 * LARGEST_MANIFEST)
-CONFIG_MAP: Final = re.compile(r"""\bkind["']?\s*:\s*["']?ConfigMap\b""")
-KIND, NAME = ("kind",), ("metadata", "name")
-DATA: Final = "data"
-LITERAL: Final = "|"
+SPELT: Final = re.compile(r"config[-_ ]?maps?", re.IGNORECASE)
+CONFIG_MAP: Final = re.compile(rf"""\bkind["']?\s*:\s*["']?{SPELT.pattern}\b""", re.IGNORECASE)
+# In a document that cannot be read, its kind is known by the line.
+AT_MARGIN: Final = re.compile(r"^kind:[ \t]*ConfigMap\b", re.MULTILINE)
+DATA, BINARY = "data", "binaryData"
+# The header of a block of lines, whose lines are those of the text, with an anchor or a tag before it.
+LITERAL: Final = re.compile(r"(?:[&!]\S*[ \t]+)*\|")
+FOLDED: Final = re.compile(r"(?:[&!]\S*[ \t]+)*>")
+JOINED: Final = f"> joins the lines of a text; write {POLICY_CONFIGMAP_KEY}: |"
+ALIAS: Final = re.compile(r"\*([^\s,\[\]{}]+)")
+AS_LINES: Final = f"write it under {DATA} as {POLICY_CONFIGMAP_KEY}: | with the file's lines below it"
 NO_MARK: Final = "the file is UTF-16 without a byte order mark; save it as UTF-8, in PowerShell by `… | Out-File -Encoding utf8 FILE`"
 
 
@@ -36,13 +45,15 @@ class Enclosed(Struct, frozen=True):
     """The text of a policy file in a manifest.
 
     `place` is where its value begins. Where the lines of the value are lines of the manifest, `first` is the line of the manifest
-    with its first line, and `indent` the number of columns before it; else `first` is 0.
+    with its first line, and `indent` the number of columns before it; else `first` is 0. `faults` are those of the manifest, and a folded text (>) has its lines joined.
     """
 
     text: str
     place: Place
     first: int = 0
     indent: int = 0
+    faults: tuple[PolicyFault, ...] = ()
+    is_folded: bool = False
 
     def moved(self, fault: PolicyFault) -> PolicyFault:
         """Return a fault of the policy file with its place in the manifest."""
@@ -53,14 +64,6 @@ class Enclosed(Struct, frozen=True):
             return replace(fault, place=Place(line + self.first - 1, column + self.indent))
         where = f"line {line}, column {column} of {DATA}[{POLICY_CONFIGMAP_KEY!r}]"
         return replace(fault, place=self.place, message=f"{fault.message} ({where})")
-
-
-class ConfigMap(Struct):
-    """A ConfigMap of a file: its name, and the texts under `data`."""
-
-    kind: str = ""
-    name: str = ""
-    data: dict[str, Any] = field(default_factory=dict)
 
 
 def text_of(content: bytes) -> str:
@@ -87,99 +90,158 @@ def parse_file(text: str) -> Loaded:
 
     Raises BadPolicy with every fault, each with its place in the file.
     """
-    found = enclosed(text)
+    found = manifest_in(text)
     if found is None:
         return parse(text)
+    faults = list(found.faults)
     try:
-        return parse(found.text)
+        loaded = parse(found.text, found.first or 1)
     except BadPolicy as bad:
-        raise BadPolicy(map(found.moved, bad.faults)) from None
+        faults += (
+            [PolicyFault(field_path((DATA, POLICY_CONFIGMAP_KEY)), JOINED, found.place)]
+            if found.is_folded
+            else map(found.moved, bad.faults)
+        )
+    if faults:
+        raise BadPolicy(sorted(faults, key=lambda one: one.place or (0, 0)))
+    return loaded
 
 
 def enclosed(text: str) -> Enclosed | None:
     """Return the policy file in a manifest; None for a text that is no ConfigMap, which may be a policy file itself.
 
-    Raises BadPolicy for a ConfigMap without a policy file, and for several with one.
+    Raises BadPolicy for a manifest with faults of its own, such as a ConfigMap without a policy file, or several with one.
+    """
+    found = manifest_in(text)
+    if found and found.faults:
+        raise BadPolicy(found.faults)
+    return found
+
+
+def manifest_in(text: str) -> Enclosed | None:
+    """Return the policy file in a manifest, which is read as kubectl reads it, with the faults of the manifest.
+
+    None for a text that is no ConfigMap. Raises BadPolicy where no policy file can be found.
     """
     if len(text) > LARGEST_MANIFEST or not CONFIG_MAP.search(text):
         return None
-    try:
-        documents = [one for one in config_maps(text) if one.kind]
-    except yaml.YAMLError:
-        return None  # what is wrong with it is said when it is read as a policy file
-    maps = [one for one in documents if one.kind == "ConfigMap"]
-    if not maps or any(one.kind == "GuardPolicy" for one in documents):
+    found = list(located(text, CONFIG_CHECK))
+    objects = [one for one in found if isinstance(one, Located) and isinstance(one.value, dict)]
+    if any(one.value.get("kind") == "GuardPolicy" for one in objects):
         return None
-    holding = [one for one in maps if POLICY_CONFIGMAP_KEY in one.data]
-    usual = [one for one in holding if one.name == POLICY_CONFIGMAP] or holding
+    maps = [one for one in objects if is_config_map(one)]
+    unread = [PolicyFault("", str(one), placed(one.place)) for one in found if isinstance(one, BadManifest)]
+    if not maps:
+        if unread and AT_MARGIN.search(text):
+            raise BadPolicy(unread)
+        return None
+    try:
+        chosen = the_one(maps)
+    except BadPolicy as bad:
+        raise BadPolicy([*unread, *bad.faults]) from None
+    faults = (*unread, *faults_of(chosen))
+    value = chosen.value[DATA][POLICY_CONFIGMAP_KEY]
+    if not isinstance(value, str):
+        raise BadPolicy(faults)
+    return replace(inside(chosen, value, text), faults=faults)
+
+
+def is_config_map(found: Located) -> bool:
+    """Whether an object is meant as a ConfigMap, however that is spelt."""
+    kind = found.value.get("kind")
+    return isinstance(kind, str) and SPELT.fullmatch(kind) is not None
+
+
+def the_one(maps: Sequence[Located]) -> Located:
+    """Return the ConfigMap with the policy file.  Raises BadPolicy where there is none, or several."""
+    holding = [one for one in maps if POLICY_CONFIGMAP_KEY in texts(one, DATA)]
+    usual = [one for one in holding if name_of(one) == POLICY_CONFIGMAP] or holding
     if not usual:
-        raise BadPolicy([PolicyFault(DATA, without(maps[0]))])
+        raise BadPolicy([without(maps[0])])
     if len(usual) > 1:
-        names = " and ".join(repr(one.name) for one in usual[:2])
-        raise BadPolicy(
-            [PolicyFault("", f"the ConfigMaps {names} both have {POLICY_CONFIGMAP_KEY}; give the manifest of one")]
-        )
-    return inside(usual[0].data[POLICY_CONFIGMAP_KEY], text)
+        names = " and ".join(repr(name_of(one)) for one in usual[:2])
+        message = f"the ConfigMaps {names} both have {POLICY_CONFIGMAP_KEY}; give the manifest of one"
+        raise BadPolicy([PolicyFault("", message, placed(usual[1].place()))])
+    return usual[0]
 
 
-def without(found: ConfigMap) -> str:
-    """Return the sentence for a ConfigMap that holds no policy file."""
-    if any(key.startswith(f"{POLICY_CONFIGMAP_KEY}.") for key in found.data):
-        return f"{POLICY_CONFIGMAP_KEY} is a mapping; a ConfigMap holds text: write {POLICY_CONFIGMAP_KEY}: | and the file below it"
-    keys = f"its keys are {listed(list(found.data))}" if found.data else "it has no keys"
-    return f"the ConfigMap {found.name!r} has no key {POLICY_CONFIGMAP_KEY} with the policy file as text; {keys}"
+def texts(found: Located, field: str) -> Mapping[str, Any]:
+    """Return what is under `data` or `binaryData` of a ConfigMap."""
+    inside_ = found.value.get(field)
+    return inside_ if isinstance(inside_, dict) else {}
 
 
-def inside(event: Any, text: str) -> Enclosed:
-    """Return the text of a scalar, and how its lines are found in the manifest."""
-    at = place(event.start_mark)
-    whole, inner = text.split("\n"), event.value.split("\n")
-    outer = [line.removesuffix("\r") for line in whole[at.line : at.line + len(inner)]]
+def name_of(found: Located) -> str:
+    """Return the name of an object; empty where it has none."""
+    metadata = found.value.get("metadata")
+    return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
+
+
+def without(found: Located) -> PolicyFault:
+    """Return the fault of a ConfigMap that holds no policy file."""
+    if POLICY_CONFIGMAP_KEY in texts(found, BINARY):
+        message = f"{POLICY_CONFIGMAP_KEY} is Base64 here, as kubectl create configmap writes a file that is not UTF-8; {AS_LINES}"
+        return PolicyFault(BINARY, message, placed(found.place((BINARY, POLICY_CONFIGMAP_KEY))))
+    data = found.value.get(DATA)
+    if data is not None and not isinstance(data, dict):
+        return PolicyFault(DATA, values.a_mapping(Value(data)), placed(found.place((DATA,))))
+    keys = f"its keys are {listed(list(data))}" if data else "it has no keys"
+    message = f"the ConfigMap {name_of(found)!r} has no key {POLICY_CONFIGMAP_KEY} with the policy file as text; {keys}"
+    return PolicyFault(DATA, message, placed(found.place((DATA,))))
+
+
+def faults_of(found: Located) -> Iterator[PolicyFault]:
+    """Each fault for which the API server would refuse the ConfigMap, and each key of which kubectl would drop a value."""
+    kind, version = found.value["kind"], found.value.get("apiVersion")
+    if kind != "ConfigMap":
+        yield PolicyFault("kind", f"{kind!r} is unknown; write kind: ConfigMap", placed(found.place(("kind",))))
+    if version != "v1":
+        wrong = f"{Value(version).quoted} is unknown; " if version is not None else ""
+        yield PolicyFault("apiVersion", f"{wrong}a ConfigMap has apiVersion: v1", placed(found.place(("apiVersion",))))
+    for field in (DATA, BINARY):
+        for key, value in texts(found, field).items():
+            if not isinstance(value, str):
+                path = (field, key)
+                yield PolicyFault(
+                    field_path(path), not_text(key, value, found.written(path)), placed(found.place(path))
+                )
+    for key, place in found.repeated:
+        yield PolicyFault("", f"the key {key!r} is here for the second time; remove one of the two", placed(place))
+
+
+def not_text(key: str, value: Any, written: str | None) -> str:
+    """Return the sentence for a value of a ConfigMap that is no text."""
+    if key == POLICY_CONFIGMAP_KEY:
+        return f"{Value(value, written).described}; a ConfigMap holds text: {AS_LINES}"
+    return values.text(Value(value, written))
+
+
+def placed(found: Any) -> Place | None:
+    """Return a place of a manifest."""
+    return Place(found.line, found.column) if found else None
+
+
+def inside(found: Located, value: str, text: str) -> Enclosed:
+    """Return the policy file in a ConfigMap, and how its lines are found in the manifest."""
+    lines = text.split("\n")
+    at = anchored(placed(found.place((DATA, POLICY_CONFIGMAP_KEY))) or Place(1, 1), lines)
+    inner = value.split("\n")
+    outer = [line.removesuffix("\r") for line in lines[at.line : at.line + len(inner)]]
     pairs = [(out, one) for out, one in zip(outer, inner, strict=False) if one]
-    if event.style != LITERAL or not pairs:
-        return Enclosed(event.value, at)
+    if not LITERAL.match(lines[at.line - 1], at.column - 1) or not pairs:
+        return Enclosed(value, at, is_folded=FOLDED.match(lines[at.line - 1], at.column - 1) is not None)
     indent = len(pairs[0][0]) - len(pairs[0][1])
     if any(out[indent:] != one for out, one in pairs):
-        return Enclosed(event.value, at)
-    return Enclosed(event.value, at, at.line + 1, indent)
+        return Enclosed(value, at)
+    return Enclosed(value, at, at.line + 1, indent)
 
 
-def config_maps(text: str) -> Iterator[ConfigMap]:
-    """Each document of a file, with what it has of a ConfigMap.  Raises yaml.YAMLError."""
-    found = ConfigMap()
-    for path, event in scalars(yaml.parse(text, PARSER)):
-        if isinstance(event, yaml.DocumentEndEvent):
-            yield found
-            found = ConfigMap()
-        elif path == KIND:
-            found.kind = event.value
-        elif path == NAME:
-            found.name = event.value
-        elif path[:1] == (DATA,) and len(path) > 1:
-            found.data[".".join(path[1:])] = event
-
-
-class Open(Struct):
-    """A mapping or a list whose end is not read yet; `key` is the key whose value is awaited, or None where a key is."""
-
-    is_list: bool
-    key: str | None = None
-
-
-def scalars(events: Iterable[Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Each scalar that is a value with the keys that lead to it, and each end of a document."""
-    around: list[Open] = []
-    for event in events:
-        if isinstance(event, yaml.DocumentEndEvent):
-            yield (), event
-        elif isinstance(event, yaml.CollectionStartEvent):
-            around.append(Open(isinstance(event, yaml.SequenceStartEvent)))
-        elif isinstance(event, yaml.ScalarEvent) and around and not around[-1].is_list and around[-1].key is None:
-            around[-1].key = event.value
-        elif isinstance(event, yaml.ScalarEvent | yaml.AliasEvent | yaml.CollectionEndEvent):
-            if isinstance(event, yaml.ScalarEvent):
-                yield tuple(one.key or "" for one in around), event
-            elif isinstance(event, yaml.CollectionEndEvent):
-                around.pop()
-            if around:
-                around[-1].key = None
+def anchored(at: Place, lines: Sequence[str]) -> Place:
+    """Return the place of the value that an alias at a place stands for; the place itself where there is no alias."""
+    if not (alias := ALIAS.match(lines[at.line - 1], at.column - 1)):
+        return at
+    anchor = re.compile(rf"(?<!\S)&{re.escape(alias[1])}(?!\S)")
+    for number in range(at.line, 0, -1):
+        if found := anchor.search(lines[number - 1]):
+            return Place(number, found.start() + 1)
+    return at

@@ -50,4 +50,4 @@ def suggestion(word: str, words: Iterable[str]) -> str:
 
 def unknown_rule(path: str, id_: str, known: Iterable[str]) -> PolicyFault:
     """An id that no rule has."""
-    return PolicyFault(path, f"no rule has this id{suggestion(id_, known)}; the rules are {', '.join(known)}")
+    return PolicyFault(path, f"no rule has the id {id_!r}{suggestion(id_, known)}; the rules are {', '.join(known)}")

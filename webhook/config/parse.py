@@ -8,15 +8,17 @@ from typing import Any
 from msgspec import Struct
 from pydantic import ValidationError
 
-from webhook.config.contradictions import contradictions
+from webhook.config.contradictions import CHECKS, contradictions
 from webhook.config.custom import custom_ids
 from webhook.config.faults import BadPolicy, PolicyFault, readable, unknown_rule
 from webhook.config.places import Step, written
-from webhook.config.reading import IN_WORDS, Written, read
+from webhook.config.reading import Written, read
+from webhook.config.sound import Gaps, gaps, judged, unknown_key
 from webhook.config.wording import OR_LIST, Refused, worded
 from webhook.model.abbreviation import shortened
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
+from webhook.syntax.values import ANY, kind_of
 
 DIGEST_LENGTH = 16
 GROUP, KIND = "catflap.dev", "GuardPolicy"
@@ -30,22 +32,36 @@ class Loaded(Struct, frozen=True):
     digest: str
 
 
-def parse(text: str) -> Loaded:
-    """The policy that `text` says; raises BadPolicy with every fault, each with its place in the text."""
-    said = read(text)
+def parse(text: str, first: int = 1) -> Loaded:
+    """The policy that `text` says; raises BadPolicy with every fault, each with its place in the text.
+
+    `first` is the number of the text's first line in its file, for messages that name lines.
+    """
+    said = read(text, first)
     if not isinstance(said.content, dict):
-        expected = PolicyFault("", f"expected a mapping with apiVersion and kind, got {IN_WORDS[type(said.content)]}")
+        expected = PolicyFault("", f"expected a mapping with apiVersion and kind, got {kind_of(said.content)}")
         raise BadPolicy(told([] if said.faults else [expected], said))
     if other := another_object(said.content):
         raise BadPolicy(told([PolicyFault("kind", other)], said))
-    found = unknown_rules(said.content)
+    refused: list[PolicyFault] = []
+    broken = set(said.broken)
     try:
         policy = GuardPolicy.model_validate(said.content)
     except ValidationError as bad:
-        raise BadPolicy(told(chain(found, faults(bad, said)), said)) from None
-    if wrong := told(chain(found, contradictions(policy)), said):
+        refused = list(faults(bad, said))
+        broken |= set(broken_by(bad, said.content))
+    found = gaps(broken)
+    whole = judged(said.content, found, CHECKS) if broken else contradictions(policy)
+    if wrong := told(chain(refused, unknown_rules(said.content, found), whole), said):
         raise BadPolicy(wrong)
     return Loaded(policy=policy, digest=digest(text))
+
+
+def broken_by(bad: ValidationError, content: Any) -> Iterator[tuple[Step, ...]]:
+    """Each path of a file at which the model refuses something."""
+    for error in bad.errors(include_url=False, include_context=False, include_input=False):
+        path = tuple(steps(error["loc"], content))
+        yield from unknown_key(path) if error["type"] == "extra_forbidden" else [path]
 
 
 def another_object(content: dict[Any, Any]) -> str:
@@ -60,7 +76,9 @@ def another_object(content: dict[Any, Any]) -> str:
 
 def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:
     """What is wrong as people read it, with what was wrong when it was read: in the order of the text, each once, and no endless list."""
-    unread = {fault.path for fault in said.faults}
+    unread = {written(step for step in path if step != ANY) for path in said.broken} | {
+        fault.path for fault in said.faults
+    }
     first: dict[PolicyFault, None] = {}
     for fault in chain(said.faults, (one for one in found if one.path not in unread)):
         place = fault.place or said.place(fault.path)
@@ -72,9 +90,11 @@ def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:
     return listed[:MOST_TOLD] + more
 
 
-def unknown_rules(content: dict[Any, Any]) -> Iterator[PolicyFault]:
+def unknown_rules(content: dict[Any, Any], found: Gaps) -> Iterator[PolicyFault]:
     """The ids under `rules` that no rule has; the model does not know the rules, and faults are told all at once."""
     known = dict.fromkeys([*RULES, *custom_ids(content)])
+    if any(path[:1] == ("custom",) and path[2:] in {(), ("id",)} for path in found.paths) or (ANY,) in found.paths:
+        return  # a custom rule whose id cannot be read may have any
     said = [("rules", content.get("rules"))]
     namespaces = content.get("namespaces")
     overrides = namespaces.get("overrides") if isinstance(namespaces, dict) else None

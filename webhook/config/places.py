@@ -19,11 +19,6 @@ def place(mark: Any) -> Place:
     return Place(mark.line + 1, mark.column + 1)
 
 
-def place_of(text: str, index: int) -> Place:
-    """Where a character stands."""
-    return Place(text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index))
-
-
 def written(path: Iterable[Step]) -> str:
     """A path as a person writes it: `workloads.require[0].label`."""
     text = ""

@@ -13,8 +13,10 @@ import yaml
 from msgspec import Struct
 
 from webhook.config.faults import PolicyFault
-from webhook.config.places import Marks, Place, Step, nearest, place, place_of, written
-from webhook.config.yaml_words import why_not_yaml
+from webhook.config.places import Marks, Place, Step, nearest, place, written
+from webhook.syntax.templating import unrendered
+from webhook.syntax.values import ANY, kind_of
+from webhook.syntax.yaml_words import HALF_A_CHARACTER, complaint, unprintable
 
 # Far above any policy in use, and a ConfigMap holds 1 MiB at most.
 LARGEST: Final = 1 << 20
@@ -24,16 +26,15 @@ MOST_NODES: Final = 50_000
 LONG: Final = 100  # characters
 DEEPEST: Final = 50
 LONGEST_NUMBER: Final = 100
+CONFIG_CHECK: Final = "catflap config check -"
 
 PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-UNPRINTABLE: Final = yaml.reader.Reader.NON_PRINTABLE
-MARK: Final = re.compile("\ufeff")  # which nobody sees; only at the beginning of a file it is none of its text
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
-BAD_ESCAPE: Final = "found invalid Unicode character escape code"
-NO_CHARACTER: Final = "\\ud800 to \\udfff are no characters, but halves of one: write it as it is, or as \\U0001f600"
 
 TAG: Final = "tag:yaml.org,2002:"
 MERGE: Final = "<<"
+MAPPING_AS_KEY: Final = "a key is text, this is a mapping; a template ({{ … }}) has to be rendered first"
+NO_KEY: Final = "?"  # in the path of what has no key that can be read
 WORDS: Final = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -43,15 +44,6 @@ INTEGER: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 NO_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 KINDS: Final = {"null": type(None), "bool": bool, "int": int, "float": float}
-IN_WORDS: Final = {
-    type(None): "nothing",
-    str: "text",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    dict: "a mapping",
-    list: "a list",
-}
 
 
 # The texts of values that are no text, by the identity of the mapping or list around them.
@@ -59,12 +51,13 @@ Words = Mapping[int, Mapping[Step, str]]
 
 
 class Written(Struct, frozen=True):
-    """What a text says; `content` is None where it cannot be read to its end."""
+    """What a text says; `content` is None where it cannot be read to its end, and `broken` are the paths of the faults."""
 
     content: Any
     faults: tuple[PolicyFault, ...] = ()
     marks: Marks = {}
     words: Words = {}
+    broken: tuple[tuple[Step, ...], ...] = ()
 
     def written(self, path: Iterable[Step]) -> str | None:
         """Return the text of the value at a path where it has no quotes and is no text, such as 8080 or false; else None."""
@@ -84,36 +77,41 @@ class TooMuchError(Exception):
     """More than a policy file may have; the message says of what."""
 
 
-def read(text: str) -> Written:
-    """What a text says, and what is wrong with it as such."""
-    if bad := UNPRINTABLE.search(text) or MARK.search(text, 1):
-        message = f"not YAML: U+{ord(bad[0]):04X} is no character of a text"
-        return Written(None, (PolicyFault("", message, place_of(text, bad.start())),))
+def read(text: str, first: int = 1) -> Written:
+    """What a text says, and what is wrong with it as such; `first` is the number of its first line in its file, for messages."""
+    if bad := unprintable(text):
+        return Written(None, (PolicyFault("", f"not YAML: {bad.says}", Place(bad.line, bad.column)),))
     if (size := len(text.encode())) > LARGEST:
         return Written(None, (PolicyFault("", f"the file has {size} bytes, {LARGEST} are the most"),))
     composer = Composer(yaml.parse(text.removeprefix("\ufeff"), PARSER))
     content = None
     try:
         content = composer.document()
-    except yaml.MarkedYAMLError as wrong:
-        end = place_of(text, len(text))  # libyaml puts it in a line after the last one
-        why = NO_CHARACTER if wrong.problem == BAD_ESCAPE else why_not_yaml(wrong, text)
-        composer.fault(f"not YAML: {why}", min(place(wrong.problem_mark), end) if wrong.problem_mark else end)
+    except yaml.YAMLError as wrong:
+        found = complaint(wrong, text, first)
+        if template := unrendered(text, found.line, CONFIG_CHECK):
+            composer.fault(template.says, Place(template.line, template.column))
+        else:
+            composer.fault(f"not YAML: {found.says}", Place(found.line, found.column))
     except TooMuchError as wrong:
         composer.fault(str(wrong))
-    return Written(content, tuple(composer.faults), composer.marks, composer.words)
+    if composer.has_mapping_as_key and (template := unrendered(text, 0, CONFIG_CHECK)):
+        composer.fault(template.says, Place(template.line, template.column))
+        composer.faults = [one for one in composer.faults if one.message != MAPPING_AS_KEY]
+    return Written(content, tuple(composer.faults), composer.marks, composer.words, tuple(composer.broken))
 
 
 def key_complaint(key: Any, event: Any) -> str:
     """Return the sentence for a key that is no text."""
     if isinstance(key, dict):
-        return "a key is text, this is a mapping; a template ({{ … }}) has to be rendered first"
+        return MAPPING_AS_KEY
     if isinstance(key, list):
         return "a key is text, this is a list"
-    if key is None and not event.value:
+    written = event.value if isinstance(event, yaml.ScalarEvent) else f"*{event.anchor}"
+    if key is None and not written:
         return "there is no key before the colon"
-    kind = "null" if key is None else IN_WORDS[type(key)]
-    return f'a key is text, {event.value} is {kind}; write it in quotes: "{event.value}"'
+    kind = "null" if key is None else kind_of(key)
+    return f'a key is text, {written} is {kind}; write it in quotes: "{written}"'
 
 
 class Composer:
@@ -121,6 +119,7 @@ class Composer:
 
     def __init__(self, events: Iterator[Any]) -> None:
         self.faults: list[PolicyFault] = []
+        self.broken: list[tuple[Step, ...]] = []
         self.marks: dict[int, dict[Step, Place]] = {}
         self.words: dict[int, dict[Step, str]] = {}
         self._events = events
@@ -141,7 +140,15 @@ class Composer:
 
     def fault(self, message: str, at: Place | None = None) -> None:
         """Note what is wrong with what is being read."""
-        self.faults.append(PolicyFault(written(self._steps), message, at or self._at))
+        steps = self._steps[:-1] if self._steps[-1:] == [NO_KEY] else self._steps
+        self.faults.append(PolicyFault(written(steps), message, at or self._at))
+        if self._steps:  # else it is about the document, or about another one
+            self.broken.append(tuple(steps) if steps is self._steps else (*steps, ANY))
+
+    @property
+    def has_mapping_as_key(self) -> bool:
+        """Whether a key is a mapping, as {{ … }} of a template is to YAML."""
+        return any(fault.message == MAPPING_AS_KEY for fault in self.faults)
 
     def _value(self, event: Any) -> Any:
         if isinstance(event, yaml.AliasEvent):
@@ -202,13 +209,16 @@ class Composer:
         merged: list[dict[str, Any]] = []
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             self._at = at = place(event.start_mark)
-            self._steps.append("?")
+            self._steps.append(NO_KEY)
+            before = len(self.faults)
             key = self._value(event)
-            self._steps[-1] = key if isinstance(key, str) else getattr(event, "value", "") or "?"
+            is_told = len(self.faults) > before and not isinstance(event, yaml.ScalarEvent)
+            self._steps[-1] = key if isinstance(key, str) else getattr(event, "value", "") or NO_KEY
             self._at = at
             value = self._value(behind := next(self._events))
             if not isinstance(key, str):
-                self.fault(key_complaint(key, event), at)
+                if not is_told:  # of what the key is made of
+                    self.fault(key_complaint(key, event), at)
             elif key == MERGE and event.implicit[0]:
                 merged += self._merged(value, at)
             elif key in found:
@@ -235,7 +245,7 @@ class Composer:
 
     def _scalar(self, event: Any) -> Any:
         if SURROGATE.search(event.value):  # libyaml refuses them itself, Python's own parser does not
-            return self.fault(NO_CHARACTER)
+            return self.fault(HALF_A_CHARACTER)
         by_itself, quoted = event.implicit
         if quoted or event.tag == "!":
             return event.value

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from webhook.config.places import Step
@@ -38,15 +38,35 @@ def description_at(path: Iterable[Step]) -> str:
     return (field.description or "") if field else ""
 
 
+def is_required(path: Iterable[Step]) -> bool:
+    """Whether the key at the end of a path has no default."""
+    *before, last = path
+    field = field_of(model_at(before), last)
+    return field is not None and field.is_required()
+
+
 def model_at(path: Iterable[Step]) -> type[BaseModel] | None:
-    """Return the model of the mapping at a path."""
+    """Return the model of the mapping at a path; None for a mapping whose keys users choose."""
     model: type[BaseModel] | None = GuardPolicy
+    is_open = False
     for step in path:
         if isinstance(step, int):
             continue
+        if is_open:
+            is_open = False
+            continue
         field = field_of(model, step)
         model = next(models(field.annotation), None) if field else None
-    return model
+        is_open = field is not None and get_origin(field.annotation) is dict
+    return None if is_open else model
+
+
+def only_value(path: Iterable[Step]) -> str:
+    """Return the one word that the key at the end of a path may have; empty where there are others."""
+    *before, last = path
+    field = field_of(model_at(before), last)
+    words = get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
+    return str(words[0]) if len(words) == 1 else ""
 
 
 def field_of(model: type[BaseModel] | None, key: Step) -> FieldInfo | None:
@@ -61,3 +81,25 @@ def models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for inner in getattr(annotation, "__args__", ()):
         yield from models(inner)
+
+
+@cache
+def adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    """Return what validates one field of a model."""
+    return TypeAdapter(model.model_fields[name].rebuild_annotation())
+
+
+def takes(path: Iterable[Step], value: Any) -> bool:
+    """Whether the model takes a value at a path that leads to a key, or to an item of its list."""
+    *before, last = path
+    if isinstance(last, int):
+        return bool(before) and takes(before, [value])
+    model = model_at(before)
+    name = next((name for name, field in model.model_fields.items() if field.alias == last), "") if model else ""
+    if model is None or not name:
+        return True  # a key that users choose
+    try:
+        adapter(model, name).validate_python(value)
+    except ValidationError:
+        return False
+    return True

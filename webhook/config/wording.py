@@ -9,17 +9,20 @@ from typing import Any, Final, NamedTuple
 
 from webhook.config.faults import suggestion
 from webhook.config.places import Step
-from webhook.config.shape import description_at, homes, keys_at
-from webhook.model.abbreviation import listed, shortened
+from webhook.config.reading import plain
+from webhook.config.shape import description_at, homes, is_required, keys_at, only_value, takes
+from webhook.model.abbreviation import listed
+from webhook.model.fields import DAY_FORM, NO_DAY, PORT_FORMS, is_port
 from webhook.model.nearness import nearest
 from webhook.rules import RULES
+from webhook.syntax import values
+from webhook.syntax.values import OFF_WORDS, ON_WORDS, Value
 
 QUOTED: Final = re.compile(r"'([^']*)'")
-LONGEST_VALUE: Final = 60  # characters of a value in a message
 PORTS: Final = "ports"
-# Words that other programs read as booleans (YAML 1.1); in the policy file they are text.
-ON_WORDS: Final = frozenset({"true", "yes", "y", "on", "enabled"})
-OFF_WORDS: Final = frozenset({"false", "no", "n", "off", "none", "disabled"})
+PROPOSES: Final = ": write "  # before a proposal in a sentence
+# Items that may be written in brackets as they are: each is text, and none begins what YAML reads otherwise.
+PLAIN_ITEMS: Final = re.compile(r"[\w:][\w./:*-]*(?:, *[\w:][\w./:*-]*)*")
 OFF: Final = "off"
 OR_LIST: Final = "or_list"  # among the facts of a value that may be a list instead of a word
 
@@ -38,34 +41,9 @@ class Refused(NamedTuple):
     says: str
 
     @property
-    def described(self) -> str:
-        """The value and its type, as the beginning of a sentence."""
-        written = shortened(self.written or "", LONGEST_VALUE)
-        match self.value:
-            case None:
-                return f"{written} is no value" if written else "there is no value"
-            case bool():
-                return f"{written or str(self.value).lower()} is a boolean"
-            case int() | float():
-                return f"{written or self.value} is a number"
-            case str():
-                return f"{self.quoted} is text"
-            case list():
-                return "this is a list"
-            case _:
-                return "this is a mapping"
-
-    @property
-    def quoted(self) -> str:
-        """A text in quotes, any other value as `described`."""
-        return repr(shortened(self.value, LONGEST_VALUE)) if isinstance(self.value, str) else self.described
-
-    @property
-    def word(self) -> str:
-        """The value as one word in small letters; empty for a list, a mapping or no value."""
-        if isinstance(self.value, bool):
-            return str(self.value).lower()
-        return self.value.lower() if isinstance(self.value, str) else ""
+    def found(self) -> Value:
+        """The value as all messages describe it."""
+        return Value(self.value, self.written)
 
     @property
     def is_port(self) -> bool:
@@ -75,8 +53,13 @@ class Refused(NamedTuple):
     @property
     def empty_key(self) -> str:
         """How to correct a key with nothing behind it."""
-        what = "the empty item" if self.path and isinstance(self.path[-1], int) else "the key, to have its default"
-        return f"write one, or remove {what}"
+        if self.path and isinstance(self.path[-1], int):
+            return "write one, or remove the empty item"
+        return (
+            "write one, as this key has no default"
+            if is_required(self.path)
+            else "write one, or remove the key, to have its default"
+        )
 
 
 def worded(kind: str, refused: Refused) -> str:
@@ -100,84 +83,103 @@ def one_of(refused: Refused) -> str:
 
 def clause(refused: Refused) -> str:
     """Return what is wrong with a value that is none of the expected ones."""
-    return f"{refused.quoted} is unknown" if isinstance(refused.value, str) else refused.described
+    return f"{refused.found.quoted} is unknown" if isinstance(refused.value, str) else refused.found.described
 
 
 def meant(refused: Refused, words: list[str]) -> str:
     """Return which of several words to write, if that can be told."""
     if refused.value is None:
         return f"; {refused.empty_key}"
-    if found := nearest(refused.word, words):
+    if found := nearest(refused.found.word, words):
         return f"; did you mean {found!r}?"
-    if OFF in words and refused.word in OFF_WORDS:
+    if OFF in words and refused.found.word in OFF_WORDS:
         return f"; write {OFF} to turn it off"
-    if "enforce" in words and refused.word in ON_WORDS:
+    if "enforce" in words and refused.found.word in ON_WORDS:
         return "; write enforce to turn it on"
     return ""
 
 
 def text(refused: Refused) -> str:
     """Return the sentence for a value where text is expected."""
-    expected = f"{refused.described}; expected text"
     match refused.value:
         case None:
-            return f"{refused.described}; {refused.empty_key}"
+            return f"{refused.found.described}; {refused.empty_key}"
         case bool() | int() | float() if refused.is_port:
-            return f"{refused.described}; a port has its protocol: write {refused.written or refused.value}/TCP"
-        case bool() | int() | float():
-            return f'{expected}: write it in quotes, "{refused.written or refused.word or refused.value}"'
-        case list():
-            return f"{expected}, one value without brackets and without '- '"
-        case _:
-            return f"{expected}, one value without keys"
+            return f"{refused.found.described}; {as_port(refused.value)}"
+    return confirmed(
+        values.text(refused.found), refused, str(refused.found.written or refused.found.word or refused.value)
+    )
+
+
+def confirmed(told: str, refused: Refused, proposed: Any) -> str:
+    """Return a sentence without its proposal where the model would refuse that as well."""
+    return told if takes(refused.path, proposed) else told.partition(PROPOSES)[0]
+
+
+def as_port(value: Any) -> str:
+    """Return how to write a port that has no protocol."""
+    written = f"{value}/TCP"
+    return f"a port has its protocol: write {written}" if is_port(written) else PORT_FORMS
 
 
 def boolean(refused: Refused) -> str:
     """Return the sentence for a value where true or false is expected."""
+    told = values.boolean(refused.found)
     if refused.value is None:
-        return f"{refused.described}; expected true or false; {refused.empty_key}"
-    expected = f"{refused.described}; expected true or false"
-    if refused.word in {"true", "false"}:
-        return f"{expected}: write {refused.word} without quotes"
-    if refused.word in ON_WORDS | OFF_WORDS:
-        right = "true" if refused.word in ON_WORDS else "false"
-        return f"{expected}: write {right}; in this file yes, no, on and off are text"
-    return expected
+        return f"{told}; {refused.empty_key}"
+    is_other_word = refused.found.word in ON_WORDS | OFF_WORDS and refused.found.word not in {"true", "false"}
+    return f"{told}; in this file yes, no, on and off are text" if is_other_word else told
 
 
 def number(refused: Refused) -> str:
     """Return the sentence for a value where a whole number is expected."""
-    advice = ""
-    if isinstance(refused.value, str) and refused.value.isdecimal():
-        advice = f": write {refused.value} without quotes"
-    return f"{refused.described}; expected a whole number{advice}"
+    told = values.number(refused.found)
+    if PROPOSES in told:
+        return confirmed(told, refused, int(refused.value))
+    meaning = description_at(refused.path).partition(";")[0]
+    return f"{told} ({meaning})" if meaning else told
 
 
 def list_(refused: Refused) -> str:
     """Return the sentence for a value where a list is expected."""
+    told = values.a_list(refused.found, item := as_list(refused))
+    if refused.value is None:
+        return f"{told}; {refused.empty_key}"
+    return f"{told}: {PORT_FORMS}" if refused.is_port and not item and not isinstance(refused.value, dict) else told
+
+
+def as_list(refused: Refused) -> str:
+    """Return how to write a value as a list, with its key; empty where that would be no list of such values either."""
     key = next((step for step in reversed(refused.path) if isinstance(step, str)), "")
-    match refused.value:
-        case None:
-            return f"{refused.described}; expected a list; {refused.empty_key}"
-        case dict():
-            return f"{refused.described}; expected a list, each item on a line that begins with '- '"
-        case value:
-            item = f"{refused.written or value}"
-            if refused.is_port and item.isdecimal():
-                item += "/TCP"
-            return f"{refused.described}; expected a list: write {key}: [{shortened(item, LONGEST_VALUE)}]"
+    if isinstance(refused.value, dict | None) or not key:
+        return ""
+    item = refused.written or str(refused.value)
+    if refused.is_port:
+        item = f"{item}/TCP" if item.isdecimal() else item
+        return next((f"{key}: [{one}]" for one in (item, item.upper()) if is_port(one)), "")
+    items = [plain(one.strip()) for one in item.split(",")]
+    return f"{key}: [{item}]" if PLAIN_ITEMS.fullmatch(item) and takes(refused.path, items) else ""
 
 
 def mapping(refused: Refused) -> str:
     """Return the sentence for a value where a mapping is expected."""
     keys = keys_at(refused.path)
-    such = f" with keys such as {listed(keys, 3)}" if keys else " of keys and values (key: value)"
-    advice = f"; {refused.empty_key}" if refused.value is None else ""
-    return f"{refused.described}; expected a mapping{such}{advice}"
+    such = [f"with keys such as {listed(keys, 3)}"] if keys else []
+    told = values.a_mapping(refused.found, *such)
+    return f"{told}; {refused.empty_key}" if refused.value is None else told
+
+
+def day(refused: Refused) -> str:
+    """Return the sentence for a value where a day is expected."""
+    if refused.value is None:
+        return f"{refused.found.described}; {refused.empty_key}"
+    return f"{refused.found.described}; expected a day: {DAY_FORM}"
 
 
 def missing(refused: Refused) -> str:
     """Return the sentence for a key that is not there."""
+    if word := only_value(refused.path):
+        return f"this key is missing; write {refused.path[-1]}: {word}"
     description = description_at(refused.path)
     return f"this key is missing{f': {description}' if description else ''}"
 
@@ -239,6 +241,7 @@ WORDS: Final[Mapping[str, Callable[[Refused], str]]] = {
     "literal_error": one_of,
     "missing": missing,
     "model_type": mapping,
+    NO_DAY: day,
     "string_too_long": too_long,
     "string_too_short": too_short,
     "string_type": text,

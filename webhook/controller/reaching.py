@@ -20,6 +20,7 @@ from webhook.kube.api import Api
 from webhook.kube.failures import what_failed
 from webhook.kube.paths import collection, under
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
+from webhook.syntax.pem_words import DAMAGED, damage
 
 # As long as the API server itself waits for an answer (webhook.controller.registration.TIMEOUT_SECONDS).
 PATIENCE_SECONDS: Final = 5.0
@@ -119,9 +120,14 @@ def trusting(endpoint: Endpoint) -> ssl.SSLContext:
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
-        context.load_verify_locations(cadata=base64.b64decode(endpoint.ca_bundle).decode("ascii"))
-    except (ssl.SSLError, ValueError) as bad:
-        raise Unreachable(f"the CA certificate cannot be read: {bad}; give one in PEM") from bad
+        bundle = base64.b64decode(endpoint.ca_bundle)
+        context.load_verify_locations(cadata=bundle.decode("ascii", "replace"))
+    except ssl.SSLError as bad:
+        raise Unreachable(f"the CA certificate cannot be read: {damage(bundle) or DAMAGED}") from bad
+    except ValueError as bad:
+        raise Unreachable(
+            "the CA certificate cannot be read: its caBundle is no Base64; give a certificate in PEM"
+        ) from bad
     return context
 
 

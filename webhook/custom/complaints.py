@@ -27,6 +27,12 @@ FOREIGN: Final = {
 }
 # Functions of CEL itself that take a certain number of values; those of its extensions are in webhook.custom.functions.
 STANDARD: Final = frozenset({"size", "contains", "startsWith", "endsWith", "matches"})
+# What CEL makes of a list is no function to it: with another number of values nothing has that name.
+MACROS: Final = {
+    **dict.fromkeys(("all", "exists", "exists_one", "filter"), "a name and a condition, such as all(c, c.image != '')"),
+    "map": "a name and a value, such as map(c, c.image)",
+    "has": "a field, such as has(object.spec)",
+}
 OPERATOR: Final = re.compile(r"_([^_]+)_|([-!])_|_\[_\]")
 QUOTED: Final = re.compile(r"'([^']+)'")
 
@@ -37,6 +43,8 @@ def plainly(what: str, known: tuple[str, ...] = ()) -> str:
         if found := pattern.fullmatch(what):
             return words(*found.groups())
     if found := UNKNOWN.fullmatch(what):
+        if found[1] in MACROS:
+            return f"{found[1]}() takes {MACROS[found[1]]}"
         return f"nothing is called {found[1]!r} here{meant(found[1], known)}"
     return what
 
@@ -94,6 +102,16 @@ WORDS: Final[tuple[tuple[re.Pattern[str], Callable[..., str]], ...]] = (
     (
         re.compile(r"reserved identifier: (.*)"),
         "{0!r} is a reserved word of CEL; a choice is written CONDITION ? VALUE : OTHER".format,
+    ),
+    (
+        re.compile(r"[Ii]nvalid (?:int|uint|double) literal.*"),
+        lambda: "the number is too large; one without quotes has at most 64 bits",
+    ),
+    (
+        re.compile(r"[Ii]nvalid (?:string|bytes) literal.*", re.DOTALL),
+        lambda: (
+            "the text is not closed by its quote, or a \\ in it begins an escape that CEL does not have (write \\\\)"
+        ),
     ),
     (
         re.compile(r"has\(\) argument must be a field selection"),

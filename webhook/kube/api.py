@@ -27,6 +27,7 @@ from webhook.kube.paths import checked
 from webhook.kube.silence import Unsilenced
 from webhook.model.names import FIELD_MANAGER
 from webhook.model.path_tokens import without_tokens
+from webhook.syntax.misfits import undecodable
 
 __all__ = [
     "CONFLICT",
@@ -190,7 +191,7 @@ class Api:
         try:
             return msgspec.json.decode(answer)  # type: ignore[no-any-return]
         except msgspec.DecodeError as bad:
-            raise ApiError(0, f"{call}: the answer is not JSON: {bad}") from bad
+            raise ApiError(0, f"{call}: the answer cannot be read: {undecodable(bad)}") from bad
 
     def _read(self, call: Call, patience: float | None = None, most: int | None = None) -> bytes:
         """The bytes of a good answer, which are JSON.  Raises ApiError, TooLarge above `most` bytes."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
 from webhook.model.limits import LONGEST_PRINCIPAL, MOST_PRINCIPALS
@@ -19,12 +20,18 @@ RULE_ID = re.compile(r"[a-z]+(-[a-z]+)*")
 SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 PORT = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?/(TCP|UDP|SCTP)")
 HIGHEST_PORT = 65535
+PORT_FORMS = f"write 53/UDP, 9000/SCTP or 8000-8100/TCP, by number, from 1 to {HIGHEST_PORT}"
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Calico's limits on one rule (projectcalico.org/v3 schema, maxItems).
 MOST_PORTS = 50
 MOST_NETWORKS = 256
 # IPv4 addresses as IPv6 (RFC 4291, 2.5.5.2); Go's net package takes them for IPv4, with a mask of 128 bits.
 IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+MAPPED_PREFIX = IPV4_MAPPED.prefixlen
+IPV4_BITS = 2**32 - 1
+NETWORK_FORMS = "write 10.0.0.0/8 or fd00::/8"
+DAY_FORM = "write it as 2027-01-31"
+NO_DAY = "no_day"  # the type of the error for a value that is no text
 
 
 def label_key(key: str) -> str:
@@ -78,7 +85,9 @@ def fits(pattern: str, name: str) -> bool:
 def namespace_prefix(pattern: str) -> str:
     """A prefix of namespaces' names that ends in a star; raises ValueError otherwise."""
     if not pattern.endswith("*"):
-        raise ValueError(f"{pattern!r} is no prefix: end it with a star, as in {pattern.rstrip('-')}-*")
+        example = f"{pattern.rstrip('-')}-*"
+        meant = example if DNS_LABEL.fullmatch(example[:-2]) and len(example) <= LONGEST_NAMESPACE else "kube-*"
+        raise ValueError(f"{pattern!r} is no prefix: end it with a star, as in {meant}")
     return namespace_pattern(pattern)
 
 
@@ -100,24 +109,23 @@ def principal(name: str) -> str:
     return name
 
 
-def no_network(text: str, why: str) -> str:
-    """Return what is wrong with a text that is no network; for one with host bits, with the network that may be meant."""
-    try:
-        return f"{why}; did you mean {ipaddress.ip_network(text, strict=False)}?"
-    except ValueError:
-        return f"{text!r} is no network: write 10.0.0.0/8 or fd00::/8"
-
-
 def cidr(text: str) -> str:
     """An IPv4 or IPv6 network with no host bits set; raises ValueError otherwise."""
     if "%" in text:
-        raise ValueError(f"{text!r} has a zone, which means something on one node only")
+        raise ValueError(f"{text!r} has a zone, which means something on one node only; remove it with its %")
     try:
-        network = ipaddress.ip_network(text)
-    except ValueError as bad:
-        raise ValueError(no_network(text, str(bad))) from None
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is no network: {NETWORK_FORMS}") from None
+    address = ipaddress.ip_interface(text).ip
     if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(IPV4_MAPPED):
-        raise ValueError(f"{text!r} is IPv4 in IPv6, which engines read in two ways: write it as IPv4")
+        meant = ipaddress.ip_network((int(network.network_address) & IPV4_BITS, network.prefixlen - MAPPED_PREFIX))
+        raise ValueError(
+            f"{text!r} is IPv4 in IPv6, which engines read in two ways: write it as IPv4; did you mean {meant}?"
+        )
+    if address != network.network_address:
+        alone = "" if address in IPV4_MAPPED else f", or {address} for this address alone"
+        raise ValueError(f"{text!r} is an address inside a network; did you mean {network}{alone}?")
     return str(network)
 
 
@@ -137,12 +145,19 @@ def port_range(text: str) -> PortRange:
     """
     match = PORT.fullmatch(text)
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-    if not match or not first <= last <= HIGHEST_PORT:
-        meant = f"did you mean {text.upper()}? " if PORT.fullmatch(text.upper()) else ""
-        raise ValueError(
-            f"{text!r} is no port: {meant}write 53/UDP, 9000/SCTP or 8000-8100/TCP, by number, from 1 to {HIGHEST_PORT}"
-        )
-    return PortRange(match[3], first, last)
+    if match and first <= last <= HIGHEST_PORT:
+        return PortRange(match[3], first, last)
+    meant = f"did you mean {text.upper()}? " if text != text.upper() and is_port(text.upper()) else ""
+    raise ValueError(f"{text!r} is no port: {meant}{PORT_FORMS}")
+
+
+def is_port(text: str) -> bool:
+    """Whether a text is a port or a range of ports with its protocol."""
+    try:
+        port_range(text)
+    except ValueError:
+        return False
+    return True
 
 
 def port(text: str) -> str:
@@ -155,12 +170,14 @@ def day(value: object) -> date:
     """A day as 2027-01-31; raises ValueError for anything else, which pydantic might take for a moment since 1970."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
+    if not isinstance(value, str):
+        raise PydanticCustomError(NO_DAY, "no day")  # its value is worded where the file's words are known
+    if not DAY.fullmatch(value):
+        raise ValueError(f"{value!r} is no day: {DAY_FORM}")
     try:
-        if isinstance(value, str) and DAY.fullmatch(value):
-            return date.fromisoformat(value)
-    except ValueError as bad:
-        raise ValueError(f"{value} is no day: {bad}") from None
-    raise ValueError(f"{value!r} is no day: write it as 2027-01-31")
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no day of the calendar: {DAY_FORM}") from None
 
 
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:

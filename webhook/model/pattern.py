@@ -108,3 +108,35 @@ def size(pattern: str, heavy: str = "dDsSwW") -> int:
 def counted(times: re.Match[str]) -> int:
     """How often something is written out for a repetition."""
     return max(1, int(times["most"] or times["least"] or 1))
+
+
+# What pydantic's engine (Rust, regex-syntax) and CEL's (RE2) say of a pattern that is none, and what that means.
+REASONS: Final = {
+    "unclosed group": "a ( is not closed",
+    "unopened group": "a ) has no ( before it",
+    "unclosed character class": "a [ is not closed",
+    "invalid repetition count": "in {2,4} the smaller number comes first",
+    "unclosed counted repetition": "a { is not closed; write \\{ for the character itself",
+    "repetition quantifier expects a valid decimal": "there is no number in { }; write \\{ for the character itself",
+    "repetition operator missing": "*, + or ? has nothing before it to repeat; for any characters write .*",
+    "unrecognized escape": "a \\ before a letter that has no meaning; write \\d, \\w or \\s, or leave the \\ out",
+    "incomplete escape": "it ends with a \\; write \\\\ for the character itself",
+    "backreferences": "it refers to a group before, as by \\1, which no label pattern may",
+    "look-around": "it looks around, as by (?=…) or (?<!…), which no label pattern may",
+    "missing )": "a ( is not closed",
+    "unexpected )": "a ) has no ( before it",
+    "missing ]": "a [ is not closed",
+    "no argument for repetition operator": "*, + or ? has nothing before it to repeat; for any characters write .*",
+    "bad repetition operator": "two of *, +, ? and {2} follow each other; put what is repeated in brackets",
+    "invalid repetition size": "in {2,4} the smaller number comes first, and 1000 is the most",
+    "invalid escape sequence": "a \\ before a letter that has no meaning; write \\d, \\w or \\s, or leave the \\ out",
+    "trailing \\": "it ends with a \\; write \\\\ for the character itself",
+    "invalid perl operator": "it looks around or sets a flag, as by (?=…), which these patterns may not",
+    "invalid character class range": "in a range such as [a-z] the smaller character comes first",
+    "exceeds size limit": "it is too large, by its counts such as {1000}",
+}
+
+
+def why_none(says: str) -> str:
+    """Return why a pattern is none, by what the engine says."""
+    return next((words for found, words in REASONS.items() if found in says), f"it may have {TAKEN}")

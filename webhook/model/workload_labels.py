@@ -20,7 +20,7 @@ from webhook.model.limits import (
     MOST_VALUES,
 )
 from webhook.model.nearness import nearest
-from webhook.model.pattern import too_large, unlike, whole
+from webhook.model.pattern import too_large, unlike, whole, why_none
 from webhook.model.workload import Found, Scope, absence
 
 COUNTING = "labels that count where the label itself is absent; the first one that counts wins"
@@ -113,8 +113,7 @@ class Requirement(Node):
                 SchemaValidator(core_schema.str_schema(pattern=self.matches))
             self.admits("")
         except SchemaError as bad:
-            reason = str(bad).rstrip().rpartition("error: ")[2]
-            raise ValueError(f"matches: {self.matches!r} is no regular expression: {reason}") from None
+            raise ValueError(f"matches: {self.matches!r} is no regular expression: {why_none(str(bad))}") from None
         if self.matches is not None and (what := unlike(self.matches)):
             raise ValueError(f"matches: {what}")
         return self

@@ -13,6 +13,7 @@ from webhook.model.kinds import PodMaker, selector_beside
 from webhook.model.names import RESTARTED_AT
 from webhook.model.workload import DEFAULT_ACCOUNT, Place
 from webhook.review.selectors import pod_selector
+from webhook.syntax.values import in_json
 
 Json = Mapping[str, Any]
 # In the metadata, by the API server itself at each change.
@@ -59,13 +60,6 @@ def place(maker: PodMaker, path: str, template: Any, selector: Any) -> Place:
         selector=pod_selector(selector),
         not_text={str(key): in_json(value) for key, value in readable.items() if isinstance(value, bool | int | float)},
     )
-
-
-def in_json(value: bool | int | float) -> str:  # noqa: PYI041 (mypy needs the int)
-    """Return a value as JSON writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def account_named(name: Any, older_name: Any) -> str:

@@ -22,6 +22,7 @@ from webhook.model.workload import Workload
 from webhook.netpol.reading import read_json
 from webhook.review.numbers import LONGEST_NUMBER, has_long_number
 from webhook.review.objects import decode_json, named_from, only_restarted, templates_differ, workload_from
+from webhook.syntax.misfits import misfit, undecodable
 
 NULL = b"null"
 # Bytes of both objects in which a number of any length takes no more than 0.1 ms.
@@ -285,11 +286,9 @@ def check_kind(request: AdmissionRequest, expected: str) -> None:
 
 
 def fault(bad: Exception, root: str) -> str:
-    """A decoder's complaint with the path first: `request.uid: expected str, got int`."""
-    if isinstance(bad, RecursionError):
-        return f"{root.removeprefix('$') or 'body'}: nested too deeply"
-    if isinstance(bad, UnicodeDecodeError):
-        return f"{root.removeprefix('$') or 'body'}: not UTF-8"
-    says, _, path = str(bad).partition(" - at `")
-    where = path.rstrip("`").replace("$", root, 1).removeprefix("$").removeprefix(".") or root.removeprefix("$")
-    return f"{where or 'body'}: {says}"
+    """A decoder's complaint with the path first: `request.uid: expected text, got a number`."""
+    where = root.removeprefix("$")
+    if not isinstance(bad, msgspec.ValidationError):
+        return f"{where or 'body'}: {undecodable(bad)}"
+    found = misfit(bad)
+    return f"{'.'.join(filter(None, (where, found.place))) or 'body'}: {found.words()}"

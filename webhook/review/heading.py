@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from webhook.review.metadata import MetadataFault, not_text
+from webhook.review.metadata import MetadataFault
+from webhook.syntax.values import Value, text
 
 # By the field: what it is called in a message.
 HEAD: Final = {"apiVersion": "an apiVersion", "kind": "a kind"}
 NAMES: Final = {"name": "a name", "generateName": "a name", "namespace": "a namespace"}
-TYPES: Final = {dict: "a mapping", list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number"}
 NAMELESS: Final = (
     "it has neither metadata.name nor metadata.generateName, and Kubernetes creates nothing without a name"
 )
@@ -24,16 +24,10 @@ class HeadFault(MetadataFault, frozen=True):
 
     def words(self, written: str | None = None) -> str:
         """Return what is wrong; `written` is how the file writes the value, where it writes it without quotes."""
+        found = Value(self.value, written)
         if self.path == ("metadata",):
-            return f"expected a mapping, got {called(self.value)}"
-        if isinstance(self.value, dict | list):
-            return f"expected text, got {called(self.value)}"
-        return not_text(self.value, written, self.field)
-
-
-def called(value: object) -> str:
-    """Return what the type of a value is called."""
-    return "null" if value is None else TYPES.get(type(value), type(value).__name__)
+            return f"{found.described}; expected a mapping of keys and values (key: value)"
+        return text(found)
 
 
 def missing(document: Mapping[str, Any]) -> str:

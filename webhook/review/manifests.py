@@ -1,6 +1,5 @@
 """Manifests as people and tools write them to the values that rules read."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -9,46 +8,47 @@ import msgspec
 from msgspec import Struct
 
 from webhook.guard.existing import Existing
-from webhook.model.kinds import BY_KIND, NO_EXTRA_KINDS, PLAIN, POD, POLICIES_BY_KIND, Makers, PodMaker, PolicyKind
+from webhook.model.kinds import (
+    BY_KIND,
+    CALICO_STORAGE,
+    NO_EXTRA_KINDS,
+    PLAIN,
+    POD,
+    POLICIES_BY_KIND,
+    Makers,
+    PodMaker,
+    PolicyKind,
+)
 from webhook.model.request import Document, Operation, PolicyObject, Request, Target, User
 from webhook.model.violation import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
-from webhook.review.composing import Place
-from webhook.review.documents import BadManifest, Located, documents
-from webhook.review.heading import NAMELESS, HeadFault, called, missing, wrong_head
+from webhook.review.heading import NAMELESS, HeadFault, missing, wrong_head
 from webhook.review.metadata import MetadataFault, refused_labels, wrong_selectors, wrong_types
 from webhook.review.objects import Labelled, convert, labels_of, workload_from
 from webhook.review.unjudged import not_judged, version_note
+from webhook.syntax.composing import Place
+from webhook.syntax.documents import BadManifest, Located, documents
+from webhook.syntax.misfits import Misfit, misfit, undecodable
+from webhook.syntax.values import Value, kind_of
 
 __all__ = ["BadManifest", "Manifest", "NotKubernetes", "creation", "documents", "each_existing", "existing", "read"]
 
 APPLIER = User(name="system:offline")
 KUBELET = User(name="system:node:any", groups=("system:nodes",))
 ENDED = frozenset({"Succeeded", "Failed"})  # phases
-# A field or an index in a path of msgspec's.
-STEPS = re.compile(r"([^.\[\]]+)|\[([0-9]+)\]")
-# msgspec's words for the types of JSON, and those of a manifest.
-TYPES = {
-    "str": "text",
-    "int": "a number",
-    "float": "a number",
-    "bool": "a boolean",
-    "object": "a mapping",
-    "array": "a list",
-    "null": "null",
-}
+UNREADABLE = (msgspec.ValidationError, RecursionError, UnicodeError)
 
 
-class BadLabels(BadManifest):
-    """Labels and annotations that are no text; how the file writes them belongs to the messages."""
+class BadValues(BadManifest):
+    """Values that are not what their fields take; how the file writes them belongs to the messages."""
 
-    def __init__(self, whose: str, faults: Sequence[MetadataFault]) -> None:
+    def __init__(self, whose: str, faults: Sequence[MetadataFault | Misfit]) -> None:
         self.whose = whose
         self.faults = faults
         super().__init__("; ".join(self.said(fault, None) for fault in faults), path=faults[0].path)
 
-    def said(self, fault: MetadataFault, written: str | None) -> str:
+    def said(self, fault: MetadataFault | Misfit, written: str | None) -> str:
         """The message about one of them; `written` is the value as the file writes it, without quotes."""
         return ": ".join(filter(None, (self.whose, fault.place, fault.words(written))))
 
@@ -106,7 +106,7 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
     known = POLICIES_BY_KIND.get((group, kind))
     in_selectors = wrong_selectors(document) if known is not None and known.group == PLAIN else ()
     if wrong := (*in_head, *wrong_types(document, maker), *in_selectors):
-        raise BadLabels(owner_of(document), wrong)
+        raise BadValues(owner_of(document), wrong)
     found = Manifest(
         api_version,
         kind,
@@ -136,12 +136,12 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
 def head_of(document: Any) -> tuple[HeadFault, ...]:
     """Return the faults of an object's names, once it has a kind and its metadata can be looked into.  Raises BadManifest."""
     if not isinstance(document, dict):
-        raise NotKubernetes(f"expected an object with apiVersion and kind, got {called(document)}")
+        raise NotKubernetes(f"expected an object with apiVersion and kind, got {kind_of(document)}")
     if lacking := missing(document):
         raise NotKubernetes(f"no Kubernetes object: {lacking}")
     found = tuple(wrong_head(document))
     if any(len(fault.path) == 1 for fault in found):
-        raise BadLabels(owner_of(document), found)
+        raise BadValues(owner_of(document), found)
     return found
 
 
@@ -164,22 +164,15 @@ def workload_in(maker: PodMaker, document: dict[str, Any], whose: str) -> Worklo
     """A workload from its document; raises BadManifest."""
     try:
         return workload_from(maker, document, convert)
-    except (RecursionError, UnicodeError) as bad:
-        raise BadManifest(f"{whose}: {bad}") from None
-    except msgspec.ValidationError as bad:
-        says, _, path = str(bad).partition(" - at `")
-        where = path.replace("key` in `", "").rstrip("`").removeprefix("$").removeprefix(".")
-        steps = tuple(int(number) if number else name for name, number in STEPS.findall(where.replace("[...]", "")))
-        raise BadManifest(f"{whose}: {where or 'object'}: {in_words(says)}", path=steps) from None
+    except UNREADABLE as bad:
+        raise unreadable(whose, bad, document) from None
 
 
-def in_words(says: str) -> str:
-    """What msgspec says of a type, as of a manifest's: `expected a mapping, got a list`."""
-    expected, separator, got = says.partition(", got ")
-    if not separator or not expected.startswith("Expected "):
-        return says
-    names = [name for name in expected.removeprefix("Expected ").strip("`").split(" | ") if name != "null"]
-    return f"expected {' or '.join(TYPES.get(name, name) for name in names)}, got {TYPES.get(got.strip('`'), got.strip('`'))}"
+def unreadable(whose: str, bad: Exception, document: dict[str, Any]) -> BadManifest:
+    """What is wrong with an object that has another shape than its kind, or that no JSON can have."""
+    if isinstance(bad, msgspec.ValidationError):
+        return BadValues(whose, [misfit(bad, document)])
+    return BadManifest(f"{whose}: {undecodable(bad)}")
 
 
 def placed(document: dict[str, Any], namespace: str) -> dict[str, Any]:
@@ -192,9 +185,11 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
     """A network policy with what it opens; raises BadManifest."""
     try:
         labels = labels_of(convert(document, Labelled))
+        if kind.group != CALICO_STORAGE:  # whose API server checks no types
+            convert(document, reading.shape_of((kind.group, kind.resource)))
         contents = reading.read((kind.group, kind.resource), document)
-    except (msgspec.ValidationError, RecursionError, UnicodeError) as bad:
-        raise BadManifest(f"{kind.kind} {name}: {bad}") from None
+    except UNREADABLE as bad:
+        raise unreadable(f"{kind.kind} {name}".strip(), bad, document) from None
     return contents.added_to(PolicyObject(kind.kind, namespace, name, labels))
 
 
@@ -276,5 +271,7 @@ def moment(said: Any, whose: str) -> datetime | None:
     except (ValueError, TypeError):
         found = None
     if found is None or found.tzinfo is None:
-        raise BadManifest(f"{whose}: metadata.creationTimestamp: {said!r} is no moment such as 2026-12-31T23:59:59Z")
+        raise BadManifest(
+            f"{whose}: metadata.creationTimestamp: {Value(said).quoted}; expected a moment such as 2026-12-31T23:59:59Z"
+        )
     return found

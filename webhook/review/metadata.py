@@ -10,10 +10,9 @@ from webhook.model.abbreviation import shortened
 from webhook.model.kinds import PodMaker
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
 from webhook.model.violation import Remedy
-from webhook.model.workload import label_field
-from webhook.review.composing import Step
-from webhook.review.custom import at, in_json
-from webhook.review.templating import hint
+from webhook.review.custom import at
+from webhook.syntax.templating import hint
+from webhook.syntax.values import Step, Value, field_path, in_json
 
 LONGEST_VALUE: Final = 63  # characters (apimachinery, pkg/util/validation, LabelValueMaxLength)
 ALLOWED: Final = f"a label has at most {LONGEST_VALUE} characters: letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
@@ -21,8 +20,6 @@ KEY_ALLOWED: Final = "a key is a name of at most 63 letters, digits, '-', '_' an
 SELECTOR: Final = "matchLabels"
 # Values of a spec in which selectors are looked for; one that people write has hundreds.
 MOST_VALUES: Final = 20_000
-# Words that YAML 1.1 reads as booleans, and people mean as text.
-TRAPS: Final = frozenset({"y", "n", "yes", "no", "on", "off"})
 
 
 class MetadataFault(Struct, frozen=True):
@@ -35,9 +32,7 @@ class MetadataFault(Struct, frozen=True):
     @property
     def place(self) -> str:
         """Return the field path as kubectl prints it."""
-        *outer, key = self.path
-        steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in outer)
-        return "".join(steps).lstrip(".") + label_field(str(key))
+        return field_path(self.path)
 
     @property
     def is_template(self) -> bool:
@@ -55,10 +50,11 @@ class MetadataFault(Struct, frozen=True):
     def words(self, written: str | None = None) -> str:
         """Return what is wrong; `written` is how the file writes the value, where it writes it without quotes."""
         noun = "an annotation" if self.field == "annotations" else "a label"
+        value = Value(self.value, written)
         if isinstance(self.value, dict | list):
-            return f"it is {'a mapping' if isinstance(self.value, dict) else 'a list'}, and {noun} is text"
+            return f"{value.described}, and {noun} is text"
         if not isinstance(self.value, str):
-            return not_text(self.value, written, noun)
+            return f"{value.described}, and {noun} is text; {value.in_quotes}"
         if advice := hint(self.value):
             return f"{shortened(self.value)!r} is no label value: {advice}"
         if len(self.value) > LONGEST_VALUE:
@@ -76,21 +72,6 @@ class KeyFault(MetadataFault, frozen=True):
     def words(self, written: str | None = None) -> str:  # noqa: ARG002 (the key is at fault)
         """Return what is wrong."""
         return f"{shortened(str(self.path[-1]))!r} is no label key; {KEY_ALLOWED}"
-
-
-def not_text(value: bool | float, written: str | None, noun: str) -> str:
-    """Return what YAML makes of a value without quotes, and how to write it."""
-    kind = f"the boolean {'true' if value else 'false'}" if isinstance(value, bool) else f"the number {in_json(value)}"
-    if written is None:
-        return f'it is {kind}, and {noun} is text; write it in quotes: "{in_json(value)}"'
-    trap = ", as YAML 1.1 and kubectl do" if written.lower() in TRAPS else ""
-    same = written == in_json(value)
-    reads = (
-        f"{written} is {'a boolean' if isinstance(value, bool) else 'a number'}"
-        if same
-        else f"{written} is read as {kind}{trap}"
-    )
-    return f'{reads}, and {noun} is text; write it in quotes: "{written}"'
 
 
 def wrong_types(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator[MetadataFault]:

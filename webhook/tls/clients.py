@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
+from webhook.syntax.pem_words import DAMAGED, damage
 from webhook.tls.authority import issue_authority, issue_client
 from webhook.tls.folder import BadCertificate, write
 
@@ -21,8 +22,12 @@ def ask_for_certificates(serving: ssl.SSLContext, authority: Path) -> None:
         serving.load_verify_locations(cafile=authority)
     except UnreadableFileError as bad:
         raise BadCertificate(f"--client-ca {bad}") from bad
-    except OSError as bad:  # ssl.SSLError is one
-        raise BadCertificate(f"--client-ca {authority}: {bad}; it must hold CA certificates as PEM") from bad
+    except ssl.SSLError as bad:
+        why = damage(authority.read_bytes()) or DAMAGED
+        raise BadCertificate(f"--client-ca {authority}: {why}; it must hold CA certificates as PEM") from bad
+    except OSError as bad:
+        why = (bad.strerror or "it cannot be read").lower()
+        raise BadCertificate(f"--client-ca {authority}: {why}; it must hold CA certificates as PEM") from bad
     if not serving.get_ca_certs():
         raise BadCertificate(f"--client-ca {authority}: no CA certificate in it; it must hold CA certificates as PEM")
     serving.verify_mode = ssl.CERT_OPTIONAL

@@ -14,12 +14,15 @@ from threading import Thread
 
 from msgspec import Struct
 
+from webhook.syntax.pem_words import CERTIFICATE, PRIVATE_KEY, damage
 from webhook.tls.authority import Certificate, issue_authority, issue_serving, read_certificate
 
 logger = logging.getLogger(__name__)
 
 # A renewal comes weeks before the old certificate ends; the kubelet itself takes a minute to bring a Secret.
 LOOK_SECONDS = 1.0
+# OpenSSL's reason where a key and a certificate do not fit.
+OTHER_KEY = "KEY_VALUES_MISMATCH"
 
 
 REISSUE = "put another pair there, or empty the folder to have one issued, and register its CA"
@@ -65,8 +68,10 @@ def ensure(folder: TlsFolder, hosts: Iterable[str], now: datetime) -> None:
             issue_into(folder, wanted, now)
         context(folder)
         found = read_certificate(folder.certificate.read_bytes())
-    except (OSError, ValueError) as bad:  # ssl.SSLError is an OSError
-        raise BadCertificate(f"{folder.path}: {bad}; it must hold tls.crt and tls.key of one pair, as PEM") from bad
+    except (OSError, ValueError) as bad:
+        raise BadCertificate(
+            f"{folder.path}: {why_no_pair(folder, bad)}; it must hold tls.crt and tls.key of one pair, as PEM"
+        ) from bad
     if found.expires <= now:
         raise BadCertificate(f"{folder.certificate} ended on {found.expires:%Y-%m-%d}; {REISSUE}")
 
@@ -133,7 +138,11 @@ class Served:
             found = self._certificate()
             load(self.context, self._folder)
         except (OSError, ValueError) as bad:
-            logger.warning("the new certificate in %s does not load, the old one stays: %s", self._folder.path, bad)
+            logger.warning(
+                "the new certificate in %s does not load, the old one stays: %s",
+                self._folder.path,
+                why_no_pair(self._folder, bad),
+            )
             return
         self._seen = version
         logger.info("the certificate in %s was loaded anew", self._folder.path)
@@ -150,6 +159,27 @@ class Served:
         while True:
             time.sleep(LOOK_SECONDS)
             self.look()
+
+
+def why_no_pair(folder: TlsFolder, bad: OSError | ValueError) -> str:
+    """Return why the folder's files are no pair, by what the library refused."""
+    if isinstance(bad, OSError) and not isinstance(bad, ssl.SSLError):
+        return unread(bad)
+    for path, wanted in ((folder.certificate, CERTIFICATE), (folder.key, PRIVATE_KEY)):
+        try:
+            problem = damage(path.read_bytes(), wanted)
+        except OSError as missing:
+            return unread(missing)
+        if problem:
+            return f"{path.name}: {problem}"
+    if isinstance(bad, ssl.SSLError) and bad.reason == OTHER_KEY:
+        return "tls.key is not the key of the certificate in tls.crt"
+    return "what is between BEGIN and END in one of the files is damaged"
+
+
+def unread(bad: OSError) -> str:
+    """Return why a file cannot be read, with its path where that is known."""
+    return f"{bad.filename}: {(bad.strerror or 'it cannot be read').lower()}" if bad.filename else "it cannot be read"
 
 
 def context(folder: TlsFolder) -> ssl.SSLContext:

@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 from tests.unit.samples import HEAD
 from webhook.audit import reading
 from webhook.cli import _folders, main
-from webhook.review import documents
-from webhook.review.composing import Composed, compose
+from webhook.syntax import documents
+from webhook.syntax.composing import Composed, compose
 
 LOGS: Final = {
     "verify": ("audit", "verify"),
@@ -141,9 +141,9 @@ def test_empty_documents_need_no_parser(monkeypatch: pytest.MonkeyPatch) -> None
     """Which is where the time went."""
     parsed: list[str] = []
 
-    def counting(text: str) -> Composed:
+    def counting(text: str, line: int) -> Composed:
         parsed.append(text)
-        return compose(text)
+        return compose(text, line)
 
     monkeypatch.setattr(documents, "compose", counting)
     Path("a.yaml").write_text("---\n---\n# a\n---\n\n  # b\r\n---\n" + POD, encoding="utf-8")

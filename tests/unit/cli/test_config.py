@@ -24,7 +24,7 @@ SOUND: Final = (
 FAULTY: Final = HEAD + "mode: wan\nrules:\n  require-ap: warn\n"
 FAULTS: Final = (
     "3:1: mode: 'wan' is unknown; expected one of enforce, warn, audit, off; did you mean 'warn'?",
-    "5:3: rules.require-ap: no rule has this id; did you mean 'require-app'?",
+    "5:3: rules.require-ap: no rule has the id 'require-ap'; did you mean 'require-app'?",
 )
 
 

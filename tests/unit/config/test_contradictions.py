@@ -470,7 +470,7 @@ def test_an_exception_is_from_a_rule_that_there_is() -> None:
     line = "{{rule: {}, namespace: shop, owner: ann, reason: old, until: 2026-12-31}}"
     good, bad = line.format("require-app"), line.format("require-ap")
     assert faults(f"exceptions: [{good}, {bad}]") == [
-        f"exceptions[1].rule: no rule has this id; did you mean 'require-app'?; the rules are {', '.join(RULES)}"
+        f"exceptions[1].rule: no rule has the id 'require-ap'; did you mean 'require-app'?; the rules are {', '.join(RULES)}"
     ]
     assert faults(f"exceptions: [{good}]") == []
 
@@ -518,7 +518,7 @@ class TestOverrides:
             ("labels: {kubernetes.io/metadata.name: shop}, mode: audit", ".labels.kubernetes.io/metadata.name: every namespace has it: give names instead"),
             ("mode: audit", ": give names or labels; for every namespace, set mode or rules at the top of the file"),
             ("names: [shop]", ": give mode or rules"),
-            ("names: [shop], rules: {known-rol: warn}", ".rules.known-rol: no rule has this id; did you mean 'known-role'?"),
+            ("names: [shop], rules: {known-rol: warn}", ".rules.known-rol: no rule has the id 'known-rol'; did you mean 'known-role'?"),
         ],
     )  # fmt: skip
     def test_it_says_where_and_what(self, override: str, fault: str) -> None:

@@ -164,9 +164,9 @@ def test_their_patterns_are_bounded_together(pattern: str, large: int) -> None:
 def test_an_unknown_id_is_answered_with_the_custom_ones_too() -> None:
     """They are rules like others."""
     [fault] = faults(f"rules: {{min: warn}}\ncustom:\n{GOOD}")
-    assert "rules.min: no rule has this id; did you mean 'mine'?" in fault
+    assert "rules.min: no rule has the id 'min'; did you mean 'mine'?" in fault
     [fault] = faults(f"namespaces: {{overrides: [{{names: [a], rules: {{min: warn}}}}]}}\ncustom:\n{GOOD}")
-    assert "namespaces.overrides[0].rules.min: no rule has this id; did you mean 'mine'?" in fault
+    assert "namespaces.overrides[0].rules.min: no rule has the id 'min'; did you mean 'mine'?" in fault
     [fault] = faults(
         f"exceptions: [{{rule: min, namespace: a, owner: b, reason: c, until: 2030-01-01}}]\ncustom:\n{GOOD}"
     )

@@ -35,7 +35,7 @@ def places(text: str) -> list[tuple[int, int]]:
         pytest.param(literal(HEAD, header="|-"), id="a block without its last line end"),
         pytest.param(literal(HEAD, header="|2", depth=4), id="a block that says how far it is indented"),
         pytest.param(literal(HEAD, header="| # the policy"), id="a block with a comment"),
-        pytest.param(json.dumps({"kind": "ConfigMap", "data": {"policy.yaml": HEAD}}), id="JSON"),
+        pytest.param(json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "data": {"policy.yaml": HEAD}}), id="JSON"),
         pytest.param(f"---\n{literal(HEAD)}", id="a line that begins a document"),
         pytest.param(f"kind: Namespace\nmetadata: {{name: a}}\n---\n{literal(HEAD)}", id="another manifest before it"),
         pytest.param(literal(HEAD) + "immutable: true\n", id="a key behind it"),
@@ -66,11 +66,11 @@ def test_a_fault_has_its_place_in_the_manifest(before: str, depth: int) -> None:
 
 def test_a_fault_in_one_line_of_json_is_told_with_the_line_of_the_inner_file() -> None:
     """The outer one says nothing of it."""
-    text = json.dumps({"kind": "ConfigMap", "data": {"policy.yaml": BAD}})
+    text = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "data": {"policy.yaml": BAD}})
     with pytest.raises(BadPolicy) as bad:
         parse_file(text)
     [fault] = bad.value.faults
-    assert fault.place == (1, text.index('"apiVersion') + 1)
+    assert fault.place == (1, text.index('"apiVersion: catflap') + 1)
     assert fault.message.endswith("(line 3, column 1 of data['policy.yaml'])")
 
 
@@ -79,7 +79,7 @@ def test_a_fault_in_one_line_of_json_is_told_with_the_line_of_the_inner_file() -
     [
         pytest.param(f"{OUTER}  policy.yml: x\n", "has no key policy.yaml with the policy file as text; its keys are policy.yml", id="another key"),
         pytest.param("kind: ConfigMap\nmetadata: {name: a}\n", "'a' has no key policy.yaml with the policy file as text; it has no keys", id="no keys"),
-        pytest.param(f"{OUTER}  policy.yaml:\n{indent(HEAD, '    ')}", "policy.yaml is a mapping; a ConfigMap holds text: write policy.yaml: |", id="no text"),
+        pytest.param(f"{OUTER}  policy.yaml:\n{indent(HEAD, '    ')}", "this is a mapping; a ConfigMap holds text: write it under data as policy.yaml: |", id="no text"),
         pytest.param(
             "kind: ConfigMap\nmetadata: {name: a}\ndata: {policy.yaml: x}\n---\nkind: ConfigMap\nmetadata: {name: b}\ndata: {policy.yaml: x}\n",
             "the ConfigMaps 'a' and 'b' both have policy.yaml",
@@ -97,14 +97,94 @@ def test_a_config_map_without_one_policy_file_is_a_fault(text: str, told: str) -
 
 @pytest.mark.parametrize(
     "text",
-    [HEAD, "", "kind: ConfigMap: [", "- kind: ConfigMap", "{{ x }}: y\nkind: ConfigMap", "kind: [ConfigMap, *a]"],
+    [HEAD, "", "- kind: ConfigMap", "kind: [ConfigMap, *a]", "a: {kind: ConfigMap}"],
 )
 def test_what_is_no_config_map_is_read_as_a_policy_file(text: str) -> None:
     """Whose faults are those of a policy file."""
-    try:
-        assert enclosed(text) is None
-    except BadPolicy as bad:
-        assert "has no key policy.yaml" in str(bad)  # noqa: PT017 (a template's braces are YAML)
+    assert enclosed(text) is None
+
+
+POLICY: Final = indent(BAD, "    ")
+BASE64: Final = "YXBpVmVyc2lvbg=="
+ODD: Final = [
+    pytest.param(OUTER.replace("v1", "V1"), (1, 1), "apiVersion: 'V1' is unknown; a ConfigMap has apiVersion: v1", id="a version in capitals"),
+    pytest.param(OUTER.replace("apiVersion: v1\n", "apiVersion: apps/v1\n"), (1, 13), "a ConfigMap has apiVersion: v1", id="another version"),
+    pytest.param(OUTER.replace("apiVersion: v1\n", ""), (1, 1), "apiVersion: a ConfigMap has apiVersion: v1", id="no version"),
+    pytest.param(OUTER.replace("ConfigMap", "Configmap"), (2, 7), "kind: 'Configmap' is unknown; write kind: ConfigMap", id="a kind in other letters"),
+    pytest.param(OUTER.replace("ConfigMap", "configMaps"), (2, 7), "kind: 'configMaps' is unknown; write kind: ConfigMap", id="a plural"),
+    pytest.param(OUTER.replace("ConfigMap", "Config-Map"), (2, 7), "write kind: ConfigMap", id="a hyphen"),
+    pytest.param(f"{OUTER}  size: 5\n", (5, 9), 'data.size: 5 is a number; expected text: write it in quotes: "5"', id="a number beside it"),
+    pytest.param(f"{OUTER}  on.off: no\n", (5, 11), 'no is read as the boolean false, as YAML 1.1 and kubectl do; expected text: write it in quotes: "no"', id="a trap of YAML beside it"),
+    pytest.param(f"{OUTER}  policy.yaml: x\n", (6, 3), "the key 'policy.yaml' is here for the second time; remove one of the two", id="the file twice"),
+    pytest.param(f"{OUTER}  other: x\ndata:\n", (6, 1), "the key 'data' is here for the second time; remove one of the two", id="data twice"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("outer", "place", "told"), ODD)
+def test_a_config_map_that_the_api_server_would_refuse_is_a_fault(
+    outer: str, place: tuple[int, int], told: str
+) -> None:
+    """At its line of the manifest."""
+    with pytest.raises(BadPolicy) as bad:
+        parse_file(f"{outer}  policy.yaml: |\n{indent(HEAD, '    ')}")
+    [fault] = bad.value.faults
+    assert told in str(fault)
+    assert fault.place == place or place[1] == 1 or fault.place is None
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "told"),
+    [
+        pytest.param(OUTER.replace("\ndata:", "\nbinaryData:") + f"  policy.yaml: {BASE64}\n", (5, 16), "policy.yaml is Base64 here, as kubectl create configmap writes a file that is not UTF-8", id="binaryData"),
+        pytest.param(OUTER.removesuffix("data:\n"), (1, 1), "has no key policy.yaml with the policy file as text; it has no keys", id="nothing in it"),
+        pytest.param(OUTER.replace("\ndata:", "\ndata: {}"), (4, 7), "it has no keys", id="data of nothing"),
+        pytest.param(OUTER.replace("\ndata:", "\ndata: [a]"), (4, 7), "data: this is a list; expected a mapping", id="data that is a list"),
+        pytest.param(f"{OUTER}  policy.yaml:\n", (5, 15), "there is no value; a ConfigMap holds text", id="an empty key"),
+        pytest.param(f"{OUTER}  policy.yaml: 5\n", (5, 16), "5 is a number; a ConfigMap holds text", id="a number"),
+        pytest.param(f"{OUTER}  policy.yaml: |\n\tapiVersion: v1\n", (6, 1), "not YAML: a tab, where YAML takes blanks only", id="a block with tabs"),
+        pytest.param(f"{OUTER}  policy.yaml: |\n{POLICY}---\na: [\n", (10, 5), "not YAML: expected a value here", id="a later document that is broken"),
+        pytest.param(f"{OUTER}  policy.yaml: |\n{POLICY}--- b\n", (9, 1), "on the line of the separator ---", id="text behind a separator"),
+        pytest.param(f"{OUTER}  policy.yaml: |\n{indent(HEAD, '    ')}    rules: [a\n    mode: warn\n", (9, 9), "expected , or ] here; the [ of line 8 is not closed", id="a line of the manifest in a message"),
+        pytest.param(f"{OUTER}  policy.yaml: >\n{POLICY}", (5, 16), "data['policy.yaml']: > joins the lines of a text; write policy.yaml: |", id="a folded block"),
+        pytest.param("kind: ConfigMap: [", (1, 16), "not YAML: a second ': ' in one line", id="a broken manifest"),
+        pytest.param("{{ x }}: y\nkind: ConfigMap\n", (1, 1), "that is not rendered: {{ x }}: y; render it first and give the result: … | catflap config check -", id="a template"),
+    ],
+)  # fmt: skip
+def test_a_manifest_with_a_fault_is_told_at_its_line(text: str, place: tuple[int, int], told: str) -> None:
+    """The line that the user edits, not one of the text in it."""
+    with pytest.raises(BadPolicy) as bad:
+        parse_file(text)
+    assert told in str(bad.value.faults[-1] if "a: [" in text else bad.value.faults[0])
+    assert place in {fault.place for fault in bad.value.faults}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param(f"apiVersion: v1\nkind: List\nitems:\n- {indent(literal(BAD), '  ').lstrip()}", 11, id="a List"),
+        pytest.param(f"{OUTER}  other.yaml: &p |\n{POLICY}  policy.yaml: *p\n", 8, id="an alias"),
+        pytest.param(f"{OUTER.removesuffix('data:' + chr(10))}data: &all\n  policy.yaml: |\n{POLICY}---\n{OUTER.replace('catflap-policy', 'b')}  x: y\n", 8, id="an anchor"),
+        pytest.param(f"{OUTER}  policy.yaml: &p |\n{POLICY}  other.yaml: *p\n", 8, id="an anchor of the file"),
+        pytest.param(f"{OUTER}  first: x\n  second: |\n    y\n  policy.yaml: |\n{POLICY}", 11, id="several keys"),
+        pytest.param(f"kind: Namespace\n---\n{literal(BAD)}", 10, id="the second document"),
+        pytest.param(f"{OUTER}  policy.yaml: !!str |\n{POLICY}", 8, id="a tag"),
+    ],
+)  # fmt: skip
+def test_a_fault_of_the_file_is_at_its_line_of_the_manifest(text: str, line: int) -> None:
+    """However kubectl comes to the text."""
+    assert places(text) == [(line, text.splitlines()[line - 1].index("mode") + 1)]
+
+
+def test_a_fault_of_the_manifest_hides_none_of_the_others() -> None:
+    """Of its own kind."""
+    text = OUTER.replace("v1", "V1").replace("ConfigMap", "configmap")
+    assert places(f"{text}  policy.yaml: |\n{POLICY}  size: 5\n---\na: [\n") == [
+        (1, 13),
+        (2, 7),
+        (8, 5),
+        (9, 9),
+        (11, 5),
+    ]
 
 
 def test_a_comment_about_config_maps_makes_no_config_map() -> None:

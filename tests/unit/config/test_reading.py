@@ -8,6 +8,7 @@ import yaml
 from webhook.config import reading
 from webhook.config.places import Place
 from webhook.config.reading import DEEPEST, MOST_NODES, PARSER, read
+from webhook.syntax.yaml_words import HALF_A_CHARACTER
 
 # Python's own parser reads where libyaml is not there.
 PARSERS: Final = [PARSER, yaml.SafeLoader]
@@ -120,7 +121,7 @@ c: {<<: 5, d: *x, e: !!str [], x: !foo y}
         ("b[2]", "!!set does not fit here; remove it, a value's type follows from how it is written", Place(6, 5)),
         ("1", 'a key is text, 1 is a number; write it in quotes: "1"', Place(7, 1)),
         ("?.z", "!!bool does not fit here; remove it, a value's type follows from how it is written", Place(9, 4)),
-        ("?", "a key is text, this is a list", Place(8, 3)),
+        ("", "a key is text, this is a list", Place(8, 3)),
         ("~", 'a key is text, ~ is null; write it in quotes: "~"', Place(10, 1)),
         ("c.<<", "what is merged here is a mapping, or a list of them", Place(11, 5)),
         ("c.d", "the alias *x has no anchor &x before it; if text is meant, write it in quotes", Place(11, 12)),
@@ -136,18 +137,18 @@ def test_half_a_character_is_no_text(value: str) -> None:
     """It cannot be sent to anybody."""
     [(path, message, _)] = complaints(f"a:\n  b: [x, {value}]\n")
     assert path == ("a.b" if reading.PARSER is PARSER else "a.b[1]")  # libyaml reads ahead
-    assert message.endswith(reading.NO_CHARACTER)
+    assert message.endswith(HALF_A_CHARACTER)
 
 
 @pytest.mark.parametrize(
     ("text", "path", "says", "where"),
     [
-        ("mode: [\n", "mode", "expected a value here", Place(2, 1)),
+        ("mode: [\n", "mode", "expected a value here", Place(1, 8)),
         ("mode: [", "mode", "expected a value here", Place(1, 8)),
         ("a: b: c", "", "a second ': ' in one line", Place(1, 5)),
-        ("a: 1\nb: [1,\n  {c: 'x\n", "b", "the quote of line 3 is not closed", Place(4, 1)),
-        ("a:\n\t- b", "a", "a tab; YAML takes blanks only", Place(2, 1)),
-        ("%YAML 1.3\n---\na: 1", "", "%YAML names a version of YAML that is not read", Place(1, 1)),
+        ("a: 1\nb: [1,\n  {c: 'x\n", "b", "this quote is not closed", Place(3, 7)),
+        ("a:\n\t- b", "a", "a tab, where YAML takes blanks only", Place(2, 1)),
+        ("%YAML 1.3\n---\na: 1", "", "a line that begins with % (%YAML, %TAG) is for the parser", Place(1, 1)),
         ("é: \x07", "", "U+0007 is no character of a text", Place(1, 4)),
     ],
 )
@@ -156,6 +157,25 @@ def test_what_is_no_yaml_says_where(text: str, path: str, says: str, where: Plac
     [(found, message, at)] = complaints(text)
     assert (found, at) == (path, where)
     assert message.startswith(f"not YAML: {says}")
+
+
+@pytest.mark.usefixtures("_either_parser")
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("*x : y", "the alias *x has no anchor &x before it; if text is meant, write it in quotes"),
+        ("a: {*x : y}", "the alias *x has no anchor &x before it"),
+        ("a: &x 5\n*x : y", 'a key is text, *x is a number; write it in quotes: "*x"'),
+        ("a: &x ~\n*x : y", 'a key is text, *x is null; write it in quotes: "*x"'),
+        ("a: &x [b]\n*x : y", "a key is text, this is a list"),
+        ("? !!int [a]\n: b", "!!int does not fit here"),
+        ("? !!str {a: b}\n: b", "!!str does not fit here"),
+    ],
+)
+def test_a_key_that_is_no_word_is_told(text: str, says: str) -> None:
+    """Once, whatever it is."""
+    [(_, message, _)] = complaints(text)
+    assert message.startswith(says)
 
 
 def test_what_was_wrong_before_is_told_as_well() -> None:

@@ -9,12 +9,14 @@ import yaml
 
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
+from webhook.config.reading import read
 from webhook.model.policy import GuardPolicy
 
 # What pydantic, PyYAML, ANTLR and Python say, and nobody who writes a policy file.
 FOREIGN: Final = re.compile(
     r"Input should|valid string|validation|Field required|Extra inputs|pydantic|_type\b|Tuple|tuple|\bdict\b|NoneType|<EOF>"
-    r"|while (?:parsing|scanning)|Traceback|<class|Error:"
+    r"|while (?:parsing|scanning)|Traceback|<class|Error:|Expected|\bstr\b|\bint\b|\bfloat\b|\bbool\b|\bNone\b|\bTrue\b|\bFalse\b|datetime"
+    r"|\$\.|host bits|does not appear|out of range|codec|recursion"
 )
 WRONG: Final[tuple[Any, ...]] = (
     None, True, False, 0, -5, 8080, 1.5, 10**30, "", "no", "Enforce", "x" * 400, "a b", [], [None], [True], [8080], ["a", "a"], [["a"]],
@@ -78,9 +80,9 @@ def test_the_paths_are_those_of_the_file() -> None:
     [
         ("network: {flows: [{from: frontend, to: backend, ports: 80}]}", "80 is a number; expected a list: write ports: [80/TCP]"),
         ("network: {flows: [{from: frontend, to: backend, ports: 80/TCP}]}", "'80/TCP' is text; expected a list: write ports: [80/TCP]"),
-        ("network: {flows: [{from: frontend, to: backend, ports: [0x50]}]}", "0x50 is a number; a port has its protocol: write 0x50/TCP"),
+        ("network: {flows: [{from: frontend, to: backend, ports: [0x50]}]}", "0x50 is read as the number 80; a port has its protocol: write 80/TCP"),
         ("network: {flows: [{from: frontend, to: backend, ports: [80/tcp]}]}", "did you mean 80/TCP?"),
-        ("network: {clusterCIDRs: [10.0.0.1/8]}", "10.0.0.1/8 has host bits set; did you mean 10.0.0.0/8?"),
+        ("network: {clusterCIDRs: [10.0.0.1/8]}", "'10.0.0.1/8' is an address inside a network; did you mean 10.0.0.0/8, or 10.0.0.1 for this address alone?"),
         ("network: {clusterCIDRs: [10.0.0]}", "'10.0.0' is no network: write 10.0.0.0/8 or fd00::/8"),
         ("twin: 'true'", "'true' is text; expected true or false: write true without quotes"),
         ("twin: on", "'on' is text; expected true or false: write true; in this file yes, no, on and off are text"),
@@ -95,6 +97,9 @@ def test_the_paths_are_those_of_the_file() -> None:
         ("workloads: {role: {oneOf: [a, ~]}}", "~ is no value; write one, or remove the empty item"),
         ("workloads: {role: {label: [role]}}", "this is a list; expected text, one value without brackets and without '- '"),
         ("Mode: warn", "unknown key; did you mean 'mode'?"),
+        ("roles: [frontend]", "this is a list; expected a mapping of keys and values (key: value)"),
+        ("roles: {data: {claims: {}}}", "unknown key; did you mean 'claim'?"),
+        ("roles: {data: []}", "this is a list; expected a mapping with keys such as claim"),
     ],
 )  # fmt: skip
 def test_a_message_says_the_value_what_is_expected_and_how_to_write_it(lines: str, told: str) -> None:
@@ -118,3 +123,59 @@ def test_a_key_in_the_wrong_place_is_told_its_place(lines: str, told: str) -> No
     """A user moves it there."""
     [fault, *_] = messages(yaml.safe_load(lines))
     assert told in fault
+
+
+# Wrong values, each at a path whose message proposes another value.
+PORTS: Final = ("network", "flows", 0, "ports")
+NEARLY: Final = [
+    *((PORTS, one) for one in (99999, 0, -1, 80, 1.5, "99999/tcp", "80/tcp", "0/tcp", "90-80/tcp", "1-70000/tcp", "80", "http", "080/tcp")),
+    *((PORTS, [one]) for one in (99999, 0, -1, 80, True, "99999/tcp", "80/tcp", "0/udp", "90-80/tcp", "80-90/udp", "65536/sctp")),
+    *((("network", "clusterCIDRs"), [one]) for one in (
+        "10.0.0.1/8", "10.1.2.3/33", "::ffff:10.0.0.0/104", "::ffff:10.0.0.1/104", "::ffff:1.2.3.4", "::ffff:0:0/96", "::ffff:0:0/95", "fd00::1/8",
+        "0.0.0.1/0", "1", "::1/0", "10.0.0.1/255.0.0.0",
+    )),
+    *((("network", "clusterCIDRs"), one) for one in ("10.0.0.0/8", "a: b", "10.0.0.0/8, fd00::/8", 5)),
+    *((("workloads", "role", "oneOf"), one) for one in ("frontend, backend", "a b", "a: b", "*x", "no", "[a", 5, True, "x, 5")),
+    *((("workloads", "role", "oneOf"), [one]) for one in (5, 1.10, True, 10**30)),
+    *((("namespaces", "reserved", "prefixes"), [one]) for one in ("team", "Team", "team-", "a_b", "x" * 63, "x" * 80, "-", "")),
+    *((("mode",), one) for one in ("Enforce", "ENFORCE", "wran", "no", "yes", True, False, "of")),
+    *((("twin",), one) for one in ("yes", "true", "TRUE", "off", "1", 1)),
+    *((("gate", "freshness"), one) for one in ("5", "5s", "05", "10001", "\u0665")),
+    *((("network", "dns"), one) for one in ("kube-dn", "Auto", "no", "node_local")),
+    *((("network", "presets"), one) for one in ("istio", "Istio", ["Istio"], ["kubelet-probe"])),
+    *((("reports",), one) for one in ("Auto", "no", False, "on")),
+]  # fmt: skip
+PROPOSED: Final = re.compile(r"did you mean '?([^'?,; ]+)'?(?:, or (\S+) for this address alone)?\?|write (\S+)/(TCP)(?=$)|write (?:\S+: )?(\[[^\]]*\])"
+                             r'|write it in quotes: ("[^"]*")|write (true|false|off|\d+)(?= without|;|$)|as in (\S+)$')  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value"), NEARLY, ids=repr)
+def test_each_value_that_a_message_proposes_is_valid(path: tuple[str | int, ...], value: Any) -> None:
+    """In the place of the wrong one no fault is left there."""
+    for fault in messages(placed(path, value)):
+        for found in PROPOSED.finditer(fault):
+            for text in filter(None, found.groups()):
+                if text == "TCP":
+                    continue
+                proposed = read(f"{text}/TCP" if found[4] else text).content
+                wanted = [proposed] if isinstance(value, list) and not isinstance(proposed, list) else proposed
+                where = fault.partition(":")[0]
+                left = [
+                    one
+                    for one in messages(placed(path, wanted))
+                    if one.startswith(where.partition("[")[0]) and "key is missing" not in one
+                ]
+                assert left == [], (fault, text)
+
+
+def test_proposals_are_found() -> None:
+    """Or the test above would test nothing."""
+    told = [fault for path, value in NEARLY for fault in messages(placed(path, value)) if PROPOSED.search(fault)]
+    assert len(told) > 40
+
+
+def test_a_missing_key_with_one_value_is_told_as_it_is_written() -> None:
+    """There is nothing to choose."""
+    with pytest.raises(BadPolicy) as bad:
+        parse("kind: GuardPolicy\n")
+    assert str(bad.value) == "apiVersion: this key is missing; write apiVersion: catflap.dev/v1"

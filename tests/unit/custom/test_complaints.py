@@ -8,7 +8,9 @@ import pytest
 from webhook.custom.library import BadExpressionError, compiled
 
 # How the library, its parser generator and its checker name things.
-FOREIGN: Final = re.compile(r"<EOF>|mismatched|extraneous|token recognition|overload|NUM_|IDENTIFIER|parsetree|_[^ ]_")
+FOREIGN: Final = re.compile(
+    r"<EOF>|mismatched|extraneous|token recognition|overload|NUM_|[Ii]nvalid|IDENTIFIER|parsetree|_[^ ]_"
+)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,12 @@ FOREIGN: Final = re.compile(r"<EOF>|mismatched|extraneous|token recognition|over
         ("!1", "the operator ! does not take values of these types: int"),
         ("size()", "size() cannot be called in this way"),
         ("object.!a", "'.!' cannot be here"),
+        ("object.a.all(c)", "all() takes a name and a condition, such as all(c, c.image != '')"),
+        ("object.a.map(c) == []", "map() takes a name and a value, such as map(c, c.image)"),
+        ("99999999999999999999 == 1", "the number is too large; one without quotes has at most 64 bits"),
+        ("r'\\' == 'a'", "the text is not closed by its quote"),
+        ("'a'.matches('[')", "'[' is no regular expression: a [ is not closed"),
+        ("'a'.matches('*')", "'*' is no regular expression: *, + or ? has nothing before it to repeat"),
         ("object.a", "it gives a value of any type (dyn), and not true or false"),
     ],
 )  # fmt: skip

@@ -111,7 +111,9 @@ def test_what_kubernetes_takes_is_kept_as_it_is(parse: Callable[[str], str], tex
         pytest.param(port, "٥٣/UDP", "is no port", id="digits that are not ASCII"),
         pytest.param(port, "053/UDP", "'053/UDP' is no port", id="a second way to write a port"),
         pytest.param(cidr, "fe80::1%eth0", "zone", id="a zone, which is one node's own affair"),
-        pytest.param(cidr, "10.0.0.1/8", "10.0.0.1/8 has host bits set", id="host bits"),
+        pytest.param(
+            cidr, "10.0.0.1/8", "did you mean 10.0.0.0/8, or 10.0.0.1 for this address alone?", id="host bits"
+        ),
         pytest.param(cidr, "::ffff:10.0.0.0/104", "write it as IPv4", id="IPv4 in IPv6, which Calico takes for IPv4"),
         pytest.param(cidr, "::ffff:0:0/96", "write it as IPv4", id="all of IPv4 in IPv6"),
         pytest.param(cidr, "10.0.0.0/33", "is no network: write 10.0.0.0/8 or fd00::/8", id="a mask too long"),

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from typing import Any, Final
 
 import pytest
@@ -256,43 +257,43 @@ class TestGood:
 
 
 MALFORMED: Final = {
-    "empty": (b"", "body: Input data was truncated"),
-    "blank": (b"  \n", "body: Input data was truncated"),
-    "truncated": (GOOD_BODY[:-1], "body: Input data was truncated"),
-    "no JSON": (b"hello", "body: JSON is malformed: invalid character"),
-    "two reviews": (GOOD_BODY * 2, "body: JSON is malformed: trailing characters"),
-    "a byte order mark": (b"\xef\xbb\xbf" + GOOD_BODY, "body: JSON is malformed: invalid character"),
-    "an array": (b"[]", "body: Expected `object`, got `array`"),
-    "null": (b"null", "body: Expected `object`, got `null`"),
-    "a number": (b"5", "body: Expected `object`, got `int`"),
-    "no fields": (b"{}", "body: Object missing required field `apiVersion`"),
+    "empty": (b"", "body: not JSON: it ends before its last value does"),
+    "blank": (b"  \n", "body: not JSON: it ends before its last value does"),
+    "truncated": (GOOD_BODY[:-1], "body: not JSON: it ends before its last value does"),
+    "no JSON": (b"hello", "body: not JSON: it cannot be read from byte N on"),
+    "two reviews": (GOOD_BODY * 2, "body: not JSON: it cannot be read from byte N on"),
+    "a byte order mark": (b"\xef\xbb\xbf" + GOOD_BODY, "body: not JSON: it cannot be read from byte N on"),
+    "an array": (b"[]", "body: expected a mapping, got a list"),
+    "null": (b"null", "body: expected a mapping, got null"),
+    "a number": (b"5", "body: expected a mapping, got a number"),
+    "no fields": (b"{}", "apiVersion: this key is missing"),
     "another version": (
         changed("admission.k8s.io/v1beta1", "apiVersion"),
-        "apiVersion: Invalid enum value 'admission.k8s.io/v1beta1'",
+        "apiVersion: 'admission.k8s.io/v1beta1' is unknown",
     ),
-    "a version that is a number": (changed(1, "apiVersion"), "apiVersion: Expected `str`, got `int`"),
-    "another kind": (changed("Pod", "kind"), "kind: Invalid enum value 'Pod'"),
-    "no request": (changed(ABSENT, "request"), "body: Object missing required field `request`"),
-    "a null request": (changed(None, "request"), "request: Expected `object`, got `null`"),
-    "no uid": (changed(ABSENT, "request", "uid"), "request: Object missing required field `uid`"),
-    "a uid that is a number": (changed(5, "request", "uid"), "request.uid: Expected `str`, got `int`"),
+    "a version that is a number": (changed(1, "apiVersion"), "apiVersion: expected text, got a number"),
+    "another kind": (changed("Pod", "kind"), "kind: 'Pod' is unknown"),
+    "no request": (changed(ABSENT, "request"), "request: this key is missing"),
+    "a null request": (changed(None, "request"), "request: expected a mapping, got null"),
+    "no uid": (changed(ABSENT, "request", "uid"), "request.uid: this key is missing"),
+    "a uid that is a number": (changed(5, "request", "uid"), "request.uid: expected text, got a number"),
     "an empty uid": (changed("", "request", "uid"), "request.uid is empty"),
-    "no operation": (changed(ABSENT, "request", "operation"), "request: Object missing required field `operation`"),
-    "another operation": (changed("PATCH", "request", "operation"), "request.operation: Invalid enum value 'PATCH'"),
-    "no user": (changed(ABSENT, "request", "userInfo"), "request: Object missing required field `userInfo`"),
+    "no operation": (changed(ABSENT, "request", "operation"), "request.operation: this key is missing"),
+    "another operation": (changed("PATCH", "request", "operation"), "request.operation: 'PATCH' is unknown"),
+    "no user": (changed(ABSENT, "request", "userInfo"), "request.userInfo: this key is missing"),
     "groups that are one text": (
         changed("admins", "request", "userInfo", "groups"),
-        "request.userInfo.groups: Expected `array | null`, got `str`",
+        "request.userInfo.groups: expected a list, got text",
     ),
     "a group that is a number": (
         changed(["a", 5], "request", "userInfo", "groups"),
-        "request.userInfo.groups[1]: Expected `str`, got `int`",
+        "request.userInfo.groups[1]: expected text, got a number",
     ),
     "a resource without a name": (
         changed({}, "request", "resource"),
-        "request.resource: Object missing required field `resource`",
+        "request.resource.resource: this key is missing",
     ),
-    "a flag that is a text": (changed("no", "request", "dryRun"), "request.dryRun: Expected `bool | null`, got `str`"),
+    "a flag that is a text": (changed("no", "request", "dryRun"), "request.dryRun: expected true or false, got text"),
     "a kind that is not the resource's": (
         changed("Node", "request", "kind", "kind"),
         "request.kind.kind: pods are of kind Pod, got 'Node'",
@@ -307,7 +308,7 @@ MALFORMED: Final = {
     ),
     "an object whose kind is a number": (
         changed(5, "request", "object", "kind"),
-        "request.object.kind: Expected `str`, got `int`",
+        "request.object.kind: expected text, got a number",
     ),
     "a null object": (
         changed(None, "request", "object"),
@@ -317,27 +318,27 @@ MALFORMED: Final = {
         changed(ABSENT, "request", "object"),
         "request.object: a CREATE carries an object, got null",
     ),
-    "an object that is a list": (changed([], "request", "object"), "request.object: Expected `object`, got `array`"),
-    "an object that is a text": (changed("Pod", "request", "object"), "request.object: Expected `object`, got `str`"),
+    "an object that is a list": (changed([], "request", "object"), "request.object: expected a mapping, got a list"),
+    "an object that is a text": (changed("Pod", "request", "object"), "request.object: expected a mapping, got text"),
     "metadata that is a list": (
         changed([], "request", "object", "metadata"),
-        "request.object.metadata: Expected `object | null`, got `array`",
+        "request.object.metadata: expected a mapping, got a list",
     ),
     "labels that are a list": (
         changed(["app"], "request", "object", "metadata", "labels"),
-        "request.object.metadata.labels: Expected `object | null`, got `array`",
+        "request.object.metadata.labels: expected a mapping, got a list",
     ),
     "a label that is a number": (
         changed({"app": 5}, "request", "object", "metadata", "labels"),
-        "request.object.metadata.labels[...]: Expected `str | null`, got `int`",
+        "request.object.metadata.labels[*]: expected text, got a number",
     ),
     "owners that are a mapping": (
         changed({}, "request", "object", "metadata", "ownerReferences"),
-        "request.object.metadata.ownerReferences: Expected `array | null`, got `object`",
+        "request.object.metadata.ownerReferences: expected a list, got a mapping",
     ),
     "no template to look into": (
         changed(5, "request", "object", "spec", "template", source=review(deployment(GOOD))),
-        "request.object.spec.template: Expected `object | null`, got `int`",
+        "request.object.spec.template: expected a mapping, got a number",
     ),
     "an UPDATE without what was before": (
         changed(None, "request", "oldObject", source=UPDATE),
@@ -345,11 +346,11 @@ MALFORMED: Final = {
     ),
     "what was before is a list": (
         changed([], "request", "oldObject", source=UPDATE),
-        "request.oldObject: Expected `object`, got `array`",
+        "request.oldObject: expected a mapping, got a list",
     ),
     "labels before that are a number": (
         changed(5, "request", "oldObject", "spec", "template", "metadata", "labels", source=UPDATE),
-        "request.oldObject.spec.template.metadata.labels: Expected `object | null`, got `int`",
+        "request.oldObject.spec.template.metadata.labels: expected a mapping, got a number",
     ),
     "a namespace of another kind": (
         changed("Pod", "request", "object", "kind", source=review(namespace())),
@@ -357,15 +358,15 @@ MALFORMED: Final = {
     ),
     "a namespace whose labels are a text": (
         changed("a=b", "request", "object", "metadata", "labels", source=review(namespace())),
-        "request.object.metadata.labels: Expected `object | null`, got `str`",
+        "request.object.metadata.labels: expected a mapping, got text",
     ),
     "not UTF-8 in the envelope": (GOOD_BODY.replace(b"jane", b"\xff\xfe"), "body: not UTF-8"),
     "not UTF-8 in a label": (GOOD_BODY.replace(b'"frontend"', b'"\xff"'), "request.object: not UTF-8"),
     "half a surrogate pair": (
         GOOD_BODY.replace(b'"jane"', rb'"\ud800"'),
-        "body: JSON is malformed: unexpected end of escaped utf-16 surrogate pair",
+        "body: not JSON: it cannot be read from byte N on",
     ),
-    "nested 50,000 deep": (b"[" * DEEP, "body: Expected `object`, got `array`"),
+    "nested 50,000 deep": (b"[" * DEEP, "body: expected a mapping, got a list"),
     "nested 50,000 deep in a field that nobody reads": (
         GOOD_BODY.replace(b'"request": {', b'"deep": ' + NEST + b', "request": {', 1),
         "body: nested too deeply",
@@ -383,7 +384,7 @@ def test_a_bad_review_is_refused_with_the_path_of_its_fault(what: str) -> None:
     body, says = MALFORMED[what]
     with pytest.raises(BadReview) as bad:
         decode(body)
-    assert str(bad.value).partition(" (byte")[0] == says
+    assert re.sub(r"byte \d+", "byte N", str(bad.value)) == says
 
 
 @pytest.mark.parametrize("end", range(0, len(GOOD_BODY), 7))

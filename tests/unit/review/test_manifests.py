@@ -81,7 +81,7 @@ class TestDocuments:
     @pytest.mark.parametrize(
         ("text", "says"),
         [
-            pytest.param("a: b: c", "not YAML: mapping values are not allowed", id="a colon too many"),
+            pytest.param("a: b: c", "not YAML: a second ': ' in one line", id="a colon too many"),
             pytest.param("a: [1", "not YAML: ", id="an open bracket"),
             pytest.param("a: *b", "not YAML: the alias *b has no anchor &b before it", id="an alias of nothing"),
             pytest.param("&a [*a]", "not YAML: the anchor &a contains itself", id="a list that contains itself"),
@@ -217,11 +217,19 @@ class TestRead:
     @pytest.mark.parametrize(
         ("metadata", "says"),
         [
-            pytest.param("{labels: [app]}", "metadata.labels: expected a mapping, got a list", id="a list"),
-            pytest.param("[]", "metadata: expected a mapping, got a list", id="metadata that is a list"),
+            pytest.param(
+                "{labels: [app]}",
+                "metadata.labels: this is a list; expected a mapping of keys and values (key: value)",
+                id="a list",
+            ),
+            pytest.param(
+                "[]",
+                "metadata: this is a list; expected a mapping of keys and values (key: value)",
+                id="metadata that is a list",
+            ),
             pytest.param(
                 "{name: 5}",
-                'metadata.name: it is the number 5, and a name is text; write it in quotes: "5"',
+                'metadata.name: 5 is a number; expected text: write it in quotes: "5"',
                 id="a name that is a number",
             ),
         ],
@@ -379,7 +387,9 @@ class TestExisting:
     def test_what_is_no_moment_is_refused_with_its_path(self, when: str) -> None:
         """As the API server would."""
         (document,) = documents(POD.replace("name: web", f"name: web, creationTimestamp: {when}"))
-        with pytest.raises(BadManifest, match=r"^Pod web: metadata\.creationTimestamp: .* is no moment such as "):
+        with pytest.raises(
+            BadManifest, match=r"^Pod web: metadata\.creationTimestamp: .*(?:is no|; expected a) moment such as "
+        ):
             existing(document, default_namespace="shop")
 
     @pytest.mark.parametrize(

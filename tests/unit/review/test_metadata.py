@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from webhook.review.documents import BadManifest, Located, located
 from webhook.review.manifests import read
 from webhook.review.metadata import is_key
+from webhook.syntax.documents import BadManifest, Located, located
 
 DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n"
 POLICY = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: open}\nspec:\n"
@@ -33,9 +33,9 @@ def complaints(text: str) -> list[str]:
         ("0o17", '0o17 is read as the number 15, and a label is text; write it in quotes: "0o17"'),
         ("08912345", '08912345 is read as the number 8912345, and a label is text; write it in quotes: "08912345"'),
         ("18446744073709551615", '18446744073709551615 is a number, and a label is text; write it in quotes: "18446744073709551615"'),
-        ("[a]", "it is a list, and a label is text"),
-        ("{a: b}", "it is a mapping, and a label is text"),
-        ('!!int "1"', 'it is the number 1, and a label is text; write it in quotes: "1"'),
+        ("[a]", "this is a list, and a label is text"),
+        ("{a: b}", "this is a mapping, and a label is text"),
+        ('!!int "1"', '1 is a number, and a label is text; write it in quotes: "1"'),
     ],
 )  # fmt: skip
 def test_a_label_that_is_no_text_is_told_as_it_is_written(written: str, says: str) -> None:

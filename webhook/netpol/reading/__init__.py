@@ -16,6 +16,7 @@ from webhook.netpol.reading import calico, cluster, kubernetes
 from webhook.netpol.reading.calico_types import Dialect, NetworkSet, Policy, Tier
 from webhook.netpol.reading.size import excess_of
 from webhook.netpol.reading.stored import NOT_STORED, Identity, Kept, Stored, identity_of
+from webhook.syntax.misfits import misfit
 
 
 class Reader(NamedTuple):
@@ -111,7 +112,7 @@ def read_json(resource: tuple[str, str], source: bytes) -> Contents:
         found = bytes(decoded(Specified).spec)
         return found if len(found) > LARGE else msgspec.json.decode(found)
 
-    return contents(resource, decoded, spec, excess_of(source))
+    return contents(resource, decoded, spec, lambda: msgspec.json.decode(source), excess_of(source))
 
 
 def read(resource: tuple[str, str], source: Any) -> Contents:
@@ -120,11 +121,21 @@ def read(resource: tuple[str, str], source: Any) -> Contents:
     def converted(shape: type[Shaped]) -> Shaped:
         return msgspec.convert(source, shape)
 
-    return contents(resource, converted, lambda: source.get("spec"))
+    return contents(resource, converted, lambda: source.get("spec"), lambda: source)
 
 
-def contents(resource: tuple[str, str], reads: Reads, spec: Callable[[], Any], excess: str = "") -> Contents:
-    """Return what an object says; `spec` is what its fingerprint is of, and `excess` is why it is not read at all."""
+def shape_of(resource: tuple[str, str]) -> type[Struct]:
+    """Return the type as which an object of a resource is read."""
+    return READERS.get(resource, NOTHING).shape
+
+
+def contents(
+    resource: tuple[str, str], reads: Reads, spec: Callable[[], Any], whole: Callable[[], Any], excess: str = ""
+) -> Contents:
+    """Return what an object says.
+
+    `spec` is what its fingerprint is of, `whole` is the object for a message about it, and `excess` is why it is not read at all.
+    """
     reader = READERS.get(resource, NOTHING)
     stored = NOT_STORED
     try:
@@ -136,7 +147,9 @@ def contents(resource: tuple[str, str], reads: Reads, spec: Callable[[], Any], e
         return Contents(reader.openings(found), reader.networks(found), stored)
     except UnicodeError:
         raise
-    except (msgspec.ValidationError, ValueError) as bad:
+    except msgspec.ValidationError as bad:
+        return Contents(stored=stored, unreadable=str(misfit(bad, whole())), fingerprint=fingerprint(spec()))
+    except ValueError as bad:
         return Contents(stored=stored, unreadable=str(bad), fingerprint=fingerprint(spec()))
 
 

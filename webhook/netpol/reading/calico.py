@@ -29,6 +29,7 @@ from webhook.model.traffic import Direction
 from webhook.netpol.calico import TIER
 from webhook.netpol.reading.calico_types import Accounts, Dialect, Entity, NetworkSet, Policy, Rule, Spec, Tier
 from webhook.netpol.reading.domains import domains
+from webhook.netpol.reading.place import within
 from webhook.netpol.reading.selectors import parse
 from webhook.netpol.reading.size import check
 
@@ -72,25 +73,31 @@ def set_networks(found: NetworkSet) -> Addresses:
     """Return the addresses of a network set; raises ValueError."""
     nets = found.spec.nets or ()
     check([len(nets)])
-    return addresses(nets)
+    with within("spec.nets"):
+        return addresses(nets)
 
 
 def read(spec: Spec, dialect: Dialect, *, nearby: Selector | None) -> Iterator[Opening]:
     """Yield the openings of a spec; `nearby` is where a rule's Pods are that says nothing of namespaces."""
     check(spec.parts())
     types = {dialect.word(one, tuple(Direction), f"spec.types[{at}]") for at, one in enumerate(spec.types or ())}
-    found = subject(spec, nearby)
-    opening = {"Allow", "Pass"} if spec.tier in {TIER, ""} else {"Allow"}
+    with within("spec"):
+        found = subject(spec, nearby)
+    letting = {"Allow", "Pass"} if spec.tier in {TIER, ""} else {"Allow"}
     for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress)):
         for number, rule in enumerate(rules or ()):
             path = f"spec.{direction.lower()}[{number}]"
-            if dialect.word(rule.action, ACTIONS, f"{path}.action") not in opening or (
+            if dialect.word(rule.action, ACTIONS, f"{path}.action") not in letting or (
                 nearby is not None and on_hosts(spec, found)
             ):
                 continue
             if not types or direction in types:
                 other = rule.source if direction is Direction.INGRESS else rule.destination
-                yield Opening(path, direction, found, peers(other, nearby), ports(ports_of(rule)), Grammar.CALICO)
+                with within(path):
+                    opening = Opening(
+                        path, direction, found, peers(other, nearby), ports(ports_of(rule)), Grammar.CALICO
+                    )
+                yield opening
 
 
 def subject(spec: Spec, nearby: Selector | None) -> Selected:

@@ -18,6 +18,7 @@ from webhook.model.selector import EVERYTHING
 from webhook.model.traffic import Direction
 from webhook.netpol.reading.domains import domains
 from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
+from webhook.netpol.reading.place import within
 from webhook.netpol.reading.size import check
 
 BASELINE = "Baseline"
@@ -143,14 +144,22 @@ def openings(found: Policy) -> tuple[Opening, ...]:
     if spec.tier == BASELINE:
         return ()
     check(parts_of(spec))
-    subject = spec.subject.read()
+    with within("spec.subject"):
+        subject = spec.subject.read()
     return tuple(
-        Opening(f"spec.{direction.lower()}[{number}]", direction, subject, peers(found), ports_of(rule))
+        opening(direction, number, rule, subject)
         for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress))
         for number, rule in enumerate(rules or ())
         if opens(rule, f"spec.{direction.lower()}[{number}].action")
-        for found in [rule.sources if direction is Direction.INGRESS else rule.to]
     )
+
+
+def opening(direction: Direction, number: int, rule: Rule, subject: Selected) -> Opening:
+    """Return what one rule lets through; raises ValueError."""
+    path = f"spec.{direction.lower()}[{number}]"
+    found = rule.sources if direction is Direction.INGRESS else rule.to
+    with within(path):
+        return Opening(path, direction, subject, peers(found), ports_of(rule))
 
 
 def opens(rule: Rule, path: str) -> bool:

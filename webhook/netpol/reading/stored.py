@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from webhook.model.names import CALICO_METADATA
+from webhook.syntax.misfits import refusal
 
 
 class Identity(Struct, frozen=True):
@@ -49,5 +50,5 @@ def identity_of(found: Stored) -> Identity:
     try:
         kept = msgspec.json.decode(text, type=Kept)
     except (msgspec.MsgspecError, RecursionError) as bad:
-        raise ValueError(f"metadata.annotations[{CALICO_METADATA}]: {bad}") from None
+        raise ValueError(f"metadata.annotations[{CALICO_METADATA}]: {refusal(bad)}") from None
     return Identity(kept.name or "", kept.labels or {})

@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from webhook.review.documents import BadManifest, located
-from webhook.review.templating import unrendered
+from webhook.syntax.documents import BadManifest, located
+from webhook.syntax.templating import unrendered
 
 SECONDS: Final = 3.0  # the texts take some hundredths; with a pattern that goes back, minutes
 
@@ -52,7 +52,7 @@ def test_a_template_is_named_with_the_command_that_renders_it(text: str, called:
 )
 def test_other_faults_are_the_parsers_to_tell(text: str) -> None:
     """Braces in the middle of a text are no template."""
-    assert unrendered(text) is None
+    assert unrendered(text, 1) is None
     [bad] = located(text)
     assert str(bad).startswith("not YAML: ")
 

@@ -11,7 +11,9 @@ from typing import Any, Final, NamedTuple
 import yaml
 from msgspec import Struct, field
 
-from webhook.review.scalars import BadScalarError, key_of, resolve
+from webhook.syntax.scalars import BadScalarError, key_of, resolve
+from webhook.syntax.values import Step
+from webhook.syntax.yaml_words import complaint
 
 PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MERGE: Final = "<<"
@@ -41,7 +43,6 @@ class BadYamlError(Exception):
         self.place = place
 
 
-Step = str | int
 # The place of each value, by the identity of the list or mapping that holds it.
 Places = dict[int, dict[Step, Place]]
 
@@ -75,37 +76,16 @@ class Open(Struct):
     in_flow: bool = False
 
 
-def compose(text: str) -> Composed:
-    """Return the first document of a text as kubectl reads it.  Raises BadYamlError."""
+def compose(text: str, first: int = 1) -> Composed:
+    """Return the first document of a text as kubectl reads it.
+
+    `first` is the number of the text's first line in its file, for messages. Raises BadYamlError.
+    """
     try:
         return Composer(yaml.parse(text, PARSER)).document()
-    except yaml.MarkedYAMLError as bad:
-        mark = bad.problem_mark or bad.context_mark
-        place = place_of(mark) if mark else None
-        raise BadYamlError(about_character(text, place) or complaint(bad), place) from None
-    except yaml.reader.ReaderError as bad:
-        raise BadYamlError(f"U+{ord_of(bad):04X} is no character of a text") from None
-
-
-def about_character(text: str, place: Place | None) -> str:
-    """Return what to say of a character that begins no value, if that is what is wrong; else an empty text."""
-    line = text.split("\n")[place.line - 1 : place.line] if place else []
-    found = line[0][place.column - 1 : place.column] if place and line else ""
-    if found == "\t":
-        return "a tab, where YAML takes blanks only"
-    return f"a value cannot begin with {found}; write it in quotes" if found and found in "@`%" else ""
-
-
-def complaint(bad: yaml.MarkedYAMLError) -> str:
-    """Return the parser's complaint as one sentence."""
-    while_reading = f", {bad.context}" if bad.context else ""
-    return f"{bad.problem}{while_reading}"
-
-
-def ord_of(bad: yaml.reader.ReaderError) -> int:
-    """Return the code of the character that YAML does not take."""
-    found = bad.character
-    return found if isinstance(found, int) else ord(found[:1])
+    except yaml.YAMLError as bad:
+        found = complaint(bad, text, first)
+        raise BadYamlError(found.says, Place(found.line, found.column)) from None
 
 
 def place_of(mark: Any, written: str | None = None) -> Place:

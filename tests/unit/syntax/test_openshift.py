@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from webhook.review.documents import documents
+from webhook.syntax.documents import documents
 
 TEMPLATE = """
 apiVersion: template.openshift.io/v1

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from webhook.review.documents import BadManifest, Located, located
-from webhook.review.scalars import key_of, plain
-from webhook.review.splitting import BadTextError, text_of
+from webhook.syntax.documents import BadManifest, Located, located
+from webhook.syntax.scalars import key_of, plain
+from webhook.syntax.splitting import BadTextError, text_of
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  labels:\n    app: no\n"
 
@@ -51,7 +51,7 @@ def test_documents_behind_a_bad_one_are_read() -> None:
     """All faults of a file are told at once."""
     found = list(located(f"{POD}---\na: [\n---\n{POD}---\nb: }}\n"))
     assert [isinstance(one, BadManifest) for one in found] == [False, True, False, True]
-    assert [one.place.line for one in found if isinstance(one, BadManifest) and one.place] == [9, 17]
+    assert [one.place.line for one in found if isinstance(one, BadManifest) and one.place] == [8, 17]
 
 
 def test_a_template_is_one_complaint() -> None:
@@ -121,3 +121,26 @@ def test_a_word_is_read_as_kubectl_reads_it(word: str, value: Any) -> None:
 def test_a_key_that_is_no_text_becomes_one(value: Any, key: str) -> None:
     """By Go's own way to write a number of 32 bits."""
     assert key_of(value) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "told"),
+    [
+        ("{a: 1}", (2, 2), "expected a key in double quotes here"),
+        ('{"a" 1}', (2, 6), "expected a : behind the key"),
+        ('{"a": 1 "b": 2}', (2, 9), "expected a comma or the closing bracket here"),
+        ('{"a": }', (2, 7), "expected a value here"),
+        ('{"a": "b\tc"}', (2, 9), "a tab or a line end inside a text; write \\t or \\n"),
+        ('{"a": "\\q"}', (2, 8), "\\ begins an escape, and this one is unknown"),
+        ('{"a": "b', (2, 7), "this quote is not closed"),
+        ('{"a": NaN}', (2, 1), "NaN is no number of JSON"),
+        ("x", (2, 1), "expected a value here"),
+    ],
+)
+def test_what_is_no_json_behind_json_is_told(text: str, place: tuple[int, int], told: str) -> None:
+    """At its place, and not in the decoder's words; two values before it make the file JSON for certain."""
+    [*_, bad] = located(f"{{}} {{}}\n{text}")
+    assert isinstance(bad, BadManifest)
+    assert str(bad).startswith(f"not JSON: {told}")
+    assert bad.place is not None
+    assert (bad.place.line, bad.place.column) == place

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.review.composing import BadYamlError, Composed, Place, Step, compose
-from webhook.review.heading import called
-from webhook.review.openshift import is_template, objects_of
-from webhook.review.splitting import MARK, BadTextError, Chunk, chunks
-from webhook.review.templating import unrendered
+from webhook.syntax.composing import BadYamlError, Composed, Place, compose
+from webhook.syntax.openshift import is_template, objects_of
+from webhook.syntax.splitting import MARK, BadTextError, Chunk, chunks
+from webhook.syntax.templating import CHECK, unrendered
+from webhook.syntax.values import Step, kind_of
 
 # kubectl takes no List in a List at all; aliases make a short file of many.
 DEEPEST_LIST: Final = 3
@@ -106,9 +106,12 @@ def documents(text: str) -> Iterator[Any]:
         yield found.value
 
 
-def located(text: str) -> Iterator[Located | BadManifest]:
-    """Each object of a file with its places, and in its stead what is wrong with a document that cannot be read."""
-    for number, found in enumerate(chain.from_iterable(map(objects, whole(text)))):
+def located(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
+    """Each object of a file with its places, and in its stead what is wrong with a document that cannot be read.
+
+    `reader` is the command that reads a template once it is rendered, for messages.
+    """
+    for number, found in enumerate(chain.from_iterable(map(objects, whole(text, reader)))):
         if number >= MOST_OBJECTS:
             yield BadManifest(f"more than {MOST_OBJECTS:,} objects, the most of one file", is_last=True)
             return
@@ -117,7 +120,7 @@ def located(text: str) -> Iterator[Located | BadManifest]:
             return
 
 
-def whole(text: str) -> Iterator[Located | BadManifest]:
+def whole(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
     """Each document of a file that is not empty."""
     try:
         for number, chunk in enumerate(chunks(text)):
@@ -130,15 +133,15 @@ def whole(text: str) -> Iterator[Located | BadManifest]:
                 return
             if chunk.is_empty:
                 continue
-            found = composed(chunk)
+            found = composed(chunk, reader)
             if isinstance(found, BadManifest) or found.value is not None:
                 yield found
     except BadTextError as bad:
-        template = unrendered(text)
-        yield BadManifest(template.says if template else str(bad), place=Place(bad.line, 1), is_last=True)
+        template = unrendered(text, bad.line, reader)
+        yield BadManifest(template.says if template else str(bad), place=Place(bad.line, bad.column), is_last=True)
 
 
-def composed(chunk: Chunk) -> Located | BadManifest:
+def composed(chunk: Chunk, reader: str) -> Located | BadManifest:
     """Return one document, or what is wrong with it."""
     if chunk.is_json:
         return Located(chunk.value, chunk, Composed(chunk.value))
@@ -147,16 +150,17 @@ def composed(chunk: Chunk) -> Located | BadManifest:
             f"a YAML document of more than {LARGEST_YAML >> 20} MiB; {SPLIT}", place=Place(chunk.line, 1)
         )
     try:
-        found = compose(chunk.text)
+        found = compose(chunk.text, chunk.line)
     except BadYamlError as bad:
-        if template := unrendered(chunk.text):
+        place = bad.place or Place(1, 1)
+        if template := unrendered(chunk.text, place.line, reader):
             return BadManifest(
                 template.says, place=moved(Place(template.line, template.column), chunk.line), is_last=True
             )
         advice = ""
         if chunk.is_json_like:
             advice = NO_COMMENTS if SLASHES.search(chunk.text) else "; it is no JSON either"
-        return BadManifest(f"not YAML: {bad}{advice}", place=moved(bad.place or Place(1, 1), chunk.line))
+        return BadManifest(f"not YAML: {bad}{advice}", place=moved(place, chunk.line))
     marked = chunk.text.find(MARK)
     if marked >= 0 and not (isinstance(found.value, dict) and {"apiVersion", "kind"} <= found.value.keys()):
         line = chunk.line + chunk.text.count("\n", 0, marked)
@@ -180,7 +184,7 @@ def objects(document: Located | BadManifest, depth: int = 0) -> Iterator[Located
     elif is_template(value):
         yield from template_objects(document, depth)
     elif kind == LIST and not isinstance(value.get("items", ""), list | None):
-        found = called(value["items"]) if "items" in value else "nothing"
+        found = kind_of(value["items"]) if "items" in value else "nothing"
         yield BadManifest(f"items: expected a list of objects, got {found}", path=(), place=document.place(("items",)))
     elif isinstance(kind, str) and "items" in value and isinstance(items := value["items"] or [], list):
         is_typed = kind.endswith(LIST) and kind != LIST
@@ -190,7 +194,7 @@ def objects(document: Located | BadManifest, depth: int = 0) -> Iterator[Located
             if isinstance(item, dict):
                 yield from objects(where, depth + 1)
             else:
-                message = f"{dotted(where.path)}: expected an object with apiVersion and kind, got {called(item)}"
+                message = f"{dotted(where.path)}: expected an object with apiVersion and kind, got {kind_of(item)}"
                 yield BadManifest(message, place=where.place())
     else:
         yield document

@@ -29,6 +29,20 @@ HALF_CHARACTER: Final = re.compile(
 )
 
 
+# What Python's decoder says of a text that is no JSON, and what that means.
+JSON_WORDS: Final = {
+    "Expecting property name": "expected a key in double quotes here",
+    "Expecting ':'": "expected a : behind the key",
+    "Expecting ','": "expected a comma or the closing bracket here",
+    "Expecting value": "expected a value here",
+    "Illegal trailing comma": "a comma behind the last item; remove it",
+    "Invalid control character": "a tab or a line end inside a text; write \\t or \\n",
+    "Invalid \\": "\\ begins an escape, and this one is unknown; write \\\\ for the character itself",
+    "Unterminated string": "this quote is not closed",
+}
+UNKNOWN: Final = "it cannot be read from here on"
+
+
 def finite(digits: str) -> float:
     """Return a number with a fraction or an exponent.  Raises OverflowError for one beyond 64 bits, as Go does."""
     if isfinite(number := float(digits)):
@@ -45,11 +59,12 @@ DECODER: Final = json.JSONDecoder(parse_constant=refuse, parse_float=finite)
 
 
 class BadTextError(Exception):
-    """Text that kubectl cannot read; `line` is the line of the file."""
+    """Text that kubectl cannot read, with its place in the file."""
 
-    def __init__(self, message: str, line: int = 1) -> None:
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
         super().__init__(message)
         self.line = line
+        self.column = column
 
 
 class Chunk(Struct, frozen=True):
@@ -102,8 +117,7 @@ def chunks(text: str) -> Iterator[Chunk]:
         else:
             return
         if number >= CERTAINLY_JSON:
-            line = text.count("\n", 0, position) + 1
-            raise BadTextError(f"not JSON: {json_complaint(text, position)}", line)
+            raise not_json(text, position)
         position = after_blank(text, position)
     yield from yaml_chunks(text[position:], text.count("\n", 0, position) + 1)
 
@@ -130,15 +144,19 @@ def json_values(text: str) -> Iterator[tuple[Chunk | None, int]]:
         position = end
 
 
-def json_complaint(text: str, position: int) -> str:
-    """Return what keeps a text from being JSON."""
+def not_json(text: str, position: int) -> BadTextError:
+    """Return what keeps a text from being JSON from a position on, with its place."""
+    position = len(text) - len(text[position:].lstrip())
+    says, at = "something else follows the last value", position
     try:
         DECODER.raw_decode(text, position)
     except json.JSONDecodeError as bad:
-        return bad.msg
-    except (ValueError, RecursionError) as bad:
-        return str(bad)
-    return "something else follows the last value"
+        says, at = next((words for found, words in JSON_WORDS.items() if found in bad.msg), UNKNOWN), bad.pos
+    except RecursionError:
+        says = "nested too deeply"
+    except ValueError as bad:
+        says = str(bad)  # of our own (`refuse`)
+    return BadTextError(f"not JSON: {says}", text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
 
 
 def after_blank(text: str, position: int) -> int:

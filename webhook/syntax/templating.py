@@ -3,7 +3,9 @@
 import re
 from typing import Final, NamedTuple
 
-PIPE: Final = "| catflap check -c POLICY -"
+# What reads the rendered text, unless another verb is asked.
+CHECK: Final = "catflap check -c POLICY -"
+LONGEST_QUOTE: Final = 60
 AS_TEXT: Final = "where the braces are meant as text, write the value in quotes"
 # Where a value or a line begins; in the middle of a text braces may stand for themselves.
 BEGINS: Final = r"(?m)^[ \t]*(?:-[ \t]+)*(?:[\w./\"'$(){}-]+:[ \t]+)?"
@@ -26,6 +28,12 @@ class Engine(NamedTuple):
         """Return what it is called, with its article."""
         return f"{'an' if self.called[0] in 'AEIO' else 'a'} {self.called}"
 
+    def says(self, quoted: str, reader: str) -> str:
+        """Return the sentence for a text with such a template, a part of it quoted."""
+        advice = f"; {AS_TEXT}" if "{{" in quoted and not quoted.startswith("{{") else ""
+        quoted = f"{quoted[:LONGEST_QUOTE]}…" if len(quoted) > LONGEST_QUOTE else quoted
+        return f"{self.with_article} that is not rendered: {quoted}; {self.renders} | {reader}{advice}"
+
 
 def never() -> re.Pattern[str]:
     """Return a pattern that matches nothing."""
@@ -34,38 +42,38 @@ def never() -> re.Pattern[str]:
 
 ENVSUBST: Final = Engine(
     "text with variables for envsubst",
-    f"put their values in first: envsubst < FILE {PIPE}",
+    "put their values in first: envsubst < FILE",
     re.compile(r"\$\{[A-Za-z_][^}\n]{0,200}\}"),
     re.compile(r"\$\{[A-Za-z_]\w*"),
 )
 ENGINES: Final = (
     Engine(
         "Jinja template",
-        f"render it first and give the result: … {PIPE}",
+        "render it first and give the result: …",
         re.compile(r"\{%-?\s*\w+"),
         re.compile(r"\{%"),
     ),
     Engine(
         "Helm template",
-        f"render the chart first: helm template NAME CHART {PIPE}",
+        "render the chart first: helm template NAME CHART",
         re.compile(rf"{BEGINS}\{{\{{-?\s*(?:[.$(]|/\*|-?\s*(?:{HELM_WORDS})\b)[^\n]*"),
         re.compile(rf"\{{\{{-?\s*(?:[.$(]|(?:{HELM_WORDS})\b)"),
     ),
     Engine(
         "template with {{ … }}",
-        f"render it first and give the result: … {PIPE}",
+        "render it first and give the result: …",
         re.compile(rf"{BEGINS}\{{\{{[^\n]*"),
         re.compile(r"\{\{"),
     ),
     Engine(
         "ERB template",
-        f"render it first and give the result: … {PIPE}",
+        "render it first and give the result: …",
         re.compile(r"<%[-=]?\s*\w+"),
         re.compile(r"<%"),
     ),
     Engine(
         "Jsonnet program",
-        f"evaluate it first: jsonnet FILE {PIPE}",
+        "evaluate it first: jsonnet FILE",
         re.compile(
             r"(?m)^[ \t]*(?:local[ \t]+\w+(?:[ \t]*\(.*\))?[ \t]*=|(?:\([ \t]*)?import[ \t]+['\"]|function[ \t]*\()"
         ),
@@ -74,12 +82,11 @@ ENGINES: Final = (
     ENVSUBST,
     Engine(
         "text with a variable of kustomize",
-        f"build it first: kubectl kustomize FOLDER {PIPE}",
+        "build it first: kubectl kustomize FOLDER",
         never(),
         re.compile(r"\$\([A-Za-z_]"),
     ),
 )
-LONGEST_QUOTE: Final = 60
 
 
 class Unrendered(NamedTuple):
@@ -90,25 +97,27 @@ class Unrendered(NamedTuple):
     column: int
 
 
-def unrendered(text: str) -> Unrendered | None:
-    """Return what template a text that is no YAML is; None where no engine is recognised."""
+def unrendered(text: str, near: int, reader: str = CHECK) -> Unrendered | None:
+    """Return what template a text is that cannot be read; None where no engine is recognised.
+
+    `near` is the line in which the text cannot be read: variables for envsubst count there alone, because shell scripts have variables of
+    their own. `reader` is the command that reads the rendered text.
+    """
     for engine in ENGINES:
         if engine is ENVSUBST and text.lstrip().startswith("{"):
             continue  # settings of other programs have such variables of their own
-        if found := engine.structural.search(text):
+        for found in engine.structural.finditer(text):
             begins = found.start() + len(found[0]) - len(found[0].lstrip())
-            quoted = found[0].strip()
-            advice = f"; {AS_TEXT}" if "{{" in quoted and not quoted.startswith("{{") else ""
-            quoted = f"{quoted[:LONGEST_QUOTE]}…" if len(quoted) > LONGEST_QUOTE else quoted
             line = text.count("\n", 0, begins) + 1
-            column = begins - (text.rfind("\n", 0, begins) + 1) + 1
-            return Unrendered(
-                f"{engine.with_article} that is not rendered: {quoted}; {engine.renders}{advice}", line, column
-            )
+            if engine is not ENVSUBST or near - 1 <= line <= near:
+                column = begins - (text.rfind("\n", 0, begins) + 1) + 1
+                return Unrendered(engine.says(found[0].strip(), reader), line, column)
+            if line > near:
+                break
     return None
 
 
 def hint(value: str) -> str:
     """Return what to do about a label value that a template engine has left as it is; empty where it is none."""
     engine = next((one for one in ENGINES if one.inline.search(value)), None)
-    return f"it looks like part of {engine.with_article}; {engine.renders}" if engine else ""
+    return f"it looks like part of {engine.with_article}; {engine.renders} | {CHECK}" if engine else ""

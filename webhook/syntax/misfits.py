@@ -1,0 +1,153 @@
+"""Objects that are not of the shape that their kind has, and bodies that are no JSON: what the decoder says, in the words of a file.
+
+msgspec speaks of its own types and of paths from `$` ("Expected `str`, got `int` - at `$.spec`").
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from webhook.syntax.values import ANY, Step, Value, a_list, a_mapping, boolean, field_path, number, text
+
+AT: Final = " - at `"
+EXPECTED: Final = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`)?$")
+MISSING: Final = re.compile(r"Object missing required field `([^`]+)`")
+REFUSED: Final = re.compile(r"Invalid (?:enum )?value '?(.*?)'?$", re.DOTALL)
+STEPS: Final = re.compile(r"\[(\d+)\]|(\[\.\.\.\])|([^.\[\]]+)")
+NOT_READ: Final = re.compile(r"\(byte (\d+)\)")
+NULL: Final = "null"
+UNKNOWN: Final = object()
+# msgspec's words for the types of JSON.
+TYPES: Final = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+}
+FOUND: Final = {
+    "str": "text",
+    "int": "a number",
+    "float": "a number",
+    "bool": "a boolean",
+    "object": "a mapping",
+    "array": "a list",
+    NULL: "null",
+}
+OF_ONE: Final[Mapping[str, Callable[[Value], str]]] = {
+    "str": text,
+    "int": number,
+    "bool": boolean,
+    "array": a_list,
+    "object": a_mapping,
+}
+
+
+class Misfit(NamedTuple):
+    """A value that is not what is expected at a path; `problem` is the decoder's own sentence, and is for nobody to read."""
+
+    path: tuple[Step, ...]
+    problem: str
+    value: Any = UNKNOWN
+
+    @property
+    def place(self) -> str:
+        """Return the path of the field as kubectl prints it."""
+        return field_path(self.path)
+
+    def words(self, written: str | None = None) -> str:
+        """Return what is wrong; `written` is how the file writes the value, where it writes it without quotes."""
+        if MISSING.match(self.problem):
+            return "this key is missing"
+        if found := REFUSED.match(self.problem):
+            return f"{Value(found[1]).quoted} is unknown"
+        if not (found := EXPECTED.match(self.problem)):
+            return "this value cannot be read"
+        names = [name for name in found[1].split(" | ") if name != NULL]
+        if self.value is UNKNOWN:
+            got = f", got {FOUND.get(found[2] or '', 'another value')}"
+            return f"expected {' or '.join(TYPES.get(name, 'another value') for name in names)}{got}"
+        value = Value(self.value, written)
+        if len(names) == 1 and names[0] in OF_ONE:
+            return OF_ONE[names[0]](value)
+        advice = f": {value.in_quotes}" if "str" in names and isinstance(self.value, bool) else ""
+        return f"{value.described}; expected {' or '.join(TYPES.get(name, 'another value') for name in names)}{advice}"
+
+    def __str__(self) -> str:
+        return f"{self.place or 'object'}: {self.words()}"
+
+
+def misfit(bad: msgspec.ValidationError, source: Any = UNKNOWN) -> Misfit:
+    """Return what a decoder refuses; `source` is the object as plain values, for its keys and the value."""
+    problem, _, where = str(bad).partition(AT)
+    steps = tuple(steps_of(where.rstrip("`").replace("key` in `", "").removeprefix("$")))
+    found = EXPECTED.match(problem)
+    wanted = found[2] if found else None
+    path = steps if source is UNKNOWN else next(paths(source, steps, wanted), steps)
+    if missing := MISSING.match(problem):
+        return Misfit((*path, missing[1]), problem)
+    return Misfit(path, problem, UNKNOWN if source is UNKNOWN or ANY in path else at(source, path))
+
+
+def steps_of(where: str) -> Iterator[Step]:
+    """Each step of a decoder's path."""
+    for number_, any_, name in STEPS.findall(where):
+        yield int(number_) if number_ else ANY if any_ else name
+
+
+def paths(
+    value: Any, steps: tuple[Step, ...], wanted: str | None, before: tuple[Step, ...] = ()
+) -> Iterator[tuple[Step, ...]]:
+    """Each path of a value that a decoder's path may mean: one whose end has the type that was found."""
+    if not steps:
+        if wanted is None or type_of(value) == wanted:
+            yield before
+        return
+    step, *rest = steps
+    inside = entries(value)
+    for key in inside if step == ANY else [step] if step in inside else []:
+        yield from paths(inside[key], tuple(rest), wanted, (*before, key))
+
+
+def at(value: Any, path: tuple[Step, ...]) -> Any:
+    """Return the value at a path; UNKNOWN where the path leads to none."""
+    for step in path:
+        value = entries(value).get(step, UNKNOWN)
+    return value
+
+
+def entries(value: Any) -> dict[Step, Any]:
+    """Return what is directly inside a value, by key or by index."""
+    if isinstance(value, list):
+        return dict(enumerate(value))
+    return value if isinstance(value, dict) else {}
+
+
+def type_of(value: Any) -> str:
+    """Return the decoder's word for the type of a plain value."""
+    names = {type(None): NULL, bool: "bool", int: "int", float: "float", str: "str", list: "array"}
+    return names.get(type(value), "object")
+
+
+def refusal(bad: Exception, source: Any = UNKNOWN) -> str:
+    """Return why bytes or an object cannot be decoded, with the field where one is at fault."""
+    return str(misfit(bad, source)) if isinstance(bad, msgspec.ValidationError) else undecodable(bad)
+
+
+def undecodable(bad: Exception) -> str:
+    """Return why bytes cannot be decoded as JSON at all."""
+    if isinstance(bad, RecursionError):
+        return "nested too deeply"
+    if isinstance(bad, UnicodeEncodeError):
+        return "it has half a character (\\ud800 to \\udfff), which is no text"
+    if isinstance(bad, UnicodeError):
+        return "not UTF-8"
+    found = NOT_READ.search(str(bad))
+    return (
+        f"not JSON: it cannot be read from byte {found[1]} on"
+        if found
+        else "not JSON: it ends before its last value does"
+    )

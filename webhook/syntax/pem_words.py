@@ -1,0 +1,38 @@
+"""Why the text of a key or a certificate cannot be read, in words; OpenSSL speaks of its own routines ("NO_START_LINE (_ssl.c:4149)")."""
+
+import re
+from typing import Final
+
+CERTIFICATE: Final = "CERTIFICATE"
+PRIVATE_KEY: Final = "PRIVATE KEY"
+PUBLIC_KEY: Final = "PUBLIC KEY"
+BEGIN: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
+END: Final = b"-----END "
+ENCRYPTED: Final = re.compile(rb"BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: 4,ENCRYPTED")
+LOCKED: Final = "the key has a password; give one without: openssl pkey -in FILE -out NEW_FILE"
+DAMAGED: Final = "what is between BEGIN and END is damaged; write the file again"
+CONVERT: Final = {
+    CERTIFICATE: "openssl x509 -inform DER -in FILE -out NEW_FILE",
+    PRIVATE_KEY: "openssl pkey -inform DER -in FILE -out NEW_FILE",
+    PUBLIC_KEY: "openssl pkey -pubin -pubout -inform DER -in FILE -out NEW_FILE",
+}
+DER: Final = b"\x30"  # how the binary form begins (ITU-T X.690, SEQUENCE)
+
+
+def damage(content: bytes, wanted: str = CERTIFICATE) -> str:
+    """Return what is wrong with a file that should hold PEM; empty where its form is right.
+
+    `wanted` is what stands behind BEGIN in the one that is expected.
+    """
+    expected = f"expected the lines from -----BEGIN {wanted}----- to -----END {wanted}-----"
+    if not content.strip():
+        return f"the file is empty; {expected}"
+    kinds = [found.decode() for found in BEGIN.findall(content)]
+    if not kinds:
+        binary = f" but looks like DER, the binary form (convert it: {CONVERT[wanted]})"
+        return f"it is no PEM{binary if content.startswith(DER) else ''}; {expected}"
+    if not any(kind.endswith(wanted) for kind in kinds):
+        return f"it holds {' and '.join(dict.fromkeys(kinds))}; {expected}"
+    if content.count(END) < len(kinds):
+        return f"its last line is missing; {expected}"
+    return LOCKED if ENCRYPTED.search(content) else ""
