@@ -21,10 +21,10 @@ from msgspec import Struct
 from webhook.files import UnreadableFileError, is_readable
 from webhook.kube.errors import CONFLICT, INVALID, NOT_FOUND, ApiError
 from webhook.kube.failures import what_failed
-from webhook.kube.kubeconfig import KUBECONFIG, sentence, why_unusable
 from webhook.kube.paging import TooLarge, pages
 from webhook.kube.paths import checked
 from webhook.kube.silence import Unsilenced
+from webhook.kube.unusable import KUBECONFIG, unusable
 from webhook.model.names import FIELD_MANAGER
 from webhook.model.path_tokens import without_tokens
 from webhook.syntax.misfits import undecodable
@@ -264,11 +264,8 @@ def connect(kubeconfig: str | None, context: str | None = None) -> Api:
             is_readable(kubeconfig, KUBECONFIG)
             config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
     except UNUSABLE as bad:
-        if kubeconfig is None:
-            raise NoCluster(
-                f"no cluster by the Pod's ServiceAccount: {sentence(bad)}; name one by --kubeconfig"
-            ) from bad
-        raise NoCluster(f"no cluster by --kubeconfig {why_unusable(bad, kubeconfig, context)}") from bad
+        where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the Pod's ServiceAccount"
+        raise NoCluster(f"no cluster by {where}: {unusable(bad)}; name one by --kubeconfig") from bad
     return pooled(settings)
 
 
@@ -285,10 +282,8 @@ def connect_as_kubectl(kubeconfig: str | None, context: str | None) -> Api:
     except UNUSABLE as bad:
         if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
             return connect(None)
-        why = why_unusable(bad, kubeconfig, context)
-        if kubeconfig is None:
-            raise NoCluster(f"no cluster by the default kubeconfig: {why}; name one by --kubeconfig") from bad
-        raise NoCluster(f"no cluster by --kubeconfig {why}") from bad
+        where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the default kubeconfig"
+        raise NoCluster(f"no cluster by {where}: {unusable(bad)}; name one by --kubeconfig") from bad
     return pooled(settings)
 
 
