@@ -6,20 +6,21 @@ import sys
 from typing import Final
 
 from webhook.cli import main as command
+from webhook.cli._streams import run
 
 FIRST_PROCESS: Final = 1
 ENDED_BY_SIGTERM: Final = 128 + signal.SIGTERM
 
 
 def main() -> None:
-    """Run the command.
+    """Run the command and end with its exit code.
 
     As the first process of a container it takes SIGTERM from the very beginning: the kernel drops a signal that the first process
     has no handler for, and the kubelet would wait for its whole grace period.
     """
     if os.getpid() == FIRST_PROCESS:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED_BY_SIGTERM))
-    command()
+    sys.exit(run(command))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.reading import Line, Unreadable
 from webhook.audit.sequence import Head
 from webhook.audit.unasked import Unasked, about_record
-from webhook.guard.foretelling import counted
+from webhook.model.counting import counted
 from webhook.model.decision import Phase
 from webhook.model.identity import chart_accounts
 from webhook.model.names import DEFAULT_NAMESPACE, ENTRY_SUFFIX, WEBHOOK_CONFIGURATION

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from webhook.audit.chain import NOT_JSON, pieces
 from webhook.audit.copies import rewritten
-from webhook.audit.reading import read_lines
+from webhook.audit.reading import Text, read_lines
 
 
 class Who(Struct, frozen=True):
@@ -118,7 +118,9 @@ class Entries:
 
     def __iter__(self) -> Iterator[tuple[Entry, bytes]]:
         """Raises Unreadable."""
+        text = Text()
         for line in self._lines:
+            before = self.read
             if line.is_too_long:
                 self.passed_over += 1
                 continue
@@ -129,6 +131,7 @@ class Entries:
                 else:
                     self.read += 1
                     yield entry, piece.text
+            text.look(line, has_record=self.read > before)
 
 
 def as_entry(text: bytes) -> Entry | None:

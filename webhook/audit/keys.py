@@ -11,10 +11,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from webhook.audit.chain import certified_bytes
+from webhook.files import Form, UnreadableFileError, read_file
 from webhook.syntax.pem_words import DAMAGED, PRIVATE_KEY, PUBLIC_KEY, damage
 
 PublicKey = Ed25519PublicKey
 
+# An Ed25519 key in PEM has 119 bytes.
+KEY_FILE = Form("an audit root key", 1 << 16)
 REMEDY = "make a pair by: catflap audit keygen"
 OTHER_KIND = f"a key of another kind than Ed25519; {REMEDY}"
 
@@ -102,9 +105,9 @@ def read_public(path: Path) -> PublicKey:
 def loaded(path: Path, load: Callable[[bytes], object], wanted: str) -> object:
     """What a key file holds; `wanted` is what stands behind BEGIN in it.  Raises BadKey."""
     try:
-        content = path.read_bytes()
-    except OSError as bad:
-        raise BadKey(f"{path}: {(bad.strerror or 'it cannot be read').lower()}; {REMEDY}") from bad
+        content = read_file(path, KEY_FILE)
+    except UnreadableFileError as bad:
+        raise BadKey(f"{bad}; {REMEDY}") from bad
     try:
         return load(content)
     except (TypeError, ValueError, UnsupportedAlgorithm) as bad:  # TypeError: it has a password

@@ -1,7 +1,7 @@
 """Which records somebody asks for."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal, get_args, get_origin, get_type_hints
 
@@ -78,6 +78,12 @@ def one_of(patterns: Sequence[str], values: Callable[[Entry], Sequence[str]]) ->
 def expression(pattern: str) -> str:
     """A name with stars as a regular expression."""
     return ".*".join(map(re.escape, pattern.split(STAR)))
+
+
+def names_one(pattern: str, words: Iterable[str]) -> bool:
+    """Whether a name with stars is that of one of several words."""
+    matches = re.compile(expression(pattern), re.DOTALL).fullmatch
+    return any(matches(word) for word in words)
 
 
 def resource_names(entry: Entry) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Logs as a stream of lines: from files, compressed or not, one after the other, and from standard input."""
 
+import errno
 import gzip
-import sys
+import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -13,13 +14,28 @@ from typing import IO, Any, Final, NamedTuple, cast
 import msgspec
 
 from webhook.audit.chain import NOT_JSON, pieces
+from webhook.files import STDIN, reason, sentence, shown, stdin
 
-STDIN: Final = "-"
 GZIP: Final = b"\x1f\x8b"
 # How a log begins whose characters take two bytes or four: a byte order mark, or a brace with zeros beside it.
 WIDE: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff", b"{\x00", b"\x00{", b"\x00\x00\x00{")
 WIDEST: Final = max(map(len, WIDE))
 LONGEST_LINE: Final = 1 << 24
+# A longer line is skipped in constant memory; one without an end, as of /dev/zero, would be skipped for ever. A record has 16 MiB at most.
+LONGEST_SKIPPED: Final = 64 * LONGEST_LINE
+# gzip makes 1 of 1032 bytes at best (zlib's technical details). A record has 32 bytes that cannot be compressed, its hash, and rarely
+# more than 2 KiB; an event of the API server has 16, its auditID. A file above this and above the room was made to fill a machine.
+MOST_EXPANDED: Final = 256
+ROOM: Final = 1 << 20
+# No text has so much before its first record that is no UTF-8.
+MOST_UNTEXTUAL: Final = 1 << 26
+# How files begin that other programs have compressed, and what unpacks them.
+COMPRESSED: Final = {
+    b"\xfd7zXZ\x00": "xz -dc",
+    b"\x28\xb5\x2f\xfd": "zstd -dc",
+    b"BZh": "bzip2 -dc",
+    b"PK\x03\x04": "unzip -p",
+}
 # What is kept of a longer line: its beginning and its end, which say of which record it is.
 KEPT: Final = 1 << 15
 TOLD_EVERY: Final = 1 << 12  # lines
@@ -60,9 +76,8 @@ def read_lines(paths: Iterable[str], moved: Callable[[int], object] = lambda _: 
     for path in paths:
         try:
             with opened(path) as raw:
-                lines = unpacked(raw)
-                if lines.peek(WIDEST).startswith(WIDE):
-                    raise Unreadable(f"{path}: {RECODE}")
+                lines = unpacked(raw, path)
+                begins_as_log(lines, path)
                 for number, text in enumerate(iter(partial(lines.readline, LONGEST_LINE + 1), b""), 1):
                     if number % TOLD_EVERY == 0 and raw.seekable():
                         moved(before + raw.tell())
@@ -71,16 +86,73 @@ def read_lines(paths: Iterable[str], moved: Callable[[int], object] = lambda _: 
                     else:
                         yield Line(path, number, text.removesuffix(b"\n"), text.endswith(b"\n"))
                 before += raw.tell() if raw.seekable() else 0
-        except (OSError, EOFError, zlib.error) as bad:
-            raise Unreadable(f"{path}: {bad}") from bad
+        except gzip.BadGzipFile as bad:
+            raise Unreadable(f"{path}: its gzip data is damaged: {bad}") from bad
+        except OSError as bad:
+            raise Unreadable(unread(path, bad)) from bad
+        except (EOFError, zlib.error) as bad:
+            raise Unreadable(f"{path}: its gzip data is damaged or cut off: {bad}") from bad
         moved(before)
 
 
+def unread(path: str, bad: OSError) -> str:
+    """Return the message about a log that cannot be read."""
+    is_closed = path == STDIN and bad.errno == errno.EBADF
+    return sentence(shown(path), "standard input is closed" if is_closed else reason(bad), "an audit log")
+
+
+def begins_as_log(lines: BufferedReader, path: str) -> None:
+    """See that a file begins as a text of one byte a character.  Raises Unreadable."""
+    first = lines.peek(WIDEST)
+    if first.startswith(WIDE):
+        raise Unreadable(f"{path}: {RECODE}")
+    for magic, command in COMPRESSED.items():
+        if first.startswith(magic):
+            raise Unreadable(
+                f"{path}: it is compressed otherwise than by gzip; unpack it first: {command} {path} | catflap audit … -"
+            )
+
+
+class Text:
+    """Ends the reading of a file that is no text, such as a device or an image of a disk, as long as it has had no record."""
+
+    def __init__(self) -> None:
+        self._file = ""
+        self._bytes = 0
+        self._is_log = False
+
+    def look(self, line: Line, *, has_record: bool) -> None:
+        """Take one line of the file.  Raises Unreadable."""
+        if line.file != self._file:
+            self._file, self._bytes, self._is_log = line.file, 0, False
+        if self._is_log or has_record:
+            self._is_log = True
+        elif not is_text(line.text):
+            self._bytes += len(line.text)
+            if self._bytes > MOST_UNTEXTUAL:
+                raise Unreadable(
+                    f"{line.file}: {MOST_UNTEXTUAL >> 20} MiB that are no text before the first record; expected an audit log"
+                )
+
+
+def is_text(content: bytes) -> bool:
+    """Whether bytes are UTF-8."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def shortened(lines: IO[bytes], line: Line) -> Line:
-    """A line that is too long, of which `line` has the first bytes, read to its end in constant memory."""
+    """A line that is too long, of which `line` has the first bytes, read to its end in constant memory.  Raises Unreadable."""
     first, last, size = line.text[:KEPT], line.text[-KEPT:], len(line.text)
     while not last.endswith(b"\n") and (more := lines.readline(LONGEST_LINE)):
         last, size = (last + more)[-KEPT:], size + len(more)
+        if size > LONGEST_SKIPPED:
+            raise Unreadable(
+                f"{line.file}:{line.number}: a line longer than {LONGEST_SKIPPED >> 20} MiB; expected an audit log"
+            )
     ended = last.endswith(b"\n")
     return line._replace(text=first + last.removesuffix(b"\n"), ended=ended, size=size)
 
@@ -95,19 +167,61 @@ def read_records(paths: Iterable[str], moved: Callable[[int], object] = lambda _
 
 
 def size(paths: Iterable[str]) -> int:
-    """How many bytes `moved` will have told at last; standard input counts for nothing."""
-    return sum(Path(path).stat().st_size for path in paths if path != STDIN)
+    """Return how many bytes `moved` will have reported at last; standard input and what cannot be read count for nothing."""
+    found = 0
+    for path in paths:
+        with suppress(OSError):
+            found += Path(path).stat().st_size if path != STDIN else 0
+    return found
 
 
 def opened(path: str) -> BufferedReader:
     """A file, or standard input, which stays open."""
     if path == STDIN:
-        return open(sys.stdin.fileno(), "rb", closefd=False)
+        return open(stdin().fileno(), "rb", closefd=False)
     return Path(path).open("rb")
 
 
-def unpacked(raw: BufferedReader) -> BufferedReader:
+def unpacked(raw: BufferedReader, path: str) -> BufferedReader:
     """What a compressed file holds; any other as it is."""
     if raw.peek(len(GZIP))[: len(GZIP)] != GZIP:
         return raw
-    return BufferedReader(cast("Any", gzip.GzipFile(fileobj=raw)))
+    return BufferedReader(Unpacked(raw, path))
+
+
+class Taken:
+    """What a decompressor reads from; it counts the bytes."""
+
+    def __init__(self, raw: BufferedReader) -> None:
+        self._raw = raw
+        self.bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read so many bytes at most."""
+        data = self._raw.read(size)
+        self.bytes += len(data)
+        return data
+
+
+class Unpacked(io.RawIOBase):
+    """What a file compressed by gzip holds, as long as that is not out of all proportion."""
+
+    def __init__(self, raw: BufferedReader, path: str) -> None:
+        self._taken = Taken(raw)
+        self._content = gzip.GzipFile(fileobj=cast("Any", self._taken), mode="rb")
+        self._path = path
+        self._given = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer; return how much of it is filled.  Raises Unreadable, OSError, EOFError, zlib.error."""
+        found = self._content.readinto(buffer)
+        self._given += found
+        if self._given > max(ROOM, MOST_EXPANDED * self._taken.bytes):
+            raise Unreadable(
+                f"{self._path}: gzip unpacks {self._taken.bytes:,} bytes to more than {MOST_EXPANDED} times as many; no log shrinks so far"
+            )
+        return found

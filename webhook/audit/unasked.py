@@ -10,7 +10,7 @@ from webhook.audit.apiserver import Event
 from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.record import stamp
 from webhook.audit.sequence import Head
-from webhook.guard.foretelling import counted
+from webhook.model.counting import counted
 
 # Clocks of two machines differ, and a request may wait for other webhooks: an event so far away may be the same request's.
 SAME_REQUEST: Final = timedelta(minutes=5)

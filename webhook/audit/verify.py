@@ -15,7 +15,7 @@ from webhook.audit.keys import PublicKey
 from webhook.audit.reading import Line
 from webhook.audit.sequence import Chain, Head
 from webhook.audit.testimony import Testimony, family
-from webhook.guard.foretelling import counted
+from webhook.model.counting import counted
 
 MOST_FINDINGS: Final = 1000
 MOST_NOTES: Final = 100
@@ -109,7 +109,7 @@ class Verifier:
         if 2 * self._prefixed > self._order:
             self._notes.append(PREFIXED)
         notes = (*self._notes, *self._testimony.notes, *(note for chain in chains for note in remarks(chain)))
-        untold = (f"and {len(notes) - MOST_NOTES} more notes",) if len(notes) > MOST_NOTES else ()
+        untold = (f"and {counted(len(notes) - MOST_NOTES, 'more note')}",) if len(notes) > MOST_NOTES else ()
         return Report(
             chains,
             tuple(found[:MOST_FINDINGS]),
@@ -205,7 +205,7 @@ class Verifier:
 def remarks(chain: Chain) -> Iterator[str]:
     """What a writer owns up to, and what its chain rests on."""
     if chain.lost:
-        yield f"chain {chain.name} says of itself that it lacks records of {chain.lost} requests, which were admitted all the same"
+        yield f"chain {chain.name} says of itself that it lacks the records of {counted(chain.lost, 'admitted request')}"
     if chain.writer is None:
         yield f"the start of chain {chain.name} is not here, so its signatures could not be checked"
     elif chain.signed < 0:
@@ -257,5 +257,5 @@ def no_record(place: Place, text: bytes) -> Finding:
     if text == BYTE_ORDER_MARK:
         says = "a byte order mark begins the file: it was copied as text; --lenient takes that"
         return Finding(Damage.EDITED, place, says, chain, seq)
-    says = f"{len(text)} bytes are no record, and no writer owns up to a half line"
+    says = f"{counted(len(text), 'byte')} that {'is' if len(text) == 1 else 'are'} no record, and no writer owns up to a half line"
     return Finding(Damage.TRUNCATED, place, says, chain, seq)

@@ -19,10 +19,12 @@ from webhook.controller.registration import Endpoint
 from webhook.controller.rotating import NoToken, Rotating
 from webhook.controller.rotation import Pace
 from webhook.controller.servers import usable
+from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.identity import Acting
 from webhook.model.identity import chart_accounts
-from webhook.server.tokens import BadTokenFile, read_file
+from webhook.server.tokens import BadTokenFile
+from webhook.server.tokens import read_file as read_tokens
 
 
 class Registering(Struct, frozen=True):
@@ -43,8 +45,8 @@ class Registering(Struct, frozen=True):
         assert self.locate is not None
         assert self.ca is not None
         try:
-            bundle = self.ca.read_bytes()
-        except OSError as bad:
+            bundle = read_file(self.ca, CA_BUNDLE)
+        except UnreadableFileError as bad:
             raise Unreachable(f"the CA certificate is not there yet: {bad}") from bad
         return self.locate(base64.b64encode(bundle).decode("ascii"))
 
@@ -52,8 +54,8 @@ class Registering(Struct, frozen=True):
 def first_token(path: Path) -> str:
     """The token of a file that is to be registered.  Raises Unreachable."""
     try:
-        return read_file(path)[0]
-    except (BadTokenFile, OSError) as bad:
+        return read_tokens(path)[0]
+    except BadTokenFile as bad:
         raise Unreachable(str(bad)) from None
 
 

@@ -30,6 +30,15 @@ class Verbs(click.Group):
             return None
         return import_module(f"webhook.cli.{cmd_name}").verb  # type: ignore[no-any-return]
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb of a command line; the message about one that is unknown names the nearest."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as bad:
+            raise click.NoSuchCommand(bad.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each verb with its sentence."""
         names = self.list_commands(ctx)

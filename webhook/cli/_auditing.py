@@ -11,7 +11,7 @@ from rich.text import Text
 from webhook.audit.finding import Finding
 from webhook.audit.sequence import Chain
 from webhook.audit.verify import Report
-from webhook.guard.foretelling import counted
+from webhook.model.counting import counted
 
 # Off a terminal nothing is folded: programs cut columns, and people scroll.
 UNBOUNDED = 10_000

@@ -7,9 +7,9 @@ import click
 from msgspec import Struct
 
 from webhook.cli._files import Inputs
-from webhook.guard.foretelling import counted
 from webhook.guard.preview import Effect
 from webhook.guard.protect import PROTECTION
+from webhook.model.counting import counted
 from webhook.model.decision import Decision, Verdict
 from webhook.model.violation import Remedy, Violation
 from webhook.review.manifests import Manifest

@@ -1,29 +1,34 @@
 """`catflap audit query` and `export`: what a log tells, record by record."""
 
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from webhook.audit import ocsf, table
 from webhook.audit.entry import Entries, Entry, printable
-from webhook.audit.query import Query, moment, record_types
+from webhook.audit.query import Query, Test, moment, names_one, record_types
 from webhook.audit.reading import Unreadable
-from webhook.cli._options import Function, Renamed, complain
+from webhook.cli._asking import NamespacePattern, OneOf, in_order, meant
+from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, once, policy_option
 from webhook.cli._progress import progress
+from webhook.guard import binding, configuring, labelling, protect
+from webhook.model.counting import counted
+from webhook.model.custom import CustomRule
 from webhook.model.decision import Verdict
+from webhook.rules import RULES
 
 FORMATS: Final[Mapping[str, Callable[[Iterator[Entry]], Iterator[bytes]]]] = {"ocsf": ocsf.lines, "csv": table.lines}
 # Wide enough for most; what is longer pushes its line's rest to the right.
 COLUMNS: Final = {"TIME": 19, "WHAT": 13, "WHO": 28, "VERB": 7, "OBJECT": 36, "WHY": 0}
 GAP: Final = "   "
+# What a record may name as broken, besides custom rules.
+BUILT_IN: Final = (*RULES, *(module.PROTECTION for module in (binding, configuring, labelling, protect)))
 
-log_file = click.Path(exists=True, dir_okay=False, allow_dash=True)
-log_files = click.argument("files", metavar="FILE...", type=log_file, nargs=-1, required=True)
+log_files = click.argument("files", metavar="FILE...", type=LOGS, nargs=-1, required=True)
 lenient_option = click.option("--lenient", is_flag=True, help="Take copies whose JSON a collector wrote anew.")
 
 
@@ -44,13 +49,13 @@ class MomentType(click.ParamType[datetime]):
 
 def filters(function: Function) -> Function:
     """The questions of a query."""
-    kinds, verdicts = click.Choice(record_types()), click.Choice([verdict.value for verdict in Verdict])
+    kinds, verdicts = OneOf(record_types()), OneOf([verdict.value for verdict in Verdict])
     options: tuple[tuple[tuple[str, ...], Any, str], ...] = (
         (("--type", "types"), kinds, "Records of this type."),
         (("--decision", "decisions"), verdicts, "Decisions that came out so."),
         (("--user", "users"), str, "Asked by this user."),
         (("--group", "groups"), str, "Asked by a member of this group."),
-        (("-n", "--namespace", "namespaces"), str, "About an object in this namespace."),
+        (("-n", "--namespace", "namespaces"), NamespacePattern(), "About an object in this namespace."),
         (("--resource", "resources"), str, "About this resource (pods, pods/status) or kind (NetworkPolicy)."),
         (("--name", "names"), str, "About an object of this name."),
         (("--rule", "rules"), str, "This rule was broken, whatever came of it."),
@@ -64,38 +69,78 @@ def filters(function: Function) -> Function:
 @click.command("query")
 @log_files
 @filters
+@policy_option(
+    required=False, says="The policy file, or the manifest of its ConfigMap: --rule may name its custom rules."
+)
 @lenient_option
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def query(files: tuple[str, ...], lenient: bool, output: str, **asked: Any) -> None:
+@click.option("-o", "--output", type=OneOf(["table", "json"]), default="table", show_default=True)
+def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | None, **asked: Any) -> None:
     """Print the records that answer a question, oldest file first; `-` is standard input.
 
     Options of different kinds must all hold, of one kind any; in names `*` stands for any text. `-o json` prints each record as
     it stands in the log.
     """
-    fits = Query(**asked).compiled()
-    with printing() as write:
-        if output == "table":
-            write(line(COLUMNS))
-        for entry, text in read(files, lenient=lenient, doing="searching"):
-            if fits(entry):
-                write(text + b"\n" if output == "json" else line(cells(entry)))
+    in_order(asked["begin"], asked["end"])
+    found = Found(Query(**asked).compiled())
+    write = sys.stdout.buffer.write
+    if output == "table":
+        write(line(COLUMNS))
+    for entry, text in read(files, lenient=lenient, doing="searching"):
+        if found.takes(entry):
+            write(text + b"\n" if output == "json" else line(cells(entry)))
+    known = {*BUILT_IN, *found.rules, *(rule.id for rule in custom_rules(policy))}
+    if unknown := [rule for rule in asked["rules"] if not names_one(rule, known)]:
+        complain([unknown_rule(rule, known, found.read) for rule in unknown])
+    if not found.matched:
+        click.echo(f"catflap: no record matches, of {counted(found.read, 'record')} read", err=True)
+
+
+class Found:
+    """Which records a question takes, and what the records say whatever they are asked."""
+
+    def __init__(self, fits: Test) -> None:
+        self._fits = fits
+        self.read = 0
+        self.matched = 0
+        self.rules: set[str] = set()
+
+    def takes(self, entry: Entry) -> bool:
+        """Whether the question takes a record."""
+        fits = self._fits(entry)
+        self.read += 1
+        self.matched += fits
+        self.rules.update(entry.rules)
+        return fits
+
+
+def custom_rules(policy: Path | None) -> tuple[CustomRule, ...]:
+    """Return the custom rules of a policy file, if one is named; a bad one ends the command."""
+    return load_policy(policy).policy.custom if policy else ()
+
+
+def unknown_rule(rule: str, known: Iterable[str], records: int) -> str:
+    """Return the message about a rule that is asked for and that neither catflap nor a record has."""
+    return (
+        f"--rule {rule!r} is no rule of catflap, and none of the {counted(records, 'record')} names it.{meant(rule, sorted(known))} "
+        f"The rules are {', '.join(sorted(known))}; a custom rule that was not broken yet is known by -c POLICY"
+    )
 
 
 @click.command("export")
 @log_files
 @click.option(
-    "-o", "--output", "form", cls=Renamed, former=("--format",), type=click.Choice(list(FORMATS)), required=True, help="Which form."
+    "-o", "--output", "form", cls=Renamed, former=("--format",), type=OneOf(list(FORMATS)), required=True, help="Which form."
 )  # fmt: skip
 @lenient_option
 def export(files: tuple[str, ...], form: str, lenient: bool) -> None:
     """Print records in a form that others read: OCSF events, a line of JSON each, or CSV; `-` is standard input."""
-    with printing() as write:
-        for exported in FORMATS[form](entry for entry, _ in read(files, lenient=lenient, doing="exporting")):
-            write(exported)
+    for exported in FORMATS[form](entry for entry, _ in read(files, lenient=lenient, doing="exporting")):
+        sys.stdout.buffer.write(exported)
 
 
 def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple[Entry, bytes]]:
     """Every record, with a bar where that can be seen; what is no record is counted at the end."""
+    once(files)
     try:
         with progress(files, doing, prints=True) as moved:
             entries = Entries(files, lenient=lenient, moved=moved)
@@ -108,21 +153,8 @@ def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple
         )
         complain([f"no record in {', '.join(files)}{hint}"])
     if entries.passed_over:
-        told = f"passed over {entries.passed_over} pieces that are no records; catflap audit verify says what they are"
+        told = f"passed over {counted(entries.passed_over, 'piece')} without a record; catflap audit verify says what they are"
         click.echo(f"catflap: {told}", err=True)
-
-
-@contextmanager
-def printing() -> Iterator[Callable[[bytes], object]]:
-    """Where records are printed to, whatever the terminal's encoding; whoever wants no more of them is no failure."""
-    try:
-        yield sys.stdout.buffer.write
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as bad:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (what is left cannot be printed either)
-        complain([f"standard output: {bad}"])
 
 
 def cells(entry: Entry) -> tuple[str, ...]:

@@ -1,19 +1,19 @@
 """Manifests as the command line names them: files, folders, standard input."""
 
-import os
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from webhook.guard.foretelling import counted
+from webhook.cli._folders import SUFFIXES, Unread, files_of
+from webhook.files import STDIN, Form, UnreadableFileError, read_file, read_stdin, shown
+from webhook.model.counting import counted
 from webhook.review.manifests import NotKubernetes
 from webhook.syntax.composing import Place
-from webhook.syntax.documents import BadManifest, Located, located, whole
+from webhook.syntax.documents import MOST_OBJECTS, BadManifest, Located, dotted, located, whole
 from webhook.syntax.splitting import BadTextError, text_of
 
-SUFFIXES: Final = {".yaml", ".yml", ".json"}
-STDIN: Final = "-"
+# Twenty objects as large as etcd stores them (1.5 MiB, its --max-request-bytes), or 3,000 Pods of 10 KiB as kubectl get -o json prints
+# them. The values of as much JSON take 500 MiB of memory.
+MANIFESTS: Final = Form("manifests", 32 << 20)
 # A file of a folder without this word is another program's, whatever is wrong with it.
 NEEDED: Final = "apiVersion"
 EMPTY_INPUT: Final = "-: standard input has no manifest; if another command writes it (helm template … | catflap check -), see whether that command failed"
@@ -31,6 +31,8 @@ class Inputs:
     def __init__(self, paths: tuple[str, ...]) -> None:
         self._paths = paths
         self._documents = 0
+        self._is_full = False
+        self._files = 0
         self.complaints: list[str] = []
         self.notes: list[str] = []
         self.passed_over: list[str] = []
@@ -42,19 +44,26 @@ class Inputs:
         `read` makes an object of its document, and may raise BadManifest.
         """
         for source, is_named in self._sources():
+            self._files += 1
             before = self._documents, len(self.complaints)
             try:
-                text = text_of(sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes())
+                text = text_of(read_stdin(MANIFESTS) if source == STDIN else read_file(source, MANIFESTS))
                 if is_named or NEEDED in text:
                     yield from self._read(source, text, read, is_named=is_named)
                 else:
                     self.passed_over.append(source)
-            except (BadTextError, OSError) as bad:
+            except UnreadableFileError as bad:
+                self.complaints.append(str(bad))
+            except BadTextError as bad:
                 self.complaints.append(f"{shown(source)}: {bad}")
             if source == STDIN and before == (self._documents, len(self.complaints)):
                 self.complaints.append(EMPTY_INPUT)
+            if self._is_full:
+                return
         if self._paths and not (self._documents or self.complaints):
             others = f", {counted(len(self.passed_over), 'file')} of other programs" if self.passed_over else ""
+            if not self._files:
+                others = f"; in folders, files that end with {', '.join(SUFFIXES)} are read"
             self.complaints.append(f"no manifest in {', '.join(map(shown, self._paths))}{others}")
 
     def _read(
@@ -66,11 +75,16 @@ class Inputs:
             if isinstance(found, BadManifest):
                 self.complaints.append(at(source, found.place, str(found)))
                 continue
+            if self._documents >= MOST_OBJECTS:
+                self._is_full = True
+                self.complaints.append(too_many(source))
+                return
             try:
                 one = read(found.value)
             except NotKubernetes as bad:
-                if is_named:
-                    self.complaints += (at(source, place, message) for place, message in bad.each(found))
+                if is_named or found.path:
+                    item = f"{dotted(found.path)}: " if found.path else ""
+                    self.complaints += (at(source, place, f"{item}{message}") for place, message in bad.each(found))
                 else:
                     self.passed_over += [] if source in self.passed_over[-1:] else [source]
                 continue
@@ -89,14 +103,19 @@ class Inputs:
     def _sources(self) -> Iterator[tuple[str, bool]]:
         """Each file, and whether it was named itself: in a folder, files of other programs are passed over."""
         for path in self._paths:
-            if Path(path).is_dir():
-                for found in sorted(Path(path).rglob("*")):
-                    if found.suffix in SUFFIXES and found.is_file():
-                        yield str(found), False
-            elif path == STDIN or Path(path).exists():  # a pipe will do
+            if path == STDIN:
                 yield path, True
-            else:
-                self.complaints.append(f"{shown(path)}: no such file or folder")
+                continue
+            for found in files_of(path):
+                if isinstance(found, Unread):
+                    self.complaints.append(found.why)
+                else:
+                    yield found, found == path
+
+
+def too_many(source: str) -> str:
+    """Return the message of a command line with more objects than are read."""
+    return f"{shown(source)}: more than {MOST_OBJECTS:,} objects up to here, the most of one command; give fewer files at once"
 
 
 def at(source: str, place: Place | None, message: str) -> str:
@@ -107,8 +126,3 @@ def at(source: str, place: Place | None, message: str) -> str:
 def repeated(key: str) -> str:
     """What to say of a key that stands more than once."""
     return f"the key {key!r} is here for the second time in one mapping; kubectl takes the last one"
-
-
-def shown(source: str) -> str:
-    """A path as text that can be printed, whatever bytes it is made of."""
-    return os.fsencode(source).decode("utf-8", "replace")

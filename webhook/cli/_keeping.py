@@ -10,7 +10,9 @@ import click
 
 from webhook.audit.keeping import Durability, Failure, Keeping, Rotation
 from webhook.audit.sink import Sink
+from webhook.cli._asking import Amount, OneOf
 from webhook.cli._options import complain
+from webhook.files import unwritable
 
 SIZES: Final = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 AGES: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -47,11 +49,11 @@ OPTIONS: Final = (
         "--audit-stdout", is_flag=True, help="With --audit-log: copy the records to standard output, for a collector."
     ),
     click.option(
-        "--audit-durability", type=click.Choice([*map(str, Durability)]), default="written", show_default=True,
+        "--audit-durability", type=OneOf([*map(str, Durability)]), default="written", show_default=True,
         help="Before an answer leaves, its record is written to the operating system, or synced to the disk; or neither.",
     ),
     click.option(
-        "--audit-failure", type=click.Choice([*map(str, Failure)]),
+        "--audit-failure", type=OneOf([*map(str, Failure)]),
         help="What becomes of requests whose record cannot be written.  [default: refuse; best-effort admits]",
     ),
     click.option(
@@ -61,7 +63,7 @@ OPTIONS: Final = (
         "--audit-rotate-age", type=Measure("AGE", AGES, "1d"), help="Put the file aside when its first record is as old."
     ),
     click.option(
-        "--audit-rotate-keep", type=click.IntRange(min=1), metavar="N",
+        "--audit-rotate-keep", type=Amount("N", 1, "7", whole=True),
         help="Keep so many of the files that were put aside.  [default: all]",
     ),
 )  # fmt: skip
@@ -104,7 +106,7 @@ def unopened(file: str | None) -> list[str]:
         if file is not None:
             Sink(file).close()
     except OSError as bad:
-        return [f"--audit-log {file}: {bad.strerror}; give a file that this user may write"]
+        return [f"--audit-log {unwritable(file, bad)}"] if file else []
     return []
 
 

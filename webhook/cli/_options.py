@@ -3,24 +3,67 @@
 An option has one name in every verb: -c/--policy, -n/--namespace, -o/--output, --kubeconfig, --context (tests/contracts/test_options.py).
 """
 
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
-from webhook.config.enclosure import NotTextError, parse_file, text_of
+from webhook.config.enclosure import POLICY_FILE, NotTextError, parse_file, text_of
 from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded
+from webhook.files import STDIN, UnreadableFileError, read_file, read_stdin, shown
 from webhook.model.fields import namespace_name
 from webhook.model.names import DEFAULT_NAMESPACE
 
 BAD_INPUT: Final = 2
-STDIN: Final = Path("-")
-POLICY_PATH: Final = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
-
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class FileName(click.ParamType[str]):
+    """The name of a file or folder that is read; `missing` says what to give where there is none.
+
+    Whether it can be read is found out by reading it (`webhook.files`), so that every verb reports the same in the same words.
+    """
+
+    name = "FILE"
+
+    def __init__(self, missing: str | None = None) -> None:
+        self._missing = missing
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str | None:  # noqa: ARG002 (click's signature)
+        """Return what to give."""
+        return self._missing
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it was written."""
+        if value == "":
+            self.fail('"" is no file name; if it comes from a variable of the shell, the variable is empty', param, ctx)
+        return str(value)
+
+
+class FilePath(click.ParamType[Path]):
+    """The same as a path."""
+
+    name = "FILE"
+
+    def __init__(self, missing: str | None = None) -> None:
+        self._file_name = FileName(missing)
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str | None:
+        """Return what to give."""
+        return self._file_name.get_missing_message(param, ctx)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path."""
+        return Path(self._file_name.convert(value, param, ctx))
+
+
+FILE_NAME: Final = FileName()
+FILE: Final = FilePath()
+MANIFESTS: Final = FileName("Give files, folders or - for standard input.")
+LOGS: Final = FileName("Give the files of a log, oldest first, or - for standard input.")
+POLICY: Final = FilePath("Give a policy file; catflap config show > policy.yaml writes one with every default.")
 
 
 class Renamed(click.Option):
@@ -30,6 +73,10 @@ class Renamed(click.Option):
         super().__init__(*arguments, **named)
         self._former = former
         self.opts = [*self.opts, *former]
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:  # noqa: ARG002 (click's signature)
+        """Return the names of the option for a message about it."""
+        return " / ".join(f"'{name}'" for name in self.opts if name not in self._former)
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """The names and the help of the option."""
@@ -41,13 +88,33 @@ class Renamed(click.Option):
             self.opts = known
 
 
+class Single(click.Option):
+    """An option that is given once: of two values the last one would count, and the other would be dropped in silence."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **{**named, "multiple": True})
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """Return the one value, or None.  Raises click.BadParameter where there are several."""
+        found = super().process_value(ctx, value)
+        if len(found) > 1:
+            raise click.BadParameter(
+                f"given {len(found)} times ({', '.join(map(str, found))}); give it once", ctx, self
+            )
+        return found[0] if found else None
+
+
 class NamespaceType(click.ParamType[str]):
     """The name of a namespace."""
 
     name = "NAME"
 
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:  # noqa: ARG002 (click's signature)
+        """Return what to give."""
+        return "Give the name of a namespace, such as shop."
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name."""
+        """Return the name."""
         try:
             return namespace_name(str(value))
         except ValueError as bad:
@@ -61,7 +128,9 @@ def policy_option(
     *, required: bool, says: str = "The policy file, or the manifest of its ConfigMap; - is standard input."
 ) -> Callable[[Function], Function]:
     """`-c/--policy FILE` of the verbs that read a policy file once."""
-    return click.option("-c", "--policy", "policy", type=POLICY_PATH, metavar="FILE", required=required, help=says)
+    return click.option(
+        "-c", "--policy", "policy", cls=Single, type=POLICY, metavar="FILE", required=required, help=says
+    )
 
 
 policy_file = policy_option(required=True)
@@ -75,8 +144,8 @@ def own_namespace_option(*, says: str) -> Callable[[Function], Function]:
 def cluster_options(function: Function) -> Function:
     """`--kubeconfig` and `--context`."""
     options = (
-        click.option("--kubeconfig", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="The kubeconfig; by default kubectl's."),
-        click.option("--context", metavar="NAME", help="The context of the kubeconfig; by default its current one."),
+        click.option("--kubeconfig", cls=Single, metavar="FILE", type=FILE_NAME, help="The kubeconfig; by default kubectl's."),
+        click.option("--context", cls=Single, metavar="NAME", help="The context of the kubeconfig; by default its current one."),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -89,23 +158,22 @@ def load_policy(path: Path) -> Loaded:
         return parse_file(read_text(path))
     except BadPolicy as bad:
         complain(faults_of(str(path), bad))
-    except (OSError, NotTextError) as bad:
-        complain([f"{path}: {why(bad)}"])
+    except UnreadableFileError as bad:
+        complain([str(bad)])
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, or of standard input.  Raises OSError, NotTextError."""
-    return text_of(sys.stdin.buffer.read() if path == STDIN else path.read_bytes())
-
-
-def why(bad: OSError | NotTextError) -> str:
-    """Why a file cannot be read."""
-    return str(bad.strerror or bad).lower() if isinstance(bad, OSError) else str(bad)
+    """Return the text of a policy file, or of standard input.  Raises UnreadableFileError."""
+    content = read_stdin(POLICY_FILE) if str(path) == STDIN else read_file(path, POLICY_FILE)
+    try:
+        return text_of(content)
+    except NotTextError as bad:
+        raise UnreadableFileError(f"{shown(path)}: {bad}") from None
 
 
 def once(paths: Iterable[Path | str | None]) -> None:
     """End the command where standard input is named more than once, as it can be read once only."""
-    if sum(str(path) == str(STDIN) for path in paths) > 1:
+    if sum(str(path) == STDIN for path in paths) > 1:
         complain(["-: standard input can be read once; name a file instead of one of the two"])
 
 

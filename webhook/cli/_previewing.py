@@ -12,8 +12,8 @@ from rich.text import Text
 
 from webhook.guard.comparing import Change, State, state
 from webhook.guard.existing import Name
-from webhook.guard.foretelling import counted
 from webhook.guard.preview import Effect, Preview, Row
+from webhook.model.counting import counted
 from webhook.model.violation import Violation
 
 # Off a terminal nothing is folded: programs cut columns, and people scroll.

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import click
 
 from webhook.bootstrap.registering import Registering
-from webhook.cli._options import complain
+from webhook.cli._asking import Amount
+from webhook.cli._options import FILE, complain
 from webhook.controller.following import Wishes
 from webhook.controller.reaching import Replicas
 from webhook.controller.registration import HTTPS, Endpoint
@@ -34,7 +35,7 @@ def endpoint_options(function: Function) -> Function:
             help="The Service through which the server is reached; by default its port 443.",
         ),
         click.option(
-            "--ca", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+            "--ca", type=FILE, metavar="FILE",
             help="The CA certificate that signed the server's, in PEM.",
         ),
     )  # fmt: skip
@@ -46,7 +47,7 @@ def endpoint_options(function: Function) -> Function:
 def token_file_option(function: Function) -> Function:
     """`--path-token-file`, of what registers."""
     return click.option(
-        "--path-token-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+        "--path-token-file", type=FILE, metavar="FILE",
         help="Register the path with the first token of this file, one a line, as serve --path-token-file accepts it.",
     )(function)  # fmt: skip
 
@@ -55,7 +56,7 @@ def check_token_file(path: Path) -> str:
     """The first token of a file; one without ends the command."""
     try:
         return read_file(path)[0]
-    except (BadTokenFile, OSError) as bad:
+    except BadTokenFile as bad:
         complain([str(bad)])
 
 
@@ -72,7 +73,7 @@ OPTIONS: Final = (
     ),
     token_file_option,
     click.option(
-        "--path-rotation", metavar="SECONDS", type=click.FloatRange(min=1.0), default=PERIOD_SECONDS, show_default=True,
+        "--path-rotation", type=Amount("SECONDS", 1.0, "600"), default=PERIOD_SECONDS, show_default=True,
         help="How long a secret path stays registered; the one before it is accepted for two fifths of that time.",
     ),
     click.option(

@@ -8,8 +8,9 @@ import click
 
 from webhook.audit.keys import BadKey, read_private
 from webhook.bootstrap.trusting import Trust
-from webhook.cli._options import STDIN, Function, complain
+from webhook.cli._options import FILE, FILE_NAME, Function, Single, complain
 from webhook.config.source import ConfigMapRef, parse_location
+from webhook.files import STDIN
 from webhook.model.fields import HIGHEST_PORT
 from webhook.server.tokens import BadTokenFile, read_file
 from webhook.tls.clients import ask_for_certificates
@@ -32,7 +33,7 @@ class AddressType(click.ParamType[tuple[str, int]]):
             or int(port) > HIGHEST_PORT
             or (":" in host and host[0] + host[-1] != "[]")
         ):
-            self.fail(f"{value!r}: write HOST:PORT, an IPv6 host in brackets", param, ctx)
+            self.fail(f"{value!r}: write HOST:PORT, an IPv6 host in brackets, such as 0.0.0.0:8443", param, ctx)
         return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (what an empty host says)
 
 
@@ -45,10 +46,10 @@ class LocationType(click.ParamType[Path | ConfigMapRef]):
         """The path or the reference."""
         if not isinstance(value, str):
             return value  # type: ignore[no-any-return]
-        if value == str(STDIN):
+        if value == STDIN:
             self.fail("standard input does not change; name a file, which is read again whenever it does", param, ctx)
         try:
-            return parse_location(value)
+            return parse_location(FILE_NAME.convert(value, param, ctx))
         except ValueError as bad:
             self.fail(str(bad), param, ctx)
 
@@ -57,7 +58,7 @@ def serving_options(function: Function) -> Function:
     """What `serve` and `controller` share."""
     options = (
         click.option(
-            "-c", "--policy", type=LocationType(), required=True,
+            "-c", "--policy", cls=Single, type=LocationType(), required=True,
             help="Where the policy file is, or the manifest of its ConfigMap.",
         ),
         click.option(
@@ -65,13 +66,13 @@ def serving_options(function: Function) -> Function:
             help="Where /healthz, /readyz and /metrics are served, plain HTTP.",
         ),
         click.option(
-            "--kubeconfig", type=click.Path(exists=True, dir_okay=False),
-            metavar="FILE", help="How to reach the cluster; by default as the Pod's own ServiceAccount.",
+            "--kubeconfig", cls=Single, type=FILE_NAME, metavar="FILE",
+            help="How to reach the cluster; by default as the Pod's own ServiceAccount.",
         ),
-        click.option("--context", metavar="NAME", help="The context of --kubeconfig; by default its current one."),
+        click.option("--context", cls=Single, metavar="NAME", help="The context of --kubeconfig; by default its current one."),
         click.option("--audit-log", metavar="FILE", help="Append the audit records here instead of standard output."),
         click.option(
-            "--audit-key", type=click.Path(path_type=Path), metavar="FILE",
+            "--audit-key", type=FILE, metavar="FILE",
             help="The audit root key, which vouches for the keys that sign the records (catflap audit keygen makes one).",
         ),
     )  # fmt: skip
@@ -82,10 +83,9 @@ def serving_options(function: Function) -> Function:
 
 def trust_options(function: Function) -> Function:
     """Which senders `serve` takes for the API server."""
-    a_file = click.Path(dir_okay=False, path_type=Path)
     options = (
         click.option(
-            "--client-ca", type=a_file, metavar="FILE",
+            "--client-ca", type=FILE, metavar="FILE",
             help="Take reviews only from clients with a certificate of this CA; the API server needs one (docs/security.md).",
         ),
         click.option(
@@ -93,7 +93,7 @@ def trust_options(function: Function) -> Function:
             help="Of these only certificates with this common name or DNS name; may be given several times.",
         ),
         click.option(
-            "--path-token-file", type=a_file, metavar="FILE",
+            "--path-token-file", type=FILE, metavar="FILE",
             help="Take reviews only at /validate/TOKEN and /mutate/TOKEN, with a token of this file, one a line.",
         ),
         click.option(
@@ -130,7 +130,7 @@ def trust(
             ask_for_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), client_ca)
         if token_file is not None:
             read_file(token_file)
-    except (BadCertificate, BadTokenFile, OSError) as bad:
+    except (BadCertificate, BadTokenFile) as bad:
         complain([str(bad)])
     usual = default and client_ca is None and token_file is None
     return Trust(client_ca, client_names, token_file, secret=usual if secret is None else secret)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from webhook.audit.against import Comparison
-from webhook.audit.reading import Line, read_lines, size
+from webhook.audit.reading import Line, Text, read_lines, size
 from webhook.audit.sequence import Head
 from webhook.audit.verify import Report, Verifier
 from webhook.cli._progress import progress
@@ -22,10 +22,11 @@ def verified(
 
     Raises Unreadable.
     """
-    comparison = Comparison() if against else None
+    comparison, text = Comparison() if against else None, Text()
     with progress((*files, *against), doing) as moved:
         for line in read_lines(files, moved):
             heads = verifier.take(line)
+            text.look(line, has_record=bool(heads))
             on_line(line, heads)
             if comparison is not None:
                 comparison.take_records(line, heads)

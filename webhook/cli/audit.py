@@ -8,14 +8,14 @@ import click
 from webhook.audit.keys import BadKey, read_public, write_pair
 from webhook.audit.reading import Unreadable
 from webhook.audit.verify import Verifier
+from webhook.cli._asking import OneOf
 from webhook.cli._auditing import as_json, show
-from webhook.cli._evidence import export, log_file, query
-from webhook.cli._options import complain
+from webhook.cli._evidence import export, query
+from webhook.cli._options import FILE, FILE_NAME, LOGS, complain, once
 from webhook.cli._verifying import verified
+from webhook.files import unwritable
 
 DAMAGED = 1
-
-key_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group("audit")
@@ -24,10 +24,10 @@ def verb() -> None:
 
 
 @verb.command("verify")
-@click.argument("files", metavar="FILE...", type=log_file, nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", type=LOGS, nargs=-1, required=True)
 @click.option(
     "--trust",
-    type=key_file,
+    type=FILE,
     multiple=True,
     metavar="ROOT.pub",
     help="A root key has to vouch for each key that signs; may be repeated.",
@@ -35,13 +35,13 @@ def verb() -> None:
 @click.option("--closed", is_flag=True, help="Each chain has to end in its stop record, so that a cut end shows.")
 @click.option(
     "--against",
-    type=log_file,
+    type=FILE_NAME,
     multiple=True,
     metavar="FILE",
     help="The API server's own audit log (JSON lines of audit.k8s.io/v1); one for each API server.",
 )
 @click.option("--lenient", is_flag=True, help="Take copies whose JSON a collector wrote anew.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("-o", "--output", type=OneOf(["text", "json"]), default="text", show_default=True)
 def verify(  # noqa: PLR0917 (click calls it by name)
     files: tuple[str, ...], trust: tuple[Path, ...], against: tuple[str, ...], closed: bool, lenient: bool, output: str
 ) -> None:
@@ -50,6 +50,7 @@ def verify(  # noqa: PLR0917 (click calls it by name)
     Files of one log come oldest first, compressed by gzip or not.  Ends with status 0 where all is sound, 1 where something is
     damaged, 2 where a file cannot be read.
     """
+    once((*files, *against))
     try:
         verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
         report = verified(verifier, files, against, doing="verifying")
@@ -71,7 +72,7 @@ def keygen(prefix: str) -> None:
     try:
         private, public = write_pair(prefix)
     except OSError as bad:
-        complain([str(bad)])
+        complain([unwritable(bad.filename, bad) if bad.filename else str(bad)])
     click.echo(f"{private}: the private key, for its owner alone\n{public}: the public key, for whoever verifies")
 
 

@@ -7,11 +7,21 @@ from pathlib import Path
 
 import click
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from webhook.cli._asking import OneOf
 from webhook.cli._checking import Checked, as_json, show
 from webhook.cli._files import Inputs
-from webhook.cli._options import BAD_INPUT, NAMESPACE, Renamed, load_policy, once, own_namespace_option, policy_file
+from webhook.cli._options import (
+    BAD_INPUT,
+    MANIFESTS,
+    NAMESPACE,
+    Renamed,
+    load_policy,
+    once,
+    own_namespace_option,
+    policy_file,
+)
 from webhook.guard.amend import amended
 from webhook.guard.decide import OFFLINE, decide
 from webhook.guard.explaining import explained, with_refused_labels
@@ -38,10 +48,10 @@ class Offline(Struct, frozen=True):
 )
 @own_namespace_option(says="Where catflap itself is installed; it is exempt.")
 @click.option(
-    "-o", "--output", "form", cls=Renamed, former=("--format",), type=click.Choice(["text", "json"]), default="text", show_default=True,
+    "-o", "--output", "form", cls=Renamed, former=("--format",), type=OneOf(["text", "json"]), default="text", show_default=True,
 )  # fmt: skip
 @click.option("--strict", is_flag=True, help="End with status 1 also where something was not judged.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=MANIFESTS, metavar="PATH...")
 def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bool, paths: tuple[str, ...]) -> None:  # noqa: PLR0917 (click calls it by name)
     """Judge the manifests in files, folders or - (standard input).
 
@@ -61,11 +71,15 @@ def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bo
 
 
 def check_all(inputs: Inputs, offline: Offline) -> Iterator[Checked]:
-    """Each object with its decision; what cannot be read is among the complaints of `inputs`."""
+    """Each object with its decision, but without its document, as the values of a large file take much memory; what cannot be read is among the complaints of `inputs`."""
     reading = partial(read, default_namespace=offline.namespace, extra=offline.policy.workloads.extra_by_kind)
     for source, found, manifest in inputs.objects(reading):
         refused = refused_by_api_server(manifest, found)
-        yield Checked(source, manifest, judged(manifest, offline.policy, refused, own_namespace=offline.own_namespace))
+        yield Checked(
+            source,
+            structs.replace(manifest, document=None),
+            judged(manifest, offline.policy, refused, own_namespace=offline.own_namespace),
+        )
 
 
 def judged(

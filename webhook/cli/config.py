@@ -6,17 +6,16 @@ from pathlib import Path
 
 import click
 
-from webhook.cli._options import BAD_INPUT, at, complain, faults_of, once, read_text, why
+from webhook.cli._options import BAD_INPUT, FILE, at, complain, faults_of, once, read_text
 from webhook.config.default import DEFAULT_POLICY
-from webhook.config.enclosure import NotTextError, parse_file
+from webhook.config.enclosure import parse_file
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
 from webhook.config.remarks import remarks_on
 from webhook.config.schema import schema, spelled_out
+from webhook.files import UnreadableFileError
 
 FAULTY = 1
-
-policy_path = click.Path(path_type=Path)
 
 
 @click.group("config")
@@ -25,7 +24,7 @@ def verb() -> None:
 
 
 @verb.command("check")
-@click.argument("files", metavar="FILE...", type=policy_path, nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", type=FILE, nargs=-1, required=True)
 def check(files: tuple[Path, ...]) -> None:
     """Say every fault of policy files, each with its line and column; `-` is standard input.
 
@@ -37,8 +36,8 @@ def check(files: tuple[Path, ...]) -> None:
     for file in files:
         try:
             text = read_text(file)
-        except (OSError, NotTextError) as bad:
-            click.echo(f"catflap: {file}: {why(bad)}", err=True)
+        except UnreadableFileError as bad:
+            click.echo(f"catflap: {bad}", err=True)
             status = BAD_INPUT
         else:
             status = max(status, checked(str(file), text))
@@ -59,7 +58,7 @@ def checked(name: str, text: str) -> int:
 
 
 @verb.command("show")
-@click.argument("file", type=policy_path, required=False)
+@click.argument("file", type=FILE, required=False)
 def show(file: Path | None) -> None:
     """Print a policy file with every key that it leaves to its default, each with its meaning.
 
@@ -69,8 +68,8 @@ def show(file: Path | None) -> None:
         loaded = parse(DEFAULT_POLICY) if file is None else parse_file(read_text(file))
     except BadPolicy as bad:
         complain(faults_of(str(file), bad))
-    except (OSError, NotTextError) as bad:
-        complain([f"{file}: {why(bad)}"])
+    except UnreadableFileError as bad:
+        complain([str(bad)])
     click.echo(spelled_out(loaded.policy), nl=False)
 
 

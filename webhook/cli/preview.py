@@ -15,11 +15,15 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import Progress
 
+from webhook.cli._asking import OneOf
+from webhook.cli._clusters import in_words
 from webhook.cli._files import Inputs
 from webhook.cli._options import (
     BAD_INPUT,
+    FILE,
+    MANIFESTS,
     NAMESPACE,
-    POLICY_PATH,
+    Single,
     cluster_options,
     complain,
     faults_of,
@@ -66,7 +70,7 @@ class Asked(Struct, frozen=True):
 @click.command("preview")
 @policy_file
 @click.option(
-    "--against", type=POLICY_PATH, metavar="FILE", help="Show only what changes compared with this policy file."
+    "--against", cls=Single, type=FILE, metavar="FILE", help="Show only what changes compared with this policy file."
 )
 @click.option("--against-cluster", is_flag=True, help="The same compared with the policy file in the cluster.")
 @click.option("--cluster", is_flag=True, help="Look at what stands in the cluster that kubectl would take.")
@@ -76,8 +80,8 @@ class Asked(Struct, frozen=True):
     help="Only this namespace of the cluster, may be repeated; of files, the one of objects that name none.",
 )  # fmt: skip
 @own_namespace_option(says="Of files: where catflap itself is installed; it is exempt.")
-@click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
-@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.option("-o", "--output", type=OneOf(["table", "wide", "json"]), default="table", show_default=True)
+@click.argument("paths", nargs=-1, type=MANIFESTS, metavar="[PATH...]")
 def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path,
     against: Path | None,
@@ -110,7 +114,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         api = connect_as_kubectl(kubeconfig, context) if by_cluster or against_cluster else None
         found = from_cluster(asked, api) if api and by_cluster else from_files(asked, api)
     except (NoCluster, ApiError) as bad:
-        complain([str(bad)])
+        complain([in_words(bad)])
     tell(found, output)
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import click
 from msgspec import structs
 
+from webhook.cli._clusters import give_up
 from webhook.cli._options import NAMESPACE, cluster_options, complain, load_policy, policy_option
 from webhook.cli._registering import check_token_file, endpoint_options, one_of, token_file_option
 from webhook.cli._yaml import manifests
 from webhook.controller.registration import registration
+from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.identity import own_user
 from webhook.kube.switch import turn_on
@@ -51,7 +53,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     """Print the webhook configurations that fit a policy file, or turn catflap on again.
 
     The controller registers catflap by itself, once the servers answer; what is printed is for reading, and for whoever registers it
-    by hand. Ends with status 1 where the cluster does not answer, with 2 for bad options or a bad policy file.
+    by hand. Ends with status 1 where the cluster refuses something, with 2 where it does not answer, for bad options or a bad policy file.
     """
     if turn_on:
         click.echo(on_again(kubeconfig, context, namespace))
@@ -60,9 +62,9 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         complain(["give -c POLICY, --ca FILE and either --url or --service; or --turn-on"])
     locate = one_of(url, service)
     try:
-        bundle = base64.b64encode(ca.read_bytes()).decode("ascii")
-    except OSError as bad:
-        complain([f"--ca {ca}: {bad.strerror}"])
+        bundle = base64.b64encode(read_file(ca, CA_BUNDLE)).decode("ascii")
+    except UnreadableFileError as bad:
+        complain([f"--ca {bad}"])
     loaded = load_policy(policy)
     own = Identities(tuple(asked(kubeconfig, context) if one == "-" else one for one in account)) if account else None
     endpoint = structs.replace(locate(bundle), token=check_token_file(path_token_file) if path_token_file else "")
@@ -76,8 +78,7 @@ def asked(kubeconfig: str | None, context: str | None) -> str:
     except NoCluster as bad:
         complain([str(bad)])
     except ApiError as error:
-        click.echo(f"catflap: who you are cannot be asked: {error}", err=True)
-        raise SystemExit(FAILED) from error
+        give_up(error, failed=FAILED, doing="who you are cannot be asked: ")
 
 
 def on_again(kubeconfig: str | None, context: str | None, namespace: str) -> str:
@@ -87,8 +88,7 @@ def on_again(kubeconfig: str | None, context: str | None, namespace: str) -> str
     except NoCluster as bad:
         complain([str(bad)])
     except ApiError as error:
-        click.echo(f"catflap: {error}", err=True)
-        raise SystemExit(FAILED) from error
+        give_up(error, failed=FAILED)
     if found:
         return f"ConfigMap {found} deleted: a running controller registers catflap once the servers answer"
     return "catflap was not turned off: no ConfigMap catflap-registration says so"

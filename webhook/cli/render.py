@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from webhook.cli._asking import OneOf, meant
 from webhook.cli._options import NAMESPACE, complain, load_policy, own_namespace_option, policy_file
 from webhook.cli._yaml import manifests
 from webhook.guard.closing import why_left_open
@@ -19,7 +20,7 @@ from webhook.netpol.render import render, render_net
 @policy_file
 @click.option("-n", "--namespace", type=NAMESPACE, required=True, help="The namespace to close.")
 @click.option(
-    "--engine", type=click.Choice([str(engine) for engine in Engine]),
+    "--engine", type=OneOf([str(engine) for engine in Engine]),
     help="Whose policies; by default the policy file's engine, and kubernetes where that says auto.",
 )  # fmt: skip
 @own_namespace_option(says="Where catflap itself is installed; it gets no policies.")
@@ -35,7 +36,11 @@ def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, e
     known = loaded.policy.namespaces.environment.one_of
     if environment and environment not in known:
         complain(
-            [f"--environment: {environment!r} is none of namespaces.environment.oneOf: {', '.join(known) or 'none'}"]
+            [
+                f"--environment: {environment!r} is none of namespaces.environment.oneOf: {', '.join(known)}.{meant(environment, known)}"
+            ]
+            if known
+            else [f"--environment: {environment!r}: the policy file has no environments (namespaces.environment.oneOf)"]
         )
     if why := why_left_open(namespace, loaded.policy, own_namespace=own_namespace):
         click.echo(f"catflap: namespace {namespace} gets no policies: {why}", err=True)

@@ -16,14 +16,18 @@ from webhook.audit.reading import Line, Unreadable
 from webhook.audit.record import stamp
 from webhook.audit.sequence import Head
 from webhook.audit.verify import Report, Verifier
-from webhook.cli._evidence import MomentType, lenient_option, log_file, log_files
-from webhook.cli._options import Function, cluster_options, complain, load_policy, policy_option
+from webhook.cli._asking import in_order
+from webhook.cli._clusters import in_words
+from webhook.cli._evidence import MomentType, lenient_option, log_files
+from webhook.cli._options import FILE, FILE_NAME, Function, cluster_options, complain, load_policy, once, policy_option
 from webhook.cli._verifying import verified
-from webhook.cli.audit import DAMAGED, key_file
+from webhook.cli.audit import DAMAGED
 from webhook.config.parse import Loaded
 from webhook.controller.registration import Endpoint, registration
+from webhook.files import unwritable
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.registrations import own_namespace
+from webhook.model.counting import counted
 from webhook.model.decision import Verdict
 from webhook.model.names import DEFAULT_NAMESPACE
 from webhook.report import charts
@@ -31,14 +35,13 @@ from webhook.report.cluster import Now, look
 from webhook.report.gathering import Gathering
 from webhook.report.page import Asked, Ruled, page
 from webhook.report.ruled import entries, exceptions, left_out
-from webhook.report.words import counted
 
 
 def verification(function: Function) -> Function:
     """The options of `audit verify`."""
     options = (
-        click.option("--trust", type=key_file, multiple=True, metavar="ROOT.pub", help="A root key has to vouch for each key that signs; may be repeated."),
-        click.option("--against", type=log_file, multiple=True, metavar="FILE", help="The API server's own audit log, one for each API server."),
+        click.option("--trust", type=FILE, multiple=True, metavar="ROOT.pub", help="A root key has to vouch for each key that signs; may be repeated."),
+        click.option("--against", type=FILE_NAME, multiple=True, metavar="FILE", help="The API server's own audit log, one for each API server."),
         click.option("--closed", is_flag=True, help="Each chain has to end in its stop record."),
     )  # fmt: skip
     for option in reversed(options):
@@ -74,7 +77,7 @@ def naming(function: Function) -> Function:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, allow_dash=True),
+    type=FILE_NAME,
     required=True,
     metavar="FILE",
     help="The page to write; - for standard output.",
@@ -101,8 +104,8 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     Files of one log come oldest first, compressed by gzip or not. Ends as `audit verify` does: with status 0 where all is sound,
     1 where something is damaged (the page is written, and says so first), 2 where something cannot be read.
     """
-    if begin and end and begin >= end:
-        complain(["--from has to be before --to"])
+    in_order(begin, end)
+    once((policy, *files, *against))
     spared(output, (*files, *against, *map(str, trust), str(policy or "")))
     loaded = load_policy(policy) if policy else None
     asked = Asked(
@@ -120,7 +123,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
             verifier, files, against, doing="reading", on_line=partial(count, gathering=gathering, lenient=lenient)
         )
     except (ApiError, BadKey, NoCluster, Unreadable, charts.NoCharts) as bad:
-        complain([str(bad)])
+        complain([in_words(bad)])
     if not found.chains and found.is_sound:
         complain([f"no record in {', '.join(files)}"])
     ruled = ruled_by(loaded, str(policy), asked.made) if loaded else None
@@ -180,9 +183,10 @@ def standing(loaded: Loaded | None, kubeconfig: str | None, context: str | None)
 
 
 def write(output: str, text: str) -> None:
-    """The page in its place, at once or not at all."""
+    """Write the page in its place, at once or not at all; a device or a pipe is written to, and not replaced by a file."""
+    place = Path(output)
     try:
-        with click.open_file(output, "w", encoding="utf-8", atomic=True) as file:
+        with click.open_file(output, "w", encoding="utf-8", atomic=place.is_file() or not place.exists()) as file:
             file.write(text)
     except OSError as bad:
-        complain([f"{output}: {bad.strerror}"])
+        complain([f"--output {unwritable(output, bad)}"])

@@ -11,10 +11,12 @@ from webhook.audit.keeping import Keeping
 from webhook.bootstrap.logs import log_to_stderr
 from webhook.bootstrap.parts import Address, Common
 from webhook.bootstrap.serving import serve
+from webhook.cli._asking import OneOf
 from webhook.cli._keeping import keeping_options
-from webhook.cli._options import complain, load_policy
+from webhook.cli._options import FILE, complain, load_policy
 from webhook.cli._serving import AddressType, check_audit_key, check_context, serving_options, trust, trust_options
 from webhook.config.source import ConfigMapRef
+from webhook.files import shown
 from webhook.kube.api import NoCluster, connect
 from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
 
@@ -25,7 +27,7 @@ from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
 @click.option("--listen", type=AddressType(), default="0.0.0.0:8443", show_default=True, help="Where reviews come in.")
 @click.option(
     "--tls-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FILE,
     required=True,
     help="Folder of tls.crt and tls.key; where they are missing, a CA and a pair are issued into it.",
 )
@@ -35,7 +37,7 @@ from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
 @trust_options
 @click.option("--standalone", is_flag=True, help="Serve without a cluster; what needs one is not checked.")
 @click.option(
-    "--worker", type=click.Choice(["asgi", "gthread"]), default="asgi", show_default=True,
+    "--worker", type=OneOf(["asgi", "gthread"]), default="asgi", show_default=True,
     help="asgi: express lane; gthread: Flask alone.",
 )  # fmt: skip
 @click.option("--verbose", is_flag=True, help="Log more to standard error.")
@@ -92,7 +94,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     )
     if not standalone:
         check_cluster(kubeconfig, context)
-    folder = TlsFolder(tls_dir)
+    folder = tls_folder(tls_dir)
     try:
         ensure(folder, hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
         check_names(folder, tls_name)
@@ -102,6 +104,13 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         bundle = base64.b64encode(folder.authority.read_bytes()).decode("ascii")
         click.echo(f"caBundle: {bundle}", err=True)
     serve(common, Address(*listen), tls=folder, worker=worker, standalone=standalone, trust=trusted)
+
+
+def tls_folder(path: Path) -> TlsFolder:
+    """Return the folder of the certificates, which may be missing; a file in its place ends the command."""
+    if path.exists() and not path.is_dir():
+        complain([f"--tls-dir {shown(path)}: this is a file; expected a folder"])
+    return TlsFolder(path)
 
 
 def check_cluster(kubeconfig: str | None, context: str | None) -> None:

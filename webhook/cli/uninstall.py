@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from webhook.cli._clusters import give_up
 from webhook.cli._options import NAMESPACE, cluster_options, complain
 from webhook.controller.leaving import Unfinished, foretold, leave
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
@@ -24,7 +25,7 @@ def verb(kubeconfig: str | None, context: str | None, namespace: str | None, dry
     """Remove catflap's webhook configurations, its copy of the rules, policies, stamps and reports from a cluster, and nothing else.
 
     Stop the controllers first, or they write these again. The Secret catflap-webhook-path and the ConfigMap catflap-registration go last. The ConfigMaps catflap-epoch stay: a later installation goes on where
-    this one ended. The cluster is the one that kubectl would take, in a Pod that of its ServiceAccount. Ends with status 0 when nothing is left, 1 where something could not be removed, 2 without a cluster.
+    this one ended. The cluster is the one that kubectl would take, in a Pod that of its ServiceAccount. Ends with status 0 when nothing is left, 1 where something could not be removed, 2 without a cluster that answers.
     """
     try:
         api = connect_as_kubectl(kubeconfig, context)
@@ -41,5 +42,4 @@ def verb(kubeconfig: str | None, context: str | None, namespace: str | None, dry
     except NoCluster as bad:
         complain([str(bad)])
     except (ApiError, Unfinished) as bad:
-        click.echo(f"catflap: {bad}", err=True)
-        raise SystemExit(FAILED) from None
+        give_up(bad, failed=FAILED)

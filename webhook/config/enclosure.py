@@ -11,6 +11,7 @@ from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse
 from webhook.config.places import Place
 from webhook.config.reading import CONFIG_CHECK, LARGEST
+from webhook.files import Form
 from webhook.model.abbreviation import listed
 from webhook.model.encoding import UTF_8, marked
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
@@ -20,6 +21,8 @@ from webhook.syntax.values import Value, field_path
 
 # Every line of the policy file is indented there, and a chart's other manifests may be in the same file.
 LARGEST_MANIFEST: Final = 8 * LARGEST
+# UTF-16 takes two bytes for each character.
+POLICY_FILE: Final = Form("a policy file", 2 * LARGEST_MANIFEST)
 SPELT: Final = re.compile(r"config[-_ ]?maps?", re.IGNORECASE)
 CONFIG_MAP: Final = re.compile(rf"""\bkind["']?\s*:\s*["']?{SPELT.pattern}\b""", re.IGNORECASE)
 # In a document that cannot be read, its kind is known by the line.

@@ -5,9 +5,10 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import NamedTuple
 
-from webhook.config.enclosure import NotTextError, enclosed, text_of
+from webhook.config.enclosure import POLICY_FILE, NotTextError, enclosed, text_of
 from webhook.config.faults import BadPolicy
 from webhook.config.store import PolicyStore
+from webhook.files import UnreadableFileError, read_file
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +60,9 @@ class PolicyFile:
             version = (state.st_mtime_ns, state.st_size, state.st_ino)
             if version == self._seen:
                 return
-            text = text_of(self._path.read_bytes())
+            text = text_of(read_file(self._path, POLICY_FILE))
             found = enclosed(text)
-        except (OSError, NotTextError, BadPolicy) as bad:
+        except (OSError, UnreadableFileError, NotTextError, BadPolicy) as bad:
             if self._seen != (0, 0, 0):
                 logger.error("policy file %s cannot be read, the last good policy stays: %s", self._path, bad)  # noqa: TRY400 (no bug)
             self._seen = (0, 0, 0)

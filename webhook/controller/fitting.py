@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from webhook.model.counting import counted
 from webhook.model.names import FIELD_MANAGER, MANAGED_BY_LABEL
 
 Json = dict[str, Any]
@@ -138,7 +139,7 @@ def brief(field: str, value: Any) -> str:
     if value is None:
         return "absent"
     if field == "rules":
-        return f"{len(value)} rules"
+        return counted(len(value), "rule")
     if field == "namespaceSelector":
         return " and ".join(one["key"] for one in value.get("matchExpressions") or ()) or "none"
     if field == CLIENT_CONFIG:

@@ -9,6 +9,7 @@ import msgspec
 from webhook.guard.preview import Effect, Row
 from webhook.kube.api import Json
 from webhook.kube.reports import API_VERSION
+from webhook.model.counting import counted
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, REPORT
 from webhook.model.request import PolicyObject
 from webhook.rules import RULES
@@ -86,7 +87,7 @@ def rest(left_out: int, at: datetime) -> Json:
         "severity": "info",
         "result": "skip",
         "timestamp": timestamp(at),
-        "message": f"{left_out} more results are left out here and counted in the summary; catflap preview shows them",
+        "message": f"{counted(left_out, 'more result')} left out here and counted in the summary; catflap preview shows all",
         "properties": {"leftOut": str(left_out)},
     }
 

@@ -8,6 +8,7 @@ from webhook.audit.log import AuditLog
 from webhook.audit.owed import OwedRecords
 from webhook.audit.record import write_record
 from webhook.audit.sink import AuditLogUnwritable
+from webhook.model.counting import counted
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Recording:
     def require(self) -> None:
         """For writes that can wait.  Raises AuditLogUnwritable where records are owed."""
         if not self._owed.flush():
-            raise AuditLogUnwritable(f"{len(self._owed)} records of earlier writes are owed")
+            raise AuditLogUnwritable(f"{counted(len(self._owed), 'record')} of earlier writes not written yet")
 
     @property
     def ready(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from webhook.guard.comparing import changes, closings
 from webhook.guard.existing import Existing
 from webhook.guard.preview import Effect, Setting, preview
+from webhook.model.counting import counted
 from webhook.model.policy import GuardPolicy
 
 # What the API's own conventions ask of a warning.
@@ -55,11 +56,6 @@ def turns(
         )
     if new.unchecked:
         yield listed("custom rules not previewed, by what they read", dict.fromkeys(one.rule for one in new.unchecked))
-
-
-def counted(count: int, noun: str) -> str:
-    """So many of something."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def listed(words: str, names: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from webhook.guard.budget import excess_of, unread_faults
 from webhook.model.abbreviation import MOST_LISTED
+from webhook.model.counting import counted
 from webhook.model.modes import SEVERITY, Mode, Override
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
@@ -77,7 +78,7 @@ def first_of_each(found: Iterable[Violation]) -> tuple[Violation, ...]:
         if rest := violations[MOST_LISTED:]:
             several = "more than " if any(one.identity == UNJUDGED for one in rest) else ""
             count = sum(one.count for one in rest)
-            listed.append(Violation(rule, "", f"and {several}{count} more faults of this rule", count=count))
+            listed.append(Violation(rule, "", f"and {several}{counted(count, 'more fault')} of this rule", count=count))
     return tuple(listed)
 
 

@@ -6,6 +6,7 @@ from itertools import accumulate, takewhile
 
 from webhook.guard.mending import Mending
 from webhook.model.abbreviation import LONGEST_SENTENCE, listed, shortened
+from webhook.model.counting import counted
 from webhook.model.violation import Remedy, Violation
 
 INDENT = "  "
@@ -33,7 +34,7 @@ def cut(lines: list[str], most: int) -> list[str]:
     """The first lines, of `most` characters together, and how many there are more; the first one always."""
     lengths = accumulate(len(line) + 1 for line in lines)
     kept = max(1, sum(1 for _ in takewhile(lambda length: length <= most, lengths)))
-    return lines if kept >= len(lines) else [*lines[:kept], f"… and {len(lines) - kept} more lines"]
+    return lines if kept >= len(lines) else [*lines[:kept], f"… and {counted(len(lines) - kept, 'more line')}"]
 
 
 def each_line(violations: Iterable[Violation]) -> list[str]:

@@ -18,12 +18,13 @@ from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 from msgspec import Struct
 
+from webhook.files import UnreadableFileError, is_readable
 from webhook.kube.errors import CONFLICT, INVALID, NOT_FOUND, ApiError
 from webhook.kube.failures import what_failed
 from webhook.kube.paging import TooLarge, pages
 from webhook.kube.paths import checked
 from webhook.kube.silence import Unsilenced
-from webhook.kube.unusable import unusable
+from webhook.kube.unusable import KUBECONFIG, unusable
 from webhook.model.names import FIELD_MANAGER
 from webhook.model.path_tokens import without_tokens
 from webhook.syntax.misfits import undecodable
@@ -56,7 +57,16 @@ POOL_SIZE = 16
 # What is kept of a long message.
 MESSAGE_HEAD, MESSAGE_TAIL = 250, 450
 # What the client raises for a kubeconfig that is none, that points nowhere, or that is made otherwise than kubectl's.
-UNUSABLE = (ConfigException, OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)
+UNUSABLE = (
+    ConfigException,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    yaml.YAMLError,
+    UnreadableFileError,
+)
 
 Json = dict[str, Any]
 
@@ -211,7 +221,8 @@ class Api:
             )
             response = self._raw.call_api(call.method, url, headers, call.body, _request_timeout=timeout)
         except (client.ApiException, urllib3.exceptions.HTTPError) as bad:
-            raise ApiError(getattr(bad, "status", 0) or 0, f"{call}: {what_failed(bad)}") from bad
+            status, server = getattr(bad, "status", 0) or 0, self._raw.configuration.host
+            raise ApiError(status, f"{call}: {what_failed(bad)}", server=server) from bad
         return response.response  # type: ignore[no-any-return]
 
 
@@ -250,6 +261,7 @@ def connect(kubeconfig: str | None, context: str | None = None) -> Api:
         if kubeconfig is None:
             config.load_incluster_config(client_configuration=settings)
         else:
+            is_readable(kubeconfig, KUBECONFIG)
             config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
     except UNUSABLE as bad:
         where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the Pod's ServiceAccount"
@@ -264,6 +276,8 @@ def connect_as_kubectl(kubeconfig: str | None, context: str | None) -> Api:
     """
     settings = client.Configuration()
     try:
+        if kubeconfig is not None:
+            is_readable(kubeconfig, KUBECONFIG)
         config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
     except UNUSABLE as bad:
         if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:

@@ -11,10 +11,14 @@ REFUSALS = frozenset({BAD_REQUEST, 403, 413, INVALID})
 
 
 class ApiError(Exception):
-    """The API server answered with an error, or not at all (`status` 0); its text has no token of a path of reviews."""
+    """The API server answered with an error, or not at all (`status` 0); its text has no token of a path of reviews.
 
-    def __init__(self, status: int, message: str) -> None:
+    `server` is the address that was asked, where the connection failed.
+    """
+
+    def __init__(self, status: int, message: str, *, server: str = "") -> None:
         self.status = status
+        self.server = server
         super().__init__(without_tokens(message))
 
     @property

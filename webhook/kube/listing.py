@@ -12,6 +12,7 @@ from webhook.kube.namespaces import path
 from webhook.kube.paging import LARGEST_PAGE
 from webhook.kube.paths import collection, under
 from webhook.kube.policies import is_ours
+from webhook.model.counting import counted
 from webhook.model.kinds import (
     CALICO,
     CALICO_STORAGE,
@@ -116,7 +117,7 @@ class Listing:
                 self.miss(resource, error)
         self.unseen += (f"{resource} {name}: {TOO_LARGE}" for name in omitted[:MOST_NAMED])
         if (more := len(omitted) - MOST_NAMED) > 0:
-            self.unseen.append(f"{resource}: {more} more objects: {TOO_LARGE}")
+            self.unseen.append(f"{resource}: {counted(more, 'more object')}: {TOO_LARGE}")
 
     def _pages(self, version: str, resource: str) -> Iterator[Json]:
         for name in self._namespaces or ("",):

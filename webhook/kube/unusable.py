@@ -7,6 +7,7 @@ from typing import Final
 
 import yaml
 
+from webhook.files import Form, UnreadableFileError
 from webhook.syntax.yaml_words import complaint
 
 NO_KUBECONFIG: Final = "it is no kubeconfig, which is a mapping with clusters, users, contexts and current-context"
@@ -31,6 +32,8 @@ WORDS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...]]
     (re.compile(r"Multiple entries"), lambda _: "two of its entries have the same name; remove one of them"),
     (re.compile(r"File does not exist: (.*)"), lambda found: f"it names the file {found[1]}, which does not exist"),
 )
+# A cluster, a user and a context with certificates inside have about 10 KiB together; 1,600 of them.
+KUBECONFIG: Final = Form("a kubeconfig", 16 << 20)
 
 
 def unusable(bad: Exception) -> str:
@@ -39,6 +42,8 @@ def unusable(bad: Exception) -> str:
         return f"it is not YAML: {where_not(bad)}"
     if isinstance(bad, UnicodeError):
         return "it is not UTF-8"
+    if isinstance(bad, UnreadableFileError):
+        return str(bad).partition(": ")[2]
     if isinstance(bad, OSError):
         return (bad.strerror or "it cannot be read").lower()
     text = " ".join(str(bad).split()).rstrip(".")

@@ -6,8 +6,9 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.audit.verify import Report
+from webhook.model.counting import counted
 from webhook.report.coverage import Coverage
-from webhook.report.words import counted, duration
+from webhook.report.words import duration
 
 
 class Figures(Struct, frozen=True):

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from webhook.audit.verify import Report
 from webhook.guard.protect import PROTECTION
+from webhook.model.counting import counted
 from webhook.model.decision import Verdict
 from webhook.report import charts
 from webhook.report.cluster import CLOSED, EXEMPT, OLDER, OPEN, Now
@@ -16,7 +17,7 @@ from webhook.report.controls import Figures, evidenced, without
 from webhook.report.coverage import Coverage, coverage
 from webhook.report.gathering import ACCEPTED, REFUSED, Gathering
 from webhook.report.ruled import Entry, Exceptional, LeftOut
-from webhook.report.words import counted, duration, instant, shown
+from webhook.report.words import duration, instant, shown
 
 MOST_ROWS: Final = 25
 MOST_CHAINS: Final = 100

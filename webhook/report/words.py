@@ -13,11 +13,6 @@ UNITS: Final = ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min
 FINE: Final = 10  # seconds; below this fractions are told
 
 
-def counted(count: int, noun: str) -> str:
-    """So many of something, with thousands apart."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def duration(seconds: float) -> str:
     """A span of time in the two largest units that it has, no shorter than it is: many a one is an upper bound."""
     if seconds < FINE:

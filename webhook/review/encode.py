@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from webhook.guard.message import each_line
+from webhook.model.counting import counted
 from webhook.model.decision import Decision, Verdict
 from webhook.model.request import Request
 from webhook.model.violation import Violation
@@ -128,7 +129,7 @@ def causes(denied: tuple[Violation, ...]) -> list[Cause]:
     """The first faults that refuse, and one cause that counts the others."""
     found = [cause(violation) for violation in denied[:MOST_CAUSES]]
     if rest := sum(violation.count for violation in denied[MOST_CAUSES:]):
-        found.append(Cause(reason="FieldValueInvalid", message=f"and {rest} more faults", field=""))
+        found.append(Cause(reason="FieldValueInvalid", message=f"and {counted(rest, 'more fault')}", field=""))
     return found
 
 

@@ -1,6 +1,6 @@
 """Manifests as people and tools write them to the values that rules read."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from webhook.model.request import Document, Operation, PolicyObject, Request, Ta
 from webhook.model.violation import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
+from webhook.review.heading import NAMELESS, HeadFault, missing, wrong_head
 from webhook.review.metadata import MetadataFault, refused_labels, wrong_selectors, wrong_types
 from webhook.review.objects import Labelled, convert, labels_of, workload_from
 from webhook.review.unjudged import not_judged, version_note
@@ -49,7 +50,7 @@ class BadValues(BadManifest):
 
     def said(self, fault: MetadataFault | Misfit, written: str | None) -> str:
         """The message about one of them; `written` is the value as the file writes it, without quotes."""
-        return f"{self.whose}: {fault.place or 'object'}: {fault.words(written)}"
+        return ": ".join(filter(None, (self.whose, fault.place, fault.words(written))))
 
     def each(self, found: Located) -> Iterator[tuple[Place | None, str]]:
         """Each fault with its place."""
@@ -95,27 +96,23 @@ class Manifest(Struct, frozen=True):
 
 def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Manifest:
     """One object from its document; `extra` has the policy file's own kinds.  Raises BadManifest."""
-    if not isinstance(document, dict):
-        raise NotKubernetes(f"expected an object with apiVersion and kind, got {kind_of(document)}")
-    api_version, kind = document.get("apiVersion"), document.get("kind")
-    if not (isinstance(api_version, str) and isinstance(kind, str) and api_version and kind):
-        raise NotKubernetes("no Kubernetes object: apiVersion and kind are missing")
+    in_head = head_of(document)
+    api_version, kind = document["apiVersion"], document["kind"]
     group = api_version.rpartition("/")[0]
     maker = BY_KIND.get((group, kind)) or extra.get((group, kind))
-    metadata = document.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
-    name = str(metadata.get("name") or metadata.get("generateName") or "")
-    namespace = str(metadata.get("namespace") or "")
+    metadata = document.get("metadata") or {}
+    name = metadata.get("name") or metadata.get("generateName") or ""
+    namespace = metadata.get("namespace") or ""
     known = POLICIES_BY_KIND.get((group, kind))
     in_selectors = wrong_selectors(document) if known is not None and known.group == PLAIN else ()
-    if wrong := (*wrong_types(document, maker), *in_selectors):
-        raise BadValues(f"{kind} {name}".strip(), wrong)
+    if wrong := (*in_head, *wrong_types(document, maker), *in_selectors):
+        raise BadValues(owner_of(document), wrong)
     found = Manifest(
         api_version,
         kind,
         namespace,
         name,
-        notes=(note,) if (note := version_note(api_version, kind)) else (),
+        notes=tuple(notes_on(api_version, kind, name, judged=maker is not None or known is not None)),
         refused=tuple(refused_labels(document, maker)),
     )
     if known is not None:
@@ -134,6 +131,33 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
         resource=maker.resource,
         document=Document(placed(document, workload.namespace), foretold=True, bare="uid" not in metadata),
     )
+
+
+def head_of(document: Any) -> tuple[HeadFault, ...]:
+    """Return the faults of an object's names, once it has a kind and its metadata can be looked into.  Raises BadManifest."""
+    if not isinstance(document, dict):
+        raise NotKubernetes(f"expected an object with apiVersion and kind, got {kind_of(document)}")
+    if lacking := missing(document):
+        raise NotKubernetes(f"no Kubernetes object: {lacking}")
+    found = tuple(wrong_head(document))
+    if any(len(fault.path) == 1 for fault in found):
+        raise BadValues(owner_of(document), found)
+    return found
+
+
+def owner_of(document: Mapping[str, Any]) -> str:
+    """Return the kind and the name of an object, as far as they are text."""
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else ""
+    return " ".join(word for word in (document["kind"], name) if isinstance(word, str) and word)
+
+
+def notes_on(api_version: str, kind: str, name: str, *, judged: bool) -> Iterator[str]:
+    """Yield what a user should know of the head of an object; of kinds that are not judged, some have no name."""
+    if note := version_note(api_version, kind):
+        yield note
+    if judged and not name:
+        yield NAMELESS
 
 
 def workload_in(maker: PodMaker, document: dict[str, Any], whose: str) -> Workload:

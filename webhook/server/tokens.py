@@ -5,12 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Lock, Thread
 
+from webhook.files import Form, UnreadableFileError
+from webhook.files import read_file as content_of
 from webhook.kube.api import Json
 from webhook.kube.webhook_path import BadTokens, read
 from webhook.model.path_tokens import Accepted, PathTokens, well_formed
 
 logger = logging.getLogger(__name__)
 
+# A token has 128 characters at most, and two are in use while one replaces the other.
+TOKEN_FILE = Form("a file of tokens", 1 << 16)
 # As for the policy file: a look costs microseconds.
 POLL_SECONDS = 0.5
 
@@ -57,7 +61,7 @@ class AcceptedTokens:
         """Accept what `tokens` gives and nothing else; where that is bad, log it once and keep those in force."""
         try:
             self._current, self._trouble = tokens(), ""
-        except (BadTokens, BadTokenFile, OSError) as bad:
+        except (BadTokens, BadTokenFile) as bad:
             if str(bad) != self._trouble:
                 logger.error("the tokens of the review path stay as they were: %s", bad)  # noqa: TRY400 (no bug)
             self._trouble = str(bad)
@@ -90,9 +94,11 @@ class TokenFile:
 
 
 def read_file(path: Path) -> tuple[str, ...]:
-    """The tokens in a file, in order; blank lines count for nothing.  Raises BadTokenFile, OSError."""
+    """The tokens in a file, in order; blank lines count for nothing.  Raises BadTokenFile."""
     try:
-        lines = path.read_text(encoding="ascii").splitlines()
+        lines = content_of(path, TOKEN_FILE).decode("ascii").splitlines()
+    except UnreadableFileError as bad:
+        raise BadTokenFile(str(bad)) from None
     except UnicodeDecodeError:
         raise BadTokenFile(f"{path}: expected tokens in ASCII, one a line") from None
     tokens = []

@@ -12,12 +12,18 @@ from webhook.syntax.composing import BadYamlError, Composed, Place, compose
 from webhook.syntax.openshift import is_template, objects_of
 from webhook.syntax.splitting import MARK, BadTextError, Chunk, chunks
 from webhook.syntax.templating import CHECK, unrendered
-from webhook.syntax.values import Step
+from webhook.syntax.values import Step, kind_of
 
 # kubectl takes no List in a List at all; aliases make a short file of many.
 DEEPEST_LIST: Final = 3
 MOST_OBJECTS: Final = 100_000
+# Five of the largest objects of the API server (1.5 MiB, etcd's --max-request-bytes): more is a List. The values of so much YAML and their
+# places take 500 MiB of memory, and as JSON a List is read five times as fast.
+LARGEST_YAML: Final = 8 << 20
+# YAML is read at 1 to 2 MiB a second, so the place of a fault costs a few seconds here.
+LARGEST_PLACED: Final = 4 << 20
 LIST: Final = "List"
+SPLIT: Final = "write its objects as documents of their own, or as JSON (kubectl get -o json)"
 # How a comment begins in JavaScript, and in what some programs take for JSON.
 SLASHES: Final = re.compile(r"(?m)^[ \t]*(?://|/\*)|[,{\[]\s*(?://|/\*)")
 NO_COMMENTS: Final = "; in JSON kubectl takes no comments with // or /*, but with #"
@@ -78,7 +84,9 @@ class Located(Struct, frozen=True):
 
 @lru_cache(maxsize=1)  # one file may have many faults
 def recomposed(text: str) -> Composed | None:
-    """Return JSON read as YAML, which has places; None where it is no YAML."""
+    """Return JSON read as YAML, which has places; None where it is no YAML, or so large that the places cost more than they help."""
+    if len(text) > LARGEST_PLACED:
+        return None
     try:
         return compose(text)
     except BadYamlError:
@@ -105,7 +113,7 @@ def located(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
     """
     for number, found in enumerate(chain.from_iterable(map(objects, whole(text, reader)))):
         if number >= MOST_OBJECTS:
-            yield BadManifest(f"more than {MOST_OBJECTS} objects", is_last=True)
+            yield BadManifest(f"more than {MOST_OBJECTS:,} objects, the most of one file", is_last=True)
             return
         yield found
         if isinstance(found, BadManifest) and found.is_last:
@@ -115,7 +123,16 @@ def located(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
 def whole(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
     """Each document of a file that is not empty."""
     try:
-        for chunk in chunks(text):
+        for number, chunk in enumerate(chunks(text)):
+            if number >= MOST_OBJECTS:
+                yield BadManifest(
+                    f"more than {MOST_OBJECTS:,} documents, empty ones too, the most of one file",
+                    place=Place(chunk.line, 1),
+                    is_last=True,
+                )
+                return
+            if chunk.is_empty:
+                continue
             found = composed(chunk, reader)
             if isinstance(found, BadManifest) or found.value is not None:
                 yield found
@@ -128,6 +145,10 @@ def composed(chunk: Chunk, reader: str) -> Located | BadManifest:
     """Return one document, or what is wrong with it."""
     if chunk.is_json:
         return Located(chunk.value, chunk, Composed(chunk.value))
+    if len(chunk.text) > LARGEST_YAML:
+        return BadManifest(
+            f"a YAML document of more than {LARGEST_YAML >> 20} MiB; {SPLIT}", place=Place(chunk.line, 1)
+        )
     try:
         found = compose(chunk.text, chunk.line)
     except BadYamlError as bad:
@@ -162,12 +183,19 @@ def objects(document: Located | BadManifest, depth: int = 0) -> Iterator[Located
         yield BadManifest(f"Lists in Lists, more than {DEEPEST_LIST} deep", place=document.place(), is_last=True)
     elif is_template(value):
         yield from template_objects(document, depth)
+    elif kind == LIST and not isinstance(value.get("items", ""), list | None):
+        found = kind_of(value["items"]) if "items" in value else "nothing"
+        yield BadManifest(f"items: expected a list of objects, got {found}", path=(), place=document.place(("items",)))
     elif isinstance(kind, str) and "items" in value and isinstance(items := value["items"] or [], list):
         is_typed = kind.endswith(LIST) and kind != LIST
         implied = {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix(LIST)} if is_typed else {}
         for number, item in enumerate(items):
-            one = {**implied, **item} if isinstance(item, dict) else item
-            yield from objects(inside(document, one, ("items", number)), depth + 1)
+            where = inside(document, {**implied, **item} if isinstance(item, dict) else item, ("items", number))
+            if isinstance(item, dict):
+                yield from objects(where, depth + 1)
+            else:
+                message = f"{dotted(where.path)}: expected an object with apiVersion and kind, got {kind_of(item)}"
+                yield BadManifest(message, place=where.place())
     else:
         yield document
 
@@ -181,6 +209,11 @@ def template_objects(document: Located, depth: int) -> Iterator[Located | BadMan
         return
     for number, one in enumerate(found):
         yield from objects(inside(document, one, ("objects", number)), depth + 1)
+
+
+def dotted(path: Path) -> str:
+    """Return the path of an object inside its document: `items[2].items[0]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
 
 
 def inside(document: Located, value: Any, path: Path) -> Located:

@@ -19,6 +19,8 @@ MARK: Final = "\ufeff"
 # The first characters in which kubectl looks for a brace.
 LOOKED_AT: Final = 4096
 LONGEST_QUOTE: Final = 40
+# Separators, blanks and comments; a tab or a character outside of ASCII may be a fault, which the parser finds.
+NOTHING: Final = re.compile(r"(?:(?:---)? *(?:#[ -~]*)?\r?\n)*+")
 # One value may still be YAML that looks like JSON; two are JSON for certain.
 CERTAINLY_JSON: Final = 2
 # JSON's escapes; what stands for half a character alone is a replacement character to Go's decoder (encoding/json).
@@ -75,6 +77,11 @@ class Chunk(Struct, frozen=True):
     line: int
     value: Any = None
     is_json: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether a document has comments and blanks only; it needs no parser then, and a file may have a million such."""
+        return not self.is_json and NOTHING.fullmatch(self.text) is not None
 
     @property
     def is_json_like(self) -> bool:

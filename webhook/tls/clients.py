@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
+from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.syntax.pem_words import DAMAGED, damage
 from webhook.tls.authority import issue_authority, issue_client
 from webhook.tls.folder import BadCertificate, write
@@ -17,7 +18,10 @@ def ask_for_certificates(serving: ssl.SSLContext, authority: Path) -> None:
     another CA fails the handshake. Raises BadCertificate where the file holds no CA certificate.
     """
     try:
+        read_file(authority, CA_BUNDLE)
         serving.load_verify_locations(cafile=authority)
+    except UnreadableFileError as bad:
+        raise BadCertificate(f"--client-ca {bad}") from bad
     except ssl.SSLError as bad:
         why = damage(authority.read_bytes()) or DAMAGED
         raise BadCertificate(f"--client-ca {authority}: {why}; it must hold CA certificates as PEM") from bad

@@ -88,7 +88,7 @@ def test_what_is_admitted_without_a_record_is_owned_up_to(
     report = verified(path, closed=True)
     assert report.is_sound
     assert report.notes == (
-        f"chain {read(path)[0]['chain']} says of itself that it lacks records of 3 requests, which were admitted all the same",
+        f"chain {read(path)[0]['chain']} says of itself that it lacks the records of 3 admitted requests",
     )
     assert caplog.text.count("requests are admitted without a record") == 1
     assert caplog.text.count("can be written again") == 1

@@ -210,7 +210,7 @@ class TestHalfLines:
         """Whatever it was once."""
         [found] = verified([*lines[:4], b"{ha\n", *lines[4:]]).findings
         assert (found.damage, found.place.line) == (Damage.TRUNCATED, 5)
-        assert found.says == "3 bytes are no record, and no writer owns up to a half line"
+        assert found.says == "3 bytes that are no record, and no writer owns up to a half line"
 
     def test_one_that_is_owned_up_to_has_to_be_there(self, lines: Lines) -> None:
         """It was removed."""

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from tests.entries import ACCEPTED_FILE, DECISION, DENIED, REFUSED_FILE, START, WRITE, line
 from tests.long_logs import write_long
+from tests.unit.samples import HEAD
 from webhook.cli import main
 
 RECORDS = (
@@ -125,8 +126,7 @@ def test_what_is_no_record_is_passed_over_and_counted(log: Path) -> None:
         assert done.exit_code == 0
         assert "alicf" not in done.stdout
         assert (
-            done.stderr
-            == "catflap: passed over 2 pieces that are no records; catflap audit verify says what they are\n"
+            done.stderr == "catflap: passed over 2 pieces without a record; catflap audit verify says what they are\n"
         )
 
 
@@ -197,7 +197,7 @@ def test_what_cannot_be_printed_ends_it_with_status_2(log: Path, verb: tuple[str
     with open("/dev/full", "wb") as full:  # noqa: PTH123 (as a shell does)
         done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("catflap: standard output: ")
+    assert done.stderr.startswith("catflap: standard output cannot be written: ")
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -227,3 +227,50 @@ def everything(descriptor: int) -> bytes:
         if not part:
             return said
         said += part
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--rule", "requre-role"), "--rule 'requre-role' is no rule of catflap, and none of the 6 records names it. Did you mean 'require-role'?"),
+        (("--rule", "nothing-*"), "--rule 'nothing-*' is no rule of catflap"),
+        (("--from", "2026-02-01", "--to", "2026-01-31"), "--from 2026-02-01T00:00:00.000000Z is not before --to 2026-01-31T00:00:00.000000Z"),
+        (("--from", "2026-02-01", "--to", "2026-02-01"), "is not before --to"),
+        (("--decision", "denid"), "Did you mean 'denied'?"),
+        (("--type", "decisions"), "Did you mean 'decision'?"),
+        (("-o", "jsn"), "Did you mean 'json'?"),
+        (("-n", "Shop"), "'Shop' is no namespace name"),
+        (("-n", ""), "'' is no namespace name"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_is_refused(log: Path, arguments: tuple[str, ...], says: str) -> None:
+    """An empty answer would look like a clean log."""
+    done = audit("query", log, *arguments)
+    assert (done.exit_code, says in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--user", "nobody"), ("-n", "sh*p-1"), ("--group", "g"), ("--rule", "guard-labels"), ("--from", "2030-01-01")],
+)
+def test_a_value_that_may_be_and_matches_nothing_is_noted(log: Path, arguments: tuple[str, ...]) -> None:
+    """With the number of the records, so that an empty log is told from a wrong question."""
+    done = audit("query", log, *arguments, "-o", "json")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "catflap: no record matches, of 6 records read\n"
+
+
+def test_a_custom_rule_is_known_by_the_policy_file(log: Path, tmp_path: Path) -> None:
+    """Also where no object has broken it yet."""
+    rule = "custom: [{id: our-rule, resources: [pods], cel: 'true', message: m}]\n"
+    (tmp_path / "policy.yaml").write_text(HEAD + rule, encoding="utf-8")
+    assert audit("query", log, "--rule", "our-rule").exit_code == 2
+    done = audit("query", log, "--rule", "our-rule", "-c", tmp_path / "policy.yaml")
+    assert (done.exit_code, "no record matches" in done.stderr) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize("verb", [("query",), ("export", "-o", "csv"), ("verify",)])
+def test_standard_input_is_one_log(verb: tuple[str, ...]) -> None:
+    """The second one would be empty."""
+    done = audit(*verb, "-", "-")
+    assert (done.exit_code, "standard input can be read once" in done.stderr) == (2, True)

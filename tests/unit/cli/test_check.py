@@ -118,7 +118,7 @@ def test_a_program_reads_json(check: Check) -> None:
         pytest.param({"a.yaml": BAD}, ["a.yaml"], 1, "", id="one would be refused"),
         pytest.param({"a.yaml": BROKEN}, ["a.yaml"], 2, "a.yaml:1:5: not YAML: ", id="one is not YAML"),
         pytest.param({"a.yaml": BAD, "b.yaml": BROKEN}, ["a.yaml", "b.yaml"], 2, "b.yaml:1:5: not YAML: ", id="both"),
-        pytest.param({}, ["a.yaml"], 2, "a.yaml: no such file or folder", id="it is not there"),
+        pytest.param({}, ["a.yaml"], 2, "a.yaml: no such file; expected manifests: ", id="it is not there"),
         pytest.param({"a.yaml": OTHER}, ["a.yaml"], 2, "a.yaml:1:1: no Kubernetes object", id="named, and no manifest"),
         pytest.param({"d/a.yaml": OTHER, "d/b.yaml": GOOD}, ["d"], 0, "", id="another program's file in a folder"),
         pytest.param({"d/x/a.yml": BAD}, ["d"], 1, "", id="a folder in a folder"),

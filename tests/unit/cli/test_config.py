@@ -83,7 +83,10 @@ class TestCheck:
         for names in ((bad, nowhere, str(tmp_path)), (str(tmp_path), nowhere, bad)):
             outcome = run("check", *names)
             assert (outcome.exit_code, len(outcome.stdout.splitlines())) == (2, len(FAULTS))
-            told = {f"catflap: {nowhere}: no such file or directory", f"catflap: {tmp_path}: is a directory"}
+            told = {
+                f"catflap: {nowhere}: no such file; expected a policy file",
+                f"catflap: {tmp_path}: this is a folder; expected a policy file",
+            }
             assert set(outcome.stderr.splitlines()) == told
 
     def test_standard_input_is_named_once(self) -> None:

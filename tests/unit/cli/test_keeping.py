@@ -90,5 +90,5 @@ def test_what_is_no_age_is_refused(text: str) -> None:
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """Before anything starts: a server would start a worker for it again and again."""
     assert told(f"--audit-log={tmp_path}/no/log") == (
-        f"catflap: --audit-log {tmp_path}/no/log: No such file or directory; give a file that this user may write\n"
+        f"catflap: --audit-log {tmp_path}/no/log: its folder is not there; give a file that this user may write\n"
     )

@@ -1,8 +1,10 @@
-"""What a user reads of wrong manifests and wrong policy files: golden files, each beside what it answers.
+"""What a user reads of wrong manifests, wrong policy files and wrong command lines: golden files, each beside what it answers.
 
 Nothing writes them anew: a changed message is read before it is copied into its file.
 """
 
+import shlex
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,9 @@ from webhook.cli import main
 CASES: Final = Path(__file__).parents[2] / "cases" / "messages"
 FOLDER: Final = CASES / "manifests"
 POLICIES: Final = sorted((CASES / "policies").glob("*.yaml"))
+# Each is the words behind `catflap`; they are run in a copy of the folder with the files that they name.
+COMMANDS: Final = sorted((CASES / "commands").glob("*.args"))
+GIVEN: Final = CASES / "commands" / "given"
 MANIFESTS: Final = sorted(path for path in FOLDER.iterdir() if path.suffix != ".txt")
 
 
@@ -40,8 +45,23 @@ def test_a_wrong_policy_file_is_answered_in_words_that_help(policy: Path, monkey
     assert answer == policy.with_suffix(".txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("folder", ["manifests", "policies"])
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda path: path.stem)
+def test_a_wrong_command_line_is_answered_in_words_that_help(
+    command: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the value, the option, what is expected and what to do; the code is never that of a clean result."""
+    shutil.copytree(GIVEN, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    words = shlex.split(command.read_text(encoding="utf-8"))
+    environment = {"COLUMNS": "120", "HOME": str(tmp_path / "home"), "KUBECONFIG": None}
+    outcome = CliRunner().invoke(main, words, prog_name="catflap", env=environment)
+    answer = f"{outcome.stdout}{outcome.stderr}exit {outcome.exit_code}\n"
+    assert answer == command.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("folder", ["commands", "manifests", "policies"])
 def test_every_golden_file_has_its_question(folder: str) -> None:
     """One without would be read by no test."""
-    names = {path.stem for path in (CASES / folder).iterdir() if path.suffix != ".txt"}
+    names = {path.stem for path in (CASES / folder).iterdir() if path.suffix != ".txt" and path != GIVEN}
     assert {path.stem for path in (CASES / folder).glob("*.txt")} == names

@@ -132,7 +132,10 @@ def test_what_the_policy_file_frees_is_told(log: Path, output: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--from", "2026-02-01", "--to", "2026-01-01"], "--from has to be before --to"),
+        (
+            ["--from", "2026-02-01", "--to", "2026-01-01"],
+            "--from 2026-02-01T00:00:00.000000Z is not before --to 2026-01-01T00:00:00.000000Z",
+        ),
         (["--trust", "{log}"], "{log}"),
         (["--kubeconfig", "{log}"], ""),
         (["-c", "{log}"], "{log}:2:1: not YAML"),

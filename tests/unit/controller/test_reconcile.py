@@ -185,7 +185,7 @@ def test_a_write_that_cannot_be_recorded_is_owed() -> None:
         pass
     assert len([call for call in api.calls if call[0] != "GET"]) == 3
     assert not recording.ready
-    with pytest.raises(AuditLogUnwritable, match="3 records of earlier writes are owed"):
+    with pytest.raises(AuditLogUnwritable, match="3 records of earlier writes not written yet"):
         recording.require()
 
 

@@ -58,7 +58,7 @@ def test_where_there_is_no_file_and_no_pod_both_are_told(monkeypatch: pytest.Mon
         NoCluster, match="no cluster by the Pod's ServiceAccount: this process runs in no Pod of a cluster"
     ):
         connect(None)
-    with pytest.raises(NoCluster, match="there is no kubeconfig"):
+    with pytest.raises(NoCluster, match="no such file; expected a kubeconfig"):
         connect("/is/not/there")
 
 

@@ -3,7 +3,8 @@
 import pytest
 from markupsafe import Markup
 
-from webhook.report.words import LONGEST_TEXT, counted, duration, instant, shown
+from webhook.model.counting import counted
+from webhook.report.words import LONGEST_TEXT, duration, instant, shown
 
 
 @pytest.mark.parametrize(

@@ -272,15 +272,53 @@ class TestRead:
             pytest.param({}, id="an empty mapping"),
             pytest.param({"kind": "Pod"}, id="no apiVersion"),
             pytest.param({"apiVersion": "v1"}, id="no kind"),
-            pytest.param({"apiVersion": 1, "kind": "Pod"}, id="a version that is a number"),
             pytest.param({"apiVersion": "v1", "kind": ""}, id="an empty kind"),
             pytest.param({"version": 2, "services": {}}, id="another program's file"),
         ],
     )
     def test_another_programs_file_is_told_from_a_bad_one(self, document: object) -> None:
         """In a folder it is passed over."""
-        with pytest.raises(NotKubernetes, match="apiVersion and kind are missing"):
+        with pytest.raises(
+            NotKubernetes,
+            match=r"^no Kubernetes object: (apiVersion|kind|apiVersion and kind) (is|are) (missing|empty)",
+        ):
             read(document, default_namespace="shop")
+
+    @pytest.mark.parametrize(
+        ("document", "path"),
+        [
+            pytest.param({"apiVersion": 1, "kind": "Pod"}, ("apiVersion",), id="a version that is a number"),
+            pytest.param({"apiVersion": ["v1"], "kind": "Pod"}, ("apiVersion",), id="a version in a list"),
+            pytest.param({"apiVersion": "v1", "kind": True}, ("kind",), id="a kind that is a boolean"),
+            pytest.param({"apiVersion": "v1", "kind": {"Pod": None}}, ("kind",), id="a kind that is a mapping"),
+            pytest.param({"apiVersion": "v1", "kind": "Pod", "metadata": "a"}, ("metadata",), id="metadata as text"),
+            pytest.param({"apiVersion": "v1", "kind": "Odd", "metadata": [5]}, ("metadata",), id="of an unknown kind"),
+            pytest.param(
+                {"apiVersion": "v1", "kind": "Odd", "metadata": {"namespace": 7}},
+                ("metadata", "namespace"),
+                id="a namespace",
+            ),
+            pytest.param(
+                {"apiVersion": "v1", "kind": "Odd", "metadata": {"generateName": False}},
+                ("metadata", "generateName"),
+                id="a prefix",
+            ),
+        ],
+    )
+    def test_a_head_of_another_type_is_a_fault_of_the_manifest(self, document: object, path: tuple[str, ...]) -> None:
+        """Of any kind, and in a folder too: both apiVersion and kind are there, so it is no other program's file."""
+        with pytest.raises(BadManifest) as bad:
+            read(document, default_namespace="shop")
+        assert not isinstance(bad.value, NotKubernetes)
+        assert bad.value.path == path
+
+    @pytest.mark.parametrize("metadata", [None, {}, {"name": None}, {"name": ""}])
+    def test_what_is_judged_and_has_no_name_is_noted(self, metadata: object) -> None:
+        """Kubernetes would refuse it; a kind without metadata of its own, such as a Kustomization, is not noted."""
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
+        other = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "metadata": metadata}
+        assert "without a name" in " ".join(read(pod, default_namespace="shop").notes)
+        assert not read(other, default_namespace="shop").notes
 
     @pytest.mark.parametrize(
         ("document", "kind"),

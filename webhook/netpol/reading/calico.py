@@ -7,6 +7,7 @@ Deny and Log open nothing, and Pass in another tier leads to the tier `default`,
 from collections.abc import Iterator
 
 from webhook.model.addresses import EVERY_ADDRESS, Addresses, addresses
+from webhook.model.counting import counted
 from webhook.model.fields import HIGHEST_PORT, PortRange
 from webhook.model.names import CALICO_NAMESPACE
 from webhook.model.opening import EVERYBODY, Grammar, Opening, Peers, Selected
@@ -155,8 +156,10 @@ def networks(entity: Entity) -> Addresses | None:
 def written(entity: Entity) -> tuple[str, ...]:
     """Return an entity's networks in words."""
     if not entity.nets:
-        return (f"every address but {len(entity.not_nets or ())} networks",)
-    return (*entity.nets, f"without {len(entity.not_nets)} networks") if entity.not_nets else tuple(entity.nets)
+        return (f"every address but {counted(len(entity.not_nets or ()), 'network')}",)
+    return (
+        (*entity.nets, f"without {counted(len(entity.not_nets), 'network')}") if entity.not_nets else tuple(entity.nets)
+    )
 
 
 def ports_of(rule: Rule) -> Iterator[PortRange | NamedPort]:

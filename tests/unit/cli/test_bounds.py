@@ -1,0 +1,262 @@
+"""Input without measure: every verb ends, in bounded memory, and its message names the file and the bound."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.unit.samples import HEAD
+from webhook.audit import reading
+from webhook.cli import _folders, main
+from webhook.syntax import documents
+from webhook.syntax.composing import Composed, compose
+
+LOGS: Final = {
+    "verify": ("audit", "verify"),
+    "query": ("audit", "query"),
+    "export": ("audit", "export", "-o", "csv"),
+    "report": ("report", "-o", "page.html"),
+}
+POD: Final = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {app: a, role: data}}\nspec: {containers: []}\n"
+# Runs the command in a process whose memory may not grow further than what a verb and the largest file of its form take together.
+LIMITED: Final = (
+    "import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv.pop(1)),) * 2)\n"
+    "from webhook.__main__ import main\nmain()\n"
+)
+MANY: Final = 100  # in place of 100,000
+MIB: Final = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a policy file, in which the commands run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policy.yaml").write_text(HEAD, encoding="utf-8")
+    return tmp_path
+
+
+def check(*paths: str) -> Result:
+    """Run `catflap check`."""
+    return CliRunner().invoke(main, ["check", "-c", "policy.yaml", *paths])
+
+
+def limited(*arguments: str, mib: int) -> "subprocess.CompletedProcess[str]":
+    """Run a command that may take so many MiB of memory."""
+    argv = [sys.executable, "-c", LIMITED, str(mib * MIB), *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "bound"),
+    [
+        pytest.param(("check", "-c", "policy.yaml"), "32 MiB, the most that is read of manifests", id="manifests"),
+        pytest.param(("preview", "-c", "policy.yaml"), "32 MiB, the most that is read of manifests", id="preview"),
+        pytest.param(("config", "check"), "16 MiB, the most that is read of a policy file", id="policy"),
+        pytest.param(
+            ("preview", "-c", "policy.yaml", "--against"),
+            "16 MiB, the most that is read of a policy file",
+            id="against",
+        ),
+        pytest.param(("registration", "-c", "policy.yaml", "--url", "https://a", "--ca"), "1 MiB, the most", id="CA"),
+        pytest.param(("audit", "verify", "policy.yaml", "--trust"), "64 KiB, the most", id="key"),
+    ],
+)
+def test_a_device_without_an_end_takes_bounded_memory(arguments: tuple[str, ...], bound: str) -> None:
+    """As does a file of any size."""
+    if not Path("/dev/zero").exists():
+        pytest.skip("no /dev/zero")
+    done = limited(*arguments, "/dev/zero", mib=400)
+    assert done.returncode == 2, done.stderr
+    assert f"/dev/zero: larger than {bound}" in done.stderr
+
+
+@pytest.mark.parametrize("verb", LOGS)
+def test_a_line_without_an_end_ends_the_reading(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a device, or of a file that is no log."""
+    if not Path("/dev/zero").exists():
+        pytest.skip("no /dev/zero")
+    monkeypatch.setattr(reading, "LONGEST_SKIPPED", 1 << 26)
+    outcome = CliRunner().invoke(main, [*LOGS[verb], "/dev/zero"])
+    assert outcome.exit_code == 2
+    assert "catflap: /dev/zero:1: a line longer than 64 MiB; expected an audit log" in outcome.stderr
+
+
+@pytest.mark.parametrize("verb", LOGS)
+def test_what_is_no_text_ends_the_reading(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image of a disk has no line without an end."""
+    monkeypatch.setattr(reading, "MOST_UNTEXTUAL", MIB)
+    Path("image").write_bytes((b"\xff" * 1023 + b"\n") * 1100)
+    outcome = CliRunner().invoke(main, [*LOGS[verb], "image"])
+    assert outcome.exit_code == 2
+    assert "catflap: image: 1 MiB that are no text before the first record; expected an audit log" in outcome.stderr
+
+
+@pytest.mark.parametrize("verb", LOGS)
+@pytest.mark.parametrize("content", [b"\0", b"x" * 127 + b"\n"], ids=["zeros", "lines"])
+def test_gzip_data_that_unpacks_without_measure_ends_the_reading(verb: str, content: bytes) -> None:
+    """A file of a few kilobytes would keep a machine busy for hours."""
+    with gzip.open("bomb.gz", "wb") as file:
+        for _ in range(16):
+            file.write(content * (MIB // len(content)))
+    outcome = CliRunner().invoke(main, [*LOGS[verb], "bomb.gz"])
+    assert outcome.exit_code == 2
+    assert "catflap: bomb.gz: gzip unpacks" in outcome.stderr
+    assert "more than 256 times as many" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("magic", "command"),
+    [(b"\xfd7zXZ\0", "xz -dc"), (b"\x28\xb5\x2f\xfd", "zstd -dc"), (b"BZh9", "bzip2 -dc"), (b"PK\x03\x04", "unzip -p")],
+)
+@pytest.mark.parametrize("verb", LOGS)
+def test_a_log_that_another_program_compressed_is_answered_with_the_command(
+    verb: str, magic: bytes, command: str
+) -> None:
+    """As log rotation may be set up to compress by any of them."""
+    Path("log").write_bytes(magic + bytes(100))
+    outcome = CliRunner().invoke(main, [*LOGS[verb], "log"])
+    assert (outcome.exit_code, f"unpack it first: {command} log | catflap audit" in outcome.stderr) == (2, True)
+
+
+def test_documents_are_counted_the_empty_ones_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million separators took eleven seconds."""
+    monkeypatch.setattr(documents, "MOST_OBJECTS", MANY)
+    Path("seps.yaml").write_text("---\n# nothing\n" * (MANY + 1), encoding="utf-8")
+    outcome = check("seps.yaml")
+    assert outcome.exit_code == 2
+    assert (
+        f"seps.yaml:{2 * MANY + 2}:1: more than {MANY} documents, empty ones too, the most of one file"
+        in outcome.stderr
+    )
+
+
+def test_empty_documents_need_no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is where the time went."""
+    parsed: list[str] = []
+
+    def counting(text: str, line: int) -> Composed:
+        parsed.append(text)
+        return compose(text, line)
+
+    monkeypatch.setattr(documents, "compose", counting)
+    Path("a.yaml").write_text("---\n---\n# a\n---\n\n  # b\r\n---\n" + POD, encoding="utf-8")
+    assert check("a.yaml").exit_code == 0
+    assert len(parsed) == 1
+
+
+def test_a_large_document_of_yaml_is_to_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its places take much memory."""
+    monkeypatch.setattr(documents, "LARGEST_YAML", 1 << 20)
+    item = "".join(f"  {line}\n" for line in POD.splitlines()).replace("  ", "- ", 1)
+    Path("list.yaml").write_text(
+        "apiVersion: v1\nkind: List\nitems:\n" + item * (MIB // len(item) + 1), encoding="utf-8"
+    )
+    outcome = check("list.yaml")
+    assert outcome.exit_code == 2
+    assert "list.yaml:1:1: a YAML document of more than 1 MiB; write its objects as documents" in outcome.stderr
+
+
+def test_a_list_of_just_the_most_objects_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more is one too many, in one file and in one command."""
+    monkeypatch.setattr(documents, "MOST_OBJECTS", MANY)
+    monkeypatch.setattr("webhook.cli._files.MOST_OBJECTS", MANY)
+    item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+    for name, count in (("all", MANY), ("more", MANY + 1), ("one", 1)):
+        content = {"apiVersion": "v1", "kind": "List", "items": [item] * count}
+        Path(f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    assert check("all.json").exit_code == 0
+    outcome = check("more.json")
+    assert (outcome.exit_code, f"more than {MANY} objects, the most of one file" in outcome.stderr) == (2, True)
+    outcome = check("all.json", "one.json")
+    assert (
+        outcome.exit_code,
+        f"one.json: more than {MANY} objects up to here, the most of one command" in outcome.stderr,
+    ) == (2, True)
+
+
+def test_a_folder_of_too_many_files_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing of it is read: a part would look like the whole."""
+    monkeypatch.setattr(_folders, "MOST_FILES", MANY)
+    Path("many").mkdir()
+    for number in range(MANY + 1):
+        Path(f"many/{number}.yaml").write_text(POD, encoding="utf-8")
+    outcome = check("many")
+    assert (outcome.exit_code, outcome.stdout) == (2, "0 objects, 0 of them make Pods, 0 refused\n")
+    assert f"catflap: many: more than {MANY} files of manifests, the most of one folder" in outcome.stderr
+    Path("many/0.yaml").unlink()
+    assert check("many").exit_code == 0
+
+
+def pipe(path: Path) -> None:
+    """A named pipe that nobody writes to."""
+    os.mkfifo(path)
+
+
+def broken(path: Path) -> None:
+    """A link to nothing."""
+    path.symlink_to("gone")
+
+
+def circle(path: Path) -> None:
+    """A link to itself."""
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [(pipe, "this is no regular file"), (broken, "no such file"), (circle, "its symbolic links lead in a circle")],
+)
+def test_what_in_a_folder_cannot_be_read_is_reported(make: Callable[[Path], None], what: str, here: Path) -> None:
+    """It was passed over in silence, as if it were not there."""
+    (here / "f").mkdir()
+    (here / "f" / "a.yaml").write_text(POD, encoding="utf-8")
+    make(here / "f" / "b.yaml")
+    outcome = check("f")
+    assert outcome.exit_code == 2
+    assert outcome.stdout.startswith("1 object, ")
+    assert outcome.stderr == f"catflap: f/b.yaml: {what}; expected a file of manifests\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_a_folder_that_cannot_be_read_is_reported(here: Path) -> None:
+    """Whatever manifests are in it."""
+    (here / "f" / "g").mkdir(parents=True)
+    (here / "f" / "a.yaml").write_text(POD, encoding="utf-8")
+    (here / "f" / "g").chmod(0)
+    outcome = check("f")
+    (here / "f" / "g").chmod(0o700)
+    assert outcome.exit_code == 2
+    assert outcome.stderr == "catflap: f/g: permission denied for this user; expected a folder of manifests\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        pytest.param("a: " + "[" * 100_000 + "]" * 100_000, "nested more than 1000 deep", id="YAML"),
+        pytest.param('{"a":' * 100_000 + "1" + "}" * 100_000, "nested more than 1000 deep", id="JSON"),
+        pytest.param(
+            "a0: &a0 ["
+            + "x," * 9
+            + "x]\n"
+            + "".join(f"a{n + 1}: &a{n + 1} [{','.join([f'*a{n}'] * 10)}]\n" for n in range(12)),
+            "aliases stand for too many values",
+            id="a billion laughs",
+        ),
+        pytest.param("a: &a [*a]\n", "the anchor &a contains itself", id="an anchor in itself"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["check", "preview"])
+def test_nesting_and_aliases_are_bounded(verb: str, text: str, what: str) -> None:
+    """With the place."""
+    Path("a.yaml").write_text(text, encoding="utf-8")
+    outcome = CliRunner().invoke(main, [verb, "-c", "policy.yaml", "a.yaml"])
+    assert outcome.exit_code == 2
+    assert what in outcome.stderr
+    assert "a.yaml:" in outcome.stderr

@@ -1,0 +1,24 @@
+"""What a command says of a cluster that does not answer, or that answers with an error."""
+
+from typing import Final, NoReturn
+
+import click
+
+from webhook.cli._options import BAD_INPUT
+from webhook.kube.api import ApiError
+
+HINT: Final = "see whether the cluster runs, and whether --kubeconfig and --context name the right one"
+
+
+def in_words(bad: Exception) -> str:
+    """Return the message; of a server that did not answer it names the address."""
+    if isinstance(bad, ApiError) and not bad.status and bad.server:
+        return f"the API server {bad.server} gave no answer: {bad}; {HINT}"
+    return str(bad)
+
+
+def give_up(bad: Exception, *, failed: int, doing: str = "") -> NoReturn:
+    """End the command: with 2 where no API server answered, so that nothing is known, else with `failed`."""
+    click.echo(f"catflap: {doing}{in_words(bad)}", err=True)
+    unanswered = isinstance(bad, ApiError) and not bad.status
+    raise SystemExit(BAD_INPUT if unanswered else failed) from bad

@@ -1,0 +1,66 @@
+"""The manifests' files in a folder and in all folders in it, and what there cannot be read."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from webhook.files import reason, sentence, shown
+
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+# As many objects are read of one command (webhook.syntax.documents), each of which may have a file of its own.
+MOST_FILES: Final = 100_000
+EXPECTED: Final = "manifests: a file, a folder or - for standard input"
+ONE_FILE: Final = "a file of manifests"
+
+
+class Unread(NamedTuple):
+    """Something that is not read; the message names it and says why."""
+
+    why: str
+
+
+def files_of(path: str) -> Iterator[str | Unread]:
+    """Yield a path itself if it is no folder, else each file in it that a manifest may be in, in order."""
+    try:
+        kind = os.stat(path).st_mode  # noqa: PTH116 (a path of pathlib loses a slash at its end)
+    except OSError as bad:
+        yield Unread(sentence(shown(path), reason(bad), EXPECTED))
+        return
+    if not stat.S_ISDIR(kind):
+        yield path
+        return
+    unread: list[Unread] = []
+    found = sorted(first(walked(path, unread)), key=lambda file: Path(file).parts)
+    yield from unread
+    if len(found) > MOST_FILES:
+        yield Unread(
+            f"{shown(path)}: more than {MOST_FILES:,} files of manifests, the most of one folder; give the folders in it"
+        )
+        return
+    yield from (entry(file) for file in found)
+
+
+def first(files: Iterator[str]) -> Iterator[str]:
+    """Yield as many files as are read of a folder, and one more where there are more."""
+    yield from (file for file, _ in zip(files, range(MOST_FILES + 1), strict=False))
+
+
+def walked(path: str, unread: list[Unread]) -> Iterator[str]:
+    """Yield each file of a folder by its name; a folder in it that cannot be read is added to `unread`."""
+
+    def failed(bad: OSError) -> None:
+        unread.append(Unread(sentence(shown(bad.filename or path), reason(bad), "a folder of manifests")))
+
+    for folder, _, names in os.walk(path, onerror=failed):
+        yield from (os.path.join(folder, name) for name in names if name.endswith(SUFFIXES))  # noqa: PTH118 (bytes that are no text)
+
+
+def entry(file: str) -> str | Unread:
+    """Return a file of a folder; what is no file, such as a pipe that would be waited for, is not read."""
+    try:
+        kind = os.stat(file).st_mode  # noqa: PTH116 (as above)
+    except OSError as bad:
+        return Unread(sentence(shown(file), reason(bad), ONE_FILE))
+    return file if stat.S_ISREG(kind) else Unread(sentence(shown(file), "this is no regular file", ONE_FILE))

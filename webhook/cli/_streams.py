@@ -1,0 +1,147 @@
+"""The standard streams of the command, and the exit code where one of them fails.
+
+Every verb writes to the streams that are set up here, so none has to think of a full disk, a closed stream or a reader that
+ends early (docs/exit-codes.md).
+"""
+
+import errno
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import click
+
+from webhook.files import reason
+
+# As grep and diff do: 1 is a result of theirs, 2 is trouble, what cannot be written too.
+TROUBLE: Final = 2
+# As a shell reports a program that a signal ended: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html
+READER_ENDED: Final = 128 + signal.SIGPIPE
+INTERRUPTED: Final = 128 + signal.SIGINT
+STDIN, STDOUT, STDERR = 0, 1, 2
+# A descriptor that is closed is opened so that its use fails: standard input for writing, standard output for reading. Otherwise the
+# next file that is opened would get its number, and records or tables would be written there (gnulib, lib/stdopen.c).
+SUBSTITUTES: Final = {STDIN: os.O_WRONLY, STDOUT: os.O_RDONLY, STDERR: os.O_WRONLY}
+WRONG: Final = {errno.EBADF: "it is closed", errno.ENOSPC: "no space left on the device"}
+
+
+class CannotWriteError(Exception):
+    """Standard output takes no more.
+
+    It is no OSError: a verb that expects one from a file of its own must not take it for that.
+    """
+
+
+class Output(io.FileIO):
+    """A standard stream that remembers its first failure, and drops what comes behind it.
+
+    `raises` says whether the failure ends the command: a message that standard error does not take cannot be told anywhere.
+    """
+
+    def __init__(self, descriptor: int, *, raises: bool) -> None:
+        super().__init__(descriptor, "wb", closefd=False)
+        self.failure: OSError | None = None
+        self._raises = raises
+
+    def write(self, data: Any) -> int:
+        """Write bytes; return how many were taken.  Raises CannotWriteError."""
+        if self.failure is None:
+            try:
+                return super().write(data)
+            except OSError as bad:
+                self.failure = bad
+                if self._raises:
+                    raise CannotWriteError from bad
+        return len(data)
+
+
+def run(command: Callable[..., Any]) -> int:
+    """Run the command with streams whose failures count; return its exit code."""
+    closed = {number for number, one in enumerate((sys.stdin, sys.stdout, sys.stderr)) if one is None}
+    output, errors = set_up(closed)
+    code = ended(command)
+    with suppress(CannotWriteError):
+        sys.stdout.flush()
+    sys.stderr.flush()
+    if output.failure is not None:
+        return without_output(output.failure)
+    return code or (TROUBLE if errors.failure is not None and STDERR not in closed else 0)
+
+
+def set_up(closed: set[int]) -> tuple[Output, Output]:
+    """Put streams in place that say when they fail; `closed` are the numbers of those that the caller has closed."""
+    for number in sorted(closed):
+        substitute(number)
+    if STDIN in closed:
+        sys.stdin = open(STDIN, encoding="utf-8", closefd=False)  # noqa: SIM115 (a descriptor, and as long as the process)
+    output, errors = Output(STDOUT, raises=True), Output(STDERR, raises=False)
+    sys.stdout = text(output, sys.stdout, unencodable="backslashreplace")
+    sys.stderr = text(errors, sys.stderr, unencodable="backslashreplace", by_line=True)
+    return output, errors
+
+
+def substitute(number: int) -> None:
+    """Open a descriptor that is closed, so that its use fails; one that is open by now is left alone."""
+    try:
+        os.fstat(number)
+    except OSError:
+        found = os.open(os.devnull, SUBSTITUTES[number])
+        if found != number:
+            os.dup2(found, number)
+            os.close(found)
+
+
+def text(raw: Output, before: Any, *, unencodable: str, by_line: bool = False) -> io.TextIOWrapper:
+    """Return a text stream over a raw one, in the encoding of the stream before it.
+
+    `unencodable` says what becomes of characters that the encoding does not have.
+    """
+    encoding = before.encoding if before is not None else "utf-8"
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding=encoding, errors=unencodable, line_buffering=by_line or raw.isatty()
+    )
+
+
+def ended(command: Callable[..., Any]) -> int:
+    """Run the command; return its exit code.  A fault of the program itself goes on as an exception."""
+    try:
+        found = command(standalone_mode=False)
+    except click.ClickException as bad:
+        bad.show()
+        return bad.exit_code
+    except click.Abort:
+        click.echo("catflap: stopped by the user", err=True)
+        return INTERRUPTED
+    except CannotWriteError:
+        return TROUBLE
+    except MemoryError:
+        click.echo("catflap: this process may take no more memory; give less at once", err=True)
+        return TROUBLE
+    except SystemExit as end:
+        return code_of(end.code)
+    return (
+        found if isinstance(found, int) else 0
+    )  # click gives the code of --help and --version, else what the verb returns
+
+
+def code_of(status: object) -> int:
+    """Return the exit code that a status of `sys.exit` stands for; text is a message, and the code is 1 then."""
+    if isinstance(status, str):
+        click.echo(status, err=True)
+    return status if isinstance(status, int) else int(status is not None)
+
+
+def without_output(failure: OSError) -> int:
+    """Say why standard output takes no more; return the exit code.
+
+    A reader that ends early, such as `head`, has all that it wants: nothing is said then.
+    """
+    if failure.errno == errno.EPIPE:
+        return READER_ENDED
+    why = WRONG.get(failure.errno or 0, reason(failure))
+    click.echo(f"catflap: standard output cannot be written: {why}; what it has so far is incomplete", err=True)
+    return TROUBLE

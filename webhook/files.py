@@ -1,0 +1,134 @@
+"""Files that a user names, read up to a bound.
+
+Each message names the file, what is wrong with it and what was expected, in the same words for every verb and every form.
+"""
+
+import errno
+import os
+import stat
+import sys
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+STDIN: Final = "-"
+MIB: Final = 1 << 20
+# What is wrong, by the number of the operating system's error; other numbers keep the system's own words.
+REASONS: Final = {
+    errno.ENOENT: "no such file",
+    errno.EISDIR: "this is a folder",
+    errno.ENOTDIR: "a part of this path is a file, where a folder is needed",
+    errno.EACCES: "permission denied for this user",
+    errno.EPERM: "permission denied for this user",
+    errno.ELOOP: "its symbolic links lead in a circle",
+    errno.ENAMETOOLONG: "the path is too long",
+    errno.EEXIST: "it is there already, and is not overwritten",
+    errno.EROFS: "the file system is read-only",
+    errno.ENXIO: "this is a socket",
+}
+# Reading a descriptor that is not open gives this number.
+CLOSED: Final = {errno.EBADF: "standard input is closed"}
+
+
+class Form(NamedTuple):
+    """What a file is expected to be: its noun in a message, and the most bytes that are read."""
+
+    noun: str
+    most: int
+
+
+# A certificate has 2 KiB, a bundle of 150 public root certificates about 250 KiB.
+CA_BUNDLE: Final = Form("a CA certificate in PEM", MIB)
+
+
+class UnreadableFileError(Exception):
+    """A file that cannot be read, or is larger than its form may be; the message names the file and what was expected."""
+
+
+def read_file(path: str | PathLike[str], form: Form) -> bytes:
+    """Return the content of a file.
+
+    A named pipe is read to its end, which waits for a writer as `cat` does.  Raises UnreadableFileError.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return read_from(file, shown(path), form)
+    except OSError as bad:
+        raise UnreadableFileError(sentence(shown(path), reason(bad), form.noun)) from None
+
+
+def is_readable(path: str | PathLike[str], form: Form) -> None:
+    """See that another library, which opens a file by its name, finds one that is no larger than its form may be.
+
+    A pipe is not opened, as its writer would lose its reader.  Raises UnreadableFileError.
+    """
+    try:
+        if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116 (a path of pathlib loses a slash at its end)
+            return
+        with Path(path).open("rb") as file:
+            if is_larger(file, form.most):
+                raise too_large(shown(path), form)
+    except OSError as bad:
+        raise UnreadableFileError(sentence(shown(path), reason(bad), form.noun)) from None
+
+
+def read_stdin(form: Form) -> bytes:
+    """Return what standard input has.  Raises UnreadableFileError."""
+    try:
+        return read_from(stdin(), STDIN, form)
+    except OSError as bad:
+        raise UnreadableFileError(sentence(STDIN, CLOSED.get(bad.errno or 0, reason(bad)), form.noun)) from None
+
+
+def stdin() -> BinaryIO:
+    """Return standard input.  Raises OSError where the caller has closed it: Python has no object for it then."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return sys.stdin.buffer
+
+
+def read_from(file: BinaryIO, name: str, form: Form) -> bytes:
+    """Return what an open file has; one byte more than the bound is enough to refuse it.  Raises OSError, UnreadableFileError."""
+    if is_larger(file, form.most) or len(content := file.read(form.most + 1)) > form.most:
+        raise too_large(name, form)
+    return content
+
+
+def too_large(name: str, form: Form) -> UnreadableFileError:
+    """Return the error of a file that is larger than its form may be."""
+    return UnreadableFileError(f"{name}: larger than {size_in_words(form.most)}, the most that is read of {form.noun}")
+
+
+def is_larger(file: BinaryIO, most: int) -> bool:
+    """Whether the size of a regular file is known to be above the bound, so that nothing of it has to be read."""
+    try:
+        status = os.fstat(file.fileno())
+    except OSError:  # a file in memory has no descriptor
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size > most
+
+
+def size_in_words(size: int) -> str:
+    """Return a number of bytes in the largest unit that divides it."""
+    return f"{size // MIB} MiB" if size % MIB == 0 else f"{size // 1024} KiB" if size % 1024 == 0 else f"{size:,} bytes"
+
+
+def reason(bad: OSError) -> str:
+    """Return what keeps a file from being opened, read or written."""
+    return REASONS.get(bad.errno or 0) or (bad.strerror or str(bad)).lower()
+
+
+def unwritable(path: str | PathLike[str], bad: OSError) -> str:
+    """Return the message about a file that cannot be written."""
+    why = "its folder is not there" if bad.errno == errno.ENOENT else reason(bad)
+    return f"{shown(path)}: {why}; give a file that this user may write"
+
+
+def sentence(name: str, what: str, expected: str) -> str:
+    """Return the message about a file that cannot be read."""
+    return f"{name}: {what}; expected {expected}"
+
+
+def shown(path: str | PathLike[str]) -> str:
+    """Return a path as text that can be printed, whatever bytes it has; an empty one as quotes, so that it can be seen."""
+    return os.fsencode(path).decode("utf-8", "replace") or '""'
