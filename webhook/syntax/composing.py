@@ -21,6 +21,8 @@ MERGE_TAG: Final = "tag:yaml.org,2002:merge"
 NO_MERGE: Final = "the key << takes a mapping or a list of mappings"
 # Far above any manifest; the API server stops at 10,000.
 DEEPEST: Final = 1_000
+# Half a minute of work. A document of the largest size that is read has so many only where each takes less than nine bytes, which no manifest does.
+MOST_VALUES: Final = 1_000_000
 # decode.go: how much of a document may come from aliases, by the number of values.
 FEW_ALIASED, FEW_VALUES = 100, 1_000
 SMALL, LARGE = 400_000, 4_000_000
@@ -121,10 +123,15 @@ class Composer:
                 break
         return Composed(self._root, self._places, tuple(self._repeated))
 
-    def _scalar(self, event: Any) -> None:
+    def _add(self, place: Place) -> None:
         self._count += 1
+        if self._count > MOST_VALUES:
+            raise BadYamlError(f"more than {MOST_VALUES:,} values, the most of one document; split it by ---", place)
+
+    def _scalar(self, event: Any) -> None:
         unquoted = event.implicit[0]
         place = place_of(event.start_mark, event.value if unquoted else None)
+        self._add(place)
         if unquoted and self._open and self._open[-1].in_flow and "?" in event.value[1:]:
             raise BadYamlError(f"{event.value} has a question mark inside brackets; write it in quotes", place)
         if self._awaits_key and event.value == MERGE and (unquoted or event.tag == MERGE_TAG):
@@ -142,8 +149,8 @@ class Composer:
         self._put(value, place)
 
     def _begin(self, event: Any) -> None:
-        self._count += 1
         place = place_of(event.start_mark)
+        self._add(place)
         if len(self._open) >= DEEPEST:
             raise BadYamlError(f"lists and mappings are nested more than {DEEPEST} deep", place)
         if self._awaits_key:
