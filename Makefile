@@ -5,6 +5,9 @@ PYTHON ?= python3.11
 TOOLS := .tools
 UV := $(TOOLS)/bin/uv
 VENV := .venv
+# Tests of one file share fixtures, up to a control plane; each worker starts its own, about 1 GiB of memory.
+WORKERS ?= 2
+BOTH := -n $(WORKERS) --dist loadfile --max-worker-restart 0
 RUN := $(VENV)/bin/
 
 export UV_PYTHON_DOWNLOADS := never
@@ -35,7 +38,7 @@ demo: install ## Tell the story: the real server, real reviews, no cluster
 .PHONY: test
 test: install ## Everything: style, types, layers, tests, the real API server included
 	@$(MAKE) --no-print-directory lint
-	@$(RUN)pytest $(PYTEST)
+	@$(RUN)pytest $(BOTH) $(PYTEST)
 
 .PHONY: browser
 browser: ## Chromium, in which tests look at the report; without it they are skipped
@@ -43,7 +46,7 @@ browser: ## Chromium, in which tests look at the report; without it they are ski
 
 .PHONY: quick
 quick: install ## The tests that need no API server
-	@$(RUN)pytest --ignore=tests/cluster --ignore=tests/controlplane --ignore=tests/chart --ignore=tests/browser $(PYTEST)
+	@$(RUN)pytest --ignore=tests/cluster --ignore=tests/controlplane --ignore=tests/chart --ignore=tests/browser $(BOTH) $(PYTEST)
 
 .PHONY: lint
 lint: install ## Style, types and layers

@@ -8,12 +8,12 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from time import perf_counter
+from time import monotonic, perf_counter, sleep
 from typing import Final
 
 from webhook.audit.chain import Fragment, Link, fragment
 from webhook.audit.commit import GroupCommit
-from webhook.audit.ending import Ending, ending_of
+from webhook.audit.ending import PAUSE_SECONDS, Ending, ending_of
 from webhook.audit.keeping import UNOBSERVED, Observer, Rotation
 from webhook.audit.record import utc_now
 from webhook.audit.rotation import aside, begun, discard, is_at, put_aside, sync_folder
@@ -144,12 +144,12 @@ class Sink:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other processes from beginning a chain in this file, and from putting it aside; a file that cannot be locked is not."""
+        """Keep other processes from beginning a chain in this file, and from putting it aside.
+
+        Where the file cannot be locked soon, because its file system has no locks or a stopped process holds one, nothing is kept.
+        """
         self.look()
-        held = self._descriptor if self._is_file and self._path is not None else None
-        if held is not None:
-            with suppress(OSError):
-                fcntl.flock(held, fcntl.LOCK_EX)
+        held = self._descriptor if self._is_file and self._path is not None and lock_soon(self._descriptor) else None
         try:
             yield
         finally:
@@ -235,6 +235,22 @@ class Sink:
         begin = perf_counter()
         os.fdatasync(self._descriptor)
         self._observer.synced(perf_counter() - begin)
+
+
+def lock_soon(descriptor: int) -> bool:
+    """Lock an open file, within the time that a request waits for a busy disk; whether that could be done."""
+    until = monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if monotonic() >= until:
+                return False
+            sleep(PAUSE_SECONDS)
+        except OSError:
+            return False
+        else:
+            return True
 
 
 def is_file(descriptor: int) -> bool:

@@ -29,10 +29,11 @@ class Standing:
         self._on_change = handler
 
     def follow(self, kinds: Iterable[PolicyKind]) -> None:
-        """Watch policies of these kinds from now on; nothing happens where that is so already."""
+        """Watch policies of these kinds from now on; a watch that waits after a failure tries again at once."""
         for kind in kinds:
             with self._lock:
                 if kind in self._watches:
+                    self._watches[kind].hurry()
                     continue
                 watch = Watch(self._api, collection(kind), query={"labelSelector": OUR_LABEL})
                 watch.on_change(partial(self._changed, kind))  # the items of a list do not name their kind

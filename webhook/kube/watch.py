@@ -54,7 +54,12 @@ class Watch:
     def stop(self) -> None:
         """Ask the thread to end, without waiting for it."""
         self._source.stopped.set()
+        self._source.hurry()
         self._informer._stop_event.set()  # noqa: SLF001 (its own stop() joins a thread that may wait on the network)
+
+    def hurry(self) -> None:
+        """Try again at once where the last tries failed: what was missing is there now."""
+        self._source.hurry()
 
     @property
     def synced(self) -> bool:
@@ -81,6 +86,12 @@ class Source:
         self._began: float | None = None  # when the last watch did
         self.listed = Event()
         self.stopped = Event()
+        self._hurried = Event()
+
+    def hurry(self) -> None:
+        """End the wait after a failure, and count failures from now on."""
+        self._failures = 0
+        self._hurried.set()
 
     # No return type: the informer would take one as the model to build; `object` below is its word for plain JSON.
     def list_or_watch(self, **options: Any):  # type: ignore[no-untyped-def]  # noqa: ANN201
@@ -116,7 +127,9 @@ class Source:
 
     def _back_off(self, delays: Sequence[float]) -> None:
         self._failures += 1
-        self.stopped.wait(delays[min(self._failures, len(delays)) - 1])
+        self._hurried.clear()
+        if not self.stopped.is_set():
+            self._hurried.wait(delays[min(self._failures, len(delays)) - 1])
 
     def _watch(self, options: Mapping[str, Any]) -> Any:
         self.listed.set()  # the informer comes here only after it took in a list

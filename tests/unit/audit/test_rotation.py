@@ -1,5 +1,6 @@
 """Files put aside: when, by whom, and which are kept; no line is lost on the way."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -175,7 +176,7 @@ def meanwhile(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], 
         look()
         monkeypatch.undo()
         other.start()
-        other.join(0.2)
+        other.join(0.1)
 
     monkeypatch.setattr(witness, "look", looked)
     return other
@@ -215,6 +216,15 @@ def test_a_chain_that_begins_in_an_empty_file_states_the_file_before_it(
     younger.stop()
     report = verified(*aside(str(path)), path, closed=True)
     assert (report.findings, report.notes) == ((), ())
+
+
+def test_a_file_that_another_process_keeps_locked_is_written_all_the_same(path: Path) -> None:
+    """A stopped process must not stop the others' records."""
+    log = AuditLog(str(path), process="serve")
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        log.append(RECORD)
+    assert len(path.read_bytes().splitlines()) == 2
 
 
 def test_an_emptied_log_is_noted(path: Path) -> None:

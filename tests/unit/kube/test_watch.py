@@ -1,6 +1,7 @@
 """How long a watch waits before it asks again; the waits are kept instead of waited."""
 
 from collections.abc import Iterator
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -106,3 +107,26 @@ def test_a_list_ends_when_it_is_told_to(waits: list[float]) -> None:  # noqa: AR
     asked.stopped.set()
     with pytest.raises(ApiException):
         asked.list_or_watch()
+
+
+def test_what_is_there_again_is_asked_for_at_once(waits: list[float]) -> None:
+    """Calico's API came back: its watches must not stay blind for as long as they failed before."""
+    asked = source(*[ApiError(404, "no")] * 8)
+    for _ in range(7):
+        with pytest.raises(ApiException):
+            watch(asked)
+    asked.hurry()
+    with pytest.raises(ApiException):
+        watch(asked)
+    assert waits == [*BACKOFF_SECONDS, BACKOFF_SECONDS[-1], BACKOFF_SECONDS[0]]
+
+
+def test_a_wait_ends_when_there_is_reason_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else this would take a thousand seconds."""
+    monkeypatch.setattr("webhook.kube.watch.BACKOFF_SECONDS", (1000.0,))
+    asked = source(*[ApiError(404, "no")] * 3, LIST)
+    done = Thread(target=asked.list_or_watch, daemon=True)
+    done.start()
+    while done.is_alive():
+        asked.hurry()
+        done.join(0.01)
