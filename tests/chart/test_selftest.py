@@ -1,14 +1,26 @@
 """`helm test`: which Pod it runs, with which right, and that nothing of it is left."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tests.chart.conftest import Helm, Render
+from tests.chart.releases import OURS, released
 from tests.chart.rendering import CHART, DEFAULT, HOOK, NAMESPACE, Rendered, for_each_values_file
+from tests.controlplane.cluster import Cluster
+from tests.controlplane.waiting import wait_until
 from webhook.cli.selftest import verb
 from webhook.kube.rights import selftest_rights
 
 Json = dict[str, Any]
+
+CORE, RBAC = "/api/v1/namespaces", "/apis/rbac.authorization.k8s.io/v1/namespaces"
+MADE = (
+    f"{CORE}/{NAMESPACE}/pods/catflap-test",
+    f"{CORE}/{NAMESPACE}/serviceaccounts/catflap-test",
+    f"{RBAC}/default/roles/catflap-test",
+    f"{RBAC}/default/rolebindings/catflap-test",
+)
 
 
 def hooks(rendered: Rendered) -> dict[str, Json]:
@@ -79,3 +91,16 @@ def test_the_pod_runs_the_command_on_the_policy_of_the_release(helm: Helm) -> No
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+
+
+def test_helm_runs_it_and_deletes_what_it_made(cluster: Cluster) -> None:
+    """The API server takes each object. No kubelet runs here, so the test says that the Pod has succeeded."""
+    pod = MADE[0]
+    with released(cluster), ThreadPoolExecutor(1) as pool:
+        running = pool.submit(cluster.helm, "test", "catflap", *OURS, "--timeout", "60s", check=False)
+        wait_until(lambda: cluster.call("GET", pod).status == 200, what="the Pod of helm test")
+        assert [cluster.call("GET", path).status for path in MADE] == [200] * len(MADE)
+        done = {"status": {"phase": "Succeeded"}}
+        cluster.api("PATCH", f"{pod}/status", done, content_type="application/merge-patch+json")
+        assert running.result().returncode == 0, running.result().stderr
+        wait_until(lambda: {cluster.call("GET", path).status for path in MADE} == {404}, what="its objects to go")
