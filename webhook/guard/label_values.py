@@ -16,13 +16,12 @@ from webhook.model.labels import LABEL_NAME
 from webhook.model.modes import Mode
 from webhook.model.pod_selector import ABSENT, IN, Term
 from webhook.model.policy import Claim, GuardPolicy
-from webhook.model.violation import Remedy, Rule
+from webhook.model.violation import FixConstraint, Remedy, Rule
 from webhook.model.workload import Place, Workload
 from webhook.model.workload_labels import AppLabel
 from webhook.rules import RULES
 
 ANY_TEXT: Final = "text"
-AGREEMENT, CLAIM = RULES["labels-agree"], RULES["role-claim"]
 
 
 class Obstacle(NamedTuple):
@@ -54,6 +53,11 @@ class Solution(Struct, frozen=True):
 def enforced(rule: Rule, policy: GuardPolicy) -> bool:
     """Whether a rule refuses in some namespace."""
     return any(rule.mode(policy, one) is Mode.ENFORCE for one in (None, *policy.namespaces.overrides))
+
+
+def constrained(constraint: FixConstraint, policy: GuardPolicy) -> bool:
+    """Whether a rule that constrains fixes in this way refuses in some namespace."""
+    return any(rule.constrains is constraint and enforced(rule, policy) for rule in RULES.values())
 
 
 class LabelValues(Struct, frozen=True):

@@ -11,10 +11,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.guard.judge import judge
-from webhook.guard.label_values import AGREEMENT, CLAIM, LabelValues, Obstacle, Setting, enforced
+from webhook.guard.label_values import LabelValues, Obstacle, Setting, constrained, enforced
 from webhook.model.kinds import POD, selector_beside
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import API_SERVER, Remedy, Violation
+from webhook.model.violation import API_SERVER, FixConstraint, Remedy, Violation
 from webhook.model.workload import Place, Workload
 from webhook.rules import RULES
 
@@ -70,7 +70,8 @@ class Search:
     def run(self) -> None:
         """Find the labels, and say in notes what they do not mend."""
         self._known = {one.identities for one in judge(self._workload, self._policy)}
-        must_agree, must_be_claimed = (enforced(rule, self._policy) for rule in (AGREEMENT, CLAIM))
+        must_agree = constrained(FixConstraint.AGREEMENT, self._policy)
+        must_be_claimed = constrained(FixConstraint.CLAIM, self._policy)
         unmended: dict[Remedy, str] = {}
         now, has_moved = self._workload, False
         for _ in range(MOST_STEPS):
