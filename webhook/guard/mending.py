@@ -103,18 +103,18 @@ class Search:
             self.notes += [contradiction(one) for one in self._counted if self._refuses(one)][:1]
 
     def _keep_filled(self) -> None:
-        """Add the label that the mutating phase may have written from an alias, where the fix changes that alias.
+        """Add the role that the mutating phase may have written from an alias, where the fix changes that alias.
 
-        The manifest does not have the label then, so the next Pod would have none.
+        The manifest does not have the role's label then, so the next Pod would have no role. An alias of the application has a value after the fix.
         """
         if self._workload.kind != POD.kind or not self._policy.workloads.fill_from_aliases:
             return
         [place] = self._workload.places
-        for label in (self._policy.workloads.app, self._policy.workloads.role):
-            value = place.labels.get(label.label)
-            changed = (alias for alias in label.aliases if (place.path, alias) in self.remedies)
-            if value and any(place.labels.get(alias) == value for alias in changed):
-                self.remedies.setdefault((place.path, label.label), Remedy(place.path, label.label, value=value))
+        role = self._policy.workloads.role
+        value = place.labels.get(role.label, "")
+        changed = (alias for alias in role.aliases if (place.path, alias) in self.remedies)
+        if role.counts(value) and any(place.labels.get(alias) == value for alias in changed):
+            self.remedies.setdefault((place.path, role.label), Remedy(place.path, role.label, value=value))
 
     def _next(self, now: Workload, unmended: Mapping[Remedy, str]) -> Remedy | None:
         """Return the next remedy to try, of templates first; None where none is left."""
@@ -138,15 +138,24 @@ class Search:
         )
 
     def _same(self, values: LabelValues, one: Remedy) -> Remedy:
-        """Return the remedy that another place has for the same label, so that both get one value, where this place admits it."""
+        """Return the remedy that other places have for the same label, so that all get one value.
+
+        Values that this place does not admit are taken from the others too; where it admits none of theirs, it keeps its own.
+        """
         other = next((other for other in self.remedies.values() if other.label == one.label), None)
         if other is None:
             return one
         place = values.place_at(one.place)
         wanted = [value for value in (other.value, *other.choices) if value is not None]
-        if any(values.obstacle(Setting(place, one.label, value)) for value in wanted):
+        admitted = [value for value in wanted if not values.obstacle(Setting(place, one.label, value))]
+        if not admitted and (wanted or one.choices):
             return one
-        return replace(other, place=one.place)
+        value = other.value if other.value in admitted else admitted[0] if len({*admitted}) == 1 else None
+        choices = tuple(choice for choice in other.choices if choice in admitted)
+        common = replace(other, value=value, choices=choices)
+        for key, earlier in self.remedies.items():
+            self.remedies[key] = replace(common, place=earlier.place) if earlier.label == one.label else earlier
+        return replace(common, place=one.place)
 
 
 def key_of(remedy: Remedy) -> tuple[str, str]:
