@@ -38,6 +38,8 @@ CUSTOM = {
     ("serving.knative.dev", "Service"): ("v1", "services"),
     ("example.com", "Widget"): ("v1", "widgets"),
 }
+# What no registration sends, and a server answers all the same.
+UNREGISTERED = {"Service": ("", "v1", "services"), "Gadget": ("example.com", "v1", "gadgets")}
 GOOD = {"app": "web", "role": "frontend"}
 
 
@@ -71,7 +73,9 @@ def resource_of(group: str, kind: str) -> tuple[str, str, str]:
     """Group, version and plural of a kind; for Kubernetes' own the kind alone will do."""
     if found := POLICIES_BY_KIND.get((group, kind)):
         return found.group, found.version, found.resource
-    return (group, *CUSTOM[group, kind]) if (group, kind) in CUSTOM else RESOURCES[kind]
+    if (group, kind) in CUSTOM:
+        return (group, *CUSTOM[group, kind])
+    return {**RESOURCES, **UNREGISTERED}[kind]
 
 
 def review(manifest: Json | None, *, before: Json | None = None, **request: Any) -> Json:

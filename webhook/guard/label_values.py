@@ -5,7 +5,6 @@ values. The label of the application and of the role is the same on an object an
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -17,13 +16,12 @@ from webhook.model.labels import LABEL_NAME
 from webhook.model.modes import Mode
 from webhook.model.pod_selector import ABSENT, IN, Term
 from webhook.model.policy import Claim, GuardPolicy
-from webhook.model.violation import Remedy, Rule
+from webhook.model.violation import FixConstraint, Remedy, Rule
 from webhook.model.workload import Place, Workload
 from webhook.model.workload_labels import AppLabel
 from webhook.rules import RULES
 
 ANY_TEXT: Final = "text"
-AGREEMENT, CLAIM = RULES["labels-agree"], RULES["role-claim"]
 
 
 class Obstacle(NamedTuple):
@@ -42,6 +40,9 @@ class Setting(NamedTuple):
     value: str | None
 
 
+Settings = Callable[[str | None], Iterator[Setting]]
+
+
 class Solution(Struct, frozen=True):
     """The labels to set for one fault; where there are none, the obstacle says why."""
 
@@ -54,12 +55,22 @@ def enforced(rule: Rule, policy: GuardPolicy) -> bool:
     return any(rule.mode(policy, one) is Mode.ENFORCE for one in (None, *policy.namespaces.overrides))
 
 
+def constrained(constraint: FixConstraint, policy: GuardPolicy) -> bool:
+    """Whether a rule that constrains fixes in this way refuses in some namespace."""
+    return any(rule.constrains is constraint and enforced(rule, policy) for rule in RULES.values())
+
+
 class LabelValues(Struct, frozen=True):
-    """A workload, what a policy file asks of it, and the object before an UPDATE."""
+    """A workload, what a policy file asks of it, and the object before an UPDATE.
+
+    `must_agree` and `must_be_claimed` say whether the rules about agreement and about claims refuse in some namespace.
+    """
 
     workload: Workload
     policy: GuardPolicy
     before: Workload | None = None
+    must_agree: bool = False
+    must_be_claimed: bool = True
 
     def solution(self, remedy: Remedy) -> Solution:
         """Return the labels that mend one fault with those that have to change with them."""
@@ -114,59 +125,66 @@ class LabelValues(Struct, frozen=True):
             wanted.append(replace(remedy, value=kept.value, choices=()))
         if not is_role:
             wanted += [replace(remedy, value=self.workload.label_from_name), replace(remedy, value=None)]
-        ways = [self.with_others] if enforced(AGREEMENT, self.policy) else [self.with_others, self.alone]
+        ways = [self.with_others(place, label, remedy.label)]
+        ways += [] if self.must_agree else [self.alone(place, label, remedy.label)]
         first: Solution | None = None
         for way in ways:
             for one in wanted:
-                found = self.solved(one, partial(way, place, label, remedy.label))
+                found = self.solved(one, way)
                 if found.remedies:
                     return found
                 first = first if first is not None and first.obstacle and first.obstacle.term else found
         return first or Solution()
 
-    def alone(self, place: Place, label: AppLabel, key: str, value: str | None) -> Iterator[Setting]:
-        """Yield the label, under one of its keys, at one place, with the aliases that would name another role."""
-        yield Setting(place, key, value)
-        yield from (one for one in self.aliases(place, label, value) if one.key != key)
+    def alone(self, place: Place, label: AppLabel, key: str) -> Settings:
+        """Return what sets the label, under one of its keys, at one place, with the aliases that would name another role."""
+        aliases = [one for one in self.aliases(place, label) if one.key != key]
+        return lambda value: chain((Setting(place, key, value),), changed(aliases, value))
 
-    def with_others(self, place: Place, label: AppLabel, key: str, value: str | None) -> Iterator[Setting]:
-        """Yield the same with the labels on the object and on its Pods that would contradict it."""
-        yield from self.alone(place, label, key, value)
-        own = self.workload.own
+    def with_others(self, place: Place, label: AppLabel, key: str) -> Settings:
+        """Return what sets the same with the labels on the object and on its Pods that would contradict it."""
+        here, own = self.alone(place, label, key), self.workload.own
         said = label.found(own.labels) if own is not None else None
-        own_differs = said is not None and said.value not in {"", value}
-        if own is None or not (place is own or own_differs):
-            return
-        for other in (own, *self.workload.places):
-            found = label.found(other.labels)
-            if other is not place and found is not None and found.value and found.value != value:
-                pinned = label is self.policy.workloads.app and self.obstacle(Setting(other, found.key, value))
-                # An alias of the application contradicts nothing, so the label itself is set beside it.
-                yield from self.alone(other, label, label.label if pinned else found.key, value)
+        others = list(self.named_elsewhere(place, label)) if own is not None else []
 
-    def aliases(self, place: Place, label: AppLabel, value: str | None) -> Iterator[Setting]:
-        """Yield the aliases that name another role; the aliases of an application contradict nothing."""
+        def settings(value: str | None) -> Iterator[Setting]:
+            yield from here(value)
+            if place is own or (said is not None and said.value not in {"", value}):
+                for one in changed(others, value):
+                    # An alias of the application contradicts nothing, so where it is kept the label itself is set beside it.
+                    kept = label is self.policy.workloads.app and self.obstacle(one)
+                    yield one._replace(key=label.label) if kept else one
+
+        return settings
+
+    def named_elsewhere(self, place: Place, label: AppLabel) -> Iterator[Setting]:
+        """Yield the label as it is on the object and on its Pods, but for one place."""
+        for other in self.every_place:
+            found = label.found(other.labels) if other is not place else None
+            if found is not None and found.value:
+                yield Setting(other, *found)
+                yield from (one for one in self.aliases(other, label) if one.key != found.key)
+
+    def aliases(self, place: Place, label: AppLabel) -> Iterator[Setting]:
+        """Yield the aliases that name a role; the aliases of an application contradict nothing."""
         for alias in label.aliases if label is self.policy.workloads.role else ():
-            said = place.labels.get(alias, "")
-            if label.counts(said) and said != value:
-                yield Setting(place, alias, value)
+            if label.counts(said := place.labels.get(alias, "")):
+                yield Setting(place, alias, said)
 
-    def solved(self, remedy: Remedy | None, settings: Callable[[str | None], Iterator[Setting]]) -> Solution:
+    def solved(self, remedy: Remedy | None, settings: Settings) -> Solution:
         """Return a remedy with those of its values that are possible, for each label that `settings` names for a value."""
         if remedy is None:
             return Solution()
         remedy = self.limited(remedy)
         if remedy.value is None and not remedy.choices:
-            needed = list(settings(None))
-            against = next(filter(None, map(self.obstacle, needed)), None)
-            return Solution(obstacle=against) if against else Solution(spread(remedy, needed))
+            against = next(filter(None, map(self.obstacle, settings(None))), None)
+            return Solution(obstacle=against) if against else Solution(spread(remedy, settings(None)))
         first: Obstacle | None = None
-        possible: dict[str, list[Setting]] = {}
+        possible: list[str] = []
         for value in dict.fromkeys((*([] if remedy.value is None else [remedy.value]), *remedy.choices)):
-            needed = list(settings(value))
-            against = next(filter(None, map(self.obstacle, needed)), None)
+            against = next(filter(None, map(self.obstacle, settings(value))), None)
             if against is None:
-                possible[value] = needed
+                possible.append(value)
             elif first is None or (first.term is None and against.term is not None):
                 first = against
         if not possible:
@@ -175,7 +193,7 @@ class LabelValues(Struct, frozen=True):
         only = choices[0] if len(choices) == 1 else None
         nearest = remedy.value if remedy.value in possible else only
         solved = replace(remedy, value=nearest, choices=choices)
-        return Solution(spread(solved, chain.from_iterable(possible.values())))
+        return Solution(spread(solved, chain.from_iterable(map(settings, possible))))
 
     def limited(self, remedy: Remedy) -> Remedy:
         """Return a remedy of any value with the values that the selector leaves, where it names some."""
@@ -196,7 +214,8 @@ class LabelValues(Struct, frozen=True):
         if (term := next((one for one in terms if one.key == key and not one.admits(value)), None)) is not None:
             return Obstacle(place, key, term)
         workloads = self.policy.workloads
-        asked = workloads.require if place in self.workload.labelled(workloads.scope) else ()
+        is_judged = any(place is one for one in self.workload.labelled(workloads.scope))
+        asked = workloads.require if is_judged else ()
         is_label = LABEL_NAME.fullmatch(value)  # an empty value counts as none
         is_asked = all(one.admits(value) for one in asked if one.label == key)
         if is_label and is_asked and self.is_role_here(place, key, value):
@@ -217,7 +236,7 @@ class LabelValues(Struct, frozen=True):
 
     def _may_have(self, place: Place, role: str) -> bool:
         """Whether the claims of the policy file leave a role to the Pods of a place."""
-        if place is self.workload.own or not enforced(CLAIM, self.policy):
+        if place is self.workload.own or not self.must_be_claimed:
             return True
         claim = self.policy.roles[role].claim if role in self.policy.roles else Claim()
         namespace = self.workload.namespace
@@ -232,8 +251,18 @@ class LabelValues(Struct, frozen=True):
 
     def place_at(self, path: str) -> Place:
         """The place of the workload at a path."""
+        return next(place for place in self.every_place if place.path == path)
+
+    @property
+    def every_place(self) -> tuple[Place, ...]:
+        """The object's own metadata, where that is not a Pod's, and that of each template."""
         own: tuple[Place, ...] = (self.workload.own,) if self.workload.own is not None else ()
-        return next(place for place in (*own, *self.workload.places) if place.path == path)
+        return (*own, *self.workload.places)
+
+
+def changed(named: Iterable[Setting], value: str | None) -> Iterator[Setting]:
+    """Return the labels that have another value, with this value."""
+    return (one._replace(value=value) for one in named if one.value != value)
 
 
 def will_count(label: AppLabel, remedy: Remedy, place: Place) -> bool:

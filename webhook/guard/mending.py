@@ -4,22 +4,23 @@ A rule names the label that it misses.  Whether that label can have a value also
 template, which must go on matching the Pods and which the API server never changes; on the object's own labels; on who may have a role.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.guard.judge import judge
-from webhook.guard.label_values import LabelValues, Obstacle, Setting, enforced
+from webhook.guard.label_values import LabelValues, Obstacle, Setting, constrained, enforced
 from webhook.model.kinds import POD, selector_beside
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import API_SERVER, Remedy, Violation
+from webhook.model.violation import API_SERVER, FixConstraint, Remedy, Violation
 from webhook.model.workload import Place, Workload
 from webhook.rules import RULES
 
 # Labels that are set one after the other, each with those that follow from it: the application, the role, further labels and aliases, at several places.
 MOST_STEPS: Final = 50
+MORE: Final = "Further labels may be needed: set these, and check the object again."
 DEBUG_COPY: Final = "If this is a copy that kubectl debug makes, add --keep-labels to the command."
 
 
@@ -69,30 +70,57 @@ class Search:
     def run(self) -> None:
         """Find the labels, and say in notes what they do not mend."""
         self._known = {one.identities for one in judge(self._workload, self._policy)}
+        must_agree = constrained(FixConstraint.AGREEMENT, self._policy)
+        must_be_claimed = constrained(FixConstraint.CLAIM, self._policy)
         unmended: dict[Remedy, str] = {}
-        now = self._workload
+        now, has_moved = self._workload, False
         for _ in range(MOST_STEPS):
-            wanted = [one.remedy for one in self._counted if one.remedy is not None and one.remedy not in unmended]
-            of_templates = (one for one in wanted if now.own is None or one.place != now.own.path)
-            remedy = next(of_templates, next(iter(wanted), None))
-            if remedy is None:
+            remedy = self._next(now, unmended)
+            if remedy is None and not (unmended and has_moved):
                 break
-            values = LabelValues(now, self._policy, self._before)
+            if remedy is None:  # what was impossible may follow from the labels that are set now
+                unmended.clear()
+                has_moved = False
+                continue
+            values = LabelValues(now, self._policy, self._before, must_agree, must_be_claimed)
             solution = values.solution(remedy)
             new = [one for one in solution.remedies if key_of(one) not in self.remedies]
             if not new:
                 is_set = key_of(remedy) in self.remedies
                 unmended[remedy] = "" if is_set else obstacle(values, remedy, solution.obstacle)
                 continue
-            unmended.clear()  # what was impossible may follow from the labels that are set now
+            has_moved = True
             for one in new:
                 self.remedies[key_of(one)] = self._same(values, one)
             now = mended(self._workload, self.remedies.values())
             still = (one for one in self._by_api_server if one.remedy and key_of(one.remedy) not in self.remedies)
             self._found = (*still, *judge(now, self._policy))
+        else:
+            self.notes.append(MORE)
+        self._keep_filled()
         self.notes += filter(None, unmended.values())
         if not self.notes:
             self.notes += [contradiction(one) for one in self._counted if self._refuses(one)][:1]
+
+    def _keep_filled(self) -> None:
+        """Add the role that the mutating phase may have written from an alias, where the fix changes that alias.
+
+        The manifest does not have the role's label then, so the next Pod would have no role. An alias of the application has a value after the fix.
+        """
+        if self._workload.kind != POD.kind or not self._policy.workloads.fill_from_aliases:
+            return
+        [place] = self._workload.places
+        role = self._policy.workloads.role
+        value = place.labels.get(role.label, "")
+        changed = (alias for alias in role.aliases if (place.path, alias) in self.remedies)
+        if role.counts(value) and any(place.labels.get(alias) == value for alias in changed):
+            self.remedies.setdefault((place.path, role.label), Remedy(place.path, role.label, value=value))
+
+    def _next(self, now: Workload, unmended: Mapping[Remedy, str]) -> Remedy | None:
+        """Return the next remedy to try, of templates first; None where none is left."""
+        wanted = [one.remedy for one in self._counted if one.remedy is not None and one.remedy not in unmended]
+        of_templates = (one for one in wanted if now.own is None or one.place != now.own.path)
+        return next(of_templates, next(iter(wanted), None))
 
     @property
     def _counted(self) -> Iterator[Violation]:
@@ -110,15 +138,24 @@ class Search:
         )
 
     def _same(self, values: LabelValues, one: Remedy) -> Remedy:
-        """Return the remedy that another place has for the same label, so that both get one value, where this place admits it."""
+        """Return the remedy that other places have for the same label, so that all get one value.
+
+        Values that this place does not admit are taken from the others too; where it admits none of theirs, it keeps its own.
+        """
         other = next((other for other in self.remedies.values() if other.label == one.label), None)
         if other is None:
             return one
         place = values.place_at(one.place)
         wanted = [value for value in (other.value, *other.choices) if value is not None]
-        if any(values.obstacle(Setting(place, one.label, value)) for value in wanted):
+        admitted = [value for value in wanted if not values.obstacle(Setting(place, one.label, value))]
+        if not admitted and (wanted or one.choices):
             return one
-        return replace(other, place=one.place)
+        value = other.value if other.value in admitted else admitted[0] if len({*admitted}) == 1 else None
+        choices = tuple(choice for choice in other.choices if choice in admitted)
+        common = replace(other, value=value, choices=choices)
+        for key, earlier in self.remedies.items():
+            self.remedies[key] = replace(common, place=earlier.place) if earlier.label == one.label else earlier
+        return replace(common, place=one.place)
 
 
 def key_of(remedy: Remedy) -> tuple[str, str]:

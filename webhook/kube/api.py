@@ -136,6 +136,10 @@ class Api:
                 return None
             raise
 
+    def try_create(self, path: str, body: Json) -> None:
+        """Have the API server judge the creation of an object as a dry run, which stores nothing.  Raises ApiError."""
+        self._call(Call("POST", path, {**WRITING, "dryRun": "All"}, body))
+
     def replace(self, path: str, body: Json) -> Json:
         """Write an object whole over the version that its resourceVersion names.  Raises ApiError."""
         return self._call(Call("PUT", path, WRITING, body))

@@ -110,6 +110,11 @@ def controller_rights(own_namespace: str, policy: ConfigMap | None) -> tuple[Rig
     return (*found, *scanning_rights())
 
 
+def selftest_rights(namespace: str) -> tuple[Right, ...]:
+    """What `catflap selftest` needs in the namespace of its Pods."""
+    return tuple(each("create", "pods", "Pods that are judged as a dry run", namespace=namespace))
+
+
 def scanning_rights() -> Iterator[Right]:
     """What the scan of existing objects needs, and its reports."""
     for maker in POD_MAKERS:

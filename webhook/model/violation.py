@@ -1,6 +1,7 @@
 """A rule, and what it has to say about a workload."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum, auto
 from hashlib import sha256
 from importlib import import_module
 from itertools import islice
@@ -87,13 +88,21 @@ class RefusedLabel(Struct, frozen=True):
     always_named: bool = False
 
 
+class FixConstraint(Enum):
+    """What a rule asks of the labels that mend another fault."""
+
+    AGREEMENT = auto()  # an object and its Pods have one application and one role
+    CLAIM = auto()  # a claimed role is for those who claim it
+
+
 class Rule(Struct, frozen=True):
     """One check under a stable id.
 
     `check` is pure; it yields each fault of what the rule is `about` under a policy. `since` is the release that brought
     the rule; `at_most` is how strict it is where the file names it not; one that is `guarded_only` says nothing of
     namespaces that stay open. `in_cel` says the same as `check` in expressions for the API server (webhook.model.cel), all of
-    which are true where there is no fault; none where the policy asks for nothing.
+    which are true where there is no fault; none where the policy asks for nothing. `constrains` is what a printed fix has to keep for
+    this rule.
     """
 
     id: str
@@ -103,6 +112,7 @@ class Rule(Struct, frozen=True):
     at_most: Mode = Mode.ENFORCE
     guarded_only: bool = False
     in_cel: Callable[[GuardPolicy], Iterator[str]] | None = None
+    constrains: FixConstraint | None = None
 
     @property
     def title(self) -> str:

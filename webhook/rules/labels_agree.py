@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Remedy, Rule
+from webhook.model.violation import Fault, FixConstraint, Remedy, Rule
 from webhook.model.workload import Workload
 
 
@@ -24,4 +24,4 @@ def apart(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
                 )
 
 
-RULE = Rule(id="labels-agree", since="0.1", check=apart, at_most=Mode.WARN)
+RULE = Rule(id="labels-agree", since="0.1", check=apart, at_most=Mode.WARN, constrains=FixConstraint.AGREEMENT)

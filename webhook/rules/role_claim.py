@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from webhook.model.abbreviation import listed
 from webhook.model.cel import NAMESPACE, everywhere, fits_any, literal
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Remedy, Rule
+from webhook.model.violation import Fault, FixConstraint, Remedy, Rule
 from webhook.model.workload import Workload
 
 
@@ -44,4 +44,4 @@ def in_cel(policy: GuardPolicy) -> Iterator[str]:
             yield everywhere(f"{other} || {accounts}", f"{known} && q.account == p.account")
 
 
-RULE = Rule(id="role-claim", since="0.1", check=unclaimed, in_cel=in_cel)
+RULE = Rule(id="role-claim", since="0.1", check=unclaimed, in_cel=in_cel, constrains=FixConstraint.CLAIM)

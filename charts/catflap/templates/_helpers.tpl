@@ -117,6 +117,21 @@ helm.sh/hook-weight: {{ quote . }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 
+{{/* Annotations of what helm makes for `helm test`, in the order of its weight, and deletes afterwards; a Pod that fails stays for its log. */}}
+{{- define "catflap.testHook" -}}
+helm.sh/hook: test
+helm.sh/hook-weight: {{ quote . }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{/* metadata of an object in the namespace of the test's Pods. Takes (list $ name). */}}
+{{- define "catflap.testMetadata" -}}
+name: {{ last . }}
+namespace: {{ (first .).Values.test.namespace }}
+labels:
+  {{- include "catflap.labels" (first .) | nindent 2 }}
+{{- end }}
+
 {{/* The namespaces that catflap leaves alone: what must run before it can, what the policy names, and its own. */}}
 {{- define "catflap.exempt" -}}
 {{- $always := list "kube-system" "kube-public" "kube-node-lease" -}}

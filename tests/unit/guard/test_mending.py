@@ -188,3 +188,31 @@ def test_a_value_that_the_api_server_refuses_is_not_copied(value: str) -> None:
     assert labels(found) == [("metadata", "app", "web"), (TEMPLATE, "app", "web")]
     alias = mends(read(deployment({"role": "data"}, labels={"app.kubernetes.io/name": value, "role": "data"})))
     assert [one for one in labels(alias) if one[1] == "app"] == [(TEMPLATE, "app", "web")]
+
+
+def test_a_label_that_was_written_from_an_alias_is_kept_where_the_fix_changes_the_alias() -> None:
+    """The manifest has the alias alone, and the next Pod from it would have no role."""
+    under = policy("workloads: {require: [{label: app.kubernetes.io/component, oneOf: [worker]}]}")
+    filled = read(pod({"app": "web", "role": "data", COMPONENT: "data"}))
+    assert labels(mends(filled, under)) == [("metadata", COMPONENT, "worker"), ("metadata", "role", "data")]
+    other = read(pod({"app": "web", "role": "backend", COMPONENT: "x"}))
+    assert labels(mends(other, under)) == [("metadata", COMPONENT, "worker")]
+
+
+def test_the_templates_of_one_object_are_offered_the_roles_that_all_of_them_may_have() -> None:
+    """Their accounts may differ, and a claim is for an account."""
+    under = policy("roles: {data: {claim: {serviceAccounts: [shop/db]}}}")
+    made: dict[str, Any] = {
+        "apiVersion": "apps.kruise.io/v1alpha1",
+        "kind": "UnitedDeployment",
+        "metadata": {"name": "web"},
+    }
+    labelled = {"metadata": {"labels": {"app": "web"}}}
+    made["spec"] = {
+        "template": {
+            f"{kind}Template": {"spec": {"template": {**labelled, "spec": {"serviceAccountName": account}}}}
+            for kind, account in (("statefulSet", "db"), ("cloneSet", "web"))
+        }
+    }
+    found = mends(read(made), under)
+    assert [(one.label, one.choices) for one in found.remedies] == [("role", ROLES[:2])] * 2

@@ -1,0 +1,91 @@
+"""`catflap selftest`: which Pods it asks about, and what follows from the answers; the chart's test has it ask a real API server."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.unit.samples import HEAD
+from webhook.cli import main, selftest
+from webhook.kube.api import ApiError
+
+OURS = 'POST: 403: admission webhook "pods.catflap.dev" denied the request: Pod default/catflap-selftest has 2 faults:'
+OTHERS = 'POST: 403: admission webhook "other.example" denied the request: no'
+
+
+class FakeApi:
+    """An API server with an answer to each Pod; it remembers what it was asked."""
+
+    def __init__(self, labelled: str = "", unlabelled: str = OURS, status: int = 403) -> None:
+        self._answers = {True: labelled, False: unlabelled}
+        self._status = status
+        self.asked: list[dict[str, str]] = []
+
+    def try_create(self, path: str, body: dict[str, Any]) -> None:
+        """Refuse a Pod where there is an answer to it."""
+        assert path == f"/api/v1/namespaces/{body['metadata']['namespace']}/pods"
+        self.asked.append(body["metadata"].get("labels", {}))
+        if said := self._answers[bool(self.asked[-1])]:
+            raise ApiError(self._status, said)
+
+
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, api: FakeApi, *arguments: str, text: str = "") -> Result:
+    """The verb under a policy with these lines."""
+    monkeypatch.setattr(selftest, "connect_as_kubectl", lambda *_: api)
+    (folder / "policy.yaml").write_text(HEAD + text, encoding="utf-8")
+    return CliRunner().invoke(main, ["selftest", "-c", str(folder / "policy.yaml"), *arguments])
+
+
+REQUIRING = "workloads: {require: [{label: team, oneOf: [shop]}, {label: cost, matches: '[0-9]+'}]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "labels"),
+    [
+        pytest.param("", [], {"app": "catflap-selftest", "role": "frontend"}, id="by default"),
+        pytest.param("workloads: {role: {label: tier, oneOf: [x]}}", [], {"app": "catflap-selftest", "tier": "x"}, id="other labels"),
+        pytest.param("roles: {frontend: {claim: {namespaces: [edge]}}}", [], {"app": "catflap-selftest", "role": "backend"}, id="a claimed role"),
+        pytest.param(
+            REQUIRING, ["--label", "cost=1"], {"app": "catflap-selftest", "role": "frontend", "team": "shop", "cost": "1"}, id="further labels"
+        ),
+    ],
+)  # fmt: skip
+def test_the_labels_follow_from_the_policy_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, arguments: list[str], labels: dict[str, str]
+) -> None:
+    """As a printed fix has them."""
+    api = FakeApi(unlabelled=OURS.replace("2 faults", "4 faults") if "require" in text else OURS)
+    outcome = run(tmp_path, monkeypatch, api, *arguments, text=text)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert api.asked == [labels, {}]
+
+
+@pytest.mark.parametrize(
+    ("api", "text", "outcome"),
+    [
+        pytest.param(FakeApi(), "", (0, "a Pod without labels is refused"), id="as it should be"),
+        pytest.param(FakeApi(unlabelled=""), "", (1, "a Pod without labels is admitted in namespace default"), id="not registered"),
+        pytest.param(FakeApi(labelled=OTHERS), "", (1, "a Pod with labels is refused: "), id="refused"),
+        pytest.param(FakeApi(unlabelled=OTHERS), "", (1, "refused, but not by catflap"), id="by another webhook"),
+        pytest.param(FakeApi(unlabelled=""), "mode: warn", (0, "the policy file refuses no Pod without labels there"), id="a mode that refuses nothing"),
+        pytest.param(FakeApi(labelled="POST: 403: pods is forbidden"), "", (2, "pods is forbidden"), id="no right"),
+        pytest.param(FakeApi(labelled="POST: 0: no answer", status=0), "", (2, "no answer"), id="no answer"),
+        pytest.param(FakeApi(), "namespaces: {exempt: [default]}", (2, "name another namespace by -n"), id="an exempt namespace"),
+        pytest.param(FakeApi(), REQUIRING, (2, "give them by --label"), id="a label that nobody can guess"),
+    ],
+)  # fmt: skip
+def test_the_status_says_what_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, api: FakeApi, text: str, outcome: tuple[int, str]
+) -> None:
+    """0 as the file says, 1 otherwise, 2 where that is not known."""
+    code, says = outcome
+    found = run(tmp_path, monkeypatch, api, text=text)
+    assert found.exit_code == code
+    assert says in found.output
+
+
+def test_a_label_without_a_value_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With how to write it."""
+    outcome = run(tmp_path, monkeypatch, FakeApi(), "--label", "cost")
+    assert (outcome.exit_code, outcome.stderr) == (2, "catflap: --label: write KEY=VALUE\n")

@@ -1,0 +1,118 @@
+"""`catflap selftest`: whether a cluster judges Pods by a policy file."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from webhook.cli._options import NAMESPACE, cluster_options, complain, load_policy, policy_file
+from webhook.guard.amend import amended
+from webhook.guard.decide import OFFLINE, decide
+from webhook.guard.explaining import explained
+from webhook.kube.api import Api, ApiError, NoCluster, connect_as_kubectl
+from webhook.kube.paths import collection
+from webhook.model.decision import Decision, Verdict
+from webhook.model.policy import GuardPolicy
+from webhook.review.manifests import creation, read
+
+FAILED: Final = 1
+DENIED: Final = "denied the request: "  # apiserver, pkg/admission/plugin/webhook/errors, ToStatusErr
+# What the strictest Pod Security Standard asks for, so that no other admission refuses the Pod.
+SECURITY: Final = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+NAME: Final = "catflap-selftest"
+CONTAINER: Final = {
+    "name": "none",
+    "image": NAME,  # a dry run pulls no image
+    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    "resources": {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"cpu": "1m", "memory": "1Mi"}},
+}
+
+
+@click.command("selftest")
+@policy_file
+@cluster_options
+@click.option(
+    "-n", "--namespace", type=NAMESPACE, default="default", show_default=True,
+    help="A namespace whose Pods are judged. Nothing is stored there.",
+)  # fmt: skip
+@click.option(
+    "--label", "labels", multiple=True, metavar="KEY=VALUE",
+    help="A label of the Pod that is to be admitted, where the policy file does not list its values; may be repeated.",
+)  # fmt: skip
+def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: str, labels: tuple[str, ...]) -> None:
+    """Create a Pod with labels and one without as dry runs, and see that the first is admitted and the second refused.
+
+    Ends with status 0 where both are as the policy file says, 1 where one is not, 2 where that cannot be found out.
+    """
+    under = load_policy(policy).policy
+    given = {key: value for key, equals, value in (one.partition("=") for one in labels) if equals}
+    if len(given) < len(labels):
+        complain(["--label: write KEY=VALUE"])
+    bare = judged(pod(namespace, {}), under)
+    if bare.verdict is Verdict.EXEMPT:
+        complain([f"{bare.reason}, so nothing is judged there; name another namespace by -n"])
+    fixed = {one.label: one.value or next(iter(one.choices), "") for one in bare.fix}
+    labelled = pod(namespace, {**fixed, **given})
+    if not (found := judged(labelled, under)).allowed:
+        complain([f"no labels of a good Pod follow from the policy file; give them by --label: {found.message}"])
+    try:
+        api = connect_as_kubectl(kubeconfig, context)
+        wrong = [*admission(api, labelled), *(refusal(api, bare, namespace) if not bare.allowed else [])]
+    except (NoCluster, ApiError) as bad:
+        complain([str(bad)])
+    for line in wrong:
+        click.echo(f"catflap: {line}", err=True)
+    if wrong:
+        raise SystemExit(FAILED)
+    click.echo(f"a Pod with labels is admitted in namespace {namespace}")
+    click.echo(
+        "a Pod without labels is refused" if not bare.allowed else "the policy file refuses no Pod without labels there"
+    )
+
+
+def admission(api: Api, labelled: dict[str, Any]) -> list[str]:
+    """Return what is wrong where a Pod with labels is refused.  Raises ApiError where that cannot be found out."""
+    said = answer(api, labelled)
+    return [f"a Pod with labels is refused: {said}"] if said else []
+
+
+def refusal(api: Api, bare: Decision, namespace: str) -> list[str]:
+    """Return what is wrong where a Pod without labels is not refused by catflap.  Raises ApiError where that cannot be found out."""
+    said = answer(api, pod(namespace, {}))
+    if not said:
+        return [
+            f"a Pod without labels is admitted in namespace {namespace}: catflap is not registered, or another policy is in force there"
+        ]
+    first = bare.message.partition("\n")[0]
+    return [] if first in said else [f"a Pod without labels is refused, but not by catflap: {said}"]
+
+
+def answer(api: Api, body: dict[str, Any]) -> str:
+    """Return with which words the API server refuses a Pod; an empty text where it admits it.  Raises ApiError for any other failure."""
+    try:
+        api.try_create(collection("v1", "pods", body["metadata"]["namespace"]), body)
+    except ApiError as error:
+        if DENIED not in str(error):
+            raise
+        return str(error)
+    return ""
+
+
+def pod(namespace: str, labels: dict[str, str]) -> dict[str, Any]:
+    """Return a Pod with labels."""
+    metadata = {"name": NAME, "namespace": namespace, **({"labels": labels} if labels else {})}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {"securityContext": SECURITY, "containers": [CONTAINER]},
+    }
+
+
+def judged(body: dict[str, Any], policy: GuardPolicy) -> Decision:
+    """Return the decision of the policy file on a Pod, as far as it is known without a cluster."""
+    request = amended(creation(read(body, default_namespace=body["metadata"]["namespace"])), policy)
+    found = decide(request, policy, known=OFFLINE, at=datetime.now(UTC))
+    assert isinstance(found, Decision)
+    return explained(found, request, policy)
