@@ -18,7 +18,7 @@ from webhook.model.pod_selector import ABSENT, IN, Term
 from webhook.model.policy import Claim, GuardPolicy
 from webhook.model.violation import FixConstraint, Remedy, Rule
 from webhook.model.workload import Place, Workload
-from webhook.model.workload_labels import AppLabel
+from webhook.model.workload_labels import AppLabel, Requirement
 from webhook.rules import RULES
 
 ANY_TEXT: Final = "text"
@@ -196,13 +196,20 @@ class LabelValues(Struct, frozen=True):
         return Solution(spread(solved, chain.from_iterable(map(settings, possible))))
 
     def limited(self, remedy: Remedy) -> Remedy:
-        """Return a remedy of any value with the values that the selector leaves, where it names some."""
+        """Return a remedy of any value with the values that the selector or the policy file leaves, where one of them lists some."""
         place = self.place_at(remedy.place)
         terms = place.selector.terms if place.selector is not None else ()
         listed = [term.values for term in terms if term.key == remedy.label and term.operator in {IN, ABSENT}]
+        listed += [one.one_of for one in self.required(place) if one.label == remedy.label and one.one_of]
         if remedy.value is not None or remedy.choices or not listed:
             return remedy
         return replace(remedy, choices=tuple(filter(None, listed[0])) or ("",))
+
+    def required(self, place: Place) -> tuple[Requirement, ...]:
+        """Return what the policy file requires of labels at a place: nothing outside of its scope."""
+        workloads = self.policy.workloads
+        is_judged = any(place is one for one in self.workload.labelled(workloads.scope))
+        return workloads.require if is_judged else ()
 
     def obstacle(self, setting: Setting) -> Obstacle | None:
         """Return why a label cannot have a value; None where it can."""
@@ -213,11 +220,8 @@ class LabelValues(Struct, frozen=True):
             return next((Obstacle(place, key, term) for term in pinned), None)
         if (term := next((one for one in terms if one.key == key and not one.admits(value)), None)) is not None:
             return Obstacle(place, key, term)
-        workloads = self.policy.workloads
-        is_judged = any(place is one for one in self.workload.labelled(workloads.scope))
-        asked = workloads.require if is_judged else ()
         is_label = LABEL_NAME.fullmatch(value)  # an empty value counts as none
-        is_asked = all(one.admits(value) for one in asked if one.label == key)
+        is_asked = all(one.admits(value) for one in self.required(place) if one.label == key)
         if is_label and is_asked and self.is_role_here(place, key, value):
             return None
         return Obstacle(place, key, next((one for one in terms if one.key == key), None))

@@ -131,7 +131,8 @@ class Search:
         """Whether a violation that is left refuses the object although a label could mend it, or a label has brought it."""
         is_new = one.identities not in self._known
         chosen = self.remedies.get(key_of(one.remedy)) if one.remedy is not None else None
-        if chosen is not None and chosen.value is None and not chosen.choices:
+        compares = one.rule in RULES and RULES[one.rule].constrains is FixConstraint.AGREEMENT
+        if chosen is not None and chosen.value is None and not chosen.choices and not compares:
             return False  # a person chooses a value that the message describes
         return (one.remedy is not None or is_new) and (
             one.rule in self._rules or (one.rule in RULES and enforced(RULES[one.rule], self._policy))
@@ -154,7 +155,8 @@ class Search:
         choices = tuple(choice for choice in other.choices if choice in admitted)
         common = replace(other, value=value, choices=choices)
         for key, earlier in self.remedies.items():
-            self.remedies[key] = replace(common, place=earlier.place) if earlier.label == one.label else earlier
+            if earlier == replace(other, place=earlier.place):  # a place that has values of its own keeps them
+                self.remedies[key] = replace(common, place=earlier.place)
         return replace(common, place=one.place)
 
 
