@@ -90,8 +90,7 @@ class Search:
                 unmended[remedy] = "" if is_set else obstacle(values, remedy, solution.obstacle)
                 continue
             has_moved = True
-            for one in new:
-                self.remedies[key_of(one)] = self._same(values, one)
+            self._take(values, new)
             now = mended(self._workload, self.remedies.values())
             still = (one for one in self._by_api_server if one.remedy and key_of(one.remedy) not in self.remedies)
             self._found = (*still, *judge(now, self._policy))
@@ -137,6 +136,16 @@ class Search:
         return (one.remedy is not None or is_new) and (
             one.rule in self._rules or (one.rule in RULES and enforced(RULES[one.rule], self._policy))
         )
+
+    def _take(self, values: LabelValues, new: list[Remedy]) -> None:
+        """Add the labels of one solution; an alias that changes with its label keeps the choices that the label has at other places."""
+        first = self._same(values, new[0])
+        for one in new:
+            place = values.place_at(one.place)
+            follows = replace(new[0], place=one.place, label=one.label) == one
+            is_possible = not any(values.obstacle(Setting(place, one.label, choice)) for choice in first.choices)
+            same = replace(first, place=one.place, label=one.label) if follows and is_possible else one
+            self.remedies[key_of(one)] = self._same(values, same)
 
     def _same(self, values: LabelValues, one: Remedy) -> Remedy:
         """Return the remedy that other places have for the same label, so that all get one value.
