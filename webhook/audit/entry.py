@@ -140,13 +140,3 @@ def as_entry(text: bytes) -> Entry | None:
         return ENTRIES.decode(text)
     except NOT_JSON:
         return None
-
-
-def printable(text: str) -> str:
-    """A text on one line: what would move a cursor, end a line or turn the writing round is shown by its code."""
-    return text if text.isprintable() else "".join(map(shown, text))
-
-
-def shown(character: str) -> str:
-    """One character, or its code."""
-    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")

@@ -67,6 +67,10 @@ class Line(NamedTuple):
         return self.size > len(self.text)
 
 
+DAMAGED: Final = "its gzip data is damaged, or other data follows it; gzip -t tells more, and a sound copy is needed"
+CUT_OFF: Final = "its gzip data is cut off; copy the file again once its program has written it whole"
+
+
 def read_lines(paths: Iterable[str], moved: Callable[[int], object] = lambda _: None) -> Iterator[Line]:
     """Every line of every file, in the order given; `moved` is told now and then how many bytes of all files are read.
 
@@ -87,11 +91,11 @@ def read_lines(paths: Iterable[str], moved: Callable[[int], object] = lambda _: 
                         yield Line(path, number, text.removesuffix(b"\n"), text.endswith(b"\n"))
                 before += raw.tell() if raw.seekable() else 0
         except gzip.BadGzipFile as bad:
-            raise Unreadable(f"{path}: its gzip data is damaged: {bad}") from bad
+            raise Unreadable(f"{path}: {DAMAGED}") from bad
         except OSError as bad:
             raise Unreadable(unread(path, bad)) from bad
         except (EOFError, zlib.error) as bad:
-            raise Unreadable(f"{path}: its gzip data is damaged or cut off: {bad}") from bad
+            raise Unreadable(f"{path}: {CUT_OFF if isinstance(bad, EOFError) else DAMAGED}") from bad
         moved(before)
 
 

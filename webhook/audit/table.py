@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from webhook.audit.entry import Entry, Fault, printable
+from webhook.audit.entry import Entry, Fault
+from webhook.model.abbreviation import printable
 
 # OWASP, CSV Injection: how a formula begins, also in the wide forms that spreadsheets take for the same; and our own mark.
 FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20'")

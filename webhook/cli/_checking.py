@@ -9,6 +9,7 @@ from msgspec import Struct
 from webhook.cli._files import Inputs
 from webhook.guard.preview import Effect
 from webhook.guard.protect import PROTECTION
+from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
 from webhook.model.decision import Decision, Verdict
 from webhook.model.violation import Remedy, Violation
@@ -76,7 +77,7 @@ def show(checked: list[Checked], inputs: Inputs) -> None:
     """Each violation for a person, then the count."""
     for one in checked:
         for line in lines(one):
-            click.echo(f"{one.source}: {line}\n")
+            click.echo(f"{printable(one.source)}: {line}\n")
     for note in inputs.notes:
         click.echo(f"{note}\n")
     click.echo(", ".join(totals(checked, inputs)))

@@ -9,13 +9,14 @@ from typing import Any, Final
 import click
 
 from webhook.audit import ocsf, table
-from webhook.audit.entry import Entries, Entry, printable
+from webhook.audit.entry import Entries, Entry
 from webhook.audit.query import Query, Test, moment, names_one, record_types
 from webhook.audit.reading import Unreadable
 from webhook.cli._asking import NamespacePattern, OneOf, in_order, meant
 from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, once, policy_option
 from webhook.cli._progress import progress
 from webhook.guard import binding, configuring, labelling, protect
+from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
 from webhook.model.custom import CustomRule
 from webhook.model.decision import Verdict

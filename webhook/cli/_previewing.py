@@ -13,6 +13,7 @@ from rich.text import Text
 from webhook.guard.comparing import Change, State, state
 from webhook.guard.existing import Name
 from webhook.guard.preview import Effect, Preview, Row
+from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
 from webhook.model.violation import Violation
 
@@ -94,7 +95,7 @@ def add(table: Table, row: Row, *outcomes: str, wide: bool) -> None:
     """One line; what others named is text, never markup."""
     cells = (row.owner.namespace or "-", short(row.owner), row.rule, str(row.pods or "-"), *outcomes[:-1])
     last = Text(outcomes[-1], style=STYLES.get(outcomes[-1], ""))
-    table.add_row(*map(Text, cells), last, *([Text(fault(row.faults[0]))] if wide else []))
+    table.add_row(*map(Text, map(printable, cells)), last, *([Text(fault(row.faults[0]))] if wide else []))
 
 
 def short(owner: Name) -> str:

@@ -6,6 +6,7 @@ from itertools import islice
 from msgspec import Struct
 
 from webhook.config.places import Place
+from webhook.model.abbreviation import printable
 from webhook.model.nearness import nearest
 
 LONGEST = 500  # characters of a path or a message; what stands in a file may be as long as the file
@@ -39,7 +40,7 @@ def readable(text: str) -> str:
     """A text on one line of moderate length, and nothing in it that cannot be seen."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST - END]} … {text[-END:]}"
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return printable(text)
 
 
 def suggestion(word: str, words: Iterable[str]) -> str:

@@ -30,6 +30,19 @@ def explained(decision: Decision, request: Request, policy: GuardPolicy) -> Deci
     )
 
 
+def with_possible_remedies(decision: Decision, request: Request, policy: GuardPolicy) -> Decision:
+    """Return the decision whose warned and recorded violations keep a remedy only where the labels that mend the whole object include it."""
+    lenient = (*decision.warned, *decision.audited)
+    if request.workload is None or not any(one.remedy for one in lenient):
+        return decision
+    fix = mending(request.workload, (*decision.denied, *lenient), policy, request.before).remedies
+    return replace(
+        decision,
+        warned=tuple(with_fix(one, fix) for one in decision.warned),
+        audited=tuple(with_fix(one, fix) for one in decision.audited),
+    )
+
+
 def is_about_value(violation: Violation) -> bool:
     """Whether a violation is about the value of the label at its path, and not about another label that contradicts it."""
     remedy = violation.remedy

@@ -221,7 +221,9 @@ class LabelValues(Struct, frozen=True):
         if (term := next((one for one in terms if one.key == key and not one.admits(value)), None)) is not None:
             return Obstacle(place, key, term)
         is_label = LABEL_NAME.fullmatch(value)  # an empty value counts as none
-        is_asked = all(one.admits(value) for one in self.required(place) if one.label == key)
+        is_asked = not self.policy.workloads.require or all(
+            one.admits(value) for one in self.required(place) if one.label == key
+        )
         if is_label and is_asked and self.is_role_here(place, key, value):
             return None
         return Obstacle(place, key, next((one for one in terms if one.key == key), None))

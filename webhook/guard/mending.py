@@ -5,6 +5,7 @@ template, which must go on matching the Pods and which the API server never chan
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -20,6 +21,8 @@ from webhook.rules import RULES
 
 # Labels that are set one after the other, each with those that follow from it: the application, the role, further labels and aliases, at several places.
 MOST_STEPS: Final = 50
+# Choices that are tried after the first one. A role file has three or four roles; each more costs about 20 µs.
+MOST_TRIED: Final = 4
 MORE: Final = "Further labels may be needed: set these, and check the object again."
 DEBUG_COPY: Final = "If this is a copy that kubectl debug makes, add --keep-labels to the command."
 
@@ -100,6 +103,8 @@ class Search:
         self.notes += filter(None, unmended.values())
         if not self.notes:
             self.notes += [contradiction(one) for one in self._counted if self._refuses(one)][:1]
+        if not self.notes and any(self._refuses(one) for now in self._as_chosen() for one in judge(now, self._policy)):
+            self.notes.append(MORE)
 
     def _keep_filled(self) -> None:
         """Add the role that the mutating phase may have written from an alias, where the fix changes that alias.
@@ -126,6 +131,13 @@ class Search:
         """The violations to mend; what a label that is set brings counts as well, whatever the mode of its rule."""
         return (one for one in self._found if one.rule in self._rules or one.identities not in self._known)
 
+    def _as_chosen(self) -> Iterator[Workload]:
+        """Yield the workload as it is after the fix, with each of the first choices that a person can take for all labels that offer it."""
+        offered = dict.fromkeys(choice for one in self.remedies.values() for choice in one.choices)
+        for choice in islice(offered, 1, MOST_TRIED):  # the first one was judged already
+            taken = (replace(one, value=choice) if choice in one.choices else one for one in self.remedies.values())
+            yield mended(self._workload, taken)
+
     def _refuses(self, one: Violation) -> bool:
         """Whether a violation that is left refuses the object although a label could mend it, or a label has brought it."""
         is_new = one.identities not in self._known
@@ -140,7 +152,8 @@ class Search:
     def _take(self, values: LabelValues, new: list[Remedy]) -> None:
         """Add the labels of one solution; an alias that changes with its label keeps the choices that the label has at other places."""
         first = self._same(values, new[0])
-        for one in new:
+        self.remedies[key_of(first)] = first
+        for one in new[1:]:
             place = values.place_at(one.place)
             follows = replace(new[0], place=one.place, label=one.label) == one
             is_possible = not any(values.obstacle(Setting(place, one.label, choice)) for choice in first.choices)
@@ -153,7 +166,7 @@ class Search:
         Values that this place does not admit are taken from the others too; where it admits none of theirs, it keeps its own.
         """
         other = next((other for other in self.remedies.values() if other.label == one.label), None)
-        if other is None:
+        if other is None or other == replace(one, place=other.place):
             return one
         place = values.place_at(one.place)
         wanted = [value for value in (other.value, *other.choices) if value is not None]

@@ -12,6 +12,16 @@ TAIL: Final = 150  # characters from the end, where a message says what would be
 MOST_LISTED: Final = 10
 
 
+def printable(text: str) -> str:
+    """Return a text on one line: a character that moves a cursor, ends a line or changes the direction of writing is shown by its code."""
+    return text if text.isprintable() else "".join(map(shown, text))
+
+
+def shown(character: str) -> str:
+    """Return one character, or its code."""
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
 def shortened(text: str, most: int = LONGEST_KEY) -> str:
     """A text of at most `most` characters: its beginning and its end, with the number of characters that are left out."""
     if len(text) <= most:

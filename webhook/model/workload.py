@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from webhook.model.abbreviation import shortened
+from webhook.model.abbreviation import printable, shortened
 from webhook.model.labels import LABEL_NAME
 from webhook.model.pod_selector import PodSelector
 
@@ -130,11 +130,11 @@ class Relabelling(Struct, frozen=True):
 
 
 def reference(kind: str, namespace: str, name: str) -> str:
-    """How a message names an object; of its name no character can change how a terminal shows the lines around it."""
-    name = shortened("".join(one if one.isprintable() else ascii(one)[1:-1] for one in name))
-    return f"{kind} {shortened(namespace)}/{name}" if namespace else f"{kind} {name}"
+    """How a message names an object; no character of it can change how a terminal shows the lines around it."""
+    kind, namespace, name = (shortened(printable(text)) for text in (kind, namespace, name))
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
 def label_field(key: str) -> str:
     """A label key as the tail of a field path: `.role`, or `['app.kubernetes.io/name']`."""
-    return f".{key}" if key.replace("-", "_").isidentifier() else f"['{key}']"
+    return f".{key}" if key.replace("-", "_").isidentifier() else f"['{printable(key)}']"

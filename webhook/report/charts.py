@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from webhook.audit.entry import printable
+from webhook.model.abbreviation import printable
 from webhook.report.ledger import Top
 from webhook.report.timeline import DAY, OTHERS, Series
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from webhook.audit.entry import printable
+from webhook.model.abbreviation import printable
 
 LONGEST_TEXT: Final = 4_000
 MINUTE, HOUR, DAY = 60, 3_600, 86_400

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from webhook.guard.existing import Existing
+from webhook.model.abbreviation import printable
 from webhook.model.kinds import (
     BY_KIND,
     CALICO_STORAGE,
@@ -120,8 +121,8 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
         policy = policy_from(known, space, name, document)
         return msgspec.structs.replace(found, namespace=space, policy=policy, resource=known.resource)
     if maker is None:
-        return msgspec.structs.replace(found, not_judged=not_judged(document, api_version, kind, extra))
-    workload = workload_in(maker, document, f"{kind} {name}".strip())
+        return msgspec.structs.replace(found, not_judged=printable(not_judged(document, api_version, kind, extra)))
+    workload = workload_in(maker, document, printable(f"{kind} {name}".strip()))
     workload = msgspec.structs.replace(workload, namespace=namespace or default_namespace)
     return msgspec.structs.replace(
         found,
@@ -149,13 +150,13 @@ def owner_of(document: Mapping[str, Any]) -> str:
     """Return the kind and the name of an object, as far as they are text."""
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else ""
-    return " ".join(word for word in (document["kind"], name) if isinstance(word, str) and word)
+    return printable(" ".join(word for word in (document["kind"], name) if isinstance(word, str) and word))
 
 
 def notes_on(api_version: str, kind: str, name: str, *, judged: bool) -> Iterator[str]:
     """Yield what a user should know of the head of an object; of kinds that are not judged, some have no name."""
     if note := version_note(api_version, kind):
-        yield note
+        yield printable(note)
     if judged and not name:
         yield NAMELESS
 

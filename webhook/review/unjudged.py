@@ -12,6 +12,7 @@ from webhook.model.extra_kinds import ExtraKind
 from webhook.model.kinds import BY_RESOURCE, POLICY_RESOURCES, Makers
 from webhook.model.limits import MOST_EXTRA_KINDS
 from webhook.model.other_kinds import meant, outdated, unread, unread_maker
+from webhook.model.workload import label_field
 
 # Fields of a Pod's spec that are always lists of containers (kubernetes, pkg/apis/core, PodSpec).
 CONTAINERS: Final = ("containers", "initContainers")
@@ -122,7 +123,9 @@ def version_note(api_version: str, kind: str) -> str:
 
 def pods_in(document: Mapping[str, Any]) -> Pods | None:
     """Return where an object describes Pods, the outermost template first; None where it describes none."""
-    waiting: deque[tuple[str, Any]] = deque((key, value) for key, value in document.items() if key not in BESIDE)
+    waiting: deque[tuple[str, Any]] = deque(
+        (label_field(str(key)).removeprefix("."), value) for key, value in document.items() if key not in BESIDE
+    )
     bare: Pods | None = None
     for _ in range(MOST_VALUES):
         if not waiting:
@@ -135,7 +138,7 @@ def pods_in(document: Mapping[str, Any]) -> Pods | None:
                 return Pods(path, is_template=True)
             if bare is None and has_containers(value):
                 bare = Pods(path, is_template=False)
-            waiting.extend((f"{path}.{key}", one) for key, one in value.items())
+            waiting.extend((f"{path}{label_field(str(key))}", one) for key, one in value.items())
     return bare
 
 

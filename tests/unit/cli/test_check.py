@@ -343,3 +343,33 @@ def test_a_policy_file_that_is_no_text_ends_it(check: Check) -> None:
     write({"a.yaml": GOOD})
     Path("policy.yml").write_bytes(b"\xff" + HEAD.encode())
     assert check("a.yaml").exit_code == 2
+
+
+@pytest.mark.parametrize("mode", ["warn", "audit", "enforce"])
+def test_no_remedy_breaks_a_selector_whatever_the_mode_of_its_rule(check: Check, mode: str) -> None:
+    """A program that applies what the JSON offers keeps the Pods under their ReplicaSet."""
+    Path("policy.yml").write_text(f"{HEAD}rules: {{require-app: {mode}}}\n", encoding="utf-8")
+    write({"set.yaml": SET})
+    [found] = json.loads(check("-o", "json", "set.yaml").stdout)
+    [violation] = [one for one in found["violations"] if one["rule"] == "require-app"]
+    assert "remedy" not in violation
+
+
+@pytest.mark.parametrize("mode", ["warn", "audit", "enforce"])
+def test_a_possible_remedy_is_offered_whatever_the_mode_of_its_rule(check: Check, mode: str) -> None:
+    """The label that mends a warning is told to programs as the one that mends a refusal."""
+    Path("policy.yml").write_text(f"{HEAD}rules: {{require-app: {mode}}}\n", encoding="utf-8")
+    write({"set.yaml": SET.replace("DoesNotExist", "Exists")})
+    [found] = json.loads(check("-o", "json", "set.yaml").stdout)
+    [violation] = [one for one in found["violations"] if one["rule"] == "require-app"]
+    assert violation["remedy"]["label"] == "app"
+
+
+SET = """\
+apiVersion: apps/v1
+kind: ReplicaSet
+metadata: {name: web}
+spec:
+  selector: {matchExpressions: [{key: app, operator: DoesNotExist}]}
+  template: {metadata: {labels: {role: frontend}}, spec: {}}
+"""

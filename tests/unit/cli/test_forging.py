@@ -1,0 +1,61 @@
+"""No text of a manifest can forge a line of the output, move the cursor or turn the writing round."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tests.unit.samples import HEAD
+from webhook.cli import main
+
+HOSTILE = "Odd\n\x1b[31mb.yaml: note: all fine\u202e"
+LABELS = {"app": "web", "role": "nobody"}
+POD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "web", "labels": LABELS},
+    "spec": {"containers": [{"name": "c", "image": "i"}]},
+}
+TEMPLATE = {"metadata": {"labels": LABELS}, "spec": POD["spec"]}
+CASES: dict[str, dict[str, Any]] = {
+    "kind": {"apiVersion": "x.example/v1", "kind": HOSTILE, "metadata": {"name": "a"}, "spec": {"template": TEMPLATE}},
+    "group": {"apiVersion": f"{HOSTILE}/v1", "kind": "Odd", "metadata": {"name": "a"}, "spec": {"template": TEMPLATE}},
+    "misspelt kind": {**POD, "kind": "Po\nd"},
+    "field of a template": {
+        "apiVersion": "x.example/v1", "kind": "Odd", "metadata": {"name": "a"}, "spec": {HOSTILE: TEMPLATE},
+    },
+    "namespace": {**POD, "metadata": {**POD["metadata"], "namespace": HOSTILE}},
+    "name": {**POD, "metadata": {**POD["metadata"], "name": HOSTILE}},
+    "label key with a number": {**POD, "metadata": {"name": "web", "labels": {HOSTILE: 5}}},
+    "label key with no label's value": {**POD, "metadata": {"name": "web", "labels": {HOSTILE: "a b"}}},
+    "label value": {**POD, "metadata": {"name": "web", "labels": {"app": "web", "role": HOSTILE}}},
+    "namespace of another type": {**POD, "metadata": {"name": HOSTILE, "namespace": 5}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", [["check"], ["preview"], ["preview", "-o", "wide"]], ids=" ".join)
+@pytest.mark.parametrize("case", CASES)
+def test_each_line_is_ours(case: str, verb: list[str], tmp_path: Path) -> None:
+    """The hostile text stands on one line, with codes in the place of what would act on a terminal."""
+    policy, manifest = tmp_path / "policy.yaml", tmp_path / "a.json"
+    policy.write_text(HEAD, encoding="utf-8")
+    manifest.write_text(json.dumps(CASES[case]), encoding="utf-8")
+    done = CliRunner().invoke(main, [*verb, "-c", str(policy), str(manifest)], color=True)
+    assert not isinstance(done.exception, ValueError | TypeError | KeyError)
+    for output in (done.stdout, done.stderr):
+        assert "\x1b[31mb.yaml" not in output
+        assert "\u202e" not in output
+        assert not any("b.yaml" in line and "Odd" not in line for line in output.splitlines())
+
+
+def test_a_template_below_a_key_with_a_dot_is_no_extra_kind(tmp_path: Path) -> None:
+    """A path in dots would name another field, so no entry is offered."""
+    policy, manifest = tmp_path / "policy.yaml", tmp_path / "a.json"
+    policy.write_text(HEAD, encoding="utf-8")
+    odd = {"apiVersion": "x.example/v1", "kind": "Odd", "metadata": {"name": "a"}, "spec": {"my.template": TEMPLATE}}
+    manifest.write_text(json.dumps(odd), encoding="utf-8")
+    done = CliRunner().invoke(main, ["check", "-c", str(policy), str(manifest)])
+    assert "a pod template at spec['my.template']" in done.stdout
+    assert "extraKinds" not in done.stdout
