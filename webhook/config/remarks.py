@@ -45,9 +45,19 @@ def remarks(policy: GuardPolicy, at: datetime) -> Iterator[PolicyFault]:
 
 
 def exceptions(policy: GuardPolicy, at: datetime) -> Iterator[PolicyFault]:
-    """Return the exceptions that let nothing pass."""
+    """Return the exceptions that let nothing pass, and those that another one makes needless."""
+    latest: dict[tuple[str, str], int] = {}
     for number, one in enumerate(policy.exceptions):
-        path = f"exceptions[{number}]"
+        known = latest.setdefault((one.rule, one.namespace), number)
+        if one.until > policy.exceptions[known].until:
+            latest[one.rule, one.namespace] = number
+    for number, one in enumerate(policy.exceptions):
+        path, last = f"exceptions[{number}]", latest[one.rule, one.namespace]
+        if last != number:
+            yield PolicyFault(
+                path, f"exceptions[{last}] is for the same rule and namespace and ends no earlier; remove this one"
+            )
+            continue
         if not one.counts(at):
             yield PolicyFault(f"{path}.until", f"the exception ended on {one.until}; remove it, or write a later day")
         elif not policy.holds(one.rule):
@@ -77,7 +87,8 @@ def engine(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 def roles(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
     """Return the roles that no flow names, where there are flows, and the roles of which nothing is said."""
-    pods = [end for _, end in ends(policy) if end.is_pods]
+    is_isolated = policy.network.engine != NONE
+    pods = [end for _, end in ends(policy) if end.is_pods and is_isolated]
     named = {end.role for end in pods}
     if pods and None not in named:
         is_listed = "one_of" in policy.workloads.role.model_fields_set
