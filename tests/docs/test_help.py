@@ -1,0 +1,158 @@
+"""What the pages for users in trouble quote exists in the code, and every file, link and heading that they name exists."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+TROUBLESHOOTING: Final = ROOT / "docs" / "troubleshooting.md"
+PAGES: Final = (
+    TROUBLESHOOTING,
+    ROOT / "docs" / "faq.md",
+    ROOT / "docs" / "versions.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+)
+VARIES: Final = "…"
+# What logging, str.format and % put values in for.
+PLACEHOLDER: Final = re.compile(r"%(?:\.\d+)?[sdrf]|\{[^{}\s]*\}")
+CODE_BLOCK: Final = re.compile(r"^```\w*\n.*?^```$", re.MULTILINE | re.DOTALL)
+MESSAGES: Final = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK: Final = re.compile(r"\]\((?!https?:)([^)]+)\)")
+LONGEST: Final = 80  # lines of CONTRIBUTING and SECURITY
+
+
+def text(page: Path) -> str:
+    """The text of a page."""
+    return page.read_text(encoding="utf-8")
+
+
+def trees() -> Iterator[ast.AST]:
+    """The syntax tree of each module of the product."""
+    for path in sorted((ROOT / "webhook").rglob("*.py")):
+        yield ast.parse(text(path))
+
+
+def template(node: ast.expr) -> str:
+    """A string of the code with `…` in place of each value; empty for any other expression."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return PLACEHOLDER.sub(VARIES, node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(template(part) or VARIES for part in node.values)
+    return ""
+
+
+TEMPLATES: Final = frozenset(
+    found for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.expr) and (found := template(node))
+)
+
+
+def reasons() -> set[str]:
+    """The reason of each Event that the product makes: a word in the first argument of `Happened`, or the third of an alarm."""
+    calls = [node for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    happened = [call.args[0] for call in calls if getattr(call.func, "id", "") == "Happened" and call.args]
+    alarms = [arg for call in calls if getattr(call.func, "attr", "") in {"sound", "_say"} for arg in call.args]
+    variables = [
+        node.value
+        for tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "reason"
+    ]
+    words = {
+        template(part)
+        for one in (*happened, *alarms, *variables)
+        for part in ast.walk(one)
+        if isinstance(part, ast.Constant)
+    }
+    return {word for word in words if re.fullmatch(r"(?:[A-Z][a-z]+){2,}", word)}
+
+
+def conditions() -> set[str]:
+    """The name of each check of readiness, as the status page prints it."""
+    found: set[str] = set()
+    for path in sorted((ROOT / "webhook" / "bootstrap").glob("*.py")):
+        for node in ast.walk(ast.parse(text(path))):
+            if isinstance(node, ast.Dict) and any(isinstance(value, ast.Lambda) for value in node.values):
+                found |= {template(key) for key in node.keys if key is not None}
+            if isinstance(node, ast.Subscript) and getattr(node.value, "id", "") == "checks":
+                found.add(template(node.slice))
+    return found
+
+
+def heading_anchors(page: Path) -> set[str]:
+    """The anchors of the headings of a page, as GitHub derives them."""
+    headings = re.findall(r"^#+ (.+)$", CODE_BLOCK.sub("", text(page)), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_each_quoted_message_is_printed_by_the_product() -> None:
+    """One line of a block is one string of the code, or a part of one."""
+    quoted = [line for block in MESSAGES.findall(text(TROUBLESHOOTING)) for line in block.splitlines() if line]
+    assert quoted
+    missing = [line for line in quoted if not any(line in one for one in TEMPLATES)]
+    assert missing == []
+
+
+def test_each_message_in_a_table_is_printed_by_the_product() -> None:
+    """The first column of the tables of reasons."""
+    page = text(TROUBLESHOOTING)
+    tables = re.findall(r"^\| (?:reason|message contains) \|.*?\n\|[-|]+\|\n((?:\|.*\n)+)", page, re.MULTILINE)
+    cells = [cell for table in tables for cell in re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)]
+    assert cells
+    assert [cell for cell in cells if not any(cell in one for one in TEMPLATES)] == []
+
+
+def test_each_event_of_the_product_is_explained() -> None:
+    """And no other one."""
+    page = text(TROUBLESHOOTING)
+    listed = set(re.findall(r"^\| `([A-Z]\w+)` \|", page, re.MULTILINE))
+    assert {*re.findall(r"Events? `([A-Z]\w+)`", page), *listed} == reasons()
+
+
+def test_each_condition_of_readiness_is_explained() -> None:
+    """And no other one."""
+    table = text(TROUBLESHOOTING).partition("<!-- conditions -->")[2].partition("<!-- conditions: end -->")[0]
+    assert set(re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)) == conditions()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_metric_that_a_page_names_exists(page: Path) -> None:
+    """In the table that another test compares with the programs."""
+    known = set(re.findall(r"^\| `(catflap_\w+)`", text(ROOT / "docs" / "metrics.md"), re.MULTILINE))
+    assert set(re.findall(r"catflap_\w+", text(page))) <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_link_leads_to_a_file_and_to_a_heading_in_it(page: Path) -> None:
+    """Within the project."""
+    for target in LINK.findall(text(page)):
+        name, _, anchor = target.partition("#")
+        path = page.parent / name if name else page
+        assert path.exists(), target
+        if anchor:
+            assert anchor in heading_anchors(path), target
+
+
+def test_each_file_that_the_guide_for_contributors_names_exists() -> None:
+    """A path in backticks has a slash or an ending."""
+    named = re.findall(r"`([\w.][\w./-]*(?:/|\.(?:py|md|toml|yaml|lock)))`", text(ROOT / "CONTRIBUTING.md"))
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_each_target_that_the_guide_for_contributors_names_exists() -> None:
+    """`make help` lists it."""
+    named = set(re.findall(r"make ([a-z]+)`", text(ROOT / "CONTRIBUTING.md")))
+    known = set(re.findall(r"^([a-z]+):", text(ROOT / "Makefile"), re.MULTILINE))
+    assert named
+    assert named <= known
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md"])
+def test_a_page_at_the_root_is_short(name: str) -> None:
+    """It is read by people in a hurry."""
+    assert len(text(ROOT / name).splitlines()) < LONGEST
