@@ -92,6 +92,7 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
     def hang_up(self) -> None:
         """Close a connection that has nothing under way; one whose next request came but was not read yet stays."""
         if self.transport is None:
+            self._crowd.leave(self)
             self.drop()
         elif not self.transport.is_closing() and not has_unread(self.transport.get_extra_info("socket")):
             self._crowd.leave(self)
