@@ -23,8 +23,8 @@ THREADS: Final = 16
 MOST_RUNNING: Final = 5
 # At 10 ms an answer and 16 threads, the last of these waits for 160 ms.
 MOST_WAITING: Final = 256
-# The webhook's timeout is 5 s, and an answer may take 4 s once it is begun; an answer that begins later helps nobody.
-LONGEST_WAIT_SECONDS: Final = 1.0
+# Of the 4 s that a review has (webhook.server.patience), 2 s are left for the question that it then asks the API server.
+LONGEST_WAIT_SECONDS: Final = 2.0
 # Heavy steps compute, so two at once would take twice as long each, and more of the interpreter from the event loop.
 # One takes 0.2 s as a rule, so that the last one waits for less than the 4 s that a review has.
 MOST_HEAVY_WAITING: Final = 16
