@@ -15,6 +15,7 @@ from webhook.model.names import BREAK_GLASS_GROUP
 BARE: Mapping[str, str] = {}
 PODS = "/api/v1/namespaces/{}/pods"
 NAMESPACES = "/api/v1/namespaces"
+REGISTRATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/catflap"
 RBAC = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
 OWNERS = "owners"
 
@@ -92,6 +93,7 @@ def test_a_reserved_prefix(catflap: Installation, namespace_name: str) -> None:
     catflap.configure({"namespaces": {"reserved": reserved}})
     refused = eventually(lambda: create(catflap, namespace(f"{space}-x")), until=lambda seen: seen.refused)
     assert f"rules hold otherwise in {space}-x: only members of platform make it" in refused.body["message"]
+    eventually(lambda: "kept-" in str(catflap.cluster.api("GET", REGISTRATION)["webhooks"]))
     assert create(catflap, namespace(space), "platform").status == 201
     assert catflap.apply(pod("web", space, BARE)).returncode == 0
     assert decided(catflap, space) == []

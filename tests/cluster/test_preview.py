@@ -290,7 +290,7 @@ def test_an_unreachable_cluster_ends_it(catflap: Installation, folder: Path) -> 
     kubeconfig.write_text(text.replace(server, "https://127.0.0.1:1"), encoding="utf-8")
     done = preview(catflap, policy(folder, "strict", STRICT), kubeconfig=kubeconfig)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("catflap: GET /")
+    assert done.stderr.startswith("catflap: the API server https://127.0.0.1:1 gave no answer: GET /")
 
 
 def test_a_long_list_is_read_in_pages(catflap: Installation, namespace_name: str, folder: Path) -> None:

@@ -79,7 +79,7 @@ PIECES: Final = (
     *"abc:-{}[],&*|>'\"%`?~ \n\t0123.", "##", "\n  ", "\n- ", ": ", "- ", "---\n", "...\n", "\r\n", "<<: ", "&a ", "*a ", "{{ ", "}} ",
 )  # fmt: skip
 # libyaml refuses a plain value that ends with a colon before a bracket; kubectl's parser does not (docs/check.md).
-DIFFERS: Final = "found unexpected ':'"
+DIFFERS: Final = "a colon cannot be here inside brackets"
 ENCODED: Final = ("@a: é\n", "@---\n@", "#}", '@a: "é"\n')
 ENCODINGS: Final = (
     ("utf-16-le", b"\xff\xfe"),

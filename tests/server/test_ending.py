@@ -303,7 +303,7 @@ def test_a_demo_that_is_ended_takes_its_server_along() -> None:
 SLOW_START = """
 import time
 from webhook import __main__, cli
-def command():
+def command(**_):
     print("starts", flush=True)
     time.sleep(60)
 __main__.command = command

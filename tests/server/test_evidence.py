@@ -60,7 +60,7 @@ def test_an_audit_key_vouches_for_the_chain(policy: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        pytest.param(None, "No such file", id="nothing"),
+        pytest.param(None, "no such file", id="nothing"),
         pytest.param("no key", "audit.key", id="garbage"),
         pytest.param("public", "audit.key", id="the public half"),
     ],
