@@ -1,5 +1,6 @@
 """A log's files: the one that is written, and those that were put aside, each named for when."""
 
+import errno
 import fcntl
 import os
 import re
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Final
 
 import msgspec
@@ -16,6 +18,9 @@ NAMED: Final = "%Y%m%dT%H%M%S.%fZ"
 SAMPLE: Final = "20260131T120000.000000Z"
 SUFFIX: Final = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z")
 LONGEST_START: Final = 1 << 16
+# A holder looks at the end of the file and writes one record, which takes some 20 ms at most.
+LOCK_SECONDS: Final = 0.25
+PAUSE_SECONDS: Final = 0.002
 
 
 class Timed(msgspec.Struct):
@@ -29,14 +34,17 @@ TIMED = msgspec.json.Decoder(Timed)
 
 
 def put_aside(path: str, descriptor: int, at: datetime) -> None:
-    """Rename the file that is open under `descriptor`, unless somebody else has.  Raises OSError.
+    """Rename the file that is open under `descriptor`, unless another process has.  Raises OSError.
 
-    Whoever else still writes to it goes on under the new name until he looks: no line is lost.
+    A process that still writes to it continues under the new name until it looks: no line is lost.
     """
-    with locked(descriptor):
-        if not is_at(path, descriptor):
-            return
-        Path(path).rename(next_name(path, at.astimezone(UTC)))
+    with locked(descriptor) as is_held:
+        if not is_held:
+            raise OSError(
+                errno.EAGAIN, f"{path} cannot be locked: its file system has no locks, or another process holds one"
+            )
+        if is_at(path, descriptor):
+            Path(path).rename(next_name(path, at.astimezone(UTC)))
 
 
 def next_name(path: str, at: datetime) -> str:
@@ -91,10 +99,32 @@ def sync_folder(path: str) -> None:
 
 
 @contextmanager
-def locked(descriptor: int) -> Iterator[None]:
-    """Alone among the processes that would put this file aside."""
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+def locked(descriptor: int) -> Iterator[bool]:
+    """Keep other processes from putting this file aside and from beginning a chain in it; gives whether it could be locked in time.
+
+    A process that was stopped while it holds the lock must not stop the others.  A descriptor that is closed meanwhile has no lock any more.
+    """
+    is_held = lock_soon(descriptor)
+    state = os.fstat(descriptor)
     try:
-        yield
+        yield is_held
     finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        with suppress(OSError):  # it was closed
+            if is_held and os.path.samestat(os.fstat(descriptor), state):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def lock_soon(descriptor: int) -> bool:
+    """Lock an open file, within the time that a request waits for a lock; whether that could be done."""
+    until = monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if monotonic() >= until:
+                return False
+            sleep(PAUSE_SECONDS)
+        except OSError:
+            return False
+        else:
+            return True

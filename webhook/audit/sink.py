@@ -1,22 +1,21 @@
 """Where lines go: to a file or to standard output, handed to the operating system before the call returns."""
 
-import fcntl
 import logging
 import os
 import select
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
-from time import monotonic, perf_counter, sleep
+from time import perf_counter
 from typing import Final
 
 from webhook.audit.chain import Fragment, Link, fragment
 from webhook.audit.commit import GroupCommit
-from webhook.audit.ending import PAUSE_SECONDS, Ending, ending_of
+from webhook.audit.ending import Ending, ending_of
 from webhook.audit.keeping import UNOBSERVED, Observer, Rotation
 from webhook.audit.record import utc_now
-from webhook.audit.rotation import aside, begun, discard, is_at, put_aside, sync_folder
+from webhook.audit.rotation import aside, begun, discard, is_at, locked, put_aside, sync_folder
 from webhook.audit.witness import Witness
 
 logger = logging.getLogger(__name__)
@@ -149,13 +148,8 @@ class Sink:
         Where the file cannot be locked soon, because its file system has no locks or a stopped process holds one, nothing is kept.
         """
         self.look()
-        held = self._descriptor if self._is_file and self._path is not None and lock_soon(self._descriptor) else None
-        try:
+        with locked(self._descriptor) if self._may_move else nullcontext():
             yield
-        finally:
-            if held is not None and held == self._descriptor:  # else another file was begun, and this one is closed
-                with suppress(OSError):
-                    fcntl.flock(held, fcntl.LOCK_UN)
 
     def last_put_aside(self) -> Link | None:
         """The last record of the newest file that was put aside; None where there is none that can be read."""
@@ -235,22 +229,6 @@ class Sink:
         begin = perf_counter()
         os.fdatasync(self._descriptor)
         self._observer.synced(perf_counter() - begin)
-
-
-def lock_soon(descriptor: int) -> bool:
-    """Lock an open file, within the time that a request waits for a busy disk; whether that could be done."""
-    until = monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if monotonic() >= until:
-                return False
-            sleep(PAUSE_SECONDS)
-        except OSError:
-            return False
-        else:
-            return True
 
 
 def is_file(descriptor: int) -> bool:

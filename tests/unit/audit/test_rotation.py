@@ -227,6 +227,22 @@ def test_a_file_that_another_process_keeps_locked_is_written_all_the_same(path: 
     assert len(path.read_bytes().splitlines()) == 2
 
 
+def test_a_file_that_another_process_keeps_locked_is_put_aside_later(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its lines are written all the same, and the next look after that process tries again."""
+    written = sink(path, size=150)
+    written.write(LINE)
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        written.write(LINE)
+        assert aside(str(path)) == []
+    assert "cannot be locked" in caplog.text
+    written.look()
+    written.write(LINE)
+    assert [one.read_bytes() for one in (*aside(str(path)), path)] == [LINE + LINE, LINE]
+
+
 def test_an_emptied_log_is_noted(path: Path) -> None:
     """Where its lines are put before it again: the process that begins had read that there were none."""
     one = AuditLog(str(path), process="serve")
