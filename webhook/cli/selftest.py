@@ -1,20 +1,17 @@
 """`catflap selftest`: whether a cluster judges Pods by a policy file."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from webhook.cli._options import NAMESPACE, cluster_options, complain, load_policy, policy_file
-from webhook.guard.amend import amended
-from webhook.guard.decide import OFFLINE, decide
-from webhook.guard.explaining import explained
+from webhook.cli.check import judged
 from webhook.kube.api import Api, ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.paths import collection
 from webhook.model.decision import Decision, Verdict
 from webhook.model.policy import GuardPolicy
-from webhook.review.manifests import creation, read
+from webhook.review.manifests import read
 
 FAILED: Final = 1
 DENIED: Final = "denied the request: "  # apiserver, pkg/admission/plugin/webhook/errors, ToStatusErr
@@ -49,12 +46,12 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
     given = {key: value for key, equals, value in (one.partition("=") for one in labels) if equals}
     if len(given) < len(labels):
         complain(["--label: write KEY=VALUE"])
-    bare = judged(pod(namespace, {}), under)
+    bare = decision(pod(namespace, {}), under)
     if bare.verdict is Verdict.EXEMPT:
         complain([f"{bare.reason}, so nothing is judged there; name another namespace by -n"])
     fixed = {one.label: one.value or next(iter(one.choices), "") for one in bare.fix}
     labelled = pod(namespace, {**fixed, **given})
-    if not (found := judged(labelled, under)).allowed:
+    if not (found := decision(labelled, under)).allowed:
         complain([f"no labels of a good Pod follow from the policy file; give them by --label: {found.message}"])
     try:
         api = connect_as_kubectl(kubeconfig, context)
@@ -110,9 +107,6 @@ def pod(namespace: str, labels: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def judged(body: dict[str, Any], policy: GuardPolicy) -> Decision:
+def decision(body: dict[str, Any], policy: GuardPolicy) -> Decision:
     """Return the decision of the policy file on a Pod, as far as it is known without a cluster."""
-    request = amended(creation(read(body, default_namespace=body["metadata"]["namespace"])), policy)
-    found = decide(request, policy, known=OFFLINE, at=datetime.now(UTC))
-    assert isinstance(found, Decision)
-    return explained(found, request, policy)
+    return judged(read(body, default_namespace=body["metadata"]["namespace"]), policy)

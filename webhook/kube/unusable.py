@@ -7,7 +7,7 @@ from typing import Final
 
 import yaml
 
-from webhook.files import Form, UnreadableFileError
+from webhook.files import Form, UnreadableFileError, reason
 from webhook.syntax.yaml_words import complaint
 
 NO_KUBECONFIG: Final = "it is no kubeconfig, which is a mapping with clusters, users, contexts and current-context"
@@ -45,7 +45,7 @@ def unusable(bad: Exception) -> str:
     if isinstance(bad, UnreadableFileError):
         return str(bad).partition(": ")[2]
     if isinstance(bad, OSError):
-        return (bad.strerror or "it cannot be read").lower()
+        return reason(bad)
     text = " ".join(str(bad).split()).rstrip(".")
     return next((words(found) for pattern, words in WORDS if (found := pattern.search(text))), NO_KUBECONFIG)
 

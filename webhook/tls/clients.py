@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
+from webhook.files import CA_BUNDLE, UnreadableFileError, read_file, reason
 from webhook.syntax.pem_words import DAMAGED, damage
 from webhook.tls.authority import issue_authority, issue_client
 from webhook.tls.folder import BadCertificate, write
@@ -26,8 +26,7 @@ def ask_for_certificates(serving: ssl.SSLContext, authority: Path) -> None:
         why = damage(authority.read_bytes()) or DAMAGED
         raise BadCertificate(f"--client-ca {authority}: {why}; it must hold CA certificates as PEM") from bad
     except OSError as bad:
-        why = (bad.strerror or "it cannot be read").lower()
-        raise BadCertificate(f"--client-ca {authority}: {why}; it must hold CA certificates as PEM") from bad
+        raise BadCertificate(f"--client-ca {authority}: {reason(bad)}; it must hold CA certificates as PEM") from bad
     if not serving.get_ca_certs():
         raise BadCertificate(f"--client-ca {authority}: no CA certificate in it; it must hold CA certificates as PEM")
     serving.verify_mode = ssl.CERT_OPTIONAL

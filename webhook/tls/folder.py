@@ -14,6 +14,7 @@ from threading import Thread
 
 from msgspec import Struct
 
+from webhook.files import reason
 from webhook.syntax.pem_words import CERTIFICATE, PRIVATE_KEY, damage
 from webhook.tls.authority import Certificate, issue_authority, issue_serving, read_certificate
 
@@ -179,7 +180,7 @@ def why_no_pair(folder: TlsFolder, bad: OSError | ValueError) -> str:
 
 def unread(bad: OSError) -> str:
     """Return why a file cannot be read, with its path where that is known."""
-    return f"{bad.filename}: {(bad.strerror or 'it cannot be read').lower()}" if bad.filename else "it cannot be read"
+    return f"{bad.filename}: {reason(bad)}" if bad.filename else "it cannot be read"
 
 
 def context(folder: TlsFolder) -> ssl.SSLContext:
