@@ -111,7 +111,7 @@ class LabelValues(Struct, frozen=True):
         """
         role = self.policy.workloads.role
         is_role = label is role
-        if is_role and remedy.label == role.label and not (remedy.choices or role.counts(remedy.value or "")):
+        if is_role and not (remedy.choices or role.counts(remedy.value or "")):
             remedy = replace(remedy, value=None, choices=role.one_of)
         meant = [label.intended(other.labels) for other in self.others(place)]
         agreed = [value for value in meant if value and (not is_role or label.counts(value))]
@@ -207,9 +207,8 @@ class LabelValues(Struct, frozen=True):
 
     def required(self, place: Place) -> tuple[Requirement, ...]:
         """Return what the policy file requires of labels at a place: nothing outside of its scope."""
-        workloads = self.policy.workloads
-        is_judged = any(place is one for one in self.workload.labelled(workloads.scope))
-        return workloads.require if is_judged else ()
+        asked, scope = self.policy.workloads.require, self.policy.workloads.scope
+        return asked if asked and any(place is one for one in self.workload.labelled(scope)) else ()
 
     def obstacle(self, setting: Setting) -> Obstacle | None:
         """Return why a label cannot have a value; None where it can."""
@@ -221,9 +220,7 @@ class LabelValues(Struct, frozen=True):
         if (term := next((one for one in terms if one.key == key and not one.admits(value)), None)) is not None:
             return Obstacle(place, key, term)
         is_label = LABEL_NAME.fullmatch(value)  # an empty value counts as none
-        is_asked = not self.policy.workloads.require or all(
-            one.admits(value) for one in self.required(place) if one.label == key
-        )
+        is_asked = all(one.admits(value) for one in self.required(place) if one.label == key)
         if is_label and is_asked and self.is_role_here(place, key, value):
             return None
         return Obstacle(place, key, next((one for one in terms if one.key == key), None))

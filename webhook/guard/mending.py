@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.guard.judge import judge
-from webhook.guard.label_values import LabelValues, Obstacle, Setting, constrained, enforced
+from webhook.guard.label_values import ANY_TEXT, LabelValues, Obstacle, Setting, constrained, enforced
 from webhook.model.kinds import POD, selector_beside
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import API_SERVER, FixConstraint, Remedy, Violation
@@ -21,7 +21,7 @@ from webhook.rules import RULES
 
 # Labels that are set one after the other, each with those that follow from it: the application, the role, further labels and aliases, at several places.
 MOST_STEPS: Final = 50
-# Choices that are tried after the first one. A role file has three or four roles; each more costs about 20 µs.
+# Choices that are tried. A role file has three or four roles; each more costs about 20 µs.
 MOST_TRIED: Final = 4
 MORE: Final = "Further labels may be needed: set these, and check the object again."
 DEBUG_COPY: Final = "If this is a copy that kubectl debug makes, add --keep-labels to the command."
@@ -132,10 +132,18 @@ class Search:
         return (one for one in self._found if one.rule in self._rules or one.identities not in self._known)
 
     def _as_chosen(self) -> Iterator[Workload]:
-        """Yield the workload as it is after the fix, with each of the first choices that a person can take for all labels that offer it."""
+        """Yield the workload as it is after the fix, with each of the first choices that a person can take for all labels that offer it.
+
+        Where a person chooses any value, that is some text, the same for all such labels.
+        """
         offered = dict.fromkeys(choice for one in self.remedies.values() for choice in one.choices)
-        for choice in islice(offered, 1, MOST_TRIED):  # the first one was judged already
-            taken = (replace(one, value=choice) if choice in one.choices else one for one in self.remedies.values())
+        for choice in islice(offered or {ANY_TEXT: None}, MOST_TRIED):
+            taken = (
+                replace(one, value=choice if choice in one.choices else ANY_TEXT)
+                if choice in one.choices or not values_of(one)
+                else one
+                for one in self.remedies.values()
+            )
             yield mended(self._workload, taken)
 
     def _refuses(self, one: Violation) -> bool:
@@ -143,7 +151,7 @@ class Search:
         is_new = one.identities not in self._known
         chosen = self.remedies.get(key_of(one.remedy)) if one.remedy is not None else None
         compares = one.rule in RULES and RULES[one.rule].constrains is FixConstraint.AGREEMENT
-        if chosen is not None and chosen.value is None and not chosen.choices and not compares:
+        if chosen is not None and not values_of(chosen) and not compares:
             return False  # a person chooses a value that the message describes
         return (one.remedy is not None or is_new) and (
             one.rule in self._rules or (one.rule in RULES and enforced(RULES[one.rule], self._policy))
@@ -160,6 +168,14 @@ class Search:
             same = replace(first, place=one.place, label=one.label) if follows and is_possible else one
             self.remedies[key_of(one)] = self._same(values, same)
 
+    def _settle(self, values: LabelValues, one: Remedy) -> None:
+        """Give the label the values of one place at each place where a person would choose any, and that admits them."""
+        for key, earlier in self.remedies.items():
+            place = values.place_at(earlier.place)
+            if earlier.label == one.label and not values_of(earlier):
+                against = (values.obstacle(Setting(place, one.label, value)) for value in values_of(one))
+                self.remedies[key] = earlier if any(against) else replace(one, place=earlier.place)
+
     def _same(self, values: LabelValues, one: Remedy) -> Remedy:
         """Return the remedy that other places have for the same label, so that all get one value.
 
@@ -168,10 +184,13 @@ class Search:
         other = next((other for other in self.remedies.values() if other.label == one.label), None)
         if other is None or other == replace(one, place=other.place):
             return one
+        wanted = values_of(other)
+        if not wanted:
+            self._settle(values, one)
+            return one
         place = values.place_at(one.place)
-        wanted = [value for value in (other.value, *other.choices) if value is not None]
         admitted = [value for value in wanted if not values.obstacle(Setting(place, one.label, value))]
-        if not admitted and (wanted or one.choices):
+        if not admitted:
             return one
         value = other.value if other.value in admitted else admitted[0] if len({*admitted}) == 1 else None
         choices = tuple(choice for choice in other.choices if choice in admitted)
@@ -180,6 +199,11 @@ class Search:
             if earlier == replace(other, place=earlier.place):  # a place that has values of its own keeps them
                 self.remedies[key] = replace(common, place=earlier.place)
         return replace(common, place=one.place)
+
+
+def values_of(remedy: Remedy) -> list[str]:
+    """The values that a remedy proposes; none where a person chooses any."""
+    return [value for value in (remedy.value, *remedy.choices) if value is not None]
 
 
 def key_of(remedy: Remedy) -> tuple[str, str]:
