@@ -12,6 +12,9 @@ RUN := $(VENV)/bin/
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# The tests start some thousand processes; without bytecode each compiles all that it imports, which is half of its start (0.6 of 1.2 s).
+export UV_COMPILE_BYTECODE := 1
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
