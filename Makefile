@@ -74,3 +74,4 @@ docs: install ## Write what is generated from the code anew
 .PHONY: clean
 clean: ## Remove what the other targets made here; the cached control plane stays
 	rm -rf $(TOOLS) $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
