@@ -30,7 +30,7 @@ from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
 from webhook.model.decision import Phase
 from webhook.server.answer import OUR_FAULT, Answerer, Waiting
-from webhook.server.asking import NoClusterToAsk
+from webhook.server.cluster_lookup import OfflineLookup
 from webhook.server.limits import LARGEST_BODY
 
 SMALLEST: Final = 100
@@ -85,7 +85,7 @@ class Bench:
                 policies=policies,
                 audit=AuditLog(str(self._logs[name]), process="serve"),
                 metrics=Metrics(),
-                cluster=NoClusterToAsk(),
+                lookup=OfflineLookup(),
                 own_namespace=OWN_NAMESPACE,
             )
 

@@ -26,10 +26,10 @@ from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.identity import chart_accounts
 from webhook.server.announcing import Announce, Announcer, nobody
-from webhook.server.answer import Answerer, Cluster
-from webhook.server.asking import ClusterToAsk, NoClusterToAsk
-from webhook.server.foresight import Foresight
-from webhook.server.gate import Gate
+from webhook.server.answer import Answerer, ClusterLookup
+from webhook.server.cluster_lookup import ApiServerLookup, OfflineLookup
+from webhook.server.isolation_gate import IsolationGate
+from webhook.server.policy_impact import PolicyImpactAnalyzer
 from webhook.server.serving import Listening, Ready, Server
 from webhook.server.tokens import AcceptedTokens
 from webhook.tls.authority import Certificate
@@ -64,14 +64,14 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
     }
     checks |= start_policy(common, parts, api)
     tokens = AcceptedTokens()
-    cluster: Cluster = NoClusterToAsk()
+    lookup: ClusterLookup = OfflineLookup()
     announce: Announce = nobody  # where there is no cluster
     acting = Acting(chart_accounts(common.own_namespace))
     if api is not None:
         announce = start_announcing(api, parts.metrics)
         offer: Callable[[str], None] = tokens.offer_registered if trust.by_secret else lambda _: None
         learn = learn_registered(acting, offer, common.own_namespace)
-        cluster = start_asking(common, parts, api, checks, announce, learn)
+        lookup = start_asking(common, parts, api, checks, announce, learn)
         check_rights(api, server_rights(common.own_namespace, in_cluster(common.policy)))
     check = start_check(trust, tokens, api, common.own_namespace, checks)
     start_status(common.status, checks, parts.metrics)
@@ -79,7 +79,7 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
         policies=parts.policies,
         audit=parts.audit,
         metrics=parts.metrics,
-        cluster=cluster,
+        lookup=lookup,
         own_namespace=common.own_namespace,
         announce=announce,
         acting=acting,
@@ -129,7 +129,7 @@ def start_asking(  # noqa: PLR0917 (each is of another type)
     checks: dict[str, Callable[[], bool]],
     announce: Announce,
     learn: Callable[[Api], None],
-) -> ClusterToAsk:
+) -> ApiServerLookup:
     """What answers questions about the cluster; its caches are added to the checks of readiness."""
     namespaces = Watch(api, NAMESPACES)
     epoch = Epoch(api, own_namespace=common.own_namespace)
@@ -145,7 +145,7 @@ def start_asking(  # noqa: PLR0917 (each is of another type)
     records = OwedRecords(parts.audit, on_lost=parts.metrics.audit_lost.inc)
     records.start()
     checks["owed records"] = lambda: records.timely
-    gate = Gate(
+    gate = IsolationGate(
         cached=namespaces.get,
         around=lambda: lookout.current,
         records=records,
@@ -154,5 +154,7 @@ def start_asking(  # noqa: PLR0917 (each is of another type)
         now=utc_now,
         announce=announce,
     )
-    foresight = Foresight(namespaces=namespaces.objects, epoch=epoch, own_namespace=common.own_namespace, now=utc_now)
-    return ClusterToAsk(api, epoch=epoch, gate=gate, foresight=foresight)
+    impact = PolicyImpactAnalyzer(
+        namespaces=namespaces.objects, epoch=epoch, own_namespace=common.own_namespace, now=utc_now
+    )
+    return ApiServerLookup(api, epoch=epoch, gate=gate, impact=impact)

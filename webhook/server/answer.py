@@ -44,10 +44,10 @@ from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
 from webhook.server.annotations import annotations
 from webhook.server.announcing import Announce, nobody, refused
-from webhook.server.examining import NO_FILE, violations_in
 from webhook.server.fairness import Share, share_of
 from webhook.server.intake import TOO_LARGE, UNREAD, Reply, Unread, bad_review
 from webhook.server.patience import REQUEST_SECONDS, LateReviews
+from webhook.server.policy_validation import FALLBACK_POLICY, validate_policy_file
 from webhook.server.probe import is_probe, probed
 from webhook.server.unavailable import Unavailable
 
@@ -70,10 +70,10 @@ LIGHT_PRICE = 5_000_000
 Clock = Callable[[], datetime]
 
 
-class Cluster(Protocol):
+class ClusterLookup(Protocol):
     """Whom to ask what the request itself does not tell."""
 
-    def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:
+    def look_up(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:
         """`known` with the answer to `question` added; may block, not beyond `until` on the monotonic clock.
 
         Raises Unavailable.
@@ -107,7 +107,7 @@ class Case(Struct, frozen=True):
 class Answerer:
     """Answers reviews under the policy in force.
 
-    `cluster` answers what only the cluster can tell, and raises `Unavailable` where it cannot. `late` counts the reviews that had no
+    `lookup` answers what only the cluster can tell, and raises `Unavailable` where it cannot. `late` counts the reviews that had no
     answer in time, which those find out who send the answers.
     """
 
@@ -117,7 +117,7 @@ class Answerer:
         policies: PolicyStore,
         audit: AuditLog,
         metrics: Metrics,
-        cluster: Cluster,
+        lookup: ClusterLookup,
         own_namespace: str,
         announce: Announce = nobody,
         acting: Acting | None = None,
@@ -127,7 +127,7 @@ class Answerer:
         self._policies = policies
         self._audit = audit
         self._metrics = metrics
-        self._cluster = cluster
+        self._lookup = lookup
         self._own_namespace = own_namespace
         self._announce = announce
         self._acting = acting or Acting(chart_accounts(own_namespace))
@@ -191,7 +191,7 @@ class Answerer:
         except BadReview as bad:
             return self._bad(bad)
         if loaded is None and (request.policy_file is not None or request.policy_file_deleted):
-            loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
+            loaded = FALLBACK_POLICY  # a good file is how to mend that, so it must not be waited for
         request = replace(request, authentication=case.request.authentication)
         case, known = replace(case, request=request, loaded=loaded), Known(findings=Findings())
         if is_light and loaded and price_of_all(request, loaded.policy, known) > LIGHT_PRICE:
@@ -222,7 +222,7 @@ class Answerer:
     def _examined(self, case: Case, text: str, known: Known) -> Reply | Waiting:
         """The reply, or the next step, once it is known what is wrong with a policy file."""
         try:
-            known = replace(known, faults=violations_in(text, seconds=case.until - monotonic()))
+            known = replace(known, faults=validate_policy_file(text, seconds=case.until - monotonic()))
         except ReadingTooSlowError:
             return self._reply(case, TOO_LATE, settled=False)
         return self._led(case, self._decide(case, known), known)
@@ -263,7 +263,7 @@ class Answerer:
         """`known` with the answer to a question; nothing is foretold to a sender who may be anybody.  Raises Unavailable."""
         if isinstance(question, ForesightWanted) and not is_authenticated(case):
             return replace(known, foreseen=())
-        return self._cluster.ask(question, known, loaded, until=case.until)
+        return self._lookup.look_up(question, known, loaded, until=case.until)
 
     def _told_nothing(self, case: Case, bad: Unavailable) -> Decision:
         """What a sender who may be anybody reads of a failure: it may quote what the API server says to us."""

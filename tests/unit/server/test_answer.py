@@ -17,8 +17,8 @@ from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Known, Phase
-from webhook.server.answer import LIGHT_BYTES, Answerer, Cluster, Waiting
-from webhook.server.asking import NoClusterToAsk
+from webhook.server.answer import LIGHT_BYTES, Answerer, ClusterLookup, Waiting
+from webhook.server.cluster_lookup import OfflineLookup
 from webhook.server.intake import Reply
 from webhook.server.patience import REQUEST_SECONDS
 from webhook.server.unavailable import Unavailable
@@ -41,13 +41,13 @@ class EditedWhileAsked(PolicyStore):
         return parse(self._texts.pop(0))
 
 
-def answering(folder: Path, *texts: str, cluster: Cluster | None = None, **options: Any) -> Answerer:
+def answering(folder: Path, *texts: str, cluster: ClusterLookup | None = None, **options: Any) -> Answerer:
     """What answers, under one text after the other, with an audit log in a folder."""
     return Answerer(
         policies=EditedWhileAsked(*texts),
         audit=AuditLog(str(folder / "audit.log"), process="serve", **options),
         metrics=Metrics(),
-        cluster=cluster or NoClusterToAsk(),
+        lookup=cluster or OfflineLookup(),
         own_namespace="guards",
     )
 
@@ -159,10 +159,10 @@ class TestHeavy:
         assert "it waited too long" in json.loads(reply.body)["response"]["status"]["message"]
 
 
-class Failing(NoClusterToAsk):
+class Failing(OfflineLookup):
     """A cluster whose API server quotes what it was asked."""
 
-    def ask(self, *_: Any, **__: Any) -> Any:
+    def look_up(self, *_: Any, **__: Any) -> Any:
         """As its error says."""
         raise Unavailable("GET /api/v1/namespaces/secret: 403: forbidden")
 
@@ -170,7 +170,7 @@ class Failing(NoClusterToAsk):
 @pytest.mark.parametrize("authentication", Authentication)
 def test_what_the_api_server_says_to_us_is_not_for_anybody(tmp_path: Path, authentication: Authentication) -> None:
     """Who proved to be the API server reads it, in the answer and in the record; anybody else does not."""
-    answerer = answering(tmp_path, HEAD, cluster=Failing())
+    answerer = answering(tmp_path, HEAD, lookup=Failing())
     step = answerer.answer(Phase.VALIDATE, encoded(pod(GOOD)), authentication)
     assert isinstance(step, Waiting)
     reply = step.finish()
@@ -180,10 +180,10 @@ def test_what_the_api_server_says_to_us_is_not_for_anybody(tmp_path: Path, authe
     assert (record["decision"], record["senderAuthentication"]) == ("unavailable", authentication)
 
 
-class Seer(NoClusterToAsk):
+class Seer(OfflineLookup):
     """A cluster that foretells."""
 
-    def ask(self, question: Any, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a Cluster)
+    def look_up(self, question: Any, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a Cluster)
         """What only some may read."""
         return Known(foreseen=("secret",))
 
@@ -197,7 +197,7 @@ def test_nothing_is_foretold_to_anybody(tmp_path: Path, authentication: Authenti
         "metadata": {"name": "catflap-policy"},
         "data": {"policy.yaml": HEAD},
     }
-    answerer = answering(tmp_path, HEAD, cluster=Seer())
+    answerer = answering(tmp_path, HEAD, lookup=Seer())
     step: Reply | Waiting = answerer.answer(Phase.VALIDATE, encoded(configmap, namespace="guards"), authentication)
     while isinstance(step, Waiting):
         step = step.finish()

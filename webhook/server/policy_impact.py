@@ -1,7 +1,7 @@
-"""What a policy file that somebody applies would change: a quick look, told in warnings.
+"""The impact of a policy file that a user applies: which running workloads it would reject, as warnings.
 
-It never decides: where the look fails or takes too long, that is said instead. Objects are named only to those who may list
-them; everybody else reads how many there are.
+The analysis never changes the decision. Where it fails or takes too long, a warning reports that instead. The warnings name
+objects only to users that may list them; other users read a count.
 """
 
 import logging
@@ -29,22 +29,25 @@ from webhook.review.manifests import BadManifest, existing
 
 logger = logging.getLogger(__name__)
 
-# A person waits for it at kubectl, and the webhook's own timeout is 5 s, of which reading the file takes one at most.
-FORESIGHT_SECONDS = 2.5
-# A look computes for milliseconds an object; between slices it leaves the interpreter to those who answer.
+# The user waits for kubectl, and the webhook's timeout is 5 s, of which reading the file takes at most one.
+ANALYSIS_SECONDS = 2.5
+# The analysis computes for milliseconds per object. Between slices it leaves the interpreter to threads that answer reviews.
 SLICE_SECONDS = 0.005
 PAUSE_SECONDS = 0.003
-# What a look names: whoever may list all of it everywhere may read the names.
-SEEN = (*sorted(LASTING), NAMESPACES)
-FAILED = "the cluster could not be looked at"
+# The kinds that the analysis reads. A user that may list all of them in all namespaces may read the names of the objects.
+LISTED_KINDS = (*sorted(LASTING), NAMESPACES)
+LISTING_FAILED = "the cluster could not be looked at"
 
 
 class TooSlowError(Exception):
-    """The objects took too long to judge; the message says so."""
+    """The analysis takes too long; the message says which part."""
 
 
-class Foresight:
-    """Looks at what stands; `namespaces` are those that a watch last saw."""
+class PolicyImpactAnalyzer:
+    """Compares the decisions on running workloads under two policy files.
+
+    `namespaces` returns the namespaces that a watch has cached. `can_list` returns whether a user may list the workloads.
+    """
 
     def __init__(
         self,
@@ -53,63 +56,67 @@ class Foresight:
         epoch: Epoch,
         own_namespace: str,
         now: Callable[[], datetime],
-        may_see: Callable[[Api, User], bool] = lambda api, user: may_list(api, user, SEEN),
+        can_list: Callable[[Api, User], bool] = lambda api, user: may_list(api, user, LISTED_KINDS),
     ) -> None:
-        self._may_see = may_see
+        self._can_list = can_list
         self._namespaces = namespaces
         self._epoch = epoch
         self._own_namespace = own_namespace
         self._now = now
 
-    def foresee(self, api: Api, wanted: ForesightWanted, loaded: Loaded) -> tuple[str, ...]:
-        """What a sound file would change against the one in force, in a few warnings; never raises."""
+    def analyze(self, api: Api, wanted: ForesightWanted, loaded: Loaded) -> tuple[str, ...]:
+        """Return warnings that list what a valid file changes against the active one; never raises."""
         if not loaded.digest:
-            return ()  # nothing is in force yet, so nothing changes
+            return ()  # no file is active yet, so there is nothing to compare with
         begun = monotonic()
-        api = api.within(FORESIGHT_SECONDS)
-        named = self._is_named(api, wanted.user)
+        api = api.within(ANALYSIS_SECONDS)
+        named = self._may_name_objects(api, wanted.user)
         try:
-            return self._foresee(api, wanted.text, loaded, until=begun + FORESIGHT_SECONDS, named=named)
+            return self._analyze(api, wanted.text, loaded, until=begun + ANALYSIS_SECONDS, named=named)
         except TooSlowError as bad:
             return (not_previewed(str(bad)),)
         except (ApiError, BadManifest) as bad:
             logger.warning("a policy file is not previewed: %s", bad)
-            return (not_previewed(str(bad) if named else FAILED),)
+            return (not_previewed(str(bad) if named else LISTING_FAILED),)
         except Exception:
             logger.exception("a policy file is not previewed")
             return (not_previewed("an error of catflap's own, see its log"),)
         finally:
             logger.info("a policy file was previewed in %.2f s", monotonic() - begun)
 
-    def _is_named(self, api: Api, user: User) -> bool:
+    def _may_name_objects(self, api: Api, user: User) -> bool:
         try:
-            return self._may_see(api, user)
+            return self._can_list(api, user)
         except ApiError as error:
             logger.warning("what %s may see is not known, so a preview names nothing: %s", shortened(user.name), error)
             return False
 
-    def _foresee(self, api: Api, text: str, loaded: Loaded, *, until: float, named: bool) -> tuple[str, ...]:
+    def _analyze(self, api: Api, text: str, loaded: Loaded, *, until: float, named: bool) -> tuple[str, ...]:
         try:
             after, before = load(text, until - monotonic()).policy, loaded.policy
         except ReadingTooSlowError:
             raise TooSlowError("the file takes too long to read") from None
         where = setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
         more: list[str] = []
-        objects = in_time(standing(api, more), (after, before), until)
+        objects = within_deadline(running_objects(api, more), (after, before), until)
         return foretold(objects, after, before, where, more=more, named=named)
 
 
-def standing(api: Api, more: list[str]) -> Iterator[Existing]:
-    """What stands, a page at a time; `more` is told of the kinds of which there is more.  Raises ApiError, BadManifest."""
+def running_objects(api: Api, more: list[str]) -> Iterator[Existing]:
+    """Yield the running objects, page by page; raises ApiError and BadManifest.
+
+    The name of each kind of which only a part was read is appended to `more`.
+    """
     for page in first_pages(api):
         yield from (existing(one, default_namespace="") for one in page.items)
         more += [page.more] if page.more else []
 
 
-def in_time(objects: Iterable[Existing], policies: Collection[GuardPolicy], until: float) -> Iterator[Existing]:
-    """The objects, for as long as there is time to judge them; raises TooSlowError.
+def within_deadline(objects: Iterable[Existing], policies: Collection[GuardPolicy], until: float) -> Iterator[Existing]:
+    """Yield the objects until the deadline `until`; raises TooSlowError after it.
 
-    There is a pause after each slice of work. An object that the custom rules might look at for longer than a single rule may is not even begun with.
+    There is a pause after each slice of work. An object on which all custom rules together might cost more than the budget of a
+    single rule raises TooSlowError before the rules begin.
     """
     begun = monotonic()
     for one in objects:

@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from webhook.model.decision import Closure
-from webhook.server.sharing import Shared
+from webhook.server.singleflight import SingleFlight
 from webhook.server.unavailable import Unavailable
 
 SOON = 0.05
@@ -32,11 +32,11 @@ class Proof:
 
 def test_who_comes_while_a_proof_runs_waits_for_the_next_one() -> None:
     """The one that runs had begun before: it says nothing to them. They share a single second one."""
-    shared, proof = Shared(), Proof()
+    shared, proof = SingleFlight(), Proof()
     with ThreadPoolExecutor(10) as pool:
-        first = pool.submit(shared.call, "shop", proof, timeout=LONG)
+        first = pool.submit(shared.do, "shop", proof, timeout=LONG)
         proof.begun.wait(LONG)
-        later = [pool.submit(shared.call, "shop", proof, timeout=LONG) for _ in range(8)]
+        later = [pool.submit(shared.do, "shop", proof, timeout=LONG) for _ in range(8)]
         time.sleep(SOON)
         assert proof.made == 1
         proof.go.set()
@@ -46,11 +46,11 @@ def test_who_comes_while_a_proof_runs_waits_for_the_next_one() -> None:
 
 def test_another_namespace_does_not_wait() -> None:
     """Each has turns of its own."""
-    shared, slow = Shared(), Proof()
+    shared, slow = SingleFlight(), Proof()
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(shared.call, "slow", slow, timeout=LONG)
+        first = pool.submit(shared.do, "slow", slow, timeout=LONG)
         slow.begun.wait(LONG)
-        assert shared.call("shop", lambda: Closure.WRITTEN, timeout=LONG) is Closure.WRITTEN
+        assert shared.do("shop", lambda: Closure.WRITTEN, timeout=LONG) is Closure.WRITTEN
         slow.go.set()
         first.result(LONG)
 
@@ -61,19 +61,19 @@ def test_what_a_proof_raises_is_raised_for_everybody_and_forgotten() -> None:
     def fail() -> Closure:
         raise Unavailable("the API server does not answer")
 
-    shared = Shared()
+    shared = SingleFlight()
     with pytest.raises(Unavailable, match="does not answer"):
-        shared.call("shop", fail, timeout=LONG)
-    assert shared.call("shop", lambda: Closure.PROVEN, timeout=LONG) is Closure.PROVEN
+        shared.do("shop", fail, timeout=LONG)
+    assert shared.do("shop", lambda: Closure.PROVEN, timeout=LONG) is Closure.PROVEN
 
 
 def test_nobody_waits_longer_than_told() -> None:
     """For a proof that does not end: neither who leads the next one nor who follows."""
-    shared, stuck = Shared(), Proof()
+    shared, stuck = SingleFlight(), Proof()
     with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(shared.call, "shop", stuck, timeout=LONG)
+        first = pool.submit(shared.do, "shop", stuck, timeout=LONG)
         stuck.begun.wait(LONG)
-        others = [pool.submit(shared.call, "shop", stuck, timeout=SOON) for _ in range(3)]
+        others = [pool.submit(shared.do, "shop", stuck, timeout=SOON) for _ in range(3)]
         for other in others:
             with pytest.raises(Unavailable):
                 other.result(LONG)
@@ -83,7 +83,7 @@ def test_nobody_waits_longer_than_told() -> None:
 
 def test_nothing_is_kept_of_namespaces_that_nobody_asks_about() -> None:
     """Memory is bounded by the calls under way."""
-    shared = Shared()
+    shared = SingleFlight()
     for number in range(100):
-        shared.call(f"shop-{number}", lambda: Closure.PROVEN, timeout=LONG)
-    assert shared._turns == {}
+        shared.do(f"shop-{number}", lambda: Closure.PROVEN, timeout=LONG)
+    assert shared._slots == {}

@@ -13,8 +13,8 @@ from webhook.kube.api import PAGE_SIZE, Api, ApiError, Json
 from webhook.kube.epoch import Epoch, Moments
 from webhook.model.decision import ForesightWanted
 from webhook.model.request import User
-from webhook.server import foresight
-from webhook.server.foresight import Foresight
+from webhook.server import policy_impact
+from webhook.server.policy_impact import PolicyImpactAnalyzer
 
 NOW: Final = datetime(2026, 7, 1, tzinfo=UTC)
 JANE: Final = User("jane", ("editors",))
@@ -62,9 +62,9 @@ class Recorded(Epoch):
 
 def foreseen(api: Api, *, loaded: Loaded = MILD, **parts: Any) -> tuple[str, ...]:
     """What the default policy would change."""
-    usual = {"may_see": lambda *_: True}
+    usual = {"can_list": lambda *_: True}
     whole = {"namespaces": list, "epoch": Recorded(), "own_namespace": "guards", "now": lambda: NOW, **usual, **parts}
-    return Foresight(**whole).foresee(api, ForesightWanted(HEAD, JANE), loaded)
+    return PolicyImpactAnalyzer(**whole).analyze(api, ForesightWanted(HEAD, JANE), loaded)
 
 
 def test_who_would_be_refused_is_told() -> None:
@@ -109,7 +109,7 @@ def test_trouble_is_told_and_nothing_else(trouble: Exception, says: str) -> None
 
 def test_what_takes_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Custom rules are asked as well, about what users make as large as they like."""
-    monkeypatch.setattr(foresight, "FORESIGHT_SECONDS", -1.0)
+    monkeypatch.setattr(policy_impact, "ANALYSIS_SECONDS", -1.0)
     assert foreseen(Lists()) == (TOO_MUCH,)
 
 
@@ -123,10 +123,10 @@ def test_an_object_that_all_rules_together_would_look_at_for_long_is_not_begun_w
     nested = "object.spec.many.all(a, object.spec.many.all(b, a != '' && b != ''))"
     custom = [f'{{id: a{"b" * number}, resources: [deployments], cel: "{nested}"}}' for number in range(rules)]
     text = f"{HEAD}rules: {{require-role: 'off'}}\ncustom: [{', '.join(custom)}]\n"
-    look = Foresight(
-        namespaces=list, epoch=Recorded(), own_namespace="guards", now=lambda: NOW, may_see=lambda *_: True
+    look = PolicyImpactAnalyzer(
+        namespaces=list, epoch=Recorded(), own_namespace="guards", now=lambda: NOW, can_list=lambda *_: True
     )
-    assert look.foresee(Lists(items=[object_]), ForesightWanted(text, JANE), MILD) == said
+    assert look.analyze(Lists(items=[object_]), ForesightWanted(text, JANE), MILD) == said
 
 
 def test_custom_rules_are_asked() -> None:
@@ -134,10 +134,10 @@ def test_custom_rules_are_asked() -> None:
     rule = "{id: mine, resources: [deployments], cel: \"namespaceObject.metadata.name == 'x'\"}"
     shop = {"metadata": {"name": "shop", "uid": "1", "creationTimestamp": "2026-06-01T00:00:00Z"}}
     text = f"{HEAD}rules: {{require-role: 'off'}}\ncustom: [{rule}]\n"
-    look = Foresight(
-        namespaces=lambda: [shop], epoch=Recorded(), own_namespace="guards", now=lambda: NOW, may_see=lambda *_: True
+    look = PolicyImpactAnalyzer(
+        namespaces=lambda: [shop], epoch=Recorded(), own_namespace="guards", now=lambda: NOW, can_list=lambda *_: True
     )
-    assert look.foresee(Lists(), ForesightWanted(text, JANE), MILD) == (
+    assert look.analyze(Lists(), ForesightWanted(text, JANE), MILD) == (
         "1 running workload would be refused: Deployment shop/web",
     )
 
@@ -147,13 +147,13 @@ def forbidden(_api: Api, _user: User) -> bool:
     raise ApiError(403, "POST /apis/authorization.k8s.io/v1/subjectaccessreviews: 403: secret words")
 
 
-@pytest.mark.parametrize("may_see", [lambda *_: False, forbidden])
-def test_who_may_not_list_what_runs_reads_a_count(may_see: Any) -> None:
+@pytest.mark.parametrize("can_list", [lambda *_: False, forbidden])
+def test_who_may_not_list_what_runs_reads_a_count(can_list: Any) -> None:
     """Names of other namespaces are for those who may list them."""
-    assert foreseen(Lists(), may_see=may_see) == ("1 running workload would be refused",)
+    assert foreseen(Lists(), can_list=can_list) == ("1 running workload would be refused",)
 
 
 def test_who_may_not_list_what_runs_reads_no_error_of_the_api_server() -> None:
     """It names what was asked for."""
-    said = foreseen(Lists(ApiError(403, "GET /apis/apps/v1/deployments: 403: secret words")), may_see=lambda *_: False)
+    said = foreseen(Lists(ApiError(403, "GET /apis/apps/v1/deployments: 403: secret words")), can_list=lambda *_: False)
     assert said == ("not previewed: the cluster could not be looked at",)

@@ -17,7 +17,7 @@ from webhook.metrics import Metrics
 from webhook.model.decision import Closure, ClosureWanted
 from webhook.netpol.dns import Detected
 from webhook.netpol.intent import Engine
-from webhook.server.gate import Gate
+from webhook.server.isolation_gate import IsolationGate
 from webhook.server.unavailable import Unavailable
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,10 +47,10 @@ class Cluster(Api):
         return self._stored
 
 
-def gate(log: str) -> tuple[Gate, OwedRecords]:
+def gate(log: str) -> tuple[IsolationGate, OwedRecords]:
     """A gate, and what it owes."""
     records = OwedRecords(AuditLog(log, process="serve"))
-    made = Gate(
+    made = IsolationGate(
         cached=lambda _: SHOP,
         around=lambda: AROUND,
         records=records,
@@ -75,25 +75,25 @@ def test_what_is_opened_on_its_way_proves_nothing(tmp_path: Path) -> None:
     """The Pod is refused for now, with what differs."""
     made, _ = gate(str(tmp_path / "audit.log"))
     with pytest.raises(Unavailable, match=r"is not stored as it was written; what differs: spec\.ingress"):
-        made.prove(Cluster(opened), WANTED, parse(HEAD))
+        made.verify(Cluster(opened), WANTED, parse(HEAD))
     assert b'"write"' not in (tmp_path / "audit.log").read_bytes()
 
 
 def test_what_is_owned_on_its_way_isolates_all_the_same(tmp_path: Path) -> None:
     """The controller has more to say about it; the Pod may be stored."""
     made, _ = gate(str(tmp_path / "audit.log"))
-    assert made.prove(Cluster(owned), WANTED, parse(HEAD)) is Closure.WRITTEN
+    assert made.verify(Cluster(owned), WANTED, parse(HEAD)) is Closure.WRITTEN
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, the device of full disks, on this system")
 def test_what_cannot_be_recorded_is_owed() -> None:
     """The policy stands; its record is not lost."""
     made, records = gate("/dev/full")
-    assert made.prove(Cluster(lambda body: body), WANTED, parse(HEAD)) is Closure.WRITTEN
+    assert made.verify(Cluster(lambda body: body), WANTED, parse(HEAD)) is Closure.WRITTEN
     assert len(records) == 1
 
 
 def test_a_namespace_is_known_by_its_uid(tmp_path: Path) -> None:
     """What was proven of an earlier one of its name is none of its proofs."""
     made, _ = gate(str(tmp_path / "audit.log"))
-    assert made.seen("shop") == "1"
+    assert made.cached_uid("shop") == "1"

@@ -1,8 +1,8 @@
-"""The gate: no Pod is stored in a guarded namespace before that namespace's default-deny policy is.
+"""The isolation gate: a Pod is stored in a managed namespace only after that namespace's default-deny policy.
 
-Proof is a live read whose whole spec equals the rendered one. One read is enough: a policy cannot outlive its
-namespace, so its presence speaks of the namespace that stands now. No label and no digest is proof, for users can forge
-both.
+The gate verifies a namespace by a live read of the policy, whose whole spec must equal the rendered one. One read is enough: a
+policy cannot outlive its namespace, so it belongs to the namespace that exists now. Labels and digests do not verify
+anything, as users can forge both.
 """
 
 from collections.abc import Callable
@@ -26,17 +26,17 @@ from webhook.netpol.render import render
 from webhook.server.announcing import Announce, mended, nobody
 from webhook.server.unavailable import Unavailable
 
-SERVER_ERRORS = 500
+MIN_SERVER_ERROR = 500
 WRITTEN = {Outcome.CREATED: "created", Outcome.REPAIRED: "repaired", Outcome.REPLACED: "rewritten"}
-# Namespaces of which it is known that they were closed; some 300 bytes each.
-MOST_REMEMBERED = 10_000
+# Namespaces that are known to have been isolated; about 300 bytes each.
+MAX_REMEMBERED = 10_000
 
 
-class Gate:
-    """Proves that namespaces are closed, and closes those that are not.
+class IsolationGate:
+    """Verifies that namespaces are isolated, and isolates those that are not.
 
-    `cached` is the namespace as a watch last saw it. It is believed where it says that a namespace is guarded, which asks
-    for a proof; a namespace that need not be closed is asked for live, as it may have been made anew.
+    `cached` returns a namespace as a watch last saw it. The gate relies on a cached namespace only where that is managed, because
+    a verification follows then. Otherwise the gate reads the namespace live, as it may have been deleted and created again.
     """
 
     def __init__(
@@ -57,34 +57,34 @@ class Gate:
         self._own_namespace = own_namespace
         self._now = now
         self._announce = announce
-        self._closed_ones = ClosedOnes()
+        self._isolated = IsolatedNamespaces()
 
-    def prove(self, api: Api, wanted: ClosureWanted, loaded: Loaded) -> Closure:
-        """What is known of a namespace after looking, and after closing it where that was wanting.
+    def verify(self, api: Api, wanted: ClosureWanted, loaded: Loaded) -> Closure:
+        """Return the isolation of a namespace, after writing its default-deny policy where that was missing or different.
 
-        `api` brings the budget of the request. Raises Unavailable.
+        `api` carries the time limit of the request. Raises Unavailable.
         """
         try:
-            if not self.guards(api, wanted.namespace, loaded):
+            if not self.is_managed(api, wanted.namespace, loaded):
                 return Closure.UNGUARDED
             if loaded.policy.network.staged:
                 return Closure.STAGED
-            return self._closed(api, wanted, loaded, self._surroundings())
+            return self._verify_default_deny(api, wanted, loaded, self._surroundings())
         except ApiError as error:
             raise Unavailable(f"namespace {wanted.namespace} is not proven closed: {error}") from error
 
-    def guards(self, api: Api, name: str, loaded: Loaded) -> bool:
-        """Whether a namespace is to be closed.  Raises Unavailable, ApiError."""
+    def is_managed(self, api: Api, name: str, loaded: Loaded) -> bool:
+        """Return whether catflap manages a namespace; raises Unavailable and ApiError."""
         around = self._surroundings()
-        if self._guarded(self._cached(name), loaded, around):
+        if self._is_managed(self._cached(name), loaded, around):
             return True
         live = api.get(path(name))
         if live is None:
             raise Unavailable(f"namespace {name} is not there")
-        return self._guarded(live, loaded, around)
+        return self._is_managed(live, loaded, around)
 
-    def seen(self, name: str) -> str:
-        """The uid of a namespace as the watch last saw it; empty where it has not seen it."""
+    def cached_uid(self, name: str) -> str:
+        """Return the uid of a namespace in the watch's cache, or an empty string."""
         found = self._cached(name)
         return str(found["metadata"]["uid"]) if found else ""
 
@@ -94,21 +94,21 @@ class Gate:
             raise Unavailable("the cluster's surroundings are not known yet")
         return around
 
-    def _guarded(self, found: Json | None, loaded: Loaded, around: Surroundings) -> bool:
+    def _is_managed(self, found: Json | None, loaded: Loaded, around: Surroundings) -> bool:
         return found is not None and is_guarded(
             namespace(found), loaded.policy, closed_since=around.closed_since, own_namespace=self._own_namespace
         )
 
-    def _closed(self, api: Api, wanted: ClosureWanted, loaded: Loaded, around: Surroundings) -> Closure:
+    def _verify_default_deny(self, api: Api, wanted: ClosureWanted, loaded: Loaded, around: Surroundings) -> Closure:
         engine = around.engine
-        manifest = default_deny(loaded, Birth(wanted.namespace, "", loaded.digest), engine)
+        manifest = render_default_deny(loaded, Birth(wanted.namespace, "", loaded.digest), engine)
         try:
             if closes(stored(api, manifest), manifest):
                 self._remember(wanted.namespace, loaded, manifest)
                 return Closure.PROVEN
         except ApiError as error:
-            # Calico's API is listed and does not answer: its own API server may be waiting for this very Pod.
-            if engine is not Engine.CALICO or error.status < SERVER_ERRORS:
+            # Calico's API is listed but does not answer: Calico's API server may itself be waiting for this Pod.
+            if engine is not Engine.CALICO or error.status < MIN_SERVER_ERROR:
                 raise
             engine = Engine.KUBERNETES
         if wanted.dry_run:
@@ -120,57 +120,62 @@ class Gate:
         if live is None:
             raise Unavailable(f"namespace {name} is not there")
         found: Namespace = namespace(live)
-        manifest = default_deny(loaded, Birth(name, found.uid, loaded.digest), engine)
-        outcome = written_by(api, manifest)
+        manifest = render_default_deny(loaded, Birth(name, found.uid, loaded.digest), engine)
+        outcome = apply_policy(api, manifest)
         if not closes(stored(api, manifest), manifest):
             raise Unavailable(f"namespace {name}: the policy that was written does not stand as it was")
         if outcome is Outcome.UNCHANGED:  # the controller was faster
             return Closure.PROVEN
         self._metrics.policies_written.labels(outcome).inc()
-        # What stood there differed; what was missing may never have been there.
-        mends = outcome is Outcome.REPAIRED or self._closed_ones.had(name, found.uid, written_as(loaded, manifest))
-        self._closed_ones.add(name, found.uid, written_as(loaded, manifest))
-        did = "restored" if mends else WRITTEN[outcome]
+        # A policy that differed was changed by a user. A missing one may never have existed.
+        is_repair = outcome is Outcome.REPAIRED or self._isolated.contains(
+            name, found.uid, policy_identity(loaded, manifest)
+        )
+        self._isolated.add(name, found.uid, policy_identity(loaded, manifest))
+        did = "restored" if is_repair else WRITTEN[outcome]
         self._records.append(
             write_record(manifest, reason=f"{did}: a Pod waits for it", policy_digest=loaded.digest, at=self._now())
         )
-        if mends:
+        if is_repair:
             self._announce(mended(manifest, outcome))
         return Closure.WRITTEN
 
     def _remember(self, name: str, loaded: Loaded, manifest: Manifest) -> None:
-        """That a policy stood: in the namespace as it was last seen, which may be an older one of its name, but none to come."""
+        """Remember that the cached namespace had its policy; the cache may hold an older namespace of that name, but no later one."""
         if (seen := self._cached(name)) is not None:
-            self._closed_ones.add(name, seen["metadata"]["uid"], written_as(loaded, manifest))
+            self._isolated.add(name, seen["metadata"]["uid"], policy_identity(loaded, manifest))
 
 
-class ClosedOnes:
-    """In which namespaces a policy was seen to stand: where it is missing later, somebody took it away."""
+class IsolatedNamespaces:
+    """Remembers the namespaces that had their policy; where the policy is missing later, a user deleted it."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[str, ...]] = {}
         self._lock = Lock()
 
-    def add(self, name: str, uid: str, what: tuple[str, ...]) -> None:
-        """It stands in this namespace."""
+    def add(self, name: str, uid: str, policy: tuple[str, ...]) -> None:
+        """Remember that a namespace has this policy."""
         with self._lock:
             self._seen.pop(name, None)
-            self._seen[name] = (uid, *what)
-            if len(self._seen) > MOST_REMEMBERED:
+            self._seen[name] = (uid, *policy)
+            if len(self._seen) > MAX_REMEMBERED:
                 del self._seen[next(iter(self._seen))]
 
-    def had(self, name: str, uid: str, what: tuple[str, ...]) -> bool:
-        """Whether it stood in this very namespace, under the same policy file and by the same engine."""
-        return self._seen.get(name) == (uid, *what)
+    def contains(self, name: str, uid: str, policy: tuple[str, ...]) -> bool:
+        """Return whether the namespace with this uid had this policy."""
+        return self._seen.get(name) == (uid, *policy)
 
 
-def written_as(loaded: Loaded, manifest: Manifest) -> tuple[str, ...]:
-    """What makes a missing policy a lost one: under another file, or of another kind, it was never asked for."""
+def policy_identity(loaded: Loaded, manifest: Manifest) -> tuple[str, ...]:
+    """Return the policy file's digest and the API version: a policy of another file or engine was never expected to exist."""
     return (loaded.digest, manifest["apiVersion"])
 
 
-def written_by(api: Api, manifest: Manifest) -> Outcome:
-    """What had to be done for a policy to stand; labels and owners that somebody adds on the way do not open it.  Raises ApiError."""
+def apply_policy(api: Api, manifest: Manifest) -> Outcome:
+    """Write a policy where it is missing or different, and return what was done; raises ApiError.
+
+    Labels and owners that another webhook adds to the policy do not weaken it, so they are accepted.
+    """
     try:
         return ensure(api, manifest)
     except NotAsWritten as error:
@@ -179,6 +184,6 @@ def written_by(api: Api, manifest: Manifest) -> Outcome:
         raise
 
 
-def default_deny(loaded: Loaded, birth: Birth, engine: Engine) -> Manifest:
-    """The one policy that closes a namespace: the first of those rendered."""
+def render_default_deny(loaded: Loaded, birth: Birth, engine: Engine) -> Manifest:
+    """Return the policy that isolates a namespace, which is the first of the rendered ones."""
     return render(loaded.policy, birth, engine)[0]
