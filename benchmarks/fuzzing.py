@@ -31,7 +31,7 @@ from webhook.metrics import Metrics
 from webhook.model.decision import Phase
 from webhook.server.answer import OUR_FAULT, Answerer, Waiting
 from webhook.server.cluster_lookup import OfflineLookup
-from webhook.server.limits import LARGEST_BODY
+from webhook.server.limits import MAX_BODY_BYTES
 
 SMALLEST: Final = 100
 SHOWN: Final = 5
@@ -98,7 +98,7 @@ class Bench:
             size = int(SMALLEST * (largest / SMALLEST) ** random.random())
             for body in reviews(random, kind, size):
                 gc.freeze()  # what this program itself holds is none of what a server's collector walks through
-                for phase in Phase if len(body) <= LARGEST_BODY else ():
+                for phase in Phase if len(body) <= MAX_BODY_BYTES else ():
                     yield self._try(number, kind, policy, phase, body)
 
     def _try(self, number: int, kind: Kind, policy: str, phase: Phase, body: bytes) -> Tried:

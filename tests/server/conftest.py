@@ -8,7 +8,7 @@ import pytest
 from tests.programs import Program, serve
 from webhook.config.default import DEFAULT_POLICY
 
-LANES = ("asgi", "gthread")
+WORKERS = ("asgi", "gthread")
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def policy(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lanes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Program]]:
+def worker_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Program]]:
     """Both lanes, each a process of its own, under the default policy."""
     folder = tmp_path_factory.mktemp("lanes")
     policy = folder / "policy.yaml"
@@ -33,7 +33,7 @@ def lanes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Progra
         yield {"asgi": express, "gthread": plain}
 
 
-@pytest.fixture(params=LANES)
-def server(request: pytest.FixtureRequest, lanes: dict[str, Program]) -> Program:
+@pytest.fixture(params=WORKERS)
+def server(request: pytest.FixtureRequest, worker_servers: dict[str, Program]) -> Program:
     """Each lane in turn."""
-    return lanes[request.param]
+    return worker_servers[request.param]

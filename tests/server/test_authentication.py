@@ -14,9 +14,9 @@ import pytest
 from tests.controlplane.pki import Authority, Identity
 from tests.programs import JSON, Answer, Program, serve
 from tests.reviews import GOOD, encoded, pod
-from tests.server.conftest import LANES
+from tests.server.conftest import WORKERS
 from webhook.config.default import DEFAULT_POLICY
-from webhook.server.health import PAGES_A_SECOND
+from webhook.server.status_server import PAGES_PER_SECOND
 
 TOKEN: Final = "g0od-token-" + "x" * 32
 OLDER: Final = "0lder-token" + "y" * 32
@@ -28,7 +28,7 @@ STRANGERS: Final = [
 OTHERS: Final = ["/", "/validate/", f"/validate/{TOKEN}/", f"/validate/{TOKEN}/x", f"/{TOKEN}"]
 
 
-@pytest.fixture(scope="module", params=LANES)
+@pytest.fixture(scope="module", params=WORKERS)
 def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """A server of each lane that takes reviews at secret paths."""
     folder = tmp_path_factory.mktemp("guarded")
@@ -41,7 +41,7 @@ def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def refusals(program: Program) -> float:
     """How many reviews were answered by 401."""
-    time.sleep(1.2 / PAGES_A_SECOND)  # a page that is asked for more often is an earlier one
+    time.sleep(1.2 / PAGES_PER_SECOND)  # a page that is asked for more often is an earlier one
     lines = program.status("/metrics").body.decode().splitlines()
     [line] = (one for one in lines if one.startswith('catflap_bad_reviews_total{status="401"}'))
     return float(line.rsplit(" ", 1)[1])
@@ -163,7 +163,7 @@ class Certified:
 AUTHORITY: Final = Authority("webhook-clients")
 
 
-@pytest.fixture(scope="module", params=LANES)
+@pytest.fixture(scope="module", params=WORKERS)
 def certified(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certified]:
     """A server of each lane that takes reviews from `kube-apiserver` alone."""
     folder = tmp_path_factory.mktemp("certified")

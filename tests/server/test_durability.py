@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.audit_logs import assert_valid, verified
 from tests.programs import Answer, Program, free_port, serve
 from tests.reviews import GOOD, encoded, pod
-from tests.server.loading import SteadyLoad, worker
+from tests.server.steady_load import SteadyLoad, worker
 from webhook.audit.reading import read_records
 from webhook.audit.rotation import aside
 from webhook.audit.sequence import Chain

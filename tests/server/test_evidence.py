@@ -11,7 +11,7 @@ import pytest
 from tests.audit_logs import assert_sound, verified
 from tests.programs import free_port, serve
 from tests.reviews import GOOD, encoded, pod
-from tests.server.loading import SteadyLoad, worker
+from tests.server.steady_load import SteadyLoad, worker
 from webhook.audit.keys import read_public, write_pair
 
 STANDALONE: Final = ("--standalone", "--policy")

@@ -28,9 +28,9 @@ from webhook.model.identity import chart_accounts
 from webhook.server.announcing import Announce, Announcer, nobody
 from webhook.server.answer import Answerer, ClusterLookup
 from webhook.server.cluster_lookup import ApiServerLookup, OfflineLookup
+from webhook.server.gunicorn_server import GunicornServer, ListenOptions, ServerParts
 from webhook.server.isolation_gate import IsolationGate
 from webhook.server.policy_impact import PolicyImpactAnalyzer
-from webhook.server.serving import Listening, Ready, Server
 from webhook.server.tokens import AcceptedTokens
 from webhook.tls.authority import Certificate
 from webhook.tls.clients import ask_for_certificates
@@ -43,14 +43,14 @@ SWITCH_SECONDS: Final = 0.0002
 
 def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, standalone: bool, trust: Trust) -> None:
     """Run the webhook server until it is told to stop."""
-    Server(
-        Listening(listen.host, listen.port, worker),
+    GunicornServer(
+        ListenOptions(listen.host, listen.port, worker),
         folder=tls,
-        start=lambda: start_serving(common, tls, standalone=standalone, trust=trust),
+        make_parts=lambda: start_serving(common, tls, standalone=standalone, trust=trust),
     ).run()
 
 
-def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Trust) -> Ready:
+def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Trust) -> ServerParts:
     """The parts of one serving process, made after the fork."""
     sys.setswitchinterval(SWITCH_SECONDS)
     api = None if standalone else connect(common.kubeconfig, common.context)
@@ -87,7 +87,9 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
     served = start_showing(tls, parts.audit, parts.metrics)
     if trust.client_ca is not None:
         ask_for_certificates(served.context, trust.client_ca)
-    return Ready(answerer, check, served, began=listening.set, dropped=parts.metrics.connections_dropped.inc)
+    return ServerParts(
+        answerer, check, served, on_accepting=listening.set, on_drop=parts.metrics.connections_dropped.inc
+    )
 
 
 def start_showing(tls: TlsFolder, audit: AuditLog, metrics: Metrics) -> Served:

@@ -16,8 +16,8 @@ from webhook.model.decision import Phase
 from webhook.review.beginning import HEAD_BYTES
 from webhook.server.answer import Answerer, Waiting
 from webhook.server.authentication import UNAUTHENTICATED, Check, NoCheck, Sender, review_path
-from webhook.server.bodies import Bodies, Body
-from webhook.server.crowd import Caller, Crowd
+from webhook.server.body_budget import BodyBudget, BodyReservation
+from webhook.server.connection_tracker import ConnectionTracker, TrackedConnection
 from webhook.server.fairness import AnswerQueues, NoPlace
 from webhook.server.intake import (
     JSON,
@@ -29,7 +29,7 @@ from webhook.server.intake import (
     bad_review,
     wrong_type,
 )
-from webhook.server.limits import LARGEST_BODY
+from webhook.server.limits import MAX_BODY_BYTES
 from webhook.server.patience import seconds_to_answer
 from webhook.server.peers import names_of_environ
 
@@ -51,7 +51,11 @@ class App(Flask):
 
 
 def create_app(
-    answerer: Answerer, *, bodies: Bodies | None = None, check: Check | None = None, queues: AnswerQueues | None = None
+    answerer: Answerer,
+    *,
+    body_budget: BodyBudget | None = None,
+    check: Check | None = None,
+    queues: AnswerQueues | None = None,
 ) -> Flask:
     """The app that answers reviews; it may block while it asks the API server.
 
@@ -59,11 +63,11 @@ def create_app(
     """
     app = App("catflap")
     app.url_map.merge_slashes = False  # a redirect would repeat the path
-    checked, reviews = check or NoCheck(), Reviews(answerer, bodies or Bodies(), queues or AnswerQueues())
+    checked, reviews = check or NoCheck(), Reviews(answerer, body_budget or BodyBudget(), queues or AnswerQueues())
     app.give_up = reviews.give_up
 
     @app.before_request
-    def known() -> Response | None:
+    def check_path() -> Response | None:
         """Answer other methods than POST only where the API server may be registered with the path."""
         found = review_path(request.path)
         is_known = found is None or request.method == "POST" or checked.knows_path(found.token)
@@ -79,13 +83,13 @@ def create_app(
         if found is None or authentication is None:
             return stranger()
         answer = response(reviews.answer(found.phase, authentication, request))
-        if (caller := caller_of(request)).discards:
-            caller.sent_headers()  # which gives the rest of the body as much time as a body has
+        if (caller := caller_of(request)).drains_body:
+            caller.end_headers()  # which gives the rest of the body as much time as a body has
             answer.call_on_close(partial(discard, request.environ["wsgi.input"]))
         return answer
 
     def stranger() -> Response:
-        caller_of(request).end_after_answer()  # its body is not read, so no other request can follow
+        caller_of(request).close_after_response()  # its body is not read, so no other request can follow
         return response(answerer.refuse(UNAUTHENTICATED))
 
     return app
@@ -94,9 +98,9 @@ def create_app(
 class Reviews:
     """Reads reviews and answers them, one a thread."""
 
-    def __init__(self, answerer: Answerer, room: Bodies, queues: AnswerQueues) -> None:
+    def __init__(self, answerer: Answerer, body_budget: BodyBudget, queues: AnswerQueues) -> None:
         self._answerer = answerer
-        self._room = room
+        self._body_budget = body_budget
         self._queues = queues
         self._ending: Future[None] = Future()
 
@@ -109,18 +113,18 @@ class Reviews:
         """The reply to one review; waits for its body, and for its turn."""
         caller, until = caller_of(sent), monotonic() + seconds_to_answer(sent.query_string.decode("latin-1"))
         reply = self._reply(phase, authentication, sent, caller, until)
-        if caller.hung_up or monotonic() > until:
+        if caller.is_peer_closed or monotonic() > until:
             self._answerer.late.count()
         return reply
 
     def _reply(
-        self, phase: Phase, authentication: Authentication, sent: Request, caller: Caller, until: float
+        self, phase: Phase, authentication: Authentication, sent: Request, caller: TrackedConnection, until: float
     ) -> Reply:
-        with self._room.receiving(known=caller.known, drop=caller.stop_sending) as held:
-            body = body_or_refusal(sent, self._room, held, caller)
+        with self._body_budget.reserve(is_trusted=caller.is_trusted, drop=caller.stop_receiving) as held:
+            body = body_or_refusal(sent, self._body_budget, held, caller)
             if isinstance(body, Reply):
                 return self._answerer.refuse(body)
-            caller.sent_request()
+            caller.end_request()
             answered = self._answerer.answer(phase, body, authentication, until=until)
             while isinstance(answered, Waiting):
                 answered = self._finished(answered)
@@ -142,42 +146,44 @@ class Reviews:
             return step.give_up()
 
 
-def caller_of(sent: Request) -> Caller:
+def caller_of(sent: Request) -> TrackedConnection:
     """The connection that a request came over."""
-    return sent.environ.get(CALLER) or Caller(Crowd())
+    return sent.environ.get(CALLER) or TrackedConnection(ConnectionTracker())
 
 
-def body_or_refusal(sent: Request, room: Bodies, held: Body, caller: Caller) -> bytes | Unread | Reply:
+def body_or_refusal(
+    sent: Request, body_budget: BodyBudget, held: BodyReservation, caller: TrackedConnection
+) -> bytes | Unread | Reply:
     """The whole body of a review, its beginning where it is too large, or the refusal that it gets."""
     refusal = wrong_type(sent.content_type or "")
     body: bytes | Unread | None = None
     try:
-        body = whole_body(sent, room, held)
+        body = whole_body(sent, body_budget, held)
     except TimeoutError:
         refusal = TOO_SLOW
     except OSError as bad:  # gunicorn's own word for a body that breaks HTTP, or one that we stopped
         refusal = bad_review(HTTPStatus.BAD_REQUEST, f"body: {bad}")
-    if held.is_dropped or caller.is_late:
+    if held.is_dropped or caller.is_body_late:
         return NO_ROOM if held.is_dropped else TOO_SLOW
     if isinstance(body, Unread):
-        caller.end_after_answer()
-        caller.discards = True
+        caller.close_after_response()
+        caller.drains_body = True
     return refusal or (NO_ROOM if body is None else body)
 
 
-def whole_body(sent: Request, room: Bodies, held: Body) -> bytes | Unread | None:
+def whole_body(sent: Request, body_budget: BodyBudget, held: BodyReservation) -> bytes | Unread | None:
     """The body in one piece, or its beginning where it is larger than the limit; None where there is no room for it."""
     body = bytearray()
-    is_too_large = (sent.content_length or 0) > LARGEST_BODY
-    most = HEAD_BYTES if is_too_large else LARGEST_BODY
+    is_too_large = (sent.content_length or 0) > MAX_BODY_BYTES
+    most = HEAD_BYTES if is_too_large else MAX_BODY_BYTES
     while len(body) <= most and (chunk := sent.stream.read(CHUNK)):
-        if not room.grow(held, len(chunk)):
+        if not body_budget.grow(held, len(chunk)):
             return None
         body += chunk
     if len(body) > most or is_too_large:
-        room.shrink(held, HEAD_BYTES)
+        body_budget.shrink(held, HEAD_BYTES)
         return Unread(bytes(body[:HEAD_BYTES]))
-    room.finish(held)
+    body_budget.finish(held)
     return bytes(body)
 
 

@@ -8,10 +8,10 @@ from http import HTTPStatus
 import msgspec
 from msgspec import Struct
 
-from webhook.server.limits import BODY_SECONDS, LARGEST_BODY
+from webhook.server.limits import BODY_SECONDS, MAX_BODY_BYTES
 
 # A caller that sends more may finish, so that it reads the answer instead of a broken pipe; beyond this we hang up.
-MOST_DISCARDED = 4 * LARGEST_BODY
+MOST_DISCARDED = 4 * MAX_BODY_BYTES
 JSON = "application/json"
 
 
@@ -37,8 +37,8 @@ def bad_review(status: HTTPStatus, message: str) -> Reply:
     return Reply(status, msgspec.json.encode({"status": int(status), "error": message}))
 
 
-UNREAD = f"its review has more than {LARGEST_BODY} bytes, and a larger one is not read; make the object smaller (of <, > and & each takes six bytes)"
-TOO_LARGE = bad_review(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"body: more than {LARGEST_BODY} bytes")
+UNREAD = f"its review has more than {MAX_BODY_BYTES} bytes, and a larger one is not read; make the object smaller (of <, > and & each takes six bytes)"
+TOO_LARGE = bad_review(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"body: more than {MAX_BODY_BYTES} bytes")
 TOO_SLOW = bad_review(HTTPStatus.REQUEST_TIMEOUT, f"body: not whole after {BODY_SECONDS:g} s")
 NO_ROOM = bad_review(HTTPStatus.SERVICE_UNAVAILABLE, "body: too many bytes of other requests are held; try again")
 

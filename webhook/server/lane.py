@@ -17,14 +17,14 @@ from webhook.model.decision import Phase
 from webhook.review.beginning import HEAD_BYTES
 from webhook.server.answer import Answerer, Waiting
 from webhook.server.authentication import UNAUTHENTICATED, Check, NoCheck, Sender, review_path
-from webhook.server.bodies import Bodies, Body
-from webhook.server.crowd import Caller, Crowd
+from webhook.server.body_budget import BodyBudget, BodyReservation
+from webhook.server.chunk_limit import TOO_MANY_CHUNKS
+from webhook.server.connection_tracker import ConnectionTracker, TrackedConnection
 from webhook.server.fairness import AnswerQueues, NoPlace
 from webhook.server.intake import JSON, MOST_DISCARDED, NO_ROOM, TOO_SLOW, CallerLeft, Reply, Unread, wrong_type
-from webhook.server.limits import BODY_SECONDS, LARGEST_BODY
+from webhook.server.limits import BODY_SECONDS, MAX_BODY_BYTES
 from webhook.server.patience import seconds_to_answer
 from webhook.server.peers import names_of_connection
-from webhook.server.pieces import TOO_MANY_PIECES
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -48,13 +48,13 @@ class Lane:
         answerer: Answerer,
         other: AsgiApp,
         *,
-        bodies: Bodies | None = None,
+        body_budget: BodyBudget | None = None,
         check: Check | None = None,
         queues: AnswerQueues | None = None,
     ) -> None:
         self._answerer = answerer
         self._other = other
-        self._bodies = bodies or Bodies()
+        self._body_budget = body_budget or BodyBudget()
         self._check = check or NoCheck()
         self._queues = queues or AnswerQueues()
         self._waiting: set[asyncio.Future[Reply | Waiting]] = set()
@@ -67,11 +67,11 @@ class Lane:
             return
         until = monotonic() + seconds_to_answer(scope.get("query_string", b"").decode("latin-1"))
         headers = [(b"content-type", JSON.encode())]
-        caller: Caller = scope.get("extensions", {}).get(CALLER) or Caller(Crowd())
+        caller: TrackedConnection = scope.get("extensions", {}).get(CALLER) or TrackedConnection(ConnectionTracker())
         authentication = self._check.authenticate(Sender(found.token, partial(names_of_connection, caller)))
         if authentication is None:
             reply = self._answerer.refuse(UNAUTHENTICATED)
-            caller.end_after_answer()
+            caller.close_after_response()
             headers.append(CLOSE)  # its body is not read, so no other request can follow
         else:
             try:
@@ -81,14 +81,14 @@ class Lane:
                 if isinstance(left, CallerLeft):
                     return
                 raise
-            if caller.hung_up or monotonic() > until:
+            if caller.is_peer_closed or monotonic() > until:
                 self._answerer.late.count()
-            if caller.has_ended:
+            if caller.is_last_response:
                 headers.append(CLOSE)
         headers.append((b"content-length", str(len(reply.body)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
-        if caller.discards:
+        if caller.drains_body:
             await discard(receive)
 
     def count_unanswered(self) -> None:
@@ -101,32 +101,38 @@ class Lane:
             waiting.cancel()
 
     async def _review(  # noqa: PLR0917 (each is of another type)
-        self, phase: Phase, authentication: Authentication, caller: Caller, scope: Scope, receive: Receive, until: float
+        self,
+        phase: Phase,
+        authentication: Authentication,
+        caller: TrackedConnection,
+        scope: Scope,
+        receive: Receive,
+        until: float,
     ) -> Reply:
         content_type, length = content_of(scope)
         refusal = wrong_type(content_type)
         limit = asyncio.timeout(BODY_SECONDS)
-        with self._bodies.receiving(known=caller.known, drop=lambda: limit.reschedule(0.0)) as held:
+        with self._body_budget.reserve(is_trusted=caller.is_trusted, drop=lambda: limit.reschedule(0.0)) as held:
             body: bytes | Unread | None = None
             try:
                 async with limit:
                     body = await self._whole_body(receive, held, caller, length)
             except TimeoutError:
                 refusal = NO_ROOM if held.is_dropped else TOO_SLOW
-            if caller.pieces.are_too_many:
-                caller.end_after_answer()  # the rest is not read
-                return self._answerer.refuse(TOO_MANY_PIECES)
+            if caller.chunks.is_exceeded:
+                caller.close_after_response()  # the rest is not read
+                return self._answerer.refuse(TOO_MANY_CHUNKS)
             if isinstance(body, Unread):
-                caller.end_after_answer()
-                caller.discards = True
+                caller.close_after_response()
+                caller.drains_body = True
             if refusal is not None or body is None:
                 return self._answerer.refuse(refusal or NO_ROOM)
-            caller.sent_request()
+            caller.end_request()
             reply = await self._answer(phase, body, authentication, until)
         if reply.status == HTTPStatus.OK:
             caller.trust()
-        if caller.discards:
-            caller.sent_headers()  # which gives the rest of the body as much time as a body has
+        if caller.drains_body:
+            caller.end_headers()  # which gives the rest of the body as much time as a body has
         return reply
 
     async def _answer(self, phase: Phase, body: bytes | Unread, authentication: Authentication, until: float) -> Reply:
@@ -151,26 +157,28 @@ class Lane:
             return step.give_up()
         return waiting.result()
 
-    async def _whole_body(self, receive: Receive, held: Body, caller: Caller, length: int) -> bytes | Unread | None:
+    async def _whole_body(
+        self, receive: Receive, held: BodyReservation, caller: TrackedConnection, length: int
+    ) -> bytes | Unread | None:
         """The body in one piece, or its beginning where it is larger than the limit; `length` is what its header claims, or 0.
 
         None where there is no room for it, or where it comes in too many pieces.  Raises CallerLeft.
         """
         body = bytearray()  # not a list: a caller may send its body byte by byte
-        most = HEAD_BYTES if length > LARGEST_BODY else LARGEST_BODY
+        most = HEAD_BYTES if length > MAX_BODY_BYTES else MAX_BODY_BYTES
         more = True
         while more and len(body) <= most:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise CallerLeft
             chunk, more = message.get("body", b""), message.get("more_body", False)
-            if caller.pieces.are_too_many or not self._bodies.grow(held, len(chunk)):
+            if caller.chunks.is_exceeded or not self._body_budget.grow(held, len(chunk)):
                 return None
             body += chunk
-        if len(body) > most or length > LARGEST_BODY:
-            self._bodies.shrink(held, HEAD_BYTES)
+        if len(body) > most or length > MAX_BODY_BYTES:
+            self._body_budget.shrink(held, HEAD_BYTES)
             return Unread(bytes(body[:HEAD_BYTES]))
-        self._bodies.finish(held)
+        self._body_budget.finish(held)
         return bytes(body)
 
 

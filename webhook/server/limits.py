@@ -9,12 +9,12 @@ import resource
 from typing import Final
 
 # The registration's timeoutSeconds: after that the API server hangs up, whatever is still missing.
-CALL_SECONDS: Final = 5.0
-HANDSHAKE_SECONDS: Final = CALL_SECONDS
+WEBHOOK_TIMEOUT_SECONDS: Final = 5.0
+HANDSHAKE_SECONDS: Final = WEBHOOK_TIMEOUT_SECONDS
 # From the first byte of a request to the last one of its headers.
-HEADERS_SECONDS: Final = CALL_SECONDS
+HEADERS_SECONDS: Final = WEBHOOK_TIMEOUT_SECONDS
 # From the last byte of the headers to the last one of the body.
-BODY_SECONDS: Final = CALL_SECONDS
+BODY_SECONDS: Final = WEBHOOK_TIMEOUT_SECONDS
 # From the whole body to the whole answer: an answer asks the API server for 4 s at most (server/answer.py), the rest is the disk's.
 ANSWER_SECONDS: Final = 10.0
 # The API server closes an idle connection after 90 s; a server that closes earlier races with its next request.
@@ -24,26 +24,26 @@ CLOSING_SECONDS: Final = 1.0
 
 # One API server runs 200 changing requests at once (--max-mutating-requests-inflight), each of which may open a connection;
 # three API servers that all begin at the same moment are 600.
-MOST_GREETING: Final = 768
-MOST_STRANGERS: Final = 768
+MAX_HANDSHAKES: Final = 768
+MAX_UNTRUSTED: Final = 768
 # After such a moment each API server keeps 25 connections; the others it closes itself.
-MOST_KNOWN: Final = 1024
-MOST_CONNECTIONS: Final = MOST_GREETING + MOST_STRANGERS + MOST_KNOWN
+MAX_TRUSTED: Final = 1024
+MAX_CONNECTIONS: Final = MAX_HANDSHAKES + MAX_UNTRUSTED + MAX_TRUSTED
 # Watches, files, threads' pipes, the status port and what the answers in progress hold.
 OTHER_DESCRIPTORS: Final = 512
 # What `accept` says where there is no file descriptor, or no memory for one.
-NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+NO_DESCRIPTOR_ERRORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 # etcd takes 1.5 MiB an object and the API server 3 MiB a request; a review holds the object twice, plus the options.
-LARGEST_BODY: Final = 8 * 1024 * 1024
+MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 # All bodies at once. An eighth of the chart's memory limit of 512 MiB, as decoding a body costs a multiple of it; 600 usual
 # reviews of 10 kB are a tenth of that.
-MOST_BODY_BYTES: Final = 8 * LARGEST_BODY
+MAX_TOTAL_BODY_BYTES: Final = 8 * MAX_BODY_BYTES
 # Connections that have sent no good review yet share less, so that the others always find room.
-MOST_STRANGERS_BYTES: Final = 3 * LARGEST_BODY
+MAX_UNTRUSTED_BODY_BYTES: Final = 3 * MAX_BODY_BYTES
 # What the kernel keeps of a connection (it takes twice as much), and so what one read takes: each layer above holds as much again.
 # With a millisecond to the API server and back, the largest body takes half a second.
-RECEIVE_BUFFER: Final = 16 * 1024
+RECEIVE_BUFFER_BYTES: Final = 16 * 1024
 
 
 def raise_descriptor_limit() -> int:

@@ -1,6 +1,6 @@
 """Connections of strangers, from a process of their own: idle ones, bodies that never end, handshakes that never begin.
 
-    python -m tests.server.strangers PORT STATUS_PORT IDLE SLOW HALF_OPEN STATUS
+    python -m tests.server.untrusted_clients PORT STATUS_PORT IDLE SLOW HALF_OPEN STATUS
 
 One that the server closes is opened again, but for the idle ones, of which so many are opened altogether.  Each second it prints how
 many of each kind the server lets live.
@@ -30,7 +30,7 @@ HEADERS: Final = (
 )
 
 
-class Numbers(NamedTuple):
+class ConnectionCounts(NamedTuple):
     """How many of each kind."""
 
     idle: int
@@ -39,7 +39,7 @@ class Numbers(NamedTuple):
     status: int
 
 
-class Stranger(asyncio.Protocol):
+class UntrustedClient(asyncio.Protocol):
     """One connection, counted while it is open."""
 
     def __init__(self, kind: str, alive: Counter[str]) -> None:
@@ -58,7 +58,7 @@ class Stranger(asyncio.Protocol):
             self.lost.set_result(None)
 
 
-class Attack:
+class UntrustedLoad:
     """Opens all of them and keeps them open."""
 
     def __init__(self, port: int, status_port: int) -> None:
@@ -70,7 +70,7 @@ class Attack:
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._tls.check_hostname, self._tls.verify_mode = False, ssl.CERT_NONE
 
-    async def run(self, numbers: Numbers) -> None:
+    async def run(self, numbers: ConnectionCounts) -> None:
         """Until the process is ended."""
         tasks = [self._idle() for _ in range(numbers.idle)]
         tasks += [self._again(self._slow) for _ in range(numbers.slow)]
@@ -89,12 +89,12 @@ class Attack:
 
     async def _open(
         self, kind: str, port: int, tls: ssl.SSLContext | None
-    ) -> tuple[asyncio.Transport, Stranger] | None:
+    ) -> tuple[asyncio.Transport, UntrustedClient] | None:
         with suppress(OSError):
             async with self._gate, asyncio.timeout(10):
                 self._opened[kind] += 1
                 opened = await asyncio.get_running_loop().create_connection(
-                    lambda: Stranger(kind, self._alive), "127.0.0.1", port, ssl=tls
+                    lambda: UntrustedClient(kind, self._alive), "127.0.0.1", port, ssl=tls
                 )
                 return opened[0], opened[1]
         return None
@@ -122,9 +122,9 @@ class Attack:
 
 
 @contextmanager
-def strangers(port: int, status_port: int, numbers: Numbers) -> Iterator["subprocess.Popen[str]"]:
+def untrusted_clients(port: int, status_port: int, numbers: ConnectionCounts) -> Iterator["subprocess.Popen[str]"]:
     """Strangers that are connected from now to the end of the block; their standard output says how many live."""
-    argv = [sys.executable, "-m", "tests.server.strangers", str(port), str(status_port), *map(str, numbers)]
+    argv = [sys.executable, "-m", "tests.server.untrusted_clients", str(port), str(status_port), *map(str, numbers)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -135,4 +135,4 @@ def strangers(port: int, status_port: int, numbers: Numbers) -> Iterator["subpro
 if __name__ == "__main__":
     raise_descriptor_limit()
     _port, _status_port, *_numbers = map(int, sys.argv[1:])
-    uvloop.run(Attack(_port, _status_port).run(Numbers(*_numbers)))
+    uvloop.run(UntrustedLoad(_port, _status_port).run(ConnectionCounts(*_numbers)))

@@ -12,26 +12,26 @@ from typing import Any, Final
 from gunicorn import sock
 from gunicorn.workers.gasgi import ASGIWorker
 
-from webhook.server.connection import Connection
-from webhook.server.crowd import Crowd, State, places_within
-from webhook.server.ending import (
-    END_SECONDS,
-    ENDS,
-    GIVE_UP_SECONDS,
-    LINGER_SECONDS,
-    UNUSED,
-    ignore,
-    let_through,
-    on_end,
-)
+from webhook.server.asgi_connection import AsgiConnection
+from webhook.server.connection_tracker import ConnectionState, ConnectionTracker, limits_for_descriptors
 from webhook.server.limits import (
     CLOSING_SECONDS,
     HANDSHAKE_SECONDS,
-    NO_DESCRIPTOR,
-    RECEIVE_BUFFER,
+    NO_DESCRIPTOR_ERRORS,
+    RECEIVE_BUFFER_BYTES,
     raise_descriptor_limit,
 )
-from webhook.server.memory import Trimming
+from webhook.server.malloc_tuning import MemoryTrimmer
+from webhook.server.shutdown import (
+    LINGER_SECONDS,
+    REJECT_AFTER_SECONDS,
+    SHUTDOWN_SECONDS,
+    SHUTDOWN_SIGNALS,
+    UNUSED_SIGNALS,
+    ignore_signals,
+    on_shutdown_signal,
+    unblock_signals,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +39,14 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS: Final = 0.25
 # While the process ends.
 SHORT_TICK_SECONDS: Final = 0.02
-ACCEPTS_A_TURN: Final = 16
+ACCEPTS_PER_TURN: Final = 16
 # A handshake costs the loop 0.8 ms (measured), so handshakes never take more than two thirds of it, nor 4 ms at a time: 800 a second
 # are more than three API servers begin at once.
-HANDSHAKES_A_TURN: Final = 4
+HANDSHAKES_PER_TURN: Final = 4
 TURN_SECONDS: Final = 0.005
 
 
-class ExpressWorker(ASGIWorker):  # type: ignore[misc]
+class BoundedAsgiWorker(ASGIWorker):  # type: ignore[misc]
     """Serves the lane until it is told to end; then in-flight answers are sent first."""
 
     def init_signals(self) -> None:
@@ -56,74 +56,76 @@ class ExpressWorker(ASGIWorker):  # type: ignore[misc]
         """
         is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         super().init_signals()
-        for number in (*ENDS, *UNUSED):
+        for number in (*SHUTDOWN_SIGNALS, *UNUSED_SIGNALS):
             self.loop.remove_signal_handler(number)
-        ignore(signal.SIGHUP, *UNUSED)  # a terminal that closes tells the arbiter as well
+        ignore_signals(signal.SIGHUP, *UNUSED_SIGNALS)  # a terminal that closes tells the arbiter as well
         if is_ignored:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._told_to_end = asyncio.Event()
-        on_end(lambda *_: self._end_soon())
-        let_through()
+        self._shutdown_requested = asyncio.Event()
+        on_shutdown_signal(lambda *_: self._request_shutdown())
+        unblock_signals()
 
-    def _end_soon(self) -> None:
+    def _request_shutdown(self) -> None:
         self.alive = False
-        self.loop.call_soon_threadsafe(self._told_to_end.set)
+        self.loop.call_soon_threadsafe(self._shutdown_requested.set)
 
     async def _serve(self) -> None:
         """Accept and answer until the end (gunicorn calls it in place of its own)."""
-        self._crowd = Crowd(places=places_within(raise_descriptor_limit()), on_drop=self.app.dropped)
+        self._tracker = ConnectionTracker(
+            limits=limits_for_descriptors(raise_descriptor_limit()), on_drop=self.app.notify_dropped
+        )
         self._context = sock.ssl_context(self.cfg)
-        self._beginning: deque[Connection] = deque()
-        self._turn: asyncio.TimerHandle | None = None
+        self._handshake_queue: deque[AsgiConnection] = deque()
+        self._handshake_timer: asyncio.TimerHandle | None = None
         for listener in self.sockets:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             self.loop.add_reader(listener.fileno(), self._accept, listener)
-        self.app.serves()
-        trimming = Trimming()
+        self.app.notify_accepting()
+        trimmer = MemoryTrimmer()
         while self.alive and self.ppid == os.getppid():
             self.notify()
-            self._crowd.drop_overdue()
-            trimming.look(self._crowd.closed)
+            self._tracker.drop_expired()
+            trimmer.trim_if_due(self._tracker.closed_count)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._told_to_end.wait(), TICK_SECONDS)
+                await asyncio.wait_for(self._shutdown_requested.wait(), TICK_SECONDS)
         self.alive = False
-        await self._end()
+        await self._shut_down()
 
     def _accept(self, listener: Any) -> bool:
         """Accept some connections; whether there may be more."""
-        for _ in range(ACCEPTS_A_TURN):
+        for _ in range(ACCEPTS_PER_TURN):
             try:
                 accepted, _address = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return False
             except OSError as bad:
-                if bad.errno in NO_DESCRIPTOR and self._crowd.drop_one():
+                if bad.errno in NO_DESCRIPTOR_ERRORS and self._tracker.drop_first():
                     return False  # its descriptor is free at the next turn
                 raise
             accepted.settimeout(0)
-            connection = Connection(self, self._crowd, accepted)
-            self.loop.add_reader(accepted.fileno(), self._begin, connection)
-            self._crowd.arrive(connection)
+            connection = AsgiConnection(self, self._tracker, accepted)
+            self.loop.add_reader(accepted.fileno(), self._enqueue_handshake, connection)
+            self._tracker.add(connection)
         return True
 
-    def _begin(self, connection: Connection) -> None:
+    def _enqueue_handshake(self, connection: AsgiConnection) -> None:
         """The first bytes came: the handshake begins when it has its turn."""
         self.loop.remove_reader(connection.accepted.fileno())
-        connection.greets()
-        self._beginning.append(connection)
-        if self._turn is None:
-            self._begin_some()
+        connection.begin_handshake()
+        self._handshake_queue.append(connection)
+        if self._handshake_timer is None:
+            self._begin_handshakes()
 
-    def _begin_some(self) -> None:
+    def _begin_handshakes(self) -> None:
         begun = 0
-        while self._beginning and begun < HANDSHAKES_A_TURN:
-            connection = self._beginning.popleft()
-            if not connection.has_left:
+        while self._handshake_queue and begun < HANDSHAKES_PER_TURN:
+            connection = self._handshake_queue.popleft()
+            if not connection.is_closed:
                 begun += 1
-                connection.handshake = self.loop.create_task(self._greet(connection))
-        self._turn = self.loop.call_later(TURN_SECONDS, self._begin_some) if begun else None
+                connection.handshake = self.loop.create_task(self._do_handshake(connection))
+        self._handshake_timer = self.loop.call_later(TURN_SECONDS, self._begin_handshakes) if begun else None
 
-    async def _greet(self, connection: Connection) -> None:
+    async def _do_handshake(self, connection: AsgiConnection) -> None:
         """Do the TLS handshake."""
         try:
             await self.loop.connect_accepted_socket(
@@ -138,10 +140,10 @@ class ExpressWorker(ASGIWorker):  # type: ignore[misc]
         finally:
             connection.handshake = None
             if connection.transport is None:
-                self._crowd.leave(connection)
+                self._tracker.remove(connection)
                 connection.accepted.close()
 
-    async def _end(self) -> None:
+    async def _shut_down(self) -> None:
         """Accept no more, answer what is under way, and close each connection once it is idle."""
         for listener in self.sockets:
             self.loop.remove_reader(listener.fileno())
@@ -149,26 +151,32 @@ class ExpressWorker(ASGIWorker):  # type: ignore[misc]
                 pass
             listener.close()
         begun = self.loop.time()
-        while len(self._crowd) and (spent := self.loop.time() - begun) < END_SECONDS:
-            if spent >= GIVE_UP_SECONDS:
+        while len(self._tracker) and (spent := self.loop.time() - begun) < SHUTDOWN_SECONDS:
+            if spent >= REJECT_AFTER_SECONDS:
                 self.asgi.give_up()
-            await self._hang_up_idle()
+            await self._close_idle()
             await asyncio.sleep(SHORT_TICK_SECONDS)
-        while self._crowd.drop_one():
+        while self._tracker.drop_first():
             pass
         await asyncio.sleep(SHORT_TICK_SECONDS)  # so that what was closed is
 
-    async def _hang_up_idle(self) -> None:
+    async def _close_idle(self) -> None:
         """Close every connection that has been idle for long enough, or on which a stranger has been sending for as long.
 
         One at a turn of the loop, which sends what tells the other side: a request that comes between the two is lost.
         """
-        for state in (State.SILENT, State.GREETING, State.IDLE_STRANGER, State.SENDING_STRANGER, State.IDLE_KNOWN):
-            for connection in self._crowd.of(state):
+        for state in (
+            ConnectionState.ACCEPTED,
+            ConnectionState.HANDSHAKE,
+            ConnectionState.IDLE_UNTRUSTED,
+            ConnectionState.RECEIVING_UNTRUSTED,
+            ConnectionState.IDLE_TRUSTED,
+        ):
+            for connection in self._tracker.in_state(state):
                 if (
                     connection.state is state
-                    and not connection.has_left
-                    and self._crowd.now() - connection.since >= LINGER_SECONDS
+                    and not connection.is_closed
+                    and self._tracker.now() - connection.since >= LINGER_SECONDS
                 ):
-                    connection.hang_up()
+                    connection.close_idle()
                     await asyncio.sleep(0)

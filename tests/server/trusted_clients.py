@@ -16,10 +16,10 @@ KEPT: Final = 4
 EACH_SECONDS: Final = 0.02
 NEW_EACH_SECONDS: Final = 0.5
 PROBE_EACH_SECONDS: Final = 0.25
-CALL_SECONDS: Final = 5.0  # the API server's patience
+WEBHOOK_TIMEOUT_SECONDS: Final = 5.0  # the API server's patience
 
 
-class Callers:
+class TrustedClients:
     """What good callers and probes saw, in seconds; `failures` has what was no good answer in time."""
 
     def __init__(self, server: Program) -> None:
@@ -45,13 +45,13 @@ class Callers:
                 thread.join()
 
     def _keep(self) -> None:
-        with closing(self._server.connect(timeout=CALL_SECONDS)) as connection:
+        with closing(self._server.connect(timeout=WEBHOOK_TIMEOUT_SECONDS)) as connection:
             while not self._over.wait(EACH_SECONDS):
                 self._timed(self.kept, lambda: ask(connection))
 
     def _open(self) -> None:
         while not self._over.wait(NEW_EACH_SECONDS):
-            with closing(self._server.connect(timeout=CALL_SECONDS)) as connection:
+            with closing(self._server.connect(timeout=WEBHOOK_TIMEOUT_SECONDS)) as connection:
                 self._timed(self.new, lambda connection=connection: ask(connection))  # type: ignore[misc]
 
     def _probe(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.programs import Program
 from tests.reviews import GOOD, encoded, pod
-from webhook.server.pieces import FIRST_PIECES, SMALLEST_MEAN, TOO_MANY_PIECES, Pieces
+from webhook.server.chunk_limit import FREE_CHUNKS, MIN_MEAN_CHUNK_BYTES, TOO_MANY_CHUNKS, ChunkCounter
 
 HEAD = b"POST /validate HTTP/1.1\r\nHost: catflap\r\nContent-Type: application/json\r\n"
 
@@ -47,7 +47,7 @@ def test_chunks_that_are_too_small_are_a_400(server: Program, size: int) -> None
         with suppress(OSError):
             connection.sendall(chunks(body, size))
         code, answer = status(connection)
-        assert (code, TOO_MANY_PIECES.body in answer) == (400, True)
+        assert (code, TOO_MANY_CHUNKS.body in answer) == (400, True)
 
 
 def test_pieces_of_one_byte_are_a_400(server: Program) -> None:
@@ -62,7 +62,7 @@ def test_pieces_of_one_byte_are_a_400(server: Program) -> None:
         assert status(connection)[0] == 400
 
 
-@pytest.mark.parametrize("size", [2 * SMALLEST_MEAN, 1_400, 16_384, 1 << 20])
+@pytest.mark.parametrize("size", [2 * MIN_MEAN_CHUNK_BYTES, 1_400, 16_384, 1 << 20])
 def test_chunks_of_a_usual_size_are_read(server: Program, size: int) -> None:
     """The largest body that is taken, too."""
     body = encoded(pod(GOOD, annotations={"filler": "x" * 7_900_000}))
@@ -74,7 +74,7 @@ def test_chunks_of_a_usual_size_are_read(server: Program, size: int) -> None:
 def test_a_small_review_may_come_byte_by_byte(server: Program) -> None:
     """Few bytes are few pieces."""
     body = encoded(pod(GOOD))
-    small = body[: FIRST_PIECES // 2]
+    small = body[: FREE_CHUNKS // 2]
     with closing(connected(server)) as connection:
         connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
         connection.sendall(chunks(small, 1)[: -len(b"0\r\n\r\n")] + chunks(body[len(small) :], 4096))
@@ -90,10 +90,10 @@ def test_the_pieces_of_each_request_are_counted_apart(server: Program) -> None:
             assert status(connection)[0] == 200
 
 
-@pytest.mark.parametrize("size", [1, 10, SMALLEST_MEAN - 1, SMALLEST_MEAN, 10_000])
+@pytest.mark.parametrize("size", [1, 10, MIN_MEAN_CHUNK_BYTES - 1, MIN_MEAN_CHUNK_BYTES, 10_000])
 def test_the_bound_is_a_mean(size: int) -> None:
     """Small pieces are too many at some point, those of the mean never."""
-    pieces = Pieces()
-    for _ in range(FIRST_PIECES * SMALLEST_MEAN + 1):
+    pieces = ChunkCounter()
+    for _ in range(FREE_CHUNKS * MIN_MEAN_CHUNK_BYTES + 1):
         pieces.add(size)
-    assert pieces.are_too_many == (size < SMALLEST_MEAN)
+    assert pieces.is_exceeded == (size < MIN_MEAN_CHUNK_BYTES)

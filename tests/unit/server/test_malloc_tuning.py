@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from webhook.server.memory import CLOSED_CONNECTIONS, Trimming
+from webhook.server.malloc_tuning import CONNECTIONS_PER_TRIM, MemoryTrimmer
 
 
 def test_memory_goes_back_each_time_that_many_connections_were_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,8 +15,15 @@ def test_memory_goes_back_each_time_that_many_connections_were_closed(monkeypatc
         def __init__(self, _name: Any) -> None:
             self.malloc_trim = calls.append
 
-    monkeypatch.setattr("webhook.server.memory.ctypes.CDLL", Library)
-    trimming = Trimming()
-    for closed in (0, 1, CLOSED_CONNECTIONS - 1, CLOSED_CONNECTIONS, CLOSED_CONNECTIONS + 1, 3 * CLOSED_CONNECTIONS):
-        trimming.look(closed)
+    monkeypatch.setattr("webhook.server.malloc_tuning.ctypes.CDLL", Library)
+    trimming = MemoryTrimmer()
+    for closed in (
+        0,
+        1,
+        CONNECTIONS_PER_TRIM - 1,
+        CONNECTIONS_PER_TRIM,
+        CONNECTIONS_PER_TRIM + 1,
+        3 * CONNECTIONS_PER_TRIM,
+    ):
+        trimming.trim_if_due(closed)
     assert len(calls) == 2

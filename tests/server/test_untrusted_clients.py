@@ -11,26 +11,34 @@ import pytest
 from tests.controlplane.waiting import wait_until
 from tests.programs import JSON, Program, serve
 from tests.reviews import GOOD, encoded, pod
-from tests.server.callers import Callers, ask, probe
-from tests.server.conftest import LANES
-from tests.server.loading import worker
-from tests.server.strangers import Numbers, strangers
-from webhook.server.health import MOST_CONNECTIONS
-from webhook.server.limits import BODY_SECONDS, CALL_SECONDS, CLOSING_SECONDS, HANDSHAKE_SECONDS, HEADERS_SECONDS
+from tests.server.conftest import WORKERS
+from tests.server.steady_load import worker
+from tests.server.trusted_clients import TrustedClients, ask, probe
+from tests.server.untrusted_clients import ConnectionCounts, untrusted_clients
+from webhook.server.limits import (
+    BODY_SECONDS,
+    CLOSING_SECONDS,
+    HANDSHAKE_SECONDS,
+    HEADERS_SECONDS,
+    WEBHOOK_TIMEOUT_SECONDS,
+)
+from webhook.server.status_server import MAX_CONNECTIONS
 
 STANDALONE = ("--standalone", "--policy")
 HEADERS = b"POST /validate HTTP/1.1\r\nHost: catflap\r\nContent-Type: application/json\r\n"
 LATE_SECONDS = 3.0  # on a busy machine
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_good_callers_are_answered_while_strangers_crowd_in(policy: Path, tmp_path: Path, lane: str) -> None:
+@pytest.mark.parametrize("worker_class", WORKERS)
+def test_good_callers_are_answered_while_strangers_crowd_in(policy: Path, tmp_path: Path, worker_class: str) -> None:
     """More than there are places; benchmarks.strangers brings ten times as many, and measures."""
-    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server:
-        callers, serving = Callers(server), worker(server)
-        with strangers(server.port, server.status_port, Numbers(idle=900, slow=60, half_open=60, status=300)) as crowd:
-            assert crowd.stdout is not None
-            crowd.stdout.readline()  # by now some are there
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", worker_class) as server:
+        callers, serving = TrustedClients(server), worker(server)
+        with untrusted_clients(
+            server.port, server.status_port, ConnectionCounts(idle=900, slow=60, half_open=60, status=300)
+        ) as load:
+            assert load.stdout is not None
+            load.stdout.readline()  # by now some are there
             with callers.calling():
                 time.sleep(4)
         assert callers.failures == []
@@ -52,7 +60,7 @@ def test_probes_are_answered_beside_2000_idle_connections(policy: Path, tmp_path
                 probe(server, "/readyz")
         for path in ("/healthz", "/readyz", "/metrics"):
             probe(server, path)
-        assert sum(is_open(idle) for idle in held) <= MOST_CONNECTIONS
+        assert sum(is_open(idle) for idle in held) <= MAX_CONNECTIONS
 
 
 def dropped(server: Program) -> float:
@@ -86,7 +94,9 @@ def test_a_large_body_or_header_is_no_work_for_the_status_port(server: Program) 
 def tls(server: Program) -> ssl.SSLSocket:
     """A connection after its handshake."""
     context = ssl.create_default_context(cafile=str(server.authority))
-    raw = socket.create_connection(("localhost", server.port), timeout=CALL_SECONDS + CLOSING_SECONDS + LATE_SECONDS)
+    raw = socket.create_connection(
+        ("localhost", server.port), timeout=WEBHOOK_TIMEOUT_SECONDS + CLOSING_SECONDS + LATE_SECONDS
+    )
     return context.wrap_socket(raw, server_hostname="localhost")
 
 
@@ -127,7 +137,7 @@ def test_bodies_of_strangers_are_bounded_and_small_reviews_get_in_between(policy
     with serve(tmp_path, *STANDALONE, str(policy)) as server, ExitStack() as stack:
         slow = [stack.enter_context(closing(tls(server))) for _ in range(40)]
         for connection in slow:
-            connection.settimeout(CALL_SECONDS)
+            connection.settimeout(WEBHOOK_TIMEOUT_SECONDS)
             try:
                 connection.sendall(HEADERS + b"Content-Length: 8000000\r\n\r\n" + b" " * (2 << 20))
             except OSError:

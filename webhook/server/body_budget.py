@@ -4,35 +4,37 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from webhook.server.limits import MOST_BODY_BYTES, MOST_STRANGERS_BYTES
+from webhook.server.limits import MAX_TOTAL_BODY_BYTES, MAX_UNTRUSTED_BODY_BYTES
 
 
-class Body:
+class BodyReservation:
     """One body that is being received, or whose request is being answered."""
 
-    __slots__ = ("drop", "is_dropped", "known", "size")
+    __slots__ = ("drop", "is_dropped", "is_trusted", "size")
 
-    def __init__(self, *, known: bool, drop: Callable[[], object]) -> None:
+    def __init__(self, *, is_trusted: bool, drop: Callable[[], object]) -> None:
         self.size = 0
-        self.known = known
+        self.is_trusted = is_trusted
         self.is_dropped = False
         self.drop = drop
 
 
-class Bodies:
+class BodyBudget:
     """Counts the bytes of all bodies; safe to share between threads.
 
     Bodies of strangers (connections without a good review so far) have a smaller share, and make room for others: the largest
     unfinished one is dropped first, so that a small review gets in between large ones.
     """
 
-    def __init__(self, *, most: int = MOST_BODY_BYTES, strangers: int = MOST_STRANGERS_BYTES) -> None:
-        self._most = most
-        self._most_of_strangers = strangers
+    def __init__(
+        self, *, max_bytes: int = MAX_TOTAL_BODY_BYTES, max_untrusted_bytes: int = MAX_UNTRUSTED_BODY_BYTES
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._max_untrusted_bytes = max_untrusted_bytes
         self._lock = Lock()
-        self._unfinished: set[Body] = set()  # of strangers
+        self._unfinished: set[BodyReservation] = set()  # of strangers
         self._total = 0
-        self._total_of_strangers = 0
+        self._untrusted_total = 0
 
     @property
     def total(self) -> int:
@@ -40,10 +42,10 @@ class Bodies:
         return self._total
 
     @contextmanager
-    def receiving(self, *, known: bool, drop: Callable[[], object]) -> Iterator[Body]:
+    def reserve(self, *, is_trusted: bool, drop: Callable[[], object]) -> Iterator[BodyReservation]:
         """A body whose bytes are counted until the end of the block; `drop` is called where it has to make room."""
-        body = Body(known=known, drop=drop)
-        if not known:
+        body = BodyReservation(is_trusted=is_trusted, drop=drop)
+        if not is_trusted:
             with self._lock:
                 self._unfinished.add(body)
         try:
@@ -52,7 +54,7 @@ class Bodies:
             with self._lock:
                 self._remove(body)
 
-    def grow(self, body: Body, size: int) -> bool:
+    def grow(self, body: BodyReservation, size: int) -> bool:
         """Count `size` more bytes of a body; False where there is no room for them, or where the body was dropped."""
         with self._lock:
             if body.is_dropped:
@@ -68,32 +70,32 @@ class Bodies:
                     return False
             return True
 
-    def shrink(self, body: Body, size: int) -> None:
+    def shrink(self, body: BodyReservation, size: int) -> None:
         """Of a body no more than so many bytes are kept."""
         with self._lock:
             if not body.is_dropped and body.size > size:
                 self._count(body, size - body.size)
 
-    def finish(self, body: Body) -> None:
+    def finish(self, body: BodyReservation) -> None:
         """The body is whole: it is counted until its request is answered, and no longer makes room for others."""
         with self._lock:
             self._unfinished.discard(body)
 
-    def _is_over(self, body: Body) -> bool:
-        over = self._total > self._most
-        return over if body.known else over or self._total_of_strangers > self._most_of_strangers
+    def _is_over(self, body: BodyReservation) -> bool:
+        over = self._total > self._max_bytes
+        return over if body.is_trusted else over or self._untrusted_total > self._max_untrusted_bytes
 
-    def _drop(self, body: Body) -> None:
+    def _drop(self, body: BodyReservation) -> None:
         body.is_dropped = True
         self._remove(body)
         body.drop()
 
-    def _remove(self, body: Body) -> None:
+    def _remove(self, body: BodyReservation) -> None:
         self._unfinished.discard(body)
         self._count(body, -body.size)
 
-    def _count(self, body: Body, size: int) -> None:
+    def _count(self, body: BodyReservation, size: int) -> None:
         body.size += size
         self._total += size
-        if not body.known:
-            self._total_of_strangers += size
+        if not body.is_trusted:
+            self._untrusted_total += size

@@ -11,11 +11,11 @@ import pytest
 
 from tests.programs import Program, serve
 from tests.reviews import GOOD, deployment, namespace, pod, review
-from tests.server.conftest import LANES
-from webhook.server.limits import LARGEST_BODY
+from tests.server.conftest import WORKERS
+from webhook.server.limits import MAX_BODY_BYTES
 
 STANDALONE: Final = ("--standalone", "--policy")
-FILLING: Final = "<" * (LARGEST_BODY // 6)
+FILLING: Final = "<" * (MAX_BODY_BYTES // 6)
 POLICY: Final = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
@@ -75,7 +75,7 @@ def test_what_a_rule_enforces_is_refused(server: Program, what: str) -> None:
     before = len(server.records())
     answer = server.post("/validate", ENFORCED[what]).response
     assert answer["allowed"] is False
-    why = "is catflap's own" if "policy" in what else f"its review has more than {LARGEST_BODY} bytes"
+    why = "is catflap's own" if "policy" in what else f"its review has more than {MAX_BODY_BYTES} bytes"
     assert why in answer["status"]["message"]
     [record] = server.records()[before:]
     assert record["decision"] == "denied"
@@ -89,12 +89,12 @@ def test_what_a_rule_warns_of_is_admitted_with_a_warning(server: Program) -> Non
     assert any("its review has more than" in one for one in answer["warnings"])
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_in_warn_mode_everything_is_admitted_with_a_warning(tmp_path: Path, lane: str) -> None:
+@pytest.mark.parametrize("worker_class", WORKERS)
+def test_in_warn_mode_everything_is_admitted_with_a_warning(tmp_path: Path, worker_class: str) -> None:
     """But for what is protected whatever the mode."""
     policy = tmp_path / "policy.yaml"
     policy.write_text("apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: warn\n", encoding="utf-8")
-    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server:
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", worker_class) as server:
         for what, body in ENFORCED.items():
             answer = server.post("/validate", body).response
             is_protected = what in {"a Namespace", "a policy of ours", "a policy with our label"}

@@ -7,69 +7,71 @@ from typing import Any
 
 from gunicorn.asgi.protocol import ASGIProtocol
 
-from webhook.server.crowd import Caller, Crowd, State
-from webhook.server.ending import has_unread, is_ended_by_peer
+from webhook.server.chunk_limit import ChunkCounter
+from webhook.server.connection_tracker import ConnectionState, ConnectionTracker, TrackedConnection
 from webhook.server.lane import CALLER, AsgiApp, Receive, Scope, Send
-from webhook.server.pieces import Pieces
+from webhook.server.shutdown import has_unread_bytes, is_closed_by_peer
 
 
-class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
+class AsgiConnection(ASGIProtocol, TrackedConnection):  # type: ignore[misc]
     """Made when a connection is accepted, so that its handshake counts as well.
 
     gunicorn calls `app` once a request; asyncio calls the other methods.
     """
 
-    def __init__(self, worker: Any, crowd: Crowd, accepted: socket.socket) -> None:
+    def __init__(self, worker: Any, tracker: ConnectionTracker, accepted: socket.socket) -> None:
         ASGIProtocol.__init__(self, worker)
-        Caller.__init__(self, crowd)
-        self._answer: AsgiApp = worker.asgi
+        TrackedConnection.__init__(self, tracker)
+        self._app: AsgiApp = worker.asgi
         self._on_unanswered: Callable[[], None] = worker.asgi.count_unanswered
-        self.app: AsgiApp = self._answered
+        self.app: AsgiApp = self._serve_request
         self.accepted = accepted
         self.handshake: asyncio.Task[None] | None = None
-        self._chunks: list[bytes] = []  # of one read, handed on together
+        self._buffered: list[bytes] = []  # of one read, handed on together
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The handshake is over."""
-        self.greeted()
+        self.end_handshake()
         super().connection_made(transport)
-        if self.has_left:
+        if self.is_closed:
             self.drop()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request came."""
-        self.sends()
+        self.receive_bytes()
         super().data_received(data)
-        self._hand_on()
+        self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed, by whichever side."""
-        if not self.has_left and self.state is State.SENDING_KNOWN:  # a request came, and its end came with it
+        if (
+            not self.is_closed and self.state is ConnectionState.RECEIVING_TRUSTED
+        ):  # a request came, and its end came with it
             self._on_unanswered()
-        self._crowd.leave(self)
+        self._tracker.remove(self)
         super().connection_lost(exc)
         # TLS's buffers are large, and what is left of gunicorn's protocol refers to itself until the garbage is collected.
         self.transport = self.writer = self._flow_control = None
 
     def _on_headers_complete(self) -> Any:
         """The headers are whole, and the pieces of this request's body are counted from now on."""
-        self.pieces = Pieces()
+        self.chunks = ChunkCounter()
         return super()._on_headers_complete()
 
     def _on_body(self, chunk: bytes) -> None:
         """A chunk of the body came, one of many in this read where somebody sends them one byte at a time."""
-        self.pieces.add(len(chunk))
-        self._chunks.append(chunk)
+        self.chunks.add(len(chunk))
+        self._buffered.append(chunk)
 
     def _on_message_complete(self) -> None:
         """The request is whole."""
-        self._hand_on()
+        self._flush()
         super()._on_message_complete()
 
-    def _hand_on(self) -> None:
+    def _flush(self) -> None:
         """Give the app what came in one read as one piece."""
-        if self._chunks:
-            chunks, self._chunks = self._chunks, []
+        if self._buffered:
+            chunks, self._buffered = self._buffered, []
             super()._on_body(b"".join(chunks))
 
     def drop(self) -> None:
@@ -83,33 +85,33 @@ class Connection(ASGIProtocol, Caller):  # type: ignore[misc]
             self.accepted.close()
 
     @property
-    def hung_up(self) -> bool:
+    def is_peer_closed(self) -> bool:
         """Whether the other side has left, even if the event loop was too busy to notice that yet."""
-        if self.has_left or self.transport is None or self.transport.is_closing():
+        if self.is_closed or self.transport is None or self.transport.is_closing():
             return True
-        return is_ended_by_peer(self.transport.get_extra_info("socket"))
+        return is_closed_by_peer(self.transport.get_extra_info("socket"))
 
-    def hang_up(self) -> None:
+    def close_idle(self) -> None:
         """Close a connection that has nothing under way; one whose next request came but was not read yet stays."""
         if self.transport is None:
-            self._crowd.leave(self)
+            self._tracker.remove(self)
             self.drop()
-        elif not self.transport.is_closing() and not has_unread(self.transport.get_extra_info("socket")):
-            self._crowd.leave(self)
+        elif not self.transport.is_closing() and not has_unread_bytes(self.transport.get_extra_info("socket")):
+            self._tracker.remove(self)
             self.transport.close()
 
-    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand one request to the app, which finds this connection in the scope."""
-        if self.has_ended:
+        if self.is_last_response:
             return
         if scope["type"] != "http":
             self.drop()  # a WebSocket: nothing here speaks it
             return
         scope.setdefault("extensions", {})[CALLER] = self
-        self.sent_headers()
+        self.end_headers()
         try:
-            await self._answer(scope, receive, send)
+            await self._app(scope, receive, send)
         finally:
-            self.rests()
-            if self.has_ended and self.transport is not None:
+            self.become_idle()
+            if self.is_last_response and self.transport is not None:
                 self.transport.close()  # once the answer is sent

@@ -6,8 +6,8 @@ from contextlib import closing
 from types import SimpleNamespace
 from unittest.mock import Mock
 
-from webhook.server.connection import Connection
-from webhook.server.crowd import Crowd
+from webhook.server.asgi_connection import AsgiConnection
+from webhook.server.connection_tracker import ConnectionTracker
 
 
 def test_a_connection_that_sent_nothing_holds_no_end_up() -> None:
@@ -16,10 +16,10 @@ def test_a_connection_that_sent_nothing_holds_no_end_up() -> None:
     worker = SimpleNamespace(loop=loop, cfg=SimpleNamespace(), log=Mock(), asgi=Mock())
     ours, theirs = socket.socketpair()
     with closing(loop), closing(theirs):
-        crowd = Crowd()
-        connection = Connection(worker, crowd, ours)
+        tracker = ConnectionTracker()
+        connection = AsgiConnection(worker, tracker, ours)
         loop.add_reader(ours.fileno(), Mock())
-        crowd.arrive(connection)
-        connection.hang_up()
-        assert len(crowd) == 0
+        tracker.add(connection)
+        connection.close_idle()
+        assert len(tracker) == 0
         assert theirs.recv(1) == b""

@@ -35,10 +35,10 @@ REVIEWS = {
 
 
 @pytest.mark.parametrize("what", REVIEWS)
-def test_both_lanes_give_the_same_bytes(lanes: dict[str, Program], what: str) -> None:
+def test_both_lanes_give_the_same_bytes(worker_servers: dict[str, Program], what: str) -> None:
     """Status and body agree to the byte, but for where each one's own chain of records stands."""
     path, body = REVIEWS[what]
-    express, plain = (lanes[lane].post(path, body) for lane in ("asgi", "gthread"))
+    express, plain = (worker_servers[worker_class].post(path, body) for worker_class in ("asgi", "gthread"))
     assert (express.status, ANCHOR.sub(b"", express.body)) == (plain.status, ANCHOR.sub(b"", plain.body))
     assert express.headers["content-type"] == plain.headers["Content-Type"] == "application/json"
 

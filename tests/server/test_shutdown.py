@@ -18,14 +18,14 @@ from tests.audit_logs import verified
 from tests.controlplane.waiting import wait_until
 from tests.programs import JSON, Program, control, serve
 from tests.reviews import GOOD, encoded, pod
-from tests.server.callers import ask
-from tests.server.conftest import LANES
-from tests.server.loading import SteadyLoad, worker
-from webhook.server.ending import LINGER_SECONDS, UNUSED
+from tests.server.conftest import WORKERS
+from tests.server.steady_load import SteadyLoad, worker
+from tests.server.trusted_clients import ask
+from webhook.server.shutdown import LINGER_SECONDS, UNUSED_SIGNALS
 
 STANDALONE = ("--standalone", "--policy")
-END_SECONDS = 2.0
-ENDS = [signal.SIGTERM, signal.SIGINT]
+SHUTDOWN_SECONDS = 2.0
+SHUTDOWN_SIGNALS = [signal.SIGTERM, signal.SIGINT]
 TRIES = 5
 
 
@@ -50,11 +50,13 @@ def assert_closed(server: Program) -> None:
     assert verified(server.audit_log, closed=True).findings == ()
 
 
-@pytest.mark.parametrize("number", ENDS, ids=lambda number: number.name)
-@pytest.mark.parametrize("lane", LANES)
-def test_idle_connections_hold_nothing_up(policy: Path, tmp_path: Path, lane: str, number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", SHUTDOWN_SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("worker_class", WORKERS)
+def test_idle_connections_hold_nothing_up(
+    policy: Path, tmp_path: Path, worker_class: str, number: signal.Signals
+) -> None:
     """Good ones, strangers after their handshake, before it, and half requests."""
-    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server, ExitStack() as stack:
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", worker_class) as server, ExitStack() as stack:
         for _ in range(10):
             ask(stack.enter_context(closing(server.connect())))
             stack.enter_context(closing(server.connect())).connect()
@@ -62,14 +64,14 @@ def test_idle_connections_hold_nothing_up(policy: Path, tmp_path: Path, lane: st
             half = stack.enter_context(closing(server.connect()))
             half.connect()
             half.sock.sendall(b"POST /validate HTTP/1.1\r\nHost:")
-        assert ended_by(server, number) < END_SECONDS
+        assert ended_by(server, number) < SHUTDOWN_SECONDS
         assert_closed(server)
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_under_load_every_answer_is_right(policy: Path, tmp_path: Path, lane: str) -> None:
+@pytest.mark.parametrize("worker_class", WORKERS)
+def test_under_load_every_answer_is_right(policy: Path, tmp_path: Path, worker_class: str) -> None:
     """A request that was sent over a kept connection is answered; benchmarks.stopping does it 20 times."""
-    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server, ExitStack() as stack:
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", worker_class) as server, ExitStack() as stack:
         for _ in range(10):
             ask(stack.enter_context(closing(server.connect())))
         load = SteadyLoad(server)
@@ -79,17 +81,17 @@ def test_under_load_every_answer_is_right(policy: Path, tmp_path: Path, lane: st
         assert load.lost == []
         assert load.refused() == set()
         assert "Traceback" not in server.log()
-        assert seconds < END_SECONDS
+        assert seconds < SHUTDOWN_SECONDS
         assert_closed(server)
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("worker_class", WORKERS)
 def test_the_last_answer_over_a_kept_connection_says_that_it_is_the_last(
-    policy: Path, tmp_path: Path, lane: str
+    policy: Path, tmp_path: Path, worker_class: str
 ) -> None:
     """The API server repeats no POST, so a connection that was used a moment ago takes one more."""
     for number in range(TRIES):
-        with serve(tmp_path / str(number), *STANDALONE, str(policy), "--worker", lane) as server:
+        with serve(tmp_path / str(number), *STANDALONE, str(policy), "--worker", worker_class) as server:
             with closing(server.connect()) as kept:
                 ask(kept)
                 os.kill(server.process.pid, signal.SIGTERM)
@@ -111,22 +113,25 @@ def test_the_last_answer_over_a_kept_connection_says_that_it_is_the_last(
     pytest.fail("this machine is too busy to send a request within the time")
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_a_second_signal_changes_nothing(policy: Path, tmp_path: Path, lane: str) -> None:
+@pytest.mark.parametrize("worker_class", WORKERS)
+def test_a_second_signal_changes_nothing(policy: Path, tmp_path: Path, worker_class: str) -> None:
     """To the arbiter and to the worker, as a terminal and an impatient person send them."""
-    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server, closing(server.connect()) as idle:
+    with (
+        serve(tmp_path, *STANDALONE, str(policy), "--worker", worker_class) as server,
+        closing(server.connect()) as idle,
+    ):
         ask(idle)
         serving = worker(server)
         for pid in (server.process.pid, serving, server.process.pid):
             os.kill(pid, signal.SIGTERM)
-        assert ended_by(server, signal.SIGTERM) < END_SECONDS
+        assert ended_by(server, signal.SIGTERM) < SHUTDOWN_SECONDS
         assert_closed(server)
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_a_worker_that_is_ended_alone_is_replaced(policy: Path, tmp_path: Path, lane: str) -> None:
+@pytest.mark.parametrize("worker_class", WORKERS)
+def test_a_worker_that_is_ended_alone_is_replaced(policy: Path, tmp_path: Path, worker_class: str) -> None:
     """Its chain is closed, and the next one begins."""
-    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server:
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", worker_class) as server:
         with closing(server.connect()) as idle:
             ask(idle)
             first = worker(server)
@@ -139,13 +144,13 @@ def test_a_worker_that_is_ended_alone_is_replaced(policy: Path, tmp_path: Path, 
         assert_closed(server)
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("worker_class", WORKERS)
 @pytest.mark.parametrize("to", ["arbiter", "worker"])
-def test_signals_of_gunicorns_own_change_nothing(policy: Path, tmp_path: Path, lane: str, to: str) -> None:
+def test_signals_of_gunicorns_own_change_nothing(policy: Path, tmp_path: Path, worker_class: str, to: str) -> None:
     """They would add, reload or end processes."""
-    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server:
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", worker_class) as server:
         first = worker(server)
-        for number in UNUSED:
+        for number in UNUSED_SIGNALS:
             os.kill(server.process.pid if to == "arbiter" else first, number)
         time.sleep(1)
         assert server.post("/validate", encoded(pod(GOOD))).status == 200
@@ -162,28 +167,28 @@ def hangups() -> Iterator[None]:
     signal.signal(signal.SIGHUP, before)
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("worker_class", WORKERS)
 @pytest.mark.usefixtures("hangups")
-def test_a_terminal_that_closes_ends_it(policy: Path, tmp_path: Path, lane: str) -> None:
+def test_a_terminal_that_closes_ends_it(policy: Path, tmp_path: Path, worker_class: str) -> None:
     """All processes get SIGHUP then; the worker leaves the end to the arbiter."""
-    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server:
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", worker_class) as server:
         os.kill(worker(server), signal.SIGHUP)
-        assert ended_by(server, signal.SIGHUP) < END_SECONDS
+        assert ended_by(server, signal.SIGHUP) < SHUTDOWN_SECONDS
         assert_closed(server)
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("worker_class", WORKERS)
 @pytest.mark.parametrize("moment", ["a worker is there", "the policy is in force", "the status port answers"])
-def test_a_signal_before_readiness_is_not_lost(policy: Path, tmp_path: Path, lane: str, moment: str) -> None:
+def test_a_signal_before_readiness_is_not_lost(policy: Path, tmp_path: Path, worker_class: str, moment: str) -> None:
     """Uvloop forgets those that come before it runs."""
-    with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane, ready=False) as server:
+    with serve(tmp_path, *STANDALONE, str(policy), "--worker", worker_class, ready=False) as server:
         moments = {
             "a worker is there": lambda: has_worker(server),
             "the policy is in force": lambda: "is in force" in server.log(),
             "the status port answers": server.is_up,
         }
         wait_for_moment(server, moments[moment])
-        assert ended_by(server, signal.SIGTERM) < END_SECONDS
+        assert ended_by(server, signal.SIGTERM) < SHUTDOWN_SECONDS
         if server.audit_log.exists() and server.audit_log.stat().st_size:
             assert_closed(server)
 
@@ -202,17 +207,17 @@ def has_worker(server: Program) -> bool:
     return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split())
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_sigint_that_is_ignored_stays_so(policy: Path, tmp_path: Path, lane: str) -> None:
+@pytest.mark.parametrize("worker_class", WORKERS)
+def test_sigint_that_is_ignored_stays_so(policy: Path, tmp_path: Path, worker_class: str) -> None:
     """Shells start background jobs that way, and ^C is not meant for them."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with serve(tmp_path, *STANDALONE, str(policy), "--worker", lane) as server:
+        with serve(tmp_path, *STANDALONE, str(policy), "--worker", worker_class) as server:
             for pid in (server.process.pid, worker(server)):
                 os.kill(pid, signal.SIGINT)
             time.sleep(0.5)
             assert server.post("/validate", encoded(pod(GOOD))).status == 200
-            assert ended_by(server, signal.SIGTERM) < END_SECONDS
+            assert ended_by(server, signal.SIGTERM) < SHUTDOWN_SECONDS
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -235,28 +240,28 @@ def hanging(folder: Path) -> Iterator[Path]:
         yield path
 
 
-@pytest.mark.parametrize("number", ENDS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", SHUTDOWN_SIGNALS, ids=lambda number: number.name)
 def test_the_controller_ends_while_its_requests_hang(policy: Path, tmp_path: Path, number: signal.Signals) -> None:
     """Its chain is closed all the same."""
     with hanging(tmp_path) as kubeconfig:
         arguments = ("--policy", str(policy), "--kubeconfig", str(kubeconfig))
         with control(tmp_path / "controller", *arguments, ready=False) as controller:
             controller.wait_for("/healthz")
-            assert ended_by(controller, number) < END_SECONDS
+            assert ended_by(controller, number) < SHUTDOWN_SECONDS
             assert_closed(controller)
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_the_server_ends_while_its_requests_hang(policy: Path, tmp_path: Path, lane: str) -> None:
+@pytest.mark.parametrize("worker_class", WORKERS)
+def test_the_server_ends_while_its_requests_hang(policy: Path, tmp_path: Path, worker_class: str) -> None:
     """Reviews that wait for an answer of the API server are refused, or not answered at all, but never admitted."""
     with hanging(tmp_path) as kubeconfig:
-        arguments = ("--policy", str(policy), "--kubeconfig", str(kubeconfig), "--worker", lane)
+        arguments = ("--policy", str(policy), "--kubeconfig", str(kubeconfig), "--worker", worker_class)
         with serve(tmp_path / "server", *arguments, ready=False) as server:
             wait_until(lambda: "not ready: server" not in status(server), what="the server to listen")
             with closing(server.connect()) as asking:
                 asking.request("POST", "/validate", encoded(pod(GOOD)), JSON)
                 time.sleep(0.2)
-                assert ended_by(server, signal.SIGTERM) < END_SECONDS
+                assert ended_by(server, signal.SIGTERM) < SHUTDOWN_SECONDS
                 assert b'"allowed":true' not in rest(asking.sock)
             assert_closed(server)
 

@@ -20,30 +20,30 @@ from waitress.task import ThreadedTaskDispatcher
 # The pages cost less than a millisecond each; more threads would take more of the interpreter from the event loop.
 THREADS: Final = 2
 # A kubelet has one or two at a time, each Prometheus keeps one.
-MOST_CONNECTIONS: Final = 256
+MAX_CONNECTIONS: Final = 256
 # How many connections are accepted before those that are open are looked at again.
-ACCEPTS_A_TURN: Final = 64
+ACCEPTS_PER_TURN: Final = 64
 # Prometheus asks every 15 to 60 s over a connection that it keeps.
 IDLE_SECONDS: Final = 75
 CLEANUP_SECONDS: Final = 5
 # A page is asked for by GET; nothing is sent with that.
-MOST_BODY_BYTES: Final = 1024
-MOST_HEADER_BYTES: Final = 16 * 1024
+MAX_BODY_BYTES: Final = 1024
+MAX_HEADER_BYTES: Final = 16 * 1024
 # Beyond so many a second the last page is shown again. A kubelet and a Prometheus ask less than once a second.
-PAGES_A_SECOND: Final = 20
+PAGES_PER_SECOND: Final = 20
 
 Checks = Mapping[str, Callable[[], bool]]
 Page = TypeVar("Page")
 
 
-class Rationed(Generic[Page]):
+class RateLimited(Generic[Page]):
     """What `make` returns, made at most so many times a second: beyond that the last one; safe to share between threads."""
 
     def __init__(
-        self, make: Callable[[], Page], *, a_second: int = PAGES_A_SECOND, clock: Callable[[], float] = monotonic
+        self, make: Callable[[], Page], *, per_second: int = PAGES_PER_SECOND, clock: Callable[[], float] = monotonic
     ) -> None:
         self._make = make
-        self._a_second = a_second
+        self._per_second = per_second
         self._clock = clock
         self._lock = Lock()
         self._second = -1
@@ -56,13 +56,13 @@ class Rationed(Generic[Page]):
             second = int(self._clock())
             if second != self._second:
                 self._second, self._made = second, 0
-            if self._last is None or self._made < self._a_second:
+            if self._last is None or self._made < self._per_second:
                 self._made += 1
                 self._last = self._make()
             return self._last
 
 
-class Channel(HTTPChannel):  # type: ignore[misc]
+class StatusChannel(HTTPChannel):  # type: ignore[misc]
     """One connection to the status port."""
 
     @property
@@ -77,16 +77,16 @@ class StatusServer(TcpWSGIServer):  # type: ignore[misc]
     waitress itself would accept no further connection, until those that are open end.
     """
 
-    channel_class = Channel
+    channel_class = StatusChannel
 
     def handle_accept(self) -> None:
         """Accept what waits, within reason."""
-        for _ in range(ACCEPTS_A_TURN):
+        for _ in range(ACCEPTS_PER_TURN):
             before = len(self.active_channels)
             super().handle_accept()
             if len(self.active_channels) == before:
                 return
-            if before >= MOST_CONNECTIONS:
+            if before >= MAX_CONNECTIONS:
                 oldest = next((one for one in self.active_channels.values() if one.is_idle), None)
                 if oldest is not None:
                     oldest.handle_close()
@@ -95,8 +95,8 @@ class StatusServer(TcpWSGIServer):  # type: ignore[misc]
 def create_status_app(checks: Checks, registry: CollectorRegistry) -> Flask:
     """The app of the status port; a process is ready that passes every check, and a check that fails is named."""
     app = Flask("catflap-status")
-    failed = Rationed(lambda: [name for name, check in checks.items() if not check()])
-    page = Rationed(lambda: generate_latest(registry))
+    failed = RateLimited(lambda: [name for name, check in checks.items() if not check()])
+    page = RateLimited(lambda: generate_latest(registry))
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -122,11 +122,11 @@ def serve_status(app: Flask, host: str, port: int) -> None:
         port=port,
         threads=THREADS,
         ident="catflap",
-        connection_limit=MOST_CONNECTIONS + ACCEPTS_A_TURN,
+        connection_limit=MAX_CONNECTIONS + ACCEPTS_PER_TURN,
         channel_timeout=IDLE_SECONDS,
         cleanup_interval=CLEANUP_SECONDS,
-        max_request_body_size=MOST_BODY_BYTES,
-        max_request_header_size=MOST_HEADER_BYTES,
+        max_request_body_size=MAX_BODY_BYTES,
+        max_request_header_size=MAX_HEADER_BYTES,
         asyncore_use_poll=True,  # select() knows no descriptor above 1023, and the other port has thousands
     )
     open_ones: dict[int, Any] = {}

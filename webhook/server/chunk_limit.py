@@ -7,17 +7,17 @@ from webhook.server.intake import bad_review
 
 # Each piece costs some microseconds whatever its size. Go's TLS begins with records of 1,400 bytes (crypto/tls, maxPayloadSizeForWrite),
 # and the API server sends no chunks, so that a body of the largest size arrives in 6,000 pieces at most.
-FIRST_PIECES: Final = 256
-SMALLEST_MEAN: Final = 256
+FREE_CHUNKS: Final = 256
+MIN_MEAN_CHUNK_BYTES: Final = 256
 MESSAGE: Final = "it arrives in too many pieces; send 1,024 bytes or more in each chunk, or no chunks at all"
-TOO_MANY_PIECES: Final = bad_review(HTTPStatus.BAD_REQUEST, f"body: {MESSAGE}")
+TOO_MANY_CHUNKS: Final = bad_review(HTTPStatus.BAD_REQUEST, f"body: {MESSAGE}")
 
 
-class TooManyPiecesError(OSError):
+class TooManyChunksError(OSError):
     """A body arrives in pieces that are too small; gunicorn's readers pass an OSError through."""
 
 
-class Pieces:
+class ChunkCounter:
     """Counts the pieces of one body."""
 
     __slots__ = ("count", "size")
@@ -32,6 +32,6 @@ class Pieces:
         self.size += size
 
     @property
-    def are_too_many(self) -> bool:
+    def is_exceeded(self) -> bool:
         """Whether the pieces are too small on average."""
-        return self.count > FIRST_PIECES + self.size // SMALLEST_MEAN
+        return self.count > FREE_CHUNKS + self.size // MIN_MEAN_CHUNK_BYTES
