@@ -25,13 +25,13 @@ from webhook.kube.surroundings import Lookout
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.identity import chart_accounts
-from webhook.server.announcing import Announce, Announcer, nobody
-from webhook.server.answer import Answerer, ClusterLookup
+from webhook.server.accepted_tokens import AcceptedTokens
 from webhook.server.cluster_lookup import ApiServerLookup, OfflineLookup
+from webhook.server.event_recorder import EventRecorder, RecordEvent, discard_event
 from webhook.server.gunicorn_server import GunicornServer, ListenOptions, ServerParts
 from webhook.server.isolation_gate import IsolationGate
 from webhook.server.policy_impact import PolicyImpactAnalyzer
-from webhook.server.tokens import AcceptedTokens
+from webhook.server.review_handler import ClusterLookup, ReviewHandler
 from webhook.tls.authority import Certificate
 from webhook.tls.clients import ask_for_certificates
 from webhook.tls.folder import Served, TlsFolder, is_current
@@ -65,30 +65,30 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
     checks |= start_policy(common, parts, api)
     tokens = AcceptedTokens()
     lookup: ClusterLookup = OfflineLookup()
-    announce: Announce = nobody  # where there is no cluster
+    record_event: RecordEvent = discard_event  # where there is no cluster
     acting = Acting(chart_accounts(common.own_namespace))
     if api is not None:
-        announce = start_announcing(api, parts.metrics)
+        record_event = start_announcing(api, parts.metrics)
         offer: Callable[[str], None] = tokens.offer_registered if trust.by_secret else lambda _: None
         learn = learn_registered(acting, offer, common.own_namespace)
-        lookup = start_asking(common, parts, api, checks, announce, learn)
+        lookup = start_asking(common, parts, api, checks, record_event, learn)
         check_rights(api, server_rights(common.own_namespace, in_cluster(common.policy)))
     check = start_check(trust, tokens, api, common.own_namespace, checks)
     start_status(common.status, checks, parts.metrics)
-    answerer = Answerer(
+    handler = ReviewHandler(
         policies=parts.policies,
         audit=parts.audit,
         metrics=parts.metrics,
         lookup=lookup,
         own_namespace=common.own_namespace,
-        announce=announce,
+        record_event=record_event,
         acting=acting,
     )
     served = start_showing(tls, parts.audit, parts.metrics)
     if trust.client_ca is not None:
         ask_for_certificates(served.context, trust.client_ca)
     return ServerParts(
-        answerer, check, served, on_accepting=listening.set, on_drop=parts.metrics.connections_dropped.inc
+        handler, check, served, on_accepting=listening.set, on_drop=parts.metrics.connections_dropped.inc
     )
 
 
@@ -116,12 +116,12 @@ def serving_certificate(found: Certificate) -> ServingCertificate:
     }
 
 
-def start_announcing(api: Api, metrics: Metrics) -> Announce:
+def start_announcing(api: Api, metrics: Metrics) -> RecordEvent:
     """What tells of refusals and repairs by Events."""
     series = Series(api, Reporter("catflap-server", socket.gethostname()), clock=monotonic)
-    announcer = Announcer(series, metrics=metrics, now=utc_now)
-    announcer.start()
-    return announcer.announce
+    recorder = EventRecorder(series, metrics=metrics, now=utc_now)
+    recorder.start()
+    return recorder.record
 
 
 def start_asking(  # noqa: PLR0917 (each is of another type)
@@ -129,7 +129,7 @@ def start_asking(  # noqa: PLR0917 (each is of another type)
     parts: Parts,
     api: Api,
     checks: dict[str, Callable[[], bool]],
-    announce: Announce,
+    record_event: RecordEvent,
     learn: Callable[[Api], None],
 ) -> ApiServerLookup:
     """What answers questions about the cluster; its caches are added to the checks of readiness."""
@@ -154,7 +154,7 @@ def start_asking(  # noqa: PLR0917 (each is of another type)
         metrics=parts.metrics,
         own_namespace=common.own_namespace,
         now=utc_now,
-        announce=announce,
+        record_event=record_event,
     )
     impact = PolicyImpactAnalyzer(
         namespaces=namespaces.objects, epoch=epoch, own_namespace=common.own_namespace, now=utc_now

@@ -1,4 +1,4 @@
-"""The express lane's worker: gunicorn's, with an accept loop of our own, so that handshakes count and strangers give way."""
+"""gunicorn's ASGI worker with its own accept loop, which limits handshakes and drops untrusted connections first."""
 
 import asyncio
 import logging
@@ -35,30 +35,30 @@ from webhook.server.shutdown import (
 
 logger = logging.getLogger(__name__)
 
-# How often connections are looked at whose time is over; gunicorn's arbiter wants a sign of life every 30 s.
+# How often expired connections are dropped. gunicorn's arbiter expects a heartbeat every 30 s.
 TICK_SECONDS: Final = 0.25
-# While the process ends.
+# The same during shutdown.
 SHORT_TICK_SECONDS: Final = 0.02
 ACCEPTS_PER_TURN: Final = 16
-# A handshake costs the loop 0.8 ms (measured), so handshakes never take more than two thirds of it, nor 4 ms at a time: 800 a second
-# are more than three API servers begin at once.
+# A handshake costs the event loop 0.8 ms (measured), so handshakes take at most two thirds of its time, and less than 4 ms at once.
+# Three API servers begin fewer handshakes at the same moment than the resulting 800 per second.
 HANDSHAKES_PER_TURN: Final = 4
 TURN_SECONDS: Final = 0.005
 
 
 class BoundedAsgiWorker(ASGIWorker):  # type: ignore[misc]
-    """Serves the lane until it is told to end; then in-flight answers are sent first."""
+    """Serves the ASGI app until a signal ends it; answers in progress are sent first."""
 
     def init_signals(self) -> None:
-        """Take signals from now on.
+        """Install the signal handlers.
 
-        uvloop forgets those that come before it runs, which is why its own handlers are not used.
+        uvloop loses signals that arrive before its loop runs, so its handlers are not used.
         """
         is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         super().init_signals()
         for number in (*SHUTDOWN_SIGNALS, *UNUSED_SIGNALS):
             self.loop.remove_signal_handler(number)
-        ignore_signals(signal.SIGHUP, *UNUSED_SIGNALS)  # a terminal that closes tells the arbiter as well
+        ignore_signals(signal.SIGHUP, *UNUSED_SIGNALS)  # the arbiter gets it as well when a terminal closes
         if is_ignored:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._shutdown_requested = asyncio.Event()
@@ -70,7 +70,7 @@ class BoundedAsgiWorker(ASGIWorker):  # type: ignore[misc]
         self.loop.call_soon_threadsafe(self._shutdown_requested.set)
 
     async def _serve(self) -> None:
-        """Accept and answer until the end (gunicorn calls it in place of its own)."""
+        """Accept connections until shutdown; overrides gunicorn's method."""
         self._tracker = ConnectionTracker(
             limits=limits_for_descriptors(raise_descriptor_limit()), on_drop=self.app.notify_dropped
         )
@@ -92,7 +92,7 @@ class BoundedAsgiWorker(ASGIWorker):  # type: ignore[misc]
         await self._shut_down()
 
     def _accept(self, listener: Any) -> bool:
-        """Accept some connections; whether there may be more."""
+        """Accept some connections; return whether there may be more."""
         for _ in range(ACCEPTS_PER_TURN):
             try:
                 accepted, _address = listener.accept()
@@ -100,7 +100,7 @@ class BoundedAsgiWorker(ASGIWorker):  # type: ignore[misc]
                 return False
             except OSError as bad:
                 if bad.errno in NO_DESCRIPTOR_ERRORS and self._tracker.drop_first():
-                    return False  # its descriptor is free at the next turn
+                    return False  # its descriptor is free in the next turn of the loop
                 raise
             accepted.settimeout(0)
             connection = AsgiConnection(self, self._tracker, accepted)
@@ -109,7 +109,7 @@ class BoundedAsgiWorker(ASGIWorker):  # type: ignore[misc]
         return True
 
     def _enqueue_handshake(self, connection: AsgiConnection) -> None:
-        """The first bytes came: the handshake begins when it has its turn."""
+        """Queue a connection for its handshake after its first bytes."""
         self.loop.remove_reader(connection.accepted.fileno())
         connection.begin_handshake()
         self._handshake_queue.append(connection)
@@ -144,26 +144,27 @@ class BoundedAsgiWorker(ASGIWorker):  # type: ignore[misc]
                 connection.accepted.close()
 
     async def _shut_down(self) -> None:
-        """Accept no more, answer what is under way, and close each connection once it is idle."""
+        """Stop accepting, finish the answers in progress, and close each connection once it is idle."""
         for listener in self.sockets:
             self.loop.remove_reader(listener.fileno())
-            while self._accept(listener):  # what the kernel accepted before is answered as well
+            while self._accept(listener):  # connections in the kernel's backlog are answered as well
                 pass
             listener.close()
         begun = self.loop.time()
         while len(self._tracker) and (spent := self.loop.time() - begun) < SHUTDOWN_SECONDS:
             if spent >= REJECT_AFTER_SECONDS:
-                self.asgi.give_up()
+                self.asgi.reject_waiting()
             await self._close_idle()
             await asyncio.sleep(SHORT_TICK_SECONDS)
         while self._tracker.drop_first():
             pass
-        await asyncio.sleep(SHORT_TICK_SECONDS)  # so that what was closed is
+        await asyncio.sleep(SHORT_TICK_SECONDS)  # gives the loop time to close them
 
     async def _close_idle(self) -> None:
-        """Close every connection that has been idle for long enough, or on which a stranger has been sending for as long.
+        """Close every connection that is idle for LINGER_SECONDS, and untrusted ones that send for as long.
 
-        One at a turn of the loop, which sends what tells the other side: a request that comes between the two is lost.
+        Each turn of the loop closes one connection, so its close_notify is sent at once. A request that arrives between the check
+        and the close is lost.
         """
         for state in (
             ConnectionState.ACCEPTED,

@@ -1,4 +1,4 @@
-"""How many bytes of requests are held at once, over all connections."""
+"""The byte budget of request bodies, shared by all connections."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from webhook.server.limits import MAX_TOTAL_BODY_BYTES, MAX_UNTRUSTED_BODY_BYTES
 
 
 class BodyReservation:
-    """One body that is being received, or whose request is being answered."""
+    """The bytes of one body, held until its request is answered."""
 
     __slots__ = ("drop", "is_dropped", "is_trusted", "size")
 
@@ -20,10 +20,10 @@ class BodyReservation:
 
 
 class BodyBudget:
-    """Counts the bytes of all bodies; safe to share between threads.
+    """Limits the total bytes of all bodies; thread-safe.
 
-    Bodies of strangers (connections without a good review so far) have a smaller share, and make room for others: the largest
-    unfinished one is dropped first, so that a small review gets in between large ones.
+    Bodies of untrusted connections have a smaller limit. Where a limit is exceeded, the largest incomplete untrusted body is dropped,
+    so a small review is received while others send large ones.
     """
 
     def __init__(
@@ -32,18 +32,18 @@ class BodyBudget:
         self._max_bytes = max_bytes
         self._max_untrusted_bytes = max_untrusted_bytes
         self._lock = Lock()
-        self._unfinished: set[BodyReservation] = set()  # of strangers
+        self._unfinished: set[BodyReservation] = set()  # of untrusted connections
         self._total = 0
         self._untrusted_total = 0
 
     @property
     def total(self) -> int:
-        """The bytes that are held now."""
+        """Return the bytes that are held now."""
         return self._total
 
     @contextmanager
     def reserve(self, *, is_trusted: bool, drop: Callable[[], object]) -> Iterator[BodyReservation]:
-        """A body whose bytes are counted until the end of the block; `drop` is called where it has to make room."""
+        """Hold the bytes of a body until the end of the block; `drop` is called where the body is dropped."""
         body = BodyReservation(is_trusted=is_trusted, drop=drop)
         if not is_trusted:
             with self._lock:
@@ -55,7 +55,7 @@ class BodyBudget:
                 self._remove(body)
 
     def grow(self, body: BodyReservation, size: int) -> bool:
-        """Count `size` more bytes of a body; False where there is no room for them, or where the body was dropped."""
+        """Add `size` bytes to a body; return False where the budget is used up, or where the body was dropped."""
         with self._lock:
             if body.is_dropped:
                 return False
@@ -71,13 +71,13 @@ class BodyBudget:
             return True
 
     def shrink(self, body: BodyReservation, size: int) -> None:
-        """Of a body no more than so many bytes are kept."""
+        """Release all but `size` bytes of a body."""
         with self._lock:
             if not body.is_dropped and body.size > size:
                 self._count(body, size - body.size)
 
     def finish(self, body: BodyReservation) -> None:
-        """The body is whole: it is counted until its request is answered, and no longer makes room for others."""
+        """Mark a body as complete; it is no longer dropped for others."""
         with self._lock:
             self._unfinished.discard(body)
 

@@ -30,7 +30,7 @@ from webhook.server.singleflight import SingleFlight
 from webhook.server.unavailable import Unavailable
 from webhook.server.verification_cache import VerificationCache
 
-# One lookup takes at most half of the 4 s that a review has (webhook.server.patience).
+# One lookup takes at most half of the 4 s that a review has (webhook.server.answer_deadline).
 MAX_LOOKUP_SECONDS = 2.0
 
 

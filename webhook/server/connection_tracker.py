@@ -1,7 +1,7 @@
-"""Which connections are open, which of them is dropped first where there are too many, and which has used up its time.
+"""Tracks the open connections: it drops the least important one where there are too many, and each one that exceeds its time limit.
 
-A connection is a stranger until a review that came over it was answered with 200; after that it is known. Known connections are those
-of the API server, so those that strangers open never take their places.
+A connection is untrusted until one of its reviews is answered with 200, and trusted after that. Trusted connections are those of the API
+server. Untrusted connections have limits of their own, so they never use up the places of trusted ones.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,18 +27,19 @@ from webhook.server.limits import (
 
 
 class ConnectionState(Enum):
-    """What a connection does at the moment."""
+    """The state of a connection."""
 
-    ACCEPTED = auto()  # nothing of its TLS handshake came yet
-    HANDSHAKE = auto()  # the TLS handshake
+    ACCEPTED = auto()  # no bytes of its TLS handshake have arrived
+    HANDSHAKE = auto()  # in its TLS handshake
     IDLE_UNTRUSTED = auto()
-    RECEIVING_UNTRUSTED = auto()  # headers or a body
+    RECEIVING_UNTRUSTED = auto()  # receiving headers or a body
     IDLE_TRUSTED = auto()
     RECEIVING_TRUSTED = auto()
-    ANSWERING = auto()  # the request is whole
+    ANSWERING = auto()  # the request is complete
 
 
-# Each group has a number of places; in each the first state gives up a place first, and in it the connection that is longest there.
+# The highest number of connections in each group of states. Where a group exceeds it, the connection that is longest in the
+# group's first state is dropped, else the one that is longest in its second state.
 GroupLimits = Mapping[tuple[ConnectionState, ...], int]
 GROUP_LIMITS: Final[GroupLimits] = {
     (ConnectionState.ACCEPTED, ConnectionState.HANDSHAKE): MAX_HANDSHAKES,
@@ -48,65 +49,65 @@ GROUP_LIMITS: Final[GroupLimits] = {
 
 
 def limits_for_descriptors(descriptors: int) -> GroupLimits:
-    """The places of a process that may have so many files open: fewer in proportion where that is too few for all."""
+    """Return the limits of a process with so many file descriptors; they are scaled down where there are too few."""
     share = min(1.0, max(descriptors - OTHER_DESCRIPTORS, len(GROUP_LIMITS)) / MAX_CONNECTIONS)
     return {group: max(1, int(share * limit)) for group, limit in GROUP_LIMITS.items()}
 
 
 class TrackedConnection:
-    """One connection, as the code sees it that answers its requests; a subclass knows how to end it."""
+    """One connection and its state; subclasses close the socket."""
 
     def __init__(self, tracker: "ConnectionTracker") -> None:
         self._tracker = tracker
         self.is_trusted = False
-        self.is_closed = False  # it is closed, or about to be
-        self.is_body_late = False  # the body was not whole in time
-        self.is_last_response = False  # its last answer is given
-        self.drains_body = False  # the rest of its body is read to be thrown away
-        self.chunks = ChunkCounter()  # of the body that is being received
+        self.is_closed = False  # closed, or about to be closed
+        self.is_body_late = False  # the body was not complete in time
+        self.is_last_response = False  # no further request is answered
+        self.drains_body = False  # the rest of an oversized body is read and discarded
+        self.chunks = ChunkCounter()  # of the current body
         self.state = ConnectionState.ACCEPTED
-        self.since = self.deadline = 0.0  # when the state began and when it has to end, by the monotonic clock
+        self.since = self.deadline = 0.0  # begin and time limit of the state, on the monotonic clock
 
     def drop(self) -> None:
-        """End the connection at once, whatever is under way."""
+        """Close the connection at once, in any state."""
 
     def close_idle(self) -> None:
-        """Close the connection in order; nothing is under way."""
+        """Close the connection, which has no request in progress."""
 
     def stop_receiving(self) -> None:
-        """Read no more of a body, as it has to make room for others."""
+        """Stop reading a body, as the byte budget is used up."""
 
     def begin_handshake(self) -> None:
-        """The first bytes of the handshake came."""
+        """Begin the time limit of the handshake at its first bytes."""
         self._tracker.set_state(self, ConnectionState.HANDSHAKE, HANDSHAKE_SECONDS)
 
     def end_handshake(self) -> None:
-        """The handshake is over."""
+        """Become idle after the handshake."""
         self._tracker.set_state(self, ConnectionState.IDLE_UNTRUSTED, KEEP_ALIVE_SECONDS)
 
     def receive_bytes(self) -> None:
-        """Bytes came; those that begin a request begin its time as well."""
+        """Begin the time limit of the headers at the first bytes of a request."""
         if self.state in {ConnectionState.IDLE_UNTRUSTED, ConnectionState.IDLE_TRUSTED}:
             self._tracker.set_state(self, self._receiving, HEADERS_SECONDS)
 
     def end_headers(self) -> None:
-        """The headers are whole; the reader of the body answers when its time is over, and after that this connection is ended."""
+        """Begin the time limit of the body; its reader replies 408 at the limit, and the connection is dropped after that."""
         self._tracker.set_state(self, self._receiving, BODY_SECONDS + CLOSING_SECONDS)
 
     def close_after_response(self) -> None:
-        """Answer no further request over this connection: pipelined ones may be there already."""
+        """Answer no further request of this connection, even where pipelined ones have arrived."""
         self.is_last_response = True
 
     def end_request(self) -> None:
-        """The body is whole too."""
+        """Begin the time limit of the answer after the body."""
         self._tracker.set_state(self, ConnectionState.ANSWERING, ANSWER_SECONDS)
 
     def trust(self) -> None:
-        """The request was a good review of somebody who may send reviews."""
+        """Trust the connection after a valid review of an authenticated sender."""
         self.is_trusted = True
 
     def become_idle(self) -> None:
-        """The answer was given."""
+        """Become idle after the answer."""
         self._tracker.set_state(
             self,
             ConnectionState.IDLE_TRUSTED if self.is_trusted else ConnectionState.IDLE_UNTRUSTED,
@@ -115,7 +116,7 @@ class TrackedConnection:
 
     @property
     def is_peer_closed(self) -> bool:
-        """Whether the other side has left, or is about to."""
+        """Return whether the client has closed the connection."""
         return self.is_closed
 
     @property
@@ -124,7 +125,7 @@ class TrackedConnection:
 
 
 class ConnectionTracker:
-    """All open connections of one process; safe to share between threads."""
+    """All open connections of one process; thread-safe."""
 
     def __init__(
         self,
@@ -139,30 +140,30 @@ class ConnectionTracker:
         self._on_drop = on_drop
         self._by_state: dict[ConnectionState, dict[TrackedConnection, None]] = {state: {} for state in ConnectionState}
         self._lock = RLock()
-        self.closed_count = 0  # by whichever side
+        self.closed_count = 0  # by either side
 
     def __len__(self) -> int:
         return sum(map(len, self._by_state.values()))
 
     def now(self) -> float:
-        """The time by which `since` and `deadline` count."""
+        """Return the time on the clock of `since` and `deadline`."""
         return self._clock()
 
     def count(self, state: ConnectionState) -> int:
-        """How many are in a state."""
+        """Return the number of connections in a state."""
         return len(self._by_state[state])
 
     def in_state(self, state: ConnectionState) -> list[TrackedConnection]:
-        """Those in a state, the one first that is longest in it."""
+        """Return the connections in a state; the one that is longest in it comes first."""
         with self._lock:
             return list(self._by_state[state])
 
     def add(self, connection: TrackedConnection) -> None:
-        """A connection was accepted."""
+        """Track an accepted connection."""
         self.set_state(connection, ConnectionState.ACCEPTED, HANDSHAKE_SECONDS)
 
     def set_state(self, connection: TrackedConnection, state: ConnectionState, seconds: float) -> None:
-        """A connection is in another state now, for so long at most; where that is one too many, another one is dropped."""
+        """Move a connection to another state for at most `seconds`; drop a connection where the group exceeds its limit."""
         with self._lock:
             if connection.is_closed:
                 return
@@ -175,21 +176,21 @@ class ConnectionTracker:
                 self._drop(next(one for each in group for one in self._by_state[each]))
 
     def remove(self, connection: TrackedConnection) -> None:
-        """A connection is closed."""
+        """Stop tracking a closed connection."""
         with self._lock:
             self.closed_count += not connection.is_closed
             connection.is_closed = True
             self._by_state[connection.state].pop(connection, None)
 
     def drop_expired(self) -> None:
-        """Drop every connection that has used up its time."""
+        """Drop every connection that exceeds the time limit of its state."""
         now = self._clock()
         with self._lock:
             for connection in [one for members in self._by_state.values() for one in members if one.deadline <= now]:
                 self._drop(connection)
 
     def drop_first(self) -> bool:
-        """Drop the connection that is missed least, as no file descriptor is left; False where there is none."""
+        """Drop the least important connection to free a file descriptor; return False where there is none."""
         with self._lock:
             first = next((one for group in self._limits for state in group for one in self._by_state[state]), None)
             if first is not None:

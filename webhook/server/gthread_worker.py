@@ -1,4 +1,4 @@
-"""gunicorn's worker with threads, for Flask alone: strangers have threads of their own, and a time for each step."""
+"""gunicorn's threaded worker for the WSGI app, with separate threads for untrusted connections and a time limit for each step."""
 
 import selectors
 import signal
@@ -14,7 +14,6 @@ from typing import Any, Final
 from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 
-from webhook.server.app import CALLER
 from webhook.server.chunk_limit import MESSAGE, ChunkCounter, TooManyChunksError
 from webhook.server.connection_tracker import (
     ConnectionState,
@@ -40,12 +39,13 @@ from webhook.server.shutdown import (
     on_shutdown_signal,
     unblock_signals,
 )
+from webhook.server.wsgi_app import CONNECTION_KEY
 
 TICK_SECONDS: Final = 0.25
 SHORT_TICK_SECONDS: Final = 0.02
 ACCEPTS_PER_TURN: Final = 16
-# While others wait for a thread, a stranger's handshake, or its request, may hold one for this long; the API server's take milliseconds,
-# and on a busy machine some tenths of a second. A thread that waits for bytes costs some kilobytes.
+# How long an untrusted connection's handshake or request may occupy a thread while others wait for one. The API server's take
+# milliseconds, and some tenths of a second on a busy machine. A thread that waits for bytes costs a few kilobytes.
 MAX_UNTRUSTED_THREAD_SECONDS: Final = 1.0
 UNTRUSTED_THREADS: Final = 32
 IMMEDIATE_SECONDS: Final = 0.001
@@ -55,7 +55,7 @@ IDLE_STATES: Final = (ConnectionState.IDLE_UNTRUSTED, ConnectionState.IDLE_TRUST
 
 
 class GthreadConnection(TConn, TrackedConnection):  # type: ignore[misc]
-    """One connection; the main thread waits for its bytes, and a thread of a pool reads and answers a request."""
+    """One connection: the main thread waits for its bytes, and a thread of a pool reads and answers each request."""
 
     def __init__(
         self,
@@ -68,29 +68,33 @@ class GthreadConnection(TConn, TrackedConnection):  # type: ignore[misc]
         TConn.__init__(self, worker.cfg, accepted, address, server)
         TrackedConnection.__init__(self, tracker)
         self._worker = worker
-        self.thread_since = 0.0  # since when a thread has it; 0 while none has
+        self.thread_since = 0.0  # when a thread began to serve it; 0 while no thread does
         self.in_body = False
 
     def drop(self) -> None:
-        """End it from the main thread, which may wait for it."""
+        """Close the connection in the main thread, which may wait for its bytes."""
         self._worker.method_queue.defer(self._worker.close_connection, self)
 
     @property
     def is_peer_closed(self) -> bool:
-        """Whether the other side has left, even if the main thread did not notice that yet."""
+        """Return whether the client has closed the connection, even if the main thread has not noticed that yet."""
         return self.is_closed or is_closed_by_peer(self.sock)
 
     def stop_receiving(self) -> None:
-        """Have its thread fail; OpenSSL sends nothing after that, so there is no answer."""
+        """Make the read of its thread fail; OpenSSL sends nothing after that, so there is no answer."""
         self._shut(socket.SHUT_RDWR)
 
     def end_body_wait(self) -> None:
-        """Have its thread wait for no further piece of the body, and answer."""
+        """Make its thread answer without waiting for the rest of the body."""
         self.is_body_late = True
         self.sock.settimeout(IMMEDIATE_SECONDS)
 
     def close(self, graceful: bool = False) -> None:  # noqa: FBT002 (gunicorn's signature)
-        """Close it; `graceful`: what is on the way is read, as a reset would take the answer away, but it is not waited for."""
+        """Close the connection.
+
+        `graceful` reads the bytes that have arrived, without waiting for more: unread bytes would make the kernel reset the connection,
+        and the client would lose the answer.
+        """
         self._tracker.remove(self)
         if graceful:
             self._shut(socket.SHUT_WR)
@@ -100,15 +104,13 @@ class GthreadConnection(TConn, TrackedConnection):  # type: ignore[misc]
         super().close()
 
     def _shut(self, how: int) -> None:
-        with suppress(
-            OSError
-        ):  # not by SSLSocket's own method, which takes the TLS state away from the thread that reads
+        with suppress(OSError):  # SSLSocket's own method would remove the TLS state that the reading thread uses
             socket.socket.shutdown(self.sock, how)
 
 
 @contextmanager
 def count_chunks(req: Any, chunks: ChunkCounter) -> Iterator[None]:
-    """Have the readers of a body count what they read, and raise TooManyPiecesError where that comes in too many pieces."""
+    """Make the readers of a body count its chunks, and raise TooManyChunksError for too many."""
     unreader, reader = req.unreader, req.body.reader
 
     def add(chunk: bytes) -> bytes:
@@ -127,23 +129,23 @@ def count_chunks(req: Any, chunks: ChunkCounter) -> Iterator[None]:
 
 
 class BoundedGthreadWorker(ThreadWorker):  # type: ignore[misc]
-    """Serves Flask until it is told to end; then in-flight answers are sent first."""
+    """Serves the WSGI app until a signal ends it; answers in progress are sent first."""
 
     wsgi: Any
     alive: bool
 
     def init_signals(self) -> None:
-        """Take signals from now on."""
+        """Install the signal handlers."""
         is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         super().init_signals()
         if is_ignored:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        ignore_signals(signal.SIGHUP, *UNUSED_SIGNALS)  # a terminal that closes tells the arbiter as well
+        ignore_signals(signal.SIGHUP, *UNUSED_SIGNALS)  # the arbiter gets it as well when a terminal closes
         on_shutdown_signal(self.handle_exit)
         unblock_signals()
 
     def load_wsgi(self) -> None:
-        """Load the app, whose environ is to name the connection."""
+        """Load the app, and put the connection into the environ of each request."""
         self._tracker = ConnectionTracker(
             limits=limits_for_descriptors(raise_descriptor_limit()), on_drop=self.app.notify_dropped
         )
@@ -152,13 +154,13 @@ class BoundedGthreadWorker(ThreadWorker):  # type: ignore[misc]
         super().load_wsgi()
         app = self._app = self.wsgi
 
-        def named(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-            return app({**environ, CALLER: self._local.client}, start_response)
+        def with_connection(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+            return app({**environ, CONNECTION_KEY: self._local.client}, start_response)
 
-        self.wsgi = named
+        self.wsgi = with_connection
 
     def run(self) -> None:
-        """Accept and answer until the end."""
+        """Accept connections and answer requests until shutdown."""
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
         for listener in self.sockets:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
@@ -178,7 +180,7 @@ class BoundedGthreadWorker(ThreadWorker):  # type: ignore[misc]
                 return
             except OSError as bad:
                 if bad.errno in NO_DESCRIPTOR_ERRORS and self._tracker.drop_first():
-                    return  # its descriptor is free at the next turn
+                    return  # its descriptor is free in the next turn
                 raise
             client = GthreadConnection(self, self._tracker, accepted, address, listener.getsockname())
             self.nr_conns += 1
@@ -187,19 +189,19 @@ class BoundedGthreadWorker(ThreadWorker):  # type: ignore[misc]
             self.poller.register(client.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, client))
 
     def on_client_socket_readable(self, conn: GthreadConnection, client: Any) -> None:
-        """The next request on a connection begins."""
-        if not conn.is_closed:  # else `end` is about to close it, or has closed it among the same events
+        """Begin the next request of a connection."""
+        if not conn.is_closed:  # else `close_connection` closes it in this turn, or has closed it
             conn.receive_bytes()
             super().on_client_socket_readable(conn, client)
 
     def on_pending_socket_readable(self, conn: GthreadConnection, client: Any) -> None:
-        """The handshake begins, or the first request after it."""
+        """Begin the handshake, or the first request after it."""
         if not conn.is_closed:
             (conn.receive_bytes if conn.initialized else conn.begin_handshake)()
             super().on_pending_socket_readable(conn, client)
 
     def enqueue_req(self, conn: GthreadConnection) -> None:
-        """Have a thread read and answer one request."""
+        """Make a thread read and answer one request."""
         pool = self.tpool if conn.is_trusted else self._untrusted_pool
         pool.submit(self.handle, conn).add_done_callback(
             lambda done: self.method_queue.defer(self.finish_request, conn, done)
@@ -215,15 +217,15 @@ class BoundedGthreadWorker(ThreadWorker):  # type: ignore[misc]
                 return False
             conn.end_handshake()
             if not conn.sock.pending():
-                return _DEFER  # the main thread waits for the request, as it may be long in coming
+                return _DEFER  # the main thread waits for the request, which may arrive late
             conn.receive_bytes()
         return super().handle(conn)
 
     def handle_request(self, req: Any, conn: GthreadConnection) -> Any:
-        """Answer one request whose headers were read."""
+        """Answer one request after its headers."""
         conn.end_headers()
         conn.in_body = True
-        conn.sock.settimeout(BODY_SECONDS)  # for each piece of the body, and of the answer
+        conn.sock.settimeout(BODY_SECONDS)  # for each read of the body, and for each write of the answer
         self._local.client = conn
         conn.chunks = ChunkCounter()
         with count_chunks(req, conn.chunks):
@@ -231,7 +233,7 @@ class BoundedGthreadWorker(ThreadWorker):  # type: ignore[misc]
         return stays and not conn.is_last_response
 
     def finish_request(self, conn: GthreadConnection, fs: "Future[Any]") -> None:
-        """A thread is done with a request."""
+        """Continue a connection after a thread has finished its request."""
         conn.thread_since, conn.in_body = 0.0, False
         if conn.is_closed:
             self.nr_conns -= 1
@@ -242,7 +244,7 @@ class BoundedGthreadWorker(ThreadWorker):  # type: ignore[misc]
         super().finish_request(conn, fs)
 
     def close_connection(self, client: GthreadConnection) -> None:
-        """Close a connection that waits for bytes; one that a thread has is cut, and closed when the thread is done."""
+        """Close a connection that waits for bytes; where a thread serves it, shut its socket down, and close it after the thread."""
         for waiting in (self.pending_conns, self.keepalived_conns):
             if client in waiting:
                 waiting.remove(client)
@@ -253,7 +255,7 @@ class BoundedGthreadWorker(ThreadWorker):  # type: ignore[misc]
         client.stop_receiving()
 
     def _run_once(self, seconds: float) -> None:
-        """Wait for bytes, connections and threads, and end what has used up its time."""
+        """Handle events of sockets and threads, and end expired connections."""
         self.notify()
         self.wait_for_and_dispatch_events(timeout=seconds)
         self._tracker.drop_expired()
@@ -269,8 +271,8 @@ class BoundedGthreadWorker(ThreadWorker):  # type: ignore[misc]
         self._free_threads(now)
 
     def _free_threads(self, now: float) -> None:
-        """Take threads back from strangers that are slow while others wait for one."""
-        waiting = self._untrusted_pool._work_queue.qsize()  # noqa: SLF001 (the pool does not tell otherwise)
+        """Take threads from slow untrusted connections while others wait for a thread."""
+        waiting = self._untrusted_pool._work_queue.qsize()  # noqa: SLF001 (the pool has no public method for this)
         for state in (ConnectionState.HANDSHAKE, ConnectionState.RECEIVING_UNTRUSTED):
             for client in self._tracker.in_state(state)[: max(0, waiting)]:
                 if (
@@ -281,16 +283,16 @@ class BoundedGthreadWorker(ThreadWorker):  # type: ignore[misc]
                     client.stop_receiving()
 
     def _shut_down(self) -> None:
-        """Accept no more, answer what is under way, and close each connection once it is idle."""
+        """Stop accepting, finish the answers in progress, and close each connection once it is idle."""
         for listener in self.sockets:
-            self.accept(listener)  # what the kernel accepted before is answered as well
+            self.accept(listener)  # connections in the kernel's backlog are answered as well
         self.set_accept_enabled(False)
         for listener in self.sockets:
             listener.close()
         begun = monotonic()
         while self.nr_conns > 0 and (spent := monotonic() - begun) < SHUTDOWN_SECONDS:
             if spent >= REJECT_AFTER_SECONDS:
-                self._app.give_up()
+                self._app.reject_waiting()
             for state in (
                 ConnectionState.ACCEPTED,
                 ConnectionState.HANDSHAKE,

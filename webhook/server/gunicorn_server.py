@@ -1,4 +1,4 @@
-"""gunicorn around the app: TLS, keep-alive, one worker; each part is made after the fork."""
+"""gunicorn with TLS, keep-alive and one worker; the parts of the server are created after the fork."""
 
 import sys
 from collections.abc import Callable
@@ -8,29 +8,29 @@ from a2wsgi import WSGIMiddleware
 from gunicorn.app.base import BaseApplication
 from msgspec import Struct
 
-from webhook.server.answer import Answerer
-from webhook.server.app import create_app
 from webhook.server.arbiter import SignalSafeArbiter
+from webhook.server.asgi_app import ReviewMiddleware
 from webhook.server.asgi_worker import BoundedAsgiWorker
-from webhook.server.authentication import Check
+from webhook.server.authentication import Authenticator
 from webhook.server.body_budget import BodyBudget
-from webhook.server.fairness import AnswerQueues
+from webhook.server.fair_queue import ReviewQueues
 from webhook.server.gthread_worker import BoundedGthreadWorker
-from webhook.server.lane import Lane
 from webhook.server.limits import KEEP_ALIVE_SECONDS, MAX_CONNECTIONS
 from webhook.server.malloc_tuning import configure_malloc
+from webhook.server.review_handler import ReviewHandler
 from webhook.server.shutdown import exit_process
+from webhook.server.wsgi_app import create_app
 from webhook.tls.folder import Served, TlsFolder
 
-# A worker ends by itself within two seconds (server/shutdown.py); one that hangs is killed after so many.
+# A worker ends by itself within two seconds (server/shutdown.py); one that hangs is killed after this time.
 GRACEFUL_TIMEOUT_SECONDS = 10
-# What Flask answers is nothing urgent.
+# Behind the ASGI app, Flask answers no reviews.
 FLASK_THREADS = 2
 GTHREAD_THREADS = 8
 
 
 class ListenOptions(Struct, frozen=True):
-    """How the server listens; `worker` is gunicorn's name of the worker class."""
+    """The address of the server; `worker` is gunicorn's name of the worker class."""
 
     host: str
     port: int
@@ -38,20 +38,21 @@ class ListenOptions(Struct, frozen=True):
 
 
 class ServerParts(Struct, frozen=True):
-    """What a worker is made of: what answers, what connections are made with, and whom to tell that it accepts connections.
+    """The parts of a worker.
 
-    `check` tells the API server from other senders. `dropped` is called for each connection that has to make room.
+    `authenticator` recognises the API server. `on_accepting` is called once the worker accepts connections, and `on_drop` for each
+    connection that the worker drops.
     """
 
-    answerer: Answerer
-    check: Check
+    handler: ReviewHandler
+    authenticator: Authenticator
     certificate: Served
     on_accepting: Callable[[], object]
     on_drop: Callable[[], object]
 
 
 class GunicornServer(BaseApplication):  # type: ignore[misc]
-    """One gunicorn application; `start` is called in the worker and brings the parts to life."""
+    """The gunicorn application; `make_parts` is called in the worker process."""
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class GunicornServer(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
-        """Set gunicorn up; nothing is read from files or the environment."""
+        """Configure gunicorn without files or environment variables."""
         host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
         is_asgi = self._options.worker == "asgi"
         settings: dict[str, Any] = {
@@ -78,7 +79,7 @@ class GunicornServer(BaseApplication):  # type: ignore[misc]
             "worker_connections": MAX_CONNECTIONS,
             "keepalive": KEEP_ALIVE_SECONDS,
             "graceful_timeout": GRACEFUL_TIMEOUT_SECONDS,
-            "asgi_disconnect_grace_period": 0,  # an answer that nobody waits for any more
+            "asgi_disconnect_grace_period": 0,  # the answer has no reader any more
             "certfile": str(self._folder.certificate),  # turns TLS on
             "keyfile": str(self._folder.key),
             "ssl_context": lambda _config, _default: self._get_parts().certificate.context,
@@ -99,32 +100,32 @@ class GunicornServer(BaseApplication):  # type: ignore[misc]
             sys.exit(f"Error: {bad}")
 
     def notify_accepting(self) -> None:
-        """The worker accepts connections, and can be ended in order."""
+        """Report that the worker accepts connections and handles signals."""
         self._get_parts().on_accepting()
 
     def notify_dropped(self) -> None:
-        """The worker dropped a connection."""
+        """Report that the worker dropped a connection."""
         self._get_parts().on_drop()
 
     def load(self) -> Any:
-        """The app of one worker: the express lane in front of Flask, or Flask alone."""
-        answerer, check = self._get_parts().answerer, self._get_parts().check
-        body_budget, queues = BodyBudget(), AnswerQueues()
-        app = create_app(answerer, body_budget=body_budget, check=check, queues=queues)
+        """Return the app of the worker: the ASGI app in front of the WSGI app, or the WSGI app."""
+        handler, authenticator = self._get_parts().handler, self._get_parts().authenticator
+        body_budget, queues = BodyBudget(), ReviewQueues()
+        app = create_app(handler, body_budget=body_budget, authenticator=authenticator, queues=queues)
         if self._options.worker != "asgi":
             return app
-        flask = WSGIMiddleware(app, workers=FLASK_THREADS)  # type: ignore[arg-type]  # two spellings of WSGI
-        return Lane(answerer, flask, body_budget=body_budget, check=check, queues=queues)  # type: ignore[arg-type]  # and of ASGI
+        flask = WSGIMiddleware(app, workers=FLASK_THREADS)  # type: ignore[arg-type]  # two type definitions of WSGI
+        return ReviewMiddleware(handler, flask, body_budget=body_budget, authenticator=authenticator, queues=queues)  # type: ignore[arg-type]  # and of ASGI
 
     def _get_parts(self) -> ServerParts:
-        """What is made once a worker, after the fork: a thread does not come along, and a chain has one writer."""
+        """Return the parts, created once per worker after the fork: threads do not survive a fork, and an audit chain has one writer."""
         if self._parts is None:
             configure_malloc()
             self._parts = self._make_parts()
         return self._parts
 
     def _worker_exit(self, _arbiter: Any, _worker: Any) -> None:
-        """Close the log and end: threads that still ask the API server hold nothing up."""
-        if self._parts is not None:  # not in the arbiter, which calls this for a worker that it finds gone
-            self._parts.answerer.close()
+        """Close the audit log and exit without waiting for threads that call the API server."""
+        if self._parts is not None:  # the arbiter also calls this method, after a worker has died
+            self._parts.handler.close()
             exit_process()

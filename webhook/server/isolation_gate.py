@@ -23,7 +23,7 @@ from webhook.model.namespace import Namespace
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth, Manifest
 from webhook.netpol.render import render
-from webhook.server.announcing import Announce, mended, nobody
+from webhook.server.event_recorder import RecordEvent, discard_event, repaired_event
 from webhook.server.unavailable import Unavailable
 
 MIN_SERVER_ERROR = 500
@@ -48,7 +48,7 @@ class IsolationGate:
         metrics: Metrics,
         own_namespace: str,
         now: Callable[[], datetime],
-        announce: Announce = nobody,
+        record_event: RecordEvent = discard_event,
     ) -> None:
         self._cached = cached
         self._around = around
@@ -56,7 +56,7 @@ class IsolationGate:
         self._metrics = metrics
         self._own_namespace = own_namespace
         self._now = now
-        self._announce = announce
+        self._record_event = record_event
         self._isolated = IsolatedNamespaces()
 
     def verify(self, api: Api, wanted: ClosureWanted, loaded: Loaded) -> Closure:
@@ -137,7 +137,7 @@ class IsolationGate:
             write_record(manifest, reason=f"{did}: a Pod waits for it", policy_digest=loaded.digest, at=self._now())
         )
         if is_repair:
-            self._announce(mended(manifest, outcome))
+            self._record_event(repaired_event(manifest, outcome))
         return Closure.WRITTEN
 
     def _remember(self, name: str, loaded: Loaded, manifest: Manifest) -> None:

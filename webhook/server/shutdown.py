@@ -1,4 +1,4 @@
-"""How our processes are told to end, by which signals, and in which steps they do."""
+"""The shutdown of catflap's processes: its signals, its time limits and its steps."""
 
 import logging
 import os
@@ -16,23 +16,23 @@ from typing import Final, NoReturn, Protocol
 
 # Kubelets send SIGTERM, terminals SIGINT; gunicorn's arbiter passes SIGINT on as SIGQUIT.
 SHUTDOWN_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-# By these gunicorn would reload, add and remove workers, reopen logs or start another server; none of that is of use here.
+# Signals by which gunicorn reloads, adds and removes workers, reopens logs or starts another server. catflap uses none of that.
 UNUSED_SIGNALS: Final = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH)
-# The API server repeats no POST over a connection that ends while its request is on the way (Go: Request.isReplayable), so a
-# connection that was used a moment ago stays open for this long, for one more request, which is answered with "Connection: close".
+# The API server does not retry a POST when its connection closes while the request is in transit (Go: Request.isReplayable). So a
+# recently used connection stays open for this long, for one more request, which is answered with "Connection: close".
 LINGER_SECONDS: Final = 0.3
-# From the signal on, a process has ended after 2 s. Within that, answers in progress may take this long, ...
+# A process ends within 2 s of the signal. Answers in progress may take this part of that time, ...
 REJECT_AFTER_SECONDS: Final = 1.0
-# ... then they are refused, and connections are closed whatever their state. The rest is for the stop record and the arbiter.
+# ... then they are refused, and all connections are closed after this time. The rest is for the stop record and the arbiter.
 SHUTDOWN_SECONDS: Final = 1.3
-# What the kernel tells of a connection whose other side sends no more.
+# The kernel's event for a connection whose peer has closed its sending side.
 PEER_CLOSED_EVENT: Final = getattr(select, "POLLRDHUP", 0)
 
 
 def on_shutdown_signal(handler: Callable[[int, object], object]) -> None:
     """Call `handler` for each signal that ends a process.
 
-    A SIGINT that is ignored stays so: shells start background jobs that way, so that a terminal's ^C does not end them.
+    An ignored SIGINT stays ignored: shells start background jobs that way, so that ^C in the terminal does not end them.
     """
     for number in SHUTDOWN_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -40,14 +40,14 @@ def on_shutdown_signal(handler: Callable[[int, object], object]) -> None:
 
 
 def ignore_signals(*numbers: signal.Signals) -> None:
-    """Ignore signals from now on."""
+    """Ignore signals."""
     for number in numbers:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def block_signals() -> Iterator[None]:
-    """Signals that end a process come after this block, when there is a handler for them; a fork inherits that."""
+    """Delay shutdown signals until the end of the block; a process that is forked in the block inherits that."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SHUTDOWN_SIGNALS)
     try:
         yield
@@ -56,19 +56,19 @@ def block_signals() -> Iterator[None]:
 
 
 def unblock_signals() -> None:
-    """Let the signals come that were held back."""
+    """Deliver the blocked shutdown signals."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SHUTDOWN_SIGNALS)
 
 
 class HasFileno(Protocol):
-    """A socket, of whichever library."""
+    """A socket of any library."""
 
     def fileno(self) -> int:
-        """The number of its file descriptor."""
+        """Return the file descriptor."""
 
 
 def has_unread_bytes(connection: HasFileno) -> bool:
-    """Whether bytes came over a connection that were not read yet; none can come over one that is closed."""
+    """Return whether a connection has unread bytes; False for a closed socket."""
     waiting = array("i", [0])
     with suppress(OSError, ValueError):
         ioctl(connection.fileno(), termios.FIONREAD, waiting)
@@ -76,18 +76,18 @@ def has_unread_bytes(connection: HasFileno) -> bool:
 
 
 def is_closed_by_peer(connection: HasFileno) -> bool:
-    """Whether the other side sends no more over a connection, even if not all that it sent was read yet; False where that is unknown."""
+    """Return whether the peer has closed its sending side, even if unread bytes are left; False where the system cannot tell."""
     if not PEER_CLOSED_EVENT:  # macOS
         return False
     poll = select.poll()
     with suppress(OSError, ValueError):
         poll.register(connection.fileno(), PEER_CLOSED_EVENT)
         return bool(poll.poll(0))
-    return True  # it has no descriptor any more
+    return True  # the socket has no descriptor any more
 
 
 def run_within(seconds: float, *steps: Callable[[], object]) -> None:
-    """Take the steps side by side and wait for them, but no longer than so many seconds: one may wait for an API server that hangs."""
+    """Run the steps in parallel and wait at most `seconds` for them, as a step may wait for an API server that hangs."""
     until = monotonic() + seconds
     threads = [Thread(target=step, name="ending", daemon=True) for step in steps]
     for thread in threads:
@@ -97,9 +97,9 @@ def run_within(seconds: float, *steps: Callable[[], object]) -> None:
 
 
 def exit_process() -> NoReturn:
-    """End this process although threads still wait for somebody; keeps the status of a SystemExit that is under way."""
-    leaving = sys.exc_info()[1]
-    code = leaving.code if isinstance(leaving, SystemExit) else 0 if leaving is None else 1
+    """Exit this process without waiting for its threads, with the status of a SystemExit in progress."""
+    error = sys.exc_info()[1]
+    code = error.code if isinstance(error, SystemExit) else 0 if error is None else 1
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,7 +1,7 @@
-"""Health, readiness and metrics on a port of their own, plain HTTP, for the kubelet and for Prometheus.
+"""The status server: health, readiness and metrics over plain HTTP on a separate port, for the kubelet and for Prometheus.
 
-The port is open to all that reach the Pod, so whatever else is connected to it must not stop the kubelet's probes: each of them is a
-new connection that sends its request at once, so connections that are open the longest give way.
+Everyone that reaches the Pod can connect to the port, and other connections must not block the kubelet's probes. Each probe is a new
+connection that sends its request at once, so the server drops the oldest connections first.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,19 +17,19 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-# The pages cost less than a millisecond each; more threads would take more of the interpreter from the event loop.
+# A page costs less than a millisecond. More threads would leave less of the interpreter to the event loop.
 THREADS: Final = 2
-# A kubelet has one or two at a time, each Prometheus keeps one.
+# A kubelet has one or two connections at a time, and each Prometheus keeps one.
 MAX_CONNECTIONS: Final = 256
-# How many connections are accepted before those that are open are looked at again.
+# Connections that are accepted before the open ones are served again.
 ACCEPTS_PER_TURN: Final = 64
-# Prometheus asks every 15 to 60 s over a connection that it keeps.
+# Prometheus scrapes every 15 to 60 s over a connection that it keeps.
 IDLE_SECONDS: Final = 75
 CLEANUP_SECONDS: Final = 5
-# A page is asked for by GET; nothing is sent with that.
+# All requests are GETs without a body.
 MAX_BODY_BYTES: Final = 1024
 MAX_HEADER_BYTES: Final = 16 * 1024
-# Beyond so many a second the last page is shown again. A kubelet and a Prometheus ask less than once a second.
+# Beyond this rate, the last page is sent again. A kubelet and a Prometheus send less than one request per second.
 PAGES_PER_SECOND: Final = 20
 
 Checks = Mapping[str, Callable[[], bool]]
@@ -37,7 +37,7 @@ Page = TypeVar("Page")
 
 
 class RateLimited(Generic[Page]):
-    """What `make` returns, made at most so many times a second: beyond that the last one; safe to share between threads."""
+    """Calls `make` at most `per_second` times per second, and returns its last result beyond that; thread-safe."""
 
     def __init__(
         self, make: Callable[[], Page], *, per_second: int = PAGES_PER_SECOND, clock: Callable[[], float] = monotonic
@@ -51,7 +51,7 @@ class RateLimited(Generic[Page]):
         self._last: Page | None = None
 
     def __call__(self) -> Page:
-        """The page."""
+        """Return the page."""
         with self._lock:
             second = int(self._clock())
             if second != self._second:
@@ -63,24 +63,24 @@ class RateLimited(Generic[Page]):
 
 
 class StatusChannel(HTTPChannel):  # type: ignore[misc]
-    """One connection to the status port."""
+    """A connection to the status port."""
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request of it is being answered."""
+        """Return whether the connection has no request in progress."""
         return not self.requests
 
 
 class StatusServer(TcpWSGIServer):  # type: ignore[misc]
-    """waitress with places for some connections; the one that is open the longest gives its place to the next one.
+    """waitress with a limit of connections; a new connection replaces the oldest idle one.
 
-    waitress itself would accept no further connection, until those that are open end.
+    waitress itself accepts no further connection at its limit until an open one is closed.
     """
 
     channel_class = StatusChannel
 
     def handle_accept(self) -> None:
-        """Accept what waits, within reason."""
+        """Accept a bounded number of waiting connections."""
         for _ in range(ACCEPTS_PER_TURN):
             before = len(self.active_channels)
             super().handle_accept()
@@ -93,7 +93,7 @@ class StatusServer(TcpWSGIServer):  # type: ignore[misc]
 
 
 def create_status_app(checks: Checks, registry: CollectorRegistry) -> Flask:
-    """The app of the status port; a process is ready that passes every check, and a check that fails is named."""
+    """Return the app of the status port; the process is ready if all checks pass, and `/readyz` names those that fail."""
     app = Flask("catflap-status")
     failed = RateLimited(lambda: [name for name, check in checks.items() if not check()])
     page = RateLimited(lambda: generate_latest(registry))
@@ -116,7 +116,7 @@ def create_status_app(checks: Checks, registry: CollectorRegistry) -> Flask:
 
 
 def serve_status(app: Flask, host: str, port: int) -> None:
-    """Serve the status app from a thread of its own until the process ends.  Raises OSError for a taken port."""
+    """Serve the status app from a background thread; raises OSError where the port is in use."""
     settings = Adjustments(
         host=host,
         port=port,
@@ -127,7 +127,7 @@ def serve_status(app: Flask, host: str, port: int) -> None:
         cleanup_interval=CLEANUP_SECONDS,
         max_request_body_size=MAX_BODY_BYTES,
         max_request_header_size=MAX_HEADER_BYTES,
-        asyncore_use_poll=True,  # select() knows no descriptor above 1023, and the other port has thousands
+        asyncore_use_poll=True,  # select() takes no descriptor above 1023, and the review port has thousands
     )
     open_ones: dict[int, Any] = {}
     dispatcher = ThreadedTaskDispatcher()

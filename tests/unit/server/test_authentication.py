@@ -10,9 +10,16 @@ from webhook.kube.webhook_path import BadTokens, read, write
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
 from webhook.model.path_tokens import PLAIN, PathTokens, Token, well_formed, without_tokens
-from webhook.server.authentication import ClientCertificates, NoCheck, ReviewPath, SecretPath, Sender, review_path
-from webhook.server.peers import certificate_names
-from webhook.server.tokens import AcceptedTokens, BadTokenFile, TokenFile, read_file
+from webhook.server.accepted_tokens import AcceptedTokens, BadTokenFile, TokenFileWatcher, read_token_file
+from webhook.server.authentication import (
+    AllowAll,
+    ClientCertificateAuthenticator,
+    ReviewPath,
+    SecretPathAuthenticator,
+    Sender,
+    review_path,
+)
+from webhook.server.client_certificate import certificate_names
 
 GOOD, OTHER = "g" * 43, "o" * 43
 TOKENS = PathTokens(Token(GOOD, "2026-01-01T00:00:00Z"), Token("n" * 43), (Token("p" * 43), Token("q" * 43)))
@@ -45,7 +52,7 @@ def test_a_path_names_a_phase_and_a_token(path: str, found: ReviewPath | None) -
 )
 def test_a_token_counts_whole(wrong: str) -> None:
     """No beginning, no other case, nothing around it; what is no text is no token."""
-    check = SecretPath(lambda: ("n" * 43, GOOD))
+    check = SecretPathAuthenticator(lambda: ("n" * 43, GOOD))
     assert check.authenticate(sender(GOOD)) is Authentication.PATH
     assert check.authenticate(sender(wrong)) is None
     assert (check.knows_path(GOOD), check.knows_path(wrong)) == (True, False)
@@ -60,15 +67,15 @@ def test_a_token_is_compared_with_each_in_the_same_time(monkeypatch: pytest.Monk
         return sent == one
 
     monkeypatch.setattr("webhook.server.authentication.compare_digest", compare)
-    check = SecretPath(lambda: (GOOD, OTHER))
+    check = SecretPathAuthenticator(lambda: (GOOD, OTHER))
     assert check.knows_path(GOOD)
     assert compared == [GOOD.encode(), OTHER.encode()]
 
 
 def test_no_token_in_force_takes_nobody() -> None:
     """Not even the empty one, unless the plain path is registered."""
-    assert SecretPath(tuple).authenticate(sender("")) is None
-    assert SecretPath(lambda: (PLAIN,)).authenticate(sender("")) is Authentication.PATH
+    assert SecretPathAuthenticator(tuple).authenticate(sender("")) is None
+    assert SecretPathAuthenticator(lambda: (PLAIN,)).authenticate(sender("")) is Authentication.PATH
 
 
 @pytest.mark.parametrize(
@@ -87,7 +94,7 @@ def test_no_token_in_force_takes_nobody() -> None:
 )
 def test_a_certificate_counts_by_its_names(names: tuple[str, ...], shown: tuple[str, ...] | None, taken: bool) -> None:
     """A token is no substitute for it."""
-    check = ClientCertificates(names)
+    check = ClientCertificateAuthenticator(names)
     assert check.authenticate(sender(GOOD, shown)) is (Authentication.CLIENT_CERTIFICATE if taken else None)
     assert check.knows_path("")
     assert check.knows_path(GOOD)
@@ -95,7 +102,7 @@ def test_a_certificate_counts_by_its_names(names: tuple[str, ...], shown: tuple[
 
 def test_without_a_check_everybody_is_taken_and_it_shows() -> None:
     """In the record."""
-    assert NoCheck().authenticate(sender("", ("kube-apiserver",))) is Authentication.NONE
+    assert AllowAll().authenticate(sender("", ("kube-apiserver",))) is Authentication.NONE
 
 
 class Shown:
@@ -186,9 +193,9 @@ def test_a_file_has_a_token_a_line(tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     path.write_text(f"\n {GOOD} \r\n\n{OTHER}", encoding="ascii")
     accepted = AcceptedTokens()
-    file = TokenFile(path, accepted)
+    file = TokenFileWatcher(path, accepted)
     file.start()
-    assert accepted() == (GOOD, OTHER) == read_file(path)
+    assert accepted() == (GOOD, OTHER) == read_token_file(path)
     file.stop()
 
 
@@ -207,7 +214,7 @@ def test_a_bad_file_is_told_by_its_line(tmp_path: Path, content: bytes, says: st
     path = tmp_path / "tokens"
     path.write_bytes(content)
     with pytest.raises(BadTokenFile) as bad:
-        read_file(path)
+        read_token_file(path)
     assert says in str(bad.value)
     assert not content.strip() or content.decode("latin-1") not in str(bad.value)
 

@@ -1,64 +1,64 @@
-"""The tokens that a server accepts: from the controller's Secret, or from a file where there is no cluster."""
+"""The path tokens that a server accepts: from the controller's Secret, or from a file where there is no cluster."""
 
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Lock, Thread
 
-from webhook.files import Form, UnreadableFileError
-from webhook.files import read_file as content_of
+from webhook.files import Form, UnreadableFileError, read_file
 from webhook.kube.api import Json
 from webhook.kube.webhook_path import BadTokens, read
 from webhook.model.path_tokens import Accepted, PathTokens, well_formed
 
 logger = logging.getLogger(__name__)
 
-# A token has 128 characters at most, and two are in use while one replaces the other.
+# A token has at most 128 characters, and two are in use while one replaces the other.
 TOKEN_FILE = Form("a file of tokens", 1 << 16)
-# As for the policy file: a look costs microseconds.
+# The same interval as for the policy file. A read costs microseconds.
 POLL_SECONDS = 0.5
 
 
 class BadTokenFile(ValueError):  # noqa: N818 (the file is bad)
-    """A file holds no tokens that can be used; the message names the line and the remedy, and quotes nothing of it."""
+    """A file contains no valid tokens; the message names the line and the remedy, and quotes no content."""
 
 
 class AcceptedTokens:
-    """The tokens in force at this moment; what cannot be read changes nothing, as the API server goes on with what it knows.
+    """The tokens that the server accepts now.
 
-    A token that disappears from the Secret is kept as `webhook.model.path_tokens.Accepted` says.
+    Invalid input changes nothing, as the API server continues to use the registered token. `webhook.model.path_tokens.Accepted`
+    defines how long a token that disappears from the Secret stays accepted.
     """
 
     def __init__(self) -> None:
         self._current: tuple[str, ...] = ()
         self._secret = Accepted()
-        self._lock = Lock()  # the watch of the Secret and the look at what is registered are two threads
+        self._lock = Lock()  # one thread watches the Secret, another one reads the registration
         self._trouble = ""
 
     def __call__(self) -> tuple[str, ...]:
-        """The tokens; empty until the first were read."""
+        """Return the tokens; empty until the first ones are read."""
         return self._current
 
     @property
-    def known(self) -> bool:
-        """Whether any token is in force."""
+    def has_tokens(self) -> bool:
+        """Return whether any token is accepted."""
         return bool(self._current)
 
     def offer_secret(self, found: Json) -> None:
-        """Accept what a Secret contains, and keep what others removed; a Secret that is deleted comes with its last content."""
+        """Accept the tokens of a Secret, and keep removed ones for some time; a deleted Secret is passed with its last content."""
         with self._lock:
-            self.take(lambda: self._after(read(found)))
+            self.update(lambda: self._after(read(found)))
 
     def offer_registered(self, token: str) -> None:
-        """Accept a token that is registered, whatever the Secret contains; the plain path needs the Secret's word."""
+        """Accept a registered token whatever the Secret contains; only the Secret can make the path without a token accepted."""
         if not well_formed(token):
             return
         with self._lock:
             self._secret = self._secret.keeping(token)
             self._current = self._secret.values
 
-    def take(self, tokens: Callable[[], tuple[str, ...]]) -> None:
-        """Accept what `tokens` gives and nothing else; where that is bad, log it once and keep those in force."""
+    def update(self, tokens: Callable[[], tuple[str, ...]]) -> None:
+        """Replace the accepted tokens by the result of `tokens`; log an error once and keep the accepted tokens where that is invalid."""
         try:
             self._current, self._trouble = tokens(), ""
         except (BadTokens, BadTokenFile) as bad:
@@ -71,8 +71,8 @@ class AcceptedTokens:
         return self._secret.values
 
 
-class TokenFile:
-    """Keeps the accepted tokens at what a file says, one token a line; the first is the one to register."""
+class TokenFileWatcher:
+    """Keeps the accepted tokens equal to a file with one token per line; the first token is the one to register."""
 
     def __init__(self, path: Path, accepted: AcceptedTokens) -> None:
         self._path = path
@@ -80,23 +80,23 @@ class TokenFile:
         self._stopped = Event()
 
     def start(self) -> None:
-        """Read the file once, then again and again on a thread of its own."""
-        self._accepted.take(lambda: read_file(self._path))
+        """Read the file, then poll it on a background thread."""
+        self._accepted.update(lambda: read_token_file(self._path))
         Thread(target=self._watch, name="path-tokens", daemon=True).start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self._stopped.set()
 
     def _watch(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):
-            self._accepted.take(lambda: read_file(self._path))
+            self._accepted.update(lambda: read_token_file(self._path))
 
 
-def read_file(path: Path) -> tuple[str, ...]:
-    """The tokens in a file, in order; blank lines count for nothing.  Raises BadTokenFile."""
+def read_token_file(path: Path) -> tuple[str, ...]:
+    """Return the tokens of a file in order, without blank lines; raises BadTokenFile."""
     try:
-        lines = content_of(path, TOKEN_FILE).decode("ascii").splitlines()
+        lines = read_file(path, TOKEN_FILE).decode("ascii").splitlines()
     except UnreadableFileError as bad:
         raise BadTokenFile(str(bad)) from None
     except UnicodeDecodeError:

@@ -17,10 +17,10 @@ from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Known, Phase
-from webhook.server.answer import LIGHT_BYTES, Answerer, ClusterLookup, Waiting
+from webhook.server.answer_deadline import MAX_ANSWER_SECONDS
 from webhook.server.cluster_lookup import OfflineLookup
-from webhook.server.intake import Reply
-from webhook.server.patience import REQUEST_SECONDS
+from webhook.server.http_reply import HttpReply
+from webhook.server.review_handler import MAX_LIGHT_BYTES, ClusterLookup, Deferred, ReviewHandler
 from webhook.server.unavailable import Unavailable
 
 WIDGETS = (
@@ -41,9 +41,9 @@ class EditedWhileAsked(PolicyStore):
         return parse(self._texts.pop(0))
 
 
-def answering(folder: Path, *texts: str, cluster: ClusterLookup | None = None, **options: Any) -> Answerer:
+def answering(folder: Path, *texts: str, cluster: ClusterLookup | None = None, **options: Any) -> ReviewHandler:
     """What answers, under one text after the other, with an audit log in a folder."""
-    return Answerer(
+    return ReviewHandler(
         policies=EditedWhileAsked(*texts),
         audit=AuditLog(str(folder / "audit.log"), process="serve", **options),
         metrics=Metrics(),
@@ -54,8 +54,8 @@ def answering(folder: Path, *texts: str, cluster: ClusterLookup | None = None, *
 
 def answered(folder: Path, *texts: str) -> Json:
     """What comes back for a Widget without labels."""
-    reply = answering(folder, *texts).answer(Phase.VALIDATE, encoded(WIDGET))
-    assert isinstance(reply, Reply)
+    reply = answering(folder, *texts).handle(Phase.VALIDATE, encoded(WIDGET))
+    assert isinstance(reply, HttpReply)
     response: Json = json.loads(reply.body)["response"]
     return response
 
@@ -75,10 +75,10 @@ class TestSynced:
 
     SYNCED = Keeping(durability=Durability.SYNCED)
 
-    def waiting(self, folder: Path, **options: Any) -> Waiting:
+    def waiting(self, folder: Path, **options: Any) -> Deferred:
         """The answer before it has waited."""
-        found = answering(folder, HEAD, keeping=self.SYNCED, **options).answer(Phase.VALIDATE, encoded(WIDGET))
-        assert isinstance(found, Waiting)
+        found = answering(folder, HEAD, keeping=self.SYNCED, **options).handle(Phase.VALIDATE, encoded(WIDGET))
+        assert isinstance(found, Deferred)
         return found
 
     def test_nothing_waits_on_the_event_loop(self, tmp_path: Path) -> None:
@@ -86,15 +86,15 @@ class TestSynced:
         synced: list[float] = []
         waiting = self.waiting(tmp_path, observer=Observer(synced=synced.append))
         assert (tmp_path / "audit.log").read_bytes() == b""
-        finished = waiting.finish()
-        assert isinstance(finished, Reply)
+        finished = waiting.complete()
+        assert isinstance(finished, HttpReply)
         assert json.loads(finished.body)["response"]["allowed"] is True
         assert len(synced) == 1
 
     def test_who_has_no_room_to_wait_in_is_refused_at_once(self, tmp_path: Path) -> None:
         """On record, without waiting for the disk."""
         synced: list[float] = []
-        refused = self.waiting(tmp_path, observer=Observer(synced=synced.append)).give_up()
+        refused = self.waiting(tmp_path, observer=Observer(synced=synced.append)).reject()
         assert json.loads(refused.body)["response"]["status"]["code"] == 503
         assert '"decision":"unavailable"' in (tmp_path / "audit.log").read_text("utf-8")
         assert synced == []
@@ -103,28 +103,28 @@ class TestSynced:
 class TestHeavy:
     """Reviews that take longer to judge than the event loop has."""
 
-    POD = pod(GOOD, annotations={"example.com/long": "x" * LIGHT_BYTES})
+    POD = pod(GOOD, annotations={"example.com/long": "x" * MAX_LIGHT_BYTES})
 
-    def waiting(self, folder: Path, body: bytes) -> Waiting:
+    def waiting(self, folder: Path, body: bytes) -> Deferred:
         """The answer before it is judged."""
-        found = answering(folder, HEAD).answer(Phase.VALIDATE, body)
-        assert isinstance(found, Waiting)
+        found = answering(folder, HEAD).handle(Phase.VALIDATE, body)
+        assert isinstance(found, Deferred)
         return found
 
     def test_a_large_review_is_judged_in_the_thread_for_heavy_steps(self, tmp_path: Path) -> None:
         """A step that waits for the cluster is none of these, so the thread is free for the next one."""
         judging = self.waiting(tmp_path, encoded(self.POD))
         assert judging.heavy
-        asking = judging.finish()
-        assert isinstance(asking, Waiting)
+        asking = judging.complete()
+        assert isinstance(asking, Deferred)
         assert not asking.heavy
-        finished = asking.finish()
-        assert isinstance(finished, Reply)
+        finished = asking.complete()
+        assert isinstance(finished, HttpReply)
         assert json.loads(finished.body)["response"]["allowed"] is True
 
     def test_a_large_review_is_refused_on_record_where_too_many_wait(self, tmp_path: Path) -> None:
         """Without a look at its objects."""
-        refused = self.waiting(tmp_path, encoded(self.POD)).give_up()
+        refused = self.waiting(tmp_path, encoded(self.POD)).reject()
         response = json.loads(refused.body)["response"]
         assert (response["status"]["code"], response["uid"]) == (503, review(self.POD)["request"]["uid"])
         assert "too many requests wait that take long" in response["status"]["message"]
@@ -133,8 +133,8 @@ class TestHeavy:
     def test_a_large_review_that_breaks_the_protocol_is_a_bad_review(self, tmp_path: Path) -> None:
         """Its object is decoded late, and answered as any other."""
         body = encoded(self.POD, kind={"group": "", "version": "v1", "kind": "Secret"})
-        reply = self.waiting(tmp_path, body).finish()
-        assert isinstance(reply, Reply)
+        reply = self.waiting(tmp_path, body).complete()
+        assert isinstance(reply, HttpReply)
         assert (reply.status, json.loads(reply.body)["error"]) == (
             400,
             "request.kind.kind: pods are of kind Pod, got 'Secret'",
@@ -153,9 +153,9 @@ class TestHeavy:
     def test_what_waited_too_long_is_not_judged_any_more(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The API server has given up by then."""
         judging = self.waiting(tmp_path, encoded(self.POD))
-        monkeypatch.setattr("webhook.server.answer.monotonic", lambda: monotonic() + REQUEST_SECONDS)
-        reply = judging.finish()
-        assert isinstance(reply, Reply)
+        monkeypatch.setattr("webhook.server.review_handler.monotonic", lambda: monotonic() + MAX_ANSWER_SECONDS)
+        reply = judging.complete()
+        assert isinstance(reply, HttpReply)
         assert "it waited too long" in json.loads(reply.body)["response"]["status"]["message"]
 
 
@@ -170,11 +170,11 @@ class Failing(OfflineLookup):
 @pytest.mark.parametrize("authentication", Authentication)
 def test_what_the_api_server_says_to_us_is_not_for_anybody(tmp_path: Path, authentication: Authentication) -> None:
     """Who proved to be the API server reads it, in the answer and in the record; anybody else does not."""
-    answerer = answering(tmp_path, HEAD, lookup=Failing())
-    step = answerer.answer(Phase.VALIDATE, encoded(pod(GOOD)), authentication)
-    assert isinstance(step, Waiting)
-    reply = step.finish()
-    assert isinstance(reply, Reply)
+    handler = answering(tmp_path, HEAD, lookup=Failing())
+    step = handler.handle(Phase.VALIDATE, encoded(pod(GOOD)), authentication)
+    assert isinstance(step, Deferred)
+    reply = step.complete()
+    assert isinstance(reply, HttpReply)
     assert (b"secret" in reply.body) is (authentication is not Authentication.NONE)
     [record] = [one for one in read_records([str(tmp_path / "audit.log")]) if one["type"] == "decision"]
     assert (record["decision"], record["senderAuthentication"]) == ("unavailable", authentication)
@@ -197,8 +197,8 @@ def test_nothing_is_foretold_to_anybody(tmp_path: Path, authentication: Authenti
         "metadata": {"name": "catflap-policy"},
         "data": {"policy.yaml": HEAD},
     }
-    answerer = answering(tmp_path, HEAD, lookup=Seer())
-    step: Reply | Waiting = answerer.answer(Phase.VALIDATE, encoded(configmap, namespace="guards"), authentication)
-    while isinstance(step, Waiting):
-        step = step.finish()
+    handler = answering(tmp_path, HEAD, lookup=Seer())
+    step: HttpReply | Deferred = handler.handle(Phase.VALIDATE, encoded(configmap, namespace="guards"), authentication)
+    while isinstance(step, Deferred):
+        step = step.complete()
     assert (b"secret" in step.body) is (authentication is not Authentication.NONE)

@@ -1,4 +1,4 @@
-"""Refusals and repairs on the way of requests, told as Events by a thread of their own: no request waits for one."""
+"""Kubernetes Events about refusals and repairs, written by a background thread so that no request waits for them."""
 
 import logging
 from collections.abc import Callable
@@ -22,34 +22,34 @@ from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
 
-# What waits while one Event is written, at most a few seconds; one takes less than 2 kB.
-MOST_WAITING = 1000
-# How far the count that people see may be behind.
+# Events that wait while one is written, which takes at most a few seconds. Each takes less than 2 kB of memory.
+MAX_WAITING = 1000
+# The count of an Event that users see lags by at most this time.
 CATCH_UP_SECONDS = 60.0
 
-Announce = Callable[[Statement], None]
+RecordEvent = Callable[[Statement], None]
 
 
-def nobody(_statement: Statement) -> None:
-    """Tell nobody."""
+def discard_event(_statement: Statement) -> None:
+    """Record nothing: the recorder of a process without a cluster."""
 
 
-class Announcer:
-    """Tells what it is given, in the background; what is too much is dropped and counted."""
+class EventRecorder:
+    """Writes Events in the background; drops and counts those for which the queue has no room."""
 
     def __init__(self, series: Series, *, metrics: Metrics, now: Callable[[], datetime]) -> None:
         self._series = series
         self._metrics = metrics
         self._now = now
-        self._waiting: Queue[Statement] = Queue(MOST_WAITING)
+        self._waiting: Queue[Statement] = Queue(MAX_WAITING)
         self._failing = False
 
     def start(self) -> None:
-        """Begin, on a thread of its own."""
+        """Start the background thread."""
         Thread(target=self._work, name="announcer", daemon=True).start()
 
-    def announce(self, statement: Statement) -> None:
-        """Have a statement told; never waits, never raises."""
+    def record(self, statement: Statement) -> None:
+        """Queue an Event; never waits and never raises."""
         try:
             self._waiting.put_nowait(statement)
         except Full:
@@ -59,19 +59,19 @@ class Announcer:
         due = monotonic() + CATCH_UP_SECONDS
         while True:
             with suppress(Empty):
-                self.tell(self._waiting.get(timeout=max(0.0, due - monotonic()) if self._series.behind else None))
+                self.write(self._waiting.get(timeout=max(0.0, due - monotonic()) if self._series.behind else None))
             if monotonic() >= due:
                 due = monotonic() + CATCH_UP_SECONDS
                 self._try(self._series.catch_up)
 
-    def tell(self, statement: Statement) -> None:
-        """Tell one statement now, and count what became of it; never raises."""
-        told = self._try(lambda: self._series.tell(statement, self._now()))
-        if told is not None:
-            self._metrics.events[told].inc()
+    def write(self, statement: Statement) -> None:
+        """Write one Event now and count its outcome; never raises."""
+        outcome = self._try(lambda: self._series.tell(statement, self._now()))
+        if outcome is not None:
+            self._metrics.events[outcome].inc()
 
     def _try(self, act: Callable[[], Told | None]) -> Told | None:
-        """What comes of it; a failure is counted, and the first one in a row is told."""
+        """Return the outcome of a write; log the first failure of consecutive ones."""
         try:
             done = act()
         except Exception as error:
@@ -84,28 +84,29 @@ class Announcer:
         return done
 
 
-def refused(request: Request, decision: Decision) -> Statement | None:
-    """What is told of a decision: of a refusal that somebody else than the caller may have to hear of; None of others.
+def refusal_event(request: Request, decision: Decision) -> Statement | None:
+    """Return the Event about a refusal that other people than the caller need to see, or None.
 
-    It is about what stands: the owner that a controller made a Pod for, else the object that was to be changed, else the
-    namespace. A dry run changes nothing, and what could not be found out (503) says nothing of the object.
+    The Event refers to an existing object: the owner of a Pod that a controller creates, else the object that the request
+    changes, else the namespace. There is no Event about a dry run, which changes nothing, and none about a failed lookup (503),
+    which says nothing about the object.
     """
     if request.policy_file_deleted and not request.dry_run:
-        return deletion(request, decision)
+        return policy_file_deletion_event(request, decision)
     if decision.verdict is not Verdict.DENIED or request.dry_run or not request.target.namespace:
         return None
     subject = request.subject
     if subject is None:
         return None
-    owner = owner_of(request)
+    owner = trusted_owner(request)
     what = f"a {subject.kind} of {owner.kind} {owner.name}" if owner else f"{subject.kind} {subject.name}"
     reason = "WorkloadRefused" if request.workload else "NetworkPolicyRefused"
-    happened = Happened(reason, "Refuse", f"{what} was refused: {faults(decision.denied)}")
-    return Statement(standing(request, subject), happened, owner)
+    happened = Happened(reason, "Refuse", f"{what} was refused: {violations_line(decision.denied)}")
+    return Statement(involved_object(request, subject), happened, owner)
 
 
-def deletion(request: Request, decision: Decision) -> Statement | None:
-    """What is told of a deletion of the policy file, whether it was refused or not; None of a ConfigMap elsewhere."""
+def policy_file_deletion_event(request: Request, decision: Decision) -> Statement | None:
+    """Return the Event about an allowed or refused deletion of the policy file; None for a ConfigMap in another namespace."""
     if decision.verdict not in {Verdict.DENIED, Verdict.EXEMPT}:
         return None
     allowed = decision.verdict is Verdict.EXEMPT
@@ -116,16 +117,20 @@ def deletion(request: Request, decision: Decision) -> Statement | None:
     return Statement(policy_file(request.target.namespace), happened)
 
 
-def owner_of(request: Request) -> Owner | None:
-    """Whom something was made for: believed of Kubernetes' own controllers only, for anyone can write ownerReferences."""
+def trusted_owner(request: Request) -> Owner | None:
+    """Return the owner that a Kubernetes controller creates an object for.
+
+    Other callers have none, as any user can write ownerReferences.
+    """
     made = request.operation is Operation.CREATE and request.user.is_controller and request.workload is not None
     return request.workload.owner if made and request.workload else None
 
 
-def standing(request: Request, subject: Workload | PolicyObject) -> Manifest:
-    """What a refusal is about, where no owner is: the object, if it stands already, else the namespace.
+def involved_object(request: Request, subject: Workload | PolicyObject) -> Manifest:
+    """Return the object that an Event without an owner refers to: the object if it exists already, else the namespace.
 
-    An Event about what is in no namespace would lie in `default`, where the namespace's people do not look.
+    The reference to the namespace has that namespace itself as its namespace. Otherwise the Event would be stored in `default`,
+    where the users of the namespace do not look.
     """
     space = request.target.namespace
     if request.operation is Operation.CREATE:
@@ -139,11 +144,11 @@ def standing(request: Request, subject: Workload | PolicyObject) -> Manifest:
     }
 
 
-def faults(violations: tuple[Violation, ...]) -> str:
-    """All faults on one line."""
+def violations_line(violations: tuple[Violation, ...]) -> str:
+    """Return all violations on one line."""
     return "; ".join(map(line, violations))
 
 
-def mended(manifest: Manifest, outcome: Outcome) -> Statement:
-    """What is told of a policy that was put right."""
+def repaired_event(manifest: Manifest, outcome: Outcome) -> Statement:
+    """Return the Event about a policy that catflap restored."""
     return Statement(manifest, restored(manifest, outcome))

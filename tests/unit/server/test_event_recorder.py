@@ -12,7 +12,7 @@ from webhook.kube.api import ApiError
 from webhook.kube.series import Series, Statement, Told
 from webhook.metrics import EVENTS, Metrics
 from webhook.model.decision import Decision
-from webhook.server.announcing import MOST_WAITING, Announcer, refused
+from webhook.server.event_recorder import MAX_WAITING, EventRecorder, refusal_event
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ def said(manifest: Json, text: str = "", **options: Any) -> Statement | None:
     request = asked(manifest, **options)
     decision = decide(request, policy(text), known=OFFLINE)
     assert isinstance(decision, Decision)
-    return refused(request, decision)
+    return refusal_event(request, decision)
 
 
 def of(statement: Statement | None) -> tuple[str, str, str]:
@@ -109,11 +109,11 @@ def counted(metrics: Metrics) -> dict[str, float]:
 def test_what_is_too_much_is_dropped_and_counted() -> None:
     """While the API server takes none: no request waits, memory is bounded."""
     metrics = Metrics()
-    announcer = Announcer(Unreachable(ApiError(0, "down")), metrics=metrics, now=lambda: AT)
+    announcer = EventRecorder(Unreachable(ApiError(0, "down")), metrics=metrics, now=lambda: AT)
     statement = said(deployment({}))
     assert statement is not None
-    for _ in range(MOST_WAITING + 7):
-        announcer.announce(statement)
+    for _ in range(MAX_WAITING + 7):
+        announcer.record(statement)
     assert counted(metrics) == {"dropped": 7.0}
 
 
@@ -121,7 +121,7 @@ def test_what_is_too_much_is_dropped_and_counted() -> None:
 def test_a_failure_is_counted_and_told_once(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever it is, the next one is tried."""
     metrics = Metrics()
-    announcer = Announcer(Unreachable(error), metrics=metrics, now=lambda: AT)
+    announcer = EventRecorder(Unreachable(error), metrics=metrics, now=lambda: AT)
     statement = said(deployment({}))
     assert statement is not None
     for _ in range(3):
