@@ -125,7 +125,7 @@ def test_a_failure_is_counted_and_told_once(error: Exception, caplog: pytest.Log
     statement = said(deployment({}))
     assert statement is not None
     for _ in range(3):
-        announcer.tell(statement)
+        announcer.write(statement)
     assert counted(metrics) == {"failed": 3.0}
     assert len(caplog.records) == 1
 
