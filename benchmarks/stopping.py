@@ -49,7 +49,7 @@ def stopped(folder: Path, worker: str, number: int) -> list[str]:
             ask(stack.enter_context(closing(server.connect())))
             stack.enter_context(closing(server.connect())).connect()
         load = SteadyLoad(server)
-        with load.going():
+        with load.sending():
             load.wait_for(100)
             began = time.monotonic()
             server.process.send_signal(signal.SIGTERM)

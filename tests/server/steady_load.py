@@ -1,4 +1,4 @@
-"""Reviews at a steady rate, on connections that are kept, and what was answered to each."""
+"""Reviews at a steady rate over kept connections, and the answer to each."""
 
 import json
 import time
@@ -17,11 +17,11 @@ from tests.reviews import GOOD, encoded, pod
 
 RATE: Final = 200  # a second
 THREADS: Final = 4
-PATIENCE_SECONDS: Final = 60.0
+MAX_WAIT_SECONDS: Final = 60.0
 
 
 class SteadyLoad:
-    """So many good Pods a second, each with a uid of its own; who does not answer is asked anew."""
+    """Sends RATE valid Pods per second, each with its own uid, and reconnects after an error."""
 
     def __init__(self, server: Program) -> None:
         self._server = server
@@ -32,24 +32,24 @@ class SteadyLoad:
         self.lost: list[str] = []  # requests over a kept connection that got no answer
 
     def allowed(self) -> set[str]:
-        """The uids of what was admitted."""
+        """Return the uids of admitted reviews."""
         return {uid for uid, answer in [*self.answers.items()] if answer["allowed"]}
 
     def refused(self) -> set[str]:
-        """The uids of what was refused."""
+        """Return the uids of refused reviews."""
         return {*self.answers} - self.allowed()
 
     def wait_for(self, more: int, *, allowed: bool = True) -> None:
-        """Return once so many more were admitted, or refused."""
+        """Wait until `more` further reviews are admitted, or refused."""
         found = self.allowed if allowed else self.refused
-        wanted, deadline = len(found()) + more, time.monotonic() + PATIENCE_SECONDS
+        wanted, deadline = len(found()) + more, time.monotonic() + MAX_WAIT_SECONDS
         while len(found()) < wanted:
             assert time.monotonic() < deadline, self._server.log()[-2000:]
             self._over.wait(0.01)
 
     @contextmanager
-    def going(self) -> Iterator[None]:
-        """Send from now on, until the end of the block."""
+    def sending(self) -> Iterator[None]:
+        """Send reviews until the end of the block."""
         self._begun = time.monotonic()
         with ThreadPoolExecutor(THREADS) as pool:
             senders = [pool.submit(self._send) for _ in range(THREADS)]
@@ -67,12 +67,12 @@ class SteadyLoad:
                     self._ask(connection)
 
     def _ask(self, connection: HTTPSConnection) -> None:
-        """Send the next one when its time has come; raises where nobody listens, or somebody has stopped to."""
+        """Send the next review at its time; raises where the server does not listen, or closes the connection."""
         number = next(self._numbers)
         uid = f"{number:08}-0000-0000-0000-000000000000"
         self._over.wait(self._begun + number / RATE - time.monotonic())
         if connection.sock is not None and select([connection.sock], [], [], 0)[0]:
-            connection.close()  # the server has closed it, which Go's transport notices as well
+            connection.close()  # the server has closed it; Go's transport also notices that
         is_kept, began = connection.sock is not None, time.monotonic()
         try:
             connection.request("POST", "/validate", encoded(pod(GOOD), uid=uid), JSON)
@@ -84,6 +84,6 @@ class SteadyLoad:
 
 
 def worker(server: Program) -> int:
-    """The process that answers."""
+    """Return the pid of the worker process."""
     pid = server.process.pid
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()[0])

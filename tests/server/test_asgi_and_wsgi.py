@@ -1,4 +1,4 @@
-"""The express lane and Flask are one handler: the same review gets the same bytes."""
+"""The ASGI app and the WSGI app give the same bytes for the same review."""
 
 import http.client
 import json
@@ -14,7 +14,7 @@ ALIASED = {"app.kubernetes.io/name": "web", "app.kubernetes.io/component": "fron
 
 
 def configmap(text: str) -> dict[str, Any]:
-    """The ConfigMap with the policy file."""
+    """Return the ConfigMap with the policy file."""
     metadata = {"name": "catflap-policy"}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"policy.yaml": text}}
 
@@ -35,16 +35,16 @@ REVIEWS = {
 
 
 @pytest.mark.parametrize("what", REVIEWS)
-def test_both_lanes_give_the_same_bytes(worker_servers: dict[str, Program], what: str) -> None:
-    """Status and body agree to the byte, but for where each one's own chain of records stands."""
+def test_both_apps_give_the_same_bytes(worker_servers: dict[str, Program], what: str) -> None:
+    """Status and body are equal, except for the position in each server's own chain of records."""
     path, body = REVIEWS[what]
-    express, plain = (worker_servers[worker_class].post(path, body) for worker_class in ("asgi", "gthread"))
-    assert (express.status, ANCHOR.sub(b"", express.body)) == (plain.status, ANCHOR.sub(b"", plain.body))
-    assert express.headers["content-type"] == plain.headers["Content-Type"] == "application/json"
+    asgi, wsgi = (worker_servers[worker_class].post(path, body) for worker_class in ("asgi", "gthread"))
+    assert (asgi.status, ANCHOR.sub(b"", asgi.body)) == (wsgi.status, ANCHOR.sub(b"", wsgi.body))
+    assert asgi.headers["content-type"] == wsgi.headers["Content-Type"] == "application/json"
 
 
 def test_a_good_pod_is_admitted(server: Program) -> None:
-    """No status, no patch: the API server takes neither from a validating webhook that admits."""
+    """The response has no status and no patch: the API server accepts neither from a validating webhook that admits."""
     response = server.post("/validate", encoded(pod(GOOD))).response
     record = server.records()[-1]
     assert response == {
@@ -62,7 +62,7 @@ def test_a_good_pod_is_admitted(server: Program) -> None:
 
 
 def test_a_refusal_is_an_answer_not_an_error(server: Program) -> None:
-    """A bad object is HTTP 200 with every fault, for people and for programs."""
+    """A bad object is HTTP 200 with every violation, for people and for programs."""
     answer = server.post("/validate", encoded(deployment({"role": "fronted"})))
     assert answer.status == http.client.OK
     status = answer.response["status"]
@@ -75,7 +75,7 @@ def test_a_refusal_is_an_answer_not_an_error(server: Program) -> None:
 
 
 def test_a_bad_policy_file_is_refused_with_line_and_column(server: Program) -> None:
-    """No cluster has to be asked for it."""
+    """The refusal needs no lookup in the cluster."""
     text = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: loud\n"
     status = server.post("/validate", encoded(configmap(text), namespace="catflap-system")).response["status"]
     assert status["message"] == (
@@ -88,7 +88,7 @@ def test_a_bad_policy_file_is_refused_with_line_and_column(server: Program) -> N
 
 
 def test_one_connection_serves_many_reviews(server: Program) -> None:
-    """The API server keeps its connections; so do we, whatever came over them before."""
+    """The API server keeps its connections, and the server keeps them after any review."""
     connection = server.connect()
     seen = set()
     for body in (encoded(pod(GOOD)), b"{", encoded(pod()), encoded(pod(GOOD))):
@@ -99,8 +99,8 @@ def test_one_connection_serves_many_reviews(server: Program) -> None:
     assert len(seen) == 1
 
 
-def test_each_answer_left_its_record_first(server: Program) -> None:
-    """The record is there when the answer is."""
+def test_the_record_is_written_before_the_answer(server: Program) -> None:
+    """The record exists when the answer arrives."""
     uid = "11111111-0000-0000-0000-000000000001"
     server.post("/validate", encoded(pod(), uid=uid, dryRun=True))
     record = next(record for record in server.records() if record.get("id") == uid)
@@ -111,8 +111,8 @@ def test_each_answer_left_its_record_first(server: Program) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/validate", 405), ("PUT", "/mutate", 405), ("POST", "/other", 404)]
 )
-def test_what_is_no_review_is_a_plain_http_error(server: Program, method: str, path: str, status: int) -> None:
-    """Neither lane mistakes it for a review."""
+def test_another_request_is_a_plain_http_error(server: Program, method: str, path: str, status: int) -> None:
+    """Neither app takes it for a review."""
     connection = server.connect()
     connection.request(method, path)
     assert connection.getresponse().status == status
@@ -120,7 +120,7 @@ def test_what_is_no_review_is_a_plain_http_error(server: Program, method: str, p
 
 
 def test_decisions_are_counted(server: Program) -> None:
-    """By phase and decision, their faults by rule, and the policy in force is told; a controller's metrics are not there."""
+    """Decisions are counted by phase and verdict, violations by rule; the metrics name the active policy and exclude the controller's."""
     server.post("/validate", encoded(pod()))
     metrics = server.status("/metrics").body.decode()
     lines = [line for line in metrics.splitlines() if line.startswith("catflap_decisions_total")]
@@ -133,7 +133,7 @@ def test_decisions_are_counted(server: Program) -> None:
 
 
 def test_a_patch_comes_with_its_type(server: Program) -> None:
-    """Both or neither: the API server refuses half."""
+    """The API server refuses one of the two without the other."""
     response = server.post("/mutate", encoded(pod(ALIASED))).response
     assert response["patchType"] == "JSONPatch"
     assert json.dumps(response["patch"])

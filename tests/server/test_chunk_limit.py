@@ -1,4 +1,4 @@
-"""A body may come in pieces, but not in such small ones that each byte costs as much as a review."""
+"""A body may arrive in chunks, but not in chunks so small that each byte costs as much as a review."""
 
 import socket
 import ssl
@@ -15,7 +15,7 @@ HEAD = b"POST /validate HTTP/1.1\r\nHost: catflap\r\nContent-Type: application/j
 
 
 def connected(server: Program) -> ssl.SSLSocket:
-    """A connection after its handshake, which sends each piece at once."""
+    """Return a connection after its handshake that sends each write at once."""
     context = ssl.create_default_context(cafile=str(server.authority))
     raw = socket.create_connection(("localhost", server.port), timeout=10)
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -23,13 +23,13 @@ def connected(server: Program) -> ssl.SSLSocket:
 
 
 def chunks(body: bytes, size: int) -> bytes:
-    """A body in chunks of so many bytes."""
+    """Return a body in chunks of `size` bytes."""
     parts = (body[at : at + size] for at in range(0, len(body), size))
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
 
 
 def status(connection: ssl.SSLSocket) -> tuple[int, bytes]:
-    """The status of the answer and its text."""
+    """Return the status and the text of the answer."""
     answer = b""
     with suppress(OSError):
         while (more := connection.recv(65536)) and b'"}' not in answer + more:
@@ -40,7 +40,7 @@ def status(connection: ssl.SSLSocket) -> tuple[int, bytes]:
 
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_chunks_that_are_too_small_are_a_400(server: Program, size: int) -> None:
-    """Whatever the whole body is; the connection ends, as the rest of the body is not read."""
+    """The size of the whole body does not matter; the connection is closed, as the rest of the body is not read."""
     body = encoded(pod(GOOD, annotations={"filler": "x" * 400_000}))
     with closing(connected(server)) as connection:
         connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -50,8 +50,8 @@ def test_chunks_that_are_too_small_are_a_400(server: Program, size: int) -> None
         assert (code, TOO_MANY_CHUNKS.body in answer) == (400, True)
 
 
-def test_pieces_of_one_byte_are_a_400(server: Program) -> None:
-    """Each in a TLS record of its own."""
+def test_reads_of_one_byte_are_a_400(server: Program) -> None:
+    """Each byte has its own TLS record."""
     body = encoded(pod(GOOD, annotations={"filler": "x" * 100_000}))
     with closing(connected(server)) as connection:
         connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body))
@@ -63,16 +63,16 @@ def test_pieces_of_one_byte_are_a_400(server: Program) -> None:
 
 
 @pytest.mark.parametrize("size", [2 * MIN_MEAN_CHUNK_BYTES, 1_400, 16_384, 1 << 20])
-def test_chunks_of_a_usual_size_are_read(server: Program, size: int) -> None:
-    """The largest body that is taken, too."""
+def test_chunks_of_a_typical_size_are_read(server: Program, size: int) -> None:
+    """The largest accepted body is read too."""
     body = encoded(pod(GOOD, annotations={"filler": "x" * 7_900_000}))
     with closing(connected(server)) as connection:
         connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks(body, size))
         assert status(connection)[0] == 200
 
 
-def test_a_small_review_may_come_byte_by_byte(server: Program) -> None:
-    """Few bytes are few pieces."""
+def test_a_small_review_may_arrive_byte_by_byte(server: Program) -> None:
+    """Few bytes are few chunks."""
     body = encoded(pod(GOOD))
     small = body[: FREE_CHUNKS // 2]
     with closing(connected(server)) as connection:
@@ -81,7 +81,7 @@ def test_a_small_review_may_come_byte_by_byte(server: Program) -> None:
         assert status(connection)[0] == 200
 
 
-def test_the_pieces_of_each_request_are_counted_apart(server: Program) -> None:
+def test_the_chunks_of_each_request_are_counted_separately(server: Program) -> None:
     """One connection carries many requests."""
     body = encoded(pod(GOOD))
     with closing(connected(server)) as connection:
@@ -91,9 +91,9 @@ def test_the_pieces_of_each_request_are_counted_apart(server: Program) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 10, MIN_MEAN_CHUNK_BYTES - 1, MIN_MEAN_CHUNK_BYTES, 10_000])
-def test_the_bound_is_a_mean(size: int) -> None:
-    """Small pieces are too many at some point, those of the mean never."""
-    pieces = ChunkCounter()
+def test_the_limit_is_a_mean(size: int) -> None:
+    """Chunks below the mean exceed the limit at some point, chunks of the mean never."""
+    chunk_counter = ChunkCounter()
     for _ in range(FREE_CHUNKS * MIN_MEAN_CHUNK_BYTES + 1):
-        pieces.add(size)
-    assert pieces.is_exceeded == (size < MIN_MEAN_CHUNK_BYTES)
+        chunk_counter.add(size)
+    assert chunk_counter.is_exceeded == (size < MIN_MEAN_CHUNK_BYTES)

@@ -1,4 +1,4 @@
-"""A review that is too large to be read is decided by its beginning, which is a refusal wherever a rule enforces."""
+"""A review that is too large to be read is decided by its beginning: it is refused where a rule enforces."""
 
 import json
 import socket
@@ -24,8 +24,8 @@ POLICY: Final = {
 }
 
 
-def asked(manifest: dict[str, Any], **request: Any) -> bytes:
-    """A review as the API server writes it: what is asked comes first, and `<` takes six bytes."""
+def encoded_in_order(manifest: dict[str, Any], **request: Any) -> bytes:
+    """Return a review in the field order of the API server, with `<` escaped to six bytes."""
     whole = review(manifest, **request)
     found = whole["request"]
     order = (
@@ -44,8 +44,8 @@ def asked(manifest: dict[str, Any], **request: Any) -> bytes:
     return json.dumps(whole, separators=(",", ":")).replace("<", "\\u003c").encode()
 
 
-def filled(manifest: dict[str, Any]) -> dict[str, Any]:
-    """An object that has a review of more than 8 MiB."""
+def oversized(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Make an object so large that its review exceeds 8 MiB."""
     return {**manifest, "status": {"message": FILLING}}
 
 
@@ -57,21 +57,21 @@ BINDING_REQUEST: Final = {
     "subResource": "binding",
 }
 ENFORCED: Final = {
-    "a Pod": asked(filled(pod(GOOD))),
-    "the status of a Pod": asked(filled(pod({**GOOD, "role": "data"})), **STATUS),
-    "a Deployment": asked(filled(deployment(GOOD))),
-    "a Namespace": asked(filled(namespace())),
-    "a policy of ours": asked(filled({**POLICY, "metadata": {"name": "catflap-default-deny"}})),
-    "a policy with our label": asked(
-        filled({**POLICY, "metadata": {"name": "x", "labels": {"app.kubernetes.io/managed-by": "catflap"}}})
+    "a Pod": encoded_in_order(oversized(pod(GOOD))),
+    "the status of a Pod": encoded_in_order(oversized(pod({**GOOD, "role": "data"})), **STATUS),
+    "a Deployment": encoded_in_order(oversized(deployment(GOOD))),
+    "a Namespace": encoded_in_order(oversized(namespace())),
+    "a policy of ours": encoded_in_order(oversized({**POLICY, "metadata": {"name": "catflap-default-deny"}})),
+    "a policy with our label": encoded_in_order(
+        oversized({**POLICY, "metadata": {"name": "x", "labels": {"app.kubernetes.io/managed-by": "catflap"}}})
     ),
-    "a binding": asked(filled({**BINDING, "kind": "Pod"}), **BINDING_REQUEST),
+    "a binding": encoded_in_order(oversized({**BINDING, "kind": "Pod"}), **BINDING_REQUEST),
 }
 
 
 @pytest.mark.parametrize("what", ENFORCED)
-def test_what_a_rule_enforces_is_refused(server: Program, what: str) -> None:
-    """With a record, and words that say why."""
+def test_an_object_under_an_enforced_rule_is_refused(server: Program, what: str) -> None:
+    """The refusal is recorded and gives the reason."""
     before = len(server.records())
     answer = server.post("/validate", ENFORCED[what]).response
     assert answer["allowed"] is False
@@ -82,16 +82,16 @@ def test_what_a_rule_enforces_is_refused(server: Program, what: str) -> None:
     assert record["denied"]
 
 
-def test_what_a_rule_warns_of_is_admitted_with_a_warning(server: Program) -> None:
-    """By default `no-open-policy` warns."""
-    answer = server.post("/validate", asked(filled(POLICY))).response
+def test_an_object_under_a_warning_rule_is_admitted_with_a_warning(server: Program) -> None:
+    """By default, `no-open-policy` warns."""
+    answer = server.post("/validate", encoded_in_order(oversized(POLICY))).response
     assert answer["allowed"] is True
     assert any("its review has more than" in one for one in answer["warnings"])
 
 
 @pytest.mark.parametrize("worker_class", WORKERS)
 def test_in_warn_mode_everything_is_admitted_with_a_warning(tmp_path: Path, worker_class: str) -> None:
-    """But for what is protected whatever the mode."""
+    """Objects that catflap protects in every mode are the exception."""
     policy = tmp_path / "policy.yaml"
     policy.write_text("apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: warn\n", encoding="utf-8")
     with serve(tmp_path, *STANDALONE, str(policy), "--worker", worker_class) as server:
@@ -103,20 +103,20 @@ def test_in_warn_mode_everything_is_admitted_with_a_warning(tmp_path: Path, work
 
 
 @pytest.mark.parametrize("user", [{"username": "jane", "groups": ["catflap:break-glass"]}])
-def test_an_emergency_passes(server: Program, user: dict[str, Any]) -> None:
-    """As it does for what is read."""
-    answer = server.post("/validate", asked(filled(pod(GOOD)), userInfo=user)).response
+def test_break_glass_is_admitted(server: Program, user: dict[str, Any]) -> None:
+    """The same holds for reviews that are read."""
+    answer = server.post("/validate", encoded_in_order(oversized(pod(GOOD)), userInfo=user)).response
     assert answer["allowed"] is True
 
 
-def test_the_mutating_phase_writes_nothing(server: Program) -> None:
+def test_the_mutating_phase_changes_nothing(server: Program) -> None:
     """The validating phase decides."""
     for body in ENFORCED.values():
         assert server.post("/mutate", body).response == {"uid": json.loads(body)["request"]["uid"], "allowed": True}
 
 
 def test_the_answer_does_not_wait_for_the_whole_body(server: Program) -> None:
-    """The API server may have a hundred MiB to send, and has a time limit."""
+    """The API server may have a hundred MiB to send, and has a timeout."""
     body = ENFORCED["the status of a Pod"]
     context = ssl.create_default_context(cafile=str(server.authority))
     with closing(socket.create_connection(("localhost", server.port), timeout=4)) as raw:
@@ -134,7 +134,7 @@ def test_the_answer_does_not_wait_for_the_whole_body(server: Program) -> None:
 
 
 def test_a_chunked_body_is_refused_as_well(server: Program) -> None:
-    """Its size shows only while it comes."""
+    """Its size is known only while it arrives."""
     body = ENFORCED["the status of a Pod"]
     with closing(server.connect()) as connection:
         pieces = (body[at : at + 65536] for at in range(0, len(body), 65536))
@@ -142,8 +142,8 @@ def test_a_chunked_body_is_refused_as_well(server: Program) -> None:
         assert json.loads(connection.getresponse().read())["response"]["allowed"] is False
 
 
-def test_reviews_that_follow_are_answered(server: Program) -> None:
-    """Each large one ends its connection, no more."""
+def test_later_reviews_are_answered(server: Program) -> None:
+    """Each oversized review closes only its own connection."""
     for _ in range(3):
         assert server.post("/validate", ENFORCED["a Pod"]).response["allowed"] is False
-        assert server.post("/validate", asked(pod(GOOD))).response["allowed"] is True
+        assert server.post("/validate", encoded_in_order(pod(GOOD))).response["allowed"] is True

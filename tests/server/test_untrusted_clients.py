@@ -1,4 +1,4 @@
-"""Whatever strangers connect, good reviews and the kubelet's probes are answered."""
+"""Valid reviews and the kubelet's probes are answered under any load of untrusted connections."""
 
 import socket
 import ssl
@@ -30,25 +30,27 @@ LATE_SECONDS = 3.0  # on a busy machine
 
 
 @pytest.mark.parametrize("worker_class", WORKERS)
-def test_good_callers_are_answered_while_strangers_crowd_in(policy: Path, tmp_path: Path, worker_class: str) -> None:
-    """More than there are places; benchmarks.strangers brings ten times as many, and measures."""
+def test_trusted_clients_are_answered_under_load_of_untrusted_ones(
+    policy: Path, tmp_path: Path, worker_class: str
+) -> None:
+    """The load exceeds the limits; benchmarks.strangers opens ten times as many connections and measures times."""
     with serve(tmp_path, *STANDALONE, str(policy), "--worker", worker_class) as server:
-        callers, serving = TrustedClients(server), worker(server)
+        clients, pid = TrustedClients(server), worker(server)
         with untrusted_clients(
             server.port, server.status_port, ConnectionCounts(idle=900, slow=60, half_open=60, status=300)
         ) as load:
             assert load.stdout is not None
-            load.stdout.readline()  # by now some are there
-            with callers.calling():
+            load.stdout.readline()  # some connections are open now
+            with clients.calling():
                 time.sleep(4)
-        assert callers.failures == []
-        assert min(len(callers.kept), len(callers.new), len(callers.probes)) > 0
-        assert worker(server) == serving
-        assert dropped(server) > 0
+        assert clients.failures == []
+        assert min(len(clients.kept), len(clients.new), len(clients.probes)) > 0
+        assert worker(server) == pid
+        assert dropped_connections(server) > 0
 
 
-def test_probes_are_answered_beside_2000_idle_connections(policy: Path, tmp_path: Path) -> None:
-    """On the status port; the oldest give way, and half requests have no thread."""
+def test_probes_are_answered_with_2000_idle_connections(policy: Path, tmp_path: Path) -> None:
+    """On the status port, the oldest connections are dropped, and incomplete requests occupy no thread."""
     with serve(tmp_path, *STANDALONE, str(policy)) as server, ExitStack() as stack:
         held = []
         for number in range(2000):
@@ -63,14 +65,14 @@ def test_probes_are_answered_beside_2000_idle_connections(policy: Path, tmp_path
         assert sum(is_open(idle) for idle in held) <= MAX_CONNECTIONS
 
 
-def dropped(server: Program) -> float:
-    """How many connections the server has dropped."""
+def dropped_connections(server: Program) -> float:
+    """Return how many connections the server has dropped."""
     lines = server.status("/metrics").body.decode().splitlines()
     return next(float(line.split()[1]) for line in lines if line.startswith("catflap_connections_dropped_total"))
 
 
 def is_open(connection: socket.socket) -> bool:
-    """Whether the other side has not closed it."""
+    """Return whether the server has not closed the connection."""
     connection.settimeout(0)
     try:
         return bool(connection.recv(1))
@@ -80,8 +82,8 @@ def is_open(connection: socket.socket) -> bool:
         return False
 
 
-def test_a_large_body_or_header_is_no_work_for_the_status_port(server: Program) -> None:
-    """It keeps neither, on disk nor in memory."""
+def test_the_status_port_refuses_a_large_body_or_header(server: Program) -> None:
+    """It stores neither on disk or in memory."""
     for head in (
         b"POST /healthz HTTP/1.1\r\nContent-Length: 1000000000\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nA: " + b"x" * 40_000,
@@ -91,8 +93,8 @@ def test_a_large_body_or_header_is_no_work_for_the_status_port(server: Program) 
             assert connection.recv(100).startswith((b"HTTP/1.1 413", b"HTTP/1.0 413", b"HTTP/1.0 431", b"HTTP/1.1 431"))
 
 
-def tls(server: Program) -> ssl.SSLSocket:
-    """A connection after its handshake."""
+def tls_connection(server: Program) -> ssl.SSLSocket:
+    """Return a connection after its handshake."""
     context = ssl.create_default_context(cafile=str(server.authority))
     raw = socket.create_connection(
         ("localhost", server.port), timeout=WEBHOOK_TIMEOUT_SECONDS + CLOSING_SECONDS + LATE_SECONDS
@@ -100,18 +102,18 @@ def tls(server: Program) -> ssl.SSLSocket:
     return context.wrap_socket(raw, server_hostname="localhost")
 
 
-def test_a_body_that_never_ends_is_given_up_after_seconds(server: Program) -> None:
-    """With 408, so that an API server that is as slow follows the failurePolicy."""
-    with closing(tls(server)) as connection:
+def test_an_endless_body_is_refused_after_seconds(server: Program) -> None:
+    """The answer is 408, so an API server that is as slow follows the failurePolicy."""
+    with closing(tls_connection(server)) as connection:
         connection.sendall(HEADERS + b"Content-Length: 1000000\r\n\r\n{")
         began = time.monotonic()
         assert connection.recv(4096).startswith(b"HTTP/1.1 408 ")
         assert BODY_SECONDS - 0.1 <= time.monotonic() - began <= BODY_SECONDS + LATE_SECONDS
 
 
-def test_headers_that_never_end_are_given_up_after_seconds(server: Program) -> None:
-    """However they trickle."""
-    with closing(tls(server)) as connection:
+def test_a_connection_with_endless_headers_is_closed_after_seconds(server: Program) -> None:
+    """Headers that arrive slowly do not extend the limit."""
+    with closing(tls_connection(server)) as connection:
         began, latest = time.monotonic(), HEADERS_SECONDS + LATE_SECONDS
         connection.sendall(HEADERS)
         with suppress(OSError):
@@ -122,8 +124,8 @@ def test_headers_that_never_end_are_given_up_after_seconds(server: Program) -> N
 
 
 @pytest.mark.parametrize("hello", [b"", b"\x16\x03\x01"], ids=["that never begins", "that begins"])
-def test_a_handshake_is_given_up_after_seconds(server: Program, hello: bytes) -> None:
-    """By the time that the API server has given up as well."""
+def test_a_connection_without_a_handshake_is_closed_after_seconds(server: Program, hello: bytes) -> None:
+    """The limit is the API server's timeout."""
     with closing(
         socket.create_connection(("127.0.0.1", server.port), timeout=2 * HANDSHAKE_SECONDS + LATE_SECONDS)
     ) as connection:
@@ -132,33 +134,33 @@ def test_a_handshake_is_given_up_after_seconds(server: Program, hello: bytes) ->
             assert connection.recv(100) == b""
 
 
-def test_bodies_of_strangers_are_bounded_and_small_reviews_get_in_between(policy: Path, tmp_path: Path) -> None:
-    """40 bodies of 2 MiB that never end are more than all strangers may hold; each that makes room is told 503."""
+def test_untrusted_bodies_are_bounded_and_small_reviews_are_answered(policy: Path, tmp_path: Path) -> None:
+    """40 endless bodies of 2 MiB exceed the budget of untrusted connections; each dropped one gets a 503."""
     with serve(tmp_path, *STANDALONE, str(policy)) as server, ExitStack() as stack:
-        slow = [stack.enter_context(closing(tls(server))) for _ in range(40)]
+        slow = [stack.enter_context(closing(tls_connection(server))) for _ in range(40)]
         for connection in slow:
             connection.settimeout(WEBHOOK_TIMEOUT_SECONDS)
             try:
                 connection.sendall(HEADERS + b"Content-Length: 8000000\r\n\r\n" + b" " * (2 << 20))
             except OSError:
-                continue  # it was told before it had sent all
+                continue  # it got the answer before it had sent everything
         with closing(server.connect()) as good:
             ask(good)
-        told = [answer(connection) for connection in slow]
-        assert told.count(b"HTTP/1.1 503") + told.count(b"") >= 28  # 12 are what fits
-        assert b"HTTP/1.1 503" in told
+        answers = [answer(connection) for connection in slow]
+        assert answers.count(b"HTTP/1.1 503") + answers.count(b"") >= 28  # the budget holds 12
+        assert b"HTTP/1.1 503" in answers
         assert b'catflap_bad_reviews_total{status="503"}' in server.status("/metrics").body
 
 
 def answer(connection: ssl.SSLSocket) -> bytes:
-    """The beginning of what is answered; nothing where the connection was reset before it could be read."""
+    """Return the beginning of the answer; empty where the connection was reset before."""
     try:
         return connection.recv(4096)[:12]
     except OSError:
         return b""
 
 
-def test_the_worker_may_open_as_many_files_as_it_can(policy: Path, tmp_path: Path) -> None:
+def test_the_worker_raises_its_limit_of_open_files(policy: Path, tmp_path: Path) -> None:
     """The soft limit is often 1024."""
     with serve(tmp_path, *STANDALONE, str(policy)) as server:
         wait_until(lambda: server.status("/readyz").status == 200, what="readiness")
@@ -167,11 +169,11 @@ def test_the_worker_may_open_as_many_files_as_it_can(policy: Path, tmp_path: Pat
     assert soft == hard
 
 
-def test_a_review_after_an_idle_hour_in_the_crowd(server: Program) -> None:
-    """A connection that was good once stays while strangers come and go."""
+def test_a_trusted_connection_stays_open_among_untrusted_ones(server: Program) -> None:
+    """A connection with one valid review stays open while untrusted ones open and close."""
     with closing(server.connect()) as kept, ExitStack() as stack:
         ask(kept)
         for _ in range(50):
-            stack.enter_context(closing(tls(server)))
+            stack.enter_context(closing(tls_connection(server)))
         kept.request("POST", "/validate", encoded(pod(GOOD)), JSON)
         assert kept.getresponse().status == 200

@@ -1,4 +1,4 @@
-"""Good reviews as an API server sends them, over connections that it keeps and now and then over a new one, and how long each takes."""
+"""Clients that send valid reviews as an API server does, over kept and new connections, and measure the time of each."""
 
 import http.client
 import json
@@ -12,15 +12,15 @@ from typing import Final
 from tests.programs import JSON, Program
 from tests.reviews import GOOD, encoded, pod
 
-KEPT: Final = 4
-EACH_SECONDS: Final = 0.02
-NEW_EACH_SECONDS: Final = 0.5
-PROBE_EACH_SECONDS: Final = 0.25
-WEBHOOK_TIMEOUT_SECONDS: Final = 5.0  # the API server's patience
+KEPT_CONNECTIONS: Final = 4
+INTERVAL_SECONDS: Final = 0.02
+NEW_INTERVAL_SECONDS: Final = 0.5
+PROBE_INTERVAL_SECONDS: Final = 0.25
+WEBHOOK_TIMEOUT_SECONDS: Final = 5.0  # the API server's timeout
 
 
 class TrustedClients:
-    """What good callers and probes saw, in seconds; `failures` has what was no good answer in time."""
+    """The times of valid reviews and probes in seconds; `failures` lists errors and timeouts."""
 
     def __init__(self, server: Program) -> None:
         self._server = server
@@ -32,8 +32,8 @@ class TrustedClients:
 
     @contextmanager
     def calling(self) -> Iterator[None]:
-        """Call from now to the end of the block."""
-        works = [*[self._keep] * KEPT, self._open, self._probe]
+        """Send reviews and probes until the end of the block."""
+        works = [*[self._use_kept_connection] * KEPT_CONNECTIONS, self._use_new_connections, self._send_probes]
         threads = [Thread(target=work) for work in works]
         for thread in threads:
             thread.start()
@@ -44,22 +44,22 @@ class TrustedClients:
             for thread in threads:
                 thread.join()
 
-    def _keep(self) -> None:
+    def _use_kept_connection(self) -> None:
         with closing(self._server.connect(timeout=WEBHOOK_TIMEOUT_SECONDS)) as connection:
-            while not self._over.wait(EACH_SECONDS):
-                self._timed(self.kept, lambda: ask(connection))
+            while not self._over.wait(INTERVAL_SECONDS):
+                self._time(self.kept, lambda: ask(connection))
 
-    def _open(self) -> None:
-        while not self._over.wait(NEW_EACH_SECONDS):
+    def _use_new_connections(self) -> None:
+        while not self._over.wait(NEW_INTERVAL_SECONDS):
             with closing(self._server.connect(timeout=WEBHOOK_TIMEOUT_SECONDS)) as connection:
-                self._timed(self.new, lambda connection=connection: ask(connection))  # type: ignore[misc]
+                self._time(self.new, lambda connection=connection: ask(connection))  # type: ignore[misc]
 
-    def _probe(self) -> None:
-        while not self._over.wait(PROBE_EACH_SECONDS):
+    def _send_probes(self) -> None:
+        while not self._over.wait(PROBE_INTERVAL_SECONDS):
             for path in ("/healthz", "/readyz"):
-                self._timed(self.probes, lambda path=path: probe(self._server, path))  # type: ignore[misc]
+                self._time(self.probes, lambda path=path: probe(self._server, path))  # type: ignore[misc]
 
-    def _timed(self, times: list[float], call: Callable[[], None]) -> None:
+    def _time(self, times: list[float], call: Callable[[], None]) -> None:
         began = time.monotonic()
         try:
             call()
@@ -69,7 +69,7 @@ class TrustedClients:
 
 
 def ask(connection: http.client.HTTPSConnection) -> None:
-    """One good review; raises where it is not admitted."""
+    """Send one valid review; raises where it is not admitted."""
     connection.request("POST", "/validate", encoded(pod(GOOD)), JSON)
     answer = connection.getresponse()
     body = answer.read()
@@ -78,6 +78,6 @@ def ask(connection: http.client.HTTPSConnection) -> None:
 
 
 def probe(server: Program, path: str) -> None:
-    """One probe, as a kubelet sends it; raises where it fails, or takes longer than the second that a kubelet waits."""
+    """Send one probe as a kubelet does; raises where it fails or exceeds the kubelet's timeout of one second."""
     with urllib.request.urlopen(f"http://127.0.0.1:{server.status_port}{path}", timeout=1.0) as answer:
         assert answer.status == http.client.OK

@@ -1,9 +1,9 @@
-"""Connections of strangers, from a process of their own: idle ones, bodies that never end, handshakes that never begin.
+"""Untrusted clients in a separate process: idle connections, endless bodies, and handshakes that never begin.
 
     python -m tests.server.untrusted_clients PORT STATUS_PORT IDLE SLOW HALF_OPEN STATUS
 
-One that the server closes is opened again, but for the idle ones, of which so many are opened altogether.  Each second it prints how
-many of each kind the server lets live.
+A connection that the server closes is opened again, except for idle ones. Each second the process prints how many connections of each
+kind are open.
 """
 
 import asyncio
@@ -20,18 +20,16 @@ import uvloop
 
 from webhook.server.limits import raise_descriptor_limit
 
-AT_ONCE: Final = 100  # connections that are being opened
-DRIP_SECONDS: Final = 0.5
-AGAIN_SECONDS: Final = 0.5
-FIRST_PIECE: Final = 64 * 1024
-BODY: Final = 8 * 1024 * 1024
-HEADERS: Final = (
-    f"POST /validate HTTP/1.1\r\nHost: catflap\r\nContent-Type: application/json\r\nContent-Length: {BODY}\r\n\r\n"
-)
+MAX_OPENING: Final = 100  # connections that are being opened
+SLOW_INTERVAL_SECONDS: Final = 0.5
+REOPEN_SECONDS: Final = 0.5
+FIRST_BYTES: Final = 64 * 1024
+CONTENT_LENGTH: Final = 8 * 1024 * 1024
+HEADERS: Final = f"POST /validate HTTP/1.1\r\nHost: catflap\r\nContent-Type: application/json\r\nContent-Length: {CONTENT_LENGTH}\r\n\r\n"
 
 
 class ConnectionCounts(NamedTuple):
-    """How many of each kind."""
+    """The number of connections of each kind."""
 
     idle: int
     slow: int
@@ -40,7 +38,7 @@ class ConnectionCounts(NamedTuple):
 
 
 class UntrustedClient(asyncio.Protocol):
-    """One connection, counted while it is open."""
+    """One connection that is counted while it is open."""
 
     def __init__(self, kind: str, alive: Counter[str]) -> None:
         self.kind = kind
@@ -48,44 +46,44 @@ class UntrustedClient(asyncio.Protocol):
         self.lost = asyncio.get_running_loop().create_future()
 
     def connection_made(self, _transport: asyncio.BaseTransport) -> None:
-        """It is open."""
+        """Count the connection."""
         self.alive[self.kind] += 1
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """It is closed."""
+        """Stop counting the connection."""
         self.alive[self.kind] -= 1
         if not self.lost.done():
             self.lost.set_result(None)
 
 
 class UntrustedLoad:
-    """Opens all of them and keeps them open."""
+    """Opens all connections and keeps them open."""
 
     def __init__(self, port: int, status_port: int) -> None:
         self._port = port
         self._status_port = status_port
         self._alive: Counter[str] = Counter()
         self._opened: Counter[str] = Counter()
-        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._gate = asyncio.Semaphore(MAX_OPENING)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._tls.check_hostname, self._tls.verify_mode = False, ssl.CERT_NONE
 
     async def run(self, numbers: ConnectionCounts) -> None:
-        """Until the process is ended."""
+        """Run until the process is stopped."""
         tasks = [self._idle() for _ in range(numbers.idle)]
-        tasks += [self._again(self._slow) for _ in range(numbers.slow)]
-        tasks += [self._again(self._half_open) for _ in range(numbers.half_open)]
-        tasks += [self._again(self._status) for _ in range(numbers.status)]
+        tasks += [self._repeat(self._slow) for _ in range(numbers.slow)]
+        tasks += [self._repeat(self._half_open) for _ in range(numbers.half_open)]
+        tasks += [self._repeat(self._status) for _ in range(numbers.status)]
         shuffle(tasks)
         running = [asyncio.create_task(task) for task in tasks]
         while running:
             await asyncio.sleep(1)
             print(dict(self._alive), "of", dict(self._opened), flush=True)
 
-    async def _again(self, kind: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, kind: Callable[[], Awaitable[None]]) -> None:
         while True:
             await kind()
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(REOPEN_SECONDS)
 
     async def _open(
         self, kind: str, port: int, tls: ssl.SSLContext | None
@@ -115,15 +113,15 @@ class UntrustedLoad:
     async def _slow(self) -> None:
         if opened := await self._open("slow", self._port, self._tls):
             transport, stranger = opened
-            transport.write(HEADERS.encode() + b" " * FIRST_PIECE)
+            transport.write(HEADERS.encode() + b" " * FIRST_BYTES)
             while not stranger.lost.done():
                 transport.write(b" ")
-                await asyncio.wait((stranger.lost,), timeout=DRIP_SECONDS)
+                await asyncio.wait((stranger.lost,), timeout=SLOW_INTERVAL_SECONDS)
 
 
 @contextmanager
 def untrusted_clients(port: int, status_port: int, numbers: ConnectionCounts) -> Iterator["subprocess.Popen[str]"]:
-    """Strangers that are connected from now to the end of the block; their standard output says how many live."""
+    """Run untrusted clients until the end of the block; their standard output has the number of open connections."""
     argv = [sys.executable, "-m", "tests.server.untrusted_clients", str(port), str(status_port), *map(str, numbers)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -1,4 +1,4 @@
-"""The time for an answer follows from how long the API server waits, as the URL says."""
+"""The deadline of an answer follows from the timeout that the API server adds to the URL."""
 
 import pytest
 from hypothesis import given
@@ -28,20 +28,20 @@ from webhook.server.answer_deadline import MAX_ANSWER_SECONDS, MIN_ANSWER_SECOND
         ("&".join(["a=b"] * 20 + ["timeout=1s"]), MAX_ANSWER_SECONDS),
     ],
 )  # fmt: skip
-def test_the_time_is_what_the_api_server_waits_less_its_rounding(query: str, seconds: float) -> None:
-    """Bounded above by the registration's own timeout, and below by what a decision needs."""
+def test_the_time_is_the_api_servers_timeout_less_its_rounding(query: str, seconds: float) -> None:
+    """The upper bound is the registration's timeout, the lower one is the time that a decision needs."""
     assert answer_timeout(query) == pytest.approx(seconds)
 
 
 @given(st.text(max_size=200))
 def test_any_query_gives_a_time_within_the_bounds(query: str) -> None:
-    """Whoever has the token may send any."""
+    """A sender with the token may send any query."""
     assert MIN_ANSWER_SECONDS <= answer_timeout(query) <= MAX_ANSWER_SECONDS
     assert MIN_ANSWER_SECONDS <= answer_timeout(f"timeout={query}") <= MAX_ANSWER_SECONDS
 
 
-def test_late_reviews_are_told_as_the_controller_reads_them() -> None:
-    """A process has a name of its own, so that one that starts again is another one."""
+def test_the_controller_can_read_the_count_of_late_reviews() -> None:
+    """Each process has its own id, so a restarted process is a new one."""
     late = LateReviewCounter()
     assert [*late_reviews(str(late)).values()] == [0]
     late.count()
@@ -54,6 +54,6 @@ def test_late_reviews_are_told_as_the_controller_reads_them() -> None:
 @pytest.mark.parametrize(
     "note", ["", ":", "12345678", "12345678:", "12345678:-1", "1234567g:1", "12345678:" + "9" * 16]
 )
-def test_another_note_counts_nothing(note: str) -> None:
-    """Of a server of another release."""
+def test_an_invalid_note_counts_nothing(note: str) -> None:
+    """A server of another release may send another form."""
     assert late_reviews(note) == {}

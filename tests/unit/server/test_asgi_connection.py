@@ -1,4 +1,4 @@
-"""How a connection of the express lane ends."""
+"""How a connection of the ASGI worker ends."""
 
 import asyncio
 import socket
@@ -10,8 +10,8 @@ from webhook.server.asgi_connection import AsgiConnection
 from webhook.server.connection_tracker import ConnectionTracker
 
 
-def test_a_connection_that_sent_nothing_holds_no_end_up() -> None:
-    """The process waits for all connections that are counted, so one that is closed counts no more."""
+def test_a_connection_without_bytes_does_not_delay_the_shutdown() -> None:
+    """The process waits for all tracked connections, so a closed one is no longer tracked."""
     loop = asyncio.new_event_loop()
     worker = SimpleNamespace(loop=loop, cfg=SimpleNamespace(), log=Mock(), asgi=Mock())
     ours, theirs = socket.socketpair()

@@ -1,4 +1,4 @@
-"""Which connection is dropped first, and when its time is over."""
+"""Which connection is dropped first, and when a connection exceeds its time limit."""
 
 import pytest
 from hypothesis import given
@@ -35,113 +35,113 @@ class Clock:
     now = 0.0
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now
 
 
-class Guest(TrackedConnection):
-    """A caller that notes that it was dropped."""
+class FakeConnection(TrackedConnection):
+    """A connection that records that it was dropped."""
 
-    gone = False
+    is_dropped = False
 
     def drop(self) -> None:
-        """Note it."""
-        self.gone = True
+        """Record it."""
+        self.is_dropped = True
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """At zero."""
+    """Return a clock at zero."""
     return Clock()
 
 
 @pytest.fixture
 def tracker(clock: Clock) -> ConnectionTracker:
-    """With few places."""
+    """Return a tracker with low limits."""
     return ConnectionTracker(limits=GROUP_LIMITS, clock=clock)
 
 
-def arrived(tracker: ConnectionTracker) -> Guest:
-    """A connection in its handshake."""
-    guest = Guest(tracker)
-    tracker.add(guest)
-    return guest
+def accepted(tracker: ConnectionTracker) -> FakeConnection:
+    """Add an accepted connection."""
+    connection = FakeConnection(tracker)
+    tracker.add(connection)
+    return connection
 
 
-def stranger(tracker: ConnectionTracker) -> Guest:
-    """A connection after its handshake."""
-    guest = arrived(tracker)
-    guest.end_handshake()
-    return guest
+def untrusted(tracker: ConnectionTracker) -> FakeConnection:
+    """Add a connection after its handshake."""
+    connection = accepted(tracker)
+    connection.end_handshake()
+    return connection
 
 
-def trusted(tracker: ConnectionTracker) -> Guest:
-    """A connection over which a good review came."""
-    guest = stranger(tracker)
-    guest.receive_bytes()
-    guest.end_headers()
-    guest.end_request()
-    guest.trust()
-    guest.become_idle()
-    return guest
+def trusted(tracker: ConnectionTracker) -> FakeConnection:
+    """Add a connection with one valid review."""
+    connection = untrusted(tracker)
+    connection.receive_bytes()
+    connection.end_headers()
+    connection.end_request()
+    connection.trust()
+    connection.become_idle()
+    return connection
 
 
-def test_the_oldest_handshake_gives_up_its_place(tracker: ConnectionTracker) -> None:
-    """The API server's takes milliseconds."""
-    guests = [arrived(tracker) for _ in range(3)]
-    assert [guest.gone for guest in guests] == [True, False, False]
+def test_the_oldest_handshake_is_dropped_first(tracker: ConnectionTracker) -> None:
+    """The API server's handshake takes milliseconds."""
+    connections = [accepted(tracker) for _ in range(3)]
+    assert [connection.is_dropped for connection in connections] == [True, False, False]
     assert len(tracker) == 2
 
 
-def test_a_silent_connection_goes_before_one_that_has_begun_its_handshake(tracker: ConnectionTracker) -> None:
-    """However long that one waits for its turn."""
-    greeting = arrived(tracker)
+def test_a_silent_connection_is_dropped_before_one_in_its_handshake(tracker: ConnectionTracker) -> None:
+    """The other one may wait long for its turn."""
+    greeting = accepted(tracker)
     greeting.begin_handshake()
-    silent = [arrived(tracker) for _ in range(5)]
-    assert not greeting.gone
-    assert [guest.gone for guest in silent] == [True] * 4 + [False]
+    silent = [accepted(tracker) for _ in range(5)]
+    assert not greeting.is_dropped
+    assert [connection.is_dropped for connection in silent] == [True] * 4 + [False]
 
 
-def test_an_idle_stranger_goes_before_one_that_sends(tracker: ConnectionTracker) -> None:
-    """And of those that send the one that takes longest."""
-    first, idle, third = (stranger(tracker) for _ in range(3))
+def test_an_idle_untrusted_connection_is_dropped_before_one_that_sends(tracker: ConnectionTracker) -> None:
+    """Among those that send, the oldest is dropped first."""
+    first, idle, third = (untrusted(tracker) for _ in range(3))
     first.receive_bytes()
     third.receive_bytes()
-    fourth = stranger(tracker)
+    fourth = untrusted(tracker)
     fourth.receive_bytes()
-    assert (first.gone, idle.gone, third.gone) == (False, True, False)
-    fifth = stranger(tracker)
-    assert fifth.gone  # idle, while all others send
-    assert [guest.gone for guest in (first, third, fourth)] == [False, False, False]
+    assert (first.is_dropped, idle.is_dropped, third.is_dropped) == (False, True, False)
+    fifth = untrusted(tracker)
+    assert fifth.is_dropped  # idle, while all others send
+    assert [connection.is_dropped for connection in (first, third, fourth)] == [False, False, False]
 
 
-def test_strangers_never_take_the_place_of_a_known_one(tracker: ConnectionTracker) -> None:
-    """However many they are."""
+def test_untrusted_connections_never_replace_a_trusted_one(tracker: ConnectionTracker) -> None:
+    """The number of untrusted connections does not matter."""
     api_server = trusted(tracker)
     for _ in range(50):
-        stranger(tracker).receive_bytes()
-        arrived(tracker)
-    assert not api_server.gone
+        untrusted(tracker).receive_bytes()
+        accepted(tracker)
+    assert not api_server.is_dropped
     assert tracker.count(ConnectionState.IDLE_TRUSTED) == 1
 
 
-def test_the_known_one_that_rests_longest_goes_first(tracker: ConnectionTracker) -> None:
-    """As in the API server's own pool."""
+def test_the_longest_idle_trusted_connection_is_dropped_first(tracker: ConnectionTracker) -> None:
+    """The API server's connection pool does the same."""
     first, second = trusted(tracker), trusted(tracker)
     first.receive_bytes()
     first.become_idle()
     third = trusted(tracker)
-    assert [guest.gone for guest in (first, second, third)] == [False, True, False]
+    assert [connection.is_dropped for connection in (first, second, third)] == [False, True, False]
 
 
 def test_a_request_that_is_answered_is_never_dropped_for_another(tracker: ConnectionTracker) -> None:
-    """It takes no place of those that send."""
-    guests = [stranger(tracker)]
-    guests[0].receive_bytes()
-    guests[0].end_headers()
-    guests[0].end_request()
-    guests += [stranger(tracker) for _ in range(9)]
-    assert not guests[0].gone
+    """It does not count for the group of those that send."""
+    connections = [untrusted(tracker)]
+    connections[0].receive_bytes()
+    connections[0].end_headers()
+    connections[0].end_request()
+    connections += [untrusted(tracker) for _ in range(9)]
+    assert not connections[0].is_dropped
 
 
 STEPS: dict[str, tuple[tuple[str, ...], float]] = {
@@ -156,40 +156,40 @@ STEPS: dict[str, tuple[tuple[str, ...], float]] = {
 
 
 @pytest.mark.parametrize("what", STEPS)
-def test_each_step_has_its_time(tracker: ConnectionTracker, clock: Clock, what: str) -> None:
-    """Bytes that trickle in do not prolong it."""
+def test_each_step_has_a_time_limit(tracker: ConnectionTracker, clock: Clock, what: str) -> None:
+    """Bytes that arrive slowly do not extend the limit."""
     steps, seconds = STEPS[what]
-    guest = arrived(tracker)
+    connection = accepted(tracker)
     for step in steps:
-        getattr(guest, step)()
+        getattr(connection, step)()
     clock.now = seconds - 0.01
     if what in {"the headers", "the body"}:
-        guest.receive_bytes()
+        connection.receive_bytes()
     tracker.drop_expired()
-    assert not guest.gone
+    assert not connection.is_dropped
     clock.now = seconds
     tracker.drop_expired()
-    assert guest.gone
+    assert connection.is_dropped
     assert len(tracker) == 0
 
 
-def test_without_a_descriptor_the_least_missed_goes(tracker: ConnectionTracker) -> None:
-    """Handshakes, then strangers, then known ones."""
-    api_server, idle, greeting = trusted(tracker), stranger(tracker), arrived(tracker)
-    for gone in (greeting, idle, api_server):
+def test_without_a_descriptor_the_least_important_connection_is_dropped(tracker: ConnectionTracker) -> None:
+    """The order is handshakes, untrusted connections, trusted ones."""
+    api_server, idle, greeting = trusted(tracker), untrusted(tracker), accepted(tracker)
+    for is_dropped in (greeting, idle, api_server):
         assert tracker.drop_first()
-        assert gone.gone
+        assert is_dropped.is_dropped
     assert not tracker.drop_first()
 
 
-def test_a_connection_that_is_closed_stays_away(tracker: ConnectionTracker) -> None:
-    """The answer to its last request comes to its end after that."""
-    guest = stranger(tracker)
-    guest.receive_bytes()
-    tracker.remove(guest)
-    guest.become_idle()
+def test_a_closed_connection_is_not_tracked_again(tracker: ConnectionTracker) -> None:
+    """Its last request may end after that."""
+    connection = untrusted(tracker)
+    connection.receive_bytes()
+    tracker.remove(connection)
+    connection.become_idle()
     assert len(tracker) == 0
-    assert not guest.gone
+    assert not connection.is_dropped
 
 
 STEPS_OF_A_CONNECTION = (
@@ -204,39 +204,39 @@ STEPS_OF_A_CONNECTION = (
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(("add", "remove", *STEPS_OF_A_CONNECTION))), max_size=200))
-def test_the_places_are_enough_whatever_comes(steps: list[tuple[int, str]]) -> None:
-    """No group outgrows its places, a closed connection is in none, and each open one is in one."""
+def test_the_limits_hold_for_any_sequence(steps: list[tuple[int, str]]) -> None:
+    """No group exceeds its limit, a closed connection has no state, and each open one has exactly one."""
     tracker = ConnectionTracker(limits=GROUP_LIMITS)
-    guests = [arrived(tracker) for _ in range(10)]
+    connections = [accepted(tracker) for _ in range(10)]
     for number, step in steps:
         if step == "add":
-            guests[number] = arrived(tracker)
+            connections[number] = accepted(tracker)
         elif step == "remove":
-            tracker.remove(guests[number])
+            tracker.remove(connections[number])
         else:
-            getattr(guests[number], step)()
+            getattr(connections[number], step)()
         for group, places in GROUP_LIMITS.items():
             assert sum(map(tracker.count, group)) <= places
-        for guest in guests:
-            assert (guest in tracker.in_state(guest.state)) is not guest.is_closed
-        assert sum(not guest.is_closed for guest in guests) <= len(tracker)
+        for connection in connections:
+            assert (connection in tracker.in_state(connection.state)) is not connection.is_closed
+        assert sum(not connection.is_closed for connection in connections) <= len(tracker)
 
 
 @pytest.mark.parametrize("descriptors", [1, 512, 600, 1024, 4096, 1 << 20])
-def test_few_file_descriptors_are_few_places(descriptors: int) -> None:
-    """Never more connections than files that may be opened, and never none in a group."""
+def test_few_file_descriptors_lower_the_limits(descriptors: int) -> None:
+    """There are never more connections than descriptors, and each group has at least one."""
     places = limits_for_descriptors(descriptors)
     assert min(places.values()) >= 1
     assert sum(places.values()) <= max(len(places), descriptors - OTHER_DESCRIPTORS)
     assert sum(places.values()) <= MAX_CONNECTIONS
 
 
-def test_each_connection_that_is_dropped_is_counted(clock: Clock) -> None:
-    """One that was closed by the other side is not."""
+def test_each_dropped_connection_is_counted(clock: Clock) -> None:
+    """A connection that the client closed is not counted."""
     drops: list[None] = []
     tracker = ConnectionTracker(limits=GROUP_LIMITS, clock=clock, on_drop=lambda: drops.append(None))
-    guests = [arrived(tracker) for _ in range(3)]
-    tracker.remove(guests[2])
+    connections = [accepted(tracker) for _ in range(3)]
+    tracker.remove(connections[2])
     clock.now = HANDSHAKE_SECONDS
     tracker.drop_expired()
     assert len(drops) == 2

@@ -1,4 +1,4 @@
-"""No caller takes the places of others: who is served, who waits and who is refused, counted without a clock."""
+"""No caller uses up the capacity of others; the tests count tasks and do not measure time."""
 
 import time
 from collections.abc import Callable
@@ -21,15 +21,15 @@ POLICY_FILE: Final = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"nam
 
 
 def until(happened: Callable[[], object]) -> None:
-    """Wait for what another thread does; fails after ten seconds."""
+    """Wait for another thread; fails after ten seconds."""
     deadline = time.monotonic() + 10
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
 
-class Doors:
-    """Work that ends when a test lets it; remembers in which order it began."""
+class GatedWork:
+    """Work that ends when a test releases it; records the order in which it began."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -37,69 +37,69 @@ class Doors:
         self._lock = Lock()
 
     def work(self, name: str) -> str:
-        """Wait for the door to be opened."""
+        """Wait for the release."""
         with self._lock:
             self.begun.append(name)
         self._open.wait(30)
         return name
 
     def open(self) -> None:
-        """Let everything end."""
+        """Release all work."""
         self._open.set()
 
 
-class Trial:
-    """A queue whose threads are held at a door."""
+class GatedQueue:
+    """A queue whose threads wait for the release."""
 
     def __init__(self, *, threads: int = 1, max_running: int = 1000, max_waiting: int = 8) -> None:
-        self.doors = Doors()
+        self.gated = GatedWork()
         self.queue: FairQueue[str] = FairQueue(
             threads=threads, max_running=max_running, max_waiting=max_waiting, max_wait=LONG
         )
 
     def hold(self, flow: Flow, count: int) -> None:
-        """Occupy threads."""
-        before = len(self.doors.begun)
+        """Occupy threads with tasks of a flow."""
+        before = len(self.gated.begun)
         for _ in range(count):
             self.submit(flow, "held")
-        until(lambda: len(self.doors.begun) == before + count)
+        until(lambda: len(self.gated.begun) == before + count)
 
     def submit(self, flow: Flow, name: str = "") -> "Future[str]":
-        """One answer."""
+        """Submit one task."""
         label = name or flow.user
-        return self.queue.submit(flow, lambda: self.doors.work(label))
+        return self.queue.submit(flow, lambda: self.gated.work(label))
 
 
 def refused(futures: "list[Future[str]]") -> int:
-    """How many found no place, or lost theirs, so far."""
+    """Return how many tasks the queue has rejected so far."""
     return sum(one.done() and isinstance(one.exception(), QueueRejected) for one in futures)
 
 
-def test_a_burst_delays_its_own_caller_alone() -> None:
-    """Bob comes after six of Alice's and is served after one of hers."""
-    trial = Trial()
-    trial.hold(Flow("warm-up", "w"), 1)
-    hers = [trial.submit(ALICE) for _ in range(4)]
-    his = trial.submit(BOB)
-    trial.doors.open()
+def test_a_burst_delays_only_its_own_caller() -> None:
+    """Bob's task is the sixth to arrive, and runs after one of Alice's."""
+    gated_queue = GatedQueue()
+    gated_queue.hold(Flow("warm-up", "w"), 1)
+    hers = [gated_queue.submit(ALICE) for _ in range(4)]
+    his = gated_queue.submit(BOB)
+    gated_queue.gated.open()
     assert his.result(10) == "bob"
     assert [one.result(10) for one in hers] == ["alice"] * 4
-    assert trial.doors.begun.index("bob") <= 2
+    assert gated_queue.gated.begun.index("bob") <= 2
 
 
-def test_two_bursts_are_served_in_turns() -> None:
-    """Whatever order they came in."""
-    trial = Trial(max_waiting=16)
-    trial.hold(Flow("warm-up", "w"), 1)
-    futures = [trial.submit(flow) for flow in (ALICE, BOB) for _ in range(5)]
-    trial.doors.open()
+def test_two_bursts_are_served_alternately() -> None:
+    """The order of arrival does not matter."""
+    gated_queue = GatedQueue(max_waiting=16)
+    gated_queue.hold(Flow("warm-up", "w"), 1)
+    futures = [gated_queue.submit(flow) for flow in (ALICE, BOB) for _ in range(5)]
+    gated_queue.gated.open()
     assert [one.result(10) for one in futures]
-    order = trial.doors.begun[1:]
+    order = gated_queue.gated.begun[1:]
     assert all({*order[place : place + 2]} == {"alice", "bob"} for place in range(0, 10, 2))
 
 
 @pytest.mark.parametrize(
-    "crowd",
+    "burst",
     [
         [Flow("alice", "a")] * 300,
         [Flow(f"account-{number}", "a") for number in range(300)],  # accounts that one namespace's editor makes
@@ -107,57 +107,57 @@ def test_two_bursts_are_served_in_turns() -> None:
     ],
     ids=["one user, one namespace", "many users, one namespace", "one user, many namespaces"],
 )
-def test_a_full_queue_has_a_place_for_others(crowd: list[Flow]) -> None:
-    """The longest share gives up a place; those of others are never touched."""
-    trial = Trial(max_waiting=64)
-    trial.hold(Flow("warm-up", "w"), 1)
-    theirs = [trial.submit(flow) for flow in crowd]
-    others = [trial.submit(Flow(f"user-{number}", f"home-{number}")) for number in range(32)]
-    more = [trial.submit(flow) for flow in crowd]
+def test_a_full_queue_accepts_tasks_of_others(burst: list[Flow]) -> None:
+    """The longest flow loses a task; tasks of other flows are never rejected."""
+    gated_queue = GatedQueue(max_waiting=64)
+    gated_queue.hold(Flow("warm-up", "w"), 1)
+    theirs = [gated_queue.submit(flow) for flow in burst]
+    others = [gated_queue.submit(Flow(f"user-{number}", f"home-{number}")) for number in range(32)]
+    more = [gated_queue.submit(flow) for flow in burst]
     assert refused(others) == 0
     assert refused(theirs) + refused(more) >= 600 - 32
-    trial.doors.open()
+    gated_queue.gated.open()
     assert [one.result(10) for one in others] == [f"user-{number}" for number in range(32)]
 
 
-def test_one_share_never_fills_the_queue() -> None:
-    """Half of it at most, also where nobody else waits."""
-    trial = Trial(max_waiting=64)
-    trial.hold(Flow("warm-up", "w"), 1)
-    theirs = [trial.submit(ALICE) for _ in range(64)]
+def test_one_flow_never_fills_the_queue() -> None:
+    """One flow gets at most half of it, also where no other flow waits."""
+    gated_queue = GatedQueue(max_waiting=64)
+    gated_queue.hold(Flow("warm-up", "w"), 1)
+    theirs = [gated_queue.submit(ALICE) for _ in range(64)]
     assert refused(theirs) == 32
-    trial.doors.open()
+    gated_queue.gated.open()
 
 
-def test_slow_answers_of_one_share_leave_threads_to_others() -> None:
-    """However many of them wait, only so many run at once."""
-    trial = Trial(threads=4, max_running=3)
-    hers = [trial.submit(ALICE) for _ in range(4)]
-    until(lambda: trial.doors.begun == ["alice"] * 3)
-    his = trial.submit(BOB)
-    until(lambda: "bob" in trial.doors.begun)
-    assert trial.doors.begun.count("alice") == 3
-    trial.doors.open()
+def test_slow_tasks_of_one_flow_leave_threads_to_others() -> None:
+    """Only so many tasks of a flow run at once, independent of how many wait."""
+    gated_queue = GatedQueue(threads=4, max_running=3)
+    hers = [gated_queue.submit(ALICE) for _ in range(4)]
+    until(lambda: gated_queue.gated.begun == ["alice"] * 3)
+    his = gated_queue.submit(BOB)
+    until(lambda: "bob" in gated_queue.gated.begun)
+    assert gated_queue.gated.begun.count("alice") == 3
+    gated_queue.gated.open()
     assert [one.result(10) for one in (*hers, his)] == ["alice"] * 4 + ["bob"]
 
 
-def test_who_waits_too_long_is_refused_while_all_threads_are_held_up() -> None:
-    """The API server gives up on us after five seconds, so an answer must not begin late."""
-    doors = Doors()
+def test_a_task_that_waits_too_long_is_rejected_while_all_threads_are_busy() -> None:
+    """The API server's timeout is five seconds, so a task must not begin late."""
+    gated = GatedWork()
     queue: FairQueue[str] = FairQueue(threads=1, max_wait=0.05)
-    held = queue.submit(ALICE, lambda: doors.work("held"))
-    until(lambda: doors.begun == ["held"])
-    late = [queue.submit(flow, lambda: doors.work("late")) for flow in (ALICE, BOB)]
+    held = queue.submit(ALICE, lambda: gated.work("held"))
+    until(lambda: gated.begun == ["held"])
+    late = [queue.submit(flow, lambda: gated.work("late")) for flow in (ALICE, BOB)]
     for one in late:
         with pytest.raises(QueueRejected):
             one.result(10)
-    doors.open()
+    gated.open()
     assert held.result(10) == "held"
-    assert doors.begun == ["held"]
+    assert gated.begun == ["held"]
 
 
-def test_what_work_raises_reaches_its_caller() -> None:
-    """And the thread goes on."""
+def test_an_exception_of_a_task_reaches_its_caller() -> None:
+    """The thread continues with the next task."""
     queue: FairQueue[str] = FairQueue(threads=1)
 
     def bad() -> str:
@@ -168,14 +168,14 @@ def test_what_work_raises_reaches_its_caller() -> None:
     assert queue.submit(ALICE, lambda: "good").result(10) == "good"
 
 
-SHARES = st.builds(Flow, st.sampled_from("abc"), st.sampled_from(["", "x", "y", "z"]))
+FLOWS = st.builds(Flow, st.sampled_from("abc"), st.sampled_from(["", "x", "y", "z"]))
 
 
 # Each example leaves three idle threads. It waits for other threads, so its time depends on the machine's load.
 @settings(max_examples=25, deadline=None)
-@given(st.lists(SHARES, max_size=40), st.integers(1, 12))
-def test_every_answer_is_finished_or_refused_once_and_nothing_is_kept(flows: list[Flow], most: int) -> None:
-    """Whatever comes in whatever order; afterwards the queue remembers no user and no namespace."""
+@given(st.lists(FLOWS, max_size=40), st.integers(1, 12))
+def test_every_task_is_completed_or_rejected_once_and_nothing_is_kept(flows: list[Flow], most: int) -> None:
+    """This holds for any order; afterwards the queue has no entry of any user or namespace."""
     queue: FairQueue[Flow] = FairQueue(threads=2, max_running=1, max_waiting=most, max_wait=LONG)
     futures = [queue.submit(flow, lambda flow=flow: flow) for flow in flows]  # type: ignore[misc]  # a default binds it
     for flow, future in zip(flows, futures, strict=True):
@@ -184,19 +184,19 @@ def test_every_answer_is_finished_or_refused_once_and_nothing_is_kept(flows: lis
 
 
 def test_policy_files_have_a_queue_of_their_own() -> None:
-    """However many of them wait, a Pod does not wait for them."""
-    queues, doors = ReviewQueues(), Doors()
+    """A Pod never waits for policy files."""
+    queues, gated = ReviewQueues(), GatedWork()
     reply = HttpReply(200, b"")
 
     def slow() -> HttpReply:
-        doors.work("file")
+        gated.work("file")
         return reply
 
     files = [queues.submit(Flow(f"user-{number}", "", is_policy_file=True), slow) for number in range(100)]
     assert queues.submit(BOB, lambda: reply).result(10) is reply
-    until(lambda: sum(one.done() for one in files) >= 95 and doors.begun)
-    assert doors.begun == ["file"]
-    doors.open()
+    until(lambda: sum(one.done() for one in files) >= 95 and gated.begun)
+    assert gated.begun == ["file"]
+    gated.open()
 
 
 @pytest.mark.parametrize(
@@ -208,8 +208,8 @@ def test_policy_files_have_a_queue_of_their_own() -> None:
         ("system:kube-controller-manager", 2),
     ],
 )
-def test_kubernetes_controllers_count_apart_in_each_namespace(user: str, flows: int) -> None:
-    """They act for everybody: the Pods of one namespace must not take their places from another."""
+def test_kubernetes_controllers_have_one_flow_per_namespace(user: str, flows: int) -> None:
+    """They act for all namespaces, and the Pods of one namespace must not use up their capacity in another."""
     requests = [
         decode(encoded(pod(GOOD), namespace=space, userInfo={"username": user, "groups": []})) for space in ("a", "b")
     ]
@@ -217,7 +217,7 @@ def test_kubernetes_controllers_count_apart_in_each_namespace(user: str, flows: 
     assert {flow_of(one).namespace for one in requests} == {"a", "b"}
 
 
-def test_a_policy_file_is_known_as_one() -> None:
-    """By its name; no other ConfigMap reaches us."""
+def test_a_policy_file_is_recognised() -> None:
+    """The registration sends no other ConfigMap."""
     assert flow_of(decode(encoded(POLICY_FILE))).is_policy_file
     assert not flow_of(decode(encoded(pod(GOOD)))).is_policy_file

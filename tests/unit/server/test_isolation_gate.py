@@ -1,4 +1,7 @@
-"""The gate where what it writes is changed on its way, or cannot be recorded; the rest is tested on a real API server."""
+"""The isolation gate where its policy is changed during the write, or cannot be recorded.
+
+Other tests run it on a real API server.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,38 +24,38 @@ from webhook.server.isolation_gate import IsolationGate
 from webhook.server.unavailable import Unavailable
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
-AROUND: Final = Surroundings(
+CLUSTER_INFO: Final = Surroundings(
     engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=Detected("kube-dns"), closed_since=AT
 )
 SHOP: Final[Json] = {"metadata": {"name": "shop", "uid": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}}
 WANTED: Final = ClosureWanted("shop", dry_run=False)
 
 
-class Cluster(Api):
-    """An API server with one namespace, on which something changes each policy."""
+class MutatingApi(Api):
+    """An API server with one namespace and a mutating webhook that changes each policy."""
 
     def __init__(self, change: Callable[[Json], Json]) -> None:
         self._change = change
         self._stored: Json | None = None
 
     def get(self, path: str, **query: str) -> Json | None:
-        """The namespace, or the policy."""
+        """Return the namespace or the policy."""
         assert query == {}
         return SHOP if path == "/api/v1/namespaces/shop" else self._stored
 
     def create(self, path: str, body: Json) -> Json | None:
-        """Store it, changed."""
+        """Store the changed policy."""
         assert path.endswith("/networkpolicies")
         self._stored = self._change(body)
         return self._stored
 
 
-def gate(log: str) -> tuple[IsolationGate, OwedRecords]:
-    """A gate, and what it owes."""
+def make_gate(log: str) -> tuple[IsolationGate, OwedRecords]:
+    """Return a gate and its owed records."""
     records = OwedRecords(AuditLog(log, process="serve"))
     made = IsolationGate(
         cached=lambda _: SHOP,
-        around=lambda: AROUND,
+        around=lambda: CLUSTER_INFO,
         records=records,
         metrics=Metrics(),
         own_namespace="guards",
@@ -61,39 +64,39 @@ def gate(log: str) -> tuple[IsolationGate, OwedRecords]:
     return made, records
 
 
-def owned(body: Json) -> Json:
-    """A policy with an owner."""
+def with_owner(body: Json) -> Json:
+    """Add an owner to a policy."""
     return {**body, "metadata": {**body["metadata"], "ownerReferences": [{"uid": "9"}]}}
 
 
-def opened(body: Json) -> Json:
-    """A policy that opens everything."""
+def with_open_ingress(body: Json) -> Json:
+    """Make a policy allow all ingress traffic."""
     return {**body, "spec": {**body["spec"], "ingress": [{}]}}
 
 
-def test_what_is_opened_on_its_way_proves_nothing(tmp_path: Path) -> None:
-    """The Pod is refused for now, with what differs."""
-    made, _ = gate(str(tmp_path / "audit.log"))
+def test_a_policy_that_a_webhook_opens_does_not_isolate(tmp_path: Path) -> None:
+    """The Pod is refused for now, and the message lists the difference."""
+    made, _ = make_gate(str(tmp_path / "audit.log"))
     with pytest.raises(Unavailable, match=r"is not stored as it was written; what differs: spec\.ingress"):
-        made.verify(Cluster(opened), WANTED, parse(HEAD))
+        made.verify(MutatingApi(with_open_ingress), WANTED, parse(HEAD))
     assert b'"write"' not in (tmp_path / "audit.log").read_bytes()
 
 
-def test_what_is_owned_on_its_way_isolates_all_the_same(tmp_path: Path) -> None:
-    """The controller has more to say about it; the Pod may be stored."""
-    made, _ = gate(str(tmp_path / "audit.log"))
-    assert made.verify(Cluster(owned), WANTED, parse(HEAD)) is Closure.WRITTEN
+def test_a_policy_that_a_webhook_gives_an_owner_isolates(tmp_path: Path) -> None:
+    """The controller reports the owner; the Pod may be stored."""
+    made, _ = make_gate(str(tmp_path / "audit.log"))
+    assert made.verify(MutatingApi(with_owner), WANTED, parse(HEAD)) is Closure.WRITTEN
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, the device of full disks, on this system")
-def test_what_cannot_be_recorded_is_owed() -> None:
-    """The policy stands; its record is not lost."""
-    made, records = gate("/dev/full")
-    assert made.verify(Cluster(lambda body: body), WANTED, parse(HEAD)) is Closure.WRITTEN
+def test_a_write_that_cannot_be_recorded_is_owed() -> None:
+    """The policy exists, and its record is written later."""
+    made, records = make_gate("/dev/full")
+    assert made.verify(MutatingApi(lambda body: body), WANTED, parse(HEAD)) is Closure.WRITTEN
     assert len(records) == 1
 
 
-def test_a_namespace_is_known_by_its_uid(tmp_path: Path) -> None:
-    """What was proven of an earlier one of its name is none of its proofs."""
-    made, _ = gate(str(tmp_path / "audit.log"))
+def test_a_namespace_is_identified_by_its_uid(tmp_path: Path) -> None:
+    """A verification of an earlier namespace with the same name does not count for this one."""
+    made, _ = make_gate(str(tmp_path / "audit.log"))
     assert made.cached_uid("shop") == "1"

@@ -1,4 +1,4 @@
-"""Memory of closed connections goes back, now and then."""
+"""Memory of closed connections returns to the system from time to time."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ import pytest
 from webhook.server.malloc_tuning import CONNECTIONS_PER_TRIM, MemoryTrimmer
 
 
-def test_memory_goes_back_each_time_that_many_connections_were_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not at each look, as it takes some milliseconds."""
+def test_memory_is_trimmed_after_many_closed_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trim takes some milliseconds, so not every call trims."""
     calls: list[int] = []
 
     class Library:
@@ -16,7 +16,7 @@ def test_memory_goes_back_each_time_that_many_connections_were_closed(monkeypatc
             self.malloc_trim = calls.append
 
     monkeypatch.setattr("webhook.server.malloc_tuning.ctypes.CDLL", Library)
-    trimming = MemoryTrimmer()
+    trimmer = MemoryTrimmer()
     for closed in (
         0,
         1,
@@ -25,5 +25,5 @@ def test_memory_goes_back_each_time_that_many_connections_were_closed(monkeypatc
         CONNECTIONS_PER_TRIM + 1,
         3 * CONNECTIONS_PER_TRIM,
     ):
-        trimming.trim_if_due(closed)
+        trimmer.trim_if_due(closed)
     assert len(calls) == 2

@@ -1,4 +1,4 @@
-"""One review to one answer, whatever happens to the policy file meanwhile."""
+"""Each review gets one answer, also where the policy changes meanwhile."""
 
 import json
 from pathlib import Path
@@ -29,91 +29,91 @@ WIDGETS = (
 WIDGET: Json = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "web"}, "spec": {}}
 
 
-class EditedWhileAsked(PolicyStore):
-    """A store whose policy is another one each time that it is looked at."""
+class ChangingPolicies(PolicyStore):
+    """A store that returns another policy at each read."""
 
     def __init__(self, *texts: str) -> None:
         self._texts = list(texts)
 
     @property
-    def current(self) -> Loaded | None:  # type: ignore[override]  # looked at only
-        """The next one."""
+    def current(self) -> Loaded | None:  # type: ignore[override]  # read-only here
+        """Return the next policy."""
         return parse(self._texts.pop(0))
 
 
-def answering(folder: Path, *texts: str, cluster: ClusterLookup | None = None, **options: Any) -> ReviewHandler:
-    """What answers, under one text after the other, with an audit log in a folder."""
+def make_handler(folder: Path, *texts: str, lookup: ClusterLookup | None = None, **options: Any) -> ReviewHandler:
+    """Return a handler whose store returns one policy after the other, with an audit log in a folder."""
     return ReviewHandler(
-        policies=EditedWhileAsked(*texts),
+        policies=ChangingPolicies(*texts),
         audit=AuditLog(str(folder / "audit.log"), process="serve", **options),
         metrics=Metrics(),
-        lookup=cluster or OfflineLookup(),
+        lookup=lookup or OfflineLookup(),
         own_namespace="guards",
     )
 
 
-def answered(folder: Path, *texts: str) -> Json:
-    """What comes back for a Widget without labels."""
-    reply = answering(folder, *texts).handle(Phase.VALIDATE, encoded(WIDGET))
+def response_to_widget(folder: Path, *texts: str) -> Json:
+    """Return the response to a Widget without labels."""
+    reply = make_handler(folder, *texts).handle(Phase.VALIDATE, encoded(WIDGET))
     assert isinstance(reply, HttpReply)
     response: Json = json.loads(reply.body)["response"]
     return response
 
 
-def test_a_kind_is_judged_by_the_policy_that_it_was_read_by(tmp_path: Path) -> None:
-    """An edit in between must not leave it neither read as one nor told to be none."""
-    refused = answered(tmp_path, WIDGETS, HEAD)
+def test_a_review_is_decoded_and_decided_under_one_policy(tmp_path: Path) -> None:
+    """A policy that changes in between must not leave the object both undecoded and unjudged."""
+    refused = response_to_widget(tmp_path, WIDGETS, HEAD)
     assert (refused["allowed"], refused["status"]["code"]) == (False, 403)
     assert "Widget shop/web has 2 faults" in refused["status"]["message"]
-    passed = answered(tmp_path, HEAD, WIDGETS)
+    passed = response_to_widget(tmp_path, HEAD, WIDGETS)
     assert (passed["allowed"], passed["auditAnnotations"]["decision"]) == (True, "unjudged")
     assert '"reason":"no rule is about widgets.example.com"' in (tmp_path / "audit.log").read_text("utf-8")
 
 
 class TestSynced:
-    """Answers that wait for the disk."""
+    """Answers that wait for fdatasync."""
 
     SYNCED = Keeping(durability=Durability.SYNCED)
 
-    def waiting(self, folder: Path, **options: Any) -> Deferred:
-        """The answer before it has waited."""
-        found = answering(folder, HEAD, keeping=self.SYNCED, **options).handle(Phase.VALIDATE, encoded(WIDGET))
+    def deferred(self, folder: Path, **options: Any) -> Deferred:
+        """Return the deferred step of an answer."""
+        found = make_handler(folder, HEAD, keeping=self.SYNCED, **options).handle(Phase.VALIDATE, encoded(WIDGET))
         assert isinstance(found, Deferred)
         return found
 
     def test_nothing_waits_on_the_event_loop(self, tmp_path: Path) -> None:
-        """The record is written and synced by whoever finishes the answer."""
+        """The thread that completes the answer writes and syncs the record."""
         synced: list[float] = []
-        waiting = self.waiting(tmp_path, observer=Observer(synced=synced.append))
+        deferred = self.deferred(tmp_path, observer=Observer(synced=synced.append))
         assert (tmp_path / "audit.log").read_bytes() == b""
-        finished = waiting.complete()
+        finished = deferred.complete()
         assert isinstance(finished, HttpReply)
         assert json.loads(finished.body)["response"]["allowed"] is True
         assert len(synced) == 1
 
-    def test_who_has_no_room_to_wait_in_is_refused_at_once(self, tmp_path: Path) -> None:
-        """On record, without waiting for the disk."""
+    def test_a_rejected_step_is_refused_at_once(self, tmp_path: Path) -> None:
+        """The refusal is recorded without a sync."""
         synced: list[float] = []
-        refused = self.waiting(tmp_path, observer=Observer(synced=synced.append)).reject()
+        refused = self.deferred(tmp_path, observer=Observer(synced=synced.append)).reject()
         assert json.loads(refused.body)["response"]["status"]["code"] == 503
         assert '"decision":"unavailable"' in (tmp_path / "audit.log").read_text("utf-8")
         assert synced == []
 
 
 class TestHeavy:
-    """Reviews that take longer to judge than the event loop has."""
+    """Reviews that take too long to decide for the event loop."""
 
     POD = pod(GOOD, annotations={"example.com/long": "x" * MAX_LIGHT_BYTES})
 
-    def waiting(self, folder: Path, body: bytes) -> Deferred:
-        """The answer before it is judged."""
-        found = answering(folder, HEAD).handle(Phase.VALIDATE, body)
+    def deferred(self, folder: Path, body: bytes) -> Deferred:
+        """Return the deferred step of an answer."""
+        found = make_handler(folder, HEAD).handle(Phase.VALIDATE, body)
         assert isinstance(found, Deferred)
         return found
 
-    def test_a_large_review_is_judged_in_the_thread_for_heavy_steps(self, tmp_path: Path) -> None:
-        """A step that waits for the cluster is none of these, so the thread is free for the next one."""
-        judging = self.waiting(tmp_path, encoded(self.POD))
+    def test_a_large_review_is_decided_in_the_thread_for_heavy_steps(self, tmp_path: Path) -> None:
+        """A step that waits for the cluster is not heavy, so the thread is free for the next heavy step."""
+        judging = self.deferred(tmp_path, encoded(self.POD))
         assert judging.heavy
         asking = judging.complete()
         assert isinstance(asking, Deferred)
@@ -123,17 +123,17 @@ class TestHeavy:
         assert json.loads(finished.body)["response"]["allowed"] is True
 
     def test_a_large_review_is_refused_on_record_where_too_many_wait(self, tmp_path: Path) -> None:
-        """Without a look at its objects."""
-        refused = self.waiting(tmp_path, encoded(self.POD)).reject()
+        """The refusal does not need the objects."""
+        refused = self.deferred(tmp_path, encoded(self.POD)).reject()
         response = json.loads(refused.body)["response"]
         assert (response["status"]["code"], response["uid"]) == (503, review(self.POD)["request"]["uid"])
         assert "too many requests wait that take long" in response["status"]["message"]
         assert '"decision":"unavailable"' in (tmp_path / "audit.log").read_text("utf-8")
 
     def test_a_large_review_that_breaks_the_protocol_is_a_bad_review(self, tmp_path: Path) -> None:
-        """Its object is decoded late, and answered as any other."""
+        """The object is decoded in the deferred step, with the same error."""
         body = encoded(self.POD, kind={"group": "", "version": "v1", "kind": "Secret"})
-        reply = self.waiting(tmp_path, body).complete()
+        reply = self.deferred(tmp_path, body).complete()
         assert isinstance(reply, HttpReply)
         assert (reply.status, json.loads(reply.body)["error"]) == (
             400,
@@ -141,36 +141,38 @@ class TestHeavy:
         )
 
     def test_a_policy_file_is_read_in_that_thread_whatever_its_size(self, tmp_path: Path) -> None:
-        """Reading one takes up to a second."""
+        """Reading a policy file takes up to one second."""
         file = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": "catflap-policy"},
             "data": {"policy.yaml": ""},
         }
-        assert self.waiting(tmp_path, encoded(file, namespace="guards")).heavy
+        assert self.deferred(tmp_path, encoded(file, namespace="guards")).heavy
 
-    def test_what_waited_too_long_is_not_judged_any_more(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The API server has given up by then."""
-        judging = self.waiting(tmp_path, encoded(self.POD))
+    def test_a_review_past_its_deadline_is_not_decided(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The API server's timeout has passed by then."""
+        judging = self.deferred(tmp_path, encoded(self.POD))
         monkeypatch.setattr("webhook.server.review_handler.monotonic", lambda: monotonic() + MAX_ANSWER_SECONDS)
         reply = judging.complete()
         assert isinstance(reply, HttpReply)
         assert "it waited too long" in json.loads(reply.body)["response"]["status"]["message"]
 
 
-class Failing(OfflineLookup):
-    """A cluster whose API server quotes what it was asked."""
+class FailingLookup(OfflineLookup):
+    """A cluster whose API server quotes the request in its error."""
 
     def look_up(self, *_: Any, **__: Any) -> Any:
-        """As its error says."""
+        """Raise the error."""
         raise Unavailable("GET /api/v1/namespaces/secret: 403: forbidden")
 
 
 @pytest.mark.parametrize("authentication", Authentication)
-def test_what_the_api_server_says_to_us_is_not_for_anybody(tmp_path: Path, authentication: Authentication) -> None:
-    """Who proved to be the API server reads it, in the answer and in the record; anybody else does not."""
-    handler = answering(tmp_path, HEAD, lookup=Failing())
+def test_only_an_authenticated_sender_reads_errors_of_the_api_server(
+    tmp_path: Path, authentication: Authentication
+) -> None:
+    """Only an authenticated sender reads the error; the record has the decision either way."""
+    handler = make_handler(tmp_path, HEAD, lookup=FailingLookup())
     step = handler.handle(Phase.VALIDATE, encoded(pod(GOOD)), authentication)
     assert isinstance(step, Deferred)
     reply = step.complete()
@@ -180,24 +182,24 @@ def test_what_the_api_server_says_to_us_is_not_for_anybody(tmp_path: Path, authe
     assert (record["decision"], record["senderAuthentication"]) == ("unavailable", authentication)
 
 
-class Seer(OfflineLookup):
-    """A cluster that foretells."""
+class ImpactLookup(OfflineLookup):
+    """A cluster lookup that returns an impact of the policy file."""
 
-    def look_up(self, question: Any, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a Cluster)
-        """What only some may read."""
+    def look_up(self, question: Any, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a ClusterLookup)
+        """Return a text that only some users may read."""
         return Known(foreseen=("secret",))
 
 
 @pytest.mark.parametrize("authentication", Authentication)
-def test_nothing_is_foretold_to_anybody(tmp_path: Path, authentication: Authentication) -> None:
-    """A forged review may name any user."""
+def test_only_an_authenticated_sender_reads_the_impact(tmp_path: Path, authentication: Authentication) -> None:
+    """An unauthenticated review may be forged and name any user."""
     configmap = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "catflap-policy"},
         "data": {"policy.yaml": HEAD},
     }
-    handler = answering(tmp_path, HEAD, lookup=Seer())
+    handler = make_handler(tmp_path, HEAD, lookup=ImpactLookup())
     step: HttpReply | Deferred = handler.handle(Phase.VALIDATE, encoded(configmap, namespace="guards"), authentication)
     while isinstance(step, Deferred):
         step = step.complete()

@@ -1,4 +1,4 @@
-"""Proofs are shared by those who come before one begins, and by nobody who comes later."""
+"""Callers share a verification that begins after their calls, and never an earlier one."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,66 +14,66 @@ SOON = 0.05
 LONG = 5.0
 
 
-class Proof:
-    """A proof that takes until it is let go, and counts how often it was made."""
+class BlockingVerification:
+    """A verification that blocks until a test releases it, and counts its runs."""
 
     def __init__(self) -> None:
-        self.made = 0
+        self.runs = 0
         self.begun = Event()
         self.go = Event()
 
     def __call__(self) -> Closure:
-        """Prove."""
-        self.made += 1
+        """Run."""
+        self.runs += 1
         self.begun.set()
         self.go.wait(LONG)
         return Closure.PROVEN
 
 
-def test_who_comes_while_a_proof_runs_waits_for_the_next_one() -> None:
-    """The one that runs had begun before: it says nothing to them. They share a single second one."""
-    shared, proof = SingleFlight(), Proof()
+def test_a_caller_during_a_verification_waits_for_the_next_one() -> None:
+    """The running one began before their calls, so they share a second one."""
+    flights, verification = SingleFlight(), BlockingVerification()
     with ThreadPoolExecutor(10) as pool:
-        first = pool.submit(shared.do, "shop", proof, timeout=LONG)
-        proof.begun.wait(LONG)
-        later = [pool.submit(shared.do, "shop", proof, timeout=LONG) for _ in range(8)]
+        first = pool.submit(flights.do, "shop", verification, timeout=LONG)
+        verification.begun.wait(LONG)
+        later = [pool.submit(flights.do, "shop", verification, timeout=LONG) for _ in range(8)]
         time.sleep(SOON)
-        assert proof.made == 1
-        proof.go.set()
+        assert verification.runs == 1
+        verification.go.set()
         assert [one.result(LONG) for one in (first, *later)] == [Closure.PROVEN] * 9
-    assert proof.made == 2
+    assert verification.runs == 2
 
 
-def test_another_namespace_does_not_wait() -> None:
-    """Each has turns of its own."""
-    shared, slow = SingleFlight(), Proof()
+def test_another_key_does_not_wait() -> None:
+    """Each key has its own slot."""
+    flights, slow = SingleFlight(), BlockingVerification()
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(shared.do, "slow", slow, timeout=LONG)
+        first = pool.submit(flights.do, "slow", slow, timeout=LONG)
         slow.begun.wait(LONG)
-        assert shared.do("shop", lambda: Closure.WRITTEN, timeout=LONG) is Closure.WRITTEN
+        assert flights.do("shop", lambda: Closure.WRITTEN, timeout=LONG) is Closure.WRITTEN
         slow.go.set()
         first.result(LONG)
 
 
-def test_what_a_proof_raises_is_raised_for_everybody_and_forgotten() -> None:
+def test_an_error_is_raised_for_every_caller_and_forgotten() -> None:
     """The next call tries again."""
 
     def fail() -> Closure:
         raise Unavailable("the API server does not answer")
 
-    shared = SingleFlight()
+    flights = SingleFlight()
     with pytest.raises(Unavailable, match="does not answer"):
-        shared.do("shop", fail, timeout=LONG)
-    assert shared.do("shop", lambda: Closure.PROVEN, timeout=LONG) is Closure.PROVEN
+        flights.do("shop", fail, timeout=LONG)
+    assert flights.do("shop", lambda: Closure.PROVEN, timeout=LONG) is Closure.PROVEN
 
 
-def test_nobody_waits_longer_than_told() -> None:
-    """For a proof that does not end: neither who leads the next one nor who follows."""
-    shared, stuck = SingleFlight(), Proof()
+def test_no_caller_waits_longer_than_its_timeout() -> None:
+    """This holds for a verification that does not end, for the leader of the next one and for its followers."""
+    flights, stuck = SingleFlight(), BlockingVerification()
     with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(shared.do, "shop", stuck, timeout=LONG)
+        first = pool.submit(flights.do, "shop", stuck, timeout=LONG)
         stuck.begun.wait(LONG)
-        others = [pool.submit(shared.do, "shop", stuck, timeout=SOON) for _ in range(3)]
+        others = [pool.submit(flights.do, "shop", stuck, timeout=SOON) for _ in range(3)]
         for other in others:
             with pytest.raises(Unavailable):
                 other.result(LONG)
@@ -81,9 +81,9 @@ def test_nobody_waits_longer_than_told() -> None:
         assert first.result(LONG) is Closure.PROVEN
 
 
-def test_nothing_is_kept_of_namespaces_that_nobody_asks_about() -> None:
-    """Memory is bounded by the calls under way."""
-    shared = SingleFlight()
+def test_nothing_is_kept_of_finished_calls() -> None:
+    """Only calls in progress use memory."""
+    flights = SingleFlight()
     for number in range(100):
-        shared.do(f"shop-{number}", lambda: Closure.PROVEN, timeout=LONG)
-    assert shared._slots == {}
+        flights.do(f"shop-{number}", lambda: Closure.PROVEN, timeout=LONG)
+    assert flights._slots == {}

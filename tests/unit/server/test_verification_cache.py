@@ -1,4 +1,4 @@
-"""How long a proof is trusted."""
+"""How long a verification is trusted."""
 
 import pytest
 
@@ -8,39 +8,39 @@ from webhook.server.verification_cache import MAX_ENTRIES, VerificationCache
 
 @pytest.fixture
 def clock() -> Clock:
-    """One of its own for each test."""
+    """Return a clock for this test."""
     return Clock()
 
 
-def test_a_proof_counts_from_its_beginning_and_no_longer_than_it_may(clock: Clock) -> None:
-    """Not from its end."""
-    verified = VerificationCache(clock)
-    begun = verified.now()
+def test_a_verification_counts_from_its_beginning(clock: Clock) -> None:
+    """The age does not count from its end."""
+    cache = VerificationCache(clock)
+    begun = cache.now()
     clock.seconds += 0.4
-    verified.add("shop", begun, 0.5)
-    assert verified.is_fresh("shop", 0.5)
-    assert not verified.is_fresh("other", 0.5)
+    cache.add("shop", begun, 0.5)
+    assert cache.is_fresh("shop", 0.5)
+    assert not cache.is_fresh("other", 0.5)
     clock.seconds += 0.1
-    assert not verified.is_fresh("shop", 0.5)
+    assert not cache.is_fresh("shop", 0.5)
 
 
-def test_without_freshness_nothing_is_kept(clock: Clock) -> None:
-    """And nothing is trusted, however new."""
-    verified = VerificationCache(clock)
-    verified.add("shop", verified.now(), 0)
-    assert not verified.is_fresh("shop", 10)
-    verified.add("shop", verified.now(), 1)
-    assert not verified.is_fresh("shop", 0)
+def test_zero_seconds_disable_the_cache(clock: Clock) -> None:
+    """No entry is fresh for 0 seconds."""
+    cache = VerificationCache(clock)
+    cache.add("shop", cache.now(), 0)
+    assert not cache.is_fresh("shop", 10)
+    cache.add("shop", cache.now(), 1)
+    assert not cache.is_fresh("shop", 0)
 
 
-def test_there_is_an_end_to_what_is_kept(clock: Clock) -> None:
-    """What is over goes first; while all are fresh, one more is not kept."""
-    verified = VerificationCache(clock)
+def test_the_cache_is_bounded(clock: Clock) -> None:
+    """Expired entries are removed first; while all are fresh, a new entry is not added."""
+    cache = VerificationCache(clock)
     for number in range(MAX_ENTRIES):
-        verified.add(str(number), verified.now(), 1)
-    verified.add("one more", verified.now(), 1)
-    assert not verified.is_fresh("one more", 1)
+        cache.add(str(number), cache.now(), 1)
+    cache.add("one more", cache.now(), 1)
+    assert not cache.is_fresh("one more", 1)
     clock.seconds += 2
-    verified.add("one more", verified.now(), 1)
-    assert verified.is_fresh("one more", 1)
-    assert len(verified._verified) == 1
+    cache.add("one more", cache.now(), 1)
+    assert cache.is_fresh("one more", 1)
+    assert len(cache._verified) == 1
