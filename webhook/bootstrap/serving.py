@@ -148,8 +148,8 @@ def start_asking(  # noqa: PLR0917 (each is of another type)
     records.start()
     checks["owed records"] = lambda: records.timely
     gate = IsolationGate(
-        cached=namespaces.get,
-        around=lambda: lookout.current,
+        cached_namespace=namespaces.get,
+        cluster_info=lambda: lookout.current,
         records=records,
         metrics=parts.metrics,
         own_namespace=common.own_namespace,

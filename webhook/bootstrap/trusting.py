@@ -11,7 +11,7 @@ from webhook.kube.webhook_path import watch
 from webhook.model.names import PATH_SECRET
 from webhook.server.accepted_tokens import AcceptedTokens, TokenFileWatcher
 from webhook.server.authentication import (
-    AllowAll,
+    AllowAllAuthenticator,
     Authenticator,
     ClientCertificateAuthenticator,
     SecretPathAuthenticator,
@@ -50,7 +50,7 @@ def start_check(
             "reviews are taken from whoever reaches the port: no client certificate and no secret path is asked for; "
             "--client-ca or --secret-path asks for one"
         )
-        return AllowAll()
+        return AllowAllAuthenticator()
     checks["secret-path"] = lambda: tokens.has_tokens
     if trust.token_file is not None:
         TokenFileWatcher(trust.token_file, tokens).start()

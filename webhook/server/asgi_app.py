@@ -16,7 +16,7 @@ from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
 from webhook.review.beginning import HEAD_BYTES
 from webhook.server.answer_deadline import answer_timeout
-from webhook.server.authentication import UNAUTHENTICATED, AllowAll, Authenticator, Sender, review_path
+from webhook.server.authentication import UNAUTHENTICATED, AllowAllAuthenticator, Authenticator, Sender, review_path
 from webhook.server.body_budget import BodyBudget, BodyReservation
 from webhook.server.chunk_limit import TOO_MANY_CHUNKS
 from webhook.server.client_certificate import names_from_asgi
@@ -64,7 +64,7 @@ class ReviewMiddleware:
         self._handler = handler
         self._other = other
         self._body_budget = body_budget or BodyBudget()
-        self._authenticator = authenticator or AllowAll()
+        self._authenticator = authenticator or AllowAllAuthenticator()
         self._queues = queues or ReviewQueues()
         self._running: set[asyncio.Future[HttpReply | Deferred]] = set()
 
@@ -157,7 +157,7 @@ class ReviewMiddleware:
 
     async def _run_step(self, step: Deferred) -> HttpReply | Deferred:
         """Run a step in its queue; return its result, or a refusal where the queue rejects it."""
-        waiting = asyncio.wrap_future(self._queues.submit(step.flow, step.complete, heavy=step.heavy))
+        waiting = asyncio.wrap_future(self._queues.submit(step.flow, step.complete, is_heavy=step.is_heavy))
         self._running.add(waiting)
         try:
             await asyncio.wait((waiting,))

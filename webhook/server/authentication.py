@@ -49,7 +49,7 @@ class Authenticator(Protocol):
         """Return how the sender proved to be the API server; None where it did not."""
 
 
-class AllowAll:
+class AllowAllAuthenticator:
     """Accepts every review: for a server on loopback, or one without a cluster."""
 
     def knows_path(self, token: str) -> bool:  # noqa: ARG002 (a Check)
@@ -76,7 +76,7 @@ class ClientCertificateAuthenticator:
         return True
 
     def authenticate(self, sender: Sender) -> Authentication | None:
-        """Return whether the names of the certificate are accepted."""
+        """Return CLIENT_CERTIFICATE where the certificate has an accepted name, else None."""
         shown = sender.certificate_names()
         if shown is None or (self._names and self._names.isdisjoint(shown)):
             return None
@@ -98,7 +98,7 @@ class SecretPathAuthenticator:
         return found
 
     def authenticate(self, sender: Sender) -> Authentication | None:
-        """Return whether the token of the path is accepted."""
+        """Return PATH where the token of the path is accepted, else None."""
         return Authentication.PATH if self.knows_path(sender.token) else None
 
 

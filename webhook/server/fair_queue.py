@@ -40,7 +40,7 @@ class QueueRejected(Exception):  # noqa: N818 (a state of the queue)
     """The queue is full, or the task waited too long; the caller may try again."""
 
 
-class Flow(Struct, frozen=True):
+class QueueFlow(Struct, frozen=True):
     """The user and the namespace that a task counts for; policy files have a queue of their own."""
 
     user: str
@@ -53,7 +53,7 @@ class Flow(Struct, frozen=True):
         return (("user", self.user), ("namespace", self.namespace)) if self.namespace else (("user", self.user),)
 
 
-def flow_of(request: Request) -> Flow:
+def flow_of(request: Request) -> QueueFlow:
     """Return the flow of a request.
 
     Each of Kubernetes' controllers acts for all namespaces under one user name. It counts as one user per namespace, as otherwise the
@@ -61,13 +61,13 @@ def flow_of(request: Request) -> Flow:
     """
     namespace = request.target.namespace
     user = f"{request.user.name} in {namespace}" if request.user.is_controller else request.user.name
-    return Flow(user, namespace, is_policy_file=(request.target.group, request.target.resource) == CONFIGMAPS)
+    return QueueFlow(user, namespace, is_policy_file=(request.target.group, request.target.resource) == CONFIGMAPS)
 
 
 class QueuedTask(Struct, Generic[Outcome]):
     """One task that waits in the queue."""
 
-    flow: Flow
+    flow: QueueFlow
     work: Callable[[], Outcome]
     future: "Future[Outcome]"
     since: float
@@ -94,7 +94,7 @@ class FairQueue(Generic[Outcome]):
         lock = Lock()
         self._ready = Condition(lock)  # a task may be ready to run
         self._begun = Condition(lock)  # the queue is no longer empty
-        self._queues: dict[Flow, deque[QueuedTask[Outcome]]] = {}
+        self._queues: dict[QueueFlow, deque[QueuedTask[Outcome]]] = {}
         self._waiting: Counter[Key] = Counter()
         self._running: Counter[Key] = Counter()
         self._start_tags: dict[
@@ -106,7 +106,7 @@ class FairQueue(Generic[Outcome]):
             Thread(target=self._work, name=f"answer-{number}", daemon=True).start()
         Thread(target=self._expire, name="answer-limit", daemon=True).start()
 
-    def submit(self, flow: Flow, work: Callable[[], Outcome]) -> "Future[Outcome]":
+    def submit(self, flow: QueueFlow, work: Callable[[], Outcome]) -> "Future[Outcome]":
         """Queue `work` and return the future of its outcome; its exception is QueueRejected where the queue rejects the task."""
         task = QueuedTask(flow, work, Future[Outcome](), self._clock())
         with self._ready:
@@ -135,11 +135,11 @@ class FairQueue(Generic[Outcome]):
         self._count_waiting(task.flow, 1)
         return rejected
 
-    def _length(self, flow: Flow) -> int:
+    def _length(self, flow: QueueFlow) -> int:
         """Return how many tasks of its user or of its namespace wait, whichever is more."""
         return max(self._waiting[key] for key in flow.keys)
 
-    def _dequeue(self, flow: Flow, *, newest: bool = False) -> "QueuedTask[Outcome]":
+    def _dequeue(self, flow: QueueFlow, *, newest: bool = False) -> "QueuedTask[Outcome]":
         """Remove the oldest or the newest task of a flow from the queue, and return it."""
         tasks = self._queues[flow]
         task = tasks.pop() if newest else tasks.popleft()
@@ -148,7 +148,7 @@ class FairQueue(Generic[Outcome]):
         self._count_waiting(flow, -1)
         return task
 
-    def _count_waiting(self, flow: Flow, change: int) -> None:
+    def _count_waiting(self, flow: QueueFlow, change: int) -> None:
         self._count += change
         for key in flow.keys:
             self._waiting[key] += change
@@ -173,7 +173,7 @@ class FairQueue(Generic[Outcome]):
             self._running[key] += 1
         return self._dequeue(flow)
 
-    def _start_tag(self, flow: Flow) -> int:
+    def _start_tag(self, flow: QueueFlow) -> int:
         """Return the later start tag of its user and its namespace."""
         return max(self._start_tags[key] for key in flow.keys)
 
@@ -235,7 +235,7 @@ class ReviewQueues:
         )
         self._files: FairQueue[Any] = FairQueue(threads=1, max_running=1, max_waiting=MAX_POLICY_FILES_WAITING)
 
-    def submit(self, flow: Flow, work: Callable[[], Outcome], *, heavy: bool = False) -> "Future[Outcome]":
+    def submit(self, flow: QueueFlow, work: Callable[[], Outcome], *, is_heavy: bool = False) -> "Future[Outcome]":
         """Queue a step and return the future of its outcome; its exception is QueueRejected where the queue rejects the step."""
-        queue = self._files if flow.is_policy_file else self._heavy if heavy else self._lookups
+        queue = self._files if flow.is_policy_file else self._heavy if is_heavy else self._lookups
         return queue.submit(flow, work)

@@ -35,23 +35,23 @@ MAX_REMEMBERED = 10_000
 class IsolationGate:
     """Verifies that namespaces are isolated, and isolates those that are not.
 
-    `cached` returns a namespace as a watch last saw it. The gate relies on a cached namespace only where that is managed, because
+    `cached_namespace` returns a namespace as a watch last saw it. The gate relies on a cached namespace only where that is managed, because
     a verification follows then. Otherwise the gate reads the namespace live, as it may have been deleted and created again.
     """
 
     def __init__(
         self,
         *,
-        cached: Callable[[str], Json | None],
-        around: Callable[[], Surroundings | None],
+        cached_namespace: Callable[[str], Json | None],
+        cluster_info: Callable[[], Surroundings | None],
         records: OwedRecords,
         metrics: Metrics,
         own_namespace: str,
         now: Callable[[], datetime],
         record_event: RecordEvent = discard_event,
     ) -> None:
-        self._cached = cached
-        self._around = around
+        self._cached_namespace = cached_namespace
+        self._cluster_info = cluster_info
         self._records = records
         self._metrics = metrics
         self._own_namespace = own_namespace
@@ -69,38 +69,40 @@ class IsolationGate:
                 return Closure.UNGUARDED
             if loaded.policy.network.staged:
                 return Closure.STAGED
-            return self._verify_default_deny(api, wanted, loaded, self._surroundings())
+            return self._verify_default_deny(api, wanted, loaded, self._require_cluster_info())
         except ApiError as error:
             raise Unavailable(f"namespace {wanted.namespace} is not proven closed: {error}") from error
 
     def is_managed(self, api: Api, name: str, loaded: Loaded) -> bool:
         """Return whether catflap manages a namespace; raises Unavailable and ApiError."""
-        around = self._surroundings()
-        if self._is_managed(self._cached(name), loaded, around):
+        cluster_info = self._require_cluster_info()
+        if self._is_managed(self._cached_namespace(name), loaded, cluster_info):
             return True
         live = api.get(path(name))
         if live is None:
             raise Unavailable(f"namespace {name} is not there")
-        return self._is_managed(live, loaded, around)
+        return self._is_managed(live, loaded, cluster_info)
 
     def cached_uid(self, name: str) -> str:
         """Return the uid of a namespace in the watch's cache, or an empty string."""
-        found = self._cached(name)
+        found = self._cached_namespace(name)
         return str(found["metadata"]["uid"]) if found else ""
 
-    def _surroundings(self) -> Surroundings:
-        around = self._around()
-        if around is None:
+    def _require_cluster_info(self) -> Surroundings:
+        cluster_info = self._cluster_info()
+        if cluster_info is None:
             raise Unavailable("the cluster's surroundings are not known yet")
-        return around
+        return cluster_info
 
-    def _is_managed(self, found: Json | None, loaded: Loaded, around: Surroundings) -> bool:
+    def _is_managed(self, found: Json | None, loaded: Loaded, cluster_info: Surroundings) -> bool:
         return found is not None and is_guarded(
-            namespace(found), loaded.policy, closed_since=around.closed_since, own_namespace=self._own_namespace
+            namespace(found), loaded.policy, closed_since=cluster_info.closed_since, own_namespace=self._own_namespace
         )
 
-    def _verify_default_deny(self, api: Api, wanted: ClosureWanted, loaded: Loaded, around: Surroundings) -> Closure:
-        engine = around.engine
+    def _verify_default_deny(
+        self, api: Api, wanted: ClosureWanted, loaded: Loaded, cluster_info: Surroundings
+    ) -> Closure:
+        engine = cluster_info.engine
         manifest = render_default_deny(loaded, Birth(wanted.namespace, "", loaded.digest), engine)
         try:
             if closes(stored(api, manifest), manifest):
@@ -142,7 +144,7 @@ class IsolationGate:
 
     def _remember(self, name: str, loaded: Loaded, manifest: Manifest) -> None:
         """Remember that the cached namespace had its policy; the cache may hold an older namespace of that name, but no later one."""
-        if (seen := self._cached(name)) is not None:
+        if (seen := self._cached_namespace(name)) is not None:
             self._isolated.add(name, seen["metadata"]["uid"], policy_identity(loaded, manifest))
 
 

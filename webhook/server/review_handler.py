@@ -45,7 +45,7 @@ from webhook.review.encode import encode_mutation, encode_validation
 from webhook.server.answer_deadline import MAX_ANSWER_SECONDS, LateReviewCounter
 from webhook.server.audit_annotations import audit_annotations
 from webhook.server.event_recorder import RecordEvent, discard_event, refusal_event
-from webhook.server.fair_queue import Flow, flow_of
+from webhook.server.fair_queue import QueueFlow, flow_of
 from webhook.server.http_reply import BODY_TOO_LARGE, TRUNCATED_REASON, HttpReply, TruncatedBody, error_reply
 from webhook.server.policy_validation import FALLBACK_POLICY, validate_policy_file
 from webhook.server.probe import is_probe, probe_response
@@ -83,15 +83,15 @@ class ClusterLookup(Protocol):
 class Deferred(Struct, frozen=True):
     """The next step of an answer that takes too long for the event loop; `complete` runs it in a thread.
 
-    A `heavy` step computes for up to two seconds and does not wait. Any other step waits for the API server or the disk. A step may
+    A step that `is_heavy` computes for up to two seconds and does not wait. Any other step waits for the API server or the disk. A step may
     return another step. `reject` returns a refusal at once, for a step that its queue rejects. `flow` is the flow that the step
     counts for.
     """
 
     complete: Callable[[], "HttpReply | Deferred"]
     reject: Callable[[], HttpReply]
-    flow: Flow
-    heavy: bool = False
+    flow: QueueFlow
+    is_heavy: bool = False
 
 
 class ReviewContext(Struct, frozen=True):
@@ -212,7 +212,7 @@ class ReviewHandler:
             ),
             reject=lambda: self._reply(context, HEAVY_QUEUE_FULL, settled=False),
             flow=flow_of(context.request),
-            heavy=True,
+            is_heavy=True,
         )
 
     def _next_step(self, context: ReviewContext, found: Decision | Question, known: Known) -> HttpReply | Deferred:

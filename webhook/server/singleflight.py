@@ -26,7 +26,7 @@ class SingleFlight:
             slot = self._slots.setdefault(key, Slot())
             call = slot.next
             if call is None:
-                call = slot.next = Call()
+                call = slot.next = SharedCall()
                 is_leader = True
             else:
                 is_leader = False
@@ -39,7 +39,7 @@ class SingleFlight:
                 if not slot.users:
                     del self._slots[key]
 
-    def _lead(self, slot: "Slot", call: "Call", verify: Callable[[], Closure], timeout: float) -> Closure:
+    def _lead(self, slot: "Slot", call: "SharedCall", verify: Callable[[], Closure], timeout: float) -> Closure:
         """Run a call once the running one has ended."""
         if not slot.running.acquire(timeout=timeout):
             with self._lock:
@@ -55,7 +55,7 @@ class SingleFlight:
         return call.result(0)
 
 
-class Call:
+class SharedCall:
     """One verification and the callers that wait for it."""
 
     def __init__(self) -> None:
@@ -94,5 +94,5 @@ class Slot:
 
     def __init__(self) -> None:
         self.running = Lock()
-        self.next: Call | None = None
+        self.next: SharedCall | None = None
         self.users = 0

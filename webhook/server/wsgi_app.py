@@ -15,7 +15,7 @@ from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
 from webhook.review.beginning import HEAD_BYTES
 from webhook.server.answer_deadline import answer_timeout
-from webhook.server.authentication import UNAUTHENTICATED, AllowAll, Authenticator, Sender, review_path
+from webhook.server.authentication import UNAUTHENTICATED, AllowAllAuthenticator, Authenticator, Sender, review_path
 from webhook.server.body_budget import BodyBudget, BodyReservation
 from webhook.server.client_certificate import names_from_wsgi
 from webhook.server.connection_tracker import ConnectionTracker, TrackedConnection
@@ -66,7 +66,7 @@ def create_app(
     """
     app = FlaskApp("catflap")
     app.url_map.merge_slashes = False  # a redirect would repeat the path
-    senders = authenticator or AllowAll()
+    senders = authenticator or AllowAllAuthenticator()
     reviews = ReviewEndpoint(handler, body_budget or BodyBudget(), queues or ReviewQueues())
     app.reject_waiting = reviews.reject_waiting
 
@@ -138,7 +138,7 @@ class ReviewEndpoint:
 
     def _run_step(self, step: Deferred) -> HttpReply | Deferred:
         """Run a step in its queue; return its result, or a refusal where the queue rejects it."""
-        finished = self._queues.submit(step.flow, step.complete, heavy=step.heavy)
+        finished = self._queues.submit(step.flow, step.complete, is_heavy=step.is_heavy)
         either: list[Future[Any]] = [finished, self._ending]
         wait(either, return_when=FIRST_COMPLETED)
         if not finished.done():

@@ -12,7 +12,7 @@ from webhook.model.decision import Phase
 from webhook.model.path_tokens import PLAIN, PathTokens, Token, well_formed, without_tokens
 from webhook.server.accepted_tokens import AcceptedTokens, BadTokenFile, TokenFileWatcher, read_token_file
 from webhook.server.authentication import (
-    AllowAll,
+    AllowAllAuthenticator,
     ClientCertificateAuthenticator,
     ReviewPath,
     SecretPathAuthenticator,
@@ -106,7 +106,7 @@ def test_a_certificate_is_accepted_by_its_names(
 
 def test_allow_all_accepts_every_sender_without_proof() -> None:
     """The audit record contains that there was no proof."""
-    assert AllowAll().authenticate(sender("", ("kube-apiserver",))) is Authentication.NONE
+    assert AllowAllAuthenticator().authenticate(sender("", ("kube-apiserver",))) is Authentication.NONE
 
 
 class TlsConnection:

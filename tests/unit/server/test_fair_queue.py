@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from tests.reviews import GOOD, encoded, pod
 from webhook.review.decode import decode
-from webhook.server.fair_queue import FairQueue, Flow, QueueRejected, ReviewQueues, flow_of
+from webhook.server.fair_queue import FairQueue, QueueFlow, QueueRejected, ReviewQueues, flow_of
 from webhook.server.http_reply import HttpReply
 
-ALICE, BOB = Flow("alice", "a"), Flow("bob", "b")
+ALICE, BOB = QueueFlow("alice", "a"), QueueFlow("bob", "b")
 LONG: Final = 3600.0
 POLICY_FILE: Final = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "catflap-policy"}, "data": {}}
 
@@ -57,14 +57,14 @@ class GatedQueue:
             threads=threads, max_running=max_running, max_waiting=max_waiting, max_wait=LONG
         )
 
-    def hold(self, flow: Flow, count: int) -> None:
+    def hold(self, flow: QueueFlow, count: int) -> None:
         """Occupy threads with tasks of a flow."""
         before = len(self.gated.begun)
         for _ in range(count):
             self.submit(flow, "held")
         until(lambda: len(self.gated.begun) == before + count)
 
-    def submit(self, flow: Flow, name: str = "") -> "Future[str]":
+    def submit(self, flow: QueueFlow, name: str = "") -> "Future[str]":
         """Submit one task."""
         label = name or flow.user
         return self.queue.submit(flow, lambda: self.gated.work(label))
@@ -78,7 +78,7 @@ def refused(futures: "list[Future[str]]") -> int:
 def test_a_burst_delays_only_its_own_caller() -> None:
     """Bob's task is the sixth to arrive, and runs after one of Alice's."""
     gated_queue = GatedQueue()
-    gated_queue.hold(Flow("warm-up", "w"), 1)
+    gated_queue.hold(QueueFlow("warm-up", "w"), 1)
     hers = [gated_queue.submit(ALICE) for _ in range(4)]
     his = gated_queue.submit(BOB)
     gated_queue.gated.open()
@@ -90,7 +90,7 @@ def test_a_burst_delays_only_its_own_caller() -> None:
 def test_two_bursts_are_served_alternately() -> None:
     """The order of arrival does not matter."""
     gated_queue = GatedQueue(max_waiting=16)
-    gated_queue.hold(Flow("warm-up", "w"), 1)
+    gated_queue.hold(QueueFlow("warm-up", "w"), 1)
     futures = [gated_queue.submit(flow) for flow in (ALICE, BOB) for _ in range(5)]
     gated_queue.gated.open()
     assert [one.result(10) for one in futures]
@@ -101,18 +101,18 @@ def test_two_bursts_are_served_alternately() -> None:
 @pytest.mark.parametrize(
     "burst",
     [
-        [Flow("alice", "a")] * 300,
-        [Flow(f"account-{number}", "a") for number in range(300)],  # accounts that one namespace's editor makes
-        [Flow("alice", f"space-{number}") for number in range(300)],  # one user in all namespaces
+        [QueueFlow("alice", "a")] * 300,
+        [QueueFlow(f"account-{number}", "a") for number in range(300)],  # accounts that one namespace's editor makes
+        [QueueFlow("alice", f"space-{number}") for number in range(300)],  # one user in all namespaces
     ],
     ids=["one user, one namespace", "many users, one namespace", "one user, many namespaces"],
 )
-def test_a_full_queue_accepts_tasks_of_others(burst: list[Flow]) -> None:
+def test_a_full_queue_accepts_tasks_of_others(burst: list[QueueFlow]) -> None:
     """The longest flow loses a task; tasks of other flows are never rejected."""
     gated_queue = GatedQueue(max_waiting=64)
-    gated_queue.hold(Flow("warm-up", "w"), 1)
+    gated_queue.hold(QueueFlow("warm-up", "w"), 1)
     theirs = [gated_queue.submit(flow) for flow in burst]
-    others = [gated_queue.submit(Flow(f"user-{number}", f"home-{number}")) for number in range(32)]
+    others = [gated_queue.submit(QueueFlow(f"user-{number}", f"home-{number}")) for number in range(32)]
     more = [gated_queue.submit(flow) for flow in burst]
     assert refused(others) == 0
     assert refused(theirs) + refused(more) >= 600 - 32
@@ -123,7 +123,7 @@ def test_a_full_queue_accepts_tasks_of_others(burst: list[Flow]) -> None:
 def test_one_flow_never_fills_the_queue() -> None:
     """One flow gets at most half of it, also where no other flow waits."""
     gated_queue = GatedQueue(max_waiting=64)
-    gated_queue.hold(Flow("warm-up", "w"), 1)
+    gated_queue.hold(QueueFlow("warm-up", "w"), 1)
     theirs = [gated_queue.submit(ALICE) for _ in range(64)]
     assert refused(theirs) == 32
     gated_queue.gated.open()
@@ -168,15 +168,15 @@ def test_an_exception_of_a_task_reaches_its_caller() -> None:
     assert queue.submit(ALICE, lambda: "good").result(10) == "good"
 
 
-FLOWS = st.builds(Flow, st.sampled_from("abc"), st.sampled_from(["", "x", "y", "z"]))
+FLOWS = st.builds(QueueFlow, st.sampled_from("abc"), st.sampled_from(["", "x", "y", "z"]))
 
 
 # Each example leaves three idle threads. It waits for other threads, so its time depends on the machine's load.
 @settings(max_examples=25, deadline=None)
 @given(st.lists(FLOWS, max_size=40), st.integers(1, 12))
-def test_every_task_is_completed_or_rejected_once_and_nothing_is_kept(flows: list[Flow], most: int) -> None:
+def test_every_task_is_completed_or_rejected_once_and_nothing_is_kept(flows: list[QueueFlow], most: int) -> None:
     """This holds for any order; afterwards the queue has no entry of any user or namespace."""
-    queue: FairQueue[Flow] = FairQueue(threads=2, max_running=1, max_waiting=most, max_wait=LONG)
+    queue: FairQueue[QueueFlow] = FairQueue(threads=2, max_running=1, max_waiting=most, max_wait=LONG)
     futures = [queue.submit(flow, lambda flow=flow: flow) for flow in flows]  # type: ignore[misc]  # a default binds it
     for flow, future in zip(flows, futures, strict=True):
         assert isinstance(future.exception(10), QueueRejected) or future.result() is flow
@@ -192,7 +192,7 @@ def test_policy_files_have_a_queue_of_their_own() -> None:
         gated.work("file")
         return reply
 
-    files = [queues.submit(Flow(f"user-{number}", "", is_policy_file=True), slow) for number in range(100)]
+    files = [queues.submit(QueueFlow(f"user-{number}", "", is_policy_file=True), slow) for number in range(100)]
     assert queues.submit(BOB, lambda: reply).result(10) is reply
     until(lambda: sum(one.done() for one in files) >= 95 and gated.begun)
     assert gated.begun == ["file"]

@@ -54,8 +54,8 @@ def make_gate(log: str) -> tuple[IsolationGate, OwedRecords]:
     """Return a gate and its owed records."""
     records = OwedRecords(AuditLog(log, process="serve"))
     made = IsolationGate(
-        cached=lambda _: SHOP,
-        around=lambda: CLUSTER_INFO,
+        cached_namespace=lambda _: SHOP,
+        cluster_info=lambda: CLUSTER_INFO,
         records=records,
         metrics=Metrics(),
         own_namespace="guards",

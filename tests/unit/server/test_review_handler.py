@@ -114,10 +114,10 @@ class TestHeavy:
     def test_a_large_review_is_decided_in_the_thread_for_heavy_steps(self, tmp_path: Path) -> None:
         """A step that waits for the cluster is not heavy, so the thread is free for the next heavy step."""
         judging = self.deferred(tmp_path, encoded(self.POD))
-        assert judging.heavy
+        assert judging.is_heavy
         asking = judging.complete()
         assert isinstance(asking, Deferred)
-        assert not asking.heavy
+        assert not asking.is_heavy
         finished = asking.complete()
         assert isinstance(finished, HttpReply)
         assert json.loads(finished.body)["response"]["allowed"] is True
@@ -148,7 +148,7 @@ class TestHeavy:
             "metadata": {"name": "catflap-policy"},
             "data": {"policy.yaml": ""},
         }
-        assert self.deferred(tmp_path, encoded(file, namespace="guards")).heavy
+        assert self.deferred(tmp_path, encoded(file, namespace="guards")).is_heavy
 
     def test_a_review_past_its_deadline_is_not_decided(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The API server's timeout has passed by then."""
