@@ -15,6 +15,7 @@ from webhook.audit.reading import Unreadable, no_record
 from webhook.cli._asking import NamespacePattern, OneOf, in_order, meant
 from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, once, policy_option
 from webhook.cli._progress import progress
+from webhook.cli._streams import warn
 from webhook.files import shown
 from webhook.guard import binding, configuring, labelling, protect
 from webhook.model.abbreviation import printable
@@ -95,7 +96,7 @@ def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | Non
     if unknown := [rule for rule in asked["rules"] if not names_one(rule, known)]:
         complain([unknown_rule(rule, known, found.read) for rule in unknown])
     if not found.matched:
-        click.echo(f"catflap: no record matches, of {counted(found.read, 'record')} read", err=True)
+        warn(f"no record matches, of {counted(found.read, 'record')} read")
 
 
 class Found:
@@ -153,8 +154,9 @@ def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple
     if not entries.read:
         complain([unread(files, lenient=lenient) if entries.were_records else no_record(files)])
     if entries.passed_over:
-        told = f"passed over {counted(entries.passed_over, 'piece')} without a record; catflap audit verify says what they are"
-        click.echo(f"catflap: {told}", err=True)
+        warn(
+            f"passed over {counted(entries.passed_over, 'piece')} without a record; catflap audit verify says what they are"
+        )
 
 
 def unread(files: tuple[str, ...], *, lenient: bool) -> str:
