@@ -123,8 +123,6 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         )
     except (ApiError, BadKey, NoCluster, Unreadable) as bad:
         complain([in_words(bad)])
-    if not found.chains and found.is_sound:
-        complain([f"no record in {', '.join(files)}"])
     ruled = ruled_by(loaded, str(policy), asked.made) if loaded else None
     write(output, page(asked, gathering, found, ruled=ruled, now=now))
     warn(f"{'' if output == '-' else f'{output}: '}{summary(found, gathering)}")
