@@ -15,7 +15,7 @@ from tests.cluster.accounting import ours
 from tests.cluster.installation import Installation
 from tests.cluster.policies import wait_until_closed
 from tests.cluster.storms import create, failures, resident, without_right_to
-from webhook.controller.queue import LONGEST_DELAY_SECONDS
+from webhook.controller.work_queue import LONGEST_DELAY_SECONDS
 
 EARLY_SECONDS = 20.0
 LATE_SECONDS = 60.0

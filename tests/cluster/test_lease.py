@@ -10,7 +10,7 @@ from tests.cluster.installation import NAMESPACE, Installation, eventually
 from tests.cluster.storms import another_controller
 from tests.controlplane.client import MERGE
 from tests.programs import Program
-from webhook.controller.leader import LEASE_SECONDS, RENEW_SECONDS
+from webhook.controller.leader_election import LEASE_SECONDS, RENEW_SECONDS
 
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 PATH = f"{LEASES}/catflap-controller"

@@ -11,9 +11,9 @@ from tests.cluster.manifests import Json, deployment, namespace, pod
 from tests.controlplane.client import MERGE
 from tests.limits import fullest, key, space, values
 from webhook.config.parse import parse
-from webhook.controller.addressing import endpoint_of
-from webhook.controller.fitting import fitted
-from webhook.controller.registration import registration
+from webhook.controller.stored_endpoint import stored_endpoint
+from webhook.controller.webhook_config_diff import merge_configuration
+from webhook.controller.webhook_configurations import webhook_configurations
 from webhook.kube.identity import registered_accounts
 from webhook.kube.registrations import PHASES
 from webhook.model.limits import MOST_ALIASES, MOST_REQUIRED, MOST_ROLES, MOST_VALUES
@@ -50,10 +50,10 @@ def fits(catflap: Installation, policy: GuardPolicy) -> bool:
     """Whether both webhook configurations are as the file asks."""
     for phase in PHASES:
         stored = catflap.cluster.api("GET", WEBHOOKS.format(phase))
-        endpoint = endpoint_of(stored, NAMESPACE)
+        endpoint = stored_endpoint(stored, NAMESPACE)
         assert endpoint is not None
-        wanted = {one["kind"]: one for one in registration(policy, endpoint, registered_accounts(stored))}
-        if fitted(stored, wanted[f"{phase.capitalize()}WebhookConfiguration"]) != stored:
+        wanted = {one["kind"]: one for one in webhook_configurations(policy, endpoint, registered_accounts(stored))}
+        if merge_configuration(stored, wanted[f"{phase.capitalize()}WebhookConfiguration"]) != stored:
             return False
     return True
 

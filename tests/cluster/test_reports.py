@@ -15,7 +15,7 @@ from tests.cluster.scans import REPORTS, looked, metric, report, scan, wait_for_
 from tests.cluster.storms import without_right_to
 from tests.controlplane.client import MERGE
 from tests.programs import Program, stop
-from webhook.controller.leader import RENEW_SECONDS
+from webhook.controller.leader_election import RENEW_SECONDS
 from webhook.controller.openreports import MOST_RESULTS
 
 AUDIT = {"mode": "audit"}

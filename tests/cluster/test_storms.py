@@ -22,7 +22,7 @@ from tests.cluster.storms import (
     restored,
     without_right_to,
 )
-from webhook.controller.queue import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS
+from webhook.controller.work_queue import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS
 
 SECOND: Final = 1.0  # of the median: the longest is for the benchmarks, on a machine that does nothing else
 DELETIONS: Final = 10  # in each of so many namespaces:

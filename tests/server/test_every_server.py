@@ -10,8 +10,8 @@ import pytest
 from tests.programs import Program, serve
 from webhook.config.default import DEFAULT_POLICY
 from webhook.controller.every_server import EveryServer
-from webhook.controller.registration import Endpoint
 from webhook.controller.rotating import Refuses
+from webhook.controller.webhook_configurations import Endpoint
 from webhook.kube.api import ApiError, Json
 
 OLD, NEW = "o" * 40, "n" * 40

@@ -10,8 +10,7 @@ from webhook.bootstrap.looking import check_rights, in_cluster, look_around, rec
 from webhook.bootstrap.parts import Common, Parts, make_parts, note, start_policy, start_status
 from webhook.bootstrap.registering import Registering, make_rotating, registered
 from webhook.controller.endings import Endings
-from webhook.controller.following import Registered
-from webhook.controller.leader import LEASE, LEASE_SECONDS, Leader
+from webhook.controller.leader_election import LEASE_NAME, LEASE_SECONDS, LeaderElector
 from webhook.controller.loop import Controller, Follower
 from webhook.controller.path_age import PathAge
 from webhook.controller.reconcile import Reconciler
@@ -20,6 +19,7 @@ from webhook.controller.refusals import Refusals, telling
 from webhook.controller.reporting import Reporting
 from webhook.controller.scanning import Scanner
 from webhook.controller.twinned import Twinned
+from webhook.controller.webhook_config_sync import WebhookConfigSync
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
 from webhook.kube.events import bad_record, found_servers, refused_file
@@ -33,7 +33,7 @@ from webhook.server.ending import END_SECONDS, all_within, end_now, on_end
 
 
 def followers(
-    common: Common, parts: Parts, api: Api, recording: Recording, registration: Registered
+    common: Common, parts: Parts, api: Api, recording: Recording, registration: WebhookConfigSync
 ) -> Mapping[str, Follower]:
     """What is kept as the policy file says, beyond namespaces; what the API server refuses of it is told."""
     own, patient = common.own_namespace, api.patient()
@@ -45,11 +45,11 @@ def followers(
     return {**written, "/endings": Endings(api, metrics=parts.metrics, own_namespace=own, now=utc_now)}
 
 
-def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -> tuple[Leader, Scanner]:
+def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -> tuple[LeaderElector, Scanner]:
     """What scans, and what finds out whether it is this replica that does."""
     own, metrics = common.own_namespace, parts.metrics
     candidate = f"{socket.gethostname()}_{uuid4().hex[:8]}"  # a container that starts anew in its Pod is another one
-    lease = Lease(api, namespace=own, name=LEASE, candidate=candidate, seconds=LEASE_SECONDS, now=utc_now)
+    lease = Lease(api, namespace=own, name=LEASE_NAME, candidate=candidate, seconds=LEASE_SECONDS, now=utc_now)
 
     def changed(leads: bool, reason: str) -> None:
         metrics.leads.set(leads)
@@ -60,10 +60,10 @@ def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -
             leader_record(lease.identity, candidate=candidate, leads=leads, reason=reason, at=utc_now()),
         )
 
-    leader = Leader(lease, on_change=changed)
+    leader = LeaderElector(lease, on_change=changed)
     scanner = Scanner(
         api,
-        leads=lambda: leader.leads,
+        is_leader=lambda: leader.is_leader,
         policies=parts.policies,
         reporting=Reporting(api, recording=recording, metrics=metrics, own_namespace=own, now=utc_now),
         metrics=metrics,
@@ -83,7 +83,7 @@ def watched_epoch(common: Common, api: Api) -> Epoch:
 
 
 def make_controller(
-    common: Common, parts: Parts, api: Api, recording: Recording, registration: Registered
+    common: Common, parts: Parts, api: Api, recording: Recording, registration: WebhookConfigSync
 ) -> Controller:
     """What isolates namespaces, and keeps what else follows the policy file."""
     standing, own = Standing(api), common.own_namespace
@@ -121,8 +121,8 @@ def control(common: Common, registering: Registering) -> None:
     recording = Recording(parts.audit, utc_now, on_lost=parts.metrics.audit_lost.inc)
     leader, scanner = make_scanner(common, parts, api, recording)
     age = PathAge(api, metrics=parts.metrics, own_namespace=common.own_namespace, now=utc_now, pace=registering.pace)
-    rotating = make_rotating(common, api, recording, lambda: leader.leads, registering, age)
-    registration = registered(common, parts, api, recording, lambda: leader.leads, registering, rotating)
+    rotating = make_rotating(common, api, recording, lambda: leader.is_leader, registering, age)
+    registration = registered(common, parts, api, recording, lambda: leader.is_leader, registering, rotating)
     controller = make_controller(common, parts, api, recording, registration)
     parts.policies.on_change(lambda _: controller.policy_changed())
     parts.policies.on_change(lambda _: scanner.scan_soon())
@@ -131,7 +131,7 @@ def control(common: Common, registering: Registering) -> None:
     checks = {
         "controller": lambda: controller.ready,
         "audit log": lambda: recording.ready,
-        "registration": lambda: registration.sound,
+        "registration": lambda: registration.is_healthy,
         "secret-path": lambda: age.sound,
     }
     check_rights(api, controller_rights(common.own_namespace, in_cluster(common.policy)))

@@ -9,16 +9,16 @@ from msgspec import Struct, structs
 
 from webhook.audit.record import utc_now
 from webhook.bootstrap.parts import Common, Parts
-from webhook.controller.drift import Drift
 from webhook.controller.every_server import EveryServer
-from webhook.controller.following import Registered, Wishes
 from webhook.controller.path_age import PathAge
-from webhook.controller.reaching import Unreachable
 from webhook.controller.recording import Recording
-from webhook.controller.registration import Endpoint
+from webhook.controller.registration_status import RegistrationStatus
 from webhook.controller.rotating import NoToken, Rotating
 from webhook.controller.rotation import Pace
-from webhook.controller.servers import usable
+from webhook.controller.server_locator import probe_servers
+from webhook.controller.server_probe import Unreachable
+from webhook.controller.webhook_config_sync import RegistrationOptions, WebhookConfigSync
+from webhook.controller.webhook_configurations import Endpoint
 from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.identity import Acting
@@ -36,7 +36,7 @@ class Registering(Struct, frozen=True):
 
     locate: Callable[[str], Endpoint] | None = None
     ca: Path | None = None
-    wishes: Wishes = Wishes()
+    options: RegistrationOptions = RegistrationOptions()
     pace: Pace = Pace()
     token_file: Path | None = None
 
@@ -63,7 +63,7 @@ def make_rotating(  # noqa: PLR0917 (each is of another type)
     common: Common,
     api: Api,
     recording: Recording,
-    leads: Callable[[], bool],
+    is_leader: Callable[[], bool],
     registering: Registering,
     age: PathAge,
 ) -> Rotating:
@@ -75,8 +75,8 @@ def make_rotating(  # noqa: PLR0917 (each is of another type)
     return Rotating(
         api,
         own_namespace=common.own_namespace,
-        servers=EveryServer(api, registering.endpoint, certified=registering.wishes.certified),
-        leads=leads,
+        servers=EveryServer(api, registering.endpoint, certified=registering.options.certified),
+        is_leader=is_leader,
         now=utc_now,
         managed=registering.locate is not None and registering.token_file is None,
         on_write=written,
@@ -105,24 +105,24 @@ def registered(  # noqa: PLR0917 (each is of another type)
     parts: Parts,
     api: Api,
     recording: Recording,
-    leads: Callable[[], bool],
+    is_leader: Callable[[], bool],
     registering: Registering,
     rotating: Rotating,
-) -> Registered:
+) -> WebhookConfigSync:
     """What registers catflap and keeps it registered."""
     own, deployment = common.own_namespace, None
-    if (found := registering.wishes.replicas) is not None:
+    if (found := registering.options.replicas) is not None:
         metadata = {"name": found.name, "namespace": found.namespace}
         deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
-    return Registered(
+    return WebhookConfigSync(
         api.patient(),
         recording=recording,
         own_namespace=own,
         acting=Acting(chart_accounts(own)),
-        drift=Drift(api, metrics=parts.metrics, own_namespace=own, now=utc_now, deployment=deployment),
+        status=RegistrationStatus(api, metrics=parts.metrics, own_namespace=own, now=utc_now, deployment=deployment),
         now=utc_now,
         endpoint=with_token(registering, rotating) if registering.locate else None,
-        wishes=registering.wishes,
-        leads=leads,
-        reach=partial(usable, certified=registering.wishes.certified),
+        options=registering.options,
+        is_leader=is_leader,
+        probe=partial(probe_servers, certified=registering.options.certified),
     )

@@ -5,9 +5,9 @@ from http import HTTPStatus
 
 from msgspec.structs import replace
 
-from webhook.controller.reaching import Address, Unreachable, address, asked, trusting
-from webhook.controller.registration import MUTATE, VALIDATE, Endpoint
 from webhook.controller.rotating import Heard, Refuses
+from webhook.controller.server_probe import ServerAddress, Unreachable, make_ssl_context, resolve_address, send_probe
+from webhook.controller.webhook_configurations import MUTATE, VALIDATE, Endpoint
 from webhook.kube.api import Api, ApiError
 from webhook.kube.serving_endpoints import ready_addresses
 
@@ -29,16 +29,16 @@ class EveryServer:
         late: dict[str, int] = {}
         try:
             endpoint = replace(self._endpoint(), token=token)
-            shared, context = address(self._api, endpoint), trusting(endpoint)
+            shared, context = resolve_address(self._api, endpoint), make_ssl_context(endpoint)
             each = self._each(endpoint, shared)
             for where in each or (shared,):
                 for phase in (VALIDATE, MUTATE):
-                    late.update(asked(where, context, endpoint, phase, certified=self._certified).late)
+                    late.update(send_probe(where, context, endpoint, phase, certified=self._certified).late)
         except Unreachable as bad:
             raise Refuses(str(bad)) from None
         return Heard(bool(each), late)
 
-    def _each(self, endpoint: Endpoint, shared: Address) -> tuple[Address, ...]:
+    def _each(self, endpoint: Endpoint, shared: ServerAddress) -> tuple[ServerAddress, ...]:
         """The address of each ready server; empty where they cannot be told apart."""
         if not endpoint.service:
             return ()

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
-from webhook.controller.queue import FIRST, LAST, WorkQueue
 from webhook.controller.reconcile import NotSettled, Reconciler
 from webhook.controller.wanted import NOWHERE, lacking
+from webhook.controller.work_queue import FIRST, LAST, WorkQueue
 from webhook.kube.api import Json
 from webhook.kube.namespaces import namespace
 from webhook.kube.standing import Standing
@@ -142,7 +142,7 @@ class Controller:
             # Every replica sees this at once; who waits a little longer finds it done.
             self._reconciler.look_anew(name)
             jitter = random.uniform(0, JITTER_SECONDS)  # noqa: S311 (no secret)
-            self._queue.add(name, after=self._reconciler.pause(name) + jitter)
+            self._queue.add(name, after=self._reconciler.repair_delay(name) + jitter)
 
     def _looked(self, around: Surroundings) -> None:
         # Even where plain ones are written: an earlier policy may have left some of Calico's.

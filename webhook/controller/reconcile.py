@@ -8,10 +8,10 @@ from time import monotonic
 from webhook.config.parse import Loaded
 from webhook.controller.alarms import Alarms
 from webhook.controller.causes import Asked, Cause, cause_of, explained, was_isolated
-from webhook.controller.haste import Haste
 from webhook.controller.recording import Recording
-from webhook.controller.repairs import Repairs
+from webhook.controller.repair_backoff import RepairBackoff
 from webhook.controller.wanted import NOWHERE, Wanted, is_default_deny
+from webhook.controller.write_timeout import WriteTimeout
 from webhook.kube.api import NOT_FOUND, Api, ApiError, Json
 from webhook.kube.events import announce
 from webhook.kube.namespaces import path
@@ -81,8 +81,8 @@ class Reconciler:
         # Under what a namespace last had all that was wanted there; None where that was nothing.
         self._settled: dict[str, Asked | None] = {}
         self._rounds: dict[str, Round] = {}  # by namespace; a watch may lag behind what was just written
-        self._repairs = Repairs()
-        self._haste = Haste(api)
+        self._repair_backoff = RepairBackoff()
+        self._write_timeout = WriteTimeout(api)
 
     def reconcile(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
         """See that a namespace is closed if it is to be, and left if it is not; whether more is left to be written.
@@ -117,7 +117,7 @@ class Reconciler:
         """The namespace is gone: what comes under its name is new."""
         self._standing.forget(name)
         self._alarms.forget(name)
-        self._repairs.forget(name)
+        self._repair_backoff.forget(name)
         for kept in (self._lacking, self._settled, self._rounds):
             kept.pop(name, None)
 
@@ -125,9 +125,9 @@ class Reconciler:
         """A policy of a namespace was edited or deleted: what was written a moment ago may not stand any more."""
         self._rounds.pop(name, None)
 
-    def pause(self, name: str) -> float:
+    def repair_delay(self, name: str) -> float:
         """The seconds to wait before a policy of a namespace is repaired again, where something keeps changing it."""
-        return self._repairs.pause(name)
+        return self._repair_backoff.delay(name)
 
     def as_wanted(
         self, kind: PolicyKind, found: Json, namespace: Namespace | None, loaded: Loaded, around: Surroundings
@@ -165,7 +165,7 @@ class Reconciler:
         self._rounds.pop(space, None)
         if failed:
             raise not_settled(space, failed) from next(iter(failed.values()))
-        for manifest in wanted if not self._repairs.pause(space) else ():
+        for manifest in wanted if not self._repair_backoff.delay(space) else ():
             self._alarms.over((space, manifest["metadata"]["name"]))
         self._settled[space] = asked if wanted else None
         self._clear_away(space, wanted, loaded)
@@ -185,12 +185,12 @@ class Reconciler:
         if closing:
             self._lacking.setdefault(space, monotonic())
         try:
-            outcome = ensure(self._haste.api, manifest)
+            outcome = ensure(self._write_timeout.api, manifest)
         except NotAsWritten as error:
             self._alarms.changed_by_others(manifest, error.found, str(error), loaded.digest)
             raise
         except ApiError as error:
-            self._haste.failed(error)
+            self._write_timeout.record_failure(error)
             raise
         if closing:
             self._metrics.unguarded_seconds.observe(monotonic() - self._lacking.pop(space))
@@ -201,7 +201,7 @@ class Reconciler:
         self._recording.record(manifest, policy_digest=loaded.digest, reason=reason)
         if cause is Cause.REPAIR:
             announce(self._api, manifest, outcome, self._now())
-            if self._repairs.again(space):
+            if self._repair_backoff.record_repair(space):
                 found = stored(self._api, manifest) or {"metadata": {}}
                 self._alarms.changed_by_others(manifest, found, "it is changed again and again", loaded.digest)
         elif (
@@ -229,9 +229,9 @@ class Reconciler:
 
     def _mend(self, manifest: Manifest, found: Json) -> Outcome:
         try:
-            return mend(self._haste.api, manifest, found)
+            return mend(self._write_timeout.api, manifest, found)
         except ApiError as error:
-            self._haste.failed(error)
+            self._write_timeout.record_failure(error)
             raise
 
     def _clear_away(self, space: str, wanted: tuple[Manifest, ...], loaded: Loaded) -> None:

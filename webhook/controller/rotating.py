@@ -68,7 +68,7 @@ class Rotating:
         *,
         own_namespace: str,
         servers: Servers,
-        leads: Callable[[], bool],
+        is_leader: Callable[[], bool],
         now: Callable[[], datetime],
         managed: bool = True,
         on_write: Callable[[Json, str], None] = lambda *_: None,
@@ -79,7 +79,7 @@ class Rotating:
         self._api = api
         self._namespace = own_namespace
         self._servers = servers
-        self._leads = leads
+        self._is_leader = is_leader
         self._now = now
         self._managed = managed
         self.on_registered: Callable[[], None] = lambda: None
@@ -123,7 +123,7 @@ class Rotating:
         found = self._api.get(path(self._namespace))
         tokens = readable(found)
         remembered, self._memory.tokens = self._memory.tokens, tokens or self._memory.tokens
-        if not (self._leads() or found is None):
+        if not (self._is_leader() or found is None):
             self._on_look(self._wall_age(tokens), "")
             return False
         situation = self._situation(tokens, self._registered(), remembered)

@@ -58,7 +58,7 @@ class Scanner:
         self,
         api: Api,
         *,
-        leads: Callable[[], bool],
+        is_leader: Callable[[], bool],
         policies: PolicyStore,
         reporting: Reporting,
         metrics: Metrics,
@@ -66,7 +66,7 @@ class Scanner:
         now: Callable[[], datetime],
     ) -> None:
         self._api = api
-        self._leads = leads
+        self._is_leader = is_leader
         self._policies = policies
         self._epoch = Epoch(api, own_namespace=own_namespace)
         self._reporting = reporting
@@ -98,7 +98,7 @@ class Scanner:
             if self._wake.wait(patience(due - monotonic())):
                 self._wake.clear()
                 due = min(due, monotonic() + SETTLE_SECONDS)
-            elif monotonic() >= due and self._leads():
+            elif monotonic() >= due and self._is_leader():
                 self._try()
                 due = monotonic() + SCAN_SECONDS + uniform(0, JITTER_SECONDS)  # noqa: S311 (no secret)
 
@@ -164,7 +164,7 @@ class Scanner:
 
     def _go_on(self) -> None:
         """Raises Interrupted where we should not."""
-        if self._stopped.is_set() or not self._leads():
+        if self._stopped.is_set() or not self._is_leader():
             raise Interrupted
 
     def _count(self, found: Preview, seconds: float) -> None:

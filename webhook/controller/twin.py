@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from webhook.controller.conditions import elsewhere
-from webhook.controller.registration import pod_rules, rule
+from webhook.controller.match_conditions import outside_prefixes
+from webhook.controller.webhook_rules import pod_rules, rule
 from webhook.kube.registrations import API_VERSION
 from webhook.model.cel import KNOWN_ROLE, NAMESPACE, fits_any, literal, value
 from webhook.model.identity import Identities, chart_accounts
@@ -94,7 +94,7 @@ def conditions(policy: GuardPolicy, own_accounts: Identities) -> Iterator[tuple[
     """Whom and what it does not judge, as we do not."""
     prefixes = [one for one in policy.namespaces.exempted if one.endswith("*")]
     if prefixes:
-        yield "exempt-prefix", elsewhere(prefixes)
+        yield "exempt-prefix", outside_prefixes(prefixes)
     exempt = policy.exempt
     accounts = [f"system:serviceaccount:{one.replace('/', ':')}" for one in exempt.service_accounts]
     for name, users in (("own", own_accounts.users), ("user", exempt.users), ("account", accounts)):

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Final
 
 from webhook.config.parse import Loaded
-from webhook.controller.owning import OWNERS, difference, owned
-from webhook.controller.patience import Patience
+from webhook.controller.owner_references import OWNERS, owner_difference, with_owner
 from webhook.controller.recording import Recording
 from webhook.controller.twin import changes_at, twin
-from webhook.controller.watching import Watching
+from webhook.controller.watch_group import WatchGroup
+from webhook.controller.write_backoff import WriteBackoff
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.kube.home import Home, look
 from webhook.kube.identity import Acting
@@ -23,7 +23,7 @@ SOON_SECONDS: Final = 1.0
 REGISTERED: Final = PHASES[0]
 
 
-class Twinned(Watching):
+class Twinned(WatchGroup):
     """Both objects as they stand, kept by watches; written, mended and removed as the policy file says.
 
     Without our webhook configuration they go: deleting that is how catflap is turned off (docs/decisions/0013). They go with our own
@@ -41,7 +41,7 @@ class Twinned(Watching):
         self._own_namespace = own_namespace
         self._now = now
         self._acting = acting
-        self._patience = Patience()
+        self._backoff = WriteBackoff()
         watches = {kind: watch_of(api, twins(kind), TWIN) for kind in TWINS}
         super().__init__({**watches, REGISTERED: watch_of(api, collection(REGISTERED), WEBHOOK_CONFIGURATION)})
 
@@ -52,7 +52,7 @@ class Twinned(Watching):
         where neither is awaited.
         """
         self._recording.flush()
-        self._patience.under(loaded.digest)
+        self._backoff.reset_for(loaded.digest)
         if not all(watch.synced for watch in self._watches.values()):
             return SOON_SECONDS if loaded.policy.twin else 0.0
         at = self._now()
@@ -67,7 +67,7 @@ class Twinned(Watching):
         for kind in TWINS if wanted else reversed(TWINS):
             found = self._watches[kind].get(TWIN)
             if kind in wanted:
-                wanted[kind] = owned(wanted[kind], found or wanted[kind], home)
+                wanted[kind] = with_owner(wanted[kind], found or wanted[kind], home)
             if wait := self._see_to(kind, wanted.get(kind), found, loaded.digest):
                 return wait
         end = changes_at(loaded.policy, at)
@@ -79,7 +79,7 @@ class Twinned(Watching):
             if found is not None and is_ours(found):
                 self._remove(kind, found, digest)
         elif found is None or not says_the_same(found, wanted):
-            if wait := self._patience.left():
+            if wait := self._backoff.delay():
                 return wait
             self._write(kind, wanted, found, digest)
         return 0.0
@@ -102,7 +102,7 @@ class Twinned(Watching):
                     return
                 raise
             did = "rewritten"
-        self._patience.used()
+        self._backoff.record_write()
         self._recording.record(
             wanted, policy_digest=digest, reason=f"{did}: the policy file asks for it", verb="update"
         )
@@ -127,4 +127,4 @@ def is_ours(found: Json) -> bool:
 
 def says_the_same(found: Json, wanted: Json) -> bool:
     """Whether what stands says what is wanted, under our label and with the right owner."""
-    return is_ours(found) and found["spec"] == wanted["spec"] and not difference(found, wanted)
+    return is_ours(found) and found["spec"] == wanted["spec"] and not owner_difference(found, wanted)

@@ -51,5 +51,5 @@ class LateReviews:
             self._count += 1
 
     def __str__(self) -> str:
-        """The process and its count, as the controller reads it (webhook.controller.reaching)."""
+        """The process and its count, as the controller reads it (webhook.controller.server_probe)."""
         return f"{self._process}:{self._count}"

@@ -12,8 +12,8 @@ import pytest
 
 from tests.limits import fullest
 from webhook.config.parse import parse
-from webhook.controller.registration import Endpoint, registration
 from webhook.controller.twin import twin
+from webhook.controller.webhook_configurations import Endpoint, webhook_configurations
 from webhook.model.fields import LONGEST_NAMESPACE
 
 LONGEST_EXPRESSION: Final = 100_000  # cel-go, parser, expressionSizeCodePointLimit
@@ -37,7 +37,7 @@ def test_a_file_at_its_limits_makes_nothing_too_long(namespaces: str, *, pattern
     head = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
     full = parse(json.dumps({**head, **fullest(namespaces=namespaces, patterns=patterns)})).policy
     endpoint = Endpoint(ca_bundle="Q0E=", namespace=OWN, service="catflap")
-    written = [*registration(full, endpoint), *twin(full, own_namespace=OWN, at=datetime.now(UTC))]
+    written = [*webhook_configurations(full, endpoint), *twin(full, own_namespace=OWN, at=datetime.now(UTC))]
     for one in written:
         assert max(map(len, expressions(one)), default=0) <= LONGEST_EXPRESSION
         assert len(json.dumps(one)) < LARGEST_OBJECT - ROOM

@@ -13,9 +13,9 @@ from tests.unit.samples import HEAD
 from webhook.audit.log import AuditLog
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.parse import parse
-from webhook.controller.haste import Haste
 from webhook.controller.reconcile import SHARE, NotSettled, Reconciler
 from webhook.controller.recording import Recording
+from webhook.controller.write_timeout import WriteTimeout
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Surroundings
@@ -305,7 +305,7 @@ def test_what_is_right_again_is_no_alarm_any_more(tmp_path: Path) -> None:
     with pytest.raises(NotSettled):
         reconciler.reconcile(SHOP, parse(HEAD), AROUND)
     reconciler._api = Willing(0, STANDS)
-    reconciler._haste = Haste(reconciler._api)
+    reconciler._write_timeout = WriteTimeout(reconciler._api)
     while reconciler.reconcile(SHOP, parse(HEAD), AROUND):
         pass
     assert metrics.registry.get_sample_value("catflap_not_repaired") == 0.0

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from webhook.controller.registration import Endpoint
 from webhook.controller.rotating import Heard, NoToken, Refuses, Rotating
 from webhook.controller.rotation import MOST_UNKNOWN, Pace, Situation, step
+from webhook.controller.webhook_configurations import Endpoint
 from webhook.kube.api import CONFLICT, INVALID, ApiError, Json
 from webhook.kube.webhook_path import MOST_TOKENS, read, registered_tokens, token_of, write
 from webhook.model.path_tokens import PLAIN, Accepted, PathTokens, Token, digest
@@ -247,7 +247,7 @@ class World:
             self.store,  # type: ignore[arg-type]
             own_namespace="own",
             servers=self,
-            leads=lambda: True,  # both: a Lease may be taken while its holder still acts
+            is_leader=lambda: True,  # both: a Lease may be taken while its holder still acts
             now=lambda: BEGIN + timedelta(seconds=self.time),
             pace=PACE,
             clock=lambda: self.time,
@@ -441,7 +441,7 @@ def test_an_undisturbed_rotation_goes_on_for_ever() -> None:
 
 def rotating(store: Store, servers: Any, **options: Any) -> Rotating:
     """A controller that leads, on a clock that stands still unless an option says otherwise."""
-    usual = {"leads": lambda: True, "now": lambda: BEGIN, "pace": PACE, "clock": lambda: 1000.0}
+    usual = {"is_leader": lambda: True, "now": lambda: BEGIN, "pace": PACE, "clock": lambda: 1000.0}
     return Rotating(store, own_namespace="own", servers=servers, **{**usual, **options})  # type: ignore[arg-type]
 
 
@@ -491,7 +491,7 @@ def test_where_not_every_server_can_be_asked_a_token_settles_first() -> None:
 def test_who_does_not_lead_takes_no_step_but_the_first() -> None:
     """A server must not wait for a Lease."""
     store = Store()
-    follower = rotating(store, Obedient(), leads=lambda: False)
+    follower = rotating(store, Obedient(), is_leader=lambda: False)
     before = settle(follower, store)
     assert len(store.secrets) == 1
     store.secrets[-1]["data"] = {}

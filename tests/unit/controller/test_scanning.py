@@ -78,7 +78,7 @@ def report(space: str) -> Json:
 
 
 def scanner(
-    cluster: Cluster, metrics: Metrics, text: str = HEAD, *, leads: Callable[[], bool] = lambda: True
+    cluster: Cluster, metrics: Metrics, text: str = HEAD, *, is_leader: Callable[[], bool] = lambda: True
 ) -> Scanner:
     """What is tested, under a policy file."""
     policies = PolicyStore(on_refusal=lambda bad: pytest.fail(str(bad)))
@@ -86,7 +86,7 @@ def scanner(
     recording = Recording(AuditLog("/dev/null", process="controller"), lambda: AT)
     names: dict[str, Any] = {"metrics": metrics, "own_namespace": "guards", "now": lambda: AT}
     reporting = Reporting(cluster, recording=recording, pause=lambda _: None, **names)
-    return Scanner(cluster, leads=leads, policies=policies, reporting=reporting, **names)
+    return Scanner(cluster, is_leader=is_leader, policies=policies, reporting=reporting, **names)
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -166,7 +166,7 @@ def test_vendors_kinds_that_nobody_gave_us_a_right_to_are_told_of_once(caplog: p
 def test_who_leads_no_longer_ends_at_the_next_page() -> None:
     """And writes nothing."""
     cluster = Cluster()
-    tested = scanner(cluster, Metrics(), leads=lambda: PODS not in cluster.asked)
+    tested = scanner(cluster, Metrics(), is_leader=lambda: PODS not in cluster.asked)
     with pytest.raises(Interrupted):
         tested.scan()
     assert cluster.asked[-1] == PODS

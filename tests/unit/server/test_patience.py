@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.controller.reaching import late_reviews
+from webhook.controller.server_probe import parse_late_reviews
 from webhook.server.patience import LEAST_SECONDS, REQUEST_SECONDS, LateReviews, seconds_to_answer
 
 
@@ -43,12 +43,12 @@ def test_any_query_gives_a_time_within_the_bounds(query: str) -> None:
 def test_late_reviews_are_told_as_the_controller_reads_them() -> None:
     """A process has a name of its own, so that one that starts again is another one."""
     late = LateReviews()
-    assert [*late_reviews(str(late)).values()] == [0]
+    assert [*parse_late_reviews(str(late)).values()] == [0]
     late.count()
     late.count()
-    [(name, count)] = late_reviews(str(late)).items()
+    [(name, count)] = parse_late_reviews(str(late)).items()
     assert (len(name), count) == (8, 2)
-    assert late_reviews(str(LateReviews())).keys() != {name}
+    assert parse_late_reviews(str(LateReviews())).keys() != {name}
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_late_reviews_are_told_as_the_controller_reads_them() -> None:
 )
 def test_another_note_counts_nothing(note: str) -> None:
     """Of a server of another release."""
-    assert late_reviews(note) == {}
+    assert parse_late_reviews(note) == {}

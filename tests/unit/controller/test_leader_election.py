@@ -3,7 +3,7 @@
 import pytest
 
 from tests.clocks import Clock
-from webhook.controller.leader import BELIEVED_SECONDS, LEASE_SECONDS, RENEW_SECONDS, Leader
+from webhook.controller.leader_election import LEASE_SECONDS, RENEW_DEADLINE_SECONDS, RENEW_SECONDS, LeaderElector
 from webhook.kube.api import ApiError
 from webhook.kube.lease import Lease
 
@@ -50,62 +50,66 @@ def told() -> list[tuple[bool, str]]:
 
 
 @pytest.fixture
-def leader(lease: Pretended, clock: Clock, told: list[tuple[bool, str]]) -> Leader:
+def leader(lease: Pretended, clock: Clock, told: list[tuple[bool, str]]) -> LeaderElector:
     """What is tested."""
-    return Leader(lease, on_change=lambda leads, why: told.append((leads, why)), clock=clock)
+    return LeaderElector(lease, on_change=lambda leads, why: told.append((leads, why)), clock=clock)
 
 
 def test_it_leads_while_it_holds_the_lease(
-    leader: Leader, lease: Pretended, clock: Clock, told: list[tuple[bool, str]]
+    leader: LeaderElector, lease: Pretended, clock: Clock, told: list[tuple[bool, str]]
 ) -> None:
     """And is told once when it begins and once when it ceases."""
-    assert not leader.leads
+    assert not leader.is_leader
     for _ in range(5):
-        leader.look()
-        assert leader.leads
+        leader.try_acquire()
+        assert leader.is_leader
         clock.seconds += RENEW_SECONDS
     lease.held, lease.holder = False, "another"
-    leader.look()
-    leader.look()
-    assert not leader.leads
+    leader.try_acquire()
+    leader.try_acquire()
+    assert not leader.is_leader
     assert told == [(True, "nobody held the Lease"), (False, "the Lease is held by another")]
 
 
 def test_while_nobody_answers_it_leads_until_the_lease_may_have_ended(
-    leader: Leader, lease: Pretended, clock: Clock, told: list[tuple[bool, str]], caplog: pytest.LogCaptureFixture
+    leader: LeaderElector,
+    lease: Pretended,
+    clock: Clock,
+    told: list[tuple[bool, str]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """From before the last renewal began, however long that took; and it is said once."""
     lease.takes = 10.0
-    leader.look()
+    leader.try_acquire()
     began = clock.seconds - 10.0
     lease.down, lease.takes = True, 0.0
-    clock.seconds = began + BELIEVED_SECONDS - 0.1
-    leader.look()
-    assert leader.leads
-    clock.seconds = began + BELIEVED_SECONDS
-    leader.look()
-    assert not leader.leads
+    clock.seconds = began + RENEW_DEADLINE_SECONDS - 0.1
+    leader.try_acquire()
+    assert leader.is_leader
+    clock.seconds = began + RENEW_DEADLINE_SECONDS
+    leader.try_acquire()
+    assert not leader.is_leader
     assert told[1:] == [(False, "the Lease could not be renewed in time")]
     assert clock.seconds < began + LEASE_SECONDS
     assert sum("nobody answers" in one.message for one in caplog.records) == 1
 
 
 def test_stopped_it_leads_no_longer_and_lets_others(
-    leader: Leader, lease: Pretended, told: list[tuple[bool, str]]
+    leader: LeaderElector, lease: Pretended, told: list[tuple[bool, str]]
 ) -> None:
     """Whatever it finds afterwards."""
     lease.holder = "one that was killed"
-    leader.look()
+    leader.try_acquire()
     leader.stop()
     assert lease.released
-    leader.look()
-    assert not leader.leads
+    leader.try_acquire()
+    assert not leader.is_leader
     assert told == [(True, "the Lease had ended, one that was killed held it"), (False, "it stops")]
 
 
-def test_what_it_does_not_hold_is_not_released(leader: Leader, lease: Pretended) -> None:
+def test_what_it_does_not_hold_is_not_released(leader: LeaderElector, lease: Pretended) -> None:
     """Another replica's Lease is none of its business."""
     lease.held = False
-    leader.look()
+    leader.try_acquire()
     leader.stop()
     assert not lease.released

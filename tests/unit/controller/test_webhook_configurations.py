@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from tests.unit.samples import policy
-from webhook.controller.registration import Endpoint, registration
+from webhook.controller.webhook_configurations import Endpoint, webhook_configurations
 from webhook.model.identity import Identities
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
 
@@ -22,7 +22,7 @@ def webhooks(text: str = "", endpoint: Endpoint = BY_SERVICE) -> dict[tuple[str,
     """Every entry by its configuration's kind and its own name."""
     return {
         (configuration["kind"], entry["name"]): entry
-        for configuration in registration(policy(text), endpoint)
+        for configuration in webhook_configurations(policy(text), endpoint)
         for entry in configuration["webhooks"]
     }
 
@@ -45,7 +45,7 @@ ENTRIES: Final = (
 def test_the_configurations_and_their_entries_are_these() -> None:
     """Under our name and label."""
     assert tuple(webhooks()) == ENTRIES
-    for configuration in registration(policy(), BY_SERVICE):
+    for configuration in webhook_configurations(policy(), BY_SERVICE):
         assert configuration["apiVersion"] == "admissionregistration.k8s.io/v1"
         assert configuration["metadata"] == {
             "name": "catflap",
@@ -354,7 +354,7 @@ def test_a_nodes_name_counts_with_a_nodes_group_only() -> None:
 def test_our_own_accounts_are_those_that_were_discovered() -> None:
     """Whatever characters they have: a name is data, also within an expression."""
     name = 'O\'Brien "\\root"'
-    made = registration(policy(), BY_SERVICE, Identities((name,)))
+    made = webhook_configurations(policy(), BY_SERVICE, Identities((name,)))
     [caller] = (
         one["expression"]
         for entry in made[0]["webhooks"]

@@ -15,16 +15,16 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
-from webhook.controller.registration import HTTPS, MUTATE, VALIDATE, Endpoint
+from webhook.controller.webhook_configurations import HTTPS, MUTATE, VALIDATE, Endpoint
 from webhook.kube.api import Api
 from webhook.kube.failures import what_failed
 from webhook.kube.paths import collection, under
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
 from webhook.syntax.pem_words import DAMAGED, damage
 
-# As long as the API server itself waits for an answer (webhook.controller.registration.TIMEOUT_SECONDS).
-PATIENCE_SECONDS: Final = 5.0
-LONGEST_ANSWER: Final = 65536
+# As long as the API server itself waits for an answer (webhook.controller.webhook_configurations.TIMEOUT_SECONDS).
+PROBE_TIMEOUT_SECONDS: Final = 5.0
+MAX_ANSWER_BYTES: Final = 65536
 LATE: Final = re.compile(r"([0-9a-f]{8}):([0-9]{1,15})")
 JSON: Final = {"Content-Type": "application/json", "Accept": "application/json"}
 
@@ -33,7 +33,7 @@ class Unreachable(Exception):  # noqa: N818 (a state of the cluster)
     """No server answers as it should; the message says where, what came instead and what to do."""
 
 
-class Address(Struct, frozen=True):
+class ServerAddress(Struct, frozen=True):
     """Where to connect to, the name that the certificate must be for, and what precedes the path of a phase."""
 
     host: str
@@ -45,7 +45,7 @@ class Address(Struct, frozen=True):
         return f"{self.name} ({self.host}:{self.port})" if self.host != self.name else f"{self.host}:{self.port}"
 
 
-class Probed(Struct, frozen=True):
+class ProbeAnswer(Struct, frozen=True):
     """What a server that is ready says of itself.
 
     `account` is the user name under which it acts, empty if unknown; `late` the number of reviews that it answered too late or not at
@@ -56,7 +56,7 @@ class Probed(Struct, frozen=True):
     late: Mapping[str, int] = {}
 
 
-class Replicas(Struct, frozen=True):
+class RequiredReplicas(Struct, frozen=True):
     """The Deployment of the servers, and how many of its replicas must be ready before the first registration."""
 
     namespace: str
@@ -64,7 +64,7 @@ class Replicas(Struct, frozen=True):
     required: int
 
 
-def address(api: Api, endpoint: Endpoint) -> Address:
+def resolve_address(api: Api, endpoint: Endpoint) -> ServerAddress:
     """Where the API server would connect to for an endpoint.
 
     It resolves a Service itself, not by DNS (kubernetes, staging/src/k8s.io/apiserver/pkg/util/proxy, ResolveCluster).
@@ -72,7 +72,7 @@ def address(api: Api, endpoint: Endpoint) -> Address:
     """
     if endpoint.url:
         parts = urlsplit(endpoint.url)
-        return Address(
+        return ServerAddress(
             parts.hostname or "", parts.port or HTTPS, name=parts.hostname or "", prefix=parts.path.rstrip("/")
         )
     name = f"{endpoint.service}.{endpoint.namespace}.svc"
@@ -87,10 +87,10 @@ def address(api: Api, endpoint: Endpoint) -> Address:
         raise Unreachable(
             f"Service {endpoint.namespace}/{endpoint.service} has no address: the API server takes none without a clusterIP"
         )
-    return Address(host, endpoint.port, name=name)
+    return ServerAddress(host, endpoint.port, name=name)
 
 
-def enough_ready(api: Api, wanted: Replicas) -> None:
+def check_ready_replicas(api: Api, wanted: RequiredReplicas) -> None:
     """See that enough replicas of the servers are ready.  Raises Unreachable, ApiError."""
     found = api.get(under(collection("apps/v1", "deployments", wanted.namespace), wanted.name))
     ready = ((found or {}).get("status") or {}).get("readyReplicas", 0)
@@ -101,19 +101,19 @@ def enough_ready(api: Api, wanted: Replicas) -> None:
         )
 
 
-def reach(api: Api, endpoint: Endpoint, *, certified: bool = False) -> str:
+def probe_endpoint(api: Api, endpoint: Endpoint, *, certified: bool = False) -> str:
     """Ask a server on both paths as the API server would; the user name under which that server acts, empty if unknown.
 
     Servers that are `certified` ask for the API server's client certificate, which only it has: that they ask is their right answer.
     The certificate is checked by exactly the CA and the name that would be registered.  Raises Unreachable, ApiError.
     """
-    where = address(api, endpoint)
-    context = trusting(endpoint)
-    servers = [asked(where, context, endpoint, phase, certified=certified) for phase in (VALIDATE, MUTATE)]
+    where = resolve_address(api, endpoint)
+    context = make_ssl_context(endpoint)
+    servers = [send_probe(where, context, endpoint, phase, certified=certified) for phase in (VALIDATE, MUTATE)]
     return servers[0].account
 
 
-def trusting(endpoint: Endpoint) -> ssl.SSLContext:
+def make_ssl_context(endpoint: Endpoint) -> ssl.SSLContext:
     """What trusts the CA of an endpoint and nothing else.  Raises Unreachable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # What the API server takes is taken here: Go asks no CA for a key usage, as Python's strict mode does.
@@ -131,20 +131,22 @@ def trusting(endpoint: Endpoint) -> ssl.SSLContext:
     return context
 
 
-def asked(where: Address, context: ssl.SSLContext, endpoint: Endpoint, phase: str, *, certified: bool) -> Probed:
+def send_probe(
+    where: ServerAddress, context: ssl.SSLContext, endpoint: Endpoint, phase: str, *, certified: bool
+) -> ProbeAnswer:
     """Send one harmless review to one path; what the server says of itself.  Raises Unreachable."""
     path = f"{where.prefix}{phase}/{endpoint.token}" if endpoint.token else f"{where.prefix}{phase}"
     uid = str(uuid4())
     try:
         with (
-            socket.create_connection((where.host, where.port), timeout=PATIENCE_SECONDS) as plain,
+            socket.create_connection((where.host, where.port), timeout=PROBE_TIMEOUT_SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=where.name) as secure,
         ):
-            connection = http.client.HTTPConnection(bracketed(where.name), where.port)
+            connection = http.client.HTTPConnection(url_host(where.name), where.port)
             connection.sock = secure
-            connection.request("POST", path, msgspec.json.encode(review(uid)), JSON)
+            connection.request("POST", path, msgspec.json.encode(probe_review(uid)), JSON)
             answer = connection.getresponse()
-            status, body = answer.status, answer.read(LONGEST_ANSWER)
+            status, body = answer.status, answer.read(MAX_ANSWER_BYTES)
     except ssl.SSLCertVerificationError as bad:
         raise Unreachable(
             f"the certificate at {where} is not the one that the API server would trust: {bad.verify_message}; "
@@ -153,11 +155,11 @@ def asked(where: Address, context: ssl.SSLContext, endpoint: Endpoint, phase: st
     except (OSError, http.client.HTTPException) as bad:
         raise Unreachable(f"no answer from {where}: {what_failed(bad)}") from bad
     if certified and status == HTTPStatus.UNAUTHORIZED:
-        return Probed()
-    return read(where, uid, status, body)
+        return ProbeAnswer()
+    return parse_answer(where, uid, status, body)
 
 
-def bracketed(host: str) -> str:
+def url_host(host: str) -> str:
     """A host as a URL has it."""
     try:
         return f"[{host}]" if ip_address(host).version == 6 else host  # noqa: PLR2004 (of the Internet Protocol)
@@ -165,7 +167,7 @@ def bracketed(host: str) -> str:
         return host
 
 
-def read(where: Address, uid: str, status: int, body: bytes) -> Probed:
+def parse_answer(where: ServerAddress, uid: str, status: int, body: bytes) -> ProbeAnswer:
     """What a server says of itself by its answer.  Raises Unreachable for any answer but that of a server that is ready."""
     if status != HTTPStatus.OK:
         said = body[:200].decode(errors="replace")
@@ -180,16 +182,16 @@ def read(where: Address, uid: str, status: int, body: bytes) -> Probed:
     if allowed is not True:
         message = (response.get("status") or {}).get("message", "")
         raise Unreachable(f"{where} does not serve yet: {message}")
-    return Probed(str(notes.get(PROBE_SERVER, "")), late_reviews(str(notes.get(PROBE_LATE, ""))))
+    return ProbeAnswer(str(notes.get(PROBE_SERVER, "")), parse_late_reviews(str(notes.get(PROBE_LATE, ""))))
 
 
-def late_reviews(note: str) -> dict[str, int]:
+def parse_late_reviews(note: str) -> dict[str, int]:
     """The number of late reviews by the process that counted them; empty where a server of another release says something else."""
     found = LATE.fullmatch(note)
     return {found[1]: int(found[2])} if found else {}
 
 
-def review(uid: str) -> dict[str, Any]:
+def probe_review(uid: str) -> dict[str, Any]:
     """An AdmissionReview about an object of a kind that no cluster has, as a dry run: nothing can come of it."""
     of = {"group": PROBE_GROUP, "version": "v1"}
     request = {

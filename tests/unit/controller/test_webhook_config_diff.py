@@ -7,8 +7,14 @@ from typing import Any, Final
 import pytest
 
 from tests.unit.samples import policy
-from webhook.controller.fitting import AZURE_TERMS, FIELDS, differences, fitted, last_writer
-from webhook.controller.registration import Endpoint, registration
+from webhook.controller.webhook_config_diff import (
+    AZURE_TERMS,
+    FIELDS,
+    entry_differences,
+    last_writer,
+    merge_configuration,
+)
+from webhook.controller.webhook_configurations import Endpoint, webhook_configurations
 
 Json = dict[str, Any]
 
@@ -28,7 +34,7 @@ TEXTS: Final = (
 
 def stored(text: str = "") -> tuple[Json, ...]:
     """Both configurations as the API server holds them, with what it and others add to the metadata."""
-    found = deepcopy(registration(policy(text), BY_SERVICE))
+    found = deepcopy(webhook_configurations(policy(text), BY_SERVICE))
     for one in found:
         one["metadata"] |= {"uid": "1", "resourceVersion": "7", "annotations": {"example.com/owner": "platform"}}
     return found
@@ -36,7 +42,7 @@ def stored(text: str = "") -> tuple[Json, ...]:
 
 def wanted(text: str = "") -> tuple[Json, ...]:
     """Both as this release registers them."""
-    return registration(policy(text), BY_SERVICE)
+    return webhook_configurations(policy(text), BY_SERVICE)
 
 
 @pytest.mark.parametrize("before", TEXTS)
@@ -44,11 +50,11 @@ def wanted(text: str = "") -> tuple[Json, ...]:
 def test_under_every_policy_file_it_becomes_what_is_registered_anew(before: str, after: str) -> None:
     """Under the metadata that is stored; and what fits is not written."""
     for found, should in zip(stored(before), wanted(after), strict=True):
-        assert fitted(found, should)["webhooks"] == should["webhooks"]
-        assert fitted(found, should)["metadata"] == found["metadata"]
+        assert merge_configuration(found, should)["webhooks"] == should["webhooks"]
+        assert merge_configuration(found, should)["metadata"] == found["metadata"]
     for found, should in zip(stored(after), wanted(after), strict=True):
-        assert fitted(found, should) == found
-        assert list(differences(found, found)) == []
+        assert merge_configuration(found, should) == found
+        assert list(entry_differences(found, found)) == []
 
 
 def weaken(field: str, value: Any) -> Callable[[Json], None]:
@@ -144,9 +150,9 @@ def test_what_weakens_coverage_is_put_back_and_reported(change: Callable[[Json],
     """Each field of each entry, an entry that is missing, and one that is not ours."""
     for found, should in zip(stored(), wanted(), strict=True):
         change(found)
-        target = fitted(found, should)
+        target = merge_configuration(found, should)
         assert target["webhooks"] == should["webhooks"]
-        told = list(differences(found, target))
+        told = list(entry_differences(found, target))
         assert told
         assert all(name and what and "Q0E=" not in what for name, what in told)
 
@@ -161,7 +167,7 @@ def test_what_a_later_api_server_adds_stays() -> None:
     for found, should in zip(stored(), wanted(), strict=True):
         for entry in found["webhooks"]:
             entry["laterField"] = "Default"
-        assert fitted(found, should) == found
+        assert merge_configuration(found, should) == found
 
 
 @pytest.mark.parametrize("front", [True, False], ids=["first", "last"])
@@ -172,9 +178,9 @@ def test_azures_terms_stay_wherever_they_stand(terms: tuple[Json, ...], front: b
         for entry in found["webhooks"]:
             own = entry["namespaceSelector"].get("matchExpressions", [])
             entry["namespaceSelector"]["matchExpressions"] = [*terms, *own] if front else [*own, *terms]
-        assert fitted(found, should) == found
+        assert merge_configuration(found, should) == found
         gone = found["webhooks"].pop()
-        came = fitted(found, should)["webhooks"][-1]
+        came = merge_configuration(found, should)["webhooks"][-1]
         assert came["name"] == gone["name"]
         assert [one for one in came["namespaceSelector"]["matchExpressions"] if one in AZURE_TERMS] == list(terms)
 
@@ -188,7 +194,7 @@ def test_foreign_labels_annotations_and_owners_stay() -> None:
         "finalizers": ["example.com/wait"],
     }
     should = {**should, "metadata": {**should["metadata"], "annotations": {"catflap.dev/release": "1"}}}
-    target = fitted(found, should)
+    target = merge_configuration(found, should)
     assert target["metadata"]["labels"] == found["metadata"]["labels"]
     assert target["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep", "catflap.dev/release": "1"}
     assert target["metadata"]["finalizers"] == ["example.com/wait"]

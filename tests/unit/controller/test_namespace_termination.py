@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.controller.test_following import BOTH, OWN, STATE, Guard
-from webhook.controller.drift import REGISTERED
-from webhook.controller.owning import condemned, difference, owned
-from webhook.controller.switching import word_after
+from tests.unit.controller.test_webhook_config_sync import BOTH, OWN, STATE, Guard
+from webhook.controller.owner_references import is_orphaned, owner_difference, with_owner
+from webhook.controller.registration_state import phase_state_after
+from webhook.controller.registration_status import REGISTERED
 from webhook.kube.api import ApiError, Json
 from webhook.kube.home import Home, look
 from webhook.kube.switch import BEGUN, NEVER, OFF, ON, State
@@ -55,14 +55,14 @@ def test_a_namespace_that_ends_takes_the_registration_along(tmp_path: Path) -> N
     guard.store.refusing = lambda where: 403 * ("configmaps" in where)
     guard.settle()
     assert guard.registered == []
-    assert not guard.follower.sound
+    assert not guard.follower.is_healthy
     text = guard.log.read_text("utf-8")
     assert text.count(f"removed: namespace {OWN} is being deleted, so catflap leaves") == 2
     guard.store.delete_(HOME, STATE)
     guard.store.refusing = lambda _: 0
     guard.settle()
     assert guard.registered == []
-    assert "registers again once a namespace of that name exists" in guard.drift.status
+    assert "registers again once a namespace of that name exists" in guard.status.summary
     living(guard, OTHER)
     guard.settle()
     assert guard.registered == BOTH
@@ -195,7 +195,7 @@ def test_only_one_thing_turns_off(
         namespace_uid=OTHER if elsewhere else UID,
         turned_on="2" if again else "",
     )
-    after = word_after(state, "validating", Home(OWN, UID), stored=stored, doomed=doomed)
+    after = phase_state_after(state, "validating", Home(OWN, UID), stored=stored, doomed=doomed)
     deleted = word == ON and not (stored or doomed or elsewhere)
     kept_off = word == OFF and not (stored or doomed)
     assert (after == OFF) == (wanted and not again and (deleted or kept_off))
@@ -221,15 +221,15 @@ def test_of_all_references_to_the_own_namespace_one_stays(found: list[Json], uid
     """The right one, or none without a namespace; others' stay in their order; a second look changes nothing."""
     home = Home(OWN, uid)
     stored: Mapping[str, Any] = {"metadata": {"name": "catflap", **({"ownerReferences": found} if found else {})}}
-    target = owned({"metadata": {"name": "catflap"}}, dict(stored), home)
+    target = with_owner({"metadata": {"name": "catflap"}}, dict(stored), home)
     references = target["metadata"].get("ownerReferences", [])
     first = [one for number, one in enumerate(found) if one not in found[:number]]
     others = [one for one in first if (one["apiVersion"], one["kind"], one["name"]) != ("v1", "Namespace", OWN)]
     assert [one for one in references if one in others] == others
     assert [one for one in references if one not in others] == ([RIGHT] if uid else [])
-    assert owned(target, target, home)["metadata"].get("ownerReferences", []) == references
-    assert not condemned(target, home)
-    assert (difference(dict(stored), target) == []) == (found == references)
+    assert with_owner(target, target, home)["metadata"].get("ownerReferences", []) == references
+    assert not is_orphaned(target, home)
+    assert (owner_difference(dict(stored), target) == []) == (found == references)
 
 
 def test_where_catflap_was_registered_before_owns_it_no_longer() -> None:
@@ -237,7 +237,7 @@ def test_where_catflap_was_registered_before_owns_it_no_longer() -> None:
     service = {"namespace": "former", "name": "catflap"}
     metadata = {"name": "catflap", "ownerReferences": [{**RIGHT, "name": "former", "uid": OTHER}]}
     stored = {"metadata": metadata, "webhooks": [{"clientConfig": {"service": service}}]}
-    target = owned({"metadata": {"name": "catflap"}}, stored, Home(OWN, UID))
+    target = with_owner({"metadata": {"name": "catflap"}}, stored, Home(OWN, UID))
     assert target["metadata"]["ownerReferences"] == [RIGHT]
 
 

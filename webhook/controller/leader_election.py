@@ -11,15 +11,15 @@ from webhook.kube.lease import Lease
 
 logger = logging.getLogger(__name__)
 
-LEASE: Final = "catflap-controller"
+LEASE_NAME: Final = "catflap-controller"
 # Nothing that the leader does is urgent, so it says that it lives three times a minute, not thirty times as schedulers do.
 LEASE_SECONDS: Final = 60
 RENEW_SECONDS: Final = 20.0
 # Nobody else may take the Lease before it has ended, and what the leader began to do may take a moment longer.
-BELIEVED_SECONDS: Final = LEASE_SECONDS - 15.0
+RENEW_DEADLINE_SECONDS: Final = LEASE_SECONDS - 15.0
 
 
-class Leader:
+class LeaderElector:
     """Holds the Lease where it can; `on_change` is told when it begins and ceases to lead, and why."""
 
     def __init__(
@@ -32,61 +32,61 @@ class Leader:
         self._lease = lease
         self._on_change = on_change
         self._clock = clock
-        self._until = 0.0
-        self._led = False
-        self._telling = Lock()
+        self._leads_until = 0.0
+        self._was_leader = False
+        self._notify_lock = Lock()
         self._stopped = Event()
-        self._trouble = ""
+        self._last_error = ""
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether we may do now what one replica alone does."""
-        return self._clock() < self._until
+        return self._clock() < self._leads_until
 
     def start(self) -> None:
         """Begin to try, on a thread of its own."""
-        Thread(target=self._keep_trying, name="leader", daemon=True).start()
+        Thread(target=self._run, name="leader", daemon=True).start()
 
     def stop(self) -> None:
         """Lead no longer, and let another replica at once; waits for the API server no longer than for one request."""
         self._stopped.set()
-        led, self._until = self.leads, 0.0
+        led, self._leads_until = self.is_leader, 0.0
         if led:
             try:
                 self._lease.release()
             except ApiError as error:
                 logger.warning("the Lease is not given back: %s", error)
-        self._tell("it stops")
+        self._notify("it stops")
 
-    def look(self) -> None:
+    def try_acquire(self) -> None:
         """Try once to take or to keep the Lease; where nobody answers, what was believed is believed until it ends."""
         begun = self._clock()
         try:
             held = self._lease.hold()
         except ApiError as error:
-            if str(error) != self._trouble:
+            if str(error) != self._last_error:
                 logger.warning("who leads is not known: %s", error)
-            self._trouble = str(error)
-            self._tell("the Lease could not be renewed in time")
+            self._last_error = str(error)
+            self._notify("the Lease could not be renewed in time")
         else:
-            self._trouble = ""
-            self._until = begun + BELIEVED_SECONDS if held and not self._stopped.is_set() else 0.0
-            self._tell(why(self._lease, held=held))
+            self._last_error = ""
+            self._leads_until = begun + RENEW_DEADLINE_SECONDS if held and not self._stopped.is_set() else 0.0
+            self._notify(transition_reason(self._lease, held=held))
 
-    def _tell(self, reason: str) -> None:
-        with self._telling:
-            if self.leads != self._led:
-                self._led = self.leads
-                logger.info("this replica %s: %s", "leads" if self._led else "does not lead", reason)
-                self._on_change(self._led, reason)
+    def _notify(self, reason: str) -> None:
+        with self._notify_lock:
+            if self.is_leader != self._was_leader:
+                self._was_leader = self.is_leader
+                logger.info("this replica %s: %s", "leads" if self._was_leader else "does not lead", reason)
+                self._on_change(self._was_leader, reason)
 
-    def _keep_trying(self) -> None:
+    def _run(self) -> None:
         while not self._stopped.is_set():
-            self.look()
+            self.try_acquire()
             self._stopped.wait(RENEW_SECONDS)
 
 
-def why(lease: Lease, *, held: bool) -> str:
+def transition_reason(lease: Lease, *, held: bool) -> str:
     """What made us begin or cease to lead, by who held the Lease when we looked."""
     if not held:
         return f"the Lease is held by {lease.holder or 'another'}"

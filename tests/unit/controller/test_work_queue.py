@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from tests.clocks import Clock
-from webhook.controller.queue import FIRST, FIRST_DELAY_SECONDS, LAST, LONGEST_DELAY_SECONDS, WorkQueue
+from webhook.controller.work_queue import FIRST, FIRST_DELAY_SECONDS, LAST, LONGEST_DELAY_SECONDS, WorkQueue
 
 PATIENCE = 10.0
 
@@ -14,7 +14,7 @@ PATIENCE = 10.0
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The queue's clock."""
     clock = Clock()
-    monkeypatch.setattr("webhook.controller.queue.monotonic", clock)
+    monkeypatch.setattr("webhook.controller.work_queue.monotonic", clock)
     return clock
 
 

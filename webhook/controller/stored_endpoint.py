@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from webhook.controller.registration import HTTPS, MUTATE, VALIDATE, Endpoint
+from webhook.controller.webhook_configurations import HTTPS, MUTATE, VALIDATE, Endpoint
 from webhook.kube.api import Json
 from webhook.model.names import ENTRY_SUFFIX
 
@@ -11,7 +11,7 @@ from webhook.model.names import ENTRY_SUFFIX
 PHASE_PATH: Final = re.compile(f"(?:{VALIDATE}|{MUTATE})(?:/([^/]+))?$")
 
 
-def endpoint_of(configuration: Json, own_namespace: str) -> Endpoint | None:
+def stored_endpoint(configuration: Json, own_namespace: str) -> Endpoint | None:
     """The endpoint of the first of our entries in a webhook configuration; None where it has none, or none that is complete."""
     entries = configuration.get("webhooks") or ()
     config = next((one.get("clientConfig") or {} for one in entries if one["name"].endswith(ENTRY_SUFFIX)), {})

@@ -5,34 +5,34 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Final
 
-from webhook.controller.addressing import endpoint_of
-from webhook.controller.reaching import Replicas, Unreachable, enough_ready, reach
-from webhook.controller.registration import Endpoint
+from webhook.controller.server_probe import RequiredReplicas, Unreachable, check_ready_replicas, probe_endpoint
+from webhook.controller.stored_endpoint import stored_endpoint
+from webhook.controller.webhook_configurations import Endpoint
 from webhook.kube.api import Api, ApiError, Json
 
 logger = logging.getLogger(__name__)
 
 # How long the servers' account is believed to be known, and how soon they are asked again where they did not answer.
 KNOWN_SECONDS: Final = 600.0
-AGAIN_SECONDS: Final = 60.0
+RETRY_SECONDS: Final = 60.0
 
-Reach = Callable[[Api, Endpoint, Replicas | None], str]
+Probe = Callable[[Api, Endpoint, RequiredReplicas | None], str]
 
 
-def usable(api: Api, endpoint: Endpoint, replicas: Replicas | None, *, certified: bool = False) -> str:
+def probe_servers(api: Api, endpoint: Endpoint, replicas: RequiredReplicas | None, *, certified: bool = False) -> str:
     """The user name of a server that answers at an endpoint, of which enough replicas are ready.
 
     `certified` servers ask for a client certificate.  Raises Unreachable.
     """
     try:
         if replicas is not None:
-            enough_ready(api, replicas)
-        return reach(api, endpoint, certified=certified)
+            check_ready_replicas(api, replicas)
+        return probe_endpoint(api, endpoint, certified=certified)
     except ApiError as error:
         raise Unreachable(str(error)) from error
 
 
-class Servers:
+class ServerLocator:
     """`endpoint` says where the API server is to find them; without it, that is as somebody registered it by hand."""
 
     def __init__(
@@ -40,19 +40,19 @@ class Servers:
         api: Api,
         endpoint: Callable[[], Endpoint] | None,
         *,
-        replicas: Replicas | None,
+        replicas: RequiredReplicas | None,
         own_namespace: str,
-        reach: Reach = usable,
+        probe: Probe = probe_servers,
     ) -> None:
         self.account = ""
         self._api = api
         self._endpoint = endpoint
         self._replicas = replicas
         self._own_namespace = own_namespace
-        self._reach = reach
-        self._heard = float("-inf")
+        self._probe = probe
+        self._account_known_at = float("-inf")
 
-    def checked(self, stored: Mapping[str, Json], *, urgent: bool) -> Endpoint | None:
+    def verified_endpoint(self, stored: Mapping[str, Json], *, urgent: bool) -> Endpoint | None:
         """Where the API server is to find them, tried where that is new or `urgent`; None where it is registered by hand.
 
         Raises Unreachable where it must not be registered so.
@@ -60,29 +60,29 @@ class Servers:
         if self._endpoint is None:
             return None
         endpoint = self._endpoint()
-        elsewhere = any(endpoint_of(found, self._own_namespace) != endpoint for found in stored.values())
+        elsewhere = any(stored_endpoint(found, self._own_namespace) != endpoint for found in stored.values())
         if urgent or elsewhere:
-            self._hear(self._reach(self._api, endpoint, self._replicas))
+            self._set_account(self._probe(self._api, endpoint, self._replicas))
         else:
             self._learn_account(endpoint)
         return endpoint
 
-    def as_stored(self, stored: Mapping[str, Json]) -> Endpoint | None:
+    def registered_endpoint(self, stored: Mapping[str, Json]) -> Endpoint | None:
         """Where the API server finds them by what is registered; None where nothing is."""
         found = next(iter(stored.values()), None)
-        endpoint = endpoint_of(found, self._own_namespace) if found else None
+        endpoint = stored_endpoint(found, self._own_namespace) if found else None
         if endpoint is not None:
             self._learn_account(endpoint)
         return endpoint
 
     def _learn_account(self, endpoint: Endpoint) -> None:
-        if monotonic() - self._heard <= KNOWN_SECONDS:
+        if monotonic() - self._account_known_at <= KNOWN_SECONDS:
             return
         try:
-            self._hear(self._reach(self._api, endpoint, None))
-        except Unreachable as bad:
-            self._heard = monotonic() - KNOWN_SECONDS + AGAIN_SECONDS
-            logger.info("the servers' account is not known: %s", bad)
+            self._set_account(self._probe(self._api, endpoint, None))
+        except Unreachable as error:
+            self._account_known_at = monotonic() - KNOWN_SECONDS + RETRY_SECONDS
+            logger.info("the servers' account is not known: %s", error)
 
-    def _hear(self, account: str) -> None:
-        self.account, self._heard = account, monotonic()
+    def _set_account(self, account: str) -> None:
+        self.account, self._account_known_at = account, monotonic()

@@ -12,12 +12,12 @@ import pytest
 from tests.unit.samples import HEAD
 from webhook.audit.log import AuditLog
 from webhook.config.parse import parse
-from webhook.controller.drift import REGISTERED, Drift
-from webhook.controller.following import Registered
-from webhook.controller.patience import Patience
-from webhook.controller.reaching import Replicas, Unreachable
 from webhook.controller.recording import Recording
-from webhook.controller.registration import Endpoint
+from webhook.controller.registration_status import REGISTERED, RegistrationStatus
+from webhook.controller.server_probe import RequiredReplicas, Unreachable
+from webhook.controller.webhook_config_sync import WebhookConfigSync
+from webhook.controller.webhook_configurations import Endpoint
+from webhook.controller.write_backoff import WriteBackoff
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.identity import Acting
 from webhook.metrics import Metrics
@@ -124,15 +124,15 @@ class Guard:
         self.asked = 0
         self.now = AT
         metrics = Metrics()
-        self.drift = Drift(self.store, metrics=metrics, own_namespace=OWN, now=lambda: self.now)
-        self.follower = Registered(
+        self.status = RegistrationStatus(self.store, metrics=metrics, own_namespace=OWN, now=lambda: self.now)
+        self.follower = WebhookConfigSync(
             self.store,
             recording=Recording(AuditLog(str(self.log), process="controller"), lambda: self.now),
             own_namespace=OWN,
             acting=Acting(Identities(("chart",))),
-            drift=self.drift,
+            status=self.status,
             now=lambda: self.now,
-            reach=self._reach,
+            probe=self._probe,
             **{"endpoint": lambda: ENDPOINT, **options},
         )
         self.follower._watches = {
@@ -159,7 +159,7 @@ class Guard:
         """What the object says."""
         return dict(self.store.objects[STATE]["data"])
 
-    def _reach(self, _api: Api, _endpoint: Endpoint, _replicas: Replicas | None) -> str:
+    def _probe(self, _api: Api, _endpoint: Endpoint, _replicas: RequiredReplicas | None) -> str:
         self.asked += 1
         if self.trouble:
             raise Unreachable(self.trouble)
@@ -176,12 +176,12 @@ def test_nothing_is_registered_before_the_servers_answer(tmp_path: Path) -> None
     for _ in range(3):
         assert 0 < guard.follow() <= 2.0
     assert guard.registered == []
-    assert not guard.follower.sound
+    assert not guard.follower.is_healthy
     assert "the certificate is for another name" in guard.state["status"]
     guard.trouble = ""
     guard.settle()
     assert guard.registered == BOTH
-    assert guard.follower.sound
+    assert guard.follower.is_healthy
     assert (guard.state["validating"], guard.state["mutating"], guard.state["status"]) == ("on", "on", REGISTERED)
     first = guard.store.written.index(BOTH[0])
     assert STATE in guard.store.written[:first]
@@ -210,7 +210,7 @@ def test_what_an_administrator_deleted_stays_so_until_it_is_turned_on(tmp_path: 
     again = Guard(tmp_path / "again", guard.store)
     again.settle()
     assert set(gone).isdisjoint(guard.registered)
-    assert again.follower.sound
+    assert again.follower.is_healthy
     assert "turned off" in again.state["status"]
     assert guard.log.read_text("utf-8").count("was deleted: it stays so until") == len(gone)
     guard.store.delete_(STATE)
@@ -279,7 +279,7 @@ def test_an_installer_that_wants_none_gets_none(tmp_path: Path) -> None:
     guard.store.delete_(*BOTH)
     guard.settle()
     assert guard.registered == []
-    assert guard.follower.sound
+    assert guard.follower.is_healthy
     guard.store.objects[STATE]["data"]["wanted"] = "on"
     guard.settle()
     assert guard.registered == BOTH
@@ -321,15 +321,15 @@ def test_where_somebody_keeps_changing_it_that_is_shown(tmp_path: Path) -> None:
         wait = guard.follow()
     assert 0.0 < wait <= 1.0
     guard.follow()
-    assert not guard.follower.sound
+    assert not guard.follower.is_healthy
     assert "weaker" in guard.state["status"]
     assert guard.log.read_text("utf-8").count("put back") == 10
     guard.store.edit(BOTH[0], failurePolicy="Fail")
-    guard.store.objects[BOTH[0]]["webhooks"] = deepcopy(guard.follower._wanted(
+    guard.store.objects[BOTH[0]]["webhooks"] = deepcopy(guard.follower._desired(
         "validating", parse(HEAD + BEFORE), ENDPOINT, guard.follower.acting.accounts
     )["webhooks"])  # fmt: skip
     guard.settle()
-    assert guard.follower.sound
+    assert guard.follower.is_healthy
     guard.store.edit(BOTH[0], failurePolicy="Ignore")
     guard.follow(AFTER)  # an edit is no quarrel
     assert guard.store.objects[BOTH[0]]["webhooks"][0]["failurePolicy"] == "Fail"
@@ -398,7 +398,7 @@ def test_registered_by_hand_it_follows_the_file_and_is_never_created(tmp_path: P
     guard = Guard(tmp_path, endpoint=None)
     guard.settle()
     assert guard.registered == []
-    assert guard.follower.sound
+    assert guard.follower.is_healthy
     for path in BOTH:
         guard.store._put(path, source.store.objects[path])
     guard.settle(AFTER)
@@ -414,7 +414,7 @@ def test_a_registration_of_another_release_is_left_to_the_replica_that_leads(tmp
     guard.store.edit(BOTH[0], timeoutSeconds=1)
     guard.settle()
     assert guard.store.objects[BOTH[0]]["webhooks"][0]["timeoutSeconds"] == 1
-    leading = Guard(tmp_path, guard.store, leads=lambda: True)
+    leading = Guard(tmp_path, guard.store, is_leader=lambda: True)
     leading.settle()
     assert guard.store.objects[BOTH[0]]["webhooks"][0]["timeoutSeconds"] == 5
 
@@ -434,13 +434,13 @@ def test_where_another_replica_was_faster_nothing_is_recorded(tmp_path: Path) ->
 def test_who_is_undone_again_and_again_writes_ever_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten times at once, then after 1, 2, 4 seconds and so on, at most after a minute; two quiet minutes forget it."""
     now = [1000.0]
-    monkeypatch.setattr("webhook.controller.patience.monotonic", lambda: now[0])
-    patience, waited = Patience(), []
+    monkeypatch.setattr("webhook.controller.write_backoff.monotonic", lambda: now[0])
+    patience, waited = WriteBackoff(), []
     for _ in range(20):
-        waited.append(patience.left())
-        now[0] += patience.left()
-        assert patience.left() == 0.0
-        patience.used()
+        waited.append(patience.delay())
+        now[0] += patience.delay()
+        assert patience.delay() == 0.0
+        patience.record_write()
     assert waited == [0.0] * 10 + [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
     now[0] += 121.0
-    assert patience.left() == 0.0
+    assert patience.delay() == 0.0

@@ -32,19 +32,19 @@ CLIENT_CONFIG, CONDITIONS = "clientConfig", "matchConditions"
 MOST_NAMED: Final = 5
 
 
-def fitted(stored: Json, wanted: Json) -> Json:
+def merge_configuration(stored: Json, wanted: Json) -> Json:
     """What a stored configuration should become: the wanted entries under its own metadata.
 
-    Foreign labels, annotations and finalizers stay (owners: `webhook.controller.owning`), and of a namespaceSelector what Azure adds; whole entries of others do
+    Foreign labels, annotations and finalizers stay (owners: `webhook.controller.owner_references`), and of a namespaceSelector what Azure adds; whole entries of others do
     not, as nobody checks what they ask.
     """
     found = {entry["name"]: entry for entry in stored.get("webhooks") or ()}
-    azure = next(filter(None, (added(entry) for entry in found.values())), [])
-    entries = [fitted_entry(found.get(entry["name"]), entry, azure) for entry in wanted["webhooks"]]
-    return {**stored, "metadata": fitted_metadata(stored["metadata"], wanted["metadata"]), "webhooks": entries}
+    azure = next(filter(None, (azure_terms(entry) for entry in found.values())), [])
+    entries = [merge_entry(found.get(entry["name"]), entry, azure) for entry in wanted["webhooks"]]
+    return {**stored, "metadata": merge_metadata(stored["metadata"], wanted["metadata"]), "webhooks": entries}
 
 
-def fitted_metadata(stored: Json, wanted: Json) -> Json:
+def merge_metadata(stored: Json, wanted: Json) -> Json:
     """The metadata with our labels, annotations and owners.
 
     Another manager's name in the label for it stays, as it would come back. What is wanted without owners keeps those that it has.
@@ -59,21 +59,21 @@ def fitted_metadata(stored: Json, wanted: Json) -> Json:
     return found | ({"annotations": annotations} if annotations else {})
 
 
-def fitted_entry(stored: Json | None, wanted: Json, azure: Sequence[Json]) -> Json:
+def merge_entry(stored: Json | None, wanted: Json, azure: Sequence[Json]) -> Json:
     """One entry; `azure` are the terms that a new one has as the others do."""
     if stored is None:
         return {**wanted, "namespaceSelector": with_terms(wanted["namespaceSelector"], azure)}
     unknown = {key: value for key, value in stored.items() if key not in FIELDS}
-    selector = with_terms(wanted["namespaceSelector"], added(stored))
-    if same_selector(stored.get("namespaceSelector") or {}, selector):
+    selector = with_terms(wanted["namespaceSelector"], azure_terms(stored))
+    if selectors_equal(stored.get("namespaceSelector") or {}, selector):
         selector = stored.get("namespaceSelector") or {}
     return {**unknown, **wanted, "namespaceSelector": selector}
 
 
-def added(entry: Json) -> list[Json]:
+def azure_terms(entry: Json) -> list[Json]:
     """The terms of an entry's namespaceSelector that are Azure's."""
     terms = (entry.get("namespaceSelector") or {}).get("matchExpressions") or ()
-    return [term for term in terms if term in AZURE_TERMS]
+    return [normalized_term for normalized_term in terms if normalized_term in AZURE_TERMS]
 
 
 def with_terms(selector: Json, terms: Sequence[Json]) -> Json:
@@ -83,19 +83,19 @@ def with_terms(selector: Json, terms: Sequence[Json]) -> Json:
     return {**selector, "matchExpressions": [*selector.get("matchExpressions", ()), *terms]}
 
 
-def same_selector(one: Json, other: Json) -> bool:
+def selectors_equal(one: Json, other: Json) -> bool:
     """Whether two selectors select the same, in whichever order their terms and the names among them are."""
-    return one.get("matchLabels") in ({}, None) and sorted(map(term, one.get("matchExpressions") or ())) == sorted(
-        map(term, other.get("matchExpressions") or ())
-    )
+    return one.get("matchLabels") in ({}, None) and sorted(
+        map(normalized_term, one.get("matchExpressions") or ())
+    ) == sorted(map(normalized_term, other.get("matchExpressions") or ()))
 
 
-def term(expression: Json) -> tuple[str, str, tuple[str, ...]]:
+def normalized_term(expression: Json) -> tuple[str, str, tuple[str, ...]]:
     """A term in a form that compares by what it means."""
     return expression["key"], expression["operator"], tuple(sorted(expression.get("values") or ()))
 
 
-def differences(stored: Json, wanted: Json) -> Iterator[tuple[str, str]]:
+def entry_differences(stored: Json, wanted: Json) -> Iterator[tuple[str, str]]:
     """Where the stored entries differ from those that are wanted: the entry's name, and what differs, in words.
 
     `wanted` is the fitted configuration, so that what may differ does not.
@@ -111,14 +111,14 @@ def differences(stored: Json, wanted: Json) -> Iterator[tuple[str, str]]:
             if is_now == should:
                 continue
             if field == CONDITIONS:
-                yield name, changed_conditions(is_now or (), should or ())
+                yield name, describe_condition_changes(is_now or (), should or ())
             else:
-                yield name, f"{field} is {brief(field, is_now)}, not {brief(field, should)}"
+                yield name, f"{field} is {format_value(field, is_now)}, not {format_value(field, should)}"
     names = {entry["name"] for entry in wanted["webhooks"]}
     yield from ((name, "the entry is not catflap's") for name in found if name not in names)
 
 
-def changed_conditions(is_now: Sequence[Json], should: Sequence[Json]) -> str:
+def describe_condition_changes(is_now: Sequence[Json], should: Sequence[Json]) -> str:
     """Which match conditions are foreign, missing or say something else, by name."""
     now, wanted = ({one["name"]: one["expression"] for one in several} for several in (is_now, should))
     kinds = {
@@ -134,7 +134,7 @@ def changed_conditions(is_now: Sequence[Json], should: Sequence[Json]) -> str:
     return f"{CONDITIONS} are {'; '.join(said) or 'in another order'}"
 
 
-def brief(field: str, value: Any) -> str:
+def format_value(field: str, value: Any) -> str:
     """A value in a message: short ones as they are, of longer ones what tells them apart; secrets and expressions are left out."""
     if value is None:
         return "absent"
@@ -144,12 +144,14 @@ def brief(field: str, value: Any) -> str:
         return " and ".join(one["key"] for one in value.get("matchExpressions") or ()) or "none"
     if field == CLIENT_CONFIG:
         where = value.get("service") or {}
-        target = f"{where.get('namespace')}/{where.get('name')}:{where.get('port')}" if where else host(value)
+        target = (
+            f"{where.get('namespace')}/{where.get('name')}:{where.get('port')}" if where else url_without_path(value)
+        )
         return f"{target} with {'a' if value.get('caBundle') else 'no'} CA"
     return repr(value)
 
 
-def host(client_config: Mapping[str, Any]) -> str:
+def url_without_path(client_config: Mapping[str, Any]) -> str:
     """A URL without its path, the end of which is a secret."""
     return "/".join(str(client_config.get("url", "")).split("/")[:3])
 
@@ -161,12 +163,12 @@ def last_writer(stored: Json) -> str:
     return f"{latest.get('manager')} at {latest.get('time')}" if latest else ""
 
 
-def only_moved(found: Sequence[tuple[str, str]]) -> bool:
+def only_client_config_differs(found: Sequence[tuple[str, str]]) -> bool:
     """Whether the differences are in where the entries are asked alone."""
     return bool(found) and all(how.startswith(f"{CLIENT_CONFIG} ") for _, how in found)
 
 
-def keeping_client_config(target: Json, stored: Json) -> Json:
+def keep_client_config(target: Json, stored: Json) -> Json:
     """A configuration with the entries asked where they are asked now, and without those that are not there yet."""
     now = {entry["name"]: entry[CLIENT_CONFIG] for entry in stored.get("webhooks") or ()}
     kept = [{**entry, CLIENT_CONFIG: now[entry["name"]]} for entry in target["webhooks"] if entry["name"] in now]

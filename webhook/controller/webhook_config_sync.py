@@ -15,18 +15,23 @@ from msgspec import Struct, structs
 
 from webhook import __version__
 from webhook.config.parse import Loaded
-from webhook.controller.addressing import endpoint_of
-from webhook.controller.departing import Departing, is_hook
-from webhook.controller.drift import Drift
-from webhook.controller.fitting import differences, fitted, keeping_client_config, only_moved
-from webhook.controller.owning import difference, owned
-from webhook.controller.patience import Patience
-from webhook.controller.reaching import Replicas, Unreachable
+from webhook.controller.namespace_termination import NamespaceTermination, is_uninstall_placeholder
+from webhook.controller.owner_references import owner_difference, with_owner
 from webhook.controller.recording import Recording
-from webhook.controller.registration import Endpoint, registration
-from webhook.controller.servers import Reach, Servers, usable
-from webhook.controller.switching import Switching
-from webhook.controller.watching import Watching
+from webhook.controller.registration_state import RegistrationStateKeeper
+from webhook.controller.registration_status import RegistrationStatus
+from webhook.controller.server_locator import Probe, ServerLocator, probe_servers
+from webhook.controller.server_probe import RequiredReplicas, Unreachable
+from webhook.controller.stored_endpoint import stored_endpoint
+from webhook.controller.watch_group import WatchGroup
+from webhook.controller.webhook_config_diff import (
+    entry_differences,
+    keep_client_config,
+    merge_configuration,
+    only_client_config_differs,
+)
+from webhook.controller.webhook_configurations import Endpoint, webhook_configurations
+from webhook.controller.write_backoff import WriteBackoff
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.home import Home, look
 from webhook.kube.identity import Acting, accounts_annotation
@@ -49,22 +54,22 @@ FITTING_SECONDS: Final = 60.0
 # How long a replica leaves a registration of another release to the replica that leads: as long as one takes to leave.
 OTHER_RELEASE_SECONDS: Final = 60.0
 HOME: Final = "home"  # the watch on our own namespace
-MOVED: Final = "rewritten: reviews come to another address or path"
+ENDPOINT_CHANGED: Final = "rewritten: reviews come to another address or path"
 
 
-class Wishes(Struct, frozen=True):
+class RegistrationOptions(Struct, frozen=True):
     """What the installer wants of the registration: how many servers it waits for, and further labels and annotations.
 
     `certified` servers ask the API server for a client certificate.
     """
 
-    replicas: Replicas | None = None
+    replicas: RequiredReplicas | None = None
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
     certified: bool = False
 
 
-class Registered(Watching):
+class WebhookConfigSync(WatchGroup):
     """Our webhook configurations, created once the servers answer and kept as they should be.
 
     `endpoint` says at each pass where the API server finds us, and raises Unreachable where that is not known; without it catflap is
@@ -81,29 +86,33 @@ class Registered(Watching):
         recording: Recording,
         own_namespace: str,
         acting: Acting,
-        drift: Drift,
+        status: RegistrationStatus,
         now: Callable[[], datetime],
         endpoint: Callable[[], Endpoint] | None = None,
-        wishes: Wishes = Wishes(),  # noqa: B008 (frozen)
-        leads: Callable[[], bool] = lambda: False,
-        reach: Reach = usable,
+        options: RegistrationOptions = RegistrationOptions(),  # noqa: B008 (frozen)
+        is_leader: Callable[[], bool] = lambda: False,
+        probe: Probe = probe_servers,
     ) -> None:
         self._api = api
         self._recording = recording
         self._own_namespace = own_namespace
         self._acting = acting
-        self._drift = drift
+        self._status = status
         self._endpoint = endpoint
-        self._wishes = wishes
-        self._leads = leads
-        self._servers = Servers(api, endpoint, replicas=wishes.replicas, own_namespace=own_namespace, reach=reach)
-        self._switch = Switching(api, own_namespace=own_namespace, recording=recording, acting=acting, now=now)
+        self._options = options
+        self._is_leader = is_leader
+        self._servers = ServerLocator(
+            api, endpoint, replicas=options.replicas, own_namespace=own_namespace, probe=probe
+        )
+        self._state = RegistrationStateKeeper(
+            api, own_namespace=own_namespace, recording=recording, acting=acting, now=now
+        )
         self._wake: Callable[[], None] = lambda: None
-        self._fits: dict[str, object] = {}  # what each phase fitted last
+        self._matched: dict[str, object] = {}  # what each phase fitted last
         self._seen: dict[str, Json] = {}  # each configuration as its watch saw it last, the one that is gone too
         self._other_release: dict[str, float] = {}
-        self._departing = Departing(api, recording=recording, drift=drift)
-        self._patience = {phase: Patience() for phase in PHASES}
+        self._termination = NamespaceTermination(api, recording=recording, status=status)
+        self._backoff = {phase: WriteBackoff() for phase in PHASES}
         query = {"fieldSelector": name_selector(WEBHOOK_CONFIGURATION)}
         watches = {phase: Watch(api, collection(phase), query=query) for phase in PHASES}
         home = Watch(api, NAMESPACES, query={"fieldSelector": name_selector(own_namespace)})
@@ -127,9 +136,9 @@ class Registered(Watching):
         return self._acting
 
     @property
-    def sound(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether every entry is as this release registers it, or an administrator wants none."""
-        return self._drift.sound
+        return self._status.is_healthy
 
     def follow(self, loaded: Loaded) -> float:
         """See that catflap is registered as the policy file says; the seconds after which to look again.
@@ -142,77 +151,77 @@ class Registered(Watching):
         home = look(
             self._api, self._own_namespace
         )  # first: without its Roles a namespace that ends lets us read nothing else
-        if not self._departing.due(home):
+        if not self._termination.is_due(home):
             self._acting.look(self._api)
-            state = self._switch.read()  # before what is stored: what is not there although this says "on" was deleted
+            state = self._state.read()  # before what is stored: what is not there although this says "on" was deleted
             stored = {phase: found for phase in PHASES if (found := self._stored(phase)) is not None}
             if len(stored) < len(PHASES):  # another replica may have seen the end of the namespace before this one
                 home = look(self._api, self._own_namespace)
-        if self._departing.due(home):
-            self._departing.leave(home, loaded.digest)
+        if self._termination.is_due(home):
+            self._termination.unregister(home, loaded.digest)
             return WAITING_SECONDS
-        noted = self._switch.note_deletions(state, stored, self._seen, home, loaded.digest)
+        noted = self._state.record_deletions(state, stored, self._seen, home, loaded.digest)
         if noted is None:
             return WAITING_SECONDS
-        return self._see_to(noted, stored, home, loaded)
+        return self._apply(noted, stored, home, loaded)
 
     def _stored(self, phase: str) -> Json | None:
         """A configuration as it is stored; None where it is not, or where an uninstall has put an empty one in its place."""
         found = self._watches[phase].get(WEBHOOK_CONFIGURATION) or self._api.get(path(phase))
-        if found is None or is_hook(found):
+        if found is None or is_uninstall_placeholder(found):
             return None
         # The items of a list do not name their kind.
         return {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
 
-    def _see_to(self, state: State, stored: Mapping[str, Json], home: Home, loaded: Loaded) -> float:
+    def _apply(self, state: State, stored: Mapping[str, Json], home: Home, loaded: Loaded) -> float:
         """Mend what is stored, create what is missing and wanted, and report what is neither."""
         missing = [phase for phase, word in state.phases.items() if phase not in stored and word in {NEVER, BEGUN}]
         off = [phase for phase, word in state.phases.items() if word == OFF]
         waiting = missing if state.wanted and self._endpoint is not None else []
         trouble, endpoint = "", None
         try:
-            endpoint = self._servers.checked(stored, urgent=bool(waiting))
+            endpoint = self._servers.verified_endpoint(stored, urgent=bool(waiting))
         except Unreachable as bad:
             trouble = str(bad)
-        endpoint = endpoint or (None if trouble else self._servers.as_stored(stored))
-        accounts = self._switch.accounts(state, self._servers.account)
+        endpoint = endpoint or (None if trouble else self._servers.registered_endpoint(stored))
+        accounts = self._state.accounts(state, self._servers.account)
         wait, refused = FITTING_SECONDS, None
         for phase, found in stored.items():
-            where = endpoint or endpoint_of(found, self._own_namespace)
+            where = endpoint or stored_endpoint(found, self._own_namespace)
             if where is None:
                 continue
             try:
-                wanted = owned(self._wanted(phase, loaded, where, accounts), found, home)
-                wait = min(wait, self._mend(phase, found, wanted, loaded, trouble))
+                wanted = with_owner(self._desired(phase, loaded, where, accounts), found, home)
+                wait = min(wait, self._repair(phase, found, wanted, loaded, trouble))
             except ApiError as error:
                 if not error.refused:
                     raise
                 refused = error  # the other one, and what people see, do not wait for it
         if waiting and endpoint is not None:
-            whole = {phase: self._wanted(phase, loaded, endpoint, accounts) for phase in waiting}
-            trouble = self._create({phase: owned(one, one, home) for phase, one in whole.items()}, state, loaded)
+            whole = {phase: self._desired(phase, loaded, endpoint, accounts) for phase in waiting}
+            trouble = self._create({phase: with_owner(one, one, home) for phase, one in whole.items()}, state, loaded)
             missing = missing if trouble else []
-        self._drift.show(off=off, missing=missing, waiting=waiting, trouble=trouble)
-        self._switch.publish(state, self._servers.account, self._drift)
+        self._status.update(off=off, missing=missing, waiting=waiting, trouble=trouble)
+        self._state.publish(state, self._servers.account, self._status)
         if refused is not None:
             raise refused
         return min(wait, WAITING_SECONDS if waiting else OFF_SECONDS if off or missing or trouble else FITTING_SECONDS)
 
-    def _wanted(self, phase: str, loaded: Loaded, endpoint: Endpoint, accounts: Identities) -> Json:
+    def _desired(self, phase: str, loaded: Loaded, endpoint: Endpoint, accounts: Identities) -> Json:
         kind = f"{phase.capitalize()}WebhookConfiguration"
-        [found] = (one for one in registration(loaded.policy, endpoint, accounts) if one["kind"] == kind)
+        [found] = (one for one in webhook_configurations(loaded.policy, endpoint, accounts) if one["kind"] == kind)
         ours = {RELEASE_ANNOTATION: __version__, ACCOUNTS_ANNOTATION: accounts_annotation(accounts)}
         metadata = found["metadata"]
-        labels = {**metadata["labels"], **self._wishes.labels}
+        labels = {**metadata["labels"], **self._options.labels}
         return {
             **found,
-            "metadata": {**metadata, "labels": labels, "annotations": {**self._wishes.annotations, **ours}},
+            "metadata": {**metadata, "labels": labels, "annotations": {**self._options.annotations, **ours}},
         }
 
     def _create(self, missing: Mapping[str, Json], state: State, loaded: Loaded) -> str:
         """Register, whole and at once; why that is not done, empty where it is."""
         begun = structs.replace(state, phases={**state.phases, **dict.fromkeys(missing, BEGUN)})
-        if begun.phases != state.phases and not self._switch.write(begun):
+        if begun.phases != state.phases and not self._state.write(begun):
             return "another replica registers just now"
         for phase, wanted in missing.items():
             if self._api.create(collection(phase), wanted) is not None:
@@ -220,51 +229,55 @@ class Registered(Watching):
                 self._recording.record(wanted, policy_digest=loaded.digest, reason=reason, verb="create")
         return ""
 
-    def _mend(self, phase: str, stored: Json, wanted: Json, loaded: Loaded, trouble: str) -> float:
+    def _repair(self, phase: str, stored: Json, wanted: Json, loaded: Loaded, trouble: str) -> float:
         """Put back what differs; the seconds after which to look again."""
-        target = fitted(stored, wanted)
+        target = merge_configuration(stored, wanted)
         if trouble:  # where the API server would not find us must not be registered
-            target = keeping_client_config(target, stored)
-        found = [*differences(stored, target), *difference(stored, target)]
+            target = keep_client_config(target, stored)
+        found = [*entry_differences(stored, target), *owner_difference(stored, target)]
         key = (loaded.digest, wanted)
         if target == stored:
-            self._fits[phase] = key
+            self._matched[phase] = key
             self._other_release.pop(phase, None)
-            self._drift.fits(phase)
+            self._status.mark_matching(phase)
             return FITTING_SECONDS
-        if self._is_others(phase, stored):
+        if self._is_left_to_other_release(phase, stored):
             return WAITING_SECONDS
-        self._patience[phase].under(loaded.digest + token_of(wanted["webhooks"][0]))
-        if left := self._patience[phase].left():
-            self._drift.weaker(phase, stored, found)
+        self._backoff[phase].reset_for(loaded.digest + token_of(wanted["webhooks"][0]))
+        if left := self._backoff[phase].delay():
+            self._status.report_weakened(phase, stored, found)
             return left
         try:
             written = self._write(phase, target)
         except ApiError:
-            self._drift.weaker(phase, stored, found)
+            self._status.report_weakened(phase, stored, found)
             raise
         if written:
-            self._patience[phase].used()
-            self._drift.fits(phase)
+            self._backoff[phase].record_write()
+            self._status.mark_matching(phase)
             reason = self._reason(phase, stored, found, key)
             self._recording.record(target, policy_digest=loaded.digest, reason=reason, verb="update")
-            self._fits[phase] = key
+            self._matched[phase] = key
         return FITTING_SECONDS
 
     def _reason(self, phase: str, stored: Json, found: list[tuple[str, str]], key: object) -> str:
         """Why a configuration was written: by the file, by what others did to it, or by what this process found at its start."""
-        if phase not in self._fits:
+        if phase not in self._matched:
             return "rewritten: it was not as this release registers it"
-        if found and self._fits[phase] == key:
-            return self._drift.put_back(phase, stored, found)
+        if found and self._matched[phase] == key:
+            return self._status.report_restored(phase, stored, found)
         if not found:
             return "rewritten: its labels or annotations were not as this release writes them"
-        return MOVED if only_moved(found) else "rewritten: the policy file asks for other requests"
+        return (
+            ENDPOINT_CHANGED
+            if only_client_config_differs(found)
+            else "rewritten: the policy file asks for other requests"
+        )
 
-    def _is_others(self, phase: str, stored: Json) -> bool:
+    def _is_left_to_other_release(self, phase: str, stored: Json) -> bool:
         """Whether a registration is of another release, whose controllers are about to leave or to come."""
         release = (stored["metadata"].get("annotations") or {}).get(RELEASE_ANNOTATION, __version__)
-        if release == __version__ or self._leads():
+        if release == __version__ or self._is_leader():
             return False
         return monotonic() - self._other_release.setdefault(phase, monotonic()) < OTHER_RELEASE_SECONDS
 

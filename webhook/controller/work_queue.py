@@ -33,7 +33,7 @@ class WorkQueue:
         `after=FIRST` puts it before all that is due, `after=LAST` behind all that is.
         """
         with self._changed:
-            self._put(key, monotonic() + after)
+            self._schedule(key, monotonic() + after)
 
     def take(self) -> str | None:
         """The next due key, waiting for it; None once the queue is closed."""
@@ -52,11 +52,13 @@ class WorkQueue:
             self._busy.discard(key)
             if failed:
                 count = self._failures[key] = self._failures.get(key, 0) + 1
-                self._put(key, monotonic() + min(FIRST_DELAY_SECONDS * 2 ** min(count - 1, 20), LONGEST_DELAY_SECONDS))
+                self._schedule(
+                    key, monotonic() + min(FIRST_DELAY_SECONDS * 2 ** min(count - 1, 20), LONGEST_DELAY_SECONDS)
+                )
             else:
                 self._failures.pop(key, None)
             if key in self._due:  # added while it was worked on
-                self._line_up(key)
+                self._enqueue(key)
             self._changed.notify()
 
     def close(self) -> None:
@@ -65,13 +67,13 @@ class WorkQueue:
             self._closed = True
             self._changed.notify_all()
 
-    def _put(self, key: str, due: float) -> None:
+    def _schedule(self, key: str, due: float) -> None:
         if key not in self._due or due < self._due[key]:
             self._due[key] = due
-            self._line_up(key)
+            self._enqueue(key)
             self._changed.notify_all()  # one alone may be busy when the key is due
 
-    def _line_up(self, key: str) -> None:
+    def _enqueue(self, key: str) -> None:
         if (due := self._due[key]) == LAST:
             self._last[key] = None
         else:

@@ -7,9 +7,9 @@ from typing import Final
 
 from msgspec import structs
 
-from webhook.controller.drift import Drift
-from webhook.controller.owning import condemned
+from webhook.controller.owner_references import is_orphaned
 from webhook.controller.recording import Recording
+from webhook.controller.registration_status import RegistrationStatus
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.home import Home
 from webhook.kube.identity import Acting
@@ -19,10 +19,10 @@ from webhook.model.identity import Identities, identities
 logger = logging.getLogger(__name__)
 
 DELETED: Final = "the {} webhook configuration was deleted: it stays so until an administrator turns catflap on again"
-CREATED_AGAIN: Final = "the {} webhook configuration is back: catflap is turned on again"
+RECREATED: Final = "the {} webhook configuration is back: catflap is turned on again"
 
 
-class Switching:
+class RegistrationStateKeeper:
     """Keeps that object in step with what administrators do and with what this process sees."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Switching:
         self.read = self._switch.read
         self.write = self._switch.write
 
-    def note_deletions(
+    def record_deletions(
         self, state: State, stored: Mapping[str, Json], seen: Mapping[str, Json], home: Home, digest: str
     ) -> State | None:
         """The state after what administrators did since; None where another replica writes it just now.
@@ -45,8 +45,12 @@ class Switching:
         Raises ApiError, AuditLogUnwritable.
         """
         after = {
-            phase: word_after(
-                state, phase, home, stored=phase in stored, doomed=condemned(stored.get(phase) or seen.get(phase), home)
+            phase: phase_state_after(
+                state,
+                phase,
+                home,
+                stored=phase in stored,
+                doomed=is_orphaned(stored.get(phase) or seen.get(phase), home),
             )
             for phase in state.phases
         }
@@ -54,35 +58,39 @@ class Switching:
         noted = structs.replace(state, phases=after, status=status, namespace_uid=home.uid, heeded=state.turned_on)
         if noted == state:
             return state
-        if not self._written(noted):
+        if not self._try_write(noted):
             return None
         for phase, word in after.items():
             if word == OFF != state.phases[phase]:
-                self._note(DELETED.format(phase), digest)
+                self._record(DELETED.format(phase), digest)
             elif word in {BEGUN, ON} and state.phases[phase] == OFF:
-                self._note(CREATED_AGAIN.format(phase), digest)
+                self._record(RECREATED.format(phase), digest)
         return noted
 
     def accounts(self, state: State, server: str) -> Identities:
         """Who is catflap: this process, the servers, and the other controllers that were seen lately."""
-        known = identities([*self._own(server).users, *state.identities(self._now()).users])
+        known = identities([*self._own_accounts(server).users, *state.identities(self._now()).users])
         self._acting.others = known
         return known if known.users else self._acting.accounts
 
-    def publish(self, state: State, server: str, drift: Drift) -> None:
+    def publish(self, state: State, server: str, registration_status: RegistrationStatus) -> None:
         """Write down which accounts were seen, and how the registration is where that changed.  Raises ApiError."""
-        status = drift.status if drift.status != self._published or not state.status else state.status
-        after = structs.replace(state.saw(self._own(server), self._now()), status=status)
+        status = (
+            registration_status.summary
+            if registration_status.summary != self._published or not state.status
+            else state.status
+        )
+        after = structs.replace(state.saw(self._own_accounts(server), self._now()), status=status)
         if (after.accounts, after.status) == (state.accounts, state.status):
             return
         current = self.read()  # other replicas, and this pass, may have written phases since
         if self.write(structs.replace(after, phases=current.phases)):
-            self._published = drift.status
+            self._published = registration_status.summary
 
-    def _own(self, server: str) -> Identities:
+    def _own_accounts(self, server: str) -> Identities:
         return identities(user for user in (self._acting.user, server) if user)
 
-    def _written(self, state: State) -> bool:
+    def _try_write(self, state: State) -> bool:
         """Whether the state was written, or cannot be: what is registered must be kept all the same."""
         try:
             return self.write(state)
@@ -92,12 +100,12 @@ class Switching:
             logger.warning("whether an administrator turned catflap off cannot be written down: %s", error)
             return True
 
-    def _note(self, reason: str, digest: str) -> None:
+    def _record(self, reason: str, digest: str) -> None:
         logger.warning("%s", reason)
         self._recording.record(self._switch.manifest, policy_digest=digest, reason=reason, verb="update")
 
 
-def word_after(state: State, phase: str, home: Home, *, stored: bool, doomed: bool) -> str:
+def phase_state_after(state: State, phase: str, home: Home, *, stored: bool, doomed: bool) -> str:
     """What the state says of a phase after one look at its configuration.
 
     A configuration that is missing although the state says "on" was deleted by an administrator. It was not where the

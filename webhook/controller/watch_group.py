@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from webhook.kube.watch import Watch
 
 
-class Watching:
+class WatchGroup:
     """Watches under names; what follows the policy file compares what they saw with what it asks for."""
 
     def __init__(self, watches: Mapping[str, Watch]) -> None:
