@@ -18,7 +18,7 @@ from tests.controlplane.tools import Tools
 from tests.programs import stop
 from tests.reviews import encoded
 from tests.reviews import pod as reviewed
-from webhook.controller.rotation import OVERLAP
+from webhook.controller.path_rotation import OVERLAP
 from webhook.kube import webhook_path
 from webhook.kube.surroundings import LOOK_SECONDS
 from webhook.kube.webhook_path import token_of

@@ -16,7 +16,7 @@ from tests.cluster.storms import without_right_to
 from tests.controlplane.client import MERGE
 from tests.programs import Program, stop
 from webhook.controller.leader_election import RENEW_SECONDS
-from webhook.controller.openreports import MOST_RESULTS
+from webhook.controller.openreports import MAX_RESULTS
 
 AUDIT = {"mode": "audit"}
 ETCD_LIMIT = 1_500_000
@@ -184,7 +184,7 @@ def test_an_edited_report_is_put_right(catflap: Installation, space: str) -> Non
 
 def test_a_report_has_a_bounded_size(catflap: Installation, space: str) -> None:
     """KY#2674, etcd's limit: the worst results, and how many were left out; the summary counts all."""
-    many = MOST_RESULTS + 50
+    many = MAX_RESULTS + 50
     for number in range(many):
         body: dict[str, Any] = {
             "apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": f"{number:03}-{'x' * 240}"},
@@ -193,8 +193,8 @@ def test_a_report_has_a_bounded_size(catflap: Installation, space: str) -> None:
         catflap.cluster.api("POST", f"/api/v1/namespaces/{space}/podtemplates", body)
     scan(catflap)
     found = report(catflap, space)
-    assert len(found["results"]) == MOST_RESULTS + 1
-    assert found["results"][-1]["properties"] == {"leftOut": str(many + 1 - MOST_RESULTS)}
+    assert len(found["results"]) == MAX_RESULTS + 1
+    assert found["results"][-1]["properties"] == {"leftOut": str(many + 1 - MAX_RESULTS)}
     assert found["summary"] == {"pass": 1, "fail": many + 1, "warn": 0, "error": 0, "skip": 1}
     assert len(json.dumps(found)) < ETCD_LIMIT / 3
     catflap.cluster.api("DELETE", f"/api/v1/namespaces/{space}/podtemplates")

@@ -9,8 +9,8 @@ import pytest
 
 from tests.programs import Program, serve
 from webhook.config.default import DEFAULT_POLICY
-from webhook.controller.every_server import EveryServer
-from webhook.controller.rotating import Refuses
+from webhook.controller.path_rotator import TokenNotAccepted
+from webhook.controller.token_probe import EveryServerProbe
 from webhook.controller.webhook_configurations import Endpoint
 from webhook.kube.api import ApiError, Json
 
@@ -60,12 +60,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Program,
             yield fast, slow
 
 
-def asking(cluster: Cluster, port: int, authority: Path, **where: str) -> EveryServer:
+def asking(cluster: Cluster, port: int, authority: Path, **where: str) -> EveryServerProbe:
     """What asks the servers of a Service, or those at an address."""
     bundle = base64.b64encode(authority.read_bytes()).decode("ascii")
     place: dict[str, Any] = where or {"service": "catflap", "port": port}
     endpoint = Endpoint(ca_bundle=bundle, namespace="own", **place)
-    return EveryServer(cluster, lambda: endpoint)  # type: ignore[arg-type]  # it asks for two things
+    return EveryServerProbe(cluster, lambda: endpoint)  # type: ignore[arg-type]  # it asks for two things
 
 
 def test_a_path_counts_once_each_server_accepts_it(servers: tuple[Program, Program]) -> None:
@@ -73,7 +73,7 @@ def test_a_path_counts_once_each_server_accepts_it(servers: tuple[Program, Progr
     fast, slow = servers
     every = asking(Cluster(fast.port, slow.port), fast.port, fast.authority)
     assert every.accept(OLD).each is True
-    with pytest.raises(Refuses, match="401") as refused:
+    with pytest.raises(TokenNotAccepted, match="401") as refused:
         every.accept(NEW)
     assert NEW not in str(refused.value)
     assert asking(Cluster(fast.port), fast.port, fast.authority).accept(NEW).each is True
@@ -92,5 +92,5 @@ def test_where_servers_cannot_be_told_apart_whoever_answers_is_asked(
 
 def test_servers_that_are_gone_accept_nothing(servers: tuple[Program, Program]) -> None:
     """That is an outage."""
-    with pytest.raises(Refuses, match="no answer"):
+    with pytest.raises(TokenNotAccepted, match="no answer"):
         asking(Cluster(1), 1, servers[0].authority).accept(OLD)

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from webhook.bootstrap.registering import Registering
+from webhook.bootstrap.registration import RegistrationSetup
 from webhook.cli._asking import Amount
 from webhook.cli._options import FILE, complain
-from webhook.controller.rotation import PERIOD_SECONDS, Pace
+from webhook.controller.path_rotation import PERIOD_SECONDS, RotationSchedule
 from webhook.controller.server_probe import RequiredReplicas
 from webhook.controller.webhook_config_sync import RegistrationOptions
 from webhook.controller.webhook_configurations import HTTPS, Endpoint
@@ -111,12 +111,14 @@ def registering_options(function: Function) -> Function:
         if url is None and service is None:
             if ca is not None:
                 complain(["--ca counts only with --url or --service"])
-            return function(registering=Registering(options=options, pace=Pace(path_rotation)), **others)
+            return function(
+                registering=RegistrationSetup(options=options, schedule=RotationSchedule(path_rotation)), **others
+            )
         if ca is None:
             complain(["--url and --service: name the CA certificate that the API server shall trust, --ca FILE"])
         if path_token_file is not None:
             check_token_file(path_token_file)
-        found = Registering(one_of(url, service), ca, options, Pace(path_rotation), path_token_file)
+        found = RegistrationSetup(one_of(url, service), ca, options, RotationSchedule(path_rotation), path_token_file)
         return function(registering=found, **others)
 
     decorated: Any = joined

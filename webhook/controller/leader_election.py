@@ -1,4 +1,4 @@
-"""Which of several controllers does what only one should do."""
+"""Leader election over a Lease, for work that only one controller replica should do."""
 
 import logging
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from webhook.kube.lease import Lease
 logger = logging.getLogger(__name__)
 
 LEASE_NAME: Final = "catflap-controller"
-# Nothing that the leader does is urgent, so it says that it lives three times a minute, not thirty times as schedulers do.
+# The leader's work is not urgent. It renews three times a minute, not thirty times like kube-scheduler.
 LEASE_SECONDS: Final = 60
 RENEW_SECONDS: Final = 20.0
-# Nobody else may take the Lease before it has ended, and what the leader began to do may take a moment longer.
+# Other replicas cannot take the Lease before it expires. Work that the leader began may take a moment longer.
 RENEW_DEADLINE_SECONDS: Final = LEASE_SECONDS - 15.0
 
 
 class LeaderElector:
-    """Holds the Lease where it can; `on_change` is told when it begins and ceases to lead, and why."""
+    """Acquires and renews the Lease; `on_change` is called with the new state and the reason when leadership changes."""
 
     def __init__(
         self,
@@ -40,15 +40,15 @@ class LeaderElector:
 
     @property
     def is_leader(self) -> bool:
-        """Whether we may do now what one replica alone does."""
+        """Return whether this replica leads now."""
         return self._clock() < self._leads_until
 
     def start(self) -> None:
-        """Begin to try, on a thread of its own."""
+        """Start the election on its own thread."""
         Thread(target=self._run, name="leader", daemon=True).start()
 
     def stop(self) -> None:
-        """Lead no longer, and let another replica at once; waits for the API server no longer than for one request."""
+        """Stop leading and release the Lease, so that another replica can lead at once; wait for one request at most."""
         self._stopped.set()
         led, self._leads_until = self.is_leader, 0.0
         if led:
@@ -59,7 +59,7 @@ class LeaderElector:
         self._notify("it stops")
 
     def try_acquire(self) -> None:
-        """Try once to take or to keep the Lease; where nobody answers, what was believed is believed until it ends."""
+        """Try once to acquire or renew the Lease; while the API server does not answer, the last result counts until it expires."""
         begun = self._clock()
         try:
             held = self._lease.hold()
@@ -87,7 +87,7 @@ class LeaderElector:
 
 
 def transition_reason(lease: Lease, *, held: bool) -> str:
-    """What made us begin or cease to lead, by who held the Lease when we looked."""
+    """Return why leadership changed, from the holder that was read."""
     if not held:
         return f"the Lease is held by {lease.holder or 'another'}"
     if lease.holder == lease.candidate:

@@ -1,4 +1,4 @@
-"""The ownerReferences of our webhook configurations: ours names the live Namespace, and references of others stay."""
+"""Sets the ownerReferences of the webhook configurations: one to the live Namespace, and those of others as they are."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ OWNERS: Final = "ownerReferences"
 
 
 def with_owner(wanted: Json, stored: Json, home: Home) -> Json:
-    """A wanted configuration with the references that it should have: the one that is right now, and those of others."""
+    """Return a wanted configuration with its references: the correct one of catflap, and those of others."""
     names = own_namespaces(stored, home)
     found = stored["metadata"].get(OWNERS) or []
     first = [one for number, one in enumerate(found) if one not in found[:number]]
@@ -20,9 +20,10 @@ def with_owner(wanted: Json, stored: Json, home: Home) -> Json:
 
 
 def is_orphaned(stored: Json | None, home: Home) -> bool:
-    """Whether the garbage collector deletes a configuration, as the owner that it names is not there; not of one that is not known.
+    """Return whether the garbage collector deletes a configuration, because its owner does not exist; false if it is unknown.
 
-    Such a deletion is no administrator's. A backup brings such references: the restored Namespace has another uid.
+    An administrator did not request such a deletion. A backup restores such references, as the restored Namespace has
+    another uid.
     """
     if stored is None:
         return False
@@ -32,7 +33,7 @@ def is_orphaned(stored: Json | None, home: Home) -> bool:
 
 
 def owner_difference(stored: Json, target: Json) -> list[tuple[str, str]]:
-    """How the references differ from those that are right, in the form of the differences of entries."""
+    """Return how the references differ from the correct ones, in the form of the differences of entries."""
     found, right = (one["metadata"].get(OWNERS) or [] for one in (stored, target))
     if found == right:
         return []
@@ -40,18 +41,18 @@ def owner_difference(stored: Json, target: Json) -> list[tuple[str, str]]:
 
 
 def format_references(references: list[Json]) -> str:
-    """References in a message."""
+    """Return references for a message."""
     return ", ".join(f"{one.get('kind')} {one.get('name')} ({one.get('uid')})" for one in references) or "no owner"
 
 
 def is_own_reference(reference: Json, names: set[str]) -> bool:
-    """Whether a reference is one that catflap wrote: to the Namespace in which catflap runs, or in which it ran before."""
+    """Return whether catflap wrote a reference: to the Namespace in which it runs, or in which it ran before."""
     return (reference.get("apiVersion"), reference.get("kind")) == (API_VERSION, KIND) and reference.get(
         "name"
     ) in names
 
 
 def own_namespaces(stored: Json, home: Home) -> set[str]:
-    """The own namespace, and that of the Service at which a configuration was registered: catflap may have moved."""
+    """Return catflap's own namespace, and that of the registered Service, as catflap may have moved."""
     services = ((one.get("clientConfig") or {}).get("service") or {} for one in stored.get("webhooks") or ())
     return {home.name, *(service["namespace"] for service in services if service)}

@@ -1,4 +1,4 @@
-"""What is written down about the registration: whether an administrator turned it off, who is catflap, and how it is."""
+"""Keeps the stored state of the registration: whether an administrator turned it off, catflap's accounts, and its status."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -8,8 +8,8 @@ from typing import Final
 from msgspec import structs
 
 from webhook.controller.owner_references import is_orphaned
-from webhook.controller.recording import Recording
 from webhook.controller.registration_status import RegistrationStatus
+from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.home import Home
 from webhook.kube.identity import Acting
@@ -23,25 +23,25 @@ RECREATED: Final = "the {} webhook configuration is back: catflap is turned on a
 
 
 class RegistrationStateKeeper:
-    """Keeps that object in step with what administrators do and with what this process sees."""
+    """Updates the stored state from the actions of administrators and the observations of this process."""
 
     def __init__(
-        self, api: Api, *, own_namespace: str, recording: Recording, acting: Acting, now: Callable[[], datetime]
+        self, api: Api, *, own_namespace: str, recorder: WriteRecorder, acting: Acting, now: Callable[[], datetime]
     ) -> None:
         self._switch = Switch(api, own_namespace=own_namespace)
-        self._recording = recording
+        self._recorder = recorder
         self._acting = acting
         self._now = now
-        self._published = ""  # the status that was written down last
+        self._published = ""  # the status that was written last
         self.read = self._switch.read
         self.write = self._switch.write
 
     def record_deletions(
         self, state: State, stored: Mapping[str, Json], seen: Mapping[str, Json], home: Home, digest: str
     ) -> State | None:
-        """The state after what administrators did since; None where another replica writes it just now.
+        """Return the state after deletions and creations by administrators; None if another replica writes it now.
 
-        `stored` are the configurations that are there, by phase; `seen` how each was when it was last there, as far as that is known.
+        `stored` are the existing configurations by phase. `seen` is each configuration as it last existed, if known.
         Raises ApiError, AuditLogUnwritable.
         """
         after = {
@@ -68,13 +68,13 @@ class RegistrationStateKeeper:
         return noted
 
     def accounts(self, state: State, server: str) -> Identities:
-        """Who is catflap: this process, the servers, and the other controllers that were seen lately."""
+        """Return catflap's accounts: of this process, of the servers, and of other controllers seen recently."""
         known = identities([*self._own_accounts(server).users, *state.identities(self._now()).users])
         self._acting.others = known
         return known if known.users else self._acting.accounts
 
     def publish(self, state: State, server: str, registration_status: RegistrationStatus) -> None:
-        """Write down which accounts were seen, and how the registration is where that changed.  Raises ApiError."""
+        """Write which accounts were seen, and the status if it changed. Raises ApiError."""
         status = (
             registration_status.summary
             if registration_status.summary != self._published or not state.status
@@ -83,7 +83,7 @@ class RegistrationStateKeeper:
         after = structs.replace(state.saw(self._own_accounts(server), self._now()), status=status)
         if (after.accounts, after.status) == (state.accounts, state.status):
             return
-        current = self.read()  # other replicas, and this pass, may have written phases since
+        current = self.read()  # other replicas, and this pass, may have written phases in between
         if self.write(structs.replace(after, phases=current.phases)):
             self._published = registration_status.summary
 
@@ -91,7 +91,7 @@ class RegistrationStateKeeper:
         return identities(user for user in (self._acting.user, server) if user)
 
     def _try_write(self, state: State) -> bool:
-        """Whether the state was written, or cannot be: what is registered must be kept all the same."""
+        """Return whether the state was written or cannot be written; in the second case the registration is repaired all the same."""
         try:
             return self.write(state)
         except ApiError as error:
@@ -102,15 +102,16 @@ class RegistrationStateKeeper:
 
     def _record(self, reason: str, digest: str) -> None:
         logger.warning("%s", reason)
-        self._recording.record(self._switch.manifest, policy_digest=digest, reason=reason, verb="update")
+        self._recorder.record(self._switch.manifest, policy_digest=digest, reason=reason, verb="update")
 
 
 def phase_state_after(state: State, phase: str, home: Home, *, stored: bool, doomed: bool) -> str:
-    """What the state says of a phase after one look at its configuration.
+    """Return the state of a phase after one look at its configuration.
 
-    A configuration that is missing although the state says "on" was deleted by an administrator. It was not where the
-    release wanted none, where the words were written in another namespace (a backup brought them), or where it was `doomed`:
-    the garbage collector deletes it, or did. Who restored such a one after a deletion wanted catflap on again.
+    A configuration that is missing although the state says "on" was deleted by an administrator. There are three
+    exceptions. The release may want no registration. The state may come from another namespace, through a backup. Or
+    the configuration was `doomed`: the garbage collector deletes or deleted it. An administrator who restored such a
+    configuration after a deletion wants catflap to be on again.
     """
     word = state.phases[phase]
     if stored:

@@ -1,4 +1,4 @@
-"""How the registration is, for people: what differs from what this release registers, and why it is not registered yet."""
+"""Reports the status of the registration: what differs from this release, and why catflap is not registered yet."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -15,12 +15,12 @@ from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
 
-MAX_DIFFERENCES: Final = 5  # of the differences in one message
+MAX_DIFFERENCES: Final = 5  # in one message
 REGISTERED: Final = "registered"
 
 
 class RegistrationStatus:
-    """Shows the state of the registration by log, Event, metric and readiness; replicas tell the same thing once."""
+    """Publishes the status by log, Event, metric and readiness; replicas share one Event per text."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class RegistrationStatus:
         now: Callable[[], datetime],
         deployment: Manifest | None = None,
     ) -> None:
-        """`deployment` is the servers', for Events about what it waits for; without it they are about the policy file."""
+        """`deployment` is the servers'; Events about missing servers refer to it. Without it they refer to the policy file."""
         self._api = api
         self._metrics = metrics
         self._own_namespace = own_namespace
@@ -45,15 +45,15 @@ class RegistrationStatus:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing is awaited, and no entry is weaker than it should be."""
+        """Return whether the registration waits for nothing, and no entry is weaker than it should be."""
         return not (self._weakened or self._waiting) and bool(self.summary)
 
     def mark_matching(self, phase: str) -> None:
-        """A configuration is as it should be."""
+        """Record that a configuration matches this release."""
         self._weakened.pop(phase, None)
 
     def report_weakened(self, phase: str, stored: Json, found: Sequence[tuple[str, str]]) -> None:
-        """A configuration differs, and cannot be put right: somebody keeps undoing that, or the API server refuses it."""
+        """Report a configuration that differs and cannot be repaired: a user reverts each repair, or the API server rejects it."""
         text = self._describe_differences(phase, stored, found)
         if self._weakened.get(phase) != text:
             logger.error("the registration is not as this release registers it, and does not become so: %s", text)
@@ -67,7 +67,7 @@ class RegistrationStatus:
         self._weakened[phase] = text
 
     def report_restored(self, phase: str, stored: Json, found: Sequence[tuple[str, str]]) -> str:
-        """A configuration was changed by others and is as it should be again; the reason for its record."""
+        """Report that a configuration was repaired after others changed it; return the reason for its record."""
         self._weakened.pop(phase, None)
         text = self._describe_differences(phase, stored, found)
         logger.warning("the registration was changed by others and is put back: %s", text)
@@ -75,7 +75,11 @@ class RegistrationStatus:
         return f"put back: {text}"
 
     def update(self, *, off: Sequence[str], missing: Sequence[str], waiting: Sequence[str], trouble: str) -> None:
-        """What came of one pass: phases that an administrator turned off, that are not there, that wait, and for what."""
+        """Publish the result of one pass.
+
+        The arguments are the phases that an administrator turned off, that do not exist, and that are to be created,
+        and the reason why they are not created yet.
+        """
         for phase in PHASES:
             self._metrics.registered[phase].set(phase not in {*off, *missing})
             self._metrics.weakened[phase].set(phase in self._weakened)
@@ -94,7 +98,7 @@ class RegistrationStatus:
             )
 
     def report_uninstall(self, why: str) -> None:
-        """Show that catflap leaves the cluster: nothing is registered, and this replica is not ready until it registers again."""
+        """Report that catflap removes its registration; this replica is not ready until it registers again."""
         for phase in PHASES:
             self._weakened.pop(phase, None)
             self._metrics.registered[phase].set(0)
@@ -126,6 +130,6 @@ class RegistrationStatus:
 
 
 def configuration_reference(phase: str) -> Manifest:
-    """A webhook configuration by reference."""
+    """Return the reference to a webhook configuration."""
     kind = f"{phase.capitalize()}WebhookConfiguration"
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": WEBHOOK_CONFIGURATION}}

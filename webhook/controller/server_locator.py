@@ -1,4 +1,4 @@
-"""The servers as the controller sees them: where they are to be asked, whether they answer there, and as whom they act."""
+"""Locates the servers for the controller: their address, whether they answer there, and their account."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from webhook.kube.api import Api, ApiError, Json
 
 logger = logging.getLogger(__name__)
 
-# How long the servers' account is believed to be known, and how soon they are asked again where they did not answer.
+# How long the servers' account is cached, and how soon a failed probe is repeated.
 KNOWN_SECONDS: Final = 600.0
 RETRY_SECONDS: Final = 60.0
 
@@ -20,9 +20,9 @@ Probe = Callable[[Api, Endpoint, RequiredReplicas | None], str]
 
 
 def probe_servers(api: Api, endpoint: Endpoint, replicas: RequiredReplicas | None, *, certified: bool = False) -> str:
-    """The user name of a server that answers at an endpoint, of which enough replicas are ready.
+    """Return the user name of a server at an endpoint, after checking that enough replicas are ready.
 
-    `certified` servers ask for a client certificate.  Raises Unreachable.
+    `certified` servers request a client certificate. Raises Unreachable.
     """
     try:
         if replicas is not None:
@@ -33,7 +33,7 @@ def probe_servers(api: Api, endpoint: Endpoint, replicas: RequiredReplicas | Non
 
 
 class ServerLocator:
-    """`endpoint` says where the API server is to find them; without it, that is as somebody registered it by hand."""
+    """Finds the servers; `endpoint` returns their address, and without it the address is the one registered by hand."""
 
     def __init__(
         self,
@@ -53,9 +53,9 @@ class ServerLocator:
         self._account_known_at = float("-inf")
 
     def verified_endpoint(self, stored: Mapping[str, Json], *, urgent: bool) -> Endpoint | None:
-        """Where the API server is to find them, tried where that is new or `urgent`; None where it is registered by hand.
+        """Return the address to register, probed if it is new or `urgent`; None if catflap is registered by hand.
 
-        Raises Unreachable where it must not be registered so.
+        Raises Unreachable if the address must not be registered.
         """
         if self._endpoint is None:
             return None
@@ -68,7 +68,7 @@ class ServerLocator:
         return endpoint
 
     def registered_endpoint(self, stored: Mapping[str, Json]) -> Endpoint | None:
-        """Where the API server finds them by what is registered; None where nothing is."""
+        """Return the address that is registered; None if there is none."""
         found = next(iter(stored.values()), None)
         endpoint = stored_endpoint(found, self._own_namespace) if found else None
         if endpoint is not None:

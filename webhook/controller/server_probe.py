@@ -1,4 +1,4 @@
-"""Whether the servers answer where the API server will ask them: tried in its way before it is told so, by a harmless review."""
+"""Probes the servers as the API server would call them, by a harmless review, before their address is registered."""
 
 import base64
 import http.client
@@ -22,7 +22,7 @@ from webhook.kube.paths import collection, under
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
 from webhook.syntax.pem_words import DAMAGED, damage
 
-# As long as the API server itself waits for an answer (webhook.controller.webhook_configurations.TIMEOUT_SECONDS).
+# The API server waits as long for an answer (webhook.controller.webhook_configurations.TIMEOUT_SECONDS).
 PROBE_TIMEOUT_SECONDS: Final = 5.0
 MAX_ANSWER_BYTES: Final = 65536
 LATE: Final = re.compile(r"([0-9a-f]{8}):([0-9]{1,15})")
@@ -30,11 +30,11 @@ JSON: Final = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
 class Unreachable(Exception):  # noqa: N818 (a state of the cluster)
-    """No server answers as it should; the message says where, what came instead and what to do."""
+    """No server answers correctly; the message says where, what was received, and how to fix it."""
 
 
 class ServerAddress(Struct, frozen=True):
-    """Where to connect to, the name that the certificate must be for, and what precedes the path of a phase."""
+    """The host and port to connect to, the name that the certificate must have, and the prefix of all paths."""
 
     host: str
     port: int
@@ -46,10 +46,10 @@ class ServerAddress(Struct, frozen=True):
 
 
 class ProbeAnswer(Struct, frozen=True):
-    """What a server that is ready says of itself.
+    """What a ready server reports about itself.
 
-    `account` is the user name under which it acts, empty if unknown; `late` the number of reviews that it answered too late or not at
-    all, by the name of its process; empty where it does not tell.
+    `account` is its user name, empty if unknown. `late` is the number of reviews that it answered too late or not at
+    all, by the name of its process. It is empty if the server does not report it.
     """
 
     account: str = ""
@@ -65,10 +65,10 @@ class RequiredReplicas(Struct, frozen=True):
 
 
 def resolve_address(api: Api, endpoint: Endpoint) -> ServerAddress:
-    """Where the API server would connect to for an endpoint.
+    """Return the address to which the API server would connect for an endpoint.
 
-    It resolves a Service itself, not by DNS (kubernetes, staging/src/k8s.io/apiserver/pkg/util/proxy, ResolveCluster).
-    Raises Unreachable, ApiError.
+    The API server resolves a Service itself, not by DNS (kubernetes, staging/src/k8s.io/apiserver/pkg/util/proxy,
+    ResolveCluster). Raises Unreachable, ApiError.
     """
     if endpoint.url:
         parts = urlsplit(endpoint.url)
@@ -91,7 +91,7 @@ def resolve_address(api: Api, endpoint: Endpoint) -> ServerAddress:
 
 
 def check_ready_replicas(api: Api, wanted: RequiredReplicas) -> None:
-    """See that enough replicas of the servers are ready.  Raises Unreachable, ApiError."""
+    """Check that enough replicas of the servers are ready. Raises Unreachable, ApiError."""
     found = api.get(under(collection("apps/v1", "deployments", wanted.namespace), wanted.name))
     ready = ((found or {}).get("status") or {}).get("readyReplicas", 0)
     if ready < wanted.required:
@@ -102,10 +102,11 @@ def check_ready_replicas(api: Api, wanted: RequiredReplicas) -> None:
 
 
 def probe_endpoint(api: Api, endpoint: Endpoint, *, certified: bool = False) -> str:
-    """Ask a server on both paths as the API server would; the user name under which that server acts, empty if unknown.
+    """Probe both paths as the API server would call them; return the server's user name, empty if unknown.
 
-    Servers that are `certified` ask for the API server's client certificate, which only it has: that they ask is their right answer.
-    The certificate is checked by exactly the CA and the name that would be registered.  Raises Unreachable, ApiError.
+    `certified` servers request the client certificate that only the API server has: that request is their correct
+    answer. The server certificate is verified with the CA and the name that would be registered. Raises Unreachable,
+    ApiError.
     """
     where = resolve_address(api, endpoint)
     context = make_ssl_context(endpoint)
@@ -114,9 +115,9 @@ def probe_endpoint(api: Api, endpoint: Endpoint, *, certified: bool = False) -> 
 
 
 def make_ssl_context(endpoint: Endpoint) -> ssl.SSLContext:
-    """What trusts the CA of an endpoint and nothing else.  Raises Unreachable."""
+    """Return a TLS context that trusts only the CA of an endpoint. Raises Unreachable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # What the API server takes is taken here: Go asks no CA for a key usage, as Python's strict mode does.
+    # Accept what the API server accepts: Go requires no key usage of a CA, and Python's strict mode does.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
@@ -134,7 +135,7 @@ def make_ssl_context(endpoint: Endpoint) -> ssl.SSLContext:
 def send_probe(
     where: ServerAddress, context: ssl.SSLContext, endpoint: Endpoint, phase: str, *, certified: bool
 ) -> ProbeAnswer:
-    """Send one harmless review to one path; what the server says of itself.  Raises Unreachable."""
+    """Send one harmless review to one path; return what the server reports about itself. Raises Unreachable."""
     path = f"{where.prefix}{phase}/{endpoint.token}" if endpoint.token else f"{where.prefix}{phase}"
     uid = str(uuid4())
     try:
@@ -160,7 +161,7 @@ def send_probe(
 
 
 def url_host(host: str) -> str:
-    """A host as a URL has it."""
+    """Return a host as a URL contains it."""
     try:
         return f"[{host}]" if ip_address(host).version == 6 else host  # noqa: PLR2004 (of the Internet Protocol)
     except ValueError:
@@ -168,7 +169,7 @@ def url_host(host: str) -> str:
 
 
 def parse_answer(where: ServerAddress, uid: str, status: int, body: bytes) -> ProbeAnswer:
-    """What a server says of itself by its answer.  Raises Unreachable for any answer but that of a server that is ready."""
+    """Return what a server reports in its answer. Raises Unreachable unless the answer is that of a ready server."""
     if status != HTTPStatus.OK:
         said = body[:200].decode(errors="replace")
         raise Unreachable(f"{where} answers with HTTP status {status}: {said}")
@@ -186,13 +187,13 @@ def parse_answer(where: ServerAddress, uid: str, status: int, body: bytes) -> Pr
 
 
 def parse_late_reviews(note: str) -> dict[str, int]:
-    """The number of late reviews by the process that counted them; empty where a server of another release says something else."""
+    """Return the number of late reviews by process; empty if a server of another release reports something else."""
     found = LATE.fullmatch(note)
     return {found[1]: int(found[2])} if found else {}
 
 
 def probe_review(uid: str) -> dict[str, Any]:
-    """An AdmissionReview about an object of a kind that no cluster has, as a dry run: nothing can come of it."""
+    """Return a dry-run AdmissionReview about a kind that no cluster has, so that it has no effect."""
     of = {"group": PROBE_GROUP, "version": "v1"}
     request = {
         "uid": uid,

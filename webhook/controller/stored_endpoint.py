@@ -1,4 +1,4 @@
-"""Where the API server finds us, by what is registered."""
+"""Reads the address of the servers from a stored webhook configuration."""
 
 import re
 from typing import Final
@@ -7,12 +7,12 @@ from webhook.controller.webhook_configurations import HTTPS, MUTATE, VALIDATE, E
 from webhook.kube.api import Json
 from webhook.model.names import ENTRY_SUFFIX
 
-# Where the path of a phase begins, and the token after it.
+# The path of a phase, and the token that follows it.
 PHASE_PATH: Final = re.compile(f"(?:{VALIDATE}|{MUTATE})(?:/([^/]+))?$")
 
 
 def stored_endpoint(configuration: Json, own_namespace: str) -> Endpoint | None:
-    """The endpoint of the first of our entries in a webhook configuration; None where it has none, or none that is complete."""
+    """Return the endpoint of catflap's first entry in a webhook configuration; None if there is no complete one."""
     entries = configuration.get("webhooks") or ()
     config = next((one.get("clientConfig") or {} for one in entries if one["name"].endswith(ENTRY_SUFFIX)), {})
     bundle = config.get("caBundle", "")
@@ -31,6 +31,6 @@ def stored_endpoint(configuration: Json, own_namespace: str) -> Endpoint | None:
 
 
 def split_path(where: str) -> tuple[str, str]:
-    """What precedes the path of a phase in an address, and the token that follows it; empty where there is none."""
+    """Return the part of an address before the path of a phase, and the token after it; the token may be empty."""
     before, *token = PHASE_PATH.split(where)
     return before, "".join(one or "" for one in token[:1])

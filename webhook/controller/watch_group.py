@@ -1,4 +1,4 @@
-"""What is kept by watches of its own, begun and ended together."""
+"""A group of watches that start and stop together."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,18 +6,18 @@ from webhook.kube.watch import Watch
 
 
 class WatchGroup:
-    """Watches under names; what follows the policy file compares what they saw with what it asks for."""
+    """Holds watches by name, for followers that compare the watched objects with the policy file."""
 
     def __init__(self, watches: Mapping[str, Watch]) -> None:
         self._watches = watches
 
     def start(self, on_change: Callable[[], None]) -> None:
-        """Begin to watch; `on_change` is called when one object comes, changes or goes."""
+        """Start the watches; `on_change` is called when an object is added, changed or deleted."""
         for watch in self._watches.values():
             watch.on_change(lambda _: on_change())
             watch.start()
 
     def stop(self) -> None:
-        """End the watches."""
+        """Stop the watches."""
         for watch in self._watches.values():
             watch.stop()

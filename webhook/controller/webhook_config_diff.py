@@ -1,4 +1,4 @@
-"""A stored webhook configuration against the one that this release registers: what stays of it, and what is put back."""
+"""Compares a stored webhook configuration with the one of this release, and merges the two."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -8,13 +8,15 @@ from webhook.model.names import FIELD_MANAGER, MANAGED_BY_LABEL
 
 Json = dict[str, Any]
 
-# What Azure's admissions enforcer adds to every entry, and adds again (AKS, "Can I use admission controller webhooks").
+# The terms that Azure's admissions enforcer adds to every entry, and adds again if they are removed (AKS, "Can I use
+# admission controller webhooks").
 AZURE_TERMS: Final[tuple[Json, ...]] = (
     {"key": "control-plane", "operator": "NotIn", "values": ["true"]},
     {"key": "control-plane", "operator": "DoesNotExist"},
     {"key": "kubernetes.azure.com/managedby", "operator": "NotIn", "values": ["aks"]},
 )
-# The fields of an entry that admissionregistration.k8s.io/v1 has; what a later API server adds beyond them is its own.
+# The fields of an entry in admissionregistration.k8s.io/v1. Fields that a later API server adds stay as they are
+# stored.
 FIELDS: Final = (
     "admissionReviewVersions",
     "clientConfig",
@@ -33,10 +35,11 @@ MOST_NAMED: Final = 5
 
 
 def merge_configuration(stored: Json, wanted: Json) -> Json:
-    """What a stored configuration should become: the wanted entries under its own metadata.
+    """Return the configuration to store: the wanted entries under the stored metadata.
 
-    Foreign labels, annotations and finalizers stay (owners: `webhook.controller.owner_references`), and of a namespaceSelector what Azure adds; whole entries of others do
-    not, as nobody checks what they ask.
+    Labels, annotations and finalizers of others stay (for owners see `webhook.controller.owner_references`), and the
+    terms that Azure adds to a namespaceSelector. Entries of others are removed, as catflap does not know which
+    requests they match.
     """
     found = {entry["name"]: entry for entry in stored.get("webhooks") or ()}
     azure = next(filter(None, (azure_terms(entry) for entry in found.values())), [])
@@ -45,9 +48,10 @@ def merge_configuration(stored: Json, wanted: Json) -> Json:
 
 
 def merge_metadata(stored: Json, wanted: Json) -> Json:
-    """The metadata with our labels, annotations and owners.
+    """Return the stored metadata with catflap's labels, annotations and owners.
 
-    Another manager's name in the label for it stays, as it would come back. What is wanted without owners keeps those that it has.
+    The managed-by label of another manager stays, as that manager would set it again. Without wanted owners, the
+    stored ones stay.
     """
     labels = {**(stored.get("labels") or {}), **wanted.get("labels", {})}
     manager = (stored.get("labels") or {}).get(MANAGED_BY_LABEL)
@@ -60,7 +64,7 @@ def merge_metadata(stored: Json, wanted: Json) -> Json:
 
 
 def merge_entry(stored: Json | None, wanted: Json, azure: Sequence[Json]) -> Json:
-    """One entry; `azure` are the terms that a new one has as the others do."""
+    """Return one merged entry; a new one gets the terms `azure`, like the other entries."""
     if stored is None:
         return {**wanted, "namespaceSelector": with_terms(wanted["namespaceSelector"], azure)}
     unknown = {key: value for key, value in stored.items() if key not in FIELDS}
@@ -71,34 +75,34 @@ def merge_entry(stored: Json | None, wanted: Json, azure: Sequence[Json]) -> Jso
 
 
 def azure_terms(entry: Json) -> list[Json]:
-    """The terms of an entry's namespaceSelector that are Azure's."""
+    """Return the terms of an entry's namespaceSelector that Azure adds."""
     terms = (entry.get("namespaceSelector") or {}).get("matchExpressions") or ()
     return [normalized_term for normalized_term in terms if normalized_term in AZURE_TERMS]
 
 
 def with_terms(selector: Json, terms: Sequence[Json]) -> Json:
-    """A selector with further terms."""
+    """Return a selector with additional terms."""
     if not terms:
         return selector
     return {**selector, "matchExpressions": [*selector.get("matchExpressions", ()), *terms]}
 
 
 def selectors_equal(one: Json, other: Json) -> bool:
-    """Whether two selectors select the same, in whichever order their terms and the names among them are."""
+    """Return whether two selectors are equivalent, whatever the order of their terms and values."""
     return one.get("matchLabels") in ({}, None) and sorted(
         map(normalized_term, one.get("matchExpressions") or ())
     ) == sorted(map(normalized_term, other.get("matchExpressions") or ()))
 
 
 def normalized_term(expression: Json) -> tuple[str, str, tuple[str, ...]]:
-    """A term in a form that compares by what it means."""
+    """Return a term in a form that compares by meaning."""
     return expression["key"], expression["operator"], tuple(sorted(expression.get("values") or ()))
 
 
 def entry_differences(stored: Json, wanted: Json) -> Iterator[tuple[str, str]]:
-    """Where the stored entries differ from those that are wanted: the entry's name, and what differs, in words.
+    """Yield the differences between stored and wanted entries: the entry's name, and a description.
 
-    `wanted` is the fitted configuration, so that what may differ does not.
+    `wanted` is the merged configuration, so that permitted deviations are not reported.
     """
     found = {entry["name"]: entry for entry in stored.get("webhooks") or ()}
     for entry in wanted["webhooks"]:
@@ -119,7 +123,7 @@ def entry_differences(stored: Json, wanted: Json) -> Iterator[tuple[str, str]]:
 
 
 def describe_condition_changes(is_now: Sequence[Json], should: Sequence[Json]) -> str:
-    """Which match conditions are foreign, missing or say something else, by name."""
+    """Return which match conditions are foreign, missing or changed, by name."""
     now, wanted = ({one["name"]: one["expression"] for one in several} for several in (is_now, should))
     kinds = {
         "foreign": [name for name in now if name not in wanted],
@@ -135,7 +139,7 @@ def describe_condition_changes(is_now: Sequence[Json], should: Sequence[Json]) -
 
 
 def format_value(field: str, value: Any) -> str:
-    """A value in a message: short ones as they are, of longer ones what tells them apart; secrets and expressions are left out."""
+    """Return a value for a message: short values whole, long ones abbreviated, without secrets and expressions."""
     if value is None:
         return "absent"
     if field == "rules":
@@ -152,24 +156,24 @@ def format_value(field: str, value: Any) -> str:
 
 
 def url_without_path(client_config: Mapping[str, Any]) -> str:
-    """A URL without its path, the end of which is a secret."""
+    """Return a URL without its path, which ends in a secret."""
     return "/".join(str(client_config.get("url", "")).split("/")[:3])
 
 
 def last_writer(stored: Json) -> str:
-    """Who wrote a configuration last besides catflap, and when, by its managedFields; empty where nobody did."""
+    """Return who last wrote a configuration, apart from catflap, and when, from managedFields; empty if there was no other writer."""
     others = [one for one in stored["metadata"].get("managedFields") or () if one.get("manager") != FIELD_MANAGER]
     latest = max(others, key=lambda one: one.get("time") or "", default=None)
     return f"{latest.get('manager')} at {latest.get('time')}" if latest else ""
 
 
 def only_client_config_differs(found: Sequence[tuple[str, str]]) -> bool:
-    """Whether the differences are in where the entries are asked alone."""
+    """Return whether the entries differ in their addresses only."""
     return bool(found) and all(how.startswith(f"{CLIENT_CONFIG} ") for _, how in found)
 
 
 def keep_client_config(target: Json, stored: Json) -> Json:
-    """A configuration with the entries asked where they are asked now, and without those that are not there yet."""
+    """Return a configuration with the stored address of each entry, and without entries that are not stored yet."""
     now = {entry["name"]: entry[CLIENT_CONFIG] for entry in stored.get("webhooks") or ()}
     kept = [{**entry, CLIENT_CONFIG: now[entry["name"]]} for entry in target["webhooks"] if entry["name"] in now]
     return {**target, "webhooks": kept}

@@ -1,7 +1,8 @@
-"""Only the controller registers catflap: first when the servers answer, and from then on whatever keeps it as this release registers it.
+"""Registers catflap with the API server, and keeps the webhook configurations as this release defines them.
 
-What an administrator deleted stays deleted (webhook.kube.switch, docs/decisions/0023). Nothing is ever removed because a server
-does not answer: whether requests fail then is for the failure policy of each entry.
+The controller creates the configurations once the servers answer. It never recreates a configuration that an
+administrator deleted (webhook.kube.switch, docs/decisions/0023). It never removes one because a server does not
+answer: the failure policy of each entry decides what happens then.
 """
 
 import logging
@@ -17,7 +18,6 @@ from webhook import __version__
 from webhook.config.parse import Loaded
 from webhook.controller.namespace_termination import NamespaceTermination, is_uninstall_placeholder
 from webhook.controller.owner_references import owner_difference, with_owner
-from webhook.controller.recording import Recording
 from webhook.controller.registration_state import RegistrationStateKeeper
 from webhook.controller.registration_status import RegistrationStatus
 from webhook.controller.server_locator import Probe, ServerLocator, probe_servers
@@ -32,6 +32,7 @@ from webhook.controller.webhook_config_diff import (
 )
 from webhook.controller.webhook_configurations import Endpoint, webhook_configurations
 from webhook.controller.write_backoff import WriteBackoff
+from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.home import Home, look
 from webhook.kube.identity import Acting, accounts_annotation
@@ -47,20 +48,22 @@ from webhook.model.names import ACCOUNTS_ANNOTATION, RELEASE_ANNOTATION, WEBHOOK
 
 logger = logging.getLogger(__name__)
 
-# How soon to look again: for servers that are not ready yet, for an administrator who turns catflap on again, and at what fits.
+# The seconds until the next pass: while servers are not ready, while catflap is turned off, and while everything
+# matches.
 WAITING_SECONDS: Final = 2.0
 OFF_SECONDS: Final = 5.0
 FITTING_SECONDS: Final = 60.0
-# How long a replica leaves a registration of another release to the replica that leads: as long as one takes to leave.
+# How long a replica leaves a registration of another release to the leader. The replicas of one release take this
+# long to stop.
 OTHER_RELEASE_SECONDS: Final = 60.0
-HOME: Final = "home"  # the watch on our own namespace
+HOME: Final = "home"  # the watch on catflap's own namespace
 ENDPOINT_CHANGED: Final = "rewritten: reviews come to another address or path"
 
 
 class RegistrationOptions(Struct, frozen=True):
-    """What the installer wants of the registration: how many servers it waits for, and further labels and annotations.
+    """The installer's options: the servers to wait for, and additional labels and annotations of the configurations.
 
-    `certified` servers ask the API server for a client certificate.
+    `certified` servers request a client certificate from the API server.
     """
 
     replicas: RequiredReplicas | None = None
@@ -70,10 +73,10 @@ class RegistrationOptions(Struct, frozen=True):
 
 
 class WebhookConfigSync(WatchGroup):
-    """Our webhook configurations, created once the servers answer and kept as they should be.
+    """Creates the webhook configurations once the servers answer, and repairs them.
 
-    `endpoint` says at each pass where the API server finds us, and raises Unreachable where that is not known; without it catflap is
-    registered by hand, and where it is found stays as it is registered.
+    `endpoint` returns the address of the servers for each pass, and raises Unreachable while it is unknown. Without
+    `endpoint`, an administrator registers catflap by hand, and the registered address stays.
     """
 
     name = REGISTRATION
@@ -83,7 +86,7 @@ class WebhookConfigSync(WatchGroup):
         self,
         api: Api,
         *,
-        recording: Recording,
+        recorder: WriteRecorder,
         own_namespace: str,
         acting: Acting,
         status: RegistrationStatus,
@@ -94,7 +97,7 @@ class WebhookConfigSync(WatchGroup):
         probe: Probe = probe_servers,
     ) -> None:
         self._api = api
-        self._recording = recording
+        self._recorder = recorder
         self._own_namespace = own_namespace
         self._acting = acting
         self._status = status
@@ -105,13 +108,13 @@ class WebhookConfigSync(WatchGroup):
             api, endpoint, replicas=options.replicas, own_namespace=own_namespace, probe=probe
         )
         self._state = RegistrationStateKeeper(
-            api, own_namespace=own_namespace, recording=recording, acting=acting, now=now
+            api, own_namespace=own_namespace, recorder=recorder, acting=acting, now=now
         )
         self._wake: Callable[[], None] = lambda: None
-        self._matched: dict[str, object] = {}  # what each phase fitted last
-        self._seen: dict[str, Json] = {}  # each configuration as its watch saw it last, the one that is gone too
+        self._matched: dict[str, object] = {}  # what each phase matched last
+        self._seen: dict[str, Json] = {}  # each configuration as its watch last saw it, also a deleted one
         self._other_release: dict[str, float] = {}
-        self._termination = NamespaceTermination(api, recording=recording, status=status)
+        self._termination = NamespaceTermination(api, recorder=recorder, status=status)
         self._backoff = {phase: WriteBackoff() for phase in PHASES}
         query = {"fieldSelector": name_selector(WEBHOOK_CONFIGURATION)}
         watches = {phase: Watch(api, collection(phase), query=query) for phase in PHASES}
@@ -119,7 +122,7 @@ class WebhookConfigSync(WatchGroup):
         super().__init__({**watches, HOME: home})
 
     def start(self, on_change: Callable[[], None]) -> None:
-        """Begin to watch; `on_change` is called when something is to be looked at."""
+        """Start the watches; `on_change` is called when a pass is needed."""
         self._wake = on_change
         for phase in PHASES:
             self._watches[phase].on_change(partial(self._seen.__setitem__, phase))
@@ -127,33 +130,33 @@ class WebhookConfigSync(WatchGroup):
         on_change()
 
     def wake(self) -> None:
-        """Look again soon: the endpoint has another path or another CA now."""
+        """Request a pass soon, because the endpoint has another path or CA."""
         self._wake()
 
     @property
     def acting(self) -> Acting:
-        """Who is catflap, as far as this process knows."""
+        """The accounts that act for catflap, as far as this process knows them."""
         return self._acting
 
     @property
     def is_healthy(self) -> bool:
-        """Whether every entry is as this release registers it, or an administrator wants none."""
+        """Return whether every entry matches this release, or an administrator turned catflap off."""
         return self._status.is_healthy
 
-    def follow(self, loaded: Loaded) -> float:
-        """See that catflap is registered as the policy file says; the seconds after which to look again.
+    def sync(self, loaded: Loaded) -> float:
+        """Register catflap as the policy file requires; return the seconds until the next pass.
 
         Raises ApiError, AuditLogUnwritable.
         """
-        self._recording.flush()
+        self._recorder.flush()
         if not all(watch.synced for watch in self._watches.values()):
             return WAITING_SECONDS
         home = look(
             self._api, self._own_namespace
-        )  # first: without its Roles a namespace that ends lets us read nothing else
+        )  # first: in a terminating namespace without its Roles, no other read succeeds
         if not self._termination.is_due(home):
             self._acting.look(self._api)
-            state = self._state.read()  # before what is stored: what is not there although this says "on" was deleted
+            state = self._state.read()  # first: a missing configuration was deleted if this says "on"
             stored = {phase: found for phase in PHASES if (found := self._stored(phase)) is not None}
             if len(stored) < len(PHASES):  # another replica may have seen the end of the namespace before this one
                 home = look(self._api, self._own_namespace)
@@ -166,7 +169,7 @@ class WebhookConfigSync(WatchGroup):
         return self._apply(noted, stored, home, loaded)
 
     def _stored(self, phase: str) -> Json | None:
-        """A configuration as it is stored; None where it is not, or where an uninstall has put an empty one in its place."""
+        """Return a stored configuration; None if it is missing, or is the empty placeholder of an uninstall."""
         found = self._watches[phase].get(WEBHOOK_CONFIGURATION) or self._api.get(path(phase))
         if found is None or is_uninstall_placeholder(found):
             return None
@@ -174,7 +177,7 @@ class WebhookConfigSync(WatchGroup):
         return {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
 
     def _apply(self, state: State, stored: Mapping[str, Json], home: Home, loaded: Loaded) -> float:
-        """Mend what is stored, create what is missing and wanted, and report what is neither."""
+        """Repair the stored configurations, create the missing ones, and publish the status."""
         missing = [phase for phase, word in state.phases.items() if phase not in stored and word in {NEVER, BEGUN}]
         off = [phase for phase, word in state.phases.items() if word == OFF]
         waiting = missing if state.wanted and self._endpoint is not None else []
@@ -196,7 +199,7 @@ class WebhookConfigSync(WatchGroup):
             except ApiError as error:
                 if not error.refused:
                     raise
-                refused = error  # the other one, and what people see, do not wait for it
+                refused = error  # raised after the other configuration and the status are done
         if waiting and endpoint is not None:
             whole = {phase: self._desired(phase, loaded, endpoint, accounts) for phase in waiting}
             trouble = self._create({phase: with_owner(one, one, home) for phase, one in whole.items()}, state, loaded)
@@ -219,20 +222,20 @@ class WebhookConfigSync(WatchGroup):
         }
 
     def _create(self, missing: Mapping[str, Json], state: State, loaded: Loaded) -> str:
-        """Register, whole and at once; why that is not done, empty where it is."""
+        """Create all missing configurations; return the reason if that is not possible, else an empty text."""
         begun = structs.replace(state, phases={**state.phases, **dict.fromkeys(missing, BEGUN)})
         if begun.phases != state.phases and not self._state.write(begun):
             return "another replica registers just now"
         for phase, wanted in missing.items():
             if self._api.create(collection(phase), wanted) is not None:
                 reason = "registered: the servers answer"
-                self._recording.record(wanted, policy_digest=loaded.digest, reason=reason, verb="create")
+                self._recorder.record(wanted, policy_digest=loaded.digest, reason=reason, verb="create")
         return ""
 
     def _repair(self, phase: str, stored: Json, wanted: Json, loaded: Loaded, trouble: str) -> float:
-        """Put back what differs; the seconds after which to look again."""
+        """Repair a configuration that differs; return the seconds until the next pass."""
         target = merge_configuration(stored, wanted)
-        if trouble:  # where the API server would not find us must not be registered
+        if trouble:  # an address at which the API server would not find the servers must not be registered
             target = keep_client_config(target, stored)
         found = [*entry_differences(stored, target), *owner_difference(stored, target)]
         key = (loaded.digest, wanted)
@@ -256,12 +259,12 @@ class WebhookConfigSync(WatchGroup):
             self._backoff[phase].record_write()
             self._status.mark_matching(phase)
             reason = self._reason(phase, stored, found, key)
-            self._recording.record(target, policy_digest=loaded.digest, reason=reason, verb="update")
+            self._recorder.record(target, policy_digest=loaded.digest, reason=reason, verb="update")
             self._matched[phase] = key
         return FITTING_SECONDS
 
     def _reason(self, phase: str, stored: Json, found: list[tuple[str, str]], key: object) -> str:
-        """Why a configuration was written: by the file, by what others did to it, or by what this process found at its start."""
+        """Return why a configuration was written: the policy file changed, others changed it, or it differed when this process started."""
         if phase not in self._matched:
             return "rewritten: it was not as this release registers it"
         if found and self._matched[phase] == key:
@@ -275,14 +278,14 @@ class WebhookConfigSync(WatchGroup):
         )
 
     def _is_left_to_other_release(self, phase: str, stored: Json) -> bool:
-        """Whether a registration is of another release, whose controllers are about to leave or to come."""
+        """Return whether another release wrote the configuration and its controllers may still be starting or stopping."""
         release = (stored["metadata"].get("annotations") or {}).get(RELEASE_ANNOTATION, __version__)
         if release == __version__ or self._is_leader():
             return False
         return monotonic() - self._other_release.setdefault(phase, monotonic()) < OTHER_RELEASE_SECONDS
 
     def _write(self, phase: str, wanted: Json) -> bool:
-        """Whether it was written; where another replica was faster, the watch brings what that wrote."""
+        """Return whether the write succeeded; after a conflict, the watch delivers what another replica wrote."""
         try:
             self._api.replace(path(phase), wanted)
         except ApiError as error:

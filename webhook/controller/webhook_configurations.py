@@ -1,7 +1,8 @@
-"""The webhook configurations that fit a policy: which requests come to us, and what happens when we do not answer.
+"""Builds the webhook configurations for a policy: which requests catflap receives, and what happens if it does not answer.
 
-Pods, what makes them, our own policies and the labels that the guard hangs on fail closed; all else fails open. Match conditions keep away what no rule could speak about, so
-that nodes, leases, status updates and scaling never depend on us.
+Entries for Pods, for kinds that create Pods, for catflap's own policies and for protected labels fail closed. All
+other entries fail open. Match conditions exclude requests that no rule can judge, so that nodes, leases, status
+updates and scaling never depend on catflap.
 """
 
 from collections.abc import Iterator, Mapping
@@ -52,7 +53,7 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.request import CLEANERS, PolicyObject
 from webhook.rules import RULES
 
-# Answers take microseconds, or the two seconds that the API server may be asked; the rest is the network's.
+# An answer takes microseconds, or up to two seconds with a question to the API server. The rest is for the network.
 TIMEOUT_SECONDS = 5
 HTTPS = 443
 VALIDATE = "/validate"
@@ -63,14 +64,15 @@ PODS = (POD.group, POD.resource)
 
 Json = dict[str, Any]
 
-# By the group as well: anybody whom RBAC lets impersonate, or whose identity provider is careless, may have such a name.
+# The group is checked as well: a careless identity provider, or a right to impersonate, can give a user such a name.
 CALLER_IS_NO_NODE: Final = (
     "!(request.userInfo.username.startsWith('system:node:') && 'system:nodes' in request.userInfo.groups)"
 )
 
-EXEMPT_PREFIX: Final = "exempt-prefix"  # the condition that comes and goes with the file
+EXEMPT_PREFIX: Final = "exempt-prefix"  # the condition that depends on the policy file
 
-# What people change; not the status, nor what the API server counts. A PodTemplate has its template where others have a spec.
+# The fields that users change, without the status and the API server's counters. A PodTemplate has `template` instead
+# of `spec`.
 ANYTHING_CHANGED = " || ".join(
     f"{one} != {one.replace('object', 'oldObject')}"
     for one in ("object.?spec", "object.?template", LABELS, "object.?metadata.?annotations.orValue({})")
@@ -78,9 +80,10 @@ ANYTHING_CHANGED = " || ".join(
 
 
 class Endpoint(Struct, frozen=True):
-    """Where the API server finds us: by `url`, or by `service` and `port` in `namespace`, our own either way.
+    """The address of the servers: a `url`, or a `service` and `port` in `namespace`. `namespace` is catflap's own in both cases.
 
-    `token` is the secret last part of each path, by which the server knows that the API server asks; empty for none.
+    `token` is the secret last part of each path. It proves to the server that the API server sends the request. It is
+    empty if no proof is required.
     """
 
     ca_bundle: str
@@ -91,7 +94,7 @@ class Endpoint(Struct, frozen=True):
     token: str = ""
 
     def client_config(self, phase: str) -> Json:
-        """`clientConfig` of one entry; `phase` is the path of its phase."""
+        """Return `clientConfig` of one entry; `phase` is the path of its phase."""
         path = f"{phase}/{self.token}" if self.token else phase
         if self.url:
             return {"caBundle": self.ca_bundle, "url": f"{self.url}{path}"}
@@ -100,7 +103,7 @@ class Endpoint(Struct, frozen=True):
 
 
 class EntryScope(StrEnum):
-    """In which namespaces an entry is asked."""
+    """The namespaces for which an entry receives requests."""
 
     JUDGED = "all but the exempt ones and our own"
     ALL = "all"
@@ -108,9 +111,9 @@ class EntryScope(StrEnum):
 
 
 class WebhookEntry(NamedTuple):
-    """One entry: which requests come to which path, and what happens where nobody answers.
+    """One entry: the requests that it matches, their path, and its failure policy.
 
-    `when` has the match conditions by name; all of them must hold.
+    `when` maps names of match conditions to expressions. All of them must hold.
     """
 
     name: str
@@ -124,9 +127,10 @@ class WebhookEntry(NamedTuple):
 def webhook_configurations(
     policy: GuardPolicy, endpoint: Endpoint, own_accounts: Identities | None = None
 ) -> tuple[Json, ...]:
-    """The validating and the mutating configuration.
+    """Return the validating and the mutating webhook configuration.
 
-    What `own_accounts` write comes to no entry that protects it; without any these are the chart's accounts.
+    Requests of `own_accounts` match no entry that protects catflap's objects. By default these are the accounts of
+    the chart.
     """
     accounts = chart_accounts(endpoint.namespace) if own_accounts is None else own_accounts
     exempt = sorted({*policy.namespaces.exempted, endpoint.namespace})
@@ -141,31 +145,32 @@ def webhook_configurations(
 
 
 def judging_entries(policy: GuardPolicy) -> Iterator[WebhookEntry]:
-    """What the rules about Pods are asked for; custom ones may read anything, so they are asked about more changes."""
+    """Return the entries for rules about Pods. A custom rule may read any field, so these entries then match more changes."""
     changed = f"{LABELS} != {OLD_LABELS}"
     to_pods = on_update(
         ANYTHING_CHANGED if any(rule.applies(POD.group, POD.resource) for rule in policy.custom) else changed
     )
     yield WebhookEntry("pods", VALIDATE, "Fail", pod_rules("CREATE", "UPDATE"), {"labels-changed": to_pods})
     beyond = any({*rule.resources} != {POD.resource} for rule in policy.custom)
-    remade = workload_changed(policy)  # an extra kind may keep its template where ANYTHING_CHANGED does not look
+    remade = workload_changed(policy)  # ANYTHING_CHANGED may not cover the template of an extra kind
     when = {"template-changed": on_update(f"{ANYTHING_CHANGED} || {remade}" if beyond else remade)}
     yield WebhookEntry(WORKLOADS, VALIDATE, "Fail", workload_rules(policy), when)
-    # kube-scheduler's own bindings carry at most a node's topology (PodTopologyLabels), and must not wait for us.
+    # kube-scheduler's own bindings carry at most a node's topology (PodTopologyLabels), and must not wait for
+    # catflap.
     labelling = {"labels": f"{LABELS}.exists(key, !key.startsWith('{TOPOLOGY}'))"}
     yield WebhookEntry("bindings", VALIDATE, "Fail", [rule("", ["bindings", "pods/binding"], ["CREATE"])], labelling)
-    # Kubelets write the status all the time.
+    # Kubelets write the status continually.
     by_people = {"labels-changed": changed, "no-node": CALLER_IS_NO_NODE}
     yield WebhookEntry("pod-status", VALIDATE, "Fail", [labelling_subresource_rule(PODS, scope=SPACED)], by_people)
 
 
 def protecting_entries(policy: GuardPolicy, own_namespace: str, own_accounts: Identities) -> Iterator[WebhookEntry]:
-    """What could open a closed namespace: its labels, our policies, everybody else's, and the policy file."""
+    """Return the entries for what could open an isolated namespace: its labels, all network policies, and the policy file."""
     labelled = {
         "guarded-labels": guarded_labels_changed(policy, own_namespace),
         "caller": caller_is_reviewed(own_accounts),
     }
-    # An exempt namespace would count as one of production's if anybody could label it so.
+    # Otherwise any user could label an exempt namespace as one of production.
     yield WebhookEntry("namespaces", VALIDATE, "Fail", namespace_rules(), labelled, EntryScope.ALL)
     by_others = {"ours": is_own_policy(), "caller": caller_is_reviewed(own_accounts)}
     yield WebhookEntry(
@@ -174,28 +179,28 @@ def protecting_entries(policy: GuardPolicy, own_namespace: str, own_accounts: Id
     acting = policy_rules([kind for kind in POLICY_KINDS if not kind.staged], ["CREATE", "UPDATE"])
     of_others = {"changed": on_update(POLICY_CHANGED), "not-ours": f"!({is_own_policy()})"}
     yield WebhookEntry("open-policies", VALIDATE, failure_policy(PolicyObject, policy), acting, of_others)
-    # A DELETE has no object; a deletecollection is reviewed object by object.
+    # A DELETE has no object. The API server sends one review for each object of a deletecollection.
     own = {"policy-file": f"(object == null ? oldObject : object).metadata.name == '{POLICY_CONFIGMAP}'"}
     file = rule(CONFIGMAPS[0], [CONFIGMAPS[1]], ["CREATE", "UPDATE", "DELETE"])
     yield WebhookEntry("policy-file", VALIDATE, "Ignore", [file], own, EntryScope.OWN)
 
 
 def failure_policy(about: type, policy: GuardPolicy) -> str:
-    """The failurePolicy of an entry for the rules about one type of object: Fail where one of them enforces in any namespace."""
+    """Return the failurePolicy of an entry for rules about one type of object: Fail if any of them enforces in any namespace."""
     overrides = (None, *policy.namespaces.overrides)
     modes = {one.mode(policy, override) for one in RULES.values() if one.about is about for override in overrides}
     return "Fail" if Mode.ENFORCE in modes else "Ignore"
 
 
 def mutating_entries(policy: GuardPolicy) -> Iterator[WebhookEntry]:
-    """What is written to: new namespaces, and Pods with an alias alone."""
+    """Return the entries that mutate: for new namespaces, and for Pods that have only an alias of a label."""
     yield WebhookEntry("namespaces", MUTATE, "Ignore", namespace_rules()[:1], {})
     if policy.workloads.fill_from_aliases and (alone := has_only_alias(policy)):
         yield WebhookEntry("pods", MUTATE, "Ignore", pod_rules("CREATE"), {"alias-alone": alone})
 
 
 def configuration(phase: str, webhooks: list[Json]) -> Json:
-    """One webhook configuration."""
+    """Return one webhook configuration."""
     return {
         "apiVersion": API_VERSION,
         "kind": f"{phase}WebhookConfiguration",
@@ -205,7 +210,7 @@ def configuration(phase: str, webhooks: list[Json]) -> Json:
 
 
 def render_entry(asked: WebhookEntry, endpoint: Endpoint, exempt: list[str]) -> Json:
-    """One entry, with every field that the API server would default, so that nothing differs from what is stored."""
+    """Return one entry with every field that the API server defaults, so that it equals the stored entry."""
     names = [one for one in exempt if not one.endswith("*")]
     prefixes = [one for one in exempt if one.endswith("*")]
     further = {EXEMPT_PREFIX: outside_prefixes(prefixes)} if prefixes and asked.where is EntryScope.JUDGED else {}
@@ -219,7 +224,7 @@ def render_entry(asked: WebhookEntry, endpoint: Endpoint, exempt: list[str]) -> 
         "namespaceSelector": namespace_selector(asked.where, endpoint, names),
         "objectSelector": {},
         "rules": asked.rules,
-        # The gate may close a namespace; in a dry run it only looks.
+        # The gate may write the default-deny; in a dry run it only reads.
         "sideEffects": "NoneOnDryRun" if asked.path == VALIDATE else "None",
         "timeoutSeconds": TIMEOUT_SECONDS,
         **({"matchConditions": conditions} if conditions else {}),
@@ -227,7 +232,7 @@ def render_entry(asked: WebhookEntry, endpoint: Endpoint, exempt: list[str]) -> 
 
 
 def namespace_selector(where: EntryScope, endpoint: Endpoint, exempt: list[str]) -> Json:
-    """`namespaceSelector` of one entry, by name: the API server sets this label itself, and no user can change it."""
+    """Return `namespaceSelector` of one entry. It selects by name: the API server sets this label, and no user can change it."""
     if where is EntryScope.ALL:
         return {}
     term = ("In", [endpoint.namespace]) if where is EntryScope.OWN else ("NotIn", exempt)
@@ -235,7 +240,7 @@ def namespace_selector(where: EntryScope, endpoint: Endpoint, exempt: list[str])
 
 
 def is_own_policy() -> str:
-    """Whether a policy bears our name or our label, before or after."""
+    """Return the CEL expression for: the policy has catflap's name or label, before or after the request."""
     name = ".?metadata.?name.orValue('')"
     label = f".?metadata.?labels.orValue({{}})[?'{MANAGED_BY_LABEL}'].orValue('')"
     return " || ".join(
@@ -245,5 +250,8 @@ def is_own_policy() -> str:
 
 
 def caller_is_reviewed(own_accounts: Identities) -> str:
-    """Whether the caller is neither catflap nor what empties a namespace: both must go on without an answer of ours."""
+    """Return the CEL expression for: the caller is neither catflap nor a controller that empties namespaces.
+
+    Both must be able to work while catflap does not answer.
+    """
     return f"!(request.userInfo.username in {literal([*CLEANERS, *own_accounts.users])})"

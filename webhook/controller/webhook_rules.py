@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 def rule(group: str, resources: list[str], operations: list[str], *, version: str = "v1", scope: str = SPACED) -> Json:
-    """One rule."""
+    """Return one rule."""
     return {
         "apiGroups": [group],
         "apiVersions": [version],
@@ -27,21 +27,21 @@ def rule(group: str, resources: list[str], operations: list[str], *, version: st
 
 
 def pod_rules(*operations: str) -> list[Json]:
-    """Pods themselves; none of their subresources."""
+    """Return the rules for Pods, without their subresources."""
     return [rule(POD.group, [POD.resource], list(operations))]
 
 
 def labelling_subresource_rule(resource: tuple[str, str], *, scope: str) -> Json:
-    """The subresources through which labels can be changed."""
+    """Return the rule for the subresources through which labels can be changed."""
     group, plural = resource
     return rule(group, [f"{plural}/{way}" for way in LABELLING_SUBRESOURCES[resource]], ["UPDATE"], scope=scope)
 
 
 def workload_rules(policy: GuardPolicy) -> list[Json]:
-    """Everything else that makes Pods, a rule an API group; then each kind that the policy file adds.
+    """Return the rules for all other kinds that create Pods: one per API group, then one per kind that the policy file adds.
 
-    A custom resource is asked about in whichever version: where a CRD converts nothing, the API server takes no version
-    for the equivalent of another.
+    A rule for a custom resource matches any version: if a CRD has no conversion, the API server does not treat one
+    version as equivalent to another.
     """
     operations = ["CREATE", "UPDATE"]
     makers = [maker for maker in POD_MAKERS if maker is not POD]
@@ -54,7 +54,7 @@ def workload_rules(policy: GuardPolicy) -> list[Json]:
 
 
 def policy_rules(kinds: Iterable[PolicyKind], operations: list[str]) -> list[Json]:
-    """Network policies, a rule an API group and scope."""
+    """Return the rules for network policies, one per API group and scope."""
     return [
         rule(group, [kind.resource for kind in members], operations, version=version, scope=SPACED if spaced else WIDE)
         for (group, version, spaced), members in groupby(sorted(kinds, key=rule_key), key=rule_key)
@@ -62,12 +62,12 @@ def policy_rules(kinds: Iterable[PolicyKind], operations: list[str]) -> list[Jso
 
 
 def rule_key(kind: PolicyKind) -> tuple[str, str, bool]:
-    """What the resources of one rule have in common."""
+    """Return what all resources of one rule have in common."""
     return kind.group, kind.version, kind.namespaced
 
 
 def namespace_rules() -> list[Json]:
-    """Namespaces themselves, at CREATE and at UPDATE, and every other way in for their labels."""
+    """Return the rules for namespaces: CREATE, UPDATE, and each subresource that can change labels."""
     group, plural = NAMESPACES
     ways = labelling_subresource_rule(NAMESPACES, scope=WIDE)
     return [*(rule(group, [plural], [operation], scope=WIDE) for operation in ("CREATE", "UPDATE")), ways]

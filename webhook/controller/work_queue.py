@@ -1,4 +1,4 @@
-"""Which namespaces are to be looked at, and when: each at most once, each with its own back-off."""
+"""The work queue of the controller: each key at most once, each with its own backoff."""
 
 import heapq
 from collections import OrderedDict
@@ -13,9 +13,9 @@ LAST = inf
 
 
 class WorkQueue:
-    """Keys with a due time; a key is worked on by one worker at a time, and its failures delay no other key.
+    """Keys with a due time. One worker at a time handles a key, and its failures delay no other key.
 
-    Memory is bounded by the number of keys: a key added again keeps its earlier due time.
+    The number of keys bounds the memory: a key that is added again keeps its earlier due time.
     """
 
     def __init__(self) -> None:
@@ -28,15 +28,15 @@ class WorkQueue:
         self._closed = False
 
     def add(self, key: str, *, after: float = 0.0) -> None:
-        """Have `key` looked at in `after` seconds, or earlier where that was asked for already.
+        """Schedule `key` in `after` seconds, unless it is due earlier already.
 
-        `after=FIRST` puts it before all that is due, `after=LAST` behind all that is.
+        `after=FIRST` puts it before all due keys, `after=LAST` behind all of them.
         """
         with self._changed:
             self._schedule(key, monotonic() + after)
 
     def take(self) -> str | None:
-        """The next due key, waiting for it; None once the queue is closed."""
+        """Wait for the next due key and return it; return None once the queue is closed."""
         with self._changed:
             while not self._closed:
                 key = self._pop()
@@ -47,7 +47,7 @@ class WorkQueue:
             return None
 
     def done(self, key: str, *, failed: bool = False) -> None:
-        """End the work on `key`; a failed one comes back after a delay that doubles each time."""
+        """Finish the work on `key`; after a failure it is due again, after a delay that doubles each time."""
         with self._changed:
             self._busy.discard(key)
             if failed:
@@ -57,12 +57,12 @@ class WorkQueue:
                 )
             else:
                 self._failures.pop(key, None)
-            if key in self._due:  # added while it was worked on
+            if key in self._due:  # it was added while a worker handled it
                 self._enqueue(key)
             self._changed.notify()
 
     def close(self) -> None:
-        """Let every worker go."""
+        """Release every worker."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -71,7 +71,7 @@ class WorkQueue:
         if key not in self._due or due < self._due[key]:
             self._due[key] = due
             self._enqueue(key)
-            self._changed.notify_all()  # one alone may be busy when the key is due
+            self._changed.notify_all()  # a single notified worker may be busy when the key is due
 
     def _enqueue(self, key: str) -> None:
         if (due := self._due[key]) == LAST:

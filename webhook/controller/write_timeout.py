@@ -1,4 +1,4 @@
-"""How long the controller waits for one write of a policy: briefly, until a write had no answer in that time."""
+"""Adapts the timeout of policy writes: short, until a write had no answer in that time."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -7,15 +7,17 @@ from typing import Final
 from webhook.kube.api import Api, ApiError
 
 NO_ANSWER: Final = 0
-# Another webhook in front of our policies may take up to 30 s (admissionregistration.k8s.io/v1, timeoutSeconds), and the API server
-# drops a write whose client has gone. After this long without such a write a short wait is tried again.
+# Another webhook for these policies may take up to 30 s (admissionregistration.k8s.io/v1, timeoutSeconds), and the
+# API server drops a write whose client disconnects. If no write was that slow for this long, the short timeout is
+# tried again.
 LONG_TIMEOUT_SECONDS: Final = 300.0
 
 
 class WriteTimeout:
-    """The connections for the next write; safe to share between threads.
+    """Selects the connections for the next write; thread-safe.
 
-    A short wait finds out soon that an API server does not answer any more. It would never store anything where each write takes longer.
+    A short timeout soon detects an API server that does not answer. With it alone, nothing would be stored if each
+    write takes longer.
     """
 
     def __init__(self, api: Api, *, clock: Callable[[], float] = monotonic) -> None:
@@ -25,10 +27,10 @@ class WriteTimeout:
 
     @property
     def api(self) -> Api:
-        """Connections that wait as long as writes take at the moment."""
+        """Return connections with the current timeout."""
         return self._api.patient() if self._clock() < self._long_timeout_until else self._api
 
     def record_failure(self, error: ApiError) -> None:
-        """A write failed; one that had no answer may have needed more time."""
+        """Record a failed write; if it had no answer, it may have needed more time."""
         if error.status == NO_ANSWER:
             self._long_timeout_until = self._clock() + LONG_TIMEOUT_SECONDS

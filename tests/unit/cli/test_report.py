@@ -186,7 +186,7 @@ def test_without_the_extra_it_says_what_to_install(log: Path, output: Path, monk
 def test_only_the_report_loads_what_draws_charts() -> None:
     """What serves must not pay for it, nor need it."""
     code = (
-        "import sys, webhook.cli.serve, webhook.cli.controller, webhook.bootstrap.serving, webhook.bootstrap.controlling;"
+        "import sys, webhook.cli.serve, webhook.cli.controller, webhook.bootstrap.server, webhook.bootstrap.controller;"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'matplotlib', 'numpy'}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""A replica leads no longer than nobody else can."""
+"""Tests that a replica never leads while another one can."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from webhook.kube.lease import Lease
 
 
 class Pretended(Lease):
-    """A Lease that is held, is not, or cannot be looked at; each look takes its time."""
+    """A Lease that is held, is not held, or cannot be read; each attempt takes some time."""
 
     def __init__(self, clock: Clock) -> None:
         self._machine = clock
@@ -20,45 +20,45 @@ class Pretended(Lease):
         self.released = False
 
     def hold(self) -> bool:
-        """What it is said to be."""
+        """Return the configured result."""
         self._machine.seconds += self.takes
         if self.down:
             raise ApiError(0, "nobody answers")
         return self.held
 
     def release(self) -> None:
-        """Remember it."""
+        """Count the release."""
         self.released = True
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """One of its own for each test."""
+    """Return a clock for each test."""
     return Clock()
 
 
 @pytest.fixture
 def lease(clock: Clock) -> Pretended:
-    """A Lease that nobody else wants."""
+    """Return a Lease without competitors."""
     return Pretended(clock)
 
 
 @pytest.fixture
 def told() -> list[tuple[bool, str]]:
-    """What the leader said of itself."""
+    """Return the reported changes."""
     return []
 
 
 @pytest.fixture
 def leader(lease: Pretended, clock: Clock, told: list[tuple[bool, str]]) -> LeaderElector:
-    """What is tested."""
+    """Return the tested elector."""
     return LeaderElector(lease, on_change=lambda leads, why: told.append((leads, why)), clock=clock)
 
 
 def test_it_leads_while_it_holds_the_lease(
     leader: LeaderElector, lease: Pretended, clock: Clock, told: list[tuple[bool, str]]
 ) -> None:
-    """And is told once when it begins and once when it ceases."""
+    """It reports each change once, when it begins and when it stops leading."""
     assert not leader.is_leader
     for _ in range(5):
         leader.try_acquire()
@@ -78,7 +78,7 @@ def test_while_nobody_answers_it_leads_until_the_lease_may_have_ended(
     told: list[tuple[bool, str]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """From before the last renewal began, however long that took; and it is said once."""
+    """The time counts from the start of the last renewal, however long that took. The error is logged once."""
     lease.takes = 10.0
     leader.try_acquire()
     began = clock.seconds - 10.0
@@ -97,7 +97,7 @@ def test_while_nobody_answers_it_leads_until_the_lease_may_have_ended(
 def test_stopped_it_leads_no_longer_and_lets_others(
     leader: LeaderElector, lease: Pretended, told: list[tuple[bool, str]]
 ) -> None:
-    """Whatever it finds afterwards."""
+    """Later results do not matter."""
     lease.holder = "one that was killed"
     leader.try_acquire()
     leader.stop()
@@ -108,7 +108,7 @@ def test_stopped_it_leads_no_longer_and_lets_others(
 
 
 def test_what_it_does_not_hold_is_not_released(leader: LeaderElector, lease: Pretended) -> None:
-    """Another replica's Lease is none of its business."""
+    """It leaves another replica's Lease alone."""
     lease.held = False
     leader.try_acquire()
     leader.stop()

@@ -1,4 +1,4 @@
-"""What becomes of the registration with catflap's own namespace, and which deletions are an administrator's."""
+"""Tests the registration while catflap's own namespace terminates, and which deletions count as an administrator's."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,17 +23,17 @@ RIGHT: Final = {"apiVersion": "v1", "kind": "Namespace", "name": OWN, "uid": UID
 
 
 def living(guard: Guard, uid: str = UID, **metadata: Any) -> None:
-    """Give the store a namespace of catflap's own."""
+    """Put catflap's own namespace into the store."""
     guard.store._put(HOME, {"metadata": {"name": OWN, "uid": uid, **metadata}})
 
 
 def references(guard: Guard) -> list[list[Json]]:
-    """The ownerReferences of what is stored."""
+    """Return the ownerReferences of the stored configurations."""
     return [guard.store.objects[path]["metadata"].get("ownerReferences", []) for path in guard.registered]
 
 
 def test_both_configurations_are_owned_by_the_namespace(tmp_path: Path) -> None:
-    """Without a namespace by nobody; a namespace that comes later becomes their owner."""
+    """Without a namespace there is no owner; a namespace that is created later becomes the owner."""
     guard = Guard(tmp_path)
     guard.settle()
     assert references(guard) == [[], []]
@@ -47,7 +47,7 @@ def test_both_configurations_are_owned_by_the_namespace(tmp_path: Path) -> None:
 
 
 def test_a_namespace_that_ends_takes_the_registration_along(tmp_path: Path) -> None:
-    """On record and once; whatever cannot be read any more in such a namespace does not matter; nothing comes back."""
+    """The removal is recorded once, read errors in the namespace do not matter, and nothing is registered again."""
     guard = Guard(tmp_path)
     living(guard)
     guard.settle()
@@ -71,7 +71,7 @@ def test_a_namespace_that_ends_takes_the_registration_along(tmp_path: Path) -> N
 
 
 def test_what_another_replica_removed_for_that_reason_is_no_administrators_deletion(tmp_path: Path) -> None:
-    """Though this replica looked at the namespace a moment before."""
+    """This holds although this replica read the namespace a moment before."""
     guard = Guard(tmp_path)
     living(guard)
     guard.settle()
@@ -92,24 +92,24 @@ def test_what_another_replica_removed_for_that_reason_is_no_administrators_delet
 
 @pytest.mark.parametrize("status", [403, 500, 409])
 def test_what_cannot_be_deleted_is_tried_again(tmp_path: Path, status: int) -> None:
-    """By an older chart, which grants no such right, it is left to the garbage collector."""
+    """With the RBAC of an older chart, the garbage collector removes them."""
     guard = Guard(tmp_path)
     living(guard)
     guard.settle()
     living(guard, deletionTimestamp="2026-01-01T00:00:00Z")
     guard.store.refusing = lambda where: status * (where in BOTH)
-    if status == 409:  # somebody else wrote it just now
-        assert guard.follow() > 0
+    if status == 409:  # another client changed it just now
+        assert guard.sync() > 0
     else:
         with pytest.raises(ApiError):
-            guard.follow()
+            guard.sync()
     guard.store.refusing = lambda _: 0
     guard.settle()
     assert guard.registered == []
 
 
 def test_a_status_that_was_deleted_is_written_again(tmp_path: Path) -> None:
-    """With the object, while all is well."""
+    """The configuration and its state are deleted together while the namespace is active."""
     guard = Guard(tmp_path)
     guard.settle()
     for _ in range(2):
@@ -123,7 +123,7 @@ def test_a_status_that_was_deleted_is_written_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", [ON, BEGUN, NEVER])
 def test_the_words_of_another_namespace_register_again(tmp_path: Path, word: str) -> None:
-    """A backup brought them."""
+    """A backup restored them."""
     guard = Guard(tmp_path)
     living(guard)
     data = {"validating": word, "mutating": word, "namespaceUid": OTHER, "status": "as it was"}
@@ -134,7 +134,7 @@ def test_the_words_of_another_namespace_register_again(tmp_path: Path, word: str
 
 
 def test_turned_off_by_an_administrator_it_stays_off_in_a_backup(tmp_path: Path) -> None:
-    """Such words were somebody's will."""
+    """An administrator chose that state."""
     guard = Guard(tmp_path)
     living(guard)
     data = {"validating": OFF, "mutating": OFF, "namespaceUid": OTHER}
@@ -146,7 +146,7 @@ def test_turned_off_by_an_administrator_it_stays_off_in_a_backup(tmp_path: Path)
 
 @pytest.mark.parametrize("word", [ON, OFF])
 def test_what_the_release_wants_again_is_registered_again_once(tmp_path: Path, word: str) -> None:
-    """An administrator's deletion after that counts."""
+    """A later deletion by an administrator counts."""
     guard = Guard(tmp_path)
     data = {"validating": word, "mutating": word, "wanted": "on", "turnedOn": "7"}
     guard.store._put(STATE, {"metadata": {"name": "catflap-registration"}, "data": data})
@@ -160,7 +160,7 @@ def test_what_the_release_wants_again_is_registered_again_once(tmp_path: Path, w
 
 
 def test_what_the_garbage_collector_took_is_registered_again(tmp_path: Path) -> None:
-    """Whether this process saw the wrong owner while the configuration was there, or learned of it from the watch alone."""
+    """It does not matter whether this process saw the wrong owner while the configuration existed, or only by the watch."""
     guard = Guard(tmp_path)
     living(guard)
     guard.settle()
@@ -188,7 +188,7 @@ WORDS = st.sampled_from([NEVER, BEGUN, ON, OFF])
 def test_only_one_thing_turns_off(
     *, word: str, stored: bool, doomed: bool, wanted: bool, again: bool, elsewhere: bool
 ) -> None:
-    """A configuration that is missing although it was registered here, and that nothing but an administrator can have deleted."""
+    """The configuration was registered here and is missing, so an administrator deleted it."""
     state = State(
         phases={"validating": word},
         wanted=wanted,
@@ -218,7 +218,7 @@ REFERENCES = st.lists(
 
 @given(REFERENCES, st.sampled_from(["", UID]))
 def test_of_all_references_to_the_own_namespace_one_stays(found: list[Json], uid: str) -> None:
-    """The right one, or none without a namespace; others' stay in their order; a second look changes nothing."""
+    """The correct reference is set, none without a namespace. Others keep their order, and a second pass changes nothing."""
     home = Home(OWN, uid)
     stored: Mapping[str, Any] = {"metadata": {"name": "catflap", **({"ownerReferences": found} if found else {})}}
     target = with_owner({"metadata": {"name": "catflap"}}, dict(stored), home)
@@ -233,7 +233,7 @@ def test_of_all_references_to_the_own_namespace_one_stays(found: list[Json], uid
 
 
 def test_where_catflap_was_registered_before_owns_it_no_longer() -> None:
-    """It has moved to another namespace, and must not outlive this one because the other one is still there."""
+    """Catflap moved to another namespace. The configuration must not outlive this one because the old namespace exists."""
     service = {"namespace": "former", "name": "catflap"}
     metadata = {"name": "catflap", "ownerReferences": [{**RIGHT, "name": "former", "uid": OTHER}]}
     stored = {"metadata": metadata, "webhooks": [{"clientConfig": {"service": service}}]}
@@ -242,7 +242,7 @@ def test_where_catflap_was_registered_before_owns_it_no_longer() -> None:
 
 
 def test_a_namespace_is_looked_at_as_it_is(tmp_path: Path) -> None:
-    """Whether it is there, which one it is, and whether it ends."""
+    """The result depends on whether the namespace exists, on its uid, and on whether it terminates."""
     guard = Guard(tmp_path)
     assert look(guard.store, OWN) == Home(OWN)
     living(guard)

@@ -1,10 +1,10 @@
-"""Repairs in a row."""
+"""Tests the delay of repeated repairs."""
 
 from webhook.controller.repair_backoff import LONGEST_PAUSE_SECONDS, QUIET_SECONDS, REPAIRS_WITHOUT_DELAY, RepairBackoff
 
 
 def test_what_keeps_being_changed_waits_ever_longer_and_is_told_once() -> None:
-    """At once as often as a person may do it; no namespace waits for another's."""
+    """Repairs are immediate as often as a person may need them, and namespaces do not delay each other."""
     now = 0.0
     backoff = RepairBackoff(lambda: now)
     told, pauses = [], []

@@ -1,4 +1,4 @@
-"""What of a stored webhook configuration stays, and what is put back to what this release registers."""
+"""Tests which parts of a stored webhook configuration stay, and which are restored to this release's."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -33,7 +33,7 @@ TEXTS: Final = (
 
 
 def stored(text: str = "") -> tuple[Json, ...]:
-    """Both configurations as the API server holds them, with what it and others add to the metadata."""
+    """Return both configurations as the API server stores them, with metadata of the API server and of others."""
     found = deepcopy(webhook_configurations(policy(text), BY_SERVICE))
     for one in found:
         one["metadata"] |= {"uid": "1", "resourceVersion": "7", "annotations": {"example.com/owner": "platform"}}
@@ -41,14 +41,14 @@ def stored(text: str = "") -> tuple[Json, ...]:
 
 
 def wanted(text: str = "") -> tuple[Json, ...]:
-    """Both as this release registers them."""
+    """Return both configurations of this release."""
     return webhook_configurations(policy(text), BY_SERVICE)
 
 
 @pytest.mark.parametrize("before", TEXTS)
 @pytest.mark.parametrize("after", TEXTS)
 def test_under_every_policy_file_it_becomes_what_is_registered_anew(before: str, after: str) -> None:
-    """Under the metadata that is stored; and what fits is not written."""
+    """The stored metadata stays, and a configuration that matches is not written."""
     for found, should in zip(stored(before), wanted(after), strict=True):
         assert merge_configuration(found, should)["webhooks"] == should["webhooks"]
         assert merge_configuration(found, should)["metadata"] == found["metadata"]
@@ -73,7 +73,7 @@ def drop(found: Json) -> None:
 
 
 def spare_by_label(found: Json) -> None:
-    """Have every entry leave out what bears a label."""
+    """Let every entry exclude objects that have a label."""
     for entry in found["webhooks"]:
         entry["namespaceSelector"].setdefault("matchExpressions", []).append(
             {"key": "free", "operator": "DoesNotExist"}
@@ -81,20 +81,20 @@ def spare_by_label(found: Json) -> None:
 
 
 def only_labelled(found: Json) -> None:
-    """Have every entry ask about what bears a label only."""
+    """Let every entry match only objects that have a label."""
     for entry in found["webhooks"]:
         entry["namespaceSelector"]["matchLabels"] = {"guarded": "yes"}
 
 
 def spare_azure_alike(found: Json) -> None:
-    """A term that has the key of one of Azure's and leaves out more."""
+    """Add a term with the key of one of Azure's that excludes more."""
     for entry in found["webhooks"]:
         term = {"key": "control-plane", "operator": "NotIn", "values": ["true", "yes"]}
         entry["namespaceSelector"].setdefault("matchExpressions", []).append(term)
 
 
 def spare_by_name(found: Json) -> None:
-    """Have every entry leave out one namespace more."""
+    """Let every entry exclude one more namespace."""
     for entry in found["webhooks"]:
         for term in entry["namespaceSelector"].get("matchExpressions", ()):
             term["values"] = [*term["values"], "evil"]
@@ -107,19 +107,19 @@ def never(found: Json) -> None:
 
 
 def no_ca(found: Json) -> None:
-    """Take away what the API server trusts."""
+    """Remove the CA bundle."""
     for entry in found["webhooks"]:
         entry["clientConfig"]["caBundle"] = ""
 
 
 def other_path(found: Json) -> None:
-    """Have it ask elsewhere."""
+    """Send requests to another address."""
     for entry in found["webhooks"]:
         entry["clientConfig"]["service"]["path"] = "/healthz"
 
 
 def theirs(found: Json) -> None:
-    """Add an entry of somebody else's."""
+    """Add a foreign entry."""
     found["webhooks"].append({"name": "theirs.example.com", "clientConfig": {"url": "https://there"}})
 
 
@@ -147,7 +147,7 @@ WEAKENED: Final = {
 
 @pytest.mark.parametrize("change", WEAKENED.values(), ids=WEAKENED)
 def test_what_weakens_coverage_is_put_back_and_reported(change: Callable[[Json], None]) -> None:
-    """Each field of each entry, an entry that is missing, and one that is not ours."""
+    """These are each field of each entry, a missing entry, and a foreign one."""
     for found, should in zip(stored(), wanted(), strict=True):
         change(found)
         target = merge_configuration(found, should)
@@ -158,12 +158,12 @@ def test_what_weakens_coverage_is_put_back_and_reported(change: Callable[[Json],
 
 
 def test_every_field_of_an_entry_is_compared() -> None:
-    """Those that the program writes are those that it knows."""
+    """The written fields are the compared fields."""
     assert {key for one in wanted() for entry in one["webhooks"] for key in entry} - {"name"} <= set(FIELDS)
 
 
 def test_what_a_later_api_server_adds_stays() -> None:
-    """It would come back, and nobody can say what it means."""
+    """The field would be set again, and its meaning is unknown."""
     for found, should in zip(stored(), wanted(), strict=True):
         for entry in found["webhooks"]:
             entry["laterField"] = "Default"
@@ -173,7 +173,7 @@ def test_what_a_later_api_server_adds_stays() -> None:
 @pytest.mark.parametrize("front", [True, False], ids=["first", "last"])
 @pytest.mark.parametrize("terms", [AZURE_TERMS[:1], (AZURE_TERMS[0], AZURE_TERMS[2]), AZURE_TERMS[1:2]])
 def test_azures_terms_stay_wherever_they_stand(terms: tuple[Json, ...], front: bool) -> None:
-    """Its enforcer adds them again and again; an entry that comes later gets them at once."""
+    """Azure's enforcer adds them repeatedly; a new entry gets them at once."""
     for found, should in zip(stored(), wanted(), strict=True):
         for entry in found["webhooks"]:
             own = entry["namespaceSelector"].get("matchExpressions", [])
@@ -186,7 +186,7 @@ def test_azures_terms_stay_wherever_they_stand(terms: tuple[Json, ...], front: b
 
 
 def test_foreign_labels_annotations_and_owners_stay() -> None:
-    """Of helm, of Argo CD, of cert-manager; the label for the manager too, as theirs would come back."""
+    """helm, Argo CD and cert-manager set them; the managed-by label of another manager would also be set again."""
     found, should = stored()[0], wanted()[0]
     found["metadata"] |= {
         "labels": {"app.kubernetes.io/managed-by": "Helm", "argocd.argoproj.io/instance": "guards"},
@@ -201,7 +201,7 @@ def test_foreign_labels_annotations_and_owners_stay() -> None:
 
 
 def test_who_wrote_last_is_named() -> None:
-    """By the field managers that the API server keeps, besides our own."""
+    """ManagedFields name the writers; catflap itself is left out."""
     found = stored()[0]
     assert last_writer(found) == ""
     times = {"catflap": "2026-01-03", "kubectl-edit": "2026-01-02", "helm": "2026-01-01"}

@@ -1,4 +1,4 @@
-"""When catflap is registered, what an administrator's deletion means, and what is done where somebody keeps changing it."""
+"""Tests when catflap is registered, what a deletion by an administrator means, and how repeated changes are handled."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -12,12 +12,12 @@ import pytest
 from tests.unit.samples import HEAD
 from webhook.audit.log import AuditLog
 from webhook.config.parse import parse
-from webhook.controller.recording import Recording
 from webhook.controller.registration_status import REGISTERED, RegistrationStatus
 from webhook.controller.server_probe import RequiredReplicas, Unreachable
 from webhook.controller.webhook_config_sync import WebhookConfigSync
 from webhook.controller.webhook_configurations import Endpoint
 from webhook.controller.write_backoff import WriteBackoff
+from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.identity import Acting
 from webhook.metrics import Metrics
@@ -34,7 +34,7 @@ AFTER: Final = "namespaces: {exempt: [logging], environment: {oneOf: [production
 
 
 class Store(Api):
-    """What the follower writes, kept as the API server keeps it, with a fault where a test wants one."""
+    """The stored objects, handled as by the API server, with faults on request."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Json] = {}
@@ -43,18 +43,18 @@ class Store(Api):
         self._version = 0
 
     def get(self, path: str, **_query: str) -> Json | None:
-        """The object at a path."""
+        """Return the object at a path."""
         return deepcopy(self.objects.get(path))
 
     def create(self, path: str, body: Json) -> Json | None:
-        """Store it, unless one of its name is stored; who asks is the controller."""
+        """Store a new object, unless its name exists; the writer is the controller."""
         if path.endswith("selfsubjectreviews"):
             return {"status": {"userInfo": {"username": "system:serviceaccount:guards:catflap-controller"}}}
         where = f"{path}/{body['metadata']['name']}"
         return None if where in self.objects else self._put(where, body)
 
     def replace(self, path: str, body: Json) -> Json:
-        """Store it over the version that it names."""
+        """Store the object over the version that it names."""
         if path not in self.objects:
             raise ApiError(404, "not found")
         if self.objects[path]["metadata"]["resourceVersion"] != body["metadata"].get("resourceVersion"):
@@ -62,7 +62,7 @@ class Store(Api):
         return self._put(path, body)
 
     def delete(self, path: str, *, uid: str, version: str) -> bool:
-        """Delete the version that was seen; the uid is that of the only object of its name."""
+        """Delete the version that was read; the uid is that of the only object with its name."""
         if status := self.refusing(path):
             raise ApiError(status, f"refused: {path}")
         if path not in self.objects:
@@ -74,16 +74,16 @@ class Store(Api):
         return True
 
     def patient(self) -> "Store":
-        """Itself."""
+        """Return the store itself."""
         return self
 
     def delete_(self, *paths: str) -> None:
-        """As an administrator does."""
+        """Delete an object as an administrator does."""
         for path in paths:
             self.objects.pop(path, None)
 
     def edit(self, path: str, **fields: Any) -> None:
-        """Change fields of each entry, as an administrator does."""
+        """Change fields of each entry as an administrator does."""
         for entry in self.objects[path]["webhooks"]:
             entry.update(fields)
         self._put(path, self.objects[path])
@@ -99,7 +99,7 @@ class Store(Api):
 
 
 class Seeing:
-    """A watch that has seen all that is stored."""
+    """A watch that has seen all stored objects."""
 
     synced = True
 
@@ -108,13 +108,13 @@ class Seeing:
         self._collection = collection
 
     def get(self, key: str) -> Json | None:
-        """The object of a name; the items of a list do not name their kind."""
+        """Return an object by name; the items of a list do not name their kind."""
         found = self._store.get(f"{self._collection}/{key}")
         return found and {key: value for key, value in found.items() if key not in {"kind", "apiVersion"}}
 
 
 class Guard:
-    """One controller over a store."""
+    """One controller with a store."""
 
     def __init__(self, folder: Path, store: Store | None = None, **options: Any) -> None:
         self.store = store or Store()
@@ -127,7 +127,7 @@ class Guard:
         self.status = RegistrationStatus(self.store, metrics=metrics, own_namespace=OWN, now=lambda: self.now)
         self.follower = WebhookConfigSync(
             self.store,
-            recording=Recording(AuditLog(str(self.log), process="controller"), lambda: self.now),
+            recorder=WriteRecorder(AuditLog(str(self.log), process="controller"), lambda: self.now),
             own_namespace=OWN,
             acting=Acting(Identities(("chart",))),
             status=self.status,
@@ -140,23 +140,23 @@ class Guard:
             "mutating": Seeing(self.store, MUTATING),  # type: ignore[dict-item]
         }
 
-    def follow(self, text: str = BEFORE) -> float:
-        """One pass under a policy file."""
-        return self.follower.follow(parse(HEAD + text))
+    def sync(self, text: str = BEFORE) -> float:
+        """Make one pass under a policy file."""
+        return self.follower.sync(parse(HEAD + text))
 
     def settle(self, text: str = BEFORE) -> None:
-        """Pass after pass until nothing is left to do."""
+        """Make passes until nothing is left to do."""
         for _ in range(3):
-            self.follow(text)
+            self.sync(text)
 
     @property
     def registered(self) -> list[str]:
-        """What is stored of the two configurations."""
+        """Return the stored webhook configurations."""
         return [path for path in (f"{VALIDATING}/catflap", f"{MUTATING}/catflap") if path in self.store.objects]
 
     @property
     def state(self) -> dict[str, str]:
-        """What the object says."""
+        """Return the stored state."""
         return dict(self.store.objects[STATE]["data"])
 
     def _probe(self, _api: Api, _endpoint: Endpoint, _replicas: RequiredReplicas | None) -> str:
@@ -170,11 +170,11 @@ BOTH: Final = [f"{VALIDATING}/catflap", f"{MUTATING}/catflap"]
 
 
 def test_nothing_is_registered_before_the_servers_answer(tmp_path: Path) -> None:
-    """Why is shown; once they answer both are written, whole; the state says so before and after."""
+    """The status shows the reason. Once the servers answer, both configurations are written whole, and the state is updated."""
     guard = Guard(tmp_path)
     guard.trouble = "the certificate is for another name"
     for _ in range(3):
-        assert 0 < guard.follow() <= 2.0
+        assert 0 < guard.sync() <= 2.0
     assert guard.registered == []
     assert not guard.follower.is_healthy
     assert "the certificate is for another name" in guard.state["status"]
@@ -189,7 +189,7 @@ def test_nothing_is_registered_before_the_servers_answer(tmp_path: Path) -> None
 
 
 def test_a_registration_stays_while_no_server_answers(tmp_path: Path) -> None:
-    """Whether requests fail meanwhile is for the failure policies; a controller that starts then keeps it, too."""
+    """The failure policies decide whether requests fail in the meantime. A controller that starts then keeps it as well."""
     guard = Guard(tmp_path)
     guard.settle()
     before = deepcopy({path: guard.store.objects[path] for path in BOTH})
@@ -201,7 +201,7 @@ def test_a_registration_stays_while_no_server_answers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("gone", [BOTH, BOTH[:1], BOTH[1:]], ids=["both", "validating", "mutating"])
 def test_what_an_administrator_deleted_stays_so_until_it_is_turned_on(tmp_path: Path, gone: list[str]) -> None:
-    """Across restarts and edits of the policy file; that it was turned off and on is on record, once each."""
+    """This holds across restarts and edits of the policy file. Turning off and on is recorded, once each."""
     guard = Guard(tmp_path)
     guard.settle()
     guard.store.delete_(*gone)
@@ -220,7 +220,7 @@ def test_what_an_administrator_deleted_stays_so_until_it_is_turned_on(tmp_path: 
 
 
 def test_one_that_an_administrator_creates_again_is_kept(tmp_path: Path) -> None:
-    """By applying what `catflap registration` prints, or a backup."""
+    """The administrator applies the output of `catflap registration`, or a backup."""
     guard = Guard(tmp_path)
     guard.settle()
     kept = deepcopy(guard.store.objects[BOTH[0]])
@@ -233,12 +233,12 @@ def test_one_that_an_administrator_creates_again_is_kept(tmp_path: Path) -> None
 
 
 def test_a_crash_between_state_and_creation_is_no_deletion(tmp_path: Path) -> None:
-    """Of either configuration."""
+    """Either configuration may be deleted."""
     for path in BOTH:
         guard = Guard(tmp_path)
         guard.store.refusing = partial(failing, path)
         with pytest.raises(ApiError):
-            guard.follow()
+            guard.sync()
         guard.store.refusing = lambda _: 0
         again = Guard(tmp_path, guard.store)
         again.settle()
@@ -246,33 +246,33 @@ def test_a_crash_between_state_and_creation_is_no_deletion(tmp_path: Path) -> No
 
 
 def failing(path: str, where: str) -> int:
-    """500 for one path."""
+    """Return 500 for one path."""
     return 500 * (where == path)
 
 
 def test_without_a_place_for_its_state_nothing_is_registered(tmp_path: Path) -> None:
-    """For a deletion could not be told from a first start."""
+    """Otherwise a deletion could not be told from a first start."""
     guard = Guard(tmp_path)
     guard.store.refusing = lambda where: 403 * ("configmaps" in where)
     with pytest.raises(ApiError):
-        guard.follow()
+        guard.sync()
     assert guard.registered == []
 
 
 def test_what_is_registered_is_kept_where_its_state_cannot_be_written(tmp_path: Path) -> None:
-    """By an older chart, for one."""
+    """An older chart grants no such right, for example."""
     guard = Guard(tmp_path)
     guard.settle()
     guard.store.delete_(STATE)
     guard.store.refusing = lambda where: 403 * ("configmaps" in where)
     guard.store.edit(BOTH[0], timeoutSeconds=1)
     with pytest.raises(ApiError):
-        guard.follow(AFTER)
+        guard.sync(AFTER)
     assert guard.store.objects[BOTH[0]]["webhooks"][0]["timeoutSeconds"] == 5
 
 
 def test_an_installer_that_wants_none_gets_none(tmp_path: Path) -> None:
-    """Whatever was before; and once it is wanted again it comes."""
+    """The earlier state does not matter, and catflap registers again once it should."""
     guard = Guard(tmp_path)
     guard.settle()
     guard.store.objects[STATE]["data"]["wanted"] = "off"
@@ -286,7 +286,7 @@ def test_an_installer_that_wants_none_gets_none(tmp_path: Path) -> None:
 
 
 def test_the_empty_one_of_an_uninstall_is_left_alone(tmp_path: Path) -> None:
-    """Helm puts it there, and takes it away."""
+    """Helm creates it, and removes it."""
     guard = Guard(tmp_path)
     guard.settle()
     for path in BOTH:
@@ -297,7 +297,7 @@ def test_the_empty_one_of_an_uninstall_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_an_edit_of_the_policy_file_is_followed_and_recorded(tmp_path: Path) -> None:
-    """Once; what others changed is put back, with what that was and who did it."""
+    """The repair is recorded once, with the change and its author."""
     guard = Guard(tmp_path)
     guard.settle()
     guard.settle(AFTER)
@@ -313,14 +313,14 @@ def test_an_edit_of_the_policy_file_is_followed_and_recorded(tmp_path: Path) -> 
 
 
 def test_where_somebody_keeps_changing_it_that_is_shown(tmp_path: Path) -> None:
-    """After ten writes it is written ever later, and the replica is not ready until it fits."""
+    """After ten writes, later ones are delayed increasingly, and the replica is not ready until the configuration matches."""
     guard = Guard(tmp_path)
     guard.settle()
     for _ in range(11):
         guard.store.edit(BOTH[0], failurePolicy="Ignore")
-        wait = guard.follow()
+        wait = guard.sync()
     assert 0.0 < wait <= 1.0
-    guard.follow()
+    guard.sync()
     assert not guard.follower.is_healthy
     assert "weaker" in guard.state["status"]
     assert guard.log.read_text("utf-8").count("put back") == 10
@@ -331,12 +331,12 @@ def test_where_somebody_keeps_changing_it_that_is_shown(tmp_path: Path) -> None:
     guard.settle()
     assert guard.follower.is_healthy
     guard.store.edit(BOTH[0], failurePolicy="Ignore")
-    guard.follow(AFTER)  # an edit is no quarrel
+    guard.sync(AFTER)  # an edit is no conflict
     assert guard.store.objects[BOTH[0]]["webhooks"][0]["failurePolicy"] == "Fail"
 
 
 def test_another_endpoint_is_registered_only_once_it_answers(tmp_path: Path) -> None:
-    """A rotated token or CA: until then the API server goes on where it was answered."""
+    """A token or CA was rotated: until the servers answer there, the API server uses the old address."""
     where = [ENDPOINT]
     guard = Guard(tmp_path, endpoint=lambda: where[0])
     guard.settle()
@@ -351,13 +351,13 @@ def test_another_endpoint_is_registered_only_once_it_answers(tmp_path: Path) -> 
 
 
 def client_configs(guard: Guard) -> set[tuple[str, str]]:
-    """The CA and the path of every entry."""
+    """Return the CA and the path of every entry."""
     configs = [entry["clientConfig"] for path in BOTH for entry in guard.store.objects[path]["webhooks"]]
     return {(one["caBundle"], one["service"]["path"]) for one in configs}
 
 
 def test_the_accounts_are_those_of_the_processes_that_run(tmp_path: Path) -> None:
-    """This one's, the servers', other controllers' of the last hour; no more than these."""
+    """They are the accounts of this process, of the servers, and of controllers seen within the last hour."""
     guard = Guard(tmp_path)
     state = {"metadata": {"name": "catflap-registration"}, "data": {"accounts": accounts({"other": 10, "gone": 70})}}
     guard.store._put(STATE, state)
@@ -371,7 +371,7 @@ def test_the_accounts_are_those_of_the_processes_that_run(tmp_path: Path) -> Non
 
 
 def accounts(minutes_ago: dict[str, int]) -> str:
-    """When each account was seen."""
+    """Return when each account was seen."""
     seen = {user: f"{AT - timedelta(minutes=ago):%Y-%m-%dT%H:%M:%SZ}" for user, ago in minutes_ago.items()}
     return str(seen).replace("'", '"')
 
@@ -381,7 +381,7 @@ def accounts(minutes_ago: dict[str, int]) -> str:
     ["", "{", "[1]", '{"a": 1}', '{"a": "yesterday"}', '{"a": "2026-01-01T00:00:00"}', '{"a": "9999-01-01T00:00:00Z"}'],
 )
 def test_a_state_that_cannot_be_read_gives_nobody_a_right(tmp_path: Path, text: str) -> None:
-    """Nor does it stop anything."""
+    """It stops nothing, either."""
     guard = Guard(tmp_path)
     guard.store._put(
         STATE, {"metadata": {"name": "catflap-registration"}, "data": {"accounts": text, "validating": "?"}}
@@ -392,7 +392,7 @@ def test_a_state_that_cannot_be_read_gives_nobody_a_right(tmp_path: Path, text: 
 
 
 def test_registered_by_hand_it_follows_the_file_and_is_never_created(tmp_path: Path) -> None:
-    """As with `catflap registration | kubectl apply`: without --url or --service nobody says where the servers are."""
+    """With `catflap registration | kubectl apply` and no --url or --service, the address of the servers is unknown."""
     source = Guard(tmp_path)
     source.settle()
     guard = Guard(tmp_path, endpoint=None)
@@ -407,7 +407,7 @@ def test_registered_by_hand_it_follows_the_file_and_is_never_created(tmp_path: P
 
 
 def test_a_registration_of_another_release_is_left_to_the_replica_that_leads(tmp_path: Path) -> None:
-    """So that two releases do not undo each other's writes while one is rolled out."""
+    """So two releases do not revert each other's writes during a rollout."""
     guard = Guard(tmp_path)
     guard.settle()
     guard.store.objects[BOTH[0]]["metadata"]["annotations"]["catflap.dev/release"] = "999"
@@ -420,19 +420,19 @@ def test_a_registration_of_another_release_is_left_to_the_replica_that_leads(tmp
 
 
 def test_where_another_replica_was_faster_nothing_is_recorded(tmp_path: Path) -> None:
-    """It wrote the same, and the watch brings it; any other trouble is told and tried again."""
+    """The other replica wrote the same, and the watch delivers it; any other error is reported and retried."""
     guard = Guard(tmp_path)
     guard.settle()
     guard.store.refusing = lambda where: 409 * (where in BOTH)
-    guard.follow(AFTER)
+    guard.sync(AFTER)
     assert "asks for other requests" not in guard.log.read_text("utf-8")
     guard.store.refusing = lambda where: 403 * (where in BOTH)
     with pytest.raises(ApiError, match="refused"):
-        guard.follow(AFTER)
+        guard.sync(AFTER)
 
 
 def test_who_is_undone_again_and_again_writes_ever_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten times at once, then after 1, 2, 4 seconds and so on, at most after a minute; two quiet minutes forget it."""
+    """Ten writes are immediate, then the delays are 1, 2, 4 seconds and so on, up to a minute. Two quiet minutes reset them."""
     now = [1000.0]
     monkeypatch.setattr("webhook.controller.write_backoff.monotonic", lambda: now[0])
     patience, waited = WriteBackoff(), []

@@ -1,4 +1,4 @@
-"""The webhook configurations: which requests come to us, and what happens when we do not answer."""
+"""Tests the webhook configurations: which requests catflap receives, and what happens if it does not answer."""
 
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ Webhook = dict[str, Any]
 
 
 def webhooks(text: str = "", endpoint: Endpoint = BY_SERVICE) -> dict[tuple[str, str], Webhook]:
-    """Every entry by its configuration's kind and its own name."""
+    """Return every entry by its configuration's kind and its own name."""
     return {
         (configuration["kind"], entry["name"]): entry
         for configuration in webhook_configurations(policy(text), endpoint)
@@ -43,7 +43,7 @@ ENTRIES: Final = (
 
 
 def test_the_configurations_and_their_entries_are_these() -> None:
-    """Under our name and label."""
+    """They have catflap's name and label."""
     assert tuple(webhooks()) == ENTRIES
     for configuration in webhook_configurations(policy(), BY_SERVICE):
         assert configuration["apiVersion"] == "admissionregistration.k8s.io/v1"
@@ -54,7 +54,7 @@ def test_the_configurations_and_their_entries_are_these() -> None:
 
 
 def test_pods_what_makes_them_and_our_policies_fail_closed() -> None:
-    """So do the labels that the guard hangs on; namespaces can be made, and Pods are written to, without us."""
+    """So do protected labels; creation of namespaces and mutation of Pods do not depend on catflap."""
     assert {key: entry["failurePolicy"] for key, entry in webhooks().items()} == {
         (VALIDATING, "pods.catflap.dev"): "Fail",
         (VALIDATING, "workloads.catflap.dev"): "Fail",
@@ -71,7 +71,7 @@ def test_pods_what_makes_them_and_our_policies_fail_closed() -> None:
 
 @pytest.mark.parametrize("key", ENTRIES, ids=" ".join)
 def test_every_field_that_would_be_defaulted_is_stated(key: tuple[str, str]) -> None:
-    """So that what is stored equals what was written; and no wildcard lets in what we do not know."""
+    """So the stored entry equals the written one, and no wildcard matches unknown resources."""
     entry = webhooks()[key]
     stated = {"admissionReviewVersions", "clientConfig", "failurePolicy", "matchPolicy", "name", "namespaceSelector"}
     stated |= {"objectSelector", "rules", "sideEffects", "timeoutSeconds"}
@@ -88,12 +88,12 @@ def test_every_field_that_would_be_defaulted_is_stated(key: tuple[str, str]) -> 
 
 
 def custom(rule: dict[str, Any]) -> bool:
-    """Whether a rule is about resources that are served from CustomResourceDefinitions, in whichever versions."""
+    """Return whether a rule matches resources of CustomResourceDefinitions, in any version."""
     return all(maker.custom for maker in POD_MAKERS if maker.group in rule["apiGroups"])
 
 
 def asked_for(entry: Webhook) -> set[tuple[str, str, str]]:
-    """What an entry is asked about: group, resource and operation."""
+    """Return the group, resource and operation of each request that an entry matches."""
     return {
         (group, resource, operation)
         for rule in entry["rules"]
@@ -104,7 +104,7 @@ def asked_for(entry: Webhook) -> set[tuple[str, str, str]]:
 
 
 def test_every_kind_that_makes_pods_is_asked_about() -> None:
-    """At creation and at change, in one entry each, so that one message has every fault."""
+    """Creation and change are in one entry, so that one message has every violation."""
     pods, workloads, bindings, status, labelled, policies, others, file, namespaces, filled = (
         asked_for(webhooks()[key]) for key in ENTRIES
     )
@@ -127,14 +127,14 @@ def test_every_kind_that_makes_pods_is_asked_about() -> None:
 
 
 def test_custom_resources_are_asked_about_in_whichever_version() -> None:
-    """The API server takes no version for the equivalent of another where the CRD converts nothing."""
+    """The API server treats no version as equivalent to another if the CRD has no conversion."""
     rules = webhooks()[VALIDATING, "workloads.catflap.dev"]["rules"]
     versions = {group: rule["apiVersions"] for rule in rules for group in rule["apiGroups"]}
     assert versions == {maker.group: ["*"] if maker.custom else ["v1"] for maker in POD_MAKERS}
 
 
 def test_each_extra_kind_has_a_rule_after_all_others() -> None:
-    """In any version and, as nobody told, of any scope."""
+    """The rule matches any version and any scope, as the file does not name them."""
     text = "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: Widget, template: spec.template}]}"
     key = (VALIDATING, "workloads.catflap.dev")
     assert webhooks(text)[key]["rules"] == [
@@ -150,7 +150,7 @@ def test_each_extra_kind_has_a_rule_after_all_others() -> None:
 
 
 def test_namespaces_are_asked_about_cluster_wide() -> None:
-    """And so are the policies of a whole cluster, by the scope of their kind."""
+    """So are cluster-wide policies, by the scope of their kind."""
     scopes = {key: {rule["scope"] for rule in entry["rules"]} for key, entry in webhooks().items()}
     for phase in (MUTATING, VALIDATING):
         assert scopes.pop((phase, "namespaces.catflap.dev")) == {"Cluster"}
@@ -167,11 +167,11 @@ def test_namespaces_are_asked_about_cluster_wide() -> None:
 
 
 class TestExempt:
-    """Which namespaces never depend on us."""
+    """Namespaces that never depend on catflap."""
 
     @staticmethod
     def exempt(text: str = "") -> list[list[str]]:
-        """The names that each entry leaves out, but for the one that leaves out none and the one about our own."""
+        """Return the names that each entry excludes, without the entry for all namespaces and the one for catflap's own."""
         found = []
         for key, entry in webhooks(text).items():
             if key == (VALIDATING, "namespaces.catflap.dev"):
@@ -187,7 +187,7 @@ class TestExempt:
         return found
 
     def test_the_policys_and_our_own_are_left_out_by_name(self) -> None:
-        """The API server sets that label itself; nobody else can."""
+        """The API server sets that label itself, and no user can change it."""
         default = [
             "calico-apiserver",
             "calico-system",
@@ -200,16 +200,16 @@ class TestExempt:
         assert self.exempt() == [default] * (len(ENTRIES) - 2)
 
     def test_the_clusters_own_are_left_out_whatever_the_file_says(self) -> None:
-        """Each name once, in order."""
+        """Each name appears once, in order."""
         names = ["guards", "kube-node-lease", "kube-public", "kube-system", "monitoring"]
         assert self.exempt("namespaces: {exempt: [monitoring, guards]}") == [names] * (len(ENTRIES) - 2)
 
 
 class TestClientConfig:
-    """Where the API server finds us."""
+    """The address of the servers."""
 
     def test_by_service(self) -> None:
-        """Each phase has its path."""
+        """Each phase has its own path."""
         assert webhooks()[VALIDATING, "pods.catflap.dev"]["clientConfig"] == {
             "caBundle": "Q0E=",
             "service": {"namespace": "guards", "name": "catflap", "path": "/validate", "port": 443},
@@ -217,12 +217,12 @@ class TestClientConfig:
         assert webhooks()[MUTATING, "pods.catflap.dev"]["clientConfig"]["service"]["path"] == "/mutate"
 
     def test_by_another_port_of_the_service(self) -> None:
-        """Where something else listens on 443."""
+        """Another server may listen on 443."""
         endpoint = Endpoint(ca_bundle="Q0E=", namespace="guards", service="catflap", port=8443)
         assert webhooks(endpoint=endpoint)[VALIDATING, "pods.catflap.dev"]["clientConfig"]["service"]["port"] == 8443
 
     def test_by_url(self) -> None:
-        """For a server outside of the cluster."""
+        """The server may run outside the cluster."""
         assert webhooks(endpoint=BY_URL)[MUTATING, "namespaces.catflap.dev"]["clientConfig"] == {
             "caBundle": "Q0E=",
             "url": "https://127.0.0.1:8443/mutate",
@@ -230,28 +230,28 @@ class TestClientConfig:
 
 
 def differs(path: str) -> str:
-    """A comparison in CEL, for objects that may lack any step to it."""
+    """Return a comparison in CEL for objects in which any step may be missing."""
     steps = "".join(f".?{step}" for step in path.split("."))
     return f"object{steps} != oldObject{steps}"
 
 
 class TestConditions:
-    """What keeps away requests that no rule could speak about, in CEL, to the letter."""
+    """The exact CEL of conditions that exclude requests which no rule can judge."""
 
     @staticmethod
     def condition(key: tuple[str, str], text: str = "") -> str:
-        """The one match condition of an entry."""
+        """Return the one match condition of an entry."""
         (condition,) = webhooks(text)[key]["matchConditions"]
         assert set(condition) == {"name", "expression"}
         return condition["expression"]  # type: ignore[no-any-return]
 
     def test_a_pods_update_counts_if_labels_changed(self) -> None:
-        """Kubelets update Pods all the time."""
+        """Kubelets update Pods continually."""
         expected = f"request.operation != 'UPDATE' || {LABELS} != {OLD_LABELS}"
         assert self.condition((VALIDATING, "pods.catflap.dev")) == expected
 
     def test_a_workloads_update_counts_if_its_template_changed(self) -> None:
-        """Each kind keeps it elsewhere; scaling never comes to us."""
+        """Each kind has its template at its own path, and scaling never matches."""
         found = self.condition((VALIDATING, "workloads.catflap.dev"))
         for maker in POD_MAKERS:
             if maker.template and (maker.template, maker.reference) != ("spec.template", ""):
@@ -262,7 +262,7 @@ class TestConditions:
         assert found == f"request.operation != 'UPDATE' || ({differs('spec.template')})"
 
     def test_an_extra_kind_is_compared_where_the_file_says(self) -> None:
-        """One that keeps its template at the usual place needs no case of its own."""
+        """A kind with its template at the usual path needs no case of its own."""
         widgets = "{group: example.com, resource: widgets, kind: Widget, template: spec.podTemplate}"
         usual = "{group: example.com, resource: cronjobs, kind: CronJob, template: spec.template}"
         key = (VALIDATING, "workloads.catflap.dev")
@@ -274,7 +274,7 @@ class TestConditions:
         )
 
     def test_beside_custom_rules_a_template_is_compared_all_the_same(self) -> None:
-        """Custom rules are asked about what most objects have, which an extra kind's template may lie beside."""
+        """Custom rules compare the usual fields, and an extra kind's template may be in another one."""
         key = (VALIDATING, "workloads.catflap.dev")
         start = "request.operation != 'UPDATE' || "
         extra = (
@@ -287,21 +287,21 @@ class TestConditions:
 
     @pytest.mark.parametrize("scope", ["object", "both"])
     def test_an_objects_own_labels_count_where_they_are_judged(self, scope: str) -> None:
-        """Beside the template, which other rules read."""
+        """The template, which other rules read, is compared as well."""
         key = (VALIDATING, "workloads.catflap.dev")
         start = "request.operation != 'UPDATE' || "
         expected = f"{start}{LABELS} != {OLD_LABELS} || {self.condition(key).removeprefix(start)}"
         assert self.condition(key, f"workloads: {{scope: {scope}, existing: judge}}") == expected
 
     def test_a_pod_is_written_to_if_an_alias_stands_alone(self) -> None:
-        """Of its application or of its role."""
+        """This holds for the application and the role."""
         assert self.condition((MUTATING, "pods.catflap.dev")) == (
             f"(!('app' in {LABELS}) && ['app.kubernetes.io/name', 'k8s-app'].exists(alias, alias in {LABELS}))"
             f" || (!('role' in {LABELS}) && ['app.kubernetes.io/component'].exists(alias, alias in {LABELS}))"
         )
 
     def test_a_label_without_aliases_is_left_out(self) -> None:
-        """An empty list would be of no type in CEL."""
+        """An empty list would have no type in CEL."""
         found = self.condition((MUTATING, "pods.catflap.dev"), "workloads: {app: {aliases: []}}")
         assert found == f"(!('role' in {LABELS}) && ['app.kubernetes.io/component'].exists(alias, alias in {LABELS}))"
 
@@ -313,13 +313,13 @@ class TestConditions:
         ],
     )
     def test_pods_are_not_written_to(self, text: str) -> None:
-        """The API server refuses a configuration with an empty condition, and a call for nothing costs a Pod's time."""
+        """The API server rejects an empty condition, and a useless call delays each Pod."""
         assert (MUTATING, "pods.catflap.dev") not in webhooks(text)
         assert (MUTATING, "namespaces.catflap.dev") in webhooks(text)
 
 
 def test_a_token_is_the_last_part_of_each_path() -> None:
-    """By it the server knows that the API server asks."""
+    """The token proves to the server that the API server sends the request."""
     by_service = Endpoint(ca_bundle="Q0E=", namespace="guards", service="catflap", token="t0ken")
     assert by_service.client_config("/mutate")["service"]["path"] == "/mutate/t0ken"
     by_url = Endpoint(ca_bundle="Q0E=", namespace="guards", url="https://there:8443", token="t0ken")
@@ -339,12 +339,12 @@ def test_a_token_is_the_last_part_of_each_path() -> None:
     ],
 )
 def test_open_policies_fail_closed_where_their_rule_enforces(text: str, fails: str) -> None:
-    """Else an answer that comes too late would be a way past it."""
+    """Otherwise an answer that comes too late would allow a bypass."""
     assert webhooks(text)[VALIDATING, "open-policies.catflap.dev"]["failurePolicy"] == fails
 
 
 def test_a_nodes_name_counts_with_a_nodes_group_only() -> None:
-    """The node authorizer asks for both; a name alone may be anybody's."""
+    """The node authorizer requires both; a name alone may belong to any user."""
     conditions = webhooks()[VALIDATING, "pod-status.catflap.dev"]["matchConditions"]
     assert {one["name"]: one["expression"] for one in conditions}["no-node"] == (
         "!(request.userInfo.username.startsWith('system:node:') && 'system:nodes' in request.userInfo.groups)"
@@ -352,7 +352,7 @@ def test_a_nodes_name_counts_with_a_nodes_group_only() -> None:
 
 
 def test_our_own_accounts_are_those_that_were_discovered() -> None:
-    """Whatever characters they have: a name is data, also within an expression."""
+    """A name is data with any characters, also inside an expression."""
     name = 'O\'Brien "\\root"'
     made = webhook_configurations(policy(), BY_SERVICE, Identities((name,)))
     [caller] = (

@@ -1,4 +1,4 @@
-"""Which namespaces are to be looked at, and when."""
+"""Tests which namespaces are handled, and when."""
 
 import threading
 
@@ -12,20 +12,20 @@ PATIENCE = 10.0
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The queue's clock."""
+    """Return the queue's clock."""
     clock = Clock()
     monkeypatch.setattr("webhook.controller.work_queue.monotonic", clock)
     return clock
 
 
 @pytest.fixture
-def queue(clock: Clock) -> WorkQueue:  # noqa: ARG001 (it is to be there first)
-    """An empty queue on that clock."""
+def queue(clock: Clock) -> WorkQueue:  # noqa: ARG001 (it must exist first)
+    """Return an empty queue with that clock."""
     return WorkQueue()
 
 
 def due(queue: WorkQueue) -> list[str]:
-    """Every key that is due now, taken and done."""
+    """Take and finish every key that is due now."""
     found = []
     while queue._next_due() == 0.0:
         key = queue._pop()
@@ -35,7 +35,7 @@ def due(queue: WorkQueue) -> list[str]:
 
 
 def test_a_key_added_again_is_looked_at_once(queue: WorkQueue) -> None:
-    """However many events there were."""
+    """The number of events does not matter."""
     for _ in range(1000):
         queue.add("a")
     assert len(queue._heap) == 1
@@ -43,7 +43,7 @@ def test_a_key_added_again_is_looked_at_once(queue: WorkQueue) -> None:
 
 
 def test_what_is_first_comes_before_all_that_is_due(queue: WorkQueue) -> None:
-    """However long that has waited, and even if it waited itself."""
+    """It passes keys that have waited, also if it waited itself."""
     for name in ("a", "b", "urgent"):
         queue.add(name)
     queue.add("urgent", after=FIRST)
@@ -51,7 +51,7 @@ def test_what_is_first_comes_before_all_that_is_due(queue: WorkQueue) -> None:
 
 
 def test_what_is_last_comes_behind_all_that_is_due(queue: WorkQueue, clock: Clock) -> None:
-    """Also behind what came later, and in the order in which it was asked for."""
+    """Keys that arrive later pass it as well, and the last keys keep their order."""
     for name in ("b", "a", "c"):
         queue.add(name, after=LAST)
     queue.add("retried", after=1.0)
@@ -61,7 +61,7 @@ def test_what_is_last_comes_behind_all_that_is_due(queue: WorkQueue, clock: Cloc
 
 
 def test_what_is_last_is_brought_forward_by_an_event(queue: WorkQueue) -> None:
-    """And then looked at once; asked for again, it is last again."""
+    """It is handled once at once, and when added again it is last again."""
     for name in ("a", "b"):
         queue.add(name, after=LAST)
     queue.add("b")
@@ -72,7 +72,7 @@ def test_what_is_last_is_brought_forward_by_an_event(queue: WorkQueue) -> None:
 
 
 def test_what_is_last_does_not_put_off_what_is_due(queue: WorkQueue) -> None:
-    """The earlier time counts, here too."""
+    """The earlier time counts here as well."""
     queue.add("a")
     queue.add("a", after=LAST)
     queue.add("b", after=LAST)
@@ -80,7 +80,7 @@ def test_what_is_last_does_not_put_off_what_is_due(queue: WorkQueue) -> None:
 
 
 def test_what_is_asked_for_last_while_it_is_worked_on_comes_back(queue: WorkQueue) -> None:
-    """Once that is done, and memory is bounded by the keys."""
+    """It is handled after the current work, and the keys bound the memory."""
     queue.add("a")
     assert queue.take() == "a"
     for _ in range(10):
@@ -92,7 +92,7 @@ def test_what_is_asked_for_last_while_it_is_worked_on_comes_back(queue: WorkQueu
 
 
 def test_keys_come_in_the_order_of_their_times(queue: WorkQueue, clock: Clock) -> None:
-    """Not in the order in which they were added."""
+    """The order of addition does not matter."""
     queue.add("later", after=2.0)
     queue.add("sooner", after=1.0)
     queue.add("now")
@@ -103,7 +103,7 @@ def test_keys_come_in_the_order_of_their_times(queue: WorkQueue, clock: Clock) -
 
 @pytest.mark.parametrize("times", [(5.0, 1.0), (1.0, 5.0)], ids=["moved forward", "not put off"])
 def test_the_earliest_time_counts(queue: WorkQueue, clock: Clock, times: tuple[float, float]) -> None:
-    """And the later one is forgotten."""
+    """The later time is dropped."""
     for after in times:
         queue.add("a", after=after)
     assert due(queue) == []
@@ -114,11 +114,11 @@ def test_the_earliest_time_counts(queue: WorkQueue, clock: Clock, times: tuple[f
 
 
 class TestFailures:
-    """A key that failed comes back."""
+    """A key that failed becomes due again."""
 
     @staticmethod
     def delay(queue: WorkQueue, clock: Clock, key: str = "a") -> float:
-        """How long a key that fails now is put off; the clock goes on until it is due."""
+        """Return the delay of a key that fails now; the clock advances until it is due."""
         assert queue.take() == key
         queue.done(key, failed=True)
         delay = queue._due[key] - clock.seconds
@@ -126,14 +126,14 @@ class TestFailures:
         return delay
 
     def test_its_delay_doubles_up_to_a_minute(self, queue: WorkQueue, clock: Clock) -> None:
-        """So that a cluster in trouble is not hammered."""
+        """So a cluster in trouble does not receive a request per moment."""
         queue.add("a")
         delays = [self.delay(queue, clock) for _ in range(12)]
         assert delays == pytest.approx([min(FIRST_DELAY_SECONDS * 2**n, LONGEST_DELAY_SECONDS) for n in range(12)])
         assert delays[-1] == pytest.approx(LONGEST_DELAY_SECONDS)
 
     def test_a_success_forgets_the_failures(self, queue: WorkQueue, clock: Clock) -> None:
-        """The next one is put off as little as the first."""
+        """The next failure has the first delay again."""
         queue.add("a")
         for _ in range(5):
             self.delay(queue, clock)
@@ -144,7 +144,7 @@ class TestFailures:
         assert self.delay(queue, clock) == pytest.approx(FIRST_DELAY_SECONDS)
 
     def test_it_delays_no_other_key(self, queue: WorkQueue, clock: Clock) -> None:
-        """Each has its own back-off."""
+        """Each key has its own backoff."""
         queue.add("a")
         for _ in range(8):
             self.delay(queue, clock)
@@ -154,7 +154,7 @@ class TestFailures:
         assert queue.take() == "b"
 
     def test_an_event_brings_it_forward(self, queue: WorkQueue, clock: Clock) -> None:
-        """What failed may have been mended."""
+        """The cause of the failure may have been fixed."""
         queue.add("a")
         for _ in range(8):
             self.delay(queue, clock)
@@ -164,7 +164,7 @@ class TestFailures:
         assert due(queue) == ["a"]
 
     def test_a_thousand_failures_overflow_nothing(self, queue: WorkQueue, clock: Clock) -> None:
-        """Two to their power would."""
+        """Two to the power of that count would overflow."""
         queue.add("a")
         for _ in range(1500):
             last = self.delay(queue, clock)
@@ -176,7 +176,7 @@ class TestWorkers:
     """Several workers, one key each."""
 
     def test_a_key_is_with_one_worker_at_a_time(self, queue: WorkQueue) -> None:
-        """An event while it is worked on waits until that is done."""
+        """An event during the work waits until the work is done."""
         queue.add("a")
         assert queue.take() == "a"
         queue.add("a")
@@ -185,7 +185,7 @@ class TestWorkers:
         assert queue.take() == "a"
 
     def test_an_event_while_it_is_worked_on_survives_a_failure(self, queue: WorkQueue) -> None:
-        """And is not put off by it."""
+        """The event does not shorten the delay."""
         queue.add("a")
         assert queue.take() == "a"
         queue.add("a")
@@ -193,7 +193,7 @@ class TestWorkers:
         assert queue.take() == "a"
 
     def test_a_key_that_was_not_added_again_is_done(self, queue: WorkQueue, clock: Clock) -> None:
-        """Nothing is left of it."""
+        """No state is left."""
         queue.add("a")
         assert queue.take() == "a"
         queue.done("a")
@@ -203,13 +203,13 @@ class TestWorkers:
         assert queue._busy == set()
 
     def test_other_keys_go_on_meanwhile(self, queue: WorkQueue) -> None:
-        """A slow namespace holds up none."""
+        """A slow namespace delays no other one."""
         for key in "aba":
             queue.add(key)
         assert {queue.take(), queue.take()} == {"a", "b"}
 
     def test_a_waiting_worker_gets_what_comes(self) -> None:
-        """On a clock that runs."""
+        """Workers run with a real clock."""
         queue = WorkQueue()
         taken: list[str | None] = []
         worker = threading.Thread(target=lambda: taken.append(queue.take()))
@@ -219,7 +219,7 @@ class TestWorkers:
         assert taken == ["a"]
 
     def test_no_key_is_lost_between_many_workers(self) -> None:
-        """On a clock that runs; each key's last event is worked on after it came."""
+        """Workers run with a real clock; each key is handled after its last event."""
         queue = WorkQueue()
         seen: dict[str, int] = {}
         wanted = {f"key-{number}": 30 for number in range(20)}
@@ -247,7 +247,7 @@ class TestWorkers:
         assert not any(worker.is_alive() for worker in workers)
 
     def test_closing_lets_every_worker_go(self) -> None:
-        """Also those that wait for nothing."""
+        """Workers that wait without a timeout end as well."""
         queue = WorkQueue()
         taken: list[str | None] = []
         workers = [threading.Thread(target=lambda: taken.append(queue.take())) for _ in range(3)]

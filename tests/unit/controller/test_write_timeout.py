@@ -1,28 +1,28 @@
-"""How long one write may take."""
+"""Tests the timeout of a write."""
 
 from webhook.controller.write_timeout import LONG_TIMEOUT_SECONDS, WriteTimeout
 from webhook.kube.api import LONG_SECONDS, TIMEOUT_SECONDS, Api, ApiError
 
 
 class Waiting(Api):
-    """Connections that only say how long they wait."""
+    """Connections that only report their timeout."""
 
     def __init__(self, seconds: float = TIMEOUT_SECONDS) -> None:
         self.seconds = seconds
 
     def patient(self) -> "Waiting":
-        """Others, which wait longer."""
+        """Return connections with a longer timeout."""
         return Waiting(LONG_SECONDS)
 
 
 def seconds(write_timeout: WriteTimeout) -> float:
-    """How long the next write waits."""
+    """Return the timeout of the next write."""
     assert isinstance(write_timeout.api, Waiting)
     return write_timeout.api.seconds
 
 
 def test_only_a_write_without_an_answer_makes_the_next_ones_patient() -> None:
-    """For a while; what was refused was answered in time."""
+    """The longer timeout holds for a while; a rejected write was answered in time."""
     now = [0.0]
     write_timeout = WriteTimeout(Waiting(), clock=lambda: now[0])
     for status in (400, 403, 409, 429, 500, 503):

@@ -1,4 +1,4 @@
-"""Which senders a server takes for the API server, as its command line says."""
+"""Selects how a server authenticates the API server, from the command line."""
 
 import logging
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from webhook.server.tokens import AcceptedTokens, TokenFile
 logger = logging.getLogger(__name__)
 
 
-class Trust(Struct, frozen=True):
-    """What proves a sender to be the API server.
+class SenderAuthentication(Struct, frozen=True):
+    """The proof that a sender is the API server.
 
-    With `client_ca` it is a client certificate of that CA, for one of `client_names` where some are given. Else it is a token in
-    the path: one of `token_file`, or of the Secret that the controller keeps where `secret` says so. Without any of them no proof
-    is asked for.
+    With `client_ca` it is a client certificate of that CA, for one of `client_names` if any are given. Otherwise it
+    is a token in the path: one of `token_file`, or, if `secret` is true, of the Secret that the controller maintains.
+    Without any of these, no proof is required.
     """
 
     client_ca: Path | None = None
@@ -30,14 +30,18 @@ class Trust(Struct, frozen=True):
 
     @property
     def by_secret(self) -> bool:
-        """Whether the proof is a token of the controller's Secret."""
+        """Return whether the proof is a token of the controller's Secret."""
         return self.secret and self.client_ca is None and self.token_file is None
 
 
-def start_check(
-    trust: Trust, tokens: AcceptedTokens, api: Api | None, own_namespace: str, checks: dict[str, Callable[[], bool]]
+def start_sender_check(
+    trust: SenderAuthentication,
+    tokens: AcceptedTokens,
+    api: Api | None,
+    own_namespace: str,
+    checks: dict[str, Callable[[], bool]],
 ) -> Check:
-    """What tells the API server from other senders; where it needs tokens, it fills `tokens`, and readiness waits for the first."""
+    """Return the check of senders; if it needs tokens, it fills `tokens`, and readiness waits for the first one."""
     if trust.client_ca is not None:
         return ClientCertificates(trust.client_names)
     if trust.token_file is None and not trust.secret:
@@ -50,7 +54,7 @@ def start_check(
     if trust.token_file is not None:
         TokenFile(trust.token_file, tokens).start()
         return SecretPath(tokens)
-    assert api is not None  # by the command line
+    assert api is not None  # the command line ensures it
     logger.info(
         "reviews are taken at the paths of Secret %s/%s, which the controller keeps", own_namespace, PATH_SECRET
     )

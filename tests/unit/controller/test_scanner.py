@@ -1,4 +1,4 @@
-"""When a scan is made, and what ends one before it has looked at everything; what it finds is tested on a real API server."""
+"""Tests when a scan runs, and what interrupts it; its results are tested on a real API server."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -9,9 +9,9 @@ import pytest
 from tests.unit.samples import HEAD
 from webhook.audit.log import AuditLog
 from webhook.config.store import PolicyStore
-from webhook.controller.recording import Recording
-from webhook.controller.reporting import Reporting
-from webhook.controller.scanning import LOOK_SECONDS, Incomplete, Interrupted, Scanner, patience
+from webhook.controller.report_writer import ReportWriter
+from webhook.controller.scanner import LOOK_SECONDS, ScanIncomplete, ScanInterrupted, Scanner, wait_seconds
+from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import Api, ApiError, Json
 from webhook.metrics import Metrics
 from webhook.rules import RULES
@@ -22,7 +22,7 @@ NAMESPACES: Final = "/api/v1/namespaces"
 
 
 def one(name: str, **more: Any) -> Json:
-    """An object as lists have it."""
+    """Return an object as lists contain it."""
     return {"metadata": {"name": name, "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z", **more}}
 
 
@@ -36,7 +36,7 @@ class Cluster(Api):
         self._broken = broken or {}
 
     def get(self, path: str, **_query: str) -> Json | None:
-        """Which reports are served; nothing else stands."""
+        """Return the API group of reports; no other object exists."""
         served: dict[str, Json] = {
             "/apis/openreports.io/v1alpha1": {"resources": [{"name": "reports"}, {"name": "clusterreports"}]},
             "/apis": {"groups": [{"name": "cilium.io", "preferredVersion": {"groupVersion": "cilium.io/v2"}}]},
@@ -45,7 +45,7 @@ class Cluster(Api):
         return served.get(path)
 
     def pages(self, path: str, *, size: int = 0, **_query: str) -> Iterator[Json]:
-        """The lists, an object a page."""
+        """Yield the lists, one object per page."""
         assert size <= 250
         self.asked.append(path)
         if path in self._broken:
@@ -59,19 +59,19 @@ class Cluster(Api):
             yield {"items": [item], "metadata": {}}
 
     def create(self, _path: str, body: Json) -> Json | None:
-        """A report."""
+        """Create a report."""
         self.created.append(body)
         return body
 
     def delete(self, path: str, *, uid: str, version: str) -> bool:
-        """A report."""
+        """Replace a report."""
         assert (uid, version) == ("1", "2")
         self.deleted.append(path)
         return True
 
 
 def report(space: str) -> Json:
-    """A report of ours on a namespace that has gone since."""
+    """Return a report of catflap's on a namespace that was deleted since."""
     labels = {"app.kubernetes.io/managed-by": "catflap"}
     known = {"uid": "1", "resourceVersion": "2", "managedFields": [{"manager": "catflap"}]}
     return {"metadata": {"name": "catflap", "namespace": space, "labels": labels, **known}}
@@ -80,22 +80,22 @@ def report(space: str) -> Json:
 def scanner(
     cluster: Cluster, metrics: Metrics, text: str = HEAD, *, is_leader: Callable[[], bool] = lambda: True
 ) -> Scanner:
-    """What is tested, under a policy file."""
+    """Return the tested scanner under a policy file."""
     policies = PolicyStore(on_refusal=lambda bad: pytest.fail(str(bad)))
     policies.offer(text)
-    recording = Recording(AuditLog("/dev/null", process="controller"), lambda: AT)
+    recorder = WriteRecorder(AuditLog("/dev/null", process="controller"), lambda: AT)
     names: dict[str, Any] = {"metrics": metrics, "own_namespace": "guards", "now": lambda: AT}
-    reporting = Reporting(cluster, recording=recording, pause=lambda _: None, **names)
-    return Scanner(cluster, is_leader=is_leader, policies=policies, reporting=reporting, **names)
+    reporting = ReportWriter(cluster, recorder=recorder, pause=lambda _: None, **names)
+    return Scanner(cluster, is_leader=is_leader, policies=policies, report_writer=reporting, **names)
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
-    """A metric's value."""
+    """Return the value of a metric."""
     return metrics.registry.get_sample_value(name, labels)
 
 
 def test_what_stands_is_counted_and_reported() -> None:
-    """By rule and effect, each of which has a value; the report of what went goes."""
+    """Each combination of rule and effect has a value, and the report of a deleted namespace is removed."""
     cluster, metrics = Cluster(), Metrics()
     scanner(cluster, metrics).scan()
     [made] = cluster.created
@@ -108,7 +108,7 @@ def test_what_stands_is_counted_and_reported() -> None:
 
 
 def test_rules_of_the_files_own_are_counted_together() -> None:
-    """Their names are no closed set."""
+    """The set of their names is open."""
     text = f"{HEAD}mode: warn\ncustom: [{{id: mine, resources: [pods], cel: 'false'}}]\n"
     metrics = Metrics()
     scanner(Cluster(), metrics, text).scan()
@@ -128,16 +128,16 @@ def test_rules_of_the_files_own_are_counted_together() -> None:
     ],
 )
 def test_what_is_not_seen_whole_is_not_reported(broken: dict[str, ApiError]) -> None:
-    """What nobody may look at has not become good, nor has it gone."""
+    """A kind that cannot be read is neither compliant nor deleted."""
     cluster, metrics = Cluster(broken), Metrics()
-    with pytest.raises(Incomplete):
+    with pytest.raises(ScanIncomplete):
         scanner(cluster, metrics).scan()
     assert (cluster.created, cluster.deleted) == ([], [])
     assert value(metrics, "catflap_scan_completed_timestamp_seconds") == 0
 
 
 def test_kinds_that_are_not_read_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    """A report without a word on them looks as if there were none."""
+    """Without a message, the report would look as if there were no such objects."""
     tested = scanner(Cluster(), Metrics())
     with caplog.at_level("INFO"):
         tested.scan()
@@ -152,7 +152,7 @@ def test_kinds_that_are_not_read_are_told_of_once(caplog: pytest.LogCaptureFixtu
 
 
 def test_vendors_kinds_that_nobody_gave_us_a_right_to_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    """The rest is looked at all the same."""
+    """The scan covers all other kinds."""
     cluster = Cluster({"/apis/projectcalico.org/v3/tiers": ApiError(403, "forbidden")})
     tested = scanner(cluster, Metrics())
     tested.scan()
@@ -164,27 +164,27 @@ def test_vendors_kinds_that_nobody_gave_us_a_right_to_are_told_of_once(caplog: p
 
 
 def test_who_leads_no_longer_ends_at_the_next_page() -> None:
-    """And writes nothing."""
+    """Nothing is written after that."""
     cluster = Cluster()
     tested = scanner(cluster, Metrics(), is_leader=lambda: PODS not in cluster.asked)
-    with pytest.raises(Interrupted):
+    with pytest.raises(ScanInterrupted):
         tested.scan()
     assert cluster.asked[-1] == PODS
     assert (cluster.created, cluster.deleted) == ([], [])
 
 
 def test_who_is_stopped_ends_at_the_next_page() -> None:
-    """A Pod that goes has some seconds."""
+    """The Pod has only some seconds to stop."""
     cluster, metrics = Cluster(), Metrics()
     tested = scanner(cluster, metrics)
     tested.stop()
-    with pytest.raises(Interrupted):
+    with pytest.raises(ScanInterrupted):
         tested.scan()
     assert cluster.created == []
 
 
 def test_turned_off_it_looks_at_nothing_and_shows_nothing() -> None:
-    """What was written goes."""
+    """Existing reports are removed."""
     cluster, metrics = Cluster(), Metrics()
     scanner(cluster, metrics).scan()
     cluster.asked.clear()
@@ -200,5 +200,5 @@ def test_turned_off_it_looks_at_nothing_and_shows_nothing() -> None:
     [(600.0, LOOK_SECONDS), (0.5, 0.5), (0.0, LOOK_SECONDS), (-600.0, LOOK_SECONDS)],
 )
 def test_a_replica_that_does_not_lead_waits(left: float, wait: float) -> None:
-    """What is due stays due until it leads, and it must not ask for that without a pause."""
-    assert patience(left) == wait
+    """A scan that is due stays due until the replica leads. Waiting for that must not busy-loop."""
+    assert wait_seconds(left) == wait

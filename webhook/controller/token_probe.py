@@ -1,22 +1,22 @@
-"""Asks every server whether it accepts a path, as the API server would reach it."""
+"""Probes whether every server accepts the secret path, as the API server would call it."""
 
 from collections.abc import Callable
 from http import HTTPStatus
 
 from msgspec.structs import replace
 
-from webhook.controller.rotating import Heard, Refuses
+from webhook.controller.path_rotator import ProbeResult, TokenNotAccepted
 from webhook.controller.server_probe import ServerAddress, Unreachable, make_ssl_context, resolve_address, send_probe
 from webhook.controller.webhook_configurations import MUTATE, VALIDATE, Endpoint
 from webhook.kube.api import Api, ApiError
 from webhook.kube.serving_endpoints import ready_addresses
 
 
-class EveryServer:
-    """The servers behind an endpoint: each ready one of a Service, else whichever answers at the address.
+class EveryServerProbe:
+    """Probes each ready server of a Service, or the one server that answers at a URL.
 
-    `endpoint` says where the API server finds them and raises Unreachable where that is not known yet. Servers that are `certified`
-    ask for the API server's client certificate: that they ask is their right answer.
+    `endpoint` returns the address of the servers, and raises Unreachable while it is unknown. `certified` servers
+    request the API server's client certificate: that request is their correct answer.
     """
 
     def __init__(self, api: Api, endpoint: Callable[[], Endpoint], *, certified: bool = False) -> None:
@@ -24,8 +24,8 @@ class EveryServer:
         self._endpoint = endpoint
         self._certified = certified
 
-    def accept(self, token: str) -> Heard:
-        """See that the servers accept reviews at a path.  Raises Refuses, ApiError."""
+    def accept(self, token: str) -> ProbeResult:
+        """Verify that the servers accept reviews at a path. Raises TokenNotAccepted, ApiError."""
         late: dict[str, int] = {}
         try:
             endpoint = replace(self._endpoint(), token=token)
@@ -35,11 +35,11 @@ class EveryServer:
                 for phase in (VALIDATE, MUTATE):
                     late.update(send_probe(where, context, endpoint, phase, certified=self._certified).late)
         except Unreachable as bad:
-            raise Refuses(str(bad)) from None
-        return Heard(bool(each), late)
+            raise TokenNotAccepted(str(bad)) from None
+        return ProbeResult(bool(each), late)
 
     def _each(self, endpoint: Endpoint, shared: ServerAddress) -> tuple[ServerAddress, ...]:
-        """The address of each ready server; empty where they cannot be told apart."""
+        """Return the address of each ready server; empty if they cannot be told apart."""
         if not endpoint.service:
             return ()
         try:

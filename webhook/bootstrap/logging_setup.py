@@ -1,4 +1,4 @@
-"""What programs say while they run."""
+"""Configures the log of the processes."""
 
 import logging
 import sys
@@ -6,7 +6,7 @@ import time
 
 
 def log_to_stderr(*, verbose: bool) -> None:
-    """Programs' messages go to standard error, in UTC; standard output is the audit log's."""
+    """Log to standard error, in UTC; standard output is reserved for the audit log."""
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.DEBUG if verbose else logging.INFO,
@@ -14,6 +14,6 @@ def log_to_stderr(*, verbose: bool) -> None:
         datefmt="%Y-%m-%dT%H:%M:%SZ",
     )
     logging.Formatter.converter = time.gmtime
-    # An API server that is down is told of once by each watch of ours, not by each try of the libraries.
+    # Each watch of catflap logs an unavailable API server once. The libraries would log each retry.
     for library in () if verbose else ("kubernetes.informer", "urllib3.connectionpool", "waitress.queue"):
         logging.getLogger(library).setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Reports as they stand, made to say what a scan found: what differs is written, what has no subject any more is removed."""
+"""Brings the stored reports in line with a scan: writes those that differ, removes those without a subject."""
 
 import logging
 from collections import defaultdict
@@ -11,8 +11,8 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.config.parse import Loaded
-from webhook.controller.openreports import over, report
-from webhook.controller.recording import Recording
+from webhook.controller.openreports import merge_report, report
+from webhook.controller.write_recorder import WriteRecorder
 from webhook.guard.preview import Preview, Row
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.reports import API_VERSION, collection_of, ours, path, remove, served
@@ -20,80 +20,80 @@ from webhook.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-# The first scan of a large cluster writes as many reports as there are namespaces; nobody waits for them.
+# The first scan of a large cluster writes one report per namespace. These writes are not urgent.
 PAUSE_SECONDS: Final = 0.1
-# The namespace goes, or somebody was faster; the next scan sees what stands then.
+# The namespace terminates, or another replica wrote first. The next scan reads the new state.
 PASSING: Final = frozenset({HTTPStatus.FORBIDDEN, NOT_FOUND, CONFLICT})
 
 
-class Subject(Struct, frozen=True):
-    """What a report is about: so many owners of a namespace, and their faults."""
+class ReportSubject(Struct, frozen=True):
+    """The contents of a report: the number of owners in a namespace, and their violations."""
 
     owners: int
     rows: Sequence[Row]
 
 
-class Reporting:
-    """Writes reports where the cluster takes them; `pause` waits between two writes."""
+class ReportWriter:
+    """Writes reports if the cluster serves their API; `pause` waits between two writes."""
 
     def __init__(
         self,
         api: Api,
         *,
-        recording: Recording,
+        recorder: WriteRecorder,
         metrics: Metrics,
         own_namespace: str,
         now: Callable[[], datetime],
         pause: Callable[[float], object] | None = None,
     ) -> None:
         self._api = api
-        self._recording = recording
+        self._recorder = recorder
         self._metrics = metrics
         self._own_namespace = own_namespace
         self._now = now
         self._pause = pause or Event().wait
         self._served: bool | None = None
 
-    def write(self, found: Preview, loaded: Loaded, *, go_on: Callable[[], None] = lambda: None) -> None:
-        """See that each namespace's report says what was found there; `go_on` is called before each write, and may raise.
+    def write(self, found: Preview, loaded: Loaded, *, check_running: Callable[[], None] = lambda: None) -> None:
+        """Write the report of each namespace; `check_running` is called before each write, and may raise.
 
         Raises ApiError, AuditLogUnwritable.
         """
-        self._settle(self._subjects(found, loaded), loaded, go_on)
+        self._reconcile(self._subjects(found, loaded), loaded, check_running)
 
     def clear(self, loaded: Loaded) -> None:
-        """Remove every report of ours.  Raises ApiError, AuditLogUnwritable."""
-        self._settle({}, loaded, lambda: None)
+        """Remove all of catflap's reports. Raises ApiError, AuditLogUnwritable."""
+        self._reconcile({}, loaded, lambda: None)
 
-    def _subjects(self, found: Preview, loaded: Loaded) -> dict[str, Subject]:
-        """What there is to report on, by namespace; what is exempt, and catflap itself, is not judged."""
+    def _subjects(self, found: Preview, loaded: Loaded) -> dict[str, ReportSubject]:
+        """Return the subjects by namespace, without exempt namespaces and catflap's own."""
         rows: dict[str, list[Row]] = defaultdict(list)
         for row in found.rows:
             rows[row.owner.namespace].append(row)
         return {
-            space: Subject(owners, rows.get(space, ()))
+            space: ReportSubject(owners, rows.get(space, ()))
             for space, owners in found.owners_in.items()
             if space != self._own_namespace and not loaded.policy.namespaces.exempts(space)
         }
 
-    def _settle(self, subjects: dict[str, Subject], loaded: Loaded, go_on: Callable[[], None]) -> None:
-        self._recording.require()
+    def _reconcile(self, subjects: dict[str, ReportSubject], loaded: Loaded, check_running: Callable[[], None]) -> None:
+        self._recorder.require()
         if not self._is_served():
             return
         for stored in ours(self._api):
             subject = subjects.pop(stored["metadata"].get("namespace", ""), None)
             if subject is None:
-                self._try(self._remove, stored, loaded, go_on)
+                self._try(self._remove, stored, loaded, check_running)
                 continue
             space = stored["metadata"].get("namespace", "")
-            wanted = over(report(space, subject.owners, subject.rows, self._now()), stored)
+            wanted = merge_report(report(space, subject.owners, subject.rows, self._now()), stored)
             if wanted != stored:
-                self._try(self._replace, wanted, loaded, go_on)
+                self._try(self._replace, wanted, loaded, check_running)
         for space, subject in subjects.items():
-            self._try(self._create, report(space, subject.owners, subject.rows, self._now()), loaded, go_on)
+            self._try(self._create, report(space, subject.owners, subject.rows, self._now()), loaded, check_running)
 
     def _is_served(self) -> bool:
-        """Whether the cluster takes reports; that it does not is told once."""
+        """Return whether the cluster serves the API of reports; log a change once."""
         before, self._served = self._served, served(self._api)
         if before is not self._served:
             logger.info(
@@ -101,9 +101,9 @@ class Reporting:
             )
         return self._served
 
-    def _try(self, act: Callable[[Json], str], one: Json, loaded: Loaded, go_on: Callable[[], None]) -> None:
-        """Write one report, on record; one that cannot be written now must not keep the others from it."""
-        go_on()
+    def _try(self, act: Callable[[Json], str], one: Json, loaded: Loaded, check_running: Callable[[], None]) -> None:
+        """Write and record one report; a transient failure does not prevent the other reports."""
+        check_running()
         try:
             outcome = act(one)
         except ApiError as error:
@@ -116,7 +116,7 @@ class Reporting:
         if outcome:
             self._metrics.reports_written[outcome].inc()
             reason, verb = REASONS[outcome]
-            self._recording.record(one, policy_digest=loaded.digest, reason=reason, verb=verb)
+            self._recorder.record(one, policy_digest=loaded.digest, reason=reason, verb=verb)
 
     def _create(self, wanted: Json) -> str:
         return "created" if self._api.create(collection_of(wanted), wanted) is not None else ""
@@ -129,7 +129,7 @@ class Reporting:
         return "removed" if remove(self._api, stored) else ""
 
 
-# What the record of a write says, and what kind of write it was.
+# The reason and the verb in the record of each write.
 REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "created": ("created: a scan found something to report on", "create"),
     "updated": ("updated: a scan found something else", "update"),

@@ -1,4 +1,4 @@
-"""How the controller registers catflap: where the API server finds it, and at which secret path."""
+"""Builds the registration of the controller: the address of the servers, and the secret path."""
 
 import base64
 from collections.abc import Callable
@@ -8,17 +8,17 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from webhook.audit.record import utc_now
-from webhook.bootstrap.parts import Common, Parts
-from webhook.controller.every_server import EveryServer
-from webhook.controller.path_age import PathAge
-from webhook.controller.recording import Recording
+from webhook.bootstrap.parts import ProcessOptions, ProcessParts
+from webhook.controller.path_age import PathAgeReporter
+from webhook.controller.path_rotation import RotationSchedule
+from webhook.controller.path_rotator import PathRotator, TokenUnavailable
 from webhook.controller.registration_status import RegistrationStatus
-from webhook.controller.rotating import NoToken, Rotating
-from webhook.controller.rotation import Pace
 from webhook.controller.server_locator import probe_servers
 from webhook.controller.server_probe import Unreachable
+from webhook.controller.token_probe import EveryServerProbe
 from webhook.controller.webhook_config_sync import RegistrationOptions, WebhookConfigSync
 from webhook.controller.webhook_configurations import Endpoint
+from webhook.controller.write_recorder import WriteRecorder
 from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.identity import Acting
@@ -27,21 +27,21 @@ from webhook.server.tokens import BadTokenFile
 from webhook.server.tokens import read_file as read_tokens
 
 
-class Registering(Struct, frozen=True):
-    """How catflap is registered: where it is found, and what else the installer wants.
+class RegistrationSetup(Struct, frozen=True):
+    """How catflap is registered: the address of the servers, and the installer's options.
 
-    `locate` makes the Endpoint of a CA bundle; without it, somebody registers catflap by hand. `pace` is how fast the secret path is
-    rotated; `token_file` has a token that an administrator rotates instead.
+    `locate` makes the Endpoint from a CA bundle. Without it, an administrator registers catflap by hand. `schedule`
+    has the times of the rotation of the secret path. `token_file` has a token that an administrator rotates instead.
     """
 
     locate: Callable[[str], Endpoint] | None = None
     ca: Path | None = None
     options: RegistrationOptions = RegistrationOptions()
-    pace: Pace = Pace()
+    schedule: RotationSchedule = RotationSchedule()
     token_file: Path | None = None
 
     def endpoint(self) -> Endpoint:
-        """Where the API server finds us, by the CA certificate as its file says now.  Raises Unreachable."""
+        """Return the address of the servers, with the current contents of the CA file. Raises Unreachable."""
         assert self.locate is not None
         assert self.ca is not None
         try:
@@ -52,76 +52,76 @@ class Registering(Struct, frozen=True):
 
 
 def first_token(path: Path) -> str:
-    """The token of a file that is to be registered.  Raises Unreachable."""
+    """Return the token to register from a file. Raises Unreachable."""
     try:
         return read_tokens(path)[0]
     except BadTokenFile as bad:
         raise Unreachable(str(bad)) from None
 
 
-def make_rotating(  # noqa: PLR0917 (each is of another type)
-    common: Common,
+def make_path_rotator(  # noqa: PLR0917 (each is of another type)
+    options: ProcessOptions,
     api: Api,
-    recording: Recording,
+    recorder: WriteRecorder,
     is_leader: Callable[[], bool],
-    registering: Registering,
-    age: PathAge,
-) -> Rotating:
-    """What keeps the Secret of the path; where catflap is registered by hand or by a file, it keeps what is registered."""
+    registering: RegistrationSetup,
+    age: PathAgeReporter,
+) -> PathRotator:
+    """Return what maintains the Secret of the path; if catflap is registered by hand or with a token file, it does not rotate."""
 
     def written(secret: Json, reason: str) -> None:
-        recording.record(secret, policy_digest="", reason=f"the secret path: {reason}", verb="update")
+        recorder.record(secret, policy_digest="", reason=f"the secret path: {reason}", verb="update")
 
-    return Rotating(
+    return PathRotator(
         api,
-        own_namespace=common.own_namespace,
-        servers=EveryServer(api, registering.endpoint, certified=registering.options.certified),
+        own_namespace=options.own_namespace,
+        servers=EveryServerProbe(api, registering.endpoint, certified=registering.options.certified),
         is_leader=is_leader,
         now=utc_now,
         managed=registering.locate is not None and registering.token_file is None,
         on_write=written,
-        on_look=age.show,
-        pace=registering.pace,
+        on_probe=age.report,
+        schedule=registering.schedule,
     )
 
 
-def with_token(registering: Registering, rotating: Rotating) -> Callable[[], Endpoint]:
-    """Where the API server finds us, at the path that is to be registered now.  What it gives raises Unreachable."""
+def tokened_endpoint(registering: RegistrationSetup, rotator: PathRotator) -> Callable[[], Endpoint]:
+    """Return a function that returns the address with the current path; it raises Unreachable."""
 
     def endpoint() -> Endpoint:
         found = registering.endpoint()
         if registering.token_file is not None:
             return structs.replace(found, token=first_token(registering.token_file))
         try:
-            return structs.replace(found, token=rotating.registered)
-        except (NoToken, ApiError) as bad:
+            return structs.replace(found, token=rotator.registered)
+        except (TokenUnavailable, ApiError) as bad:
             raise Unreachable(str(bad)) from bad
 
     return endpoint
 
 
-def registered(  # noqa: PLR0917 (each is of another type)
-    common: Common,
-    parts: Parts,
+def make_webhook_config_sync(  # noqa: PLR0917 (each is of another type)
+    options: ProcessOptions,
+    parts: ProcessParts,
     api: Api,
-    recording: Recording,
+    recorder: WriteRecorder,
     is_leader: Callable[[], bool],
-    registering: Registering,
-    rotating: Rotating,
+    registering: RegistrationSetup,
+    rotator: PathRotator,
 ) -> WebhookConfigSync:
-    """What registers catflap and keeps it registered."""
-    own, deployment = common.own_namespace, None
+    """Return what registers catflap and keeps it registered."""
+    own, deployment = options.own_namespace, None
     if (found := registering.options.replicas) is not None:
         metadata = {"name": found.name, "namespace": found.namespace}
         deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
     return WebhookConfigSync(
         api.patient(),
-        recording=recording,
+        recorder=recorder,
         own_namespace=own,
         acting=Acting(chart_accounts(own)),
         status=RegistrationStatus(api, metrics=parts.metrics, own_namespace=own, now=utc_now, deployment=deployment),
         now=utc_now,
-        endpoint=with_token(registering, rotating) if registering.locate else None,
+        endpoint=tokened_endpoint(registering, rotator) if registering.locate else None,
         options=registering.options,
         is_leader=is_leader,
         probe=partial(probe_servers, certified=registering.options.certified),

@@ -1,4 +1,4 @@
-"""The webhook server."""
+"""Builds and runs the webhook server process."""
 
 import socket
 import sys
@@ -11,9 +11,23 @@ from webhook.audit.log import AuditLog
 from webhook.audit.owed import OwedRecords
 from webhook.audit.record import certificate_record, stamp, utc_now
 from webhook.audit.schema import ServingCertificate
-from webhook.bootstrap.looking import check_rights, in_cluster, learn_registered, look_around, on_record
-from webhook.bootstrap.parts import Address, Common, Parts, make_parts, note, start_policy, start_status
-from webhook.bootstrap.trusting import Trust, start_check
+from webhook.bootstrap.cluster_info import (
+    check_permissions,
+    cluster_info_factory,
+    configmap_of,
+    identity_refresher,
+    server_isolation_since,
+)
+from webhook.bootstrap.parts import (
+    BindAddress,
+    ProcessOptions,
+    ProcessParts,
+    append_record,
+    make_parts,
+    start_policy_source,
+    start_status_server,
+)
+from webhook.bootstrap.sender_authentication import SenderAuthentication, start_sender_check
 from webhook.kube.api import Api, connect
 from webhook.kube.epoch import Epoch
 from webhook.kube.events import Reporter
@@ -36,25 +50,36 @@ from webhook.tls.authority import Certificate
 from webhook.tls.clients import ask_for_certificates
 from webhook.tls.folder import Served, TlsFolder, is_current
 
-# While a thread computes, the event loop waits for so long each time that it wants the interpreter, some six times a review. By
-# Python's own 5 ms the median review took 24 ms beside one that computes, by this 3 ms, at the same throughput.
+# While a thread computes, the event loop waits this long each time that it needs the interpreter, about six times per
+# review. With Python's default of 5 ms the median review took 24 ms during a computation, with this value 3 ms, at
+# the same throughput.
 SWITCH_SECONDS: Final = 0.0002
 
 
-def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, standalone: bool, trust: Trust) -> None:
-    """Run the webhook server until it is told to stop."""
+def run_server(
+    options: ProcessOptions,
+    listen: BindAddress,
+    *,
+    tls: TlsFolder,
+    worker: str,
+    standalone: bool,
+    trust: SenderAuthentication,
+) -> None:
+    """Run the webhook server until a signal stops it."""
     Server(
         Listening(listen.host, listen.port, worker),
         folder=tls,
-        start=lambda: start_serving(common, tls, standalone=standalone, trust=trust),
+        start=lambda: start_server_parts(options, tls, standalone=standalone, trust=trust),
     ).run()
 
 
-def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Trust) -> Ready:
-    """The parts of one serving process, made after the fork."""
+def start_server_parts(
+    options: ProcessOptions, tls: TlsFolder, *, standalone: bool, trust: SenderAuthentication
+) -> Ready:
+    """Return the parts of one server process, created after the fork."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    api = None if standalone else connect(common.kubeconfig, common.context)
-    parts = make_parts(common, "serve")
+    api = None if standalone else connect(options.kubeconfig, options.context)
+    parts = make_parts(options, "serve")
     listening = Event()
     checks: dict[str, Callable[[], bool]] = {
         "server": listening.is_set,
@@ -62,48 +87,48 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
         "audit log": lambda: parts.audit.writable,
         "certificate": lambda: is_current(tls, utc_now()),
     }
-    checks |= start_policy(common, parts, api)
+    checks |= start_policy_source(options, parts, api)
     tokens = AcceptedTokens()
     cluster: Cluster = NoClusterToAsk()
-    announce: Announce = nobody  # where there is no cluster
-    acting = Acting(chart_accounts(common.own_namespace))
+    announce: Announce = nobody  # without a cluster
+    acting = Acting(chart_accounts(options.own_namespace))
     if api is not None:
-        announce = start_announcing(api, parts.metrics)
+        announce = start_event_recorder(api, parts.metrics)
         offer: Callable[[str], None] = tokens.offer_registered if trust.by_secret else lambda _: None
-        learn = learn_registered(acting, offer, common.own_namespace)
-        cluster = start_asking(common, parts, api, checks, announce, learn)
-        check_rights(api, server_rights(common.own_namespace, in_cluster(common.policy)))
-    check = start_check(trust, tokens, api, common.own_namespace, checks)
-    start_status(common.status, checks, parts.metrics)
+        learn = identity_refresher(acting, offer, options.own_namespace)
+        cluster = start_cluster_lookup(options, parts, api, checks, announce, learn)
+        check_permissions(api, server_rights(options.own_namespace, configmap_of(options.policy)))
+    check = start_sender_check(trust, tokens, api, options.own_namespace, checks)
+    start_status_server(options.status, checks, parts.metrics)
     answerer = Answerer(
         policies=parts.policies,
         audit=parts.audit,
         metrics=parts.metrics,
         cluster=cluster,
-        own_namespace=common.own_namespace,
+        own_namespace=options.own_namespace,
         announce=announce,
         acting=acting,
     )
-    served = start_showing(tls, parts.audit, parts.metrics)
+    served = start_certificate(tls, parts.audit, parts.metrics)
     if trust.client_ca is not None:
         ask_for_certificates(served.context, trust.client_ca)
     return Ready(answerer, check, served, began=listening.set, dropped=parts.metrics.connections_dropped.inc)
 
 
-def start_showing(tls: TlsFolder, audit: AuditLog, metrics: Metrics) -> Served:
-    """The certificate, whatever pair the folder holds; each one is on record."""
+def start_certificate(tls: TlsFolder, audit: AuditLog, metrics: Metrics) -> Served:
+    """Return the certificate that is loaded from the folder; each loaded certificate is recorded."""
 
     def loaded(found: Certificate, why: str) -> None:
         metrics.certificate_expiry.set(found.expires.timestamp())
-        note(audit, certificate_record(serving_certificate(found), reason=why, at=utc_now()))
+        append_record(audit, certificate_record(certificate_details(found), reason=why, at=utc_now()))
 
     served = Served(tls, on_load=loaded)
     served.start()
     return served
 
 
-def serving_certificate(found: Certificate) -> ServingCertificate:
-    """A certificate as records tell it."""
+def certificate_details(found: Certificate) -> ServingCertificate:
+    """Return the details of a certificate for a record."""
     return {
         "serial": f"{found.serial:x}",
         "fingerprint": found.fingerprint,
@@ -114,27 +139,27 @@ def serving_certificate(found: Certificate) -> ServingCertificate:
     }
 
 
-def start_announcing(api: Api, metrics: Metrics) -> Announce:
-    """What tells of refusals and repairs by Events."""
+def start_event_recorder(api: Api, metrics: Metrics) -> Announce:
+    """Start the recorder of Events for refusals and repairs."""
     series = Series(api, Reporter("catflap-server", socket.gethostname()), clock=monotonic)
     announcer = Announcer(series, metrics=metrics, now=utc_now)
     announcer.start()
     return announcer.announce
 
 
-def start_asking(  # noqa: PLR0917 (each is of another type)
-    common: Common,
-    parts: Parts,
+def start_cluster_lookup(  # noqa: PLR0917 (each is of another type)
+    options: ProcessOptions,
+    parts: ProcessParts,
     api: Api,
     checks: dict[str, Callable[[], bool]],
     announce: Announce,
     learn: Callable[[Api], None],
 ) -> ClusterToAsk:
-    """What answers questions about the cluster; its caches are added to the checks of readiness."""
+    """Start the lookup of cluster data; add its caches to the readiness checks."""
     namespaces = Watch(api, NAMESPACES)
-    epoch = Epoch(api, own_namespace=common.own_namespace)
+    epoch = Epoch(api, own_namespace=options.own_namespace)
     lookout = Lookout(
-        look_around(api, parts.policies, on_record(epoch, api), learn),
+        cluster_info_factory(api, parts.policies, server_isolation_since(epoch, api), learn),
         on_change=lambda _: None,
     )
     parts.policies.on_change(lambda _: lookout.look_now())
@@ -150,9 +175,9 @@ def start_asking(  # noqa: PLR0917 (each is of another type)
         around=lambda: lookout.current,
         records=records,
         metrics=parts.metrics,
-        own_namespace=common.own_namespace,
+        own_namespace=options.own_namespace,
         now=utc_now,
         announce=announce,
     )
-    foresight = Foresight(namespaces=namespaces.objects, epoch=epoch, own_namespace=common.own_namespace, now=utc_now)
+    foresight = Foresight(namespaces=namespaces.objects, epoch=epoch, own_namespace=options.own_namespace, now=utc_now)
     return ClusterToAsk(api, epoch=epoch, gate=gate, foresight=foresight)

@@ -1,4 +1,4 @@
-"""What the API server refuses of what the file asks for is told; that it does not answer is not."""
+"""Tests that rejected writes are reported, and that an API server that does not answer is not."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.samples import HEAD
 from webhook.config.parse import Loaded, parse
-from webhook.controller.refusals import Refusals, Telling
+from webhook.controller.rejected_writes import RejectedWrites, ReportingFollower
 from webhook.kube.api import ApiError, brief
 from webhook.metrics import COPY, Metrics
 
@@ -16,19 +16,19 @@ AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 class Events:
-    """Takes Events, and no two of one name."""
+    """Accepts Events with distinct names."""
 
     def __init__(self) -> None:
         self.found: dict[str, Any] = {}
 
     def create(self, _path: str, body: Any) -> Any:
-        """The Event; None where one of its name stands."""
+        """Return the Event; None if one with its name exists."""
         name = body["metadata"]["name"]
         return None if name in self.found else self.found.setdefault(name, body)
 
 
 class Following:
-    """Follows as it is told to."""
+    """A follower with a configured result."""
 
     name = COPY
     pending = "it does not fit"
@@ -37,40 +37,40 @@ class Following:
         self.error = error
 
     def start(self, on_change: Callable[[], None]) -> None:
-        """Nothing to watch."""
+        """Watch nothing."""
 
     def stop(self) -> None:
-        """Nor to end."""
+        """Stop nothing."""
 
-    def follow(self, _loaded: Loaded) -> float:
-        """A wait, or the error."""
+    def sync(self, _loaded: Loaded) -> float:
+        """Return the interval, or raise the error."""
         if self.error:
             raise self.error
         return 7.0
 
 
-def telling(error: ApiError | None, events: Events, metrics: Metrics) -> Telling:
-    """One that tells of another."""
-    refusals = Refusals(events, metrics=metrics, own_namespace="guards", now=lambda: AT)  # type: ignore[arg-type]
-    return Telling(Following(error), refusals)
+def telling(error: ApiError | None, events: Events, metrics: Metrics) -> ReportingFollower:
+    """Return a follower that reports rejected writes."""
+    refusals = RejectedWrites(events, metrics=metrics, own_namespace="guards", now=lambda: AT)  # type: ignore[arg-type]
+    return ReportingFollower(Following(error), refusals)
 
 
 def value(metrics: Metrics) -> float | None:
-    """What the metric says."""
+    """Return the value of the metric."""
     return metrics.registry.get_sample_value("catflap_policy_not_followed", {"object": "twin"})
 
 
 @pytest.mark.parametrize("status", [400, 403, 413, 422])
 def test_a_refusal_is_told_once_a_file_until_it_is_over(status: int) -> None:
-    """However often it is tried, by however many replicas."""
+    """Retries and replicas share one Event."""
     events, metrics = Events(), Metrics()
     for text in (HEAD, HEAD, f"{HEAD}mode: warn"):
         with pytest.raises(ApiError, match="too much"):
-            telling(ApiError(status, "too much"), events, metrics).follow(parse(text))
+            telling(ApiError(status, "too much"), events, metrics).sync(parse(text))
     assert [one["reason"] for one in events.found.values()] == ["PolicyFileNotFollowed"] * 2
     assert {one["note"] for one in events.found.values()} == {"what stood before stays; it does not fit: too much"}
     assert value(metrics) == 1.0
-    assert telling(None, events, metrics).follow(parse(HEAD)) == 7.0
+    assert telling(None, events, metrics).sync(parse(HEAD)) == 7.0
     assert value(metrics) == 0.0
 
 
@@ -79,12 +79,12 @@ def test_what_may_be_otherwise_the_next_time_is_not_told(status: int) -> None:
     """An outage has its own signs."""
     events, metrics = Events(), Metrics()
     with pytest.raises(ApiError):
-        telling(ApiError(status, "not now"), events, metrics).follow(parse(HEAD))
+        telling(ApiError(status, "not now"), events, metrics).sync(parse(HEAD))
     assert (events.found, value(metrics)) == ({}, 0.0)
 
 
 def test_a_long_message_says_where_and_why() -> None:
-    """What is between them is what was sent."""
+    """The text in between is the rejected object."""
     said = f"spec.validations[3].expression: Invalid value: {'x' * 100_000}: compilation failed"
     assert brief(said).startswith("spec.validations[3].expression: ")
     assert brief(said).endswith(": compilation failed")

@@ -1,4 +1,4 @@
-"""What a process knows of the cluster around it, and since when."""
+"""Reads what a process knows of its cluster, and since when namespaces are isolated."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -20,8 +20,8 @@ from webhook.netpol.dns import OFFLINE, Detected
 from webhook.server.unavailable import Unavailable
 
 
-def on_record(epoch: Epoch, api: Api) -> Callable[[datetime], datetime | None]:
-    """Since when the server takes namespaces for closed: as recorded, or since the registration."""
+def server_isolation_since(epoch: Epoch, api: Api) -> Callable[[datetime], datetime | None]:
+    """Return a function for the server: since when namespaces are isolated, as recorded; None before the record exists."""
 
     def since(_started: datetime) -> datetime | None:
         found = epoch.read(api)
@@ -30,11 +30,12 @@ def on_record(epoch: Epoch, api: Api) -> Callable[[datetime], datetime | None]:
     return since
 
 
-def recorded(epoch: Epoch, api: Api) -> Callable[[datetime], datetime]:
-    """Since when the controller closes namespaces: the recorded epoch, or its own start where that was earlier.
+def controller_isolation_since(epoch: Epoch, api: Api) -> Callable[[datetime], datetime]:
+    """Return a function for the controller: since when namespaces are isolated.
 
-    The webhook may be registered after the controller's start, and the controller may start again before that: then our
-    oldest policy tells.
+    It is the recorded time, or this process's start if that is earlier. The webhook may be registered after the
+    controller's start, and the controller may restart before that. In that case the oldest policy of catflap gives
+    the time.
     """
     unregistered: list[datetime] = []
 
@@ -49,21 +50,21 @@ def recorded(epoch: Epoch, api: Api) -> Callable[[datetime], datetime]:
     return since
 
 
-def in_cluster(policy: Path | ConfigMapRef) -> ConfigMapRef | None:
-    """The ConfigMap of the policy file, if it is in one."""
+def configmap_of(policy: Path | ConfigMapRef) -> ConfigMapRef | None:
+    """Return the ConfigMap of the policy file, if the file is in one."""
     return policy if isinstance(policy, ConfigMapRef) else None
 
 
-def check_rights(api: Api, rights: Sequence[Right]) -> None:
-    """Look for missing rights from a thread of its own: it takes some dozens of questions, and nobody waits for it."""
+def check_permissions(api: Api, rights: Sequence[Right]) -> None:
+    """Check for missing permissions on its own thread, as this takes some dozens of requests and is not urgent."""
     Thread(target=report_missing, args=(api, rights), name="rights", daemon=True).start()
 
 
-def learn_registered(acting: Acting, offer_token: Callable[[str], None], own_namespace: str) -> Callable[[Api], None]:
-    """Asks who the server is, and by what is registered, who else acts for catflap and where the API server sends reviews.
+def identity_refresher(acting: Acting, offer_token: Callable[[str], None], own_namespace: str) -> Callable[[Api], None]:
+    """Return a function that reads the server's account and, from the registration, the other accounts and the tokens.
 
-    `offer_token` gets the token of each path that is registered: a server that starts while the Secret contains others has no
-    other way to know it.
+    `offer_token` receives the token of each registered path. A server that starts while the Secret contains other
+    tokens has no other way to learn it.
     """
 
     def learn(api: Api) -> None:
@@ -76,17 +77,17 @@ def learn_registered(acting: Acting, offer_token: Callable[[str], None], own_nam
     return learn
 
 
-def look_around(
+def cluster_info_factory(
     api: Api,
     policies: PolicyStore,
     closed_since: Callable[[datetime], datetime | None],
     learn: Callable[[Api], None] = lambda _: None,
     name_servers: Callable[[str | tuple[DnsEndpoint, ...]], Detected] = lambda _: OFFLINE,
 ) -> Callable[[], Surroundings]:
-    """Asks for the surroundings; `closed_since` is given this process's start, by the API server's clock.
+    """Return a function that reads the cluster info; `closed_since` receives this process's start by the API server's clock.
 
-    `learn` is called at each look, for what a process has to know of itself. `name_servers` is given `network.dns` of the policy file;
-    only a process that writes the policies about name servers has to look for these.
+    `learn` is called at each poll, for what a process needs to know about itself. `name_servers` receives
+    `network.dns` of the policy file. Only a process that writes policies about name servers has to detect them.
     """
     started: list[datetime] = []
 

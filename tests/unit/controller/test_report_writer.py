@@ -1,4 +1,4 @@
-"""Which reports are written, and what keeps one from being."""
+"""Tests which reports are written, and what prevents a write."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,8 +9,8 @@ import pytest
 from tests.unit.samples import HEAD
 from webhook.audit.log import AuditLog
 from webhook.config.parse import parse
-from webhook.controller.recording import Recording
-from webhook.controller.reporting import PAUSE_SECONDS, Reporting
+from webhook.controller.report_writer import PAUSE_SECONDS, ReportWriter
+from webhook.controller.write_recorder import WriteRecorder
 from webhook.guard.preview import Preview
 from webhook.kube.api import Api, ApiError, Json
 from webhook.metrics import Metrics
@@ -21,7 +21,7 @@ LOADED: Final = parse(HEAD)
 
 
 class Cluster(Api):
-    """Takes reports, but none of these namespaces."""
+    """Accepts reports, except in these namespaces."""
 
     def __init__(self, **refused: int) -> None:
         self.reports: dict[str, Json] = {}
@@ -30,12 +30,12 @@ class Cluster(Api):
         self.served = True
 
     def get(self, path: str, **_query: str) -> Json | None:
-        """Whether reports are served."""
+        """Return whether the API is served."""
         assert path == "/apis/openreports.io/v1alpha1"
         return RESOURCES if self.served else None
 
     def pages(self, path: str, *, size: int = 0, **query: str) -> Iterator[Json]:
-        """The reports, one a page."""
+        """Yield the reports, one per page."""
         assert query == {"labelSelector": "app.kubernetes.io/managed-by=catflap"}
         assert size == 50
         for name, one in list(self.reports.items()):
@@ -43,18 +43,18 @@ class Cluster(Api):
                 yield {"items": [one], "metadata": {}}
 
     def create(self, path: str, body: Json) -> Json | None:
-        """A new one."""
+        """Create a report."""
         name = f"{path}/{body['metadata']['name']}"
         self._write("create", body)
         return None if name in self.reports else self._store(name, body)
 
     def replace(self, path: str, body: Json) -> Json:
-        """In the place of the one that stands."""
+        """Replace the existing report."""
         self._write("replace", body)
         return self._store(path, body)
 
     def delete(self, path: str, *, uid: str, version: str) -> bool:
-        """The one that was seen."""
+        """Delete the report that was read."""
         self._write("delete", self.reports[path])
         found = self.reports.pop(path)["metadata"]
         assert (found["uid"], found["resourceVersion"]) == (uid, version)
@@ -71,12 +71,12 @@ class Cluster(Api):
         return self.reports.setdefault(name, {**body, "metadata": metadata})
 
 
-def reporting(cluster: Cluster, metrics: Metrics | None = None, **more: Any) -> Reporting:
-    """What is tested; it does not wait unless it is told how to."""
-    recording = Recording(AuditLog("/dev/null", process="controller"), lambda: AT)
-    return Reporting(
+def reporting(cluster: Cluster, metrics: Metrics | None = None, **more: Any) -> ReportWriter:
+    """Return the tested writer; it does not wait unless `pause` is given."""
+    recorder = WriteRecorder(AuditLog("/dev/null", process="controller"), lambda: AT)
+    return ReportWriter(
         cluster,
-        recording=recording,
+        recorder=recorder,
         metrics=metrics or Metrics(),
         own_namespace="guards",
         now=lambda: AT,
@@ -85,12 +85,12 @@ def reporting(cluster: Cluster, metrics: Metrics | None = None, **more: Any) -> 
 
 
 def found(**owners: int) -> Preview:
-    """So many good owners in each namespace."""
+    """Return a scan result with a number of compliant owners in each namespace."""
     return Preview((), objects=0, owners=0, owners_in=owners)
 
 
 def test_each_namespace_that_is_judged_has_one() -> None:
-    """Not catflap's own, nor one that is exempt."""
+    """Neither catflap's own namespace nor an exempt one gets a report."""
     cluster = Cluster()
     owners: dict[str, int] = {"shop": 1, "guards": 1, "kube-system": 1, "": 1}
     reporting(cluster).write(found(**owners), LOADED)
@@ -98,7 +98,7 @@ def test_each_namespace_that_is_judged_has_one() -> None:
 
 
 def test_only_what_differs_is_written() -> None:
-    """And what has no subject any more is removed."""
+    """A report without a subject is removed."""
     cluster, metrics = Cluster(), Metrics()
     one = reporting(cluster, metrics)
     one.write(found(shop=1, other=1, third=1), LOADED)
@@ -114,7 +114,7 @@ def test_only_what_differs_is_written() -> None:
 
 @pytest.mark.parametrize("status", [403, 404, 409])
 def test_a_namespace_that_goes_keeps_none_from_its_report(status: int) -> None:
-    """What is not written is not counted, nor on record."""
+    """A report that was not written is neither counted nor recorded."""
     cluster, metrics = Cluster(going=status), Metrics()
     reporting(cluster, metrics).write(found(going=1, shop=1), LOADED)
     assert cluster.writes == ["create shop"]
@@ -123,13 +123,13 @@ def test_a_namespace_that_goes_keeps_none_from_its_report(status: int) -> None:
 
 @pytest.mark.parametrize("status", [0, 429, 500])
 def test_an_api_server_that_is_busy_is_left_alone(status: int) -> None:
-    """The rest is for the next scan."""
+    """The next scan writes the others."""
     with pytest.raises(ApiError):
         reporting(Cluster(shop=status)).write(found(shop=1, other=1), LOADED)
 
 
 def test_writes_are_spread() -> None:
-    """The first scan of a large cluster has one for each namespace."""
+    """The first scan of a large cluster writes one report per namespace."""
     pauses: list[float] = []
     reporting(Cluster(), pause=pauses.append).write(found(**{f"space-{number}": 1 for number in range(10)}), LOADED)
     assert pauses == [PAUSE_SECONDS] * 10
@@ -140,20 +140,22 @@ class Stopped(Exception):  # noqa: N818 (it says what happened)
 
 
 def test_who_leads_no_longer_writes_no_more() -> None:
-    """It is asked before each write."""
+    """The check runs before each write."""
     cluster = Cluster()
 
-    def go_on() -> None:
+    def check_running() -> None:
         if len(cluster.writes) == 2:
             raise Stopped
 
     with pytest.raises(Stopped):
-        reporting(cluster).write(found(**{f"space-{number}": 1 for number in range(10)}), LOADED, go_on=go_on)
+        reporting(cluster).write(
+            found(**{f"space-{number}": 1 for number in range(10)}), LOADED, check_running=check_running
+        )
     assert len(cluster.writes) == 2
 
 
 def test_that_none_is_served_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    """And nothing is written."""
+    """Nothing is written."""
     caplog.set_level("INFO")
     cluster = Cluster()
     cluster.served = False

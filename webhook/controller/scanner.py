@@ -1,7 +1,8 @@
-"""What stands, looked at again and again under the policy file in force: counted, and told in reports.
+"""Scans the existing objects periodically under the policy in force; the results go to metrics and reports.
 
-It has a thread of its own and yields to all else: as much as a page of objects took, it rests before the next one.
-(A lower priority by the operating system would not do: whoever holds the interpreter's lock must not be put off.)
+The scanner has its own thread and yields to other work: after each page of objects it pauses for as long as the page
+took. A lower scheduling priority is no alternative, as a thread that holds the interpreter lock must not be
+preempted.
 """
 
 import logging
@@ -15,7 +16,7 @@ from typing import Final
 
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
-from webhook.controller.reporting import Reporting
+from webhook.controller.report_writer import ReportWriter
 from webhook.guard.existing import Existing
 from webhook.guard.preview import Effect, Preview, preview
 from webhook.kube.api import Api
@@ -30,25 +31,26 @@ from webhook.rules import RULES
 
 logger = logging.getLogger(__name__)
 
-# Who mends a Deployment sees it leave the report while they still look; of 10,000 objects it costs a third of a percent of a core.
+# A user who fixes a Deployment soon sees it leave the report. For 10,000 objects a scan costs a third of a percent of
+# a core.
 SCAN_SECONDS: Final = 600.0
-# Replicas, and clusters, should not all ask at once.
+# Spreads the scans of replicas and clusters.
 JITTER_SECONDS: Final = 30.0
-# After a start or an edit of the policy file: there may be another one, and what follows from it is done first.
+# After a start or an edit of the policy file: another edit may follow, and more urgent work comes first.
 SETTLE_SECONDS: Final = 2.0
-# How soon it is noticed that we lead.
+# How soon the scanner notices that this replica leads.
 LOOK_SECONDS: Final = 5.0
 LONGEST_REST_SECONDS: Final = 1.0
-# A hundred times as long as the built-in rules take, and as much as nobody notices.
-DEAR_SECONDS: Final = 0.01
+# A hundred times the cost of the built-in rules, and too short to delay other threads noticeably.
+SLOW_OBJECT_SECONDS: Final = 0.01
 
 
-class Incomplete(Exception):  # noqa: N818 (a state of the cluster)
-    """Not everything could be looked at, and more may be the next time; the message says what."""
+class ScanIncomplete(Exception):  # noqa: N818 (a state of the cluster)
+    """Some objects could not be listed, and may be at the next scan; the message names them."""
 
 
-class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
-    """This replica leads no longer, or ends."""
+class ScanInterrupted(Exception):  # noqa: N818 (nothing went wrong)
+    """This replica does not lead any more, or stops."""
 
 
 class Scanner:
@@ -60,7 +62,7 @@ class Scanner:
         *,
         is_leader: Callable[[], bool],
         policies: PolicyStore,
-        reporting: Reporting,
+        report_writer: ReportWriter,
         metrics: Metrics,
         own_namespace: str,
         now: Callable[[], datetime],
@@ -69,33 +71,33 @@ class Scanner:
         self._is_leader = is_leader
         self._policies = policies
         self._epoch = Epoch(api, own_namespace=own_namespace)
-        self._reporting = reporting
+        self._report_writer = report_writer
         self._metrics = metrics
         self._own_namespace = own_namespace
         self._now = now
         self._wake = Event()
         self._stopped = Event()
         self._page_began = 0.0
-        self._unseen: tuple[str, ...] = ()
-        self._unread: tuple[str, ...] = ()
+        self._last_unseen: tuple[str, ...] = ()
+        self._last_unread: tuple[str, ...] = ()
 
     def start(self) -> None:
-        """Begin, on a thread of its own."""
-        Thread(target=self._keep_scanning, name="scanner", daemon=True).start()
+        """Start scanning on its own thread."""
+        Thread(target=self._run, name="scanner", daemon=True).start()
 
     def stop(self) -> None:
-        """Let the thread end after the page that it is at."""
+        """Stop after the current page."""
         self._stopped.set()
         self._wake.set()
 
     def scan_soon(self) -> None:
-        """Do not wait for the next turn: the policy file is another one."""
+        """Scan soon, because the policy file changed."""
         self._wake.set()
 
-    def _keep_scanning(self) -> None:
+    def _run(self) -> None:
         due = monotonic() + SETTLE_SECONDS
         while not self._stopped.is_set():
-            if self._wake.wait(patience(due - monotonic())):
+            if self._wake.wait(wait_seconds(due - monotonic())):
                 self._wake.clear()
                 due = min(due, monotonic() + SETTLE_SECONDS)
             elif monotonic() >= due and self._is_leader():
@@ -105,67 +107,69 @@ class Scanner:
     def _try(self) -> None:
         try:
             self.scan()
-        except Interrupted:
+        except ScanInterrupted:
             logger.info("a scan is left to another replica")
         except Exception as error:  # noqa: BLE001 (the next one may go better)
             self._metrics.scan_failures.inc()
             logger.warning("a scan was not completed, reports stay as they were: %s", error)
 
     def scan(self) -> None:
-        """Look at all that stands once, and tell of it.  Raises ApiError, AuditLogUnwritable, Incomplete, Interrupted."""
+        """Scan once, and publish the result. Raises ApiError, AuditLogUnwritable, ScanIncomplete, ScanInterrupted."""
         loaded = self._policies.current
         if loaded is None:
             return
         if loaded.policy.reports == "off":
             self._metrics.forget_scan()
-            self._reporting.clear(loaded)
+            self._report_writer.clear(loaded)
             return
         begun = monotonic()
-        found = self._look(loaded)
-        self._reporting.write(found, loaded, go_on=self._go_on)
+        found = self._preview(loaded)
+        self._report_writer.write(found, loaded, check_running=self._check_running)
         self._count(found, monotonic() - begun)
 
-    def _look(self, loaded: Loaded) -> Preview:
-        """What the policy file says of all that stands."""
+    def _preview(self, loaded: Loaded) -> Preview:
+        """Return the result of the policy for all existing objects."""
         extra = loaded.policy.workloads.extra_by_kind
-        listing = Listing(self._api, makers=(*POD_MAKERS, *extra.values()), size=SMALL_PAGE, on_page=self._rest)
+        listing = Listing(
+            self._api, makers=(*POD_MAKERS, *extra.values()), size=SMALL_PAGE, on_page=self._pause_after_page
+        )
         self._page_began = monotonic()
         namespaces = listing.namespaces() or {}
         where = setting(self._own_namespace, self._now(), namespaces.values(), self._epoch.read(self._api))
-        objects = self._in_peace(each_existing(listing.objects(), listing.unseen, extra=extra))
+        objects = self._throttled(each_existing(listing.objects(), listing.unseen, extra=extra))
         [found] = preview(objects, [loaded.policy], where)
         if listing.failed:
-            raise Incomplete("; ".join(listing.unseen))
-        if tuple(listing.unseen) != self._unseen:
-            self._unseen = tuple(listing.unseen)
-            logger.warning("not looked at by scans: %s", "; ".join(self._unseen) or "nothing any more")
-        if (unread := tuple(unread_notes(self._api, extra))) != self._unread:
-            self._unread = unread
+            raise ScanIncomplete("; ".join(listing.unseen))
+        if tuple(listing.unseen) != self._last_unseen:
+            self._last_unseen = tuple(listing.unseen)
+            logger.warning("not looked at by scans: %s", "; ".join(self._last_unseen) or "nothing any more")
+        if (unread := tuple(unread_notes(self._api, extra))) != self._last_unread:
+            self._last_unread = unread
             logger.info("kinds of this cluster that catflap does not read: %s", "; ".join(unread) or "none any more")
         return found
 
-    def _in_peace(self, objects: Iterable[Existing]) -> Iterator[Existing]:
-        """The objects, with a rest after each one that took long to judge: a custom rule holds all threads meanwhile.
+    def _throttled(self, objects: Iterable[Existing]) -> Iterator[Existing]:
+        """Yield the objects, with a pause after each one that took long to judge, as a custom rule blocks all threads.
 
-        Raises Interrupted.
+        Raises ScanInterrupted.
         """
         for one in objects:
             begun = monotonic()
             yield one
-            if (took := monotonic() - begun) > DEAR_SECONDS:
+            if (took := monotonic() - begun) > SLOW_OBJECT_SECONDS:
                 self._stopped.wait(min(took, LONGEST_REST_SECONDS))
-                self._go_on()
+                self._check_running()
 
-    def _rest(self, _seen: Seen) -> None:
-        """Let others have as much time as the last page took.  Raises Interrupted."""
+    def _pause_after_page(self, _seen: Seen) -> None:
+        """Pause for as long as the last page took. Raises ScanInterrupted."""
         self._stopped.wait(min(monotonic() - self._page_began, LONGEST_REST_SECONDS))
-        self._go_on()
+        self._check_running()
         self._page_began = monotonic()
 
-    def _go_on(self) -> None:
-        """Raises Interrupted where we should not."""
+    def _check_running(self) -> None:
+        """Raise ScanInterrupted if the scan must not continue."""
         if self._stopped.is_set() or not self._is_leader():
-            raise Interrupted
+            raise ScanInterrupted
 
     def _count(self, found: Preview, seconds: float) -> None:
         counts = Counter((row.rule if row.rule in RULES else CUSTOM, row.effect) for row in found.rows)
@@ -184,6 +188,6 @@ class Scanner:
         )
 
 
-def patience(left: float) -> float:
-    """How long to wait before looking whether to scan, where so many seconds are left until that is due."""
+def wait_seconds(left: float) -> float:
+    """Return how long to wait before checking again whether a scan is due in `left` seconds."""
     return min(left, LOOK_SECONDS) if left > 0 else LOOK_SECONDS

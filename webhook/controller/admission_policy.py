@@ -1,7 +1,7 @@
-"""The rules about labels once more, for the API server itself: they hold while none of ours runs.
+"""Renders the label rules as a ValidatingAdmissionPolicy, which the API server enforces while no catflap server runs.
 
-A ValidatingAdmissionPolicy judges Kubernetes' own kinds as the rules do that can be said so (`Rule.in_cel`), where they
-are in force with mode enforce. What it cannot ask, it leaves to us: how old an owner is, and what namespaces are guarded.
+The policy covers Kubernetes' own kinds and the rules that CEL can express (`Rule.in_cel`), where their mode is
+enforce. It leaves to catflap what CEL cannot look up: the age of an owner, and which namespaces are managed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,25 +33,28 @@ IS_CONTROLLER: Final = (
 OWNED: Final = "object.?metadata.?ownerReferences.orValue([]).exists(one, one.?controller.orValue(false))"
 MIRROR: Final = "'kubernetes.io/config.mirror' in object.?metadata.?annotations.orValue({})"
 LAST_DAY: Final = date.max
-TOLD: Final = "What is at fault, and what mends it, is told by catflap itself where it runs, and by `catflap check`."
+MESSAGE_SUFFIX: Final = (
+    "What is at fault, and what mends it, is told by catflap itself where it runs, and by `catflap check`."
+)
 
 
-def twin(
+def admission_policy(
     policy: GuardPolicy, *, own_namespace: str, at: datetime, own_accounts: Identities | None = None
 ) -> tuple[Json, ...]:
-    """The policy for the API server and what binds it to everything, in the order in which they are to be written.
+    """Return the ValidatingAdmissionPolicy and its binding, in the order in which they are to be written.
 
-    Exceptions are those that count `at` this moment. `own_accounts` are not judged, the chart's unless given. Nothing where the file does not ask for it, or no rule refuses.
+    Only exceptions in force at time `at` count. Requests of `own_accounts` are not checked; by default these are the
+    accounts of the chart. The result is empty if the policy file does not ask for the policy, or no rule enforces.
     """
-    validations = list(validated(policy, at)) if policy.twin else []
+    validations = list(render_validations(policy, at)) if policy.twin else []
     if not validations:
         return ()
     ours = chart_accounts(own_namespace) if own_accounts is None else own_accounts
     metadata = {"name": TWIN, "labels": {MANAGED_BY_LABEL: MANAGED_BY}}
     spec = {
         "failurePolicy": "Fail",
-        "matchConstraints": constraints(policy, own_namespace),
-        "matchConditions": [{"name": name, "expression": said} for name, said in conditions(policy, ours)],
+        "matchConstraints": match_constraints(policy, own_namespace),
+        "matchConditions": [{"name": name, "expression": said} for name, said in match_conditions(policy, ours)],
         "variables": [{"name": name, "expression": said} for name, said in variables(policy, at)],
         "validations": validations,
     }
@@ -62,16 +65,16 @@ def twin(
     )
 
 
-def changes_at(policy: GuardPolicy, at: datetime) -> datetime | None:
-    """When the next exception that counts ends, and what the API server has is to be written anew; None where none does."""
+def next_expiry(policy: GuardPolicy, at: datetime) -> datetime | None:
+    """Return when the next exception expires, so that the policy must be written again; None if none does."""
     if not policy.twin:
         return None
     ends = [one.until for one in policy.exceptions if one.counts(at) and one.until < LAST_DAY]
     return datetime.combine(min(ends), time.min, UTC) + timedelta(days=1) if ends else None
 
 
-def constraints(policy: GuardPolicy, own_namespace: str) -> Json:
-    """Which requests it judges, every default written out."""
+def match_constraints(policy: GuardPolicy, own_namespace: str) -> Json:
+    """Return which requests the policy checks, with every default written out."""
     names = sorted({own_namespace, *(one for one in policy.namespaces.exempted if not one.endswith("*"))})
     ways = [f"{POD.resource}/{way}" for way in LABELLING_SUBRESOURCES[POD.group, POD.resource]]
     term = {"key": NAMESPACE_NAME, "operator": "NotIn", "values": names}
@@ -84,14 +87,14 @@ def constraints(policy: GuardPolicy, own_namespace: str) -> Json:
 
 
 def kubernetes_own() -> Iterator[Json]:
-    """What of Kubernetes' own makes Pods, a rule a kind."""
+    """Yield a rule for each of Kubernetes' own kinds that create Pods."""
     for maker in KUBERNETES_OWN:
         if maker is not POD:
             yield rule(maker.group, [maker.resource], ["CREATE", "UPDATE"])
 
 
-def conditions(policy: GuardPolicy, own_accounts: Identities) -> Iterator[tuple[str, str]]:
-    """Whom and what it does not judge, as we do not."""
+def match_conditions(policy: GuardPolicy, own_accounts: Identities) -> Iterator[tuple[str, str]]:
+    """Yield the match conditions, which exclude the same users and objects as catflap does."""
     prefixes = [one for one in policy.namespaces.exempted if one.endswith("*")]
     if prefixes:
         yield "exempt-prefix", outside_prefixes(prefixes)
@@ -110,7 +113,7 @@ def conditions(policy: GuardPolicy, own_accounts: Identities) -> Iterator[tuple[
 
 
 def variables(policy: GuardPolicy, at: datetime) -> Iterator[tuple[str, str]]:
-    """What the rules' expressions are about, see webhook.model.cel, and where each rule refuses."""
+    """Yield the variables that the rules' expressions use (webhook.model.cel), and one per rule for where it enforces."""
     now, then = "variables.template", "variables.earlier"
     role = policy.workloads.role
     yield "pod", f"request.resource.group == '' && request.resource.resource == '{POD.resource}'"
@@ -118,39 +121,42 @@ def variables(policy: GuardPolicy, at: datetime) -> Iterator[tuple[str, str]]:
     yield "template", template("object")
     yield "earlier", f"variables.update ? {template('oldObject')} : dyn({{}})"
     yield "roles", literal(list(policy.workloads.role.one_of))
-    yield "places", f"[{place(now, role)}]"
-    yield "before", f"variables.update ? [{place(then, role)}] : []"
+    yield "places", f"[{pod_labels(now, role)}]"
+    yield "before", f"variables.update ? [{pod_labels(then, role)}] : []"
     unchanged = f"{now} == {then}"
-    yield "unchanged", f"{unchanged} || {restarted(now, then)}" if policy.workloads.existing == "admit" else unchanged
+    yield (
+        "unchanged",
+        f"{unchanged} || {is_only_restart(now, then)}" if policy.workloads.existing == "admit" else unchanged,
+    )
     yield "lenient", "variables.update && (variables.pod || variables.unchanged)"
-    yield from overriding(policy.namespaces.overrides)
+    yield from override_variables(policy.namespaces.overrides)
     for one in RULES.values():
         if one.in_cel:
             yield variable(one), enforced(one, policy, at)
 
 
-def restarted(one: str, other: str) -> str:
-    """Whether two pod templates differ by a restart alone, and the labels and annotations of the objects around them do not."""
+def is_only_restart(one: str, other: str) -> str:
+    """Return the expression for: two pod templates differ by a restart only, and the objects' own labels and annotations are equal."""
     labels, metadata, notes = ".?metadata.?labels", ".?metadata", ".?metadata.?annotations"
     return " && ".join(
         [
             *(f"object{own} == oldObject{own}" for own in (labels, notes)),
             f"{one}.?spec == {other}.?spec",
-            alike(f"{one}{metadata}", f"{other}{metadata}", "annotations"),
-            alike(f"{one}{notes}", f"{other}{notes}", RESTARTED_AT),
+            equal_except(f"{one}{metadata}", f"{other}{metadata}", "annotations"),
+            equal_except(f"{one}{notes}", f"{other}{notes}", RESTARTED_AT),
         ]
     )
 
 
-def alike(one: str, other: str, but: str) -> str:
-    """Whether two mappings, either of which may be missing, say the same but for one key."""
+def equal_except(one: str, other: str, but: str) -> str:
+    """Return the expression for: two mappings are equal except for one key. Either mapping may be missing."""
     here, there, key = f"{one}.orValue({{}})", f"{other}.orValue({{}})", literal(but)
     kept = f"{here}.all(key, key == {key} || key in {there} && {here}[key] == {there}[key])"
     return f"{kept} && {there}.all(key, key == {key} || key in {here})"
 
 
 def template(source: str) -> str:
-    """The pod template of an object, or the Pod itself."""
+    """Return the expression for the pod template of an object, or for the Pod itself."""
     said = f"dyn({source}{steps(USUAL_TEMPLATE)}.orValue({{}}))"
     for maker in KUBERNETES_OWN:
         if maker.template not in {"", USUAL_TEMPLATE}:
@@ -160,12 +166,12 @@ def template(source: str) -> str:
 
 
 def steps(path: str) -> str:
-    """A dotted path, any step of which may be missing."""
+    """Return the CEL path for a dotted path; any step of it may be missing."""
     return "".join(f".?{step}" for step in path.split("."))
 
 
-def place(source: str, role: RoleLabel) -> str:
-    """The labels of Pods made from a template, their role, and the ServiceAccount that they run under."""
+def pod_labels(source: str, role: RoleLabel) -> str:
+    """Return the expression for the labels of Pods made from a template, their role, and their ServiceAccount."""
     spec, labels = f"{source}.?spec", f"{source}.?metadata.?labels.orValue({{}})"
     account = f"{spec}.?serviceAccountName.orValue({spec}.?serviceAccount.orValue('default'))"
     return (
@@ -173,22 +179,22 @@ def place(source: str, role: RoleLabel) -> str:
     )
 
 
-def validated(policy: GuardPolicy, at: datetime) -> Iterator[Json]:
-    """What is asked by each rule that can be said in CEL, where it refuses; nothing of one that refuses nowhere."""
+def render_validations(policy: GuardPolicy, at: datetime) -> Iterator[Json]:
+    """Yield the validations of each rule that CEL can express and that enforces in any namespace."""
     for one in RULES.values():
-        message = f"{one.id}: {one.title} {TOLD}"
+        message = f"{one.id}: {one.title} {MESSAGE_SUFFIX}"
         asked = one.in_cel(policy) if one.in_cel and enforced(one, policy, at) != "false" else ()
         for sound in asked:
             yield {"expression": f"!variables.{variable(one)} || ({sound})", "message": message, "reason": "Forbidden"}
 
 
 def variable(one: Rule) -> str:
-    """The name of the variable that says whether a rule refuses in the namespace of a request."""
+    """Return the name of the variable that is true where a rule enforces."""
     return one.id.replace("-", "_")
 
 
 def enforced(one: Rule, policy: GuardPolicy, at: datetime) -> str:
-    """Whether a rule refuses in the namespace of a request."""
+    """Return the expression for: a rule enforces in the namespace of the request."""
     scopes = enumerate([*policy.namespaces.overrides, None])
     strict = [number for number, override in scopes if one.mode(policy, override) is Mode.ENFORCE]
     if not strict:
@@ -198,28 +204,28 @@ def enforced(one: Rule, policy: GuardPolicy, at: datetime) -> str:
     return f"variables.override in {literal(strict)}{excepted}"
 
 
-def overriding(overrides: Sequence[Override]) -> Iterator[tuple[str, str]]:
-    """The number of the first override that is about the namespace of a request, or the next one where none is.
+def override_variables(overrides: Sequence[Override]) -> Iterator[tuple[str, str]]:
+    """Yield the variables that give the number of the first matching override, or the number of overrides if none matches.
 
-    In lists side by side, for one condition inside of another would be nested more deeply than the API server reads.
+    They use parallel lists, because nested conditions would exceed the API server's limit on nesting.
     """
     numbers = literal(list(range(len(overrides))))
-    yield "named", f"[{', '.join(named(one) for one in overrides)}]"
+    yield "named", f"[{', '.join(has_name(one) for one in overrides)}]"
     yield "labels", "namespaceObject.?metadata.?labels.orValue({})"
-    yield "labelled", f"[{', '.join(labelled(one) for one in overrides)}]"
+    yield "labelled", f"[{', '.join(has_labels(one) for one in overrides)}]"
     yield (
         "override",
         f"({numbers}.filter(one, variables.named[one] && variables.labelled[one]) + [{len(overrides)}])[0]",
     )
 
 
-def named(override: Override) -> str:
-    """Whether the namespace of a request has a name that an override gives."""
+def has_name(override: Override) -> str:
+    """Return the expression for: the namespace of the request has a name that the override lists."""
     return f"({fits_any(override.names, NAMESPACE)})" if override.names else "true"
 
 
-def labelled(override: Override) -> str:
-    """Whether it has the labels."""
+def has_labels(override: Override) -> str:
+    """Return the expression for: the namespace has all labels of the override."""
     wanted = (
         f"variables.labels[?{literal(key)}] == optional.of({literal(said)})" for key, said in override.labels.items()
     )

@@ -1,4 +1,4 @@
-"""Every write of the controller's, on record; a record that cannot be written now is owed, and no repair waits for it."""
+"""Records every write of the controller in the audit log. A repair never waits for its record."""
 
 import logging
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from webhook.netpol.manifest import Manifest
 logger = logging.getLogger(__name__)
 
 
-class Recording:
-    """What was written, on its way to the audit log; safe to share between threads."""
+class WriteRecorder:
+    """Queues the records of writes for the audit log; thread-safe."""
 
     def __init__(
         self, audit: AuditLog, now: Callable[[], datetime], *, on_lost: Callable[[], None] = lambda: None
@@ -25,11 +25,11 @@ class Recording:
         self._now = now
 
     def start(self) -> None:
-        """Begin to write what is owed, on a thread of its own."""
+        """Start writing pending records on its own thread."""
         self._owed.start()
 
     def stop(self) -> None:
-        """Write what is owed, where that is possible."""
+        """Write the pending records if possible."""
         self._owed.stop()
 
     def record(self, manifest: Manifest, *, policy_digest: str, reason: str, verb: str = "apply") -> None:
@@ -39,15 +39,15 @@ class Recording:
         self._owed.append(write_record(manifest, verb=verb, reason=reason, policy_digest=policy_digest, at=self._now()))
 
     def flush(self) -> None:
-        """Record what could not be recorded before, where that is possible; never raises."""
+        """Write the pending records if possible; never raises."""
         self._owed.flush()
 
     def require(self) -> None:
-        """For writes that can wait.  Raises AuditLogUnwritable where records are owed."""
+        """Check that no records are pending, for writes that can wait. Raises AuditLogUnwritable."""
         if not self._owed.flush():
             raise AuditLogUnwritable(f"{counted(len(self._owed), 'record')} of earlier writes not written yet")
 
     @property
     def ready(self) -> bool:
-        """Whether records can be written: the log takes them, and none has been owed for long."""
+        """Return whether records can be written: the log accepts them, and none has been pending for long."""
         return self._audit.writable and self._owed.timely

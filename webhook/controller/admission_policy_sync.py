@@ -1,15 +1,15 @@
-"""The API server's own copy of the rules about labels, kept in step with the policy file."""
+"""Keeps the ValidatingAdmissionPolicy and its binding in step with the policy file."""
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
 from webhook.config.parse import Loaded
+from webhook.controller.admission_policy import admission_policy, next_expiry
 from webhook.controller.owner_references import OWNERS, owner_difference, with_owner
-from webhook.controller.recording import Recording
-from webhook.controller.twin import changes_at, twin
 from webhook.controller.watch_group import WatchGroup
 from webhook.controller.write_backoff import WriteBackoff
+from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.kube.home import Home, look
 from webhook.kube.identity import Acting
@@ -18,26 +18,27 @@ from webhook.kube.watch import Watch
 from webhook.metrics import COPY
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN, WEBHOOK_CONFIGURATION
 
-# The first lists come within milliseconds, unless we may not read them; then nothing else tells us to look again.
-SOON_SECONDS: Final = 1.0
+# The first lists arrive within milliseconds, unless RBAC forbids them. In that case no event triggers another pass.
+CACHE_SYNC_RETRY_SECONDS: Final = 1.0
 REGISTERED: Final = PHASES[0]
 
 
-class Twinned(WatchGroup):
-    """Both objects as they stand, kept by watches; written, mended and removed as the policy file says.
+class ValidatingAdmissionPolicySync(WatchGroup):
+    """Watches both objects; writes, repairs and removes them as the policy file requires.
 
-    Without our webhook configuration they go: deleting that is how catflap is turned off (docs/decisions/0013). They go with our own
-    namespace, as the webhook configurations do (docs/decisions/0039).
+    It removes them when the validating webhook configuration is missing, because an administrator turns catflap off
+    by deleting that (docs/decisions/0013). They are removed together with catflap's own namespace, as the webhook
+    configurations are (docs/decisions/0039).
     """
 
     name = COPY
     pending = "what the API server judges by itself does not fit the policy file yet"
 
     def __init__(
-        self, api: Api, *, recording: Recording, own_namespace: str, now: Callable[[], datetime], acting: Acting
+        self, api: Api, *, recorder: WriteRecorder, own_namespace: str, now: Callable[[], datetime], acting: Acting
     ) -> None:
         self._api = api
-        self._recording = recording
+        self._recorder = recorder
         self._own_namespace = own_namespace
         self._now = now
         self._acting = acting
@@ -45,20 +46,22 @@ class Twinned(WatchGroup):
         watches = {kind: watch_of(api, twins(kind), TWIN) for kind in TWINS}
         super().__init__({**watches, REGISTERED: watch_of(api, collection(REGISTERED), WEBHOOK_CONFIGURATION)})
 
-    def follow(self, loaded: Loaded) -> float:
-        """See that the API server judges as the policy file says.  Raises ApiError, AuditLogUnwritable.
+    def sync(self, loaded: Loaded) -> float:
+        """Write or remove both objects; return the seconds until the next pass. Raises ApiError, AuditLogUnwritable.
 
-        The seconds after which to look again: until the next exception ends, or somebody stops undoing what was written; 0
-        where neither is awaited.
+        The next pass is due when the next exception expires or the backoff after reverted writes ends. The result is
+        0 if neither is pending.
         """
-        self._recording.flush()
+        self._recorder.flush()
         self._backoff.reset_for(loaded.digest)
         if not all(watch.synced for watch in self._watches.values()):
-            return SOON_SECONDS if loaded.policy.twin else 0.0
+            return CACHE_SYNC_RETRY_SECONDS if loaded.policy.twin else 0.0
         at = self._now()
         on = self._watches[REGISTERED].get(WEBHOOK_CONFIGURATION) is not None
         wanted_now = (
-            twin(loaded.policy, own_namespace=self._own_namespace, at=at, own_accounts=self._acting.accounts)
+            admission_policy(
+                loaded.policy, own_namespace=self._own_namespace, at=at, own_accounts=self._acting.accounts
+            )
             if on
             else ()
         )
@@ -68,17 +71,17 @@ class Twinned(WatchGroup):
             found = self._watches[kind].get(TWIN)
             if kind in wanted:
                 wanted[kind] = with_owner(wanted[kind], found or wanted[kind], home)
-            if wait := self._see_to(kind, wanted.get(kind), found, loaded.digest):
+            if wait := self._apply(kind, wanted.get(kind), found, loaded.digest):
                 return wait
-        end = changes_at(loaded.policy, at)
+        end = next_expiry(loaded.policy, at)
         return (end - at).total_seconds() if end else 0.0
 
-    def _see_to(self, kind: str, wanted: Json | None, found: Json | None, digest: str) -> float:
-        """Write, mend or remove one of the two; the seconds to wait first, where somebody keeps undoing it."""
+    def _apply(self, kind: str, wanted: Json | None, found: Json | None, digest: str) -> float:
+        """Write, repair or remove one object; return the backoff to wait first, if others keep reverting it."""
         if wanted is None:
-            if found is not None and is_ours(found):
+            if found is not None and has_own_label(found):
                 self._remove(kind, found, digest)
-        elif found is None or not says_the_same(found, wanted):
+        elif found is None or not matches_desired(found, wanted):
             if wait := self._backoff.delay():
                 return wait
             self._write(kind, wanted, found, digest)
@@ -87,7 +90,7 @@ class Twinned(WatchGroup):
     def _write(self, kind: str, wanted: Json, found: Json | None, digest: str) -> None:
         if found is None:
             if self._api.create(twins(kind), wanted) is None:
-                return  # another replica was faster
+                return  # another replica created it
             did = "created"
         else:
             metadata = {
@@ -98,33 +101,31 @@ class Twinned(WatchGroup):
             try:
                 self._api.replace(twin_path(kind), {**wanted, "metadata": metadata})
             except ApiError as error:
-                if error.status == CONFLICT:  # the watch brings what another replica wrote
+                if error.status == CONFLICT:  # the watch delivers what another replica wrote
                     return
                 raise
             did = "rewritten"
         self._backoff.record_write()
-        self._recording.record(
-            wanted, policy_digest=digest, reason=f"{did}: the policy file asks for it", verb="update"
-        )
+        self._recorder.record(wanted, policy_digest=digest, reason=f"{did}: the policy file asks for it", verb="update")
 
     def _remove(self, kind: str, found: Json, digest: str) -> None:
         metadata = found["metadata"]
         if self._api.delete(twin_path(kind), uid=metadata["uid"], version=metadata["resourceVersion"]):
             gone = {"apiVersion": found.get("apiVersion", ""), "kind": kind, "metadata": {"name": TWIN}}
             reason = "removed: the policy file asks for it no longer"
-            self._recording.record(gone, policy_digest=digest, reason=reason, verb="delete")
+            self._recorder.record(gone, policy_digest=digest, reason=reason, verb="delete")
 
 
 def watch_of(api: Api, path: str, name: str) -> Watch:
-    """A watch on the one object of a name."""
+    """Return a watch on the one object with a name."""
     return Watch(api, path, query={"fieldSelector": f"metadata.name={name}"})
 
 
-def is_ours(found: Json) -> bool:
-    """Whether one that bears our name bears our label as well."""
+def has_own_label(found: Json) -> bool:
+    """Return whether an object with catflap's name has catflap's label as well."""
     return (found["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
 
 
-def says_the_same(found: Json, wanted: Json) -> bool:
-    """Whether what stands says what is wanted, under our label and with the right owner."""
-    return is_ours(found) and found["spec"] == wanted["spec"] and not owner_difference(found, wanted)
+def matches_desired(found: Json, wanted: Json) -> bool:
+    """Return whether a stored object has the desired spec, catflap's label and the right owner."""
+    return has_own_label(found) and found["spec"] == wanted["spec"] and not owner_difference(found, wanted)

@@ -1,4 +1,4 @@
-"""Whether the ConfigMap with the policy file is there; that it is not is said where people look."""
+"""Reports a missing ConfigMap of the policy file, by log, Event and metric."""
 
 import logging
 from collections.abc import Callable
@@ -10,27 +10,32 @@ from webhook.kube.api import Json
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 1.0
+CHECK_SECONDS: Final = 1.0
 
 
-class Cache(Protocol):
-    """What a watch has seen."""
+class WatchedObjects(Protocol):
+    """The objects that a watch has seen."""
 
     @property
     def synced(self) -> bool:
-        """Whether it took in its first list."""
+        """Return whether the first list was received."""
 
     def get(self, key: str) -> Json | None:
-        """The object under a key."""
+        """Return the object with a key."""
 
 
-class Presence:
-    """Says once when the ConfigMap is missing, and once when it is there again; `on_change` is told either."""
+class PolicyFilePresence:
+    """Reports once when the ConfigMap is missing, and once when it exists again."""
 
     def __init__(
-        self, source: ConfigMapRef, cache: Cache, *, in_force: Callable[[], bool], on_change: Callable[[str], None]
+        self,
+        source: ConfigMapRef,
+        cache: WatchedObjects,
+        *,
+        in_force: Callable[[], bool],
+        on_change: Callable[[str], None],
     ) -> None:
-        """`in_force` says whether some policy file is; `on_change` is called with what is wrong, and with an empty text once it is right."""
+        """`in_force` returns whether a policy is in force. `on_change` receives the problem, or an empty text once it is solved."""
         self.key = f"{source.namespace}/{source.name}"
         self._cache = cache
         self._in_force = in_force
@@ -39,30 +44,30 @@ class Presence:
         self.trouble = ""
 
     def start(self) -> None:
-        """Begin to look again and again, on a thread of its own."""
-        Thread(target=self._keep_looking, name="policy-file", daemon=True).start()
+        """Start checking periodically on its own thread."""
+        Thread(target=self._run, name="policy-file", daemon=True).start()
 
-    def look(self) -> None:
-        """Compare with what was seen before."""
+    def check(self) -> None:
+        """Compare with the previous check, and report a change."""
         if not self._cache.synced:
             return
         missing = self._cache.get(self.key) is None
         if missing is bool(self.trouble):
             return
-        self.trouble = described(self.key, in_force=self._in_force()) if missing else ""
+        self.trouble = describe_absence(self.key, in_force=self._in_force()) if missing else ""
         if missing:
             logger.error("%s", self.trouble)
         else:
             logger.info("ConfigMap %s is there", self.key)
         self._on_change(self.trouble)
 
-    def _keep_looking(self) -> None:
-        while not self._stopped.wait(LOOK_SECONDS):
-            self.look()
+    def _run(self) -> None:
+        while not self._stopped.wait(CHECK_SECONDS):
+            self.check()
 
 
-def described(key: str, *, in_force: bool) -> str:
-    """What the absence of the ConfigMap means, and what to do."""
+def describe_absence(key: str, *, in_force: bool) -> str:
+    """Return what the absence of the ConfigMap means, and how to fix it."""
     then = (
         "this process goes on with the last one, but one that starts now has none, and is not ready"
         if in_force
