@@ -39,13 +39,13 @@ from webhook.kube.surroundings import Lookout
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.identity import chart_accounts
-from webhook.server.announcing import Announce, Announcer, nobody
-from webhook.server.answer import Answerer, Cluster
-from webhook.server.asking import ClusterToAsk, NoClusterToAsk
-from webhook.server.foresight import Foresight
-from webhook.server.gate import Gate
-from webhook.server.serving import Listening, Ready, Server
-from webhook.server.tokens import AcceptedTokens
+from webhook.server.accepted_tokens import AcceptedTokens
+from webhook.server.cluster_lookup import ApiServerLookup, OfflineLookup
+from webhook.server.event_recorder import EventRecorder, RecordEvent, discard_event
+from webhook.server.gunicorn_server import GunicornServer, ListenOptions, ServerParts
+from webhook.server.isolation_gate import IsolationGate
+from webhook.server.policy_impact import PolicyImpactAnalyzer
+from webhook.server.review_handler import ClusterLookup, ReviewHandler
 from webhook.tls.authority import Certificate
 from webhook.tls.clients import ask_for_certificates
 from webhook.tls.folder import Served, TlsFolder, is_current
@@ -66,16 +66,16 @@ def run_server(
     trust: SenderAuthentication,
 ) -> None:
     """Run the webhook server until a signal stops it."""
-    Server(
-        Listening(listen.host, listen.port, worker),
+    GunicornServer(
+        ListenOptions(listen.host, listen.port, worker),
         folder=tls,
-        start=lambda: start_server_parts(options, tls, standalone=standalone, trust=trust),
+        make_parts=lambda: start_server_parts(options, tls, standalone=standalone, trust=trust),
     ).run()
 
 
 def start_server_parts(
     options: ProcessOptions, tls: TlsFolder, *, standalone: bool, trust: SenderAuthentication
-) -> Ready:
+) -> ServerParts:
     """Return the parts of one server process, created after the fork."""
     sys.setswitchinterval(SWITCH_SECONDS)
     api = None if standalone else connect(options.kubeconfig, options.context)
@@ -89,30 +89,32 @@ def start_server_parts(
     }
     checks |= start_policy_source(options, parts, api)
     tokens = AcceptedTokens()
-    cluster: Cluster = NoClusterToAsk()
-    announce: Announce = nobody  # without a cluster
+    lookup: ClusterLookup = OfflineLookup()
+    record_event: RecordEvent = discard_event  # without a cluster
     acting = Acting(chart_accounts(options.own_namespace))
     if api is not None:
-        announce = start_event_recorder(api, parts.metrics)
+        record_event = start_event_recorder(api, parts.metrics)
         offer: Callable[[str], None] = tokens.offer_registered if trust.by_secret else lambda _: None
         learn = identity_refresher(acting, offer, options.own_namespace)
-        cluster = start_cluster_lookup(options, parts, api, checks, announce, learn)
+        lookup = start_cluster_lookup(options, parts, api, checks, record_event, learn)
         check_permissions(api, server_rights(options.own_namespace, configmap_of(options.policy)))
     check = start_sender_check(trust, tokens, api, options.own_namespace, checks)
     start_status_server(options.status, checks, parts.metrics)
-    answerer = Answerer(
+    handler = ReviewHandler(
         policies=parts.policies,
         audit=parts.audit,
         metrics=parts.metrics,
-        cluster=cluster,
+        lookup=lookup,
         own_namespace=options.own_namespace,
-        announce=announce,
+        record_event=record_event,
         acting=acting,
     )
     served = start_certificate(tls, parts.audit, parts.metrics)
     if trust.client_ca is not None:
         ask_for_certificates(served.context, trust.client_ca)
-    return Ready(answerer, check, served, began=listening.set, dropped=parts.metrics.connections_dropped.inc)
+    return ServerParts(
+        handler, check, served, on_accepting=listening.set, on_drop=parts.metrics.connections_dropped.inc
+    )
 
 
 def start_certificate(tls: TlsFolder, audit: AuditLog, metrics: Metrics) -> Served:
@@ -139,12 +141,12 @@ def certificate_details(found: Certificate) -> ServingCertificate:
     }
 
 
-def start_event_recorder(api: Api, metrics: Metrics) -> Announce:
+def start_event_recorder(api: Api, metrics: Metrics) -> RecordEvent:
     """Start the recorder of Events for refusals and repairs."""
     series = Series(api, Reporter("catflap-server", socket.gethostname()), clock=monotonic)
-    announcer = Announcer(series, metrics=metrics, now=utc_now)
-    announcer.start()
-    return announcer.announce
+    recorder = EventRecorder(series, metrics=metrics, now=utc_now)
+    recorder.start()
+    return recorder.record
 
 
 def start_cluster_lookup(  # noqa: PLR0917 (each is of another type)
@@ -152,9 +154,9 @@ def start_cluster_lookup(  # noqa: PLR0917 (each is of another type)
     parts: ProcessParts,
     api: Api,
     checks: dict[str, Callable[[], bool]],
-    announce: Announce,
+    record_event: RecordEvent,
     learn: Callable[[Api], None],
-) -> ClusterToAsk:
+) -> ApiServerLookup:
     """Start the lookup of cluster data; add its caches to the readiness checks."""
     namespaces = Watch(api, NAMESPACES)
     epoch = Epoch(api, own_namespace=options.own_namespace)
@@ -170,14 +172,16 @@ def start_cluster_lookup(  # noqa: PLR0917 (each is of another type)
     records = OwedRecords(parts.audit, on_lost=parts.metrics.audit_lost.inc)
     records.start()
     checks["owed records"] = lambda: records.timely
-    gate = Gate(
-        cached=namespaces.get,
-        around=lambda: lookout.current,
+    gate = IsolationGate(
+        cached_namespace=namespaces.get,
+        cluster_info=lambda: lookout.current,
         records=records,
         metrics=parts.metrics,
         own_namespace=options.own_namespace,
         now=utc_now,
-        announce=announce,
+        record_event=record_event,
     )
-    foresight = Foresight(namespaces=namespaces.objects, epoch=epoch, own_namespace=options.own_namespace, now=utc_now)
-    return ClusterToAsk(api, epoch=epoch, gate=gate, foresight=foresight)
+    impact = PolicyImpactAnalyzer(
+        namespaces=namespaces.objects, epoch=epoch, own_namespace=options.own_namespace, now=utc_now
+    )
+    return ApiServerLookup(api, epoch=epoch, gate=gate, impact=impact)
