@@ -1,4 +1,4 @@
-"""What our own accounts ask of the API server, by its own audit log."""
+"""The requests of catflap's accounts, counted from the API server's audit log."""
 
 import time
 from collections import Counter
@@ -10,8 +10,8 @@ from tests.cluster.installation import NAMESPACE, Installation
 OURS: Final = f"system:serviceaccount:{NAMESPACE}:"
 READS: Final = frozenset({"get", "list", "watch"})
 QUIET_SECONDS: Final = 2.0
-# What comes again and again whatever happens: which controller leads, the secret path and where it is registered, and questions
-# about accounts and rights, which change nothing.
+# Requests that recur regardless of the test: leader election, the secret path and its registration, and reviews of
+# accounts and rights, which change nothing.
 BACKGROUND: Final = frozenset({
     "leases", "secrets", "validatingwebhookconfigurations", "mutatingwebhookconfigurations",
     "subjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectreviews",
@@ -19,7 +19,7 @@ BACKGROUND: Final = frozenset({
 
 
 class Asked(NamedTuple):
-    """One kind of request: by which of our accounts, what for, and whether it was granted."""
+    """A kind of request: the account, the purpose, and whether it was granted."""
 
     account: str
     verb: str
@@ -28,19 +28,19 @@ class Asked(NamedTuple):
 
     @property
     def writes(self) -> bool:
-        """Whether it changes something when it is granted."""
+        """Return whether the request changes something if it is granted."""
         return self.verb not in READS
 
 
 def ours(catflap: Installation, *, after: int = 0) -> list[dict[str, Any]]:
-    """The audit events of our own requests about objects, but for those of BACKGROUND, and for the first `after` bytes of the log."""
+    """Yield the audit events of catflap's requests about objects, without BACKGROUND and the first `after` bytes of the log."""
     events = catflap.cluster.audit_events(after=after)
     found = (one for one in events if one["user"]["username"].startswith(OURS) and "objectRef" in one)
     return [one for one in found if one["objectRef"]["resource"] not in BACKGROUND]
 
 
 def counted(events: Iterable[dict[str, Any]]) -> "Counter[Asked]":
-    """How often each kind of request was made."""
+    """Return the number of requests of each kind."""
     return Counter(
         Asked(
             event["user"]["username"].removeprefix(OURS),
@@ -53,7 +53,7 @@ def counted(events: Iterable[dict[str, Any]]) -> "Counter[Asked]":
 
 
 def writes(catflap: Installation, space: str, *, after: int = 0) -> list[tuple[str, str, str]]:
-    """What we wrote in a namespace, or to it, refused or not: verb, resource and name, in order."""
+    """Return catflap's writes in a namespace, or to it, rejected or not: verb, resource and name, in order."""
     return [
         (event["verb"], event["objectRef"]["resource"], event["objectRef"].get("name", ""))
         for event in ours(catflap, after=after)
@@ -62,7 +62,7 @@ def writes(catflap: Installation, space: str, *, after: int = 0) -> list[tuple[s
 
 
 def wait_until_quiet(catflap: Installation) -> None:
-    """Return once we have tried to write nothing for a while."""
+    """Return once catflap has tried no write for a while."""
     before = -1
     while (count := sum(one["verb"] not in READS for one in ours(catflap))) != before:
         before = count

@@ -1,4 +1,4 @@
-"""catflap installed by its chart on a cluster that has no catflap before and after, and what Pods meet there."""
+"""Installs catflap by its chart on a separate cluster, and checks which Pods are admitted."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -23,14 +23,14 @@ PODS = "/api/v1/namespaces/{}/pods"
 
 @pytest.fixture(scope="module")
 def alone(tools: Tools) -> Iterator[Cluster]:
-    """A cluster of its own, as what is tried here is what catflap does to all others."""
+    """Start a separate cluster, as these tests affect all other namespaces."""
     with running(tools) as cluster:
         yield cluster
 
 
 @pytest.fixture
 def fresh(alone: Cluster) -> Iterator[Cluster]:
-    """The cluster without catflap, before and after."""
+    """Return the cluster without catflap, before and after a test."""
     yield alone
     unregister(alone)
     alone.helm("uninstall", "catflap", *OURS, "--ignore-not-found", "--no-hooks")
@@ -38,26 +38,26 @@ def fresh(alone: Cluster) -> Iterator[Cluster]:
 
 
 def install(cluster: Cluster, folder: Path, port: int, **values: Any) -> None:
-    """`helm install` as README says, but for where the processes run."""
+    """Run `helm install` as the README describes it; only the processes run elsewhere."""
     outside = {**beside_the_cluster(folder, port), "policy": {"network": {"engine": "kubernetes"}}}
     (folder / "values.yaml").write_text(yaml.safe_dump({**outside, **values}), encoding="utf-8")
     cluster.helm("install", "catflap", str(CHART), *OURS, "--create-namespace", "--values", str(folder / "values.yaml"))
 
 
 def issue(folder: Path, *hosts: str) -> None:
-    """A CA, and a certificate for some hosts."""
+    """Create a CA, and a certificate for some hosts."""
     ensure(TlsFolder(folder / "tls"), list(hosts), datetime.now(UTC))
 
 
 def assert_open(cluster: Cluster, space: str) -> None:
-    """Labelled and unlabelled Pods get in, as they did before."""
+    """Assert that labelled and unlabelled Pods are admitted."""
     for labels in (GOOD, {}):
         answer = cluster.call("POST", PODS.format(space) + "?dryRun=All", pod("any", space, labels))
         assert answer.status == 201, answer.body
 
 
 def assert_guarded(cluster: Cluster, space: str, name: str = "good") -> None:
-    """It has registered by itself: a labelled Pod gets in, an unlabelled one does not."""
+    """Assert that catflap registered by itself: a labelled Pod is admitted, an unlabelled one is rejected."""
     eventually(lambda: cluster.call("GET", WEBHOOKS.format("mutating")).status == 200)
     path = PODS.format(space) + "?dryRun=All"
     eventually(lambda: cluster.call("POST", path, pod("any", space, {})).status == 403)
@@ -65,13 +65,13 @@ def assert_guarded(cluster: Cluster, space: str, name: str = "good") -> None:
 
 
 def assert_admitted(cluster: Cluster, space: str, name: str) -> None:
-    """A labelled Pod gets in; "refused for now" is no refusal: on a busy machine the gate may need more than its two seconds."""
+    """Assert that a labelled Pod is admitted. A 503 counts as a retry: on a busy machine the gate may need more than its two seconds."""
     body = pod(name, space, GOOD)
     answer = eventually(lambda: cluster.call("POST", PODS.format(space), body), until=lambda seen: seen.status != 503)
     assert answer.status == 201, answer.body
 
 
 def status(cluster: Cluster) -> str:
-    """What the notes of the chart tell people to look at."""
+    """Return the status that the notes of the chart refer to."""
     output = "jsonpath={.data.status}"
     return cluster.kubectl(*OURS, "get", "configmap", "catflap-registration", "--output", output).stdout

@@ -1,4 +1,4 @@
-"""One object, three verdicts: the offline verb's, the server's, and that of the API server's own copy of the rules."""
+"""Compares three verdicts on one object: of `catflap check`, of the server, and of the ValidatingAdmissionPolicy."""
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,7 +41,7 @@ VALUES: Final = {
 
 
 class Verdicts(NamedTuple):
-    """Whether an object is admitted, by each of the three; `valid` is whether it is an object to the API server at all."""
+    """Whether each of the three admits an object; `valid` is whether the API server accepts it as an object at all."""
 
     offline: bool
     server: bool
@@ -50,12 +50,12 @@ class Verdicts(NamedTuple):
 
     @property
     def agree(self) -> bool:
-        """Whether they are one, of what all three are asked about."""
+        """Return whether the verdicts agree, for what all three judge."""
         return not self.valid or self.offline is self.server is self.twin
 
 
 def drawn(random: Random) -> Json:
-    """An object of some built-in kind, nearly right."""
+    """Return a random object of a built-in kind, almost correct."""
     labels = dict(SOUND)
     for key in random.sample(sorted(VALUES), random.choice((0, 1, 1, 2, 3))):
         if random.random() < 0.3:
@@ -70,7 +70,7 @@ def drawn(random: Random) -> Json:
 
 
 def try_out(catflap: Installation, thing: Json, **options: Any) -> Answer:
-    """Make something without making it."""
+    """Create an object as a dry run."""
     version, kind = thing["apiVersion"], thing["kind"]
     group = version.rpartition("/")[0]
     root = f"/apis/{version}" if group else f"/api/{version}"
@@ -79,31 +79,31 @@ def try_out(catflap: Installation, thing: Json, **options: Any) -> Answer:
 
 
 def stands(catflap: Installation) -> list[int]:
-    """How the API server answers for policy and binding."""
+    """Return the API server's answers for policy and binding."""
     return [catflap.cluster.call("GET", path).status for path in (POLICY, BINDING)]
 
 
 def probed(catflap: Installation) -> str:
-    """What is said to a Pod that breaks every rule."""
+    """Return the message for a Pod that violates every rule."""
     return str(try_out(catflap, pod("probe", SPACES[0], {})).body.get("message", ""))
 
 
 def untwin(catflap: Installation, policy: Mapping[str, Any]) -> None:
-    """Put a policy in force without the copy, and return when the API server has forgotten it."""
+    """Apply a policy file without the copy, and return when the API server no longer uses the copy."""
     catflap.configure({**policy, "twin": False})
     eventually(lambda: stands(catflap), until=lambda seen: seen == [HTTPStatus.NOT_FOUND] * 2)
     eventually(lambda: BY_TWIN not in probed(catflap))
 
 
 def twin(catflap: Installation, policy: Mapping[str, Any]) -> None:
-    """Put a policy in force with its copy, and return when the API server judges by it, and not by an earlier one."""
+    """Apply a policy file with its copy, and return when the API server uses this copy and no earlier one."""
     untwin(catflap, policy)
     catflap.configure({**policy, "twin": True})
     eventually(lambda: probed(catflap), until=lambda seen: BY_TWIN in seen)
 
 
 def judged_by_all(catflap: Installation, policy: Mapping[str, Any], things: Sequence[Json]) -> Iterable[Verdicts]:
-    """The verdicts on objects under one policy; with the copy in place, its refusal comes first and says whose it is."""
+    """Return the verdicts on objects under one policy; if the copy exists, its rejection precedes the server's and names it."""
     without = {**policy, "twin": False}
     untwin(catflap, without)
     by_us = [try_out(catflap, thing) for thing in things]

@@ -1,4 +1,4 @@
-"""The policy file edited again and again, half of the time badly, while requests come; tests do it in small, benchmarks in full."""
+"""Edits the policy file repeatedly, every other time with faults, under load; tests run few edits, benchmarks many."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,19 +31,19 @@ RULES: Final = ("require-app", "require-role", "known-role", "no-alias-conflict"
 
 
 def edit(catflap: Installation, text: str, *, query: str = "") -> Answer:
-    """Put a text where the policy is; the answer, whatever it is."""
+    """Write a policy file; return the answer."""
     return catflap.cluster.call("PATCH", f"{FILE}{query}", {"data": {"policy.yaml": text}}, content_type=MERGE)
 
 
 @contextmanager
 def slipped_past(catflap: Installation) -> Iterator[None]:
-    """As an edit does while nobody answers: the door is away, and back afterwards."""
+    """Write a policy file while the webhook configurations are missing, and restore them afterwards."""
     with frozen(catflap.cluster):
         yield from without_the_door(catflap)
 
 
 def without_the_door(catflap: Installation) -> Iterator[None]:
-    """The same, once the controllers cannot put it back."""
+    """Remove the webhook configurations while the controllers cannot restore them."""
     where = WEBHOOKS.format("validating")
     kept = catflap.registered("validating")
     hang(catflap, where, [entry for entry in kept if entry["name"] != DOOR])
@@ -56,7 +56,7 @@ def without_the_door(catflap: Installation) -> Iterator[None]:
 
 
 def hang(catflap: Installation, where: str, entries: list[dict[str, Any]]) -> None:
-    """Register these entries; a controller may be writing as well."""
+    """Store these entries; a controller may write at the same time."""
 
     def written() -> bool:
         found = catflap.cluster.api("GET", where)
@@ -66,7 +66,7 @@ def hang(catflap: Installation, where: str, entries: list[dict[str, Any]]) -> No
 
 
 def good(random: Random) -> str:
-    """A policy file that counts, unlike any other."""
+    """Return a valid policy file that differs from all others."""
     roles = random.sample(["frontend", "backend", "data", "batch"], random.randint(1, 4))
     whole: dict[str, Any] = {
         **HEAD,
@@ -81,7 +81,7 @@ def good(random: Random) -> str:
 
 
 def broken(random: Random) -> str:
-    """The same with something wrong with it."""
+    """Return the same file with a fault."""
     text = good(random)
     whole = yaml.safe_load(text)
     ways: Sequence[str] = (
@@ -102,7 +102,7 @@ def broken(random: Random) -> str:
 
 
 class Load:
-    """Pods of every sort, asked for without being made, until it is stopped; each must be decided by rules."""
+    """Dry-run requests for Pods of every sort until stopped; rules must decide each of them."""
 
     def __init__(self, catflap: Installation, space: str, wrong: list[str]) -> None:
         self._answers: list[int] = []
@@ -114,17 +114,17 @@ class Load:
 
     @property
     def answers(self) -> Counter[int]:
-        """The answers so far, by status."""
+        """Return the number of answers by status."""
         return Counter(self._answers)
 
     def start(self, *, threads: int) -> None:
-        """Begin, on threads of their own."""
+        """Start on several threads."""
         self._threads = [Thread(target=self._ask, args=(number,)) for number in range(threads)]
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop."""
         self._done.set()
         for thread in self._threads:
             thread.join()
@@ -141,11 +141,11 @@ class Load:
 
 
 class Edits(NamedTuple):
-    """What came of a row of edits.
+    """The result of a series of edits.
 
-    `wrong` is what must not be: a broken file let in or in force, a good one refused, a request without its answer or its
-    record, each in words. `answers` counts the answers to Pods by status; `refused` and `slipped` count the broken files
-    that were refused at the door, and that were stored past it.
+    `wrong` describes each violation: a broken file that was accepted or in force, a good file that was rejected, a
+    request without answer or record. `answers` counts the answers to Pods by status. `refused` counts broken files
+    that were rejected, `slipped` those that were stored while no webhook was registered.
     """
 
     wrong: list[str]
@@ -155,7 +155,7 @@ class Edits(NamedTuple):
 
 
 def edits(catflap: Installation, space: str, count: int, *, seed: int) -> Edits:
-    """Edit `count` times with the door there and `count` times without it, every other time badly, under load."""
+    """Edit `count` times with the webhook and `count` times without it, every other time with a fault, under load."""
     random, wrong = Random(seed), list[str]()
     sent: dict[str, str] = {}
     known = {record["policyDigest"] for record in records(catflap)}
@@ -194,12 +194,12 @@ def edits(catflap: Installation, space: str, count: int, *, seed: int) -> Edits:
 
 
 def records(catflap: Installation) -> list[dict[str, Any]]:
-    """What both processes have on record under a policy file."""
+    """Return the records of both processes under a policy file."""
     return [*catflap.server.records(), *catflap.controller.records()]
 
 
 def decisions(catflap: Installation, space: str) -> int:
-    """How many Pods of a namespace were decided on in the validating phase."""
+    """Return the number of validated Pods of a namespace."""
     return sum(
         one["type"] == "decision" and one["phase"] == "validate" and one["objectRef"].get("namespace") == space
         for one in catflap.server.records()

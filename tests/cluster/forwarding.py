@@ -1,4 +1,4 @@
-"""A Service's part of the work: connections to one port are forwarded to the server that is its endpoint at that moment."""
+"""Forwards connections of a Service's port to the current endpoint."""
 
 import socket
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ PIECE: Final = 1 << 16
 
 
 class Endpoint:
-    """Where new connections go; those that exist stay where they are, as with kube-proxy."""
+    """The target of new connections; existing ones keep theirs, as with kube-proxy."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -21,7 +21,7 @@ class Endpoint:
 
 @contextmanager
 def forwarding() -> Iterator[Endpoint]:
-    """Serve one on a port of this machine."""
+    """Run a forwarder on a port of this machine."""
     endpoint = Endpoint(free_port())
     with closing(socket.create_server(("127.0.0.1", endpoint.port))) as listener:
         Thread(target=accept, args=(listener, endpoint), name="service", daemon=True).start()
@@ -45,7 +45,7 @@ def accept(listener: socket.socket, endpoint: Endpoint) -> None:
 
 
 def pump(source: socket.socket, sink: socket.socket) -> None:
-    """Pass bytes on until one side ends."""
+    """Copy bytes until one side closes."""
     with suppress(OSError):
         while piece := source.recv(PIECE):
             sink.sendall(piece)

@@ -1,4 +1,4 @@
-"""A registration that the controller may not change for a while, so that a test can."""
+"""Prevents the controller from changing its registration for a while, so that a test can change it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ KINDS: Final = ["validatingwebhookconfigurations", "mutatingwebhookconfiguration
 
 @contextmanager
 def frozen(cluster: Cluster) -> Iterator[None]:
-    """Have the API server refuse the controller's every change of its registration, by an administrator's policy."""
+    """Reject every change of the registration by the controller, by an administrator's admission policy."""
     rule = {"apiGroups": ["admissionregistration.k8s.io"], "apiVersions": ["v1"], "operations": ["UPDATE"]}
     spec = {
         "matchConstraints": {"resourceRules": [{**rule, "resources": KINDS}]},
@@ -37,7 +37,7 @@ def frozen(cluster: Cluster) -> Iterator[None]:
 
 
 def tried(cluster: Cluster) -> Answer:
-    """What the API server would say to a change by the controller."""
+    """Return the API server's answer to a dry-run change by the controller."""
     where = WEBHOOKS.format("validating")
     found = cluster.api("GET", where)
     return cluster.call("PUT", f"{where}?dryRun=All", found, as_user=ACCOUNT)

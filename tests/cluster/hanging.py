@@ -1,4 +1,4 @@
-"""A validating webhook of somebody else that takes its time and then allows what it is asked about."""
+"""A foreign validating webhook that delays and then allows each request."""
 
 import base64
 import http.server
@@ -25,7 +25,7 @@ POLICIES = {
 
 @contextmanager
 def hanging(cluster: Cluster, folder: Path, *, seconds: float, timeout: int, fails: str) -> Iterator[list[str]]:
-    """Register a webhook about network policies that answers after `seconds`; yields the names that it was asked about.
+    """Register a webhook for network policies that answers after `seconds`; yield the names that it received.
 
     `timeout` and `fails` are timeoutSeconds and failurePolicy of its entry.
     """
@@ -45,13 +45,13 @@ def hanging(cluster: Cluster, folder: Path, *, seconds: float, timeout: int, fai
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing on standard error."""
+            """Write nothing to standard error."""
 
     class Server(http.server.ThreadingHTTPServer):
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            """The API server gives up before the answer: nothing to report."""
+            """Ignore a client that disconnected before the answer."""
 
     folder.mkdir(parents=True, exist_ok=True)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

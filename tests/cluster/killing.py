@@ -1,4 +1,4 @@
-"""Ends that nobody prepared for: SIGKILL between two writes, and SIGKILL under load."""
+"""Kills processes with SIGKILL, between two writes and under load."""
 
 import os
 import signal
@@ -30,14 +30,14 @@ PATIENCE_SECONDS: Final = 60.0
 
 
 class Door(NamedTuple):
-    """A turnstile and its address."""
+    """A write limiter in front of the API server, and its address."""
 
     address: str
     turnstile: Turnstile
 
 
 def killed_after(catflap: Installation, door: Door, writes: int, *, is_done: Callable[[], bool]) -> bool:
-    """Run a controller up to so many writes and kill it at the next one; whether it came to that before all was done."""
+    """Run a controller for a number of writes and kill it at the next one; return whether that happened before it was done."""
     victim: Future[Program] = Future()
 
     def end() -> None:
@@ -54,7 +54,7 @@ def killed_after(catflap: Installation, door: Door, writes: int, *, is_done: Cal
 
 
 def finished(catflap: Installation, door: Door, *, is_done: Callable[[], bool]) -> None:
-    """Run a controller until all is done."""
+    """Run a controller until it is done."""
     door.turnstile.allow(None)
     with controlled(catflap.cluster, catflap.folder, name="killed", server=door.address, ready=False):
         wait_until(is_done, what="a controller to be done")
@@ -64,18 +64,18 @@ def finished(catflap: Installation, door: Door, *, is_done: Callable[[], bool]) 
 
 
 class Gap(NamedTuple):
-    """One deletion: when it was, and how long the policy was away."""
+    """One deletion: its time, and how long the policy was missing."""
 
     at: float
     seconds: float
 
 
 class Load:
-    """Namespaces with a first Pod each, and deletions by break-glass in namespaces apart, until it is stopped."""
+    """Creates namespaces with a first Pod each, and deletes policies by break-glass in other namespaces, until stopped."""
 
     def __init__(self, catflap: Installation, seen: Witness) -> None:
         self.races: list[bool] = []  # whether each Pod came after its policy
-        self.waits: list[Gap] = []  # each Pod's CREATE, until it went in
+        self.waits: list[Gap] = []  # the duration of each Pod's CREATE
         self.gaps: list[Gap] = []
         self._catflap = catflap
         self._seen = seen
@@ -83,7 +83,7 @@ class Load:
         self._failures: list[BaseException] = []
 
     def start(self, *, racers: int, deleted: Sequence[str]) -> list[Thread]:
-        """Begin, on threads of their own."""
+        """Start on several threads."""
         work = [lambda number=number: self._race(number) for number in range(racers)]
         work += [lambda space=space: self._delete(space) for space in deleted]
         threads = [Thread(target=self._guarded, args=(one,)) for one in work]
@@ -92,7 +92,7 @@ class Load:
         return threads
 
     def stop(self, threads: Sequence[Thread]) -> None:
-        """End it; raises what went wrong on any thread."""
+        """Stop; raise the error of any thread."""
         self._stopped.set()
         for thread in threads:
             thread.join()
@@ -122,7 +122,7 @@ class Load:
             self.races.append(versions == sorted(versions))
 
     def _insist(self, method: str, where: str, body: Mapping[str, Any]) -> Any:
-        """Ask until it is granted, as a controller would: while nobody answers, a Pod is refused."""
+        """Retry until the request is granted, as a controller would: a Pod is rejected while no server answers."""
         began = time.monotonic()
         while (answer := self._catflap.cluster.call(method, where, body)).refused:
             assert time.monotonic() - began < PATIENCE_SECONDS, answer
@@ -134,7 +134,7 @@ class Load:
         while not self._stopped.is_set():
             try:
                 gone = self._catflap.emergency("DELETE", path("kubernetes", space, DENY))
-            except ApiError:  # nobody could judge it
+            except ApiError:  # no server could judge it
                 time.sleep(RETRY_SECONDS)
                 continue
             began = time.monotonic()
@@ -144,7 +144,7 @@ class Load:
 
 @contextmanager
 def under_load(catflap: Installation, *, racers: int, deleted: Sequence[str]) -> Iterator[Load]:
-    """Load from now on; nothing of it goes on afterwards."""
+    """Run the load until the end of the block."""
     create(catflap, deleted)
     wait_until_closed(catflap, deleted, "kubernetes")
     with witness(catflap.cluster, everywhere("kubernetes")) as seen:
@@ -157,7 +157,7 @@ def under_load(catflap: Installation, *, racers: int, deleted: Sequence[str]) ->
 
 
 def kill_first_controller(catflap: Installation, *, alone: float) -> None:
-    """SIGKILL; the other one is alone for a while, then this one is back."""
+    """Kill one of two controllers, and start it again after a while."""
     kill(catflap.controller.process.pid)
     catflap.controller.process.wait()
     time.sleep(alone)
@@ -165,7 +165,7 @@ def kill_first_controller(catflap: Installation, *, alone: float) -> None:
 
 
 def kill_worker(catflap: Installation, *, alone: float) -> None:
-    """SIGKILL to the process that answers; gunicorn's arbiter starts another."""
+    """Kill the serving process; gunicorn's arbiter starts another one."""
     [worker] = children(catflap.server.process.pid)
     kill(worker)
     wait_until(lambda: children(catflap.server.process.pid) not in ([], [worker]), what="another worker")
@@ -174,7 +174,7 @@ def kill_worker(catflap: Installation, *, alone: float) -> None:
 
 
 def kill_arbiter(catflap: Installation, *, alone: float) -> None:
-    """SIGKILL to the process that a container starts, which takes all others with it; started again at once."""
+    """Kill the process that a container starts, which ends all others; start it again at once."""
     workers = children(catflap.server.process.pid)
     kill(catflap.server.process.pid)
     for worker in workers:
@@ -185,7 +185,7 @@ def kill_arbiter(catflap: Installation, *, alone: float) -> None:
 
 
 def kill_arbiter_alone(catflap: Installation, *, alone: float) -> None:
-    """The same outside of a container, where the worker outlives it for a moment; then it is gone, and answers nobody's next test."""
+    """Kill it outside a container, where the worker outlives it for a moment; return when the worker is gone, so it answers no later test."""
     workers = children(catflap.server.process.pid)
     kill(catflap.server.process.pid)
     catflap.server.process.wait()
@@ -203,17 +203,17 @@ KILLS: Final[Mapping[str, Callable[..., None]]] = {
 
 
 def children(parent: int) -> list[int]:
-    """The processes that a process started and that are still there."""
+    """Return the running child processes of a process."""
     told = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, check=False)
     return [int(line) for line in told.stdout.split()]
 
 
 def is_there(process: int) -> bool:
-    """Whether a process still runs; one that ended may stay in the table until its parent asks."""
+    """Return whether a process runs; an ended process may stay in the table until its parent waits for it."""
     told = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
     return told.stdout.strip()[:1] not in {"", "Z"}
 
 
 def kill(process: int) -> None:
-    """End a process as a crash does."""
+    """Kill a process as a crash does."""
     os.kill(process, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Our policies as the API server has them: where, what they say, and whether a namespace was ever without."""
+"""Reads catflap's policies from the API server, and checks whether a namespace was ever without them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
@@ -17,28 +17,28 @@ CLOSED: Final[dict[str, Any]] = {
 
 
 def path(engine: str, space: str, name: str = "") -> str:
-    """One policy, or those of a namespace."""
+    """Return the path of one policy, or of those of a namespace."""
     return f"/apis/{GROUPS[engine]}/namespaces/{space}/networkpolicies{name and f'/{name}'}"
 
 
 def everywhere(engine: str) -> str:
-    """The policies of all namespaces."""
+    """Return the path of the policies of all namespaces."""
     return f"/apis/{GROUPS[engine]}/networkpolicies"
 
 
 def standing(catflap: Installation, engine: str, space: str) -> list[str]:
-    """The policies of a namespace, by name; none where the engine is not there."""
+    """Return the policies of a namespace by name; none if the engine's API is missing."""
     answer = catflap.cluster.call("GET", path(engine, space))
     return [] if answer.refused else list(names(answer.body))
 
 
 def closes(thing: dict[str, Any]) -> bool:
-    """Whether a policy is a default-deny whose whole spec is ours; the items of a list do not say their version."""
+    """Return whether a policy is a default-deny with exactly catflap's spec; the items of a list do not name their version."""
     return thing["metadata"]["name"] == DENY and thing["spec"] in CLOSED.values()
 
 
 def is_closed(catflap: Installation, space: str) -> bool:
-    """Whether a default-deny of either engine stands in a namespace, and says what it should."""
+    """Return whether a namespace has a correct default-deny of either engine."""
     answers = [catflap.cluster.call("GET", path(engine, space, DENY)) for engine in GROUPS]
     return any(not answer.refused and closes(answer.body) for answer in answers)
 
@@ -57,7 +57,7 @@ def wait_until_closed(catflap: Installation, spaces: Iterable[str], engine: str,
 
 
 def open_moments(events: Sequence[Event], space: str) -> Iterator[Event]:
-    """The events after which no default-deny of any engine stood in a namespace that had one before; of one watch or of several."""
+    """Return the events after which a namespace lost its last default-deny; of one watch or several."""
     stands: dict[str, bool] = {}
     for event in sorted(events, key=lambda one: one.version):
         if event.place != (space, DENY):

@@ -1,4 +1,4 @@
-"""What a bad day brings, in any size: tests take a small one, benchmarks the full one."""
+"""Load and failure scenarios of any size: tests run small ones, benchmarks large ones."""
 
 import subprocess
 import time
@@ -21,14 +21,14 @@ CLUSTER_ROLES: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 
 
 def create(catflap: Installation, spaces: Iterable[str]) -> None:
-    """Make namespaces as fast as the API server takes them."""
+    """Create namespaces as fast as the API server accepts them."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda space: catflap.cluster.api("POST", "/api/v1/namespaces", namespace(space)), spaces))
 
 
 @contextmanager
 def another_controller(catflap: Installation, name: str = "controller-2") -> Iterator[Program]:
-    """A second replica, which follows the same policy as the first."""
+    """Run a second controller with the same policy as the first."""
     with controlled(catflap.cluster, catflap.folder, name=name) as second:
         eventually(lambda: in_force(second, digest_of(catflap.controller)))
         catflap.replicas.append(second)
@@ -39,15 +39,15 @@ def another_controller(catflap: Installation, name: str = "controller-2") -> Ite
 
 
 def digest_of(program: Program) -> str:
-    """The policy that a process says it follows."""
+    """Return the policy that a process has in force."""
     return program.status("/metrics").body.decode().partition('catflap_policy_info{digest="')[2].partition('"')[0]
 
 
-# Deleted, again and again
+# Repeated deletion
 
 
 def deleted_in_a_row(catflap: Installation, seen: Witness, engine: str, space: str, times: int) -> list[float]:
-    """How long the default-deny was away each time, in seconds; from the answer to the DELETE until a watch shows it again."""
+    """Return how long the default-deny was missing each time, in seconds, from the answer to the DELETE until a watch event."""
     took = []
     for _ in range(times):
         gone = catflap.emergency("DELETE", path(engine, space, DENY))
@@ -57,12 +57,12 @@ def deleted_in_a_row(catflap: Installation, seen: Witness, engine: str, space: s
 
 
 def uid_of(gone: dict[str, Any]) -> str:
-    """Whom a DELETE deleted: its answer is a Status, or for custom resources may be the object."""
+    """Return the uid that a DELETE deleted: the answer is a Status, or for custom resources possibly the object."""
     return str((gone.get("details") or gone["metadata"])["uid"])
 
 
 def back(seen: Witness, place: tuple[str, str], old: str, *, within: float) -> Event:
-    """The event by which a policy came back under another uid than `old`."""
+    """Return the event by which a policy returned with another uid than `old`."""
     found: list[Event] = []
 
     def came(events: Sequence[Event]) -> bool:
@@ -80,24 +80,24 @@ def back(seen: Witness, place: tuple[str, str], old: str, *, within: float) -> E
 
 
 def deletions(catflap: Installation, spaces: Sequence[str], *, times: int, engine: str) -> list[float]:
-    """The same in several namespaces at once."""
+    """Delete repeatedly in several namespaces at the same time."""
     with witness(catflap.cluster, everywhere(engine)) as seen, ThreadPoolExecutor(len(spaces)) as pool:
         rows = pool.map(lambda space: deleted_in_a_row(catflap, seen, engine, space, times), spaces)
         return [seconds for row in rows for seconds in row]
 
 
-# Many namespaces at once
+# Many namespaces at the same time
 
 
 class Burst(NamedTuple):
-    """How long it took to make the namespaces, and to close the last one from the first one's making on, in seconds."""
+    """How long it took to create the namespaces, and to isolate the last one after the first creation, in seconds."""
 
     created: float
     closed: float
 
 
 def burst(catflap: Installation, spaces: Sequence[str], *, engine: str, policies: int = 2) -> Burst:
-    """Make namespaces as fast as possible and wait until each has its policies."""
+    """Create namespaces as fast as possible and wait until each has its policies."""
     wanted = set(spaces)
     with witness(catflap.cluster, everywhere(engine)) as seen:
         began = time.monotonic()
@@ -111,18 +111,18 @@ def burst(catflap: Installation, spaces: Sequence[str], *, engine: str, policies
         return Burst(created, seen.events()[-1].at - began)
 
 
-# Everything of ours gone
+# All of catflap stopped
 
 
 @contextmanager
 def fail_open(catflap: Installation) -> Iterator[None]:
-    """The webhook configurations with failurePolicy Ignore: what comes while nobody of ours is there goes in unseen."""
+    """Set failurePolicy Ignore, so that requests pass while no server runs."""
     with frozen(catflap.cluster):
         yield from failing_open(catflap)
 
 
 def failing_open(catflap: Installation) -> Iterator[None]:
-    """The same, once the controllers cannot put it back."""
+    """Set it while the controllers cannot revert it."""
     kept = {}
     for phase in ("validating", "mutating"):
         found = kept[phase] = catflap.cluster.api("GET", WEBHOOKS.format(phase))
@@ -137,14 +137,14 @@ def failing_open(catflap: Installation) -> Iterator[None]:
 
 
 class Recovery(NamedTuple):
-    """How long it took from the start of the processes until all was right, in seconds, and which namespaces' repairs are on record as such."""
+    """How long recovery took after the start of the processes, in seconds, and which namespaces have a record of a repair."""
 
     seconds: float
     recorded: set[str]
 
 
 def outage(catflap: Installation, earlier: Sequence[str], meanwhile: Sequence[str], *, engine: str) -> Recovery:
-    """Stop all that is ours, delete the policies of earlier namespaces, make further ones, and start again."""
+    """Stop all processes, delete the policies of earlier namespaces, create further ones, and start again."""
     with fail_open(catflap):
         stop(catflap.controller.process)
         stop(catflap.server.process)
@@ -156,7 +156,7 @@ def outage(catflap: Installation, earlier: Sequence[str], meanwhile: Sequence[st
             began = time.monotonic()
             again = controlled(
                 catflap.cluster, catflap.folder, ready=False
-            )  # as what is registered is not as it should be
+            )  # as the registration is not as it should be
             catflap.controller = catflap.revived.enter_context(again)
             wanted = {(space, DENY) for space in (*earlier, *meanwhile)} | {(space, DNS) for space in meanwhile}
             seen.wait_for(
@@ -170,16 +170,16 @@ def outage(catflap: Installation, earlier: Sequence[str], meanwhile: Sequence[st
 
 
 def restored(record: dict[str, object]) -> bool:
-    """Whether a record says that a policy was put back."""
+    """Return whether a record says that a policy was restored."""
     return record["type"] == "write" and str(record["reason"]).startswith("restored")
 
 
-# Rights taken away
+# Missing rights
 
 
 @contextmanager
 def without_right_to(catflap: Installation, resource: str) -> Iterator[ExitStack]:
-    """The controller's role without one resource; what is yielded gives it back when it is closed, or at the end."""
+    """Remove one resource from the controller's role; the yielded function restores it, else the end of the block."""
     [name] = [
         name
         for name in names(catflap.cluster.api("GET", CLUSTER_ROLES))
@@ -195,12 +195,12 @@ def without_right_to(catflap: Installation, resource: str) -> Iterator[ExitStack
 
 
 def resident(program: Program) -> int:
-    """The memory of a process, in KiB."""
+    """Return the resident memory of a process, in KiB."""
     told = subprocess.run(["ps", "-o", "rss=", "-p", str(program.process.pid)], capture_output=True, check=True)
     return int(told.stdout)
 
 
 def failures(program: Program) -> int:
-    """How often the controller says that it could not close a namespace."""
+    """Return how often the controller logged that it could not isolate a namespace."""
     text = program.status("/metrics").body.decode()
     return int(float(text.partition("\ncatflap_reconcile_failures_total ")[2].partition("\n")[0]))

@@ -1,4 +1,4 @@
-"""Both processes end in order while the real API server holds connections, and while it hangs."""
+"""Tests that both processes end in order while the real API server holds connections, and while it hangs."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ ROUNDS = 3
 
 @contextmanager
 def frozen(catflap: Installation) -> Iterator[None]:
-    """The API server takes connections, and answers nothing, until the end of the block."""
+    """Let the API server accept connections and answer nothing, until the end of the block."""
     pid = catflap.cluster.apiserver.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
@@ -28,7 +28,7 @@ def frozen(catflap: Installation) -> Iterator[None]:
 
 
 def assert_ends(program: Program) -> None:
-    """At SIGTERM, within two seconds, with status 0 and a closed chain."""
+    """They end within two seconds after SIGTERM, with status 0 and a closed chain."""
     began = time.monotonic()
     program.process.send_signal(signal.SIGTERM)
     assert program.process.wait(15) == 0
@@ -37,7 +37,7 @@ def assert_ends(program: Program) -> None:
 
 
 def test_the_server_ends_while_the_api_server_keeps_its_connections(catflap: Installation, namespace_name: str) -> None:
-    """It always keeps some; and while the server is gone, no other process of ours is told anything wrong."""
+    """The API server keeps some connections. While the server is gone, no other process reports an error."""
     catflap.apply(namespace(namespace_name))
     for number in range(ROUNDS):
         catflap.apply(pod(f"before-{number}", namespace_name, GOOD))
@@ -47,7 +47,7 @@ def test_the_server_ends_while_the_api_server_keeps_its_connections(catflap: Ins
 
 
 def test_the_controller_ends_while_the_api_server_hangs(catflap: Installation, namespace_name: str) -> None:
-    """Whatever it was about to write, and however long a request of it would wait."""
+    """It does not matter what it was about to write, or how long a request would wait."""
     catflap.apply(namespace(namespace_name))
     with frozen(catflap):
         assert_ends(catflap.controller)
@@ -55,7 +55,7 @@ def test_the_controller_ends_while_the_api_server_hangs(catflap: Installation, n
 
 
 def test_the_server_ends_while_the_api_server_hangs(catflap: Installation) -> None:
-    """Its watches, and what reviews wait for, hold nothing up."""
+    """Neither its watches nor waiting reviews delay the end."""
     with frozen(catflap):
         assert_ends(catflap.server)
     catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))

@@ -1,4 +1,4 @@
-"""Since when namespaces are closed, when that is no longer on record: what stands tells."""
+"""Tests the isolation time if its record is lost: it is derived from existing policies."""
 
 import time
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ Json = dict[str, Any]
 PLACES = (NAMESPACE, "kube-system")
 EPOCH = "/api/v1/namespaces/{}/configmaps/catflap-epoch"
 CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/catflap"
-DATED_SECONDS = 1.5  # creation is dated in whole seconds, and the same second counts as after
+DATED_SECONDS = 1.5  # creation times have whole seconds, and the same second counts as later
 # Longer than any reaction of the controller that these tests have seen.
 QUIET_SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
 def dated(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """A cluster of its own, for its epoch is lost: with a namespace that is older than catflap, and one that is not."""
+    """Start a separate cluster, as its install record is deleted, with one namespace older than catflap and one younger."""
     with running(tools) as cluster:
         cluster.api("POST", "/api/v1/namespaces", namespace("ancient"))
         cluster.api("POST", "/apis/apps/v1/namespaces/ancient/deployments", deployment("old", "ancient", {}))
@@ -40,26 +40,26 @@ def dated(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
 
 
 def epochs(catflap: Installation) -> list[dict[str, str] | None]:
-    """What is on record in either place."""
+    """Return the record in both places."""
     answers = [catflap.cluster.call("GET", EPOCH.format(place)) for place in PLACES]
     return [None if answer.refused else answer.body["data"] for answer in answers]
 
 
 def ended(catflap: Installation) -> None:
-    """Both processes are gone."""
+    """Stop both processes."""
     for program in (catflap.server, catflap.controller):
         if program.process.poll() is None:
             stop(program.process)
 
 
 def begun(catflap: Installation) -> None:
-    """Both processes are there again, and ready."""
+    """Start both processes, and wait until they are ready."""
     catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
     catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
 
 
 def unregistered(catflap: Installation) -> Json:
-    """The registration, which is there no longer."""
+    """Delete the registration."""
     kept: Json = catflap.cluster.api("GET", CONFIGURATION)
     kept["metadata"] = {key: kept["metadata"][key] for key in ("name", "labels", "annotations")}
     catflap.cluster.api("DELETE", CONFIGURATION)
@@ -67,27 +67,27 @@ def unregistered(catflap: Installation) -> Json:
 
 
 def registered(catflap: Installation, kept: Json) -> str:
-    """Make the registration anew, in a later second than all that was before; when that was."""
+    """Create the registration again, in a later second than all before; return that time."""
     time.sleep(DATED_SECONDS)
     made: str = catflap.cluster.api("POST", CONFIGURATION.rpartition("/")[0], kept)["metadata"]["creationTimestamp"]
     return made
 
 
 def forgotten(catflap: Installation) -> None:
-    """Neither record is there any more, and nobody who could write it again."""
+    """Delete both records, while no process can restore them."""
     ended(catflap)
     for place in PLACES:
         catflap.cluster.api("DELETE", EPOCH.format(place))
 
 
 def deny(catflap: Installation) -> Json:
-    """The metadata of what closes the younger namespace."""
+    """Return the metadata of the policy that isolates the younger namespace."""
     found: Json = catflap.cluster.api("GET", path("kubernetes", "shop", DENY))["metadata"]
     return found
 
 
 def closure(catflap: Installation, space: str, name: str) -> str:
-    """What the record of a Pod's creation says of its namespace."""
+    """Return the isolation in the record of a Pod's creation."""
     done = catflap.apply(pod(name, space, GOOD))
     assert done.returncode == 0, done.stderr
     record = next(one for one in reversed(catflap.server.records()) if one.get("closure"))
@@ -97,7 +97,7 @@ def closure(catflap: Installation, space: str, name: str) -> str:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_one_record_lost_is_written_again(dated: Installation, place: str) -> None:
-    """From the other one, when the controller starts; no policy is written, and no namespace changes sides."""
+    """The other copy restores it when the controller starts; no policy is written, and no namespace changes its state."""
     before, policy = epochs(dated), deny(dated)
     dated.cluster.api("DELETE", EPOCH.format(place))
     ended(dated)
@@ -109,7 +109,7 @@ def test_one_record_lost_is_written_again(dated: Installation, place: str) -> No
 
 
 def test_with_both_lost_the_oldest_policy_tells(dated: Installation, namespace_name: str) -> None:
-    """The registration was made anew besides: what was closed stays closed, what was open stays open, and the log says it."""
+    """The registration was created again as well: isolated namespaces stay isolated, others do not, and the log reports it."""
     policy = deny(dated)
     forgotten(dated)
     made = registered(dated, unregistered(dated))
@@ -130,12 +130,12 @@ def test_with_both_lost_the_oldest_policy_tells(dated: Installation, namespace_n
 
 
 def test_with_the_policies_lost_too_the_stamps_tell(dated: Installation, namespace_name: str) -> None:
-    """Each namespace that was guarded bears one and is closed again; the others are as they were."""
+    """Each managed namespace is isolated again; the others stay as they were."""
     forgotten(dated)
     kept = unregistered(dated)
     for one in dated.cluster.api("GET", everywhere("kubernetes"))["items"]:
         doomed = path("kubernetes", one["metadata"]["namespace"], one["metadata"]["name"])
-        # The API server may ask us for a moment yet, and nobody would answer.
+        # The API server may still call catflap for a moment, and no server would answer.
         eventually(partial(dated.cluster.call, "DELETE", doomed), until=lambda answer: not answer.refused)
     made = registered(dated, kept)
     begun(dated)
@@ -156,7 +156,7 @@ def test_with_the_policies_lost_too_the_stamps_tell(dated: Installation, namespa
 def test_a_record_that_cannot_be_true_counts_for_nothing(
     dated: Installation, namespace_name: str, data: dict[str, str]
 ) -> None:
-    """The other one does; both processes are ready, what is older stays open, and it is told how to mend it."""
+    """The other copy counts: both processes are ready, older namespaces stay open, and an Event says how to repair it."""
     ended(dated)
     sound = epochs(dated)[1]
     dated.cluster.api("DELETE", EPOCH.format(NAMESPACE))
@@ -174,11 +174,11 @@ def test_a_record_that_cannot_be_true_counts_for_nothing(
 
 
 def test_pods_that_ran_before_their_namespace_was_isolated_are_told(dated: Installation, namespace_name: str) -> None:
-    """Nothing asked about them, and their namespace is younger than catflap: it is isolated at once, and said."""
+    """They were not reviewed, and their namespace is younger than catflap: it is isolated at once, and reported."""
     ended(dated)
     kept = unregistered(dated)
     dated.apply(namespace(namespace_name))
-    # The API server may ask us for a moment yet, and nobody would answer.
+    # The API server may still call catflap for a moment, and no server would answer.
     eventually(lambda: dated.apply(pod("early", namespace_name, {})).returncode == 0)
     registered(dated, kept)
     begun(dated)
@@ -191,6 +191,6 @@ def test_pods_that_ran_before_their_namespace_was_isolated_are_told(dated: Insta
 
 
 def reported(dated: Installation, space: str, reason: str, text: str) -> bool:
-    """Whether an Event in a namespace has a reason, and a note with a text."""
+    """Return whether an Event in a namespace has a reason and a text in its note."""
     events = dated.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{space}/events")["items"]
     return any(one["reason"] == reason and text in one["note"] for one in events)

@@ -1,4 +1,4 @@
-"""Our log and the API server's hold each other to the truth."""
+"""Tests that catflap's log and the API server's log verify each other."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ ALLOW_ALL: Final = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{
 
 
 class Since(NamedTuple):
-    """A guarded namespace with a Pod that was judged, and what the API server has on record since before that."""
+    """Return a managed namespace with a judged Pod, and the API server's log since before that."""
 
     catflap: Installation
     space: str
@@ -32,9 +32,9 @@ class Since(NamedTuple):
     log: Path
 
     def verify(self, *logs: Path, later: timedelta | None = None) -> tuple[int, Report]:
-        """What `catflap audit verify --against` says of our logs, or of copies; its exit code first.
+        """Return the exit code and output of `catflap audit verify --against` for the logs, or for copies.
 
-        With `later`, as if the API server had been asked the last thing again so much later.
+        With `later`, the last event of the API server's log is repeated that much later.
         """
         with self.catflap.cluster.audit_log.open("rb") as log:
             log.seek(self.begin)
@@ -47,24 +47,24 @@ class Since(NamedTuple):
         return done.returncode, json.loads(done.stdout)
 
     def make(self, *names: str) -> None:
-        """Create good Pods, and wait until the API server has them on record."""
+        """Create good Pods, and wait until the API server's log has them."""
         for name in names:
             path = f"/api/v1/namespaces/{self.space}/pods"
             self.catflap.cluster.api("POST", path, pod(name, self.space, GOOD))
         self.wait_for(names[-1])
 
     def wait_for(self, name: str) -> Report:
-        """The event of an object's creation, once it is on record; the API server answers a moment before."""
+        """Return the event of an object's creation once it is in the log; the API server answers a moment earlier."""
         return eventually(lambda: [one for one in self.catflap.cluster.audit_events() if self.is_about(one, name)])[-1]
 
     def is_about(self, event: Report, name: str) -> bool:
-        """Whether an event is the creation of an object."""
+        """Return whether an event is the creation of an object."""
         ref = event.get("objectRef", {})
         return (event["verb"], ref.get("namespace"), ref.get("name")) == ("create", self.space, name)
 
 
 def again(line: bytes, later: timedelta) -> bytes:
-    """An event once more, at a later time."""
+    """Return a copy of an event at a later time."""
     event = json.loads(line)
     at = datetime.fromisoformat(event["requestReceivedTimestamp"]) + later
     return json.dumps(event | {"requestReceivedTimestamp": stamp(at)}).encode() + b"\n"
@@ -72,7 +72,7 @@ def again(line: bytes, later: timedelta) -> bytes:
 
 @pytest.fixture
 def since(apart: Installation, namespace_name: str, tmp_path: Path) -> Since:
-    """From now on."""
+    """Return the end of the log."""
     begin = apart.cluster.audit_size()
     apart.apply(namespace(namespace_name))
     found = Since(apart, namespace_name, begin, tmp_path / "api-server.log")
@@ -81,7 +81,7 @@ def since(apart: Installation, namespace_name: str, tmp_path: Path) -> Since:
 
 
 def test_what_happened_in_order_is_the_same_on_both_sides(since: Since) -> None:
-    """Admitted or refused, each decision's hash stands in the API server's log."""
+    """The hash of each decision, admitted or rejected, is in the API server's log."""
     since.catflap.apply(deployment("bad", since.space, {}))
     anchored = since.wait_for("bad")["annotations"]
     assert since.verify()[0] == 0
@@ -93,12 +93,12 @@ def test_what_happened_in_order_is_the_same_on_both_sides(since: Since) -> None:
 
 
 def test_a_decision_that_the_api_server_never_asked_for_is_found(since: Since) -> None:
-    """A stranger has sent the review; whatever the API server did ask for is no finding, refused, retried or dry."""
+    """An unknown sender sent the review. A review that the API server sent is no finding, whether rejected, retried or a dry run."""
     catflap, space = since.catflap, since.space
     path = f"/api/v1/namespaces/{space}/pods"
     catflap.cluster.call("POST", f"{path}?dryRun=All", pod("dry", space, GOOD))
     catflap.cluster.call("POST", path, pod("refused", space, {}))
-    catflap.cluster.call("POST", path, pod("judged", space, GOOD))  # it is there already
+    catflap.cluster.call("POST", path, pod("judged", space, GOOD))  # it exists already
     since.make("last")
     assert since.verify(later=timedelta(minutes=2))[1]["findings"] == []
     review = encoded(pod("forged", space, GOOD), namespace=space, userInfo={"username": "mallory", "groups": []})
@@ -111,13 +111,13 @@ def test_a_decision_that_the_api_server_never_asked_for_is_found(since: Since) -
 
 
 def is_about(record: Report, space: str, name: str) -> bool:
-    """Whether a decision is on an object."""
+    """Return whether a decision is about an object."""
     ref = record["objectRef"]
     return (ref.get("namespace"), ref.get("name")) == (space, name)
 
 
 def test_a_cut_end_that_no_chain_shows_is_shown_by_the_api_server(since: Since, tmp_path: Path) -> None:
-    """The records of what came last are gone; the chain is sound as far as it goes."""
+    """The last records are missing, and the rest of the chain is valid."""
     since.make("later")
     lines = since.catflap.server.audit_log.read_bytes().splitlines(keepends=True)
     name = f'"name":"later","namespace":"{since.space}"'.encode()
@@ -134,7 +134,7 @@ def test_a_cut_end_that_no_chain_shows_is_shown_by_the_api_server(since: Since, 
 
 
 def test_a_rewritten_record_is_another_one_than_the_api_server_saw(since: Since, tmp_path: Path) -> None:
-    """Whoever has the writer's key can make a whole chain of it, but not change the API server's log."""
+    """A holder of the writer's key can build a valid chain, but cannot change the API server's log."""
     *lines, last = since.catflap.server.audit_log.read_bytes().splitlines(keepends=True)
     record = json.loads(last)
     forged = {key: value for key, value in record.items() if key != "hash"} | {"user": {"username": "x", "groups": []}}
@@ -147,7 +147,7 @@ def test_a_rewritten_record_is_another_one_than_the_api_server_saw(since: Since,
 
 @contextmanager
 def unregistered(catflap: Installation) -> Iterator[None]:
-    """The validating configuration away: nobody is asked, and nothing fails."""
+    """Remove the validating configuration: no review is sent, and nothing fails."""
     path = WEBHOOKS.format("validating")
     found = catflap.cluster.api("GET", path)
     catflap.cluster.api("DELETE", path)
@@ -161,13 +161,13 @@ def unregistered(catflap: Installation) -> Iterator[None]:
 
 
 def refuses(catflap: Installation) -> bool:
-    """Whether a Pod without labels is refused."""
+    """Return whether a Pod without labels is rejected."""
     bad = pod("bad", "default", {})
     return catflap.cluster.call("POST", "/api/v1/namespaces/default/pods?dryRun=All", bad).refused
 
 
 def test_a_request_that_was_never_sent_to_us_shows(since: Since) -> None:
-    """Somebody takes the registration away for a moment, and does what we would have refused."""
+    """A user removes the registration for a moment, and does what catflap would have rejected."""
     policies = f"/apis/networking.k8s.io/v1/namespaces/{since.space}/networkpolicies"
     with unregistered(since.catflap):
         since.catflap.apply(deployment("also", since.space, {}), check=True)
@@ -187,7 +187,7 @@ def test_a_request_that_was_never_sent_to_us_shows(since: Since) -> None:
 
 
 def test_a_request_that_went_on_without_our_answer_shows(since: Since) -> None:
-    """Where the API server fails open."""
+    """The API server fails open there."""
     catflap = since.catflap
     stop(catflap.server.process)
     try:
@@ -206,7 +206,7 @@ def test_a_request_that_went_on_without_our_answer_shows(since: Since) -> None:
 
 
 def test_a_controller_that_ends_in_order_closes_its_chain(since: Since) -> None:
-    """From its start to its stop."""
+    """The chain runs from its start to its stop."""
     catflap = since.catflap
     with controlled(catflap.cluster, catflap.folder, name="ended") as ended:
         pass

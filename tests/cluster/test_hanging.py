@@ -1,4 +1,4 @@
-"""Somebody else's validating webhook that is slow, in front of what the controller writes."""
+"""Tests a slow foreign validating webhook for the policies that the controller writes."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from tests.cluster.manifests import GOOD, namespace, pod
 from tests.cluster.policies import BOTH, path, standing
 
 SLOW_SECONDS = 8.0
-PATIENT_SECONDS = 90.0  # two policies, a first try each that is too short, and a busy machine
+PATIENT_SECONDS = 90.0  # two policies, a short first attempt for each, and a busy machine
 
 
 @pytest.fixture
 def catflap(apart: Installation) -> Installation:
-    """On a cluster of its own: every write of a policy is slow here."""
+    """Use a separate cluster: every write of a policy is slow here."""
     apart.configure()
     return apart
 
@@ -24,7 +24,7 @@ def catflap(apart: Installation) -> Installation:
 def test_what_takes_eight_seconds_is_waited_for(
     catflap: Installation, tmp_path: Path, namespace_name: str, fails: str
 ) -> None:
-    """A new namespace is isolated and its Pods get in, later than else; what was deleted is restored."""
+    """A new namespace is isolated and its Pods are admitted, later than usual; a deleted policy is restored."""
     with hanging(catflap.cluster, tmp_path, seconds=SLOW_SECONDS, timeout=10, fails=fails) as asked:
         catflap.apply(namespace(namespace_name))
         eventually(lambda: standing(catflap, "kubernetes", namespace_name) == BOTH, within=PATIENT_SECONDS)
@@ -45,7 +45,7 @@ def test_what_takes_eight_seconds_is_waited_for(
 def test_one_that_never_answers_in_time_and_fails_is_named(
     catflap: Installation, tmp_path: Path, namespace_name: str
 ) -> None:
-    """Nothing can be written past it: the controller says so with its name, and Pods of namespaces that are isolated get in as before."""
+    """Nothing can be written: the controller names the webhook, and Pods of isolated namespaces are admitted as before."""
     isolated = f"{namespace_name}-before"
     catflap.apply(namespace(isolated))
     eventually(lambda: standing(catflap, "kubernetes", isolated) == BOTH)
@@ -66,7 +66,7 @@ def test_one_that_never_answers_in_time_and_fails_is_named(
 def test_one_that_never_answers_in_time_and_is_ignored_only_delays(
     catflap: Installation, tmp_path: Path, namespace_name: str
 ) -> None:
-    """By its timeoutSeconds, once for each policy that is written."""
+    """The delay is its timeoutSeconds for each written policy."""
     with hanging(catflap.cluster, tmp_path, seconds=60.0, timeout=4, fails="Ignore"):
         catflap.apply(namespace(namespace_name))
         eventually(lambda: standing(catflap, "kubernetes", namespace_name) == BOTH, within=PATIENT_SECONDS)

@@ -1,4 +1,4 @@
-"""Pods in their node's network, where no policy holds: kept out of guarded namespaces, whoever makes them."""
+"""Tests Pods on the host network, where no policy applies: managed namespaces reject them from any creator."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_refused_where_it_is_applied(catflap: Installation, namespace_name: str, kind: str) -> None:
-    """By the path of the one field; without that field it goes in."""
+    """The message has the path of the field; without that field the Pod is admitted."""
     catflap.apply(namespace(namespace_name))
     manifest = every_kind(namespace_name, GOOD)[kind]
     done = catflap.apply(on_host(manifest))
@@ -38,7 +38,7 @@ def test_it_is_refused_where_it_is_applied(catflap: Installation, namespace_name
 
 
 def test_where_nothing_is_closed_it_is_nobodys_business(catflap: Installation, older: str, namespace_name: str) -> None:
-    """In an older namespace and in an exempt one."""
+    """This is an older namespace or an exempt one."""
     catflap.configure({"namespaces": {"exempt": [namespace_name]}})
     catflap.apply(namespace(namespace_name))
     for space in (older, namespace_name):
@@ -48,7 +48,7 @@ def test_where_nothing_is_closed_it_is_nobodys_business(catflap: Installation, o
 
 
 def test_an_exception_lets_it_in_on_record(catflap: Installation, namespace_name: str) -> None:
-    """With who answers for it, at the template and at each Pod; of another fault it says nothing."""
+    """The record names the owner of the exception, for the template and each Pod; it does not cover other violations."""
     waiver = {
         "rule": "no-host-network",
         "namespace": namespace_name,
@@ -83,12 +83,12 @@ HOST_PROCESS = {"windowsOptions": {"hostProcess": True, "runAsUserName": "NT AUT
 
 
 def of_pod(spec: Json) -> None:
-    """Said for the whole Pod."""
+    """The field is set for the whole Pod."""
     spec["securityContext"] = HOST_PROCESS
 
 
 def of_container(spec: Json) -> None:
-    """Said for its only container."""
+    """The field is set for its only container."""
     spec["containers"] = [{**spec["containers"][0], "securityContext": HOST_PROCESS}]
 
 
@@ -97,7 +97,7 @@ def of_container(spec: Json) -> None:
 def test_a_windows_host_process_has_to_say_that_it_is_there(
     catflap: Installation, namespace_name: str, kind: str, said: Any
 ) -> None:
-    """The rule leans on that: the API server refuses the one that does not, so reading one field is enough."""
+    """The rule relies on this: the API server rejects a contradiction, so reading one field is enough."""
     catflap.apply(namespace(namespace_name))
     manifest = every_kind(namespace_name, GOOD)[kind]
     pod_spec(manifest)["os"] = {"name": "windows"}
@@ -110,7 +110,7 @@ def test_a_windows_host_process_has_to_say_that_it_is_there(
 
 
 def test_what_ran_before_goes_on(catflap: Installation, older: str) -> None:
-    """A DaemonSet older than catflap, in a namespace that is closed since: a new node gets its Pod, on record."""
+    """The DaemonSet is older than catflap, and its namespace was isolated later: a new node gets its Pod, which is recorded."""
     catflap.configure({"namespaces": {"adopt": [older]}})
     eventually(lambda: "catflap-default-deny" in names(catflap.cluster.api("GET", PLAIN.format(older))))
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{older}", "labels": {"for": older}}}

@@ -1,4 +1,4 @@
-"""A controller that is killed at any moment leaves every namespace closed, and the next one ends its work."""
+"""Tests that a controller killed at any moment leaves every namespace isolated, and that the next one completes its work."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
@@ -21,7 +21,7 @@ PRESETS: Final[Mapping[str, Sequence[str]]] = {"openshift": BOTH, "none": [DENY]
 
 @pytest.fixture
 def door(apart: Installation, namespace_name: str) -> Iterator[Door]:
-    """A turnstile for the only controller, which counts what is written into the test's namespace."""
+    """Run a write limiter for the only controller; it counts the writes into the test's namespace."""
     stop(apart.controller.process)
     with turnstile(apart.cluster, counts=lambda path: f"/namespaces/{namespace_name}/" in f"{path}/") as (
         address,
@@ -33,7 +33,7 @@ def door(apart: Installation, namespace_name: str) -> Iterator[Door]:
 
 
 def hasty(events: Sequence[Event], version: str) -> list[Event]:
-    """The deletions that came while the default-deny of this API version did not stand."""
+    """Return the deletions that came while no default-deny of this API version existed."""
     stands = False
     found = []
     for event in sorted(events, key=lambda one: one.version):
@@ -45,7 +45,7 @@ def hasty(events: Sequence[Event], version: str) -> list[Event]:
 
 
 def unproven(door: Turnstile, engine: str) -> list[str]:
-    """The deletions before which the controller had not read back the default-deny that counts now in that namespace."""
+    """Return the deletions before which the controller had not read back the current default-deny of the namespace."""
     proven: set[str] = set()
     found = []
     for one in door.passed:
@@ -60,7 +60,7 @@ def unproven(door: Turnstile, engine: str) -> list[str]:
 def killed_at_each_write(
     apart: Installation, door: Door, space: str, change: Mapping[str, Any], *, engine: str, is_done: Callable[[], bool]
 ) -> Iterator[bool]:
-    """Make a change, with the controller killed after no write, after one, after two, and so on; whether it was, each time."""
+    """Make a change, with the controller killed after each number of writes; return whether it was killed each time."""
     for writes in count():
         assert writes < MOST_WRITES
         apart.configure(change)
@@ -75,7 +75,7 @@ def killed_at_each_write(
 
 
 def alternated(*changes: Iterator[bool]) -> int:
-    """Go through changes that undo each other in turn, until none of them is interrupted; how often one was."""
+    """Alternate opposite changes until none of them is interrupted; return how many were."""
     killed = 0
     while interrupted := sum(next(change) for change in changes):
         killed += interrupted
@@ -85,7 +85,7 @@ def alternated(*changes: Iterator[bool]) -> int:
 def test_killed_between_each_two_writes_of_a_change_of_engine(
     apart: Installation, door: Door, namespace_name: str
 ) -> None:
-    """To Calico and back: nothing old goes before the new default-deny was read back, and the end is right."""
+    """Switch to Calico and back: nothing old is deleted before the new default-deny was read back, and the end state is correct."""
     apart.configure()
     with (
         witness(apart.cluster, everywhere("kubernetes")) as plain,
@@ -116,7 +116,7 @@ def test_killed_between_each_two_writes_of_a_change_of_engine(
 def test_killed_between_each_two_writes_of_a_change_of_policy_file(
     apart: Installation, door: Door, namespace_name: str
 ) -> None:
-    """An allow changes, goes and comes back; the default-deny is never touched."""
+    """An allow policy changes, disappears and returns; the default-deny is never written."""
     apart.configure({"network": {"engine": "kubernetes", "dns": "kube-dns"}})
     with witness(apart.cluster, everywhere("kubernetes")) as seen:
         create(apart, [namespace_name])
@@ -140,7 +140,7 @@ def test_killed_between_each_two_writes_of_a_change_of_policy_file(
 
 
 def says(apart: Installation, space: str, preset: str) -> bool:
-    """Whether the namespace's policies are those of a DNS preset."""
+    """Return whether the policies of the namespace are those of a DNS preset."""
     policies = {one["metadata"]["name"]: one for one in listed(apart, space)}
     ports = {
         port["port"]
@@ -156,6 +156,6 @@ def says(apart: Installation, space: str, preset: str) -> bool:
 
 
 def listed(apart: Installation, space: str) -> list[dict[str, Any]]:
-    """The plain policies of a namespace."""
+    """Return the plain policies of a namespace."""
     path = f"/apis/{GROUPS['kubernetes']}/namespaces/{space}/networkpolicies"
     return apart.cluster.api("GET", path)["items"]  # type: ignore[no-any-return]

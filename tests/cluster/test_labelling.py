@@ -1,4 +1,4 @@
-"""The labels of namespaces that the guard hangs on: set by those whom the file names, whichever way in is taken."""
+"""Tests protected labels of namespaces: only the users that the file names may set them, by any endpoint."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -33,20 +33,20 @@ Labels = Mapping[str, str | None]
 
 @pytest.fixture(scope="module")
 def entitled(installation: Installation) -> None:
-    """Two groups with every right on namespaces."""
+    """Return two groups with every right on namespaces."""
     installation.apply(together(*rights("namespace-owner", MEMBERS, STRANGERS)), check=True)
 
 
 @pytest.fixture
 def environments(catflap: Installation, entitled: None) -> Installation:  # noqa: ARG001 (it comes first)
-    """Two environments, whose label one group may set."""
+    """Return two environments, whose label one group may set."""
     catflap.configure({"namespaces": APART})
     eventually(lambda: create(catflap, "probe", {ENVIRONMENT: "test"}, STRANGERS, query="?dryRun=All").refused)
     return catflap
 
 
 def rights(name: str, *groups: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Every right on namespaces, for groups."""
+    """Grant every right on namespaces to groups."""
     api = "rbac.authorization.k8s.io"
     resources = ["namespaces", "namespaces/status", "namespaces/finalize"]
     rule = {"apiGroups": [""], "resources": resources, "verbs": ["*"]}
@@ -63,7 +63,7 @@ def rights(name: str, *groups: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def create(catflap: Installation, space: str, labels: Labels, *groups: str, query: str = "") -> Answer:
-    """Make a namespace as a member of groups."""
+    """Create a namespace as a member of groups."""
     body = {**namespace(space), "metadata": {"name": space, "labels": labels}}
     return catflap.cluster.call("POST", f"{NAMESPACES}{query}", body, as_user="ann", as_groups=groups)
 
@@ -74,7 +74,7 @@ def relabel(catflap: Installation, space: str, labels: Labels, *groups: str, way
     if way != "finalize":
         body: dict[str, Any] = {"metadata": {"labels": dict(labels)}}
         return catflap.cluster.call("PATCH", path, body, content_type=MERGE, as_user="ann", as_groups=groups)
-    body = catflap.cluster.api("GET", f"{NAMESPACES}/{space}")  # it takes whole namespaces only
+    body = catflap.cluster.api("GET", f"{NAMESPACES}/{space}")  # it accepts whole namespaces only
     body["metadata"]["labels"] = {
         key: value for key, value in {**body["metadata"]["labels"], **labels}.items() if value is not None
     }
@@ -82,12 +82,12 @@ def relabel(catflap: Installation, space: str, labels: Labels, *groups: str, way
 
 
 def labels_of(catflap: Installation, space: str) -> dict[str, str]:
-    """The labels that stand."""
+    """Return the stored labels."""
     return catflap.cluster.api("GET", f"{NAMESPACES}/{space}")["metadata"]["labels"]  # type: ignore[no-any-return]
 
 
 def judged(catflap: Installation, space: str) -> list[tuple[str, str, str]]:
-    """What was decided of a namespace in the validating phase, how it was reached, and why."""
+    """Return the validation decisions on a namespace: the outcome, how it was reached, and the reason."""
     return [
         (one["objectRef"].get("subresource", ""), one["decision"], one.get("reason", ""))
         for one in catflap.server.records()
@@ -96,12 +96,12 @@ def judged(catflap: Installation, space: str) -> list[tuple[str, str, str]]:
 
 
 def closed(catflap: Installation, space: str) -> bool:
-    """Whether both policies stand."""
+    """Return whether both policies exist."""
     return list(names(catflap.cluster.api("GET", PLAIN.format(space)))) == BOTH
 
 
 def test_a_stranger_makes_namespaces_but_in_no_environment(environments: Installation, namespace_name: str) -> None:
-    """Refused in words, and there is none; without the label it is made, stamped, and nobody asks us whether it may be."""
+    """It is rejected with a message. Without the label it is created and labelled, and no review is sent."""
     answer = create(environments, namespace_name, {ENVIRONMENT: "production"}, STRANGERS)
     assert (answer.status, answer.body["message"]) == (403, REFUSED.format(namespace_name, ".environment"))
     assert environments.cluster.call("GET", f"{NAMESPACES}/{namespace_name}").status == 404
@@ -114,7 +114,7 @@ def test_a_stranger_makes_namespaces_but_in_no_environment(environments: Install
 def test_a_stranger_moves_none_from_one_environment_to_another(
     environments: Installation, namespace_name: str, way: str
 ) -> None:
-    """Nor into one, nor out of one: through the namespace, its status or its finalizers."""
+    """Neither into an environment nor out of one: by the namespace, its status or its finalizers."""
     bare = f"{namespace_name}-bare"
     assert create(environments, namespace_name, {ENVIRONMENT: "test"}, MEMBERS).status == 201
     assert create(environments, bare, {}, STRANGERS).status == 201
@@ -134,8 +134,8 @@ def test_a_stranger_moves_none_from_one_environment_to_another(
 def test_who_may_does_and_it_is_recorded(
     environments: Installation, namespace_name: str, group: str, reason: str
 ) -> None:
-    """At its making and on all ways later."""
-    groups = (group, STRANGERS)  # whose rights on namespaces are needed all the same
+    """At creation and later, by any endpoint."""
+    groups = (group, STRANGERS)  # they need rights on namespaces all the same
     assert create(environments, namespace_name, {ENVIRONMENT: "test"}, *groups).status == 201
     for way, value in zip(WAYS, ("production", "test", None), strict=True):
         answer = relabel(environments, namespace_name, {ENVIRONMENT: value}, *groups, way=way)
@@ -146,7 +146,7 @@ def test_who_may_does_and_it_is_recorded(
 
 @pytest.mark.parametrize("space", ["kube-public", "calico-system"])
 def test_no_stranger_makes_an_exempt_namespace_one_of_productions(environments: Installation, space: str) -> None:
-    """Flows across an environment would let its Pods in; all else about it goes on being nobody's business."""
+    """Flows of an environment would admit its Pods. Other changes are not reviewed."""
     environments.cluster.call("POST", NAMESPACES, namespace(space))
     answer = relabel(environments, space, {ENVIRONMENT: "production"}, STRANGERS)
     assert (answer.status, answer.body["message"]) == (403, REFUSED.format(space, ".environment"))
@@ -156,7 +156,7 @@ def test_no_stranger_makes_an_exempt_namespace_one_of_productions(environments: 
 
 
 def test_an_administrator_is_nobody_here(environments: Installation, namespace_name: str) -> None:
-    """The file names who may, and `system:masters` no longer."""
+    """The file names the groups, and `system:masters` no longer counts."""
     answer = create(environments, namespace_name, {ENVIRONMENT: "test"}, "system:masters")
     assert (answer.status, answer.body["message"]) == (403, REFUSED.format(namespace_name, ".environment"))
 
@@ -164,7 +164,7 @@ def test_an_administrator_is_nobody_here(environments: Installation, namespace_n
 def test_an_environment_that_there_is_not_is_refused_with_what_was_meant(
     environments: Installation, namespace_name: str
 ) -> None:
-    """Whoever sets it; but a namespace that has it from before is only asked about when it changes."""
+    """It does not matter who sets it; a namespace that has it is reviewed only when it changes."""
     answer = create(environments, namespace_name, {ENVIRONMENT: "producton"}, MEMBERS)
     assert (answer.status, answer.body["message"]) == (403, UNKNOWN.format(namespace_name))
     environments.configure()
@@ -176,7 +176,7 @@ def test_an_environment_that_there_is_not_is_refused_with_what_was_meant(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_only_who_may_adopts_an_older_namespace_by_its_stamp(environments: Installation, older: str, way: str) -> None:
-    """Set it closes; removed it would open, so a stranger does neither."""
+    """Setting it isolates, and removing it would open, so an unauthorised user can do neither."""
     answer = relabel(environments, older, {GUARD: "enabled"}, STRANGERS, way=way)
     assert (answer.status, answer.body["message"]) == (403, REFUSED.format(older, "['catflap.dev/guard']"))
     assert GUARD not in labels_of(environments, older)
@@ -188,7 +188,7 @@ def test_only_who_may_adopts_an_older_namespace_by_its_stamp(environments: Insta
 
 
 def test_a_namespace_with_guarded_labels_goes_in_normal_time(environments: Installation, namespace_name: str) -> None:
-    """Deleted by a stranger and finalized by Kubernetes: neither changes a label, so nobody asks us."""
+    """An unauthorised user deletes it and Kubernetes finalizes it: no label changes, so no review is sent."""
     assert create(environments, namespace_name, {ENVIRONMENT: "test"}, MEMBERS).status == 201
     eventually(lambda: closed(environments, namespace_name))
     went(environments, namespace_name)
@@ -196,7 +196,7 @@ def test_a_namespace_with_guarded_labels_goes_in_normal_time(environments: Insta
 
 
 def went(catflap: Installation, space: str) -> None:
-    """Delete a namespace as a stranger, and see it gone."""
+    """Delete a namespace as an unauthorised user, and wait until it is gone."""
     begun = time.monotonic()
     answer = catflap.cluster.call("DELETE", f"{NAMESPACES}/{space}", as_user="ann", as_groups=[STRANGERS])
     assert answer.status == 200, answer.body
@@ -210,7 +210,7 @@ def went(catflap: Installation, space: str) -> None:
 
 @pytest.fixture
 def unanswered(environments: Installation, namespace_name: str) -> Iterator[Installation]:
-    """Nobody answers reviews; one namespace is in an environment since before."""
+    """No server answers reviews; one namespace has been in an environment since before."""
     assert create(environments, namespace_name, {ENVIRONMENT: "test"}, MEMBERS).status == 201
     stop(environments.server.process)
     try:
@@ -222,7 +222,7 @@ def unanswered(environments: Installation, namespace_name: str) -> Iterator[Inst
 
 
 def test_with_nobody_to_ask_namespaces_come_and_go(unanswered: Installation, namespace_name: str) -> None:
-    """The controller closes and stamps them late, which waits for nobody; what would open something is refused."""
+    """The controller isolates and labels them later. What would open a namespace is rejected."""
     plain = f"{namespace_name}-plain"
     assert create(unanswered, plain, {"team": "shop"}, STRANGERS).status == 201
     eventually(lambda: closed(unanswered, plain))
@@ -241,7 +241,7 @@ def test_with_nobody_to_ask_namespaces_come_and_go(unanswered: Installation, nam
 def test_the_stamp_of_a_new_namespace_is_ours_whatever_its_maker_wrote(
     environments: Installation, namespace_name: str
 ) -> None:
-    """A stranger who writes it off is not even refused: it is written over, and a Pod finds the namespace closed."""
+    """An unauthorised user who removes it is not rejected: it is set again, and a Pod finds the namespace isolated."""
     assert create(environments, namespace_name, {GUARD: "disabled"}, STRANGERS).status == 201
     assert labels_of(environments, namespace_name)[GUARD] == "enabled"
     assert environments.apply(pod("web", namespace_name, GOOD)).returncode == 0
@@ -252,7 +252,7 @@ def test_the_stamp_of_a_new_namespace_is_ours_whatever_its_maker_wrote(
 @pytest.mark.usefixtures("entitled")
 @pytest.mark.parametrize("space", ["calico-apiserver", "calico-system", "tigera-operator", "ops"])
 def test_a_namespace_whose_accounts_are_trusted_is_not_for_everybody_to_make(catflap: Installation, space: str) -> None:
-    """Whatever is exempt: an account in it would write into Calico's storage, or be exempt itself."""
+    """It does not matter what is exempt: an account there could write to Calico's storage, or be exempt itself."""
     catflap.configure({"namespaces": {"exempt": ["monitoring"]}, "exempt": {"groups": ["system:serviceaccounts:ops"]}})
     eventually(lambda: create(catflap, "ops", {}, STRANGERS, query="?dryRun=All").refused)
     answer = create(catflap, space, {}, STRANGERS)

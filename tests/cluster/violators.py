@@ -1,4 +1,4 @@
-"""What ran before catflap came and breaks its rules: it keeps running, whatever happens to its Pods."""
+"""Workloads that are older than catflap and violate its rules: they keep running, whatever happens to their Pods."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ PATIENCE_SECONDS: Final = 120.0
 
 @contextmanager
 def violated(tools: Tools, folder: Path, count: int) -> Iterator[Installation]:
-    """A cluster in which so many Deployments without labels run, on a node; then catflap is installed, in enforce."""
+    """Start a cluster with a number of Deployments without labels on a node, then install catflap in enforce mode."""
     with running(tools) as cluster:
         cluster.api("POST", "/api/v1/namespaces", namespace(LEGACY))
         node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
@@ -28,14 +28,14 @@ def violated(tools: Tools, folder: Path, count: int) -> Iterator[Installation]:
         for number in range(count):
             cluster.api("POST", DEPLOYMENTS, deployment(f"old-{number}", LEGACY, {}))
         eventually(lambda: len(pods(cluster)), until=lambda seen: seen == count, within=PATIENCE_SECONDS)
-        time.sleep(1.5)  # creation is dated in whole seconds, and the same second counts as after
+        time.sleep(1.5)  # creation times have whole seconds, and the same second counts as later
         with installed(cluster, folder) as catflap:
             catflap.configure()
             yield catflap
 
 
 def pods(cluster: Cluster) -> list[dict[str, Any]]:
-    """The Pods that stand and do not go."""
+    """Return the Pods that are not terminating."""
     found = cluster.api("GET", PODS)["items"]
     return [one for one in found if "deletionTimestamp" not in one["metadata"]]
 
@@ -51,7 +51,7 @@ def onto_the_node(catflap: Installation) -> None:
 
 
 def made_anew(catflap: Installation, before: set[str], count: int) -> set[str]:
-    """The uids of the Pods once so many stand of which none stood before."""
+    """Return the uids of the Pods once all of them are new."""
     return eventually(
         lambda: {one["metadata"]["uid"] for one in pods(catflap.cluster)} - before,
         until=lambda seen: len(seen) >= count,
@@ -60,7 +60,7 @@ def made_anew(catflap: Installation, before: set[str], count: int) -> set[str]:
 
 
 def excused(catflap: Installation) -> list[dict[str, Any]]:
-    """The decisions on Pods and ReplicaSets that passed although they break rules."""
+    """Return the decisions on Pods and ReplicaSets that were admitted although they violate rules."""
     return [
         one
         for one in catflap.server.records()
