@@ -1,4 +1,4 @@
-"""What platforms, meshes and scanners ask of the pods: each value arrives, and what the chart itself needs stays."""
+"""Tests values for platforms, meshes and scanners: each one is rendered, and what the chart itself needs stays."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ HOST = CHART / "tests" / "host-network.yaml"
 
 @for_each_values_file
 def test_every_object_has_the_common_labels(render: Render, values_file: Path) -> None:
-    """And the pods those of pods besides; none of them selects anything."""
+    """Pods have the pod labels in addition; none of them is in a selector."""
     rendered = render(values_file)
     common, pods = rendered.values["commonLabels"], rendered.values["podLabels"]
     for found in rendered.objects:
@@ -27,7 +27,7 @@ def test_every_object_has_the_common_labels(render: Render, values_file: Path) -
 
 
 def test_labels_of_both_kinds_may_share_a_key(helm: Helm) -> None:
-    """A document has each key once, or the API server refuses it."""
+    """A document has each key once; otherwise the API server rejects it."""
     both = ("commonLabels.team=a", "podLabels.team=b")
     done = helm("template", "catflap", str(CHART), "--namespace", NAMESPACE, settings=both)
     assert done.returncode == 0, done.stderr
@@ -37,7 +37,7 @@ def test_labels_of_both_kinds_may_share_a_key(helm: Helm) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_each_value_arrives(render: Render, role: str) -> None:
-    """Where Kubernetes looks for it."""
+    """It is at the path where Kubernetes expects it."""
     rendered = render(EVERYTHING)
     values, pod, found = rendered.values, rendered.pods[role]["spec"], container(rendered, role)
     assert pod["runtimeClassName"] == values["runtimeClassName"]
@@ -56,7 +56,7 @@ def test_each_value_arrives(render: Render, role: str) -> None:
 
 
 def test_the_service_has_its_annotations_and_families(render: Render) -> None:
-    """Of one kind of Service only."""
+    """The field is valid for one type of Service only."""
     rendered = render(EVERYTHING)
     wanted = rendered.values["service"]
     assert rendered.service["metadata"]["annotations"] == wanted["annotations"]
@@ -66,7 +66,7 @@ def test_the_service_has_its_annotations_and_families(render: Render) -> None:
 
 
 def test_a_value_of_nothing_counts(helm: Helm) -> None:
-    """A 0 is a number, though templates take it for a value that is missing."""
+    """A 0 is a number, though templates treat it as a missing value."""
     settings = ("rollingUpdate.maxSurge=0", "rollingUpdate.maxUnavailable=1", "probes.readiness.initialDelaySeconds=0")
     rendered = Rendered(DEFAULT, helm("template", "catflap", str(CHART), settings=settings).stdout)
     for found in rendered.of("Deployment"):
@@ -76,7 +76,7 @@ def test_a_value_of_nothing_counts(helm: Helm) -> None:
 
 
 def test_on_the_nodes_network_the_replicas_make_room_for_each_other(render: Render) -> None:
-    """Two of them cannot have one port of one node, and names are still resolved in the cluster."""
+    """Two of them cannot share a port of one node, and names are still resolved in the cluster."""
     rendered = render(HOST)
     pod, found = rendered.pods["server"]["spec"], container(rendered, "server")
     assert (pod["hostNetwork"], pod["dnsPolicy"]) == (True, "ClusterFirstWithHostNet")
@@ -86,13 +86,13 @@ def test_on_the_nodes_network_the_replicas_make_room_for_each_other(render: Rend
     }
     assert strategies["catflap"] == {"maxSurge": 0, "maxUnavailable": 1}
     assert strategies["catflap-controller"] == {"maxSurge": 1, "maxUnavailable": 0}
-    # A NetworkPolicy says nothing of pods on the node's network.
+    # A NetworkPolicy does not apply to Pods on the host network.
     assert [one["metadata"]["name"] for one in rendered.of("NetworkPolicy")] == ["catflap-controller"]
     assert "hostNetwork" not in rendered.pods["controller"]["spec"]
 
 
 def test_a_single_replica_on_the_nodes_network_is_not_stopped_first(helm: Helm) -> None:
-    """Nobody would answer meanwhile."""
+    """No server would answer in the meantime."""
     settings = ("server.hostNetwork=true", "server.replicas=1")
     rendered = Rendered(DEFAULT, helm("template", "catflap", str(CHART), settings=settings).stdout)
     assert rendered.get("Deployment", "catflap")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
@@ -100,7 +100,7 @@ def test_a_single_replica_on_the_nodes_network_is_not_stopped_first(helm: Helm) 
 
 @for_each_values_file
 def test_ports_are_the_same_everywhere(render: Render, values_file: Path) -> None:
-    """In the pods, in the NetworkPolicy and for Prometheus."""
+    """The port appears in the Pods, in the NetworkPolicy and for Prometheus."""
     rendered = render(values_file)
     for policy in rendered.of("NetworkPolicy"):
         role = policy["spec"]["podSelector"]["matchLabels"]["role"]
@@ -114,7 +114,7 @@ def test_ports_are_the_same_everywhere(render: Render, values_file: Path) -> Non
 
 @for_each_values_file
 def test_the_way_to_the_api_server_is_open(render: Render, values_file: Path) -> None:
-    """Each policy has a rule that lets the pods connect over TCP; none is empty or null."""
+    """Each policy has a rule that allows the Pods to connect over TCP; none is empty or null."""
     for policy in render(values_file).of("NetworkPolicy"):
         rules = policy["spec"]["egress"]
         ports = [port for rule in rules for port in rule.get("ports", [{}])]
@@ -136,7 +136,7 @@ def test_the_way_to_the_api_server_is_open(render: Render, values_file: Path) ->
 def test_a_quota_permits_the_class_where_clusters_ask_for_one(
     helm: Helm, values_file: Path, settings: tuple[str, ...], namespace: str, classes: list[str]
 ) -> None:
-    """And bounds no more than any cluster has."""
+    """It limits no more than any cluster supports."""
     done = helm("template", "catflap", str(CHART), "--namespace", namespace, values=values_file, settings=settings)
     assert done.returncode == 0, done.stderr
     quotas = list(Rendered(values_file, done.stdout).of("ResourceQuota"))

@@ -1,4 +1,4 @@
-"""Catflap's own namespace is deleted, made again or restored from a backup: Pods get in, and catflap registers where it is installed again."""
+"""Tests the deletion, re-creation and restoration of catflap's namespace: Pods are admitted, and the next installation registers."""
 
 import json
 import time
@@ -36,7 +36,7 @@ Json = dict[str, Any]
 HOME = f"/api/v1/namespaces/{NAMESPACE}"
 PHASES = ("validating", "mutating")
 WORDS = ("validating", "mutating", "namespaceUid")
-QUIET_SECONDS = 5.0  # longer than the longest pause between two looks of a controller that has something to do
+QUIET_SECONDS = 5.0  # longer than the longest interval between two passes of a controller with pending work
 HELD = {"metadata": {"finalizers": ["example.com/hold"]}}
 FREE: Json = {"metadata": {"finalizers": None}}
 LEAVES = f"removed: namespace {NAMESPACE} is being deleted, so catflap leaves"
@@ -44,7 +44,7 @@ LEAVES = f"removed: namespace {NAMESPACE} is being deleted, so catflap leaves"
 
 @pytest.fixture
 def port(fresh: Cluster, tmp_path: Path, namespace_name: str) -> int:
-    """Of the servers of a release that is installed, of which no process runs yet; a namespace for Pods exists."""
+    """Return the endpoint of the servers of an installed release without processes; a namespace for Pods exists."""
     found = free_port()
     issue(tmp_path, NAME, "localhost")
     fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
@@ -54,7 +54,7 @@ def port(fresh: Cluster, tmp_path: Path, namespace_name: str) -> int:
 
 @contextmanager
 def running(cluster: Cluster, folder: Path, port: int, *names: str) -> Iterator[list[Program]]:
-    """A server and controllers that have registered."""
+    """Run a server and controllers that have registered."""
     with ExitStack() as stack:
         stack.enter_context(served(cluster, folder, port, ready=False))
         controllers = [
@@ -66,36 +66,36 @@ def running(cluster: Cluster, folder: Path, port: int, *names: str) -> Iterator[
 
 
 def registered(cluster: Cluster) -> list[bool]:
-    """Whether each configuration is stored."""
+    """Return whether each configuration is stored."""
     return [cluster.call("GET", WEBHOOKS.format(phase)).status == 200 for phase in PHASES]
 
 
 def references(cluster: Cluster, phase: str) -> list[Json]:
-    """The ownerReferences of a configuration that is stored, none of one that is not."""
+    """Return the ownerReferences of a configuration, empty if it is not stored."""
     found = cluster.call("GET", WEBHOOKS.format(phase)).body
     return list(found["metadata"].get("ownerReferences", ()))
 
 
 def copies(cluster: Cluster) -> list[list[Json]]:
-    """The ownerReferences of each object of the copy of the rules that is stored."""
+    """Return the ownerReferences of each stored object of the ValidatingAdmissionPolicy copy."""
     answers = [cluster.call("GET", twin_path(kind)) for kind in TWINS]
     return [one.body["metadata"].get("ownerReferences", []) for one in answers if one.status == 200]
 
 
 def reference(cluster: Cluster, name: str = NAMESPACE, **fields: Any) -> Json:
-    """A reference to a live Namespace."""
+    """Return a reference to a live Namespace."""
     uid = cluster.api("GET", f"/api/v1/namespaces/{name}")["metadata"]["uid"]
     return {"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": uid, **fields}
 
 
 def deleted(cluster: Cluster) -> None:
-    """The namespace is deleted, and gone."""
+    """Delete the namespace, and wait until it is gone."""
     cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
     eventually(lambda: cluster.call("GET", HOME).status == 404)
 
 
 def patched(cluster: Cluster, phase: str, found: list[Json]) -> None:
-    """Give a configuration these ownerReferences, as anybody with the right may."""
+    """Set these ownerReferences, as any user with the right may."""
     body = {"metadata": {"ownerReferences": found}}
     cluster.call("PATCH", WEBHOOKS.format(phase), body, content_type=MERGE)
 
@@ -104,12 +104,12 @@ def patched(cluster: Cluster, phase: str, found: list[Json]) -> None:
 def test_with_its_namespace_catflap_leaves_and_comes_back(
     fresh: Cluster, tmp_path: Path, port: int, namespace_name: str, names: tuple[str, ...]
 ) -> None:
-    """At once, while the namespace still exists; nothing is registered again before it is installed again."""
+    """It happens at once, while the namespace exists. Nothing is registered again before the next installation."""
     with running(fresh, tmp_path, port, *names) as controllers:
         assert_guarded(fresh, namespace_name)
         assert [references(fresh, phase) for phase in PHASES] == [[reference(fresh)]] * 2
         accounts = f"{HOME}/serviceaccounts/catflap-controller"
-        fresh.api("PATCH", accounts, HELD, content_type=MERGE)  # so that neither the namespace nor the account goes
+        fresh.api("PATCH", accounts, HELD, content_type=MERGE)  # neither the namespace nor the account is deleted
         fresh.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
         eventually(lambda: registered(fresh) == [False, False])
         assert fresh.api("GET", HOME)["status"]["phase"] == "Terminating"
@@ -129,14 +129,14 @@ def test_with_its_namespace_catflap_leaves_and_comes_back(
 
 
 def leaving(controller: Program) -> int:
-    """How many configurations a controller removed for this reason, by its records."""
+    """Return how many configurations a controller removed for this reason, by its records."""
     return sum(one["reason"] == LEAVES and one["verb"] == "delete" for one in controller.records("write"))
 
 
 def test_the_registration_goes_whoever_is_faster(
     fresh: Cluster, tmp_path: Path, port: int, namespace_name: str
 ) -> None:
-    """The account of the controller may be gone before the controller looks: then the garbage collector is the one."""
+    """The controller's account may be deleted before its next pass: then the garbage collector removes them."""
     for number in range(3):
         with running(fresh, tmp_path, port):
             assert_guarded(fresh, namespace_name, f"good-{number}")
@@ -149,7 +149,7 @@ def test_the_registration_goes_whoever_is_faster(
 def test_the_registration_goes_though_no_process_of_ours_runs(
     fresh: Cluster, tmp_path: Path, port: int, namespace_name: str
 ) -> None:
-    """Until then its Pods are refused; afterwards the namespace can be made again. The copy of the rules goes as well."""
+    """Until then Pods are rejected; afterwards the namespace can be created again. The copy of the rules is removed as well."""
     policy = {"network": {"engine": "kubernetes"}, "twin": True}
     (tmp_path / "policy.yaml").write_text(json.dumps({"policy": policy}), encoding="utf-8")
     files = ("--values", str(tmp_path / "values.yaml"), "--values", str(tmp_path / "policy.yaml"))
@@ -190,7 +190,7 @@ def test_the_reference_is_kept_right(
     namespace_name: str,
     wrong: Callable[[Json, Json], list[Json]],
 ) -> None:
-    """Whoever is faster, the controller or the garbage collector; nobody has turned catflap off by that. Another's stays."""
+    """Either the controller or the garbage collector removes them. That is no administrator's deletion, and foreign objects stay."""
     with running(fresh, tmp_path, port) as [controller]:
         right, other = reference(fresh), reference(fresh, namespace_name)
         eventually(lambda: status(fresh) == "registered")
@@ -198,7 +198,7 @@ def test_the_reference_is_kept_right(
             given = wrong(right, other)
             patched(fresh, phase, given)
             kept = [other] if other in given else []
-            expected = ([*kept, right], [right])  # where it was deleted and created again the other one is gone
+            expected = ([*kept, right], [right])  # where it was deleted and created again, the other one is gone
             eventually(lambda: registered(fresh) == [True, True] and references(fresh, phase) in expected)  # noqa: B023
         assert "was deleted: it stays so" not in controller.log()
 
@@ -206,7 +206,7 @@ def test_the_reference_is_kept_right(
 def test_what_a_backup_brings_back_does_not_count_as_turned_off(
     fresh: Cluster, tmp_path: Path, port: int, namespace_name: str
 ) -> None:
-    """The words of the earlier namespace say "on", and what was on is gone with it; or it is restored with an owner that is gone."""
+    """The state of the earlier namespace says "on", and its configurations are gone or restored with a missing owner."""
     with running(fresh, tmp_path, port):
         assert_guarded(fresh, namespace_name)
         eventually(lambda: fresh.api("GET", STATE)["data"].get("validating") == "on")
@@ -230,7 +230,7 @@ def test_what_a_backup_brings_back_does_not_count_as_turned_off(
 def test_a_release_that_wanted_none_for_a_moment_is_registered_again(
     fresh: Cluster, tmp_path: Path, port: int, namespace_name: str
 ) -> None:
-    """Though no controller saw that the release took the registration away, or one saw it too late."""
+    """No controller saw that the release removed the registration, or one saw it too late."""
     given = ("--values", str(tmp_path / "values.yaml"), *OURS)
     off = ("--set", "registration.enabled=false")
     with running(fresh, tmp_path, port) as [controller]:
@@ -244,7 +244,7 @@ def test_a_release_that_wanted_none_for_a_moment_is_registered_again(
         fresh.helm("upgrade", "catflap", str(CHART), *given, *off)
         assert registered(fresh) == [False, False]
         fresh.helm("upgrade", "catflap", str(CHART), *given)
-        fresh.helm("upgrade", "catflap", str(CHART), *given)  # which keeps what the one before said
+        fresh.helm("upgrade", "catflap", str(CHART), *given)  # which keeps the state of its predecessor
         with controlled(fresh, tmp_path, port, name="later", ready=False):
             eventually(lambda: registered(fresh) == [True, True])
             eventually(lambda: fresh.api("GET", STATE)["data"].get("validating") == "on")
@@ -258,7 +258,7 @@ def test_a_release_that_wanted_none_for_a_moment_is_registered_again(
 def test_a_rollback_to_a_release_without_registration_takes_it_away(
     fresh: Cluster, tmp_path: Path, port: int, namespace_name: str
 ) -> None:
-    """As an upgrade to it does: such a release may have no servers."""
+    """An upgrade to such a release does so, as the release may have no servers."""
     given = ("--values", str(tmp_path / "values.yaml"), *OURS)
     fresh.helm("upgrade", "catflap", str(CHART), *given, "--set", "registration.enabled=false")
     fresh.helm("upgrade", "catflap", str(CHART), *given)
@@ -271,7 +271,7 @@ def test_a_rollback_to_a_release_without_registration_takes_it_away(
 
 @pytest.mark.parametrize("name", ["", "other"], ids=["by the same name", "by another name"])
 def test_a_second_release_is_refused(fresh: Cluster, tmp_path: Path, port: int, name: str) -> None:
-    """By helm, before anything of it is made: two would undo each other's registration."""
+    """Helm refuses before it creates anything: two releases would overwrite each other's registration."""
     assert port
     given = ("--namespace", "elsewhere", "--create-namespace", "--values", str(tmp_path / "values.yaml"))
     done = fresh.helm("install", "second", str(CHART), *given, "--set", f"fullnameOverride={name}", check=False)
@@ -281,12 +281,12 @@ def test_a_second_release_is_refused(fresh: Cluster, tmp_path: Path, port: int, 
 
 
 def test_a_release_moves_to_another_namespace(fresh: Cluster, tmp_path: Path, port: int, namespace_name: str) -> None:
-    """Its former namespace is deleted without an uninstall; what belongs to none is taken over only after an uninstall."""
+    """Its former namespace is deleted without an uninstall; cluster-scoped objects are taken over only after an uninstall."""
     with running(fresh, tmp_path, port):
         assert_guarded(fresh, namespace_name)
         fresh.helm(
             "uninstall", "catflap", *OURS, "--no-hooks"
-        )  # the registration stays, and nothing of the release does
+        )  # the registration stays, and the release's other objects do not
     assert registered(fresh) == [True, True]
     deleted(fresh)
     eventually(lambda: registered(fresh) == [False, False])

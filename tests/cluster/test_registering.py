@@ -1,4 +1,4 @@
-"""What stands in the way of a first registration harms nobody: Pods get in as before, people are told why, and once it is gone it registers."""
+"""Tests obstacles to a first registration: Pods are admitted, an Event gives the reason, and catflap registers once it is solved."""
 
 import subprocess
 import sys
@@ -42,13 +42,13 @@ QUIET_SECONDS = 2.0  # longer than the controller takes to see a change
 
 
 def told(cluster: Cluster, kind: str, reason: str) -> list[str]:
-    """The notes of the Events of a reason on a kind of object."""
+    """Return the notes of Events with a reason on a kind of object."""
     found = cluster.api("GET", EVENTS)["items"]
     return [one["note"] for one in found if (one["regarding"]["kind"], one["reason"]) == (kind, reason)]
 
 
 def test_with_an_image_that_cannot_be_pulled(fresh: Cluster, tmp_path: Path, namespace_name: str) -> None:
-    """The servers' Deployment has no ready replica, and none answers; no node runs its Pods here, so a hand sets their status."""
+    """The servers' Deployment has no ready replica, and none answers; the test sets the status of its Pods, as no node runs."""
     port = free_port()
     issue(tmp_path, NAME, "localhost")
     fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
@@ -72,12 +72,12 @@ def test_with_an_image_that_cannot_be_pulled(fresh: Cluster, tmp_path: Path, nam
             set_ready(fresh, 0)
             eventually(lambda: ready_replicas(fresh) == 0)
             time.sleep(QUIET_SECONDS)
-            assert fresh.call("GET", WEBHOOKS.format("validating")).status == 200  # it stays, whoever is ready
+            assert fresh.call("GET", WEBHOOKS.format("validating")).status == 200  # it stays, whatever is ready
             assert_guarded(fresh, namespace_name, "again")
 
 
 def set_ready(cluster: Cluster, count: int) -> None:
-    """Have so many Pods of the servers be ready, as their kubelets would."""
+    """Set this many Pods of the servers ready, as their kubelets would."""
     path = PODS.format(NAMESPACE)
     pods = eventually(lambda: servers(cluster), until=lambda seen: len(seen) >= 2)
     for number, name in enumerate(pods):
@@ -87,18 +87,18 @@ def set_ready(cluster: Cluster, count: int) -> None:
 
 
 def servers(cluster: Cluster) -> list[str]:
-    """The names of the servers' Pods."""
+    """Return the names of the servers' Pods."""
     found = cluster.api("GET", PODS.format(NAMESPACE) + "?labelSelector=role%3Dserver")["items"]
     return sorted(one["metadata"]["name"] for one in found)
 
 
 def ready_replicas(cluster: Cluster) -> int:
-    """What the Deployment says."""
+    """Return the status of the Deployment."""
     return int(cluster.api("GET", DEPLOYMENT)["status"].get("readyReplicas", 0))
 
 
 def test_with_a_wrong_policy(fresh: Cluster, tmp_path: Path, namespace_name: str) -> None:
-    """Such as a typo in a mode, past the chart's schema."""
+    """For example, the file has a typo in a mode, which the chart's schema does not detect."""
     port = free_port()
     issue(tmp_path, NAME, "localhost")
     fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
@@ -121,7 +121,7 @@ def test_with_a_wrong_policy(fresh: Cluster, tmp_path: Path, namespace_name: str
 
 
 def test_with_a_certificate_for_another_name(fresh: Cluster, tmp_path: Path, namespace_name: str) -> None:
-    """The API server would not believe it; a right one is served without a restart."""
+    """The API server would not trust it; a correct one is used without a restart."""
     port = free_port()
     issue(tmp_path, "elsewhere.example.com")
     fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
@@ -143,7 +143,7 @@ def test_with_a_certificate_for_another_name(fresh: Cluster, tmp_path: Path, nam
 
 
 def test_with_another_ca(fresh: Cluster, tmp_path: Path, namespace_name: str) -> None:
-    """Than the one that signed the servers' certificate."""
+    """It differs from the CA that signed the servers' certificate."""
     port, other = free_port(), tmp_path / "other"
     issue(tmp_path, NAME, "localhost")
     issue(other, NAME)
@@ -160,11 +160,11 @@ def test_with_another_ca(fresh: Cluster, tmp_path: Path, namespace_name: str) ->
 
 
 class TestReadme:
-    """The commands of docs/without-a-chart.md, run as they are written."""
+    """The commands of docs/without-a-chart.md are run as they are written."""
 
     @staticmethod
     def commands() -> list[list[str]]:
-        """Each command of that page, in words."""
+        """Return each command of that page, as words."""
         text = (CHART.parents[1] / "docs" / "without-a-chart.md").read_text("utf-8")
         block = text.partition("```console\n")[2].partition("```")[0]
         return [
@@ -174,14 +174,14 @@ class TestReadme:
     def test_a_labelled_pod_gets_in_and_an_unlabelled_one_does_not(
         self, fresh: Cluster, tmp_path: Path, namespace_name: str
     ) -> None:
-        """Both processes run as the administrator of the kubeconfig; its HOST is this machine."""
+        """Both processes run as the administrator of the kubeconfig; HOST is this machine."""
         (tmp_path / "policy.yaml").write_text("apiVersion: catflap.dev/v1\nkind: GuardPolicy\n", encoding="utf-8")
         create, serve, control = self.commands()
         fresh.kubectl(*create[1:])
         with ExitStack() as stack:
             port = free_port()
             server = stack.enter_context(self.started(tmp_path, fresh, serve, port))
-            server.wait_for("/healthz")  # one that has ended shows its log here
+            server.wait_for("/healthz")  # a process that has ended shows its log here
             controller = stack.enter_context(self.started(tmp_path, fresh, control, port))
             fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
             path = PODS.format(namespace_name)
@@ -193,7 +193,7 @@ class TestReadme:
 
     @contextmanager
     def started(self, folder: Path, cluster: Cluster, command: list[str], port: int) -> Iterator[Program]:
-        """One of the commands, in a folder of its own paths; only ports, HOST and the kubeconfig are this machine's."""
+        """Run one of the commands in a folder of its own; only ports, HOST and the kubeconfig are replaced."""
         assert command[0] == "catflap"
         here = {
             "tls": str(folder / "tls"),
@@ -207,12 +207,12 @@ class TestReadme:
             at = words.index("--status-listen")
             del words[at : at + 2]
         verb = words.pop(0)
-        # The server is ready once the controller has made its secret path.
+        # The server is ready once the controller has created its secret path.
         with program(folder / verb, verb, *words, port=port, ready=verb == "controller") as found:
             yield found
 
     def test_registration_prints_what_kubectl_takes(self, fresh: Cluster, tmp_path: Path) -> None:
-        """For who registers it by hand."""
+        """Return the options for a registration by hand."""
         issue(tmp_path, "localhost")
         (tmp_path / "policy.yaml").write_text("apiVersion: catflap.dev/v1\nkind: GuardPolicy\n", encoding="utf-8")
         argv = [sys.executable, "-m", "webhook", "registration", "-c", "policy.yaml"]

@@ -1,4 +1,4 @@
-"""A rolling update of both Deployments: every request is answered, and the chains of the processes that ended are closed."""
+"""Tests a rolling update of both Deployments: every request is answered, and ended processes close their chains."""
 
 import shutil
 import signal
@@ -26,7 +26,7 @@ PAUSE_SECONDS: Final = 0.02
 
 @contextmanager
 def load(cluster: Cluster, space: str) -> Iterator[list[Answer]]:
-    """Good Pods, one after the other; yields the answers so far."""
+    """Create good Pods one after the other; yield the answers so far."""
     answers: list[Answer] = []
     ended = Event()
 
@@ -46,7 +46,7 @@ def load(cluster: Cluster, space: str) -> Iterator[list[Answer]]:
 def test_a_rolling_update_loses_nothing_and_leaves_closed_chains(
     fresh: Cluster, tmp_path: Path, namespace_name: str
 ) -> None:
-    """The new process of each Deployment is ready before the old one gets SIGTERM; the API server keeps connections to the old server."""
+    """Each new process is ready before the old one gets SIGTERM; the API server keeps connections to the old server."""
     issue(tmp_path / "old", NAME, "localhost")
     shutil.copytree(tmp_path / "old" / "tls", tmp_path / "new" / "tls")
     fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))

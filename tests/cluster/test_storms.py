@@ -1,4 +1,4 @@
-"""Bad days in a small size: many at once, nobody there, a right taken away.  `benchmarks` has them at full size."""
+"""Tests load and failure scenarios of small size: many namespaces, no process, a missing right. `benchmarks` has large ones."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -24,8 +24,8 @@ from tests.cluster.storms import (
 )
 from webhook.controller.work_queue import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS
 
-SECOND: Final = 1.0  # of the median: the longest is for the benchmarks, on a machine that does nothing else
-DELETIONS: Final = 10  # in each of so many namespaces:
+SECOND: Final = 1.0  # of the median: the benchmarks measure the maximum, on an idle machine
+DELETIONS: Final = 10  # in each of this many namespaces:
 DELETED_SPACES: Final = 3
 BURST: Final = 60
 CREATED_MEANWHILE: Final = 20
@@ -36,13 +36,13 @@ REWRITTEN_FIRST: Final = 20  # while a new namespace is seen and read, by four w
 EARLY_SECONDS: Final = 5.0
 LATE_SECONDS: Final = 15.0
 GROWTH_KIB: Final = 5 * 1024
-REQUESTS_A_TRY: Final = 2  # a look at the policy, which is refused, and one at the namespace
-OTHER_REQUESTS: Final = 30  # looks around, and watches begun again
+REQUESTS_A_TRY: Final = 2  # a read of the policy, which is rejected, and one of the namespace
+OTHER_REQUESTS: Final = 30  # polls of the cluster info, and restarted watches
 
 
 @pytest.fixture(params=GROUPS)
 def engine(request: pytest.FixtureRequest, apart: Installation) -> Iterator[str]:
-    """Each engine in turn, with a policy file that names it."""
+    """Return each engine in turn, with a policy file that names it."""
     wanted: str = request.param
     apart.configure({"network": {"engine": wanted}})
     yield wanted
@@ -50,12 +50,12 @@ def engine(request: pytest.FixtureRequest, apart: Installation) -> Iterator[str]
 
 
 def several(name: str, count: int) -> list[str]:
-    """Names for so many namespaces."""
+    """Return names for this many namespaces."""
     return [f"{name}-{number}" for number in range(count)]
 
 
 def test_deleted_again_and_again_everywhere_at_once(apart: Installation, engine: str, namespace_name: str) -> None:
-    """KY#17265: several namespaces, two controllers; each time it is back within a second, and on record."""
+    """KY#17265: several namespaces, two controllers; each policy returns within a second, and is recorded."""
     spaces = several(namespace_name, DELETED_SPACES)
     with another_controller(apart, f"controller-{namespace_name}") as second:
         create(apart, spaces)
@@ -72,7 +72,7 @@ def test_deleted_again_and_again_everywhere_at_once(apart: Installation, engine:
 
 
 def test_a_burst_of_namespaces_costs_two_writes_each(apart: Installation, engine: str, namespace_name: str) -> None:
-    """KY#10049: no queue of objects in the store; the two policies, and nothing else."""
+    """KY#10049: the store has no queue of objects, only the two policies."""
     spaces = several(namespace_name, BURST)
     wait_until_quiet(apart)
     begin = apart.cluster.audit_size()
@@ -89,7 +89,7 @@ def test_a_burst_of_namespaces_costs_two_writes_each(apart: Installation, engine
 def test_what_was_missed_while_nobody_was_there_is_made_up_for(
     apart: Installation, engine: str, namespace_name: str
 ) -> None:
-    """KY#7548, capsule#2022: namespaces made and policies deleted with all of ours gone; one pass puts it right, on record."""
+    """KY#7548, capsule#2022: namespaces were created and policies deleted while no process ran; one pass repairs all, with records."""
     earlier = several(f"{namespace_name}-earlier", DELETED_MEANWHILE)
     meanwhile = several(f"{namespace_name}-meanwhile", CREATED_MEANWHILE)
     create(apart, earlier)
@@ -100,9 +100,9 @@ def test_what_was_missed_while_nobody_was_there_is_made_up_for(
 
 
 def test_without_the_right_to_policies_nothing_floods(apart: Installation, namespace_name: str) -> None:
-    """KY#10049, KY#9568: bounded memory, tries that back off, one metric; and all is closed once the right is back."""
+    """KY#10049, KY#9568: memory is bounded, retries back off, one metric counts them, and all is isolated once the right returns."""
     spaces = several(namespace_name, FLOOD)
-    wait_until_quiet(apart)  # other tests' namespaces may be on their way to another engine
+    wait_until_quiet(apart)  # other tests' namespaces may be switching to another engine
     with without_right_to(apart, "networkpolicies") as given_back:
         before = failures(apart.controller)
         create(apart, spaces)
@@ -121,13 +121,13 @@ def test_without_the_right_to_policies_nothing_floods(apart: Installation, names
 
 
 def tries(begin: float, end: float) -> int:
-    """How often the back-off lets one namespace be tried between two times, and once more for those that are late."""
+    """Return how often the backoff allows one namespace to be tried between two times, plus one for late ones."""
     moments = [FIRST_DELAY_SECONDS * (2.0**number - 1) for number in range(12)]
     return len([moment for moment in moments if begin <= moment < end]) + 1
 
 
 def test_two_controllers_that_clear_away_the_same_are_no_failure(apart: Installation, namespace_name: str) -> None:
-    """The slower one finds nothing left to delete; each deletion is recorded by who did it."""
+    """The slower controller finds nothing left to delete; each deletion is recorded by the one that did it."""
     spaces = several(namespace_name, BURST)
     with another_controller(apart, f"controller-{namespace_name}") as second:
         create(apart, spaces)
@@ -146,7 +146,7 @@ def test_two_controllers_that_clear_away_the_same_are_no_failure(apart: Installa
 
 
 def test_what_is_new_does_not_wait_behind_an_edit_of_the_file(apart: Installation, namespace_name: str) -> None:
-    """Hundreds of namespaces have to be written anew; one that is made meanwhile is closed before most of them."""
+    """Hundreds of namespaces have to be written; one that is created in the meantime is isolated before most of them."""
     spaces, new = several(namespace_name, REWRITTEN), f"{namespace_name}-new"
     apart.configure()
     create(apart, spaces)
@@ -165,13 +165,13 @@ def test_what_is_new_does_not_wait_behind_an_edit_of_the_file(apart: Installatio
 
 
 def closings(catflap: Installation, spaces: Sequence[str], *, after: int) -> list[str]:
-    """In which order namespaces got their default-deny."""
+    """Return the order in which namespaces got their default-deny."""
     found = [one["objectRef"] for one in ours(catflap, after=after) if one["verb"] == "create"]
     return [ref["namespace"] for ref in found if ref.get("name") == DENY and ref["namespace"] in spaces]
 
 
 def test_no_kill_under_load_opens_anything(apart: Installation, namespace_name: str) -> None:
-    """A controller of two, the serving worker, the serving container: no Pod before its policy, each repair within a second."""
+    """One of two controllers, the serving worker, the serving container: no Pod precedes its policy, each repair takes less than a second."""
     deleted = [f"{namespace_name}-{number}" for number in range(2)]
     apart.configure()
     with another_controller(apart), under_load(apart, racers=2, deleted=deleted) as load:

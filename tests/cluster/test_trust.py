@@ -1,4 +1,4 @@
-"""Reviews are trusted only from the API server: by a path that changes without a request that fails, or by its client certificate."""
+"""Tests that reviews count only from the API server: by a rotating path, without a failed request, or by its client certificate."""
 
 import json
 import time
@@ -22,7 +22,7 @@ from tests.reviews import encoded
 from tests.reviews import pod as reviewed
 from webhook.kube import webhook_path
 
-ROTATION: Final = 3.0  # seconds; a path is registered a hundred times as long otherwise
+ROTATION: Final = 3.0  # seconds; by default a path is registered a hundred times as long
 STREAM_SECONDS: Final = 25.0
 AT_ONCE: Final = 4
 REVIEW: Final = encoded(reviewed(GOOD))
@@ -30,7 +30,7 @@ REVIEW: Final = encoded(reviewed(GOOD))
 
 @pytest.fixture(scope="module")
 def quick(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An installation on a cluster of its own, whose secret path changes every few seconds."""
+    """Install catflap on a separate cluster, with a rotation every few seconds."""
     with (
         running(tools) as cluster,
         installed(cluster, tmp_path_factory.mktemp("quick"), options=("--path-rotation", str(ROTATION))) as made,
@@ -40,23 +40,23 @@ def quick(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
 
 
 def registered(catflap: Installation) -> set[str]:
-    """The paths in both webhook configurations."""
+    """Return the paths in both webhook configurations."""
     entries = [entry for phase in ("validating", "mutating") for entry in catflap.registered(phase)]
     return {entry["clientConfig"]["service"]["path"] for entry in entries}
 
 
 def tokens(catflap: Installation) -> set[str]:
-    """The tokens in both webhook configurations; the plain path has an empty one."""
+    """Return the tokens in both webhook configurations; the plain path has an empty one."""
     return {path.split("/")[2] if path.count("/") > 1 else "" for path in registered(catflap)}
 
 
 def create(catflap: Installation, space: str, name: str, labels: dict[str, str] = GOOD) -> Any:
-    """A Pod, by the API server; the whole answer."""
+    """Create a Pod through the API server; return the whole answer."""
     return catflap.cluster.call("POST", f"/api/v1/namespaces/{space}/pods", pod(name, space, labels))
 
 
 def test_no_request_fails_while_the_path_changes_again_and_again(quick: Installation, namespace_name: str) -> None:
-    """A stream of Pods over many rotations; each is judged, at a path that the server has accepted since before it was registered."""
+    """Pods are created continually over many rotations; each is judged, at a path that the server accepted before its registration."""
     quick.configure()  # whatever another test wrote
     quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     over, seen = Event(), set[str]()
@@ -67,7 +67,8 @@ def test_no_request_fails_while_the_path_changes_again_and_again(quick: Installa
             good = statuses.total() % 5 > 0
             found = create(quick, namespace_name, f"web-{worker}-{statuses.total()}", GOOD if good else {})
             statuses[found.status] += 1
-            # On a machine that is busy catflap itself may say that a proof takes too long; a path that is refused is a failed call.
+            # On a busy machine catflap itself may report that a verification takes too long; a path that is not
+            # accepted is a failed call.
             assert found.status in {201 if good else 403, 503}, found.body
             assert found.status != 503 or "denied the request" in found.body["message"], found.body
             time.sleep(0.02)
@@ -89,14 +90,14 @@ def test_no_request_fails_while_the_path_changes_again_and_again(quick: Installa
 
 
 def test_an_earlier_path_is_accepted_for_the_overlap_alone(quick: Installation) -> None:
-    """Whoever read it in an error message has it for that long."""
+    """A user who read it in an error message can use it for that long."""
     old = quick.path()
     eventually(lambda: quick.path() != old)
     eventually(lambda: quick.server.post(old, REVIEW).status == 401)
 
 
 def test_no_token_is_written_down(quick: Installation) -> None:
-    """In no log, record, Event or metric of ours; the write of the Secret is on record."""
+    """It is in no log, record, Event or metric; the write of the Secret is recorded."""
     secret = set(quick.tokens().accepted) | tokens(quick)
     written = [quick.server.log(), quick.controller.log(), quick.server.audit_log.read_text("utf-8")]
     written += [quick.controller.audit_log.read_text("utf-8"), quick.controller.status("/metrics").body.decode()]
@@ -106,13 +107,13 @@ def test_no_token_is_written_down(quick: Installation) -> None:
 
 
 def reasons(catflap: Installation) -> list[str]:
-    """Why the Secret was written, by the controller's records."""
+    """Return the reasons of the controller's writes of the Secret."""
     return [one["reason"] for one in catflap.controller.records("write") if one["objectRef"]["kind"] == "Secret"]
 
 
 @pytest.mark.parametrize("path", ["/validate", "/mutate", "/validate/" + "x" * 43])
 def test_a_stranger_is_refused_and_leaves_nothing(quick: Installation, path: str) -> None:
-    """No record, no Event, no question to the API server; a count alone."""
+    """It leaves no record, no Event and no request to the API server, only a count."""
     before, asked = len(quick.server.records("decision")), quick.cluster.audit_size()
     answer: Answer = quick.server.post(path, encoded(reviewed({}), userInfo={"username": "forged", "groups": []}))
     assert (answer.status, b"not authenticated" in answer.body) == (401, True)
@@ -125,7 +126,7 @@ def test_a_stranger_is_refused_and_leaves_nothing(quick: Installation, path: str
 
 
 def test_a_secret_that_is_deleted_or_spoiled_stops_nobody(quick: Installation, namespace_name: str) -> None:
-    """The server goes on with what it knows, and the controller stores what is registered again."""
+    """The server keeps the tokens that it knows, and the controller stores the registered one again."""
     quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     where = webhook_path.path(NAMESPACE)
     quick.cluster.api("DELETE", where)
@@ -141,12 +142,12 @@ def test_a_secret_that_is_deleted_or_spoiled_stops_nobody(quick: Installation, n
 
 
 def has_data(catflap: Installation) -> bool:
-    """Whether the Secret has its content again."""
+    """Return whether the Secret has its content again."""
     return bool(catflap.cluster.api("GET", webhook_path.path(NAMESPACE)).get("data"))
 
 
 def test_a_server_without_the_secret_is_not_ready_and_says_so(quick: Installation, tmp_path: Path) -> None:
-    """It would refuse the API server."""
+    """The server would reject the API server."""
     other = tmp_path / "policy.yaml"
     other.write_text("apiVersion: catflap.dev/v1\nkind: GuardPolicy\n", encoding="utf-8")
     port = programs.free_port()
@@ -185,7 +186,7 @@ EDITORS: Final = "policy-editors"
 
 
 def test_a_preview_names_only_what_its_reader_may_list(quick: Installation, namespace_name: str) -> None:
-    """An editor of the policy file alone reads how many, an administrator who."""
+    """An editor of the policy file learns the number only, an administrator the names."""
     quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     quick.configure({"mode": "warn"})
     shown = {
@@ -212,7 +213,7 @@ def test_a_preview_names_only_what_its_reader_may_list(quick: Installation, name
 
 
 def preview(catflap: Installation, text: str, group: str) -> str:
-    """The warnings on a policy file, as a dry run."""
+    """Return the warnings of a dry run of a policy file."""
     path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy?dryRun=All"
     patch = {"data": {"policy.yaml": text}}
     options: dict[str, Any] = {"content_type": "application/merge-patch+json", "as_user": "eve", "as_groups": [group]}
@@ -224,7 +225,7 @@ def preview(catflap: Installation, text: str, group: str) -> str:
 
 @pytest.fixture(scope="module")
 def certified(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An installation that takes reviews only with the API server's client certificate."""
+    """Install catflap with the API server's client certificate as the only proof."""
     with running(tools) as cluster:
         trust = ("--client-ca", str(cluster.webhook_client_ca), "--client-name", "system:kube-apiserver")
         with installed(
@@ -235,7 +236,7 @@ def certified(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def test_the_api_server_is_known_by_its_certificate(certified: Installation, namespace_name: str) -> None:
-    """By an AdmissionConfiguration that names it; its reviews are judged, and those of a stranger are not, at whichever path."""
+    """An AdmissionConfiguration names the certificate; its reviews are judged, and those of an unknown sender are not, at any path."""
     certified.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     assert eventually(
         lambda: create(certified, namespace_name, "good").status, until=lambda status: status in {201, 409}

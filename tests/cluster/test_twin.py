@@ -1,4 +1,4 @@
-"""The API server's own copy of the rules about labels: it judges as we do, and goes on while none of ours runs."""
+"""Tests the ValidatingAdmissionPolicy with the label rules: it agrees with catflap, and works while no server runs."""
 
 import json
 import time
@@ -38,13 +38,13 @@ from webhook.review.objects import only_restarted, templates_differ
 
 CASES: Final = Path(__file__).parents[1] / "cases" / "rules"
 CONFIGURATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/catflap"
-# Rules that the copy does not have; that they are asked is shown where they are at home.
+# Rules that the copy does not have; other tests show that they are checked.
 LEFT_TO_US: Final = {"labels-agree", "no-host-network", "no-open-policy"}
 
 
 @contextmanager
 def alone(catflap: Installation) -> Iterator[None]:
-    """The API server with nobody of ours to ask, and told to go on without."""
+    """Run the API server without catflap servers, with entries that fail open."""
     with fail_open(catflap):
         stop(catflap.server.process)
         try:
@@ -55,7 +55,7 @@ def alone(catflap: Installation) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def twinned(apart: Installation) -> Installation:
-    """An installation whose file asks for the copy, with two namespaces."""
+    """Return an installation whose file asks for the copy, with two namespaces."""
     for space in SPACES:
         apart.apply(namespace(space))
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "store", "namespace": space}}
@@ -65,14 +65,14 @@ def twinned(apart: Installation) -> Installation:
 
 
 def test_the_api_server_finds_nothing_wrong_with_it(twinned: Installation) -> None:
-    """It checks the types of every expression against every kind that it knows, and warns."""
+    """The API server checks the types of every expression for every kind that it knows, and warns."""
     status = eventually(
         lambda: twinned.cluster.api("GET", POLICY).get("status", {}), until=lambda seen: "typeChecking" in seen
     )
     assert status["typeChecking"] == {}
 
 
-# The first that fits counts, whatever comes after it; `other` has one by its name, and one by its prefix before that.
+# The first match counts. `other` matches one by its name, and an earlier one by its prefix.
 OVERRIDDEN: Final = {
     **RICH,
     "namespaces": {
@@ -89,7 +89,7 @@ OVERRIDDEN: Final = {
 
 @pytest.mark.parametrize("policy", [RICH, OVERRIDDEN], ids=["everywhere alike", "overridden"])
 def test_all_three_say_the_same_of_what_is_drawn(twinned: Installation, policy: Json) -> None:
-    """Objects of every kind, at random: the offline verb, the server, and the API server's copy."""
+    """Random objects of every kind: `catflap check`, the server, and the copy in the API server."""
     random = Random(7)
     things = [drawn(random) for _ in range(200)]
     found = list(judged_by_all(twinned, policy, things))
@@ -100,7 +100,7 @@ def test_all_three_say_the_same_of_what_is_drawn(twinned: Installation, policy: 
 
 
 def cases() -> dict[str, list[tuple[str, Json]]]:
-    """What the rules' cases have of Kubernetes' own kinds, with the case's path, by the policy that each is judged under."""
+    """Return the cases of Kubernetes' own kinds with their paths, by the policy of each."""
     found: dict[str, list[tuple[str, Json]]] = {}
     for path in sorted(CASES.glob("*/*/*.yaml")):
         if path.parts[-3] in LEFT_TO_US:
@@ -117,7 +117,7 @@ def cases() -> dict[str, list[tuple[str, Json]]]:
 
 @pytest.mark.parametrize("policy", cases(), ids=lambda text: digest(text)[:6])
 def test_all_three_say_the_same_of_every_case(twinned: Installation, policy: str) -> None:
-    """As many as the API server takes for objects; some cases lack what it asks for, and it says so first or last."""
+    """Only objects that the API server accepts count; some cases lack required fields, which it reports first or last."""
     whole = yaml.safe_load(policy) or {}
     things = cases()[policy]
     if whole.get("workloads", {}).get("scope", "template") != "template":
@@ -145,7 +145,7 @@ CHANGES = [
 def test_a_change_of_a_running_pod(
     twinned: Installation, namespace_name: str, labels: dict[str, str | None], way: str, *, refused: bool
 ) -> None:
-    """By either way in; with nobody of ours there."""
+    """It holds for either request, while no server runs."""
     name = f"pod-{namespace_name}"
     twinned.apply(pod(name, "other", SOUND), check=True)
     with alone(twinned):
@@ -157,7 +157,7 @@ def test_a_change_of_a_running_pod(
 def test_what_is_faulty_already_can_be_scaled_and_mended_but_not_made_anew(
     twinned: Installation, namespace_name: str
 ) -> None:
-    """As we judge it: a changed template answers for all its faults, nothing else does."""
+    """The result is catflap's: a changed template answers for all its violations, other changes do not."""
     twinned.configure({**RICH, "mode": "off"})
     eventually(lambda: stands(twinned), until=lambda seen: seen == [404, 404])
     eventually(lambda: not twinned.apply(deployment(namespace_name, "other", {})).returncode)
@@ -174,7 +174,8 @@ def test_what_is_faulty_already_can_be_scaled_and_mended_but_not_made_anew(
 
 
 RESTART: Final = {"template": {"annotations": {RESTARTED_AT: "2026-11-25T12:00:00Z"}}}
-# What changes beside the annotation by which people restart: of the template's metadata, of the object's own, of the rest.
+# Changes in addition to the restart annotation: of the template's metadata, of the object's own metadata, of other
+# fields.
 BESIDE: Final[Mapping[str, Json]] = {
     "nothing": {},
     "the template's name": {"template": {"name": "x"}},
@@ -190,7 +191,7 @@ BESIDE: Final[Mapping[str, Json]] = {
 
 
 def changed(kind: str, *changes: Json) -> Json:
-    """A merge patch of one object, by changes of its template's metadata, of its template's spec and of its own metadata."""
+    """Return a merge patch of one object that changes its template's metadata, its template's spec and its own metadata."""
     whole: Json = {"template": {}, "spec": {}, "own": {}}
     for change in changes:
         for where, fields in change.items():
@@ -203,7 +204,7 @@ def changed(kind: str, *changes: Json) -> Json:
 
 
 def settled(catflap: Installation, path: str) -> Json:
-    """An object once its controller has seen it as it is; a CronJob's writes nothing before it makes a Job."""
+    """Return an object once its controller has seen it; the controller of a CronJob writes nothing before it creates a Job."""
     return eventually(
         lambda: catflap.cluster.api("GET", path),
         until=lambda found: (
@@ -214,7 +215,7 @@ def settled(catflap: Installation, path: str) -> Json:
 
 @pytest.mark.parametrize("kind", ["Deployment", "CronJob"])
 def test_what_a_restart_is_both_see_alike(twinned: Installation, namespace_name: str, kind: str) -> None:
-    """Of a template that is faulty as it was: with whatever else changes beside the annotation, and without it."""
+    """The template already had violations: with each change in addition to the annotation, and without any."""
     maker = BY_KIND["apps" if kind == "Deployment" else "batch", kind]
     twinned.configure({**RICH, "mode": "off"})
     eventually(lambda: stands(twinned), until=lambda seen: seen == [404, 404])
@@ -246,7 +247,7 @@ def test_what_a_restart_is_both_see_alike(twinned: Installation, namespace_name:
 
 
 def test_whom_we_do_not_judge_it_does_not_judge_either(twinned: Installation) -> None:
-    """Exempt namespaces, the break-glass group, and where the mode is another."""
+    """Exempt namespaces, the break-glass group, and namespaces with another mode."""
     changed = {
         **RICH,
         "namespaces": {"overrides": [{"names": ["twin-*"], "mode": "audit"}]},
@@ -265,7 +266,7 @@ def test_whom_we_do_not_judge_it_does_not_judge_either(twinned: Installation) ->
 
 
 def test_an_exception_is_in_it_as_long_as_it_counts(twinned: Installation) -> None:
-    """The controller writes it anew when one ends; until then it says what it said."""
+    """The controller writes the policy again when one ends; until then the old one is in force."""
     today = datetime.now(UTC).date()
     common = {"namespace": "other", "owner": "team-a", "reason": "migration"}
     exceptions = [
@@ -283,7 +284,7 @@ def test_an_exception_is_in_it_as_long_as_it_counts(twinned: Installation) -> No
 
 @pytest.mark.parametrize("path", [POLICY, BINDING], ids=["policy", "binding"])
 def test_it_is_mended_and_put_back(twinned: Installation, path: str) -> None:
-    """Nobody guards it: the API server asks no webhook about such objects; so it is repaired."""
+    """The API server calls no webhook for such objects, so the controller repairs them."""
     before = twinned.cluster.api("GET", path)
     spoilt = {"validationActions": ["Audit"]} if path == BINDING else {"failurePolicy": "Ignore"}
     twinned.cluster.api("PATCH", path, {"spec": spoilt}, content_type=MERGE)
@@ -298,7 +299,7 @@ def test_it_is_mended_and_put_back(twinned: Installation, path: str) -> None:
 
 
 def test_it_goes_with_our_webhook_configuration(twinned: Installation) -> None:
-    """Deleting that is how catflap is turned off; what brings it back brings the copy, too."""
+    """Deleting it turns catflap off; what creates it again also creates the copy."""
     kept = twinned.cluster.api("GET", CONFIGURATION)
     metadata = {key: value for key, value in kept["metadata"].items() if key in {"name", "labels", "annotations"}}
     twinned.cluster.api("DELETE", CONFIGURATION)
@@ -311,5 +312,5 @@ def test_it_goes_with_our_webhook_configuration(twinned: Installation) -> None:
 
 
 def test_it_holds_for_what_is_good(twinned: Installation) -> None:
-    """Nothing that we admit is refused by it, nor the other way round; made in earnest."""
+    """Neither rejects what the other admits; the objects are stored."""
     twinned.apply(pod("good", "other", {**GOOD, "team": "blue", "stage": "b"}), check=True)

@@ -1,4 +1,4 @@
-"""Leaving a namespace, the feature or the cluster: what we wrote goes, and nothing that anybody else did."""
+"""Tests the removal from a namespace, of a feature, or from the cluster: what catflap wrote is removed, and nothing else."""
 
 import subprocess
 import sys
@@ -37,13 +37,13 @@ NOT_QUITE_OURS: Mapping[str, tuple[dict[str, str], str]] = {
 
 @pytest.fixture
 def catflap(apart: Installation) -> Installation:
-    """On a cluster of its own: what goes here goes in every namespace."""
+    """Use a separate cluster: the removal affects every namespace."""
     apart.configure()
     return apart
 
 
 def leave_alone(catflap: Installation, engine: str, space: str) -> None:
-    """Write policies that come near to being ours."""
+    """Write policies that have some of catflap's marks."""
     version = GROUPS[engine]
     for name, (labels, manager) in NOT_QUITE_OURS.items():
         metadata = {"name": name, "labels": labels}
@@ -52,17 +52,17 @@ def leave_alone(catflap: Installation, engine: str, space: str) -> None:
 
 
 def labels_of(catflap: Installation, space: str) -> dict[str, str]:
-    """The labels that stand."""
+    """Return the stored labels."""
     return catflap.cluster.api("GET", f"{NAMESPACES}/{space}")["metadata"]["labels"]  # type: ignore[no-any-return]
 
 
 def closed(catflap: Installation, space: str, engine: str = "kubernetes") -> bool:
-    """Whether our two policies stand in a namespace, and no other."""
+    """Return whether a namespace has both policies of catflap, and no other."""
     return standing(catflap, engine, space) == BOTH
 
 
 def closure(catflap: Installation, space: str, name: str) -> str:
-    """What the record of a Pod's creation says of its namespace."""
+    """Return the isolation in the record of a Pod's creation."""
     done = catflap.apply(pod(name, space, GOOD))
     assert done.returncode == 0, done.stderr
     [record] = [
@@ -74,7 +74,7 @@ def closure(catflap: Installation, space: str, name: str) -> str:
 
 
 def removed(catflap: Installation, engine: str, space: str) -> list[str]:
-    """What the controller deleted of one engine in a namespace, in order, as the API server counted it."""
+    """Return what the controller deleted of one engine in a namespace, in order, by the API server's log."""
     account = f"system:serviceaccount:{NAMESPACE}:catflap-controller"
     return [
         event["objectRef"]["name"]
@@ -87,7 +87,7 @@ def removed(catflap: Installation, engine: str, space: str) -> list[str]:
 
 
 def test_a_namespace_exempted_later_is_left(catflap: Installation, engine: str, namespace_name: str) -> None:
-    """Ours go, the closing one last, and the stamp; what only looks like ours stays."""
+    """Catflap's are removed, the default-deny last, and the label; similar ones stay."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name, engine))
     leave_alone(catflap, engine, namespace_name)
@@ -109,7 +109,7 @@ def test_a_namespace_exempted_later_is_left(catflap: Installation, engine: str, 
 
 
 def test_a_namespace_that_is_exempt_no_longer_is_closed_again(catflap: Installation, namespace_name: str) -> None:
-    """By its age, though nothing marks it."""
+    """Its age decides, without a label."""
     catflap.configure({"namespaces": {"exempt": [namespace_name]}})
     catflap.apply(namespace(namespace_name))
     eventually(lambda: GUARD not in labels_of(catflap, namespace_name))
@@ -121,7 +121,7 @@ def test_a_namespace_that_is_exempt_no_longer_is_closed_again(catflap: Installat
 def test_engine_none_closes_nothing_and_auto_closes_again(
     catflap: Installation, engine: str, namespace_name: str
 ) -> None:
-    """Rules go on; Pods are not asked about their namespace's policy any more."""
+    """Rules still apply; the policy of a Pod's namespace is no longer checked."""
     other = f"{namespace_name}-other"
     catflap.apply(together(namespace(namespace_name), namespace(other)))
     eventually(lambda: closed(catflap, namespace_name, engine) and closed(catflap, other, engine))
@@ -139,7 +139,7 @@ def test_engine_none_closes_nothing_and_auto_closes_again(
 
 @pytest.fixture
 def filled(tools: Tools, tmp_path: Path) -> Iterator[Installation]:
-    """A cluster of its own with all that we ever write, of both engines, real and staged, and things of others beside it."""
+    """Return a separate cluster with all that catflap ever writes, of both engines, enforced and staged, and with foreign objects."""
     with running(tools) as cluster:
         cluster.install_calico()
         cluster.install_openreports()
@@ -160,7 +160,7 @@ def filled(tools: Tools, tmp_path: Path) -> Iterator[Installation]:
 
 @pytest.fixture
 def left(filled: Installation) -> Installation:
-    """The same after its controller ended; of the other engine, and staged, something is left from earlier."""
+    """Return the same after its controller ended, with leftovers of the other engine and of staged policies."""
     stop(filled.controller.process)
     version = GROUPS["kubernetes"]
     deny = {"apiVersion": version, "kind": "NetworkPolicy", "spec": CLOSED[version]}
@@ -173,7 +173,7 @@ def left(filled: Installation) -> Installation:
 
 
 def uninstall(catflap: Installation, *options: str) -> "subprocess.CompletedProcess[str]":
-    """`catflap uninstall` with the rights of the chart's own Job, and no other."""
+    """Run `catflap uninstall` with the rights of the chart's Job."""
     chart = ("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--show-only", "templates/uninstall.yaml")
     values = ("--values", str(catflap.folder / "values.yaml"))
     rendered = yaml.safe_load_all(catflap.cluster.helm(*chart, *values).stdout)
@@ -184,7 +184,7 @@ def uninstall(catflap: Installation, *options: str) -> "subprocess.CompletedProc
 
 
 def test_uninstall_leaves_a_cluster_as_it_was(left: Installation) -> None:
-    """While the server still answers, so that nothing may be refused by ourselves; said line by line, the webhooks first."""
+    """The server still answers, so catflap must not reject its own removal; each object is reported, the webhooks first."""
     spaces = ("default", "shop")
     foretold = uninstall(left, "--dry-run")
     done = uninstall(left)

@@ -1,6 +1,6 @@
-"""Reviews of the real API server that are too large to be read: each entry refuses, or warns, and has a record.
+"""Tests reviews of the real API server that are too large to decode: each entry rejects or warns, and records it.
 
-`<` has six bytes in a review, so a request of 1.4 MB becomes one of more than 8 MiB.
+`<` takes six bytes in a review, so a request of 1.4 MB becomes one of more than 8 MiB.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.server.limits import MAX_BODY_BYTES
 
 PODS: Final = "/api/v1/namespaces/{}/pods"
-# An object and the old one, or one that etcd would not store any more.
+# An object and its old version, or one that etcd would no longer store.
 ONCE: Final = "<" * (MAX_BODY_BYTES // 6 + 1)
 TWICE: Final = "<" * (MAX_BODY_BYTES // 12 + 1)
 WHY: Final = f"its review has more than {MAX_BODY_BYTES} bytes"
@@ -27,14 +27,14 @@ PEERS: Final = 400_000
 
 @pytest.fixture
 def space(catflap: Installation, namespace_name: str) -> str:
-    """A namespace with one good Pod, `web`."""
+    """Return a namespace with one good Pod, `web`."""
     catflap.apply(namespace(namespace_name))
     catflap.apply(pod("web", namespace_name, GOOD), check=True)
     return namespace_name
 
 
 def status(catflap: Installation, space: str) -> Answer:
-    """Change the role of a Pod whose status is large, by its status."""
+    """Change the role of a Pod with a large status, by its status."""
     path = f"{PODS.format(space)}/web/status"
     filled = {"status": {"message": TWICE}}
     catflap.cluster.api("PATCH", path, filled, content_type=MERGE)
@@ -89,14 +89,14 @@ WAYS: Final[dict[str, Callable[[Installation, str], Answer]]] = {
 
 
 def records(catflap: Installation) -> list[dict[str, Any]]:
-    """The decisions on what was not read."""
+    """Return the decisions on reviews that were not decoded."""
     found = catflap.server.records("decision")
     return [one for one in found if WHY in str(one.get("denied", "")) + str(one.get("warned", ""))]
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_enforced_is_refused(catflap: Installation, space: str, way: str) -> None:
-    """In words, and on record, by a decision and not by a call that failed."""
+    """There is a message and a record: a decision, and not a failed call."""
     before = len(records(catflap))
     answer = WAYS[way](catflap, space)
     assert answer.status == 403, answer.body
@@ -107,7 +107,7 @@ def test_what_is_enforced_is_refused(catflap: Installation, space: str, way: str
 
 @pytest.fixture
 def token(catflap: Installation, space: str) -> str:
-    """Of a ServiceAccount that may edit the namespace."""
+    """The user is a ServiceAccount that may edit the namespace."""
     account = f"/api/v1/namespaces/{space}/serviceaccounts"
     catflap.cluster.api("POST", account, {"metadata": {"name": "writer"}})
     binding = ["--clusterrole=edit", f"--serviceaccount={space}:writer", f"--namespace={space}"]
@@ -118,7 +118,7 @@ def token(catflap: Installation, space: str) -> str:
 
 @pytest.fixture
 def enforced(catflap: Installation) -> Iterator[None]:
-    """While `no-open-policy` enforces."""
+    """`no-open-policy` enforces."""
     catflap.configure({"rules": {"no-open-policy": "enforce"}})
     yield
     catflap.configure({})
@@ -129,14 +129,14 @@ POLICIES: Final = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies?dryR
 
 @pytest.mark.usefixtures("enforced")
 def test_a_policy_is_refused_where_a_rule_enforces(catflap: Installation, space: str, token: str) -> None:
-    """In protobuf four bytes become twenty-four."""
+    """Four bytes of protobuf become twenty-four."""
     body = open_policy("large", space, peers=PEERS)
     eventually(lambda: post(catflap.cluster, POLICIES.format(space), body, token=token) == 403)
     assert records(catflap)[-1]["decision"] == "denied"
 
 
 def test_a_policy_is_warned_of_where_a_rule_warns(catflap: Installation, space: str, token: str) -> None:
-    """It passes, and there is a record of it."""
+    """It passes, and is recorded."""
     before = len(records(catflap))
     body = open_policy("large", space, peers=PEERS)
     assert post(catflap.cluster, POLICIES.format(space), body, token=token) == 201
@@ -144,6 +144,6 @@ def test_a_policy_is_warned_of_where_a_rule_warns(catflap: Installation, space: 
 
 
 def test_a_policy_under_our_name_is_refused_in_every_mode(catflap: Installation, space: str, token: str) -> None:
-    """It is ours to write."""
+    """Catflap writes it."""
     body = open_policy("catflap-large", space, peers=PEERS)
     assert post(catflap.cluster, POLICIES.format(space), body, token=token) == 403

@@ -1,4 +1,4 @@
-"""Rules in enforce beside what ran before them: drain, eviction, scale and restart go on, and each Pod is on record."""
+"""Tests enforce mode with older workloads: drain, eviction, scale and restart work, and each Pod is recorded."""
 
 from collections.abc import Iterator
 
@@ -15,18 +15,18 @@ COUNT = 20
 
 @pytest.fixture(scope="module")
 def old(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """So many Deployments that break every rule about labels."""
+    """Return this many Deployments that violate every label rule."""
     with violated(tools, tmp_path_factory.mktemp("violated"), COUNT) as made:
         yield made
 
 
 def uids(catflap: Installation) -> set[str]:
-    """Which Pods stand."""
+    """Return the existing Pods."""
     return {one["metadata"]["uid"] for one in pods(catflap.cluster)}
 
 
 def test_a_node_is_drained(old: Installation) -> None:
-    """By kubectl, which evicts each Pod; all of them are made anew."""
+    """Kubectl evicts each Pod, and all of them are created again."""
     onto_the_node(old)
     before, on_record = uids(old), len(excused(old))
     done = old.cluster.kubectl("drain", NODE, "--force", "--grace-period=0", "--timeout=60s", check=False)
@@ -39,7 +39,7 @@ def test_a_node_is_drained(old: Installation) -> None:
 
 
 def test_a_pod_is_evicted(old: Installation) -> None:
-    """KY#9044: by the eviction API itself."""
+    """KY#9044: the eviction API is used."""
     before = uids(old)
     name = pods(old.cluster)[0]["metadata"]["name"]
     eviction = {
@@ -53,7 +53,7 @@ def test_a_pod_is_evicted(old: Installation) -> None:
 
 
 def test_a_deployment_is_scaled_up(old: Installation) -> None:
-    """And down again."""
+    """They scale down again."""
     before = uids(old)
     for replicas in ("3", "1"):
         done = old.cluster.kubectl(
@@ -65,7 +65,7 @@ def test_a_deployment_is_scaled_up(old: Installation) -> None:
 
 
 def test_a_deployment_is_restarted(old: Installation) -> None:
-    """It edits the template, and nothing that rules are about: new Pods come, by a new ReplicaSet."""
+    """It edits only the template's restart annotation: new Pods come from a new ReplicaSet."""
     before = uids(old)
     done = old.cluster.kubectl("--namespace", LEGACY, "rollout", "restart", "deployment/old-1", check=False)
     assert done.returncode == 0, done.stderr
@@ -82,29 +82,29 @@ def test_a_deployment_is_restarted(old: Installation) -> None:
     ids=["the spec", "more than a restart"],
 )
 def test_an_edited_template_is_refused(old: Installation, change: dict[str, object]) -> None:
-    """GK#1167: there, in words, and not in a ReplicaSet's events."""
+    """GK#1167: the rejection is there, with a message, and not in the Events of a ReplicaSet."""
     answer = old.cluster.call("PATCH", f"{DEPLOYMENTS}/old-2", change, content_type=MERGE)
     assert (answer.status, f"Deployment {LEGACY}/old-2 has 2 faults" in answer.body["message"]) == (403, True)
 
 
 def test_a_new_template_is_refused(old: Installation) -> None:
-    """Beside the old ones, in the same namespace."""
+    """It is in the same namespace as the old ones."""
     assert old.cluster.call("POST", DEPLOYMENTS, deployment("new", LEGACY, {})).status == 403
 
 
 def test_a_restart_of_what_is_younger_is_refused(old: Installation) -> None:
-    """Its Pods would be refused where nobody looks."""
+    """Its Pods would be rejected without a visible message."""
     old.configure({"mode": "off"})
     eventually(lambda: not old.cluster.call("POST", DEPLOYMENTS, deployment("young", LEGACY, {})).refused)
     old.configure()
     done = old.cluster.kubectl("--namespace", LEGACY, "rollout", "restart", "deployment/young", check=False)
     assert f"Deployment {LEGACY}/young has 2 faults" in done.stderr
-    old.cluster.api("DELETE", f"{DEPLOYMENTS}/young")  # its Pods do not come back, so no other test may count on them
+    old.cluster.api("DELETE", f"{DEPLOYMENTS}/young")  # its Pods do not return, so no other test may count on them
     eventually(lambda: not [one for one in pods(old.cluster) if one["metadata"]["name"].startswith("young-")])
 
 
 def test_a_forged_owner_makes_nothing_older(old: Installation) -> None:
-    """A Deployment is made by nobody else: what a user writes of an old owner into a young one is not believed."""
+    """Users create Deployments directly: an old owner that a user names in a new one does not count."""
     old.configure({"mode": "off"})
     eventually(lambda: not old.cluster.call("POST", DEPLOYMENTS, deployment("forger", LEGACY, {})).refused)
     old.configure()

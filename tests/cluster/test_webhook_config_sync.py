@@ -1,4 +1,4 @@
-"""An edit of the policy file alone reaches the registration: who is asked about is never older than what is in force."""
+"""Tests that an edit of the policy file changes the registration, which is never older than the policy in force."""
 
 import time
 from typing import Any
@@ -12,11 +12,11 @@ from tests.cluster.policies import DENY, GROUPS, path
 
 FILLING = {"app.kubernetes.io/name": "web", "role": "frontend"}
 PODS = "/api/v1/namespaces/{}/pods"
-QUIET_SECONDS = 2.0  # longer than any edit takes to be followed
+QUIET_SECONDS = 2.0  # longer than any edit takes to be applied
 
 
 def asked_about(catflap: Installation, space: str) -> bool:
-    """Whether a Pod without labels is refused, and not merely not there."""
+    """Return whether a Pod without labels is rejected by catflap."""
     return bool(catflap.cluster.call("POST", PODS.format(space) + "?dryRun=All", pod("probe", space, {})).status == 403)
 
 
@@ -24,7 +24,7 @@ def asked_about(catflap: Installation, space: str) -> bool:
 def test_a_namespace_that_is_exempt_no_longer_waits_for_the_gate(
     catflap: Installation, namespace_name: str, group: str
 ) -> None:
-    """From the edit on until it is asked about it is as open as it was, and then no Pod is first."""
+    """After the edit the namespace stays open until it is registered, and no Pod precedes that."""
     if group == "calico":
         catflap.cluster.install_calico()
     engine: dict[str, Any] = {"network": {"engine": group}}
@@ -41,7 +41,7 @@ def test_a_namespace_that_is_exempt_no_longer_waits_for_the_gate(
 
 
 def test_filling_from_aliases_comes_and_goes(catflap: Installation, namespace_name: str) -> None:
-    """The whole entry, which nobody registered by hand."""
+    """The whole entry changes, without a registration by hand."""
     catflap.apply(namespace(namespace_name))
     catflap.configure({"workloads": {"fillFromAliases": False}})
     eventually(lambda: len(catflap.registered("mutating")), until=lambda seen: seen == 1)
@@ -51,13 +51,13 @@ def test_filling_from_aliases_comes_and_goes(catflap: Installation, namespace_na
 
 
 def filled(catflap: Installation, space: str) -> dict[str, str]:
-    """The labels that a Pod would get that has only an alias."""
+    """Return the labels that a Pod with only an alias would get."""
     body = pod("alias", space, FILLING)
     return catflap.cluster.api("POST", PODS.format(space) + "?dryRun=All", body)["metadata"]["labels"]  # type: ignore[no-any-return]
 
 
 def test_what_the_api_server_does_not_take_is_told(catflap: Installation) -> None:
-    """On the policy file and on a metric, until it is taken again; here an administrator's policy forbids it."""
+    """An Event on the policy file and a metric report it until it succeeds; here an administrator's policy forbids it."""
     refused = 'catflap_policy_not_followed{object="registration"} 1.0'
     with frozen(catflap.cluster):
         catflap.configure({"namespaces": {"reserved": {"prefixes": ["odd-*"]}}})
@@ -69,7 +69,7 @@ def test_what_the_api_server_does_not_take_is_told(catflap: Installation) -> Non
 
 
 def test_it_is_written_once_by_whichever_replica_and_recorded(catflap: Installation, namespace_name: str) -> None:
-    """And not at all where the edit asks for no other requests."""
+    """An edit that needs no other requests writes nothing."""
     catflap.configure({"namespaces": {"exempt": [namespace_name]}})
     eventually(lambda: catflap.spares(namespace_name))
     time.sleep(QUIET_SECONDS)  # the other configuration, and the records, follow what was seen
@@ -83,13 +83,13 @@ def test_it_is_written_once_by_whichever_replica_and_recorded(catflap: Installat
 
 
 def recorded(catflap: Installation) -> list[dict[str, Any]]:
-    """What the controller wrote of its registration."""
+    """Return the controller's writes of its registration."""
     found = (one for one in catflap.controller.records() if one["type"] == "write")
     return [one for one in found if one["objectRef"]["kind"].endswith("WebhookConfiguration")]
 
 
 def test_a_namespace_slipped_in_by_hand_is_asked_about_again(catflap: Installation, namespace_name: str) -> None:
-    """Who may edit webhook configurations may do anything; but an editor's slip does not last."""
+    """An editor of webhook configurations has full power, but a mistake does not last."""
     catflap.apply(namespace(namespace_name))
     found = catflap.cluster.api("GET", WEBHOOKS.format("validating"))
     for entry in found["webhooks"]:
@@ -101,7 +101,7 @@ def test_a_namespace_slipped_in_by_hand_is_asked_about_again(catflap: Installati
 
 
 def test_turned_off_it_stays_off_until_it_is_turned_on(apart: Installation) -> None:
-    """By the two commands that the notes of the chart say, whatever is edited meanwhile; both are on record."""
+    """The two commands of the chart's notes do this, whatever is edited in the meantime; both are recorded."""
     apart.cluster.kubectl("delete", "validatingwebhookconfiguration/catflap", "mutatingwebhookconfiguration/catflap")
     both = {"validating": "off", "mutating": "off"}
     eventually(lambda: state(apart), until=lambda seen: both.items() <= seen.items() and "turned off" in seen["status"])
@@ -121,6 +121,6 @@ def test_turned_off_it_stays_off_until_it_is_turned_on(apart: Installation) -> N
 
 
 def state(catflap: Installation) -> dict[str, str]:
-    """What the controller writes down about its registration."""
+    """Return the state that the controller stores about its registration."""
     answer = catflap.cluster.call("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-registration")
     return answer.body.get("data", {}) if answer.status == 200 else {}
