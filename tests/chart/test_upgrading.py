@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.chart.rendering import CHART, NAMESPACE
-from tests.cluster.installation import WEBHOOKS, beside_the_cluster, controlled, eventually, served
+from tests.cluster.installation import WEBHOOKS, chart_values, eventually, run_controller, run_server
 from tests.cluster.manifests import namespace, pod
 from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.tools import Tools
@@ -76,7 +76,7 @@ def watched(cluster: Cluster, space: str) -> Iterator[list[str]]:
 
 def values(folder: Path, port: int) -> Path:
     """Return the values that both charts accept."""
-    outside = {**beside_the_cluster(folder, port), "policy": {"network": {"engine": "kubernetes"}}}
+    outside = {**chart_values(folder, port), "policy": {"network": {"engine": "kubernetes"}}}
     path = folder / "values.yaml"
     path.write_text(yaml.safe_dump(outside), encoding="utf-8")
     return path
@@ -96,13 +96,13 @@ def test_an_upgrade_keeps_the_registration_and_an_uninstall_removes_it_first(
     given = ("--values", str(values(tmp_path, port)), *OURS)
     alone.helm("install", "catflap", str(older_chart), "--create-namespace", *given)
     alone.api("POST", "/api/v1/namespaces", namespace(namespace_name))
-    with served(alone, tmp_path, port, trust=("--no-secret-path",)):  # which the older release does not know
+    with run_server(alone, tmp_path, port, trust=("--no-secret-path",)):  # which the older release does not know
         eventually(lambda: refused(alone, namespace_name))
         before = configurations(alone)
         with watched(alone, namespace_name) as faults:
             alone.helm("upgrade", "catflap", str(CHART), *given)
             handed_over = configurations(alone)
-            with controlled(alone, tmp_path, port):
+            with run_controller(alone, tmp_path, port):
                 eventually(lambda: alone.api("GET", STATE)["data"].get("status") == "registered")
                 eventually(lambda: "catflap.dev/release" in configurations(alone)[0]["metadata"]["annotations"])
                 alone.helm("upgrade", "catflap", str(CHART), *given)
@@ -113,7 +113,7 @@ def test_an_upgrade_keeps_the_registration_and_an_uninstall_removes_it_first(
         assert uids[0] == uids[1] == uids[2]
         assert [one["webhooks"] for one in handed_over] == [one["webhooks"] for one in before]
         assert "--set registration.enabled=true" not in alone.helm("get", "notes", "catflap", *OURS).stdout
-        with controlled(alone, tmp_path, port, name="later"):
+        with run_controller(alone, tmp_path, port, name="later"):
             alone.helm("upgrade", "catflap", str(CHART), *given, "--set", "registration.enabled=false")
             eventually(lambda: gone(alone))
             eventually(lambda: not refused(alone, namespace_name))

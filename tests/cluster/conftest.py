@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.cluster.installation import Installation, installed
-from tests.cluster.manifests import Json, deployment, every_kind, namespace, on_host, pod_spec
+from tests.cluster.manifests import Json, deployment, every_kind, namespace, pod_spec, with_host_network
 from tests.cluster.policies import GROUPS
 from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.session import prepare, programs
@@ -75,7 +75,7 @@ def older_namespaces(cluster: Cluster) -> Iterator[str]:
 
 def agent(space: str) -> Json:
     """Return a DaemonSet on the host network, for nodes with a label of its own; there are none yet."""
-    found = on_host(every_kind(space, {})["DaemonSet"])
+    found = with_host_network(every_kind(space, {})["DaemonSet"])
     found["metadata"]["name"] = "agent"
     pod_spec(found).update(nodeSelector={"for": space}, tolerations=[{"operator": "Exists"}])
     return found

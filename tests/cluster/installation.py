@@ -120,14 +120,14 @@ def installed(
     port = free_port()
     ensure(TlsFolder(folder / "tls"), [f"catflap.{NAMESPACE}.svc", "localhost"], datetime.now(UTC))
     # The chart value grants the right to write the copy. The policy file then does not ask for it.
-    outside = {**beside_the_cluster(folder, port), "policy": {"twin": True}}
+    outside = {**chart_values(folder, port), "policy": {"twin": True}}
     (folder / "values.yaml").write_text(yaml.safe_dump({**outside, **(values or {})}), encoding="utf-8")
     with ExitStack() as stack:
         chart = ["--namespace", NAMESPACE, "--values", str(folder / "values.yaml")]
         cluster.helm("install", RELEASE, str(CHART), "--create-namespace", *chart)
-        without_copy(cluster)
-        server = stack.enter_context(served(cluster, folder, port, ready=False, trust=trust))
-        controller = stack.enter_context(controlled(cluster, folder, port, ready=False, options=options))
+        disable_copy(cluster)
+        server = stack.enter_context(run_server(cluster, folder, port, ready=False, trust=trust))
+        controller = stack.enter_context(run_controller(cluster, folder, port, ready=False, options=options))
         for program in (
             server,
             controller,
@@ -137,7 +137,7 @@ def installed(
         yield Installation(cluster, folder, port, server, controller, revived)
 
 
-def beside_the_cluster(folder: Path, port: int) -> dict[str, Any]:
+def chart_values(folder: Path, port: int) -> dict[str, Any]:
     """Return the chart's values for processes beside the API server, with the server's port and certificate folder."""
     return {
         "server": {"enabled": False},
@@ -148,7 +148,7 @@ def beside_the_cluster(folder: Path, port: int) -> dict[str, Any]:
     }
 
 
-def without_copy(cluster: Cluster) -> None:
+def disable_copy(cluster: Cluster) -> None:
     """Let the policy file not ask for the copy of the rules, as is the default."""
     path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy"
     text = cluster.api("GET", path)["data"]["policy.yaml"].replace("twin: true", "twin: false")
@@ -156,7 +156,7 @@ def without_copy(cluster: Cluster) -> None:
 
 
 @contextmanager
-def served(
+def run_server(
     cluster: Cluster, folder: Path, port: int, *, ready: bool = True, trust: Sequence[str] = SECRET_PATH
 ) -> Iterator[Program]:
     """Run the server with the rights of its ServiceAccount."""
@@ -169,7 +169,7 @@ def served(
 
 
 @contextmanager
-def controlled(
+def run_controller(
     cluster: Cluster,
     folder: Path,
     port: int = 0,
@@ -184,12 +184,12 @@ def controlled(
     It registers the servers at `port`. Without a port, it keeps the registered address.
     """
     token = str(cluster.kubeconfig_for_service_account(NAMESPACE, "catflap-controller", server=server))
-    arguments = ["--policy", POLICY, "--kubeconfig", token, *registering(folder, port), *options]
+    arguments = ["--policy", POLICY, "--kubeconfig", token, *registration_options(folder, port), *options]
     with control(folder / name, *arguments, ready=ready, environment={"POD_NAMESPACE": NAMESPACE}) as program:
         yield program
 
 
-def registering(folder: Path, port: int) -> list[str]:
+def registration_options(folder: Path, port: int) -> list[str]:
     """Return the options by which the controller registers the chart's Service, as in NOTES."""
     return ["--service", f"{NAMESPACE}/catflap:{port}", "--ca", str(folder / "tls" / "ca.crt")] if port else []
 

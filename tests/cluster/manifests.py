@@ -59,7 +59,7 @@ def every_kind(space: str, labels: Mapping[str, str]) -> dict[str, Json]:
     return objects
 
 
-def on_host(manifest: Mapping[str, Any]) -> Json:
+def with_host_network(manifest: Mapping[str, Any]) -> Json:
     """Return the same object with Pods on the host network."""
     changed = deepcopy(dict(manifest))
     pod_spec(changed)["hostNetwork"] = True
@@ -75,6 +75,6 @@ def pod_spec(manifest: Json) -> Json:
     return found
 
 
-def together(*objects: Mapping[str, Any]) -> str:
+def join_manifests(*objects: Mapping[str, Any]) -> str:
     """Return several objects in one file."""
     return yaml.safe_dump_all([dict(one) for one in objects])

@@ -25,10 +25,10 @@ def scan(catflap: Installation, policy: Mapping[str, Any] | None = None, *, with
 
 def wait_for_scan(program: Program, after: float, *, within: float = SCAN_SECONDS) -> None:
     """Wait until a scan that began after a time is complete."""
-    eventually(partial(began, program), until=lambda seen: seen > after, within=within)
+    eventually(partial(last_scan_start, program), until=lambda seen: seen > after, within=within)
 
 
-def began(program: Program) -> float:
+def last_scan_start(program: Program) -> float:
     """Return when the last complete scan of a controller began."""
     return metric(program, "catflap_scan_completed_timestamp_seconds") - metric(program, "catflap_scan_seconds")
 
@@ -40,7 +40,7 @@ def metric(program: Program, name: str) -> float:
     return float(found[1]) if found else 0.0
 
 
-def looked(catflap: Installation, space: str) -> Answer:
+def find_report(catflap: Installation, space: str) -> Answer:
     """Return the report on a namespace, or None."""
     return catflap.cluster.call("GET", f"{REPORTS}/namespaces/{space}/reports/catflap")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.installation import Installation, eventually, names
-from tests.cluster.manifests import GOOD, deployment, every_kind, namespace, pod, together
+from tests.cluster.manifests import GOOD, deployment, every_kind, join_manifests, namespace, pod
 
 REFUSAL = """\
 Error from server (Forbidden): error when creating "STDIN": admission webhook "workloads.catflap.dev" denied the request: \
@@ -42,7 +42,7 @@ def test_one_file_with_a_namespace_a_good_and_a_bad_deployment(
     """The main task: the good object runs, the message explains the bad one, and the namespace is isolated."""
     good = deployment("good", namespace_name, GOOD, replicas=2)
     bad = deployment("bad", namespace_name, {"role": "fronted"})
-    applied = catflap.apply(together(namespace(namespace_name), good, bad))
+    applied = catflap.apply(join_manifests(namespace(namespace_name), good, bad))
     assert applied.returncode == 1
     assert applied.stdout == f"namespace/{namespace_name} created\ndeployment.apps/good created\n"
     assert applied.stderr == REFUSAL.format(space=namespace_name)
@@ -83,7 +83,9 @@ def test_a_dry_run_writes_nothing_and_is_recorded_as_one(
     eventually(lambda: names(policies(catflap, engine, namespace_name)), until=lambda seen: len(seen) == 2)
     other = f"{namespace_name}-dry"
     applied = catflap.apply(
-        together(namespace(other), deployment("bad", namespace_name, {}), deployment("good", namespace_name, GOOD)),
+        join_manifests(
+            namespace(other), deployment("bad", namespace_name, {}), deployment("good", namespace_name, GOOD)
+        ),
         "--dry-run=server",
     )
     assert "deployment.apps/good created (server dry run)" in applied.stdout

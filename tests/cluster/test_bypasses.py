@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, names
+from tests.cluster.installation import NAMESPACE, Installation, eventually, names, run_controller
 from tests.cluster.manifests import CONTAINERS, GOOD, deployment, namespace, pod
-from tests.cluster.policies import is_closed
+from tests.cluster.policies import is_isolated
 from tests.controlplane.client import APPLY, MERGE
 from tests.programs import stop
 
@@ -300,8 +300,8 @@ def test_a_mirror_pod_isolates_its_namespace(catflap: Installation, namespace_na
     answer = catflap.cluster.call(
         "POST", PODS.format(namespace_name), mirror(namespace_name), as_user="system:node:node-1", as_groups=groups
     )
-    stands = is_closed(catflap, namespace_name)
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    stands = is_isolated(catflap, namespace_name)
+    catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
     assert (answer.status, stands) == (201, True)
     record = next(
         one

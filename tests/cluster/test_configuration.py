@@ -3,9 +3,9 @@
 import time
 from datetime import UTC, datetime, timedelta
 
-from tests.cluster.editing import edit, edits, slipped_past
 from tests.cluster.installation import NAMESPACE, Installation, eventually
 from tests.cluster.manifests import namespace, pod
+from tests.cluster.policy_edits import edit, edit_without_webhook, edits
 
 RELOAD_SECONDS = 1.0
 
@@ -54,7 +54,7 @@ def test_an_edit_counts_within_a_second_and_a_bad_one_never(catflap: Installatio
     catflap.configure({"mode": "audit"})
     assert time.monotonic() - begun < RELOAD_SECONDS
     assert admitted(catflap, namespace_name)
-    with slipped_past(catflap):
+    with edit_without_webhook(catflap):
         catflap.write_policy(BROKEN)
     record = eventually(lambda: [one for one in catflap.server.records() if one.get("accepted") is False])[-1]
     assert record["faults"] == [

@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
-from tests.cluster.editing import edit
 from tests.cluster.installation import Installation, eventually
 from tests.cluster.manifests import GOOD, Json, deployment, namespace, pod
+from tests.cluster.policy_edits import edit
 from webhook.custom.library import BadExpressionError, compiled
 
 ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"

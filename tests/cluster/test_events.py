@@ -4,7 +4,7 @@ import re
 from functools import partial
 from typing import Any
 
-from tests.cluster.accounting import counted, ours
+from tests.cluster.api_requests import catflap_requests, count_requests
 from tests.cluster.installation import Installation, eventually
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.controlplane.client import MERGE
@@ -59,7 +59,7 @@ def test_refused_pods_of_a_controller_are_told_of_their_owner(catflap: Installat
     [event] = told(catflap, namespace_name, "WorkloadRefused")
     assert event["regarding"]["kind"] == "ReplicaSet"
     assert event["note"].startswith(f"a Pod of ReplicaSet {event['regarding']['name']} was refused: require-app: ")
-    written = counted(ours(catflap, after=before))
+    written = count_requests(catflap_requests(catflap, after=before))
     events = [one for one in written if one.resource == "events"]
     assert sum(written[one] for one in events) < refusals, written
     assert all(one.granted for one in events), written
@@ -95,7 +95,7 @@ def test_admission_is_not_waited_for_by_events(catflap: Installation, namespace_
     for number in range(100):
         assert catflap.cluster.call("POST", path, pod(f"p{number}", namespace_name, {})).status == 403
     eventually(partial(limited, catflap), until=lambda seen: seen >= 80)
-    written = counted(ours(catflap, after=before))
+    written = count_requests(catflap_requests(catflap, after=before))
     assert sum(count for one, count in written.items() if one.resource == "events") < 20, written
 
 

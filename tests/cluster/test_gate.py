@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, names
+from tests.cluster.installation import NAMESPACE, Installation, eventually, names, run_controller
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.controlplane.client import APPLY
 from tests.programs import stop
@@ -24,7 +24,7 @@ def alone(catflap: Installation) -> Iterator[Installation]:
     try:
         yield catflap
     finally:
-        catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+        catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
 
 
 def space_with_account(catflap: Installation, name: str) -> None:

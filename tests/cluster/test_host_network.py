@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.installation import Installation, eventually, names
-from tests.cluster.manifests import GOOD, deployment, every_kind, namespace, on_host, pod, pod_spec
+from tests.cluster.manifests import GOOD, deployment, every_kind, namespace, pod, pod_spec, with_host_network
 
 Json = dict[str, Any]
 
@@ -27,7 +27,7 @@ def test_it_is_refused_where_it_is_applied(catflap: Installation, namespace_name
     """The message has the path of the field; without that field the Pod is admitted."""
     catflap.apply(namespace(namespace_name))
     manifest = every_kind(namespace_name, GOOD)[kind]
-    done = catflap.apply(on_host(manifest))
+    done = catflap.apply(with_host_network(manifest))
     path = PLACES.get(kind, "spec.template.spec.hostNetwork")
     assert done.returncode == 1
     assert done.stderr.endswith(
@@ -43,7 +43,7 @@ def test_where_nothing_is_closed_it_is_nobodys_business(catflap: Installation, o
     catflap.apply(namespace(namespace_name))
     for space in (older, namespace_name):
         for kind in KINDS:
-            done = catflap.apply(on_host(every_kind(space, GOOD)[kind]))
+            done = catflap.apply(with_host_network(every_kind(space, GOOD)[kind]))
             assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -58,7 +58,7 @@ def test_an_exception_lets_it_in_on_record(catflap: Installation, namespace_name
     }
     catflap.configure({"exceptions": [waiver]})
     catflap.apply(namespace(namespace_name))
-    done = catflap.apply(on_host(deployment("exporter", namespace_name, GOOD)))
+    done = catflap.apply(with_host_network(deployment("exporter", namespace_name, GOOD)))
     assert (done.returncode, done.stderr) == (0, "")
     pods = f"/api/v1/namespaces/{namespace_name}/pods"
     found = eventually(lambda: catflap.cluster.api("GET", pods)["items"])
@@ -74,7 +74,7 @@ def test_an_exception_lets_it_in_on_record(catflap: Installation, namespace_name
         assert one["decision"] == "allowed"
         assert one["reason"] == "exception from no-host-network until 9999-12-31, sre: node exporter"
         assert [fault["rule"] for fault in one["audited"]] == ["no-host-network"]
-    refused = catflap.apply(on_host(pod("bare", namespace_name, {"app": "x"})))
+    refused = catflap.apply(with_host_network(pod("bare", namespace_name, {"app": "x"})))
     assert refused.returncode == 1
     assert "no-host-network" not in refused.stderr
 
@@ -106,7 +106,7 @@ def test_a_windows_host_process_has_to_say_that_it_is_there(
     assert silent.returncode == 1
     assert "hostNetwork must be true if pod contains any hostProcess containers" in silent.stderr
     assert "catflap" not in silent.stderr
-    assert SAYS in catflap.apply(on_host(manifest)).stderr
+    assert SAYS in catflap.apply(with_host_network(manifest)).stderr
 
 
 def test_what_ran_before_goes_on(catflap: Installation, older: str) -> None:
@@ -128,5 +128,5 @@ def test_what_ran_before_goes_on(catflap: Installation, older: str) -> None:
     record = next(one for one in records if one["user"]["username"].endswith(":daemon-set-controller"))
     assert (record["decision"], record["reason"]) == ("exempt", "made for an owner older than catflap")
     assert "no-host-network" in {fault["rule"] for fault in record["audited"]}
-    done = catflap.apply(on_host(every_kind(older, GOOD)["DaemonSet"]))
+    done = catflap.apply(with_host_network(every_kind(older, GOOD)["DaemonSet"]))
     assert SAYS in done.stderr

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.installation import NAMESPACE, Installation, eventually
-from tests.cluster.storms import another_controller
+from tests.cluster.load_scenarios import another_controller
 from tests.controlplane.client import MERGE
 from tests.programs import Program
 from webhook.controller.leader_election import LEASE_SECONDS, RENEW_SECONDS

@@ -5,9 +5,16 @@ from typing import Final
 import pytest
 import yaml
 
-from tests.cluster.differing import BY_TWIN, SPACES, Verdicts, judged_by_all, try_out, twin
 from tests.cluster.installation import NAMESPACE, WEBHOOKS, Installation, eventually
 from tests.cluster.manifests import Json, deployment, namespace, pod
+from tests.cluster.verdict_comparison import (
+    BY_TWIN,
+    SPACES,
+    Verdicts,
+    compare_verdicts,
+    enable_admission_policy,
+    try_out,
+)
 from tests.controlplane.client import MERGE
 from tests.limits import fullest, key, space, values
 from webhook.config.parse import parse
@@ -79,7 +86,7 @@ def test_what_is_written_from_it_is_taken_and_judges_as_we_do(apart: Installatio
         deployment("elsewhere", STRICT, good),
         pod("lenient", LENIENT, {}),
     ]
-    found = list(judged_by_all(apart, policy, things))
+    found = list(compare_verdicts(apart, policy, things))
     admitted, refused = (
         Verdicts(offline=True, server=True, twin=True),
         Verdicts(offline=False, server=False, twin=False),
@@ -97,7 +104,7 @@ def test_a_pod_that_stands_is_judged_by_what_it_had(apart: Installation, namespa
     """The slowest case: every label before is compared with every label after."""
     for name in (OWN, SPACES[0]):
         apart.apply(namespace(name), check=True)
-    twin(apart, {"network": {"engine": "kubernetes"}, **fullest()})
+    enable_admission_policy(apart, {"network": {"engine": "kubernetes"}, **fullest()})
     apart.apply(pod(namespace_name, OWN, sound(LISTED)), check=True)
     path = f"/api/v1/namespaces/{OWN}/pods/{namespace_name}"
     for changed, status in (({"x": "y"}, 200), ({ROLE[-1]: ROLES[0]}, 403), ({REQUIRED[-1]: None}, 403)):

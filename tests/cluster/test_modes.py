@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.installation import Installation, eventually
-from tests.cluster.manifests import GOOD, deployment, namespace, on_host, pod
-from tests.cluster.policies import standing
+from tests.cluster.manifests import GOOD, deployment, namespace, pod, with_host_network
+from tests.cluster.policies import stored_policies
 from tests.controlplane.client import MERGE, Answer
 from webhook.model.names import BREAK_GLASS_GROUP
 
@@ -75,7 +75,7 @@ def test_a_mode_by_prefix(catflap: Installation, namespace_name: str) -> None:
     [record] = decided(catflap, space)
     assert (record["decision"], record["closure"]) == ("allowed", record["closure"])
     assert {one["rule"] for one in record["audited"]} == {"require-app", "require-role"}
-    assert "catflap-default-deny" in standing(catflap, "kubernetes", space)
+    assert "catflap-default-deny" in stored_policies(catflap, "kubernetes", space)
 
 
 def test_a_mode_by_label(catflap: Installation, namespace_name: str) -> None:
@@ -108,9 +108,9 @@ def test_a_reserved_prefix(catflap: Installation, namespace_name: str) -> None:
     # The API server reads the new registration a moment after it was stored: the first Pods may still be reviewed.
     numbers = count()
     eventually(lambda: reviews(catflap, space, f"web-{next(numbers)}") == 0)
-    assert standing(catflap, "kubernetes", space) == []
+    assert stored_policies(catflap, "kubernetes", space) == []
     catflap.configure()
-    eventually(lambda: "catflap-default-deny" in standing(catflap, "kubernetes", space))
+    eventually(lambda: "catflap-default-deny" in stored_policies(catflap, "kubernetes", space))
 
 
 def reviews(catflap: Installation, space: str, name: str) -> int:
@@ -136,13 +136,13 @@ def test_who_passes_every_rule(
     """As for `kubectl debug node`: a Pod on the host network, without labels; recorded with what it violated."""
     catflap.configure({"exempt": EXEMPT})
     catflap.apply(namespace(namespace_name))
-    debugger = on_host(pod("node-debugger", namespace_name, BARE))
+    debugger = with_host_network(pod("node-debugger", namespace_name, BARE))
     assert create(catflap, debugger).status == 403
     assert create(catflap, debugger, *groups, user=user).status == 201
     record = decided(catflap, namespace_name)[-1]
     assert (record["decision"], record["reason"]) == ("exempt", reason)
     assert {one["rule"] for one in record["audited"]} == {"no-host-network", "require-app", "require-role"}
-    assert "catflap-default-deny" in standing(catflap, "kubernetes", namespace_name)
+    assert "catflap-default-deny" in stored_policies(catflap, "kubernetes", namespace_name)
 
 
 def test_the_pods_of_what_an_exempt_user_made_are_judged(catflap: Installation, namespace_name: str) -> None:

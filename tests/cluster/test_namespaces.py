@@ -3,11 +3,11 @@
 import time
 from typing import Any
 
-from tests.cluster.accounting import writes
+from tests.cluster.api_requests import writes
 from tests.cluster.installation import NAMESPACE, Installation, eventually, names
+from tests.cluster.load_scenarios import create
 from tests.cluster.manifests import GOOD, namespace, pod
-from tests.cluster.policies import BOTH, path, standing
-from tests.cluster.storms import create
+from tests.cluster.policies import BOTH, path, stored_policies
 from tests.controlplane.client import MERGE
 
 PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
@@ -108,20 +108,20 @@ def test_a_namespace_goes_in_normal_time_with_its_policies(
     """KY#6097, KY#5999, KY#7724: catflap does not delay it, does not write to it while it terminates, and touches no other."""
     beside = f"{namespace_name}-beside"
     create(catflap, [namespace_name, beside])
-    eventually(lambda: [standing(catflap, engine, space) for space in (namespace_name, beside)] == [BOTH, BOTH])
+    eventually(lambda: [stored_policies(catflap, engine, space) for space in (namespace_name, beside)] == [BOTH, BOTH])
     before, begin = catflap.cluster.api("GET", path(engine, beside))["items"], catflap.cluster.audit_size()
     catflap.cluster.kubectl("delete", "namespace", namespace_name, "--timeout=30s")
     assert writes(catflap, namespace_name, after=begin) == []
     assert writes(catflap, beside, after=begin) == []
     assert catflap.cluster.api("GET", path(engine, beside))["items"] == before
     catflap.apply(namespace(namespace_name))
-    eventually(lambda: standing(catflap, engine, namespace_name) == BOTH)
+    eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
 
 
 def test_an_update_of_a_namespace_costs_no_write(catflap: Installation, engine: str, namespace_name: str) -> None:
     """KY#17452: a label, an annotation, or no change; counted in the API server's audit log."""
     create(catflap, [namespace_name])
-    eventually(lambda: standing(catflap, engine, namespace_name) == BOTH)
+    eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
     begin = catflap.cluster.audit_size()
     catflap.cluster.kubectl("label", "namespace", namespace_name, "team=x")
     catflap.cluster.kubectl("annotate", "namespace", namespace_name, "note=x")

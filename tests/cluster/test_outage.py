@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.cluster.installation import NAMESPACE, POLICY, Installation, eventually, served
+from tests.cluster.installation import NAMESPACE, POLICY, Installation, eventually, run_server
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.programs import Program, serve, stop
 from tests.reviews import encoded
@@ -32,7 +32,7 @@ def outage(catflap: Installation, namespace_name: str) -> Iterator[str]:
     try:
         yield namespace_name
     finally:
-        catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+        catflap.server = catflap.revived.enter_context(run_server(catflap.cluster, catflap.folder, catflap.port))
 
 
 Act = Callable[[Installation, str], Any]

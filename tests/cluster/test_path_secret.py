@@ -10,9 +10,17 @@ from typing import Any, Final
 
 import pytest
 
-from tests.cluster.installation import NAMESPACE, WEBHOOKS, Installation, controlled, eventually, installed, served
-from tests.cluster.killing import children
+from tests.cluster.installation import (
+    NAMESPACE,
+    WEBHOOKS,
+    Installation,
+    eventually,
+    installed,
+    run_controller,
+    run_server,
+)
 from tests.cluster.manifests import GOOD, namespace, pod
+from tests.cluster.process_kills import children
 from tests.controlplane.cluster import running
 from tests.controlplane.tools import Tools
 from tests.programs import stop
@@ -56,7 +64,7 @@ def without_controller(catflap: Installation) -> Iterator[None]:
     try:
         yield
     finally:
-        again = controlled(catflap.cluster, catflap.folder, catflap.port, ready=False, options=ROTATION)
+        again = run_controller(catflap.cluster, catflap.folder, catflap.port, ready=False, options=ROTATION)
         catflap.controller = catflap.revived.enter_context(again)
 
 
@@ -70,7 +78,7 @@ def test_a_backup_that_is_restored_stops_no_review(quick: Installation, namespac
         eventually(lambda: quick.server.post(f"/validate/{old[0]}", REVIEW).status == 200)
         assert create(quick, namespace_name, "kept").status == 201
         stop(quick.server.process)
-        quick.server = quick.revived.enter_context(served(quick.cluster, quick.folder, quick.port))
+        quick.server = quick.revived.enter_context(run_server(quick.cluster, quick.folder, quick.port))
         assert create(quick, namespace_name, "started").status == 201
     eventually(lambda: not set(old) & set(quick.tokens().accepted), until=lambda ended: ended)
     eventually(lambda: quick.server.post(f"/validate/{old[0]}", REVIEW).status == 401)

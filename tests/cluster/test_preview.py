@@ -14,7 +14,7 @@ import yaml
 
 from tests.cluster.custom_resources import Custom, define
 from tests.cluster.installation import NAMESPACE, Installation, eventually
-from tests.cluster.manifests import GOOD, Json, deployment, every_kind, namespace, on_host
+from tests.cluster.manifests import GOOD, Json, deployment, every_kind, namespace, with_host_network
 from tests.cluster.test_open_policies import plain
 from tests.controlplane.client import MERGE, Answer
 
@@ -98,7 +98,7 @@ def faulty(space: str, number: int) -> Iterator[Json]:
     yield deployment("roleless", space, ROLELESS, replicas=3)
     kinds = [every_kind(space, WRONG)[kind] for kind in ("StatefulSet", "CronJob", "Job", "ReplicaSet", "Pod")]
     yield kinds[number]
-    yield on_host(every_kind(space, GOOD)["DaemonSet"])
+    yield with_host_network(every_kind(space, GOOD)["DaemonSet"])
     yield plain(space, {})
 
 

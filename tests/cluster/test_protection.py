@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.installation import NAMESPACE, Installation, eventually, names, served
+from tests.cluster.installation import NAMESPACE, Installation, eventually, names, run_server
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.controlplane.client import APPLY, MERGE, Answer
 from tests.programs import Program, stop
@@ -202,13 +202,13 @@ def test_a_deleted_policy_file_is_reported(catflap: Installation, policy_file_re
         assert program.status("/readyz").status == 200
     stop(catflap.server.process)
     try:
-        with served(catflap.cluster, catflap.folder, catflap.port, ready=False) as server:
+        with run_server(catflap.cluster, catflap.folder, catflap.port, ready=False) as server:
             eventually(lambda: b"ConfigMap catflap-system/catflap-policy is missing" in readiness(server))
             policy_file_restored()
             eventually(lambda: readiness(server) == b"ok\n")
     finally:
         policy_file_restored()
-        catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+        catflap.server = catflap.revived.enter_context(run_server(catflap.cluster, catflap.folder, catflap.port))
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, names
+from tests.cluster.installation import NAMESPACE, Installation, eventually, names, run_controller
+from tests.cluster.load_scenarios import create
 from tests.cluster.manifests import GOOD, namespace, pod
-from tests.cluster.policies import BOTH, CLOSED, DENY, DNS, GROUPS, everywhere, standing
+from tests.cluster.policies import BOTH, CLOSED, DENY, DNS, GROUPS, all_policies_path, stored_policies
 from tests.cluster.policies import path as path_of
-from tests.cluster.storms import create
 from tests.controlplane.client import APPLY, MERGE
 from tests.controlplane.witness import Event, witness
 from tests.programs import stop
@@ -61,7 +61,7 @@ def test_an_edited_policy_is_mended_in_place(catflap: Installation, engine: str,
     """KY#16747: one PUT on that object, of either engine; it keeps its uid, and all others keep their versions."""
     spaces = [namespace_name, f"{namespace_name}-beside"]
     create(catflap, spaces)
-    eventually(lambda: all(standing(catflap, engine, space) == BOTH for space in spaces))
+    eventually(lambda: all(stored_policies(catflap, engine, space) == BOTH for space in spaces))
     path = path_of(engine, namespace_name, DENY)
     neighbours = [path_of(engine, space, name) for space in spaces for name in BOTH]
     neighbours.remove(path)
@@ -121,7 +121,7 @@ def test_what_was_missed_while_down_is_right_within_one_pass(catflap: Installati
         catflap.apply(namespace(space))
     time.sleep(SECOND)
     already = len(catflap.controller.records())
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
     eventually(lambda: all(closed(catflap, space) for space in spaces))
     written = [one for one in catflap.controller.records()[already:] if one["type"] == "write"]
     restored_ones = {one["objectRef"]["namespace"] for one in written if one["reason"].startswith("restored")}
@@ -131,8 +131,8 @@ def test_what_was_missed_while_down_is_right_within_one_pass(catflap: Installati
 def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, engine: str, namespace_name: str) -> None:
     """KY#17594, KY#16742, KP#1495: a watch sees no DELETED over three full comparisons, a change of the file and a restart."""
     catflap.apply(namespace(namespace_name))
-    eventually(lambda: standing(catflap, engine, namespace_name) == BOTH)
-    with witness(catflap.cluster, everywhere(engine)) as seen:
+    eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
+    with witness(catflap.cluster, all_policies_path(engine)) as seen:
         for change in ({"mode": "warn"}, {"mode": "audit"}, {"mode": "enforce"}):  # each compares every namespace
             catflap.configure({"network": {"engine": engine}, **change})
             time.sleep(SECOND)
@@ -140,7 +140,7 @@ def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, engine: s
             catflap.configure({"network": {"engine": engine, "dns": dns}})
             seen.wait_for(partial(written, (namespace_name, DNS), number), what="the change")  # one of many
         stop(catflap.controller.process)
-        catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+        catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
         time.sleep(SECOND)
         events = [(one.place[1], one.happened) for one in seen.events() if one.place[0] == namespace_name]
     assert events == [(DNS, "MODIFIED"), (DNS, "MODIFIED")]
@@ -155,12 +155,12 @@ def written(place: tuple[str, str], times: int, events: Sequence[Event]) -> bool
 def test_what_the_policy_file_changes_is_nobodys_edit(catflap: Installation, engine: str, namespace_name: str) -> None:
     """KY#17180: a change that an administrator requested by the policy file is not reported as a repaired intrusion."""
     catflap.apply(namespace(namespace_name))
-    eventually(lambda: standing(catflap, engine, namespace_name) == BOTH)
+    eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
     for dns, there in (("openshift", BOTH), ("none", [DENY]), ("kube-dns", BOTH)):
-        with witness(catflap.cluster, everywhere(engine)) as seen:
+        with witness(catflap.cluster, all_policies_path(engine)) as seen:
             catflap.configure({"network": {"engine": engine, "dns": dns}})
             seen.wait_for(lambda events: any(one.place == (namespace_name, DNS) for one in events), what="the change")
-        assert standing(catflap, engine, namespace_name) == there
+        assert stored_policies(catflap, engine, namespace_name) == there
     reasons = eventually(lambda: reasons_of(catflap, namespace_name), until=lambda seen: len(seen) == 5)
     assert reasons[2:] == [
         "rewritten: the policy file or the cluster asks for it",
@@ -191,7 +191,7 @@ def test_only_what_bears_name_label_and_manager_is_removed(catflap: Installation
         catflap.emergency("PATCH", where, body, content_type=APPLY)
     catflap.configure({"network": {"engine": "kubernetes", "dns": "none"}})
     theirs = sorted(body["metadata"]["name"] for body, _ in likenesses)
-    eventually(lambda: standing(catflap, "kubernetes", namespace_name) == sorted([DENY, *theirs]))
+    eventually(lambda: stored_policies(catflap, "kubernetes", namespace_name) == sorted([DENY, *theirs]))
     time.sleep(SECOND)
     assert deletions(catflap, namespace_name) == [("networking.k8s.io", DNS)]
 
@@ -344,7 +344,7 @@ def test_a_full_disk_stops_no_repair(catflap: Installation, namespace_name: str)
     (catflap.folder / "full" / "audit.log").symlink_to("/dev/full")
     path = f"{PLAIN.format(namespace_name)}/catflap-default-deny"
     try:
-        with controlled(catflap.cluster, catflap.folder, name="full", ready=False) as full:
+        with run_controller(catflap.cluster, catflap.folder, name="full", ready=False) as full:
             catflap.apply(namespace(namespace_name))
             eventually(lambda: closed(catflap, namespace_name))
             edited = catflap.emergency("PATCH", path, {"spec": OPENED["kubernetes"]}, content_type=MERGE)
@@ -352,7 +352,7 @@ def test_a_full_disk_stops_no_repair(catflap: Installation, namespace_name: str)
             assert found["spec"] == CLOSED[GROUPS["kubernetes"]]
             assert full.status("/readyz").body == b"not ready: audit log\n"
     finally:
-        catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+        catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
 
 
 def test_a_policy_of_our_name_that_somebody_made_before_is_ours_alone(catflap: Installation, older: str) -> None:
@@ -389,7 +389,7 @@ def test_every_namespace_is_isolated_before_any_has_its_flows(catflap: Installat
     spaces = [f"{namespace_name}-{number:02}" for number in range(SPACES)]
     create(catflap, spaces)
     already = len(catflap.controller.records("write"))
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
     wanted = SPACES * (len(BOTH) + FLOWS)
     mine = eventually(
         lambda: [
@@ -416,7 +416,7 @@ def test_a_clock_that_is_ahead_makes_no_repair_of_a_creation(catflap: Installati
     catflap.apply(namespace(namespace_name))
     time.sleep(1.5)  # the controller starts in a later second
     already = len(catflap.controller.records())
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
     eventually(lambda: closed(catflap, namespace_name))
     written = eventually(
         lambda: [

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.accounting import ours
-from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually
+from tests.cluster.api_requests import catflap_requests
+from tests.cluster.installation import NAMESPACE, Installation, eventually, run_controller
+from tests.cluster.load_scenarios import without_right_to
 from tests.cluster.manifests import GOOD, deployment, namespace
-from tests.cluster.scans import REPORTS, looked, metric, report, scan, wait_for_scan
-from tests.cluster.storms import without_right_to
+from tests.cluster.scans import REPORTS, find_report, metric, report, scan, wait_for_scan
 from tests.controlplane.client import MERGE
 from tests.programs import Program, stop
 from webhook.controller.leader_election import RENEW_SECONDS
@@ -99,7 +99,9 @@ def test_a_scan_that_finds_nothing_new_writes_nothing(catflap: Installation, spa
     scan(catflap)
     scan(catflap)
     assert [
-        one["requestURI"] for one in ours(catflap, after=begin) if one["verb"] not in {"get", "list", "watch"}
+        one["requestURI"]
+        for one in catflap_requests(catflap, after=begin)
+        if one["verb"] not in {"get", "list", "watch"}
     ] == []
     assert report(catflap, space) == before
 
@@ -113,7 +115,11 @@ def test_a_fault_that_comes_later_leaves_the_others_times_alone(catflap: Install
     scan(catflap, AUDIT)
     [other, same] = report(catflap, space)["results"]
     assert (same, other["resources"][0]["name"]) == (first, "another")
-    written = [one["objectRef"] for one in ours(catflap, after=begin) if one["verb"] not in {"get", "list", "watch"}]
+    written = [
+        one["objectRef"]
+        for one in catflap_requests(catflap, after=begin)
+        if one["verb"] not in {"get", "list", "watch"}
+    ]
     assert [(one["resource"], one["namespace"]) for one in written] == [("reports", space)]
     record = [one for one in catflap.controller.records() if one["type"] == "write"][-1]
     assert (record["verb"], record["objectRef"]["kind"]) == ("update", "Report")
@@ -130,7 +136,7 @@ def test_a_report_goes_when_nothing_is_left_to_look_at(catflap: Installation, sp
     catflap.cluster.api("DELETE", f"/apis/apps/v1/namespaces/{space}/deployments/good")
     eventually(partial(gone, catflap, space, "good"))
     scan(catflap)
-    assert looked(catflap, space).status == 404
+    assert find_report(catflap, space).status == 404
 
 
 def gone(catflap: Installation, space: str, name: str) -> bool:
@@ -142,10 +148,10 @@ def gone(catflap: Installation, space: str, name: str) -> bool:
 def test_a_report_goes_when_its_namespace_is_exempt(catflap: Installation, space: str) -> None:
     """Its objects are not judged any more."""
     scan(catflap)
-    assert looked(catflap, space).status == 200
+    assert find_report(catflap, space).status == 200
     scan(catflap, {"namespaces": {"exempt": ["kube-system", space]}})
-    assert looked(catflap, space).status == 404
-    assert looked(catflap, "kube-system").status == looked(catflap, NAMESPACE).status == 404
+    assert find_report(catflap, space).status == 404
+    assert find_report(catflap, "kube-system").status == find_report(catflap, NAMESPACE).status == 404
 
 
 def test_reports_are_turned_off(catflap: Installation, space: str) -> None:
@@ -156,7 +162,7 @@ def test_reports_are_turned_off(catflap: Installation, space: str) -> None:
         theirs["metadata"] = {"name": name, "labels": labels}
         catflap.cluster.api("POST", f"{REPORTS}/namespaces/{space}/reports", theirs)
     catflap.configure({"reports": "off"})
-    eventually(lambda: looked(catflap, space).status == 404, within=60.0)
+    eventually(lambda: find_report(catflap, space).status == 404, within=60.0)
     left = catflap.cluster.api("GET", f"{REPORTS}/namespaces/{space}/reports")["items"]
     assert sorted(one["metadata"]["name"] for one in left) == ["other", "theirs"]
     assert metric(catflap.controller, "catflap_scan_completed_timestamp_seconds") == 0
@@ -214,7 +220,7 @@ def test_without_the_right_to_look_reports_stay_as_they_were(catflap: Installati
 def test_one_of_two_controllers_scans(catflap: Installation) -> None:
     """The other one takes over as soon as the first is gone, and sends no requests until then."""
     scan(catflap)
-    with controlled(catflap.cluster, catflap.folder, name="second") as second:
+    with run_controller(catflap.cluster, catflap.folder, name="second") as second:
         catflap.replicas.append(second)
         try:
             scan(catflap)
@@ -232,7 +238,7 @@ def test_one_of_two_controllers_scans(catflap: Installation) -> None:
             assert then == (after["holderIdentity"], True, "nobody held the Lease")
         finally:
             catflap.replicas.remove(second)
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
 
 
 def leadership(controller: Program) -> list[tuple[str, bool, str]]:
@@ -254,7 +260,7 @@ def test_where_no_reports_are_served_none_is_written(catflap: Installation, spac
         begin = catflap.cluster.audit_size()
         scan(catflap)
         scan(catflap)
-        asked = [one for one in ours(catflap, after=begin) if one["verb"] not in {"get", "list", "watch"}]
+        asked = [one for one in catflap_requests(catflap, after=begin) if one["verb"] not in {"get", "list", "watch"}]
         assert asked == []
         assert catflap.controller.log().count("not served, so no report is written") == told + 1
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from tests.cluster.installation import CHART, NAMESPACE, RELEASE, Installation
-from tests.cluster.manifests import together
+from tests.cluster.manifests import join_manifests
 from webhook.config.default import DEFAULT_POLICY
 
 TEMPLATE = "templates/tests/admission.yaml"
@@ -17,7 +17,7 @@ def selftest(catflap: Installation, folder: Path, text: str, *options: str) -> "
     """Run `catflap selftest` with a policy file and the rights of the chart's test."""
     chart = ("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--show-only", TEMPLATE)
     rendered = yaml.safe_load_all(catflap.cluster.helm(*chart, "--values", str(catflap.folder / "values.yaml")).stdout)
-    catflap.apply(together(*(one for one in rendered if one and one["kind"] != "Pod")), check=True)
+    catflap.apply(join_manifests(*(one for one in rendered if one and one["kind"] != "Pod")), check=True)
     token = catflap.cluster.kubeconfig_for_service_account(NAMESPACE, "catflap-test")
     (folder / "policy.yaml").write_text(text, encoding="utf-8")
     argv = [sys.executable, "-m", "webhook", "selftest", "-c", str(folder / "policy.yaml"), "--kubeconfig", str(token)]

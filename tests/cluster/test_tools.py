@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.cluster.installation import NAMESPACE, Installation, eventually
-from tests.cluster.manifests import GOOD, SELECTED, deployment, every_kind, namespace, pod, together
+from tests.cluster.manifests import GOOD, SELECTED, deployment, every_kind, join_manifests, namespace, pod
 from webhook.config.default import DEFAULT_POLICY
 from webhook.model.names import BREAK_GLASS_GROUP
 
@@ -94,7 +94,7 @@ def test_what_helm_create_makes(catflap: Installation, check: Check, space: str,
 
 def test_what_kustomize_builds(catflap: Installation, check: Check, space: str, tmp_path: Path) -> None:
     """A common label fixes a template that lacks it."""
-    (tmp_path / "base.yaml").write_text(together(deployment("web", space, {"app": "web"})), encoding="utf-8")
+    (tmp_path / "base.yaml").write_text(join_manifests(deployment("web", space, {"app": "web"})), encoding="utf-8")
     kustomization: dict[str, Any] = {"resources": ["base.yaml"]}
     verdicts = []
     for labels in ([], [{"pairs": {"role": "data"}, "includeTemplates": True}]):

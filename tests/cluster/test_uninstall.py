@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.differing import stands as twins
 from tests.cluster.installation import CHART, NAMESPACE, RELEASE, Installation, eventually, installed
-from tests.cluster.manifests import GOOD, namespace, pod, together
-from tests.cluster.policies import BOTH, CLOSED, DENY, GROUPS, path, standing
-from tests.cluster.scans import looked, scan
+from tests.cluster.manifests import GOOD, join_manifests, namespace, pod
+from tests.cluster.policies import BOTH, CLOSED, DENY, GROUPS, path, stored_policies
+from tests.cluster.scans import find_report, scan
+from tests.cluster.verdict_comparison import stands as twins
 from tests.controlplane.client import APPLY
 from tests.controlplane.cluster import running
 from tests.controlplane.tools import Tools
@@ -58,7 +58,7 @@ def labels_of(catflap: Installation, space: str) -> dict[str, str]:
 
 def closed(catflap: Installation, space: str, engine: str = "kubernetes") -> bool:
     """Return whether a namespace has both policies of catflap, and no other."""
-    return standing(catflap, engine, space) == BOTH
+    return stored_policies(catflap, engine, space) == BOTH
 
 
 def closure(catflap: Installation, space: str, name: str) -> str:
@@ -92,7 +92,9 @@ def test_a_namespace_exempted_later_is_left(catflap: Installation, engine: str, 
     eventually(lambda: closed(catflap, namespace_name, engine))
     leave_alone(catflap, engine, namespace_name)
     catflap.configure({"network": {"engine": engine}, "namespaces": {"exempt": [namespace_name]}})
-    eventually(lambda: standing(catflap, engine, namespace_name), until=lambda seen: seen == sorted(NOT_QUITE_OURS))
+    eventually(
+        lambda: stored_policies(catflap, engine, namespace_name), until=lambda seen: seen == sorted(NOT_QUITE_OURS)
+    )
     eventually(lambda: GUARD not in labels_of(catflap, namespace_name))
     assert removed(catflap, engine, namespace_name) == BOTH
     written = [
@@ -123,12 +125,12 @@ def test_engine_none_closes_nothing_and_auto_closes_again(
 ) -> None:
     """Rules still apply; the policy of a Pod's namespace is no longer checked."""
     other = f"{namespace_name}-other"
-    catflap.apply(together(namespace(namespace_name), namespace(other)))
+    catflap.apply(join_manifests(namespace(namespace_name), namespace(other)))
     eventually(lambda: closed(catflap, namespace_name, engine) and closed(catflap, other, engine))
     leave_alone(catflap, engine, other)
     catflap.configure({"network": {"engine": "none"}})
-    eventually(lambda: standing(catflap, engine, namespace_name), until=lambda seen: seen == [])
-    eventually(lambda: standing(catflap, engine, other), until=lambda seen: seen == sorted(NOT_QUITE_OURS))
+    eventually(lambda: stored_policies(catflap, engine, namespace_name), until=lambda seen: seen == [])
+    eventually(lambda: stored_policies(catflap, engine, other), until=lambda seen: seen == sorted(NOT_QUITE_OURS))
     assert closure(catflap, namespace_name, "before") == "unguarded"
     assert catflap.apply(pod("faulty", namespace_name, {})).returncode == 1
     catflap.configure({"network": {"engine": "auto"}})
@@ -154,7 +156,7 @@ def filled(tools: Tools, tmp_path: Path) -> Iterator[Installation]:
             for engine in GROUPS:
                 leave_alone(catflap, engine, "shop")
             scan(catflap, net)
-            assert looked(catflap, "shop").status == 200
+            assert find_report(catflap, "shop").status == 200
             yield catflap
 
 
@@ -177,7 +179,7 @@ def uninstall(catflap: Installation, *options: str) -> "subprocess.CompletedProc
     chart = ("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--show-only", "templates/uninstall.yaml")
     values = ("--values", str(catflap.folder / "values.yaml"))
     rendered = yaml.safe_load_all(catflap.cluster.helm(*chart, *values).stdout)
-    catflap.apply(together(*(one for one in rendered if one and one["kind"] != "Job")), check=True)
+    catflap.apply(join_manifests(*(one for one in rendered if one and one["kind"] != "Job")), check=True)
     token = catflap.cluster.kubeconfig_for_service_account(NAMESPACE, "catflap-uninstall")
     argv = [sys.executable, "-m", "webhook", "uninstall", "--yes", "--kubeconfig", str(token), *options]
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=90)
@@ -213,7 +215,7 @@ def test_uninstall_leaves_a_cluster_as_it_was(left: Installation) -> None:
     assert closing == list(range(closing[0], closing[0] + len(closing)))
     assert closing[-1] < min(number for number, line in enumerate(lines) if "unstamped" in line)
     for engine in GROUPS:
-        assert standing(left, engine, "shop") == sorted(NOT_QUITE_OURS)
+        assert stored_policies(left, engine, "shop") == sorted(NOT_QUITE_OURS)
     for space in (NAMESPACE, "kube-system"):
         assert left.cluster.call("GET", f"{NAMESPACES}/{space}/configmaps/catflap-epoch").status == 200
     again = uninstall(left)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.freezing import MESSAGE, frozen
 from tests.cluster.installation import NAMESPACE, WEBHOOKS, Installation, eventually
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.cluster.policies import DENY, GROUPS, path
+from tests.cluster.registration_freeze import MESSAGE, frozen_registration
 
 FILLING = {"app.kubernetes.io/name": "web", "role": "frontend"}
 PODS = "/api/v1/namespaces/{}/pods"
@@ -59,7 +59,7 @@ def filled(catflap: Installation, space: str) -> dict[str, str]:
 def test_what_the_api_server_does_not_take_is_told(catflap: Installation) -> None:
     """An Event on the policy file and a metric report it until it succeeds; here an administrator's policy forbids it."""
     refused = 'catflap_policy_not_followed{object="registration"} 1.0'
-    with frozen(catflap.cluster):
+    with frozen_registration(catflap.cluster):
         catflap.configure({"namespaces": {"reserved": {"prefixes": ["odd-*"]}}})
         told = eventually(lambda: [one for one in catflap.events() if one["reason"] == "PolicyFileNotFollowed"])
         assert "the registration does not fit the policy file yet" in told[0]["note"]

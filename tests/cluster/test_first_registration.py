@@ -7,33 +7,33 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.cluster.alone import (
-    NAME,
-    PODS,
-    alone,
-    assert_admitted,
-    assert_guarded,
-    assert_open,
-    fresh,
-    install,
-    issue,
-    status,
-)
 from tests.cluster.installation import (
     CHART,
     NAMESPACE,
     WEBHOOKS,
-    controlled,
     eventually,
-    served,
+    run_controller,
+    run_server,
 )
 from tests.cluster.manifests import namespace, pod
+from tests.cluster.standalone_install import (
+    NAME,
+    PODS,
+    assert_admitted,
+    assert_guarded,
+    assert_open,
+    clean_cluster,
+    install,
+    issue,
+    standalone_cluster,
+    status,
+)
 from tests.controlplane.client import MERGE
 from tests.controlplane.cluster import Cluster
 from tests.programs import Program, free_port
 from tests.programs import running as program
 
-__all__ = ["alone", "fresh"]
+__all__ = ["clean_cluster", "standalone_cluster"]
 
 POLICY = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/catflap"
@@ -47,33 +47,33 @@ def told(cluster: Cluster, kind: str, reason: str) -> list[str]:
     return [one["note"] for one in found if (one["regarding"]["kind"], one["reason"]) == (kind, reason)]
 
 
-def test_with_an_image_that_cannot_be_pulled(fresh: Cluster, tmp_path: Path, namespace_name: str) -> None:
+def test_with_an_image_that_cannot_be_pulled(clean_cluster: Cluster, tmp_path: Path, namespace_name: str) -> None:
     """The servers' Deployment has no ready replica, and none answers; the test sets the status of its Pods, as no node runs."""
     port = free_port()
     issue(tmp_path, NAME, "localhost")
-    fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
-    install(fresh, tmp_path, port, server={"enabled": True, "replicas": 2})
+    clean_cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
+    install(clean_cluster, tmp_path, port, server={"enabled": True, "replicas": 2})
     options = ["--server-deployment", f"{NAMESPACE}/catflap:2"]
-    with controlled(fresh, tmp_path, port, ready=False, options=options) as controller:
+    with run_controller(clean_cluster, tmp_path, port, ready=False, options=options) as controller:
         needed = f"0 of the 2 replicas that are needed of Deployment {NAMESPACE}/catflap are ready"
-        eventually(lambda: status(fresh), until=lambda seen: needed in seen)
-        eventually(lambda: told(fresh, "Deployment", "NotRegistered"))
+        eventually(lambda: status(clean_cluster), until=lambda seen: needed in seen)
+        eventually(lambda: told(clean_cluster, "Deployment", "NotRegistered"))
         eventually(lambda: needed in controller.log())
         assert controller.status("/readyz").status == 503
-        assert_open(fresh, namespace_name)
-        with served(fresh, tmp_path, port, ready=False):
-            set_ready(fresh, 1)
-            eventually(lambda: status(fresh), until=lambda seen: "1 of the 2 replicas" in seen)
-            assert_open(fresh, namespace_name)
-            set_ready(fresh, 2)
-            assert_guarded(fresh, namespace_name)
-            eventually(lambda: status(fresh) == "registered")
+        assert_open(clean_cluster, namespace_name)
+        with run_server(clean_cluster, tmp_path, port, ready=False):
+            set_ready(clean_cluster, 1)
+            eventually(lambda: status(clean_cluster), until=lambda seen: "1 of the 2 replicas" in seen)
+            assert_open(clean_cluster, namespace_name)
+            set_ready(clean_cluster, 2)
+            assert_guarded(clean_cluster, namespace_name)
+            eventually(lambda: status(clean_cluster) == "registered")
             eventually(lambda: controller.status("/readyz").status == 200)
-            set_ready(fresh, 0)
-            eventually(lambda: ready_replicas(fresh) == 0)
+            set_ready(clean_cluster, 0)
+            eventually(lambda: ready_replicas(clean_cluster) == 0)
             time.sleep(QUIET_SECONDS)
-            assert fresh.call("GET", WEBHOOKS.format("validating")).status == 200  # it stays, whatever is ready
-            assert_guarded(fresh, namespace_name, "again")
+            assert clean_cluster.call("GET", WEBHOOKS.format("validating")).status == 200  # it stays, whatever is ready
+            assert_guarded(clean_cluster, namespace_name, "again")
 
 
 def set_ready(cluster: Cluster, count: int) -> None:
@@ -97,66 +97,68 @@ def ready_replicas(cluster: Cluster) -> int:
     return int(cluster.api("GET", DEPLOYMENT)["status"].get("readyReplicas", 0))
 
 
-def test_with_a_wrong_policy(fresh: Cluster, tmp_path: Path, namespace_name: str) -> None:
+def test_with_a_wrong_policy(clean_cluster: Cluster, tmp_path: Path, namespace_name: str) -> None:
     """For example, the file has a typo in a mode, which the chart's schema does not detect."""
     port = free_port()
     issue(tmp_path, NAME, "localhost")
-    fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
-    install(fresh, tmp_path, port)
-    good = fresh.api("GET", POLICY)["data"]["policy.yaml"]
-    fresh.api(
+    clean_cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
+    install(clean_cluster, tmp_path, port)
+    good = clean_cluster.api("GET", POLICY)["data"]["policy.yaml"]
+    clean_cluster.api(
         "PATCH", POLICY, {"data": {"policy.yaml": good.replace("mode: enforce", "mode: enforec")}}, content_type=MERGE
     )
     with (
-        served(fresh, tmp_path, port, ready=False),
-        controlled(fresh, tmp_path, port, ready=False) as controller,
+        run_server(clean_cluster, tmp_path, port, ready=False),
+        run_controller(clean_cluster, tmp_path, port, ready=False) as controller,
     ):
-        notes = eventually(lambda: told(fresh, "ConfigMap", "PolicyFileRefused"))
+        notes = eventually(lambda: told(clean_cluster, "ConfigMap", "PolicyFileRefused"))
         assert "mode: " in notes[0]
         eventually(lambda: "the policy file is refused" in controller.log())
-        assert fresh.call("GET", WEBHOOKS.format("validating")).status == 404
-        assert_open(fresh, namespace_name)
-        fresh.api("PATCH", POLICY, {"data": {"policy.yaml": good}}, content_type=MERGE)
-        assert_guarded(fresh, namespace_name)
+        assert clean_cluster.call("GET", WEBHOOKS.format("validating")).status == 404
+        assert_open(clean_cluster, namespace_name)
+        clean_cluster.api("PATCH", POLICY, {"data": {"policy.yaml": good}}, content_type=MERGE)
+        assert_guarded(clean_cluster, namespace_name)
 
 
-def test_with_a_certificate_for_another_name(fresh: Cluster, tmp_path: Path, namespace_name: str) -> None:
+def test_with_a_certificate_for_another_name(clean_cluster: Cluster, tmp_path: Path, namespace_name: str) -> None:
     """The API server would not trust it; a correct one is used without a restart."""
     port = free_port()
     issue(tmp_path, "elsewhere.example.com")
-    fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
-    install(fresh, tmp_path, port)
+    clean_cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
+    install(clean_cluster, tmp_path, port)
     with (
-        served(fresh, tmp_path, port, ready=False) as server,
-        controlled(fresh, tmp_path, port, ready=False) as controller,
+        run_server(clean_cluster, tmp_path, port, ready=False) as server,
+        run_controller(clean_cluster, tmp_path, port, ready=False) as controller,
     ):
         server.wait_for("/healthz")
-        eventually(lambda: status(fresh), until=lambda seen: f"give it the name {NAME}" in seen)
-        notes = eventually(lambda: told(fresh, "ConfigMap", "NotRegistered"), until=lambda seen: NAME in " ".join(seen))
+        eventually(lambda: status(clean_cluster), until=lambda seen: f"give it the name {NAME}" in seen)
+        notes = eventually(
+            lambda: told(clean_cluster, "ConfigMap", "NotRegistered"), until=lambda seen: NAME in " ".join(seen)
+        )
         assert any("not registered yet, no request is judged" in note for note in notes)
         eventually(lambda: f"give it the name {NAME}" in controller.log())
-        assert_open(fresh, namespace_name)
+        assert_open(clean_cluster, namespace_name)
         for path in (tmp_path / "tls").iterdir():
             path.unlink()
         issue(tmp_path, NAME, "localhost")
-        assert_guarded(fresh, namespace_name)
+        assert_guarded(clean_cluster, namespace_name)
 
 
-def test_with_another_ca(fresh: Cluster, tmp_path: Path, namespace_name: str) -> None:
+def test_with_another_ca(clean_cluster: Cluster, tmp_path: Path, namespace_name: str) -> None:
     """It differs from the CA that signed the servers' certificate."""
     port, other = free_port(), tmp_path / "other"
     issue(tmp_path, NAME, "localhost")
     issue(other, NAME)
-    fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
-    install(fresh, tmp_path, port)
+    clean_cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
+    install(clean_cluster, tmp_path, port)
     with (
-        served(fresh, tmp_path, port, ready=False),
-        controlled(fresh, other, port, ready=False),
+        run_server(clean_cluster, tmp_path, port, ready=False),
+        run_controller(clean_cluster, other, port, ready=False),
     ):
-        eventually(lambda: status(fresh), until=lambda seen: "register the CA that signed it" in seen)
-        assert_open(fresh, namespace_name)
+        eventually(lambda: status(clean_cluster), until=lambda seen: "register the CA that signed it" in seen)
+        assert_open(clean_cluster, namespace_name)
         (other / "tls" / "ca.crt").write_bytes((tmp_path / "tls" / "ca.crt").read_bytes())
-        assert_guarded(fresh, namespace_name)
+        assert_guarded(clean_cluster, namespace_name)
 
 
 class TestReadme:
@@ -172,23 +174,27 @@ class TestReadme:
         ]
 
     def test_a_labelled_pod_gets_in_and_an_unlabelled_one_does_not(
-        self, fresh: Cluster, tmp_path: Path, namespace_name: str
+        self, clean_cluster: Cluster, tmp_path: Path, namespace_name: str
     ) -> None:
         """Both processes run as the administrator of the kubeconfig; HOST is this machine."""
         (tmp_path / "policy.yaml").write_text("apiVersion: catflap.dev/v1\nkind: GuardPolicy\n", encoding="utf-8")
         create, serve, control = self.commands()
-        fresh.kubectl(*create[1:])
+        clean_cluster.kubectl(*create[1:])
         with ExitStack() as stack:
             port = free_port()
-            server = stack.enter_context(self.started(tmp_path, fresh, serve, port))
+            server = stack.enter_context(self.started(tmp_path, clean_cluster, serve, port))
             server.wait_for("/healthz")  # a process that has ended shows its log here
-            controller = stack.enter_context(self.started(tmp_path, fresh, control, port))
-            fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
+            controller = stack.enter_context(self.started(tmp_path, clean_cluster, control, port))
+            clean_cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
             path = PODS.format(namespace_name)
-            eventually(lambda: fresh.call("POST", path + "?dryRun=All", pod("any", namespace_name, {})).status == 403)
-            assert_admitted(fresh, namespace_name, "good")
+            eventually(
+                lambda: clean_cluster.call("POST", path + "?dryRun=All", pod("any", namespace_name, {})).status == 403
+            )
+            assert_admitted(clean_cluster, namespace_name, "good")
             eventually(lambda: all("is no ServiceAccount" in one.log() for one in (controller, server)))
-            found = fresh.api("GET", WEBHOOKS.format("validating"))["metadata"]["annotations"]["catflap.dev/accounts"]
+            found = clean_cluster.api("GET", WEBHOOKS.format("validating"))["metadata"]["annotations"][
+                "catflap.dev/accounts"
+            ]
             assert found == '["catflap-admin"]'
 
     @contextmanager
@@ -211,13 +217,13 @@ class TestReadme:
         with program(folder / verb, verb, *words, port=port, ready=verb == "controller") as found:
             yield found
 
-    def test_registration_prints_what_kubectl_takes(self, fresh: Cluster, tmp_path: Path) -> None:
+    def test_registration_prints_what_kubectl_takes(self, clean_cluster: Cluster, tmp_path: Path) -> None:
         """Return the options for a registration by hand."""
         issue(tmp_path, "localhost")
         (tmp_path / "policy.yaml").write_text("apiVersion: catflap.dev/v1\nkind: GuardPolicy\n", encoding="utf-8")
         argv = [sys.executable, "-m", "webhook", "registration", "-c", "policy.yaml"]
         argv += ["--url", "https://localhost:8443", "--ca", "tls/ca.crt", "--account", "-"]
-        environment = fresh.environment()
+        environment = clean_cluster.environment()
         done = subprocess.run(argv, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
         assert '"catflap-admin"' in done.stdout
-        fresh.kubectl("apply", "--dry-run=server", "--filename", "-", stdin=done.stdout)
+        clean_cluster.kubectl("apply", "--dry-run=server", "--filename", "-", stdin=done.stdout)

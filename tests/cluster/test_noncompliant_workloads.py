@@ -6,7 +6,17 @@ import pytest
 
 from tests.cluster.installation import Installation, eventually
 from tests.cluster.manifests import deployment
-from tests.cluster.violators import DEPLOYMENTS, LEGACY, NODE, PODS, excused, made_anew, onto_the_node, pods, violated
+from tests.cluster.noncompliant_workloads import (
+    DEPLOYMENTS,
+    LEGACY,
+    NODE,
+    PODS,
+    bind_pods,
+    cluster_with_violations,
+    excepted_decisions,
+    pods,
+    wait_for_new_pods,
+)
 from tests.controlplane.client import MERGE
 from tests.controlplane.tools import Tools
 
@@ -16,7 +26,7 @@ COUNT = 20
 @pytest.fixture(scope="module")
 def old(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Return this many Deployments that violate every label rule."""
-    with violated(tools, tmp_path_factory.mktemp("violated"), COUNT) as made:
+    with cluster_with_violations(tools, tmp_path_factory.mktemp("violated"), COUNT) as made:
         yield made
 
 
@@ -27,15 +37,18 @@ def uids(catflap: Installation) -> set[str]:
 
 def test_a_node_is_drained(old: Installation) -> None:
     """Kubectl evicts each Pod, and all of them are created again."""
-    onto_the_node(old)
-    before, on_record = uids(old), len(excused(old))
+    bind_pods(old)
+    before, on_record = uids(old), len(excepted_decisions(old))
     done = old.cluster.kubectl("drain", NODE, "--force", "--grace-period=0", "--timeout=60s", check=False)
     assert done.returncode == 0, done.stderr
-    made_anew(old, before, len(before))
-    reasons = [one["reason"] for one in excused(old)[on_record:]]
+    wait_for_new_pods(old, before, len(before))
+    reasons = [one["reason"] for one in excepted_decisions(old)[on_record:]]
     assert len(reasons) >= len(before)
     assert set(reasons) == {"made for an owner older than catflap"}
-    assert all({one["rule"] for one in record["audited"]} == {"require-app", "require-role"} for record in excused(old))
+    assert all(
+        {one["rule"] for one in record["audited"]} == {"require-app", "require-role"}
+        for record in excepted_decisions(old)
+    )
 
 
 def test_a_pod_is_evicted(old: Installation) -> None:
@@ -49,7 +62,7 @@ def test_a_pod_is_evicted(old: Installation) -> None:
         "deleteOptions": {"gracePeriodSeconds": 0},
     }
     old.cluster.api("POST", f"{PODS}/{name}/eviction", eviction)
-    made_anew(old, before, 1)
+    wait_for_new_pods(old, before, 1)
 
 
 def test_a_deployment_is_scaled_up(old: Installation) -> None:
@@ -61,7 +74,7 @@ def test_a_deployment_is_scaled_up(old: Installation) -> None:
         )
         assert done.returncode == 0, done.stderr
         if replicas == "3":
-            made_anew(old, before, 2)
+            wait_for_new_pods(old, before, 2)
 
 
 def test_a_deployment_is_restarted(old: Installation) -> None:
@@ -69,8 +82,8 @@ def test_a_deployment_is_restarted(old: Installation) -> None:
     before = uids(old)
     done = old.cluster.kubectl("--namespace", LEGACY, "rollout", "restart", "deployment/old-1", check=False)
     assert done.returncode == 0, done.stderr
-    made_anew(old, before, 1)
-    assert "restarted: it is older than catflap" in {one["reason"] for one in excused(old)}
+    wait_for_new_pods(old, before, 1)
+    assert "restarted: it is older than catflap" in {one["reason"] for one in excepted_decisions(old)}
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ class Verdicts(NamedTuple):
         return not self.valid or self.offline is self.server is self.twin
 
 
-def drawn(random: Random) -> Json:
+def random_object(random: Random) -> Json:
     """Return a random object of a built-in kind, almost correct."""
     labels = dict(SOUND)
     for key in random.sample(sorted(VALUES), random.choice((0, 1, 1, 2, 3))):
@@ -88,26 +88,26 @@ def probed(catflap: Installation) -> str:
     return str(try_out(catflap, pod("probe", SPACES[0], {})).body.get("message", ""))
 
 
-def untwin(catflap: Installation, policy: Mapping[str, Any]) -> None:
+def disable_admission_policy(catflap: Installation, policy: Mapping[str, Any]) -> None:
     """Apply a policy file without the copy, and return when the API server no longer uses the copy."""
     catflap.configure({**policy, "twin": False})
     eventually(lambda: stands(catflap), until=lambda seen: seen == [HTTPStatus.NOT_FOUND] * 2)
     eventually(lambda: BY_TWIN not in probed(catflap))
 
 
-def twin(catflap: Installation, policy: Mapping[str, Any]) -> None:
+def enable_admission_policy(catflap: Installation, policy: Mapping[str, Any]) -> None:
     """Apply a policy file with its copy, and return when the API server uses this copy and no earlier one."""
-    untwin(catflap, policy)
+    disable_admission_policy(catflap, policy)
     catflap.configure({**policy, "twin": True})
     eventually(lambda: probed(catflap), until=lambda seen: BY_TWIN in seen)
 
 
-def judged_by_all(catflap: Installation, policy: Mapping[str, Any], things: Sequence[Json]) -> Iterable[Verdicts]:
+def compare_verdicts(catflap: Installation, policy: Mapping[str, Any], things: Sequence[Json]) -> Iterable[Verdicts]:
     """Return the verdicts on objects under one policy; if the copy exists, its rejection precedes the server's and names it."""
     without = {**policy, "twin": False}
-    untwin(catflap, without)
+    disable_admission_policy(catflap, without)
     by_us = [try_out(catflap, thing) for thing in things]
-    twin(catflap, policy)
+    enable_admission_policy(catflap, policy)
     by_both = [try_out(catflap, thing) for thing in things]
     head = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
     parsed = parse(yaml.safe_dump({**head, **without})).policy

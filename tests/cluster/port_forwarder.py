@@ -11,7 +11,7 @@ from tests.programs import free_port
 PIECE: Final = 1 << 16
 
 
-class Endpoint:
+class ForwardTarget:
     """The target of new connections; existing ones keep theirs, as with kube-proxy."""
 
     def __init__(self, port: int) -> None:
@@ -20,16 +20,16 @@ class Endpoint:
 
 
 @contextmanager
-def forwarding() -> Iterator[Endpoint]:
+def port_forwarder() -> Iterator[ForwardTarget]:
     """Run a forwarder on a port of this machine."""
-    endpoint = Endpoint(free_port())
+    endpoint = ForwardTarget(free_port())
     with closing(socket.create_server(("127.0.0.1", endpoint.port))) as listener:
         Thread(target=accept, args=(listener, endpoint), name="service", daemon=True).start()
         yield endpoint
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def accept(listener: socket.socket, endpoint: Endpoint) -> None:
+def accept(listener: socket.socket, endpoint: ForwardTarget) -> None:
     """Connect each caller with the endpoint."""
     with suppress(OSError):  # the listener is closed
         while True:
@@ -41,10 +41,10 @@ def accept(listener: socket.socket, endpoint: Endpoint) -> None:
                 continue
             server.settimeout(None)
             for source, sink in ((caller, server), (server, caller)):
-                Thread(target=pump, args=(source, sink), name="connection", daemon=True).start()
+                Thread(target=copy_bytes, args=(source, sink), name="connection", daemon=True).start()
 
 
-def pump(source: socket.socket, sink: socket.socket) -> None:
+def copy_bytes(source: socket.socket, sink: socket.socket) -> None:
     """Copy bytes until one side closes."""
     with suppress(OSError):
         while piece := source.recv(PIECE):

@@ -12,7 +12,10 @@ from typing import Final
 import pytest
 import yaml
 
-from tests.cluster.differing import (
+from tests.cluster.installation import Installation, eventually, run_server
+from tests.cluster.load_scenarios import fail_open
+from tests.cluster.manifests import GOOD, Json, deployment, every_kind, namespace, pod
+from tests.cluster.verdict_comparison import (
     BINDING,
     BY_TWIN,
     POLICY,
@@ -20,15 +23,12 @@ from tests.cluster.differing import (
     RICH,
     SOUND,
     SPACES,
-    drawn,
-    judged_by_all,
+    compare_verdicts,
+    enable_admission_policy,
+    random_object,
     stands,
     try_out,
-    twin,
 )
-from tests.cluster.installation import Installation, eventually, served
-from tests.cluster.manifests import GOOD, Json, deployment, every_kind, namespace, pod
-from tests.cluster.storms import fail_open
 from tests.controlplane.client import MERGE
 from tests.programs import stop
 from webhook.config.parse import digest
@@ -50,7 +50,7 @@ def alone(catflap: Installation) -> Iterator[None]:
         try:
             yield
         finally:
-            catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+            catflap.server = catflap.revived.enter_context(run_server(catflap.cluster, catflap.folder, catflap.port))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def twinned(apart: Installation) -> Installation:
         apart.apply(namespace(space))
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "store", "namespace": space}}
         apart.apply(account, check=True)
-    twin(apart, RICH)
+    enable_admission_policy(apart, RICH)
     return apart
 
 
@@ -91,9 +91,9 @@ OVERRIDDEN: Final = {
 def test_all_three_say_the_same_of_what_is_drawn(twinned: Installation, policy: Json) -> None:
     """Random objects of every kind: `catflap check`, the server, and the copy in the API server."""
     random = Random(7)
-    things = [drawn(random) for _ in range(200)]
-    found = list(judged_by_all(twinned, policy, things))
-    twin(twinned, RICH)
+    things = [random_object(random) for _ in range(200)]
+    found = list(compare_verdicts(twinned, policy, things))
+    enable_admission_policy(twinned, RICH)
     assert [(thing, one) for thing, one in zip(things, found, strict=True) if not one.agree] == []
     assert {one.server for one in found} == {True, False}
     assert all(one.valid for one in found)
@@ -126,8 +126,10 @@ def test_all_three_say_the_same_of_every_case(twinned: Installation, policy: str
         twinned.apply(namespace(space))
     rules = {**whole.get("rules", {}), "labels-agree": "off", "no-host-network": "off"}
     network = {**whole.get("network", {}), "engine": "kubernetes"}
-    found = list(judged_by_all(twinned, {**whole, "rules": rules, "network": network}, [thing for _, thing in things]))
-    twin(twinned, RICH)
+    found = list(
+        compare_verdicts(twinned, {**whole, "rules": rules, "network": network}, [thing for _, thing in things])
+    )
+    enable_admission_policy(twinned, RICH)
     assert [(path, one) for (path, _), one in zip(things, found, strict=True) if not one.agree] == []
 
 
@@ -161,7 +163,7 @@ def test_what_is_faulty_already_can_be_scaled_and_mended_but_not_made_anew(
     twinned.configure({**RICH, "mode": "off"})
     eventually(lambda: stands(twinned), until=lambda seen: seen == [404, 404])
     eventually(lambda: not twinned.apply(deployment(namespace_name, "other", {})).returncode)
-    twin(twinned, RICH)
+    enable_admission_policy(twinned, RICH)
     path = f"/apis/apps/v1/namespaces/other/deployments/{namespace_name}"
     with alone(twinned):
         assert twinned.cluster.call("PATCH", path, {"spec": {"replicas": 3}}, content_type=MERGE).status == 200
@@ -237,7 +239,7 @@ def test_what_a_restart_is_both_see_alike(twinned: Installation, namespace_name:
         after = twinned.cluster.api("PATCH", tried, patch, content_type=MERGE)
         new, old = (json.dumps(one).encode() for one in (after, before))
         alike[case] = not templates_differ(maker, new, old) or only_restarted(maker, new, old)
-    twin(twinned, RICH)
+    enable_admission_policy(twinned, RICH)
     with alone(twinned):
         answers = {
             case: twinned.cluster.call("PATCH", tried, patch, content_type=MERGE) for case, patch in patches.items()
@@ -262,7 +264,7 @@ def test_whom_we_do_not_judge_it_does_not_judge_either(twinned: Installation) ->
         for user, groups in (("ann", ["system:masters"]), ("eve", ["system:masters", BREAK_GLASS_GROUP])):
             assert not try_out(twinned, pod("web", "other", {}), as_user=user, as_groups=groups).refused
         assert try_out(twinned, pod("web", "other", {}), as_user="eve", as_groups=["system:masters"]).refused
-    twin(twinned, RICH)
+    enable_admission_policy(twinned, RICH)
 
 
 def test_an_exception_is_in_it_as_long_as_it_counts(twinned: Installation) -> None:
@@ -278,7 +280,7 @@ def test_an_exception_is_in_it_as_long_as_it_counts(twinned: Installation) -> No
     eventually(lambda: not try_out(twinned, pod("probe", "other", lacking)).refused)
     roleless = {key: value for key, value in SOUND.items() if key != "role"}
     assert "require-role" in try_out(twinned, pod("probe", "other", roleless)).body["message"]
-    twin(twinned, RICH)
+    enable_admission_policy(twinned, RICH)
     assert BY_TWIN in try_out(twinned, pod("probe", "other", lacking)).body["message"]
 
 

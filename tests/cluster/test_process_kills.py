@@ -6,10 +6,18 @@ from typing import Any, Final
 
 import pytest
 
-from tests.cluster.installation import Installation, controlled
-from tests.cluster.killing import Door, finished, killed_after
-from tests.cluster.policies import BOTH, DENY, GROUPS, everywhere, is_closed, open_moments, standing
-from tests.cluster.storms import create
+from tests.cluster.installation import Installation, run_controller
+from tests.cluster.load_scenarios import create
+from tests.cluster.policies import (
+    BOTH,
+    DENY,
+    GROUPS,
+    all_policies_path,
+    events_without_default_deny,
+    is_isolated,
+    stored_policies,
+)
+from tests.cluster.process_kills import WriteLimiter, kill_after_writes, run_to_completion
 from tests.controlplane.turnstile import Turnstile, turnstile
 from tests.controlplane.witness import Event, witness
 from tests.programs import stop
@@ -20,16 +28,16 @@ PRESETS: Final[Mapping[str, Sequence[str]]] = {"openshift": BOTH, "none": [DENY]
 
 
 @pytest.fixture
-def door(apart: Installation, namespace_name: str) -> Iterator[Door]:
+def door(apart: Installation, namespace_name: str) -> Iterator[WriteLimiter]:
     """Run a write limiter for the only controller; it counts the writes into the test's namespace."""
     stop(apart.controller.process)
     with turnstile(apart.cluster, counts=lambda path: f"/namespaces/{namespace_name}/" in f"{path}/") as (
         address,
         made,
     ):
-        yield Door(address, made)
+        yield WriteLimiter(address, made)
     apart.configure()
-    apart.controller = apart.revived.enter_context(controlled(apart.cluster, apart.folder))
+    apart.controller = apart.revived.enter_context(run_controller(apart.cluster, apart.folder))
 
 
 def hasty(events: Sequence[Event], version: str) -> list[Event]:
@@ -58,19 +66,25 @@ def unproven(door: Turnstile, engine: str) -> list[str]:
 
 
 def killed_at_each_write(
-    apart: Installation, door: Door, space: str, change: Mapping[str, Any], *, engine: str, is_done: Callable[[], bool]
+    apart: Installation,
+    door: WriteLimiter,
+    space: str,
+    change: Mapping[str, Any],
+    *,
+    engine: str,
+    is_done: Callable[[], bool],
 ) -> Iterator[bool]:
     """Make a change, with the controller killed after each number of writes; return whether it was killed each time."""
     for writes in count():
         assert writes < MOST_WRITES
         apart.configure(change)
-        killed = killed_after(apart, door, writes, is_done=is_done)
+        killed = kill_after_writes(apart, door, writes, is_done=is_done)
         assert unproven(door.turnstile, engine) == []
-        assert is_closed(apart, space)
+        assert is_isolated(apart, space)
         if killed:
-            finished(apart, door, is_done=is_done)
+            run_to_completion(apart, door, is_done=is_done)
             assert unproven(door.turnstile, engine) == []
-        assert is_closed(apart, space)
+        assert is_isolated(apart, space)
         yield killed
 
 
@@ -83,16 +97,16 @@ def alternated(*changes: Iterator[bool]) -> int:
 
 
 def test_killed_between_each_two_writes_of_a_change_of_engine(
-    apart: Installation, door: Door, namespace_name: str
+    apart: Installation, door: WriteLimiter, namespace_name: str
 ) -> None:
     """Switch to Calico and back: nothing old is deleted before the new default-deny was read back, and the end state is correct."""
     apart.configure()
     with (
-        witness(apart.cluster, everywhere("kubernetes")) as plain,
-        witness(apart.cluster, everywhere("calico")) as calico,
+        witness(apart.cluster, all_policies_path("kubernetes")) as plain,
+        witness(apart.cluster, all_policies_path("calico")) as calico,
     ):
         create(apart, [namespace_name])
-        finished(apart, door, is_done=lambda: standing(apart, "kubernetes", namespace_name) == BOTH)
+        run_to_completion(apart, door, is_done=lambda: stored_policies(apart, "kubernetes", namespace_name) == BOTH)
 
         def turned(engine: str) -> Iterator[bool]:
             [other] = set(ENGINES) - {engine}
@@ -103,24 +117,25 @@ def test_killed_between_each_two_writes_of_a_change_of_engine(
                 {"network": {"engine": engine}},
                 engine=engine,
                 is_done=lambda: (
-                    standing(apart, engine, namespace_name) == BOTH and standing(apart, other, namespace_name) == []
+                    stored_policies(apart, engine, namespace_name) == BOTH
+                    and stored_policies(apart, other, namespace_name) == []
                 ),
             )
 
         assert alternated(*map(turned, ENGINES)) >= 2 * 4  # two writes and two deletions each way
         events = [event for seen in (plain, calico) for event in seen.events() if event.place[0] == namespace_name]
-    assert list(open_moments(events, namespace_name)) == []
+    assert list(events_without_default_deny(events, namespace_name)) == []
     assert {event.happened for event in events} >= {"ADDED", "DELETED"}
 
 
 def test_killed_between_each_two_writes_of_a_change_of_policy_file(
-    apart: Installation, door: Door, namespace_name: str
+    apart: Installation, door: WriteLimiter, namespace_name: str
 ) -> None:
     """An allow policy changes, disappears and returns; the default-deny is never written."""
     apart.configure({"network": {"engine": "kubernetes", "dns": "kube-dns"}})
-    with witness(apart.cluster, everywhere("kubernetes")) as seen:
+    with witness(apart.cluster, all_policies_path("kubernetes")) as seen:
         create(apart, [namespace_name])
-        finished(apart, door, is_done=lambda: standing(apart, "kubernetes", namespace_name) == BOTH)
+        run_to_completion(apart, door, is_done=lambda: stored_policies(apart, "kubernetes", namespace_name) == BOTH)
 
         def turned(preset: str) -> Iterator[bool]:
             return killed_at_each_write(
@@ -134,7 +149,7 @@ def test_killed_between_each_two_writes_of_a_change_of_policy_file(
 
         assert alternated(*map(turned, PRESETS)) >= len(PRESETS)
         events = [event for event in seen.events() if event.place[0] == namespace_name]
-    assert list(open_moments(events, namespace_name)) == []
+    assert list(events_without_default_deny(events, namespace_name)) == []
     assert [event.happened for event in events if event.place[1] == DENY] == ["ADDED"]
     assert hasty(events, GROUPS["kubernetes"]) == []
 

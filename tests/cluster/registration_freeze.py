@@ -15,7 +15,7 @@ KINDS: Final = ["validatingwebhookconfigurations", "mutatingwebhookconfiguration
 
 
 @contextmanager
-def frozen(cluster: Cluster) -> Iterator[None]:
+def frozen_registration(cluster: Cluster) -> Iterator[None]:
     """Reject every change of the registration by the controller, by an administrator's admission policy."""
     rule = {"apiGroups": ["admissionregistration.k8s.io"], "apiVersions": ["v1"], "operations": ["UPDATE"]}
     spec = {
@@ -28,15 +28,15 @@ def frozen(cluster: Cluster) -> Iterator[None]:
     cluster.api("POST", f"{GROUP}/validatingadmissionpolicies", {"metadata": metadata, "spec": spec})
     cluster.api("POST", f"{GROUP}/validatingadmissionpolicybindings", {"metadata": metadata, "spec": binding})
     try:
-        eventually(lambda: tried(cluster), until=lambda answer: MESSAGE in str(answer.body))
+        eventually(lambda: try_change(cluster), until=lambda answer: MESSAGE in str(answer.body))
         yield
     finally:
         cluster.api("DELETE", f"{GROUP}/validatingadmissionpolicybindings/frozen")
         cluster.api("DELETE", f"{GROUP}/validatingadmissionpolicies/frozen")
-        eventually(lambda: tried(cluster), until=lambda answer: MESSAGE not in str(answer.body))
+        eventually(lambda: try_change(cluster), until=lambda answer: MESSAGE not in str(answer.body))
 
 
-def tried(cluster: Cluster) -> Answer:
+def try_change(cluster: Cluster) -> Answer:
     """Return the API server's answer to a dry-run change by the controller."""
     where = WEBHOOKS.format("validating")
     found = cluster.api("GET", where)

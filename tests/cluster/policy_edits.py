@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from tests.cluster.freezing import frozen
 from tests.cluster.installation import NAMESPACE, WEBHOOKS, Installation, eventually, in_force
 from tests.cluster.manifests import GOOD, pod
+from tests.cluster.registration_freeze import frozen_registration
 from tests.controlplane.client import MERGE, Answer
 from webhook.config.parse import digest
 
@@ -36,26 +36,26 @@ def edit(catflap: Installation, text: str, *, query: str = "") -> Answer:
 
 
 @contextmanager
-def slipped_past(catflap: Installation) -> Iterator[None]:
+def edit_without_webhook(catflap: Installation) -> Iterator[None]:
     """Write a policy file while the webhook configurations are missing, and restore them afterwards."""
-    with frozen(catflap.cluster):
-        yield from without_the_door(catflap)
+    with frozen_registration(catflap.cluster):
+        yield from without_webhook(catflap)
 
 
-def without_the_door(catflap: Installation) -> Iterator[None]:
+def without_webhook(catflap: Installation) -> Iterator[None]:
     """Remove the webhook configurations while the controllers cannot restore them."""
     where = WEBHOOKS.format("validating")
     kept = catflap.registered("validating")
-    hang(catflap, where, [entry for entry in kept if entry["name"] != DOOR])
+    store_entries(catflap, where, [entry for entry in kept if entry["name"] != DOOR])
     eventually(lambda: edit(catflap, "mode: loud", query="?dryRun=All").status == 200)
     try:
         yield
     finally:
-        hang(catflap, where, kept)
+        store_entries(catflap, where, kept)
         eventually(lambda: edit(catflap, "mode: louder", query="?dryRun=All").status == 403)
 
 
-def hang(catflap: Installation, where: str, entries: list[dict[str, Any]]) -> None:
+def store_entries(catflap: Installation, where: str, entries: list[dict[str, Any]]) -> None:
     """Store these entries; a controller may write at the same time."""
 
     def written() -> bool:
@@ -65,7 +65,7 @@ def hang(catflap: Installation, where: str, entries: list[dict[str, Any]]) -> No
     eventually(written)
 
 
-def good(random: Random) -> str:
+def valid_policy(random: Random) -> str:
     """Return a valid policy file that differs from all others."""
     roles = random.sample(["frontend", "backend", "data", "batch"], random.randint(1, 4))
     whole: dict[str, Any] = {
@@ -80,9 +80,9 @@ def good(random: Random) -> str:
     return yaml.safe_dump(whole, sort_keys=False)
 
 
-def broken(random: Random) -> str:
+def invalid_policy(random: Random) -> str:
     """Return the same file with a fault."""
-    text = good(random)
+    text = valid_policy(random)
     whole = yaml.safe_load(text)
     ways: Sequence[str] = (
         "",
@@ -166,20 +166,20 @@ def edits(catflap: Installation, space: str, count: int, *, seed: int) -> Edits:
     try:
         for number in range(count):
             bad = number % 2 == 1
-            text = broken(random) if bad else good(random)
+            text = invalid_policy(random) if bad else valid_policy(random)
             answer = edit(catflap, text)
             sent |= {} if bad else {digest(text): text}
             refused += answer.refused
             if answer.refused is not bad:
                 wrong.append(f"{'a broken' if bad else 'a good'} file was answered {answer.status}: {answer.body}")
-        with slipped_past(catflap):
+        with edit_without_webhook(catflap):
             for number in range(count):
-                text = broken(random) if number % 2 else good(random)
+                text = invalid_policy(random) if number % 2 else valid_policy(random)
                 slipped += number % 2
                 sent |= {} if number % 2 else {digest(text): text}
                 if edit(catflap, text).refused:
                     wrong.append("the door was away, and refused")
-        last = good(random)
+        last = valid_policy(random)
         sent[digest(last)] = last
         edit(catflap, last)
         for program in (catflap.server, catflap.controller):

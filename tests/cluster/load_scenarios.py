@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, NamedTuple
 
-from tests.cluster.freezing import frozen
-from tests.cluster.installation import WEBHOOKS, Installation, controlled, eventually, in_force, names, served
+from tests.cluster.installation import WEBHOOKS, Installation, eventually, in_force, names, run_controller, run_server
 from tests.cluster.manifests import namespace
-from tests.cluster.policies import DENY, DNS, everywhere, path
+from tests.cluster.policies import DENY, DNS, all_policies_path, path
+from tests.cluster.registration_freeze import frozen_registration
 from tests.controlplane.client import MERGE
 from tests.controlplane.witness import Event, Witness, witness
 from tests.programs import Program, stop
@@ -29,7 +29,7 @@ def create(catflap: Installation, spaces: Iterable[str]) -> None:
 @contextmanager
 def another_controller(catflap: Installation, name: str = "controller-2") -> Iterator[Program]:
     """Run a second controller with the same policy as the first."""
-    with controlled(catflap.cluster, catflap.folder, name=name) as second:
+    with run_controller(catflap.cluster, catflap.folder, name=name) as second:
         eventually(lambda: in_force(second, digest_of(catflap.controller)))
         catflap.replicas.append(second)
         try:
@@ -46,13 +46,13 @@ def digest_of(program: Program) -> str:
 # Repeated deletion
 
 
-def deleted_in_a_row(catflap: Installation, seen: Witness, engine: str, space: str, times: int) -> list[float]:
+def delete_repeatedly(catflap: Installation, seen: Witness, engine: str, space: str, times: int) -> list[float]:
     """Return how long the default-deny was missing each time, in seconds, from the answer to the DELETE until a watch event."""
     took = []
     for _ in range(times):
         gone = catflap.emergency("DELETE", path(engine, space, DENY))
         began = time.monotonic()
-        took.append(max(0.0, back(seen, (space, DENY), uid_of(gone), within=PATIENCE_SECONDS).at - began))
+        took.append(max(0.0, policy_restored(seen, (space, DENY), uid_of(gone), within=PATIENCE_SECONDS).at - began))
     return took
 
 
@@ -61,7 +61,7 @@ def uid_of(gone: dict[str, Any]) -> str:
     return str((gone.get("details") or gone["metadata"])["uid"])
 
 
-def back(seen: Witness, place: tuple[str, str], old: str, *, within: float) -> Event:
+def policy_restored(seen: Witness, place: tuple[str, str], old: str, *, within: float) -> Event:
     """Return the event by which a policy returned with another uid than `old`."""
     found: list[Event] = []
 
@@ -79,10 +79,10 @@ def back(seen: Witness, place: tuple[str, str], old: str, *, within: float) -> E
     return found[0]
 
 
-def deletions(catflap: Installation, spaces: Sequence[str], *, times: int, engine: str) -> list[float]:
+def parallel_deletions(catflap: Installation, spaces: Sequence[str], *, times: int, engine: str) -> list[float]:
     """Delete repeatedly in several namespaces at the same time."""
-    with witness(catflap.cluster, everywhere(engine)) as seen, ThreadPoolExecutor(len(spaces)) as pool:
-        rows = pool.map(lambda space: deleted_in_a_row(catflap, seen, engine, space, times), spaces)
+    with witness(catflap.cluster, all_policies_path(engine)) as seen, ThreadPoolExecutor(len(spaces)) as pool:
+        rows = pool.map(lambda space: delete_repeatedly(catflap, seen, engine, space, times), spaces)
         return [seconds for row in rows for seconds in row]
 
 
@@ -99,7 +99,7 @@ class Burst(NamedTuple):
 def burst(catflap: Installation, spaces: Sequence[str], *, engine: str, policies: int = 2) -> Burst:
     """Create namespaces as fast as possible and wait until each has its policies."""
     wanted = set(spaces)
-    with witness(catflap.cluster, everywhere(engine)) as seen:
+    with witness(catflap.cluster, all_policies_path(engine)) as seen:
         began = time.monotonic()
         create(catflap, spaces)
         created = time.monotonic() - began
@@ -117,11 +117,11 @@ def burst(catflap: Installation, spaces: Sequence[str], *, engine: str, policies
 @contextmanager
 def fail_open(catflap: Installation) -> Iterator[None]:
     """Set failurePolicy Ignore, so that requests pass while no server runs."""
-    with frozen(catflap.cluster):
-        yield from failing_open(catflap)
+    with frozen_registration(catflap.cluster):
+        yield from set_fail_open(catflap)
 
 
-def failing_open(catflap: Installation) -> Iterator[None]:
+def set_fail_open(catflap: Installation) -> Iterator[None]:
     """Set it while the controllers cannot revert it."""
     kept = {}
     for phase in ("validating", "mutating"):
@@ -152,9 +152,9 @@ def outage(catflap: Installation, earlier: Sequence[str], meanwhile: Sequence[st
             list(pool.map(lambda space: catflap.cluster.api("DELETE", path(engine, space, DENY)), earlier))
         create(catflap, meanwhile)
         already = len(catflap.controller.records())
-        with witness(catflap.cluster, everywhere(engine)) as seen:
+        with witness(catflap.cluster, all_policies_path(engine)) as seen:
             began = time.monotonic()
-            again = controlled(
+            again = run_controller(
                 catflap.cluster, catflap.folder, ready=False
             )  # as the registration is not as it should be
             catflap.controller = catflap.revived.enter_context(again)
@@ -164,7 +164,7 @@ def outage(catflap: Installation, earlier: Sequence[str], meanwhile: Sequence[st
                 what="each namespace to be closed",
             )
             took = seen.events()[-1].at - began
-        catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+        catflap.server = catflap.revived.enter_context(run_server(catflap.cluster, catflap.folder, catflap.port))
     records = catflap.controller.records()[already:]
     return Recovery(took, {one["objectRef"]["namespace"] for one in records if restored(one)})
 
@@ -194,7 +194,7 @@ def without_right_to(catflap: Installation, resource: str) -> Iterator[ExitStack
         yield given_back
 
 
-def resident(program: Program) -> int:
+def resident_memory(program: Program) -> int:
     """Return the resident memory of a process, in KiB."""
     told = subprocess.run(["ps", "-o", "rss=", "-p", str(program.process.pid)], capture_output=True, check=True)
     return int(told.stdout)

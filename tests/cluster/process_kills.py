@@ -12,10 +12,10 @@ from threading import Event as Flag
 from threading import Thread
 from typing import Any, Final, NamedTuple
 
-from tests.cluster.installation import Installation, controlled, served
+from tests.cluster.installation import Installation, run_controller, run_server
+from tests.cluster.load_scenarios import create, policy_restored, uid_of
 from tests.cluster.manifests import GOOD, namespace, pod
-from tests.cluster.policies import DENY, everywhere, path, wait_until_closed
-from tests.cluster.storms import back, create, uid_of
+from tests.cluster.policies import DENY, all_policies_path, path, wait_until_isolated
 from tests.controlplane.client import ApiError
 from tests.controlplane.turnstile import Turnstile
 from tests.controlplane.waiting import wait_until
@@ -29,14 +29,14 @@ PATIENCE_SECONDS: Final = 60.0
 # Between two writes
 
 
-class Door(NamedTuple):
+class WriteLimiter(NamedTuple):
     """A write limiter in front of the API server, and its address."""
 
     address: str
     turnstile: Turnstile
 
 
-def killed_after(catflap: Installation, door: Door, writes: int, *, is_done: Callable[[], bool]) -> bool:
+def kill_after_writes(catflap: Installation, door: WriteLimiter, writes: int, *, is_done: Callable[[], bool]) -> bool:
     """Run a controller for a number of writes and kill it at the next one; return whether that happened before it was done."""
     victim: Future[Program] = Future()
 
@@ -44,7 +44,7 @@ def killed_after(catflap: Installation, door: Door, writes: int, *, is_done: Cal
         victim.result().process.kill()
 
     door.turnstile.allow(writes, on_end=end)
-    with controlled(catflap.cluster, catflap.folder, name="killed", server=door.address, ready=False) as program:
+    with run_controller(catflap.cluster, catflap.folder, name="killed", server=door.address, ready=False) as program:
         victim.set_result(program)
         wait_until(lambda: door.turnstile.closed or is_done(), what="a controller to be killed, or to be done")
         time.sleep(0 if door.turnstile.closed else QUIET_SECONDS)
@@ -53,10 +53,10 @@ def killed_after(catflap: Installation, door: Door, writes: int, *, is_done: Cal
         return door.turnstile.closed
 
 
-def finished(catflap: Installation, door: Door, *, is_done: Callable[[], bool]) -> None:
+def run_to_completion(catflap: Installation, door: WriteLimiter, *, is_done: Callable[[], bool]) -> None:
     """Run a controller until it is done."""
     door.turnstile.allow(None)
-    with controlled(catflap.cluster, catflap.folder, name="killed", server=door.address, ready=False):
+    with run_controller(catflap.cluster, catflap.folder, name="killed", server=door.address, ready=False):
         wait_until(is_done, what="a controller to be done")
 
 
@@ -138,7 +138,7 @@ class Load:
                 time.sleep(RETRY_SECONDS)
                 continue
             began = time.monotonic()
-            came = back(self._seen, (space, DENY), uid_of(gone), within=PATIENCE_SECONDS)
+            came = policy_restored(self._seen, (space, DENY), uid_of(gone), within=PATIENCE_SECONDS)
             self.gaps.append(Gap(began, max(0.0, came.at - began)))
 
 
@@ -146,8 +146,8 @@ class Load:
 def under_load(catflap: Installation, *, racers: int, deleted: Sequence[str]) -> Iterator[Load]:
     """Run the load until the end of the block."""
     create(catflap, deleted)
-    wait_until_closed(catflap, deleted, "kubernetes")
-    with witness(catflap.cluster, everywhere("kubernetes")) as seen:
+    wait_until_isolated(catflap, deleted, "kubernetes")
+    with witness(catflap.cluster, all_policies_path("kubernetes")) as seen:
         load = Load(catflap, seen)
         threads = load.start(racers=racers, deleted=deleted)
         try:
@@ -161,7 +161,7 @@ def kill_first_controller(catflap: Installation, *, alone: float) -> None:
     kill(catflap.controller.process.pid)
     catflap.controller.process.wait()
     time.sleep(alone)
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
 
 
 def kill_worker(catflap: Installation, *, alone: float) -> None:
@@ -180,7 +180,7 @@ def kill_arbiter(catflap: Installation, *, alone: float) -> None:
     for worker in workers:
         kill(worker)
     catflap.server.process.wait()
-    catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+    catflap.server = catflap.revived.enter_context(run_server(catflap.cluster, catflap.folder, catflap.port))
     time.sleep(alone)
 
 
@@ -189,9 +189,9 @@ def kill_arbiter_alone(catflap: Installation, *, alone: float) -> None:
     workers = children(catflap.server.process.pid)
     kill(catflap.server.process.pid)
     catflap.server.process.wait()
-    catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+    catflap.server = catflap.revived.enter_context(run_server(catflap.cluster, catflap.folder, catflap.port))
     time.sleep(alone)
-    wait_until(lambda: not any(map(is_there, workers)), what="the orphaned worker to end")
+    wait_until(lambda: not any(map(is_running, workers)), what="the orphaned worker to end")
 
 
 KILLS: Final[Mapping[str, Callable[..., None]]] = {
@@ -208,7 +208,7 @@ def children(parent: int) -> list[int]:
     return [int(line) for line in told.stdout.split()]
 
 
-def is_there(process: int) -> bool:
+def is_running(process: int) -> bool:
     """Return whether a process runs; an ended process may stay in the table until its parent waits for it."""
     told = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
     return told.stdout.strip()[:1] not in {"", "Z"}

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, installed, served
+from tests.cluster.installation import NAMESPACE, Installation, eventually, installed, run_controller, run_server
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
-from tests.cluster.policies import BOTH, DENY, everywhere, path, standing
+from tests.cluster.policies import BOTH, DENY, all_policies_path, path, stored_policies
 from tests.controlplane.cluster import running
 from tests.controlplane.tools import Tools
 from tests.programs import stop
@@ -34,7 +34,7 @@ def dated(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
         with installed(cluster, tmp_path_factory.mktemp("catflap")) as catflap:
             catflap.configure()
             catflap.apply(namespace("shop"))
-            eventually(lambda: standing(catflap, "kubernetes", "shop") == BOTH)
+            eventually(lambda: stored_policies(catflap, "kubernetes", "shop") == BOTH)
             eventually(lambda: all(data is not None for data in epochs(catflap)))
             yield catflap
 
@@ -54,8 +54,8 @@ def ended(catflap: Installation) -> None:
 
 def begun(catflap: Installation) -> None:
     """Start both processes, and wait until they are ready."""
-    catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    catflap.server = catflap.revived.enter_context(run_server(catflap.cluster, catflap.folder, catflap.port))
+    catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
 
 
 def unregistered(catflap: Installation) -> Json:
@@ -105,7 +105,7 @@ def test_one_record_lost_is_written_again(dated: Installation, place: str) -> No
     assert eventually(lambda: epochs(dated), until=lambda seen: None not in seen) == before
     time.sleep(QUIET_SECONDS)
     assert deny(dated) == policy
-    assert standing(dated, "kubernetes", "ancient") == []
+    assert stored_policies(dated, "kubernetes", "ancient") == []
 
 
 def test_with_both_lost_the_oldest_policy_tells(dated: Installation, namespace_name: str) -> None:
@@ -115,37 +115,38 @@ def test_with_both_lost_the_oldest_policy_tells(dated: Installation, namespace_n
     made = registered(dated, unregistered(dated))
     begun(dated)
     oldest = min(
-        one["metadata"]["creationTimestamp"] for one in dated.cluster.api("GET", everywhere("kubernetes"))["items"]
+        one["metadata"]["creationTimestamp"]
+        for one in dated.cluster.api("GET", all_policies_path("kubernetes"))["items"]
     )
     wanted = {"installed": made, "closing": oldest}
     assert eventually(lambda: epochs(dated), until=lambda seen: None not in seen) == [wanted, wanted]
     says = f"namespaces count as closed since {oldest}, owners of Pods as older before {made}"
     eventually(lambda: says in dated.controller.log())
     dated.apply(namespace(namespace_name))
-    eventually(lambda: standing(dated, "kubernetes", namespace_name) == BOTH)
+    eventually(lambda: stored_policies(dated, "kubernetes", namespace_name) == BOTH)
     assert closure(dated, "shop", namespace_name) == "proven"
     assert closure(dated, "ancient", namespace_name) == "unguarded"
     assert deny(dated) == policy
-    assert standing(dated, "kubernetes", "ancient") == []
+    assert stored_policies(dated, "kubernetes", "ancient") == []
 
 
 def test_with_the_policies_lost_too_the_stamps_tell(dated: Installation, namespace_name: str) -> None:
     """Each managed namespace is isolated again; the others stay as they were."""
     forgotten(dated)
     kept = unregistered(dated)
-    for one in dated.cluster.api("GET", everywhere("kubernetes"))["items"]:
+    for one in dated.cluster.api("GET", all_policies_path("kubernetes"))["items"]:
         doomed = path("kubernetes", one["metadata"]["namespace"], one["metadata"]["name"])
         # The API server may still call catflap for a moment, and no server would answer.
         eventually(partial(dated.cluster.call, "DELETE", doomed), until=lambda answer: not answer.refused)
     made = registered(dated, kept)
     begun(dated)
-    eventually(lambda: standing(dated, "kubernetes", "shop") == BOTH)
+    eventually(lambda: stored_policies(dated, "kubernetes", "shop") == BOTH)
     assert eventually(lambda: epochs(dated), until=lambda seen: None not in seen) == [
         {"installed": made, "closing": made}
     ] * len(PLACES)
     assert closure(dated, "shop", namespace_name) == "proven"
     time.sleep(QUIET_SECONDS)
-    assert standing(dated, "kubernetes", "ancient") == []
+    assert stored_policies(dated, "kubernetes", "ancient") == []
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_a_record_that_cannot_be_true_counts_for_nothing(
     eventually(lambda: reported(dated, NAMESPACE, "InstallationRecordNotBelieved", says))
     assert closure(dated, "shop", f"{namespace_name}-shop") == "proven"
     assert closure(dated, "ancient", f"{namespace_name}-old") == "unguarded"
-    assert standing(dated, "kubernetes", "ancient") == []
+    assert stored_policies(dated, "kubernetes", "ancient") == []
     dated.cluster.api("DELETE", EPOCH.format(NAMESPACE))
     assert eventually(lambda: epochs(dated), until=lambda seen: None not in seen) == [sound, sound]
 
@@ -182,7 +183,7 @@ def test_pods_that_ran_before_their_namespace_was_isolated_are_told(dated: Insta
     eventually(lambda: dated.apply(pod("early", namespace_name, {})).returncode == 0)
     registered(dated, kept)
     begun(dated)
-    eventually(lambda: standing(dated, "kubernetes", namespace_name) == BOTH)
+    eventually(lambda: stored_policies(dated, "kubernetes", namespace_name) == BOTH)
     said = f"Pod early ran in namespace {namespace_name} before it was isolated"
     eventually(lambda: said in dated.controller.log())
     eventually(lambda: reported(dated, "default", "PodsBeforeIsolation", said))

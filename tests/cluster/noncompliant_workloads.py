@@ -19,7 +19,7 @@ PATIENCE_SECONDS: Final = 120.0
 
 
 @contextmanager
-def violated(tools: Tools, folder: Path, count: int) -> Iterator[Installation]:
+def cluster_with_violations(tools: Tools, folder: Path, count: int) -> Iterator[Installation]:
     """Start a cluster with a number of Deployments without labels on a node, then install catflap in enforce mode."""
     with running(tools) as cluster:
         cluster.api("POST", "/api/v1/namespaces", namespace(LEGACY))
@@ -40,7 +40,7 @@ def pods(cluster: Cluster) -> list[dict[str, Any]]:
     return [one for one in found if "deletionTimestamp" not in one["metadata"]]
 
 
-def onto_the_node(catflap: Installation) -> None:
+def bind_pods(catflap: Installation) -> None:
     """Bind every Pod, as a scheduler does."""
     for one in pods(catflap.cluster):
         if "nodeName" not in one["spec"]:
@@ -50,7 +50,7 @@ def onto_the_node(catflap: Installation) -> None:
             catflap.cluster.api("POST", f"{PODS}/{name}/binding", binding)
 
 
-def made_anew(catflap: Installation, before: set[str], count: int) -> set[str]:
+def wait_for_new_pods(catflap: Installation, before: set[str], count: int) -> set[str]:
     """Return the uids of the Pods once all of them are new."""
     return eventually(
         lambda: {one["metadata"]["uid"] for one in pods(catflap.cluster)} - before,
@@ -59,7 +59,7 @@ def made_anew(catflap: Installation, before: set[str], count: int) -> set[str]:
     )
 
 
-def excused(catflap: Installation) -> list[dict[str, Any]]:
+def excepted_decisions(catflap: Installation) -> list[dict[str, Any]]:
     """Return the decisions on Pods and ReplicaSets that were admitted although they violate rules."""
     return [
         one

@@ -7,21 +7,21 @@ from typing import Final
 
 import pytest
 
-from tests.cluster.accounting import counted, ours, wait_until_quiet, writes
+from tests.cluster.api_requests import catflap_requests, count_requests, wait_until_quiet, writes
 from tests.cluster.installation import NAMESPACE, Installation, eventually
-from tests.cluster.killing import KILLS, under_load
-from tests.cluster.policies import BOTH, DENY, DNS, GROUPS, is_closed, standing, wait_until_closed
-from tests.cluster.storms import (
+from tests.cluster.load_scenarios import (
     another_controller,
     burst,
     create,
-    deletions,
     failures,
     outage,
-    resident,
+    parallel_deletions,
+    resident_memory,
     restored,
     without_right_to,
 )
+from tests.cluster.policies import BOTH, DENY, DNS, GROUPS, is_isolated, stored_policies, wait_until_isolated
+from tests.cluster.process_kills import KILLS, under_load
 from webhook.controller.work_queue import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS
 
 SECOND: Final = 1.0  # of the median: the benchmarks measure the maximum, on an idle machine
@@ -59,14 +59,14 @@ def test_deleted_again_and_again_everywhere_at_once(apart: Installation, engine:
     spaces = several(namespace_name, DELETED_SPACES)
     with another_controller(apart, f"controller-{namespace_name}") as second:
         create(apart, spaces)
-        wait_until_closed(apart, spaces, engine)
+        wait_until_isolated(apart, spaces, engine)
         wait_until_quiet(apart)  # both know the policies: what is missing from now on was deleted
-        took = deletions(apart, spaces, times=DELETIONS, engine=engine)
+        took = parallel_deletions(apart, spaces, times=DELETIONS, engine=engine)
         wait_until_quiet(apart)  # the last record follows the write that was seen
         records = [*apart.controller.records(), *second.records()]
     assert len(took) == DELETIONS * DELETED_SPACES
     assert median(took) < SECOND, took
-    assert all(standing(apart, engine, space) == BOTH for space in spaces)
+    assert all(stored_policies(apart, engine, space) == BOTH for space in spaces)
     on_record = [one for one in records if restored(one) and one["objectRef"]["namespace"] in spaces]
     assert len(on_record) >= len(took)
 
@@ -78,7 +78,7 @@ def test_a_burst_of_namespaces_costs_two_writes_each(apart: Installation, engine
     begin = apart.cluster.audit_size()
     burst(apart, spaces, engine=engine)
     wait_until_quiet(apart)
-    requests = counted(ours(apart, after=begin))
+    requests = count_requests(catflap_requests(apart, after=begin))
     assert {(one.verb, one.resource): number for one, number in requests.items() if one.writes} == {
         ("create", "networkpolicies"): len(BOTH) * BURST
     }
@@ -93,9 +93,9 @@ def test_what_was_missed_while_nobody_was_there_is_made_up_for(
     earlier = several(f"{namespace_name}-earlier", DELETED_MEANWHILE)
     meanwhile = several(f"{namespace_name}-meanwhile", CREATED_MEANWHILE)
     create(apart, earlier)
-    wait_until_closed(apart, earlier, engine)
+    wait_until_isolated(apart, earlier, engine)
     recovery = outage(apart, earlier, meanwhile, engine=engine)
-    assert all(is_closed(apart, space) for space in (*earlier, *meanwhile))
+    assert all(is_isolated(apart, space) for space in (*earlier, *meanwhile))
     assert recovery.recorded >= set(earlier)
 
 
@@ -107,17 +107,21 @@ def test_without_the_right_to_policies_nothing_floods(apart: Installation, names
         before = failures(apart.controller)
         create(apart, spaces)
         time.sleep(EARLY_SECONDS)
-        memory, failed, begin = resident(apart.controller), failures(apart.controller), apart.cluster.audit_size()
+        memory, failed, begin = (
+            resident_memory(apart.controller),
+            failures(apart.controller),
+            apart.cluster.audit_size(),
+        )
         time.sleep(LATE_SECONDS - EARLY_SECONDS)
         later = failures(apart.controller)
-        requests = len(ours(apart, after=begin))
-        assert resident(apart.controller) - memory < GROWTH_KIB
+        requests = len(catflap_requests(apart, after=begin))
+        assert resident_memory(apart.controller) - memory < GROWTH_KIB
         assert failed - before >= FLOOD
         assert later > failed
         assert requests <= REQUESTS_A_TRY * tries(EARLY_SECONDS, LATE_SECONDS) * FLOOD + OTHER_REQUESTS
-        assert not any(is_closed(apart, space) for space in spaces)
+        assert not any(is_isolated(apart, space) for space in spaces)
         given_back.close()
-        wait_until_closed(apart, spaces, "kubernetes", within=LONGEST_DELAY_SECONDS)
+        wait_until_isolated(apart, spaces, "kubernetes", within=LONGEST_DELAY_SECONDS)
 
 
 def tries(begin: float, end: float) -> int:
@@ -131,11 +135,11 @@ def test_two_controllers_that_clear_away_the_same_are_no_failure(apart: Installa
     spaces = several(namespace_name, BURST)
     with another_controller(apart, f"controller-{namespace_name}") as second:
         create(apart, spaces)
-        wait_until_closed(apart, spaces, "kubernetes")
+        wait_until_isolated(apart, spaces, "kubernetes")
         wait_until_quiet(apart)
         before = [failures(program) for program in (apart.controller, second)]
         apart.configure({"network": {"engine": "kubernetes", "dns": "none"}})
-        eventually(lambda: all(standing(apart, "kubernetes", space) == [DENY] for space in spaces), within=60.0)
+        eventually(lambda: all(stored_policies(apart, "kubernetes", space) == [DENY] for space in spaces), within=60.0)
         wait_until_quiet(apart)
         after = [failures(program) for program in (apart.controller, second)]
         records = [*apart.controller.records(), *second.records()]
@@ -150,14 +154,14 @@ def test_what_is_new_does_not_wait_behind_an_edit_of_the_file(apart: Installatio
     spaces, new = several(namespace_name, REWRITTEN), f"{namespace_name}-new"
     apart.configure()
     create(apart, spaces)
-    wait_until_closed(apart, spaces, "kubernetes")
+    wait_until_isolated(apart, spaces, "kubernetes")
     wait_until_quiet(apart)
     begin = apart.cluster.audit_size()
     apart.configure({"network": {"engine": "calico"}})
     eventually(lambda: closings(apart, spaces, after=begin))
     create(apart, [new])
     ahead = len(closings(apart, spaces, after=begin))
-    wait_until_closed(apart, [new, *spaces], "calico")
+    wait_until_isolated(apart, [new, *spaces], "calico")
     order = closings(apart, [new, *spaces], after=begin)
     apart.configure()
     assert sorted(order) == sorted([new, *spaces])
@@ -166,7 +170,7 @@ def test_what_is_new_does_not_wait_behind_an_edit_of_the_file(apart: Installatio
 
 def closings(catflap: Installation, spaces: Sequence[str], *, after: int) -> list[str]:
     """Return the order in which namespaces got their default-deny."""
-    found = [one["objectRef"] for one in ours(catflap, after=after) if one["verb"] == "create"]
+    found = [one["objectRef"] for one in catflap_requests(catflap, after=after) if one["verb"] == "create"]
     return [ref["namespace"] for ref in found if ref.get("name") == DENY and ref["namespace"] in spaces]
 
 
@@ -180,10 +184,10 @@ def test_no_kill_under_load_opens_anything(apart: Installation, namespace_name: 
     assert load.races
     assert all(load.races)
     assert median(gap.seconds for gap in load.gaps) < SECOND, load.gaps
-    wait_until_closed(apart, deleted, "kubernetes")
+    wait_until_isolated(apart, deleted, "kubernetes")
 
 
 def test_our_accounts_are_the_ones_that_are_counted(apart: Installation) -> None:
     """The counts above would hold for an empty log too."""
-    users = {event["user"]["username"] for event in ours(apart)}
+    users = {event["user"]["username"] for event in catflap_requests(apart)}
     assert users == {f"system:serviceaccount:{NAMESPACE}:{name}" for name in ("catflap", "catflap-controller")}

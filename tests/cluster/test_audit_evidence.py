@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from tests.cluster.installation import WEBHOOKS, Installation, controlled, eventually, served
+from tests.cluster.installation import WEBHOOKS, Installation, eventually, run_controller, run_server
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.programs import stop
 from tests.reviews import encoded
@@ -195,7 +195,7 @@ def test_a_request_that_went_on_without_our_answer_shows(since: Since) -> None:
         policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "theirs"}}
         catflap.cluster.api("POST", path, {**policy, "spec": ALLOW_ALL})
     finally:
-        catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+        catflap.server = catflap.revived.enter_context(run_server(catflap.cluster, catflap.folder, catflap.port))
     since.wait_for("theirs")
     code, report = since.verify()
     assert code == 1
@@ -208,7 +208,7 @@ def test_a_request_that_went_on_without_our_answer_shows(since: Since) -> None:
 def test_a_controller_that_ends_in_order_closes_its_chain(since: Since) -> None:
     """The chain runs from its start to its stop."""
     catflap = since.catflap
-    with controlled(catflap.cluster, catflap.folder, name="ended") as ended:
+    with run_controller(catflap.cluster, catflap.folder, name="ended") as ended:
         pass
     types = [record["type"] for record in read_records([str(ended.audit_log)])]
     assert (types[0], types[1], types[-1]) == ("start", "configuration", "stop")

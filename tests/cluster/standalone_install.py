@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.chart.releases import unregister
-from tests.cluster.installation import CHART, NAMESPACE, WEBHOOKS, beside_the_cluster, eventually
+from tests.cluster.installation import CHART, NAMESPACE, WEBHOOKS, chart_values, eventually
 from tests.cluster.manifests import GOOD, pod
 from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.tools import Tools
@@ -22,24 +22,24 @@ PODS = "/api/v1/namespaces/{}/pods"
 
 
 @pytest.fixture(scope="module")
-def alone(tools: Tools) -> Iterator[Cluster]:
+def standalone_cluster(tools: Tools) -> Iterator[Cluster]:
     """Start a separate cluster, as these tests affect all other namespaces."""
     with running(tools) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def fresh(alone: Cluster) -> Iterator[Cluster]:
+def clean_cluster(standalone_cluster: Cluster) -> Iterator[Cluster]:
     """Return the cluster without catflap, before and after a test."""
-    yield alone
-    unregister(alone)
-    alone.helm("uninstall", "catflap", *OURS, "--ignore-not-found", "--no-hooks")
-    alone.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
+    yield standalone_cluster
+    unregister(standalone_cluster)
+    standalone_cluster.helm("uninstall", "catflap", *OURS, "--ignore-not-found", "--no-hooks")
+    standalone_cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
 
 
 def install(cluster: Cluster, folder: Path, port: int, **values: Any) -> None:
     """Run `helm install` as the README describes it; only the processes run elsewhere."""
-    outside = {**beside_the_cluster(folder, port), "policy": {"network": {"engine": "kubernetes"}}}
+    outside = {**chart_values(folder, port), "policy": {"network": {"engine": "kubernetes"}}}
     (folder / "values.yaml").write_text(yaml.safe_dump({**outside, **values}), encoding="utf-8")
     cluster.helm("install", "catflap", str(CHART), *OURS, "--create-namespace", "--values", str(folder / "values.yaml"))
 

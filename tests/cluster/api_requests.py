@@ -18,7 +18,7 @@ BACKGROUND: Final = frozenset({
 })  # fmt: skip
 
 
-class Asked(NamedTuple):
+class ApiRequest(NamedTuple):
     """A kind of request: the account, the purpose, and whether it was granted."""
 
     account: str
@@ -32,17 +32,17 @@ class Asked(NamedTuple):
         return self.verb not in READS
 
 
-def ours(catflap: Installation, *, after: int = 0) -> list[dict[str, Any]]:
+def catflap_requests(catflap: Installation, *, after: int = 0) -> list[dict[str, Any]]:
     """Yield the audit events of catflap's requests about objects, without BACKGROUND and the first `after` bytes of the log."""
     events = catflap.cluster.audit_events(after=after)
     found = (one for one in events if one["user"]["username"].startswith(OURS) and "objectRef" in one)
     return [one for one in found if one["objectRef"]["resource"] not in BACKGROUND]
 
 
-def counted(events: Iterable[dict[str, Any]]) -> "Counter[Asked]":
+def count_requests(events: Iterable[dict[str, Any]]) -> "Counter[ApiRequest]":
     """Return the number of requests of each kind."""
     return Counter(
-        Asked(
+        ApiRequest(
             event["user"]["username"].removeprefix(OURS),
             event["verb"],
             event["objectRef"]["resource"],
@@ -56,7 +56,7 @@ def writes(catflap: Installation, space: str, *, after: int = 0) -> list[tuple[s
     """Return catflap's writes in a namespace, or to it, rejected or not: verb, resource and name, in order."""
     return [
         (event["verb"], event["objectRef"]["resource"], event["objectRef"].get("name", ""))
-        for event in ours(catflap, after=after)
+        for event in catflap_requests(catflap, after=after)
         if event["objectRef"].get("namespace") == space and event["verb"] not in READS
     ]
 
@@ -64,6 +64,6 @@ def writes(catflap: Installation, space: str, *, after: int = 0) -> list[tuple[s
 def wait_until_quiet(catflap: Installation) -> None:
     """Return once catflap has tried no write for a while."""
     before = -1
-    while (count := sum(one["verb"] not in READS for one in ours(catflap))) != before:
+    while (count := sum(one["verb"] not in READS for one in catflap_requests(catflap))) != before:
         before = count
         time.sleep(QUIET_SECONDS)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.installation import Installation, eventually, names, served
-from tests.cluster.manifests import GOOD, namespace, pod, together
+from tests.cluster.installation import Installation, eventually, names, run_server
+from tests.cluster.manifests import GOOD, join_manifests, namespace, pod
 from tests.controlplane.client import MERGE, Answer
 from tests.programs import stop
 from webhook.model.names import BREAK_GLASS_GROUP
@@ -34,7 +34,7 @@ Labels = Mapping[str, str | None]
 @pytest.fixture(scope="module")
 def entitled(installation: Installation) -> None:
     """Return two groups with every right on namespaces."""
-    installation.apply(together(*rights("namespace-owner", MEMBERS, STRANGERS)), check=True)
+    installation.apply(join_manifests(*rights("namespace-owner", MEMBERS, STRANGERS)), check=True)
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def unanswered(environments: Installation, namespace_name: str) -> Iterator[Inst
         yield environments
     finally:
         environments.server = environments.revived.enter_context(
-            served(environments.cluster, environments.folder, environments.port)
+            run_server(environments.cluster, environments.folder, environments.port)
         )
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests import programs
-from tests.cluster.installation import NAMESPACE, SECRET_PATH, Installation, eventually, installed, served
+from tests.cluster.installation import NAMESPACE, SECRET_PATH, Installation, eventually, installed, run_server
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.controlplane.cluster import running
 from tests.controlplane.tools import Tools
@@ -175,7 +175,7 @@ def test_after_an_outage_the_path_that_users_saw_is_another_one(quick: Installat
     stop(quick.server.process)
     shown = eventually(lambda: create(quick, namespace_name, "x"), until=lambda found: found.status == 500)
     [token] = [one for one in tokens(quick) if one in shown.body["message"]]
-    quick.server = quick.revived.enter_context(served(quick.cluster, quick.folder, quick.port))
+    quick.server = quick.revived.enter_context(run_server(quick.cluster, quick.folder, quick.port))
     eventually(lambda: token not in tokens(quick))
     eventually(lambda: token not in quick.tokens().accepted)
     eventually(lambda: quick.server.post(f"/validate/{token}", REVIEW).status == 401)

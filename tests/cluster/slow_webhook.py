@@ -24,7 +24,7 @@ POLICIES = {
 
 
 @contextmanager
-def hanging(cluster: Cluster, folder: Path, *, seconds: float, timeout: int, fails: str) -> Iterator[list[str]]:
+def slow_webhook(cluster: Cluster, folder: Path, *, seconds: float, timeout: int, fails: str) -> Iterator[list[str]]:
     """Register a webhook for network policies that answers after `seconds`; yield the names that it received.
 
     `timeout` and `fails` are timeoutSeconds and failurePolicy of its entry.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.audit_logs import verified
-from tests.cluster.installation import Installation, controlled, served
+from tests.cluster.installation import Installation, run_controller, run_server
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.programs import Program
 
@@ -42,7 +42,7 @@ def test_the_server_ends_while_the_api_server_keeps_its_connections(catflap: Ins
     for number in range(ROUNDS):
         catflap.apply(pod(f"before-{number}", namespace_name, GOOD))
         assert_ends(catflap.server)
-        catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+        catflap.server = catflap.revived.enter_context(run_server(catflap.cluster, catflap.folder, catflap.port))
         assert catflap.apply(pod(f"after-{number}", namespace_name, GOOD)).returncode == 0
 
 
@@ -51,11 +51,11 @@ def test_the_controller_ends_while_the_api_server_hangs(catflap: Installation, n
     catflap.apply(namespace(namespace_name))
     with frozen(catflap):
         assert_ends(catflap.controller)
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
 
 
 def test_the_server_ends_while_the_api_server_hangs(catflap: Installation) -> None:
     """Neither its watches nor waiting reviews delay the end."""
     with frozen(catflap):
         assert_ends(catflap.server)
-    catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+    catflap.server = catflap.revived.enter_context(run_server(catflap.cluster, catflap.folder, catflap.port))
