@@ -24,7 +24,7 @@ from webhook.cli._streams import warn
 from webhook.cli._verifying import verified
 from webhook.cli.audit import DAMAGED
 from webhook.config.parse import Loaded
-from webhook.controller.registration import Endpoint, registration
+from webhook.controller.webhook_configurations import Endpoint, webhook_configurations
 from webhook.files import unwritable
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.registrations import own_namespace
@@ -163,7 +163,7 @@ def summary(found: Report, gathering: Gathering) -> str:
 
 def ruled_by(loaded: Loaded, name: str, at: datetime) -> Ruled:
     """What a policy file keeps from the guard, and the webhook configurations that fit it."""
-    configurations = registration(loaded.policy, Endpoint(ca_bundle="", namespace=DEFAULT_NAMESPACE))
+    configurations = webhook_configurations(loaded.policy, Endpoint(ca_bundle="", namespace=DEFAULT_NAMESPACE))
     return Ruled(
         name,
         loaded.digest,
