@@ -18,7 +18,7 @@ from tests.cluster.scans import scan
 from tests.controlplane.client import Answer
 from tests.controlplane.cluster import Cluster
 from webhook.kube.identity import Right
-from webhook.kube.rights import controller_rights, server_rights
+from webhook.kube.permissions import controller_rights, server_rights
 
 STAND_INS = Path(__file__).parent / "stand-ins.yaml"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"

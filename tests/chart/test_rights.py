@@ -16,9 +16,9 @@ from tests.controlplane.waiting import wait_until
 from webhook.kube.listing import LASTING
 from webhook.kube.name_servers import DAEMON_SETS, SERVICES
 from webhook.kube.owners import RESOURCES
-from webhook.kube.registrations import PLURALS, TWINS
+from webhook.kube.permissions import controller_rights, server_rights
 from webhook.kube.reports import KINDS
-from webhook.kube.rights import controller_rights, server_rights
+from webhook.kube.webhook_configurations import PLURALS, TWINS
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
 from webhook.model.names import PATH_SECRET
 

@@ -27,7 +27,7 @@ from tests.cluster.manifests import GOOD, namespace, pod
 from tests.controlplane.client import MERGE
 from tests.controlplane.cluster import Cluster
 from tests.programs import Program, free_port, stop
-from webhook.kube.registrations import TWINS, twin_path
+from webhook.kube.webhook_configurations import TWINS, twin_path
 
 __all__ = ["alone", "fresh"]
 

@@ -15,7 +15,7 @@ from webhook.controller.addressing import endpoint_of
 from webhook.controller.fitting import fitted
 from webhook.controller.registration import registration
 from webhook.kube.identity import registered_accounts
-from webhook.kube.registrations import PHASES
+from webhook.kube.webhook_configurations import PHASES
 from webhook.model.limits import MOST_ALIASES, MOST_REQUIRED, MOST_ROLES, MOST_VALUES
 from webhook.model.policy import GuardPolicy
 

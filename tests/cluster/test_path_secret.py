@@ -20,7 +20,7 @@ from tests.reviews import encoded
 from tests.reviews import pod as reviewed
 from webhook.controller.rotation import OVERLAP
 from webhook.kube import webhook_path
-from webhook.kube.surroundings import LOOK_SECONDS
+from webhook.kube.cluster_info import LOOK_SECONDS
 from webhook.kube.webhook_path import token_of
 
 PERIOD: Final = 8.0  # seconds

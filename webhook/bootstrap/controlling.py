@@ -21,13 +21,13 @@ from webhook.controller.reporting import Reporting
 from webhook.controller.scanning import Scanner
 from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, connect
-from webhook.kube.epoch import Epoch
 from webhook.kube.events import bad_record, found_servers, refused_file
+from webhook.kube.install_record import Epoch
 from webhook.kube.lease import Lease
 from webhook.kube.name_servers import NameServers
 from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.rights import controller_rights
-from webhook.kube.standing import Standing
+from webhook.kube.permissions import controller_rights
+from webhook.kube.policy_cache import Standing
 from webhook.kube.watch import Watch
 from webhook.server.ending import END_SECONDS, all_within, end_now, on_end
 

@@ -7,13 +7,13 @@ from threading import Thread
 
 from webhook.config.source import ConfigMapRef
 from webhook.config.store import PolicyStore
-from webhook.kube import registrations
+from webhook.kube import webhook_configurations
 from webhook.kube.api import Api
+from webhook.kube.cluster_info import Surroundings
 from webhook.kube.discovery import calico_resources, choose_engine
-from webhook.kube.epoch import Epoch, oldest_policy
 from webhook.kube.identity import Acting, Right, registered_accounts
-from webhook.kube.rights import report_missing
-from webhook.kube.surroundings import Surroundings
+from webhook.kube.install_record import Epoch, oldest_policy
+from webhook.kube.permissions import report_missing
 from webhook.kube.webhook_path import registered_tokens
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import OFFLINE, Detected
@@ -67,7 +67,7 @@ def learn_registered(acting: Acting, offer_token: Callable[[str], None], own_nam
     """
 
     def learn(api: Api) -> None:
-        found = api.get(registrations.path("validating"))
+        found = api.get(webhook_configurations.path("validating"))
         for token in registered_tokens(found, own_namespace=own_namespace):
             offer_token(token)
         acting.look(api)

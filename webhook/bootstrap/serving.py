@@ -15,13 +15,13 @@ from webhook.bootstrap.looking import check_rights, in_cluster, learn_registered
 from webhook.bootstrap.parts import Address, Common, Parts, make_parts, note, start_policy, start_status
 from webhook.bootstrap.trusting import Trust, start_check
 from webhook.kube.api import Api, connect
-from webhook.kube.epoch import Epoch
+from webhook.kube.cluster_info import Lookout
+from webhook.kube.event_series import Series
 from webhook.kube.events import Reporter
 from webhook.kube.identity import Acting
+from webhook.kube.install_record import Epoch
 from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.rights import server_rights
-from webhook.kube.series import Series
-from webhook.kube.surroundings import Lookout
+from webhook.kube.permissions import server_rights
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.identity import chart_accounts

@@ -38,13 +38,13 @@ from webhook.config.parse import parse
 from webhook.guard.comparing import changes, differences
 from webhook.guard.existing import Existing
 from webhook.guard.preview import Preview, Setting, preview
-from webhook.kube import registrations
+from webhook.kube import webhook_configurations
 from webhook.kube.api import Api, ApiError, NoCluster, connect_as_kubectl
-from webhook.kube.epoch import Epoch, Moments
+from webhook.kube.install_record import Epoch, Moments
 from webhook.kube.listing import Listing, Seen
 from webhook.kube.paths import collection, under
-from webhook.kube.setting import setting
-from webhook.kube.unread_kinds import unread_notes
+from webhook.kube.preview_setting import setting
+from webhook.kube.unsupported_kinds import unread_notes
 from webhook.model.kinds import POD_MAKERS, Makers
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.policy import GuardPolicy
@@ -203,7 +203,7 @@ def setting_of(api: Api, listing: Listing) -> tuple[Setting, tuple[str, ...]]:
     own, moments, notes = DEFAULT_NAMESPACE, None, list[str]()
     namespaces = listing.namespaces()
     try:
-        own = registrations.own_namespace(api)
+        own = webhook_configurations.own_namespace(api)
         moments = Epoch(api, own_namespace=own).read(api)
         if moments is None:
             moments = Moments(now, now)
@@ -221,7 +221,7 @@ def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:
         return load_policy(asked.before).policy
     if not asked.before_in_cluster or api is None:
         return None
-    name = f"{registrations.own_namespace(api)}/{POLICY_CONFIGMAP}"
+    name = f"{webhook_configurations.own_namespace(api)}/{POLICY_CONFIGMAP}"
     space = name.partition("/")[0]
     found = api.get(under(collection("v1", "configmaps", space), POLICY_CONFIGMAP))
     if found is None:

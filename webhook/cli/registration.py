@@ -14,7 +14,7 @@ from webhook.controller.registration import registration
 from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.identity import own_user
-from webhook.kube.switch import turn_on
+from webhook.kube.registration_state import turn_on
 from webhook.model.identity import Identities
 from webhook.model.names import DEFAULT_NAMESPACE
 

@@ -26,7 +26,7 @@ from webhook.config.parse import Loaded
 from webhook.controller.registration import Endpoint, registration
 from webhook.files import unwritable
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
-from webhook.kube.registrations import own_namespace
+from webhook.kube.webhook_configurations import own_namespace
 from webhook.model.counting import counted
 from webhook.model.decision import Verdict
 from webhook.model.names import DEFAULT_NAMESPACE

@@ -8,7 +8,7 @@ from webhook.cli._clusters import give_up
 from webhook.cli._options import NAMESPACE, cluster_options, complain
 from webhook.controller.leaving import Unfinished, foretold, leave
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
-from webhook.kube.registrations import own_namespace
+from webhook.kube.webhook_configurations import own_namespace
 
 FAILED = 1
 

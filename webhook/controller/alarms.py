@@ -7,10 +7,10 @@ from threading import Lock
 
 from webhook.controller.recording import Recording
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.culprits import suspects
 from webhook.kube.events import Happened, named_by, tell
 from webhook.kube.pods import running_pods, said
 from webhook.kube.policies import kind_of
+from webhook.kube.policy_mutators import suspects
 from webhook.metrics import Metrics
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.namespace import Namespace

@@ -6,8 +6,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from webhook.kube.api import Json
+from webhook.kube.cluster_info import Surroundings
 from webhook.kube.policies import Outcome, is_ours
-from webhook.kube.surroundings import Surroundings
 from webhook.model.names import NAMESPACE_UID_ANNOTATION
 
 

@@ -6,8 +6,8 @@ from webhook.controller.drift import Drift, configuration
 from webhook.controller.leaving import delete
 from webhook.controller.recording import Recording
 from webhook.kube.api import Api, Json
-from webhook.kube.home import Home
-from webhook.kube.registrations import PHASES, path
+from webhook.kube.own_namespace import Home
+from webhook.kube.webhook_configurations import PHASES, path
 from webhook.model.names import REMOVAL_ANNOTATION
 
 WHY: Final = "namespace {} is being deleted, so catflap leaves"
@@ -18,7 +18,7 @@ class Departing:
     """Deletes the webhook configurations as soon as the namespace terminates.
 
     Every replica tries: the deletion of the namespace ends their Pods and their accounts in an order that is not known. Where none
-    of them is fast enough, the garbage collector deletes the configurations once the Namespace is gone (`webhook.kube.home`).
+    of them is fast enough, the garbage collector deletes the configurations once the Namespace is gone (`webhook.kube.own_namespace`).
     """
 
     def __init__(self, api: Api, *, recording: Recording, drift: Drift) -> None:

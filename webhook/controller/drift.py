@@ -8,7 +8,7 @@ from typing import Final
 from webhook.controller.fitting import last_writer
 from webhook.kube.api import Api, Json
 from webhook.kube.events import Happened, named_by, policy_file, tell
-from webhook.kube.registrations import API_VERSION, PHASES
+from webhook.kube.webhook_configurations import API_VERSION, PHASES
 from webhook.metrics import Metrics
 from webhook.model.names import REGISTRATION_CONFIGMAP, WEBHOOK_CONFIGURATION
 from webhook.netpol.manifest import Manifest

@@ -1,6 +1,6 @@
 """Only the controller registers catflap: first when the servers answer, and from then on whatever keeps it as this release registers it.
 
-What an administrator deleted stays deleted (webhook.kube.switch, docs/decisions/0023). Nothing is ever removed because a server
+What an administrator deleted stays deleted (webhook.kube.registration_state, docs/decisions/0023). Nothing is ever removed because a server
 does not answer: whether requests fail then is for the failure policy of each entry.
 """
 
@@ -28,13 +28,13 @@ from webhook.controller.servers import Reach, Servers, usable
 from webhook.controller.switching import Switching
 from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
-from webhook.kube.home import Home, look
 from webhook.kube.identity import Acting, accounts_annotation
 from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.own_namespace import Home, look
 from webhook.kube.paths import name_selector
-from webhook.kube.registrations import API_VERSION, PHASES, collection, path
-from webhook.kube.switch import BEGUN, NEVER, OFF, State
+from webhook.kube.registration_state import BEGUN, NEVER, OFF, State
 from webhook.kube.watch import Watch
+from webhook.kube.webhook_configurations import API_VERSION, PHASES, collection, path
 from webhook.kube.webhook_path import token_of
 from webhook.metrics import REGISTRATION
 from webhook.model.identity import Identities

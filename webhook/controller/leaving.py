@@ -11,8 +11,8 @@ from webhook.kube.api import CONFLICT, NOT_FOUND, PAGE_SIZE, Api, ApiError, Json
 from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.namespaces import path as namespace_path
 from webhook.kube.policies import ours, remove
-from webhook.kube.registrations import PHASES, TWINS, path, twin_path
-from webhook.kube.switch import turn_on
+from webhook.kube.registration_state import turn_on
+from webhook.kube.webhook_configurations import PHASES, TWINS, path, twin_path
 from webhook.model.kinds import WRITTEN_KINDS
 from webhook.model.names import DEFAULT_DENY, ENTRY_SUFFIX, GUARD_LABEL, PATH_SECRET, TWIN, WEBHOOK_CONFIGURATION
 

@@ -14,9 +14,9 @@ from webhook.controller.queue import FIRST, LAST, WorkQueue
 from webhook.controller.reconcile import NotSettled, Reconciler
 from webhook.controller.wanted import NOWHERE, lacking
 from webhook.kube.api import Json
+from webhook.kube.cluster_info import Lookout, Surroundings
 from webhook.kube.namespaces import namespace
-from webhook.kube.standing import Standing
-from webhook.kube.surroundings import Lookout, Surroundings
+from webhook.kube.policy_cache import Standing
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.kinds import CALICO, PLAIN, WRITTEN_KINDS, PolicyKind

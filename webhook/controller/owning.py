@@ -3,7 +3,7 @@
 from typing import Final
 
 from webhook.kube.api import Json
-from webhook.kube.home import API_VERSION, KIND, Home
+from webhook.kube.own_namespace import API_VERSION, KIND, Home
 
 OWNERS: Final = "ownerReferences"
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from webhook.controller.registration import HTTPS, MUTATE, VALIDATE, Endpoint
 from webhook.kube.api import Api
-from webhook.kube.failures import what_failed
+from webhook.kube.connection_errors import what_failed
 from webhook.kube.paths import collection, under
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
 from webhook.syntax.pem_words import DAMAGED, damage

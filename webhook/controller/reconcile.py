@@ -13,6 +13,7 @@ from webhook.controller.recording import Recording
 from webhook.controller.repairs import Repairs
 from webhook.controller.wanted import NOWHERE, Wanted, is_default_deny
 from webhook.kube.api import NOT_FOUND, Api, ApiError, Json
+from webhook.kube.cluster_info import Surroundings
 from webhook.kube.events import announce
 from webhook.kube.namespaces import path
 from webhook.kube.policies import (
@@ -27,8 +28,7 @@ from webhook.kube.policies import (
     same,
     stored,
 )
-from webhook.kube.standing import Standing, key
-from webhook.kube.surroundings import Surroundings
+from webhook.kube.policy_cache import Standing, key
 from webhook.metrics import Metrics
 from webhook.model.kinds import PolicyKind
 from webhook.model.names import ALLOW_DNS, DEFAULT_DENY, GUARD_LABEL, GUARDED

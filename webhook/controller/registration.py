@@ -22,7 +22,7 @@ from webhook.controller.conditions import (
     workload_changed,
 )
 from webhook.guard.protect import POLICY_NAME
-from webhook.kube.registrations import API_VERSION
+from webhook.kube.webhook_configurations import API_VERSION
 from webhook.model.cel import literal
 from webhook.model.identity import Identities, chart_accounts
 from webhook.model.kinds import (

@@ -13,8 +13,8 @@ from msgspec import Struct
 from webhook.controller.path_memory import Memory
 from webhook.controller.rotation import Pace, Situation, step
 from webhook.kube.api import CONFLICT, INVALID, NOT_FOUND, Api, ApiError, Json
-from webhook.kube.registrations import PHASES
-from webhook.kube.registrations import path as configuration_path
+from webhook.kube.webhook_configurations import PHASES
+from webhook.kube.webhook_configurations import path as configuration_path
 from webhook.kube.webhook_path import BadTokens, collection, path, read, registered_tokens, write
 from webhook.model.path_tokens import PathTokens, Token
 

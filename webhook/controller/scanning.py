@@ -19,10 +19,10 @@ from webhook.controller.reporting import Reporting
 from webhook.guard.existing import Existing
 from webhook.guard.preview import Effect, Preview, preview
 from webhook.kube.api import Api
-from webhook.kube.epoch import Epoch
+from webhook.kube.install_record import Epoch
 from webhook.kube.listing import SMALL_PAGE, Listing, Seen
-from webhook.kube.setting import setting
-from webhook.kube.unread_kinds import unread_notes
+from webhook.kube.preview_setting import setting
+from webhook.kube.unsupported_kinds import unread_notes
 from webhook.metrics import CUSTOM, Metrics
 from webhook.model.kinds import POD_MAKERS
 from webhook.review.manifests import each_existing

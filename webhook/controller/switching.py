@@ -11,9 +11,9 @@ from webhook.controller.drift import Drift
 from webhook.controller.owning import condemned
 from webhook.controller.recording import Recording
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.home import Home
 from webhook.kube.identity import Acting
-from webhook.kube.switch import BEGUN, NEVER, OFF, ON, State, Switch
+from webhook.kube.own_namespace import Home
+from webhook.kube.registration_state import BEGUN, NEVER, OFF, ON, State, Switch
 from webhook.model.identity import Identities, identities
 
 logger = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from webhook.controller.recording import Recording
 from webhook.controller.twin import changes_at, twin
 from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
-from webhook.kube.home import Home, look
 from webhook.kube.identity import Acting
-from webhook.kube.registrations import PHASES, TWINS, collection, twin_path, twins
+from webhook.kube.own_namespace import Home, look
 from webhook.kube.watch import Watch
+from webhook.kube.webhook_configurations import PHASES, TWINS, collection, twin_path, twins
 from webhook.metrics import COPY
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN, WEBHOOK_CONFIGURATION
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from webhook.config.parse import Loaded
 from webhook.guard.closing import is_guarded
-from webhook.kube.surroundings import Surroundings
+from webhook.kube.cluster_info import Surroundings
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.namespace import Namespace
 from webhook.netpol.intent import Engine

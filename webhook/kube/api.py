@@ -19,12 +19,12 @@ from kubernetes.config.config_exception import ConfigException
 from msgspec import Struct
 
 from webhook.files import UnreadableFileError, is_readable
+from webhook.kube.connection_errors import what_failed
 from webhook.kube.errors import CONFLICT, INVALID, NOT_FOUND, ApiError
-from webhook.kube.failures import what_failed
+from webhook.kube.kubeconfig_errors import KUBECONFIG, unusable
 from webhook.kube.paging import TooLarge, pages
 from webhook.kube.paths import checked
-from webhook.kube.silence import Unsilenced
-from webhook.kube.unusable import KUBECONFIG, unusable
+from webhook.kube.watch_response import Unsilenced
 from webhook.model.names import FIELD_MANAGER
 from webhook.model.path_tokens import without_tokens
 from webhook.syntax.misfits import undecodable

@@ -12,7 +12,7 @@ from kubernetes.informer import SharedInformer
 from kubernetes.informer.informer import ADDED, DELETED, MODIFIED
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.silence import SILENCE_SECONDS
+from webhook.kube.watch_response import SILENCE_SECONDS
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from webhook.guard.closing import is_guarded
 from webhook.kube.api import Api
-from webhook.kube.epoch import Epoch
+from webhook.kube.install_record import Epoch
 from webhook.kube.namespaces import PATH, namespace
 from webhook.kube.policies import closes, kind_of, ours
 from webhook.model.names import DEFAULT_DENY

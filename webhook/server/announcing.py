@@ -10,9 +10,9 @@ from time import monotonic
 
 from webhook.guard.message import line
 from webhook.kube.api import ApiError
+from webhook.kube.event_series import Series, Statement, Told
 from webhook.kube.events import Happened, policy_file, restored
 from webhook.kube.policies import Outcome
-from webhook.kube.series import Series, Statement, Told
 from webhook.metrics import Metrics
 from webhook.model.decision import Decision, Verdict
 from webhook.model.request import Operation, PolicyObject, Request

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from webhook.config.parse import Loaded
 from webhook.guard.decide import OFFLINE
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.epoch import Epoch
+from webhook.kube.install_record import Epoch
 from webhook.kube.namespaces import namespace, path, readable
 from webhook.kube.owners import owners_above
 from webhook.model.decision import (

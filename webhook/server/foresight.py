@@ -15,11 +15,11 @@ from webhook.custom.cost import BUDGET
 from webhook.custom.judging import price_of_all
 from webhook.guard.existing import Existing
 from webhook.guard.foretelling import foretold, not_previewed
-from webhook.kube.access import may_list
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.epoch import Epoch
+from webhook.kube.install_record import Epoch
 from webhook.kube.listing import LASTING, first_pages
-from webhook.kube.setting import setting
+from webhook.kube.preview_setting import setting
+from webhook.kube.subject_access_review import may_list
 from webhook.model.abbreviation import shortened
 from webhook.model.decision import ForesightWanted
 from webhook.model.kinds import NAMESPACES

@@ -14,9 +14,9 @@ from webhook.audit.record import write_record
 from webhook.config.parse import Loaded
 from webhook.guard.closing import is_guarded
 from webhook.kube.api import Api, ApiError, Json
+from webhook.kube.cluster_info import Surroundings
 from webhook.kube.namespaces import namespace, path
 from webhook.kube.policies import NotAsWritten, Outcome, closes, ensure, stored
-from webhook.kube.surroundings import Surroundings
 from webhook.metrics import Metrics
 from webhook.model.decision import Closure, ClosureWanted
 from webhook.model.namespace import Namespace

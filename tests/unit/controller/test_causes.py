@@ -6,8 +6,8 @@ from typing import Any, Final
 import pytest
 
 from webhook.controller.causes import Asked, Cause, cause_of, explained, was_isolated
+from webhook.kube.cluster_info import Surroundings
 from webhook.kube.policies import Outcome
-from webhook.kube.surroundings import Surroundings
 from webhook.netpol.dns import Detected
 from webhook.netpol.intent import Engine
 

@@ -13,8 +13,8 @@ from webhook.controller.drift import REGISTERED
 from webhook.controller.owning import condemned, difference, owned
 from webhook.controller.switching import word_after
 from webhook.kube.api import ApiError, Json
-from webhook.kube.home import Home, look
-from webhook.kube.switch import BEGUN, NEVER, OFF, ON, State
+from webhook.kube.own_namespace import Home, look
+from webhook.kube.registration_state import BEGUN, NEVER, OFF, ON, State
 
 HOME: Final = f"/api/v1/namespaces/{OWN}"
 UID: Final = "11111111-0000-4000-8000-000000000000"

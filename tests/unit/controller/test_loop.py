@@ -16,8 +16,8 @@ from webhook.controller.loop import Controller, Follower
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.recording import Recording
 from webhook.kube.api import Api, Json
-from webhook.kube.standing import Standing
-from webhook.kube.surroundings import Surroundings
+from webhook.kube.cluster_info import Surroundings
+from webhook.kube.policy_cache import Standing
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.kinds import POLICIES_BY_KIND

@@ -17,8 +17,8 @@ from webhook.controller.haste import Haste
 from webhook.controller.reconcile import SHARE, NotSettled, Reconciler
 from webhook.controller.recording import Recording
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.standing import Standing
-from webhook.kube.surroundings import Surroundings
+from webhook.kube.cluster_info import Surroundings
+from webhook.kube.policy_cache import Standing
 from webhook.metrics import Metrics
 from webhook.model.namespace import Namespace
 from webhook.netpol.dns import Detected

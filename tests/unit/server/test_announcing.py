@@ -9,7 +9,7 @@ from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import OWNER, REPLICASET_CONTROLLER, asked, policy
 from webhook.guard.decide import OFFLINE, decide
 from webhook.kube.api import ApiError
-from webhook.kube.series import Series, Statement, Told
+from webhook.kube.event_series import Series, Statement, Told
 from webhook.metrics import EVENTS, Metrics
 from webhook.model.decision import Decision
 from webhook.server.announcing import MOST_WAITING, Announcer, refused

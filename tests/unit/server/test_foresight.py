@@ -10,7 +10,7 @@ from tests.unit.guard.test_preview import ROLELESS, stored
 from tests.unit.samples import HEAD
 from webhook.config.parse import Loaded, parse
 from webhook.kube.api import PAGE_SIZE, Api, ApiError, Json
-from webhook.kube.epoch import Epoch, Moments
+from webhook.kube.install_record import Epoch, Moments
 from webhook.model.decision import ForesightWanted
 from webhook.model.request import User
 from webhook.server import foresight

@@ -12,7 +12,7 @@ from webhook.audit.log import AuditLog
 from webhook.audit.owed import OwedRecords
 from webhook.config.parse import parse
 from webhook.kube.api import Api, Json
-from webhook.kube.surroundings import Surroundings
+from webhook.kube.cluster_info import Surroundings
 from webhook.metrics import Metrics
 from webhook.model.decision import Closure, ClosureWanted
 from webhook.netpol.dns import Detected

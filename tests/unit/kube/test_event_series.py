@@ -8,8 +8,17 @@ import pytest
 
 from tests.clocks import Clock
 from webhook.kube.api import NOT_FOUND, Api, ApiError, Json
+from webhook.kube.event_series import (
+    BURST,
+    MOST_SERIES,
+    NAMESPACE_BURST,
+    NAMESPACE_SECONDS,
+    SECONDS,
+    Series,
+    Statement,
+    Told,
+)
 from webhook.kube.events import NOTE_LENGTH, Happened, Reporter, fitted
-from webhook.kube.series import BURST, MOST_SERIES, NAMESPACE_BURST, NAMESPACE_SECONDS, SECONDS, Series, Statement, Told
 from webhook.model.workload import Owner
 
 AT: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)

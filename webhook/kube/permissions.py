@@ -8,9 +8,9 @@ from webhook.kube.identity import Right, missing_rights
 from webhook.kube.listing import LASTING
 from webhook.kube.name_servers import DAEMON_SETS, DNS_NAMESPACE, SERVICES
 from webhook.kube.owners import RESOURCES
-from webhook.kube.registrations import PHASES, TWINS
-from webhook.kube.registrations import PLURALS as TWIN_PLURALS
 from webhook.kube.reports import KINDS
+from webhook.kube.webhook_configurations import PHASES, TWINS
+from webhook.kube.webhook_configurations import PLURALS as TWIN_PLURALS
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS, WRITTEN_KINDS
 from webhook.model.names import (
     CONTROLLER_LEASE,

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.culprits import NOBODY, suspects
+from webhook.kube.policy_mutators import NOBODY, suspects
 from webhook.model.kinds import POLICIES_BY_KIND
 
 PLAIN: Final = POLICIES_BY_KIND["networking.k8s.io", "NetworkPolicy"]

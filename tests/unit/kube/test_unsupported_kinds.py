@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from webhook.kube.api import Api, Json
-from webhook.kube.unread_kinds import unread_notes
+from webhook.kube.unsupported_kinds import unread_notes
 from webhook.model.kinds import PodMaker
 
 KINDS: Final[dict[str, dict[str, str]]] = {

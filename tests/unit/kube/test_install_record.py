@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.epoch import CLOCK_SKEW, Epoch, Moments
+from webhook.kube.install_record import CLOCK_SKEW, Epoch, Moments
 
 MADE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 NOW: Final = datetime(2026, 6, 1, tzinfo=UTC)

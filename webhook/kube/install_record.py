@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from webhook.kube import paths, registrations
+from webhook.kube import paths, webhook_configurations
 from webhook.kube.api import Api, ApiError
 from webhook.kube.namespaces import parse_time
 from webhook.kube.namespaces import path as namespace_path
@@ -184,7 +184,7 @@ def cluster_made(api: Api) -> datetime | None:
 
 def registered(api: Api) -> datetime | None:
     """When the webhook was registered; None where it is not.  Raises ApiError."""
-    configuration = api.get(registrations.path("validating"))
+    configuration = api.get(webhook_configurations.path("validating"))
     return parse_time(configuration["metadata"]["creationTimestamp"]) if configuration else None
 
 

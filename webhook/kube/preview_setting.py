@@ -5,7 +5,7 @@ from datetime import datetime
 
 from webhook.guard.preview import Setting
 from webhook.kube.api import Json
-from webhook.kube.epoch import Moments
+from webhook.kube.install_record import Moments
 from webhook.kube.namespaces import namespace, readable
 
 

@@ -14,7 +14,7 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError, MaxRetryError, ProxyError
 
 from webhook.kube.api import ApiError, pooled
-from webhook.kube.failures import UNKNOWN, what_failed
+from webhook.kube.connection_errors import UNKNOWN, what_failed
 
 Answer = Callable[[socket.socket], None]
 SECONDS: Final = 0.5
