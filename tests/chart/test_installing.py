@@ -17,8 +17,8 @@ from tests.cluster.installation import eventually, installed
 from tests.cluster.scans import scan
 from tests.controlplane.client import Answer
 from tests.controlplane.cluster import Cluster
-from webhook.kube.identity import Right
-from webhook.kube.permissions import controller_rights, server_rights
+from webhook.kube.identity import Permission
+from webhook.kube.permissions import controller_permissions, server_permissions
 
 STAND_INS = Path(__file__).parent / "stand-ins.yaml"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
@@ -26,7 +26,7 @@ SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/catflap-tls"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/catflap"
 OWN_SERVICE = {"service": {"namespace": NAMESPACE, "name": "catflap", "path": "/validate"}}
 # What the controller's account may not change of its registration.
-RIGHTS = {"server": server_rights, "controller": controller_rights}
+RIGHTS = {"server": server_permissions, "controller": controller_permissions}
 # What the scenario below does not bring about; tests/cluster does, with the same accounts.
 ELSEWHERE = {
     "how old the owner of a Pod is",
@@ -246,14 +246,14 @@ def used(event: dict[str, Any]) -> Call:
     return event["verb"], found.get("apiGroup", ""), found.get("resource", ""), name, found.get("namespace", "")
 
 
-def on_table(call: Call, table: Iterable[Right]) -> bool:
+def on_table(call: Call, table: Iterable[Permission]) -> bool:
     """Whether the program's own table has what it asked for; what everybody may ask is on none."""
     everybodys = {"", "selfsubjectreviews", "selfsubjectaccessreviews"}
     beside = {"services", "deployments"}  # for --service and --server-deployment
     return call[2] in everybodys | beside or any(matches(one, call) for one in table)
 
 
-def matches(right: Right, call: Call) -> bool:
+def matches(right: Permission, call: Call) -> bool:
     """Whether a right is the one that a request needed."""
     named = right.name in {"", call[3]} and right.namespace in {"", call[4]}
     return (right.verb, right.group, right.resource) == call[:3] and named

@@ -19,7 +19,7 @@ from tests.controlplane.cluster import Cluster
 from tests.programs import Program, control, free_port, running
 from webhook.config.parse import digest
 from webhook.kube import webhook_path
-from webhook.kube.webhook_path import read
+from webhook.kube.webhook_path import parse_tokens
 from webhook.model.names import BREAK_GLASS_GROUP
 from webhook.model.path_tokens import PathTokens
 from webhook.tls.folder import TlsFolder, ensure
@@ -85,7 +85,7 @@ class Installation:
 
     def tokens(self) -> PathTokens:
         """The tokens of the secret path that are stored."""
-        return read(self.cluster.api("GET", webhook_path.path(NAMESPACE)))
+        return parse_tokens(self.cluster.api("GET", webhook_path.path(NAMESPACE)))
 
     def path(self, phase: str = "validate") -> str:
         """The path to which the API server sends reviews at this moment."""

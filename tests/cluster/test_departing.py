@@ -27,7 +27,7 @@ from tests.cluster.manifests import GOOD, namespace, pod
 from tests.controlplane.client import MERGE
 from tests.controlplane.cluster import Cluster
 from tests.programs import Program, free_port, stop
-from webhook.kube.webhook_configurations import TWINS, twin_path
+from webhook.kube.webhook_configurations import ADMISSION_POLICY_KINDS, own_admission_policy_path
 
 __all__ = ["alone", "fresh"]
 
@@ -78,7 +78,7 @@ def references(cluster: Cluster, phase: str) -> list[Json]:
 
 def copies(cluster: Cluster) -> list[list[Json]]:
     """The ownerReferences of each object of the copy of the rules that is stored."""
-    answers = [cluster.call("GET", twin_path(kind)) for kind in TWINS]
+    answers = [cluster.call("GET", own_admission_policy_path(kind)) for kind in ADMISSION_POLICY_KINDS]
     return [one.body["metadata"].get("ownerReferences", []) for one in answers if one.status == 200]
 
 

@@ -21,13 +21,13 @@ from webhook.controller.reporting import Reporting
 from webhook.controller.scanning import Scanner
 from webhook.controller.twinned import Twinned
 from webhook.kube.api import Api, connect
-from webhook.kube.events import bad_record, found_servers, refused_file
-from webhook.kube.install_record import Epoch
+from webhook.kube.events import post_invalid_install_record, post_name_servers_found, post_policy_file_refused
+from webhook.kube.install_record import InstallRecord
 from webhook.kube.lease import Lease
-from webhook.kube.name_servers import NameServers
-from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.permissions import controller_rights
-from webhook.kube.policy_cache import Standing
+from webhook.kube.name_servers import NameServerDetector
+from webhook.kube.namespaces import NAMESPACES_PATH as NAMESPACES
+from webhook.kube.permissions import controller_permissions
+from webhook.kube.policy_cache import PolicyCache
 from webhook.kube.watch import Watch
 from webhook.server.ending import END_SECONDS, all_within, end_now, on_end
 
@@ -36,7 +36,7 @@ def followers(
     common: Common, parts: Parts, api: Api, recording: Recording, registration: Registered
 ) -> Mapping[str, Follower]:
     """What is kept as the policy file says, beyond namespaces; what the API server refuses of it is told."""
-    own, patient = common.own_namespace, api.patient()
+    own, patient = common.own_namespace, api.with_long_timeout()
     written = telling(
         registration,
         Twinned(patient, recording=recording, own_namespace=own, now=utc_now, acting=registration.acting),
@@ -73,20 +73,20 @@ def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -
     return leader, scanner
 
 
-def watched_epoch(common: Common, api: Api) -> Epoch:
+def watched_epoch(common: Common, api: Api) -> InstallRecord:
     """The record of the installation; an Event on it reports one that cannot be true."""
 
     def trouble(space: str, what: str) -> None:
-        bad_record(api, space, what, utc_now())
+        post_invalid_install_record(api, space, what, utc_now())
 
-    return Epoch(api, own_namespace=common.own_namespace, on_trouble=trouble)
+    return InstallRecord(api, own_namespace=common.own_namespace, on_trouble=trouble)
 
 
 def make_controller(
     common: Common, parts: Parts, api: Api, recording: Recording, registration: Registered
 ) -> Controller:
     """What isolates namespaces, and keeps what else follows the policy file."""
-    standing, own = Standing(api), common.own_namespace
+    standing, own = PolicyCache(api), common.own_namespace
     return Controller(
         namespaces=Watch(api, NAMESPACES),
         standing=standing,
@@ -104,7 +104,9 @@ def make_controller(
             api,
             parts.policies,
             recorded(watched_epoch(common, api), api),
-            name_servers=NameServers(api, on_change=lambda found: found_servers(api, own, found, utc_now())).look,
+            name_servers=NameServerDetector(
+                api, on_change=lambda found: post_name_servers_found(api, own, found, utc_now())
+            ).look,
         ),
         metrics=parts.metrics,
     )
@@ -116,7 +118,7 @@ def control(common: Common, registering: Registering) -> None:
     parts = make_parts(
         common,
         "controller",
-        on_refusal=lambda faults: refused_file(api, common.own_namespace, faults, utc_now()),
+        on_refusal=lambda faults: post_policy_file_refused(api, common.own_namespace, faults, utc_now()),
     )
     recording = Recording(parts.audit, utc_now, on_lost=parts.metrics.audit_lost.inc)
     leader, scanner = make_scanner(common, parts, api, recording)
@@ -134,7 +136,7 @@ def control(common: Common, registering: Registering) -> None:
         "registration": lambda: registration.sound,
         "secret-path": lambda: age.sound,
     }
-    check_rights(api, controller_rights(common.own_namespace, in_cluster(common.policy)))
+    check_rights(api, controller_permissions(common.own_namespace, in_cluster(common.policy)))
     start_status(common.status, checks | start_policy(common, parts, api), parts.metrics)
     rotating.on_registered = registration.wake
     started = (recording, rotating, controller, leader, scanner)

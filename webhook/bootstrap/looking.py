@@ -9,10 +9,10 @@ from webhook.config.source import ConfigMapRef
 from webhook.config.store import PolicyStore
 from webhook.kube import webhook_configurations
 from webhook.kube.api import Api
-from webhook.kube.cluster_info import Surroundings
+from webhook.kube.cluster_info import ClusterInfo
 from webhook.kube.discovery import calico_resources, choose_engine
-from webhook.kube.identity import Acting, Right, registered_accounts
-from webhook.kube.install_record import Epoch, oldest_policy
+from webhook.kube.identity import Permission, ProcessIdentity, registered_accounts
+from webhook.kube.install_record import InstallRecord, oldest_policy_time
 from webhook.kube.permissions import report_missing
 from webhook.kube.webhook_path import registered_tokens
 from webhook.model.network import DnsEndpoint
@@ -20,17 +20,17 @@ from webhook.netpol.dns import OFFLINE, Detected
 from webhook.server.unavailable import Unavailable
 
 
-def on_record(epoch: Epoch, api: Api) -> Callable[[datetime], datetime | None]:
+def on_record(epoch: InstallRecord, api: Api) -> Callable[[datetime], datetime | None]:
     """Since when the server takes namespaces for closed: as recorded, or since the registration."""
 
     def since(_started: datetime) -> datetime | None:
         found = epoch.read(api)
-        return found.closing if found else None
+        return found.isolation_since if found else None
 
     return since
 
 
-def recorded(epoch: Epoch, api: Api) -> Callable[[datetime], datetime]:
+def recorded(epoch: InstallRecord, api: Api) -> Callable[[datetime], datetime]:
     """Since when the controller closes namespaces: the recorded epoch, or its own start where that was earlier.
 
     The webhook may be registered after the controller's start, and the controller may start again before that: then our
@@ -41,9 +41,9 @@ def recorded(epoch: Epoch, api: Api) -> Callable[[datetime], datetime]:
     def since(started: datetime) -> datetime:
         found = epoch.record()
         if found is not None:
-            return min(found.closing, started)
+            return min(found.isolation_since, started)
         if not unregistered:
-            unregistered.append(min(oldest_policy(api) or started, started))
+            unregistered.append(min(oldest_policy_time(api) or started, started))
         return unregistered[0]
 
     return since
@@ -54,12 +54,14 @@ def in_cluster(policy: Path | ConfigMapRef) -> ConfigMapRef | None:
     return policy if isinstance(policy, ConfigMapRef) else None
 
 
-def check_rights(api: Api, rights: Sequence[Right]) -> None:
+def check_rights(api: Api, rights: Sequence[Permission]) -> None:
     """Look for missing rights from a thread of its own: it takes some dozens of questions, and nobody waits for it."""
     Thread(target=report_missing, args=(api, rights), name="rights", daemon=True).start()
 
 
-def learn_registered(acting: Acting, offer_token: Callable[[str], None], own_namespace: str) -> Callable[[Api], None]:
+def learn_registered(
+    acting: ProcessIdentity, offer_token: Callable[[str], None], own_namespace: str
+) -> Callable[[Api], None]:
     """Asks who the server is, and by what is registered, who else acts for catflap and where the API server sends reviews.
 
     `offer_token` gets the token of each path that is registered: a server that starts while the Secret contains others has no
@@ -70,7 +72,7 @@ def learn_registered(acting: Acting, offer_token: Callable[[str], None], own_nam
         found = api.get(webhook_configurations.path("validating"))
         for token in registered_tokens(found, own_namespace=own_namespace):
             offer_token(token)
-        acting.look(api)
+        acting.resolve(api)
         acting.others = registered_accounts(found)
 
     return learn
@@ -82,7 +84,7 @@ def look_around(
     closed_since: Callable[[datetime], datetime | None],
     learn: Callable[[Api], None] = lambda _: None,
     name_servers: Callable[[str | tuple[DnsEndpoint, ...]], Detected] = lambda _: OFFLINE,
-) -> Callable[[], Surroundings]:
+) -> Callable[[], ClusterInfo]:
     """Asks for the surroundings; `closed_since` is given this process's start, by the API server's clock.
 
     `learn` is called at each look, for what a process has to know of itself. `name_servers` is given `network.dns` of the policy file;
@@ -90,7 +92,7 @@ def look_around(
     """
     started: list[datetime] = []
 
-    def look() -> Surroundings:
+    def look() -> ClusterInfo:
         if not started:
             started.append(api.clock())
         learn(api)
@@ -98,11 +100,11 @@ def look_around(
         if loaded is None:
             raise Unavailable("no policy file is in force yet")
         calico = calico_resources(api)
-        return Surroundings(
+        return ClusterInfo(
             engine=choose_engine(loaded.policy.network.engine, calico),
             calico=calico,
             detected_dns=name_servers(loaded.policy.network.dns),
-            closed_since=closed_since(started[0]) or started[0],
+            isolation_since=closed_since(started[0]) or started[0],
         )
 
     return look

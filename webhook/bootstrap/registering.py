@@ -21,7 +21,7 @@ from webhook.controller.rotation import Pace
 from webhook.controller.servers import usable
 from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.identity import Acting
+from webhook.kube.identity import ProcessIdentity
 from webhook.model.identity import chart_accounts
 from webhook.server.tokens import BadTokenFile
 from webhook.server.tokens import read_file as read_tokens
@@ -115,10 +115,10 @@ def registered(  # noqa: PLR0917 (each is of another type)
         metadata = {"name": found.name, "namespace": found.namespace}
         deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
     return Registered(
-        api.patient(),
+        api.with_long_timeout(),
         recording=recording,
         own_namespace=own,
-        acting=Acting(chart_accounts(own)),
+        acting=ProcessIdentity(chart_accounts(own)),
         drift=Drift(api, metrics=parts.metrics, own_namespace=own, now=utc_now, deployment=deployment),
         now=utc_now,
         endpoint=with_token(registering, rotating) if registering.locate else None,

@@ -15,13 +15,13 @@ from webhook.bootstrap.looking import check_rights, in_cluster, learn_registered
 from webhook.bootstrap.parts import Address, Common, Parts, make_parts, note, start_policy, start_status
 from webhook.bootstrap.trusting import Trust, start_check
 from webhook.kube.api import Api, connect
-from webhook.kube.cluster_info import Lookout
-from webhook.kube.event_series import Series
+from webhook.kube.cluster_info import ClusterInfoPoller
+from webhook.kube.event_series import EventSeriesRecorder
 from webhook.kube.events import Reporter
-from webhook.kube.identity import Acting
-from webhook.kube.install_record import Epoch
-from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.permissions import server_rights
+from webhook.kube.identity import ProcessIdentity
+from webhook.kube.install_record import InstallRecord
+from webhook.kube.namespaces import NAMESPACES_PATH as NAMESPACES
+from webhook.kube.permissions import server_permissions
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.identity import chart_accounts
@@ -66,13 +66,13 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
     tokens = AcceptedTokens()
     cluster: Cluster = NoClusterToAsk()
     announce: Announce = nobody  # where there is no cluster
-    acting = Acting(chart_accounts(common.own_namespace))
+    acting = ProcessIdentity(chart_accounts(common.own_namespace))
     if api is not None:
         announce = start_announcing(api, parts.metrics)
         offer: Callable[[str], None] = tokens.offer_registered if trust.by_secret else lambda _: None
         learn = learn_registered(acting, offer, common.own_namespace)
         cluster = start_asking(common, parts, api, checks, announce, learn)
-        check_rights(api, server_rights(common.own_namespace, in_cluster(common.policy)))
+        check_rights(api, server_permissions(common.own_namespace, in_cluster(common.policy)))
     check = start_check(trust, tokens, api, common.own_namespace, checks)
     start_status(common.status, checks, parts.metrics)
     answerer = Answerer(
@@ -116,7 +116,7 @@ def serving_certificate(found: Certificate) -> ServingCertificate:
 
 def start_announcing(api: Api, metrics: Metrics) -> Announce:
     """What tells of refusals and repairs by Events."""
-    series = Series(api, Reporter("catflap-server", socket.gethostname()), clock=monotonic)
+    series = EventSeriesRecorder(api, Reporter("catflap-server", socket.gethostname()), clock=monotonic)
     announcer = Announcer(series, metrics=metrics, now=utc_now)
     announcer.start()
     return announcer.announce
@@ -132,12 +132,12 @@ def start_asking(  # noqa: PLR0917 (each is of another type)
 ) -> ClusterToAsk:
     """What answers questions about the cluster; its caches are added to the checks of readiness."""
     namespaces = Watch(api, NAMESPACES)
-    epoch = Epoch(api, own_namespace=common.own_namespace)
-    lookout = Lookout(
+    epoch = InstallRecord(api, own_namespace=common.own_namespace)
+    lookout = ClusterInfoPoller(
         look_around(api, parts.policies, on_record(epoch, api), learn),
         on_change=lambda _: None,
     )
-    parts.policies.on_change(lambda _: lookout.look_now())
+    parts.policies.on_change(lambda _: lookout.poll_now())
     namespaces.start()
     lookout.start()
     checks["namespaces"] = lambda: namespaces.synced

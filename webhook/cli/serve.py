@@ -17,7 +17,7 @@ from webhook.cli._options import FILE, complain, load_policy
 from webhook.cli._serving import AddressType, check_audit_key, check_context, serving_options, trust, trust_options
 from webhook.config.source import ConfigMapRef
 from webhook.files import shown
-from webhook.kube.api import NoCluster, connect
+from webhook.kube.api import NoClusterError, connect
 from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
 
 
@@ -121,7 +121,7 @@ def check_cluster(kubeconfig: str | None, context: str | None) -> None:
     check_context(kubeconfig, context)
     try:
         connect(kubeconfig, context).close()
-    except NoCluster as bad:
+    except NoClusterError as bad:
         complain([f"{bad}, or serve --standalone"])
 
 

@@ -7,10 +7,10 @@ from threading import Lock
 
 from webhook.controller.recording import Recording
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.events import Happened, named_by, tell
-from webhook.kube.pods import running_pods, said
+from webhook.kube.events import EventDetails, event_key, post_event
+from webhook.kube.pods import describe_pods, running_pods
 from webhook.kube.policies import kind_of
-from webhook.kube.policy_mutators import suspects
+from webhook.kube.policy_mutators import describe_mutators
 from webhook.metrics import Metrics
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.namespace import Namespace
@@ -44,12 +44,14 @@ class Alarms:
     def _say(self, regarding: Manifest, reason: str, recorded: str, note: str, digest: str) -> None:
         logger.error("%s", note)
         self._recording.record(regarding, policy_digest=digest, reason=recorded, verb="get")
-        tell(self._api, regarding, Happened(reason, "Repair", note, key=named_by(f"{reason} {note}")), self._now())
+        post_event(
+            self._api, regarding, EventDetails(reason, "Repair", note, key=event_key(f"{reason} {note}")), self._now()
+        )
 
     def changed_by_others(self, manifest: Manifest, found: Json, what: str, digest: str) -> None:
         """Say that a policy does not stay as it is written, and who or what may change it."""
         metadata = manifest["metadata"]
-        who = suspects(self._api, kind_of(manifest), found)
+        who = describe_mutators(self._api, kind_of(manifest), found)
         note = f"{manifest['kind']} {metadata['name']} does not stay as catflap writes it: {what}; what may change it: {who}"
         place = (metadata.get("namespace", ""), metadata["name"])
         self.sound(place, manifest, "PolicyNotRepaired", note, digest=digest)
@@ -60,7 +62,7 @@ class Alarms:
         if pods:
             note = (
                 f"namespace {namespace.name} is being deleted and its {manifest['kind']} {DEFAULT_DENY} is gone, while "
-                f"{said(pods)} may still run; the API server takes no new object there, so it cannot be restored"
+                f"{describe_pods(pods)} may still run; the API server takes no new object there, so it cannot be restored"
             )
             place = (namespace.name, DEFAULT_DENY)
             self.sound(place, about(namespace), "PolicyNotRepaired", note, digest=digest)
@@ -78,7 +80,7 @@ class Alarms:
             )
             return
         if early:
-            note = f"{said(early)} ran in namespace {namespace.name} before it was isolated; delete them, or find out whom they reached"
+            note = f"{describe_pods(early)} ran in namespace {namespace.name} before it was isolated; delete them, or find out whom they reached"
             self._metrics.early_pods.inc(len(early))
             self._say(about(namespace), "PodsBeforeIsolation", f"found: {note}", note, digest)
 

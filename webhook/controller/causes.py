@@ -6,8 +6,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from webhook.kube.api import Json
-from webhook.kube.cluster_info import Surroundings
-from webhook.kube.policies import Outcome, is_ours
+from webhook.kube.cluster_info import ClusterInfo
+from webhook.kube.policies import WriteOutcome, is_own_policy
 from webhook.model.names import NAMESPACE_UID_ANNOTATION
 
 
@@ -15,7 +15,7 @@ class Asked(Struct, frozen=True):
     """What decides, besides a namespace's name, which policies are wanted there."""
 
     policy_digest: str
-    around: Surroundings
+    around: ClusterInfo
     environment: str = ""
 
 
@@ -28,7 +28,7 @@ class Cause(StrEnum):
     TAKEN = "an object of its name stood there that catflap had not written"
 
 
-WRITTEN = {Outcome.CREATED: "created", Outcome.REPAIRED: "rewritten", Outcome.REPLACED: "rewritten"}
+WRITTEN = {WriteOutcome.CREATED: "created", WriteOutcome.REPAIRED: "rewritten", WriteOutcome.REPLACED: "rewritten"}
 
 
 def cause_of(settled: Asked | None, asked: Asked, *, knows: bool, stood: bool) -> Cause:
@@ -43,11 +43,13 @@ def cause_of(settled: Asked | None, asked: Asked, *, knows: bool, stood: bool) -
     return Cause.REPAIR if stood else Cause.NEW
 
 
-def explained(cause: Cause, outcome: Outcome) -> tuple[Cause, str]:
+def explained(cause: Cause, outcome: WriteOutcome) -> tuple[Cause, str]:
     """The cause once a write is done, and the reason that its record has."""
-    if outcome is Outcome.REPLACED:
+    if outcome is WriteOutcome.REPLACED:
         cause = Cause.TAKEN
-    elif cause is Cause.NEW and outcome is Outcome.REPAIRED:  # it stood before the first look, and not as it should
+    elif (
+        cause is Cause.NEW and outcome is WriteOutcome.REPAIRED
+    ):  # it stood before the first look, and not as it should
         cause = Cause.REPAIR
     did = "restored" if cause is Cause.REPAIR else WRITTEN[outcome]
     return cause, f"{did}: {cause}"
@@ -59,6 +61,6 @@ def was_isolated(others: Iterable[Json], uid: str) -> bool:
     Only those count that catflap wrote for this very namespace.
     """
     return any(
-        is_ours(one) and (one["metadata"].get("annotations") or {}).get(NAMESPACE_UID_ANNOTATION) == uid
+        is_own_policy(one) and (one["metadata"].get("annotations") or {}).get(NAMESPACE_UID_ANNOTATION) == uid
         for one in others
     )

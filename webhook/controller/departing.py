@@ -6,7 +6,7 @@ from webhook.controller.drift import Drift, configuration
 from webhook.controller.leaving import delete
 from webhook.controller.recording import Recording
 from webhook.kube.api import Api, Json
-from webhook.kube.own_namespace import Home
+from webhook.kube.own_namespace import OwnNamespace
 from webhook.kube.webhook_configurations import PHASES, path
 from webhook.model.names import REMOVAL_ANNOTATION
 
@@ -27,7 +27,7 @@ class Departing:
         self._drift = drift
         self._left = False
 
-    def due(self, home: Home) -> bool:
+    def due(self, home: OwnNamespace) -> bool:
         """Whether nothing may be registered: the namespace terminates, or it did and no new one exists.
 
         A process that outlives its namespace would otherwise register again, as one that never had a namespace does.
@@ -35,7 +35,7 @@ class Departing:
         self._left = home.terminating or (self._left and not home.uid)
         return self._left
 
-    def leave(self, home: Home, digest: str) -> None:
+    def leave(self, home: OwnNamespace, digest: str) -> None:
         """Delete what is registered, as it is stored now.  Raises ApiError."""
         self._drift.leaves((WHY if home.terminating else GONE).format(home.name))
         for phase in PHASES if home.terminating else ():

@@ -7,7 +7,7 @@ from typing import Final
 
 from webhook.controller.fitting import last_writer
 from webhook.kube.api import Api, Json
-from webhook.kube.events import Happened, named_by, policy_file, tell
+from webhook.kube.events import EventDetails, event_key, policy_file_reference, post_event
 from webhook.kube.webhook_configurations import API_VERSION, PHASES
 from webhook.metrics import Metrics
 from webhook.model.names import REGISTRATION_CONFIGMAP, WEBHOOK_CONFIGURATION
@@ -36,7 +36,7 @@ class Drift:
         self._metrics = metrics
         self._own_namespace = own_namespace
         self._now = now
-        self._about = deployment or policy_file(own_namespace)
+        self._about = deployment or policy_file_reference(own_namespace)
         self._weaker: dict[str, str] = {}
         self._off: tuple[str, ...] = ()
         self._missing: tuple[str, ...] = ()
@@ -57,13 +57,13 @@ class Drift:
         text = self._text(phase, stored, found)
         if self._weaker.get(phase) != text:
             logger.error("the registration is not as this release registers it, and does not become so: %s", text)
-            happened = Happened(
+            happened = EventDetails(
                 "RegistrationWeakened",
                 "Write",
                 f"it is not as this release registers it, and does not become so: {text}",
-                key=named_by(text),
+                key=event_key(text),
             )
-            tell(self._api, configuration(phase), happened, self._now())
+            post_event(self._api, configuration(phase), happened, self._now())
         self._weaker[phase] = text
 
     def put_back(self, phase: str, stored: Json, found: Sequence[tuple[str, str]]) -> str:
@@ -71,7 +71,7 @@ class Drift:
         self._weaker.pop(phase, None)
         text = self._text(phase, stored, found)
         logger.warning("the registration was changed by others and is put back: %s", text)
-        tell(self._api, configuration(phase), Happened("RegistrationRestored", "Restore", text), self._now())
+        post_event(self._api, configuration(phase), EventDetails("RegistrationRestored", "Restore", text), self._now())
         return f"put back: {text}"
 
     def show(self, *, off: Sequence[str], missing: Sequence[str], waiting: Sequence[str], trouble: str) -> None:
@@ -86,10 +86,10 @@ class Drift:
         logger.log(logging.INFO if self.status == REGISTERED else logging.WARNING, "registration: %s", self.status)
         if trouble or off:
             reason = "NotRegistered" if waiting or off else "EndpointNotRegistered"
-            tell(
+            post_event(
                 self._api,
                 self._about,
-                Happened(reason, "Register", self.status, key=named_by(self.status)),
+                EventDetails(reason, "Register", self.status, key=event_key(self.status)),
                 self._now(),
             )
 

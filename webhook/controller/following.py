@@ -28,11 +28,11 @@ from webhook.controller.servers import Reach, Servers, usable
 from webhook.controller.switching import Switching
 from webhook.controller.watching import Watching
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
-from webhook.kube.identity import Acting, accounts_annotation
-from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.own_namespace import Home, look
+from webhook.kube.identity import ProcessIdentity, accounts_annotation
+from webhook.kube.namespaces import NAMESPACES_PATH as NAMESPACES
+from webhook.kube.own_namespace import OwnNamespace, read_own_namespace
 from webhook.kube.paths import name_selector
-from webhook.kube.registration_state import BEGUN, NEVER, OFF, State
+from webhook.kube.registration_state import BEGUN, NEVER, OFF, RegistrationState
 from webhook.kube.watch import Watch
 from webhook.kube.webhook_configurations import API_VERSION, PHASES, collection, path
 from webhook.kube.webhook_path import token_of
@@ -80,7 +80,7 @@ class Registered(Watching):
         *,
         recording: Recording,
         own_namespace: str,
-        acting: Acting,
+        acting: ProcessIdentity,
         drift: Drift,
         now: Callable[[], datetime],
         endpoint: Callable[[], Endpoint] | None = None,
@@ -122,7 +122,7 @@ class Registered(Watching):
         self._wake()
 
     @property
-    def acting(self) -> Acting:
+    def acting(self) -> ProcessIdentity:
         """Who is catflap, as far as this process knows."""
         return self._acting
 
@@ -139,15 +139,14 @@ class Registered(Watching):
         self._recording.flush()
         if not all(watch.synced for watch in self._watches.values()):
             return WAITING_SECONDS
-        home = look(
-            self._api, self._own_namespace
-        )  # first: without its Roles a namespace that ends lets us read nothing else
+        # First: once the Roles of a terminating namespace are gone, this process may read nothing else.
+        home = read_own_namespace(self._api, self._own_namespace)
         if not self._departing.due(home):
-            self._acting.look(self._api)
+            self._acting.resolve(self._api)
             state = self._switch.read()  # before what is stored: what is not there although this says "on" was deleted
             stored = {phase: found for phase in PHASES if (found := self._stored(phase)) is not None}
             if len(stored) < len(PHASES):  # another replica may have seen the end of the namespace before this one
-                home = look(self._api, self._own_namespace)
+                home = read_own_namespace(self._api, self._own_namespace)
         if self._departing.due(home):
             self._departing.leave(home, loaded.digest)
             return WAITING_SECONDS
@@ -164,7 +163,9 @@ class Registered(Watching):
         # The items of a list do not name their kind.
         return {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
 
-    def _see_to(self, state: State, stored: Mapping[str, Json], home: Home, loaded: Loaded) -> float:
+    def _see_to(
+        self, state: RegistrationState, stored: Mapping[str, Json], home: OwnNamespace, loaded: Loaded
+    ) -> float:
         """Mend what is stored, create what is missing and wanted, and report what is neither."""
         missing = [phase for phase, word in state.phases.items() if phase not in stored and word in {NEVER, BEGUN}]
         off = [phase for phase, word in state.phases.items() if word == OFF]
@@ -209,7 +210,7 @@ class Registered(Watching):
             "metadata": {**metadata, "labels": labels, "annotations": {**self._wishes.annotations, **ours}},
         }
 
-    def _create(self, missing: Mapping[str, Json], state: State, loaded: Loaded) -> str:
+    def _create(self, missing: Mapping[str, Json], state: RegistrationState, loaded: Loaded) -> str:
         """Register, whole and at once; why that is not done, empty where it is."""
         begun = structs.replace(state, phases={**state.phases, **dict.fromkeys(missing, BEGUN)})
         if begun.phases != state.phases and not self._switch.write(begun):

@@ -26,7 +26,7 @@ class Haste:
     @property
     def api(self) -> Api:
         """Connections that wait as long as writes take at the moment."""
-        return self._api.patient() if self._clock() < self._slow_until else self._api
+        return self._api.with_long_timeout() if self._clock() < self._slow_until else self._api
 
     def failed(self, error: ApiError) -> None:
         """A write failed; one that had no answer may have needed more time."""

@@ -14,9 +14,9 @@ from webhook.controller.queue import FIRST, LAST, WorkQueue
 from webhook.controller.reconcile import NotSettled, Reconciler
 from webhook.controller.wanted import NOWHERE, lacking
 from webhook.kube.api import Json
-from webhook.kube.cluster_info import Lookout, Surroundings
-from webhook.kube.namespaces import namespace
-from webhook.kube.policy_cache import Standing
+from webhook.kube.cluster_info import ClusterInfo, ClusterInfoPoller
+from webhook.kube.namespaces import parse_namespace
+from webhook.kube.policy_cache import PolicyCache
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.kinds import CALICO, PLAIN, WRITTEN_KINDS, PolicyKind
@@ -58,11 +58,11 @@ class Controller:
         self,
         *,
         namespaces: Watch,
-        standing: Standing,
+        standing: PolicyCache,
         followers: Mapping[str, Follower],
         policies: PolicyStore,
         reconciler: Reconciler,
-        look: Callable[[], Surroundings],
+        look: Callable[[], ClusterInfo],
         metrics: Metrics,
     ) -> None:
         self._namespaces = namespaces
@@ -70,7 +70,7 @@ class Controller:
         self._followers = followers
         self._policies = policies
         self._reconciler = reconciler
-        self._lookout = Lookout(look, on_change=self._looked)
+        self._lookout = ClusterInfoPoller(look, on_change=self._looked)
         self._metrics = metrics
         self._queue = WorkQueue()
         self._guarded: set[str] = set()
@@ -89,7 +89,7 @@ class Controller:
         self._namespaces.on_change(self._seen)
         self._standing.on_change(self._policy_seen)
         self._namespaces.start()
-        self._standing.follow(kind for kind in WRITTEN_KINDS if kind.group == PLAIN)
+        self._standing.watch_kinds(kind for kind in WRITTEN_KINDS if kind.group == PLAIN)
         for name, follower in self._followers.items():
             follower.start(on_change=partial(self._queue.add, name, after=FIRST))
         self._lookout.start()
@@ -115,7 +115,7 @@ class Controller:
         """
         for name in self._followers:
             self._queue.add(name, after=FIRST)
-        self._lookout.look_now()
+        self._lookout.poll_now()
         self._look_again()
 
     def _look_again(self) -> None:
@@ -135,18 +135,20 @@ class Controller:
 
     def _policy_seen(self, kind: PolicyKind, found: Json) -> None:
         name = found["metadata"].get("namespace", NOWHERE)
-        known, namespace = self._known(), self._namespace(name)
-        if known is None or (name and namespace is None):
+        known, parse_namespace = self._known(), self._namespace(name)
+        if known is None or (name and parse_namespace is None):
             return
-        if not self._reconciler.as_wanted(kind, found, namespace, *known):
+        if not self._reconciler.as_wanted(kind, found, parse_namespace, *known):
             # Every replica sees this at once; who waits a little longer finds it done.
             self._reconciler.look_anew(name)
             jitter = random.uniform(0, JITTER_SECONDS)  # noqa: S311 (no secret)
             self._queue.add(name, after=self._reconciler.pause(name) + jitter)
 
-    def _looked(self, around: Surroundings) -> None:
+    def _looked(self, around: ClusterInfo) -> None:
         # Even where plain ones are written: an earlier policy may have left some of Calico's.
-        self._standing.follow(kind for kind in WRITTEN_KINDS if kind.group == CALICO and kind.resource in around.calico)
+        self._standing.watch_kinds(
+            kind for kind in WRITTEN_KINDS if kind.group == CALICO and kind.resource in around.calico
+        )
         self._look_again()
 
     def _work(self) -> None:
@@ -167,7 +169,7 @@ class Controller:
         follower = self._followers.get(name)
         return follower.pending if follower else f"namespace {name} is not closed yet"
 
-    def _known(self) -> tuple[Loaded, Surroundings] | None:
+    def _known(self) -> tuple[Loaded, ClusterInfo] | None:
         """All that says what namespaces should be like; None until that is known."""
         loaded, around = self._policies.current, self._lookout.current
         return None if loaded is None or around is None else (loaded, around)
@@ -175,7 +177,7 @@ class Controller:
     def _namespace(self, name: str) -> Namespace | None:
         """A namespace as the watch saw it last; None once it is gone."""
         found = self._namespaces.get(name)
-        return None if found is None else namespace(found)
+        return None if found is None else parse_namespace(found)
 
     def _reconcile(self, name: str) -> None:
         if (follower := self._followers.get(name)) is not None:

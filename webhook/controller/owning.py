@@ -3,23 +3,23 @@
 from typing import Final
 
 from webhook.kube.api import Json
-from webhook.kube.own_namespace import API_VERSION, KIND, Home
+from webhook.kube.own_namespace import API_VERSION, KIND, OwnNamespace
 
 OWNERS: Final = "ownerReferences"
 
 
-def owned(wanted: Json, stored: Json, home: Home) -> Json:
+def owned(wanted: Json, stored: Json, home: OwnNamespace) -> Json:
     """A wanted configuration with the references that it should have: the one that is right now, and those of others."""
     names = own_names(stored, home)
     found = stored["metadata"].get(OWNERS) or []
     first = [one for number, one in enumerate(found) if one not in found[:number]]
-    kept = [one for one in first if not is_ours(one, names) or one in home.references]
-    references = [*kept, *(one for one in home.references if one not in kept)]
+    kept = [one for one in first if not is_ours(one, names) or one in home.owner_references]
+    references = [*kept, *(one for one in home.owner_references if one not in kept)]
     owners = {OWNERS: references} if references or found else {}
     return {**wanted, "metadata": {**wanted["metadata"], **owners}}
 
 
-def condemned(stored: Json | None, home: Home) -> bool:
+def condemned(stored: Json | None, home: OwnNamespace) -> bool:
     """Whether the garbage collector deletes a configuration, as the owner that it names is not there; not of one that is not known.
 
     Such a deletion is no administrator's. A backup brings such references: the restored Namespace has another uid.
@@ -51,7 +51,7 @@ def is_ours(reference: Json, names: set[str]) -> bool:
     ) in names
 
 
-def own_names(stored: Json, home: Home) -> set[str]:
+def own_names(stored: Json, home: OwnNamespace) -> set[str]:
     """The own namespace, and that of the Service at which a configuration was registered: catflap may have moved."""
     services = ((one.get("clientConfig") or {}).get("service") or {} for one in stored.get("webhooks") or ())
     return {home.name, *(service["namespace"] for service in services if service)}

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from webhook.controller.registration import HTTPS, MUTATE, VALIDATE, Endpoint
 from webhook.kube.api import Api
-from webhook.kube.connection_errors import what_failed
+from webhook.kube.connection_errors import describe_failure
 from webhook.kube.paths import collection, under
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
 from webhook.syntax.pem_words import DAMAGED, damage
@@ -151,7 +151,7 @@ def asked(where: Address, context: ssl.SSLContext, endpoint: Endpoint, phase: st
             f"give it the name {where.name}, and register the CA that signed it"
         ) from bad
     except (OSError, http.client.HTTPException) as bad:
-        raise Unreachable(f"no answer from {where}: {what_failed(bad)}") from bad
+        raise Unreachable(f"no answer from {where}: {describe_failure(bad)}") from bad
     if certified and status == HTTPStatus.UNAUTHORIZED:
         return Probed()
     return read(where, uid, status, body)

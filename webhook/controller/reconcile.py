@@ -13,22 +13,22 @@ from webhook.controller.recording import Recording
 from webhook.controller.repairs import Repairs
 from webhook.controller.wanted import NOWHERE, Wanted, is_default_deny
 from webhook.kube.api import NOT_FOUND, Api, ApiError, Json
-from webhook.kube.cluster_info import Surroundings
-from webhook.kube.events import announce
-from webhook.kube.namespaces import path
+from webhook.kube.cluster_info import ClusterInfo
+from webhook.kube.events import post_repair_event
+from webhook.kube.namespaces import namespace_path
 from webhook.kube.policies import (
-    NotAsWritten,
-    Outcome,
-    closes,
-    ensure,
-    is_ours,
+    PolicyAlteredError,
+    WriteOutcome,
+    delete_policy,
+    ensure_policy,
+    is_own_policy,
     kind_of,
-    mend,
-    remove,
-    same,
-    stored,
+    matches_manifest,
+    matches_spec,
+    read_stored,
+    repair,
 )
-from webhook.kube.policy_cache import Standing, key
+from webhook.kube.policy_cache import PolicyCache, cache_key
 from webhook.metrics import Metrics
 from webhook.model.kinds import PolicyKind
 from webhook.model.names import ALLOW_DNS, DEFAULT_DENY, GUARD_LABEL, GUARDED
@@ -64,7 +64,7 @@ class Reconciler:
         self,
         *,
         api: Api,
-        standing: Standing,
+        standing: PolicyCache,
         recording: Recording,
         metrics: Metrics,
         own_namespace: str,
@@ -84,7 +84,7 @@ class Reconciler:
         self._repairs = Repairs()
         self._haste = Haste(api)
 
-    def reconcile(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
+    def reconcile(self, namespace: Namespace, loaded: Loaded, around: ClusterInfo) -> bool:
         """See that a namespace is closed if it is to be, and left if it is not; whether more is left to be written.
 
         One look writes the default-deny, or a share of the rest, so that no namespace waits for all of another's policies.
@@ -108,7 +108,7 @@ class Reconciler:
                 raise
         return False
 
-    def reconcile_net(self, loaded: Loaded, around: Surroundings) -> bool:
+    def reconcile_net(self, loaded: Loaded, around: ClusterInfo) -> bool:
         """See that the net below all namespaces stands if it is to; whether more is left.  Raises ApiError, NotSettled."""
         self._recording.flush()
         return self._settle(None, self.wanted.below(loaded, around), loaded, asked=Asked(loaded.digest, around))
@@ -130,7 +130,7 @@ class Reconciler:
         return self._repairs.pause(name)
 
     def as_wanted(
-        self, kind: PolicyKind, found: Json, namespace: Namespace | None, loaded: Loaded, around: Surroundings
+        self, kind: PolicyKind, found: Json, namespace: Namespace | None, loaded: Loaded, around: ClusterInfo
     ) -> bool:
         """Whether a policy under our label, as a watch saw it come, change or go, is as it should be."""
         wanted = (
@@ -138,8 +138,8 @@ class Reconciler:
         )
         for manifest in wanted:
             if (kind_of(manifest), manifest["metadata"]["name"]) == (kind, found["metadata"]["name"]):
-                return self._standing.stands(manifest)
-        return self._standing.get(kind, key(found)) is None or not is_ours(found)
+                return self._standing.is_current(manifest)
+        return self._standing.get(kind, cache_key(found)) is None or not is_own_policy(found)
 
     def _settle(
         self, namespace: Namespace | None, wanted: tuple[Manifest, ...], loaded: Loaded, *, asked: Asked
@@ -150,7 +150,7 @@ class Reconciler:
         """
         space = namespace.name if namespace else NOWHERE
         tried = self._round(space, asked).tried
-        missing = [one for one in wanted if one["metadata"]["name"] not in tried and not self._standing.stands(one)]
+        missing = [one for one in wanted if one["metadata"]["name"] not in tried and not self._standing.is_current(one)]
         share, left = next_share(missing)
         for manifest in share:
             name = manifest["metadata"]["name"]
@@ -185,8 +185,8 @@ class Reconciler:
         if closing:
             self._lacking.setdefault(space, monotonic())
         try:
-            outcome = ensure(self._haste.api, manifest)
-        except NotAsWritten as error:
+            outcome = ensure_policy(self._haste.api, manifest)
+        except PolicyAlteredError as error:
             self._alarms.changed_by_others(manifest, error.found, str(error), loaded.digest)
             raise
         except ApiError as error:
@@ -194,42 +194,42 @@ class Reconciler:
             raise
         if closing:
             self._metrics.unguarded_seconds.observe(monotonic() - self._lacking.pop(space))
-        if outcome is Outcome.UNCHANGED:  # another replica, or the gate, was faster
+        if outcome is WriteOutcome.UNCHANGED:  # another replica, or the gate, was faster
             return
         self._metrics.policies_written.labels(outcome).inc()
         cause, reason = explained(cause, outcome)
         self._recording.record(manifest, policy_digest=loaded.digest, reason=reason)
         if cause is Cause.REPAIR:
-            announce(self._api, manifest, outcome, self._now())
+            post_repair_event(self._api, manifest, outcome, self._now())
             if self._repairs.again(space):
-                found = stored(self._api, manifest) or {"metadata": {}}
+                found = read_stored(self._api, manifest) or {"metadata": {}}
                 self._alarms.changed_by_others(manifest, found, "it is changed again and again", loaded.digest)
         elif (
             closing
-            and outcome is Outcome.CREATED
+            and outcome is WriteOutcome.CREATED
             and namespace is not None
-            and asked.around.closed_since <= namespace.created
+            and asked.around.isolation_since <= namespace.created
         ):
             self._alarms.early_pods(namespace, loaded.digest)
 
     def _keep(self, namespace: Namespace, wanted: tuple[Manifest, ...], loaded: Loaded) -> None:
         """Keep a namespace that is being deleted isolated: what is edited is mended; what is missing cannot be made there."""
         for manifest in wanted:
-            seen, closing = self._standing.get(kind_of(manifest), key(manifest)), is_default_deny(manifest)
-            if self._standing.stands(manifest) or (seen is None and not closing):
+            seen, closing = self._standing.get(kind_of(manifest), cache_key(manifest)), is_default_deny(manifest)
+            if self._standing.is_current(manifest) or (seen is None and not closing):
                 continue
-            found = stored(self._api, manifest)
+            found = read_stored(self._api, manifest)
             if found is None and closing:
                 self._alarms.cannot_restore(namespace, manifest, loaded.digest)
-            elif found is not None and not same(found, manifest):
+            elif found is not None and not matches_manifest(found, manifest):
                 outcome = self._mend(manifest, found)
                 self._metrics.policies_written.labels(outcome).inc()
                 _, reason = explained(Cause.REPAIR, outcome)
                 self._recording.record(manifest, policy_digest=loaded.digest, reason=reason)
 
-    def _mend(self, manifest: Manifest, found: Json) -> Outcome:
+    def _mend(self, manifest: Manifest, found: Json) -> WriteOutcome:
         try:
-            return mend(self._haste.api, manifest, found)
+            return repair(self._haste.api, manifest, found)
         except ApiError as error:
             self._haste.failed(error)
             raise
@@ -239,11 +239,11 @@ class Reconciler:
 
         Where nothing is wanted any more, the one that closes goes last, so that no allow of ours is ever alone.
         """
-        obsolete = self._standing.others(space, wanted)
-        if not obsolete or (wanted and not closes(stored(self._api, wanted[0]), wanted[0])):
+        obsolete = self._standing.unwanted(space, wanted)
+        if not obsolete or (wanted and not matches_spec(read_stored(self._api, wanted[0]), wanted[0])):
             return
         for kind, found in sorted(obsolete, key=lambda one: one[1]["metadata"]["name"] == DEFAULT_DENY):
-            if not remove(self._api, kind, found):  # another replica was faster
+            if not delete_policy(self._api, kind, found):  # another replica was faster
                 continue
             manifest = {
                 "apiVersion": f"{kind.group}/{kind.version}", "kind": kind.kind, "metadata": found["metadata"],
@@ -255,7 +255,7 @@ class Reconciler:
                 verb="delete",
             )
 
-    def _stamp(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> None:
+    def _stamp(self, namespace: Namespace, loaded: Loaded, around: ClusterInfo) -> None:
         """Mark a guarded namespace as one, and an exempt one as none; any other mark is somebody's own."""
         if self.wanted.guarded(namespace, loaded, around):
             value, reason = GUARDED, "stamped: the namespace is guarded"
@@ -271,14 +271,14 @@ class Reconciler:
             # The uid keeps the stamp off a namespace that was made anew under the same name.
             "metadata": {"name": namespace.name, "uid": namespace.uid, "labels": {GUARD_LABEL: value}},
         }
-        self._api.merge(path(namespace.name), manifest)
+        self._api.merge(namespace_path(namespace.name), manifest)
         self._recording.record(manifest, policy_digest=loaded.digest, reason=reason)
 
     def _is_gone(self, namespace: Namespace, error: ApiError) -> bool:
         """Whether a write failed because the namespace is going or gone, which is no failure."""
         if error.status not in {NOT_FOUND, FORBIDDEN}:
             return False
-        found = self._api.get(path(namespace.name))
+        found = self._api.get(namespace_path(namespace.name))
         return found is None or "deletionTimestamp" in found["metadata"] or found["metadata"]["uid"] != namespace.uid
 
 

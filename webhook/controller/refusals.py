@@ -11,7 +11,7 @@ from typing import Protocol
 from webhook.config.parse import Loaded
 from webhook.controller.loop import Follower
 from webhook.kube.api import Api, ApiError
-from webhook.kube.events import Happened, named_by, policy_file, tell
+from webhook.kube.events import EventDetails, event_key, policy_file_reference, post_event
 from webhook.metrics import Metrics
 
 
@@ -27,8 +27,8 @@ class Refusals:
     def told(self, name: str, note: str, digest: str) -> None:
         """Something is refused, under the policy file of a digest; replicas, and tries, tell it once."""
         self._metrics.not_followed[name].set(1)
-        happened = Happened("PolicyFileNotFollowed", "Write", note, key=named_by(f"{digest} {note}"))
-        tell(self._api, policy_file(self._own_namespace), happened, self._now())
+        happened = EventDetails("PolicyFileNotFollowed", "Write", note, key=event_key(f"{digest} {note}"))
+        post_event(self._api, policy_file_reference(self._own_namespace), happened, self._now())
 
     def over(self, name: str) -> None:
         """Nothing of it is refused."""

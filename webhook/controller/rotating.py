@@ -15,7 +15,14 @@ from webhook.controller.rotation import Pace, Situation, step
 from webhook.kube.api import CONFLICT, INVALID, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.webhook_configurations import PHASES
 from webhook.kube.webhook_configurations import path as configuration_path
-from webhook.kube.webhook_path import BadTokens, collection, path, read, registered_tokens, write
+from webhook.kube.webhook_path import (
+    InvalidTokensError,
+    build_secret,
+    collection,
+    parse_tokens,
+    path,
+    registered_tokens,
+)
 from webhook.model.path_tokens import PathTokens, Token
 
 logger = logging.getLogger(__name__)
@@ -102,8 +109,8 @@ class Rotating:
         if found is None:
             raise NoToken(f"Secret {self._namespace}/{path(self._namespace).rpartition('/')[2]} is not there yet")
         try:
-            tokens = read(found)
-        except BadTokens as bad:
+            tokens = parse_tokens(found)
+        except InvalidTokensError as bad:
             raise NoToken(f"{bad}; the replica that leads writes it anew") from None
         if tokens.registered is None:
             raise NoToken("no path is to be registered yet")
@@ -203,7 +210,7 @@ class Rotating:
 
     def _write(self, tokens: PathTokens, found: Json | None) -> Json | None:
         """The Secret as it was written; None where another replica was faster."""
-        wanted = write(tokens, self._namespace, found)
+        wanted = build_secret(tokens, self._namespace, found)
         if found is None:
             return wanted if self._api.create(collection(self._namespace), wanted) is not None else None
         try:
@@ -224,7 +231,7 @@ class Rotating:
         logger.warning("the Secret of the path cannot be changed, so it is deleted and created again: %s", why)
         metadata = found["metadata"]
         self._api.delete(path(self._namespace), uid=metadata["uid"], version=metadata["resourceVersion"])
-        wanted = write(tokens, self._namespace)
+        wanted = build_secret(tokens, self._namespace)
         return wanted if self._api.create(collection(self._namespace), wanted) is not None else None
 
     def _work(self) -> None:
@@ -244,7 +251,7 @@ def readable(found: Json | None) -> PathTokens | None:
     if found is None:
         return None
     try:
-        return read(found)
-    except BadTokens as bad:
+        return parse_tokens(found)
+    except InvalidTokensError as bad:
         logger.warning("the secret path is stored anew: %s", bad)
         return None

@@ -19,10 +19,10 @@ from webhook.controller.reporting import Reporting
 from webhook.guard.existing import Existing
 from webhook.guard.preview import Effect, Preview, preview
 from webhook.kube.api import Api
-from webhook.kube.install_record import Epoch
-from webhook.kube.listing import SMALL_PAGE, Listing, Seen
-from webhook.kube.preview_setting import setting
-from webhook.kube.unsupported_kinds import unread_notes
+from webhook.kube.install_record import InstallRecord
+from webhook.kube.listing import SMALL_PAGE, ListProgress, ObjectLister
+from webhook.kube.preview_setting import build_setting
+from webhook.kube.unsupported_kinds import unsupported_kind_notes
 from webhook.metrics import CUSTOM, Metrics
 from webhook.model.kinds import POD_MAKERS
 from webhook.review.manifests import each_existing
@@ -68,7 +68,7 @@ class Scanner:
         self._api = api
         self._leads = leads
         self._policies = policies
-        self._epoch = Epoch(api, own_namespace=own_namespace)
+        self._epoch = InstallRecord(api, own_namespace=own_namespace)
         self._reporting = reporting
         self._metrics = metrics
         self._own_namespace = own_namespace
@@ -128,18 +128,18 @@ class Scanner:
     def _look(self, loaded: Loaded) -> Preview:
         """What the policy file says of all that stands."""
         extra = loaded.policy.workloads.extra_by_kind
-        listing = Listing(self._api, makers=(*POD_MAKERS, *extra.values()), size=SMALL_PAGE, on_page=self._rest)
+        listing = ObjectLister(self._api, makers=(*POD_MAKERS, *extra.values()), size=SMALL_PAGE, on_page=self._rest)
         self._page_began = monotonic()
         namespaces = listing.namespaces() or {}
-        where = setting(self._own_namespace, self._now(), namespaces.values(), self._epoch.read(self._api))
-        objects = self._in_peace(each_existing(listing.objects(), listing.unseen, extra=extra))
+        where = build_setting(self._own_namespace, self._now(), namespaces.values(), self._epoch.read(self._api))
+        objects = self._in_peace(each_existing(listing.objects(), listing.unlisted, extra=extra))
         [found] = preview(objects, [loaded.policy], where)
         if listing.failed:
-            raise Incomplete("; ".join(listing.unseen))
-        if tuple(listing.unseen) != self._unseen:
-            self._unseen = tuple(listing.unseen)
+            raise Incomplete("; ".join(listing.unlisted))
+        if tuple(listing.unlisted) != self._unseen:
+            self._unseen = tuple(listing.unlisted)
             logger.warning("not looked at by scans: %s", "; ".join(self._unseen) or "nothing any more")
-        if (unread := tuple(unread_notes(self._api, extra))) != self._unread:
+        if (unread := tuple(unsupported_kind_notes(self._api, extra))) != self._unread:
             self._unread = unread
             logger.info("kinds of this cluster that catflap does not read: %s", "; ".join(unread) or "none any more")
         return found
@@ -156,7 +156,7 @@ class Scanner:
                 self._stopped.wait(min(took, LONGEST_REST_SECONDS))
                 self._go_on()
 
-    def _rest(self, _seen: Seen) -> None:
+    def _rest(self, _seen: ListProgress) -> None:
         """Let others have as much time as the last page took.  Raises Interrupted."""
         self._stopped.wait(min(monotonic() - self._page_began, LONGEST_REST_SECONDS))
         self._go_on()

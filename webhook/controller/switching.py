@@ -11,9 +11,9 @@ from webhook.controller.drift import Drift
 from webhook.controller.owning import condemned
 from webhook.controller.recording import Recording
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.identity import Acting
-from webhook.kube.own_namespace import Home
-from webhook.kube.registration_state import BEGUN, NEVER, OFF, ON, State, Switch
+from webhook.kube.identity import ProcessIdentity
+from webhook.kube.own_namespace import OwnNamespace
+from webhook.kube.registration_state import BEGUN, NEVER, OFF, ON, RegistrationState, RegistrationStateStore
 from webhook.model.identity import Identities, identities
 
 logger = logging.getLogger(__name__)
@@ -26,9 +26,15 @@ class Switching:
     """Keeps that object in step with what administrators do and with what this process sees."""
 
     def __init__(
-        self, api: Api, *, own_namespace: str, recording: Recording, acting: Acting, now: Callable[[], datetime]
+        self,
+        api: Api,
+        *,
+        own_namespace: str,
+        recording: Recording,
+        acting: ProcessIdentity,
+        now: Callable[[], datetime],
     ) -> None:
-        self._switch = Switch(api, own_namespace=own_namespace)
+        self._switch = RegistrationStateStore(api, own_namespace=own_namespace)
         self._recording = recording
         self._acting = acting
         self._now = now
@@ -37,8 +43,13 @@ class Switching:
         self.write = self._switch.write
 
     def note_deletions(
-        self, state: State, stored: Mapping[str, Json], seen: Mapping[str, Json], home: Home, digest: str
-    ) -> State | None:
+        self,
+        state: RegistrationState,
+        stored: Mapping[str, Json],
+        seen: Mapping[str, Json],
+        home: OwnNamespace,
+        digest: str,
+    ) -> RegistrationState | None:
         """The state after what administrators did since; None where another replica writes it just now.
 
         `stored` are the configurations that are there, by phase; `seen` how each was when it was last there, as far as that is known.
@@ -50,7 +61,7 @@ class Switching:
             )
             for phase in state.phases
         }
-        status = "" if state.restored(home.uid) else state.status
+        status = "" if state.is_restored(home.uid) else state.status
         noted = structs.replace(state, phases=after, status=status, namespace_uid=home.uid, heeded=state.turned_on)
         if noted == state:
             return state
@@ -63,16 +74,16 @@ class Switching:
                 self._note(CREATED_AGAIN.format(phase), digest)
         return noted
 
-    def accounts(self, state: State, server: str) -> Identities:
+    def accounts(self, state: RegistrationState, server: str) -> Identities:
         """Who is catflap: this process, the servers, and the other controllers that were seen lately."""
         known = identities([*self._own(server).users, *state.identities(self._now()).users])
         self._acting.others = known
         return known if known.users else self._acting.accounts
 
-    def publish(self, state: State, server: str, drift: Drift) -> None:
+    def publish(self, state: RegistrationState, server: str, drift: Drift) -> None:
         """Write down which accounts were seen, and how the registration is where that changed.  Raises ApiError."""
         status = drift.status if drift.status != self._published or not state.status else state.status
-        after = structs.replace(state.saw(self._own(server), self._now()), status=status)
+        after = structs.replace(state.with_seen_accounts(self._own(server), self._now()), status=status)
         if (after.accounts, after.status) == (state.accounts, state.status):
             return
         current = self.read()  # other replicas, and this pass, may have written phases since
@@ -82,7 +93,7 @@ class Switching:
     def _own(self, server: str) -> Identities:
         return identities(user for user in (self._acting.user, server) if user)
 
-    def _written(self, state: State) -> bool:
+    def _written(self, state: RegistrationState) -> bool:
         """Whether the state was written, or cannot be: what is registered must be kept all the same."""
         try:
             return self.write(state)
@@ -97,7 +108,7 @@ class Switching:
         self._recording.record(self._switch.manifest, policy_digest=digest, reason=reason, verb="update")
 
 
-def word_after(state: State, phase: str, home: Home, *, stored: bool, doomed: bool) -> str:
+def word_after(state: RegistrationState, phase: str, home: OwnNamespace, *, stored: bool, doomed: bool) -> str:
     """What the state says of a phase after one look at its configuration.
 
     A configuration that is missing although the state says "on" was deleted by an administrator. It was not where the
@@ -107,10 +118,10 @@ def word_after(state: State, phase: str, home: Home, *, stored: bool, doomed: bo
     word = state.phases[phase]
     if stored:
         return BEGUN if doomed else ON
-    if not state.wanted or state.restarted:
+    if not state.wanted or state.is_turned_on_again:
         return NEVER
     if doomed and word in {ON, OFF}:
         return BEGUN
     if word == ON:
-        return NEVER if state.restored(home.uid) else OFF
+        return NEVER if state.is_restored(home.uid) else OFF
     return word

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from webhook.config.parse import Loaded
 from webhook.guard.closing import is_guarded
-from webhook.kube.cluster_info import Surroundings
+from webhook.kube.cluster_info import ClusterInfo
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.namespace import Namespace
 from webhook.netpol.intent import Engine
@@ -22,11 +22,13 @@ class Wanted(Struct, frozen=True):
 
     own_namespace: str
 
-    def guarded(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
+    def guarded(self, namespace: Namespace, loaded: Loaded, around: ClusterInfo) -> bool:
         """Whether a namespace is to be closed."""
-        return is_guarded(namespace, loaded.policy, closed_since=around.closed_since, own_namespace=self.own_namespace)
+        return is_guarded(
+            namespace, loaded.policy, closed_since=around.isolation_since, own_namespace=self.own_namespace
+        )
 
-    def within(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> tuple[Manifest, ...]:
+    def within(self, namespace: Namespace, loaded: Loaded, around: ClusterInfo) -> tuple[Manifest, ...]:
         """What is to stand in a namespace: nothing where it is left alone, or where its policies cannot be staged."""
         if not self.guarded(namespace, loaded, around) or cannot_stage(loaded, around):
             return ()
@@ -34,7 +36,7 @@ class Wanted(Struct, frozen=True):
         birth = Birth(namespace.name, namespace.uid, loaded.digest, environment)
         return render(loaded.policy, birth, around.engine, detected_dns=around.detected_dns)
 
-    def below(self, loaded: Loaded, around: Surroundings) -> tuple[Manifest, ...]:
+    def below(self, loaded: Loaded, around: ClusterInfo) -> tuple[Manifest, ...]:
         """The net below all namespaces, if it is to stand."""
         if cannot_stage(loaded, around):
             return ()
@@ -48,12 +50,12 @@ def is_default_deny(manifest: Manifest) -> bool:
     return (manifest["kind"], manifest["metadata"]["name"]) == ("NetworkPolicy", DEFAULT_DENY)
 
 
-def cannot_stage(loaded: Loaded, around: Surroundings) -> bool:
+def cannot_stage(loaded: Loaded, around: ClusterInfo) -> bool:
     """Whether the policy file wants staged policies of a cluster that has none: closing it instead was not asked for."""
     return loaded.policy.network.staged and (around.engine is not Engine.CALICO or STAGED not in around.calico)
 
 
-def lacking(loaded: Loaded, around: Surroundings) -> str:
+def lacking(loaded: Loaded, around: ClusterInfo) -> str:
     """What the policy file wants and this cluster does not have, in words; empty where nothing is."""
     if cannot_stage(loaded, around):
         return "network.staged: this cluster takes no staged policies of Calico's, so no policy is written at all"

@@ -1,4 +1,4 @@
-"""What the cluster is like beyond its namespaces, looked at again and again."""
+"""Poll the cluster for what decides which policies catflap writes: Calico's API, the name servers, the installation time."""
 
 import logging
 from collections.abc import Callable
@@ -12,31 +12,31 @@ from webhook.netpol.intent import Engine
 
 logger = logging.getLogger(__name__)
 
-# How soon a change of the cluster itself (Calico's API comes or goes, the webhook is registered) is noticed.
-LOOK_SECONDS = 5.0
-FIRST_LOOK_SECONDS = 0.5
+# The delay until a change of the cluster itself (Calico's API comes or goes, the webhook is registered) is noticed.
+POLL_SECONDS = 5.0
+FIRST_POLL_SECONDS = 0.5
 
 
-class Surroundings(Struct, frozen=True):
-    """What of the cluster decides which policies are written, and since when namespaces are closed.
+class ClusterInfo(Struct, frozen=True):
+    """The properties of the cluster that decide which policies are written, and since when namespaces are isolated.
 
-    `calico` are the resources that Calico's API takes now; `detected_dns` are its name servers.
+    `calico` are the resources that Calico's API serves now; `detected_dns` are the cluster's name servers.
     """
 
     engine: Engine
     calico: frozenset[str]
     detected_dns: Detected
-    closed_since: datetime
+    isolation_since: datetime
 
 
-class Lookout:
-    """Keeps the surroundings as `look` sees them; what it cannot see leaves the last ones in place.
+class ClusterInfoPoller:
+    """Keeps the last result of `look`; a failure keeps the result before it.
 
-    `on_change` is called with each new view, from the lookout's own thread.
+    `on_change` is called with each new result, on the poller's own thread.
     """
 
-    def __init__(self, look: Callable[[], Surroundings], on_change: Callable[[Surroundings], None]) -> None:
-        self.current: Surroundings | None = None
+    def __init__(self, look: Callable[[], ClusterInfo], on_change: Callable[[ClusterInfo], None]) -> None:
+        self.current: ClusterInfo | None = None
         self._look = look
         self._on_change = on_change
         self._wake = Event()
@@ -44,20 +44,20 @@ class Lookout:
         self._trouble = ""
 
     def start(self) -> None:
-        """Begin, on a thread of its own."""
+        """Start polling on a thread of its own."""
         Thread(target=self._keep_looking, name="surroundings", daemon=True).start()
 
-    def look_now(self) -> None:
-        """Do not wait for the next turn: the policy may name another engine."""
+    def poll_now(self) -> None:
+        """Poll at once: the policy file may name another engine."""
         self._wake.set()
 
     def stop(self) -> None:
-        """Let the thread end."""
+        """Stop the thread."""
         self._stopped = True
         self._wake.set()
 
     def _complain(self, trouble: str) -> None:
-        """Say what the trouble is once, not at every look."""
+        """Log a failure once, not at every poll."""
         if trouble != self._trouble:
             logger.warning("the cluster's surroundings are not known: %s", trouble)
         self._trouble = trouble
@@ -67,7 +67,7 @@ class Lookout:
             self._wake.clear()
             try:
                 seen = self._look()
-            except Exception as error:  # noqa: BLE001 (whatever it is, the next look may go better)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the next poll may succeed)
                 self._complain(str(error))
             else:
                 self._trouble = ""
@@ -75,4 +75,4 @@ class Lookout:
                     logger.info("surroundings: %s", seen)
                     self.current = seen
                     self._on_change(seen)
-            self._wake.wait(LOOK_SECONDS if self.current else FIRST_LOOK_SECONDS)
+            self._wake.wait(POLL_SECONDS if self.current else FIRST_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Why a call got no answer, in words that may be shown to users: no address, no object of Python's, no class name."""
+"""Describe why a call got no answer, in words for users: without addresses, Python objects and class names."""
 
 import http.client
 import socket
@@ -8,7 +8,7 @@ from typing import Final
 from urllib3 import exceptions as of_urllib3
 
 UNKNOWN: Final = "the connection failed"
-# By the class of the cause, the most specific one first.
+# By the class of the cause, the most specific class first.
 REASONS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     ((of_urllib3.NameResolutionError, socket.gaierror), "its name was not resolved by DNS"),
     ((of_urllib3.ConnectTimeoutError,), "no connection within the time"),
@@ -28,9 +28,9 @@ REASONS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
 MOST_CAUSES: Final = 8
 
 
-def what_failed(error: BaseException) -> str:
-    """What went wrong with a call, by the cause that its error has at the innermost; a certificate that is refused is said why."""
-    causes = list(chain(error))
+def describe_failure(error: BaseException) -> str:
+    """Return why a call failed, by the innermost cause; for an untrusted certificate, with the reason of the verification."""
+    causes = list(causes_of(error))
     refused = next((one for one in causes if isinstance(one, ssl.SSLCertVerificationError)), None)
     if refused is not None:
         return f"TLS failed: the certificate is not trusted ({refused.verify_message})"
@@ -41,8 +41,8 @@ def what_failed(error: BaseException) -> str:
     return UNKNOWN
 
 
-def chain(error: BaseException) -> list[BaseException]:
-    """An error and what caused it, as urllib3 keeps that: by `reason`, among the arguments, or as the cause."""
+def causes_of(error: BaseException) -> list[BaseException]:
+    """Return an error and its causes, which urllib3 stores as `reason`, as an argument, or as the cause of the exception."""
     found: list[BaseException] = []
     current: BaseException | None = error
     while current is not None and current not in found and len(found) < MOST_CAUSES:

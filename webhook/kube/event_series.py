@@ -1,8 +1,8 @@
-"""Events that come again and again: one Event for each thing that is said, then a count that is brought up to date.
+"""Merge repeated Events: post each Event once, then update its count.
 
-A Deployment whose Pods are refused tries for ever, and whoever may create Pods can be refused as often as they like. So
-the same thing said of the same object is told once, each namespace has so many new Events a minute, and all of them
-together cost the API server no more than a few requests a second.
+A Deployment whose Pods are refused retries for ever, and a user who may create Pods can cause any number of refusals. So the same Event
+about the same object is posted once, the number of new Events per namespace and minute is limited, and all of them together cost the API
+server at most a few requests per second.
 """
 
 from collections import OrderedDict
@@ -14,24 +14,25 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.kube.api import NOT_FOUND, Api, ApiError
-from webhook.kube.events import Happened, Reporter, collection, event, series
-from webhook.kube.owners import stands
+from webhook.kube.events import EventDetails, Reporter, build_event, collection, series_patch
+from webhook.kube.owners import owner_exists
 from webhook.kube.paths import under
 from webhook.model.workload import Owner
 from webhook.netpol.manifest import Manifest
 
-# New Events of one namespace: a team's first mistakes at once, then one in half a minute.
+# New Events of one namespace: a team's first mistakes at once, then one every 30 s.
 NAMESPACE_BURST, NAMESPACE_SECONDS = 10, 30.0
-# Writes of all kinds, of one process: an outage of everything must not become one of the API server.
+# All writes of one process: an outage of many workloads must not overload the API server.
 BURST, SECONDS = 50, 0.5
-# What is remembered, some hundred bytes each.
+# Series in memory, some hundred bytes each.
 MOST_SERIES = 2000
 
 
-class Told(StrEnum):
-    """What became of something that was to be told; also the values of a metric's label.
+class EventOutcome(StrEnum):
+    """The outcome of an Event; also the values of a metric's label.
 
-    `counted` was told before; `limited` came when there was too much to tell already; `dropped` never got so far.
+    `created`: posted. `counted`: merged into an existing Event. `limited`: rate-limited. `failed`: rejected by the API.
+    `dropped`: the queue was full.
     """
 
     CREATED = "created"
@@ -41,28 +42,28 @@ class Told(StrEnum):
     DROPPED = "dropped"
 
 
-class Statement(Struct, frozen=True):
-    """Something to tell about an object, or rather about its claimed `owner` where that is believed."""
+class EventRequest(Struct, frozen=True):
+    """An Event to post about an object, or about its claimed `owner` where that exists."""
 
     regarding: Manifest
-    happened: Happened
+    happened: EventDetails
     owner: Owner | None = None
 
     @property
     def space(self) -> str:
-        """The namespace in which it is told."""
+        """Return the namespace of the Event."""
         return str(self.regarding["metadata"].get("namespace", ""))
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What is the same for statements that say the same of the same object."""
+        """Return the key of the series: equal for requests with the same content about the same object."""
         metadata = self.regarding["metadata"]
         owner = self.owner.uid if self.owner else ""
         return (self.space, self.regarding["kind"], metadata["name"], owner, self.happened.reason, self.happened.note)
 
 
-class Standing(Struct, frozen=True):
-    """An Event that was told: where it is, how often it happened, how often people see that it did, and when it did last."""
+class EventSeries(Struct, frozen=True):
+    """A posted Event: its path, its count, the count that the API server has, and the time of the last occurrence."""
 
     path: str
     count: int
@@ -70,8 +71,8 @@ class Standing(Struct, frozen=True):
     last: datetime
 
 
-class Bucket:
-    """So many at once, and then one in so many seconds, for each key."""
+class TokenBucket:
+    """A token bucket for each key: `burst` tokens at first, then one token every `seconds`."""
 
     def __init__(self, burst: int, seconds: float) -> None:
         self._burst = burst
@@ -79,7 +80,7 @@ class Bucket:
         self._left: dict[str, tuple[float, float]] = {}
 
     def take(self, key: str, at: float) -> bool:
-        """Whether there is one left for a key at a moment on the monotonic clock."""
+        """Take a token of a key at a time of the monotonic clock; return whether there was one."""
         left = self._at(key, at)
         if left < 1:
             return False
@@ -92,58 +93,60 @@ class Bucket:
         return min(self._burst, left + (at - since) / self._seconds)
 
 
-class Series:
-    """Tells statements as Events; not safe to share between threads."""
+class EventSeriesRecorder:
+    """Posts Events and updates their counts; not safe to share between threads."""
 
     def __init__(self, api: Api, reporter: Reporter, *, clock: Callable[[], float]) -> None:
         self._api = api
         self._reporter = reporter
         self._clock = clock
-        self._standing: OrderedDict[tuple[str, ...], Standing] = OrderedDict()
-        self.behind = False  # whether something was counted that people do not see yet
-        self._of_namespace = Bucket(NAMESPACE_BURST, NAMESPACE_SECONDS)
-        self._of_all = Bucket(BURST, SECONDS)
+        self._standing: OrderedDict[tuple[str, ...], EventSeries] = OrderedDict()
+        self.has_unwritten_counts = False
+        self._of_namespace = TokenBucket(NAMESPACE_BURST, NAMESPACE_SECONDS)
+        self._of_all = TokenBucket(BURST, SECONDS)
 
-    def tell(self, statement: Statement, at: datetime) -> Told:
-        """Tell a statement, or count it where it was told before.  Raises ApiError."""
+    def tell(self, statement: EventRequest, at: datetime) -> EventOutcome:
+        """Post an Event, or count it where it was posted before.  Raises ApiError."""
         key = statement.key
         found = self._standing.get(key)
         if found is not None:
             self._standing[key] = replace(found, count=found.count + 1, last=at)
             self._standing.move_to_end(key)
-            self.behind = True
-            return Told.COUNTED
+            self.has_unwritten_counts = True
+            return EventOutcome.COUNTED
         moment = self._clock()
         if not (self._of_namespace.take(statement.space, moment) and self._of_all.take("", moment)):
-            return Told.LIMITED
-        told = event(self._believed(statement), statement.happened, at, self._reporter)
+            return EventOutcome.LIMITED
+        told = build_event(self._believed(statement), statement.happened, at, self._reporter)
         self._api.create(collection(told), told)
-        self._standing[key] = Standing(under(collection(told), told["metadata"]["name"]), 1, 1, at)
+        self._standing[key] = EventSeries(under(collection(told), told["metadata"]["name"]), 1, 1, at)
         if len(self._standing) > MOST_SERIES:
             self._standing.popitem(last=False)
-        return Told.CREATED
+        return EventOutcome.CREATED
 
-    def catch_up(self) -> None:
-        """Show how often each thing happened, as far as there are writes left.  Raises ApiError."""
+    def write_counts(self) -> None:
+        """Write the changed counts, within the rate limit.  Raises ApiError."""
         for key, one in list(self._standing.items()):
             if one.count == one.shown:
                 continue
             if not self._of_all.take("", self._clock()):
                 return
             try:
-                self._api.merge(one.path, series(one.count, one.last))
+                self._api.merge(one.path, series_patch(one.count, one.last))
             except ApiError as error:
                 if error.status != NOT_FOUND:
                     raise
-                del self._standing[key]  # the API server forgets Events after an hour: the next time is a new one
+                del self._standing[
+                    key
+                ]  # the API server deletes Events after an hour: the next occurrence is a new Event
             else:
                 self._standing[key] = replace(one, shown=one.count)
-        self.behind = False
+        self.has_unwritten_counts = False
 
-    def _believed(self, statement: Statement) -> Manifest:
-        """What an Event is about: the owner, where it is there, else what is known to be."""
+    def _believed(self, statement: EventRequest) -> Manifest:
+        """Return the subject of an Event: the owner where it exists, else the object of the request."""
         owner = statement.owner
-        if owner is None or not stands(self._api, statement.space, owner):
+        if owner is None or not owner_exists(self._api, statement.space, owner):
             return statement.regarding
         metadata = {"namespace": statement.space, "name": owner.name, "uid": owner.uid}
         return {"apiVersion": owner.api_version, "kind": owner.kind, "metadata": metadata}

@@ -1,4 +1,4 @@
-"""Why a kubeconfig leads to no cluster, in words: the client speaks of Python's objects, and PyYAML of tokens."""
+"""Translate the errors of unusable kubeconfigs: the client's texts name Python objects, and PyYAML's name tokens."""
 
 import re
 from collections.abc import Callable
@@ -36,10 +36,10 @@ WORDS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...]]
 KUBECONFIG: Final = Form("a kubeconfig", 16 << 20)
 
 
-def unusable(bad: Exception) -> str:
+def describe_kubeconfig_error(bad: Exception) -> str:
     """Return why a kubeconfig cannot be used, as a part of a sentence."""
     if isinstance(bad, yaml.YAMLError):
-        return f"it is not YAML: {where_not(bad)}"
+        return f"it is not YAML: {describe_yaml_error(bad)}"
     if isinstance(bad, UnicodeError):
         return "it is not UTF-8"
     if isinstance(bad, UnreadableFileError):
@@ -50,8 +50,8 @@ def unusable(bad: Exception) -> str:
     return next((words(found) for pattern, words in WORDS if (found := pattern.search(text))), NO_KUBECONFIG)
 
 
-def where_not(bad: yaml.YAMLError) -> str:
-    """Return what is wrong with a file that is no YAML, with its line; the client reads it by its path, which PyYAML keeps."""
+def describe_yaml_error(bad: yaml.YAMLError) -> str:
+    """Return the syntax error of a YAML file with its line; PyYAML keeps the path from which the client read the file."""
     mark = getattr(bad, "problem_mark", None)
     try:
         text = Path(mark.name).read_text(encoding="utf-8") if mark else ""

@@ -1,4 +1,4 @@
-"""Finds the name servers of a cluster: by what the cluster is, by its DNS Service, and by its cache on each node."""
+"""Detect the name servers of a cluster: by the type of the cluster, its DNS Service, and its DNS cache on each node."""
 
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from webhook.kube import paths
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.namespaces import path as namespace_path
+from webhook.kube.namespaces import namespace_path
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import (
     OFFLINE,
@@ -28,10 +28,10 @@ SERVICES: Final = ("kube-dns", "coredns", "rke2-coredns-rke2-coredns")
 DAEMON_SETS: Final = ("node-local-dns", "nodelocaldns")
 
 
-class NameServers:
-    """Looks for the name servers of a cluster, and reports each change of what it finds.
+class NameServerDetector:
+    """Detects the name servers of a cluster, and reports each change of the result.
 
-    `on_change` is called with what was found, in words.
+    `on_change` is called with a description of the name servers.
     """
 
     def __init__(self, api: Api, on_change: Callable[[str], None]) -> None:
@@ -40,15 +40,15 @@ class NameServers:
         self._reported = ""
 
     def look(self, dns: str | tuple[DnsEndpoint, ...]) -> Detected:
-        """Return what the policy file's `network.dns` needs to know of the cluster; asks nothing for a file that says it all.
+        """Return the name servers that the policy file's `network.dns` needs; send no request where the file lists all of them.
 
-        Raises ApiError where the API server gives no answer, so that the last view stays.
+        Raises ApiError where the API server does not answer, so that the caller keeps the last result.
         """
         if isinstance(dns, tuple) or (dns != "auto" and dns not in WITH_ADDRESSES):
             return OFFLINE
         preset = self._preset() if dns == "auto" else dns
         found = self._with_addresses(preset) if preset in WITH_ADDRESSES else Detected(preset)
-        said = described(dns, found)
+        said = describe_name_servers(dns, found)
         if said != self._reported:
             self._reported = said
             self._on_change(said)
@@ -74,8 +74,8 @@ class NameServers:
     def _first(self, version: str, resource: str, names: tuple[str, ...], unread: list[str]) -> Mapping[str, Any]:
         """Return the first object of these names that exists; an empty one where there is none.
 
-        What this process may not read goes to `unread`: a namespace that is isolated without these addresses is safer than one that is
-        open until somebody grants the right. Raises ApiError.
+        Add to `unread` what this process may not read: a namespace that is isolated without these addresses is safer than one that stays
+        open until an administrator grants the right. Raises ApiError.
         """
         for name in names:
             try:
@@ -92,7 +92,7 @@ class NameServers:
         return {}
 
 
-def described(dns: str, found: Detected) -> str:
+def describe_name_servers(dns: str, found: Detected) -> str:
     """Return in words which name servers a cluster has."""
     return " ".join(sentences(dns, found))
 

@@ -1,33 +1,33 @@
-"""catflap's own Namespace, as the owner of what catflap registers."""
+"""Read catflap's own Namespace, which owns the webhook configurations."""
 
 from typing import Final
 
 from msgspec import Struct
 
 from webhook.kube.api import Api, Json
-from webhook.kube.namespaces import path
+from webhook.kube.namespaces import namespace_path
 
 API_VERSION: Final = "v1"
 KIND: Final = "Namespace"
 
 
-class Home(Struct, frozen=True):
-    """catflap's own namespace as the API server has it now; `uid` is empty where there is no namespace of that name."""
+class OwnNamespace(Struct, frozen=True):
+    """The state of catflap's own namespace; `uid` is empty where the namespace does not exist."""
 
     name: str
     uid: str = ""
     terminating: bool = False
 
     @property
-    def references(self) -> list[Json]:
-        """The ownerReferences of a webhook configuration: the garbage collector deletes it once this Namespace is gone.
+    def owner_references(self) -> list[Json]:
+        """Return the ownerReferences of a webhook configuration: the garbage collector deletes it once this Namespace is gone.
 
-        They have no blockOwnerDeletion and no controller: nothing of ours holds up the deletion of the namespace.
+        They have no blockOwnerDeletion and no controller, so they do not delay the deletion of the namespace.
         """
         return [{"apiVersion": API_VERSION, "kind": KIND, "name": self.name, "uid": self.uid}] if self.uid else []
 
 
-def look(api: Api, name: str) -> Home:
-    """The namespace as it is now, by a request of its own.  Raises ApiError."""
-    metadata = (api.get(path(name)) or {}).get("metadata") or {}
-    return Home(name, metadata.get("uid", ""), "deletionTimestamp" in metadata)
+def read_own_namespace(api: Api, name: str) -> OwnNamespace:
+    """Read the namespace from the API server.  Raises ApiError."""
+    metadata = (api.get(namespace_path(name)) or {}).get("metadata") or {}
+    return OwnNamespace(name, metadata.get("uid", ""), "deletionTimestamp" in metadata)

@@ -1,22 +1,24 @@
-"""What is known of a cluster where its objects are judged as they stand."""
+"""Build the input of a preview from the namespaces and install times of a cluster."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
 from webhook.guard.preview import Setting
 from webhook.kube.api import Json
-from webhook.kube.install_record import Moments
-from webhook.kube.namespaces import namespace, readable
+from webhook.kube.install_record import InstallTimes
+from webhook.kube.namespaces import cel_namespace, parse_namespace
 
 
-def setting(own_namespace: str, at: datetime, namespaces: Iterable[Json] | None, moments: Moments | None) -> Setting:
-    """The setting by namespaces as they were seen; None where they may not be."""
+def build_setting(
+    own_namespace: str, at: datetime, namespaces: Iterable[Json] | None, moments: InstallTimes | None
+) -> Setting:
+    """Return the setting of a preview; `namespaces` is None where this process may not list them."""
     found = None if namespaces is None else {one["metadata"]["name"]: one for one in namespaces}
     return Setting(
         own_namespace=own_namespace,
         at=at,
-        namespaces=None if found is None else {name: namespace(one) for name, one in found.items()},
+        namespaces=None if found is None else {name: parse_namespace(one) for name, one in found.items()},
         installed=moments.installed if moments else None,
-        closing=moments.closing if moments else None,
-        contents={name: readable(one) for name, one in (found or {}).items()},
+        closing=moments.isolation_since if moments else None,
+        contents={name: cel_namespace(one) for name, one in (found or {}).items()},
     )

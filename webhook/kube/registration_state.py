@@ -1,8 +1,8 @@
-"""Whether catflap is registered, turned off by an administrator, or not registered yet: a small object that outlives every process.
+"""Store whether catflap is registered, turned off by an administrator, or not registered yet.
 
-It is the ConfigMap `catflap-registration` in catflap's own namespace, or in kube-system where there is no such namespace. A webhook
-configuration that is gone although this object says "on" was deleted by somebody, and stays so. Deleting this object turns
-catflap on again: nothing is known then, as before the first registration.
+The state is the ConfigMap `catflap-registration` in catflap's own namespace, or in kube-system where there is no such namespace. A
+missing webhook configuration whose state is "on" was deleted by an administrator, and is not created again. Deleting the ConfigMap turns
+catflap on again: without a state, the controller registers as for the first time.
 """
 
 from collections.abc import Mapping
@@ -18,28 +18,28 @@ from webhook.kube.paths import collection, under
 from webhook.model.identity import Identities, identities
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, REGISTRATION_CONFIGMAP
 
-# "begun" is written before a configuration is created, so that a crash between the two is not taken for a deletion.
+# "begun" is written before a configuration is created, so a crash between the two does not count as a deletion.
 NEVER, BEGUN, ON, OFF = "", "begun", "on", "off"
-WANTED: Final = "wanted"  # "off" where the installer wants no registration; the chart writes it
-TURNED_ON: Final = (
-    "turnedOn"  # the revision of the release that wants it again after one that wanted none; the chart writes it
-)
+# The chart writes "off" here where the installer wants no registration.
+WANTED: Final = "wanted"
+# The chart writes the revision of the release that wants a registration again after one that wanted none.
+TURNED_ON: Final = "turnedOn"
 HEEDED: Final = "turnedOnHeeded"  # the last value of that key that a controller acted on
-NAMESPACE_UID: Final = "namespaceUid"  # of the namespace in which the words were written
+NAMESPACE_UID: Final = "namespaceUid"  # of the namespace in which the state was written
 ACCOUNTS: Final = "accounts"
 STATUS: Final = "status"
 FORBIDDEN: Final = 403
 TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
-# An account is written down again at half of the time after which it is forgotten.
+# An account is written again after half of the time after which it is removed.
 KEPT: Final = timedelta(hours=1)
 RENEWED: Final = KEPT / 2
 
 
-class State(Struct, frozen=True):
-    """What the object says: a word for each phase, when each account was last seen, and a sentence for people.
+class RegistrationState(Struct, frozen=True):
+    """The content of the ConfigMap: a word for each phase, the time at which each account was last seen, and a sentence for users.
 
-    `namespace_uid` is that of catflap's namespace when the words were written. `turned_on` is new where it is not `heeded`: the release
-    wanted no registration for a while, and what is missing was not deleted by an administrator.
+    `namespace_uid` is the uid of catflap's namespace at the time of the write. `turned_on` is new where it differs from `heeded`: an earlier
+    release wanted no registration, so no administrator deleted what is missing.
     """
 
     phases: Mapping[str, str]
@@ -51,29 +51,31 @@ class State(Struct, frozen=True):
     heeded: str = ""
 
     @property
-    def restarted(self) -> bool:
-        """Whether the release wants a registration again since the words were written."""
+    def is_turned_on_again(self) -> bool:
+        """Return whether the release wants a registration again since the last write."""
         return self.turned_on != self.heeded
 
-    def restored(self, namespace_uid: str) -> bool:
-        """Whether the words were written in another namespace: a backup brought them into this one."""
+    def is_restored(self, namespace_uid: str) -> bool:
+        """Return whether the state was written in another namespace: a backup restored it into this one."""
         return self.namespace_uid not in {"", namespace_uid}
 
     def identities(self, at: datetime) -> Identities:
-        """The accounts that were seen lately."""
-        return identities(user for user, seen in self.accounts.items() if at - moment(seen, at) < KEPT)
+        """Return the accounts that were seen within KEPT."""
+        return identities(user for user, seen in self.accounts.items() if at - parse_time_or_expired(seen, at) < KEPT)
 
-    def saw(self, users: Identities, at: datetime) -> "State":
-        """The same after these accounts were seen, without those that were not for long."""
-        kept = {user: seen for user, seen in self.accounts.items() if at - moment(seen, at) < KEPT}
+    def with_seen_accounts(self, users: Identities, at: datetime) -> "RegistrationState":
+        """Return the state after these accounts were seen, without accounts that were not seen within KEPT."""
+        kept = {user: seen for user, seen in self.accounts.items() if at - parse_time_or_expired(seen, at) < KEPT}
         due = {
-            user: f"{at:{TIME}}" for user in users.users if user not in kept or at - moment(kept[user], at) > RENEWED
+            user: f"{at:{TIME}}"
+            for user in users.users
+            if user not in kept or at - parse_time_or_expired(kept[user], at) > RENEWED
         }
         return msgspec.structs.replace(self, accounts={**kept, **due})
 
 
-def moment(text: str, otherwise: datetime) -> datetime:
-    """A time as it is written down; a time that cannot be read, or that is yet to come, counts as forgotten long ago."""
+def parse_time_or_expired(text: str, otherwise: datetime) -> datetime:
+    """Return a stored time; an invalid time and a future time count as expired."""
     try:
         found = parse_time(text)
     except ValueError:
@@ -81,8 +83,8 @@ def moment(text: str, otherwise: datetime) -> datetime:
     return found if found.tzinfo is not None and found <= otherwise else otherwise - KEPT
 
 
-class Switch:
-    """Reads and writes the object, over the version that was read."""
+class RegistrationStateStore:
+    """Reads and writes the ConfigMap; a write replaces the version that was read."""
 
     def __init__(self, api: Api, *, own_namespace: str) -> None:
         self._api = api
@@ -90,30 +92,30 @@ class Switch:
         self._found: Json | None = None
         self._place = own_namespace
 
-    def read(self) -> State:
-        """What the object says now; of one that is not there, that nothing is registered.  Raises ApiError."""
+    def read(self) -> RegistrationState:
+        """Read the state; without a ConfigMap, nothing is registered.  Raises ApiError."""
         self._found = None
         for place in self._places:
             try:
-                found = self._api.get(path(place))
+                found = self._api.get(state_path(place))
             except ApiError as error:
                 if error.status != FORBIDDEN or place == self._places[0]:
                     raise
-                continue  # the chart's accounts have no right there, as they need none
+                continue  # the chart grants no permission there, as its accounts need none
             if found is not None:
                 self._found, self._place = found, place
                 break
-        return state_of((self._found or {}).get("data") or {})
+        return parse_state((self._found or {}).get("data") or {})
 
-    def write(self, state: State) -> bool:
-        """Whether it was written; not where somebody else wrote it since it was read.  Raises ApiError."""
+    def write(self, state: RegistrationState) -> bool:
+        """Write the state; return False where another process wrote it since the last read.  Raises ApiError."""
         accounts = msgspec.json.encode(state.accounts).decode()
         data = {**state.phases, ACCOUNTS: accounts, STATUS: state.status}
         data |= {NAMESPACE_UID: state.namespace_uid, HEEDED: state.heeded}
         try:
             if self._found is not None:
                 kept = {key: value for key, value in (self._found.get("data") or {}).items() if key not in data}
-                self._found = self._api.replace(path(self._place), {**self._found, "data": {**kept, **data}})
+                self._found = self._api.replace(state_path(self._place), {**self._found, "data": {**kept, **data}})
                 return True
         except ApiError as error:
             if error.status in {CONFLICT, NOT_FOUND}:
@@ -130,32 +132,32 @@ class Switch:
             except ApiError as error:
                 if error.status != NOT_FOUND or place == self._places[-1]:
                     raise
-                continue  # there is no namespace of our own where a person runs catflap
+                continue  # there is no catflap namespace where a user runs catflap
             self._found, self._place = made, place
             return made is not None
         return False
 
     @property
     def manifest(self) -> Json:
-        """The object by reference, for records and Events."""
+        """Return a reference to the ConfigMap, for records and Events."""
         metadata = {"name": REGISTRATION_CONFIGMAP, "namespace": self._place}
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
 
 
-def path(namespace: str) -> str:
-    """The object's path in a namespace."""
+def state_path(namespace: str) -> str:
+    """Return the path of the ConfigMap in a namespace."""
     return under(collection("v1", "configmaps", namespace), REGISTRATION_CONFIGMAP)
 
 
-def state_of(data: Mapping[str, str]) -> State:
-    """What the object's data says; what cannot be read counts as not there."""
+def parse_state(data: Mapping[str, str]) -> RegistrationState:
+    """Parse the data of the ConfigMap; an invalid value counts as missing."""
     try:
         accounts = msgspec.json.decode(data.get(ACCOUNTS) or "{}", type=dict[str, str])
     except msgspec.MsgspecError:
         accounts = {}
     words = {phase: data.get(phase, NEVER) for phase in ("validating", "mutating")}
     phases = {phase: word if word in {BEGUN, ON, OFF} else NEVER for phase, word in words.items()}
-    return State(
+    return RegistrationState(
         phases=phases,
         accounts=accounts,
         status=data.get(STATUS, ""),
@@ -167,13 +169,13 @@ def state_of(data: Mapping[str, str]) -> State:
 
 
 def turn_on(api: Api, *, own_namespace: str) -> str:
-    """Delete the object, so that catflap is registered as for the first time; where it was, empty where it was nowhere.
+    """Delete the ConfigMap, so that catflap registers as for the first time; return its namespace and name, or nothing if there was none.
 
     Raises ApiError.
     """
     for place in dict.fromkeys((own_namespace, "kube-system")):
-        found = api.get(path(place))
+        found = api.get(state_path(place))
         metadata = (found or {}).get("metadata") or {}
-        if found and api.delete(path(place), uid=metadata["uid"], version=metadata["resourceVersion"]):
+        if found and api.delete(state_path(place), uid=metadata["uid"], version=metadata["resourceVersion"]):
             return f"{place}/{REGISTRATION_CONFIGMAP}"
     return ""

@@ -1,4 +1,4 @@
-"""What a user may see, as the API server's own authorizers say (SubjectAccessReview)."""
+"""Check what a user may list, by a SubjectAccessReview of the API server."""
 
 from collections.abc import Iterable
 
@@ -11,15 +11,15 @@ Resource = tuple[str, str]  # its group and its plural
 
 
 def may_list(api: Api, user: User, resources: Iterable[Resource]) -> bool:
-    """Whether a user may list all of these in all namespaces; the groups are those that the review carries.
+    """Return whether a user may list all of these resources in all namespaces; the user's groups come from the review.
 
-    Raises ApiError, also where we have no right to ask.
+    Raises ApiError, also where this process may not create SubjectAccessReviews.
     """
-    return all(allowed(api, user, group, plural) for group, plural in resources)
+    return all(may_list_resource(api, user, group, plural) for group, plural in resources)
 
 
-def allowed(api: Api, user: User, group: str, plural: str) -> bool:
-    """Whether a user may list one resource in all namespaces.  Raises ApiError."""
+def may_list_resource(api: Api, user: User, group: str, plural: str) -> bool:
+    """Return whether a user may list one resource in all namespaces.  Raises ApiError."""
     spec = {
         "user": user.name,
         "groups": list(user.groups),

@@ -1,4 +1,4 @@
-"""Kinds that a cluster serves, that make Pods or open networks, and that catflap does not read."""
+"""Find the kinds of a cluster that create Pods or open networks, and that catflap does not read."""
 
 from collections.abc import Iterator
 
@@ -9,10 +9,10 @@ from webhook.model.kinds import Makers
 from webhook.model.other_kinds import OTHER_MAKERS, OTHER_POLICIES, unread, unread_maker
 
 
-def unread_notes(api: Api, extra: Makers) -> Iterator[str]:
-    """What to say of the kinds of a cluster that are not judged; `extra` has those that a policy file adds.  Raises ApiError."""
+def unsupported_kind_notes(api: Api, extra: Makers) -> Iterator[str]:
+    """Yield the notes about the unsupported kinds of a cluster; `extra` has the kinds that a policy file adds.  Raises ApiError."""
     makers, policies = [], []
-    for group, kind, resource in served(api):
+    for group, kind, resource in served_unsupported_kinds(api):
         if unread(group, kind):
             policies.append(resource)
         elif unread_maker(group, kind, extra):
@@ -23,8 +23,8 @@ def unread_notes(api: Api, extra: Makers) -> Iterator[str]:
         yield f"not judged, though they say who may connect to whom: {listed(sorted(policies))}"
 
 
-def served(api: Api) -> Iterator[tuple[str, str, str]]:
-    """Group, kind and full name of each resource in the groups of kinds that are known and not read.  Raises ApiError."""
+def served_unsupported_kinds(api: Api) -> Iterator[tuple[str, str, str]]:
+    """Yield group, kind and full name of each resource in the groups that have unsupported kinds.  Raises ApiError."""
     groups = (api.get("/apis") or {}).get("groups") or ()
     for found in groups:
         name = found["name"]

@@ -1,4 +1,4 @@
-"""A watch that delivers nothing more: it ends as if the API server had ended it."""
+"""End a watch that delivers no more data, as if the API server had ended it."""
 
 import logging
 from collections.abc import Iterator
@@ -8,20 +8,20 @@ import urllib3
 
 logger = logging.getLogger(__name__)
 
-# The API server sends a bookmark a minute on each watch (k8s.io/apiserver, storage/cacher, bookmarkFrequency); two that do not come
-# mean that something between it and us keeps the connection and not what is sent over it.
-SILENCE_SECONDS: Final = 130.0
+# The API server sends a bookmark a minute on each watch (k8s.io/apiserver, storage/cacher, bookmarkFrequency). Two missing bookmarks
+# mean that a proxy or gateway keeps the connection open and drops the data.
+IDLE_SECONDS: Final = 130.0
 
 
-class Unsilenced:
-    """A response whose stream ends, instead of raising, where nothing came for as long as its read timeout."""
+class WatchResponse:
+    """A response whose stream ends, instead of raising, after its read timeout."""
 
     def __init__(self, response: Any, path: str) -> None:
         self._response = response
         self._path = path
 
     def stream(self, **options: Any) -> Iterator[bytes]:
-        """The pieces of the body, as they come."""
+        """Yield the parts of the body as they arrive."""
         try:
             yield from self._response.stream(**options)
         except urllib3.exceptions.ReadTimeoutError:

@@ -1,4 +1,4 @@
-"""Where what we have the API server do stands: our webhook configurations, and the policy that it keeps itself."""
+"""Paths of catflap's registration: its webhook configurations, and its ValidatingAdmissionPolicy with the binding."""
 
 from typing import Final
 
@@ -7,33 +7,35 @@ from webhook.model.names import DEFAULT_NAMESPACE, TWIN, WEBHOOK_CONFIGURATION
 
 API_VERSION: Final = "admissionregistration.k8s.io/v1"
 PHASES: Final = ("validating", "mutating")
-# In the order in which they are written; what binds goes first when both go.
-TWINS: Final = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
-PLURALS: Final = dict(zip(TWINS, ("validatingadmissionpolicies", "validatingadmissionpolicybindings"), strict=True))
+# In the order of creation; the binding is deleted first.
+ADMISSION_POLICY_KINDS: Final = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+ADMISSION_POLICY_RESOURCES: Final = dict(
+    zip(ADMISSION_POLICY_KINDS, ("validatingadmissionpolicies", "validatingadmissionpolicybindings"), strict=True)
+)
 
 
 def collection(phase: str) -> str:
-    """The path of all webhook configurations of a phase."""
+    """Return the path of all webhook configurations of a phase."""
     return f"/apis/{API_VERSION}/{phase}webhookconfigurations"
 
 
 def path(phase: str) -> str:
-    """The path of ours."""
+    """Return the path of catflap's webhook configuration of a phase."""
     return f"{collection(phase)}/{WEBHOOK_CONFIGURATION}"
 
 
-def twins(kind: str) -> str:
-    """The path of all objects of one of the two kinds."""
-    return f"/apis/{API_VERSION}/{PLURALS[kind]}"
+def admission_policies_path(kind: str) -> str:
+    """Return the path of all ValidatingAdmissionPolicies, or of all their bindings."""
+    return f"/apis/{API_VERSION}/{ADMISSION_POLICY_RESOURCES[kind]}"
 
 
-def twin_path(kind: str) -> str:
-    """The path of ours."""
-    return f"{twins(kind)}/{TWIN}"
+def own_admission_policy_path(kind: str) -> str:
+    """Return the path of catflap's ValidatingAdmissionPolicy, or of its binding."""
+    return f"{admission_policies_path(kind)}/{TWIN}"
 
 
-def own_namespace(api: Api) -> str:
-    """Where catflap runs in a cluster, by its registered Service; where it usually does if nothing tells.  Raises ApiError."""
+def find_own_namespace(api: Api) -> str:
+    """Return the namespace of the registered Service; the default namespace where no Service is registered.  Raises ApiError."""
     entries = (api.get(path("validating")) or {}).get("webhooks") or [{}]
     service = entries[0].get("clientConfig", {}).get("service") or {}
     return str(service.get("namespace") or DEFAULT_NAMESPACE)

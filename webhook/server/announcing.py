@@ -10,9 +10,9 @@ from time import monotonic
 
 from webhook.guard.message import line
 from webhook.kube.api import ApiError
-from webhook.kube.event_series import Series, Statement, Told
-from webhook.kube.events import Happened, policy_file, restored
-from webhook.kube.policies import Outcome
+from webhook.kube.event_series import EventOutcome, EventRequest, EventSeriesRecorder
+from webhook.kube.events import EventDetails, policy_file_reference, repaired_event
+from webhook.kube.policies import WriteOutcome
 from webhook.metrics import Metrics
 from webhook.model.decision import Decision, Verdict
 from webhook.model.request import Operation, PolicyObject, Request
@@ -27,50 +27,54 @@ MOST_WAITING = 1000
 # How far the count that people see may be behind.
 CATCH_UP_SECONDS = 60.0
 
-Announce = Callable[[Statement], None]
+Announce = Callable[[EventRequest], None]
 
 
-def nobody(_statement: Statement) -> None:
+def nobody(_statement: EventRequest) -> None:
     """Tell nobody."""
 
 
 class Announcer:
     """Tells what it is given, in the background; what is too much is dropped and counted."""
 
-    def __init__(self, series: Series, *, metrics: Metrics, now: Callable[[], datetime]) -> None:
+    def __init__(self, series: EventSeriesRecorder, *, metrics: Metrics, now: Callable[[], datetime]) -> None:
         self._series = series
         self._metrics = metrics
         self._now = now
-        self._waiting: Queue[Statement] = Queue(MOST_WAITING)
+        self._waiting: Queue[EventRequest] = Queue(MOST_WAITING)
         self._failing = False
 
     def start(self) -> None:
         """Begin, on a thread of its own."""
         Thread(target=self._work, name="announcer", daemon=True).start()
 
-    def announce(self, statement: Statement) -> None:
+    def announce(self, statement: EventRequest) -> None:
         """Have a statement told; never waits, never raises."""
         try:
             self._waiting.put_nowait(statement)
         except Full:
-            self._metrics.events[Told.DROPPED].inc()
+            self._metrics.events[EventOutcome.DROPPED].inc()
 
     def _work(self) -> None:
         due = monotonic() + CATCH_UP_SECONDS
         while True:
             with suppress(Empty):
-                self.tell(self._waiting.get(timeout=max(0.0, due - monotonic()) if self._series.behind else None))
+                self.tell(
+                    self._waiting.get(
+                        timeout=max(0.0, due - monotonic()) if self._series.has_unwritten_counts else None
+                    )
+                )
             if monotonic() >= due:
                 due = monotonic() + CATCH_UP_SECONDS
-                self._try(self._series.catch_up)
+                self._try(self._series.write_counts)
 
-    def tell(self, statement: Statement) -> None:
+    def tell(self, statement: EventRequest) -> None:
         """Tell one statement now, and count what became of it; never raises."""
         told = self._try(lambda: self._series.tell(statement, self._now()))
         if told is not None:
             self._metrics.events[told].inc()
 
-    def _try(self, act: Callable[[], Told | None]) -> Told | None:
+    def _try(self, act: Callable[[], EventOutcome | None]) -> EventOutcome | None:
         """What comes of it; a failure is counted, and the first one in a row is told."""
         try:
             done = act()
@@ -78,13 +82,13 @@ class Announcer:
             if not self._failing:
                 logger.warning("no Event: %s", error, exc_info=not isinstance(error, ApiError))
             self._failing = True
-            return Told.FAILED
-        if done is Told.CREATED:
+            return EventOutcome.FAILED
+        if done is EventOutcome.CREATED:
             self._failing = False
         return done
 
 
-def refused(request: Request, decision: Decision) -> Statement | None:
+def refused(request: Request, decision: Decision) -> EventRequest | None:
     """What is told of a decision: of a refusal that somebody else than the caller may have to hear of; None of others.
 
     It is about what stands: the owner that a controller made a Pod for, else the object that was to be changed, else the
@@ -100,20 +104,20 @@ def refused(request: Request, decision: Decision) -> Statement | None:
     owner = owner_of(request)
     what = f"a {subject.kind} of {owner.kind} {owner.name}" if owner else f"{subject.kind} {subject.name}"
     reason = "WorkloadRefused" if request.workload else "NetworkPolicyRefused"
-    happened = Happened(reason, "Refuse", f"{what} was refused: {faults(decision.denied)}")
-    return Statement(standing(request, subject), happened, owner)
+    happened = EventDetails(reason, "Refuse", f"{what} was refused: {faults(decision.denied)}")
+    return EventRequest(standing(request, subject), happened, owner)
 
 
-def deletion(request: Request, decision: Decision) -> Statement | None:
+def deletion(request: Request, decision: Decision) -> EventRequest | None:
     """What is told of a deletion of the policy file, whether it was refused or not; None of a ConfigMap elsewhere."""
     if decision.verdict not in {Verdict.DENIED, Verdict.EXEMPT}:
         return None
     allowed = decision.verdict is Verdict.EXEMPT
     did = f"deletes it ({decision.reason})" if allowed else "was refused its deletion"
-    happened = Happened(
+    happened = EventDetails(
         "PolicyFileDeleted" if allowed else "PolicyFileDeletionRefused", "Delete", f"user {request.user.name} {did}"
     )
-    return Statement(policy_file(request.target.namespace), happened)
+    return EventRequest(policy_file_reference(request.target.namespace), happened)
 
 
 def owner_of(request: Request) -> Owner | None:
@@ -144,6 +148,6 @@ def faults(violations: tuple[Violation, ...]) -> str:
     return "; ".join(map(line, violations))
 
 
-def mended(manifest: Manifest, outcome: Outcome) -> Statement:
+def mended(manifest: Manifest, outcome: WriteOutcome) -> EventRequest:
     """What is told of a policy that was put right."""
-    return Statement(manifest, restored(manifest, outcome))
+    return EventRequest(manifest, repaired_event(manifest, outcome))

@@ -21,7 +21,7 @@ from webhook.custom.judging import price_of_all
 from webhook.guard.amend import amend
 from webhook.guard.decide import decide, unavailable
 from webhook.guard.explaining import explained
-from webhook.kube.identity import Acting
+from webhook.kube.identity import ProcessIdentity
 from webhook.metrics import Metrics
 from webhook.model.abbreviation import shortened
 from webhook.model.authentication import Authentication
@@ -120,7 +120,7 @@ class Answerer:
         cluster: Cluster,
         own_namespace: str,
         announce: Announce = nobody,
-        acting: Acting | None = None,
+        acting: ProcessIdentity | None = None,
         now: Clock = utc_now,
     ) -> None:
         self.late = LateReviews()
@@ -130,7 +130,7 @@ class Answerer:
         self._cluster = cluster
         self._own_namespace = own_namespace
         self._announce = announce
-        self._acting = acting or Acting(chart_accounts(own_namespace))
+        self._acting = acting or ProcessIdentity(chart_accounts(own_namespace))
         self._now = now
 
     def answer(

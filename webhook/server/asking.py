@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from webhook.config.parse import Loaded
 from webhook.guard.decide import OFFLINE
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.install_record import Epoch
-from webhook.kube.namespaces import namespace, path, readable
+from webhook.kube.install_record import InstallRecord
+from webhook.kube.namespaces import cel_namespace, namespace_path, parse_namespace
 from webhook.kube.owners import owners_above
 from webhook.model.decision import (
     Closure,
@@ -37,7 +37,7 @@ ASK_SECONDS = 2.0
 class ClusterToAsk:
     """Asks the API server, live."""
 
-    def __init__(self, api: Api, *, epoch: Epoch, gate: Gate, foresight: Foresight) -> None:
+    def __init__(self, api: Api, *, epoch: InstallRecord, gate: Gate, foresight: Foresight) -> None:
         self._api = api
         self._epoch = epoch
         self._gate = gate
@@ -55,7 +55,9 @@ class ClusterToAsk:
             return replace(known, guarded=self._guarded(api, question.namespace, loaded))
         if isinstance(question, LabelsWanted):
             live = self._namespace(api, question.namespace)
-            return replace(known, namespace_labels=namespace(live).labels, namespace=NamespaceSeen(readable(live)))
+            return replace(
+                known, namespace_labels=parse_namespace(live).labels, namespace=NamespaceSeen(cel_namespace(live))
+            )
         if isinstance(question, ForesightWanted):
             return replace(known, foreseen=self._foresight.foresee(api, question, loaded))
         return replace(known, closure=self._closure(api, question, loaded, seconds))
@@ -85,7 +87,7 @@ class ClusterToAsk:
     def _namespace(self, api: Api, name: str) -> Json:
         """A namespace as it is now: a rule may hold or not by it."""
         try:
-            live = api.get(path(name))
+            live = api.get(namespace_path(name))
         except ApiError as error:
             raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
         if live is None:

@@ -16,9 +16,9 @@ from webhook.custom.judging import price_of_all
 from webhook.guard.existing import Existing
 from webhook.guard.foretelling import foretold, not_previewed
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.install_record import Epoch
-from webhook.kube.listing import LASTING, first_pages
-from webhook.kube.preview_setting import setting
+from webhook.kube.install_record import InstallRecord
+from webhook.kube.listing import LONG_RUNNING, first_pages
+from webhook.kube.preview_setting import build_setting
 from webhook.kube.subject_access_review import may_list
 from webhook.model.abbreviation import shortened
 from webhook.model.decision import ForesightWanted
@@ -35,7 +35,7 @@ FORESIGHT_SECONDS = 2.5
 SLICE_SECONDS = 0.005
 PAUSE_SECONDS = 0.003
 # What a look names: whoever may list all of it everywhere may read the names.
-SEEN = (*sorted(LASTING), NAMESPACES)
+SEEN = (*sorted(LONG_RUNNING), NAMESPACES)
 FAILED = "the cluster could not be looked at"
 
 
@@ -50,7 +50,7 @@ class Foresight:
         self,
         *,
         namespaces: Callable[[], Iterable[Json]],
-        epoch: Epoch,
+        epoch: InstallRecord,
         own_namespace: str,
         now: Callable[[], datetime],
         may_see: Callable[[Api, User], bool] = lambda api, user: may_list(api, user, SEEN),
@@ -93,7 +93,7 @@ class Foresight:
             after, before = load(text, until - monotonic()).policy, loaded.policy
         except ReadingTooSlowError:
             raise TooSlowError("the file takes too long to read") from None
-        where = setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
+        where = build_setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
         more: list[str] = []
         objects = in_time(standing(api, more), (after, before), until)
         return foretold(objects, after, before, where, more=more, named=named)

@@ -14,9 +14,9 @@ from webhook.audit.record import write_record
 from webhook.config.parse import Loaded
 from webhook.guard.closing import is_guarded
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.cluster_info import Surroundings
-from webhook.kube.namespaces import namespace, path
-from webhook.kube.policies import NotAsWritten, Outcome, closes, ensure, stored
+from webhook.kube.cluster_info import ClusterInfo
+from webhook.kube.namespaces import namespace_path, parse_namespace
+from webhook.kube.policies import PolicyAlteredError, WriteOutcome, ensure_policy, matches_spec, read_stored
 from webhook.metrics import Metrics
 from webhook.model.decision import Closure, ClosureWanted
 from webhook.model.namespace import Namespace
@@ -27,7 +27,7 @@ from webhook.server.announcing import Announce, mended, nobody
 from webhook.server.unavailable import Unavailable
 
 SERVER_ERRORS = 500
-WRITTEN = {Outcome.CREATED: "created", Outcome.REPAIRED: "repaired", Outcome.REPLACED: "rewritten"}
+WRITTEN = {WriteOutcome.CREATED: "created", WriteOutcome.REPAIRED: "repaired", WriteOutcome.REPLACED: "rewritten"}
 # Namespaces of which it is known that they were closed; some 300 bytes each.
 MOST_REMEMBERED = 10_000
 
@@ -43,7 +43,7 @@ class Gate:
         self,
         *,
         cached: Callable[[str], Json | None],
-        around: Callable[[], Surroundings | None],
+        around: Callable[[], ClusterInfo | None],
         records: OwedRecords,
         metrics: Metrics,
         own_namespace: str,
@@ -78,7 +78,7 @@ class Gate:
         around = self._surroundings()
         if self._guarded(self._cached(name), loaded, around):
             return True
-        live = api.get(path(name))
+        live = api.get(namespace_path(name))
         if live is None:
             raise Unavailable(f"namespace {name} is not there")
         return self._guarded(live, loaded, around)
@@ -88,22 +88,25 @@ class Gate:
         found = self._cached(name)
         return str(found["metadata"]["uid"]) if found else ""
 
-    def _surroundings(self) -> Surroundings:
+    def _surroundings(self) -> ClusterInfo:
         around = self._around()
         if around is None:
             raise Unavailable("the cluster's surroundings are not known yet")
         return around
 
-    def _guarded(self, found: Json | None, loaded: Loaded, around: Surroundings) -> bool:
+    def _guarded(self, found: Json | None, loaded: Loaded, around: ClusterInfo) -> bool:
         return found is not None and is_guarded(
-            namespace(found), loaded.policy, closed_since=around.closed_since, own_namespace=self._own_namespace
+            parse_namespace(found),
+            loaded.policy,
+            closed_since=around.isolation_since,
+            own_namespace=self._own_namespace,
         )
 
-    def _closed(self, api: Api, wanted: ClosureWanted, loaded: Loaded, around: Surroundings) -> Closure:
+    def _closed(self, api: Api, wanted: ClosureWanted, loaded: Loaded, around: ClusterInfo) -> Closure:
         engine = around.engine
         manifest = default_deny(loaded, Birth(wanted.namespace, "", loaded.digest), engine)
         try:
-            if closes(stored(api, manifest), manifest):
+            if matches_spec(read_stored(api, manifest), manifest):
                 self._remember(wanted.namespace, loaded, manifest)
                 return Closure.PROVEN
         except ApiError as error:
@@ -116,19 +119,19 @@ class Gate:
         return self._write(api, wanted.namespace, loaded, engine)
 
     def _write(self, api: Api, name: str, loaded: Loaded, engine: Engine) -> Closure:
-        live = api.get(path(name))
+        live = api.get(namespace_path(name))
         if live is None:
             raise Unavailable(f"namespace {name} is not there")
-        found: Namespace = namespace(live)
+        found: Namespace = parse_namespace(live)
         manifest = default_deny(loaded, Birth(name, found.uid, loaded.digest), engine)
         outcome = written_by(api, manifest)
-        if not closes(stored(api, manifest), manifest):
+        if not matches_spec(read_stored(api, manifest), manifest):
             raise Unavailable(f"namespace {name}: the policy that was written does not stand as it was")
-        if outcome is Outcome.UNCHANGED:  # the controller was faster
+        if outcome is WriteOutcome.UNCHANGED:  # the controller was faster
             return Closure.PROVEN
         self._metrics.policies_written.labels(outcome).inc()
         # What stood there differed; what was missing may never have been there.
-        mends = outcome is Outcome.REPAIRED or self._closed_ones.had(name, found.uid, written_as(loaded, manifest))
+        mends = outcome is WriteOutcome.REPAIRED or self._closed_ones.had(name, found.uid, written_as(loaded, manifest))
         self._closed_ones.add(name, found.uid, written_as(loaded, manifest))
         did = "restored" if mends else WRITTEN[outcome]
         self._records.append(
@@ -169,13 +172,13 @@ def written_as(loaded: Loaded, manifest: Manifest) -> tuple[str, ...]:
     return (loaded.digest, manifest["apiVersion"])
 
 
-def written_by(api: Api, manifest: Manifest) -> Outcome:
+def written_by(api: Api, manifest: Manifest) -> WriteOutcome:
     """What had to be done for a policy to stand; labels and owners that somebody adds on the way do not open it.  Raises ApiError."""
     try:
-        return ensure(api, manifest)
-    except NotAsWritten as error:
-        if closes(error.found, manifest):
-            return Outcome.REPAIRED
+        return ensure_policy(api, manifest)
+    except PolicyAlteredError as error:
+        if matches_spec(error.found, manifest):
+            return WriteOutcome.REPAIRED
         raise
 
 

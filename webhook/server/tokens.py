@@ -8,7 +8,7 @@ from threading import Event, Lock, Thread
 from webhook.files import Form, UnreadableFileError
 from webhook.files import read_file as content_of
 from webhook.kube.api import Json
-from webhook.kube.webhook_path import BadTokens, read
+from webhook.kube.webhook_path import InvalidTokensError, parse_tokens
 from webhook.model.path_tokens import Accepted, PathTokens, well_formed
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class AcceptedTokens:
     def offer_secret(self, found: Json) -> None:
         """Accept what a Secret contains, and keep what others removed; a Secret that is deleted comes with its last content."""
         with self._lock:
-            self.take(lambda: self._after(read(found)))
+            self.take(lambda: self._after(parse_tokens(found)))
 
     def offer_registered(self, token: str) -> None:
         """Accept a token that is registered, whatever the Secret contains; the plain path needs the Secret's word."""
@@ -61,7 +61,7 @@ class AcceptedTokens:
         """Accept what `tokens` gives and nothing else; where that is bad, log it once and keep those in force."""
         try:
             self._current, self._trouble = tokens(), ""
-        except (BadTokens, BadTokenFile) as bad:
+        except (InvalidTokensError, BadTokenFile) as bad:
             if str(bad) != self._trouble:
                 logger.error("the tokens of the review path stay as they were: %s", bad)  # noqa: TRY400 (no bug)
             self._trouble = str(bad)

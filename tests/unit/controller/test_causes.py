@@ -6,12 +6,12 @@ from typing import Any, Final
 import pytest
 
 from webhook.controller.causes import Asked, Cause, cause_of, explained, was_isolated
-from webhook.kube.cluster_info import Surroundings
-from webhook.kube.policies import Outcome
+from webhook.kube.cluster_info import ClusterInfo
+from webhook.kube.policies import WriteOutcome
 from webhook.netpol.dns import Detected
 from webhook.netpol.intent import Engine
 
-AROUND: Final = Surroundings(Engine.KUBERNETES, frozenset(), Detected("kube-dns"), datetime(2026, 1, 1, tzinfo=UTC))
+AROUND: Final = ClusterInfo(Engine.KUBERNETES, frozenset(), Detected("kube-dns"), datetime(2026, 1, 1, tzinfo=UTC))
 ONE, OTHER = Asked("1", AROUND), Asked("2", AROUND)
 
 
@@ -31,12 +31,12 @@ def test_a_cause_is_what_is_known(settled: Asked | None, cause: Cause, *, knows:
 
 
 @pytest.mark.parametrize("cause", Cause)
-@pytest.mark.parametrize("outcome", [Outcome.CREATED, Outcome.REPAIRED, Outcome.REPLACED])
-def test_only_what_stood_is_restored(cause: Cause, outcome: Outcome) -> None:
+@pytest.mark.parametrize("outcome", [WriteOutcome.CREATED, WriteOutcome.REPAIRED, WriteOutcome.REPLACED])
+def test_only_what_stood_is_restored(cause: Cause, outcome: WriteOutcome) -> None:
     """What catflap never wrote is not restored, however it came to be there."""
     _, reason = explained(cause, outcome)
-    may = cause is Cause.REPAIR or (cause is Cause.NEW and outcome is Outcome.REPAIRED)
-    assert reason.startswith("restored") is (may and outcome is not Outcome.REPLACED)
+    may = cause is Cause.REPAIR or (cause is Cause.NEW and outcome is WriteOutcome.REPAIRED)
+    assert reason.startswith("restored") is (may and outcome is not WriteOutcome.REPLACED)
 
 
 def policy(uid: str = "1", manager: str = "catflap", name: str = "catflap-allow-dns") -> dict[str, Any]:

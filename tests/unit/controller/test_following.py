@@ -19,7 +19,7 @@ from webhook.controller.reaching import Replicas, Unreachable
 from webhook.controller.recording import Recording
 from webhook.controller.registration import Endpoint
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.identity import Acting
+from webhook.kube.identity import ProcessIdentity
 from webhook.metrics import Metrics
 from webhook.model.identity import Identities
 
@@ -73,7 +73,7 @@ class Store(Api):
         del self.objects[path]
         return True
 
-    def patient(self) -> "Store":
+    def with_long_timeout(self) -> "Store":
         """Itself."""
         return self
 
@@ -129,7 +129,7 @@ class Guard:
             self.store,
             recording=Recording(AuditLog(str(self.log), process="controller"), lambda: self.now),
             own_namespace=OWN,
-            acting=Acting(Identities(("chart",))),
+            acting=ProcessIdentity(Identities(("chart",))),
             drift=self.drift,
             now=lambda: self.now,
             reach=self._reach,

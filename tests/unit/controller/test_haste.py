@@ -10,7 +10,7 @@ class Waiting(Api):
     def __init__(self, seconds: float = TIMEOUT_SECONDS) -> None:
         self.seconds = seconds
 
-    def patient(self) -> "Waiting":
+    def with_long_timeout(self) -> "Waiting":
         """Others, which wait longer."""
         return Waiting(LONG_SECONDS)
 

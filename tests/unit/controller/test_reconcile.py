@@ -17,16 +17,16 @@ from webhook.controller.haste import Haste
 from webhook.controller.reconcile import SHARE, NotSettled, Reconciler
 from webhook.controller.recording import Recording
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.cluster_info import Surroundings
-from webhook.kube.policy_cache import Standing
+from webhook.kube.cluster_info import ClusterInfo
+from webhook.kube.policy_cache import PolicyCache
 from webhook.metrics import Metrics
 from webhook.model.namespace import Namespace
 from webhook.netpol.dns import Detected
 from webhook.netpol.intent import Engine
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
-AROUND: Final = Surroundings(
-    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=Detected("kube-dns"), closed_since=AT
+AROUND: Final = ClusterInfo(
+    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=Detected("kube-dns"), isolation_since=AT
 )
 SHOP: Final = Namespace("shop", "1", {}, AT, terminating=False)
 PATH: Final = "/api/v1/namespaces/shop"
@@ -77,7 +77,7 @@ class Willing(Refusing):
 
 
 def reconcile(
-    api: Refusing, log: str, namespace: Namespace = SHOP, around: Surroundings = AROUND, text: str = ""
+    api: Refusing, log: str, namespace: Namespace = SHOP, around: ClusterInfo = AROUND, text: str = ""
 ) -> Metrics:
     """Look at a namespace until nothing is left to be written."""
     metrics = Metrics()
@@ -91,7 +91,7 @@ def reconciler_of(api: Api, log: str, metrics: Metrics) -> Reconciler:
     """A reconciler whose watches have seen nothing."""
     return Reconciler(
         api=api,
-        standing=Standing(api),
+        standing=PolicyCache(api),
         recording=Recording(AuditLog(log, process="serve"), lambda: AT),
         metrics=metrics,
         own_namespace="guards",
@@ -145,7 +145,7 @@ def test_not_to_know_is_a_failure(tmp_path: Path) -> None:
         pytest.param(lambda: {"namespace": Namespace("guards", "1", {}, AT, terminating=False)}, id="it is our own"),
         pytest.param(lambda: {"text": "namespaces: {exempt: [shop]}"}, id="it is exempt"),
         pytest.param(
-            lambda: {"around": replace(AROUND, closed_since=datetime(2027, 1, 1, tzinfo=UTC))},
+            lambda: {"around": replace(AROUND, isolation_since=datetime(2027, 1, 1, tzinfo=UTC))},
             id="it is older than catflap",
         ),
     ],
@@ -179,7 +179,12 @@ def test_a_write_that_cannot_be_recorded_is_owed() -> None:
     api = Willing(0, STANDS)
     recording = Recording(AuditLog("/dev/full", process="controller"), lambda: AT)
     reconciler = Reconciler(
-        api=api, standing=Standing(api), recording=recording, metrics=Metrics(), own_namespace="guards", now=lambda: AT
+        api=api,
+        standing=PolicyCache(api),
+        recording=recording,
+        metrics=Metrics(),
+        own_namespace="guards",
+        now=lambda: AT,
     )
     while reconciler.reconcile(SHOP, parse(HEAD), AROUND):
         pass

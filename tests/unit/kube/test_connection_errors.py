@@ -13,8 +13,8 @@ import urllib3
 from kubernetes import client
 from urllib3.exceptions import HTTPError, MaxRetryError, ProxyError
 
-from webhook.kube.api import ApiError, pooled
-from webhook.kube.connection_errors import UNKNOWN, what_failed
+from webhook.kube.api import ApiError, connection_pool
+from webhook.kube.connection_errors import UNKNOWN, describe_failure
 
 Answer = Callable[[socket.socket], None]
 SECONDS: Final = 0.5
@@ -76,7 +76,7 @@ def asked(url: str) -> str:
     settings = client.Configuration()
     settings.host = url
     with pytest.raises(ApiError) as bad:
-        pooled(settings).within(SECONDS).get("/api/v1/namespaces/shop")
+        connection_pool(settings).within(SECONDS).get("/api/v1/namespaces/shop")
     assert bad.value.status == 0
     assert str(bad.value).startswith("GET /api/v1/namespaces/shop: ")
     assert LEAKS.search(str(bad.value)) is None, str(bad.value)
@@ -126,6 +126,6 @@ def test_no_server() -> None:
 )  # fmt: skip
 def test_other_errors_of_the_library_show_nothing_of_the_machine(error: Exception) -> None:
     """Not even one that a later release adds."""
-    assert "10.0.0.1" not in what_failed(error)
-    assert "0x" not in what_failed(error)
-    assert what_failed(ValueError("x")) == UNKNOWN
+    assert "10.0.0.1" not in describe_failure(error)
+    assert "0x" not in describe_failure(error)
+    assert describe_failure(ValueError("x")) == UNKNOWN

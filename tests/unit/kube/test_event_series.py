@@ -14,11 +14,11 @@ from webhook.kube.event_series import (
     NAMESPACE_BURST,
     NAMESPACE_SECONDS,
     SECONDS,
-    Series,
-    Statement,
-    Told,
+    EventOutcome,
+    EventRequest,
+    EventSeriesRecorder,
 )
-from webhook.kube.events import NOTE_LENGTH, Happened, Reporter, fitted
+from webhook.kube.events import NOTE_LENGTH, EventDetails, Reporter, truncated_note
 from webhook.model.workload import Owner
 
 AT: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -72,89 +72,92 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def series(cluster: Cluster, clock: Clock) -> Series:
+def series(cluster: Cluster, clock: Clock) -> EventSeriesRecorder:
     """What is tested."""
-    return Series(cluster, Reporter("catflap-server", "replica-1"), clock=clock)
+    return EventSeriesRecorder(cluster, Reporter("catflap-server", "replica-1"), clock=clock)
 
 
-def statement(note: str = "refused", *, space: str = "shop", owner: Owner | None = None) -> Statement:
+def statement(note: str = "refused", *, space: str = "shop", owner: Owner | None = None) -> EventRequest:
     """Something to tell of a namespace."""
     regarding: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {"namespace": space, "name": space},
     }
-    return Statement(regarding, Happened("WorkloadRefused", "Refuse", note), owner)
+    return EventRequest(regarding, EventDetails("WorkloadRefused", "Refuse", note), owner)
 
 
-def told(series: Series, statements: Iterator[Statement]) -> dict[Told, int]:
+def told(series: EventSeriesRecorder, statements: Iterator[EventRequest]) -> dict[EventOutcome, int]:
     """What became of them."""
     found = [series.tell(one, AT) for one in statements]
     return {one: found.count(one) for one in set(found)}
 
 
-def test_the_same_is_told_once_and_counted(cluster: Cluster, series: Series) -> None:
+def test_the_same_is_told_once_and_counted(cluster: Cluster, series: EventSeriesRecorder) -> None:
     """A Deployment whose Pods are refused a thousand times costs two writes."""
-    assert told(series, (statement() for _ in range(1000))) == {Told.CREATED: 1, Told.COUNTED: 999}
-    assert series.behind
-    series.catch_up()
-    assert (len(cluster.events), cluster.counts, series.behind) == (1, [1000], False)
-    series.catch_up()
+    assert told(series, (statement() for _ in range(1000))) == {EventOutcome.CREATED: 1, EventOutcome.COUNTED: 999}
+    assert series.has_unwritten_counts
+    series.write_counts()
+    assert (len(cluster.events), cluster.counts, series.has_unwritten_counts) == (1, [1000], False)
+    series.write_counts()
     assert cluster.writes == 2
 
 
-def test_what_differs_is_told_apart(cluster: Cluster, series: Series) -> None:
+def test_what_differs_is_told_apart(cluster: Cluster, series: EventSeriesRecorder) -> None:
     """KY#17180: no Event speaks for another fault, another object or another namespace than its own."""
     each = [statement(), statement("otherwise"), statement(space="other"), statement(owner=OWNER)]
-    assert told(series, iter(each * 2)) == {Told.CREATED: 4, Told.COUNTED: 4}
+    assert told(series, iter(each * 2)) == {EventOutcome.CREATED: 4, EventOutcome.COUNTED: 4}
     assert [one["note"] for one in cluster.events.values()] == ["refused", "otherwise", "refused", "refused"]
 
 
-def test_a_namespace_has_so_many_events_a_minute(cluster: Cluster, series: Series, clock: Clock) -> None:
+def test_a_namespace_has_so_many_events_a_minute(cluster: Cluster, series: EventSeriesRecorder, clock: Clock) -> None:
     """Whoever may create Pods can be refused under any number of names; neighbours have events of their own."""
-    assert told(series, map(statement, map(str, range(100))))[Told.CREATED] == NAMESPACE_BURST
-    assert series.tell(statement(space="other"), AT) is Told.CREATED
+    assert told(series, map(statement, map(str, range(100))))[EventOutcome.CREATED] == NAMESPACE_BURST
+    assert series.tell(statement(space="other"), AT) is EventOutcome.CREATED
     clock.seconds += NAMESPACE_SECONDS
-    assert told(series, map(statement, map(str, range(100, 200)))) == {Told.CREATED: 1, Told.LIMITED: 99}
+    assert told(series, map(statement, map(str, range(100, 200)))) == {
+        EventOutcome.CREATED: 1,
+        EventOutcome.LIMITED: 99,
+    }
     assert cluster.writes == NAMESPACE_BURST + 2
 
 
-def test_all_namespaces_together_have_a_limit_too(cluster: Cluster, series: Series, clock: Clock) -> None:
+def test_all_namespaces_together_have_a_limit_too(cluster: Cluster, series: EventSeriesRecorder, clock: Clock) -> None:
     """When everything is refused everywhere, counts included."""
     for _ in range(2):
         told(series, (statement(space=f"space-{number}") for number in range(500)))
     assert cluster.writes == BURST
     clock.seconds += 10 * SECONDS
-    series.catch_up()
-    assert (cluster.writes, series.behind) == (BURST + 10, True)
+    series.write_counts()
+    assert (cluster.writes, series.has_unwritten_counts) == (BURST + 10, True)
 
 
-def test_memory_is_bounded(cluster: Cluster, series: Series, clock: Clock) -> None:
+def test_memory_is_bounded(cluster: Cluster, series: EventSeriesRecorder, clock: Clock) -> None:
     """What was forgotten is told anew."""
     for number in range(MOST_SERIES + 1):
         clock.seconds += NAMESPACE_SECONDS
         series.tell(statement(str(number)), AT)
     clock.seconds += NAMESPACE_SECONDS
     assert len(cluster.events) == MOST_SERIES + 1
-    assert series.tell(statement(str(MOST_SERIES)), AT) is Told.COUNTED
-    assert series.tell(statement("0"), AT) is Told.CREATED
+    assert series.tell(statement(str(MOST_SERIES)), AT) is EventOutcome.COUNTED
+    assert series.tell(statement("0"), AT) is EventOutcome.CREATED
 
 
-def test_what_the_api_server_forgot_is_told_anew(cluster: Cluster, series: Series) -> None:
+def test_what_the_api_server_forgot_is_told_anew(cluster: Cluster, series: EventSeriesRecorder) -> None:
     """It keeps Events for an hour."""
     told(series, (statement() for _ in range(2)))
     cluster.events.clear()
-    series.catch_up()
-    assert (series.tell(statement(), AT), len(cluster.events)) == (Told.CREATED, 1)
+    series.write_counts()
+    assert (series.tell(statement(), AT), len(cluster.events)) == (EventOutcome.CREATED, 1)
 
 
-def test_what_could_not_be_told_is_told_the_next_time(cluster: Cluster, series: Series) -> None:
+def test_what_could_not_be_told_is_told_the_next_time(cluster: Cluster, series: EventSeriesRecorder) -> None:
     """It is not counted as if people could see it."""
     cluster.down = True
     with pytest.raises(ApiError):
         series.tell(statement(), AT)
     cluster.down = False
-    assert series.tell(statement(), AT) is Told.CREATED
+    assert series.tell(statement(), AT) is EventOutcome.CREATED
 
 
 @pytest.mark.parametrize(
@@ -166,7 +169,9 @@ def test_what_could_not_be_told_is_told_the_next_time(cluster: Cluster, series: 
         pytest.param(Owner("example.com/v1", "Widget", "web-7d4b", "42"), "Namespace", id="no kind that we know"),
     ],
 )
-def test_an_owner_is_believed_if_it_is_there(cluster: Cluster, series: Series, owner: Owner, kind: str) -> None:
+def test_an_owner_is_believed_if_it_is_there(
+    cluster: Cluster, series: EventSeriesRecorder, owner: Owner, kind: str
+) -> None:
     """Under the uid that the reference names; it is looked up once, not at each refusal."""
     told(series, (statement(owner=owner) for _ in range(10)))
     [found] = cluster.events.values()
@@ -177,7 +182,7 @@ def test_an_owner_is_believed_if_it_is_there(cluster: Cluster, series: Series, o
 
 def test_a_note_is_cut_to_what_the_api_takes() -> None:
     """In bytes, and between characters."""
-    assert fitted("short") == "short"
+    assert truncated_note("short") == "short"
     for note in ("x" * 2000, "ü" * 2000, "x" + "ü" * 2000, "xx" + "€" * 1000):
-        assert NOTE_LENGTH - 3 <= len(fitted(note).encode()) <= NOTE_LENGTH
-        assert fitted(note)[:-1] == note[: len(fitted(note)) - 1]
+        assert NOTE_LENGTH - 3 <= len(truncated_note(note).encode()) <= NOTE_LENGTH
+        assert truncated_note(note)[:-1] == note[: len(truncated_note(note)) - 1]

@@ -6,14 +6,14 @@ from typing import Final
 import pytest
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.install_record import CLOCK_SKEW, Epoch, Moments
+from webhook.kube.install_record import CLOCK_SKEW, InstallRecord, InstallTimes
 
 MADE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 NOW: Final = datetime(2026, 6, 1, tzinfo=UTC)
 REGISTERED: Final = datetime(2026, 5, 1, tzinfo=UTC)
 OWN, SYSTEM = "catflap-system", "kube-system"
 SOUND: Final = {"installed": "2026-03-01T00:00:00Z", "closing": "2026-02-01T00:00:00Z"}
-TRUE: Final = Moments(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+TRUE: Final = InstallTimes(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
 
 
 class Cluster(Api):
@@ -82,8 +82,8 @@ def test_the_sound_record_counts_where_the_other_cannot_be_true(place: str, bad:
     records: dict[str, Json | None] = {place: record(UNBELIEVABLE[bad]), other: record(SOUND)}
     told: list[tuple[str, str]] = []
     api = Cluster(records)
-    assert Epoch(api, own_namespace=OWN).read(api) == TRUE
-    epoch = Epoch(api, own_namespace=OWN, on_trouble=lambda space, what: told.append((space, what)))
+    assert InstallRecord(api, own_namespace=OWN).read(api) == TRUE
+    epoch = InstallRecord(api, own_namespace=OWN, on_trouble=lambda space, what: told.append((space, what)))
     for _ in range(3):
         assert epoch.record() == TRUE
     [(space, what)] = told
@@ -96,14 +96,14 @@ def test_the_sound_record_counts_where_the_other_cannot_be_true(place: str, bad:
 def test_where_neither_can_be_true_the_registration_tells(bad: str) -> None:
     """Not the age of the epoch, nor an error."""
     api = Cluster({OWN: record(UNBELIEVABLE[bad]), SYSTEM: record(UNBELIEVABLE[bad])})
-    assert Epoch(api, own_namespace=OWN).read(api) == Moments(REGISTERED, REGISTERED)
-    assert Epoch(api, own_namespace=OWN).record() == Moments(REGISTERED, REGISTERED)
+    assert InstallRecord(api, own_namespace=OWN).read(api) == InstallTimes(REGISTERED, REGISTERED)
+    assert InstallRecord(api, own_namespace=OWN).record() == InstallTimes(REGISTERED, REGISTERED)
 
 
 def test_a_bad_record_that_is_deleted_is_written_again() -> None:
     """By the controller that runs, without a restart."""
     api = Cluster({OWN: record({"installed": "garbage"}), SYSTEM: record(SOUND)})
-    epoch = Epoch(api, own_namespace=OWN)
+    epoch = InstallRecord(api, own_namespace=OWN)
     epoch.record()
     assert api.created == []
     del api.records[OWN]
@@ -118,14 +118,14 @@ def test_a_bad_record_that_is_deleted_is_written_again() -> None:
 def test_what_can_be_true_is_believed(at: datetime) -> None:
     """To the second; API servers may differ by minutes."""
     api = Cluster({OWN: record({"installed": f"{at:%Y-%m-%dT%H:%M:%SZ}"})})
-    assert Epoch(api, own_namespace=OWN).read(api) == Moments(at, at)
+    assert InstallRecord(api, own_namespace=OWN).read(api) == InstallTimes(at, at)
 
 
 def test_without_a_right_to_look_at_the_cluster_its_age_is_no_bound() -> None:
     """But doubt is an error."""
     records: dict[str, Json | None] = {OWN: record(SOUND)}
     api = Cluster(records, kube_system=ApiError(403, "no right"))
-    assert Epoch(api, own_namespace=OWN).read(api) == TRUE
+    assert InstallRecord(api, own_namespace=OWN).read(api) == TRUE
     api = Cluster(records, kube_system=ApiError(0, "no answer"))
     with pytest.raises(ApiError):
-        Epoch(api, own_namespace=OWN).read(api)
+        InstallRecord(api, own_namespace=OWN).read(api)

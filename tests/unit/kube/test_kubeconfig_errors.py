@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from webhook.kube.api import NoCluster, connect, connect_as_kubectl
+from webhook.kube.api import NoClusterError, connect, connect_as_kubectl
 
 FOREIGN: Final = re.compile(
     r"Invalid kube-config|Expected|object|indices|'str'|NoneType|while scanning|not allowed here|unicode string|Errno"
@@ -37,7 +37,7 @@ def test_a_kubeconfig_that_cannot_be_used_is_told_in_words(text: str, told: str,
     path = tmp_path / "config"
     path.write_text(text, encoding="utf-8")
     for attempt in (connect, connect_as_kubectl):
-        with pytest.raises(NoCluster) as bad:
+        with pytest.raises(NoClusterError) as bad:
             attempt(str(path), None)
         assert f"no cluster by --kubeconfig {path}: {told}" in str(bad.value)
         assert not FOREIGN.search(str(bad.value).replace(str(path), ""))
@@ -47,7 +47,7 @@ def test_a_context_that_is_not_there_is_told(tmp_path: Path) -> None:
     """By its name."""
     path = tmp_path / "config"
     path.write_text(f"{HEAD}contexts: []\nclusters: []\nusers: []\n", encoding="utf-8")
-    with pytest.raises(NoCluster, match="no context is called 'prod' in it"):
+    with pytest.raises(NoClusterError, match="no context is called 'prod' in it"):
         connect(str(path), "prod")
 
 
@@ -55,10 +55,10 @@ def test_where_there_is_no_file_and_no_pod_both_are_told(monkeypatch: pytest.Mon
     """In words."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(
-        NoCluster, match="no cluster by the Pod's ServiceAccount: this process runs in no Pod of a cluster"
+        NoClusterError, match="no cluster by the Pod's ServiceAccount: this process runs in no Pod of a cluster"
     ):
         connect(None)
-    with pytest.raises(NoCluster, match="no such file; expected a kubeconfig"):
+    with pytest.raises(NoClusterError, match="no such file; expected a kubeconfig"):
         connect("/is/not/there")
 
 
@@ -67,5 +67,5 @@ def test_a_broken_default_kubeconfig_is_told_with_its_line(tmp_path: Path, monke
     path = tmp_path / "config"
     path.write_text("a: 1\nb:2\n", encoding="utf-8")
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(path))
-    with pytest.raises(NoCluster, match="not YAML: line 2, column 1: no blank behind the colon; write key: value"):
+    with pytest.raises(NoClusterError, match="not YAML: line 2, column 1: no blank behind the colon; write key: value"):
         connect_as_kubectl(None, None)

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from webhook.kube.api import PAGE_SIZE, Api, ApiError, Json
-from webhook.kube.listing import Listing, Seen
+from webhook.kube.listing import ListProgress, ObjectLister
 
 DEPLOYMENTS: Final = "/apis/apps/v1/deployments"
 PODS: Final = "/api/v1/pods"
@@ -44,18 +44,18 @@ class Lists(Api):
 
 def test_objects_come_with_their_kind_and_pods_last() -> None:
     """Lists leave the kind out, and owners have to be known before their Pods."""
-    listing = Listing(Lists({PODS: [one("web-1")], DEPLOYMENTS: [one("web")]}))
+    listing = ObjectLister(Lists({PODS: [one("web-1")], DEPLOYMENTS: [one("web")]}))
     found = [(each["apiVersion"], each["kind"], each["metadata"]["name"]) for each in listing.objects()]
     assert found == [("apps/v1", "Deployment", "web"), ("v1", "Pod", "web-1")]
-    assert listing.unseen == []
+    assert listing.unlisted == []
 
 
 def test_each_page_is_told_of() -> None:
     """For who waits."""
-    pages: list[Seen] = []
-    listing = Listing(Lists({PODS: [one("a"), one("b")]}), on_page=pages.append)
+    pages: list[ListProgress] = []
+    listing = ObjectLister(Lists({PODS: [one("a"), one("b")]}), on_page=pages.append)
     assert len(list(listing.objects())) == 2
-    assert pages == [Seen("pods", 1, 1), Seen("pods", 2, 0)]
+    assert pages == [ListProgress("pods", 1, 1), ListProgress("pods", 2, 0)]
 
 
 @pytest.mark.parametrize(
@@ -64,16 +64,16 @@ def test_each_page_is_told_of() -> None:
 )
 def test_what_cannot_be_listed_is_said_and_the_rest_is(error: ApiError, says: str) -> None:
     """By resource and group."""
-    listing = Listing(Lists({PODS: [one("a")], DEPLOYMENTS: error, "/api/v1/namespaces": error}))
+    listing = ObjectLister(Lists({PODS: [one("a")], DEPLOYMENTS: error, "/api/v1/namespaces": error}))
     assert [each["metadata"]["name"] for each in listing.objects()] == ["a"]
     assert listing.namespaces() is None
-    assert listing.unseen == [f"deployments.apps: {says}", f"namespaces: {says}"]
+    assert listing.unlisted == [f"deployments.apps: {says}", f"namespaces: {says}"]
 
 
 @pytest.mark.parametrize("status", [0, 401])
 def test_where_nobody_answers_it_ends(status: int) -> None:
     """There is nothing to say of the rest."""
-    listing = Listing(Lists({PODS: ApiError(status, "gone"), "/api/v1/namespaces": ApiError(status, "gone")}))
+    listing = ObjectLister(Lists({PODS: ApiError(status, "gone"), "/api/v1/namespaces": ApiError(status, "gone")}))
     with pytest.raises(ApiError, match="gone"):
         list(listing.objects())
     with pytest.raises(ApiError, match="gone"):
@@ -83,10 +83,10 @@ def test_where_nobody_answers_it_ends(status: int) -> None:
 def test_some_namespaces_are_asked_one_by_one() -> None:
     """So that who sees one alone may ask; what is in none is left out."""
     lists = {"/api/v1/namespaces/shop/pods": [one("a")], "/apis/projectcalico.org/v3/tiers": [one("t")]}
-    listing = Listing(Lists({**lists, PODS: ApiError(403, "forbidden")}), namespaces=["shop", "gone"])
+    listing = ObjectLister(Lists({**lists, PODS: ApiError(403, "forbidden")}), namespaces=["shop", "gone"])
     assert [each["metadata"]["name"] for each in listing.objects()] == ["a"]
     assert set(listing.namespaces() or ()) == {"shop"}
-    assert listing.unseen == ["namespace gone: it is not there"]
+    assert listing.unlisted == ["namespace gone: it is not there"]
 
 
 def test_our_own_policies_are_not_listed() -> None:
@@ -96,7 +96,7 @@ def test_our_own_policies_are_not_listed() -> None:
         labels={"app.kubernetes.io/managed-by": "catflap"},
         managedFields=[{"manager": "catflap"}],
     )
-    listing = Listing(Lists({CALICO: [ours, one("theirs")]}))
+    listing = ObjectLister(Lists({CALICO: [ours, one("theirs")]}))
     assert [each["metadata"]["name"] for each in listing.objects()] == ["theirs"]
 
 
@@ -110,4 +110,4 @@ def test_our_own_policies_are_not_listed() -> None:
 )
 def test_calicos_policies_are_listed_once(lists: dict[str, list[Json] | ApiError], names: list[str]) -> None:
     """Its API server stores what it shows, under other names."""
-    assert [each["metadata"]["name"] for each in Listing(Lists(lists)).objects()] == names
+    assert [each["metadata"]["name"] for each in ObjectLister(Lists(lists)).objects()] == names

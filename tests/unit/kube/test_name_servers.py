@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.name_servers import DAEMON_SETS, SERVICES, NameServers
+from webhook.kube.name_servers import DAEMON_SETS, SERVICES, NameServerDetector
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import OFFLINE, Detected
 
@@ -46,7 +46,7 @@ def seen(dns: str | tuple[DnsEndpoint, ...], objects: Mapping[str, Any]) -> tupl
     """What is found, what is reported, and which paths were asked for."""
     cluster = Cluster(objects)
     said: list[str] = []
-    found = NameServers(cluster, on_change=said.append).look(dns)
+    found = NameServerDetector(cluster, on_change=said.append).look(dns)
     return found, said, cluster.asked
 
 
@@ -152,7 +152,7 @@ def test_only_a_change_is_reported() -> None:
     """A Service that is created again has another address."""
     cluster = Cluster({f"{SYSTEM}/services/kube-dns": service("10.0.0.10")})
     said: list[str] = []
-    servers = NameServers(cluster, on_change=said.append)
+    servers = NameServerDetector(cluster, on_change=said.append)
     assert servers.look("auto") == servers.look("auto")
     assert len(said) == 1
     cluster.objects[f"{SYSTEM}/services/kube-dns"] = service("10.0.0.11")

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.owners import DEEPEST, owners_above, stands
+from webhook.kube.owners import MAX_OWNERS, owner_exists, owners_above
 from webhook.model.workload import Owner
 
 OWNER: Final = Owner("apps/v1", "ReplicaSet", "web-7d4b", "rs")
@@ -122,7 +122,7 @@ def test_a_ring_of_owners_ends() -> None:
     ring = stored("rs", 3, reference("ReplicaSet", "web-7d4b", "rs"))
     api = Objects({f"{REPLICA_SETS}/web-7d4b": ring})
     assert top(api, "shop", OWNER) == at(3)
-    assert api.asked == DEEPEST
+    assert api.asked == MAX_OWNERS
 
 
 class Anything(Api):
@@ -159,7 +159,7 @@ def test_a_name_that_leads_elsewhere_is_no_owner(name: str, kind: str) -> None:
     """Nothing is asked about it; no object has such a name."""
     api = Anything(stored("rs", 1))
     assert top(api, "shop", Owner("apps/v1", kind, name, "rs")) is None
-    assert not stands(api, "shop", Owner("apps/v1", kind, name, "rs"))
+    assert not owner_exists(api, "shop", Owner("apps/v1", kind, name, "rs"))
     assert api.paths == []
 
 
@@ -183,7 +183,7 @@ def test_a_namespace_that_leads_elsewhere_has_no_owners(namespace: str) -> None:
 def test_an_owner_is_the_one_that_was_named(found: Json) -> None:
     """Whatever answers under its path."""
     assert top(Anything(found), "shop", OWNER) is None
-    assert not stands(Anything(found), "shop", OWNER)
+    assert not owner_exists(Anything(found), "shop", OWNER)
 
 
 @pytest.mark.parametrize(

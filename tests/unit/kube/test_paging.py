@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webhook.kube.paging import LARGEST_PAGE, Json, Name, TooLarge, called, outlined, pages
+from webhook.kube.paging import LARGEST_PAGE, Json, ObjectName, TooLarge, outline_page, pages, qualified_name
 
 MIB = 1024 * 1024
 
@@ -82,5 +82,5 @@ def test_an_object_that_is_larger_than_any_can_be_ends_the_list() -> None:
 def test_an_outline_keeps_the_token_and_the_names() -> None:
     """Also of what is in no namespace."""
     content = b'{"metadata": {"continue": "x"}, "items": [{"metadata": {"name": "a"}, "spec": {"deep": [1]}}]}'
-    assert outlined(content) == {"metadata": {"continue": "x"}, "items": [], "omitted": ["a"]}
-    assert called(Name(name="a", namespace="b")) == "b/a"
+    assert outline_page(content) == {"metadata": {"continue": "x"}, "items": [], "omitted": ["a"]}
+    assert qualified_name(ObjectName(name="a", namespace="b")) == "b/a"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.contracts.source import modules
 from webhook.kube.api import Api
 from webhook.kube.errors import ApiError
-from webhook.kube.paths import checked, collection, is_segment, name_selector, under
+from webhook.kube.paths import collection, is_segment, name_selector, under, validated_path
 
 HOSTILE: Final = [
     "",
@@ -65,7 +65,7 @@ def test_a_hostile_name_is_no_segment(name: str) -> None:
 def test_a_strange_name_is_encoded(name: str, encoded: str) -> None:
     """The API server has no such object, and is asked about no other."""
     assert under("/api/v1/namespaces", name) == f"/api/v1/namespaces/{encoded}"
-    assert checked(under("/api/v1/namespaces", name))
+    assert validated_path(under("/api/v1/namespaces", name))
 
 
 @given(st.lists(st.text(), min_size=1, max_size=4))
@@ -73,7 +73,7 @@ def test_a_path_has_the_segments_that_it_was_built_of(segments: list[str]) -> No
     """Whatever they are, unless one of them is refused; and then no path comes of it."""
     if all(map(is_segment, segments)):
         path = under("/apis", *segments)
-        assert checked(path) == path
+        assert validated_path(path) == path
         assert [unquote(one) for one in path.split("/")[2:]] == segments
     else:
         with pytest.raises(ApiError):
@@ -84,7 +84,7 @@ def test_a_path_has_the_segments_that_it_was_built_of(segments: list[str]) -> No
 def test_a_path_that_was_put_together_elsewhere_is_checked_again(text: str) -> None:
     """None that is sent has a segment that a library or the server would resolve."""
     try:
-        path = checked(f"/api/v1/namespaces/{text}")
+        path = validated_path(f"/api/v1/namespaces/{text}")
     except ApiError:
         return
     assert not {"", ".", ".."} & set(path.split("/")[1:])

@@ -8,7 +8,7 @@ import pytest
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.policies import NotAsWritten, Outcome, ensure
+from webhook.kube.policies import PolicyAlteredError, WriteOutcome, ensure_policy
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth, Manifest
 from webhook.netpol.render import render
@@ -49,20 +49,20 @@ class Taken(Api):
 def test_who_comes_second_wrote_nothing() -> None:
     """Another replica was faster; one write, one record."""
     api = Taken(None, dict(MANIFEST))
-    assert (ensure(api, MANIFEST), api.replaced) == (Outcome.UNCHANGED, [])
+    assert (ensure_policy(api, MANIFEST), api.replaced) == (WriteOutcome.UNCHANGED, [])
 
 
 def test_what_a_stranger_slipped_in_is_replaced_whole() -> None:
     """Nothing of it is merged with ours, and it is not said to be repaired."""
     api = Taken(None, OPENED)
-    assert ensure(api, MANIFEST) is Outcome.REPLACED
+    assert ensure_policy(api, MANIFEST) is WriteOutcome.REPLACED
     assert [(one["spec"], one["metadata"]["resourceVersion"]) for one in api.replaced] == [(MANIFEST["spec"], "7")]
 
 
 def test_what_came_and_went_is_a_failure() -> None:
     """It is not there now, so it is not proven: the next look creates it."""
     with pytest.raises(ApiError, match="came and went"):
-        ensure(Taken(None, None), MANIFEST)
+        ensure_policy(Taken(None, None), MANIFEST)
 
 
 OWNED: Final[Json] = {
@@ -80,7 +80,7 @@ OWNED: Final[Json] = {
 def test_what_ties_our_policy_to_anothers_object_goes_with_the_repair() -> None:
     """Owners and finalizers; labels of others stay."""
     api = Taken(OWNED)
-    assert ensure(api, MANIFEST) is Outcome.REPAIRED
+    assert ensure_policy(api, MANIFEST) is WriteOutcome.REPAIRED
     [written] = api.replaced
     assert not {"ownerReferences", "finalizers"} & written["metadata"].keys()
     assert written["metadata"]["labels"]["team"] == "a"
@@ -89,7 +89,7 @@ def test_what_ties_our_policy_to_anothers_object_goes_with_the_repair() -> None:
 def test_an_owner_alone_is_reason_enough() -> None:
     """The garbage collector would delete the policy with it."""
     api = Taken({**OWNED, "spec": MANIFEST["spec"]})
-    assert ensure(api, MANIFEST) is Outcome.REPAIRED
+    assert ensure_policy(api, MANIFEST) is WriteOutcome.REPAIRED
     assert api.replaced
 
 
@@ -136,8 +136,8 @@ class Changed(Api):
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_write_counts_only_where_the_answer_is_what_was_written(change: str, found: Json | None) -> None:
     """The spec and our labels; the error says what differs and has what is stored."""
-    with pytest.raises(NotAsWritten, match="is not stored as it was written; what differs: ") as caught:
-        ensure(Changed(found, CHANGES[change]), MANIFEST)
+    with pytest.raises(PolicyAlteredError, match="is not stored as it was written; what differs: ") as caught:
+        ensure_policy(Changed(found, CHANGES[change]), MANIFEST)
     assert caught.value.found != MANIFEST
 
 
@@ -149,4 +149,4 @@ def test_what_others_add_besides_is_no_failure(found: Json | None) -> None:
         more = {"labels": {**body["metadata"]["labels"], "team": "a"}, "annotations": {"a": "b"}, "finalizers": ["a/b"]}
         return {**body, "metadata": {**body["metadata"], **more}}
 
-    assert ensure(Changed(found, add), MANIFEST) in {Outcome.CREATED, Outcome.REPLACED}
+    assert ensure_policy(Changed(found, add), MANIFEST) in {WriteOutcome.CREATED, WriteOutcome.REPLACED}

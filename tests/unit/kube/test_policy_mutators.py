@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.policy_mutators import NOBODY, suspects
+from webhook.kube.policy_mutators import NONE_FOUND, describe_mutators
 from webhook.model.kinds import POLICIES_BY_KIND
 
 PLAIN: Final = POLICIES_BY_KIND["networking.k8s.io", "NetworkPolicy"]
@@ -54,9 +54,11 @@ SPEC: Final[Json] = {"f:spec": {"f:ingress": {}}}
 @pytest.mark.parametrize(
     ("lists", "policy", "said"),
     [
-        pytest.param({}, found(), NOBODY, id="nothing"),
-        pytest.param({}, found({"manager": "catflap", "fieldsV1": SPEC}), NOBODY, id="we alone"),
-        pytest.param({}, found({"manager": "kubectl", "fieldsV1": {"f:metadata": {}}}), NOBODY, id="a label of others"),
+        pytest.param({}, found(), NONE_FOUND, id="nothing"),
+        pytest.param({}, found({"manager": "catflap", "fieldsV1": SPEC}), NONE_FOUND, id="we alone"),
+        pytest.param(
+            {}, found({"manager": "kubectl", "fieldsV1": {"f:metadata": {}}}), NONE_FOUND, id="a label of others"
+        ),
         pytest.param({}, found({"manager": "argocd", "fieldsV1": SPEC}), "field manager argocd", id="a later writer"),
         pytest.param(
             {WEBHOOKS: webhook(rule())},
@@ -67,9 +69,11 @@ SPEC: Final[Json] = {"f:spec": {"f:ingress": {}}}
         pytest.param(
             {WEBHOOKS: webhook(rule("*", "*", "*"))}, found(), "mutating webhook inject.mesh.io", id="of everything"
         ),
-        pytest.param({WEBHOOKS: webhook(rule("", "pods"))}, found(), NOBODY, id="a webhook about Pods"),
-        pytest.param({WEBHOOKS: webhook(rule(operation="DELETE"))}, found(), NOBODY, id="a webhook about deletions"),
-        pytest.param({WEBHOOKS: {"items": [{"metadata": {"name": "empty"}}]}}, found(), NOBODY, id="an empty one"),
+        pytest.param({WEBHOOKS: webhook(rule("", "pods"))}, found(), NONE_FOUND, id="a webhook about Pods"),
+        pytest.param(
+            {WEBHOOKS: webhook(rule(operation="DELETE"))}, found(), NONE_FOUND, id="a webhook about deletions"
+        ),
+        pytest.param({WEBHOOKS: {"items": [{"metadata": {"name": "empty"}}]}}, found(), NONE_FOUND, id="an empty one"),
         *(
             pytest.param({POLICIES.format(one): admission(rule())}, found(), "MutatingAdmissionPolicy opener", id=one)
             for one in ("v1", "v1beta1", "v1alpha1")
@@ -79,12 +83,12 @@ SPEC: Final[Json] = {"f:spec": {"f:ingress": {}}}
 )
 def test_what_may_have_changed_a_policy_is_named(lists: dict[str, Any], policy: Json, said: str) -> None:
     """As far as it can be seen."""
-    assert said in suspects(Cluster(lists), PLAIN, policy)
+    assert said in describe_mutators(Cluster(lists), PLAIN, policy)
 
 
 def test_a_long_list_is_cut() -> None:
     """It becomes part of an Event."""
     many = found(*({"manager": f"m{number}", "fieldsV1": SPEC} for number in range(100)))
-    text = suspects(Cluster({}), PLAIN, many)
+    text = describe_mutators(Cluster({}), PLAIN, many)
     assert "and 95 more" in text
     assert len(text) < 200

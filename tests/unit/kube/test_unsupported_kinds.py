@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from webhook.kube.api import Api, Json
-from webhook.kube.unsupported_kinds import unread_notes
+from webhook.kube.unsupported_kinds import unsupported_kind_notes
 from webhook.model.kinds import PodMaker
 
 KINDS: Final[dict[str, dict[str, str]]] = {
@@ -40,7 +40,7 @@ class Discovery(Api):
 
 def test_kinds_that_make_pods_or_open_networks_are_named() -> None:
     """Those that are read are not, nor others of the same groups."""
-    assert list(unread_notes(Discovery(KINDS), {})) == [
+    assert list(unsupported_kind_notes(Discovery(KINDS), {})) == [
         "not judged, but for the Pods that they make: virtualmachines.kubevirt.io, workflowtemplates.argoproj.io",
         (
             "not judged, though they say who may connect to whom: "
@@ -53,11 +53,11 @@ def test_a_kind_that_the_policy_file_adds_is_judged() -> None:
     """It is no news then."""
     maker = PodMaker("kubevirt.io", "virtualmachines", "VirtualMachine", "spec.template", custom=True)
     kinds = {"kubevirt.io/v1": KINDS["kubevirt.io/v1"]}
-    assert list(unread_notes(Discovery(kinds), {("kubevirt.io", "VirtualMachine"): maker})) == []
+    assert list(unsupported_kind_notes(Discovery(kinds), {("kubevirt.io", "VirtualMachine"): maker})) == []
 
 
 def test_other_groups_are_not_asked_about() -> None:
     """A cluster may have hundreds."""
     api = Discovery({"apps/v1": KINDS["apps/v1"], "example.com/v1": {}})
-    assert list(unread_notes(api, {})) == []
+    assert list(unsupported_kind_notes(api, {})) == []
     assert api.asked == ["/apis"]

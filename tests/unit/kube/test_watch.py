@@ -8,7 +8,7 @@ import pytest
 from kubernetes.client import ApiException
 
 from webhook.kube.api import ApiError, Json
-from webhook.kube.watch import BACKOFF_SECONDS, BRIEFLY, Source
+from webhook.kube.watch import BACKOFF_SECONDS, SHORT_BACKOFF_SECONDS, Source
 
 PATH = "/apis/projectcalico.org/v3/networkpolicies"
 LIST: Json = {"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {"name": "one"}}]}
@@ -57,7 +57,7 @@ def test_a_list_is_asked_for_until_it_comes(waits: list[float]) -> None:
     """The informer would sleep five seconds after each failure; a repair is promised within one."""
     found = source(ApiError(429, "storage is (re)initializing"), ApiError(0, "nobody"), LIST).list_or_watch()
     assert (found.items, found.metadata.resource_version) == (LIST["items"], "7")
-    assert waits == list(BRIEFLY[:2])
+    assert waits == list(SHORT_BACKOFF_SECONDS[:2])
 
 
 @pytest.mark.parametrize("status", [0, 429, 500, 503])
@@ -68,7 +68,7 @@ def test_who_cannot_answer_now_is_asked_again_within_half_a_second(status: int, 
         with pytest.raises(ApiException):
             watch(asked)
     assert len(waits) == 20  # one wait a failure
-    assert max(waits) == BRIEFLY[-1] == 0.5
+    assert max(waits) == SHORT_BACKOFF_SECONDS[-1] == 0.5
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -115,7 +115,7 @@ def test_what_is_there_again_is_asked_for_at_once(waits: list[float]) -> None:
     for _ in range(7):
         with pytest.raises(ApiException):
             watch(asked)
-    asked.hurry()
+    asked.retry_now()
     with pytest.raises(ApiException):
         watch(asked)
     assert waits == [*BACKOFF_SECONDS, BACKOFF_SECONDS[-1], BACKOFF_SECONDS[0]]
@@ -128,5 +128,5 @@ def test_a_wait_ends_when_there_is_reason_to_try_again(monkeypatch: pytest.Monke
     done = Thread(target=asked.list_or_watch, daemon=True)
     done.start()
     while done.is_alive():
-        asked.hurry()
+        asked.retry_now()
         done.join(0.01)

@@ -10,7 +10,7 @@ import pytest
 from kubernetes import client
 
 from webhook.kube import watch as watching
-from webhook.kube.api import Json, pooled
+from webhook.kube.api import Json, connection_pool
 from webhook.kube.watch import Watch
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -83,7 +83,7 @@ def half_dead() -> Iterator[tuple[HalfDead, str]]:
 
 def test_a_silent_watch_begins_again_from_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a list, and without an error; what happened meanwhile is seen then."""
-    monkeypatch.setattr(watching, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(watching, "IDLE_SECONDS", 0.2)
     monkeypatch.setattr(watching, "SHORTEST_WATCH_SECONDS", 0.1)
     seen: list[str] = []
     third = Event()
@@ -94,7 +94,7 @@ def test_a_silent_watch_begins_again_from_where_it_was(monkeypatch: pytest.Monke
             third.set()
 
     with half_dead() as (server, host):
-        watch = Watch(pooled(client.Configuration(host=host)), "/api/v1/namespaces")
+        watch = Watch(connection_pool(client.Configuration(host=host)), "/api/v1/namespaces")
         watch.on_change(took)
         watch.start()
         assert third.wait(30)

@@ -9,7 +9,7 @@ from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import OWNER, REPLICASET_CONTROLLER, asked, policy
 from webhook.guard.decide import OFFLINE, decide
 from webhook.kube.api import ApiError
-from webhook.kube.event_series import Series, Statement, Told
+from webhook.kube.event_series import EventOutcome, EventRequest, EventSeriesRecorder
 from webhook.metrics import EVENTS, Metrics
 from webhook.model.decision import Decision
 from webhook.server.announcing import MOST_WAITING, Announcer, refused
@@ -17,7 +17,7 @@ from webhook.server.announcing import MOST_WAITING, Announcer, refused
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
-def said(manifest: Json, text: str = "", **options: Any) -> Statement | None:
+def said(manifest: Json, text: str = "", **options: Any) -> EventRequest | None:
     """What is told of the decision on an object under a policy."""
     request = asked(manifest, **options)
     decision = decide(request, policy(text), known=OFFLINE)
@@ -25,7 +25,7 @@ def said(manifest: Json, text: str = "", **options: Any) -> Statement | None:
     return refused(request, decision)
 
 
-def of(statement: Statement | None) -> tuple[str, str, str]:
+def of(statement: EventRequest | None) -> tuple[str, str, str]:
     """What it is about, why, and in which words."""
     assert statement is not None
     regarding = statement.regarding
@@ -89,13 +89,13 @@ def test_nothing_else_is_told(manifest: Json, text: str, options: dict[str, Any]
     assert said(manifest, text, **options) is None
 
 
-class Unreachable(Series):
+class Unreachable(EventSeriesRecorder):
     """An API server that takes no Event."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def tell(self, statement: Statement, at: datetime) -> Told:  # noqa: ARG002 (a Series)
+    def tell(self, statement: EventRequest, at: datetime) -> EventOutcome:  # noqa: ARG002 (a Series)
         """Fail."""
         raise self._error
 
@@ -132,4 +132,4 @@ def test_a_failure_is_counted_and_told_once(error: Exception, caplog: pytest.Log
 
 def test_the_metric_has_a_value_for_all_that_can_happen() -> None:
     """Two lists of the same words."""
-    assert set(EVENTS) == {str(one) for one in Told}
+    assert set(EVENTS) == {str(one) for one in EventOutcome}

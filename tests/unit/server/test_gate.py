@@ -12,7 +12,7 @@ from webhook.audit.log import AuditLog
 from webhook.audit.owed import OwedRecords
 from webhook.config.parse import parse
 from webhook.kube.api import Api, Json
-from webhook.kube.cluster_info import Surroundings
+from webhook.kube.cluster_info import ClusterInfo
 from webhook.metrics import Metrics
 from webhook.model.decision import Closure, ClosureWanted
 from webhook.netpol.dns import Detected
@@ -21,8 +21,8 @@ from webhook.server.gate import Gate
 from webhook.server.unavailable import Unavailable
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
-AROUND: Final = Surroundings(
-    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=Detected("kube-dns"), closed_since=AT
+AROUND: Final = ClusterInfo(
+    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=Detected("kube-dns"), isolation_since=AT
 )
 SHOP: Final[Json] = {"metadata": {"name": "shop", "uid": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}}
 WANTED: Final = ClosureWanted("shop", dry_run=False)
