@@ -25,8 +25,8 @@ from time import perf_counter
 from timeit import repeat
 from typing import Any, NamedTuple
 
-from webhook.custom.cost import TooLargeError, afford, measured, shape_of
-from webhook.custom.library import EvaluationError, compiled, environment
+from webhook.custom.cost import TooLargeError, checked_cost, measure, shape_of
+from webhook.custom.library import EvaluationError, compile_expression, environment
 
 Run = Callable[[Mapping[str, Any]], Any]
 ABOUT_MESSAGES = ("TestAllTypes", "google.protobuf", "proto.", "cel.@block", "GlobalEnum", "NestedEnum")
@@ -248,12 +248,12 @@ def bound() -> int:
         before = peak(anew=True)
         begun = perf_counter()
         with suppress(EvaluationError):
-            compiled(text).run({"object": value, "params": params})
+            compile_expression(text).run({"object": value, "params": params})
         taken = perf_counter() - begun
         held = (peak() - before) // 1024
         broken |= taken > SLOWEST_SECONDS or held > MOST_MEBIBYTES
         shown = text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
-        print(f"| `{shown}` | {measured(value, params).size // 1024} KiB | {taken:.2f} | {held} MiB |")
+        print(f"| `{shown}` | {measure(value, params).size // 1024} KiB | {taken:.2f} | {held} MiB |")
     return int(broken)
 
 
@@ -267,12 +267,12 @@ def peak(*, anew: bool = False) -> int:
 
 def affordable(text: str, value: Any, params: Any) -> bool:
     """Whether an expression would be run over an object that an API server would take."""
-    size = measured(value)
+    size = measure(value)
     try:
-        afford(shape_of(text), size, params)
+        checked_cost(shape_of(text), size, params)
     except TooLargeError:
         return False
-    return measured(value, params).size < 3 << 20
+    return measure(value, params).size < 3 << 20
 
 
 WORST: dict[str, Callable[[int], Any]] = {

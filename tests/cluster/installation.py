@@ -22,7 +22,7 @@ from webhook.kube import webhook_path
 from webhook.kube.webhook_path import parse_tokens
 from webhook.model.names import BREAK_GLASS_GROUP
 from webhook.model.path_tokens import PathTokens
-from webhook.tls.folder import TlsFolder, ensure
+from webhook.tls.certificate_folder import TlsFolder, ensure_certificate
 
 CHART: Final = Path(__file__).parents[2] / "charts" / "catflap"
 NAMESPACE: Final = "catflap-system"
@@ -118,7 +118,7 @@ def installed(
     `trust` are the server's options on whom it takes for the API server, `options` further ones of the controller.
     """
     port = free_port()
-    ensure(TlsFolder(folder / "tls"), [f"catflap.{NAMESPACE}.svc", "localhost"], datetime.now(UTC))
+    ensure_certificate(TlsFolder(folder / "tls"), [f"catflap.{NAMESPACE}.svc", "localhost"], datetime.now(UTC))
     # The copy is for the right to write it; the file then does not ask for it.
     outside = {**beside_the_cluster(folder, port), "policy": {"twin": True}}
     (folder / "values.yaml").write_text(yaml.safe_dump({**outside, **(values or {})}), encoding="utf-8")

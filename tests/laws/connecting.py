@@ -15,8 +15,8 @@ from tests.unit.netpol.calico_grammar import clauses_of
 from webhook.model.network import Flow, FlowEnd, Network
 from webhook.model.policy import GuardPolicy
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 
 Json = Mapping[str, Any]
 Probe = tuple[str, int]  # a protocol and a port
@@ -113,8 +113,8 @@ def open_at(policies: Iterable[Policy], side: Side) -> Callable[[Probe], bool]:
 def policies_of(policy: GuardPolicy, engine: Engine) -> tuple[Policy, ...]:
     """What is written for an engine into every guarded namespace, read back."""
     read = {Engine.KUBERNETES: read_kubernetes, Engine.CALICO: read_calico}[engine]
-    births = [Birth(space.name, "", "", space.environment) for space in SPACES if space.guarded]
-    return tuple(read(manifest) for birth in births for manifest in render(policy, birth, engine))
+    births = [RenderTarget(space.name, "", "", space.environment) for space in SPACES if space.guarded]
+    return tuple(read(manifest) for birth in births for manifest in render_namespace(policy, birth, engine))
 
 
 @cache

@@ -16,10 +16,10 @@ from webhook.config.contradictions import contradictions
 from webhook.model.fields import PortRange
 from webhook.model.policy import GuardPolicy
 from webhook.model.traffic import Allow, Direction, Networks
-from webhook.netpol.calico import rules_of
+from webhook.netpol.calico import allow_rules
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 
 CLUSTER: Final = ["10.0.0.0/8", "fd00::/8"]
 EVERYWHERE: Final = ["0.0.0.0/0", "::/0"]
@@ -153,11 +153,11 @@ def without_empty_lists(value: Any) -> bool:
 @given(any_policy, st.sampled_from(SPACES))
 def test_calico_takes_what_flows_become(policy: GuardPolicy, space: Space) -> None:
     """And neither engine is ever given an empty list, which would be everybody."""
-    birth = Birth(space.name, "", "", space.environment)
-    for manifest in render(policy, birth, Engine.CALICO):
+    birth = RenderTarget(space.name, "", "", space.environment)
+    for manifest in render_namespace(policy, birth, Engine.CALICO):
         assert complaints(manifest) == []
     for engine in Engine:
-        for manifest in render(policy, birth, engine):
+        for manifest in render_namespace(policy, birth, engine):
             assert without_empty_lists(manifest["spec"])
 
 
@@ -178,7 +178,7 @@ def test_a_split_loses_neither_ports_nor_networks(
     openings = tuple(PortRange(protocol, number, number + number % 3) for protocol, number in ports)
     end = "source" if direction is Direction.INGRESS else "destination"
     found: Counter[tuple[str, str, object]] = Counter()
-    for rule in rules_of(Allow(direction, Networks(many), openings)):
+    for rule in allow_rules(Allow(direction, Networks(many), openings)):
         nets, numbers = rule[end]["nets"], rule["destination"]["ports"]
         assert 1 <= len(nets) <= MOST_NETS
         assert 1 <= len(numbers) <= MOST_PORTS

@@ -13,10 +13,10 @@ from tests.unit.netpol.calico_grammar import complaints, labels_of
 from webhook.model.network import DnsEndpoint, DnsPreset
 from webhook.model.policy import GuardPolicy
 from webhook.model.selector import labels, printed
-from webhook.netpol.dns import Detected, usable
+from webhook.netpol.dns import DetectedDns, usable_addresses
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 
 KNOWN: Final = tuple(cidr for servers in NAME_SERVERS.values() for one in servers for cidr in one.get("cidrs", ()))
 
@@ -55,7 +55,7 @@ def policies(draw: st.DrawFn) -> GuardPolicy:
 
 
 clusters = st.builds(
-    lambda preset, addresses, behind: Detected(preset, usable(map(str, addresses)), tuple(behind)),
+    lambda preset, addresses, behind: DetectedDns(preset, usable_addresses(map(str, addresses)), tuple(behind)),
     st.sampled_from(sorted(NAME_SERVERS)),
     st.lists(st.sampled_from([ip_network(one)[0] for one in KNOWN]) | st.ip_addresses(), max_size=6, unique=True),
     st.lists(endpoints.filter(lambda one: not one.cidrs), max_size=1),
@@ -88,10 +88,10 @@ def opened_by_kubernetes(manifests: Iterable[Mapping[str, Any]]) -> Iterator[Ope
 
 @LAW
 @given(policies(), clusters)
-def test_both_engines_open_the_same(policy: GuardPolicy, cluster: Detected) -> None:
+def test_both_engines_open_the_same(policy: GuardPolicy, cluster: DetectedDns) -> None:
     """Every endpoint, port and protocol; and each closes the same first."""
     calico, plain = (
-        render(policy, Birth("shop", "1", "2"), engine, detected_dns=cluster)
+        render_namespace(policy, RenderTarget("shop", "1", "2"), engine, detected_dns=cluster)
         for engine in (Engine.CALICO, Engine.KUBERNETES)
     )
     assert set(opened_by_calico(calico)) == set(opened_by_kubernetes(plain))
@@ -101,15 +101,15 @@ def test_both_engines_open_the_same(policy: GuardPolicy, cluster: Detected) -> N
 
 @LAW
 @given(policies(), clusters)
-def test_calico_takes_every_policy_of_ours(policy: GuardPolicy, cluster: Detected) -> None:
+def test_calico_takes_every_policy_of_ours(policy: GuardPolicy, cluster: DetectedDns) -> None:
     """And so do its Windows nodes."""
-    for manifest in render(policy, Birth("shop", "1", "2"), Engine.CALICO, detected_dns=cluster):
+    for manifest in render_namespace(policy, RenderTarget("shop", "1", "2"), Engine.CALICO, detected_dns=cluster):
         assert complaints(manifest) == []
 
 
 @LAW
 @given(policies(), clusters, st.booleans())
-def test_the_policy_says_what_the_file_says(policy: GuardPolicy, cluster: Detected, windows: bool) -> None:
+def test_the_policy_says_what_the_file_says(policy: GuardPolicy, cluster: DetectedDns, windows: bool) -> None:
     """A list is opened as it stands; a word means the servers of a kind of cluster, with the addresses that the cluster shows."""
     dns = policy.network.dns
     if isinstance(dns, str):
@@ -118,7 +118,7 @@ def test_the_policy_says_what_the_file_says(policy: GuardPolicy, cluster: Detect
         shown = [one for one in cluster.addresses if not windows or ":" not in one]
         named = [DnsEndpoint.model_validate(one, strict=False) for one in name_servers(dns, cluster.preset, shown)]
         if (cluster.preset if dns == "auto" else dns) in SHOWN_BY_THE_CLUSTER:
-            named += cluster.behind
+            named += cluster.pods
     else:
         named = [*dns]
     wanted = {
@@ -127,7 +127,7 @@ def test_the_policy_says_what_the_file_says(policy: GuardPolicy, cluster: Detect
         for one in server.cidrs or [pods(server.namespace_labels, server.pod_labels)]
         for port in server.ports
     }
-    written = render(policy, Birth("shop", "1", "2"), Engine.KUBERNETES, detected_dns=cluster)
+    written = render_namespace(policy, RenderTarget("shop", "1", "2"), Engine.KUBERNETES, detected_dns=cluster)
     assert set(opened_by_kubernetes(written)) == wanted
 
 

@@ -15,8 +15,8 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.request import PolicyObject
 from webhook.model.selector import AllOf, Equals, Has, Not, OneOf, Selector, printed
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 from webhook.review.manifests import read
 
 Json = dict[str, Any]
@@ -322,7 +322,7 @@ def test_what_flows_become_has_no_fault(wanted: list[Json], known: bool, engine:
     file = policy(network=network, workloads={"role": {"oneOf": ["frontend", "backend"]}})
     for space in SPACES:
         if space.guarded:
-            for manifest in render(file, Birth(space.name, "", ""), engine):
+            for manifest in render_namespace(file, RenderTarget(space.name, "", ""), engine):
                 found = read(manifest, default_namespace=space.name).policy
                 assert found is not None
                 assert [one.message for one in judge(found, file) if one.rule == RULE] == []

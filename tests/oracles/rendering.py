@@ -7,16 +7,16 @@ from typing import Any, Final
 from tests.oracles.town import Manifest, Town
 from webhook.config.parse import parse
 from webhook.model.names import GUARD_LABEL, GUARDED
-from webhook.netpol.dns import Detected
+from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 
-NO_SERVERS: Final = Detected("none")
+NO_SERVERS: Final = DetectedDns("none")
 
 
 def rendered(
-    file: Mapping[str, Any], town: Town, engine: Engine, *, detected_dns: Detected = NO_SERVERS
+    file: Mapping[str, Any], town: Town, engine: Engine, *, detected_dns: DetectedDns = NO_SERVERS
 ) -> list[Manifest]:
     """The policies of every guarded namespace; raises BadPolicy for a file that is none."""
     loaded = parse(text(file))
@@ -24,9 +24,9 @@ def rendered(
         manifest
         for space in town.spaces
         if space.labels.get(GUARD_LABEL) == GUARDED
-        for manifest in render(
+        for manifest in render_namespace(
             loaded.policy,
-            Birth(space.name, "", loaded.digest, loaded.policy.namespaces.environment_of(space.labels)),
+            RenderTarget(space.name, "", loaded.digest, loaded.policy.namespaces.environment_of(space.labels)),
             engine,
             detected_dns=detected_dns,
         )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.oracles.meaning import NAME_SERVERS, PRESETS
 from tests.oracles.town import Pod, Space, Town
-from webhook.netpol.dns import Detected
+from webhook.netpol.dns import DetectedDns
 
 ROLES: Final = ("frontend", "backend", "data")
 SPACES: Final = ("shop", "billing", "bank", "007")
@@ -99,7 +99,7 @@ def flows(draw: st.DrawFn, *, environments: bool) -> dict[str, Any]:
 
 
 clusters = st.builds(
-    lambda preset, addresses: Detected(preset, tuple(addresses)),
+    lambda preset, addresses: DetectedDns(preset, tuple(addresses)),
     st.sampled_from(sorted(NAME_SERVERS)),
     st.lists(
         st.sampled_from(["10.96.0.10", "fd00:10:96::a", "169.254.20.10", "169.254.25.10"]), max_size=3, unique=True

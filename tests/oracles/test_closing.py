@@ -12,8 +12,8 @@ from tests.oracles.ways import FIRST_PORT, LAST_PORT, PROTOCOLS, Way
 from tests.unit.samples import policy
 from webhook.model.names import ALLOW_DNS, DEFAULT_DENY
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render_net
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_cluster_wide
 
 STRANGER: Final = "203.0.113.7"
 TOWN: Final = Town(
@@ -82,7 +82,7 @@ def test_the_judge_knows_an_open_namespace(analyzer: Analyzer) -> None:
 def test_the_standing_net_closes_what_has_no_policy_of_its_own(analyzer: Analyzer) -> None:
     """Every namespace but the exempt ones."""
     file = policy("network: {engine: calico, dns: kube-dns, standingNet: true}\nnamespaces: {adopt: all}")
-    (net,) = render_net(file, Birth("", "", "0"), Engine.CALICO, exempt={"kube-system"})
+    (net,) = render_cluster_wide(file, RenderTarget("", "", "0"), Engine.CALICO, exempt={"kube-system"})
     found = analyzer.reach(TOWN, [net]).ways([STRANGER])
     assert {way for way in found if not way.source.startswith("kube-system/") and way.source != STRANGER} == {
         Way(source, "kube-system/dns", protocol, 53, 53)

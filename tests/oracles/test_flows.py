@@ -17,7 +17,7 @@ from tests.oracles.three_tiers import CLOSED, FILE, INSIDE, OPEN, OUTSIDE, TOWN
 from tests.oracles.town import Manifest, Town
 from tests.oracles.ways import Ways
 from webhook.config.faults import BadPolicy
-from webhook.netpol.dns import Detected
+from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import Engine
 
 
@@ -37,7 +37,7 @@ def edges(file: Mapping[str, Any]) -> Iterator[str]:
 @settings(LAW, max_examples=3 * LAW.max_examples)
 @given(town=towns(), file=files(), cluster=clusters)
 def test_what_is_open_is_what_the_file_means(
-    analyzer: Analyzer, engine: Engine, town: Town, file: dict[str, Any], cluster: Detected
+    analyzer: Analyzer, engine: Engine, town: Town, file: dict[str, Any], cluster: DetectedDns
 ) -> None:
     """No Pod and no address reaches more than the file says, and none less."""
     try:

@@ -16,7 +16,7 @@ from webhook.kube.install_record import InstallRecord, oldest_policy_time
 from webhook.kube.permissions import report_missing
 from webhook.kube.webhook_path import registered_tokens
 from webhook.model.network import DnsEndpoint
-from webhook.netpol.dns import OFFLINE, Detected
+from webhook.netpol.dns import OFFLINE_DEFAULTS, DetectedDns
 from webhook.server.unavailable import Unavailable
 
 
@@ -83,7 +83,7 @@ def look_around(
     policies: PolicyStore,
     closed_since: Callable[[datetime], datetime | None],
     learn: Callable[[Api], None] = lambda _: None,
-    name_servers: Callable[[str | tuple[DnsEndpoint, ...]], Detected] = lambda _: OFFLINE,
+    name_servers: Callable[[str | tuple[DnsEndpoint, ...]], DetectedDns] = lambda _: OFFLINE_DEFAULTS,
 ) -> Callable[[], ClusterInfo]:
     """Asks for the surroundings; `closed_since` is given this process's start, by the API server's clock.
 

@@ -18,7 +18,7 @@ from webhook.cli._serving import AddressType, check_audit_key, check_context, se
 from webhook.config.source import ConfigMapRef
 from webhook.files import shown
 from webhook.kube.api import NoClusterError, connect
-from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
+from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, check_names, ensure_certificate
 
 
 @click.command("serve")
@@ -96,9 +96,9 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         check_cluster(kubeconfig, context)
     folder = tls_folder(tls_dir)
     try:
-        ensure(folder, hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
+        ensure_certificate(folder, hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
         check_names(folder, tls_name)
-    except BadCertificate as bad:
+    except BadCertificateError as bad:
         complain([str(bad)])
     if folder.authority.exists():
         bundle = base64.b64encode(folder.authority.read_bytes()).decode("ascii")

@@ -10,8 +10,8 @@ from webhook.kube.cluster_info import ClusterInfo
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.namespace import Namespace
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth, Manifest
-from webhook.netpol.render import render, render_net
+from webhook.netpol.manifest import Manifest, RenderTarget
+from webhook.netpol.render import render_cluster_wide, render_namespace
 
 NOWHERE: Final = ""  # the namespace of what is in none
 STAGED: Final = "stagednetworkpolicies"
@@ -33,16 +33,16 @@ class Wanted(Struct, frozen=True):
         if not self.guarded(namespace, loaded, around) or cannot_stage(loaded, around):
             return ()
         environment = loaded.policy.namespaces.environment_of(namespace.labels)
-        birth = Birth(namespace.name, namespace.uid, loaded.digest, environment)
-        return render(loaded.policy, birth, around.engine, detected_dns=around.detected_dns)
+        birth = RenderTarget(namespace.name, namespace.uid, loaded.digest, environment)
+        return render_namespace(loaded.policy, birth, around.engine, detected_dns=around.detected_dns)
 
     def below(self, loaded: Loaded, around: ClusterInfo) -> tuple[Manifest, ...]:
         """The net below all namespaces, if it is to stand."""
         if cannot_stage(loaded, around):
             return ()
         exempt = {*loaded.policy.namespaces.exempted, self.own_namespace}
-        birth = Birth(NOWHERE, "", loaded.digest)
-        return render_net(loaded.policy, birth, around.engine, exempt=exempt, detected_dns=around.detected_dns)
+        birth = RenderTarget(NOWHERE, "", loaded.digest)
+        return render_cluster_wide(loaded.policy, birth, around.engine, exempt=exempt, detected_dns=around.detected_dns)
 
 
 def is_default_deny(manifest: Manifest) -> bool:

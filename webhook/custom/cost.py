@@ -58,7 +58,7 @@ SEARCHES: Final = re.compile(rf"(?<!sets\.)\b(contains|indexOf|lastIndexOf)\b{KN
 MATCHES: Final = re.compile(rf"\bmatches\b{KNOWN}")
 
 
-class Nest(NamedTuple):
+class LoopNest(NamedTuple):
     """A loop with those around it: how many of them are over a list of the object's, over which of the params, and others."""
 
     own: int = 0
@@ -66,10 +66,10 @@ class Nest(NamedTuple):
     others: int = 0
 
 
-class Shape(NamedTuple):
+class ExpressionShape(NamedTuple):
     """What of an expression decides its cost: its loops, its length, and how often what is dear is written."""
 
-    loops: tuple[Nest, ...]
+    loops: tuple[LoopNest, ...]
     length: int = 0
     writes: int = 0
     grows: int = 0
@@ -81,54 +81,54 @@ class Shape(NamedTuple):
     matches: int = 0
 
 
-class Size(NamedTuple):
+class ObjectSize(NamedTuple):
     """What of an object decides an expression's cost: about how many bytes it has, and its longest list or mapping."""
 
     size: int
     longest: int
 
-    def __or__(self, other: "Size") -> "Size":
+    def __or__(self, other: "ObjectSize") -> "ObjectSize":
         """Both together."""
-        return Size(self.size + other.size, max(self.longest, other.longest))
+        return ObjectSize(self.size + other.size, max(self.longest, other.longest))
 
 
 # No object that makes Pods is smaller once the API server has filled it in.
-SMALLEST: Final = Size(1_000, 8)
+SMALLEST: Final = ObjectSize(1_000, 8)
 
 
 class TooLargeError(Exception):
     """An object that an expression is not run over; the message says why."""
 
 
-def shape_of(expression: str) -> Shape:
+def shape_of(expression: str) -> ExpressionShape:
     """The shape of an expression by its text: never less than it is."""
-    text = bare(expression)
+    text = without_literals(expression)
     traits = (WRITES, GROWS, COPIES, JOINS, MAKES, PAIRS, SEARCHES, MATCHES)
-    return Shape(tuple(nests(text)), len(expression), *(len(trait.findall(text)) for trait in traits))
+    return ExpressionShape(tuple(loop_nests(text)), len(expression), *(len(trait.findall(text)) for trait in traits))
 
 
-def bare(expression: str) -> str:
+def without_literals(expression: str) -> str:
     """An expression without what its texts, quoted names and comments say."""
     return OPAQUE.sub(lambda found: " " if found[0].startswith("/") else "''", expression)
 
 
-def nests(text: str) -> Iterator[Nest]:
+def loop_nests(text: str) -> Iterator[LoopNest]:
     """Each loop with those around it; one over the result of another stands beside it."""
-    around = [Nest()]
+    around = [LoopNest()]
     shadowed = SHADOWS.search(text) is not None
     for found in NAMES.finditer(text):
         if found[0] == ")":
-            around = around[:-1] or [Nest()]
+            around = around[:-1] or [LoopNest()]
         elif found[0].endswith("("):
             *names, called = re.findall(r"\w+", found[2] or "") or [""]
             nest = around[-1]
             if called in LOOPS:
-                nest = deeper(nest, () if shadowed or found[1] else tuple(names))
+                nest = nested_loop(nest, () if shadowed or found[1] else tuple(names))
                 yield nest
             around.append(nest)
 
 
-def deeper(nest: Nest, names: tuple[str, ...]) -> Nest:
+def nested_loop(nest: LoopNest, names: tuple[str, ...]) -> LoopNest:
     """A loop in others, by the names that lead to its list, if nothing but names does."""
     if names and names[0] in ROOTS:
         return nest._replace(own=nest.own + 1)
@@ -137,14 +137,14 @@ def deeper(nest: Nest, names: tuple[str, ...]) -> Nest:
     return nest._replace(others=nest.others + 1)
 
 
-def measured(*values: Any) -> Size:
+def measure(*values: Any) -> ObjectSize:
     """The size of what expressions read.
 
     Raises TooLargeError, and ValueError for half a character: the library takes the process with it for either of the two,
     where it puts them into words.
     """
     size = longest = 0
-    for nodes, value in enumerate(walk(values)):
+    for nodes, value in enumerate(walk_values(values)):
         if nodes >= MOST_NODES:
             raise TooLargeError(f"the object has more than {MOST_NODES} fields")
         size += NODE_BYTES
@@ -154,10 +154,10 @@ def measured(*values: Any) -> Size:
             raise TooLargeError(f"the object has a number of {value.bit_length()} bits")
         elif isinstance(value, dict | list):
             longest = max(longest, len(value))
-    return Size(size, longest)
+    return ObjectSize(size, longest)
 
 
-def walk(values: tuple[Any, ...]) -> Iterator[Any]:
+def walk_values(values: tuple[Any, ...]) -> Iterator[Any]:
     """Each value inside of values, keys too, level by level; raises TooLargeError for too many levels."""
     level = list(values)
     for _ in range(DEEPEST):
@@ -177,9 +177,9 @@ def walk(values: tuple[Any, ...]) -> Iterator[Any]:
     raise TooLargeError(f"the object is nested more than {DEEPEST} levels deep")
 
 
-def price(shape: Shape, size: Size, params: Mapping[str, Any] | None = None) -> int:
+def estimated_cost(shape: ExpressionShape, size: ObjectSize, params: Mapping[str, Any] | None = None) -> int:
     """How many bytes an expression of a shape may look at in an object of a size, in all steps together."""
-    known = measured(params) if params else Size(0, 0)
+    known = measure(params) if params else ObjectSize(0, 0)
     longest = max(size.longest, known.longest, shape.writes)
     whole = size.size + known.size + shape.length + LITERAL_BYTES * shape.writes
     each = sum(
@@ -197,16 +197,16 @@ def price(shape: Shape, size: Size, params: Mapping[str, Any] | None = None) -> 
     return steps(shape, size.longest, longest, params) * each
 
 
-def afford(shape: Shape, size: Size, params: Mapping[str, Any] | None = None) -> int:
+def checked_cost(shape: ExpressionShape, size: ObjectSize, params: Mapping[str, Any] | None = None) -> int:
     """The price of an expression of a shape over an object of a size; raises TooLargeError where that is too much."""
-    if (cost := price(shape, size, params)) > BUDGET:
+    if (cost := estimated_cost(shape, size, params)) > BUDGET:
         raise TooLargeError(
             f"the object is too large for it, with about {size.size} bytes and {size.longest} items in one list"
         )
     return cost
 
 
-def steps(shape: Shape, own: int, longest: int, params: Mapping[str, Any] | None) -> int:
+def steps(shape: ExpressionShape, own: int, longest: int, params: Mapping[str, Any] | None) -> int:
     """How many steps all loops take at most."""
     taken = 0
     for nest in shape.loops:
@@ -224,7 +224,7 @@ def length(params: Any, path: tuple[str, ...]) -> int | None:
     return len(params) if isinstance(params, dict | list) else None
 
 
-def joined(shape: Shape) -> int:
+def joined(shape: ExpressionShape) -> int:
     """How often all that is read can stand in the texts that `+` makes.
 
     a + b + c makes a + b first, and keeps it; and what a loop joins, the next one may join with itself.

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.custom.complaints import STANDARD, UNKNOWN, plainly
-from webhook.custom.cost import OPAQUE, Shape, shape_of
+from webhook.custom.cost import OPAQUE, ExpressionShape, shape_of
+from webhook.custom.error_messages import STANDARD, UNKNOWN, translate
+from webhook.custom.field_reads import Path, read_paths
 from webhook.custom.functions import EXTENSIONS, GLOBALS, MACROS, MEMBERS, MISSING, ZONED
-from webhook.custom.reads import Path, paths
 from webhook.model.pattern import why_none
 
 VARIABLES: Final = ("object", "oldObject", "request", "namespaceObject", "params")
@@ -25,7 +25,7 @@ COMPLAINT: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)$", re.MULTI
 # What transformMap and transformMapEntry become; the library knows them and fails each run.
 MAP_MACRO: Final = b"cel.@mapInsert"
 # What the parser adds to its complaints where it built nothing.
-GIVEN: Final = {"dyn": "a value of any type (dyn)"}
+TYPE_WORDS: Final = {"dyn": "a value of any type (dyn)"}
 NO_TREE: Final = "<<nil>> parsetree"
 MATCHES: Final = re.compile(r"\bmatches\s*\(\s*$")
 STATUS: Final = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
@@ -39,8 +39,8 @@ class LibraryMissingError(Exception):
 class BadExpressionError(Exception):
     """An expression that cannot be a rule; carries every complaint."""
 
-    def __init__(self, complaints: Iterable[str]) -> None:
-        self.complaints = tuple(complaints)
+    def __init__(self, parse_complaints: Iterable[str]) -> None:
+        self.complaints = tuple(parse_complaints)
         super().__init__("; ".join(self.complaints))
 
 
@@ -53,44 +53,46 @@ class Program(Struct, frozen=True):
 
     run: Callable[[Mapping[str, Any]], bool]
     reads: Mapping[str, frozenset[Path]]
-    shape: Shape
+    shape: ExpressionShape
 
 
 @lru_cache(maxsize=KEPT_PROGRAMS)
-def compiled(expression: str) -> Program:
+def compile_expression(expression: str) -> Program:
     """The program of an expression, made once.  Raises BadExpressionError, LibraryMissingError."""
-    library = load()
+    library = load_library()
     try:
-        names().compile(expression)
+        callable_environment().compile(expression)
         found = environment().compile(expression)
     except (RuntimeError, ValueError) as bad:
-        raise BadExpressionError(complaints(str(bad))) from None
+        raise BadExpressionError(parse_complaints(str(bad))) from None
     if MAP_MACRO in found.serialize():
-        raise BadExpressionError([missing("transformMap")])
+        raise BadExpressionError([missing_function("transformMap")])
     if found.return_type() != library.Type.BOOL:
         kind = found.return_type().name().lower()
         raise BadExpressionError(
-            [f"it gives {GIVEN.get(kind, kind)}, and not true or false; compare it with something, such as == true"]
+            [
+                f"it gives {TYPE_WORDS.get(kind, kind)}, and not true or false; compare it with something, such as == true"
+            ]
         )
     if wrong := list(bad_patterns(expression)):
         raise BadExpressionError(wrong)
-    reads = {name: paths(expression, name) for name in VARIABLES if needs(expression, name)}
+    reads = {name: read_paths(expression, name) for name in VARIABLES if is_referenced(expression, name)}
 
     def run(variables: Mapping[str, Any]) -> bool:
         """Whether the expression is true; raises EvaluationError."""
-        return truth(found, {name: variables.get(name) for name in VARIABLES})
+        return run_program(found, {name: variables.get(name) for name in VARIABLES})
 
     return Program(run=run, reads=reads, shape=shape_of(expression))
 
 
-def truth(program: Any, variables: Mapping[str, Any]) -> bool:
+def run_program(program: Any, variables: Mapping[str, Any]) -> bool:
     """Whether a program of the library is true of some variables; raises EvaluationError."""
     try:
         value = program.eval(data=variables)
     except RuntimeError as bad:
-        raise EvaluationError(reason(str(bad))) from None
-    if value.type() != load().Type.BOOL:
-        raise EvaluationError(reason(str(value.value())))
+        raise EvaluationError(error_reason(str(bad))) from None
+    if value.type() != load_library().Type.BOOL:
+        raise EvaluationError(error_reason(str(value.value())))
     return value.value() is True
 
 
@@ -98,7 +100,7 @@ def bad_patterns(expression: str) -> Iterator[str]:
     """What is wrong with the patterns that are written out, by a run of each over nothing."""
     for pattern in written_patterns(expression):
         try:
-            truth(environment().compile(f"''.matches({pattern})"), dict.fromkeys(VARIABLES))
+            run_program(environment().compile(f"''.matches({pattern})"), dict.fromkeys(VARIABLES))
         except EvaluationError as bad:
             is_none = NO_PATTERN in str(bad)
             yield f"matches: {pattern} is no regular expression: {why_none(str(bad))}" if is_none else f"matches: {bad}"
@@ -114,7 +116,7 @@ def written_patterns(expression: str) -> Iterator[str]:
             yield found[0]
 
 
-def needs(expression: str, variable: str) -> bool:
+def is_referenced(expression: str, variable: str) -> bool:
     """Whether an expression names a variable: whether it means nothing without it."""
     if variable not in expression:
         return False
@@ -126,7 +128,7 @@ def needs(expression: str, variable: str) -> bool:
 
 
 @cache
-def load() -> Any:
+def load_library() -> Any:
     """The library; raises LibraryMissingError."""
     try:
         from cel_expr_python import cel  # noqa: PLC0415 (an extra)
@@ -138,16 +140,16 @@ def load() -> Any:
 @cache
 def environment(without: str = "") -> Any:
     """The variables that expressions may name, all but one for a look at what they do name; and the library's functions."""
-    return made(EXTENSIONS, [name for name in VARIABLES if name != without])
+    return new_environment(EXTENSIONS, [name for name in VARIABLES if name != without])
 
 
 @cache
-def names() -> Any:
+def callable_environment() -> Any:
     """The functions that expressions may call, by name and number of arguments; what they do stands in `environment`.
 
     The library takes an extension as a whole or not at all.
     """
-    library = load()
+    library = load_library()
 
     def declared(name: str, counts: Iterable[int], *, is_member: bool) -> Any:
         dyn = library.Type.DYN
@@ -158,12 +160,12 @@ def names() -> Any:
         return library.FunctionDecl(name, overloads)
 
     members = [declared(name, counts, is_member=True) for name, counts in MEMBERS.items()]
-    return made(MACROS, VARIABLES, [*members, *(declared(*one, is_member=False) for one in GLOBALS.items())])
+    return new_environment(MACROS, VARIABLES, [*members, *(declared(*one, is_member=False) for one in GLOBALS.items())])
 
 
-def made(extensions: Iterable[str], variables: Iterable[str], functions: Iterable[Any] = ()) -> Any:
+def new_environment(extensions: Iterable[str], variables: Iterable[str], functions: Iterable[Any] = ()) -> Any:
     """An environment of the library."""
-    library = load()
+    library = load_library()
     config = {
         "stdlib": {"exclude_functions": [{"name": name, "overloads": [{"id": one}]} for name, one in ZONED.items()]},
         "extensions": [{"name": name} for name in extensions],
@@ -174,34 +176,36 @@ def made(extensions: Iterable[str], variables: Iterable[str], functions: Iterabl
     )
 
 
-def complaints(text: str) -> list[str]:
+def parse_complaints(text: str) -> list[str]:
     """What is wrong with an expression, each with its place in it."""
     found = [
-        f"line {line}, column {column} of the expression: {said(what)}" if int(line) > 0 else said(what)
+        f"line {line}, column {column} of the expression: {translate_complaint(what)}"
+        if int(line) > 0
+        else translate_complaint(what)
         for line, column, what in dict.fromkeys(COMPLAINT.findall(text))
         if NO_TREE not in what
     ]
-    return found or [reason(text)]
+    return found or [error_reason(text)]
 
 
-def said(what: str) -> str:
+def translate_complaint(what: str) -> str:
     """One complaint; of what Kubernetes has and we have not, that it is so."""
     name = UNKNOWN.match(what)
     if name and name[1] in MISSING:
-        return missing(name[1])
+        return missing_function(name[1])
     if name and name[1] in ZONED:
-        return missing(f"{name[1]} by a time zone")
+        return missing_function(f"{name[1]} by a time zone")
     if name and any(name[1] in known for known in (STANDARD, MEMBERS, GLOBALS)):
         return f"{name[1]}() cannot be called in this way; look at the number of its arguments, and at what stands before the dot"
-    return plainly(STATUS.sub("", what), VARIABLES)
+    return translate(STATUS.sub("", what), VARIABLES)
 
 
-def missing(name: str) -> str:
+def missing_function(name: str) -> str:
     """Of a function that Kubernetes has, that we have not."""
     return f"{name!r} is a function of Kubernetes that catflap does not have"
 
 
-def reason(text: str) -> str:
+def error_reason(text: str) -> str:
     """An error of a run without the library's codes."""
     if "Iteration budget exceeded" in text:
         return "its loops take too many steps"

@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 from msgspec import Struct
 
-from webhook.netpol.dns import Detected
+from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import Engine
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class ClusterInfo(Struct, frozen=True):
 
     engine: Engine
     calico: frozenset[str]
-    detected_dns: Detected
+    detected_dns: DetectedDns
     isolation_since: datetime
 
 

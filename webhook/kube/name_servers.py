@@ -9,14 +9,14 @@ from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.namespaces import namespace_path
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import (
-    OFFLINE,
+    OFFLINE_DEFAULTS,
     WITH_ADDRESSES,
-    Detected,
+    DetectedDns,
     cache_addresses,
-    cluster_addresses,
-    detect,
-    pods_behind,
-    pods_of_cache,
+    cache_pods,
+    detect_preset,
+    service_addresses,
+    service_pods,
 )
 
 DNS_NAMESPACE: Final = "kube-system"
@@ -39,15 +39,15 @@ class NameServerDetector:
         self._on_change = on_change
         self._reported = ""
 
-    def look(self, dns: str | tuple[DnsEndpoint, ...]) -> Detected:
+    def look(self, dns: str | tuple[DnsEndpoint, ...]) -> DetectedDns:
         """Return the name servers that the policy file's `network.dns` needs; send no request where the file lists all of them.
 
         Raises ApiError where the API server does not answer, so that the caller keeps the last result.
         """
         if isinstance(dns, tuple) or (dns != "auto" and dns not in WITH_ADDRESSES):
-            return OFFLINE
+            return OFFLINE_DEFAULTS
         preset = self._preset() if dns == "auto" else dns
-        found = self._with_addresses(preset) if preset in WITH_ADDRESSES else Detected(preset)
+        found = self._with_addresses(preset) if preset in WITH_ADDRESSES else DetectedDns(preset)
         said = describe_name_servers(dns, found)
         if said != self._reported:
             self._reported = said
@@ -59,16 +59,16 @@ class NameServerDetector:
         groups = self._api.get("/apis") or {}
         names = frozenset(group["name"] for group in groups.get("groups", ()))
         kube_system = self._api.get(namespace_path(DNS_NAMESPACE)) or {"metadata": {}}
-        return detect(api_groups=names, kube_system_labels=kube_system["metadata"].get("labels") or {})
+        return detect_preset(api_groups=names, kube_system_labels=kube_system["metadata"].get("labels") or {})
 
-    def _with_addresses(self, preset: str) -> Detected:
+    def _with_addresses(self, preset: str) -> DetectedDns:
         """Return a preset with the addresses of the DNS Service and of the caches.  Raises ApiError."""
         unread: list[str] = []
         service = self._first("v1", "services", SERVICES, unread)
         cache = self._first("apps/v1", "daemonsets", DAEMON_SETS, unread)
-        addresses = (*cluster_addresses(service), *cache_addresses(cache))
-        return Detected(
-            preset, tuple(dict.fromkeys(addresses)), (*pods_behind(service), *pods_of_cache(cache)), tuple(unread)
+        addresses = (*service_addresses(service), *cache_addresses(cache))
+        return DetectedDns(
+            preset, tuple(dict.fromkeys(addresses)), (*service_pods(service), *cache_pods(cache)), tuple(unread)
         )
 
     def _first(self, version: str, resource: str, names: tuple[str, ...], unread: list[str]) -> Mapping[str, Any]:
@@ -92,17 +92,17 @@ class NameServerDetector:
         return {}
 
 
-def describe_name_servers(dns: str, found: Detected) -> str:
+def describe_name_servers(dns: str, found: DetectedDns) -> str:
     """Return in words which name servers a cluster has."""
     return " ".join(sentences(dns, found))
 
 
-def sentences(dns: str, found: Detected) -> Iterator[str]:
+def sentences(dns: str, found: DetectedDns) -> Iterator[str]:
     """Yield the sentences of a description."""
     yield f"network.dns: {dns}: open are the name servers of the preset {found.preset}."
     if found.addresses:
         yield f"Open are also {', '.join(found.addresses)}, the addresses of the DNS Service and the node cache in {DNS_NAMESPACE}."
-    for one in found.behind:
+    for one in found.pods:
         pods = ", ".join(f"{key}={value}" for key, value in one.pod_labels.items())
         yield f"Open are also the Pods {pods} in {DNS_NAMESPACE} on {', '.join(one.ports)}."
     if not found.addresses and found.preset in WITH_ADDRESSES:

@@ -13,7 +13,7 @@ from webhook.model.fields import MOST_NETWORKS, MOST_PORTS, PortRange
 from webhook.model.selector import AllOf, Has, Like, Not, OneOf, Selector, printed
 from webhook.model.traffic import Allow, Direction, Peer, Pods
 from webhook.netpol.intent import Intent
-from webhook.netpol.manifest import Birth, Manifest, metadata
+from webhook.netpol.manifest import Manifest, RenderTarget, metadata
 
 Item = TypeVar("Item")
 
@@ -25,7 +25,7 @@ NAMESPACE_OF_POD = "projectcalico.org/namespace"
 TIER_LABEL = "projectcalico.org/tier"
 
 
-def manifest(intent: Intent, birth: Birth) -> Manifest:
+def manifest(intent: Intent, birth: RenderTarget) -> Manifest:
     """One intent as a manifest for `kubectl apply` and `calicoctl apply`."""
     return {
         "apiVersion": API_VERSION,
@@ -35,7 +35,7 @@ def manifest(intent: Intent, birth: Birth) -> Manifest:
     }
 
 
-def standing_net(intent: Intent, birth: Birth, exempt: Collection[str]) -> Manifest:
+def cluster_wide_default_deny(intent: Intent, birth: RenderTarget, exempt: Collection[str]) -> Manifest:
     """The net that closes every Pod outside of the exempt names and prefixes, those of namespaces to come as well.
 
     It selects by the label that Calico gives each Pod itself, so host endpoints are not meant, and no label of a
@@ -54,7 +54,7 @@ def standing_net(intent: Intent, birth: Birth, exempt: Collection[str]) -> Manif
     }
 
 
-def staged(written: Manifest) -> Manifest:
+def staged_manifest(written: Manifest) -> Manifest:
     """The same policy as one that shows what it would do, and does nothing."""
     return {**written, "kind": f"Staged{written['kind']}", "spec": {**written["spec"], "stagedAction": "Set"}}
 
@@ -62,7 +62,7 @@ def staged(written: Manifest) -> Manifest:
 def spec(intent: Intent, subject: Selector) -> dict[str, Any]:
     """What closes the Pods that `subject` selects, and leaves open what the intent says."""
     rules = {
-        direction.lower(): [rule for allow in allows for rule in rules_of(allow)]
+        direction.lower(): [rule for allow in allows for rule in allow_rules(allow)]
         for direction in Direction
         if (allows := intent.allowed(direction))
     }
@@ -75,22 +75,22 @@ def spec(intent: Intent, subject: Selector) -> dict[str, Any]:
     }
 
 
-def rules_of(allow: Allow) -> Iterator[dict[str, Any]]:
+def allow_rules(allow: Allow) -> Iterator[dict[str, Any]]:
     """What is open as rules: one a protocol and IP version, for Calico mixes neither in a rule, nor takes long lists."""
-    peers = list(entities(allow.peer))
-    for protocol, some in openings(allow.ports):
+    peers = list(peer_entities(allow.peer))
+    for protocol, some in ports_by_protocol(allow.ports):
         for peer in peers:
-            yield {"action": "Allow", "protocol": protocol, **ends(allow.direction, peer, some)}
+            yield {"action": "Allow", "protocol": protocol, **source_and_destination(allow.direction, peer, some)}
 
 
-def openings(ports: Iterable[PortRange]) -> Iterator[tuple[str, list[int | str]]]:
+def ports_by_protocol(ports: Iterable[PortRange]) -> Iterator[tuple[str, list[int | str]]]:
     """Ports by protocol, as many as a rule takes."""
     for protocol, group in groupby(sorted(set(ports)), key=lambda one: one.protocol):
         for some in batches(list(map(port, group)), MOST_PORTS):
             yield protocol, some
 
 
-def ends(direction: Direction, peer: dict[str, Any], ports: list[int | str]) -> dict[str, Any]:
+def source_and_destination(direction: Direction, peer: dict[str, Any], ports: list[int | str]) -> dict[str, Any]:
     """Source and destination: the ports are those of whoever is connected to."""
     if direction is Direction.EGRESS:
         return {"destination": {**peer, "ports": ports}}
@@ -102,19 +102,19 @@ def port(ports: PortRange) -> int | str:
     return ports.first if ports.first == ports.last else f"{ports.first}:{ports.last}"
 
 
-def entities(peer: Peer) -> Iterator[dict[str, Any]]:
+def peer_entities(peer: Peer) -> Iterator[dict[str, Any]]:
     """Whom a rule reaches: Pods by labels, or networks of one IP version."""
     if isinstance(peer, Pods):
         # Without a namespaceSelector the selector means Pods of the policy's own namespace.
         spaces = {} if peer.namespaces is None else {"namespaceSelector": printed(peer.namespaces)}
         yield {**spaces, "selector": printed(peer.labels)}
         return
-    for _, group in groupby(by_version(peer.cidrs), key=is_ipv6):
+    for _, group in groupby(sorted_by_ip_version(peer.cidrs), key=is_ipv6):
         for some in batches(list(group), MOST_NETWORKS):
             yield {"nets": some}
 
 
-def by_version(cidrs: Iterable[str]) -> list[str]:
+def sorted_by_ip_version(cidrs: Iterable[str]) -> list[str]:
     """Networks, IPv4 first, else in their order."""
     return sorted(cidrs, key=is_ipv6)
 

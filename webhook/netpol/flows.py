@@ -12,7 +12,7 @@ from webhook.netpol.intent import Intent
 from webhook.netpol.presets import mesh_ports
 
 
-class Side(NamedTuple):
+class FlowSide(NamedTuple):
     """A flow as one of its ends sees it."""
 
     flow: Flow
@@ -29,23 +29,23 @@ def flow_intents(policy: GuardPolicy, namespace: str, environment: str) -> Itera
     its namespaces, they are Pods of every guarded one.
     """
     by_role: dict[str | None, list[Allow]] = {role: [] for role in (*policy.workloads.role.one_of, None)}
-    for side in sides(policy):
+    for side in flow_sides(policy):
         if side.own.names(namespace):
-            by_role[side.own.role] += allowed(side, environment, policy)
+            by_role[side.own.role] += side_allows(side, environment, policy)
     for role, allows in by_role.items():
         if allows:
             name = f"{ROLE_PREFIX}{role}" if role else FLOWS
-            yield Intent(name, allows=tuple(allows), subject=pods_of(role, policy))
+            yield Intent(name, allows=tuple(allows), subject=role_selector(role, policy))
 
 
-def sides(policy: GuardPolicy) -> Iterator[Side]:
+def flow_sides(policy: GuardPolicy) -> Iterator[FlowSide]:
     """Each flow from either end."""
     for flow in policy.network.flows:
-        yield Side(flow, Direction.INGRESS, flow.to, flow.source)
-        yield Side(flow, Direction.EGRESS, flow.source, flow.to)
+        yield FlowSide(flow, Direction.INGRESS, flow.to, flow.source)
+        yield FlowSide(flow, Direction.EGRESS, flow.source, flow.to)
 
 
-def allowed(side: Side, environment: str, policy: GuardPolicy) -> Iterator[Allow]:
+def side_allows(side: FlowSide, environment: str, policy: GuardPolicy) -> Iterator[Allow]:
     """What a flow leaves open at one end: one rule, or none where it keeps apart."""
     flow, other = side.flow, side.other
     if not other.is_pods:
@@ -54,12 +54,12 @@ def allowed(side: Side, environment: str, policy: GuardPolicy) -> Iterator[Allow
         return
     if flow.across and not environment and (side.own.namespaces or other.namespaces):
         return
-    spaces = tuple(namespaces_of(side, environment, policy))
-    peer = Pods(pods_of(other.role, policy), AllOf(spaces) if spaces else None)
+    spaces = tuple(peer_namespaces(side, environment, policy))
+    peer = Pods(role_selector(other.role, policy), AllOf(spaces) if spaces else None)
     yield Allow(side.direction, peer, (*flow.port_ranges, *mesh_ports(flow, policy.network)))
 
 
-def namespaces_of(side: Side, environment: str, policy: GuardPolicy) -> Iterator[Selector]:
+def peer_namespaces(side: FlowSide, environment: str, policy: GuardPolicy) -> Iterator[Selector]:
     """Where the other end's Pods are; nothing where they are in the namespace itself."""
     if side.flow.across and environment:
         yield Equals(policy.namespaces.environment.label, environment)
@@ -69,6 +69,6 @@ def namespaces_of(side: Side, environment: str, policy: GuardPolicy) -> Iterator
         yield Equals(GUARD_LABEL, GUARDED)
 
 
-def pods_of(role: str | None, policy: GuardPolicy) -> AllOf:
+def role_selector(role: str | None, policy: GuardPolicy) -> AllOf:
     """Pods by their role; all of them without one."""
     return labels({policy.workloads.role.label: role}) if role else EVERYTHING

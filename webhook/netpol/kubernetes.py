@@ -6,13 +6,13 @@ from webhook.model.fields import PortRange
 from webhook.model.selector import AllOf, Equals, OneOf, Selector
 from webhook.model.traffic import Allow, Direction, Peer, Pods
 from webhook.netpol.intent import Intent
-from webhook.netpol.manifest import Birth, Manifest, metadata
+from webhook.netpol.manifest import Manifest, RenderTarget, metadata
 
 API_VERSION = "networking.k8s.io/v1"
 PEERS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
 
 
-def manifest(intent: Intent, birth: Birth) -> Manifest:
+def manifest(intent: Intent, birth: RenderTarget) -> Manifest:
     """One intent as a manifest for `kubectl apply`."""
     spec: dict[str, Any] = {
         "podSelector": label_selector(intent.subject),

@@ -10,7 +10,7 @@ from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_UID_ANNO
 Manifest = Mapping[str, Any]
 
 
-class Birth(Struct, frozen=True):
+class RenderTarget(Struct, frozen=True):
     """Where a manifest goes and what made it.
 
     `namespace_uid` is empty where no cluster was asked, `namespace` for what stands in none; `environment` is the one
@@ -23,7 +23,7 @@ class Birth(Struct, frozen=True):
     environment: str = ""
 
 
-def metadata(name: str, birth: Birth, *, labels: Mapping[str, str]) -> dict[str, Any]:
+def metadata(name: str, birth: RenderTarget, *, labels: Mapping[str, str]) -> dict[str, Any]:
     """The metadata of one manifest; `labels` are the engine's own."""
     annotations = {POLICY_DIGEST_ANNOTATION: birth.policy_digest}
     if birth.namespace_uid:

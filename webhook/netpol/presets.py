@@ -40,32 +40,32 @@ def tcp(*numbers: int) -> tuple[PortRange, ...]:
     return tuple(PortRange("TCP", number, number) for number in numbers)
 
 
-def towards(peer: Peer, ports: tuple[PortRange, ...]) -> Allow:
+def allow_to(peer: Peer, ports: tuple[PortRange, ...]) -> Allow:
     """What Pods may connect to."""
     return Allow(Direction.EGRESS, peer, ports)
 
 
-def from_(peer: Peer, ports: tuple[PortRange, ...]) -> Allow:
+def allow_from(peer: Peer, ports: tuple[PortRange, ...]) -> Allow:
     """Who may connect to Pods."""
     return Allow(Direction.INGRESS, peer, ports)
 
 
 # istiod gives configuration and certificates on 15012; its plaintext port 15010 stays closed.
-ISTIOD = tuple(towards(pods(space, "app", "istiod"), tcp(15012)) for space in ("istio-system", "aks-istio-system"))
+ISTIOD = tuple(allow_to(pods(space, "app", "istiod"), tcp(15012)) for space in ("istio-system", "aks-istio-system"))
 # The add-on of AKS lives in kube-system; both give configuration (ADS) on 15128.
-OSM = tuple(towards(pods(space, "app", "osm-controller"), tcp(15128)) for space in ("kube-system", "osm-system"))
+OSM = tuple(allow_to(pods(space, "app", "osm-controller"), tcp(15128)) for space in ("kube-system", "osm-system"))
 LINKERD_COMPONENT = "linkerd.io/control-plane-component"
 # The policy controller, on 8090, is part of destination.
 LINKERD = (
-    towards(pods("linkerd", LINKERD_COMPONENT, "destination"), tcp(8086, 8090)),
-    towards(pods("linkerd", LINKERD_COMPONENT, "identity"), tcp(8080)),
+    allow_to(pods("linkerd", LINKERD_COMPONENT, "destination"), tcp(8086, 8090)),
+    allow_to(pods("linkerd", LINKERD_COMPONENT, "identity"), tcp(8080)),
 )
 # As kube-prometheus installs it.
-SCRAPER = from_(pods("monitoring", "app.kubernetes.io/name", "prometheus"), (EXPORTERS, *MESH_METRICS))
+SCRAPER = allow_from(pods("monitoring", "app.kubernetes.io/name", "prometheus"), (EXPORTERS, *MESH_METRICS))
 
-ALLOWS: Mapping[str, tuple[Allow, ...]] = {
+PRESET_ALLOWS: Mapping[str, tuple[Allow, ...]] = {
     "istio": ISTIOD,
-    "istio-ambient": (from_(AMBIENT_PROBES, (ANY_TCP,)),),
+    "istio-ambient": (allow_from(AMBIENT_PROBES, (ANY_TCP,)),),
     "linkerd": LINKERD,
     "osm": OSM,
     "prometheus": (SCRAPER,),
@@ -79,7 +79,7 @@ def preset_intents(network: Network) -> Iterator[Intent]:
     Calico nor Kubernetes' own definition of NetworkPolicy does.
     """
     for preset in network.presets:
-        allows = ALLOWS.get(preset) or (from_(Networks(network.node_cidrs), (ANY_TCP,)),)
+        allows = PRESET_ALLOWS.get(preset) or (allow_from(Networks(network.node_cidrs), (ANY_TCP,)),)
         directions = tuple(dict.fromkeys(allow.direction for allow in allows))
         yield Intent(f"{ALLOW_PREFIX}{preset}", directions, allows)
 

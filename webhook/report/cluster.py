@@ -13,8 +13,8 @@ from webhook.kube.policies import kind_of, matches_spec, own_policies
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.policy import GuardPolicy
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth, Manifest
-from webhook.netpol.render import render
+from webhook.netpol.manifest import Manifest, RenderTarget
+from webhook.netpol.render import render_namespace
 
 DEFAULTS: Final = GuardPolicy.model_validate({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"})
 CLOSED, OPEN, EXEMPT, OLDER = "closed", "OPEN", "exempt", "older than catflap, not adopted"
@@ -79,4 +79,4 @@ def closed_spaces(api: Api) -> frozenset[str]:
 
 def denial(engine: Engine) -> Manifest:
     """The policy that closes a namespace, as an engine says it: the same in every namespace and under every file."""
-    return render(DEFAULTS, Birth("", "", ""), engine)[0]
+    return render_namespace(DEFAULTS, RenderTarget("", "", ""), engine)[0]

@@ -17,7 +17,7 @@ from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.apart import ReadingTooSlowError
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
-from webhook.custom.judging import price_of_all
+from webhook.custom.evaluation import total_cost
 from webhook.guard.amend import amend
 from webhook.guard.decide import decide, unavailable
 from webhook.guard.explaining import explained
@@ -194,7 +194,7 @@ class Answerer:
             loaded = NO_FILE  # a good file is how to mend that, so it must not be waited for
         request = replace(request, authentication=case.request.authentication)
         case, known = replace(case, request=request, loaded=loaded), Known(findings=Findings())
-        if is_light and loaded and price_of_all(request, loaded.policy, known) > LIGHT_PRICE:
+        if is_light and loaded and total_cost(request, loaded.policy, known) > LIGHT_PRICE:
             return self._heavy(case, lambda: self._led(case, self._decide(case, known), known))
         return self._led(case, self._decide(case, known), known)
 

@@ -12,7 +12,7 @@ from time import monotonic, sleep
 from webhook.config.apart import ReadingTooSlowError, load
 from webhook.config.parse import Loaded
 from webhook.custom.cost import BUDGET
-from webhook.custom.judging import price_of_all
+from webhook.custom.evaluation import total_cost
 from webhook.guard.existing import Existing
 from webhook.guard.foretelling import foretold, not_previewed
 from webhook.kube.api import Api, ApiError, Json
@@ -116,6 +116,6 @@ def in_time(objects: Iterable[Existing], policies: Collection[GuardPolicy], unti
         if monotonic() - begun > SLICE_SECONDS:
             sleep(PAUSE_SECONDS)
             begun = monotonic()
-        if monotonic() > until or sum(price_of_all(one.creation, policy) for policy in policies) > BUDGET:
+        if monotonic() > until or sum(total_cost(one.creation, policy) for policy in policies) > BUDGET:
             raise TooSlowError("there is too much to judge; see catflap preview")
         yield one

@@ -21,8 +21,8 @@ from webhook.metrics import Metrics
 from webhook.model.decision import Closure, ClosureWanted
 from webhook.model.namespace import Namespace
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth, Manifest
-from webhook.netpol.render import render
+from webhook.netpol.manifest import Manifest, RenderTarget
+from webhook.netpol.render import render_namespace
 from webhook.server.announcing import Announce, mended, nobody
 from webhook.server.unavailable import Unavailable
 
@@ -104,7 +104,7 @@ class Gate:
 
     def _closed(self, api: Api, wanted: ClosureWanted, loaded: Loaded, around: ClusterInfo) -> Closure:
         engine = around.engine
-        manifest = default_deny(loaded, Birth(wanted.namespace, "", loaded.digest), engine)
+        manifest = default_deny(loaded, RenderTarget(wanted.namespace, "", loaded.digest), engine)
         try:
             if matches_spec(read_stored(api, manifest), manifest):
                 self._remember(wanted.namespace, loaded, manifest)
@@ -123,7 +123,7 @@ class Gate:
         if live is None:
             raise Unavailable(f"namespace {name} is not there")
         found: Namespace = parse_namespace(live)
-        manifest = default_deny(loaded, Birth(name, found.uid, loaded.digest), engine)
+        manifest = default_deny(loaded, RenderTarget(name, found.uid, loaded.digest), engine)
         outcome = written_by(api, manifest)
         if not matches_spec(read_stored(api, manifest), manifest):
             raise Unavailable(f"namespace {name}: the policy that was written does not stand as it was")
@@ -182,6 +182,6 @@ def written_by(api: Api, manifest: Manifest) -> WriteOutcome:
         raise
 
 
-def default_deny(loaded: Loaded, birth: Birth, engine: Engine) -> Manifest:
+def default_deny(loaded: Loaded, birth: RenderTarget, engine: Engine) -> Manifest:
     """The one policy that closes a namespace: the first of those rendered."""
-    return render(loaded.policy, birth, engine)[0]
+    return render_namespace(loaded.policy, birth, engine)[0]

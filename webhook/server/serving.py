@@ -20,7 +20,7 @@ from webhook.server.limits import KEEP_ALIVE_SECONDS, MOST_CONNECTIONS
 from webhook.server.memory import give_memory_back
 from webhook.server.threads import PlainWorker
 from webhook.server.worker import ExpressWorker
-from webhook.tls.folder import Served, TlsFolder
+from webhook.tls.certificate_folder import CertificateReloader, TlsFolder
 
 # A worker ends by itself within two seconds (server/ending.py); one that hangs is killed after so many.
 GRACEFUL_SECONDS = 10
@@ -45,7 +45,7 @@ class Ready(Struct, frozen=True):
 
     answerer: Answerer
     check: Check
-    certificate: Served
+    certificate: CertificateReloader
     began: Callable[[], object]
     dropped: Callable[[], object]
 

@@ -8,10 +8,10 @@ import pytest
 from webhook.controller.causes import Asked, Cause, cause_of, explained, was_isolated
 from webhook.kube.cluster_info import ClusterInfo
 from webhook.kube.policies import WriteOutcome
-from webhook.netpol.dns import Detected
+from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import Engine
 
-AROUND: Final = ClusterInfo(Engine.KUBERNETES, frozenset(), Detected("kube-dns"), datetime(2026, 1, 1, tzinfo=UTC))
+AROUND: Final = ClusterInfo(Engine.KUBERNETES, frozenset(), DetectedDns("kube-dns"), datetime(2026, 1, 1, tzinfo=UTC))
 ONE, OTHER = Asked("1", AROUND), Asked("2", AROUND)
 
 

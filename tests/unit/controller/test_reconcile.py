@@ -21,12 +21,12 @@ from webhook.kube.cluster_info import ClusterInfo
 from webhook.kube.policy_cache import PolicyCache
 from webhook.metrics import Metrics
 from webhook.model.namespace import Namespace
-from webhook.netpol.dns import Detected
+from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import Engine
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 AROUND: Final = ClusterInfo(
-    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=Detected("kube-dns"), isolation_since=AT
+    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=DetectedDns("kube-dns"), isolation_since=AT
 )
 SHOP: Final = Namespace("shop", "1", {}, AT, terminating=False)
 PATH: Final = "/api/v1/namespaces/shop"

@@ -9,21 +9,21 @@ from webhook.custom.cost import (
     BUDGET,
     LONGEST_NUMBER,
     MOST_NODES,
-    Nest,
-    Shape,
-    Size,
+    ExpressionShape,
+    LoopNest,
+    ObjectSize,
     TooLargeError,
-    afford,
-    measured,
+    checked_cost,
+    measure,
     shape_of,
 )
 from webhook.model.custom import LONGEST_EXPRESSION
 
-SMALL = Size(size=8_000, longest=60)  # an ordinary Pod
+SMALL = ObjectSize(size=8_000, longest=60)  # an ordinary Pod
 MIB = 1 << 20
 
 
-def deep(loop: Nest) -> int:
+def deep(loop: LoopNest) -> int:
     """How many loops stand in each other."""
     return loop.own + len(loop.params) + loop.others
 
@@ -84,13 +84,13 @@ def test_what_is_dear_counts_as_often_as_it_is_written() -> None:
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_an_ordinary_pods_lists_may_be_sorted(depth: int) -> None:
     """In a loop over another as well."""
-    afford(Shape((Nest(own=depth),), grows=1, copies=2), SMALL)
+    checked_cost(ExpressionShape((LoopNest(own=depth),), grows=1, copies=2), SMALL)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 3])
 def test_an_ordinary_pod_is_always_judged(depth: int) -> None:
     """Whatever the loops."""
-    afford(Shape((Nest(own=depth),), grows=1), SMALL)
+    checked_cost(ExpressionShape((LoopNest(own=depth),), grows=1), SMALL)
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_an_ordinary_pod_is_always_judged(depth: int) -> None:
 )
 def test_a_mebibyte_is_refused_before_it_holds_a_worker(expression: str) -> None:
     """Quadratic, cubic, and one look at the whole in each step."""
-    size = measured({"items": list(range(20_000)), "text": "a" * MIB})
+    size = measure({"items": list(range(20_000)), "text": "a" * MIB})
     with pytest.raises(TooLargeError, match="too large"):
-        afford(shape_of(expression), size)
+        checked_cost(shape_of(expression), size)
 
 
 def test_a_text_is_as_large_as_its_bytes() -> None:
     """A character may be four."""
-    assert measured("a" * 100).size + 300 == measured("\U0001f600" * 100).size
+    assert measure("a" * 100).size + 300 == measure("\U0001f600" * 100).size
 
 
 @pytest.mark.parametrize(
@@ -135,34 +135,34 @@ def test_the_longest_expression_is_looked_at_in_no_time(part: str) -> None:
 
 def test_a_large_object_with_short_lists_is_judged() -> None:
     """A Pod with an annotation of half a mebibyte has few containers all the same."""
-    afford(shape_of("object.spec.containers.all(c, has(c.resources))"), Size(size=MIB // 2, longest=50))
+    checked_cost(shape_of("object.spec.containers.all(c, has(c.resources))"), ObjectSize(size=MIB // 2, longest=50))
 
 
 def test_the_budget_bounds_every_shape() -> None:
     """Steps by bytes is what is spent, up to the budget and no further."""
-    shape = Shape((Nest(own=1),))
-    afford(shape, Size(size=BUDGET // 100, longest=100))
+    shape = ExpressionShape((LoopNest(own=1),))
+    checked_cost(shape, ObjectSize(size=BUDGET // 100, longest=100))
     with pytest.raises(TooLargeError):
-        afford(shape, Size(size=BUDGET // 100, longest=101))
+        checked_cost(shape, ObjectSize(size=BUDGET // 100, longest=101))
 
 
 @pytest.mark.parametrize(
     ("expression", "loop"),
     [
-        ("object.spec.a.all(x, x > 0)", Nest(own=1)),
-        ("oldObject . spec.?a.all(x, x > 0)", Nest(own=1)),
-        ("params.a.b.all(x, x > 0)", Nest(params=(("a", "b"),))),
-        ("params.all(k, v, v > 0)", Nest(params=((),))),
-        ("object.l.all(c, params.a.exists(p, c == p))", Nest(own=1, params=(("a",),))),
-        ("object.l.all(c, c.l.exists(p, c == p))", Nest(own=1, others=1)),
-        ("object.l.map(c, c).exists(p, p == 1)", Nest(others=1)),
-        ("object.l[params.n].all(c, c == 1)", Nest(others=1)),
-        ("object.f(1) . params.a.all(c, c == 1)", Nest(others=1)),
-        ("object.l.all(params, params.a.all(x, x == 1))", Nest(others=2)),
-        ("[1, 2].all(x, x > 0)", Nest(others=1)),
+        ("object.spec.a.all(x, x > 0)", LoopNest(own=1)),
+        ("oldObject . spec.?a.all(x, x > 0)", LoopNest(own=1)),
+        ("params.a.b.all(x, x > 0)", LoopNest(params=(("a", "b"),))),
+        ("params.all(k, v, v > 0)", LoopNest(params=((),))),
+        ("object.l.all(c, params.a.exists(p, c == p))", LoopNest(own=1, params=(("a",),))),
+        ("object.l.all(c, c.l.exists(p, c == p))", LoopNest(own=1, others=1)),
+        ("object.l.map(c, c).exists(p, p == 1)", LoopNest(others=1)),
+        ("object.l[params.n].all(c, c == 1)", LoopNest(others=1)),
+        ("object.f(1) . params.a.all(c, c == 1)", LoopNest(others=1)),
+        ("object.l.all(params, params.a.all(x, x == 1))", LoopNest(others=2)),
+        ("[1, 2].all(x, x > 0)", LoopNest(others=1)),
     ],
 )
-def test_a_loop_is_as_long_as_the_list_that_names_lead_to(expression: str, loop: Nest) -> None:
+def test_a_loop_is_as_long_as_the_list_that_names_lead_to(expression: str, loop: LoopNest) -> None:
     """Else as the longest of all lists."""
     assert shape_of(expression).loops[-1] == loop
 
@@ -170,9 +170,9 @@ def test_a_loop_is_as_long_as_the_list_that_names_lead_to(expression: str, loop:
 def test_loops_beside_each_other_add_up() -> None:
     """A rule of a hundred loops takes a hundred times the steps of one."""
     once, often = (shape_of(" && ".join(["object.a.all(x, x != object)"] * count)) for count in (1, 100))
-    afford(once, Size(size=BUDGET // 1_000, longest=90))
+    checked_cost(once, ObjectSize(size=BUDGET // 1_000, longest=90))
     with pytest.raises(TooLargeError):
-        afford(often, Size(size=BUDGET // 1_000, longest=90))
+        checked_cost(often, ObjectSize(size=BUDGET // 1_000, longest=90))
 
 
 @pytest.mark.parametrize(
@@ -189,14 +189,14 @@ def test_loops_beside_each_other_add_up() -> None:
 def test_what_the_rule_itself_brings_counts_too(expression: str, params: dict[str, Any] | None) -> None:
     """Its params and what it writes out."""
     with pytest.raises(TooLargeError):
-        afford(shape_of(expression), Size(size=4_000, longest=100), params)
+        checked_cost(shape_of(expression), ObjectSize(size=4_000, longest=100), params)
 
 
 def test_many_words_may_be_sought_in_an_ordinary_pod() -> None:
     """A list of a rule's own is walked as often as it is, not as the longest of all could be."""
     words = {"allowed": [f"registry-{number}.example" for number in range(200)]}
     rule = shape_of("object.spec.containers.all(c, params.allowed.exists(p, c.image.startsWith(p)))")
-    afford(rule, Size(size=6_000, longest=30), words)
+    checked_cost(rule, ObjectSize(size=6_000, longest=30), words)
 
 
 @pytest.mark.parametrize(
@@ -215,11 +215,11 @@ def test_a_text_that_each_step_makes_counts_in_each(step: str) -> None:
     shape = shape_of(f"params.denied.all(x, {step})")
     size = 1_300_000
     with pytest.raises(TooLargeError):
-        afford(shape, Size(size, 20), {"denied": ["x"] * 900})
+        checked_cost(shape, ObjectSize(size, 20), {"denied": ["x"] * 900})
     texts = shape.makes + shape.joins
-    afford(shape, Size(BUDGET // 30 // (texts + 1) - 10_000, 20), {"denied": ["x"] * 30})
+    checked_cost(shape, ObjectSize(BUDGET // 30 // (texts + 1) - 10_000, 20), {"denied": ["x"] * 30})
     with pytest.raises(TooLargeError):
-        afford(shape, Size(BUDGET // 30 // texts, 20), {"denied": ["x"] * 30})
+        checked_cost(shape, ObjectSize(BUDGET // 30 // texts, 20), {"denied": ["x"] * 30})
 
 
 def test_texts_that_loops_double_count_as_they_grow() -> None:
@@ -228,7 +228,7 @@ def test_texts_that_loops_double_count_as_they_grow() -> None:
     for name in "bcdefgh":
         twice += f".map({name}, {name} + {name})"
     with pytest.raises(TooLargeError):
-        afford(shape_of(f"{twice}.size() == 1"), Size(BUDGET // 200, 1))
+        checked_cost(shape_of(f"{twice}.size() == 1"), ObjectSize(BUDGET // 200, 1))
 
 
 def test_aliases_are_not_followed_for_ever() -> None:
@@ -237,14 +237,14 @@ def test_aliases_are_not_followed_for_ever() -> None:
     for _ in range(12):
         nest = [nest] * 10
     with pytest.raises(TooLargeError, match=str(MOST_NODES)):
-        measured(nest)
+        measure(nest)
 
 
 def test_a_wide_nest_of_aliases_is_not_followed_either() -> None:
     """Two levels of it are more than any memory."""
     wide = [["x"] * 100_000] * 100_000
     with pytest.raises(TooLargeError, match=str(MOST_NODES)):
-        measured(wide)
+        measure(wide)
 
 
 def test_what_is_nested_deeply_is_refused() -> None:
@@ -253,19 +253,19 @@ def test_what_is_nested_deeply_is_refused() -> None:
     for _ in range(5_000):
         nest = [nest]
     with pytest.raises(TooLargeError, match="levels deep"):
-        measured(nest)
+        measure(nest)
 
 
 @pytest.mark.parametrize("bits", [LONGEST_NUMBER, 16_000])
 def test_a_number_that_nobody_writes_is_refused(bits: int) -> None:
     """The library dies of one that Python puts into no words."""
-    assert measured([1 << LONGEST_NUMBER - 1])
+    assert measure([1 << LONGEST_NUMBER - 1])
     with pytest.raises(TooLargeError, match="a number of"):
-        measured([-1 << bits])
+        measure([-1 << bits])
 
 
 def test_half_a_character_is_refused() -> None:
     """As well as of this."""
-    assert measured(["\U0001f600"]).size == measured(["abcd"]).size
+    assert measure(["\U0001f600"]).size == measure(["abcd"]).size
     with pytest.raises(ValueError, match="surrogates"):
-        measured([{"\ud83d": 1}])
+        measure([{"\ud83d": 1}])

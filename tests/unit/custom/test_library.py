@@ -12,7 +12,7 @@ import pytest
 
 from webhook.custom import library
 from webhook.custom.functions import GLOBALS, MEMBERS, MISSING, ZONED
-from webhook.custom.library import BadExpressionError, EvaluationError, LibraryMissingError, compiled
+from webhook.custom.library import BadExpressionError, EvaluationError, LibraryMissingError, compile_expression
 
 POD: dict[str, Any] = {"spec": {"containers": [{"name": "a", "image": "registry.example/a:1"}], "n": 2, "f": 1.5}}
 
@@ -24,7 +24,7 @@ def resident() -> int:
 
 def run(expression: str, **variables: Any) -> bool:
     """Whether an expression is true of a Pod."""
-    return compiled(expression).run({"object": POD, **variables})
+    return compile_expression(expression).run({"object": POD, **variables})
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,14 @@ def run(expression: str, **variables: Any) -> bool:
 def test_a_bad_expression_is_refused_with_its_place(expression: str, said: str) -> None:
     """When the file is read, not when the first Pod comes."""
     with pytest.raises(BadExpressionError) as bad:
-        compiled(expression)
+        compile_expression(expression)
     assert said in str(bad.value)
 
 
 def test_every_complaint_is_told() -> None:
     """Not the first alone."""
     with pytest.raises(BadExpressionError) as bad:
-        compiled("foo && bar")
+        compile_expression("foo && bar")
     assert len(bad.value.complaints) == 2
 
 
@@ -88,16 +88,16 @@ def test_every_complaint_is_told() -> None:
 def test_what_kubernetes_has_besides_is_refused_by_its_name(call: str) -> None:
     """The library has some of it, without a bound in memory."""
     with pytest.raises(BadExpressionError, match="is a function of Kubernetes that catflap does not have"):
-        compiled(f"object.x.all(y, {call})")
+        compile_expression(f"object.x.all(y, {call})")
 
 
 @pytest.mark.parametrize("name", ZONED)
 def test_a_time_is_read_in_utc_alone(name: str) -> None:
     """The library keeps each zone's name for ever, and one may be the user's."""
-    compiled(f"timestamp(object.t).{name}() == 1 && object.t.{name}() == 1")
+    compile_expression(f"timestamp(object.t).{name}() == 1 && object.t.{name}() == 1")
     for receiver in ("object.t", "timestamp('2020-01-01T00:00:00Z')"):
         with pytest.raises(BadExpressionError, match=f"'{name} by a time zone' is a function of Kubernetes"):
-            compiled(f"{receiver}.{name}(object.zone) == 1")
+            compile_expression(f"{receiver}.{name}(object.zone) == 1")
 
 
 def test_nothing_is_both_there_and_missing() -> None:
@@ -122,7 +122,7 @@ def test_nothing_is_both_there_and_missing() -> None:
 def test_an_error_is_neither_true_nor_false(expression: str, said: str) -> None:
     """The library gives some back as values that Python takes for true."""
     with pytest.raises(EvaluationError) as bad:
-        compiled(expression).run({"object": {**POD, "long": [1] * 10_001}})
+        compile_expression(expression).run({"object": {**POD, "long": [1] * 10_001}})
     assert said in str(bad.value)
 
 
@@ -160,12 +160,12 @@ def test_an_expression_that_is_true(expression: str) -> None:
 )
 def test_a_program_knows_what_it_reads(expression: str, reads: set[str]) -> None:
     """So that nobody asks the API server for what is not read."""
-    assert set(compiled(expression).reads) == reads
+    assert set(compile_expression(expression).reads) == reads
 
 
 def test_programs_run_in_threads() -> None:
     """The express lane and its pool share them."""
-    program = compiled("object.spec.containers.all(c, c.q.matches('^1+$'))")
+    program = compile_expression("object.spec.containers.all(c, c.q.matches('^1+$'))")
     inputs = [{"object": {"spec": {"containers": [{"q": str(number % 2)}] * 20}}} for number in range(400)]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(program.run, inputs)) == [bool(number % 2) for number in range(400)]
@@ -183,7 +183,7 @@ def test_programs_run_in_threads() -> None:
 )
 def test_a_run_leaves_nothing_behind(expression: str) -> None:
     """A text of the user's that stayed would fill the memory, a request at a time."""
-    program = compiled(expression)
+    program = compile_expression(expression)
 
     def runs(count: int) -> None:
         for number in range(count):
@@ -208,10 +208,10 @@ def test_programs_survive_a_fork() -> None:
 def test_a_missing_library_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an extra."""
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
-    library.load.cache_clear()
+    library.load_library.cache_clear()
     try:
         with pytest.raises(LibraryMissingError, match="pip install catflap\\[cel\\]"):
-            library.load()
+            library.load_library()
     finally:
         monkeypatch.undo()
-        library.load.cache_clear()
+        library.load_library.cache_clear()

@@ -8,7 +8,7 @@ import pytest
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.name_servers import DAEMON_SETS, SERVICES, NameServerDetector
 from webhook.model.network import DnsEndpoint
-from webhook.netpol.dns import OFFLINE, Detected
+from webhook.netpol.dns import OFFLINE_DEFAULTS, DetectedDns
 
 SYSTEM: Final = "/api/v1/namespaces/kube-system"
 CACHES: Final = "/apis/apps/v1/namespaces/kube-system/daemonsets"
@@ -42,7 +42,7 @@ def cache(addresses: str) -> Json:
     return {"spec": {"template": {"spec": {"hostNetwork": True, "containers": [{"args": ["-localip", addresses]}]}}}}
 
 
-def seen(dns: str | tuple[DnsEndpoint, ...], objects: Mapping[str, Any]) -> tuple[Detected, list[str], list[str]]:
+def seen(dns: str | tuple[DnsEndpoint, ...], objects: Mapping[str, Any]) -> tuple[DetectedDns, list[str], list[str]]:
     """What is found, what is reported, and which paths were asked for."""
     cluster = Cluster(objects)
     said: list[str] = []
@@ -90,7 +90,7 @@ def test_the_addresses_are_those_of_the_service_and_the_cache(
 ) -> None:
     """Each once; the report names them."""
     found, said, _ = seen("auto", objects)
-    assert found == Detected("node-local", addresses)
+    assert found == DetectedDns("node-local", addresses)
     assert len(said) == 1
     assert all(address in said[0] for address in addresses)
     assert ("No address was found" in said[0]) == (not addresses)
@@ -107,21 +107,21 @@ def test_the_addresses_are_those_of_the_service_and_the_cache(
 def test_auto_is_the_preset_of_the_cluster(around: Mapping[str, Json], preset: str) -> None:
     """With its addresses where Pods may ask for them."""
     found, said, _ = seen("auto", {f"{SYSTEM}/services/kube-dns": service("10.0.0.10"), **around})
-    assert found == Detected(preset, () if preset == "openshift" else ("10.0.0.10",))
+    assert found == DetectedDns(preset, () if preset == "openshift" else ("10.0.0.10",))
     assert f"the preset {preset}." in said[0]
 
 
 @pytest.mark.parametrize("dns", ["kube-dns", "openshift", "none", (), (DnsEndpoint(cidrs=("10.0.0.10/32",)),)])
 def test_a_file_that_says_it_all_asks_nothing(dns: str | tuple[DnsEndpoint, ...]) -> None:
     """No request, no report."""
-    assert seen(dns, {}) == (OFFLINE, [], [])
+    assert seen(dns, {}) == (OFFLINE_DEFAULTS, [], [])
 
 
 @pytest.mark.parametrize("preset", ["node-local", "kubespray", "gke", "aks"])
 def test_a_named_preset_asks_for_addresses_alone(preset: str) -> None:
     """The cluster is not asked what it is."""
     found, _, asked = seen(preset, {f"{SYSTEM}/services/kube-dns": service("10.0.0.10")})
-    assert found == Detected(preset, ("10.0.0.10",))
+    assert found == DetectedDns(preset, ("10.0.0.10",))
     assert not {"/apis", SYSTEM} & {*asked}
 
 
@@ -166,6 +166,6 @@ def test_the_pods_of_a_service_that_leads_elsewhere_are_named() -> None:
     ports = [{"port": 53, "protocol": protocol, "targetPort": 8053} for protocol in ("UDP", "TCP")]
     gardener = {"spec": {"clusterIPs": ["100.64.0.10"], "ports": ports, "selector": {"k8s-app": "kube-dns"}}}
     found, said, _ = seen("auto", {f"{SYSTEM}/services/kube-dns": gardener})
-    (behind,) = found.behind
+    (behind,) = found.pods
     assert behind.ports == ("8053/UDP", "8053/TCP")
     assert "k8s-app=kube-dns in kube-system on 8053/UDP, 8053/TCP" in said[0]

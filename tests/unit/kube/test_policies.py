@@ -9,8 +9,8 @@ import pytest
 from tests.unit.samples import policy
 from webhook.kube.policies import matches_manifest, path
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,12 @@ from webhook.netpol.render import render
 )
 def test_a_policy_lives_at_its_groups_path(engine: Engine, expected: str) -> None:
     """Both groups have a resource of the same name."""
-    assert path(render(policy(), Birth("shop", "1", "2"), engine)[0]) == expected
+    assert path(render_namespace(policy(), RenderTarget("shop", "1", "2"), engine)[0]) == expected
 
 
 def stored(engine: Engine) -> tuple[dict[str, Any], Any]:
     """A policy as it stands, with what an API server adds, and the manifest that made it."""
-    manifest = render(policy(), Birth("shop", "1", "2"), engine)[1]
+    manifest = render_namespace(policy(), RenderTarget("shop", "1", "2"), engine)[1]
     found = copy.deepcopy(dict(manifest))
     found["metadata"].update(uid="9", resourceVersion="5", generation=1, managedFields=[])
     return found, manifest

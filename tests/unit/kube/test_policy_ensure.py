@@ -10,10 +10,12 @@ from webhook.config.parse import parse
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.policies import PolicyAlteredError, WriteOutcome, ensure_policy
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth, Manifest
-from webhook.netpol.render import render
+from webhook.netpol.manifest import Manifest, RenderTarget
+from webhook.netpol.render import render_namespace
 
-MANIFEST: Final[Manifest] = render(parse(DEFAULT_POLICY).policy, Birth("shop", "1", "digest"), Engine.KUBERNETES)[0]
+MANIFEST: Final[Manifest] = render_namespace(
+    parse(DEFAULT_POLICY).policy, RenderTarget("shop", "1", "digest"), Engine.KUBERNETES
+)[0]
 OPENED: Final[Json] = {
     **MANIFEST,
     "metadata": {**MANIFEST["metadata"], "resourceVersion": "7"},

@@ -11,13 +11,13 @@ from webhook.netpol.dns import (
     MOST_ADDRESSES,
     PRESETS,
     WITH_ADDRESSES,
-    Detected,
+    DetectedDns,
     cache_addresses,
-    cluster_addresses,
-    detect,
-    endpoints,
-    pods_behind,
-    pods_of_cache,
+    cache_pods,
+    detect_preset,
+    dns_endpoints,
+    service_addresses,
+    service_pods,
 )
 
 AKS = {"kubernetes.azure.com/managedby": "aks"}
@@ -41,7 +41,7 @@ def test_the_preset_is_found_by_what_the_cluster_shows(
     groups: frozenset[str], labels: dict[str, str], preset: str
 ) -> None:
     """Each of them is one of ours."""
-    found = detect(api_groups=groups, kube_system_labels=labels)
+    found = detect_preset(api_groups=groups, kube_system_labels=labels)
     assert found == preset
     assert found in PRESETS
 
@@ -49,14 +49,14 @@ def test_the_preset_is_found_by_what_the_cluster_shows(
 def test_an_explicit_list_is_taken_as_it_is() -> None:
     """Whatever was detected."""
     own = (DnsEndpoint(cidrs=("10.0.0.0/8",)),)
-    assert endpoints(own, detected=Detected("openshift")) == own
-    assert endpoints((), detected=Detected("openshift")) == ()
+    assert dns_endpoints(own, detected=DetectedDns("openshift")) == own
+    assert dns_endpoints((), detected=DetectedDns("openshift")) == ()
 
 
 def test_auto_falls_back_to_what_most_clusters_have() -> None:
     """Where no cluster was asked."""
-    assert endpoints("auto") == PRESETS[FALLBACK]
-    assert endpoints("auto", detected=Detected("kube-dns")) == (KUBE_DNS,)
+    assert dns_endpoints("auto") == PRESETS[FALLBACK]
+    assert dns_endpoints("auto", detected=DetectedDns("kube-dns")) == (KUBE_DNS,)
 
 
 @pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset != "none"])
@@ -76,15 +76,15 @@ def test_a_preset_with_a_cache_includes_the_addresses_found(preset: str) -> None
     known = {cidr for one in PRESETS[preset] for cidr in one.cidrs}
     more = DnsEndpoint(cidrs=tuple(cidr for cidr in NETWORKS if cidr not in known))
     wanted = (*PRESETS[preset], more)
-    assert endpoints("auto", detected=Detected(preset, ADDRESSES)) == wanted
-    assert endpoints(preset, detected=Detected("openshift", ADDRESSES)) == wanted
+    assert dns_endpoints("auto", detected=DetectedDns(preset, ADDRESSES)) == wanted
+    assert dns_endpoints(preset, detected=DetectedDns("openshift", ADDRESSES)) == wanted
     assert more.ports == ("53/UDP", "53/TCP")
 
 
 @pytest.mark.parametrize("dns", [*sorted(set(PRESETS) - WITH_ADDRESSES), (KUBE_DNS,), ()])
 def test_what_the_file_determines_includes_no_address_found(dns: str | tuple[DnsEndpoint, ...]) -> None:
     """The file overrides what the cluster shows."""
-    assert endpoints(dns, detected=Detected("gke", ADDRESSES)) == endpoints(dns)
+    assert dns_endpoints(dns, detected=DetectedDns("gke", ADDRESSES)) == dns_endpoints(dns)
 
 
 def service(*addresses: str, port: int = 53, **more: Any) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def service(*addresses: str, port: int = 53, **more: Any) -> dict[str, Any]:
 )
 def test_the_addresses_of_a_service(found: dict[str, Any], addresses: tuple[str, ...]) -> None:
     """Of both IP versions, where it serves names."""
-    assert cluster_addresses(found) == addresses
+    assert service_addresses(found) == addresses
 
 
 def daemon_set(**container: list[str]) -> dict[str, Any]:
@@ -183,12 +183,12 @@ def test_the_pods_behind_a_service(
     selector: dict[str, str], listed: list[dict[str, Any]], behind: tuple[str, ...] | None
 ) -> None:
     """By its selector, on the ports that it leads to, in both protocols; nothing beyond what the presets include."""
-    found = pods_behind({"spec": {"selector": selector, "ports": listed}})
+    found = service_pods({"spec": {"selector": selector, "ports": listed}})
     space = {"kubernetes.io/metadata.name": "kube-system"}
     assert found == (() if behind is None else (DnsEndpoint(namespaceLabels=space, podLabels=selector, ports=behind),))
-    assert endpoints("auto", detected=Detected("gke", behind=found)) == (*PRESETS["gke"], *found)
-    assert endpoints("kube-dns", detected=Detected("gke", behind=found)) == PRESETS["kube-dns"]
-    assert pods_behind({}) == ()
+    assert dns_endpoints("auto", detected=DetectedDns("gke", pods=found)) == (*PRESETS["gke"], *found)
+    assert dns_endpoints("kube-dns", detected=DetectedDns("gke", pods=found)) == PRESETS["kube-dns"]
+    assert service_pods({}) == ()
 
 
 CACHE_LABELS: Final = {"k8s-app": "node-local-dns"}
@@ -207,5 +207,5 @@ def test_the_pods_of_a_cache(selector: dict[str, Any], pod: dict[str, Any], is_f
     """Where a policy can select them, as behind Cilium's local redirect policies."""
     space = {"kubernetes.io/metadata.name": "kube-system"}
     wanted = (DnsEndpoint(namespaceLabels=space, podLabels=CACHE_LABELS),) if is_found else ()
-    assert pods_of_cache({"spec": {"selector": selector, "template": {"spec": pod}}}) == wanted
-    assert pods_of_cache({}) == ()
+    assert cache_pods({"spec": {"selector": selector, "template": {"spec": pod}}}) == wanted
+    assert cache_pods({}) == ()

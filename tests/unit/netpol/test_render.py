@@ -17,10 +17,10 @@ from webhook.model.names import ALLOW_DNS, DEFAULT_DENY, STANDING_NET
 from webhook.model.namespaces import ALWAYS_EXEMPT
 from webhook.model.network import FlowEnd, Preset
 from webhook.model.policy import GuardPolicy
-from webhook.netpol.dns import PRESETS, Detected
+from webhook.netpol.dns import PRESETS, DetectedDns
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import PRINTERS, render, render_net
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import ENGINE_MODULES, render_cluster_wide, render_namespace
 
 FOLDER: Final = Path(__file__).parents[2] / "cases" / "netpol"
 CASES: Final = sorted(path.name for path in FOLDER.iterdir())
@@ -30,8 +30,8 @@ FLOWS: Final = {
     "outside", "outside-clusters", "outside-ipv4-cluster", "outside-windows", "ports", "mesh-ports",
 }  # fmt: skip
 KINDS: Final = {"staged", "standing-net", "standing-net-staged"}
-BIRTH: Final = Birth("shop", "5b1f", "0123456789abcdef")
-NOWHERE: Final = Birth("", "", "0123456789abcdef")
+BIRTH: Final = RenderTarget("shop", "5b1f", "0123456789abcdef")
+NOWHERE: Final = RenderTarget("", "", "0123456789abcdef")
 
 
 def policy_of(case: str) -> GuardPolicy:
@@ -39,24 +39,24 @@ def policy_of(case: str) -> GuardPolicy:
     return parse((FOLDER / case / "policy.yaml").read_text(encoding="utf-8")).policy
 
 
-def birth_of(case: str) -> Birth:
+def birth_of(case: str) -> RenderTarget:
     """The namespace of a case: `shop`, in no environment, where it does not say another one."""
     file = FOLDER / case / "namespace.yaml"
     said = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
     assert set(said) <= {"name", "environment"}
-    return Birth(said.get("name", "shop"), "5b1f", "0123456789abcdef", said.get("environment", ""))
+    return RenderTarget(said.get("name", "shop"), "5b1f", "0123456789abcdef", said.get("environment", ""))
 
 
 def rendered(case: str, engine: Engine) -> tuple[Any, ...]:
     """What we write into the namespace of a case."""
-    return render(policy_of(case), birth_of(case), engine)
+    return render_namespace(policy_of(case), birth_of(case), engine)
 
 
 def rendered_net(case: str, engine: Engine) -> tuple[Any, ...]:
     """What we write below all namespaces."""
     read = policy_of(case)
     exempt = {*ALWAYS_EXEMPT, *read.namespaces.exempt, "catflap-system"}
-    return render_net(read, NOWHERE, engine, exempt=exempt)
+    return render_cluster_wide(read, NOWHERE, engine, exempt=exempt)
 
 
 @pytest.mark.parametrize("engine", Engine)
@@ -143,18 +143,18 @@ def test_the_default_deny_comes_first_and_closes_both_ways(case: str, engine: En
 def test_the_standing_net_is_calicos_alone(staged: bool) -> None:
     """Under its own name, in no namespace, and only where the file asks for it."""
     asked = policy(f"namespaces: {{adopt: all}}\nnetwork: {{standingNet: true, engine: auto, staged: {staged}}}")
-    (net,) = render_net(asked, NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT)
+    (net,) = render_cluster_wide(asked, NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT)
     assert net["kind"] == ("StagedGlobalNetworkPolicy" if staged else "GlobalNetworkPolicy")
     assert net["metadata"]["name"] == STANDING_NET
     assert "namespace" not in net["metadata"]
-    assert render_net(asked, NOWHERE, Engine.KUBERNETES, exempt=ALWAYS_EXEMPT) == ()
-    assert render_net(policy(), NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT) == ()
+    assert render_cluster_wide(asked, NOWHERE, Engine.KUBERNETES, exempt=ALWAYS_EXEMPT) == ()
+    assert render_cluster_wide(policy(), NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT) == ()
 
 
 @pytest.mark.parametrize("engine", Engine)
 def test_a_manifest_says_where_it_comes_from(engine: Engine) -> None:
     """By our label, the policy's digest and the namespace's uid."""
-    for manifest in render(policy(), BIRTH, engine):
+    for manifest in render_namespace(policy(), BIRTH, engine):
         metadata = manifest["metadata"]
         assert metadata["namespace"] == "shop"
         assert metadata["labels"]["app.kubernetes.io/managed-by"] == "catflap"
@@ -166,7 +166,7 @@ def test_a_manifest_says_where_it_comes_from(engine: Engine) -> None:
 
 def test_no_uid_is_claimed_where_no_cluster_was_asked() -> None:
     """`catflap render` does not know it."""
-    (deny, _) = render(policy(), Birth("shop", "", "0"), Engine.KUBERNETES)
+    (deny, _) = render_namespace(policy(), RenderTarget("shop", "", "0"), Engine.KUBERNETES)
     assert deny["metadata"]["annotations"] == {"catflap.dev/policy-digest": "0"}
 
 
@@ -174,11 +174,18 @@ def test_no_uid_is_claimed_where_no_cluster_was_asked() -> None:
 def test_auto_means_what_was_detected(preset: str) -> None:
     """And a policy that names its name servers means those."""
     for engine in Engine:
-        named = render(policy(f"network: {{dns: {preset}}}"), BIRTH, engine)
-        assert render(policy("network: {dns: auto}"), BIRTH, engine, detected_dns=Detected(preset)) == named
-        assert render(policy(f"network: {{dns: {preset}}}"), BIRTH, engine, detected_dns=Detected("openshift")) == named
+        named = render_namespace(policy(f"network: {{dns: {preset}}}"), BIRTH, engine)
+        assert (
+            render_namespace(policy("network: {dns: auto}"), BIRTH, engine, detected_dns=DetectedDns(preset)) == named
+        )
+        assert (
+            render_namespace(
+                policy(f"network: {{dns: {preset}}}"), BIRTH, engine, detected_dns=DetectedDns("openshift")
+            )
+            == named
+        )
 
 
 def test_every_engine_has_its_printer() -> None:
     """A new engine needs one."""
-    assert set(PRINTERS) == set(Engine)
+    assert set(ENGINE_MODULES) == set(Engine)

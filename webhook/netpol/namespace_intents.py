@@ -12,38 +12,40 @@ from webhook.model.network import DnsEndpoint
 from webhook.model.policy import GuardPolicy
 from webhook.model.selector import labels
 from webhook.model.traffic import Allow, Direction, Networks, Pods
-from webhook.netpol.dns import Detected, endpoints
+from webhook.netpol.dns import DetectedDns, dns_endpoints
 from webhook.netpol.flows import flow_intents
 from webhook.netpol.intent import Intent
 from webhook.netpol.presets import preset_intents
 
 IPV4: Final = 4
 
-DENY = Intent(DEFAULT_DENY)
+DENY_ALL = Intent(DEFAULT_DENY)
 
 
-def intents(policy: GuardPolicy, namespace: str, environment: str, *, detected_dns: Detected) -> Iterator[Intent]:
+def namespace_intents(
+    policy: GuardPolicy, namespace: str, environment: str, *, detected_dns: DetectedDns
+) -> Iterator[Intent]:
     """What closes a namespace, in the order in which it is to be stored: the closing one first.
 
     `environment` is the one that the namespace is in, empty for none; `detected_dns` are the name
     servers of this cluster.
     """
-    yield DENY
-    allows = name_servers(policy, detected_dns=detected_dns)
+    yield DENY_ALL
+    allows = name_server_allows(policy, detected_dns=detected_dns)
     if allows:
         yield Intent(ALLOW_DNS, (Direction.EGRESS,), allows)
     yield from preset_intents(policy.network)
     yield from flow_intents(policy, namespace, environment)
 
 
-def name_servers(policy: GuardPolicy, *, detected_dns: Detected) -> tuple[Allow, ...]:
+def name_server_allows(policy: GuardPolicy, *, detected_dns: DetectedDns) -> tuple[Allow, ...]:
     """What stays open towards name servers."""
     if policy.network.windows_nodes:  # these have no IPv6 policies
         addresses = tuple(one for one in detected_dns.addresses if ip_address(one).version == IPV4)
         detected_dns = structs.replace(detected_dns, addresses=addresses)
     return tuple(
         Allow(Direction.EGRESS, peer(endpoint), tuple(map(port_range, endpoint.ports)))
-        for endpoint in endpoints(policy.network.dns, detected=detected_dns)
+        for endpoint in dns_endpoints(policy.network.dns, detected=detected_dns)
     )
 
 

@@ -37,7 +37,7 @@ OPERATOR: Final = re.compile(r"_([^_]+)_|([-!])_|_\[_\]")
 QUOTED: Final = re.compile(r"'([^']+)'")
 
 
-def plainly(what: str, known: tuple[str, ...] = ()) -> str:
+def translate(what: str, known: tuple[str, ...] = ()) -> str:
     """Return one complaint of the library in plain words; `known` are the names that an expression may read."""
     for pattern, words in WORDS:
         if found := pattern.fullmatch(what):
@@ -45,11 +45,11 @@ def plainly(what: str, known: tuple[str, ...] = ()) -> str:
     if found := UNKNOWN.fullmatch(what):
         if found[1] in MACROS:
             return f"{found[1]}() takes {MACROS[found[1]]}"
-        return f"nothing is called {found[1]!r} here{meant(found[1], known)}"
+        return f"nothing is called {found[1]!r} here{suggestion(found[1], known)}"
     return what
 
 
-def meant(name: str, known: tuple[str, ...]) -> str:
+def suggestion(name: str, known: tuple[str, ...]) -> str:
     """Return which name may be meant by one that there is not, as the end of a sentence."""
     first = name.partition(".")[0]
     if cel := FOREIGN.get(name.lower()):
@@ -58,7 +58,7 @@ def meant(name: str, known: tuple[str, ...]) -> str:
     return f"; did you mean {near + name.removeprefix(first)!r}?" if near else ""
 
 
-def unexpected(found: str, expected: str) -> str:
+def unexpected_token(found: str, expected: str) -> str:
     """Return the sentence for a token where another one is expected."""
     if expected == END:
         cel = FOREIGN.get(found, found)
@@ -69,12 +69,12 @@ def unexpected(found: str, expected: str) -> str:
     return f"{found!r} cannot be here; expected {wanted}"
 
 
-def lacking(expected: str, found: str) -> str:
+def missing_token(expected: str, found: str) -> str:
     """Return the sentence for a token that is not there."""
-    return unexpected(found, expected)
+    return unexpected_token(found, expected)
 
 
-def no_token(text: str) -> str:
+def invalid_token(text: str) -> str:
     """Return the sentence for characters that are no part of the language."""
     begin = text.strip()
     if begin[:1] in {"'", '"'}:
@@ -94,9 +94,9 @@ def no_overload(function: str, types: str) -> str:
 
 UNKNOWN: Final = re.compile(r"undeclared reference to '([^']+)'(?: \(in container ''\))?")
 WORDS: Final[tuple[tuple[re.Pattern[str], Callable[..., str]], ...]] = (
-    (re.compile(r"Syntax error: (?:mismatched|extraneous) input '(.*)' expecting (.*)"), unexpected),
-    (re.compile(r"Syntax error: missing (.*) at '(.*)'"), lacking),
-    (re.compile(r"Syntax error: token recognition error at: '(.*)'", re.DOTALL), no_token),
+    (re.compile(r"Syntax error: (?:mismatched|extraneous) input '(.*)' expecting (.*)"), unexpected_token),
+    (re.compile(r"Syntax error: missing (.*) at '(.*)'"), missing_token),
+    (re.compile(r"Syntax error: token recognition error at: '(.*)'", re.DOTALL), invalid_token),
     (re.compile(r"Syntax error: no viable alternative at input '(.*)'"), "{0!r} cannot be here".format),
     (re.compile(r"found no matching overload for '(.*)' applied to '\((.*)\)'"), no_overload),
     (

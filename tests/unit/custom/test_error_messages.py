@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from webhook.custom.library import BadExpressionError, compiled
+from webhook.custom.library import BadExpressionError, compile_expression
 
 # How the library, its parser generator and its checker name things.
 FOREIGN: Final = re.compile(
@@ -52,6 +52,6 @@ FOREIGN: Final = re.compile(
 def test_an_expression_is_answered_in_words(expression: str, said: str) -> None:
     """With the place, and nothing of the library's own language."""
     with pytest.raises(BadExpressionError) as bad:
-        compiled(expression)
+        compile_expression(expression)
     assert said in str(bad.value)
     assert not FOREIGN.search(str(bad.value))

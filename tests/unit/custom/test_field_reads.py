@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from webhook.custom.reads import paths, reached
+from webhook.custom.field_reads import read_paths, value_at
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from webhook.custom.reads import paths, reached
 )
 def test_the_fields_are_those_that_are_named(expression: str, found: set[tuple[str, ...]]) -> None:
     """By the text; what is not plainly a field is the whole."""
-    assert paths(expression, "object") == found
+    assert read_paths(expression, "object") == found
 
 
 @pytest.mark.parametrize(
@@ -43,5 +43,5 @@ def test_the_fields_are_those_that_are_named(expression: str, found: set[tuple[s
 )
 def test_a_path_leads_as_far_as_there_are_fields(value: Any, where: tuple[int, Any]) -> None:
     """A field that is null is not one that is missing."""
-    assert reached(value, ("a", "b")) == where
-    assert reached({"a": {"b": None}}, ("a", "b")) == (2, None)
+    assert value_at(value, ("a", "b")) == where
+    assert value_at({"a": {"b": None}}, ("a", "b")) == (2, None)

@@ -12,8 +12,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from webhook.tls.authority import AUTHORITY_LIFE, BACKDATED, SERVING_LIFE, KeyPair, issue_authority, issue_serving
-from webhook.tls.folder import TlsFolder, context
+from webhook.tls.certificate_authority import (
+    AUTHORITY_LIFE,
+    BACKDATED,
+    SERVING_LIFE,
+    KeyPair,
+    issue_authority,
+    issue_serving,
+)
+from webhook.tls.certificate_folder import TlsFolder, server_context
 
 HOSTS: Final = ("catflap", "catflap.guards.svc", "localhost", "127.0.0.1", "::1")
 NOW: Final = datetime.now(UTC).replace(microsecond=0)
@@ -45,7 +52,7 @@ def shake_hands(trust: bytes, pair: KeyPair, name: str, folder: Path, *, strict:
         client_context.verify_flags |= ssl.VERIFY_X509_STRICT
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = client_context.wrap_bio(to_client, to_server, server_hostname=name)
-    server = context(TlsFolder(folder)).wrap_bio(to_server, to_client, server_side=True)
+    server = server_context(TlsFolder(folder)).wrap_bio(to_server, to_client, server_side=True)
     open_ends = [client, server]
     for _ in range(10):
         for end in tuple(open_ends):

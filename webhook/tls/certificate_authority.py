@@ -47,25 +47,27 @@ def issue_authority(now: datetime) -> KeyPair:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, AUTHORITY_NAME)])
     builder = (
-        base(name, name, key.public_key(), now, AUTHORITY_LIFE)
+        base_builder(name, name, key.public_key(), now, AUTHORITY_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage(signs_certificates=True), critical=True)
+        .add_extension(key_usage(signs_certificates=True), critical=True)
     )
-    return pair(builder.sign(key, hashes.SHA256()), key)
+    return pem_pair(builder.sign(key, hashes.SHA256()), key)
 
 
 def issue_serving(authority: KeyPair, hosts: Iterable[str], now: datetime) -> KeyPair:
     """A serving certificate for `hosts` (DNS names and IP addresses), signed by `authority`."""
-    names = x509.SubjectAlternativeName([alternative(host) for host in hosts])
-    return issue(authority, "catflap webhook", ExtendedKeyUsageOID.SERVER_AUTH, now, SERVING_LIFE, names)
+    names = x509.SubjectAlternativeName([alternative_name(host) for host in hosts])
+    return issue_end_certificate(
+        authority, "catflap webhook", ExtendedKeyUsageOID.SERVER_AUTH, now, SERVING_LIFE, names
+    )
 
 
 def issue_client(authority: KeyPair, name: str, now: datetime) -> KeyPair:
     """A client certificate with a common name, signed by `authority`."""
-    return issue(authority, name, ExtendedKeyUsageOID.CLIENT_AUTH, now, CLIENT_LIFE)
+    return issue_end_certificate(authority, name, ExtendedKeyUsageOID.CLIENT_AUTH, now, CLIENT_LIFE)
 
 
-def issue(  # noqa: PLR0917 (each is of another type)
+def issue_end_certificate(  # noqa: PLR0917 (each is of another type)
     authority: KeyPair,
     name: str,
     purpose: x509.ObjectIdentifier,
@@ -80,15 +82,15 @@ def issue(  # noqa: PLR0917 (each is of another type)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
-        base(subject, root.subject, key.public_key(), now, life)
+        base_builder(subject, root.subject, key.public_key(), now, life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(usage(signs_certificates=False), critical=True)
+        .add_extension(key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
     )
     if names is not None:
         builder = builder.add_extension(names, critical=False)
-    return pair(builder.sign(root_key, hashes.SHA256()), key)
+    return pem_pair(builder.sign(root_key, hashes.SHA256()), key)
 
 
 def read_certificate(pem: bytes) -> Certificate:
@@ -108,7 +110,7 @@ def read_certificate(pem: bytes) -> Certificate:
     )
 
 
-def base(
+def base_builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
 ) -> x509.CertificateBuilder:
     """What both kinds of certificate share."""
@@ -124,7 +126,7 @@ def base(
     )
 
 
-def usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     """What the key may do: sign certificates, or handshakes."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
@@ -139,7 +141,7 @@ def usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def alternative(host: str) -> x509.GeneralName:
+def alternative_name(host: str) -> x509.GeneralName:
     """A host as a subject alternative name: an address where it is one, else a DNS name."""
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
@@ -147,7 +149,7 @@ def alternative(host: str) -> x509.GeneralName:
         return x509.DNSName(host.encode("idna").decode("ascii"))
 
 
-def pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> KeyPair:
+def pem_pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> KeyPair:
     """Both as PEM; the key is not encrypted, the file's mode guards it."""
     return KeyPair(
         certificate=certificate.public_bytes(serialization.Encoding.PEM),

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from webhook.files import CA_BUNDLE, UnreadableFileError, read_file, reason
 from webhook.syntax.pem_words import DAMAGED, damage
-from webhook.tls.authority import issue_authority, issue_client
-from webhook.tls.folder import BadCertificate, write
+from webhook.tls.certificate_authority import issue_authority, issue_client
+from webhook.tls.certificate_folder import BadCertificateError, write_file
 
 
-def ask_for_certificates(serving: ssl.SSLContext, authority: Path) -> None:
+def request_client_certificates(serving: ssl.SSLContext, authority: Path) -> None:
     """Have TLS ask clients for a certificate, and verify it by a CA where a client shows one.
 
     A client without one still gets a connection, so that it is told in HTTP why it is refused; one with a certificate of
@@ -21,23 +21,27 @@ def ask_for_certificates(serving: ssl.SSLContext, authority: Path) -> None:
         read_file(authority, CA_BUNDLE)
         serving.load_verify_locations(cafile=authority)
     except UnreadableFileError as bad:
-        raise BadCertificate(f"--client-ca {bad}") from bad
+        raise BadCertificateError(f"--client-ca {bad}") from bad
     except ssl.SSLError as bad:
         why = damage(authority.read_bytes()) or DAMAGED
-        raise BadCertificate(f"--client-ca {authority}: {why}; it must hold CA certificates as PEM") from bad
+        raise BadCertificateError(f"--client-ca {authority}: {why}; it must hold CA certificates as PEM") from bad
     except OSError as bad:
-        raise BadCertificate(f"--client-ca {authority}: {reason(bad)}; it must hold CA certificates as PEM") from bad
+        raise BadCertificateError(
+            f"--client-ca {authority}: {reason(bad)}; it must hold CA certificates as PEM"
+        ) from bad
     if not serving.get_ca_certs():
-        raise BadCertificate(f"--client-ca {authority}: no CA certificate in it; it must hold CA certificates as PEM")
+        raise BadCertificateError(
+            f"--client-ca {authority}: no CA certificate in it; it must hold CA certificates as PEM"
+        )
     serving.verify_mode = ssl.CERT_OPTIONAL
 
 
-def issue_clients_into(folder: Path, names: Iterable[str], now: datetime) -> None:
+def issue_client_certificates(folder: Path, names: Iterable[str], now: datetime) -> None:
     """A new authority, and a client certificate of it for each name; the authority's key is not kept."""
     authority = issue_authority(now)
     folder.mkdir(parents=True, exist_ok=True)
-    write(folder / "client-ca.crt", authority.certificate, mode=0o644)
+    write_file(folder / "client-ca.crt", authority.certificate, mode=0o644)
     for name in names:
         client = issue_client(authority, name, now)
-        write(folder / f"{name}.key", client.key, mode=0o600)
-        write(folder / f"{name}.crt", client.certificate, mode=0o644)
+        write_file(folder / f"{name}.key", client.key, mode=0o600)
+        write_file(folder / f"{name}.crt", client.certificate, mode=0o644)

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from webhook.server.peers import certificate_names
-from webhook.tls.clients import ask_for_certificates
-from webhook.tls.folder import BadCertificate, TlsFolder, context, issue_into
+from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, issue_pair, server_context
+from webhook.tls.client_certificates import request_client_certificates
 
 CERTS = Path(__file__).parents[3] / "certs"
 
@@ -42,9 +42,9 @@ def shaken(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[str, ...] | 
 def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server that asks for certificates, and a client that trusts it."""
     tls = TlsFolder(folder / "tls")
-    issue_into(tls, ["localhost"], datetime.now(UTC))
-    server = context(tls)
-    ask_for_certificates(server, folder / "client-ca.crt")
+    issue_pair(tls, ["localhost"], datetime.now(UTC))
+    server = server_context(tls)
+    request_client_certificates(server, folder / "client-ca.crt")
     return server, ssl.create_default_context(cafile=str(tls.authority))
 
 
@@ -79,14 +79,14 @@ def test_what_is_no_ca_is_told(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "ca.crt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(BadCertificate, match=rf"--client-ca {path}: .* PEM"):
-        ask_for_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), path)
+    with pytest.raises(BadCertificateError, match=rf"--client-ca {path}: .* PEM"):
+        request_client_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), path)
 
 
 def test_a_certificate_that_is_no_ca_is_none(issued: Path) -> None:
     """It would verify nothing."""
-    with pytest.raises(BadCertificate, match="no CA certificate in it"):
-        ask_for_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), issued / "kube-apiserver.crt")
+    with pytest.raises(BadCertificateError, match="no CA certificate in it"):
+        request_client_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), issued / "kube-apiserver.crt")
 
 
 def test_the_example_configuration_names_one_file_for_both_phases() -> None:

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import asked, policy
-from webhook.custom import judging
+from webhook.custom import evaluation
 from webhook.custom.cost import BUDGET
-from webhook.custom.judging import ALL_TOGETHER, LARGEST_OBJECT, Seen, price_of_all
+from webhook.custom.evaluation import ALL_TOGETHER, LARGEST_OBJECT, Activation, total_cost
 from webhook.guard.amend import amended
 from webhook.guard.decide import OFFLINE, decide
 from webhook.guard.explaining import explained
@@ -391,13 +391,13 @@ class TestBudget:
     def test_a_rule_is_asked_once_however_often_the_decision_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Each answer of the cluster begins it again."""
         asked_of: list[str] = []
-        passes = judging.passes
+        passes = evaluation.is_satisfied
 
-        def counted(rule: CustomRule, seen: Seen) -> bool:
+        def counted(rule: CustomRule, seen: Activation) -> bool:
             asked_of.append(rule.id)
             return passes(rule, seen)
 
-        monkeypatch.setattr(judging, "passes", counted)
+        monkeypatch.setattr(evaluation, "is_satisfied", counted)
         under = policy(f"custom:{LIMITS}\nnamespaces: {{overrides: [{{labels: {{a: b}}, mode: warn}}]}}")
         request, known = asked(pod(GOOD)), Known(findings=Findings())
         assert isinstance(decide(request, under, known=known), LabelsWanted)
@@ -411,7 +411,7 @@ class TestBudget:
         dear = "object.spec.containers.all(c, object.spec.containers.exists(d, d.name == c.name))"
         source = limited(pod(GOOD, annotations={f"a-{number}": "x" * 100 for number in range(50)}))
         request = asked(source)
-        each = price_of_all(request, policy(custom(dear)))
+        each = total_cost(request, policy(custom(dear)))
         assert BUDGET // 10 < each < BUDGET
         count = ALL_TOGETHER // each + 3
         rules = ",".join(f"{{id: {'x' * number}, resources: [pods], cel: {dear!r}}}" for number in range(1, count + 1))

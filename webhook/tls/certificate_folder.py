@@ -16,12 +16,12 @@ from msgspec import Struct
 
 from webhook.files import reason
 from webhook.syntax.pem_words import CERTIFICATE, PRIVATE_KEY, damage
-from webhook.tls.authority import Certificate, issue_authority, issue_serving, read_certificate
+from webhook.tls.certificate_authority import Certificate, issue_authority, issue_serving, read_certificate
 
 logger = logging.getLogger(__name__)
 
 # A renewal comes weeks before the old certificate ends; the kubelet itself takes a minute to bring a Secret.
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 # OpenSSL's reason where a key and a certificate do not fit.
 OTHER_KEY = "KEY_VALUES_MISMATCH"
 
@@ -29,7 +29,7 @@ OTHER_KEY = "KEY_VALUES_MISMATCH"
 REISSUE = "put another pair there, or empty the folder to have one issued, and register its CA"
 
 
-class BadCertificate(Exception):  # noqa: N818 (the certificate is bad, not the program)
+class BadCertificateError(Exception):
     """The folder holds no pair that can be served; the message names the file and the remedy."""
 
 
@@ -54,7 +54,7 @@ class TlsFolder(Struct, frozen=True):
         return self.path / "ca.crt"
 
 
-def ensure(folder: TlsFolder, hosts: Iterable[str], now: datetime) -> None:
+def ensure_certificate(folder: TlsFolder, hosts: Iterable[str], now: datetime) -> None:
     """See that the folder holds a usable pair, issued here for `hosts` where it holds none.
 
     Raises BadCertificate where one of the two files is missing, they do not fit, the certificate has ended, or the folder
@@ -63,25 +63,25 @@ def ensure(folder: TlsFolder, hosts: Iterable[str], now: datetime) -> None:
     wanted = list(hosts)
     missing = [path for path in (folder.certificate, folder.key) if not path.exists()]
     if len(missing) == 1:
-        raise BadCertificate(f"{missing[0]} is missing beside its other half; put it there, or empty the folder")
+        raise BadCertificateError(f"{missing[0]} is missing beside its other half; put it there, or empty the folder")
     try:
         if missing:
-            issue_into(folder, wanted, now)
-        context(folder)
+            issue_pair(folder, wanted, now)
+        server_context(folder)
         found = read_certificate(folder.certificate.read_bytes())
     except (OSError, ValueError) as bad:
-        raise BadCertificate(
-            f"{folder.path}: {why_no_pair(folder, bad)}; it must hold tls.crt and tls.key of one pair, as PEM"
+        raise BadCertificateError(
+            f"{folder.path}: {describe_bad_pair(folder, bad)}; it must hold tls.crt and tls.key of one pair, as PEM"
         ) from bad
     if found.expires <= now:
-        raise BadCertificate(f"{folder.certificate} ended on {found.expires:%Y-%m-%d}; {REISSUE}")
+        raise BadCertificateError(f"{folder.certificate} ended on {found.expires:%Y-%m-%d}; {REISSUE}")
 
 
 def check_names(folder: TlsFolder, names: Iterable[str]) -> None:
     """See that the certificate is for each of `names`.  Raises BadCertificate."""
     lacking = sorted(set(names) - read_certificate(folder.certificate.read_bytes()).names)
     if lacking:
-        raise BadCertificate(f"{folder.certificate} is not for {', '.join(lacking)}; {REISSUE}")
+        raise BadCertificateError(f"{folder.certificate} is not for {', '.join(lacking)}; {REISSUE}")
 
 
 def is_current(folder: TlsFolder, now: datetime) -> bool:
@@ -92,17 +92,17 @@ def is_current(folder: TlsFolder, now: datetime) -> bool:
         return False
 
 
-def issue_into(folder: TlsFolder, hosts: Iterable[str], now: datetime) -> None:
+def issue_pair(folder: TlsFolder, hosts: Iterable[str], now: datetime) -> None:
     """A new authority and a pair signed by it; the authority's key is not kept."""
     authority = issue_authority(now)
     serving = issue_serving(authority, hosts, now)
     folder.path.mkdir(parents=True, exist_ok=True)
-    write(folder.authority, authority.certificate, mode=0o644)
-    write(folder.key, serving.key, mode=0o600)
-    write(folder.certificate, serving.certificate, mode=0o644)
+    write_file(folder.authority, authority.certificate, mode=0o644)
+    write_file(folder.key, serving.key, mode=0o600)
+    write_file(folder.certificate, serving.certificate, mode=0o644)
 
 
-def write(path: Path, content: bytes, *, mode: int) -> None:
+def write_file(path: Path, content: bytes, *, mode: int) -> None:
     """Write a file whole or not at all, never readable by more than `mode` says."""
     unfinished = path.with_name(f".{path.name}.new")
     unfinished.unlink(missing_ok=True)
@@ -111,7 +111,7 @@ def write(path: Path, content: bytes, *, mode: int) -> None:
     unfinished.replace(path)
 
 
-class Served:
+class CertificateReloader:
     """The context that connections are made with, kept at the pair that the folder holds.
 
     A pair that does not load (a renewal seen half-way) leaves the old one in place until the next look.  `on_load` is told of
@@ -122,27 +122,27 @@ class Served:
         self._folder = folder
         self._on_load = on_load
         self._seen = self._version()  # before the files are read: a renewal in between is seen at the next look
-        self.context = context(folder)
+        self.context = server_context(folder)
         on_load(self._certificate(), "this process began to serve")
 
     def start(self) -> None:
         """Look at the folder from a thread of its own."""
         Thread(target=self._watch, name="certificate", daemon=True).start()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Take a new pair over where there is one; connections that stand keep theirs."""
         try:
             version = self._version()
             if version == self._seen:
                 return
-            context(self._folder)  # a bad pair must not reach the context that serves
+            server_context(self._folder)  # a bad pair must not reach the context that serves
             found = self._certificate()
-            load(self.context, self._folder)
+            load_pair(self.context, self._folder)
         except (OSError, ValueError) as bad:
             logger.warning(
                 "the new certificate in %s does not load, the old one stays: %s",
                 self._folder.path,
-                why_no_pair(self._folder, bad),
+                describe_bad_pair(self._folder, bad),
             )
             return
         self._seen = version
@@ -158,19 +158,19 @@ class Served:
 
     def _watch(self) -> None:
         while True:
-            time.sleep(LOOK_SECONDS)
-            self.look()
+            time.sleep(POLL_SECONDS)
+            self.poll()
 
 
-def why_no_pair(folder: TlsFolder, bad: OSError | ValueError) -> str:
+def describe_bad_pair(folder: TlsFolder, bad: OSError | ValueError) -> str:
     """Return why the folder's files are no pair, by what the library refused."""
     if isinstance(bad, OSError) and not isinstance(bad, ssl.SSLError):
-        return unread(bad)
+        return describe_unreadable(bad)
     for path, wanted in ((folder.certificate, CERTIFICATE), (folder.key, PRIVATE_KEY)):
         try:
             problem = damage(path.read_bytes(), wanted)
         except OSError as missing:
-            return unread(missing)
+            return describe_unreadable(missing)
         if problem:
             return f"{path.name}: {problem}"
     if isinstance(bad, ssl.SSLError) and bad.reason == OTHER_KEY:
@@ -178,19 +178,19 @@ def why_no_pair(folder: TlsFolder, bad: OSError | ValueError) -> str:
     return "what is between BEGIN and END in one of the files is damaged"
 
 
-def unread(bad: OSError) -> str:
+def describe_unreadable(bad: OSError) -> str:
     """Return why a file cannot be read, with its path where that is known."""
     return f"{bad.filename}: {reason(bad)}" if bad.filename else "it cannot be read"
 
 
-def context(folder: TlsFolder) -> ssl.SSLContext:
+def server_context(folder: TlsFolder) -> ssl.SSLContext:
     """What the server serves with: TLS 1.2 or later.  Raises OSError for files that are no pair."""
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.minimum_version = ssl.TLSVersion.TLSv1_2
-    load(serving, folder)
+    load_pair(serving, folder)
     return serving
 
 
-def load(serving: ssl.SSLContext, folder: TlsFolder) -> None:
+def load_pair(serving: ssl.SSLContext, folder: TlsFolder) -> None:
     """Take the folder's pair into a context.  Raises OSError for files that are no pair, or whose key is encrypted."""
     serving.load_cert_chain(folder.certificate, folder.key, password="")
