@@ -1,4 +1,4 @@
-"""What custom rules say of a request.  Pure: the compiled expressions are values like the rules' own functions."""
+"""Evaluate the custom rules for a request.  Pure: compiled expressions are values, like the functions of the built-in rules."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
@@ -35,32 +35,32 @@ from webhook.model.request import Operation, Request
 from webhook.model.violation import Violation
 
 OBJECT, BEFORE, REQUEST, NAMESPACE, PARAMS = VARIABLES
-# What of a request is the same for the old object as for the new one.
+# The attributes of a request that are the same for the old object and the new one.
 NAME_ATTRIBUTES = frozenset((name,) for name in ("namespace", "name", "kind", "resource", "subResource"))
-# And what is known of one that nobody has made yet: it would create the object.
+# The attributes that are known in a preview, without a real request: it would create the object.
 PREVIEW_ATTRIBUTES = NAME_ATTRIBUTES | {("operation",), ("dryRun",)}
-# Why a rule may be neither true nor false.
+# The errors of a rule that is neither true nor false.
 FAILURES = (BadExpressionError, EvaluationError, LibraryMissingError, TooLargeError)
-# Why expressions cannot be asked of an object at all.
+# The errors of an object for which no expression can run.
 UNREADABLE = (*FAILURES, msgspec.MsgspecError, RecursionError, ValueError, TypeError)
 NOTHING = Known()
-# For one request, however many rules there are, and both of its objects: 0.2 to 1 s of one core.
+# For one request with both of its objects, whatever the number of rules: 0.2 to 1 s of one core.
 ALL_TOGETHER = 2 * BUDGET
-# etcd stores no larger object (--max-request-bytes, 1.5 MiB), so one that is larger is refused later in any case.
+# etcd stores no larger object (--max-request-bytes, 1.5 MiB), so a larger one is rejected later in any case.
 LARGEST_OBJECT = 3 << 19
-# Commas in its JSON. While an object is made into values nothing else runs: 50 ms for so many lists, however short they are.
+# Commas in the JSON of an object. No other thread runs while it is decoded: 50 ms for this number of lists, however short they are.
 MOST_VALUES = 50_000
 REMEDY = "whoever wrote the rule can ask by has() or .? and orValue() for what an object may lack"
 
 
 class CostBudget:
-    """What the rules may look at for one request, together."""
+    """The cost that all rules together may have for one request."""
 
     def __init__(self) -> None:
         self._left = ALL_TOGETHER
 
     def charge(self, shape: ExpressionShape, size: ObjectSize, params: Mapping[str, Any] | None) -> None:
-        """Take the price of one run; raises TooLargeError where that is too much for one, or for what is left."""
+        """Subtract the cost of one run; raises TooLargeError where it exceeds the limit of one run, or the rest of the budget."""
         cost = checked_cost(shape, size, params)
         if cost > self._left:
             raise TooLargeError("all rules together would take too long over an object of this size")
@@ -68,7 +68,7 @@ class CostBudget:
 
 
 class Activation(NamedTuple):
-    """What expressions may read of one request, but for their own params, and the size of each."""
+    """The variables of one request, except the params of each rule, with the size of each, and the budget."""
 
     values: Mapping[str, Any]
     sizes: Mapping[str, ObjectSize]
@@ -76,25 +76,25 @@ class Activation(NamedTuple):
 
     @property
     def before(self) -> "Activation":
-        """The same with the old object in the object's place."""
+        """Return the activation with the old object as `object`."""
         return Activation(
             {**self.values, OBJECT: self.values[BEFORE]}, {**self.sizes, OBJECT: self.sizes[BEFORE]}, self.budget
         )
 
     def of(self, namespace: Any) -> "Activation":
-        """The same with what is known of the namespace, and with a purse of its own."""
+        """Return the activation with a namespace, and with a new budget."""
         values, sizes = {**self.values, NAMESPACE: namespace}, {**self.sizes, NAMESPACE: measure(namespace)}
         return Activation(values, sizes, CostBudget())
 
     def size(self, names: Iterable[str]) -> ObjectSize:
-        """The size of some of them together."""
+        """Return the size of some variables together."""
         return reduce(or_, (self.sizes[name] for name in names if name in self.sizes), ObjectSize(0, 0))
 
 
 def evaluate_rules(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
-    """The faults that a request brings under the custom rules that are about it, or what they have to be told first.
+    """Return the violations of a request under the custom rules that apply to it, or the lookup that they need first.
 
-    An error counts as a fault, so that it does what the rule's mode says: no rule is passed over in silence.
+    An error counts as a violation, so the rule's mode decides its effect, and no rule is skipped silently.
     """
     rules = list(applicable_rules(request, policy))
     if not rules:
@@ -106,7 +106,7 @@ def evaluate_rules(request: Request, policy: GuardPolicy, known: Known) -> tuple
 
 
 def rule_violations(rules: Iterable[CustomRule], request: Request, known: Known) -> tuple[Violation, ...]:
-    """The faults under the rules that can be asked here."""
+    """Return the violations of the rules whose inputs are available."""
     found = object_violations([rule for rule in rules if not unavailable_input(rule, request, known)], request, known)
     return tuple(one for rule, one in found if not defaulted_input(rule, request))
 
@@ -114,7 +114,7 @@ def rule_violations(rules: Iterable[CustomRule], request: Request, known: Known)
 def object_violations(
     rules: Iterable[CustomRule], request: Request, known: Known
 ) -> Iterator[tuple[CustomRule, Violation]]:
-    """The faults of an object, each with its rule."""
+    """Yield the violations of an object, each with its rule."""
     rules = list(rules)
     if not rules:
         return
@@ -128,7 +128,7 @@ def object_violations(
 
 
 def total_cost(request: Request, policy: GuardPolicy, known: Known = NOTHING) -> int:
-    """How many bytes all custom rules together may look at to judge a request's object, each within its own budget."""
+    """Return the cost of all applicable rules together for a request's object, without rules that exceed their own budget."""
     rules = list(applicable_rules(request, policy))
     if not rules:
         return 0
@@ -141,7 +141,7 @@ def total_cost(request: Request, policy: GuardPolicy, known: Known = NOTHING) ->
 
 
 def unchecked_rules(request: Request, policy: GuardPolicy, known: Known) -> tuple[Unchecked, ...]:
-    """The rules that were not asked, as they read what nobody here can tell, and those whose answer may be another then."""
+    """Return the rules that were skipped because an input is unavailable, and those whose result depends on the API server's defaults."""
     rules = list(applicable_rules(request, policy))
     left_out = {rule.id: why for rule in rules if (why := unavailable_input(rule, request, known))}
     unsure = [rule for rule in rules if rule.id not in left_out and defaulted_input(rule, request)]
@@ -150,7 +150,7 @@ def unchecked_rules(request: Request, policy: GuardPolicy, known: Known) -> tupl
 
 
 def applicable_rules(request: Request, policy: GuardPolicy) -> Iterator[CustomRule]:
-    """The custom rules about a request's object that are not off everywhere."""
+    """Yield the custom rules about a request's object that are not off everywhere."""
     if not policy.custom or request.document is None or request.target.subresource:
         return
     for rule in policy.custom:
@@ -159,7 +159,7 @@ def applicable_rules(request: Request, policy: GuardPolicy) -> Iterator[CustomRu
 
 
 def unavailable_input(rule: CustomRule, request: Request, known: Known) -> str:
-    """Why a rule cannot be asked here, by what it reads; empty where it can."""
+    """Return which input of a rule is unavailable, as a sentence; empty where all are available."""
     read = fields_read(rule)
     if known.namespace is not None and known.namespace.content is None and NAMESPACE in read:
         return "it reads the namespace, and there is no cluster to ask"
@@ -172,7 +172,7 @@ def unavailable_input(rule: CustomRule, request: Request, known: Known) -> str:
 
 
 def defaulted_input(rule: CustomRule, request: Request) -> str:
-    """Why a fault of a manifest may be none, by what a rule reads; empty where it is one."""
+    """Return which input of a rule the API server sets by default and a manifest lacks, as a sentence; empty where there is none."""
     if request.document is None or not request.document.bare:
         return ""
     missing = sorted(defaulted_fields(rule.cel).difference(texts_in(request.document.content)))
@@ -180,7 +180,7 @@ def defaulted_input(rule: CustomRule, request: Request) -> str:
 
 
 def fields_read(rule: CustomRule) -> Mapping[str, frozenset[Path]]:
-    """The variables that a rule names and what it reads of each; one that cannot be compiled names none."""
+    """Return the variables that a rule names and the fields that it reads of each; none for a rule that does not compile."""
     try:
         return compile_expression(rule.cel).reads
     except (BadExpressionError, LibraryMissingError):
@@ -188,7 +188,7 @@ def fields_read(rule: CustomRule) -> Mapping[str, frozenset[Path]]:
 
 
 def activation_of(request: Request) -> Activation:
-    """What expressions may read of a request itself.  Raises TooLargeError, and what `plain` raises."""
+    """Return the variables of a request itself.  Raises TooLargeError, and what `plain` raises."""
     assert request.document is not None
     values = {
         OBJECT: plain(request.document.content),
@@ -199,7 +199,7 @@ def activation_of(request: Request) -> Activation:
 
 
 def attributes(request: Request, user_uid: str) -> Mapping[str, Any]:
-    """What expressions may read of the request itself, without what is empty (k8s.io/api, admission/v1, AdmissionRequest)."""
+    """Return the variable `request` without empty attributes (k8s.io/api, admission/v1, AdmissionRequest)."""
     target = request.target
     user = {"username": request.user.name, "uid": user_uid, "groups": list(request.user.groups)}
     named = {"subResource": target.subresource, "name": target.name, "namespace": target.namespace}
@@ -215,23 +215,23 @@ def attributes(request: Request, user_uid: str) -> Mapping[str, Any]:
 
 
 def plain(source: Any) -> Any:
-    """An object as dicts and lists; one read from YAML as JSON would have it.  Raises what msgspec raises."""
+    """Return an object as dicts and lists; convert the types of YAML to those of JSON.  Raises what msgspec raises."""
     if isinstance(source, msgspec.Raw):
         if len(bytes(source)) > LARGEST_OBJECT:
             raise TooLargeError(f"the object has {len(bytes(source))} bytes, and {LARGEST_OBJECT} are the most")
         if (values := bytes(source).count(b",")) > MOST_VALUES:
             raise TooLargeError(f"the object has some {values} values, and {MOST_VALUES} are the most")
         return msgspec.json.decode(source)
-    measure(source)  # before it is copied, as aliases make a short file of much
+    measure(source)  # before the copy: by aliases, a short file can have many values
     return msgspec.to_builtins(source, str_keys=True)
 
 
 def evaluate(rule: CustomRule, request: Request, seen: Activation) -> Iterator[Violation]:
-    """The fault that a request brings under one rule, if it does.
+    """Yield the violation of a request under one rule, if there is one.
 
-    As with the built-in rules, a change answers for what was not wrong before, unless it makes new Pods, or the rule is
-    about the change.  An error says nothing of what was before, so it counts; where nothing that the rule reads has
-    changed, it is told and refuses nothing.
+    As with the built-in rules, an UPDATE counts only if the old object satisfied the rule, unless the update creates new Pods, or the rule
+    is about the change.  An error says nothing about the old object, so it counts. Where nothing that the rule reads has
+    changed, an error is only a warning.
     """
     new = request.operation is Operation.CREATE or request.template_changed or is_about_change(rule)
     try:
@@ -246,13 +246,13 @@ def evaluate(rule: CustomRule, request: Request, seen: Activation) -> Iterator[V
 
 
 def is_about_change(rule: CustomRule) -> bool:
-    """Whether a rule reads what has no meaning for the old object alone: that object itself, or who changes what how."""
+    """Return whether a rule reads what has no meaning for the old object alone: `oldObject`, or attributes of the request."""
     read = fields_read(rule)
     return BEFORE in read or any(path[:1] not in NAME_ATTRIBUTES for path in read.get(REQUEST, ()))
 
 
 def has_changed_inputs(rule: CustomRule, seen: Activation) -> bool:
-    """Whether anything differs that a rule reads of the object."""
+    """Return whether a field that a rule reads differs between the old object and the new one."""
     old, new = seen.values[BEFORE], seen.values[OBJECT]
     encode = msgspec.json.encode  # true is not 1 there
     paths = fields_read(rule).get(OBJECT, ())
@@ -266,7 +266,7 @@ def has_changed_inputs(rule: CustomRule, seen: Activation) -> bool:
 
 
 def was_violated(rule: CustomRule, seen: Activation) -> bool:
-    """Whether a rule is false of the old object."""
+    """Return whether the old object violates a rule."""
     try:
         return not is_satisfied(rule, seen.before)
     except FAILURES:
@@ -274,12 +274,12 @@ def was_violated(rule: CustomRule, seen: Activation) -> bool:
 
 
 def is_satisfied(rule: CustomRule, seen: Activation) -> bool:
-    """Whether a rule is true of an object; raises what FAILURES has."""
+    """Return whether a rule is true for an object; raises the errors in FAILURES."""
     program: Program = compile_expression(rule.cel)
     seen.budget.charge(program.shape, seen.size(program.reads), rule.params)
     return program.run({**seen.values, PARAMS: rule.params})
 
 
 def failure_violation(rule: CustomRule, bad: Exception) -> Violation:
-    """The fault of an object of which a rule cannot tell whether it is fine."""
+    """Return the violation for a rule whose expression fails."""
     return Violation(rule=rule.id, path="", message=f"the rule's expression fails: {shortened(str(bad))}; {REMEDY}")

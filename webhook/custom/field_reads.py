@@ -1,4 +1,4 @@
-"""What an expression reads of its variables, by its text: never less than it does."""
+"""Find the fields that an expression reads, by its text: all that it reads, and possibly more."""
 
 import re
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from webhook.custom.cost import TooLargeError, walk_values, without_literals
 Path = tuple[str, ...]
 WHOLE: Final[Path] = ()
 FIELD: Final = r"\s*\.\s*\??\s*[A-Za-z_]\w*+(?!\s*\()"
-# What the API server writes into what makes Pods where a manifest does not say it (kubernetes, pkg/apis/core/v1,
-# pkg/apis/apps/v1 and pkg/apis/batch/v1, defaults.go; plugin/pkg/admission), but for `resources` and `securityContext`, which stay
-# empty.
+# The fields of workloads that the API server sets where a manifest omits them (kubernetes, pkg/apis/core/v1,
+# pkg/apis/apps/v1 and pkg/apis/batch/v1, defaults.go; plugin/pkg/admission), except `resources` and `securityContext`, which it sets to
+# empty values.
 DEFAULTED_FIELDS: Final = frozenset(
     {"restartPolicy", "dnsPolicy", "terminationGracePeriodSeconds", "schedulerName", "procMount"}
     | {"serviceAccountName", "serviceAccount", "enableServiceLinks", "preemptionPolicy", "priority", "tolerations"}
@@ -26,12 +26,12 @@ DEFAULTED_FIELDS: Final = frozenset(
 
 
 def defaulted_fields(expression: str) -> frozenset[str]:
-    """The fields that an expression names and the API server fills in."""
+    """Return the fields in an expression that the API server sets by default."""
     return DEFAULTED_FIELDS.intersection(re.findall(r"\w+", without_literals(expression)))
 
 
 def texts_in(value: Any) -> frozenset[str]:
-    """The texts in an object, its fields among them; none where there are too many."""
+    """Return the texts in an object, including its field names; none where there are too many."""
     try:
         return frozenset(one for one in walk_values((value,)) if isinstance(one, str))
     except TooLargeError:
@@ -39,13 +39,13 @@ def texts_in(value: Any) -> frozenset[str]:
 
 
 def read_paths(expression: str, variable: str) -> frozenset[Path]:
-    """The fields of a variable that an expression may read; the whole one where it does not say which."""
+    """Return the fields of a variable that an expression may read; the whole variable where it names no field."""
     mentions = re.finditer(rf"\b{variable}\b((?:{FIELD})*)", without_literals(expression))
     return frozenset(tuple(re.findall(r"\w+", one[1])) for one in mentions) or frozenset({WHOLE})
 
 
 def value_at(value: Any, path: Path) -> tuple[int, Any]:
-    """How far a path leads into an object, and what is there; what the last field met lacks is no matter."""
+    """Return the number of fields of a path that exist in an object, and the value at the last of them; None for a missing field."""
     for depth, name in enumerate(path):
         if not isinstance(value, Mapping):
             return depth, value

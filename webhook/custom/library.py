@@ -1,7 +1,7 @@
-"""The door to the CEL library: an expression's text to a program, and a program's run to true, false or an error.
+"""Compile and run expressions by the CEL library; the result of a run is true, false or an error.
 
-The library is an extra, so it is imported where it is first needed.  It is Google's cel-cpp, which gives errors back as
-values that Python takes for true: only a value of type bool is an answer here.
+The library is an extra, so it is imported at its first use.  It is Google's cel-cpp, which returns errors as
+values that are true in Python, so only a value of type bool is a result here.
 """
 
 import json
@@ -20,11 +20,11 @@ from webhook.model.pattern import why_none
 
 VARIABLES: Final = ("object", "oldObject", "request", "namespaceObject", "params")
 REMEDY: Final = "pip install catflap[cel]"
-# `ERROR: <input>:1:16: what is wrong`, then the source with a mark under the place.
+# `ERROR: <input>:1:16: message`, then the source with a mark below the position.
 COMPLAINT: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)$", re.MULTILINE)
-# What transformMap and transformMapEntry become; the library knows them and fails each run.
+# The function that the macros transformMap and transformMapEntry expand to; the library compiles it and fails each run.
 MAP_MACRO: Final = b"cel.@mapInsert"
-# What the parser adds to its complaints where it built nothing.
+
 TYPE_WORDS: Final = {"dyn": "a value of any type (dyn)"}
 NO_TREE: Final = "<<nil>> parsetree"
 MATCHES: Final = re.compile(r"\bmatches\s*\(\s*$")
@@ -37,7 +37,7 @@ class LibraryMissingError(Exception):
 
 
 class BadExpressionError(Exception):
-    """An expression that cannot be a rule; carries every complaint."""
+    """The expression cannot be a rule; `complaints` has every error."""
 
     def __init__(self, parse_complaints: Iterable[str]) -> None:
         self.complaints = tuple(parse_complaints)
@@ -45,11 +45,11 @@ class BadExpressionError(Exception):
 
 
 class EvaluationError(Exception):
-    """An expression that is neither true nor false of an object; the message says why."""
+    """An expression is neither true nor false for an object; the message says why."""
 
 
 class Program(Struct, frozen=True):
-    """An expression, ready to run; `reads` are the variables that it names, each with the fields that it may read."""
+    """A compiled expression; `reads` are the variables that it names, each with the fields that it may read."""
 
     run: Callable[[Mapping[str, Any]], bool]
     reads: Mapping[str, frozenset[Path]]
@@ -58,7 +58,7 @@ class Program(Struct, frozen=True):
 
 @lru_cache(maxsize=KEPT_PROGRAMS)
 def compile_expression(expression: str) -> Program:
-    """The program of an expression, made once.  Raises BadExpressionError, LibraryMissingError."""
+    """Return the program of an expression, compiled once.  Raises BadExpressionError, LibraryMissingError."""
     library = load_library()
     try:
         callable_environment().compile(expression)
@@ -79,14 +79,14 @@ def compile_expression(expression: str) -> Program:
     reads = {name: read_paths(expression, name) for name in VARIABLES if is_referenced(expression, name)}
 
     def run(variables: Mapping[str, Any]) -> bool:
-        """Whether the expression is true; raises EvaluationError."""
+        """Return whether the expression is true; raises EvaluationError."""
         return run_program(found, {name: variables.get(name) for name in VARIABLES})
 
     return Program(run=run, reads=reads, shape=shape_of(expression))
 
 
 def run_program(program: Any, variables: Mapping[str, Any]) -> bool:
-    """Whether a program of the library is true of some variables; raises EvaluationError."""
+    """Run a program of the library with variables; return whether it is true.  Raises EvaluationError."""
     try:
         value = program.eval(data=variables)
     except RuntimeError as bad:
@@ -97,7 +97,7 @@ def run_program(program: Any, variables: Mapping[str, Any]) -> bool:
 
 
 def bad_patterns(expression: str) -> Iterator[str]:
-    """What is wrong with the patterns that are written out, by a run of each over nothing."""
+    """Yield the errors of the literal patterns, by a run of each with an empty text."""
     for pattern in written_patterns(expression):
         try:
             run_program(environment().compile(f"''.matches({pattern})"), dict.fromkeys(VARIABLES))
@@ -110,14 +110,14 @@ NO_PATTERN = "invalid regular expression"
 
 
 def written_patterns(expression: str) -> Iterator[str]:
-    """The patterns that are written out in an expression, as they stand there."""
+    """Yield the literal patterns of an expression, with their quotes."""
     for found in OPAQUE.finditer(expression):
         if MATCHES.search(expression, 0, found.start()):
             yield found[0]
 
 
 def is_referenced(expression: str, variable: str) -> bool:
-    """Whether an expression names a variable: whether it means nothing without it."""
+    """Return whether an expression names a variable: it does not compile without the variable."""
     if variable not in expression:
         return False
     try:
@@ -129,7 +129,7 @@ def is_referenced(expression: str, variable: str) -> bool:
 
 @cache
 def load_library() -> Any:
-    """The library; raises LibraryMissingError."""
+    """Import the library; raises LibraryMissingError."""
     try:
         from cel_expr_python import cel  # noqa: PLC0415 (an extra)
     except ImportError as bad:
@@ -139,15 +139,15 @@ def load_library() -> Any:
 
 @cache
 def environment(without: str = "") -> Any:
-    """The variables that expressions may name, all but one for a look at what they do name; and the library's functions."""
+    """Return the environment in which expressions run: the library's functions, and all variables except `without`."""
     return new_environment(EXTENSIONS, [name for name in VARIABLES if name != without])
 
 
 @cache
 def callable_environment() -> Any:
-    """The functions that expressions may call, by name and number of arguments; what they do stands in `environment`.
+    """Return the environment that checks names and numbers of arguments of functions; `environment` has their implementations.
 
-    The library takes an extension as a whole or not at all.
+    The library enables an extension as a whole or not at all, so the allowed functions are declared here one by one.
     """
     library = load_library()
 
@@ -164,7 +164,7 @@ def callable_environment() -> Any:
 
 
 def new_environment(extensions: Iterable[str], variables: Iterable[str], functions: Iterable[Any] = ()) -> Any:
-    """An environment of the library."""
+    """Return a new environment of the library."""
     library = load_library()
     config = {
         "stdlib": {"exclude_functions": [{"name": name, "overloads": [{"id": one}]} for name, one in ZONED.items()]},
@@ -177,7 +177,7 @@ def new_environment(extensions: Iterable[str], variables: Iterable[str], functio
 
 
 def parse_complaints(text: str) -> list[str]:
-    """What is wrong with an expression, each with its place in it."""
+    """Return the errors in the library's message, each with its position in the expression."""
     found = [
         f"line {line}, column {column} of the expression: {translate_complaint(what)}"
         if int(line) > 0
@@ -189,7 +189,7 @@ def parse_complaints(text: str) -> list[str]:
 
 
 def translate_complaint(what: str) -> str:
-    """One complaint; of what Kubernetes has and we have not, that it is so."""
+    """Return the translation of one error; for a function that only Kubernetes has, a note about that."""
     name = UNKNOWN.match(what)
     if name and name[1] in MISSING:
         return missing_function(name[1])
@@ -201,12 +201,12 @@ def translate_complaint(what: str) -> str:
 
 
 def missing_function(name: str) -> str:
-    """Of a function that Kubernetes has, that we have not."""
+    """Return the message about a function that Kubernetes has and catflap does not."""
     return f"{name!r} is a function of Kubernetes that catflap does not have"
 
 
 def error_reason(text: str) -> str:
-    """An error of a run without the library's codes."""
+    """Return the error of a run without the library's status codes."""
     if "Iteration budget exceeded" in text:
         return "its loops take too many steps"
     return " ".join(STATUS.sub("", STATUS.sub("", text)).split())

@@ -1,4 +1,4 @@
-"""The flows of the policy file as the policies of one namespace: one a role, open to both sides of each flow."""
+"""Convert the flows of the policy file to the policies of one namespace: one policy per role, with both ends of each flow."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from webhook.netpol.presets import mesh_ports
 
 
 class FlowSide(NamedTuple):
-    """A flow as one of its ends sees it."""
+    """A flow from the view of one of its ends."""
 
     flow: Flow
     direction: Direction
@@ -22,11 +22,11 @@ class FlowSide(NamedTuple):
 
 
 def flow_intents(policy: GuardPolicy, namespace: str, environment: str) -> Iterator[Intent]:
-    """The policies of a namespace that is in an environment, or in none (the empty string), in the order of the roles.
+    """Yield the policies of a namespace in an environment (empty for none), in the order of the roles.
 
-    A flow becomes an ingress rule where its target is and an egress rule where its source is. Ends without namespaces
-    are Pods of one and the same namespace, or of one environment where the flow says so; opposite to an end that names
-    its namespaces, they are Pods of every guarded one.
+    A flow becomes an ingress rule in the namespace of its target and an egress rule in the namespace of its source. If neither end names
+    namespaces, both ends are Pods of the same namespace, or of the same environment where the flow says so. If only one end names
+    namespaces, the other end are the Pods of every managed namespace.
     """
     by_role: dict[str | None, list[Allow]] = {role: [] for role in (*policy.workloads.role.one_of, None)}
     for side in flow_sides(policy):
@@ -39,14 +39,14 @@ def flow_intents(policy: GuardPolicy, namespace: str, environment: str) -> Itera
 
 
 def flow_sides(policy: GuardPolicy) -> Iterator[FlowSide]:
-    """Each flow from either end."""
+    """Yield each flow twice, once for each end."""
     for flow in policy.network.flows:
         yield FlowSide(flow, Direction.INGRESS, flow.to, flow.source)
         yield FlowSide(flow, Direction.EGRESS, flow.source, flow.to)
 
 
 def side_allows(side: FlowSide, environment: str, policy: GuardPolicy) -> Iterator[Allow]:
-    """What a flow leaves open at one end: one rule, or none where it keeps apart."""
+    """Yield the rule of a flow at one end; none where the flow does not apply to the environment."""
     flow, other = side.flow, side.other
     if not other.is_pods:
         cidrs = policy.network.outside if other.is_outside else other.cidrs
@@ -60,7 +60,7 @@ def side_allows(side: FlowSide, environment: str, policy: GuardPolicy) -> Iterat
 
 
 def peer_namespaces(side: FlowSide, environment: str, policy: GuardPolicy) -> Iterator[Selector]:
-    """Where the other end's Pods are; nothing where they are in the namespace itself."""
+    """Yield the namespace selectors of the other end; none where its Pods are in the namespace itself."""
     if side.flow.across and environment:
         yield Equals(policy.namespaces.environment.label, environment)
     if side.other.namespaces:
@@ -70,5 +70,5 @@ def peer_namespaces(side: FlowSide, environment: str, policy: GuardPolicy) -> It
 
 
 def role_selector(role: str | None, policy: GuardPolicy) -> AllOf:
-    """Pods by their role; all of them without one."""
+    """Return the selector of the Pods of a role; without a role, of all Pods."""
     return labels({policy.workloads.role.label: role}) if role else EVERYTHING

@@ -1,4 +1,4 @@
-"""All that closes one namespace."""
+"""Collect all policies of one namespace as intents."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -25,10 +25,9 @@ DENY_ALL = Intent(DEFAULT_DENY)
 def namespace_intents(
     policy: GuardPolicy, namespace: str, environment: str, *, detected_dns: DetectedDns
 ) -> Iterator[Intent]:
-    """What closes a namespace, in the order in which it is to be stored: the closing one first.
+    """Yield the policies of a namespace in the order in which they must be stored: the default-deny first.
 
-    `environment` is the one that the namespace is in, empty for none; `detected_dns` are the name
-    servers of this cluster.
+    `environment` is that of the namespace, empty for none; `detected_dns` are the name servers of this cluster.
     """
     yield DENY_ALL
     allows = name_server_allows(policy, detected_dns=detected_dns)
@@ -39,8 +38,8 @@ def namespace_intents(
 
 
 def name_server_allows(policy: GuardPolicy, *, detected_dns: DetectedDns) -> tuple[Allow, ...]:
-    """What stays open towards name servers."""
-    if policy.network.windows_nodes:  # these have no IPv6 policies
+    """Return what is allowed towards name servers."""
+    if policy.network.windows_nodes:  # Windows nodes have no IPv6 policies
         addresses = tuple(one for one in detected_dns.addresses if ip_address(one).version == IPV4)
         detected_dns = structs.replace(detected_dns, addresses=addresses)
     return tuple(
@@ -50,7 +49,7 @@ def name_server_allows(policy: GuardPolicy, *, detected_dns: DetectedDns) -> tup
 
 
 def peer(endpoint: DnsEndpoint) -> Pods | Networks:
-    """A name server as a peer."""
+    """Return a name server as a peer."""
     if endpoint.cidrs:
         return Networks(endpoint.cidrs)
     return Pods(labels(endpoint.pod_labels), labels(endpoint.namespace_labels))

@@ -1,6 +1,6 @@
-"""A certificate authority of our own and the one certificate that it signs, for installations without cert-manager.
+"""Issue a certificate authority and the certificates that it signs, for installations without cert-manager.
 
-P-256 throughout: small, fast to sign with, and taken by every Go client.
+All keys are P-256: small, fast to sign with, and accepted by every Go client.
 """
 
 import ipaddress
@@ -17,10 +17,10 @@ from msgspec import Struct
 AUTHORITY_NAME = "catflap webhook CA"
 AUTHORITY_LIFE = timedelta(days=3650)
 SERVING_LIFE = timedelta(days=365)
-# As long as its CA: the day on which the API server's certificate ends would stop every review, and who reads its key on a control
-# plane node has the cluster anyway.
+# As long as its CA: an expired client certificate of the API server would stop every review, and a user who can read its key on a
+# control plane node controls the cluster anyway.
 CLIENT_LIFE = AUTHORITY_LIFE
-# Clocks differ: a certificate that is valid only from this second on would be refused by a node that lags.
+# Clocks differ: a node whose clock is behind would reject a certificate that is valid only from this second.
 BACKDATED = timedelta(minutes=5)
 
 
@@ -32,7 +32,7 @@ class KeyPair(Struct, frozen=True):
 
 
 class Certificate(Struct, frozen=True):
-    """A certificate: which one, by whom, from when to when, and for which DNS names and addresses."""
+    """The serial number, issuer, validity, DNS names and addresses of a certificate."""
 
     serial: int
     fingerprint: str  # SHA-256, in hex
@@ -43,7 +43,7 @@ class Certificate(Struct, frozen=True):
 
 
 def issue_authority(now: datetime) -> KeyPair:
-    """A new root that may sign end certificates and nothing below them."""
+    """Issue a root certificate that may sign end certificates, but no other authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, AUTHORITY_NAME)])
     builder = (
@@ -55,7 +55,7 @@ def issue_authority(now: datetime) -> KeyPair:
 
 
 def issue_serving(authority: KeyPair, hosts: Iterable[str], now: datetime) -> KeyPair:
-    """A serving certificate for `hosts` (DNS names and IP addresses), signed by `authority`."""
+    """Issue a serving certificate for `hosts` (DNS names and IP addresses), signed by `authority`."""
     names = x509.SubjectAlternativeName([alternative_name(host) for host in hosts])
     return issue_end_certificate(
         authority, "catflap webhook", ExtendedKeyUsageOID.SERVER_AUTH, now, SERVING_LIFE, names
@@ -63,7 +63,7 @@ def issue_serving(authority: KeyPair, hosts: Iterable[str], now: datetime) -> Ke
 
 
 def issue_client(authority: KeyPair, name: str, now: datetime) -> KeyPair:
-    """A client certificate with a common name, signed by `authority`."""
+    """Issue a client certificate with a common name, signed by `authority`."""
     return issue_end_certificate(authority, name, ExtendedKeyUsageOID.CLIENT_AUTH, now, CLIENT_LIFE)
 
 
@@ -75,7 +75,7 @@ def issue_end_certificate(  # noqa: PLR0917 (each is of another type)
     life: timedelta,
     names: x509.SubjectAlternativeName | None = None,
 ) -> KeyPair:
-    """An end certificate for one purpose, signed by `authority`."""
+    """Issue an end certificate for one purpose, signed by `authority`."""
     root = x509.load_pem_x509_certificate(authority.certificate)
     root_key = serialization.load_pem_private_key(authority.key, password=None)
     assert isinstance(root_key, ec.EllipticCurvePrivateKey)
@@ -94,7 +94,7 @@ def issue_end_certificate(  # noqa: PLR0917 (each is of another type)
 
 
 def read_certificate(pem: bytes) -> Certificate:
-    """What a certificate says of itself.  Raises ValueError for what is none."""
+    """Parse a certificate.  Raises ValueError for other content."""
     found = x509.load_pem_x509_certificate(pem)
     names: set[str] = set()
     with suppress(x509.ExtensionNotFound):
@@ -113,7 +113,7 @@ def read_certificate(pem: bytes) -> Certificate:
 def base_builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
 ) -> x509.CertificateBuilder:
-    """What both kinds of certificate share."""
+    """Return a builder with what all certificates have in common."""
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -127,7 +127,7 @@ def base_builder(
 
 
 def key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    """What the key may do: sign certificates, or handshakes."""
+    """Return the use of a key: to sign certificates, or handshakes."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,
@@ -142,7 +142,7 @@ def key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def alternative_name(host: str) -> x509.GeneralName:
-    """A host as a subject alternative name: an address where it is one, else a DNS name."""
+    """Return a host as a subject alternative name: an IP address or a DNS name."""
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
@@ -150,7 +150,7 @@ def alternative_name(host: str) -> x509.GeneralName:
 
 
 def pem_pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> KeyPair:
-    """Both as PEM; the key is not encrypted, the file's mode guards it."""
+    """Return both as PEM; the key is not encrypted, the mode of its file protects it."""
     return KeyPair(
         certificate=certificate.public_bytes(serialization.Encoding.PEM),
         key=key.private_bytes(

@@ -1,6 +1,6 @@
-"""The folder that the certificate lies in: `tls.crt` and `tls.key` as a kubernetes.io/tls Secret names them, `ca.crt`.
+"""The folder with the certificate: `tls.crt` and `tls.key`, as in a kubernetes.io/tls Secret, and `ca.crt`.
 
-Files that somebody else provides are used as they are; in an empty folder we issue our own.
+Existing files are used unchanged; in an empty folder, catflap issues its own certificate.
 """
 
 import logging
@@ -20,9 +20,9 @@ from webhook.tls.certificate_authority import Certificate, issue_authority, issu
 
 logger = logging.getLogger(__name__)
 
-# A renewal comes weeks before the old certificate ends; the kubelet itself takes a minute to bring a Secret.
+# A renewal comes weeks before the old certificate expires; the kubelet itself takes a minute to update a Secret's files.
 POLL_SECONDS = 1.0
-# OpenSSL's reason where a key and a certificate do not fit.
+# OpenSSL's reason for a key that does not belong to the certificate.
 OTHER_KEY = "KEY_VALUES_MISMATCH"
 
 
@@ -30,7 +30,7 @@ REISSUE = "put another pair there, or empty the folder to have one issued, and r
 
 
 class BadCertificateError(Exception):
-    """The folder holds no pair that can be served; the message names the file and the remedy."""
+    """The folder has no usable pair; the message names the file and the remedy."""
 
 
 class TlsFolder(Struct, frozen=True):
@@ -40,7 +40,7 @@ class TlsFolder(Struct, frozen=True):
 
     @property
     def certificate(self) -> Path:
-        """The serving certificate, and what follows it in the chain."""
+        """The serving certificate and its chain."""
         return self.path / "tls.crt"
 
     @property
@@ -55,9 +55,9 @@ class TlsFolder(Struct, frozen=True):
 
 
 def ensure_certificate(folder: TlsFolder, hosts: Iterable[str], now: datetime) -> None:
-    """See that the folder holds a usable pair, issued here for `hosts` where it holds none.
+    """Check that the folder has a usable pair; issue one for `hosts` where it has none.
 
-    Raises BadCertificate where one of the two files is missing, they do not fit, the certificate has ended, or the folder
+    Raises BadCertificateError where one of the two files is missing, they do not match, the certificate has expired, or the folder
     cannot be written.
     """
     wanted = list(hosts)
@@ -78,14 +78,14 @@ def ensure_certificate(folder: TlsFolder, hosts: Iterable[str], now: datetime) -
 
 
 def check_names(folder: TlsFolder, names: Iterable[str]) -> None:
-    """See that the certificate is for each of `names`.  Raises BadCertificate."""
+    """Check that the certificate is for each of `names`.  Raises BadCertificateError."""
     lacking = sorted(set(names) - read_certificate(folder.certificate.read_bytes()).names)
     if lacking:
         raise BadCertificateError(f"{folder.certificate} is not for {', '.join(lacking)}; {REISSUE}")
 
 
 def is_current(folder: TlsFolder, now: datetime) -> bool:
-    """Whether the certificate in the folder can be read and has not ended."""
+    """Return whether the certificate in the folder can be read and has not expired."""
     try:
         return read_certificate(folder.certificate.read_bytes()).expires > now
     except (OSError, ValueError):
@@ -93,7 +93,7 @@ def is_current(folder: TlsFolder, now: datetime) -> bool:
 
 
 def issue_pair(folder: TlsFolder, hosts: Iterable[str], now: datetime) -> None:
-    """A new authority and a pair signed by it; the authority's key is not kept."""
+    """Write a new authority and a pair signed by it; the authority's key is not stored."""
     authority = issue_authority(now)
     serving = issue_serving(authority, hosts, now)
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def issue_pair(folder: TlsFolder, hosts: Iterable[str], now: datetime) -> None:
 
 
 def write_file(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file whole or not at all, never readable by more than `mode` says."""
+    """Write a file atomically, with `mode` from the beginning."""
     unfinished = path.with_name(f".{path.name}.new")
     unfinished.unlink(missing_ok=True)
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
@@ -112,30 +112,30 @@ def write_file(path: Path, content: bytes, *, mode: int) -> None:
 
 
 class CertificateReloader:
-    """The context that connections are made with, kept at the pair that the folder holds.
+    """Keeps the TLS context of the server up to date with the pair in the folder.
 
-    A pair that does not load (a renewal seen half-way) leaves the old one in place until the next look.  `on_load` is told of
-    each certificate that comes into use, and why.
+    A pair that does not load (for example an incomplete renewal) leaves the old one in place until the next poll.  `on_load` is called
+    with each certificate that comes into use, and with the reason.
     """
 
     def __init__(self, folder: TlsFolder, *, on_load: Callable[[Certificate, str], object] = lambda *_: None) -> None:
         self._folder = folder
         self._on_load = on_load
-        self._seen = self._version()  # before the files are read: a renewal in between is seen at the next look
+        self._seen = self._version()  # before the files are read: the next poll sees a renewal in between
         self.context = server_context(folder)
         on_load(self._certificate(), "this process began to serve")
 
     def start(self) -> None:
-        """Look at the folder from a thread of its own."""
+        """Poll the folder on a thread of its own."""
         Thread(target=self._watch, name="certificate", daemon=True).start()
 
     def poll(self) -> None:
-        """Take a new pair over where there is one; connections that stand keep theirs."""
+        """Load a new pair where there is one; existing connections keep the old one."""
         try:
             version = self._version()
             if version == self._seen:
                 return
-            server_context(self._folder)  # a bad pair must not reach the context that serves
+            server_context(self._folder)  # a bad pair must not reach the context of the server
             found = self._certificate()
             load_pair(self.context, self._folder)
         except (OSError, ValueError) as bad:
@@ -163,7 +163,7 @@ class CertificateReloader:
 
 
 def describe_bad_pair(folder: TlsFolder, bad: OSError | ValueError) -> str:
-    """Return why the folder's files are no pair, by what the library refused."""
+    """Return why the folder's files are not a usable pair, for an error of the library."""
     if isinstance(bad, OSError) and not isinstance(bad, ssl.SSLError):
         return describe_unreadable(bad)
     for path, wanted in ((folder.certificate, CERTIFICATE), (folder.key, PRIVATE_KEY)):
@@ -184,7 +184,7 @@ def describe_unreadable(bad: OSError) -> str:
 
 
 def server_context(folder: TlsFolder) -> ssl.SSLContext:
-    """What the server serves with: TLS 1.2 or later.  Raises OSError for files that are no pair."""
+    """Return the TLS context of the server: TLS 1.2 or later.  Raises OSError for files that are not a pair."""
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.minimum_version = ssl.TLSVersion.TLSv1_2
     load_pair(serving, folder)
@@ -192,5 +192,5 @@ def server_context(folder: TlsFolder) -> ssl.SSLContext:
 
 
 def load_pair(serving: ssl.SSLContext, folder: TlsFolder) -> None:
-    """Take the folder's pair into a context.  Raises OSError for files that are no pair, or whose key is encrypted."""
+    """Load the folder's pair into a context.  Raises OSError for files that are not a pair, or whose key is encrypted."""
     serving.load_cert_chain(folder.certificate, folder.key, password="")

@@ -1,4 +1,4 @@
-"""Client certificates: the API server proves by one that it is the API server."""
+"""Verify and issue client certificates, by which the API server proves its identity."""
 
 import ssl
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ from webhook.tls.certificate_folder import BadCertificateError, write_file
 
 
 def request_client_certificates(serving: ssl.SSLContext, authority: Path) -> None:
-    """Have TLS ask clients for a certificate, and verify it by a CA where a client shows one.
+    """Request a certificate from TLS clients, and verify by a CA the certificate that a client sends.
 
-    A client without one still gets a connection, so that it is told in HTTP why it is refused; one with a certificate of
-    another CA fails the handshake. Raises BadCertificate where the file holds no CA certificate.
+    A client without a certificate still gets a connection, so that an HTTP response can give the reason of the refusal. The handshake
+    fails for a certificate of another CA. Raises BadCertificateError where the file contains no CA certificate.
     """
     try:
         read_file(authority, CA_BUNDLE)
@@ -37,7 +37,7 @@ def request_client_certificates(serving: ssl.SSLContext, authority: Path) -> Non
 
 
 def issue_client_certificates(folder: Path, names: Iterable[str], now: datetime) -> None:
-    """A new authority, and a client certificate of it for each name; the authority's key is not kept."""
+    """Write a new authority, and a client certificate signed by it for each name; the authority's key is not stored."""
     authority = issue_authority(now)
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / "client-ca.crt", authority.certificate, mode=0o644)
