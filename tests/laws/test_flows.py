@@ -9,7 +9,7 @@ from typing import Any, Final
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.laws.connecting import PODS, SPACES, Side, Space, meant, open_at, policies_of, probes, sides
+from tests.laws.connectivity_model import PODS, SPACES, Side, Space, meant, open_at, policies_of, probes, sides
 from tests.laws.strategies import LAW, networks
 from tests.unit.netpol.calico_grammar import MOST_NETS, MOST_PORTS, complaints
 from webhook.config.contradictions import contradictions

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW, label_keys, label_names, networks
-from tests.oracles.meaning import NAME_SERVERS, SHOWN_BY_THE_CLUSTER, name_servers
+from tests.oracles.policy_model import NAME_SERVERS, WITH_DETECTED_ADDRESSES, name_servers
 from tests.unit.netpol.calico_grammar import complaints, labels_of
 from webhook.model.network import DnsEndpoint, DnsPreset
 from webhook.model.policy import GuardPolicy
@@ -117,7 +117,7 @@ def test_the_policy_says_what_the_file_says(policy: GuardPolicy, cluster: Detect
         policy = policy.model_copy(update={"network": network})
         shown = [one for one in cluster.addresses if not windows or ":" not in one]
         named = [DnsEndpoint.model_validate(one, strict=False) for one in name_servers(dns, cluster.preset, shown)]
-        if (cluster.preset if dns == "auto" else dns) in SHOWN_BY_THE_CLUSTER:
+        if (cluster.preset if dns == "auto" else dns) in WITH_DETECTED_ADDRESSES:
             named += cluster.pods
     else:
         named = [*dns]

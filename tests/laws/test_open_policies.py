@@ -7,7 +7,7 @@ from typing import Any, Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.laws.connecting import PODS, SPACES, STRANGERS, Policy, Rule, Side, is_meant, is_on, read_kubernetes
+from tests.laws.connectivity_model import PODS, SPACES, STRANGERS, Policy, Rule, Side, is_meant, is_on, read_kubernetes
 from tests.laws.strategies import LAW
 from tests.laws.test_flows import near, some_ports
 from webhook.guard.judge import judge

@@ -7,9 +7,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
+from tests.oracles.connectivity import FIRST_PORT, LAST_PORT, OTHER, Connection, Connections, with_merged_ports
 from tests.oracles.conversation import Conversation
-from tests.oracles.town import Manifest, Town
-from tests.oracles.ways import FIRST_PORT, LAST_PORT, OTHER, Way, Ways, joined
+from tests.oracles.sample_topology import Manifest, Topology
 
 SERVER: Final = Path(__file__).parent / "network_config_analyzer" / "server.py"
 ANSWER_SECONDS: Final = 60.0  # a hundred times what a large question takes
@@ -43,11 +43,11 @@ class Reach:
             for address in span
         )
 
-    def ways(self, addresses: Iterable[str] = ()) -> Ways:
+    def connections(self, addresses: Iterable[str] = ()) -> Connections:
         """What is open between Pods, and between them and these addresses; not from a Pod to itself, which always is."""
         known = sorted(addresses)
-        return joined(
-            Way(source, target, protocol, first, last)
+        return with_merged_ports(
+            Connection(source, target, protocol, first, last)
             for part in self.parts
             for source in ends(part["sources"], known)
             for target in ends(part["targets"], known)
@@ -63,13 +63,13 @@ class Analyzer(Conversation):
     def __init__(self, python: Path) -> None:
         super().__init__([python, "-I", SERVER], seconds=ANSWER_SECONDS)
 
-    def reach(self, town: Town, policies: Sequence[Manifest]) -> Reach:
+    def reach(self, topology: Topology, policies: Sequence[Manifest]) -> Reach:
         """Who reaches whom; raises `NoAnswer`."""
         calico = any(policy["apiVersion"] == CALICO for policy in policies)
         answer = self.ask(
             {
-                "namespaces": [space.manifest(calico=calico) for space in town.spaces],
-                "pods": [pod.manifest(calico=calico) for pod in town.pods],
+                "namespaces": [space.manifest(calico=calico) for space in topology.spaces],
+                "pods": [pod.manifest(calico=calico) for pod in topology.pods],
                 "policies": [understood(policy) for policy in policies],
             }
         )

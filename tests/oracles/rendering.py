@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.oracles.town import Manifest, Town
+from tests.oracles.sample_topology import Manifest, Topology
 from webhook.config.parse import parse
 from webhook.model.names import GUARD_LABEL, GUARDED
 from webhook.netpol.dns import DetectedDns
@@ -16,13 +16,13 @@ NO_SERVERS: Final = DetectedDns("none")
 
 
 def rendered(
-    file: Mapping[str, Any], town: Town, engine: Engine, *, detected_dns: DetectedDns = NO_SERVERS
+    file: Mapping[str, Any], topology: Topology, engine: Engine, *, detected_dns: DetectedDns = NO_SERVERS
 ) -> list[Manifest]:
     """The policies of every guarded namespace; raises BadPolicy for a file that is none."""
     loaded = parse(text(file))
     return [
         manifest
-        for space in town.spaces
+        for space in topology.spaces
         if space.labels.get(GUARD_LABEL) == GUARDED
         for manifest in render_namespace(
             loaded.policy,

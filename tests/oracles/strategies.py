@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from tests.oracles.meaning import NAME_SERVERS, PRESETS
-from tests.oracles.town import Pod, Space, Town
+from tests.oracles.policy_model import NAME_SERVERS, PRESETS
+from tests.oracles.sample_topology import Pod, Space, Topology
 from webhook.netpol.dns import DetectedDns
 
 ROLES: Final = ("frontend", "backend", "data")
@@ -18,7 +18,7 @@ ROLE_LABELS: Final = ("role", "app.kubernetes.io/component")
 KUBE_SYSTEM: Final = Space("kube-system")
 KUBE_DNS: Final = Pod("kube-system", "dns", {"k8s-app": "kube-dns"})
 # Those whom presets and other name servers speak of, in namespaces of their own.
-SERVANTS: Final = (
+SYSTEM_PODS: Final = (
     Pod("istio-system", "istiod", {"app": "istiod"}),
     Pod("linkerd", "destination", {"linkerd.io/control-plane-component": "destination"}),
     Pod("linkerd", "identity", {"linkerd.io/control-plane-component": "identity"}),
@@ -63,27 +63,27 @@ name_servers = st.fixed_dictionaries(
 
 
 @st.composite
-def towns(draw: st.DrawFn) -> Town:
+def topologies(draw: st.DrawFn) -> Topology:
     """Some namespaces in few environments, most of them guarded, with a Pod of some roles each, beside kube-system.
 
     There are two labels that may tell environments, and two that may tell roles; they do not say the same.
     """
     spaces, pods = [KUBE_SYSTEM], [KUBE_DNS]
-    for servant in draw(st.lists(st.sampled_from(SERVANTS), max_size=2, unique_by=lambda pod: pod.space)):
-        spaces.append(Space(servant.space))
-        pods.append(servant)
+    for pod in draw(st.lists(st.sampled_from(SYSTEM_PODS), max_size=2, unique_by=lambda pod: pod.space)):
+        spaces.append(Space(pod.space))
+        pods.append(pod)
     environments = draw(st.lists(st.sampled_from((*ENVIRONMENTS, "staging", None)), min_size=1, max_size=2))
     for name in draw(st.lists(st.sampled_from(SPACES), min_size=2, max_size=3, unique=True)):
         stamps = {"catflap.dev/guard": draw(st.sampled_from(["enabled"] * 5 + ["disabled", None]))}
         stamps |= {label: draw(st.sampled_from(environments)) for label in ENVIRONMENT_LABELS}
-        spaces.append(Space(name, set_ones(stamps)))
+        spaces.append(Space(name, without_none(stamps)))
         for number in range(draw(st.integers(2, 4))):
             given = {label: draw(st.sampled_from((*ROLES, "other", None))) for label in ROLE_LABELS}
-            pods.append(Pod(name, f"pod-{number}", set_ones(given)))
-    return Town(tuple(spaces), tuple(pods))
+            pods.append(Pod(name, f"pod-{number}", without_none(given)))
+    return Topology(tuple(spaces), tuple(pods))
 
 
-def set_ones(labels: Mapping[str, str | None]) -> dict[str, str]:
+def without_none(labels: Mapping[str, str | None]) -> dict[str, str]:
     """The labels that have a value."""
     return {key: value for key, value in labels.items() if value is not None}
 

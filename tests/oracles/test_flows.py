@@ -10,12 +10,12 @@ from hypothesis import given, reject, settings
 
 from tests.laws.strategies import LAW
 from tests.oracles.analyzer import Analyzer
-from tests.oracles.meaning import Meaning
+from tests.oracles.connectivity import Connections
+from tests.oracles.policy_model import PolicyModel
 from tests.oracles.rendering import rendered
-from tests.oracles.strategies import clusters, files, towns
-from tests.oracles.three_tiers import CLOSED, FILE, INSIDE, OPEN, OUTSIDE, TOWN
-from tests.oracles.town import Manifest, Town
-from tests.oracles.ways import Ways
+from tests.oracles.sample_topology import Manifest, Topology
+from tests.oracles.strategies import clusters, files, topologies
+from tests.oracles.three_tiers import CLOSED, FILE, INSIDE, OPEN, OUTSIDE, TOPOLOGY
 from webhook.config.faults import BadPolicy
 from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import Engine
@@ -35,46 +35,50 @@ def edges(file: Mapping[str, Any]) -> Iterator[str]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("engine", Engine)
 @settings(LAW, max_examples=3 * LAW.max_examples)
-@given(town=towns(), file=files(), cluster=clusters)
+@given(topology=topologies(), file=files(), cluster=clusters)
 def test_what_is_open_is_what_the_file_means(
-    analyzer: Analyzer, engine: Engine, town: Town, file: dict[str, Any], cluster: DetectedDns
+    analyzer: Analyzer, engine: Engine, topology: Topology, file: dict[str, Any], cluster: DetectedDns
 ) -> None:
     """No Pod and no address reaches more than the file says, and none less."""
     try:
-        manifests = rendered(file, town, engine, detected_dns=cluster)
+        manifests = rendered(file, topology, engine, detected_dns=cluster)
     except BadPolicy:
         reject()
-    found = analyzer.reach(town, manifests)
+    found = analyzer.reach(topology, manifests)
     addresses = found.edges.union(edges(file), cluster.addresses)
-    meaning = Meaning(file, town, cluster.preset, cluster.addresses)
-    assert found.ways(addresses) == meaning.ways(addresses)
+    meaning = PolicyModel(file, topology, cluster.preset, cluster.addresses)
+    assert found.connections(addresses) == meaning.connections(addresses)
 
 
-def of_closed_namespaces(ways: Ways) -> set[str]:
+def of_closed_namespaces(connections: Connections) -> set[str]:
     """The ways that begin or end in a closed namespace, in words."""
-    return {str(way) for way in ways if {way.source.partition("/")[0], way.target.partition("/")[0]} & CLOSED.keys()}
+    return {
+        str(connection)
+        for connection in connections
+        if {connection.source.partition("/")[0], connection.target.partition("/")[0]} & CLOSED.keys()
+    }
 
 
 def is_open(analyzer: Analyzer, manifests: Iterable[Manifest]) -> set[str]:
     """What is open in the example's closed namespaces."""
-    return of_closed_namespaces(analyzer.reach(TOWN, list(manifests)).ways((*OUTSIDE, *INSIDE)))
+    return of_closed_namespaces(analyzer.reach(TOPOLOGY, list(manifests)).connections((*OUTSIDE, *INSIDE)))
 
 
 @pytest.mark.parametrize("engine", Engine)
 def test_three_tiers_are_open_as_the_flows_say(analyzer: Analyzer, engine: Engine) -> None:
     """Line by line, and production never meets test."""
-    assert is_open(analyzer, rendered(FILE, TOWN, engine)) == OPEN
+    assert is_open(analyzer, rendered(FILE, TOPOLOGY, engine)) == OPEN
 
 
 def test_three_tiers_mean_what_everybody_thinks() -> None:
     """The meaning that the engines are held to is held to the same lines."""
-    assert of_closed_namespaces(Meaning(FILE, TOWN).ways((*OUTSIDE, *INSIDE))) == OPEN
+    assert of_closed_namespaces(PolicyModel(FILE, TOPOLOGY).connections((*OUTSIDE, *INSIDE))) == OPEN
 
 
 @pytest.mark.parametrize("engine", Engine)
 def test_every_policy_of_the_three_tiers_is_needed(analyzer: Analyzer, engine: Engine) -> None:
     """Without any one of them something else is open: so the judge does look at each."""
-    manifests = rendered(FILE, TOWN, engine)
+    manifests = rendered(FILE, TOPOLOGY, engine)
     assert len(manifests) == len(CLOSED) * len(("deny", "dns", "frontend", "backend", "data"))
     for number, left_out in enumerate(manifests):
         assert is_open(analyzer, manifests[:number] + manifests[number + 1 :]) != OPEN, left_out["metadata"]
@@ -83,7 +87,7 @@ def test_every_policy_of_the_three_tiers_is_needed(analyzer: Analyzer, engine: E
 @pytest.mark.parametrize("engine", Engine)
 def test_a_wrong_word_shows(analyzer: Analyzer, engine: Engine) -> None:
     """Data in test that takes from production: only one end is open, so it takes a second mistake to be reached."""
-    manifests = [copy.deepcopy(dict(one)) for one in rendered(FILE, TOWN, engine)]
+    manifests = [copy.deepcopy(dict(one)) for one in rendered(FILE, TOPOLOGY, engine)]
     swap(manifests, "shop-test", "catflap-role-data")
     assert OPEN - is_open(analyzer, manifests) == {
         "shop-test/api → shop-test/db 5432/TCP",

@@ -204,9 +204,9 @@ def changed(source: random.Random, text: str) -> str:
     """A document in which characters are put in, left out or replaced; not its heads."""
     for _ in range(source.randint(1, 3)):
         position = source.randrange(1, len(text) + 1)
-        way = source.random()
+        connection = source.random()
         stays = text[position : position + 1] in {"@", "#"}
-        left_out = 0 if way < 0.6 or stays else 1
-        put_in = "" if 0.6 <= way < 0.8 else source.choice(PIECES)
+        left_out = 0 if connection < 0.6 or stays else 1
+        put_in = "" if 0.6 <= connection < 0.8 else source.choice(PIECES)
         text = f"{text[:position]}{put_in}{text[position + left_out :]}"
     return text

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW, label_keys, label_names
 from tests.oracles.rendering import rendered
+from tests.oracles.sample_topology import Topology
 from tests.oracles.selectors import SelectorOracle
-from tests.oracles.strategies import files, towns
-from tests.oracles.town import Town
+from tests.oracles.strategies import files, topologies
 from webhook.config.faults import BadPolicy
 from webhook.model.selector import (
     AllOf,
@@ -190,13 +190,13 @@ def test_our_reader_reads_what_calico_writes(
 
 
 @LAW
-@given(town=towns(), file=files())
+@given(topology=topologies(), file=files())
 def test_calico_takes_every_selector_of_a_policy_file(
-    selectors: SelectorOracle, town: Town, file: dict[str, Any]
+    selectors: SelectorOracle, topology: Topology, file: dict[str, Any]
 ) -> None:
     """Wherever one stands in what we write."""
     try:
-        manifests = rendered(file, town, Engine.CALICO)
+        manifests = rendered(file, topology, Engine.CALICO)
     except BadPolicy:
         reject()
     found = [text for manifest in manifests for text in selectors_in(manifest["spec"])]

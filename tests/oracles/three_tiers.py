@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.oracles.town import Pod, Space, Town
+from tests.oracles.sample_topology import Pod, Space, Topology
 
 GUARDED: Final = {"catflap.dev/guard": "enabled"}
 TIERS: Final = {"web": "frontend", "api": "backend", "db": "data"}
@@ -27,7 +27,7 @@ CLOSED: Final = {
     "shop-test": {"environment": "test"},
     "sandbox": {},
 }
-TOWN: Final = Town(
+TOPOLOGY: Final = Topology(
     (*(Space(name, {**labels, **GUARDED}) for name, labels in CLOSED.items()), Space("kube-system")),
     (
         *(Pod(space, name, {"role": role}) for space in CLOSED for name, role in TIERS.items()),

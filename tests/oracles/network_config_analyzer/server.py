@@ -36,14 +36,14 @@ def main() -> None:
     for line in sys.stdin:
         signal.alarm(ANSWER_SECONDS)
         try:
-            answer: dict[str, Any] = {"ways": list(ways(**json.loads(line)))}
+            answer: dict[str, Any] = {"ways": list(connections(**json.loads(line)))}
         except Exception as error:  # noqa: BLE001 -- whatever it is, who asked has to know
             answer = {"error": f"{type(error).__name__}: {error}"}
         signal.alarm(0)
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def ways(*, namespaces: Iterable[Any], pods: Iterable[Any], policies: Sequence[Any]) -> Iterator[dict[str, Any]]:
+def connections(*, namespaces: Iterable[Any], pods: Iterable[Any], policies: Sequence[Any]) -> Iterator[dict[str, Any]]:
     """What is open: from each of the sources to each of the targets, by each of the protocols, on all these ports."""
     found = allowed(namespaces, pods, policies)
     if not found:

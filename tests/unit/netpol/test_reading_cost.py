@@ -15,7 +15,7 @@ from tests.reviews import encoded
 from webhook.config.parse import parse
 from webhook.guard.judge import judge
 from webhook.model.policy import GuardPolicy
-from webhook.netpol.reading.size import MOST_PARTS
+from webhook.netpol.reading.limits import MOST_PARTS
 from webhook.review.decode import decode
 
 Json = dict[str, Any]

@@ -14,12 +14,12 @@ from webhook.model.opening import Opening
 from webhook.model.request import PolicyObject
 from webhook.netpol.reading import calico, cluster, kubernetes
 from webhook.netpol.reading.calico_types import Dialect, NetworkSet, Policy, Tier
-from webhook.netpol.reading.size import excess_of
-from webhook.netpol.reading.stored import NOT_STORED, Identity, Kept, Stored, identity_of
+from webhook.netpol.reading.limits import excess_of
+from webhook.netpol.reading.stored import NOT_STORED, CalicoMetadata, Identity, Stored, identity_of
 from webhook.syntax.misfits import misfit
 
 
-class Reader(NamedTuple):
+class ResourceReader(NamedTuple):
     """How an object of a resource is read: as which type, and what that lets through or puts together."""
 
     shape: type[Struct]
@@ -27,11 +27,11 @@ class Reader(NamedTuple):
     networks: Callable[[Any], Addresses] = lambda _: NO_ADDRESS
 
 
-NOTHING = Reader(Struct)  # what opens nothing by itself
-READERS: Mapping[tuple[str, str], Reader] = {
-    ("networking.k8s.io", "networkpolicies"): Reader(kubernetes.Policy, kubernetes.openings),
+NOTHING = ResourceReader(Struct)  # what opens nothing by itself
+READERS: Mapping[tuple[str, str], ResourceReader] = {
+    ("networking.k8s.io", "networkpolicies"): ResourceReader(kubernetes.Policy, kubernetes.openings),
     **{
-        (str(dialect), resource): Reader(shape, partial(openings, dialect=dialect))
+        (str(dialect), resource): ResourceReader(shape, partial(openings, dialect=dialect))
         for dialect in Dialect
         for resource, shape, openings in (
             ("networkpolicies", Policy, calico.openings),
@@ -40,12 +40,12 @@ READERS: Mapping[tuple[str, str], Reader] = {
         )
     },
     **{
-        (str(dialect), resource): Reader(NetworkSet, networks=calico.set_networks)
+        (str(dialect), resource): ResourceReader(NetworkSet, networks=calico.set_networks)
         for dialect in Dialect
         for resource in ("networksets", "globalnetworksets")
     },
-    (POLICY_API, "clusternetworkpolicies"): Reader(cluster.Policy, cluster.openings),
-    (POLICY_API, "adminnetworkpolicies"): Reader(cluster.Policy, cluster.openings),
+    (POLICY_API, "clusternetworkpolicies"): ResourceReader(cluster.Policy, cluster.openings),
+    (POLICY_API, "adminnetworkpolicies"): ResourceReader(cluster.Policy, cluster.openings),
 }
 
 
@@ -80,7 +80,7 @@ Shaped = TypeVar("Shaped", bound=Struct)
 LARGE: Final = 100_000
 
 
-class Specified(Struct):
+class SpecOnly(Struct):
     """An object's spec, not decoded."""
 
     spec: Raw = Raw(b"null")
@@ -88,7 +88,7 @@ class Specified(Struct):
 
 # A shape is prepared by its first decoder. msgspec 0.20 ends the process by a segmentation fault where two threads do that at once,
 # so it is done here, before there are threads.
-for prepared in (Specified, Stored, Kept, *(reader.shape for reader in READERS.values())):
+for prepared in (SpecOnly, Stored, CalicoMetadata, *(reader.shape for reader in READERS.values())):
     msgspec.json.Decoder(prepared)
 
 
@@ -109,10 +109,10 @@ def read_json(resource: tuple[str, str], source: bytes) -> Contents:
         return msgspec.json.decode(source, type=shape)
 
     def spec() -> Any:
-        found = bytes(decoded(Specified).spec)
+        found = bytes(decoded(SpecOnly).spec)
         return found if len(found) > LARGE else msgspec.json.decode(found)
 
-    return contents(resource, decoded, spec, lambda: msgspec.json.decode(source), excess_of(source))
+    return read_contents(resource, decoded, spec, lambda: msgspec.json.decode(source), excess_of(source))
 
 
 def read(resource: tuple[str, str], source: Any) -> Contents:
@@ -121,7 +121,7 @@ def read(resource: tuple[str, str], source: Any) -> Contents:
     def converted(shape: type[Shaped]) -> Shaped:
         return msgspec.convert(source, shape)
 
-    return contents(resource, converted, lambda: source.get("spec"), lambda: source)
+    return read_contents(resource, converted, lambda: source.get("spec"), lambda: source)
 
 
 def shape_of(resource: tuple[str, str]) -> type[Struct]:
@@ -129,7 +129,7 @@ def shape_of(resource: tuple[str, str]) -> type[Struct]:
     return READERS.get(resource, NOTHING).shape
 
 
-def contents(
+def read_contents(
     resource: tuple[str, str], reads: Reads, spec: Callable[[], Any], whole: Callable[[], Any], excess: str = ""
 ) -> Contents:
     """Return what an object says.

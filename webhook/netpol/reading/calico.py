@@ -29,9 +29,9 @@ from webhook.model.traffic import Direction
 from webhook.netpol.calico import TIER
 from webhook.netpol.reading.calico_types import Accounts, Dialect, Entity, NetworkSet, Policy, Rule, Spec, Tier
 from webhook.netpol.reading.domains import domains
+from webhook.netpol.reading.limits import check
 from webhook.netpol.reading.place import within
 from webhook.netpol.reading.selectors import parse
-from webhook.netpol.reading.size import check
 
 # By name or by number (IANA, protocol-numbers); Calico takes any case of letters where it stores objects.
 WITH_PORTS = {

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from webhook.model.kinds import CALICO, CALICO_STORAGE
 from webhook.netpol.calico import TIER
-from webhook.netpol.reading.size import TERM
+from webhook.netpol.reading.limits import TERM
 
 
 class Dialect(StrEnum):

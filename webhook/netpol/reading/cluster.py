@@ -18,8 +18,8 @@ from webhook.model.selector import EVERYTHING
 from webhook.model.traffic import Direction
 from webhook.netpol.reading.domains import domains
 from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
+from webhook.netpol.reading.limits import check
 from webhook.netpol.reading.place import within
-from webhook.netpol.reading.size import check
 
 BASELINE = "Baseline"
 OPENING = ("Accept", "Allow")

@@ -14,8 +14,8 @@ from webhook.model.opening import EVERYBODY, Opening, Peers, Selected
 from webhook.model.ports import NamedPort, ports
 from webhook.model.traffic import Direction
 from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
+from webhook.netpol.reading.limits import check
 from webhook.netpol.reading.place import within
-from webhook.netpol.reading.size import check
 
 
 class IpBlock(Struct):

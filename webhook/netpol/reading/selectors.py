@@ -25,7 +25,7 @@ DEEPEST = 100  # brackets in brackets; Calico has no limit of its own, and peopl
 SHOWN = 80  # characters of a selector in a message
 
 
-class Token(NamedTuple):
+class SelectorToken(NamedTuple):
     """A piece of the text, and what it is."""
 
     kind: str
@@ -48,7 +48,7 @@ def parse(text: str) -> Selector:
     return found
 
 
-def tokens_of(text: str) -> Iterator[Token]:
+def tokens_of(text: str) -> Iterator[SelectorToken]:
     """The pieces of a text; raises ValueError at the first that is none."""
     at, end = 0, len(text.rstrip(BLANKS))
     while at < end:
@@ -56,14 +56,14 @@ def tokens_of(text: str) -> Iterator[Token]:
         if match is None:
             raise ValueError(f"no selector: {text[:SHOWN]!r} at {at}")
         kind = next(name for name in ("has", "all", "global", "literal", "mark", "word") if match[name] is not None)
-        yield Token(kind, match["key"] if kind == "has" else match[kind])
+        yield SelectorToken(kind, match["key"] if kind == "has" else match[kind])
         at = match.end()
 
 
 class Reading:
     """A text and how far it was read; each method reads one level of the grammar.  They raise ValueError."""
 
-    def __init__(self, text: str, tokens: list[Token]) -> None:
+    def __init__(self, text: str, tokens: list[SelectorToken]) -> None:
         self._text = text
         self._tokens = tokens
         self._at = 0
@@ -160,14 +160,17 @@ class Reading:
             self._fail()
         return text[1:-1]
 
-    def _next(self) -> Token:
+    def _next(self) -> SelectorToken:
         if self._at == len(self._tokens):
             self._fail()
         self._at += 1
         return self._tokens[self._at - 1]
 
     def _take(self, text: str) -> bool:
-        found = self._at < len(self._tokens) and self._tokens[self._at] in {Token("mark", text), Token("word", text)}
+        found = self._at < len(self._tokens) and self._tokens[self._at] in {
+            SelectorToken("mark", text),
+            SelectorToken("word", text),
+        }
         self._at += found
         return found
 

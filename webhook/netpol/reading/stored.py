@@ -32,7 +32,7 @@ class Stored(Struct):
     metadata: Metadata = msgspec.field(default_factory=Metadata)
 
 
-class Kept(Struct):
+class CalicoMetadata(Struct):
     """What the annotation keeps."""
 
     name: str | None = None
@@ -48,7 +48,7 @@ def identity_of(found: Stored) -> Identity:
     if not text:
         return NOT_STORED
     try:
-        kept = msgspec.json.decode(text, type=Kept)
+        kept = msgspec.json.decode(text, type=CalicoMetadata)
     except (msgspec.MsgspecError, RecursionError) as bad:
         raise ValueError(f"metadata.annotations[{CALICO_METADATA}]: {refusal(bad)}") from None
     return Identity(kept.name or "", kept.labels or {})

@@ -6,9 +6,9 @@ from typing import Any, Final
 import pytest
 
 from tests.oracles.analyzer import Analyzer
+from tests.oracles.connectivity import FIRST_PORT, LAST_PORT, PROTOCOLS, Connection
 from tests.oracles.rendering import rendered
-from tests.oracles.town import Manifest, Pod, Space, Town
-from tests.oracles.ways import FIRST_PORT, LAST_PORT, PROTOCOLS, Way
+from tests.oracles.sample_topology import Manifest, Pod, Space, Topology
 from tests.unit.samples import policy
 from webhook.model.names import ALLOW_DNS, DEFAULT_DENY
 from webhook.netpol.intent import Engine
@@ -16,7 +16,7 @@ from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_cluster_wide
 
 STRANGER: Final = "203.0.113.7"
-TOWN: Final = Town(
+TOWN: Final = Topology(
     (Space("shop", {"catflap.dev/guard": "enabled"}), Space("legacy"), Space("kube-system")),
     (
         Pod("shop", "web", {"role": "frontend"}),
@@ -28,40 +28,40 @@ TOWN: Final = Town(
 )
 FILE: Final[dict[str, Any]] = {"network": {"dns": "kube-dns"}}
 ONLY_NAMES: Final = {
-    Way(source, "kube-system/dns", protocol, 53, 53)
+    Connection(source, "kube-system/dns", protocol, 53, 53)
     for source in ("shop/web", "shop/bare")
     for protocol in ("TCP", "UDP")
 }
 
 
-def at_the_shop(analyzer: Analyzer, manifests: Iterable[Manifest]) -> set[Way]:
+def shop_connections(analyzer: Analyzer, manifests: Iterable[Manifest]) -> set[Connection]:
     """What Pods of the closed namespace send and take."""
-    found = analyzer.reach(TOWN, list(manifests)).ways([STRANGER])
-    return {way for way in found if "shop/" in f"{way.source} {way.target}"}
+    found = analyzer.reach(TOWN, list(manifests)).connections([STRANGER])
+    return {connection for connection in found if "shop/" in f"{connection.source} {connection.target}"}
 
 
-def everything(source: str, target: str) -> set[Way]:
+def everything(source: str, target: str) -> set[Connection]:
     """All that one can send another."""
-    return {Way(source, target, protocol, FIRST_PORT, LAST_PORT) for protocol in PROTOCOLS}
+    return {Connection(source, target, protocol, FIRST_PORT, LAST_PORT) for protocol in PROTOCOLS}
 
 
 @pytest.mark.parametrize("engine", Engine)
 def test_only_questions_for_names_get_out_and_nothing_gets_in(analyzer: Analyzer, engine: Engine) -> None:
     """To the name servers of kube-system: not to their namesakes, not to their neighbours."""
-    assert at_the_shop(analyzer, rendered(FILE, TOWN, engine)) == ONLY_NAMES
+    assert shop_connections(analyzer, rendered(FILE, TOWN, engine)) == ONLY_NAMES
 
 
 @pytest.mark.parametrize("engine", Engine)
 def test_without_the_way_to_names_nothing_is_open(analyzer: Analyzer, engine: Engine) -> None:
     """`dns: none`."""
-    assert at_the_shop(analyzer, rendered({"network": {"dns": "none"}}, TOWN, engine)) == set()
+    assert shop_connections(analyzer, rendered({"network": {"dns": "none"}}, TOWN, engine)) == set()
 
 
 @pytest.mark.parametrize("engine", Engine)
 def test_the_judge_misses_the_default_deny(analyzer: Analyzer, engine: Engine) -> None:
     """Taken out, all of the shop is open to everybody, while the way to name servers still closes what gets out."""
     rest = [one for one in rendered(FILE, TOWN, engine) if one["metadata"]["name"] != DEFAULT_DENY]
-    found = at_the_shop(analyzer, rest)
+    found = shop_connections(analyzer, rest)
     assert found != ONLY_NAMES
     assert found >= everything("legacy/old", "shop/web") | everything(STRANGER, "shop/bare")
     assert not found & everything("shop/web", STRANGER)
@@ -71,22 +71,28 @@ def test_the_judge_misses_the_default_deny(analyzer: Analyzer, engine: Engine) -
 def test_the_judge_misses_the_way_to_names(analyzer: Analyzer, engine: Engine) -> None:
     """Taken out, nothing is open."""
     rest = [one for one in rendered(FILE, TOWN, engine) if one["metadata"]["name"] != ALLOW_DNS]
-    assert at_the_shop(analyzer, rest) == set()
+    assert shop_connections(analyzer, rest) == set()
 
 
 def test_the_judge_knows_an_open_namespace(analyzer: Analyzer) -> None:
     """Without any policy."""
-    assert at_the_shop(analyzer, ()) >= everything("shop/web", STRANGER) | everything(STRANGER, "shop/web")
+    assert shop_connections(analyzer, ()) >= everything("shop/web", STRANGER) | everything(STRANGER, "shop/web")
 
 
 def test_the_standing_net_closes_what_has_no_policy_of_its_own(analyzer: Analyzer) -> None:
     """Every namespace but the exempt ones."""
     file = policy("network: {engine: calico, dns: kube-dns, standingNet: true}\nnamespaces: {adopt: all}")
     (net,) = render_cluster_wide(file, RenderTarget("", "", "0"), Engine.CALICO, exempt={"kube-system"})
-    found = analyzer.reach(TOWN, [net]).ways([STRANGER])
-    assert {way for way in found if not way.source.startswith("kube-system/") and way.source != STRANGER} == {
-        Way(source, "kube-system/dns", protocol, 53, 53)
+    found = analyzer.reach(TOWN, [net]).connections([STRANGER])
+    assert {
+        connection
+        for connection in found
+        if not connection.source.startswith("kube-system/") and connection.source != STRANGER
+    } == {
+        Connection(source, "kube-system/dns", protocol, 53, 53)
         for source in ("shop/web", "shop/bare", "legacy/old")
         for protocol in ("TCP", "UDP")
     }
-    assert {way.target.partition("/")[0] for way in found if way.source == STRANGER} == {"kube-system"}
+    assert {connection.target.partition("/")[0] for connection in found if connection.source == STRANGER} == {
+        "kube-system"
+    }

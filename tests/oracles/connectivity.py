@@ -11,7 +11,7 @@ FIRST_PORT: Final = 1
 LAST_PORT: Final = 65535
 
 
-class Way(NamedTuple):
+class Connection(NamedTuple):
     """Who reaches whom: Pods as `namespace/name`, others by an address; the ports are those of whoever is reached."""
 
     source: str
@@ -25,20 +25,20 @@ class Way(NamedTuple):
         return f"{self.source} → {self.target} {ports}/{self.protocol}"
 
 
-Ways = frozenset[Way]
+Connections = frozenset[Connection]
 
 
-def joined(ways: Iterable[Way]) -> Ways:
+def with_merged_ports(connections: Iterable[Connection]) -> Connections:
     """The same ways, each with its ports in as few ranges as possible, so that what is equal looks equal."""
-    ordered = sorted(ways)
+    ordered = sorted(connections)
     return frozenset(
-        Way(source, target, protocol, first, last)
-        for (source, target, protocol), group in groupby(ordered, key=lambda way: way[:3])
-        for first, last in in_one_piece((way.first, way.last) for way in group)
+        Connection(source, target, protocol, first, last)
+        for (source, target, protocol), group in groupby(ordered, key=lambda connection: connection[:3])
+        for first, last in merged_ranges((connection.first, connection.last) for connection in group)
     )
 
 
-def in_one_piece(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def merged_ranges(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Ranges in order, those that touch or overlap made one."""
     begin, end = 0, -1
     for first, last in ranges:

@@ -10,20 +10,20 @@ from ipaddress import ip_address, ip_network
 from itertools import permutations, product
 from typing import Any, Final, NamedTuple
 
-from tests.oracles.town import NAME_LABEL, Pod, Town
-from tests.oracles.ways import FIRST_PORT, LAST_PORT, PROTOCOLS, Way, Ways, joined
+from tests.oracles.connectivity import FIRST_PORT, LAST_PORT, PROTOCOLS, Connection, Connections, with_merged_ports
+from tests.oracles.sample_topology import NAME_LABEL, Pod, Topology
 
 GUARD: Final = ("catflap.dev/guard", "enabled")
 PORTS_OF_DNS: Final = ("53/UDP", "53/TCP")
 ANY_TCP: Final = ("1-65535/TCP",)
 
 
-def somebody(space: str, labels: Mapping[str, str], ports: Iterable[str]) -> Mapping[str, Any]:
+def pods_on_ports(space: str, labels: Mapping[str, str], ports: Iterable[str]) -> Mapping[str, Any]:
     """Pods of a namespace by their labels, on some ports."""
     return {"namespaceLabels": {NAME_LABEL: space}, "podLabels": labels, "ports": ports}
 
 
-KUBE_DNS: Final = somebody("kube-system", {"k8s-app": "kube-dns"}, PORTS_OF_DNS)
+KUBE_DNS: Final = pods_on_ports("kube-system", {"k8s-app": "kube-dns"}, PORTS_OF_DNS)
 # Who answers for names, for each word that `network.dns` may be.
 NAME_SERVERS: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
     "none": (),
@@ -33,25 +33,29 @@ NAME_SERVERS: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
     "gke": (KUBE_DNS, {"cidrs": ["169.254.20.10/32", "169.254.169.254/32"]}),
     "aks": (KUBE_DNS, {"cidrs": ["169.254.10.0/24"]}),
     "openshift": (
-        somebody("openshift-dns", {"dns.operator.openshift.io/daemonset-dns": "default"}, ["5353/UDP", "5353/TCP"]),
+        pods_on_ports(
+            "openshift-dns", {"dns.operator.openshift.io/daemonset-dns": "default"}, ["5353/UDP", "5353/TCP"]
+        ),
     ),
 }
 # The words of clusters where Pods may ask for names at an address that only the cluster can show.
-SHOWN_BY_THE_CLUSTER: Final = frozenset({"node-local", "kubespray", "gke", "aks"})
+WITH_DETECTED_ADDRESSES: Final = frozenset({"node-local", "kubespray", "gke", "aks"})
 LINKERD: Final = "linkerd.io/control-plane-component"
 # Whom every Pod may connect to, and who may connect to every Pod, for each word of `network.presets`.
-SERVANTS: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
-    "istio": (somebody("istio-system", {"app": "istiod"}, ["15012/TCP"]),),
+PRESET_TARGETS: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
+    "istio": (pods_on_ports("istio-system", {"app": "istiod"}, ["15012/TCP"]),),
     "linkerd": (
-        somebody("linkerd", {LINKERD: "destination"}, ["8086/TCP", "8090/TCP"]),
-        somebody("linkerd", {LINKERD: "identity"}, ["8080/TCP"]),
+        pods_on_ports("linkerd", {LINKERD: "destination"}, ["8086/TCP", "8090/TCP"]),
+        pods_on_ports("linkerd", {LINKERD: "identity"}, ["8080/TCP"]),
     ),
-    "osm": tuple(somebody(space, {"app": "osm-controller"}, ["15128/TCP"]) for space in ("kube-system", "osm-system")),
+    "osm": tuple(
+        pods_on_ports(space, {"app": "osm-controller"}, ["15128/TCP"]) for space in ("kube-system", "osm-system")
+    ),
 }
-VISITORS: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
+PRESET_SOURCES: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
     "istio-ambient": ({"cidrs": ["169.254.7.127/32"], "ports": ANY_TCP},),
     "prometheus": (
-        somebody(
+        pods_on_ports(
             "monitoring",
             {"app.kubernetes.io/name": "prometheus"},
             ["9090-9999/TCP", "15020/TCP", "15090/TCP", "4191/TCP"],
@@ -59,15 +63,15 @@ VISITORS: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
     ),
 }
 # What a mesh adds to each flow between Pods that it can carry.
-MESHES: Final = {"istio-ambient": "15008/TCP", "linkerd": "4143/TCP"}
-PRESETS: Final = (*SERVANTS, *VISITORS, "kubelet-probes")
+MESH_PORTS: Final = {"istio-ambient": "15008/TCP", "linkerd": "4143/TCP"}
+PRESETS: Final = (*PRESET_TARGETS, *PRESET_SOURCES, "kubelet-probes")
 
 
 def name_servers(word: str, cluster: str, addresses: Sequence[str]) -> Sequence[Mapping[str, Any]]:
     """The name servers by a word of the file, in a cluster of a kind whose DNS Service and node caches have some addresses."""
     kind = cluster if word == "auto" else word
     more = [{"cidrs": [str(ip_network(one)) for one in addresses]}] if addresses else []
-    return [*NAME_SERVERS[kind], *(more if kind in SHOWN_BY_THE_CLUSTER else ())]
+    return [*NAME_SERVERS[kind], *(more if kind in WITH_DETECTED_ADDRESSES else ())]
 
 
 class Address(NamedTuple):
@@ -91,49 +95,49 @@ ALL: Final = frozenset(Ports(protocol, FIRST_PORT, LAST_PORT) for protocol in PR
 
 
 @dataclass(frozen=True)
-class Meaning:
+class PolicyModel:
     """A policy file, as YAML gives it, in one town of a kind of cluster whose name servers have some addresses."""
 
     file: Mapping[str, Any]
-    town: Town
+    topology: Topology
     cluster_dns: str = "none"
     dns_addresses: Sequence[str] = ()
 
-    def ways(self, addresses: Iterable[str] = ()) -> Ways:
+    def connections(self, addresses: Iterable[str] = ()) -> Connections:
         """Everything that is open between Pods, and between them and these addresses."""
-        ends: list[End] = [*self.town.pods, *map(Address, sorted(addresses))]
-        return joined(
-            Way(source.ref, target.ref, *ports)
+        ends: list[End] = [*self.topology.pods, *map(Address, sorted(addresses))]
+        return with_merged_ports(
+            Connection(source.ref, target.ref, *ports)
             for source, target in permutations(ends, 2)
             if isinstance(source, Pod) or isinstance(target, Pod)
-            for ports in both(self.sent(source, target), self.taken(source, target))
+            for ports in common_ports(self.egress(source, target), self.ingress(source, target))
         )
 
-    def sent(self, source: End, target: End) -> frozenset[Ports]:
+    def egress(self, source: End, target: End) -> frozenset[Ports]:
         """What the source may send: anything if nobody closed it, else what flows, name servers and presets leave open."""
-        if not self.is_guarded(source):
+        if not self.is_managed(source):
             return ALL
-        servants = [servant for preset in self.presets for servant in SERVANTS.get(preset, ())]
-        return self.flowing(source, target) | self.meeting([*self.name_servers, *servants], target)
+        targets = [target_pods for preset in self.presets for target_pods in PRESET_TARGETS.get(preset, ())]
+        return self.flow_ports(source, target) | self.peer_ports([*self.name_servers, *targets], target)
 
-    def taken(self, source: End, target: End) -> frozenset[Ports]:
+    def ingress(self, source: End, target: End) -> frozenset[Ports]:
         """What the target may take, in the same way."""
-        if not self.is_guarded(target):
+        if not self.is_managed(target):
             return ALL
-        visitors = [visitor for preset in self.presets for visitor in VISITORS.get(preset, ())]
+        sources = [source_pods for preset in self.presets for source_pods in PRESET_SOURCES.get(preset, ())]
         if "kubelet-probes" in self.presets:
-            visitors.append({"cidrs": self.network["nodeCIDRs"], "ports": ANY_TCP})
-        return self.flowing(source, target) | self.meeting(visitors, source)
+            sources.append({"cidrs": self.network["nodeCIDRs"], "ports": ANY_TCP})
+        return self.flow_ports(source, target) | self.peer_ports(sources, source)
 
-    def flowing(self, source: End, target: End) -> frozenset[Ports]:
+    def flow_ports(self, source: End, target: End) -> frozenset[Ports]:
         """The ports of every flow that joins these two, and what a mesh adds to them."""
         joining = [flow for flow in self.network.get("flows", ()) if self.joins(flow, source, target)]
         found = {port_range(text) for flow in joining for text in flow["ports"]}
         if isinstance(source, Pod) and isinstance(target, Pod) and any(ports.protocol == "TCP" for ports in found):
-            found |= {port_range(text) for mesh, text in MESHES.items() if mesh in self.presets}
+            found |= {port_range(text) for mesh, text in MESH_PORTS.items() if mesh in self.presets}
         return frozenset(found)
 
-    def meeting(self, others: Iterable[Mapping[str, Any]], whom: End) -> frozenset[Ports]:
+    def peer_ports(self, others: Iterable[Mapping[str, Any]], whom: End) -> frozenset[Ports]:
         """The ports of all of the others who are this one."""
         return frozenset(
             port_range(text)
@@ -144,7 +148,7 @@ class Meaning:
 
     def joins(self, flow: Mapping[str, Any], source: End, target: End) -> bool:
         """Whether a flow leads from this source to this target."""
-        ends = [(said(flow["from"]), source), (said(flow["to"]), target)]
+        ends = [(as_mapping(flow["from"]), source), (as_mapping(flow["to"]), target)]
         if not all(self.is_meant(end, whom) for end, whom in ends):
             return False
         if not (isinstance(source, Pod) and isinstance(target, Pod)):
@@ -155,7 +159,7 @@ class Meaning:
             return source.space == target.space or ("across" in flow and together)
         if "across" in flow and not together:
             return False
-        return all(is_named or self.is_guarded(whom) for is_named, (_, whom) in zip(named, ends, strict=True))
+        return all(is_named or self.is_managed(whom) for is_named, (_, whom) in zip(named, ends, strict=True))
 
     def is_meant(self, end: Mapping[str, Any], whom: End) -> bool:
         """Whether an end of a flow, taken by itself, speaks of somebody."""
@@ -180,7 +184,7 @@ class Meaning:
         versions = {ip_network(cidr).version for cidr in inside} or {4, 6}
         return ip_address(whom.ref).version in versions and not within(whom, inside)
 
-    def is_guarded(self, whom: End) -> bool:
+    def is_managed(self, whom: End) -> bool:
         """Whether somebody is a Pod in a namespace that we close."""
         return isinstance(whom, Pod) and GUARD in self.labels[whom.space].items()
 
@@ -216,10 +220,10 @@ class Meaning:
     @cached_property
     def labels(self) -> Mapping[str, Mapping[str, str]]:
         """Each namespace's labels, by its name."""
-        return {space.name: {**space.labels, NAME_LABEL: space.name} for space in self.town.spaces}
+        return {space.name: {**space.labels, NAME_LABEL: space.name} for space in self.topology.spaces}
 
 
-def said(end: str | Mapping[str, Any]) -> Mapping[str, Any]:
+def as_mapping(end: str | Mapping[str, Any]) -> Mapping[str, Any]:
     """An end as a mapping: a word alone is a role."""
     return {"role": end} if isinstance(end, str) else end
 
@@ -236,7 +240,7 @@ def port_range(text: str) -> Ports:
     return Ports(protocol, int(first), int(last or first))
 
 
-def both(some: Iterable[Ports], others: Iterable[Ports]) -> Iterator[Ports]:
+def common_ports(some: Iterable[Ports], others: Iterable[Ports]) -> Iterator[Ports]:
     """The ports that are among both."""
     for one, other in product(some, others):
         if one.protocol == other.protocol and max(one.first, other.first) <= min(one.last, other.last):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.oracles.ways import Way, joined
+from tests.oracles.connectivity import Connection, with_merged_ports
 
 
 @pytest.mark.parametrize(
@@ -18,12 +18,14 @@ from tests.oracles.ways import Way, joined
 )
 def test_ports_are_in_as_few_ranges_as_possible(ranges: list[tuple[int, int]], pieces: list[tuple[int, int]]) -> None:
     """For each two ends and each protocol by itself."""
-    ways = [Way("a/b", target, "TCP", *ports) for ports in ranges for target in ("c/d", "e/f")]
-    assert joined(ways) == {Way("a/b", target, "TCP", *ports) for ports in pieces for target in ("c/d", "e/f")}
+    connections = [Connection("a/b", target, "TCP", *ports) for ports in ranges for target in ("c/d", "e/f")]
+    assert with_merged_ports(connections) == {
+        Connection("a/b", target, "TCP", *ports) for ports in pieces for target in ("c/d", "e/f")
+    }
 
 
 def test_protocols_stay_apart() -> None:
     """Although their ports touch."""
-    ways = [Way("a/b", "c/d", "TCP", 1, 5), Way("a/b", "c/d", "UDP", 6, 9)]
-    assert joined(ways) == set(ways)
-    assert {str(way) for way in ways} == {"a/b → c/d 1-5/TCP", "a/b → c/d 6-9/UDP"}
+    connections = [Connection("a/b", "c/d", "TCP", 1, 5), Connection("a/b", "c/d", "UDP", 6, 9)]
+    assert with_merged_ports(connections) == set(connections)
+    assert {str(connection) for connection in connections} == {"a/b → c/d 1-5/TCP", "a/b → c/d 6-9/UDP"}

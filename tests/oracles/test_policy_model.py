@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.oracles.meaning import Meaning
-from tests.oracles.town import Pod, Space, Town
+from tests.oracles.policy_model import PolicyModel
+from tests.oracles.sample_topology import Pod, Space, Topology
 
 GUARD: Final = {"catflap.dev/guard": "enabled"}
 SPACES: Final = {
@@ -16,7 +16,7 @@ SPACES: Final = {
     "none": GUARD,
     "legacy": {"environment": "production"},
 }
-TOWN: Final = Town(
+TOWN: Final = Topology(
     tuple(Space(name, labels) for name, labels in SPACES.items()),
     tuple(Pod(space, role[0], {"role": role}) for space in SPACES for role in ("frontend", "data")),
 )
@@ -31,7 +31,9 @@ def opened(flow: dict[str, Any], **network: Any) -> set[tuple[str, str]]:
         "network": {"dns": "none", "flows": [{**flow, "ports": ["80/TCP"]}], **network},
     }
     return {
-        (way.source, way.target) for way in Meaning(file, TOWN).ways(ADDRESSES) if (way.first, way.last) == (80, 80)
+        (connection.source, connection.target)
+        for connection in PolicyModel(file, TOWN).connections(ADDRESSES)
+        if (connection.first, connection.last) == (80, 80)
     }
 
 
@@ -103,8 +105,10 @@ def test_a_mesh_adds_its_port_where_it_carries_something() -> None:
     """TCP between Pods, and nothing else."""
     flow = {"from": "frontend", "to": "data", "ports": ["80/TCP"]}
     file = {"network": {"dns": "none", "presets": ["linkerd"], "flows": [flow, {**flow, "to": "outside"}]}}
-    town = Town((Space("one", GUARD),), (Pod("one", "f", {"role": "frontend"}), Pod("one", "d", {"role": "data"})))
-    assert {str(way) for way in Meaning(file, town).ways(["8.8.8.8"])} == {
+    topology = Topology(
+        (Space("one", GUARD),), (Pod("one", "f", {"role": "frontend"}), Pod("one", "d", {"role": "data"}))
+    )
+    assert {str(connection) for connection in PolicyModel(file, topology).connections(["8.8.8.8"])} == {
         "one/f → one/d 80/TCP",
         "one/f → one/d 4143/TCP",
         "one/f → 8.8.8.8 80/TCP",

@@ -47,7 +47,7 @@ class Pod:
 
 
 @dataclass(frozen=True)
-class Town:
+class Topology:
     """All namespaces of a cluster and their Pods."""
 
     spaces: tuple[Space, ...]
