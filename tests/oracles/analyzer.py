@@ -1,4 +1,4 @@
-"""network-config-analyzer: who reaches whom under a set of policies, plain ones and Calico's."""
+"""Query network-config-analyzer for the allowed connections under a set of NetworkPolicies and Calico policies."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ SERVER: Final = Path(__file__).parent / "network_config_analyzer" / "server.py"
 ANSWER_SECONDS: Final = 60.0  # a hundred times what a large question takes
 CALICO: Final = "projectcalico.org/v3"
 KINDS: Final = {("networking.k8s.io/v1", "NetworkPolicy"), (CALICO, "NetworkPolicy"), (CALICO, "GlobalNetworkPolicy")}
-# What the analyzer refuses, and what makes no difference to it: all that we write is in one tier.
+# Fields that the analyzer refuses, and that have no effect on its result: all of catflap's policies are in one tier.
 REFUSED: Final = {"tier", "performanceHints"}
 
 
 class NoAnswer(Exception):  # noqa: N818 -- reads as what it is
-    """The analyzer does not take the manifests; the message is its own."""
+    """The analyzer refuses the manifests; the message is the analyzer's."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """An answer: `parts` are many sources, targets and protocols each, with Pods by name and addresses by ranges."""
+    """An answer: each of the `parts` has sources, targets and protocols, with Pods by name and addresses by ranges."""
 
     parts: tuple[Mapping[str, Any], ...]
 
     @cached_property
     def edges(self) -> frozenset[str]:
-        """The first and last address of every range in the answer.
+        """Return the first and last address of every range in the answer.
 
         Between two edges of whatever is compared, all addresses are treated alike, so the edges alone tell a difference.
         """
@@ -58,13 +58,13 @@ class Reach:
 
 
 class Analyzer(Conversation):
-    """The running analyzer, in the Python of an environment that has it."""
+    """The running analyzer, in the Python of its virtual environment."""
 
     def __init__(self, python: Path) -> None:
         super().__init__([python, "-I", SERVER], seconds=ANSWER_SECONDS)
 
     def reach(self, topology: Topology, policies: Sequence[Manifest]) -> Reach:
-        """Who reaches whom; raises `NoAnswer`."""
+        """Return the allowed connections; raises `NoAnswer`."""
         calico = any(policy["apiVersion"] == CALICO for policy in policies)
         answer = self.ask(
             {
@@ -79,7 +79,7 @@ class Analyzer(Conversation):
 
 
 def understood(policy: Manifest) -> Manifest:
-    """A policy in the analyzer's words; raises ValueError for a kind that it would pass over without a word."""
+    """Convert a policy for the analyzer; raises ValueError for a kind that the analyzer would silently ignore."""
     if (policy["apiVersion"], policy["kind"]) not in KINDS:
         raise ValueError(f"the analyzer knows no {policy['kind']} of {policy['apiVersion']}")
     spec = {key: value for key, value in policy["spec"].items() if key not in REFUSED}
@@ -87,7 +87,7 @@ def understood(policy: Manifest) -> Manifest:
 
 
 def ends(found: Mapping[str, Any], addresses: Iterable[str]) -> Iterator[str]:
-    """The Pods at one end, and those of the addresses that lie in one of its ranges."""
+    """Return the Pods at one end, and those of the addresses that are in one of its ranges."""
     yield from found["pods"]
     spans = [(ip_address(first), ip_address(last)) for first, last in found["addresses"]]
     for text in addresses:

@@ -1,10 +1,10 @@
-"""What is open, as something that two judges can be compared by."""
+"""Allowed connections in a form in which the results of two oracles can be compared."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Final, NamedTuple
 
-# What a restriction to ports cannot be said of: all protocols but TCP, UDP and SCTP.
+# All protocols without ports, that is, all except TCP, UDP and SCTP.
 OTHER: Final = "other"
 PROTOCOLS: Final = ("TCP", "UDP", "SCTP", OTHER)
 FIRST_PORT: Final = 1
@@ -12,7 +12,7 @@ LAST_PORT: Final = 65535
 
 
 class Connection(NamedTuple):
-    """Who reaches whom: Pods as `namespace/name`, others by an address; the ports are those of whoever is reached."""
+    """An allowed connection between Pods (`namespace/name`) or addresses, with the ports of the target."""
 
     source: str
     target: str
@@ -39,7 +39,7 @@ def with_merged_ports(connections: Iterable[Connection]) -> Connections:
 
 
 def merged_ranges(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Ranges in order, those that touch or overlap made one."""
+    """Yield the ranges in order; merge ranges that touch or overlap."""
     begin, end = 0, -1
     for first, last in ranges:
         if first > end + 1:

@@ -1,6 +1,6 @@
-"""What a policy file means for who reaches whom, said straight from the file and from nothing of ours that renders it.
+"""A reference model: compute the allowed connections of a policy file without catflap's renderer.
 
-It is slow and plain on purpose: it looks at every pair of ends and asks of every flow whether it joins the two.
+It is slow and simple on purpose: it checks every flow for every pair of ends.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,12 +19,12 @@ ANY_TCP: Final = ("1-65535/TCP",)
 
 
 def pods_on_ports(space: str, labels: Mapping[str, str], ports: Iterable[str]) -> Mapping[str, Any]:
-    """Pods of a namespace by their labels, on some ports."""
+    """Return Pods of a namespace by their labels, on some ports."""
     return {"namespaceLabels": {NAME_LABEL: space}, "podLabels": labels, "ports": ports}
 
 
 KUBE_DNS: Final = pods_on_ports("kube-system", {"k8s-app": "kube-dns"}, PORTS_OF_DNS)
-# Who answers for names, for each word that `network.dns` may be.
+# The name servers of each value of `network.dns`.
 NAME_SERVERS: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
     "none": (),
     "kube-dns": (KUBE_DNS,),
@@ -38,10 +38,10 @@ NAME_SERVERS: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
         ),
     ),
 }
-# The words of clusters where Pods may ask for names at an address that only the cluster can show.
+# The values for clusters where Pods may send DNS queries to an address that only the cluster knows.
 WITH_DETECTED_ADDRESSES: Final = frozenset({"node-local", "kubespray", "gke", "aks"})
 LINKERD: Final = "linkerd.io/control-plane-component"
-# Whom every Pod may connect to, and who may connect to every Pod, for each word of `network.presets`.
+# The allowed targets of every Pod, and the allowed sources of every Pod, for each value of `network.presets`.
 PRESET_TARGETS: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
     "istio": (pods_on_ports("istio-system", {"app": "istiod"}, ["15012/TCP"]),),
     "linkerd": (
@@ -62,20 +62,20 @@ PRESET_SOURCES: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
         ),
     ),
 }
-# What a mesh adds to each flow between Pods that it can carry.
+# The port that a mesh adds to each TCP flow between Pods.
 MESH_PORTS: Final = {"istio-ambient": "15008/TCP", "linkerd": "4143/TCP"}
 PRESETS: Final = (*PRESET_TARGETS, *PRESET_SOURCES, "kubelet-probes")
 
 
 def name_servers(word: str, cluster: str, addresses: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-    """The name servers by a word of the file, in a cluster of a kind whose DNS Service and node caches have some addresses."""
+    """Return the name servers of a value of `network.dns`, in a cluster of a type whose DNS Service and node caches have some addresses."""
     kind = cluster if word == "auto" else word
     more = [{"cidrs": [str(ip_network(one)) for one in addresses]}] if addresses else []
     return [*NAME_SERVERS[kind], *(more if kind in WITH_DETECTED_ADDRESSES else ())]
 
 
 class Address(NamedTuple):
-    """Somebody who is no Pod."""
+    """A peer outside of the cluster, or another peer that is not a Pod."""
 
     ref: str
 
@@ -121,7 +121,7 @@ class PolicyModel:
         return self.flow_ports(source, target) | self.peer_ports([*self.name_servers, *targets], target)
 
     def ingress(self, source: End, target: End) -> frozenset[Ports]:
-        """What the target may take, in the same way."""
+        """Return the ports on which the target may receive, in the same way."""
         if not self.is_managed(target):
             return ALL
         sources = [source_pods for preset in self.presets for source_pods in PRESET_SOURCES.get(preset, ())]
@@ -130,7 +130,7 @@ class PolicyModel:
         return self.flow_ports(source, target) | self.peer_ports(sources, source)
 
     def flow_ports(self, source: End, target: End) -> frozenset[Ports]:
-        """The ports of every flow that joins these two, and what a mesh adds to them."""
+        """Return the ports of every flow between these two, with the port of a mesh."""
         joining = [flow for flow in self.network.get("flows", ()) if self.joins(flow, source, target)]
         found = {port_range(text) for flow in joining for text in flow["ports"]}
         if isinstance(source, Pod) and isinstance(target, Pod) and any(ports.protocol == "TCP" for ports in found):
@@ -138,7 +138,7 @@ class PolicyModel:
         return frozenset(found)
 
     def peer_ports(self, others: Iterable[Mapping[str, Any]], whom: End) -> frozenset[Ports]:
-        """The ports of all of the others who are this one."""
+        """Return the ports of those peers that match an end."""
         return frozenset(
             port_range(text)
             for other in others
@@ -147,7 +147,7 @@ class PolicyModel:
         )
 
     def joins(self, flow: Mapping[str, Any], source: End, target: End) -> bool:
-        """Whether a flow leads from this source to this target."""
+        """Return whether a flow allows this source to connect to this target."""
         ends = [(as_mapping(flow["from"]), source), (as_mapping(flow["to"]), target)]
         if not all(self.is_meant(end, whom) for end, whom in ends):
             return False
@@ -162,7 +162,7 @@ class PolicyModel:
         return all(is_named or self.is_managed(whom) for is_named, (_, whom) in zip(named, ends, strict=True))
 
     def is_meant(self, end: Mapping[str, Any], whom: End) -> bool:
-        """Whether an end of a flow, taken by itself, speaks of somebody."""
+        """Return whether one end of a flow, without the other one, matches an end."""
         if "cidrs" in end or end.get("role") == "outside":
             if isinstance(whom, Pod):
                 return False
@@ -172,54 +172,54 @@ class PolicyModel:
         return not end.get("namespaces") or whom.space in end["namespaces"]
 
     def is_one_of(self, others: Mapping[str, Any], whom: End) -> bool:
-        """Whether somebody is among others who are told by networks, or by labels of the namespace and of the Pod."""
+        """Return whether an end matches a peer of networks, or of labels of the namespace and of the Pod."""
         if isinstance(whom, Address) or "cidrs" in others:
             return isinstance(whom, Address) and within(whom, others.get("cidrs", []))
         is_there = others["namespaceLabels"].items() <= self.labels[whom.space].items()
         return is_there and bool(others["podLabels"].items() <= whom.labels.items())
 
     def is_outside(self, whom: Address) -> bool:
-        """Whether an address lies beyond the cluster; one of an IP version that no `clusterCIDRs` speak of does not."""
+        """Return whether an address is outside of the cluster; an address of an IP version without `clusterCIDRs` is not."""
         inside = self.network.get("clusterCIDRs", [])
         versions = {ip_network(cidr).version for cidr in inside} or {4, 6}
         return ip_address(whom.ref).version in versions and not within(whom, inside)
 
     def is_managed(self, whom: End) -> bool:
-        """Whether somebody is a Pod in a namespace that we close."""
+        """Return whether an end is a Pod in a managed namespace."""
         return isinstance(whom, Pod) and GUARD in self.labels[whom.space].items()
 
     def environment(self, pod: Pod) -> str | None:
-        """The environment that a Pod is in, if it is in one that there is."""
+        """Return the environment of a Pod; None for a value that the file does not list."""
         environment = self.file.get("namespaces", {}).get("environment", {})
         value = self.labels[pod.space].get(environment.get("label", "environment"))
         return value if value in environment.get("oneOf", []) else None
 
     @property
     def network(self) -> Mapping[str, Any]:
-        """The file's section on networks."""
+        """Return the section `network` of the file."""
         section: Mapping[str, Any] = self.file["network"]
         return section
 
     @property
     def presets(self) -> Sequence[str]:
-        """What the file says is running in the cluster."""
+        """Return the presets of the file."""
         found: Sequence[str] = self.network.get("presets", ())
         return found
 
     @property
     def name_servers(self) -> Sequence[Mapping[str, Any]]:
-        """The name servers, whether the file names them one by one or by a word."""
+        """Return the name servers of the file, from a list or from a value such as `kube-dns`."""
         dns: str | list[Mapping[str, Any]] = self.network["dns"]
         return name_servers(dns, self.cluster_dns, self.dns_addresses) if isinstance(dns, str) else dns
 
     @property
     def role_label(self) -> str:
-        """The label that names a Pod's role."""
+        """Return the key of the role label."""
         return str(self.file.get("workloads", {}).get("role", {}).get("label", "role"))
 
     @cached_property
     def labels(self) -> Mapping[str, Mapping[str, str]]:
-        """Each namespace's labels, by its name."""
+        """Return the labels of each namespace by its name."""
         return {space.name: {**space.labels, NAME_LABEL: space.name} for space in self.topology.spaces}
 
 

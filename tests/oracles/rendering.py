@@ -1,4 +1,4 @@
-"""Everything that we write in a town for a policy file."""
+"""Render all policies of a policy file for a sample topology."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ NO_SERVERS: Final = DetectedDns("none")
 def rendered(
     file: Mapping[str, Any], topology: Topology, engine: Engine, *, detected_dns: DetectedDns = NO_SERVERS
 ) -> list[Manifest]:
-    """The policies of every guarded namespace; raises BadPolicy for a file that is none."""
+    """Return the policies of every managed namespace; raises BadPolicy for an invalid file."""
     loaded = parse(text(file))
     return [
         manifest
@@ -34,5 +34,5 @@ def rendered(
 
 
 def text(file: Mapping[str, Any]) -> str:
-    """The file as somebody would hand it in: JSON is YAML."""
+    """Return the text of the file: JSON is YAML."""
     return json.dumps({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", **file})

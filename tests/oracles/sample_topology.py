@@ -1,4 +1,4 @@
-"""Namespaces and Pods to ask about, and the manifests that they are in a cluster."""
+"""Sample namespaces and Pods, and their manifests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ NAME_LABEL: Final = "kubernetes.io/metadata.name"
 
 @dataclass(frozen=True)
 class Space:
-    """A namespace, with the labels that somebody gave it."""
+    """A namespace with its users' labels."""
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def manifest(self, *, calico: bool) -> Manifest:
-        """As it stands in a cluster: the API server adds a label, and Calico one that only Calico knows."""
+        """Return the manifest with the label that the API server adds, and with Calico's own label."""
         own = {NAME_LABEL: self.name, **({"projectcalico.org/name": self.name} if calico else {})}
         return {
             "apiVersion": "v1",
@@ -36,11 +36,11 @@ class Pod:
 
     @property
     def ref(self) -> str:
-        """How it is called in an answer."""
+        """Return the name of the Pod in the analyzer's answers."""
         return f"{self.space}/{self.name}"
 
     def manifest(self, *, calico: bool) -> Manifest:
-        """As it stands in a cluster, as far as policies can tell."""
+        """Return the manifest with the fields that policies can select by."""
         own = {"projectcalico.org/namespace": self.space, "projectcalico.org/orchestrator": "k8s"} if calico else {}
         metadata = {"name": self.name, "namespace": self.space, "labels": {**self.labels, **own}}
         return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": []}}

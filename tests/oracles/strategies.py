@@ -17,7 +17,7 @@ ENVIRONMENT_LABELS: Final = ("environment", "example.com/stage")
 ROLE_LABELS: Final = ("role", "app.kubernetes.io/component")
 KUBE_SYSTEM: Final = Space("kube-system")
 KUBE_DNS: Final = Pod("kube-system", "dns", {"k8s-app": "kube-dns"})
-# Those whom presets and other name servers speak of, in namespaces of their own.
+# Pods that presets and name servers select, in other namespaces.
 SYSTEM_PODS: Final = (
     Pod("istio-system", "istiod", {"app": "istiod"}),
     Pod("linkerd", "destination", {"linkerd.io/control-plane-component": "destination"}),
@@ -64,9 +64,9 @@ name_servers = st.fixed_dictionaries(
 
 @st.composite
 def topologies(draw: st.DrawFn) -> Topology:
-    """Some namespaces in few environments, most of them guarded, with a Pod of some roles each, beside kube-system.
+    """Generate kube-system and some namespaces in few environments, most of them managed, with Pods of some roles.
 
-    There are two labels that may tell environments, and two that may tell roles; they do not say the same.
+    Two labels can be the environment label, and two can be the role label; their values are independent.
     """
     spaces, pods = [KUBE_SYSTEM], [KUBE_DNS]
     for pod in draw(st.lists(st.sampled_from(SYSTEM_PODS), max_size=2, unique_by=lambda pod: pod.space)):
@@ -84,13 +84,13 @@ def topologies(draw: st.DrawFn) -> Topology:
 
 
 def without_none(labels: Mapping[str, str | None]) -> dict[str, str]:
-    """The labels that have a value."""
+    """Return the labels that have a value."""
     return {key: value for key, value in labels.items() if value is not None}
 
 
 @st.composite
 def flows(draw: st.DrawFn, *, environments: bool) -> dict[str, Any]:
-    """One flow, of two between Pods; `across` only where there are environments, and between Pods."""
+    """Generate one flow; half of the flows are between Pods. `across` needs environments and Pods at both ends."""
     between_pods = draw(st.booleans())
     other = pod_ends if between_pods else address_ends
     ends = draw(st.tuples(pod_ends, other) | st.tuples(other, pod_ends))
@@ -109,7 +109,7 @@ clusters = st.builds(
 
 @st.composite
 def files(draw: st.DrawFn) -> dict[str, Any]:
-    """A policy file with flows; some are refused, such as one that leaves nothing outside."""
+    """Generate a policy file with flows; catflap refuses some of them, for example a file whose cluster has all addresses."""
     environments = draw(st.sampled_from([(), ENVIRONMENTS, ENVIRONMENTS]))
     presets = draw(st.lists(st.sampled_from(PRESETS), max_size=2, unique=True))
     network = {

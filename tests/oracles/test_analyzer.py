@@ -1,4 +1,4 @@
-"""The analyzer, driven by our server, says what its own command says, and says when it cannot judge."""
+"""The analyzer gives the same results through the test server as by its own command, and reports what it cannot analyze."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def printed(output: str) -> Iterator[Connection]:
 def test_the_command_says_the_same(
     analyzer: Analyzer, request: pytest.FixtureRequest, tmp_path: Path, engine: Engine
 ) -> None:
-    """From files, by its own reader and in its own words."""
+    """The command reads files by its own reader and prints its own text."""
     policies = rendered(FILE, TOPOLOGY, engine)
     calico = engine is Engine.CALICO
     spaces = [space.manifest(calico=calico) for space in TOPOLOGY.spaces]
@@ -63,7 +63,7 @@ def test_the_command_says_the_same(
 
 
 def test_a_label_of_digits_is_found(analyzer: Analyzer) -> None:
-    """Which the command would not, as it reads a quoted number as a number."""
+    """The command does not find it, since it reads a quoted number as a number."""
     topology = Topology(SHOP.spaces, (*SHOP.pods, Pod("shop", "old", {"version": "1"})))
     taking = {"podSelector": {"matchLabels": {"version": "1"}}, "policyTypes": ["Ingress"], "ingress": [{}]}
     open_ = {**DENY, "metadata": {"name": "open", "namespace": "shop"}, "spec": taking}
@@ -73,7 +73,7 @@ def test_a_label_of_digits_is_found(analyzer: Analyzer) -> None:
 
 
 def test_what_the_analyzer_does_not_take_is_told(analyzer: Analyzer) -> None:
-    """And the next question has its answer all the same."""
+    """The next question still has an answer."""
     with pytest.raises(NoAnswer, match="SyntaxError: podsel is not a valid entry"):
         analyzer.reach(SHOP, [{**DENY, "spec": {**DENY["spec"], "podsel": {}}}])
     with pytest.raises(NoAnswer, match="a policy was passed over"):
@@ -82,13 +82,13 @@ def test_what_the_analyzer_does_not_take_is_told(analyzer: Analyzer) -> None:
 
 
 def test_a_kind_that_it_would_pass_over_is_refused() -> None:
-    """A staged policy closes nothing, and the analyzer would say so without having looked."""
+    """A staged policy isolates nothing, and the analyzer would ignore it silently."""
     with pytest.raises(ValueError, match="knows no StagedNetworkPolicy"):
         understood({"apiVersion": "projectcalico.org/v3", "kind": "StagedNetworkPolicy", "spec": {}})
 
 
 def test_a_range_of_addresses_is_told_by_its_edges(analyzer: Analyzer) -> None:
-    """The last inside and the first outside."""
+    """The edges are the last address inside and the first one outside."""
     out = {
         "podSelector": {},
         "policyTypes": ["Ingress", "Egress"],

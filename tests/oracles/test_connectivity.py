@@ -1,4 +1,4 @@
-"""Ways that are equal look equal."""
+"""Equal sets of connections have one form."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.oracles.connectivity import Connection, with_merged_ports
     ],
 )
 def test_ports_are_in_as_few_ranges_as_possible(ranges: list[tuple[int, int]], pieces: list[tuple[int, int]]) -> None:
-    """For each two ends and each protocol by itself."""
+    """This holds for each pair of ends and each protocol separately."""
     connections = [Connection("a/b", target, "TCP", *ports) for ports in ranges for target in ("c/d", "e/f")]
     assert with_merged_ports(connections) == {
         Connection("a/b", target, "TCP", *ports) for ports in pieces for target in ("c/d", "e/f")
@@ -25,7 +25,7 @@ def test_ports_are_in_as_few_ranges_as_possible(ranges: list[tuple[int, int]], p
 
 
 def test_protocols_stay_apart() -> None:
-    """Although their ports touch."""
+    """Ranges of different protocols are not merged, although they touch."""
     connections = [Connection("a/b", "c/d", "TCP", 1, 5), Connection("a/b", "c/d", "UDP", 6, 9)]
     assert with_merged_ports(connections) == set(connections)
     assert {str(connection) for connection in connections} == {"a/b → c/d 1-5/TCP", "a/b → c/d 6-9/UDP"}

@@ -1,4 +1,4 @@
-"""Flows: what we write for them opens exactly what the policy file means, in either engine."""
+"""The rendered policies of flows allow exactly the connections that the policy file means, in either engine."""
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,7 +31,7 @@ def edges(file: Mapping[str, Any]) -> Iterator[str]:
         yield from (str(ip_network(cidr)[0]), str(ip_network(cidr)[-1]))
 
 
-# A difference takes a while to be made small, since the analyzer answers every attempt.
+# Shrinking a difference takes long, since the analyzer answers every attempt.
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("engine", Engine)
 @settings(LAW, max_examples=3 * LAW.max_examples)
@@ -39,7 +39,7 @@ def edges(file: Mapping[str, Any]) -> Iterator[str]:
 def test_what_is_open_is_what_the_file_means(
     analyzer: Analyzer, engine: Engine, topology: Topology, file: dict[str, Any], cluster: DetectedDns
 ) -> None:
-    """No Pod and no address reaches more than the file says, and none less."""
+    """Each Pod and each address reaches exactly what the file allows."""
     try:
         manifests = rendered(file, topology, engine, detected_dns=cluster)
     except BadPolicy:
@@ -51,7 +51,7 @@ def test_what_is_open_is_what_the_file_means(
 
 
 def of_closed_namespaces(connections: Connections) -> set[str]:
-    """The ways that begin or end in a closed namespace, in words."""
+    """Return the connections that begin or end in an isolated namespace, as texts."""
     return {
         str(connection)
         for connection in connections
@@ -60,24 +60,24 @@ def of_closed_namespaces(connections: Connections) -> set[str]:
 
 
 def is_open(analyzer: Analyzer, manifests: Iterable[Manifest]) -> set[str]:
-    """What is open in the example's closed namespaces."""
+    """Return the allowed connections in the example's isolated namespaces."""
     return of_closed_namespaces(analyzer.reach(TOPOLOGY, list(manifests)).connections((*OUTSIDE, *INSIDE)))
 
 
 @pytest.mark.parametrize("engine", Engine)
 def test_three_tiers_are_open_as_the_flows_say(analyzer: Analyzer, engine: Engine) -> None:
-    """Line by line, and production never meets test."""
+    """No connection joins production and test."""
     assert is_open(analyzer, rendered(FILE, TOPOLOGY, engine)) == OPEN
 
 
 def test_three_tiers_mean_what_everybody_thinks() -> None:
-    """The meaning that the engines are held to is held to the same lines."""
+    """The model with which the engines are compared gives the same lines."""
     assert of_closed_namespaces(PolicyModel(FILE, TOPOLOGY).connections((*OUTSIDE, *INSIDE))) == OPEN
 
 
 @pytest.mark.parametrize("engine", Engine)
 def test_every_policy_of_the_three_tiers_is_needed(analyzer: Analyzer, engine: Engine) -> None:
-    """Without any one of them something else is open: so the judge does look at each."""
+    """Without any one of them, the result differs: so the analyzer evaluates each."""
     manifests = rendered(FILE, TOPOLOGY, engine)
     assert len(manifests) == len(CLOSED) * len(("deny", "dns", "frontend", "backend", "data"))
     for number, left_out in enumerate(manifests):
@@ -86,7 +86,7 @@ def test_every_policy_of_the_three_tiers_is_needed(analyzer: Analyzer, engine: E
 
 @pytest.mark.parametrize("engine", Engine)
 def test_a_wrong_word_shows(analyzer: Analyzer, engine: Engine) -> None:
-    """Data in test that takes from production: only one end is open, so it takes a second mistake to be reached."""
+    """If data in test allows ingress from production, only one end is open; a connection needs a second mistake."""
     manifests = [copy.deepcopy(dict(one)) for one in rendered(FILE, TOPOLOGY, engine)]
     swap(manifests, "shop-test", "catflap-role-data")
     assert OPEN - is_open(analyzer, manifests) == {
@@ -98,7 +98,7 @@ def test_a_wrong_word_shows(analyzer: Analyzer, engine: Engine) -> None:
 
 
 def swap(manifests: list[dict[str, Any]], space: str, name: str) -> None:
-    """Take one environment for the other in one policy."""
+    """Exchange the environments in one policy."""
     names = {"production": "test", "test": "production"}
     for one in manifests:
         if (one["metadata"]["namespace"], one["metadata"]["name"]) == (space, name):
@@ -106,7 +106,7 @@ def swap(manifests: list[dict[str, Any]], space: str, name: str) -> None:
 
 
 def replaced(value: Any, names: Mapping[str, str]) -> Any:
-    """A value in which these words stand for others, in selectors too."""
+    """Return a value in which these words are replaced by others, also in selectors."""
     match value:
         case dict():
             return {key: replaced(one, names) for key, one in value.items()}

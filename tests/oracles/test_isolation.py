@@ -1,4 +1,4 @@
-"""A closed namespace is closed: what the default-deny and the way to name servers leave open, in either engine."""
+"""The default-deny and the DNS policy allow only DNS queries, in either engine."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -35,19 +35,19 @@ ONLY_NAMES: Final = {
 
 
 def shop_connections(analyzer: Analyzer, manifests: Iterable[Manifest]) -> set[Connection]:
-    """What Pods of the closed namespace send and take."""
+    """Return the allowed connections of Pods in the isolated namespace."""
     found = analyzer.reach(TOWN, list(manifests)).connections([STRANGER])
     return {connection for connection in found if "shop/" in f"{connection.source} {connection.target}"}
 
 
 def everything(source: str, target: str) -> set[Connection]:
-    """All that one can send another."""
+    """Return all connections from a source to a target."""
     return {Connection(source, target, protocol, FIRST_PORT, LAST_PORT) for protocol in PROTOCOLS}
 
 
 @pytest.mark.parametrize("engine", Engine)
 def test_only_questions_for_names_get_out_and_nothing_gets_in(analyzer: Analyzer, engine: Engine) -> None:
-    """To the name servers of kube-system: not to their namesakes, not to their neighbours."""
+    """Queries reach the name servers of kube-system, but no Pods of the same name elsewhere, and no other Pods of kube-system."""
     assert shop_connections(analyzer, rendered(FILE, TOWN, engine)) == ONLY_NAMES
 
 
@@ -59,7 +59,7 @@ def test_without_the_way_to_names_nothing_is_open(analyzer: Analyzer, engine: En
 
 @pytest.mark.parametrize("engine", Engine)
 def test_the_judge_misses_the_default_deny(analyzer: Analyzer, engine: Engine) -> None:
-    """Taken out, all of the shop is open to everybody, while the way to name servers still closes what gets out."""
+    """Without it, all of the shop is open to every peer, while the DNS policy still isolates egress."""
     rest = [one for one in rendered(FILE, TOWN, engine) if one["metadata"]["name"] != DEFAULT_DENY]
     found = shop_connections(analyzer, rest)
     assert found != ONLY_NAMES
@@ -69,7 +69,7 @@ def test_the_judge_misses_the_default_deny(analyzer: Analyzer, engine: Engine) -
 
 @pytest.mark.parametrize("engine", Engine)
 def test_the_judge_misses_the_way_to_names(analyzer: Analyzer, engine: Engine) -> None:
-    """Taken out, nothing is open."""
+    """Without it, nothing is open."""
     rest = [one for one in rendered(FILE, TOWN, engine) if one["metadata"]["name"] != ALLOW_DNS]
     assert shop_connections(analyzer, rest) == set()
 
@@ -80,7 +80,7 @@ def test_the_judge_knows_an_open_namespace(analyzer: Analyzer) -> None:
 
 
 def test_the_standing_net_closes_what_has_no_policy_of_its_own(analyzer: Analyzer) -> None:
-    """Every namespace but the exempt ones."""
+    """It isolates every namespace except the exempt ones."""
     file = policy("network: {engine: calico, dns: kube-dns, standingNet: true}\nnamespaces: {adopt: all}")
     (net,) = render_cluster_wide(file, RenderTarget("", "", "0"), Engine.CALICO, exempt={"kube-system"})
     found = analyzer.reach(TOWN, [net]).connections([STRANGER])

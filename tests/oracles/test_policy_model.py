@@ -1,4 +1,4 @@
-"""What flows mean, case by case: the model that engines are held to is held to what a reader of the file would say."""
+"""The reference model gives the expected connections, case by case."""
 
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ INSIDE: Final = "one/f → one/d, two/f → two/d, lab/f → lab/d, odd/f → od
 
 
 def opened(flow: dict[str, Any], **network: Any) -> set[tuple[str, str]]:
-    """Who reaches whom on the flow's port and not on another one, which leaves out what nobody closed."""
+    """Return the pairs that are connected on the flow's port and not on another one, which excludes unmanaged namespaces."""
     file = {
         "namespaces": {"environment": {"oneOf": ["production", "test"]}},
         "network": {"dns": "none", "flows": [{**flow, "ports": ["80/TCP"]}], **network},
@@ -38,7 +38,7 @@ def opened(flow: dict[str, Any], **network: Any) -> set[tuple[str, str]]:
 
 
 def pairs(text: str) -> set[tuple[str, str]]:
-    """`a → b, c → d` as pairs."""
+    """Parse `a → b, c → d` to pairs."""
     return {(source, target) for source, _, target in (pair.partition(" → ") for pair in text.split(", ") if pair)}
 
 
@@ -49,7 +49,7 @@ def pairs(text: str) -> set[tuple[str, str]]:
         pytest.param(
             {"from": "frontend", "to": "data", "across": "environment"},
             f"{INSIDE}, one/f → two/d, two/f → one/d, "
-            # What nobody closed is in an environment too, and may be reached by those who are closed, and reach them.
+            # Unmanaged Pods are in an environment too, and may connect to managed Pods, and these to them.
             "one/f → legacy/d, two/f → legacy/d, legacy/f → one/d, legacy/f → two/d",
             id="across: in one environment as well, and in none of those that there are not",
         ),
@@ -91,18 +91,18 @@ def pairs(text: str) -> set[tuple[str, str]]:
     ],
 )
 def test_a_flow_means(flow: dict[str, Any], open_: str) -> None:
-    """These pairs and no others."""
+    """A flow opens these pairs and no others."""
     assert opened(flow, clusterCIDRs=["10.0.0.0/8"]) == pairs(open_)
 
 
 def test_without_a_cluster_everybody_is_outside() -> None:
-    """Of both IP versions."""
+    """All addresses of both IP versions are outside."""
     flow = {"from": {"role": "data", "namespaces": ["one"]}, "to": "outside"}
     assert opened(flow) == {("one/d", address) for address in ADDRESSES}
 
 
 def test_a_mesh_adds_its_port_where_it_carries_something() -> None:
-    """TCP between Pods, and nothing else."""
+    """A mesh carries only TCP between Pods."""
     flow = {"from": "frontend", "to": "data", "ports": ["80/TCP"]}
     file = {"network": {"dns": "none", "presets": ["linkerd"], "flows": [flow, {**flow, "to": "outside"}]}}
     topology = Topology(
