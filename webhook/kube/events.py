@@ -50,10 +50,10 @@ class EventDetails(Struct, frozen=True):
 
 def post_repair_event(api: Api, manifest: Manifest, outcome: WriteOutcome, at: datetime) -> None:
     """Post one Event about one repair."""
-    post_event(api, manifest, repaired_event(manifest, outcome), at)
+    post_event(api, manifest, repair_details(manifest, outcome), at)
 
 
-def repaired_event(manifest: Manifest, outcome: WriteOutcome) -> EventDetails:
+def repair_details(manifest: Manifest, outcome: WriteOutcome) -> EventDetails:
     """Return the content of the Event about one repair."""
     did = "was deleted and is back" if outcome is WriteOutcome.CREATED else "was edited and says again what it should"
     return EventDetails("PolicyRestored", "Restore", f"{manifest['kind']} {manifest['metadata']['name']} {did}")

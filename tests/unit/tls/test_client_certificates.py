@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from webhook.server.peers import certificate_names
+from webhook.server.client_certificate import certificate_names
 from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, issue_pair, server_context
 from webhook.tls.client_certificates import request_client_certificates
 
