@@ -1,8 +1,8 @@
-"""Who may connect to whom, three times over: as Kubernetes reads its policies, as Calico reads its own, and as flows mean it.
+"""Compute the allowed connections in three ways: from NetworkPolicies, from Calico's policies, and from the flows of the policy file.
 
-The readers are written from https://kubernetes.io/docs/concepts/services-networking/network-policies/ and from
-libcalico-go (lib/backend/syncersv1/updateprocessors/rules.go): what a rule leaves out or leaves empty is everybody and
-every port, so that what we should never write opens something here as it would in a cluster.
+The evaluators follow https://kubernetes.io/docs/concepts/services-networking/network-policies/ and
+libcalico-go (lib/backend/syncersv1/updateprocessors/rules.go). A missing or empty field of a rule matches every peer and
+every port, so a rendering mistake opens something here as it would in a cluster.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ MESH_PORTS: Final = {"istio-ambient": 15008, "linkerd": 4143}
 
 @dataclass(frozen=True)
 class Space:
-    """A namespace: guarded or not, in an environment or in none."""
+    """A namespace: managed or not, in an environment or in none."""
 
     name: str
     environment: str = ""
@@ -36,14 +36,14 @@ class Space:
 
     @property
     def labels(self) -> dict[str, str]:
-        """Its labels in the cluster."""
+        """Return its labels in the cluster."""
         environment = {"environment": self.environment} if self.environment else {}
         return {NAME: self.name, **environment, **({GUARD: "enabled"} if self.guarded else {})}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a connection begins or ends: a Pod in a namespace, or what is in none; one address of each IP version."""
+    """An end of a connection: a Pod in a namespace, or another host; with one address of each IP version."""
 
     addresses: tuple[str, str]
     space: Space | None = None
@@ -51,7 +51,7 @@ class Place:
 
     @property
     def labels(self) -> dict[str, str]:
-        """A Pod's labels."""
+        """Return the labels of a Pod."""
         return {"app": "a", **({"role": self.role} if self.role else {})}
 
 
@@ -72,7 +72,7 @@ STRANGERS: Final = (Place(("192.0.2.1", "2001:db8::1")), Place(("10.255.0.1", "f
 
 
 class Side(NamedTuple):
-    """One end of a connection: whose it is, which way, with whom, and by which address of theirs."""
+    """A connection from the view of one end: the end, the direction, the other end, and the address of the other end."""
 
     own: Place
     direction: str
@@ -82,7 +82,7 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """What one rule lets through: to or from whom, and on which ports."""
+    """One rule: its peers and its ports."""
 
     reaches: Callable[[Place, str], bool]
     carries: Callable[[Probe], bool]
@@ -90,7 +90,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy of either engine, read: whom it is for, which directions it closes, and what it lets through."""
+    """A policy of either engine: the selected Pods, the isolated directions, and the rules."""
 
     space: str
     selects: Callable[[Place], bool]
@@ -99,7 +99,7 @@ class Policy:
 
 
 def open_at(policies: Iterable[Policy], side: Side) -> Callable[[Probe], bool]:
-    """What one end's policies let through: everything where none closes it."""
+    """Return whether the policies of one end allow a connection; without an isolating policy, everything is allowed."""
     own, direction, peer, address = side
     closing = [
         policy
@@ -111,7 +111,7 @@ def open_at(policies: Iterable[Policy], side: Side) -> Callable[[Probe], bool]:
 
 
 def policies_of(policy: GuardPolicy, engine: Engine) -> tuple[Policy, ...]:
-    """What is written for an engine into every guarded namespace, read back."""
+    """Return the policies that are rendered for an engine and every managed namespace."""
     read = {Engine.KUBERNETES: read_kubernetes, Engine.CALICO: read_calico}[engine]
     births = [RenderTarget(space.name, "", "", space.environment) for space in SPACES if space.guarded]
     return tuple(read(manifest) for birth in births for manifest in render_namespace(policy, birth, engine))
@@ -119,13 +119,13 @@ def policies_of(policy: GuardPolicy, engine: Engine) -> tuple[Policy, ...]:
 
 @cache
 def within(address: str, cidr: str) -> bool:
-    """Whether an address is of a network."""
+    """Return whether an address is in a network."""
     found, network = ip_address(address), ip_network(cidr)
     return found.version == network.version and found in network
 
 
 def read_kubernetes(manifest: Json) -> Policy:
-    """A NetworkPolicy of networking.k8s.io/v1."""
+    """Convert a NetworkPolicy of networking.k8s.io/v1."""
     spec, space = manifest["spec"], manifest["metadata"]["namespace"]
     return Policy(
         space,
@@ -139,7 +139,7 @@ def read_kubernetes(manifest: Json) -> Policy:
 
 
 def kubernetes_rule(rule: Json, key: str, space: str) -> Rule:
-    """A rule: one of the peers and one of the ports have to hold."""
+    """Convert a rule: one of the peers and one of the ports must match."""
     assert set(rule) <= {key, "ports"}
     peers, ports = rule.get(key), rule.get("ports")
     return Rule(
@@ -149,7 +149,7 @@ def kubernetes_rule(rule: Json, key: str, space: str) -> Rule:
 
 
 def is_peer(peer: Json, place: Place, address: str, space: str) -> bool:
-    """Whether an entry of `from` or `to` means somebody."""
+    """Return whether an entry of `from` or `to` matches an end."""
     if "ipBlock" in peer:
         assert set(peer) == {"ipBlock"}
         assert set(peer["ipBlock"]) == {"cidr"}
@@ -162,7 +162,7 @@ def is_peer(peer: Json, place: Place, address: str, space: str) -> bool:
 
 
 def matches(selector: Json, labels: Mapping[str, str]) -> bool:
-    """Whether a LabelSelector of `matchLabels` and `In` selects by these labels; an empty one always does."""
+    """Return whether a LabelSelector of `matchLabels` and `In` matches labels; an empty one always does."""
     assert set(selector) <= {"matchLabels", "matchExpressions"}
     assert all(part["operator"] == "In" for part in selector.get("matchExpressions", ()))
     return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()) and all(
@@ -171,13 +171,13 @@ def matches(selector: Json, labels: Mapping[str, str]) -> bool:
 
 
 def is_port(port: Json, probe: Probe) -> bool:
-    """Whether an entry of `ports` is of a protocol and means a number."""
+    """Return whether an entry of `ports` matches a protocol and a port."""
     protocol, number = probe
     return bool(port["protocol"] == protocol and port["port"] <= number <= port.get("endPort", port["port"]))
 
 
 def read_calico(manifest: Json) -> Policy:
-    """A NetworkPolicy of projectcalico.org/v3."""
+    """Convert a NetworkPolicy of projectcalico.org/v3."""
     spec, space = manifest["spec"], manifest["metadata"]["namespace"]
     return Policy(
         space,
@@ -191,7 +191,7 @@ def read_calico(manifest: Json) -> Policy:
 
 
 def calico_rule(rule: Json, end: str, space: str) -> Rule:
-    """A rule: each thing that it says has to hold."""
+    """Convert a rule: all of its fields must match."""
     assert rule["action"] == "Allow"
     peer, ports = rule.get(end, {}), rule.get("destination", {}).get("ports")
     first_last = [tuple(map(int, str(port).split(":"))) for port in ports or ()]
@@ -217,7 +217,7 @@ def calico_rule(rule: Json, end: str, space: str) -> Rule:
 
 
 def fits(selector: str, labels: Mapping[str, str]) -> bool:
-    """Whether a selector of Calico's selects by these labels."""
+    """Return whether a Calico selector matches labels."""
     for key, how, values in read_selector(selector):
         assert how in {"==", "in"}
         if labels.get(key) not in values:
@@ -229,7 +229,7 @@ read_selector = cache(clauses_of)
 
 
 def meant(policy: GuardPolicy, side: Side) -> Callable[[Probe], bool]:
-    """What flows say of one end of a connection; who is not guarded may do everything."""
+    """Return whether the flows allow one end of a connection; an unmanaged end may connect to everything."""
     if not (side.own.space and side.own.space.guarded):
         return lambda _: True
     wanted = [flow for flow in policy.network.flows if is_meant(flow, policy.network, side)]
@@ -240,7 +240,7 @@ def meant(policy: GuardPolicy, side: Side) -> Callable[[Probe], bool]:
 
 
 def is_meant(flow: Flow, network: Network, side: Side) -> bool:
-    """Whether a flow is about these two, ports aside."""
+    """Return whether a flow applies to these two ends, without regard to ports."""
     own, direction, peer, address = side
     here, there = (flow.to, flow.source) if direction == "Ingress" else (flow.source, flow.to)
     if not is_end(here, own):
@@ -255,7 +255,7 @@ def is_meant(flow: Flow, network: Network, side: Side) -> bool:
 
 
 def is_end(end: FlowEnd, place: Place) -> bool:
-    """Whether somebody is a Pod that an end names."""
+    """Return whether an end of a flow matches a Pod."""
     return (
         end.is_pods
         and place.space is not None
@@ -265,7 +265,7 @@ def is_end(end: FlowEnd, place: Place) -> bool:
 
 
 def goes_together(flow: Flow, own: Space | None, peer: Space | None, *, own_named: bool) -> bool:
-    """Whether a flow between Pods is meant between these namespaces: see `webhook.netpol.flows`."""
+    """Return whether a flow between Pods applies between these namespaces: see `webhook.netpol.flows`."""
     assert own
     assert peer
     named = bool(flow.source.namespaces or flow.to.namespaces)
@@ -278,19 +278,19 @@ def goes_together(flow: Flow, own: Space | None, peer: Space | None, *, own_name
 
 
 def is_on(flow: Flow, probe: Probe) -> bool:
-    """Whether a flow names a port."""
+    """Return whether a flow includes a port."""
     protocol, number = probe
     return any(protocol == one.protocol and one.first <= number <= one.last for one in flow.port_ranges)
 
 
 def is_mesh(flow: Flow, network: Network, probe: Probe) -> bool:
-    """Whether a port is one that a mesh carries a flow's TCP on."""
+    """Return whether a mesh uses a port for a flow's TCP connections."""
     carried = any(one.protocol == "TCP" for one in flow.port_ranges)
     return carried and probe in {("TCP", MESH_PORTS[preset]) for preset in network.presets if preset in MESH_PORTS}
 
 
 def probes(policy: GuardPolicy) -> tuple[Probe, ...]:
-    """The ports around every edge of the flows' ranges, in each protocol, and those of meshes."""
+    """Return the ports around the limits of the flows' ranges, in each protocol, and the ports of meshes."""
     numbers = {
         number
         for flow in policy.network.flows
@@ -302,7 +302,7 @@ def probes(policy: GuardPolicy) -> tuple[Probe, ...]:
 
 
 def sides() -> Iterator[Side]:
-    """Every end of every connection that there may be."""
+    """Yield every end of every possible connection."""
     for own in PODS:
         for peer in (*PODS, *STRANGERS):
             for direction in ("Ingress", "Egress"):

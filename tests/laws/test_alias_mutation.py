@@ -1,4 +1,4 @@
-"""Filling in from aliases only ever helps."""
+"""The mutation that sets labels from their aliases never adds a violation."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ from webhook.review.encode import encode_mutation
 @LAW
 @given(st.data(), policies())
 def test_what_is_filled_has_nothing_left_to_fill(data: st.DataObject, policy: GuardPolicy) -> None:
-    """A webhook may be called twice."""
+    """The API server may call a webhook twice."""
     given_labels = data.draw(labels_under(policy))
     filled = {**given_labels, **fill(Place("metadata", given_labels), policy)}
     assert fill(Place("metadata", filled), policy) == {}
@@ -33,7 +33,7 @@ def test_what_is_filled_has_nothing_left_to_fill(data: st.DataObject, policy: Gu
 def test_only_what_is_missing_is_filled_and_only_with_the_users_own_values(
     data: st.DataObject, policy: GuardPolicy
 ) -> None:
-    """Nothing is written over, nothing is made up."""
+    """No label is overwritten, and no value is invented."""
     given_labels = data.draw(labels_under(policy))
     filled = fill(Place("metadata", given_labels), policy)
     assert not filled.keys() & given_labels.keys()
@@ -43,7 +43,7 @@ def test_only_what_is_missing_is_filled_and_only_with_the_users_own_values(
 @LAW
 @given(st.data(), policies())
 def test_filling_never_turns_an_admission_into_a_refusal(data: st.DataObject, policy: GuardPolicy) -> None:
-    """And leaves no other fault than there was."""
+    """The mutated object has no new violation."""
     given_labels = data.draw(labels_under(policy))
     request = asked(pod(given_labels))
     plain = settled(request, policy)
@@ -59,7 +59,7 @@ def test_filling_never_turns_an_admission_into_a_refusal(data: st.DataObject, po
 def test_the_patched_pod_is_the_one_that_was_decided_on(
     others: dict[str, str] | None, policy: GuardPolicy, data: st.DataObject
 ) -> None:
-    """The patch applies to the object as it came, and writes these labels and no others."""
+    """The patch applies to the original object, and sets exactly these labels."""
     given_labels = None if others is None else {**others, **data.draw(labels_under(policy))}
     source: Any = pod()
     source["metadata"]["labels"] = given_labels
@@ -74,7 +74,7 @@ def test_the_patched_pod_is_the_one_that_was_decided_on(
 @LAW
 @given(st.data(), policies())
 def test_a_controllers_template_is_never_written_to(data: st.DataObject, policy: GuardPolicy) -> None:
-    """Selectors hang on it."""
+    """Selectors depend on these labels."""
     found = workload(data.draw(labels_under(policy)))
     deployment = {
         "apiVersion": "apps/v1",

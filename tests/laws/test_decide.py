@@ -1,4 +1,4 @@
-"""The verdict hangs on the values alone, and nothing that stands is locked."""
+"""The verdict depends only on the values, and existing objects can be changed."""
 
 import copy
 from typing import Any
@@ -18,7 +18,7 @@ from webhook.model.policy import GuardPolicy
 @LAW
 @given(st.data(), policies(), st.randoms(use_true_random=False))
 def test_the_verdict_does_not_hang_on_order(data: st.DataObject, policy: GuardPolicy, random: Any) -> None:
-    """Of labels, or of asking twice."""
+    """Neither the order of labels nor a second decision changes the verdict."""
     given_labels = data.draw(labels_under(policy))
     shuffled = list(given_labels.items())
     random.shuffle(shuffled)
@@ -31,7 +31,7 @@ def test_the_verdict_does_not_hang_on_order(data: st.DataObject, policy: GuardPo
 def test_labels_that_no_rule_is_about_change_nothing(
     data: st.DataObject, policy: GuardPolicy, unrelated: dict[str, str]
 ) -> None:
-    """Neither the verdict nor the message."""
+    """Neither the verdict nor the message changes."""
     given_labels = data.draw(labels_under(policy))
     assert judge(workload({**unrelated, **given_labels}), policy) == judge(workload(given_labels), policy)
 
@@ -39,14 +39,14 @@ def test_labels_that_no_rule_is_about_change_nothing(
 @LAW
 @given(manifests, policies())
 def test_an_update_without_change_is_never_refused(manifest: Json, policy: GuardPolicy) -> None:
-    """Whatever is wrong with the object."""
+    """This holds for every violation of the object."""
     assert allowed(manifest, manifest, policy)
 
 
 @LAW
 @given(manifests, policies(), st.sampled_from(["finalizers", "annotations", "resourceVersion", "deletionTimestamp"]))
 def test_an_update_beside_labels_and_template_is_never_refused(manifest: Json, policy: GuardPolicy, what: str) -> None:
-    """So that everything can be scaled, finalized and deleted."""
+    """Every object can be scaled, finalized and deleted."""
     changed = copy.deepcopy(manifest)
     changed["metadata"][what] = {"note": "changed"} if what == "annotations" else None
     changed["status"] = {"observedGeneration": 7}
@@ -58,7 +58,7 @@ def test_an_update_beside_labels_and_template_is_never_refused(manifest: Json, p
 @LAW
 @given(manifests, labels, policies())
 def test_what_may_be_created_may_be_changed_to(manifest: Json, own: dict[str, str], policy: GuardPolicy) -> None:
-    """An UPDATE asks for no more than a CREATE."""
+    """An UPDATE has no stricter rules than a CREATE."""
     request = asked(manifest)
     assert request.workload is not None
     if not judge(request.workload, policy):
@@ -68,7 +68,7 @@ def test_what_may_be_created_may_be_changed_to(manifest: Json, own: dict[str, st
 
 
 def allowed(manifest: Json, before: Json, policy: GuardPolicy) -> bool:
-    """Whether an update passes without anybody asked about owners."""
+    """Return whether an update passes without a lookup of owners."""
     decided = settled(asked(manifest, before=before), policy)
     assert isinstance(decided, Decision)
     return decided.allowed

@@ -1,4 +1,4 @@
-"""A fix that is printed can be applied as it is: the object then passes, and its selectors still match its Pods."""
+"""A printed fix can be applied unchanged: the object then passes, and its selectors still match its Pods."""
 
 import copy
 import re
@@ -25,7 +25,7 @@ Json = dict[str, Any]
 NAME, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
 KEYS: Final = ("app", NAME, "k8s-app", "role", COMPONENT, "tier", "team")
 VALUES: Final = ("", "web", "frontend", "backend", "data", "worker", "Backend", "controller", "payments")
-# What the API server takes for no label: it must not be copied into a fix.
+# Values that the API server rejects as labels: a fix must not copy them.
 REFUSED: Final = ("~", "a b", "x" * 64)
 NUMBERS: Final = (1, 1.5, -2, True)
 # apimachinery, pkg/util/validation, IsValidLabelValue.
@@ -73,7 +73,7 @@ POLICIES: Final = [
 
 @st.composite
 def manifests(draw: st.DrawFn) -> Json:
-    """An object of any kind that makes Pods, whose selector requires some of its template's labels, by value or by expression."""
+    """Generate a workload of any kind, whose selector requires some of its template's labels, by value or by expression."""
     maker = draw(st.sampled_from(MAKERS))
     values = st.sampled_from((*VALUES, *REFUSED, *(NUMBERS if maker.custom else ())))
     labels = st.dictionaries(st.sampled_from(KEYS), values, max_size=5)
@@ -102,7 +102,7 @@ FLAT: Final = {"ReplicationController", "DeploymentConfig"}
 
 @st.composite
 def selectors(draw: st.DrawFn, labels: Mapping[str, Any], *, flat: bool) -> Json:
-    """A selector that matches labels."""
+    """Generate a selector that matches labels."""
     texts = sorted(key for key, value in labels.items() if isinstance(value, str))
     kept = {key: labels[key] for key in texts if draw(st.booleans())}
     if flat:
@@ -123,21 +123,21 @@ def put(found: Json, path: str, value: Any) -> None:
 
 
 def at(found: Any, path: str) -> Any:
-    """The value at a path; None where there is none."""
+    """Return the value at a path; None where there is none."""
     for key in path.split("."):
         found = found.get(key) if isinstance(found, dict) else None
     return found
 
 
 def decided(manifest: Json, under: GuardPolicy) -> Decision:
-    """What `catflap check` says of an object."""
+    """Return the result of `catflap check` for an object."""
     [found] = [one for one in located(yaml.safe_dump(manifest)) if isinstance(one, Located)]
     whole = read(found.value, default_namespace="shop", extra=under.workloads.extra_by_kind)
     return judged(whole, under, refused_by_api_server(whole, found))
 
 
 def choices(fix: tuple[Remedy, ...]) -> Iterator[list[str]]:
-    """The printed lines, with each of the choices that they offer in turn; what is free gets a value."""
+    """Yield the printed lines with each of their choices; a free choice gets a value."""
     lines = patch(fix)
     offered = {choice for remedy in fix for choice in remedy.choices}
     for choice in [None, *sorted(offered)]:
@@ -146,30 +146,30 @@ def choices(fix: tuple[Remedy, ...]) -> Iterator[list[str]]:
 
 
 def take(line: str, choice: str) -> str:
-    """A line with a choice in the place of its value."""
+    """Return a line with a choice as its value."""
     key, _, _ = line.partition("  #")[0].rpartition(": ")
     return f'{key}: "{choice}"'
 
 
 def listed(line: str) -> list[str]:
-    """The choices that the comment of a line lists."""
+    """Return the choices in the comment of a line."""
     return line.rpartition(": ")[2].split(", ") if "  # o" in line else []
 
 
 def applied(manifest: Any, change: Any) -> Any:
-    """A manifest with the printed part written over it."""
+    """Return a manifest with the printed part merged into it."""
     if not isinstance(change, Mapping):
         return change
     return {**(manifest or {}), **{key: applied((manifest or {}).get(key), value) for key, value in change.items()}}
 
 
 def maker_of(manifest: Json) -> PodMaker:
-    """The kind of an object."""
+    """Return the kind of an object."""
     return BY_KIND.get((manifest["apiVersion"].rpartition("/")[0], manifest["kind"]), VM)
 
 
 def broken_selectors(before: Json, after: Json) -> list[str]:
-    """The selectors that matched their Pods before a fix, and do not after it."""
+    """Return the selectors that matched their Pods before a fix, and do not after it."""
     maker = maker_of(before)
     return [
         template
@@ -180,7 +180,7 @@ def broken_selectors(before: Json, after: Json) -> list[str]:
 
 
 def matches(selector: Any, labels: Any) -> bool:
-    """Whether a selector matches labels, as the API server does (apimachinery, pkg/apis/meta/v1, LabelSelectorAsSelector)."""
+    """Return whether a selector matches labels, as in the API server (apimachinery, pkg/apis/meta/v1, LabelSelectorAsSelector)."""
     selector, labels = selector or {}, labels or {}
     grouped = "matchLabels" in selector
     by_value = selector["matchLabels"] if grouped else selector
@@ -192,14 +192,14 @@ def matches(selector: Any, labels: Any) -> bool:
 
 
 def refused(decision: Decision) -> list[tuple[str, str]]:
-    """The rules and places of the faults that labels can have, and that refuse an object."""
+    """Return the rules and paths of the violations that concern labels and cause a refusal."""
     return sorted({(one.rule, one.path) for one in decision.denied if one.rule in {*LABEL_RULES, "api-server"}})
 
 
 @settings(LAW, max_examples=4 * LAW.max_examples)
 @given(manifest=manifests(), under=st.sampled_from(POLICIES))
 def test_a_printed_fix_mends_and_keeps_the_selectors(manifest: Json, under: GuardPolicy) -> None:
-    """Whichever of its choices is taken; what no label can mend is said in words."""
+    """This holds for each of its choices; a sentence describes what no label can fix."""
     before = decided(manifest, under)
     if refused(before) and not before.fix:
         assert before.fix_notes
@@ -218,7 +218,7 @@ def test_a_printed_fix_mends_and_keeps_the_selectors(manifest: Json, under: Guar
 @settings(LAW)
 @given(manifest=manifests(), under=st.sampled_from(POLICIES))
 def test_each_remedy_of_a_fault_is_one_of_the_fix(manifest: Json, under: GuardPolicy) -> None:
-    """A program that reads the JSON of `catflap check` is told the same as a person."""
+    """The JSON of `catflap check` has the same fix as its text."""
     found = decided(manifest, under)
     assert {one.remedy for one in found.denied if one.remedy} <= set(found.fix)
 
@@ -233,7 +233,7 @@ TANGLED = policy(
 @LAW
 @given(manifest=manifests())
 def test_requirements_that_contradict_each_other_end_in_a_message(manifest: Json) -> None:
-    """Whatever the policy file asks of one label in two ways, there is an answer, and it keeps the selectors."""
+    """If two settings of the policy file concern one label, there is still a fix, and it keeps the selectors."""
     before = decided(manifest, TANGLED)
     assert before.allowed or before.message
     for lines in choices(before.fix):

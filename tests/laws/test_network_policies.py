@@ -1,4 +1,4 @@
-"""Both engines are told the same, in words that each of them takes."""
+"""The policies for both engines have the same meaning, and each engine accepts its own."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_network
@@ -20,7 +20,7 @@ from webhook.netpol.render import render_namespace
 
 KNOWN: Final = tuple(cidr for servers in NAME_SERVERS.values() for one in servers for cidr in one.get("cidrs", ()))
 
-# Whom a rule opens (labels of namespace and Pod, or a network), the port, the protocol.
+# The peer of a rule (labels of namespace and Pod, or a network), the port, the protocol.
 Opening = tuple[object, int, str]
 
 ports = st.lists(
@@ -46,7 +46,7 @@ endpoints = st.builds(
 
 @st.composite
 def policies(draw: st.DrawFn) -> GuardPolicy:
-    """A policy by its name servers."""
+    """Return a policy with some name servers."""
     presets = st.sampled_from(get_args(DnsPreset))
     dns = draw(presets | st.lists(endpoints, max_size=3))
     return GuardPolicy.model_validate(
@@ -63,12 +63,12 @@ clusters = st.builds(
 
 
 def pods(namespace_labels: Mapping[str, str], pod_labels: Mapping[str, str]) -> object:
-    """Pods by labels, as something that can be compared."""
+    """Return Pods by labels, in a form that can be compared."""
     return frozenset(namespace_labels.items()), frozenset(pod_labels.items())
 
 
 def opened_by_calico(manifests: Iterable[Mapping[str, Any]]) -> Iterator[Opening]:
-    """What Calico lets out: protocol, peer and port of one rule have to fit."""
+    """Return what Calico allows as egress: protocol, peer and port of one rule must match."""
     for manifest in manifests:
         for rule in manifest["spec"].get("egress", ()):
             peer = rule["destination"]
@@ -77,7 +77,7 @@ def opened_by_calico(manifests: Iterable[Mapping[str, Any]]) -> Iterator[Opening
 
 
 def opened_by_kubernetes(manifests: Iterable[Mapping[str, Any]]) -> Iterator[Opening]:
-    """What plain policies let out: one of `to` and one of `ports` have to fit."""
+    """Return what NetworkPolicies allow as egress: one of `to` and one of `ports` must match."""
     for manifest in manifests:
         for rule in manifest["spec"].get("egress", ()):
             for peer in rule["to"]:
@@ -89,7 +89,7 @@ def opened_by_kubernetes(manifests: Iterable[Mapping[str, Any]]) -> Iterator[Ope
 @LAW
 @given(policies(), clusters)
 def test_both_engines_open_the_same(policy: GuardPolicy, cluster: DetectedDns) -> None:
-    """Every endpoint, port and protocol; and each closes the same first."""
+    """Every endpoint, port and protocol is equal; and both begin with the same default-deny."""
     calico, plain = (
         render_namespace(policy, RenderTarget("shop", "1", "2"), engine, detected_dns=cluster)
         for engine in (Engine.CALICO, Engine.KUBERNETES)
@@ -102,7 +102,7 @@ def test_both_engines_open_the_same(policy: GuardPolicy, cluster: DetectedDns) -
 @LAW
 @given(policies(), clusters)
 def test_calico_takes_every_policy_of_ours(policy: GuardPolicy, cluster: DetectedDns) -> None:
-    """And so do its Windows nodes."""
+    """Its Windows nodes accept them too."""
     for manifest in render_namespace(policy, RenderTarget("shop", "1", "2"), Engine.CALICO, detected_dns=cluster):
         assert complaints(manifest) == []
 
@@ -110,7 +110,7 @@ def test_calico_takes_every_policy_of_ours(policy: GuardPolicy, cluster: Detecte
 @LAW
 @given(policies(), clusters, st.booleans())
 def test_the_policy_says_what_the_file_says(policy: GuardPolicy, cluster: DetectedDns, windows: bool) -> None:
-    """A list is opened as it stands; a word means the servers of a kind of cluster, with the addresses that the cluster shows."""
+    """A list is allowed unchanged; a preset means the servers of a type of cluster, with the detected addresses."""
     dns = policy.network.dns
     if isinstance(dns, str):
         network = policy.network.model_copy(update={"windows_nodes": windows})
@@ -134,14 +134,14 @@ def test_the_policy_says_what_the_file_says(policy: GuardPolicy, cluster: Detect
 @LAW
 @given(st.dictionaries(label_keys, label_names, max_size=5))
 def test_labels_come_back_from_a_printed_selector(wanted: dict[str, str]) -> None:
-    """Read by a parser that is not ours."""
+    """An independent parser reads it."""
     assert labels_of(printed(labels(wanted))) == wanted
 
 
 @LAW
 @given(st.dictionaries(label_keys, st.text(max_size=20), max_size=3))
 def test_any_text_comes_back_or_is_refused(wanted: dict[str, str]) -> None:
-    """It never becomes another selector."""
+    """A value never changes the structure of the selector."""
     try:
         text = printed(labels(wanted))
     except ValueError:

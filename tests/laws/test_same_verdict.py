@@ -1,4 +1,4 @@
-"""`catflap check`, `catflap preview` and the servers give one verdict on an object: on its labels' grammar as well as by the rules."""
+"""`catflap check`, `catflap preview` and the servers give the same verdict on an object, also on the syntax of its labels."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from webhook.review.decode import decode
 
 OWN: Final = "catflap-system"
 UNREADABLE, REFUSED, ADMITTED = "unreadable", "refused", "admitted"
-# apimachinery, pkg/util/validation: IsValidLabelValue and IsQualifiedName, written down once more for this test.
+# apimachinery, pkg/util/validation: a second implementation of IsValidLabelValue and IsQualifiedName for this test.
 VALUE: Final = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 KEY: Final = re.compile(r"(?:[a-z0-9.-]{1,253}/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 WRONG_TEXT: Final = ("~", "a b", "x" * 64, "-a", "a-", "a/b", "ä", "{{ .Values.app }}", "1e+21")
@@ -43,7 +43,7 @@ OTHERS: Final = (
 
 @st.composite
 def objects(draw: st.DrawFn) -> tuple[Json, PodMaker | None]:
-    """An object with labels of its own, with the kind of what makes Pods."""
+    """Generate an object with its own labels, and its kind of workload."""
     maker = draw(st.sampled_from(POD_MAKERS) | st.none())
     own: Json = {**draw(metadata), "namespace": draw(st.sampled_from(["shop", "shop", "kube-system", OWN]))}
     if maker is None or maker.template:
@@ -54,7 +54,7 @@ def objects(draw: st.DrawFn) -> tuple[Json, PodMaker | None]:
 
 
 def every_label(found: Json, maker: PodMaker | None) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
-    """The labels of the object itself, and those of its Pods."""
+    """Return the labels of the object itself, and those of its Pods."""
     template: Any = found
     for step in maker.template.split(".") if maker and maker.template else ():
         template = template[step]
@@ -64,12 +64,12 @@ def every_label(found: Json, maker: PodMaker | None) -> tuple[list[tuple[str, An
 
 
 def served(found: Json, maker: PodMaker | None, policy: GuardPolicy) -> str:
-    """What a user gets who creates the object: the API server's verdict on the labels, and catflap's."""
+    """Return the verdict on the creation of the object: the API server's on the labels, and catflap's."""
     own, of_pods = every_label(found, maker)
     typed = [*own, *(of_pods if maker and not maker.custom else ())]
     if any(value is not None and not isinstance(value, str) for _, value in typed):
         return UNREADABLE
-    # The API server takes such a template of a custom resource, and then none of its Pods.
+    # The API server accepts such a template of a custom resource, and then rejects its Pods.
     all_labels = [*own, *of_pods]
     if any(value is not None and not (isinstance(value, str) and VALUE.fullmatch(value)) for _, value in all_labels):
         return REFUSED
@@ -84,14 +84,14 @@ def served(found: Json, maker: PodMaker | None, policy: GuardPolicy) -> str:
 
 
 def checked(path: Path, policy: GuardPolicy) -> str:
-    """The verdict of `catflap check`."""
+    """Return the verdict of `catflap check`."""
     inputs = Inputs((str(path),))
     found = list(check_all(inputs, Offline(policy, "default", OWN)))
     return verdict(inputs.complaints, is_refused=any(not one.decision.allowed for one in found))
 
 
 def previewed(path: Path, policy: GuardPolicy) -> str:
-    """The verdict of `catflap preview`."""
+    """Return the verdict of `catflap preview`."""
     found = from_files(
         Asked(policy, None, before_in_cluster=False, namespaces=(), own_namespace=OWN, paths=(str(path),)), None
     )
@@ -99,14 +99,14 @@ def previewed(path: Path, policy: GuardPolicy) -> str:
 
 
 def verdict(complaints: list[str], *, is_refused: bool) -> str:
-    """One word for what a verb found."""
+    """Return the result of a command as one word."""
     return UNREADABLE if complaints else REFUSED if is_refused else ADMITTED
 
 
 @LAW
 @given(objects(), policies())
 def test_check_preview_and_server_agree(made: tuple[Json, PodMaker | None], policy: GuardPolicy) -> None:
-    """Whatever labels an object has, wherever it is, and whatever the file asks."""
+    """This holds for all labels of an object, all namespaces, and all policy files."""
     found, maker = made
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "object.json"
