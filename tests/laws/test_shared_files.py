@@ -236,7 +236,7 @@ def covered(lines: Sequence[bytes]) -> int:
 
 
 def follows(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return whether the line after a record is of the same chain."""
+    """Return whether the second record directly follows the first one in its chain."""
     return (one["chain"], one["seq"] + 1) == (other["chain"], other["seq"])
 
 
