@@ -1,4 +1,4 @@
-"""What is wrong with an expression, in words for a person."""
+"""Errors of an expression are clear sentences for users."""
 
 import re
 from typing import Final
@@ -7,7 +7,7 @@ import pytest
 
 from webhook.custom.library import BadExpressionError, compile_expression
 
-# How the library, its parser generator and its checker name things.
+# Terms of the library, its parser generator and its checker.
 FOREIGN: Final = re.compile(
     r"<EOF>|mismatched|extraneous|token recognition|overload|NUM_|[Ii]nvalid|IDENTIFIER|parsetree|_[^ ]_"
 )
@@ -50,7 +50,7 @@ FOREIGN: Final = re.compile(
     ],
 )  # fmt: skip
 def test_an_expression_is_answered_in_words(expression: str, said: str) -> None:
-    """With the place, and nothing of the library's own language."""
+    """The message has the position, and none of the library's own terms."""
     with pytest.raises(BadExpressionError) as bad:
         compile_expression(expression)
     assert said in str(bad.value)

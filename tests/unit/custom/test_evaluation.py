@@ -1,4 +1,4 @@
-"""What custom rules say of requests: modes, updates, errors, and what has to be asked first."""
+"""Custom rules decide requests: modes, updates, errors, and required lookups."""
 
 import copy
 from typing import Any
@@ -29,12 +29,12 @@ REMEDY = "whoever wrote the rule can ask by has() or .? and orValue() for what a
 
 
 def custom(cel: str, *, head: str = "", resources: str = "pods", more: str = "") -> str:
-    """A policy file with one custom rule."""
+    """Return a policy file with one custom rule."""
     return f"{head}\ncustom: [{{id: mine, resources: [{resources}], cel: {cel!r}, {more}}}]"
 
 
 def judged(manifest: Json, text: str, *, known: Known = KNOWN, **request: Any) -> Decision:
-    """The decision on a review, with its message."""
+    """Return the decision on a review, with its message."""
     request_read, under = asked(manifest, **request), policy(text)
     found = decide(request_read, under, known=known)
     assert isinstance(found, Decision)
@@ -42,7 +42,7 @@ def judged(manifest: Json, text: str, *, known: Known = KNOWN, **request: Any) -
 
 
 def limited(source: Json) -> Json:
-    """The object with resources in its containers."""
+    """Return the object with resources in its containers."""
     changed = copy.deepcopy(source)
     spec = changed["spec"]
     for container in spec.get("template", changed)["spec"]["containers"]:
@@ -51,11 +51,11 @@ def limited(source: Json) -> Json:
 
 
 class TestVerdicts:
-    """True passes, false does not."""
+    """A true expression admits the object, a false one does not."""
 
     @pytest.mark.parametrize("make", [pod, deployment], ids=["Pod", "Deployment"])
     def test_false_refuses_with_the_rules_message(self, make: Any) -> None:
-        """Under the rule's own id."""
+        """The violation has the rule's own id."""
         found = judged(make(GOOD), f"custom:{LIMITS}")
         assert [(one.rule, one.path, one.message) for one in found.denied] == [
             ("limits-set", "", "set resource limits")
@@ -64,12 +64,12 @@ class TestVerdicts:
         assert judged(limited(make(GOOD)), f"custom:{LIMITS}").verdict is Verdict.ALLOWED
 
     def test_faults_of_all_rules_come_together(self) -> None:
-        """Built-in ones first."""
+        """Violations of built-in rules come first."""
         found = judged(pod(), f"custom:{LIMITS}")
         assert [one.rule for one in found.denied] == ["require-app", "require-role", "limits-set"]
 
     def test_without_a_message_the_expression_is_told(self) -> None:
-        """In one line."""
+        """The message is one line."""
         assert judged(pod(GOOD), custom("1 ==   2")).denied[0].message == "not true: 1 == 2"
 
     @pytest.mark.parametrize(
@@ -80,19 +80,19 @@ class TestVerdicts:
             ("mode: warn", "warned"),
             (
                 "exceptions: [{rule: mine, namespace: shop, owner: a, reason: b, until: 2030-01-01}]",
-                "denied",  # nobody says what time it is
+                "denied",  # there is no clock
             ),
         ],
     )
     @pytest.mark.parametrize("cel", ["false", "object.spec.missing == 1"], ids=["false", "error"])
     def test_its_mode_is_as_a_built_in_rules(self, head: str, where: str, cel: str) -> None:
-        """For false and for errors alike."""
+        """This holds for false and for errors."""
         found = judged(pod(GOOD), custom(cel, head=head))
         assert [one.rule for one in getattr(found, where)] == ["mine"]
 
     @pytest.mark.parametrize(("namespace", "where"), [("play", "warned"), ("shop", "denied")])
     def test_a_namespace_may_have_a_mode_of_its_own(self, namespace: str, where: str) -> None:
-        """By an override, even where the rule is off elsewhere."""
+        """An override sets it, even where the rule is off elsewhere."""
         head = "namespaces: {overrides: [{names: [play], rules: {mine: warn}}]}"
         found = judged(pod(GOOD, namespace=namespace), custom("false", head=head), namespace=namespace)
         assert [one.rule for one in getattr(found, where)] == ["mine"]
@@ -101,23 +101,23 @@ class TestVerdicts:
         assert off.allowed
 
     def test_off_is_off(self) -> None:
-        """Not even evaluated."""
+        """It is not evaluated."""
         assert judged(pod(GOOD), custom("false", head="rules: {mine: 'off'}")) == judged(pod(GOOD), "")
 
     def test_other_resources_are_not_judged(self) -> None:
-        """Nor the subresource through which labels come."""
+        """This includes the subresource that can change labels."""
         assert judged(deployment(GOOD), custom("false")).verdict is Verdict.ALLOWED
         status = judged(pod(GOOD), custom("false"), before=pod(GOOD), subResource="status")
         assert status.verdict is Verdict.ALLOWED
         assert judged(namespace(), custom("false", resources="workloads"), namespace="shop").allowed
 
     def test_what_is_exempt_is_exempt(self) -> None:
-        """As for built-in rules."""
+        """The behaviour is that of built-in rules."""
         assert judged(pod(GOOD), custom("false"), namespace="kube-system").verdict is Verdict.EXEMPT
 
 
 class TestVariables:
-    """What expressions may read."""
+    """The variables of expressions."""
 
     @pytest.mark.parametrize(
         "cel",
@@ -131,18 +131,18 @@ class TestVariables:
         ],
     )
     def test_they_are_kubernetes_own(self, cel: str) -> None:
-        """By Kubernetes' names."""
+        """They have Kubernetes' names."""
         user = {"username": "jane", "uid": "7", "groups": ["system:authenticated"]}
         found = judged(pod(GOOD), custom(cel, more="params: {most: 5, names: [a]}"), userInfo=user)
         assert found.verdict is Verdict.ALLOWED, found.message
 
     def test_the_whole_object_can_be_read(self) -> None:
-        """Not only what built-in rules read."""
+        """They are not limited to the fields of built-in rules."""
         found = judged({**pod(GOOD), "spec": {"deep": [{"er": 1}]}}, custom("object.spec.deep[0].er == 1"))
         assert found.verdict is Verdict.ALLOWED
 
     def test_the_namespace_is_asked_for_only_if_it_is_read(self) -> None:
-        """A question costs the user time."""
+        """A lookup delays the user's request."""
         reading = policy(custom("namespaceObject.metadata.labels.tier == 'gold'"))
         assert decide(asked(pod(GOOD)), reading, known=KNOWN) == LabelsWanted("shop")
         assert isinstance(decide(asked(pod(GOOD)), policy(custom("true")), known=KNOWN), Decision)
@@ -150,14 +150,14 @@ class TestVariables:
 
     @pytest.mark.parametrize(("tier", "verdict"), [("gold", Verdict.ALLOWED), ("lead", Verdict.DENIED)])
     def test_the_namespace_is_read(self, tier: str, verdict: Verdict) -> None:
-        """Once it is known."""
+        """This holds after the lookup."""
         seen = NamespaceSeen({"metadata": {"labels": {"tier": tier}}})
         known = Known(closure=Closure.UNGUARDED, namespace=seen)
         cel = "namespaceObject.metadata.labels.tier == 'gold'"
         assert judged(pod(GOOD), custom(cel), known=known).verdict is verdict
 
     def test_what_has_no_namespace_has_null(self) -> None:
-        """As Kubernetes has it for a cluster's own objects: there is nothing to ask for."""
+        """Kubernetes also passes null for cluster-scoped objects, so there is no lookup."""
         for cel, allowed in (("namespaceObject == null", True), ("namespaceObject != null", False)):
             found = decide(
                 asked(deployment(GOOD), namespace=""), policy(custom(cel, resources="workloads")), known=Known()
@@ -167,7 +167,7 @@ class TestVariables:
 
 
 class TestErrors:
-    """Neither true nor false is a fault, in words that mend it."""
+    """A result that is neither true nor false is a violation, with a message that helps to fix the rule."""
 
     @pytest.mark.parametrize(
         ("cel", "said"),
@@ -178,19 +178,19 @@ class TestErrors:
         ],
     )
     def test_an_error_refuses(self, cel: str, said: str) -> None:
-        """Never a silent skip."""
+        """The rule is never skipped silently."""
         [fault] = judged(pod(GOOD), custom(cel)).denied
         assert fault.message.startswith(f"the rule's expression fails: {said}")
         assert fault.message.endswith(REMEDY)
 
     def test_what_costs_too_much_refuses(self) -> None:
-        """A mebibyte of items, each compared with each."""
+        """The rule compares a mebibyte of items, each with each."""
         big = {**pod(GOOD), "spec": {"items": ["x" * 40] * 25_000}}
         [fault] = judged(big, custom("object.spec.items.all(a, object.spec.items.all(b, a == b))")).denied
         assert "the object is too large for it" in fault.message
 
     def test_what_is_too_deep_refuses(self) -> None:
-        """The JSON decoder's own limit, met in a part that nobody else decodes."""
+        """The object exceeds the JSON decoder's own limit, in a part that no other code decodes."""
         text = '{"a":' * 5_000 + "1" + "}" * 5_000
         body = asked(pod(GOOD))
         assert body.document is not None
@@ -205,10 +205,10 @@ class TestErrors:
 
 
 class TestUpdates:
-    """As built-in rules: a change answers for what was not wrong before."""
+    """As for built-in rules, an update has a violation only for what was correct before."""
 
     def test_what_was_wrong_before_passes(self) -> None:
-        """So that it can be mended step by step."""
+        """Users can fix it step by step."""
         before = pod(GOOD)
         assert judged(pod(GOOD, annotations={"a": "b"}), f"custom:{LIMITS}", before=before).allowed
 
@@ -216,12 +216,12 @@ class TestUpdates:
         "cel", ["!has(object.metadata.annotations)", "has(object.metadata.annotations) ? object.x : true"]
     )
     def test_what_the_change_brings_is_refused(self, cel: str) -> None:
-        """False and errors alike."""
+        """This holds for false and for errors."""
         cel = cel.replace("object.x", "object.x == 1")
         assert not judged(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
 
     def test_a_changed_template_answers_for_all(self) -> None:
-        """It makes new Pods."""
+        """The update creates new Pods."""
         changed = copy.deepcopy(deployment(GOOD))
         changed["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2"
         assert not judged(changed, f"custom:{LIMITS}", before=deployment(GOOD)).allowed
@@ -229,7 +229,7 @@ class TestUpdates:
         assert judged(scaled, f"custom:{LIMITS}", before=deployment(GOOD)).allowed
 
     def test_a_rule_that_reads_the_old_object_is_about_the_change(self) -> None:
-        """It has no meaning for the old object alone."""
+        """The rule has no meaning for the old object alone."""
         cel = "oldObject == null || object.metadata.labels.role == oldObject.metadata.labels.role"
         changed = pod({"app": "web", "role": "data"})
         assert not judged(changed, custom(cel), before=pod(GOOD)).allowed
@@ -237,7 +237,7 @@ class TestUpdates:
 
     @pytest.mark.parametrize("loop", ["object.spec.containers.all(c, {})", "{} || object.spec.containers[1] == 1"])
     def test_an_error_that_was_there_before_excuses_no_change(self, loop: str) -> None:
-        """Nobody knows what was wrong before: a padded object would pass whatever its image."""
+        """The old violation is unknown: a padded object would otherwise be admitted with any image."""
         cel = loop.format("object.spec.containers[0].image.startsWith('registry.example/')")
         padding = {f"a{number}": "x" * 240 for number in range(2_000)}
         before, after = pod(GOOD, annotations={"a": "b"}), pod(GOOD, annotations=padding)
@@ -247,7 +247,7 @@ class TestUpdates:
         assert not judged(after, custom(cel), before={**after, "spec": before["spec"]}).allowed
 
     def test_an_error_is_told_where_nothing_that_the_rule_reads_changes(self) -> None:
-        """What runs stays manageable: the rule says of it what it said before."""
+        """Existing objects stay manageable: the result of the rule is the same as before."""
         standing = deployment(GOOD)
         scaled = {**standing, "spec": {**standing["spec"], "replicas": 9}}
         found = judged(scaled, custom("object.spec.template.spec.x == 1", resources="deployments"), before=standing)
@@ -269,16 +269,16 @@ class TestUpdates:
         ],
     )
     def test_a_rule_that_reads_who_changes_what_is_about_the_change(self, cel: str) -> None:
-        """The old object was somebody else's."""
+        """Another user created the old object."""
         assert not judged(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
 
     @pytest.mark.parametrize("cel", ["request.namespace == 'x'", "request.kind.kind + request.name == 'x'"])
     def test_a_rule_that_reads_the_objects_name_is_not(self, cel: str) -> None:
-        """It is the old object's as well."""
+        """The old object has it too."""
         assert judged(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
 
     def test_the_old_object_counts_only_where_it_is_read(self) -> None:
-        """One that was large may become small."""
+        """A large object may become small."""
         padding = {f"a{number}": "x" * 240 for number in range(4_000)}
         cel = "object.metadata.labels.all(a, object.metadata.labels.all(b, a != '' && b != ''))"
         padded = pod(GOOD, annotations=padding)
@@ -287,10 +287,10 @@ class TestUpdates:
 
 
 class TestOffline:
-    """Manifests, without a cluster."""
+    """Manifests are checked without a cluster."""
 
     def test_the_whole_document_is_judged(self) -> None:
-        """As JSON would have it: keys are texts."""
+        """As in JSON, keys are texts."""
         document = {**pod(GOOD), "extra": {1: {"a": True}}}
         manifest = read(document, default_namespace="shop")
         for cel, allowed in (("object.extra['1'].a == true", True), ("object.extra['1'].a == false", False)):
@@ -304,7 +304,7 @@ class TestOffline:
         ids=["null as a key", "a list as a key", "half a character", "a long number"],
     )
     def test_what_no_object_has_is_a_fault(self, odd: object) -> None:
-        """And not the end of the command."""
+        """It does not end the command."""
         manifest = read({**pod(GOOD), "extra": odd}, default_namespace="shop")
         found = decide(creation(manifest), policy(custom("true")), known=OFFLINE)
         assert isinstance(found, Decision)
@@ -312,7 +312,7 @@ class TestOffline:
         assert fault.message.startswith("the rule's expression fails: ")
 
     def test_what_needs_the_cluster_is_told(self) -> None:
-        """Not passed over in silence."""
+        """The rule is not skipped silently."""
         manifest = read(pod(GOOD), default_namespace="shop")
         text = custom("namespaceObject.metadata.name == 'shop'")
         found = decide(creation(manifest), policy(text), known=OFFLINE)
@@ -320,13 +320,13 @@ class TestOffline:
         assert (found.allowed, [one.rule for one in found.unchecked]) == (True, ["mine"])
 
     def test_the_namespace_is_what_the_object_is_created_in(self) -> None:
-        """As the API server writes it down before anybody is asked."""
+        """The API server adds the namespace before it calls webhooks."""
         manifest = read({**pod(GOOD), "metadata": {"name": "web", "labels": GOOD}}, default_namespace="prod")
         for cel, allowed in (("object.metadata.namespace != 'prod'", False), ("request.namespace == 'prod'", True)):
             assert offline(manifest, cel).allowed is allowed
 
     def test_a_pod_has_the_labels_that_are_written_onto_it(self) -> None:
-        """As the server's validating phase sees it."""
+        """The server's validating phase sees the same object."""
         manifest = read(pod({"app.kubernetes.io/name": "web", "role": "frontend"}), default_namespace="shop")
         text = policy(custom("object.metadata.labels.app == 'web'"))
         found = decide(amended(creation(manifest), text), text, known=OFFLINE)
@@ -335,7 +335,7 @@ class TestOffline:
 
     @pytest.mark.parametrize("cel", ["'admins' in request.userInfo.groups", "request.uid == ''", "request == 1"])
     def test_who_asks_is_not_known_before(self, cel: str) -> None:
-        """A made-up user would be refused, or let pass, in somebody's place; what would be done is known."""
+        """The decision for an invented user could differ from that for a real one; the operation is known."""
         manifest = read(pod(GOOD), default_namespace="shop")
         [left_out] = offline(manifest, cel).unchecked
         assert "and nobody has asked yet" in left_out.why
@@ -343,7 +343,7 @@ class TestOffline:
 
     @pytest.mark.parametrize("stands", [True, False])
     def test_what_the_api_server_fills_in_is_no_fault_of_a_manifest(self, *, stands: bool) -> None:
-        """It is told instead; what a cluster has is filled in."""
+        """A note reports it instead; in a cluster, the API server sets the field."""
         cel = "object.spec.terminationGracePeriodSeconds > 30"
         document = pod(GOOD)
         document["metadata"] |= {"uid": "1"} if stands else {}
@@ -354,7 +354,7 @@ class TestOffline:
         )
 
     def test_what_a_manifest_says_itself_is_judged(self) -> None:
-        """And what is true without it."""
+        """This includes a rule that is true without the field."""
         document = {**pod(GOOD), "spec": {"terminationGracePeriodSeconds": 5, "containers": []}}
         assert not offline(
             read(document, default_namespace="shop"), "object.spec.terminationGracePeriodSeconds > 30"
@@ -364,7 +364,7 @@ class TestOffline:
 
 
 def offline(manifest: Manifest, cel: str) -> Decision:
-    """The decision without a cluster."""
+    """Return the decision without a cluster."""
     found = decide(creation(manifest), policy(custom(cel)), known=OFFLINE)
     assert isinstance(found, Decision)
     return found
@@ -372,7 +372,7 @@ def offline(manifest: Manifest, cel: str) -> Decision:
 
 @pytest.mark.parametrize("rules", ["", f"custom:{LIMITS}"], ids=["no rule", "a rule about workloads"])
 def test_a_network_policy_is_judged_whatever_the_custom_rules_are_about(rules: str) -> None:
-    """None of them can be about it."""
+    """No custom rule can apply to it."""
     opening: Json = {"podSelector": {}, "ingress": [{"from": [{"namespaceSelector": {}}]}]}
     policy_object = {
         "apiVersion": "networking.k8s.io/v1",
@@ -386,10 +386,10 @@ def test_a_network_policy_is_judged_whatever_the_custom_rules_are_about(rules: s
 
 
 class TestBudget:
-    """What all rules may cost for one request."""
+    """The cost of all rules together for one request is limited."""
 
     def test_a_rule_is_asked_once_however_often_the_decision_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Each answer of the cluster begins it again."""
+        """The decision restarts after each lookup."""
         asked_of: list[str] = []
         passes = evaluation.is_satisfied
 
@@ -407,7 +407,7 @@ class TestBudget:
         assert asked_of == ["limits-set"]
 
     def test_rules_that_take_too_long_together_fail_like_one_that_does(self) -> None:
-        """Each is within its own budget; those that are beyond what is left do what their modes say."""
+        """Each rule is within its own budget; a rule above the remaining budget counts by its mode."""
         dear = "object.spec.containers.all(c, object.spec.containers.exists(d, d.name == c.name))"
         source = limited(pod(GOOD, annotations={f"a-{number}": "x" * 100 for number in range(50)}))
         request = asked(source)
@@ -422,7 +422,7 @@ class TestBudget:
         }
 
     def test_an_object_that_cannot_be_stored_is_not_even_decoded(self) -> None:
-        """It is larger than etcd takes."""
+        """It is larger than etcd's limit."""
         [found] = judged(pod(GOOD, annotations={"a": "x" * LARGEST_OBJECT}), custom("true")).denied
         assert f"and {LARGEST_OBJECT} are the most" in found.message
 

@@ -1,4 +1,4 @@
-"""Which fields an expression may read: never fewer than it does."""
+"""The fields that an expression may read include all that it reads."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ from webhook.custom.field_reads import read_paths, value_at
     ],
 )
 def test_the_fields_are_those_that_are_named(expression: str, found: set[tuple[str, ...]]) -> None:
-    """By the text; what is not plainly a field is the whole."""
+    """The result depends on the text; anything that is not clearly a field counts as the whole variable."""
     assert read_paths(expression, "object") == found
 
 
@@ -42,6 +42,6 @@ def test_the_fields_are_those_that_are_named(expression: str, found: set[tuple[s
     ],
 )
 def test_a_path_leads_as_far_as_there_are_fields(value: Any, where: tuple[int, Any]) -> None:
-    """A field that is null is not one that is missing."""
+    """A null field differs from a missing one."""
     assert value_at(value, ("a", "b")) == where
     assert value_at({"a": {"b": None}}, ("a", "b")) == (2, None)

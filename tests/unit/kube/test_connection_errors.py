@@ -1,4 +1,4 @@
-"""Each way in which a call gets no answer, over real sockets: the message says which call and what failed, and nothing of the machine."""
+"""Messages of calls without an answer, over real sockets: they name the call and the failure, and no detail of the machine."""
 
 import re
 import socket
@@ -18,14 +18,14 @@ from webhook.kube.connection_errors import UNKNOWN, describe_failure
 
 Answer = Callable[[socket.socket], None]
 SECONDS: Final = 0.5
-# An address with a port, an object's id, a class of Python's or of the library's.
+# An address with a port, an object's id, a class of Python or of the library.
 LEAKS: Final = re.compile(
     r"127\.0\.0\.1|localhost|invalid\b|port=|0x[0-9a-f]|Pool|Error|Exception|Errno|_ssl|urllib3|http\.client"
 )
 
 
 def says(content: bytes) -> Answer:
-    """Sends something and closes."""
+    """Send some bytes and close."""
 
     def answer(connection: socket.socket) -> None:
         connection.recv(65536)
@@ -35,7 +35,7 @@ def says(content: bytes) -> Answer:
 
 
 def waits(content: bytes = b"") -> Answer:
-    """Sends something and no more, for longer than anyone waits."""
+    """Send some bytes and then nothing, for longer than every timeout."""
 
     def answer(connection: socket.socket) -> None:
         connection.recv(65536)
@@ -47,7 +47,7 @@ def waits(content: bytes = b"") -> Answer:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Answer], int]]:
-    """Starts servers on free ports; ends them."""
+    """Start servers on free ports; stop them at the end."""
     listeners: list[socket.socket] = []
 
     def start(answer: Answer) -> int:
@@ -72,7 +72,7 @@ def serve() -> Iterator[Callable[[Answer], int]]:
 
 
 def asked(url: str) -> str:
-    """The message of a call that fails."""
+    """Return the message of a call that fails."""
     settings = client.Configuration()
     settings.host = url
     with pytest.raises(ApiError) as bad:
@@ -103,12 +103,12 @@ HEAD: Final = b"HTTP/1.1 200 OK\r\n"
     ids=["silent", "half an answer", "hangs up", "no HTTP", "cut", "bad chunk", "bad gzip", "no JSON", "no TLS", "silent TLS"],
 )  # fmt: skip
 def test_a_server_that_fails(serve: Callable[[Answer], int], scheme: str, answer: Answer, reason: str) -> None:
-    """Whatever it does."""
+    """This holds for every failure of the server."""
     assert asked(f"{scheme}://127.0.0.1:{serve(answer)}") == reason
 
 
 def test_no_server() -> None:
-    """Nothing listens, or the name is unknown."""
+    """No server listens, or the name is unknown."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert asked(f"http://127.0.0.1:{port}") == "the connection was refused"
@@ -125,7 +125,7 @@ def test_no_server() -> None:
     ],
 )  # fmt: skip
 def test_other_errors_of_the_library_show_nothing_of_the_machine(error: Exception) -> None:
-    """Not even one that a later release adds."""
+    """This includes classes that a later release adds."""
     assert "10.0.0.1" not in describe_failure(error)
     assert "0x" not in describe_failure(error)
     assert describe_failure(ValueError("x")) == UNKNOWN

@@ -1,4 +1,4 @@
-"""Events that come again and again cost the API server little."""
+"""Repeated Events cause few requests to the API server."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ OWNER: Final = Owner("apps/v1", "ReplicaSet", "web-7d4b", "42")
 
 
 class Cluster(Api):
-    """Takes Events, and knows one ReplicaSet."""
+    """An API server that stores Events, and has one ReplicaSet."""
 
     def __init__(self) -> None:
         self.events: dict[str, Json] = {}
@@ -36,23 +36,23 @@ class Cluster(Api):
 
     @property
     def writes(self) -> int:
-        """How many there were."""
+        """Return the number of writes."""
         return len(self.events) + len(self.counts)
 
     def get(self, path: str, **_query: str) -> Json | None:
-        """The ReplicaSet, by its path."""
+        """Return the ReplicaSet for its path."""
         self.asked.append(path)
         metadata = {"namespace": "shop", "name": "web-7d4b", "uid": "42"}
         return {"metadata": metadata} if path.endswith("/shop/replicasets/web-7d4b") else None
 
     def create(self, path: str, body: Json) -> Json | None:
-        """Take an Event."""
+        """Store an Event."""
         if self.down:
             raise ApiError(0, "nobody answers")
         return self.events.setdefault(f"{path}/{body['metadata']['name']}", body)
 
     def merge(self, path: str, body: Json) -> Json:
-        """Count an Event that is there."""
+        """Update the count of an existing Event."""
         if path not in self.events:
             raise ApiError(NOT_FOUND, "gone")
         self.counts.append(body["series"]["count"])
@@ -61,24 +61,24 @@ class Cluster(Api):
 
 @pytest.fixture
 def cluster() -> Cluster:
-    """An API server of its own for each test."""
+    """Return a new API server for each test."""
     return Cluster()
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """And a clock."""
+    """Return a new clock for each test."""
     return Clock()
 
 
 @pytest.fixture
 def series(cluster: Cluster, clock: Clock) -> EventSeriesRecorder:
-    """What is tested."""
+    """Return the recorder under test."""
     return EventSeriesRecorder(cluster, Reporter("catflap-server", "replica-1"), clock=clock)
 
 
 def statement(note: str = "refused", *, space: str = "shop", owner: Owner | None = None) -> EventRequest:
-    """Something to tell of a namespace."""
+    """Return a request for an Event in a namespace."""
     regarding: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -88,7 +88,7 @@ def statement(note: str = "refused", *, space: str = "shop", owner: Owner | None
 
 
 def told(series: EventSeriesRecorder, statements: Iterator[EventRequest]) -> dict[EventOutcome, int]:
-    """What became of them."""
+    """Return the number of requests by outcome."""
     found = [series.tell(one, AT) for one in statements]
     return {one: found.count(one) for one in set(found)}
 
@@ -104,14 +104,14 @@ def test_the_same_is_told_once_and_counted(cluster: Cluster, series: EventSeries
 
 
 def test_what_differs_is_told_apart(cluster: Cluster, series: EventSeriesRecorder) -> None:
-    """KY#17180: no Event speaks for another fault, another object or another namespace than its own."""
+    """No Event counts another violation, another object or another namespace than its own."""
     each = [statement(), statement("otherwise"), statement(space="other"), statement(owner=OWNER)]
     assert told(series, iter(each * 2)) == {EventOutcome.CREATED: 4, EventOutcome.COUNTED: 4}
     assert [one["note"] for one in cluster.events.values()] == ["refused", "otherwise", "refused", "refused"]
 
 
 def test_a_namespace_has_so_many_events_a_minute(cluster: Cluster, series: EventSeriesRecorder, clock: Clock) -> None:
-    """Whoever may create Pods can be refused under any number of names; neighbours have events of their own."""
+    """A user who may create Pods can cause refusals with any number of names; other namespaces have their own limit."""
     assert told(series, map(statement, map(str, range(100))))[EventOutcome.CREATED] == NAMESPACE_BURST
     assert series.tell(statement(space="other"), AT) is EventOutcome.CREATED
     clock.seconds += NAMESPACE_SECONDS
@@ -123,7 +123,7 @@ def test_a_namespace_has_so_many_events_a_minute(cluster: Cluster, series: Event
 
 
 def test_all_namespaces_together_have_a_limit_too(cluster: Cluster, series: EventSeriesRecorder, clock: Clock) -> None:
-    """When everything is refused everywhere, counts included."""
+    """The limit includes updates of counts, when all Pods are refused in all namespaces."""
     for _ in range(2):
         told(series, (statement(space=f"space-{number}") for number in range(500)))
     assert cluster.writes == BURST
@@ -133,7 +133,7 @@ def test_all_namespaces_together_have_a_limit_too(cluster: Cluster, series: Even
 
 
 def test_memory_is_bounded(cluster: Cluster, series: EventSeriesRecorder, clock: Clock) -> None:
-    """What was forgotten is told anew."""
+    """A forgotten series starts again with a new Event."""
     for number in range(MOST_SERIES + 1):
         clock.seconds += NAMESPACE_SECONDS
         series.tell(statement(str(number)), AT)
@@ -144,7 +144,7 @@ def test_memory_is_bounded(cluster: Cluster, series: EventSeriesRecorder, clock:
 
 
 def test_what_the_api_server_forgot_is_told_anew(cluster: Cluster, series: EventSeriesRecorder) -> None:
-    """It keeps Events for an hour."""
+    """The API server keeps Events for an hour."""
     told(series, (statement() for _ in range(2)))
     cluster.events.clear()
     series.write_counts()
@@ -152,7 +152,7 @@ def test_what_the_api_server_forgot_is_told_anew(cluster: Cluster, series: Event
 
 
 def test_what_could_not_be_told_is_told_the_next_time(cluster: Cluster, series: EventSeriesRecorder) -> None:
-    """It is not counted as if people could see it."""
+    """The failed Event does not start a series."""
     cluster.down = True
     with pytest.raises(ApiError):
         series.tell(statement(), AT)
@@ -172,7 +172,7 @@ def test_what_could_not_be_told_is_told_the_next_time(cluster: Cluster, series: 
 def test_an_owner_is_believed_if_it_is_there(
     cluster: Cluster, series: EventSeriesRecorder, owner: Owner, kind: str
 ) -> None:
-    """Under the uid that the reference names; it is looked up once, not at each refusal."""
+    """The owner has the uid of the reference; it is looked up once, not at each refusal."""
     told(series, (statement(owner=owner) for _ in range(10)))
     [found] = cluster.events.values()
     assert found["regarding"]["kind"] == kind
@@ -181,7 +181,7 @@ def test_an_owner_is_believed_if_it_is_there(
 
 
 def test_a_note_is_cut_to_what_the_api_takes() -> None:
-    """In bytes, and between characters."""
+    """The limit is in bytes, and the cut is between characters."""
     assert truncated_note("short") == "short"
     for note in ("x" * 2000, "ü" * 2000, "x" + "ü" * 2000, "xx" + "€" * 1000):
         assert NOTE_LENGTH - 3 <= len(truncated_note(note).encode()) <= NOTE_LENGTH

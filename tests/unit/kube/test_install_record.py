@@ -1,4 +1,4 @@
-"""Which records of the installation are believed; what stands in a real cluster is tested there."""
+"""Install records count only if they are possible; records in a real cluster have tests in tests/cluster."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -25,7 +25,7 @@ class Cluster(Api):
         self._kube_system = kube_system or {"metadata": {"creationTimestamp": f"{MADE:%Y-%m-%dT%H:%M:%SZ}"}}
 
     def get(self, path: str, **_query: str) -> Json | None:
-        """What is there."""
+        """Return a stored object."""
         if path == "/api/v1/namespaces/kube-system":
             if isinstance(self._kube_system, ApiError):
                 raise self._kube_system
@@ -37,7 +37,7 @@ class Cluster(Api):
         return None
 
     def create(self, path: str, body: Json) -> Json | None:
-        """A record, where there is none."""
+        """Store a record where there is none."""
         space = path.split("/")[4]
         if space in self.records:
             return None
@@ -46,12 +46,12 @@ class Cluster(Api):
         return body
 
     def clock(self) -> datetime:
-        """Its time."""
+        """Return the time of the API server."""
         return NOW
 
 
 def record(data: Json | None) -> Json:
-    """A ConfigMap."""
+    """Return a ConfigMap."""
     return {"metadata": {"name": "catflap-epoch"}, "data": data}
 
 
@@ -77,7 +77,7 @@ UNBELIEVABLE: Final[dict[str, Json | None]] = {
 @pytest.mark.parametrize("bad", UNBELIEVABLE)
 @pytest.mark.parametrize("place", [OWN, SYSTEM])
 def test_the_sound_record_counts_where_the_other_cannot_be_true(place: str, bad: str) -> None:
-    """For the server, which reads, and for the controller, which reports it with the way to mend it."""
+    """This holds for the server, which only reads, and for the controller, which also reports how to fix the record."""
     other = SYSTEM if place == OWN else OWN
     records: dict[str, Json | None] = {place: record(UNBELIEVABLE[bad]), other: record(SOUND)}
     told: list[tuple[str, str]] = []
@@ -94,14 +94,14 @@ def test_the_sound_record_counts_where_the_other_cannot_be_true(place: str, bad:
 
 @pytest.mark.parametrize("bad", UNBELIEVABLE)
 def test_where_neither_can_be_true_the_registration_tells(bad: str) -> None:
-    """Not the age of the epoch, nor an error."""
+    """The result is neither the age of the record nor an error."""
     api = Cluster({OWN: record(UNBELIEVABLE[bad]), SYSTEM: record(UNBELIEVABLE[bad])})
     assert InstallRecord(api, own_namespace=OWN).read(api) == InstallTimes(REGISTERED, REGISTERED)
     assert InstallRecord(api, own_namespace=OWN).record() == InstallTimes(REGISTERED, REGISTERED)
 
 
 def test_a_bad_record_that_is_deleted_is_written_again() -> None:
-    """By the controller that runs, without a restart."""
+    """The running controller writes it again, without a restart."""
     api = Cluster({OWN: record({"installed": "garbage"}), SYSTEM: record(SOUND)})
     epoch = InstallRecord(api, own_namespace=OWN)
     epoch.record()
@@ -116,13 +116,13 @@ def test_a_bad_record_that_is_deleted_is_written_again() -> None:
     "at", [MADE, NOW, NOW + CLOCK_SKEW, MADE + timedelta(seconds=1)], ids=["with the cluster", "now", "skewed", "later"]
 )
 def test_what_can_be_true_is_believed(at: datetime) -> None:
-    """To the second; API servers may differ by minutes."""
+    """The comparison is exact to the second; the clocks of API servers may differ by minutes."""
     api = Cluster({OWN: record({"installed": f"{at:%Y-%m-%dT%H:%M:%SZ}"})})
     assert InstallRecord(api, own_namespace=OWN).read(api) == InstallTimes(at, at)
 
 
 def test_without_a_right_to_look_at_the_cluster_its_age_is_no_bound() -> None:
-    """But doubt is an error."""
+    """Any other failure is an error."""
     records: dict[str, Json | None] = {OWN: record(SOUND)}
     api = Cluster(records, kube_system=ApiError(403, "no right"))
     assert InstallRecord(api, own_namespace=OWN).read(api) == TRUE

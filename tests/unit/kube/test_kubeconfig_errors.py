@@ -1,4 +1,4 @@
-"""A kubeconfig that leads to no cluster is told in words."""
+"""The error for an unusable kubeconfig is a clear sentence."""
 
 import re
 from pathlib import Path
@@ -33,7 +33,7 @@ NONE: Final = "it is no kubeconfig, which is a mapping with clusters, users, con
     ],
 )  # fmt: skip
 def test_a_kubeconfig_that_cannot_be_used_is_told_in_words(text: str, told: str, tmp_path: Path) -> None:
-    """With what is missing, and the command that shows what there is."""
+    """The message has the missing entry, and the command that lists the existing ones."""
     path = tmp_path / "config"
     path.write_text(text, encoding="utf-8")
     for attempt in (connect, connect_as_kubectl):
@@ -44,7 +44,7 @@ def test_a_kubeconfig_that_cannot_be_used_is_told_in_words(text: str, told: str,
 
 
 def test_a_context_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """By its name."""
+    """The message has its name."""
     path = tmp_path / "config"
     path.write_text(f"{HEAD}contexts: []\nclusters: []\nusers: []\n", encoding="utf-8")
     with pytest.raises(NoClusterError, match="no context is called 'prod' in it"):
@@ -52,7 +52,7 @@ def test_a_context_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_where_there_is_no_file_and_no_pod_both_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In words."""
+    """The message is a sentence."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(
         NoClusterError, match="no cluster by the Pod's ServiceAccount: this process runs in no Pod of a cluster"
@@ -63,7 +63,7 @@ def test_where_there_is_no_file_and_no_pod_both_are_told(monkeypatch: pytest.Mon
 
 
 def test_a_broken_default_kubeconfig_is_told_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though no file is named."""
+    """This holds although no file is named."""
     path = tmp_path / "config"
     path.write_text("a: 1\nb:2\n", encoding="utf-8")
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(path))

@@ -1,4 +1,4 @@
-"""Where our manifests live, and whether what stands is what we wrote."""
+"""Paths of policies, and the comparison of stored policies with manifests."""
 
 import copy
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def test_a_policy_lives_at_its_groups_path(engine: Engine, expected: str) -> Non
 
 
 def stored(engine: Engine) -> tuple[dict[str, Any], Any]:
-    """A policy as it stands, with what an API server adds, and the manifest that made it."""
+    """Return a stored policy with the API server's additions, and its manifest."""
     manifest = render_namespace(policy(), RenderTarget("shop", "1", "2"), engine)[1]
     found = copy.deepcopy(dict(manifest))
     found["metadata"].update(uid="9", resourceVersion="5", generation=1, managedFields=[])
@@ -46,7 +46,7 @@ def stored(engine: Engine) -> tuple[dict[str, Any], Any]:
 def test_what_others_add_beside_the_spec_is_no_difference(
     engine: Engine, add: Callable[[dict[str, Any]], object]
 ) -> None:
-    """It closes and opens nothing."""
+    """These changes isolate and open nothing."""
     found, manifest = stored(engine)
     add(found)
     assert matches_manifest(found, manifest)
@@ -69,7 +69,7 @@ def test_what_others_add_beside_the_spec_is_no_difference(
 def test_any_difference_in_the_spec_or_in_our_labels_is_one(
     engine: Engine, change: Callable[[dict[str, Any]], object]
 ) -> None:
-    """The whole spec, field by field; a digest could be forged."""
+    """The comparison covers the whole spec, field by field; a digest could be forged."""
     found, manifest = stored(engine)
     change(found)
     assert not matches_manifest(found, manifest)

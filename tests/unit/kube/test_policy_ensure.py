@@ -1,4 +1,4 @@
-"""How a manifest gets to stand where somebody else writes at the same moment; alone it is tested on a real API server."""
+"""Writes of a policy while another writer writes at the same time; single writers are tested on a real API server."""
 
 from collections.abc import Callable
 from typing import Final
@@ -24,45 +24,45 @@ OPENED: Final[Json] = {
 
 
 class Taken(Api):
-    """An API server on which somebody else creates the same object a moment earlier; reads answer one after another."""
+    """An API server on which another writer creates the same object first; reads return the given objects in order."""
 
     def __init__(self, *reads: Json | None) -> None:
         self._reads = list(reads)
         self.replaced: list[Json] = []
 
     def get(self, path: str, **query: str) -> Json | None:
-        """The next answer."""
+        """Return the next object."""
         assert query == {}
         assert path.endswith("/shop/networkpolicies/catflap-default-deny")
         return self._reads.pop(0)
 
     def create(self, path: str, body: Json) -> Json | None:
-        """It stands already."""
+        """Report that the object exists."""
         assert (path.rpartition("/")[2], body) == ("networkpolicies", dict(MANIFEST))
         return None
 
     def replace(self, path: str, body: Json) -> Json:
-        """Take it."""
+        """Store the object."""
         assert path.endswith("/catflap-default-deny")
         self.replaced.append(body)
         return body
 
 
 def test_who_comes_second_wrote_nothing() -> None:
-    """Another replica was faster; one write, one record."""
+    """Another replica was faster; there is one write and one record."""
     api = Taken(None, dict(MANIFEST))
     assert (ensure_policy(api, MANIFEST), api.replaced) == (WriteOutcome.UNCHANGED, [])
 
 
 def test_what_a_stranger_slipped_in_is_replaced_whole() -> None:
-    """Nothing of it is merged with ours, and it is not said to be repaired."""
+    """None of its fields is merged into the policy, and the outcome is not `repaired`."""
     api = Taken(None, OPENED)
     assert ensure_policy(api, MANIFEST) is WriteOutcome.REPLACED
     assert [(one["spec"], one["metadata"]["resourceVersion"]) for one in api.replaced] == [(MANIFEST["spec"], "7")]
 
 
 def test_what_came_and_went_is_a_failure() -> None:
-    """It is not there now, so it is not proven: the next look creates it."""
+    """The policy does not exist now, so it is not verified: the next pass creates it."""
     with pytest.raises(ApiError, match="came and went"):
         ensure_policy(Taken(None, None), MANIFEST)
 
@@ -80,7 +80,7 @@ OWNED: Final[Json] = {
 
 
 def test_what_ties_our_policy_to_anothers_object_goes_with_the_repair() -> None:
-    """Owners and finalizers; labels of others stay."""
+    """Owners and finalizers are dropped; labels of others stay."""
     api = Taken(OWNED)
     assert ensure_policy(api, MANIFEST) is WriteOutcome.REPAIRED
     [written] = api.replaced
@@ -110,34 +110,34 @@ CHANGES: Final = {
 
 
 def labelled(body: Json, labels: dict[str, str]) -> Json:
-    """An object with other labels."""
+    """Return an object with other labels."""
     return {**body, "metadata": {**body["metadata"], "labels": labels}}
 
 
 class Changed(Api):
-    """An API server on which something changes each object on its way to storage."""
+    """An API server with an admission webhook that changes each object."""
 
     def __init__(self, found: Json | None, change: Callable[[Json], Json]) -> None:
         self._before, self._change = found, change
 
     def get(self, path: str, **query: str) -> Json | None:
-        """What stands."""
+        """Return the stored object."""
         assert (path.rpartition("/")[2], query) == ("catflap-default-deny", {})
         return self._before
 
     def create(self, _path: str, body: Json) -> Json | None:
-        """Store something else."""
+        """Store a changed object."""
         return self._change(body)
 
     def replace(self, _path: str, body: Json) -> Json:
-        """Store something else."""
+        """Store a changed object."""
         return self._change(body)
 
 
 @pytest.mark.parametrize("found", [None, OPENED], ids=["created", "replaced"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_write_counts_only_where_the_answer_is_what_was_written(change: str, found: Json | None) -> None:
-    """The spec and our labels; the error says what differs and has what is stored."""
+    """Spec and catflap's labels count; the error has the differences and the stored object."""
     with pytest.raises(PolicyAlteredError, match="is not stored as it was written; what differs: ") as caught:
         ensure_policy(Changed(found, CHANGES[change]), MANIFEST)
     assert caught.value.found != MANIFEST
@@ -145,7 +145,7 @@ def test_a_write_counts_only_where_the_answer_is_what_was_written(change: str, f
 
 @pytest.mark.parametrize("found", [None, OPENED], ids=["created", "replaced"])
 def test_what_others_add_besides_is_no_failure(found: Json | None) -> None:
-    """Labels, annotations and finalizers: admission may add any."""
+    """Admission may add labels, annotations and finalizers."""
 
     def add(body: Json) -> Json:
         more = {"labels": {**body["metadata"]["labels"], "team": "a"}, "annotations": {"a": "b"}, "finalizers": ["a/b"]}

@@ -1,4 +1,4 @@
-"""Who may have changed a policy."""
+"""Descriptions of what may have changed a policy."""
 
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ class Cluster(Api):
         self._lists = lists
 
     def get(self, path: str, **query: str) -> Json | None:
-        """One of them."""
+        """Return one list."""
         assert query == {}
         found = self._lists.get(path)
         if isinstance(found, ApiError):
@@ -29,22 +29,22 @@ class Cluster(Api):
 
 
 def rule(group: str = "networking.k8s.io", resource: str = "networkpolicies", operation: str = "CREATE") -> Json:
-    """Which requests something mutates."""
+    """Return the rules of a mutating webhook or policy."""
     return {"apiGroups": [group], "apiVersions": ["*"], "resources": [resource], "operations": [operation]}
 
 
 def webhook(*rules: Json) -> Json:
-    """A list with one webhook."""
+    """Return a list with one webhook."""
     return {"items": [{"metadata": {"name": "mesh"}, "webhooks": [{"name": "inject.mesh.io", "rules": list(rules)}]}]}
 
 
 def admission(*rules: Json) -> Json:
-    """A list with one policy."""
+    """Return a list with one policy."""
     return {"items": [{"metadata": {"name": "opener"}, "spec": {"matchConstraints": {"resourceRules": list(rules)}}}]}
 
 
 def found(*managers: Any) -> Json:
-    """A policy that these have written to."""
+    """Return a policy with these field managers."""
     return {"metadata": {"managedFields": list(managers)}}
 
 
@@ -82,12 +82,12 @@ SPEC: Final[Json] = {"f:spec": {"f:ingress": {}}}
     ],
 )
 def test_what_may_have_changed_a_policy_is_named(lists: dict[str, Any], policy: Json, said: str) -> None:
-    """As far as it can be seen."""
+    """The text has all readable candidates."""
     assert said in describe_mutators(Cluster(lists), PLAIN, policy)
 
 
 def test_a_long_list_is_cut() -> None:
-    """It becomes part of an Event."""
+    """The text becomes part of an Event."""
     many = found(*({"manager": f"m{number}", "fieldsV1": SPEC} for number in range(100)))
     text = describe_mutators(Cluster({}), PLAIN, many)
     assert "and 95 more" in text

@@ -1,4 +1,4 @@
-"""Which kinds of a cluster are named as not judged."""
+"""Notes about the kinds of a cluster that catflap does not check."""
 
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ class Discovery(Api):
         self.asked: list[str] = []
 
     def get(self, path: str, **_query: str) -> Json | None:
-        """The groups, or the resources of a version."""
+        """Return the groups, or the resources of a version."""
         self.asked.append(path)
         if path == "/apis":
             versions = [
@@ -39,7 +39,7 @@ class Discovery(Api):
 
 
 def test_kinds_that_make_pods_or_open_networks_are_named() -> None:
-    """Those that are read are not, nor others of the same groups."""
+    """Supported kinds are not named, nor other kinds of the same groups."""
     assert list(unsupported_kind_notes(Discovery(KINDS), {})) == [
         "not judged, but for the Pods that they make: virtualmachines.kubevirt.io, workflowtemplates.argoproj.io",
         (
@@ -50,7 +50,7 @@ def test_kinds_that_make_pods_or_open_networks_are_named() -> None:
 
 
 def test_a_kind_that_the_policy_file_adds_is_judged() -> None:
-    """It is no news then."""
+    """There is no note then."""
     maker = PodMaker("kubevirt.io", "virtualmachines", "VirtualMachine", "spec.template", custom=True)
     kinds = {"kubevirt.io/v1": KINDS["kubevirt.io/v1"]}
     assert list(unsupported_kind_notes(Discovery(kinds), {("kubevirt.io", "VirtualMachine"): maker})) == []

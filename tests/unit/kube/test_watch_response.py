@@ -1,4 +1,4 @@
-"""A watch on which nothing comes any more."""
+"""A watch that receives no more data."""
 
 import json
 import socket
@@ -17,14 +17,14 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
 def line(number: int) -> bytes:
-    """One event of a watch, as a chunk."""
+    """Return one event of a watch, as a chunk."""
     thing = {"metadata": {"name": f"n{number}", "resourceVersion": str(number)}}
     text = json.dumps({"type": "ADDED", "object": thing}).encode() + b"\n"
     return b"%x\r\n%s\r\n" % (len(text), text)
 
 
 class HalfDead:
-    """An API server whose watches say one thing, and then nothing, on a connection that stays open."""
+    """An API server whose watches send one event, and then nothing, on a connection that stays open."""
 
     def __init__(self, listener: socket.socket) -> None:
         self.asked: list[str] = []
@@ -33,7 +33,7 @@ class HalfDead:
         self.ended = Event()
 
     def serve(self) -> None:
-        """Answer until it ends."""
+        """Answer requests until the end."""
         while not self.ended.is_set():
             try:
                 connection, _ = self._listener.accept()
@@ -42,7 +42,7 @@ class HalfDead:
             Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     def close(self) -> None:
-        """Close the connections that it keeps: one that is collected instead is a warning in whichever test runs then."""
+        """Close the connections: the garbage collection of an open one would cause a warning in another test."""
         for connection in self._kept:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -61,7 +61,7 @@ class HalfDead:
 
 
 def received(connection: socket.socket) -> bytes:
-    """What came next; nothing once it is closed."""
+    """Return the next received bytes; nothing after the connection is closed."""
     try:
         return connection.recv(65536)
     except OSError:
@@ -70,7 +70,7 @@ def received(connection: socket.socket) -> bytes:
 
 @contextmanager
 def half_dead() -> Iterator[tuple[HalfDead, str]]:
-    """Such a server, and where it is."""
+    """Start such a server; yield it with its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = HalfDead(listener)
         Thread(target=server.serve, daemon=True).start()
@@ -82,7 +82,7 @@ def half_dead() -> Iterator[tuple[HalfDead, str]]:
 
 
 def test_a_silent_watch_begins_again_from_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a list, and without an error; what happened meanwhile is seen then."""
+    """There is no new list and no error, and the new watch delivers the missed events."""
     monkeypatch.setattr(watching, "IDLE_SECONDS", 0.2)
     monkeypatch.setattr(watching, "SHORTEST_WATCH_SECONDS", 0.1)
     seen: list[str] = []

@@ -1,9 +1,9 @@
-"""The pieces that every manifest of ours has."""
+"""The common metadata of catflap's manifests."""
 
 from webhook.netpol.manifest import RenderTarget, metadata
 
 
 def test_an_engines_own_labels_stand_beside_ours() -> None:
-    """In one map."""
+    """The labels are one map."""
     found = metadata("a", RenderTarget("shop", "1", "2"), labels={"x": "y"})
     assert found["labels"] == {"app.kubernetes.io/managed-by": "catflap", "x": "y"}

@@ -1,4 +1,4 @@
-"""A certificate authority of our own, read back and shaken hands with."""
+"""Issued certificates, parsed and used in TLS handshakes."""
 
 import ipaddress
 import ssl
@@ -28,27 +28,27 @@ NOW: Final = datetime.now(UTC).replace(microsecond=0)
 
 @pytest.fixture(scope="module")
 def authority() -> KeyPair:
-    """One authority for this module."""
+    """Return one authority for this module."""
     return issue_authority(NOW)
 
 
 @pytest.fixture(scope="module")
 def serving(authority: KeyPair) -> KeyPair:
-    """A pair that it signed."""
+    """Return a pair that the authority signed."""
     return issue_serving(authority, HOSTS, NOW)
 
 
 def read(pair: KeyPair) -> x509.Certificate:
-    """A pair's certificate."""
+    """Return the certificate of a pair."""
     return x509.load_pem_x509_certificate(pair.certificate)
 
 
 def shake_hands(trust: bytes, pair: KeyPair, name: str, folder: Path, *, strict: bool = True) -> str:
-    """A TLS handshake in memory by a client that trusts `trust` and asks for `name`; raises ssl.SSLError."""
+    """Perform a TLS handshake in memory by a client that trusts `trust` and requests `name`; raises ssl.SSLError."""
     (folder / "tls.crt").write_bytes(pair.certificate)
     (folder / "tls.key").write_bytes(pair.key)
     client_context = ssl.create_default_context(cadata=trust.decode("ascii"))
-    if strict:  # as Python 3.13 does by itself, and Go does always
+    if strict:  # the default of Python 3.13, and always in Go
         client_context.verify_flags |= ssl.VERIFY_X509_STRICT
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = client_context.wrap_bio(to_client, to_server, server_hostname=name)
@@ -69,7 +69,7 @@ def shake_hands(trust: bytes, pair: KeyPair, name: str, folder: Path, *, strict:
 def test_a_client_that_trusts_the_authority_takes_the_certificate(
     authority: KeyPair, serving: KeyPair, tmp_path: Path, name: str
 ) -> None:
-    """Under each of its names, by the strict reading of the standard."""
+    """This holds for each of its names, with strict validation."""
     assert shake_hands(authority.certificate, serving, name, tmp_path) == "TLSv1.3"
 
 
@@ -81,7 +81,7 @@ def test_no_other_name_is_taken(authority: KeyPair, serving: KeyPair, tmp_path: 
 
 
 def test_another_authority_vouches_for_nothing(serving: KeyPair, tmp_path: Path) -> None:
-    """Although it has the same name."""
+    """This holds although it has the same name."""
     with pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(issue_authority(NOW).certificate, serving, "localhost", tmp_path)
 
@@ -94,13 +94,13 @@ def test_another_authority_vouches_for_nothing(serving: KeyPair, tmp_path: Path)
     ],
 )
 def test_a_certificate_counts_in_its_time_only(authority: KeyPair, tmp_path: Path, then: datetime) -> None:
-    """As the clock of the client says."""
+    """The clock of the client decides."""
     with pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(authority.certificate, issue_serving(authority, HOSTS, then), "localhost", tmp_path)
 
 
 def test_a_serving_pair_cannot_sign_others(authority: KeyPair, serving: KeyPair, tmp_path: Path) -> None:
-    """Whoever steals the webhook's key gets no more than the webhook."""
+    """An attacker with the webhook's key can impersonate only the webhook."""
     chain = issue_serving(serving, HOSTS, NOW)
     forged = KeyPair(certificate=chain.certificate + serving.certificate, key=chain.key)
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -108,7 +108,7 @@ def test_a_serving_pair_cannot_sign_others(authority: KeyPair, serving: KeyPair,
 
 
 def test_the_hosts_are_names_and_addresses(serving: KeyPair) -> None:
-    """Each in its own kind: clients compare them differently."""
+    """Each has its own type: clients compare names and addresses differently."""
     names = read(serving).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["catflap", "catflap.guards.svc", "localhost"]
     assert names.get_values_for_type(x509.IPAddress) == [
@@ -118,7 +118,7 @@ def test_the_hosts_are_names_and_addresses(serving: KeyPair) -> None:
 
 
 def test_the_authority_signs_end_certificates_only(authority: KeyPair) -> None:
-    """One step and no further."""
+    """It signs end certificates, but no other authority."""
     certificate = read(authority)
     constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
     assert constraints.critical
@@ -128,7 +128,7 @@ def test_the_authority_signs_end_certificates_only(authority: KeyPair) -> None:
 
 
 def test_the_serving_certificate_is_for_servers(serving: KeyPair) -> None:
-    """Neither an authority nor a client."""
+    """It is neither an authority nor a client."""
     extensions = read(serving).extensions
     assert not extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -137,21 +137,21 @@ def test_the_serving_certificate_is_for_servers(serving: KeyPair) -> None:
 
 @pytest.mark.parametrize(("which", "life"), [("authority", AUTHORITY_LIFE), ("serving", SERVING_LIFE)])
 def test_a_certificate_is_valid_a_little_earlier(request: pytest.FixtureRequest, which: str, life: timedelta) -> None:
-    """A node whose clock lags takes it all the same."""
+    """A node whose clock is behind accepts it."""
     certificate = read(request.getfixturevalue(which))
     assert certificate.not_valid_before_utc == NOW - BACKDATED
     assert certificate.not_valid_after_utc == NOW + life
 
 
 def test_every_pair_is_a_new_one(authority: KeyPair) -> None:
-    """Another key and another number."""
+    """It has another key and another serial number."""
     first, second = (issue_serving(authority, HOSTS, NOW) for _ in range(2))
     assert first.key != second.key
     assert read(first).serial_number != read(second).serial_number
 
 
 def test_a_key_fits_its_certificate(serving: KeyPair) -> None:
-    """P-256."""
+    """The curve is P-256."""
     key = serialization.load_pem_private_key(serving.key, password=None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     assert isinstance(key.curve, ec.SECP256R1)

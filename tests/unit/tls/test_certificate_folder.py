@@ -1,4 +1,4 @@
-"""The folder that the certificate lies in."""
+"""The folder with the certificate."""
 
 import contextlib
 import os
@@ -27,24 +27,24 @@ HOSTS: Final = ("localhost",)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> TlsFolder:
-    """A folder that is not there yet."""
+    """Return a folder that does not exist yet."""
     return TlsFolder(tmp_path / "certificates" / "tls")
 
 
 @pytest.fixture
 def filled(folder: TlsFolder) -> TlsFolder:
-    """A folder that catflap filled."""
+    """Return a folder with an issued certificate."""
     ensure_certificate(folder, HOSTS, NOW)
     return folder
 
 
 def contents(folder: TlsFolder) -> dict[str, bytes]:
-    """Each file of a folder, hidden ones too."""
+    """Return the content of each file of a folder, also of hidden ones."""
     return {path.name: path.read_bytes() for path in folder.path.iterdir()}
 
 
 def test_an_empty_folder_gets_a_pair_and_its_authority(filled: TlsFolder) -> None:
-    """Under the names that a Secret of type kubernetes.io/tls has, and nothing besides."""
+    """The folder has only the file names of a Secret of type kubernetes.io/tls."""
     assert set(contents(filled)) == {"tls.crt", "tls.key", "ca.crt"}
     trust = ssl.create_default_context(cafile=filled.authority)
     assert len(trust.get_ca_certs()) == 1
@@ -52,7 +52,7 @@ def test_an_empty_folder_gets_a_pair_and_its_authority(filled: TlsFolder) -> Non
 
 @pytest.mark.parametrize("mask", [0o022, 0o000], ids=["the usual mask", "no mask at all"])
 def test_the_key_is_its_owners_alone(folder: TlsFolder, mask: int) -> None:
-    """Whatever the process's mask; the certificates are public."""
+    """This holds for every umask of the process; the certificates are public."""
     before = os.umask(mask)
     try:
         ensure_certificate(folder, HOSTS, NOW)
@@ -63,20 +63,20 @@ def test_the_key_is_its_owners_alone(folder: TlsFolder, mask: int) -> None:
 
 
 def test_the_authoritys_key_is_not_kept(filled: TlsFolder) -> None:
-    """Nobody can sign with it later."""
+    """Nothing can sign with it later."""
     keys = [name for name, content in contents(filled).items() if b"PRIVATE KEY" in content]
     assert keys == ["tls.key"]
 
 
 def test_a_pair_that_is_there_stays(filled: TlsFolder) -> None:
-    """However often it is looked at."""
+    """This holds for every number of checks."""
     before = contents(filled)
     ensure_certificate(filled, ("example.com",), NOW)
     assert contents(filled) == before
 
 
 def test_a_pair_of_somebody_else_is_used_as_it_is(folder: TlsFolder) -> None:
-    """Without an authority of ours beside it."""
+    """Catflap adds no authority to the folder."""
     pair = issue_serving(issue_authority(NOW), HOSTS, NOW)
     folder.path.mkdir(parents=True)
     folder.certificate.write_bytes(pair.certificate)
@@ -87,7 +87,7 @@ def test_a_pair_of_somebody_else_is_used_as_it_is(folder: TlsFolder) -> None:
 
 @pytest.mark.parametrize("missing", ["tls.crt", "tls.key"])
 def test_half_a_pair_is_refused(filled: TlsFolder, missing: str) -> None:
-    """We do not write beside what somebody else put there."""
+    """Catflap does not write into a folder with files of a user."""
     (filled.path / missing).unlink()
     before = contents(filled)
     with pytest.raises(BadCertificateError, match=rf"{missing} is missing beside its other half"):
@@ -96,7 +96,7 @@ def test_half_a_pair_is_refused(filled: TlsFolder, missing: str) -> None:
 
 
 def test_two_halves_that_do_not_fit_are_refused(filled: TlsFolder) -> None:
-    """Before a client sees them."""
+    """The error comes before a client sees them."""
     other = issue_serving(issue_authority(NOW), HOSTS, NOW)
     filled.key.write_bytes(other.key)
     with pytest.raises(BadCertificateError, match=r"it must hold tls\.crt and tls\.key of one pair, as PEM$"):
@@ -106,26 +106,26 @@ def test_two_halves_that_do_not_fit_are_refused(filled: TlsFolder) -> None:
 @pytest.mark.parametrize("file", ["tls.crt", "tls.key"])
 @pytest.mark.parametrize("content", [b"", b"hello", b"-----BEGIN CERTIFICATE-----\n"], ids=["empty", "text", "half"])
 def test_a_file_that_is_no_pem_is_refused(filled: TlsFolder, file: str, content: bytes) -> None:
-    """With the folder's name."""
+    """The message has the name of the folder."""
     (filled.path / file).write_bytes(content)
     with pytest.raises(BadCertificateError, match=str(filled.path)):
         ensure_certificate(filled, HOSTS, NOW)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
-    """A file is in the way."""
+    """A file has the name of the folder."""
     (tmp_path / "tls").write_text("", encoding="utf-8")
     with pytest.raises(BadCertificateError, match="tls"):
         ensure_certificate(TlsFolder(tmp_path / "tls"), HOSTS, NOW)
 
 
 def test_old_protocols_are_not_spoken(filled: TlsFolder) -> None:
-    """TLS 1.2 or later."""
+    """The server accepts TLS 1.2 or later."""
     assert server_context(filled).minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 def test_a_file_is_written_whole_over_another(tmp_path: Path) -> None:
-    """What an interrupted run left is in nobody's way, and the new file's mode is the one asked for."""
+    """The rest of an interrupted write causes no error, and the new file has the requested mode."""
     path = tmp_path / "tls.key"
     path.write_bytes(b"old")
     path.chmod(0o644)
@@ -141,7 +141,7 @@ class TestReload:
 
     @staticmethod
     def renew(folder: TlsFolder) -> bytes:
-        """Put another pair into a folder; the certificate that clients see from then on."""
+        """Put another pair into a folder; return its certificate."""
         pair = issue_serving(issue_authority(NOW), HOSTS, NOW)
         write_file(folder.key, pair.key, mode=0o600)
         write_file(folder.certificate, pair.certificate, mode=0o644)
@@ -149,7 +149,7 @@ class TestReload:
 
     @staticmethod
     def served(server_context: ssl.SSLContext) -> bytes:
-        """The certificate that a new connection is shown."""
+        """Return the certificate that a new connection gets."""
         trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
         to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -161,7 +161,7 @@ class TestReload:
         return client.getpeercert(binary_form=True) or b""
 
     def test_a_renewed_pair_is_taken_over(self, filled: TlsFolder) -> None:
-        """For connections from then on."""
+        """New connections get it."""
         told = []
         serving = CertificateReloader(filled, on_load=lambda found, why: told.append((found.fingerprint, why)))
         before = self.served(serving.context)
@@ -175,7 +175,7 @@ class TestReload:
         ]
 
     def test_nothing_new_changes_nothing(self, filled: TlsFolder) -> None:
-        """A look a second costs two stats."""
+        """A poll every second needs two calls of stat."""
         serving = CertificateReloader(filled)
         before = self.served(serving.context)
         serving.poll()
@@ -184,7 +184,7 @@ class TestReload:
     @pytest.mark.parametrize("file", ["tls.crt", "tls.key"])
     @pytest.mark.parametrize("content", [None, b"half"], ids=["gone", "no PEM"])
     def test_a_pair_seen_half_way_leaves_the_old_one(self, filled: TlsFolder, file: str, content: bytes | None) -> None:
-        """Until it is whole."""
+        """The old pair stays until the new one is complete."""
         serving = CertificateReloader(filled)
         before = self.served(serving.context)
         (filled.path / file).unlink()

@@ -1,4 +1,4 @@
-"""Client certificates, as TLS itself takes and refuses them."""
+"""Client certificates are accepted and refused in TLS handshakes."""
 
 import ssl
 import subprocess
@@ -18,7 +18,7 @@ CERTS = Path(__file__).parents[3] / "certs"
 
 @pytest.fixture
 def issued(tmp_path: Path) -> Path:
-    """What certs/issue-client makes."""
+    """Return the folder that certs/issue-client writes."""
     subprocess.run(
         [sys.executable, str(CERTS / "issue-client"), "--into", str(tmp_path), "kube-apiserver", "other"], check=True
     )
@@ -26,7 +26,7 @@ def issued(tmp_path: Path) -> Path:
 
 
 def shaken(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[str, ...] | None:
-    """The names that a server sees after a handshake with a client, in memory; raises SSLError where there is none."""
+    """Return the client's names that a server sees after a handshake in memory; raises SSLError for a failed handshake."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     accepted = server.wrap_bio(to_server, to_client, server_side=True)
     connected = client.wrap_bio(to_client, to_server, server_hostname="localhost")
@@ -40,7 +40,7 @@ def shaken(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[str, ...] | 
 
 
 def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server that asks for certificates, and a client that trusts it."""
+    """Return a server that requests certificates, and a client that trusts it."""
     tls = TlsFolder(folder / "tls")
     issue_pair(tls, ["localhost"], datetime.now(UTC))
     server = server_context(tls)
@@ -50,7 +50,7 @@ def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 @pytest.mark.parametrize("name", ["kube-apiserver", "other"])
 def test_an_issued_certificate_is_verified(issued: Path, name: str) -> None:
-    """Its name is what the server is told; the key is its owner's alone."""
+    """The server sees its name; only the owner can read the key."""
     server, client = contexts(issued)
     client.load_cert_chain(issued / f"{name}.crt", issued / f"{name}.key")
     assert shaken(server, client) == (name,)
@@ -58,12 +58,12 @@ def test_an_issued_certificate_is_verified(issued: Path, name: str) -> None:
 
 
 def test_a_client_without_one_gets_a_connection_and_no_name(issued: Path) -> None:
-    """So that it can be told in HTTP what is missing."""
+    """An HTTP response can then give the reason of the refusal."""
     assert shaken(*contexts(issued)) is None
 
 
 def test_one_of_another_ca_fails(issued: Path, tmp_path: Path) -> None:
-    """Though that CA has the same name."""
+    """This holds although that CA has the same name."""
     server, client = contexts(issued)
     subprocess.run(
         [sys.executable, str(CERTS / "issue-client"), "--into", str(tmp_path / "b"), "kube-apiserver"], check=True
@@ -75,7 +75,7 @@ def test_one_of_another_ca_fails(issued: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no PEM", None])
 def test_what_is_no_ca_is_told(tmp_path: Path, content: bytes | None) -> None:
-    """With the option and the file."""
+    """The message has the option and the file."""
     path = tmp_path / "ca.crt"
     if content is not None:
         path.write_bytes(content)
@@ -84,13 +84,13 @@ def test_what_is_no_ca_is_told(tmp_path: Path, content: bytes | None) -> None:
 
 
 def test_a_certificate_that_is_no_ca_is_none(issued: Path) -> None:
-    """It would verify nothing."""
+    """Such a file could verify no certificate."""
     with pytest.raises(BadCertificateError, match="no CA certificate in it"):
         request_client_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), issued / "kube-apiserver.crt")
 
 
 def test_the_example_configuration_names_one_file_for_both_phases() -> None:
-    """And that file has the certificate for the chart's Service; the API server itself reads both in another test."""
+    """That file has the certificate for the chart's Service; the API server itself reads both in another test."""
     plugins = yaml.safe_load((CERTS / "api-server" / "admission-configuration.yaml").read_text("utf-8"))["plugins"]
     assert [one["name"] for one in plugins] == ["ValidatingAdmissionWebhook", "MutatingAdmissionWebhook"]
     [named] = {one["configuration"]["kubeConfigFile"] for one in plugins}
