@@ -1,4 +1,4 @@
-"""Where a benchmark runs: a control plane of its own, with the chart's configurations and rights, and how its figures are told."""
+"""Start an installation on its own control plane for a benchmark, and print its results."""
 
 import os
 import sys
@@ -17,16 +17,16 @@ from tests.controlplane.progress import Progress
 from tests.controlplane.tools import ensure
 
 
-def arguments(description: str | None) -> ArgumentParser:
-    """What every benchmark can be told."""
+def argument_parser(description: str | None) -> ArgumentParser:
+    """Return a parser with the options that all benchmarks have."""
     parser = ArgumentParser(description=description, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--engine", choices=GROUPS, default="kubernetes")
     return parser
 
 
 @contextmanager
-def ground(engine: str, *, controllers: int = 1, worker: str = "asgi") -> Iterator[Installation]:
-    """An installation on a control plane of its own; a second controller is one more beside the usual one."""
+def installation(engine: str, *, controllers: int = 1, worker: str = "asgi") -> Iterator[Installation]:
+    """Install the chart's configurations and permissions on a new control plane; start that many controllers."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         cluster = stack.enter_context(running(ensure(Progress(sys.stderr))))
@@ -41,18 +41,18 @@ def ground(engine: str, *, controllers: int = 1, worker: str = "asgi") -> Iterat
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of all do not exceed."""
+    """Return the quantile `share` of the values."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-def spread(seconds: Sequence[float]) -> str:
-    """Median, p99 and maximum, in milliseconds."""
-    told = (median(seconds), quantile(seconds, 0.99), max(seconds))
-    return "median {:.0f} ms, p99 {:.0f} ms, max {:.0f} ms".format(*(one * 1000 for one in told))
+def latency_summary(seconds: Sequence[float]) -> str:
+    """Return median, p99 and maximum in milliseconds."""
+    figures = (median(seconds), quantile(seconds, 0.99), max(seconds))
+    return "median {:.0f} ms, p99 {:.0f} ms, max {:.0f} ms".format(*(one * 1000 for one in figures))
 
 
-def verdict(broken: Sequence[str]) -> None:
-    """End with status 1 and every promise that was broken."""
+def exit_with_status(broken: Sequence[str]) -> None:
+    """Print every broken promise, and exit with status 1 if there is one."""
     for promise in broken:
         print(f"BROKEN: {promise}")
     raise SystemExit(1 if broken else 0)
