@@ -245,7 +245,7 @@ def bound() -> int:
         while affordable(text, *make(size + size // 8 + 1)):
             size += size // 8 + 1
         value, params = make(size)
-        before = peak(anew=True)
+        before = peak(reset=True)
         begun = perf_counter()
         with suppress(EvaluationError):
             compile_expression(text).run({"object": value, "params": params})
@@ -257,9 +257,9 @@ def bound() -> int:
     return int(broken)
 
 
-def peak(*, anew: bool = False) -> int:
+def peak(*, reset: bool = False) -> int:
     """Return the peak memory of this process in KiB, or reset it."""
-    if anew:
+    if reset:
         Path("/proc/self/clear_refs").write_text("5", "ascii")  # proc(5)
     lines = Path("/proc/self/status").read_text("ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))

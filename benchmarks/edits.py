@@ -2,7 +2,7 @@
 
     python -m benchmarks.edits [--count 500] [--seed 1]
 
-Half of the edits come while a bad file is refused where it is applied, the other half as if nobody had been there to
+Half of the edits come while a bad file is refused where it is applied, the other half while nothing is running to
 refuse it. Ends with status 1 where a broken file was in force, or a Pod without its answer or its record.
 """
 

@@ -32,13 +32,13 @@ class Space:
 
     name: str
     environment: str = ""
-    guarded: bool = True
+    managed: bool = True
 
     @property
     def labels(self) -> dict[str, str]:
         """Return its labels in the cluster."""
         environment = {"environment": self.environment} if self.environment else {}
-        return {NAME: self.name, **environment, **({GUARD: "enabled"} if self.guarded else {})}
+        return {NAME: self.name, **environment, **({GUARD: "enabled"} if self.managed else {})}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ SPACES: Final = (
     Space("web", "production"),
     Space("db", "test"),
     Space("dev"),
-    Space("wild", "production", guarded=False),
+    Space("wild", "production", managed=False),
 )
 ROLES: Final = ("frontend", "backend", "")
 PODS: Final = tuple(
@@ -113,7 +113,7 @@ def open_at(policies: Iterable[Policy], side: Side) -> Callable[[Probe], bool]:
 def policies_of(policy: GuardPolicy, engine: Engine) -> tuple[Policy, ...]:
     """Return the policies that are rendered for an engine and every managed namespace."""
     read = {Engine.KUBERNETES: read_kubernetes, Engine.CALICO: read_calico}[engine]
-    births = [RenderTarget(space.name, "", "", space.environment) for space in SPACES if space.guarded]
+    births = [RenderTarget(space.name, "", "", space.environment) for space in SPACES if space.managed]
     return tuple(read(manifest) for birth in births for manifest in render_namespace(policy, birth, engine))
 
 
@@ -230,7 +230,7 @@ read_selector = cache(clauses_of)
 
 def meant(policy: GuardPolicy, side: Side) -> Callable[[Probe], bool]:
     """Return whether the flows allow one end of a connection; an unmanaged end may connect to everything."""
-    if not (side.own.space and side.own.space.guarded):
+    if not (side.own.space and side.own.space.managed):
         return lambda _: True
     wanted = [flow for flow in policy.network.flows if is_meant(flow, policy.network, side)]
     return lambda probe: any(
@@ -270,7 +270,7 @@ def goes_together(flow: Flow, own: Space | None, peer: Space | None, *, own_name
     assert peer
     named = bool(flow.source.namespaces or flow.to.namespaces)
     peer_named = bool(flow.source.namespaces and flow.to.namespaces) or (named and not own_named)
-    if own_named and not peer_named and not peer.guarded:
+    if own_named and not peer_named and not peer.managed:
         return False
     if flow.across and own.environment:
         return peer.environment == own.environment

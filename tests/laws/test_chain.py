@@ -178,7 +178,7 @@ def test_what_writers_leave_is_sound(history: list[Step]) -> None:
 
 @LAW
 @given(logs)
-def test_what_ended_in_order_is_closed(log: bytes) -> None:
+def test_a_chain_that_stopped_in_order_is_closed(log: bytes) -> None:
     """Its end is signed."""
     report = verified(log, closed=True)
     assert report.findings == ()
@@ -363,7 +363,7 @@ STRANGE: Final = (
 
 @LAW
 @given(st.lists(st.binary(max_size=40) | st.sampled_from(STRANGE), max_size=6), st.booleans(), st.booleans())
-def test_nobody_ends_a_verification_by_what_they_write(written: list[bytes], fits: bool, lenient: bool) -> None:
+def test_no_content_ends_a_verification(written: list[bytes], fits: bool, lenient: bool) -> None:
     """Every content of a line is reported."""
     text = [sealed(line) if fits else line for line in written]
     report = verified(b"".join(line + LINE_END for line in text), lenient=lenient, closed=True)

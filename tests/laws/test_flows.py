@@ -132,7 +132,7 @@ def test_no_accepted_policy_leads_from_one_environment_into_another(policy: Guar
     tried = probes(policy)
     written = policies_of(policy, Engine.KUBERNETES)
     for source, target in product(PODS, PODS):
-        if not (source.space and target.space and source.space.guarded and target.space.guarded):
+        if not (source.space and target.space and source.space.managed and target.space.managed):
             continue
         if source.space.environment == target.space.environment:
             continue

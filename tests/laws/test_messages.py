@@ -53,7 +53,7 @@ def merged(old: Any, new: Any) -> Any:
 
 @LAW
 @given(st.data(), policies(), st.sampled_from(POD_MAKERS), metadata)
-def test_a_manifest_mended_as_the_message_says_is_admitted(
+def test_a_manifest_fixed_by_the_message_is_admitted(
     data: st.DataObject, policy: GuardPolicy, maker: PodMaker, own: Json
 ) -> None:
     """The patch is YAML, has the correct path, and leaves no violation that causes a refusal."""
@@ -66,6 +66,6 @@ def test_a_manifest_mended_as_the_message_says_is_admitted(
     text = "\n".join(
         chosen(line, policy) for line in patch.splitlines() if line.startswith(" ")
     )  # notes are not indented
-    mended = settled(asked(merged(source, yaml.load(text, Strict))), policy)
-    assert isinstance(mended, Decision)
-    assert mended.allowed, mended.message
+    fixed = settled(asked(merged(source, yaml.load(text, Strict))), policy)
+    assert isinstance(fixed, Decision)
+    assert fixed.allowed, fixed.message

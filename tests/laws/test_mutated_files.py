@@ -105,8 +105,8 @@ def test_a_mistyped_manifest_is_answered_in_words_at_its_lines(slips: list[tuple
     """This holds for each document."""
     text = mistyped(MANIFESTS, slips)
     for found in located(text):
-        told = [(found.place, str(found))] if isinstance(found, BadManifest) else complaints(found)
-        for place, message in told:
+        errors = [(found.place, str(found))] if isinstance(found, BadManifest) else complaints(found)
+        for place, message in errors:
             assert not FOREIGN.search(message), message
             assert place is None or 1 <= place.line <= text.count("\n") + 2
 

@@ -101,7 +101,7 @@ def test_both_engines_open_the_same(policy: GuardPolicy, cluster: DetectedDns) -
 
 @LAW
 @given(policies(), clusters)
-def test_calico_takes_every_policy_of_ours(policy: GuardPolicy, cluster: DetectedDns) -> None:
+def test_calico_accepts_every_rendered_policy(policy: GuardPolicy, cluster: DetectedDns) -> None:
     """Its Windows nodes accept them too."""
     for manifest in render_namespace(policy, RenderTarget("shop", "1", "2"), Engine.CALICO, detected_dns=cluster):
         assert complaints(manifest) == []

@@ -321,7 +321,7 @@ def test_what_flows_become_has_no_fault(wanted: list[Json], known: bool, engine:
     network = {"flows": wanted, "dns": "node-local", **({"clusterCIDRs": ["10.0.0.0/8", "fd00::/8"]} if known else {})}
     file = policy(network=network, workloads={"role": {"oneOf": ["frontend", "backend"]}})
     for space in SPACES:
-        if space.guarded:
+        if space.managed:
             for manifest in render_namespace(file, RenderTarget(space.name, "", ""), engine):
                 found = read(manifest, default_namespace=space.name).policy
                 assert found is not None

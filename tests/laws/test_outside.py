@@ -53,7 +53,7 @@ def test_outside_and_the_cluster_are_everything_once(cidrs: list[str]) -> None:
 
 @LAW
 @given(networks, st.lists(networks | close, max_size=5, unique=True))
-def test_without_takes_out_what_it_is_told(whole: str, cidrs: list[str]) -> None:
+def test_without_removes_the_given_networks(whole: str, cidrs: list[str]) -> None:
     """This holds for any network of either IP version."""
     network = ip_network(whole)
     left = without(network, tuple(cidrs))
@@ -65,7 +65,7 @@ def test_without_takes_out_what_it_is_told(whole: str, cidrs: list[str]) -> None
     assert size(left) + size(list(collapse_addresses(taken))) == network.num_addresses
 
 
-def test_outside_is_everywhere_where_nobody_says_what_is_inside() -> None:
+def test_without_cluster_cidrs_everything_is_outside() -> None:
     """IPv6 is missing on Windows nodes; IPv4 is present everywhere."""
     assert Network().outside == EVERYWHERE
     assert Network(windowsNodes=True).outside == EVERYWHERE[:1]

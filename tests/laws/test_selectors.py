@@ -74,8 +74,8 @@ def is_said(selector: Equals | OneOf | Has | Like, found: str) -> bool:
         case OneOf(_, among):
             return found in among
         case Like(_, how, value):
-            ways = {"contains": str.__contains__, "starts with": str.startswith, "ends with": str.endswith}
-            return bool(ways[how](found, value))
+            methods = {"contains": str.__contains__, "starts with": str.startswith, "ends with": str.endswith}
+            return bool(methods[how](found, value))
     return True
 
 
@@ -85,9 +85,9 @@ def is_said(selector: Equals | OneOf | Has | Like, found: str) -> bool:
 @example(AllOf((OneOf("a", ("v", "w")), Not(Equals("a", "v")))), "a")
 def test_whatever_is_selected_has_one_of_the_values(selector: Selector, key: str) -> None:
     """This holds where the values are known; a missing label has none of them."""
-    told = values_of(selector, key)
-    if told is not None:
-        assert {labels.get(key) for labels in LABELLED if selects(selector, labels)} <= told
+    possible = values_of(selector, key)
+    if possible is not None:
+        assert {labels.get(key) for labels in LABELLED if selects(selector, labels)} <= possible
 
 
 @LAW

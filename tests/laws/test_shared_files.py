@@ -172,8 +172,8 @@ def chains(lines: Sequence[bytes]) -> list[str]:
 
 
 often = ["append"] * 6 + ["minute", "moment"]
-ways = st.sampled_from([*often, "restart", "kill", "roll", "clock set back"])
-histories = st.lists(st.builds(Step, st.integers(0, 3), ways, st.booleans()), max_size=25)
+step_kinds = st.sampled_from([*often, "restart", "kill", "roll", "clock set back"])
+histories = st.lists(st.builds(Step, st.integers(0, 3), step_kinds, st.booleans()), max_size=25)
 shared = st.builds(made, st.integers(2, 4), histories)
 alone = st.builds(made, st.just(1), histories)
 with_a_kill = st.builds(
@@ -214,7 +214,7 @@ def test_a_chain_that_is_taken_out_whole_shows(data: st.DataObject, log: Made) -
     assert report.findings or any("goes on behind" in note for note in report.notes)
 
 
-def test_the_last_chain_of_a_log_of_one_process_is_named_by_nobody() -> None:
+def test_no_chain_names_the_last_chain_of_a_log_of_one_process() -> None:
     """No chain follows it, but the API server's log has its hashes."""
     log = made(1, [Step(0, "append"), Step(0, "restart"), Step(0, "append"), Step(0, "restart")])
     oldest, middle, last = chains(log.lines)

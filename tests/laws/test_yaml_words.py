@@ -20,7 +20,7 @@ texts = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 
 @pytest.mark.parametrize("parser", [yaml.CSafeLoader, yaml.SafeLoader], ids=["libyaml", "Python"])
 @given(text=texts)
-def test_a_text_that_is_no_yaml_is_told_in_words_at_a_place_of_it(parser: Any, text: str) -> None:
+def test_the_error_of_a_text_that_is_not_yaml_has_a_position_in_it(parser: Any, text: str) -> None:
     """This holds for both parsers."""
     found = refused(text, parser)
     if found is None:

@@ -114,7 +114,7 @@ class PolicyModel:
         )
 
     def egress(self, source: End, target: End) -> frozenset[Ports]:
-        """What the source may send: anything if nobody closed it, else what flows, name servers and presets leave open."""
+        """Return the ports to which the source may send: all if its namespace is not managed, else those of flows, name servers and presets."""
         if not self.is_managed(source):
             return ALL
         targets = [target_pods for preset in self.presets for target_pods in PRESET_TARGETS.get(preset, ())]

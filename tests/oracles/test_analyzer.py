@@ -72,7 +72,7 @@ def test_a_label_of_digits_is_found(analyzer: Analyzer) -> None:
     assert {connection.target for connection in found} == {"shop/old"}
 
 
-def test_what_the_analyzer_does_not_take_is_told(analyzer: Analyzer) -> None:
+def test_an_input_that_the_analyzer_refuses_is_reported(analyzer: Analyzer) -> None:
     """The next question still has an answer."""
     with pytest.raises(NoAnswer, match="SyntaxError: podsel is not a valid entry"):
         analyzer.reach(SHOP, [{**DENY, "spec": {**DENY["spec"], "podsel": {}}}])
@@ -87,7 +87,7 @@ def test_a_kind_that_it_would_pass_over_is_refused() -> None:
         understood({"apiVersion": "projectcalico.org/v3", "kind": "StagedNetworkPolicy", "spec": {}})
 
 
-def test_a_range_of_addresses_is_told_by_its_edges(analyzer: Analyzer) -> None:
+def test_a_range_of_addresses_is_tested_by_its_limits(analyzer: Analyzer) -> None:
     """The edges are the last address inside and the first one outside."""
     out = {
         "podSelector": {},

@@ -50,7 +50,7 @@ def test_what_is_open_is_what_the_file_means(
     assert found.connections(addresses) == meaning.connections(addresses)
 
 
-def of_closed_namespaces(connections: Connections) -> set[str]:
+def of_isolated_namespaces(connections: Connections) -> set[str]:
     """Return the connections that begin or end in an isolated namespace, as texts."""
     return {
         str(connection)
@@ -61,7 +61,7 @@ def of_closed_namespaces(connections: Connections) -> set[str]:
 
 def is_open(analyzer: Analyzer, manifests: Iterable[Manifest]) -> set[str]:
     """Return the allowed connections in the example's isolated namespaces."""
-    return of_closed_namespaces(analyzer.reach(TOPOLOGY, list(manifests)).connections((*OUTSIDE, *INSIDE)))
+    return of_isolated_namespaces(analyzer.reach(TOPOLOGY, list(manifests)).connections((*OUTSIDE, *INSIDE)))
 
 
 @pytest.mark.parametrize("engine", Engine)
@@ -70,9 +70,9 @@ def test_three_tiers_are_open_as_the_flows_say(analyzer: Analyzer, engine: Engin
     assert is_open(analyzer, rendered(FILE, TOPOLOGY, engine)) == OPEN
 
 
-def test_three_tiers_mean_what_everybody_thinks() -> None:
+def test_the_model_of_three_tiers_is_the_expected_one() -> None:
     """The model with which the engines are compared gives the same lines."""
-    assert of_closed_namespaces(PolicyModel(FILE, TOPOLOGY).connections((*OUTSIDE, *INSIDE))) == OPEN
+    assert of_isolated_namespaces(PolicyModel(FILE, TOPOLOGY).connections((*OUTSIDE, *INSIDE))) == OPEN
 
 
 @pytest.mark.parametrize("engine", Engine)

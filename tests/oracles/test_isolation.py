@@ -79,7 +79,7 @@ def test_the_judge_knows_an_open_namespace(analyzer: Analyzer) -> None:
     assert shop_connections(analyzer, ()) >= everything("shop/web", STRANGER) | everything(STRANGER, "shop/web")
 
 
-def test_the_standing_net_closes_what_has_no_policy_of_its_own(analyzer: Analyzer) -> None:
+def test_the_cluster_wide_default_deny_isolates_pods_without_policies(analyzer: Analyzer) -> None:
     """It isolates every namespace except the exempt ones."""
     file = policy("network: {engine: calico, dns: kube-dns, standingNet: true}\nnamespaces: {adopt: all}")
     (net,) = render_cluster_wide(file, RenderTarget("", "", "0"), Engine.CALICO, exempt={"kube-system"})

@@ -95,7 +95,7 @@ def test_a_flow_means(flow: dict[str, Any], open_: str) -> None:
     assert opened(flow, clusterCIDRs=["10.0.0.0/8"]) == pairs(open_)
 
 
-def test_without_a_cluster_everybody_is_outside() -> None:
+def test_without_cluster_cidrs_all_addresses_are_outside() -> None:
     """All addresses of both IP versions are outside."""
     flow = {"from": {"role": "data", "namespaces": ["one"]}, "to": "outside"}
     assert opened(flow) == {("one/d", address) for address in ADDRESSES}

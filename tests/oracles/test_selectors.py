@@ -134,7 +134,7 @@ def test_the_parser_refuses_what_is_none(selectors: SelectorOracle, text: str) -
 
 @LAW
 @given(wanted=st.dictionaries(label_keys, label_names, max_size=4))
-def test_labels_select_whoever_has_all_of_them(selectors: SelectorOracle, wanted: dict[str, str]) -> None:
+def test_labels_select_pods_with_all_of_them(selectors: SelectorOracle, wanted: dict[str, str]) -> None:
     """No other labels match."""
     reading = selectors.read(printed(labels(wanted)), neighbours(wanted))
     assert list(reading.matches) == [wanted.items() <= one.items() for one in neighbours(wanted)]
@@ -166,7 +166,9 @@ def test_a_printed_tree_means_what_the_tree_means(
 
 @LAW
 @given(text=texts | spoilt(), found=st.lists(label_sets, min_size=1, max_size=5))
-def test_our_reader_takes_what_calico_takes(selectors: SelectorOracle, text: str, found: list[dict[str, str]]) -> None:
+def test_catflaps_parser_accepts_what_calico_accepts(
+    selectors: SelectorOracle, text: str, found: list[dict[str, str]]
+) -> None:
     """Both accept the same texts with the same meaning; otherwise a policy could have another meaning than catflap reads."""
     reading = selectors.read(text, found)
     try:
@@ -181,7 +183,7 @@ def test_our_reader_takes_what_calico_takes(selectors: SelectorOracle, text: str
 
 @LAW
 @given(tree=trees, found=st.lists(label_sets, min_size=1, max_size=5))
-def test_our_reader_reads_what_calico_writes(
+def test_catflaps_parser_reads_calicos_canonical_text(
     selectors: SelectorOracle, tree: Selector, found: list[dict[str, str]]
 ) -> None:
     """Calico's canonical text has other quotes and brackets, and the same meaning."""

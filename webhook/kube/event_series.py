@@ -100,7 +100,7 @@ class EventSeriesRecorder:
         self._api = api
         self._reporter = reporter
         self._clock = clock
-        self._standing: OrderedDict[tuple[str, ...], EventSeries] = OrderedDict()
+        self._posted: OrderedDict[tuple[str, ...], EventSeries] = OrderedDict()
         self.has_unwritten_counts = False
         self._of_namespace = TokenBucket(NAMESPACE_BURST, NAMESPACE_SECONDS)
         self._of_all = TokenBucket(BURST, SECONDS)
@@ -108,25 +108,25 @@ class EventSeriesRecorder:
     def tell(self, statement: EventRequest, at: datetime) -> EventOutcome:
         """Post an Event, or count it where it was posted before.  Raises ApiError."""
         key = statement.key
-        found = self._standing.get(key)
+        found = self._posted.get(key)
         if found is not None:
-            self._standing[key] = replace(found, count=found.count + 1, last=at)
-            self._standing.move_to_end(key)
+            self._posted[key] = replace(found, count=found.count + 1, last=at)
+            self._posted.move_to_end(key)
             self.has_unwritten_counts = True
             return EventOutcome.COUNTED
         moment = self._clock()
         if not (self._of_namespace.take(statement.space, moment) and self._of_all.take("", moment)):
             return EventOutcome.LIMITED
-        told = build_event(self._believed(statement), statement.happened, at, self._reporter)
-        self._api.create(collection(told), told)
-        self._standing[key] = EventSeries(under(collection(told), told["metadata"]["name"]), 1, 1, at)
-        if len(self._standing) > MOST_SERIES:
-            self._standing.popitem(last=False)
+        event = build_event(self._believed(statement), statement.happened, at, self._reporter)
+        self._api.create(collection(event), event)
+        self._posted[key] = EventSeries(under(collection(event), event["metadata"]["name"]), 1, 1, at)
+        if len(self._posted) > MOST_SERIES:
+            self._posted.popitem(last=False)
         return EventOutcome.CREATED
 
     def write_counts(self) -> None:
         """Write the changed counts, within the rate limit.  Raises ApiError."""
-        for key, one in list(self._standing.items()):
+        for key, one in list(self._posted.items()):
             if one.count == one.shown:
                 continue
             if not self._of_all.take("", self._clock()):
@@ -136,11 +136,9 @@ class EventSeriesRecorder:
             except ApiError as error:
                 if error.status != NOT_FOUND:
                     raise
-                del self._standing[
-                    key
-                ]  # the API server deletes Events after an hour: the next occurrence is a new Event
+                del self._posted[key]  # the API server deletes Events after an hour: the next occurrence is a new Event
             else:
-                self._standing[key] = replace(one, shown=one.count)
+                self._posted[key] = replace(one, shown=one.count)
         self.has_unwritten_counts = False
 
     def _believed(self, statement: EventRequest) -> Manifest:

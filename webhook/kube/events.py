@@ -104,11 +104,11 @@ def event_key(text: str) -> str:
 
 def post_event(api: Api, regarding: Manifest, happened: EventDetails, at: datetime) -> None:
     """Post one Event about an object; log a failure, which has no other effect."""
-    told = build_event(regarding, happened, at, CONTROLLER)
+    event = build_event(regarding, happened, at, CONTROLLER)
     try:
-        api.create(collection(told), told)
+        api.create(collection(event), event)
     except ApiError as error:
-        space, name = told["metadata"]["namespace"], regarding["metadata"]["name"]
+        space, name = event["metadata"]["namespace"], regarding["metadata"]["name"]
         logger.warning("no Event on %s/%s: %s", space, name, error)
 
 
@@ -137,9 +137,9 @@ def series_patch(count: int, at: datetime) -> dict[str, Any]:
     return {"series": {"count": count, "lastObservedTime": micro_time(at)}}
 
 
-def collection(told: Json) -> str:
+def collection(event: Json) -> str:
     """Return the path of the Events in an Event's namespace."""
-    return paths.collection("events.k8s.io/v1", "events", told["metadata"]["namespace"])
+    return paths.collection("events.k8s.io/v1", "events", event["metadata"]["namespace"])
 
 
 def micro_time(at: datetime) -> str:

@@ -102,12 +102,12 @@ class InstallRecord:
         """
         if self._complete:
             return self._recorded
-        epoch = self._oldest_record(self._api) or self._first()
-        if epoch is not None:
-            written = [self._write(namespace, epoch) for namespace in self._namespaces]
+        times = self._oldest_record(self._api) or self._first()
+        if times is not None:
+            written = [self._write(namespace, times) for namespace in self._namespaces]
             self._complete = all(written) and not self._bad
-            self._recorded = epoch
-        return epoch
+            self._recorded = times
+        return times
 
     def _first(self) -> InstallTimes | None:
         """Return the install times of a cluster without records; None before the registration."""
@@ -153,14 +153,14 @@ class InstallRecord:
             logger.error("%s", what)
             self._on_trouble(namespace, what)
 
-    def _write(self, namespace: str, epoch: InstallTimes) -> bool:
+    def _write(self, namespace: str, times: InstallTimes) -> bool:
         """Write one record; return whether it exists now. catflap's own namespace may not exist where a user runs the process."""
         configmap = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": EPOCH_CONFIGMAP, "labels": {MANAGED_BY_LABEL: MANAGED_BY}},
             "immutable": True,
-            "data": {INSTALLED: f"{epoch.installed:{TIME}}", CLOSING: f"{epoch.isolation_since:{TIME}}"},
+            "data": {INSTALLED: f"{times.installed:{TIME}}", CLOSING: f"{times.isolation_since:{TIME}}"},
         }
         try:
             self._api.create(configmaps_path(namespace), configmap)

@@ -64,7 +64,7 @@ class Lease:
         return self._write(found, self._spec(spec))
 
     def release(self) -> None:
-        """Release the Lease where this candidate holds it, so that another one need not wait for it to expire.  Raises ApiError."""
+        """Release the Lease where this candidate holds it, so that another one need not wait until it expires.  Raises ApiError."""
         found = self._api.get(self._path)
         spec = (found or {}).get("spec") or {}
         if found is not None and spec.get("holderIdentity") == self.candidate:

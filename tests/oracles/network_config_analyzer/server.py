@@ -21,7 +21,7 @@ from nca.NetworkConfig.ResourcesHandler import ResourcesParser
 from nca.Resources.PolicyResources.NetworkPolicy import PolicyConnectionsFilter
 from nca.Utils.NcaLogger import NcaLogger
 
-ANSWER_SECONDS = 120  # then this process ends: whoever asked may be gone
+ANSWER_SECONDS = 120  # then this process ends: its client may have ended
 EVERY_PORT = [[1, 65535]]
 WITH_PORTS = {6: "TCP", 17: "UDP", 132: "SCTP"}
 EVERY_PROTOCOL = range(256)
@@ -94,7 +94,7 @@ def ends(indices: Any) -> dict[str, list[Any]]:
 
 
 def protocols(numbers: Any) -> list[str]:
-    """Those with ports by their names; `other` stands for one or more of the rest."""
+    """Yield the protocols with ports by their names; `other` means at least one of the remaining ones."""
     found = [number for number in EVERY_PROTOCOL if number in numbers]
     return sorted({WITH_PORTS.get(number, "other") for number in found})
 

@@ -257,7 +257,7 @@ def test_what_is_nested_deeply_is_refused() -> None:
 
 
 @pytest.mark.parametrize("bits", [LONGEST_NUMBER, 16_000])
-def test_a_number_that_nobody_writes_is_refused(bits: int) -> None:
+def test_a_huge_number_is_refused(bits: int) -> None:
     """The library crashes for a number that Python does not convert to text."""
     assert measure([1 << LONGEST_NUMBER - 1])
     with pytest.raises(TooLargeError, match="a number of"):

@@ -33,7 +33,7 @@ def custom(cel: str, *, head: str = "", resources: str = "pods", more: str = "")
     return f"{head}\ncustom: [{{id: mine, resources: [{resources}], cel: {cel!r}, {more}}}]"
 
 
-def judged(manifest: Json, text: str, *, known: Known = KNOWN, **request: Any) -> Decision:
+def decision_on(manifest: Json, text: str, *, known: Known = KNOWN, **request: Any) -> Decision:
     """Return the decision on a review, with its message."""
     request_read, under = asked(manifest, **request), policy(text)
     found = decide(request_read, under, known=known)
@@ -56,21 +56,21 @@ class TestVerdicts:
     @pytest.mark.parametrize("make", [pod, deployment], ids=["Pod", "Deployment"])
     def test_false_refuses_with_the_rules_message(self, make: Any) -> None:
         """The violation has the rule's own id."""
-        found = judged(make(GOOD), f"custom:{LIMITS}")
+        found = decision_on(make(GOOD), f"custom:{LIMITS}")
         assert [(one.rule, one.path, one.message) for one in found.denied] == [
             ("limits-set", "", "set resource limits")
         ]
         assert found.message.endswith("has 1 fault:\n- limits-set: set resource limits")
-        assert judged(limited(make(GOOD)), f"custom:{LIMITS}").verdict is Verdict.ALLOWED
+        assert decision_on(limited(make(GOOD)), f"custom:{LIMITS}").verdict is Verdict.ALLOWED
 
     def test_faults_of_all_rules_come_together(self) -> None:
         """Violations of built-in rules come first."""
-        found = judged(pod(), f"custom:{LIMITS}")
+        found = decision_on(pod(), f"custom:{LIMITS}")
         assert [one.rule for one in found.denied] == ["require-app", "require-role", "limits-set"]
 
     def test_without_a_message_the_expression_is_told(self) -> None:
         """The message is one line."""
-        assert judged(pod(GOOD), custom("1 ==   2")).denied[0].message == "not true: 1 == 2"
+        assert decision_on(pod(GOOD), custom("1 ==   2")).denied[0].message == "not true: 1 == 2"
 
     @pytest.mark.parametrize(
         ("head", "where"),
@@ -87,33 +87,33 @@ class TestVerdicts:
     @pytest.mark.parametrize("cel", ["false", "object.spec.missing == 1"], ids=["false", "error"])
     def test_its_mode_is_as_a_built_in_rules(self, head: str, where: str, cel: str) -> None:
         """This holds for false and for errors."""
-        found = judged(pod(GOOD), custom(cel, head=head))
+        found = decision_on(pod(GOOD), custom(cel, head=head))
         assert [one.rule for one in getattr(found, where)] == ["mine"]
 
     @pytest.mark.parametrize(("namespace", "where"), [("play", "warned"), ("shop", "denied")])
     def test_a_namespace_may_have_a_mode_of_its_own(self, namespace: str, where: str) -> None:
         """An override sets it, even where the rule is off elsewhere."""
         head = "namespaces: {overrides: [{names: [play], rules: {mine: warn}}]}"
-        found = judged(pod(GOOD, namespace=namespace), custom("false", head=head), namespace=namespace)
+        found = decision_on(pod(GOOD, namespace=namespace), custom("false", head=head), namespace=namespace)
         assert [one.rule for one in getattr(found, where)] == ["mine"]
-        off = judged(pod(GOOD), custom("false", head=f"{head}\nrules: {{mine: 'off'}}"), namespace=namespace)
+        off = decision_on(pod(GOOD), custom("false", head=f"{head}\nrules: {{mine: 'off'}}"), namespace=namespace)
         assert bool(off.warned) is (namespace == "play")
         assert off.allowed
 
     def test_off_is_off(self) -> None:
         """It is not evaluated."""
-        assert judged(pod(GOOD), custom("false", head="rules: {mine: 'off'}")) == judged(pod(GOOD), "")
+        assert decision_on(pod(GOOD), custom("false", head="rules: {mine: 'off'}")) == decision_on(pod(GOOD), "")
 
     def test_other_resources_are_not_judged(self) -> None:
         """This includes the subresource that can change labels."""
-        assert judged(deployment(GOOD), custom("false")).verdict is Verdict.ALLOWED
-        status = judged(pod(GOOD), custom("false"), before=pod(GOOD), subResource="status")
+        assert decision_on(deployment(GOOD), custom("false")).verdict is Verdict.ALLOWED
+        status = decision_on(pod(GOOD), custom("false"), before=pod(GOOD), subResource="status")
         assert status.verdict is Verdict.ALLOWED
-        assert judged(namespace(), custom("false", resources="workloads"), namespace="shop").allowed
+        assert decision_on(namespace(), custom("false", resources="workloads"), namespace="shop").allowed
 
     def test_what_is_exempt_is_exempt(self) -> None:
         """The behaviour is that of built-in rules."""
-        assert judged(pod(GOOD), custom("false"), namespace="kube-system").verdict is Verdict.EXEMPT
+        assert decision_on(pod(GOOD), custom("false"), namespace="kube-system").verdict is Verdict.EXEMPT
 
 
 class TestVariables:
@@ -133,12 +133,12 @@ class TestVariables:
     def test_they_are_kubernetes_own(self, cel: str) -> None:
         """They have Kubernetes' names."""
         user = {"username": "jane", "uid": "7", "groups": ["system:authenticated"]}
-        found = judged(pod(GOOD), custom(cel, more="params: {most: 5, names: [a]}"), userInfo=user)
+        found = decision_on(pod(GOOD), custom(cel, more="params: {most: 5, names: [a]}"), userInfo=user)
         assert found.verdict is Verdict.ALLOWED, found.message
 
     def test_the_whole_object_can_be_read(self) -> None:
         """They are not limited to the fields of built-in rules."""
-        found = judged({**pod(GOOD), "spec": {"deep": [{"er": 1}]}}, custom("object.spec.deep[0].er == 1"))
+        found = decision_on({**pod(GOOD), "spec": {"deep": [{"er": 1}]}}, custom("object.spec.deep[0].er == 1"))
         assert found.verdict is Verdict.ALLOWED
 
     def test_the_namespace_is_asked_for_only_if_it_is_read(self) -> None:
@@ -154,7 +154,7 @@ class TestVariables:
         seen = NamespaceSeen({"metadata": {"labels": {"tier": tier}}})
         known = Known(closure=Closure.UNGUARDED, namespace=seen)
         cel = "namespaceObject.metadata.labels.tier == 'gold'"
-        assert judged(pod(GOOD), custom(cel), known=known).verdict is verdict
+        assert decision_on(pod(GOOD), custom(cel), known=known).verdict is verdict
 
     def test_what_has_no_namespace_has_null(self) -> None:
         """Kubernetes also passes null for cluster-scoped objects, so there is no lookup."""
@@ -179,14 +179,14 @@ class TestErrors:
     )
     def test_an_error_refuses(self, cel: str, said: str) -> None:
         """The rule is never skipped silently."""
-        [fault] = judged(pod(GOOD), custom(cel)).denied
+        [fault] = decision_on(pod(GOOD), custom(cel)).denied
         assert fault.message.startswith(f"the rule's expression fails: {said}")
         assert fault.message.endswith(REMEDY)
 
     def test_what_costs_too_much_refuses(self) -> None:
         """The rule compares a mebibyte of items, each with each."""
         big = {**pod(GOOD), "spec": {"items": ["x" * 40] * 25_000}}
-        [fault] = judged(big, custom("object.spec.items.all(a, object.spec.items.all(b, a == b))")).denied
+        [fault] = decision_on(big, custom("object.spec.items.all(a, object.spec.items.all(b, a == b))")).denied
         assert "the object is too large for it" in fault.message
 
     def test_what_is_too_deep_refuses(self) -> None:
@@ -210,7 +210,7 @@ class TestUpdates:
     def test_what_was_wrong_before_passes(self) -> None:
         """Users can fix it step by step."""
         before = pod(GOOD)
-        assert judged(pod(GOOD, annotations={"a": "b"}), f"custom:{LIMITS}", before=before).allowed
+        assert decision_on(pod(GOOD, annotations={"a": "b"}), f"custom:{LIMITS}", before=before).allowed
 
     @pytest.mark.parametrize(
         "cel", ["!has(object.metadata.annotations)", "has(object.metadata.annotations) ? object.x : true"]
@@ -218,22 +218,22 @@ class TestUpdates:
     def test_what_the_change_brings_is_refused(self, cel: str) -> None:
         """This holds for false and for errors."""
         cel = cel.replace("object.x", "object.x == 1")
-        assert not judged(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
+        assert not decision_on(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
 
     def test_a_changed_template_answers_for_all(self) -> None:
         """The update creates new Pods."""
         changed = copy.deepcopy(deployment(GOOD))
         changed["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2"
-        assert not judged(changed, f"custom:{LIMITS}", before=deployment(GOOD)).allowed
+        assert not decision_on(changed, f"custom:{LIMITS}", before=deployment(GOOD)).allowed
         scaled = {**deployment(GOOD), "spec": {**deployment(GOOD)["spec"], "replicas": 9}}
-        assert judged(scaled, f"custom:{LIMITS}", before=deployment(GOOD)).allowed
+        assert decision_on(scaled, f"custom:{LIMITS}", before=deployment(GOOD)).allowed
 
     def test_a_rule_that_reads_the_old_object_is_about_the_change(self) -> None:
         """The rule has no meaning for the old object alone."""
         cel = "oldObject == null || object.metadata.labels.role == oldObject.metadata.labels.role"
         changed = pod({"app": "web", "role": "data"})
-        assert not judged(changed, custom(cel), before=pod(GOOD)).allowed
-        assert judged(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
+        assert not decision_on(changed, custom(cel), before=pod(GOOD)).allowed
+        assert decision_on(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
 
     @pytest.mark.parametrize("loop", ["object.spec.containers.all(c, {})", "{} || object.spec.containers[1] == 1"])
     def test_an_error_that_was_there_before_excuses_no_change(self, loop: str) -> None:
@@ -243,21 +243,25 @@ class TestUpdates:
         before, after = pod(GOOD, annotations={"a": "b"}), pod(GOOD, annotations=padding)
         before["spec"] = {"containers": [{"name": "main", "image": "registry.example/a"}]}
         after["spec"] = {"containers": [{"name": "main", "image": "evil.example/a"}]}
-        assert not judged(after, custom(f"{cel} && object.metadata.annotations.all(k, k != '')"), before=before).allowed
-        assert not judged(after, custom(cel), before={**after, "spec": before["spec"]}).allowed
+        assert not decision_on(
+            after, custom(f"{cel} && object.metadata.annotations.all(k, k != '')"), before=before
+        ).allowed
+        assert not decision_on(after, custom(cel), before={**after, "spec": before["spec"]}).allowed
 
     def test_an_error_is_told_where_nothing_that_the_rule_reads_changes(self) -> None:
         """Existing objects stay manageable: the result of the rule is the same as before."""
-        standing = deployment(GOOD)
-        scaled = {**standing, "spec": {**standing["spec"], "replicas": 9}}
-        found = judged(scaled, custom("object.spec.template.spec.x == 1", resources="deployments"), before=standing)
+        existing = deployment(GOOD)
+        scaled = {**existing, "spec": {**existing["spec"], "replicas": 9}}
+        found = decision_on(
+            scaled, custom("object.spec.template.spec.x == 1", resources="deployments"), before=existing
+        )
         assert found.allowed
         [fault] = found.warned
         assert fault.message.startswith("the rule's expression fails: Key not found in map")
         audited = custom("object.spec.template.spec.x == 1", resources="deployments", head="mode: audit")
-        assert [one.rule for one in judged(scaled, audited, before=standing).audited] == ["mine"]
+        assert [one.rule for one in decision_on(scaled, audited, before=existing).audited] == ["mine"]
         whole = custom("object == 1 || object.spec.template.spec.x == 1", resources="deployments")
-        assert not judged(scaled, whole, before=standing).allowed
+        assert not decision_on(scaled, whole, before=existing).allowed
 
     @pytest.mark.parametrize(
         "cel",
@@ -270,20 +274,20 @@ class TestUpdates:
     )
     def test_a_rule_that_reads_who_changes_what_is_about_the_change(self, cel: str) -> None:
         """Another user created the old object."""
-        assert not judged(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
+        assert not decision_on(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
 
     @pytest.mark.parametrize("cel", ["request.namespace == 'x'", "request.kind.kind + request.name == 'x'"])
     def test_a_rule_that_reads_the_objects_name_is_not(self, cel: str) -> None:
         """The old object has it too."""
-        assert judged(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
+        assert decision_on(pod(GOOD, annotations={"a": "b"}), custom(cel), before=pod(GOOD)).allowed
 
     def test_the_old_object_counts_only_where_it_is_read(self) -> None:
         """A large object may become small."""
         padding = {f"a{number}": "x" * 240 for number in range(4_000)}
         cel = "object.metadata.labels.all(a, object.metadata.labels.all(b, a != '' && b != ''))"
         padded = pod(GOOD, annotations=padding)
-        assert judged(pod(GOOD), custom(cel), before=padded).allowed
-        assert not judged(pod(GOOD), custom(f"oldObject == null || {cel}"), before=padded).allowed
+        assert decision_on(pod(GOOD), custom(cel), before=padded).allowed
+        assert not decision_on(pod(GOOD), custom(f"oldObject == null || {cel}"), before=padded).allowed
 
 
 class TestOffline:
@@ -381,7 +385,7 @@ def test_a_network_policy_is_judged_whatever_the_custom_rules_are_about(rules: s
         "spec": opening,
     }
     known = replace(KNOWN, guarded=True)
-    found = judged(policy_object, f"rules: {{no-open-policy: enforce}}\n{rules}", known=known)
+    found = decision_on(policy_object, f"rules: {{no-open-policy: enforce}}\n{rules}", known=known)
     assert [one.rule for one in found.denied] == ["no-open-policy"]
 
 
@@ -415,7 +419,7 @@ class TestBudget:
         assert BUDGET // 10 < each < BUDGET
         count = ALL_TOGETHER // each + 3
         rules = ",".join(f"{{id: {'x' * number}, resources: [pods], cel: {dear!r}}}" for number in range(1, count + 1))
-        found = judged(source, f"custom: [{rules}]").denied
+        found = decision_on(source, f"custom: [{rules}]").denied
         assert [one.rule for one in found] == ["x" * number for number in range(count - 2, count + 1)]
         assert {one.message.partition(";")[0] for one in found} == {
             "the rule's expression fails: all rules together would take too long over an object of this size"
@@ -423,10 +427,10 @@ class TestBudget:
 
     def test_an_object_that_cannot_be_stored_is_not_even_decoded(self) -> None:
         """It is larger than etcd's limit."""
-        [found] = judged(pod(GOOD, annotations={"a": "x" * LARGEST_OBJECT}), custom("true")).denied
+        [found] = decision_on(pod(GOOD, annotations={"a": "x" * LARGEST_OBJECT}), custom("true")).denied
         assert f"and {LARGEST_OBJECT} are the most" in found.message
 
     def test_what_a_rule_says_is_not_longer_than_a_person_reads(self) -> None:
         """An expression may have 10,000 characters."""
-        [found] = judged(pod(GOOD), custom(" || ".join(["object.kind == 'x'"] * 200))).denied
+        [found] = decision_on(pod(GOOD), custom(" || ".join(["object.kind == 'x'"] * 200))).denied
         assert len(found.message) <= 1_000

@@ -57,7 +57,7 @@ def test_a_bad_expression_is_refused_with_its_place(expression: str, said: str) 
     assert said in str(bad.value)
 
 
-def test_every_complaint_is_told() -> None:
+def test_every_error_is_reported() -> None:
     """The error has all of them."""
     with pytest.raises(BadExpressionError) as bad:
         compile_expression("foo && bar")
@@ -205,7 +205,7 @@ def test_programs_survive_a_fork() -> None:
         assert pool.map(run, ["object.spec.n == 2", "object.spec.n == 3"]) == [True, False]
 
 
-def test_a_missing_library_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The library is an extra."""
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
     library.load_library.cache_clear()

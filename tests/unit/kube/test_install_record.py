@@ -80,20 +80,20 @@ def test_the_sound_record_counts_where_the_other_cannot_be_true(place: str, bad:
     """This holds for the server, which only reads, and for the controller, which also reports how to fix the record."""
     other = SYSTEM if place == OWN else OWN
     records: dict[str, Json | None] = {place: record(UNBELIEVABLE[bad]), other: record(SOUND)}
-    told: list[tuple[str, str]] = []
+    troubles: list[tuple[str, str]] = []
     api = Cluster(records)
     assert InstallRecord(api, own_namespace=OWN).read(api) == TRUE
-    epoch = InstallRecord(api, own_namespace=OWN, on_trouble=lambda space, what: told.append((space, what)))
+    installs = InstallRecord(api, own_namespace=OWN, on_trouble=lambda space, what: troubles.append((space, what)))
     for _ in range(3):
-        assert epoch.record() == TRUE
-    [(space, what)] = told
+        assert installs.record() == TRUE
+    [(space, what)] = troubles
     assert space == place
     assert f"kubectl -n {place} delete configmap catflap-epoch" in what
     assert len(what) < 600
 
 
 @pytest.mark.parametrize("bad", UNBELIEVABLE)
-def test_where_neither_can_be_true_the_registration_tells(bad: str) -> None:
+def test_without_a_possible_record_the_registration_counts(bad: str) -> None:
     """The result is neither the age of the record nor an error."""
     api = Cluster({OWN: record(UNBELIEVABLE[bad]), SYSTEM: record(UNBELIEVABLE[bad])})
     assert InstallRecord(api, own_namespace=OWN).read(api) == InstallTimes(REGISTERED, REGISTERED)
@@ -103,11 +103,11 @@ def test_where_neither_can_be_true_the_registration_tells(bad: str) -> None:
 def test_a_bad_record_that_is_deleted_is_written_again() -> None:
     """The running controller writes it again, without a restart."""
     api = Cluster({OWN: record({"installed": "garbage"}), SYSTEM: record(SOUND)})
-    epoch = InstallRecord(api, own_namespace=OWN)
-    epoch.record()
+    installs = InstallRecord(api, own_namespace=OWN)
+    installs.record()
     assert api.created == []
     del api.records[OWN]
-    assert epoch.record() == TRUE
+    assert installs.record() == TRUE
     assert api.created == [OWN]
     assert api.records[OWN]["data"] == SOUND
 

@@ -17,7 +17,7 @@ NONE: Final = "it is no kubeconfig, which is a mapping with clusters, users, con
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "the file is empty"),
         ("hello", NONE),
@@ -32,18 +32,18 @@ NONE: Final = "it is no kubeconfig, which is a mapping with clusters, users, con
         ("a: 1\n\tb: 1\n", "it is not YAML: line 2, column 1: a tab, where YAML takes blanks only"),
     ],
 )  # fmt: skip
-def test_a_kubeconfig_that_cannot_be_used_is_told_in_words(text: str, told: str, tmp_path: Path) -> None:
+def test_an_unusable_kubeconfig_has_a_clear_error(text: str, message: str, tmp_path: Path) -> None:
     """The message has the missing entry, and the command that lists the existing ones."""
     path = tmp_path / "config"
     path.write_text(text, encoding="utf-8")
     for attempt in (connect, connect_as_kubectl):
         with pytest.raises(NoClusterError) as bad:
             attempt(str(path), None)
-        assert f"no cluster by --kubeconfig {path}: {told}" in str(bad.value)
+        assert f"no cluster by --kubeconfig {path}: {message}" in str(bad.value)
         assert not FOREIGN.search(str(bad.value).replace(str(path), ""))
 
 
-def test_a_context_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_context_is_reported(tmp_path: Path) -> None:
     """The message has its name."""
     path = tmp_path / "config"
     path.write_text(f"{HEAD}contexts: []\nclusters: []\nusers: []\n", encoding="utf-8")
@@ -51,7 +51,7 @@ def test_a_context_that_is_not_there_is_told(tmp_path: Path) -> None:
         connect(str(path), "prod")
 
 
-def test_where_there_is_no_file_and_no_pod_both_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_file_and_pod_both_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message is a sentence."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(
@@ -62,7 +62,9 @@ def test_where_there_is_no_file_and_no_pod_both_are_told(monkeypatch: pytest.Mon
         connect("/is/not/there")
 
 
-def test_a_broken_default_kubeconfig_is_told_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_an_invalid_default_kubeconfig_has_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """This holds although no file is named."""
     path = tmp_path / "config"
     path.write_text("a: 1\nb:2\n", encoding="utf-8")

@@ -156,7 +156,7 @@ HOSTILE: Final[list[Json]] = [
 
 
 @pytest.mark.parametrize("spec", HOSTILE)
-def test_whatever_its_holder_claims_it_is_ours_again_after_our_own_duration(api: Leases, spec: Json) -> None:
+def test_an_unchanged_lease_expires_after_the_own_duration_whatever_it_contains(api: Leases, spec: Json) -> None:
     """A user with write access could otherwise prevent any leader; the written Lease is valid for the API."""
     api._store({"metadata": {"name": "one"}, "spec": spec})
     machine = Machine(api, "one")

@@ -50,7 +50,7 @@ def test_objects_come_with_their_kind_and_pods_last() -> None:
     assert listing.unlisted == []
 
 
-def test_each_page_is_told_of() -> None:
+def test_on_page_is_called_for_each_page() -> None:
     """The user sees the progress."""
     pages: list[ListProgress] = []
     listing = ObjectLister(Lists({PODS: [one("a"), one("b")]}), on_page=pages.append)
@@ -71,7 +71,7 @@ def test_what_cannot_be_listed_is_said_and_the_rest_is(error: ApiError, says: st
 
 
 @pytest.mark.parametrize("status", [0, 401])
-def test_where_nobody_answers_it_ends(status: int) -> None:
+def test_an_unreachable_api_server_raises(status: int) -> None:
     """Other kinds cause no message."""
     listing = ObjectLister(Lists({PODS: ApiError(status, "gone"), "/api/v1/namespaces": ApiError(status, "gone")}))
     with pytest.raises(ApiError, match="gone"):
@@ -89,7 +89,7 @@ def test_some_namespaces_are_asked_one_by_one() -> None:
     assert listing.unlisted == ["namespace gone: it is not there"]
 
 
-def test_our_own_policies_are_not_listed() -> None:
+def test_own_policies_are_not_listed() -> None:
     """Users may not create them, so all of them would be refused."""
     ours = one(
         "catflap-default-deny",

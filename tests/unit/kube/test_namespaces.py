@@ -22,7 +22,7 @@ def test_a_namespace_without_labels_has_none() -> None:
     assert parse_namespace({"metadata": {**METADATA, "labels": None}}).labels == {}
 
 
-def test_a_namespace_that_goes_is_told_by_its_timestamp() -> None:
+def test_a_terminating_namespace_has_a_deletion_timestamp() -> None:
     """The phase changes later than the deletion timestamp."""
     assert parse_namespace({"metadata": {**METADATA, "deletionTimestamp": "2026-01-31T12:00:01Z"}}).terminating
 

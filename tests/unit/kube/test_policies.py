@@ -38,8 +38,8 @@ def stored(engine: Engine) -> tuple[dict[str, Any], Any]:
     "add",
     [
         pytest.param(lambda _: None, id="nothing"),
-        pytest.param(lambda it: it["metadata"]["labels"].update(team="a"), id="a label of somebody else's"),
-        pytest.param(lambda it: it["metadata"]["annotations"].update(note="a"), id="an annotation of somebody else's"),
+        pytest.param(lambda it: it["metadata"]["labels"].update(team="a"), id="a label of another user"),
+        pytest.param(lambda it: it["metadata"]["annotations"].update(note="a"), id="an annotation of another user"),
         pytest.param(lambda it: it["metadata"].update(finalizers=["a"]), id="a finalizer"),
     ],
 )
@@ -66,7 +66,7 @@ def test_what_others_add_beside_the_spec_is_no_difference(
         pytest.param(lambda it: it["metadata"].update(labels=None), id="null labels"),
     ],
 )
-def test_any_difference_in_the_spec_or_in_our_labels_is_one(
+def test_a_difference_in_spec_or_catflap_labels_counts(
     engine: Engine, change: Callable[[dict[str, Any]], object]
 ) -> None:
     """The comparison covers the whole spec, field by field; a digest could be forged."""

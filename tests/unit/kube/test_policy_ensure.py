@@ -79,7 +79,7 @@ OWNED: Final[Json] = {
 }
 
 
-def test_what_ties_our_policy_to_anothers_object_goes_with_the_repair() -> None:
+def test_a_repair_drops_owners_and_finalizers() -> None:
     """Owners and finalizers are dropped; labels of others stay."""
     api = Taken(OWNED)
     assert ensure_policy(api, MANIFEST) is WriteOutcome.REPAIRED

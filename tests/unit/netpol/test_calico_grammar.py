@@ -135,8 +135,8 @@ def destination(manifest: dict[str, Any], number: int = 0) -> dict[str, Any]:
         pytest.param(lambda it: destination(it, 1).update(namespaceSelector="has(a)"), id="a label with any value"),
         pytest.param(lambda it: destination(it, 1).update(selector="a not in {'b'}"), id="Pods by what they are not"),
         pytest.param(lambda it: destination(it, 1).update(selector=f"a == '{'b' * 1024}'"), id="a selector too long"),
-        pytest.param(lambda it: rule(it, 0, "ingress").pop("source"), id="from everybody"),
-        pytest.param(lambda it: rule(it, 0, "ingress").update(source={}), id="from everybody, in other words"),
+        pytest.param(lambda it: rule(it, 0, "ingress").pop("source"), id="from every peer"),
+        pytest.param(lambda it: rule(it, 0, "ingress").update(source={}), id="from every peer, by an empty source"),
         pytest.param(lambda it: source(it).update(ports=[1]), id="ports of those who connect"),
         pytest.param(lambda it: source(it).update(nets=["10.0.0.0/8", "fd00::/8"]), id="from two IP versions"),
         pytest.param(lambda it: source(it, 1).update(selector="all()"), id="from every Pod of its own namespace"),
@@ -241,7 +241,7 @@ def test_labels_are_of_equalities_alone(selector: str) -> None:
     "selector", ["a in {}", "a in {'b',}", "a in 'b'", "a in {'b'", "a in {b}", "!has(a)", "a != 'b'", "has()", "has(a",
                  "a not 'b'", "(a == 'b')", "global()"]
 )  # fmt: skip
-def test_what_we_never_write_is_no_clause(selector: str) -> None:
+def test_unused_syntax_is_not_a_clause(selector: str) -> None:
     """This holds although Calico has some of these fields."""
     with pytest.raises(ValueError, match="no selector"):
         clauses_of(selector)

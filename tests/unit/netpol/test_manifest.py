@@ -3,7 +3,7 @@
 from webhook.netpol.manifest import RenderTarget, metadata
 
 
-def test_an_engines_own_labels_stand_beside_ours() -> None:
+def test_labels_of_the_engine_are_merged() -> None:
     """The labels are one map."""
     found = metadata("a", RenderTarget("shop", "1", "2"), labels={"x": "y"})
     assert found["labels"] == {"app.kubernetes.io/managed-by": "catflap", "x": "y"}

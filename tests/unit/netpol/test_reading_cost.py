@@ -114,7 +114,7 @@ SHAPES: Final[dict[str, Callable[[int], Json]]] = {
         types=["Egress"],
         egress=[towards([f"{one % 200 + 1}.0.0.0/8"], [f"{one + 1}:{one + 9}"]) for one in range(n // 2)],
     ),
-    "a subject and rules for everybody": lambda n: plain(
+    "a subject and rules for every peer": lambda n: plain(
         podSelector={"matchExpressions": [{"key": "a", "operator": "In", "values": [f"v{one}" for one in range(n)]}]},
         ingress=[{}] * n,
     ),

@@ -107,7 +107,7 @@ def test_calico_takes_what_it_is_given(case: str) -> None:
 
 @pytest.mark.parametrize("engine", Engine)
 @pytest.mark.parametrize("case", CASES)
-def test_nobody_is_never_written_as_an_empty_list(case: str, engine: Engine) -> None:
+def test_no_peer_is_never_written_as_an_empty_list(case: str, engine: Engine) -> None:
     """An empty list would match every peer and every port."""
     for manifest in (*rendered_net(case, engine), *rendered(case, engine)):
         for direction in {"ingress", "egress"} & manifest["spec"].keys():
@@ -140,7 +140,7 @@ def test_the_default_deny_comes_first_and_closes_both_ways(case: str, engine: En
 
 
 @pytest.mark.parametrize("staged", [False, True])
-def test_the_standing_net_is_calicos_alone(staged: bool) -> None:
+def test_only_calico_has_a_cluster_wide_default_deny(staged: bool) -> None:
     """It has its own name and no namespace, and exists only where the file asks for it."""
     asked = policy(f"namespaces: {{adopt: all}}\nnetwork: {{standingNet: true, engine: auto, staged: {staged}}}")
     (net,) = render_cluster_wide(asked, NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT)

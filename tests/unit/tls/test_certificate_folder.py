@@ -75,7 +75,7 @@ def test_a_pair_that_is_there_stays(filled: TlsFolder) -> None:
     assert contents(filled) == before
 
 
-def test_a_pair_of_somebody_else_is_used_as_it_is(folder: TlsFolder) -> None:
+def test_an_existing_pair_is_used_unchanged(folder: TlsFolder) -> None:
     """Catflap adds no authority to the folder."""
     pair = issue_serving(issue_authority(NOW), HOSTS, NOW)
     folder.path.mkdir(parents=True)
@@ -162,14 +162,14 @@ class TestReload:
 
     def test_a_renewed_pair_is_taken_over(self, filled: TlsFolder) -> None:
         """New connections get it."""
-        told = []
-        serving = CertificateReloader(filled, on_load=lambda found, why: told.append((found.fingerprint, why)))
+        loaded = []
+        serving = CertificateReloader(filled, on_load=lambda found, why: loaded.append((found.fingerprint, why)))
         before = self.served(serving.context)
         after = self.renew(filled)
         serving.poll()
         serving.poll()
         assert self.served(serving.context) == after != before
-        assert told == [
+        assert loaded == [
             (sha256(before).hexdigest(), "this process began to serve"),
             (sha256(after).hexdigest(), "another pair was in the folder"),
         ]

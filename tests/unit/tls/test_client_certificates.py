@@ -74,7 +74,7 @@ def test_one_of_another_ca_fails(issued: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no PEM", None])
-def test_what_is_no_ca_is_told(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_without_a_ca_is_reported(tmp_path: Path, content: bytes | None) -> None:
     """The message has the option and the file."""
     path = tmp_path / "ca.crt"
     if content is not None:
