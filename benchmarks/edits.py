@@ -2,15 +2,15 @@
 
     python -m benchmarks.edits [--count 500] [--seed 1]
 
-Half of the edits come while a bad file is refused where it is applied, the other half while nothing is running to
+Half of the edits come while a bad file is refused where it is applied, the other half as if nobody had been there to
 refuse it. Ends with status 1 where a broken file was in force, or a Pod without its answer or its record.
 """
 
 import time
 
 from benchmarks.harness import argument_parser, exit_with_status, installation
-from tests.cluster.editing import edits
 from tests.cluster.manifests import namespace
+from tests.cluster.policy_edits import edits
 
 
 def main() -> None:

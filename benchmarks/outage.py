@@ -7,8 +7,8 @@ still open after one pass, or where a repair is not on record as one.
 """
 
 from benchmarks.harness import argument_parser, exit_with_status, installation
-from tests.cluster.policies import is_closed, wait_until_closed
-from tests.cluster.storms import create, outage
+from tests.cluster.load_scenarios import create, outage
+from tests.cluster.policies import is_isolated, wait_until_isolated
 
 # Far below the resync of 300 s: the first pass must repair everything.
 ONE_PASS_SECONDS = 30.0
@@ -24,9 +24,9 @@ def main() -> None:
         earlier = [f"earlier-{number}" for number in range(options.deleted)]
         meanwhile = [f"meanwhile-{number}" for number in range(options.created)]
         create(catflap, earlier)
-        wait_until_closed(catflap, earlier, options.engine)
+        wait_until_isolated(catflap, earlier, options.engine)
         recovery = outage(catflap, earlier, meanwhile, engine=options.engine)
-        broken = [f"{space} is open" for space in (*earlier, *meanwhile) if not is_closed(catflap, space)]
+        broken = [f"{space} is open" for space in (*earlier, *meanwhile) if not is_isolated(catflap, space)]
     broken += [f"the repair of {space} on record" for space in earlier if space not in recovery.recorded]
     print(f"namespaces made meanwhile: {options.created}, policies deleted meanwhile: {options.deleted}")
     print(f"all right {recovery.seconds:.1f} s after the controller was started")

@@ -9,8 +9,8 @@ from collections import Counter
 from random import Random
 
 from benchmarks.harness import argument_parser, exit_with_status, installation
-from tests.cluster.differing import RICH, SPACES, drawn, judged_by_all
 from tests.cluster.manifests import namespace
+from tests.cluster.verdict_comparison import RICH, SPACES, compare_verdicts, random_object
 
 
 def main() -> None:
@@ -25,8 +25,8 @@ def main() -> None:
             account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "store", "namespace": space}}
             catflap.apply(account, check=True)
         random = Random(options.seed)  # noqa: S311 (no secret)
-        things = [drawn(random) for _ in range(options.count)]
-        found = list(judged_by_all(catflap, RICH, things))
+        things = [random_object(random) for _ in range(options.count)]
+        found = list(compare_verdicts(catflap, RICH, things))
     counted = Counter("admitted" if one.server else "refused" for one in found)
     print(f"{len(found)} objects of {len({thing['kind'] for thing in things})} kinds: {dict(counted)}")
     exit_with_status([f"{one}: {thing}" for thing, one in zip(things, found, strict=True) if not one.agree])

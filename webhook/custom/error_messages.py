@@ -5,8 +5,8 @@ functions (`_+_`). Each known message has a translation here; an unknown message
 """
 
 import re
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
 
 from webhook.model.nearness import nearest
 
@@ -34,7 +34,61 @@ MACROS: Final = {
     "has": "a field, such as has(object.spec)",
 }
 OPERATOR: Final = re.compile(r"_([^_]+)_|([-!])_|_\[_\]")
+SYNTAX: Final = re.compile("Syntax error: ")
+# What a call with a variable of its own, or two, begins with.
+LOOP: Final = re.compile(r"\(\s*([A-Za-z_]\w*)\s*,(?:\s*([A-Za-z_]\w*)\s*,)?")
 QUOTED: Final = re.compile(r"'([^']+)'")
+
+
+class Complaint(NamedTuple):
+    """One error of the library; line and column count from one, and are at most zero for an error without a position."""
+
+    line: int
+    column: int
+    what: str
+
+    @property
+    def place(self) -> str:
+        """Return the position as the beginning of a sentence."""
+        return f"line {self.line}, column {self.column} of the expression: " if self.line > 0 else ""
+
+    @property
+    def unknown(self) -> str:
+        """Return the undeclared name up to its first dot; empty for other errors."""
+        found = UNKNOWN.match(self.what)
+        return found[1].partition(".")[0] if found else ""
+
+    def behind(self, expression: str) -> str:
+        """Return the text of the expression from the position on; the position of a call is that of its bracket."""
+        lines = expression.split("\n")
+        return (
+            "\n".join([lines[self.line - 1][self.column - 1 :], *lines[self.line :]])
+            if 0 < self.line <= len(lines)
+            else ""
+        )
+
+    def is_call(self, expression: str) -> bool:
+        """Return whether the error is about the name of a function."""
+        return bool(self.unknown) and self.behind(expression).startswith("(")
+
+
+def causes(found: Iterable[Complaint], expression: str) -> Iterator[Complaint]:
+    """Yield the errors that do not follow from an earlier one.
+
+    After the first syntax error, the parser guesses. An undeclared name causes an error at each of its uses, and an invalid loop leaves
+    its variable undeclared.
+    """
+    known: set[str] = set()
+    for one in sorted(found):
+        if SYNTAX.match(one.what):
+            yield one
+            return
+        if one.is_call(expression) and (loop := LOOP.match(one.behind(expression))):
+            known.update(name for name in loop.groups() if name)
+            yield one
+        elif not one.unknown or one.unknown not in known:
+            known.update({one.unknown} - {""})
+            yield one
 
 
 def translate(what: str, known: tuple[str, ...] = ()) -> str:

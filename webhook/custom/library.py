@@ -13,12 +13,14 @@ from typing import Any, Final
 from msgspec import Struct
 
 from webhook.custom.cost import OPAQUE, ExpressionShape, shape_of
-from webhook.custom.error_messages import STANDARD, UNKNOWN, translate
+from webhook.custom.error_messages import MACROS as CEL_MACROS
+from webhook.custom.error_messages import STANDARD, UNKNOWN, Complaint, causes, translate
 from webhook.custom.field_reads import Path, read_paths
 from webhook.custom.functions import EXTENSIONS, GLOBALS, MACROS, MEMBERS, MISSING, ZONED
 from webhook.model.pattern import why_none
 
 VARIABLES: Final = ("object", "oldObject", "request", "namespaceObject", "params")
+FUNCTIONS: Final = (*CEL_MACROS, *STANDARD, *MEMBERS, *GLOBALS)
 REMEDY: Final = "pip install catflap[cel]"
 # `ERROR: <input>:1:16: message`, then the source with a mark below the position.
 COMPLAINT: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)$", re.MULTILINE)
@@ -64,7 +66,7 @@ def compile_expression(expression: str) -> Program:
         callable_environment().compile(expression)
         found = environment().compile(expression)
     except (RuntimeError, ValueError) as bad:
-        raise BadExpressionError(parse_complaints(str(bad))) from None
+        raise BadExpressionError(parse_complaints(str(bad), expression)) from None
     if MAP_MACRO in found.serialize():
         raise BadExpressionError([missing_function("transformMap")])
     if found.return_type() != library.Type.BOOL:
@@ -176,20 +178,25 @@ def new_environment(extensions: Iterable[str], variables: Iterable[str], functio
     )
 
 
-def parse_complaints(text: str) -> list[str]:
+def parse_complaints(text: str, expression: str) -> list[str]:
     """Return the errors in the library's message, each with its position in the expression."""
     found = [
-        f"line {line}, column {column} of the expression: {translate_complaint(what)}"
-        if int(line) > 0
-        else translate_complaint(what)
+        Complaint(int(line), int(column), STATUS.sub("", what))
         for line, column, what in dict.fromkeys(COMPLAINT.findall(text))
         if NO_TREE not in what
     ]
-    return found or [error_reason(text)]
+    errors = [
+        f"{one.place}{translate_complaint(one.what, FUNCTIONS if one.is_call(expression) else VARIABLES)}"
+        for one in causes(found, expression)
+    ]
+    return errors or [error_reason(text)]
 
 
-def translate_complaint(what: str) -> str:
-    """Return the translation of one error; for a function that only Kubernetes has, a note about that."""
+def translate_complaint(what: str, known: tuple[str, ...]) -> str:
+    """Return the translation of one error; for a function that only Kubernetes has, a note about that.
+
+    `known` are the names that the author of the rule may have meant.
+    """
     name = UNKNOWN.match(what)
     if name and name[1] in MISSING:
         return missing_function(name[1])
@@ -197,7 +204,7 @@ def translate_complaint(what: str) -> str:
         return missing_function(f"{name[1]} by a time zone")
     if name and any(name[1] in known for known in (STANDARD, MEMBERS, GLOBALS)):
         return f"{name[1]}() cannot be called in this way; look at the number of its arguments, and at what stands before the dot"
-    return translate(STATUS.sub("", what), VARIABLES)
+    return translate(what, known)
 
 
 def missing_function(name: str) -> str:

@@ -70,7 +70,7 @@ def post_policy_file_refused(api: Api, namespace: str, faults: str, at: datetime
     post_event(
         api,
         policy_file_reference(namespace),
-        EventDetails("PolicyFileRefused", "Read", note, key=event_key(faults)),
+        EventDetails("PolicyFileRefused", "Read", note, key=digest_key(faults)),
         at,
     )
 
@@ -80,7 +80,7 @@ def post_policy_file_missing(api: Api, namespace: str, note: str, at: datetime) 
     post_event(
         api,
         policy_file_reference(namespace),
-        EventDetails("PolicyFileMissing", "Read", note, key=event_key("missing")),
+        EventDetails("PolicyFileMissing", "Read", note, key=digest_key("missing")),
         at,
     )
 
@@ -88,16 +88,16 @@ def post_policy_file_missing(api: Api, namespace: str, note: str, at: datetime) 
 def post_invalid_install_record(api: Api, namespace: str, note: str, at: datetime) -> None:
     """Post one Event about an impossible install record."""
     about = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": EPOCH_CONFIGMAP, "namespace": namespace}}
-    post_event(api, about, EventDetails("InstallationRecordNotBelieved", "Read", note, key=event_key(note)), at)
+    post_event(api, about, EventDetails("InstallationRecordNotBelieved", "Read", note, key=digest_key(note)), at)
 
 
 def post_name_servers_found(api: Api, namespace: str, note: str, at: datetime) -> None:
     """Post one Event about the detected name servers; another one only where they change."""
-    happened = EventDetails("NameServersFound", "Look", note, key=event_key(note), type="Normal")
+    happened = EventDetails("NameServersFound", "Look", note, key=digest_key(note), type="Normal")
     post_event(api, policy_file_reference(namespace), happened, at)
 
 
-def event_key(text: str) -> str:
+def digest_key(text: str) -> str:
     """Return the part of an Event's name that is derived from its text."""
     return sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
