@@ -54,7 +54,7 @@ def main() -> None:
             took = time.monotonic() - began
         print(f"every namespace closed {took:.1f} s after the right was given back")
     promises = {
-        "memory is bounded": late.resident - early.resident <= GROWTH_KIB,
+        "memory is bounded": late.resident_memory - early.resident_memory <= GROWTH_KIB,
         "requests are bounded by the back-off": (
             late.requests <= LATE_TRIES * REQUESTS_A_TRY * options.count + OTHER_REQUESTS
         ),
@@ -71,7 +71,7 @@ def look(catflap: Installation, begin: int, began: float, after: float) -> Sight
     requests = len(catflap_requests(catflap, after=begin))
     sight = Sight(resident_memory(catflap.controller), requests, failures(catflap.controller))
     rate = f"{requests / waited:.1f} requests a second over the last {waited:.0f} s"
-    print(f"after {after:.0f} s: {sight.resident // 1024} MiB, {rate}, {sight.failures} failures counted")
+    print(f"after {after:.0f} s: {sight.resident_memory // 1024} MiB, {rate}, {sight.failures} failures counted")
     return sight
 
 
