@@ -23,6 +23,7 @@ from webhook.syntax.values import ANY, kind_of
 DIGEST_LENGTH = 16
 GROUP, KIND = "catflap.dev", "GuardPolicy"
 MOST_TOLD = 50  # faults of one file
+COMMENT = "; YAML has no comments with // or /*, but with #"
 
 
 class Loaded(Struct, frozen=True):
@@ -39,7 +40,8 @@ def parse(text: str, first: int = 1) -> Loaded:
     """
     said = read(text, first)
     if not isinstance(said.content, dict):
-        expected = PolicyFault("", f"expected a mapping with apiVersion and kind, got {kind_of(said.content)}")
+        advice = COMMENT if isinstance(said.content, str) and text.lstrip().startswith(("//", "/*")) else ""
+        expected = PolicyFault("", f"expected a mapping with apiVersion and kind, got {kind_of(said.content)}{advice}")
         raise BadPolicy(told([] if said.faults else [expected], said))
     if other := another_object(said.content):
         raise BadPolicy(told([PolicyFault("kind", other)], said))
