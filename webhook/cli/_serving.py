@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from webhook.audit.keys import BadKey, read_private
-from webhook.bootstrap.trusting import Trust
+from webhook.bootstrap.sender_authentication import SenderAuthentication
 from webhook.cli._options import FILE, FILE_NAME, Function, Single, complain
 from webhook.config.source import ConfigMapRef, parse_location
 from webhook.files import STDIN
 from webhook.model.fields import HIGHEST_PORT
-from webhook.server.tokens import BadTokenFile, read_file
+from webhook.server.accepted_tokens import BadTokenFile, read_token_file
 from webhook.tls.clients import ask_for_certificates
 from webhook.tls.folder import BadCertificate
 
@@ -114,7 +114,7 @@ def trust(
     token_file: Path | None,
     secret: bool | None,
     default: bool,
-) -> Trust:
+) -> SenderAuthentication:
     """What proves a sender to be the API server; `default` says whether the Secret counts where nothing is asked for.
 
     Options that contradict each other end the command.
@@ -129,11 +129,11 @@ def trust(
         if client_ca is not None:
             ask_for_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), client_ca)
         if token_file is not None:
-            read_file(token_file)
+            read_token_file(token_file)
     except (BadCertificate, BadTokenFile) as bad:
         complain([str(bad)])
     usual = default and client_ca is None and token_file is None
-    return Trust(client_ca, client_names, token_file, secret=usual if secret is None else secret)
+    return SenderAuthentication(client_ca, client_names, token_file, secret=usual if secret is None else secret)
 
 
 def check_audit_key(path: Path | None) -> None:

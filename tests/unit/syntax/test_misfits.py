@@ -206,11 +206,10 @@ def test_each_wrong_rule_of_a_network_policy_is_named(wrong: int) -> None:
         {"from": [{"ipBlock": {"cidr": 5}}]},
         7,
     ]
-    rules = [
-        one
-        for number in range(wrong)
-        for one in (copy.deepcopy(ways[number % len(ways)]), {"from": [{"podSelector": {}}]})
-    ]
+    right: dict[str, Any] = {"from": [{"podSelector": {}}]}
+    rules: list[Any] = []
+    for number in range(wrong):
+        rules += [copy.deepcopy(ways[number % len(ways)]), right]
     document = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
