@@ -4,7 +4,14 @@ import codecs
 from typing import Final
 
 UTF_8: Final = "utf-8"
+UTF_32: Final = "this is UTF-32, which kubectl cannot read; save it as UTF-8"
+OF_UTF_32: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 MARKS: Final = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF8, UTF_8))
+
+
+def is_utf_32(content: bytes) -> bool:
+    """Whether a text is UTF-32, by its mark or by the three bytes beside the first character of ASCII."""
+    return content.startswith(OF_UTF_32) or b"\0\0\0" in {content[:3], content[1:4]}
 
 
 def marked(content: bytes) -> tuple[str, bytes]:

@@ -29,6 +29,10 @@ OF_PODS: Final = frozenset(
         "tolerations",
     }
 )
+# Endings for the plural of a kind.
+UNCHANGED: Final = ("endpoints", "securitycontextconstraints")
+VOWEL_AND_Y: Final = ("ay", "ey", "iy", "oy", "uy")
+HISSING: Final = ("s", "x", "z", "ch", "sh")
 # Values that are looked at in one object; one that people write has hundreds.
 MOST_VALUES: Final = 20_000
 # Groups whose objects describe Pods and do not make them: schemas, patterns of policies, sidecars for the Pods of others.
@@ -77,11 +81,17 @@ def extra_kind(group: str, kind: str, template: str, extra: Makers) -> ExtraKind
 
 
 def plural_of(kind: str) -> str:
-    """Return the resource that a kind usually has (apimachinery, pkg/api/meta, UnsafeGuessKindToResource)."""
+    """Return the resource that a kind usually has.
+
+    apimachinery (pkg/api/meta, UnsafeGuessKindToResource) knows the words without a plural of their own, the -es after s and the -ies for y. It makes
+    `gatewaies` and `indexs` of Gateway and Index, which have the plurals of English in their CustomResourceDefinitions, as controller-gen writes them.
+    """
     name = kind.lower()
-    if name.endswith("s"):
-        return f"{name}es"
-    return f"{name.removesuffix('y')}ies" if name.endswith("y") else f"{name}s"
+    if name.endswith(UNCHANGED):
+        return name
+    if name.endswith("y") and not name.endswith(VOWEL_AND_Y):
+        return f"{name.removesuffix('y')}ies"
+    return f"{name}es" if name.endswith(HISSING) else f"{name}s"
 
 
 def in_yaml(added: ExtraKind) -> str:

@@ -13,6 +13,7 @@ from tests.unit.samples import policy
 from webhook.model.kinds import BY_KIND, POD_MAKERS, POLICY_KINDS
 from webhook.model.other_kinds import meant, outdated, unread
 from webhook.review.manifests import read
+from webhook.review.unjudged import plural_of
 
 SPEC = {"containers": [{"name": "web", "image": "web:1"}]}
 TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": SPEC}
@@ -244,3 +245,26 @@ def test_no_line_is_told_for_what_the_policy_file_has_already() -> None:
     }
     told = read(document, default_namespace="shop", extra=extra.workloads.extra_by_kind).not_judged
     assert told.endswith("it has a pod template at spec.template; the server judges its Pods when they are created")
+
+
+@pytest.mark.parametrize(
+    ("kind", "plural"),
+    [
+        ("Runner", "runners"),
+        ("Gateway", "gateways"),
+        ("Key", "keys"),
+        ("Convoy", "convoys"),
+        ("Proxy", "proxies"),
+        ("NetworkPolicy", "networkpolicies"),
+        ("Index", "indexes"),
+        ("Mesh", "meshes"),
+        ("Patch", "patches"),
+        ("Ingress", "ingresses"),
+        ("Endpoints", "endpoints"),
+        ("SecurityContextConstraints", "securitycontextconstraints"),
+        ("Y", "ies"),
+    ],
+)
+def test_a_plural_is_guessed_as_a_custom_resource_definition_has_it(kind: str, plural: str) -> None:
+    """A resource of another name is registered in vain."""
+    assert plural_of(kind) == plural
