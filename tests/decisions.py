@@ -3,8 +3,8 @@
 from msgspec.structs import replace
 
 from webhook.custom.judging import plain
-from webhook.guard.decide import OFFLINE, decide
-from webhook.guard.explaining import explained
+from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.decision_message import with_message
 from webhook.model.decision import Decision, OldOwner, OwnerWanted
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
@@ -27,7 +27,9 @@ def settled(
     request: Request, policy: GuardPolicy, *, own_namespace: str = "", owner_predates: bool | None = None
 ) -> Decision | OwnerWanted:
     """The decision with nothing asked but an owner's age; what it says of the namespace is left out."""
-    known = replace(OFFLINE, old_owners=None if owner_predates is None else older(request) if owner_predates else ())
+    known = replace(
+        OFFLINE_DEFAULTS, old_owners=None if owner_predates is None else older(request) if owner_predates else ()
+    )
     decided = decide(request, policy, own_namespace=own_namespace, known=known)
     assert isinstance(decided, Decision | OwnerWanted)
-    return replace(explained(decided, request, policy), closure=None) if isinstance(decided, Decision) else decided
+    return replace(with_message(decided, request, policy), closure=None) if isinstance(decided, Decision) else decided

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from webhook.audit.chain import NOT_JSON
 from webhook.audit.reading import Line, Unreadable
-from webhook.guard.protect import POLICY_NAME
+from webhook.guard.policy_protection import OWN_NAME_PATTERN
 from webhook.model.kinds import BY_RESOURCE, CALICO, POD, POLICY_RESOURCES
 from webhook.model.names import ENTRY_SUFFIX
 from webhook.model.request import CLEANERS
@@ -23,7 +23,7 @@ FAILED_OPEN: Final = (
 )
 LAST_STAGES: Final = frozenset({"ResponseComplete", "Panic"})  # earlier ones have no annotations yet
 STORED: Final = range(200, 300)
-OUR_NAME: Final = re.compile(POLICY_NAME)
+OUR_NAME: Final = re.compile(OWN_NAME_PATTERN)
 CONFIGURATIONS: Final = frozenset({"validatingwebhookconfigurations", "mutatingwebhookconfigurations"})
 CHANGES: Final = frozenset({"update", "patch", "delete"})
 

@@ -7,8 +7,8 @@ import click
 from msgspec import Struct
 
 from webhook.cli._files import Inputs
+from webhook.guard.policy_protection import PROTECTION
 from webhook.guard.preview import Effect
-from webhook.guard.protect import PROTECTION
 from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
 from webhook.model.decision import Decision, Verdict

@@ -15,7 +15,7 @@ from webhook.audit.reading import Unreadable
 from webhook.cli._asking import NamespacePattern, OneOf, in_order, meant
 from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, once, policy_option
 from webhook.cli._progress import progress
-from webhook.guard import binding, configuring, labelling, protect
+from webhook.guard import binding, namespace_labels, policy_file, policy_protection
 from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
 from webhook.model.custom import CustomRule
@@ -27,7 +27,10 @@ FORMATS: Final[Mapping[str, Callable[[Iterator[Entry]], Iterator[bytes]]]] = {"o
 COLUMNS: Final = {"TIME": 19, "WHAT": 13, "WHO": 28, "VERB": 7, "OBJECT": 36, "WHY": 0}
 GAP: Final = "   "
 # What a record may name as broken, besides custom rules.
-BUILT_IN: Final = (*RULES, *(module.PROTECTION for module in (binding, configuring, labelling, protect)))
+BUILT_IN: Final = (
+    *RULES,
+    *(module.PROTECTION for module in (binding, policy_file, namespace_labels, policy_protection)),
+)
 
 log_files = click.argument("files", metavar="FILE...", type=LOGS, nargs=-1, required=True)
 lenient_option = click.option("--lenient", is_flag=True, help="Take copies whose JSON a collector wrote anew.")

@@ -22,9 +22,9 @@ from webhook.cli._options import (
     own_namespace_option,
     policy_file,
 )
-from webhook.guard.amend import amended
-from webhook.guard.decide import OFFLINE, decide
-from webhook.guard.explaining import explained, with_possible_remedies, with_refused_labels
+from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.decision_message import with_message, with_possible_remedies, with_refused_labels
+from webhook.guard.mutate import after_mutation
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import RefusedLabel
@@ -89,8 +89,8 @@ def judged(
 
     `refused` are the labels of the manifest that the API server refuses.
     """
-    request = amended(creation(manifest), policy)
-    decision = decide(request, policy, known=OFFLINE, own_namespace=own_namespace, at=datetime.now(UTC))
+    request = after_mutation(creation(manifest), policy)
+    decision = decide(request, policy, known=OFFLINE_DEFAULTS, own_namespace=own_namespace, at=datetime.now(UTC))
     assert isinstance(decision, Decision)
-    found = explained(with_refused_labels(decision, refused), request, policy)
+    found = with_message(with_refused_labels(decision, refused), request, policy)
     return with_possible_remedies(found, request, policy)

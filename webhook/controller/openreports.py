@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from webhook.guard.preview import Effect, Row
+from webhook.guard.preview import Effect, PreviewRow
 from webhook.kube.api import Json
 from webhook.kube.reports import API_VERSION
 from webhook.model.counting import counted
@@ -27,7 +27,7 @@ RESULTS: Final[Mapping[Effect, tuple[str, str]]] = {
 WORST_FIRST: Final = list(RESULTS)
 
 
-def report(space: str, owners: int, rows: Sequence[Row], at: datetime) -> Json:
+def report(space: str, owners: int, rows: Sequence[PreviewRow], at: datetime) -> Json:
     """The report on a namespace, or on what is in none, in which so many owners were looked at.
 
     The worst results alone where there are too many, always in the same order, so that nothing changes unless something does.
@@ -53,7 +53,7 @@ def report(space: str, owners: int, rows: Sequence[Row], at: datetime) -> Json:
     }
 
 
-def result(row: Row, at: datetime) -> Json:
+def result(row: PreviewRow, at: datetime) -> Json:
     """One owner's faults by one rule."""
     outcome, severity = RESULTS[row.effect]
     owner = {

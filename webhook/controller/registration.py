@@ -21,7 +21,7 @@ from webhook.controller.conditions import (
     on_update,
     workload_changed,
 )
-from webhook.guard.protect import POLICY_NAME
+from webhook.guard.policy_protection import OWN_NAME_PATTERN
 from webhook.kube.registrations import API_VERSION
 from webhook.model.cel import literal
 from webhook.model.identity import Identities, chart_accounts
@@ -282,7 +282,7 @@ def ours() -> str:
     name = ".?metadata.?name.orValue('')"
     label = f".?metadata.?labels.orValue({{}})[?'{MANAGED_BY_LABEL}'].orValue('')"
     return " || ".join(
-        f"({one} != null && ({one}{name}.matches('{POLICY_NAME}') || {one}{label} == '{MANAGED_BY}'))"
+        f"({one} != null && ({one}{name}.matches('{OWN_NAME_PATTERN}') || {one}{label} == '{MANAGED_BY}'))"
         for one in ("object", "oldObject")
     )
 

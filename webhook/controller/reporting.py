@@ -13,7 +13,7 @@ from msgspec import Struct
 from webhook.config.parse import Loaded
 from webhook.controller.openreports import over, report
 from webhook.controller.recording import Recording
-from webhook.guard.preview import Preview, Row
+from webhook.guard.preview import Preview, PreviewRow
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.reports import API_VERSION, collection_of, ours, path, remove, served
 from webhook.metrics import Metrics
@@ -30,7 +30,7 @@ class Subject(Struct, frozen=True):
     """What a report is about: so many owners of a namespace, and their faults."""
 
     owners: int
-    rows: Sequence[Row]
+    rows: Sequence[PreviewRow]
 
 
 class Reporting:
@@ -67,7 +67,7 @@ class Reporting:
 
     def _subjects(self, found: Preview, loaded: Loaded) -> dict[str, Subject]:
         """What there is to report on, by namespace; what is exempt, and catflap itself, is not judged."""
-        rows: dict[str, list[Row]] = defaultdict(list)
+        rows: dict[str, list[PreviewRow]] = defaultdict(list)
         for row in found.rows:
             rows[row.owner.namespace].append(row)
         return {

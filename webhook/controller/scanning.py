@@ -16,7 +16,7 @@ from typing import Final
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.controller.reporting import Reporting
-from webhook.guard.existing import Existing
+from webhook.guard.owner_graph import ExistingObject
 from webhook.guard.preview import Effect, Preview, preview
 from webhook.kube.api import Api
 from webhook.kube.epoch import Epoch
@@ -144,7 +144,7 @@ class Scanner:
             logger.info("kinds of this cluster that catflap does not read: %s", "; ".join(unread) or "none any more")
         return found
 
-    def _in_peace(self, objects: Iterable[Existing]) -> Iterator[Existing]:
+    def _in_peace(self, objects: Iterable[ExistingObject]) -> Iterator[ExistingObject]:
         """The objects, with a rest after each one that took long to judge: a custom rule holds all threads meanwhile.
 
         Raises Interrupted.

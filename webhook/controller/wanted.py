@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.config.parse import Loaded
-from webhook.guard.closing import is_guarded
+from webhook.guard.isolation import is_managed
 from webhook.kube.surroundings import Surroundings
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.namespace import Namespace
@@ -24,7 +24,9 @@ class Wanted(Struct, frozen=True):
 
     def guarded(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
         """Whether a namespace is to be closed."""
-        return is_guarded(namespace, loaded.policy, closed_since=around.closed_since, own_namespace=self.own_namespace)
+        return is_managed(
+            namespace, loaded.policy, isolation_since=around.closed_since, own_namespace=self.own_namespace
+        )
 
     def within(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> tuple[Manifest, ...]:
         """What is to stand in a namespace: nothing where it is left alone, or where its policies cannot be staged."""

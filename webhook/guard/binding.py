@@ -1,6 +1,6 @@
 """A binding gives a Pod its node, and no label that counts."""
 
-from webhook.guard.judge import first_of_each
+from webhook.guard.judge import limit_per_rule
 from webhook.guard.message import refusal
 from webhook.model.abbreviation import shortened
 from webhook.model.decision import Decision, Verdict
@@ -21,12 +21,12 @@ def judge_binding(request: Request, policy: GuardPolicy) -> Decision:
     workloads = policy.workloads
     counted = {*workloads.app.keys, *workloads.role.keys, *(required.label for required in workloads.require)}
     found = sorted(key for key in request.bound_labels if key in counted or key.startswith(tuple(RESERVED)))
-    return bound(request, policy, first_of_each(fault(key) for key in found))
+    return binding_decision(request, policy, limit_per_rule(label_violation(key) for key in found))
 
 
-def bound(request: Request, policy: GuardPolicy, faults: tuple[Violation, ...]) -> Decision:
+def binding_decision(request: Request, policy: GuardPolicy, faults: tuple[Violation, ...]) -> Decision:
     """The decision on a binding that has these faults."""
-    mode = strictest(policy)
+    mode = strictest_pod_mode(policy)
     if not faults or mode is not Mode.ENFORCE:
         told = {mode: faults}
         return Decision(Verdict.ALLOWED, warned=told.get(Mode.WARN, ()), audited=told.get(Mode.AUDIT, ()))
@@ -34,13 +34,13 @@ def bound(request: Request, policy: GuardPolicy, faults: tuple[Violation, ...]) 
     return Decision(Verdict.DENIED, denied=faults, message=refusal(name, faults))
 
 
-def fault(key: str) -> Violation:
+def label_violation(key: str) -> Violation:
     """What is wrong with one label of a binding."""
     message = f"a binding does not set {shortened(key)!r} of its Pod; set it on the Pod itself, where it is judged"
     return Violation(PROTECTION, shortened(f"metadata.labels{label_field(key)}", LONGEST_PATH), message)
 
 
-def strictest(policy: GuardPolicy) -> Mode:
+def strictest_pod_mode(policy: GuardPolicy) -> Mode:
     """The strictest mode that a rule about Pods has in any namespace.
 
     A label would get around any of them, and no scheduler sets such a one, so nothing is asked about the namespace.

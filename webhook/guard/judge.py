@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from webhook.guard.budget import excess_of, unread_faults
+from webhook.guard.size_limits import size_violation, unread_violations
 from webhook.model.abbreviation import MOST_LISTED
 from webhook.model.counting import counted
 from webhook.model.modes import SEVERITY, Mode, Override
@@ -40,7 +40,7 @@ def judge(subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
     An object beyond what is judged has that one fault under each of the rules, so that their modes decide.
     """
     rules = [rule for rule in BY_SUBJECT.get(type(subject), ()) if policy.holds(rule.id, rule.at_most)]
-    if excess := excess_of(subject):
+    if excess := size_violation(subject):
         return tuple(Violation(rule.id, excess.path, excess.message, identity=UNJUDGED) for rule in rules)
     return tuple(violation for rule in rules for violation in rule.judge(subject, policy))
 
@@ -54,7 +54,7 @@ def judge_request(request: Request, policy: GuardPolicy) -> tuple[Violation, ...
     the same fault.
     """
     if request.unread:
-        return tuple(unread_faults(request, policy))
+        return tuple(unread_violations(request, policy))
     before = request.subject_before
     is_new = request.operation is Operation.CREATE or request.template_changed or before is None
     if not is_new and request.subject == before:
@@ -66,10 +66,10 @@ def judge_request(request: Request, policy: GuardPolicy) -> tuple[Violation, ...
         earlier = [violation for violation in judge(before, policy) if violation.identity != UNJUDGED]
         known = {identity for violation in earlier for identity in violation.identities}
         found = tuple(violation for violation in found if not known.issuperset(violation.identities))
-    return first_of_each(found)
+    return limit_per_rule(found)
 
 
-def first_of_each(found: Iterable[Violation]) -> tuple[Violation, ...]:
+def limit_per_rule(found: Iterable[Violation]) -> tuple[Violation, ...]:
     """The first faults of each rule, and one that counts its others; in the order of the rules."""
     listed: list[Violation] = []
     for rule, each in groupby(found, key=lambda one: one.rule):

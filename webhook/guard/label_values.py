@@ -32,7 +32,7 @@ class Obstacle(NamedTuple):
     term: Term | None = None
 
 
-class Setting(NamedTuple):
+class LabelSetting(NamedTuple):
     """A label that is set; the value None is one that a person chooses."""
 
     place: Place
@@ -40,24 +40,24 @@ class Setting(NamedTuple):
     value: str | None
 
 
-Settings = Callable[[str | None], Iterator[Setting]]
+LabelSettings = Callable[[str | None], Iterator[LabelSetting]]
 
 
-class Solution(Struct, frozen=True):
+class LabelSolution(Struct, frozen=True):
     """The labels to set for one fault; where there are none, the obstacle says why."""
 
     remedies: tuple[Remedy, ...] = ()
     obstacle: Obstacle | None = None
 
 
-def enforced(rule: Rule, policy: GuardPolicy) -> bool:
+def is_enforced(rule: Rule, policy: GuardPolicy) -> bool:
     """Whether a rule refuses in some namespace."""
     return any(rule.mode(policy, one) is Mode.ENFORCE for one in (None, *policy.namespaces.overrides))
 
 
-def constrained(constraint: FixConstraint, policy: GuardPolicy) -> bool:
+def is_constrained(constraint: FixConstraint, policy: GuardPolicy) -> bool:
     """Whether a rule that constrains fixes in this way refuses in some namespace."""
-    return any(rule.constrains is constraint and enforced(rule, policy) for rule in RULES.values())
+    return any(rule.constrains is constraint and is_enforced(rule, policy) for rule in RULES.values())
 
 
 class LabelValues(Struct, frozen=True):
@@ -72,13 +72,15 @@ class LabelValues(Struct, frozen=True):
     must_agree: bool = False
     must_be_claimed: bool = True
 
-    def solution(self, remedy: Remedy) -> Solution:
+    def solution(self, remedy: Remedy) -> LabelSolution:
         """Return the labels that mend one fault with those that have to change with them."""
         place, workloads = self.place_at(remedy.place), self.policy.workloads
         label = next((one for one in (workloads.app, workloads.role) if remedy.label in one.keys), None)
         if label is not None and (remedy.label == label.label or will_count(label, remedy, place)):
             return self.identified(place, label, remedy)
-        alone = self.solved(self.agreeing(place, remedy), lambda value: iter([Setting(place, remedy.label, value)]))
+        alone = self.solved(
+            self.agreeing(place, remedy), lambda value: iter([LabelSetting(place, remedy.label, value)])
+        )
         if alone.remedies or label is None or remedy.value is None or remedy.label not in place.labels:
             return alone
         # The selector keeps the alias as it is, so the label itself follows it; an object's own label follows its Pods'.
@@ -104,7 +106,7 @@ class LabelValues(Struct, frozen=True):
         is_free = remedy.value is None and not remedy.choices
         return replace(remedy, value=value, choices=choices) if is_free or value is not None or choices else None
 
-    def identified(self, place: Place, label: AppLabel, remedy: Remedy) -> Solution:
+    def identified(self, place: Place, label: AppLabel, remedy: Remedy) -> LabelSolution:
         """Return the solution for the label of the application or of the role.
 
         A value on the other side, the object's or its Pods', comes first; then what the fault asks for.
@@ -127,27 +129,27 @@ class LabelValues(Struct, frozen=True):
             wanted += [replace(remedy, value=self.workload.label_from_name), replace(remedy, value=None)]
         ways = [self.with_others(place, label, remedy.label)]
         ways += [] if self.must_agree else [self.alone(place, label, remedy.label)]
-        first: Solution | None = None
+        first: LabelSolution | None = None
         for way in ways:
             for one in wanted:
                 found = self.solved(one, way)
                 if found.remedies:
                     return found
                 first = first if first is not None and first.obstacle and first.obstacle.term else found
-        return first or Solution()
+        return first or LabelSolution()
 
-    def alone(self, place: Place, label: AppLabel, key: str) -> Settings:
+    def alone(self, place: Place, label: AppLabel, key: str) -> LabelSettings:
         """Return what sets the label, under one of its keys, at one place, with the aliases that would name another role."""
         aliases = [one for one in self.aliases(place, label) if one.key != key]
-        return lambda value: chain((Setting(place, key, value),), changed(aliases, value))
+        return lambda value: chain((LabelSetting(place, key, value),), changed(aliases, value))
 
-    def with_others(self, place: Place, label: AppLabel, key: str) -> Settings:
+    def with_others(self, place: Place, label: AppLabel, key: str) -> LabelSettings:
         """Return what sets the same with the labels on the object and on its Pods that would contradict it."""
         here, own = self.alone(place, label, key), self.workload.own
         said = label.found(own.labels) if own is not None else None
         others = list(self.named_elsewhere(place, label)) if own is not None else []
 
-        def settings(value: str | None) -> Iterator[Setting]:
+        def settings(value: str | None) -> Iterator[LabelSetting]:
             yield from here(value)
             if place is own or (said is not None and said.value not in {"", value}):
                 for one in changed(others, value):
@@ -157,28 +159,28 @@ class LabelValues(Struct, frozen=True):
 
         return settings
 
-    def named_elsewhere(self, place: Place, label: AppLabel) -> Iterator[Setting]:
+    def named_elsewhere(self, place: Place, label: AppLabel) -> Iterator[LabelSetting]:
         """Yield the label as it is on the object and on its Pods, but for one place."""
         for other in self.every_place:
             found = label.found(other.labels) if other is not place else None
             if found is not None and found.value:
-                yield Setting(other, *found)
+                yield LabelSetting(other, *found)
                 yield from (one for one in self.aliases(other, label) if one.key != found.key)
 
-    def aliases(self, place: Place, label: AppLabel) -> Iterator[Setting]:
+    def aliases(self, place: Place, label: AppLabel) -> Iterator[LabelSetting]:
         """Yield the aliases that name a role; the aliases of an application contradict nothing."""
         for alias in label.aliases if label is self.policy.workloads.role else ():
             if label.counts(said := place.labels.get(alias, "")):
-                yield Setting(place, alias, said)
+                yield LabelSetting(place, alias, said)
 
-    def solved(self, remedy: Remedy | None, settings: Settings) -> Solution:
+    def solved(self, remedy: Remedy | None, settings: LabelSettings) -> LabelSolution:
         """Return a remedy with those of its values that are possible, for each label that `settings` names for a value."""
         if remedy is None:
-            return Solution()
+            return LabelSolution()
         remedy = self.limited(remedy)
         if remedy.value is None and not remedy.choices:
             against = next(filter(None, map(self.obstacle, settings(None))), None)
-            return Solution(obstacle=against) if against else Solution(spread(remedy, settings(None)))
+            return LabelSolution(obstacle=against) if against else LabelSolution(spread(remedy, settings(None)))
         first: Obstacle | None = None
         possible: list[str] = []
         for value in dict.fromkeys((*([] if remedy.value is None else [remedy.value]), *remedy.choices)):
@@ -188,12 +190,12 @@ class LabelValues(Struct, frozen=True):
             elif first is None or (first.term is None and against.term is not None):
                 first = against
         if not possible:
-            return Solution(obstacle=first)
+            return LabelSolution(obstacle=first)
         choices = tuple(one for one in remedy.choices if one in possible)
         only = choices[0] if len(choices) == 1 else None
         nearest = remedy.value if remedy.value in possible else only
         solved = replace(remedy, value=nearest, choices=choices)
-        return Solution(spread(solved, chain.from_iterable(map(settings, possible))))
+        return LabelSolution(spread(solved, chain.from_iterable(map(settings, possible))))
 
     def limited(self, remedy: Remedy) -> Remedy:
         """Return a remedy of any value with the values that the selector or the policy file leaves, where one of them lists some."""
@@ -210,7 +212,7 @@ class LabelValues(Struct, frozen=True):
         asked, scope = self.policy.workloads.require, self.policy.workloads.scope
         return asked if asked and any(place is one for one in self.workload.labelled(scope)) else ()
 
-    def obstacle(self, setting: Setting) -> Obstacle | None:
+    def obstacle(self, setting: LabelSetting) -> Obstacle | None:
         """Return why a label cannot have a value; None where it can."""
         place, key, value = setting
         terms = place.selector.terms if place.selector is not None else ()
@@ -263,7 +265,7 @@ class LabelValues(Struct, frozen=True):
         return (*own, *self.workload.places)
 
 
-def changed(named: Iterable[Setting], value: str | None) -> Iterator[Setting]:
+def changed(named: Iterable[LabelSetting], value: str | None) -> Iterator[LabelSetting]:
     """Return the labels that have another value, with this value."""
     return (one._replace(value=value) for one in named if one.value != value)
 
@@ -275,7 +277,7 @@ def will_count(label: AppLabel, remedy: Remedy, place: Place) -> bool:
     return found is not None and found.key == remedy.label
 
 
-def spread(remedy: Remedy, settings: Iterable[Setting]) -> tuple[Remedy, ...]:
+def spread(remedy: Remedy, settings: Iterable[LabelSetting]) -> tuple[Remedy, ...]:
     """Return one remedy for each label that is set."""
     keys = dict.fromkeys((one.place.path, one.key) for one in settings)
     return tuple(replace(remedy, place=path, label=key) for path, key in keys)

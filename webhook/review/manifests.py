@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from webhook.guard.existing import Existing
+from webhook.guard.owner_graph import ExistingObject
 from webhook.model.abbreviation import printable
 from webhook.model.kinds import (
     BY_KIND,
@@ -232,16 +232,16 @@ def creation(manifest: Manifest) -> Request:
     )
 
 
-def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Existing:
+def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> ExistingObject:
     """An object as it stands, by what the API server says of it or a manifest; raises BadManifest."""
     return standing(read(document, default_namespace=default_namespace, extra=extra), document)
 
 
-def standing(manifest: Manifest, document: dict[str, Any]) -> Existing:
+def standing(manifest: Manifest, document: dict[str, Any]) -> ExistingObject:
     """An object as it stands; `document` says since when, and whether it runs.  Raises BadManifest."""
     request = creation(manifest)
     metadata, status = (found if isinstance(found := document.get(key), dict) else {} for key in ("metadata", "status"))
-    return Existing(
+    return ExistingObject(
         request,
         uid=str(metadata.get("uid") or ""),
         created=moment(metadata.get("creationTimestamp"), f"{request.target.kind} {request.target.name}"),
@@ -254,7 +254,9 @@ def is_stored(metadata: dict[str, Any], status: dict[str, Any]) -> bool:
     return "uid" in metadata or "phase" in status
 
 
-def each_existing(documents: Iterable[Any], unread: list[str], *, extra: Makers = NO_EXTRA_KINDS) -> Iterator[Existing]:
+def each_existing(
+    documents: Iterable[Any], unread: list[str], *, extra: Makers = NO_EXTRA_KINDS
+) -> Iterator[ExistingObject]:
     """What a cluster has; of what nobody can read, `unread` is told."""
     for document in documents:
         try:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from webhook.guard.message import PLAIN
+from webhook.guard.message import PLAIN_KEY
 from webhook.model.extra_kinds import ExtraKind
 from webhook.model.kinds import BY_RESOURCE, POLICY_RESOURCES, Makers
 from webhook.model.limits import MOST_EXTRA_KINDS
@@ -87,9 +87,7 @@ def plural_of(kind: str) -> str:
 def in_yaml(added: ExtraKind) -> str:
     """Return an entry of `workloads.extraKinds` on one line; a text that YAML would read as something else is in quotes."""
     fields = {"group": added.group, "resource": added.resource, "kind": added.kind, "template": added.template}
-    return (
-        f"{{{', '.join(f'{key}: {text if PLAIN.fullmatch(text) else quoted(text)}' for key, text in fields.items())}}}"
-    )
+    return f"{{{', '.join(f'{key}: {text if PLAIN_KEY.fullmatch(text) else quoted(text)}' for key, text in fields.items())}}}"
 
 
 def quoted(text: str) -> str:

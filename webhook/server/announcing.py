@@ -8,7 +8,7 @@ from queue import Empty, Full, Queue
 from threading import Thread
 from time import monotonic
 
-from webhook.guard.message import line
+from webhook.guard.message import violation_line
 from webhook.kube.api import ApiError
 from webhook.kube.events import Happened, policy_file, restored
 from webhook.kube.policies import Outcome
@@ -141,7 +141,7 @@ def standing(request: Request, subject: Workload | PolicyObject) -> Manifest:
 
 def faults(violations: tuple[Violation, ...]) -> str:
     """All faults on one line."""
-    return "; ".join(map(line, violations))
+    return "; ".join(map(violation_line, violations))
 
 
 def mended(manifest: Manifest, outcome: Outcome) -> Statement:

@@ -18,9 +18,9 @@ from webhook.config.apart import ReadingTooSlowError
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.custom.judging import price_of_all
-from webhook.guard.amend import amend
 from webhook.guard.decide import decide, unavailable
-from webhook.guard.explaining import explained
+from webhook.guard.decision_message import with_message
+from webhook.guard.mutate import mutate
 from webhook.kube.identity import Acting
 from webhook.metrics import Metrics
 from webhook.model.abbreviation import shortened
@@ -236,10 +236,10 @@ class Answerer:
             return NO_POLICY
         try:
             if case.phase is Phase.MUTATE:
-                return amend(request, loaded.policy, own_namespace=self._own_namespace)
+                return mutate(request, loaded.policy, own_namespace=self._own_namespace)
             own, accounts, at = self._own_namespace, self._acting.accounts, self._now()
             found = decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, known=known, at=at)
-            return explained(found, request, loaded.policy) if isinstance(found, Decision) else found
+            return with_message(found, request, loaded.policy) if isinstance(found, Decision) else found
         except Exception:
             logger.exception("no decision on %s", shortened(request.uid))
             return OUR_FAULT

@@ -6,7 +6,7 @@ from time import monotonic
 from msgspec.structs import replace
 
 from webhook.config.parse import Loaded
-from webhook.guard.decide import OFFLINE
+from webhook.guard.decide import OFFLINE_DEFAULTS
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.epoch import Epoch
 from webhook.kube.namespaces import namespace, path, readable
@@ -110,4 +110,4 @@ class NoClusterToAsk:
 
     def ask(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a Cluster)
         """What goes without saying."""
-        return OFFLINE
+        return OFFLINE_DEFAULTS

@@ -13,8 +13,8 @@ from webhook.config.apart import ReadingTooSlowError, load
 from webhook.config.parse import Loaded
 from webhook.custom.cost import BUDGET
 from webhook.custom.judging import price_of_all
-from webhook.guard.existing import Existing
-from webhook.guard.foretelling import foretold, not_previewed
+from webhook.guard.impact_warnings import impact_warnings, not_previewed
+from webhook.guard.owner_graph import ExistingObject
 from webhook.kube.access import may_list
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.epoch import Epoch
@@ -96,17 +96,19 @@ class Foresight:
         where = setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
         more: list[str] = []
         objects = in_time(standing(api, more), (after, before), until)
-        return foretold(objects, after, before, where, more=more, named=named)
+        return impact_warnings(objects, after, before, where, more=more, named=named)
 
 
-def standing(api: Api, more: list[str]) -> Iterator[Existing]:
+def standing(api: Api, more: list[str]) -> Iterator[ExistingObject]:
     """What stands, a page at a time; `more` is told of the kinds of which there is more.  Raises ApiError, BadManifest."""
     for page in first_pages(api):
         yield from (existing(one, default_namespace="") for one in page.items)
         more += [page.more] if page.more else []
 
 
-def in_time(objects: Iterable[Existing], policies: Collection[GuardPolicy], until: float) -> Iterator[Existing]:
+def in_time(
+    objects: Iterable[ExistingObject], policies: Collection[GuardPolicy], until: float
+) -> Iterator[ExistingObject]:
     """The objects, for as long as there is time to judge them; raises TooSlowError.
 
     There is a pause after each slice of work. An object that the custom rules might look at for longer than a single rule may is not even begun with.

@@ -12,7 +12,7 @@ from threading import Lock
 from webhook.audit.owed import OwedRecords
 from webhook.audit.record import write_record
 from webhook.config.parse import Loaded
-from webhook.guard.closing import is_guarded
+from webhook.guard.isolation import is_managed
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.namespaces import namespace, path
 from webhook.kube.policies import NotAsWritten, Outcome, closes, ensure, stored
@@ -95,8 +95,8 @@ class Gate:
         return around
 
     def _guarded(self, found: Json | None, loaded: Loaded, around: Surroundings) -> bool:
-        return found is not None and is_guarded(
-            namespace(found), loaded.policy, closed_since=around.closed_since, own_namespace=self._own_namespace
+        return found is not None and is_managed(
+            namespace(found), loaded.policy, isolation_since=around.closed_since, own_namespace=self._own_namespace
         )
 
     def _closed(self, api: Api, wanted: ClosureWanted, loaded: Loaded, around: Surroundings) -> Closure:

@@ -26,7 +26,7 @@ from tests.matrix import (
 )
 from webhook.cli.check import judged
 from webhook.config.parse import parse
-from webhook.guard.preview import Effect, Setting, preview
+from webhook.guard.preview import Effect, PreviewContext, preview
 from webhook.model.custom import WORKLOADS
 from webhook.model.decision import Decision
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
@@ -117,5 +117,5 @@ def test_a_preview_of_everything_has_the_same_effects(mode: Mode) -> None:
     for manifest in OBJECTS:
         found = read(manifest, default_namespace="shop", extra=policy.workloads.extra_by_kind)
         existing.append(standing(found, manifest))
-    [seen] = preview(existing, [policy], Setting(at=datetime.now(UTC)))
+    [seen] = preview(existing, [policy], PreviewContext(at=datetime.now(UTC)))
     assert {row.effect for row in seen.rows if row.rule == rule["id"]} == {EFFECTS[mode]} - {None}

@@ -7,8 +7,8 @@ import pytest
 
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import asked, policy, workload
-from webhook.guard.budget import MOST_LABELS
 from webhook.guard.judge import judge, judge_request
+from webhook.guard.size_limits import MAX_LABELS
 from webhook.model.abbreviation import MOST_LISTED
 from webhook.model.workload import Workload
 from webhook.rules import RULES
@@ -149,7 +149,7 @@ class TestBounds:
         assert (len(found), found[-1].message) == (MOST_LISTED + 1, "and 190 more faults of this rule")
         assert sum(one.count for one in found) == 200
 
-    @pytest.mark.parametrize("count", [MOST_LABELS - 1, 100_000])
+    @pytest.mark.parametrize("count", [MAX_LABELS - 1, 100_000])
     def test_a_pod_with_more_labels_than_are_judged_breaks_each_rule_by_their_number(self, count: int) -> None:
         """Each rule's mode decides what that means."""
         found = judge_request(asked(claiming(count)), policy("rules: {require-app: off}"))
@@ -158,29 +158,29 @@ class TestBounds:
         [(path, message)] = {(one.path, one.message) for one in found}
         assert (path, message) == (
             "metadata.labels",
-            f"it has {count + 2} labels, and {MOST_LABELS} are the most that are judged; remove those that nothing selects by",
+            f"it has {count + 2} labels, and {MAX_LABELS} are the most that are judged; remove those that nothing selects by",
         )
 
     @pytest.mark.parametrize("where", ["template", "object"])
     def test_each_place_counts_by_itself(self, where: str) -> None:
         """The object's own labels, and those of its template."""
-        many = {f"key-{number}": "v" for number in range(MOST_LABELS + 1)}
+        many = {f"key-{number}": "v" for number in range(MAX_LABELS + 1)}
         made = deployment({**GOOD, **many}) if where == "template" else deployment(GOOD, labels=many)
         [path] = {one.path for one in judge_request(asked(made), policy())}
         assert path == ("spec.template.metadata.labels" if where == "template" else "metadata.labels")
-        fits = dict.fromkeys(list(many)[: MOST_LABELS - len(GOOD)], "v")
+        fits = dict.fromkeys(list(many)[: MAX_LABELS - len(GOOD)], "v")
         assert not rules_of(deployment({**GOOD, **fits}, labels={**fits}))
 
     def test_an_old_pod_with_too_many_labels_is_finalized_and_mended(self) -> None:
         """What is as it was brings no fault, and fewer labels are judged."""
-        old = claiming(MOST_LABELS)
+        old = claiming(MAX_LABELS)
         assert rules_of({**old, "metadata": {**old["metadata"], "finalizers": []}}, before=old) == []
         assert rules_of(claiming(0), before=old) == []
 
     def test_a_change_of_what_is_too_large_is_refused_though_it_was_so_before(self) -> None:
         """Nobody has looked at what it was, so nobody can say that the fault is an old one."""
-        assert "keep-role" not in rules_of(claiming(MOST_LABELS, "other"), before=claiming(MOST_LABELS))
-        assert "no-reserved-label" in rules_of(claiming(MOST_LABELS, "other"), before=claiming(MOST_LABELS))
+        assert "keep-role" not in rules_of(claiming(MAX_LABELS, "other"), before=claiming(MAX_LABELS))
+        assert "no-reserved-label" in rules_of(claiming(MAX_LABELS, "other"), before=claiming(MAX_LABELS))
 
     def test_faults_behind_those_that_are_listed_are_compared_too(self) -> None:
         """One more behind the tenth is new, though as many as before are listed."""

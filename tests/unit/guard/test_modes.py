@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.reviews import GOOD, deployment, pod
 from tests.unit.samples import asked, policy
-from webhook.guard.decide import OFFLINE, decide
+from webhook.guard.decide import OFFLINE_DEFAULTS, decide
 from webhook.model.decision import Decision, LabelsWanted, Verdict
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -18,7 +18,7 @@ BY_LABEL = "namespaces: {overrides: [{labels: {tier: gold}, mode: warn}, {names:
 
 def decided(text: str, manifest: Any = None, *, labels: Any = None, at: datetime = NOW, **request: Any) -> Decision:
     """The decision on a Pod without labels in `shop`, whose labels are known."""
-    known = replace(OFFLINE, namespace_labels=labels or {})
+    known = replace(OFFLINE_DEFAULTS, namespace_labels=labels or {})
     found = decide(asked(manifest or pod(), **request), policy(text), own_namespace="guards", known=known, at=at)
     assert isinstance(found, Decision)
     return found
@@ -59,19 +59,19 @@ class TestOverrides:
         text = 'mode: "off"\nnamespaces: {overrides: [{names: [shop], rules: {require-role: enforce}}]}'
         assert by_mode(decided(text)) == (["require-role"], [], [])
         assert decided(text, pod(namespace="web"), namespace="web") == Decision(
-            Verdict.ALLOWED, closure=OFFLINE.closure
+            Verdict.ALLOWED, closure=OFFLINE_DEFAULTS.closure
         )
 
     def test_by_label_the_labels_are_asked_for(self) -> None:
         """Only where there is a fault to weigh."""
-        known = replace(OFFLINE, namespace_labels=None)
+        known = replace(OFFLINE_DEFAULTS, namespace_labels=None)
         assert decide(asked(pod()), policy(BY_LABEL), known=known, at=NOW) == LabelsWanted("shop")
         found = decide(asked(pod(GOOD)), policy(BY_LABEL), known=known, at=NOW)
         assert isinstance(found, Decision)
 
     def test_by_name_nothing_is_asked_for(self) -> None:
         """The request says it all."""
-        found = decide(asked(pod()), policy(BY_NAME), known=replace(OFFLINE, namespace_labels=None), at=NOW)
+        found = decide(asked(pod()), policy(BY_NAME), known=replace(OFFLINE_DEFAULTS, namespace_labels=None), at=NOW)
         assert isinstance(found, Decision)
 
     def test_the_first_that_fits_counts(self) -> None:
@@ -116,7 +116,7 @@ class TestExempt:
 
     def test_their_namespaces_are_closed_all_the_same(self) -> None:
         """The gate is no rule."""
-        assert decided(self.TEXT, userInfo={"username": "robot"}).closure is OFFLINE.closure
+        assert decided(self.TEXT, userInfo={"username": "robot"}).closure is OFFLINE_DEFAULTS.closure
 
     def test_what_has_no_fault_is_just_admitted(self) -> None:
         """No use is on record that was none."""

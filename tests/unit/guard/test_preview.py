@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.unit.samples import policy
-from webhook.guard.existing import Existing, Name
-from webhook.guard.preview import Effect, Preview, Row, Setting, preview
+from webhook.guard.owner_graph import ExistingObject, ObjectName
+from webhook.guard.preview import Effect, Preview, PreviewContext, PreviewRow, preview
 from webhook.model.namespace import Namespace
 from webhook.review.manifests import existing
 
@@ -21,7 +21,7 @@ OLDER, YOUNGER = INSTALLED - timedelta(days=1), INSTALLED + timedelta(days=1)
 GOOD: Final = {"app": "web", "role": "frontend"}
 ROLELESS: Final = {"app": "web"}
 VERSIONS: Final = {"Pod": "v1", "Job": "batch/v1", "CronJob": "batch/v1"}
-WEB: Final = Name("shop", "Deployment", "web", "apps")
+WEB: Final = ObjectName("shop", "Deployment", "web", "apps")
 
 
 def stored(kind: str, name: str, labels: Mapping[str, str], *, owner: Json | None = None, **more: Any) -> Json:
@@ -46,14 +46,14 @@ def stamp(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def seen(*objects: Json) -> list[Existing]:
+def seen(*objects: Json) -> list[ExistingObject]:
     """The objects as they are read."""
     return [existing(one, default_namespace="") for one in objects]
 
 
 def previewed(*objects: Json, text: str = "", **setting: Any) -> Preview:
     """What a policy file with these lines would do to the objects."""
-    [found] = preview(seen(*objects), [policy(text)], Setting(**{"installed": INSTALLED, **setting}))
+    [found] = preview(seen(*objects), [policy(text)], PreviewContext(**{"installed": INSTALLED, **setting}))
     return found
 
 
@@ -62,7 +62,7 @@ def told(*objects: Json, **options: Any) -> list[tuple[str, str, str, int]]:
     return [in_short(row) for row in previewed(*objects, **options).rows]
 
 
-def in_short(row: Row) -> tuple[str, str, str, int]:
+def in_short(row: PreviewRow) -> tuple[str, str, str, int]:
     """A row without its words."""
     return f"{row.owner.kind}/{row.owner.name}", row.rule, str(row.effect), row.pods
 
@@ -207,7 +207,7 @@ def test_vendors_controllers_are_not_believed() -> None:
     target = replace(found.creation.target, group="apps.example.com")
     vendors = replace(found, creation=replace(found.creation, target=target))
     for one, keeps in ((found, True), (vendors, False)):
-        [result] = preview([one], [policy()], Setting(installed=INSTALLED))
+        [result] = preview([one], [policy()], PreviewContext(installed=INSTALLED))
         assert [row.keeps_running for row in result.rows] == [keeps]
 
 
@@ -235,7 +235,7 @@ def test_an_owner_in_another_namespace_is_none() -> None:
     top = stored("Deployment", "web", GOOD)
     elsewhere = stored("ReplicaSet", "web-1", ROLELESS, owner=top, namespace="other")
     [row] = previewed(top, elsewhere).rows
-    assert row.owner == Name("other", "Deployment", "web", "apps")
+    assert row.owner == ObjectName("other", "Deployment", "web", "apps")
 
 
 def test_a_static_pod_is_admitted() -> None:
@@ -278,14 +278,14 @@ def test_some_rules_hold_in_guarded_namespaces_only(created: datetime, text: str
     """Under the file that is asked about."""
     there = {"shop": Namespace("shop", "1", {}, created, terminating=False)}
     agent = stored("DaemonSet", "agent", GOOD, spec={"hostNetwork": True})
-    assert len(told(agent, text=text, namespaces=there, closing=INSTALLED)) == rows
+    assert len(told(agent, text=text, namespaces=there, isolation_since=INSTALLED)) == rows
 
 
 @pytest.mark.parametrize(
     "setting",
     [
-        {"namespaces": {"shop": Namespace("shop", "1", {}, OLDER, terminating=False)}, "closing": None},
-        {"namespaces": {}, "closing": INSTALLED},
+        {"namespaces": {"shop": Namespace("shop", "1", {}, OLDER, terminating=False)}, "isolation_since": None},
+        {"namespaces": {}, "isolation_since": INSTALLED},
     ],
 )
 def test_in_doubt_a_namespace_is_guarded(setting: Json) -> None:
@@ -329,7 +329,7 @@ def test_kinds_of_the_same_name_are_told_apart() -> None:
 def test_objects_are_not_kept() -> None:
     """They are taken one by one, once for all policy files."""
     taken = iter(seen(*rollout(ROLELESS, (ROLELESS, 2))))
-    strict, mild = preview(taken, [policy(), policy("mode: warn")], Setting())
+    strict, mild = preview(taken, [policy(), policy("mode: warn")], PreviewContext())
     assert [str(row.effect) for found in (strict, mild) for row in found.rows] == ["refused", "warned"]
     assert strict.objects == mild.objects == 4
 

@@ -17,17 +17,17 @@ from webhook.model.workload import Place, Relabelling, Workload
 from webhook.rules import RULES
 
 # Of one object or pod template; people have some ten. The API server itself sets no bound but the object's size.
-MOST_LABELS: Final = 500
+MAX_LABELS: Final = 500
 
 
-class Excess(Struct, frozen=True):
+class SizeViolation(Struct, frozen=True):
     """What an object has too much of, and where."""
 
     path: str
     message: str
 
 
-def excess_of(subject: Any) -> Excess | None:
+def size_violation(subject: Any) -> SizeViolation | None:
     """What keeps a workload from being judged; None where nothing does. Network policies are bounded where they are read."""
     if isinstance(subject, Workload):
         places = (subject.own, *subject.places) if subject.own else subject.places
@@ -35,22 +35,24 @@ def excess_of(subject: Any) -> Excess | None:
     return None
 
 
-def too_many_labels(place: Place) -> Excess | None:
+def too_many_labels(place: Place) -> SizeViolation | None:
     """The labels of one place, where they are too many."""
     count = len(place.labels)
-    if count <= MOST_LABELS:
+    if count <= MAX_LABELS:
         return None
-    return beyond(f"{place.path}.labels", count, "labels", MOST_LABELS, "remove those that nothing selects by")
+    return size_violation_text(
+        f"{place.path}.labels", count, "labels", MAX_LABELS, "remove those that nothing selects by"
+    )
 
 
-def beyond(path: str, count: int, what: str, most: int, remedy: str) -> Excess:
+def size_violation_text(path: str, count: int, what: str, most: int, remedy: str) -> SizeViolation:
     """An excess in words: the count, the bound and what to do."""
-    return Excess(path, f"it has {count} {what}, and {most} are the most that are judged; {remedy}")
+    return SizeViolation(path, f"it has {count} {what}, and {most} are the most that are judged; {remedy}")
 
 
-def unread_faults(request: Request, policy: GuardPolicy) -> Iterator[Violation]:
+def unread_violations(request: Request, policy: GuardPolicy) -> Iterator[Violation]:
     """One fault under each rule that would judge the object, in the order of the rules' ids."""
-    about, target = subjects(request, policy), request.target
+    about, target = subject_types(request, policy), request.target
     for rule in RULES.values():
         if rule.about in about and policy.holds(rule.id, rule.at_most):
             yield Violation(rule.id, "", request.unread, identity=UNJUDGED)
@@ -59,7 +61,7 @@ def unread_faults(request: Request, policy: GuardPolicy) -> Iterator[Violation]:
             yield Violation(custom.id, "", request.unread, identity=UNJUDGED)
 
 
-def subjects(request: Request, policy: GuardPolicy) -> frozenset[type]:
+def subject_types(request: Request, policy: GuardPolicy) -> frozenset[type]:
     """What rules could be about in the object of a request."""
     target = request.target
     resource = (target.group, target.resource)

@@ -7,13 +7,13 @@ import pytest
 
 from tests.unit.guard.test_preview import GOOD, INSTALLED, ROLELESS, YOUNGER, seen, stamp, stored
 from tests.unit.samples import policy
-from webhook.guard.foretelling import LONGEST, fitted, foretold, listed, not_previewed
-from webhook.guard.preview import Setting
+from webhook.guard.impact_warnings import MAX_WARNING_LENGTH, impact_warnings, not_previewed, truncated, with_names
+from webhook.guard.preview import PreviewContext
 from webhook.model.namespace import Namespace
 
 OLD: Final = Namespace("old", "1", {}, INSTALLED - timedelta(days=1), terminating=False)
 NEW: Final = Namespace("new", "2", {}, datetime(2026, 6, 2, tzinfo=UTC), terminating=False)
-SETTING: Final = Setting(namespaces={"old": OLD, "new": NEW}, closing=INSTALLED, installed=INSTALLED)
+SETTING: Final = PreviewContext(namespaces={"old": OLD, "new": NEW}, isolation_since=INSTALLED, installed=INSTALLED)
 
 
 def told(after: str, before: str, *, more: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -23,7 +23,7 @@ def told(after: str, before: str, *, more: tuple[str, ...] = ()) -> tuple[str, .
         stored("Deployment", "older", ROLELESS),
         stored("CronJob", "younger", ROLELESS, creationTimestamp=stamp(YOUNGER)),
     )
-    return foretold(objects, policy(after), policy(before), SETTING, more=more)
+    return impact_warnings(objects, policy(after), policy(before), SETTING, more=more)
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_a_look_at_a_part_says_so() -> None:
 @pytest.mark.parametrize("length", [1, 20, 59, 60, 253])
 def test_a_warning_is_short(count: int, length: int) -> None:
     """However many there are, and however long their names."""
-    line = listed(f"{count} running workloads would be refused", [str(n).rjust(length, "x") for n in range(count)])
-    assert len(line) <= LONGEST
+    line = with_names(f"{count} running workloads would be refused", [str(n).rjust(length, "x") for n in range(count)])
+    assert len(line) <= MAX_WARNING_LENGTH
     assert line.startswith(f"{count} running workloads would be refused: ")
 
 
 def test_as_many_names_as_fit_are_told() -> None:
     """The rest by their number."""
-    assert listed("9 things", [f"Deployment shop/number-{n}" for n in range(9)]) == (
+    assert with_names("9 things", [f"Deployment shop/number-{n}" for n in range(9)]) == (
         "9 things: Deployment shop/number-0, Deployment shop/number-1, Deployment shop/number-2 and 6 more"
     )
 
@@ -89,4 +89,4 @@ def test_as_many_names_as_fit_are_told() -> None:
 def test_a_reason_is_one_short_line() -> None:
     """A warning with a control character is dropped by the API server."""
     assert not_previewed("GET /x:\n 403") == "not previewed: GET /x: 403"
-    assert len(not_previewed("x" * 1000)) == len(fitted("x" * 1000)) == LONGEST
+    assert len(not_previewed("x" * 1000)) == len(truncated("x" * 1000)) == MAX_WARNING_LENGTH

@@ -1,14 +1,19 @@
 """Requests whose objects are not read, as they are too large: they count as having a fault under each rule that would judge them.
 
-The rules' modes then decide, as they do on what is too large to be judged (webhook.guard.budget). What is protected whatever the
+The rules' modes then decide, as they do on what is too large to be judged (webhook.guard.size_limits). What is protected whatever the
 mode, such as our policies and the labels that the guard depends on, is refused.
 """
 
-from webhook.guard.binding import bound
-from webhook.guard.budget import subjects
-from webhook.guard.configuring import judge_deletion
+from webhook.guard.binding import binding_decision
 from webhook.guard.message import refusal
-from webhook.guard.protect import breaks_glass, may_touch, protect, writes_for_others
+from webhook.guard.policy_file import judge_deletion
+from webhook.guard.policy_protection import (
+    break_glass_reason,
+    permission_reason,
+    protect_own_policies,
+    writes_for_others,
+)
+from webhook.guard.size_limits import subject_types
 from webhook.model.decision import Decision, Verdict
 from webhook.model.identity import Identities
 from webhook.model.kinds import (
@@ -24,7 +29,7 @@ from webhook.model.violation import Violation
 from webhook.model.workload import reference
 
 
-def judge_unread(
+def judge_oversized(
     request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities, exempted: str
 ) -> Decision | None:
     """The decision on a request whose object is not read; None where the rules decide.
@@ -34,48 +39,50 @@ def judge_unread(
     target = request.target
     resource, namespace = (target.group, target.resource), target.namespace
     if resource == NAMESPACES:
-        passed = "catflap's own account" if request.user.name in own_accounts else breaks_glass(request.user, policy)
-        return refused(request, "guard-labels", "metadata.labels", passed=passed)
+        passed = (
+            "catflap's own account" if request.user.name in own_accounts else break_glass_reason(request.user, policy)
+        )
+        return protected_denial(request, "guard-labels", "metadata.labels", passed=passed)
     if resource == CONFIGMAPS:
-        return judge_unread_file(request, policy, own_namespace)
+        return judge_oversized_policy_file(request, policy, own_namespace)
     if namespace and (policy.namespaces.exempts(namespace) or namespace == own_namespace):
         return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is exempt, or catflap's own")
     if resource in POLICY_RESOURCES:
-        return judge_unread_policy(request, policy, own_accounts)
-    return judge_unread_workload(request, policy, exempted)
+        return judge_oversized_network_policy(request, policy, own_accounts)
+    return judge_oversized_workload(request, policy, exempted)
 
 
-def judge_unread_workload(request: Request, policy: GuardPolicy, exempted: str) -> Decision | None:
+def judge_oversized_workload(request: Request, policy: GuardPolicy, exempted: str) -> Decision | None:
     """The decision on a binding, and on what no rule is about; None where the rules decide."""
     target = request.target
     if (target.group, target.resource, target.subresource) not in BINDINGS:
-        is_judged = subjects(request, policy)
+        is_judged = subject_types(request, policy)
         return None if is_judged else Decision(Verdict.UNJUDGED, reason=f"no rule is about it, and {request.unread}")
     if exempted:
         return Decision(Verdict.EXEMPT, reason=exempted)
-    return bound(request, policy, (Violation("bound-labels", "metadata.labels", request.unread),))
+    return binding_decision(request, policy, (Violation("bound-labels", "metadata.labels", request.unread),))
 
 
-def judge_unread_file(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision:
+def judge_oversized_policy_file(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision:
     """The decision on a ConfigMap: nobody can tell what policy it would hold, so ours is refused."""
     if request.target.namespace != own_namespace or request.target.name != POLICY_CONFIGMAP:
         return Decision(Verdict.UNJUDGED, reason="no policy file of catflap's")
     if request.operation is Operation.DELETE:
         return judge_deletion(request, policy)
-    return refused(request, "policy-file", "data")
+    return protected_denial(request, "policy-file", "data")
 
 
-def judge_unread_policy(request: Request, policy: GuardPolicy, own_accounts: Identities) -> Decision | None:
+def judge_oversized_network_policy(request: Request, policy: GuardPolicy, own_accounts: Identities) -> Decision | None:
     """The decision on a network policy, which may be one of ours; None where it is not."""
     if request.policy is not None:
-        return protect(request, policy, own_accounts=own_accounts)
-    passed = may_touch(request, policy, own_accounts)
+        return protect_own_policies(request, policy, own_accounts=own_accounts)
+    passed = permission_reason(request, policy, own_accounts)
     if writes_for_others(request.user, request.target):
         passed = passed or "Calico's API server stores what it was asked to"
-    return refused(request, "guard-policies", "metadata", passed=passed)
+    return protected_denial(request, "guard-policies", "metadata", passed=passed)
 
 
-def refused(request: Request, rule: str, path: str, *, passed: str = "") -> Decision:
+def protected_denial(request: Request, rule: str, path: str, *, passed: str = "") -> Decision:
     """The refusal of what is protected in every mode, or why it passes."""
     if passed:
         return Decision(Verdict.EXEMPT, reason=passed)

@@ -2,22 +2,22 @@
 
 from collections.abc import Iterable, Iterator
 
-from webhook.guard.comparing import changes, closings
-from webhook.guard.existing import Existing
-from webhook.guard.preview import Effect, Setting, preview
+from webhook.guard.owner_graph import ExistingObject
+from webhook.guard.policy_diff import isolation_changes, outcome_changes
+from webhook.guard.preview import Effect, PreviewContext, preview
 from webhook.model.counting import counted
 from webhook.model.policy import GuardPolicy
 
 # What the API's own conventions ask of a warning.
-LONGEST = 120
-REST = "; see catflap preview"
+MAX_WARNING_LENGTH = 120
+SEE_PREVIEW = "; see catflap preview"
 
 
-def foretold(
-    objects: Iterable[Existing],
+def impact_warnings(
+    objects: Iterable[ExistingObject],
     after: GuardPolicy,
     before: GuardPolicy,
-    setting: Setting,
+    setting: PreviewContext,
     *,
     more: Iterable[str] = (),
     named: bool = True,
@@ -27,55 +27,59 @@ def foretold(
     `more` are the kinds of which not all objects are given. Unless `named`, objects are counted and not named: the reader may not
     see them.
     """
-    lines = list(turns(objects, after, before, setting, named=named))
+    lines = list(workload_warnings(objects, after, before, setting, named=named))
     lines += [
-        listed(f"{counted(len(names), 'namespace')} {words}", names if named else ())
-        for words, names in closings(after, before, setting)
+        with_names(f"{counted(len(names), 'namespace')} {words}", names if named else ())
+        for words, names in isolation_changes(after, before, setting)
     ]
     if cut := list(more):
-        lines.append(fitted(f"previewed in part: there are more {', '.join(cut)} than were looked at{REST}"))
+        lines.append(truncated(f"previewed in part: there are more {', '.join(cut)} than were looked at{SEE_PREVIEW}"))
     return tuple(lines)
 
 
-def turns(
-    objects: Iterable[Existing], after: GuardPolicy, before: GuardPolicy, setting: Setting, *, named: bool
+def workload_warnings(
+    objects: Iterable[ExistingObject], after: GuardPolicy, before: GuardPolicy, setting: PreviewContext, *, named: bool
 ) -> Iterator[str]:
     """Who would be refused and was not, and the other way round; and which rules may refuse more."""
     new, old = preview(objects, (after, before), setting)
     refused_then, refused_now = (
         {row.owner for row in found.rows if row.effect is Effect.REFUSED} for found in (new, old)
     )
-    spared = {one.owner for one in changes(new, old) if one.after and one.after.keeps_running}
+    spared = {one.owner for one in outcome_changes(new, old) if one.after and one.after.keeps_running}
     if newly := sorted(refused_then - refused_now):
-        yield listed(f"{counted(len(newly), 'running workload')} would be refused", map(str, newly if named else ()))
+        yield with_names(
+            f"{counted(len(newly), 'running workload')} would be refused", map(str, newly if named else ())
+        )
         if older := len(spared.intersection(newly)):
             yield f"{older} of them older than catflap: their Pods are admitted until they are changed themselves"
     if freed := sorted(refused_now - refused_then):
-        yield listed(
+        yield with_names(
             f"{counted(len(freed), 'running workload')} would be refused no longer", map(str, freed if named else ())
         )
     if new.unchecked:
-        yield listed("custom rules not previewed, by what they read", dict.fromkeys(one.rule for one in new.unchecked))
+        yield with_names(
+            "custom rules not previewed, by what they read", dict.fromkeys(one.rule for one in new.unchecked)
+        )
 
 
-def listed(words: str, names: Iterable[str]) -> str:
+def with_names(words: str, names: Iterable[str]) -> str:
     """A count and the first names, as many as a warning has room for."""
     rest = list(names)
     line = f"{words}: " if rest else words
     while rest:
         comma = "" if line.endswith(": ") else ", "
         end = f" and {len(rest) - 1} more" if len(rest) > 1 else ""
-        if comma and len(line) + len(comma) + len(rest[0]) + len(end) > LONGEST:
-            return fitted(f"{line} and {len(rest)} more")
+        if comma and len(line) + len(comma) + len(rest[0]) + len(end) > MAX_WARNING_LENGTH:
+            return truncated(f"{line} and {len(rest)} more")
         line += f"{comma}{rest.pop(0)}"
-    return fitted(line)
+    return truncated(line)
 
 
 def not_previewed(reason: str) -> str:
     """Why nothing is foretold."""
-    return fitted(f"not previewed: {' '.join(reason.split())}")
+    return truncated(f"not previewed: {' '.join(reason.split())}")
 
 
-def fitted(line: str) -> str:
+def truncated(line: str) -> str:
     """A warning no longer than it should be."""
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    return line if len(line) <= MAX_WARNING_LENGTH else f"{line[: MAX_WARNING_LENGTH - 1]}…"

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.guard.judge import judge
-from webhook.guard.label_values import ANY_TEXT, LabelValues, Obstacle, Setting, constrained, enforced
+from webhook.guard.label_values import ANY_TEXT, LabelSetting, LabelValues, Obstacle, is_constrained, is_enforced
 from webhook.model.kinds import POD, selector_beside
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import API_SERVER, FixConstraint, Remedy, Violation
@@ -20,40 +20,40 @@ from webhook.model.workload import Place, Workload
 from webhook.rules import RULES
 
 # Labels that are set one after the other, each with those that follow from it: the application, the role, further labels and aliases, at several places.
-MOST_STEPS: Final = 50
+MAX_STEPS: Final = 50
 # Choices that are tried. A role file has three or four roles; each more costs about 20 µs.
-MOST_TRIED: Final = 4
-MORE: Final = "Further labels may be needed: set these, and check the object again."
+MAX_CHOICES_TRIED: Final = 4
+MORE_LABELS: Final = "Further labels may be needed: set these, and check the object again."
 DEBUG_COPY: Final = "If this is a copy that kubectl debug makes, add --keep-labels to the command."
 
 
-class Mending(Struct, frozen=True):
+class LabelFix(Struct, frozen=True):
     """The labels to set, and in words what no label alone can mend, or another way."""
 
     remedies: tuple[Remedy, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def mending(
+def label_fix(
     workload: Workload, violations: Iterable[Violation], policy: GuardPolicy, before: Workload | None = None
-) -> Mending:
+) -> LabelFix:
     """What mends the faults of a workload together; `before` is the object before an UPDATE.
 
     The labels of templates come first. The object's own labels follow from what the templates then are.
     """
     paths = {place.path for place in (workload.own, *workload.places) if place is not None}
     found = tuple(one for one in violations if one.remedy is None or one.remedy.place in paths)
-    search = Search(workload, found, policy, before)
+    search = FixSearch(workload, found, policy, before)
     if any(one.remedy for one in found):
         # Most refusals that cost much have no remedy, such as those for thousands of labels.
         search.run()
     notes = dict.fromkeys(search.notes)
     if workload.kind == POD.kind and not workload.places[0].labels and before is None and workload.owner is None:
         notes[DEBUG_COPY] = None
-    return Mending(tuple(search.remedies.values()), tuple(notes))
+    return LabelFix(tuple(search.remedies.values()), tuple(notes))
 
 
-class Search:
+class FixSearch:
     """Labels that are set one after the other; after each the object is judged again."""
 
     def __init__(
@@ -73,11 +73,11 @@ class Search:
     def run(self) -> None:
         """Find the labels, and say in notes what they do not mend."""
         self._known = {one.identities for one in judge(self._workload, self._policy)}
-        must_agree = constrained(FixConstraint.AGREEMENT, self._policy)
-        must_be_claimed = constrained(FixConstraint.CLAIM, self._policy)
+        must_agree = is_constrained(FixConstraint.AGREEMENT, self._policy)
+        must_be_claimed = is_constrained(FixConstraint.CLAIM, self._policy)
         unmended: dict[Remedy, str] = {}
         now, has_moved = self._workload, False
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_STEPS):
             remedy = self._next(now, unmended)
             if remedy is None and not (unmended and has_moved):
                 break
@@ -90,21 +90,21 @@ class Search:
             new = [one for one in solution.remedies if key_of(one) not in self.remedies]
             if not new:
                 is_set = key_of(remedy) in self.remedies
-                unmended[remedy] = "" if is_set else obstacle(values, remedy, solution.obstacle)
+                unmended[remedy] = "" if is_set else obstacle_note(values, remedy, solution.obstacle)
                 continue
             has_moved = True
             self._take(values, new)
-            now = mended(self._workload, self.remedies.values())
+            now = with_remedies(self._workload, self.remedies.values())
             still = (one for one in self._by_api_server if one.remedy and key_of(one.remedy) not in self.remedies)
             self._found = (*still, *judge(now, self._policy))
         else:
-            self.notes.append(MORE)
+            self.notes.append(MORE_LABELS)
         self._keep_filled()
         self.notes += filter(None, unmended.values())
         if not self.notes:
-            self.notes += [contradiction(one) for one in self._counted if self._refuses(one)][:1]
+            self.notes += [contradiction_note(one) for one in self._counted if self._refuses(one)][:1]
         if not self.notes and any(self._refuses(one) for now in self._as_chosen() for one in judge(now, self._policy)):
-            self.notes.append(MORE)
+            self.notes.append(MORE_LABELS)
 
     def _keep_filled(self) -> None:
         """Add the role that the mutating phase may have written from an alias, where the fix changes that alias.
@@ -137,14 +137,14 @@ class Search:
         Where a person chooses any value, that is some text, the same for all such labels.
         """
         offered = dict.fromkeys(choice for one in self.remedies.values() for choice in one.choices)
-        for choice in islice(offered or {ANY_TEXT: None}, MOST_TRIED):
+        for choice in islice(offered or {ANY_TEXT: None}, MAX_CHOICES_TRIED):
             taken = (
                 replace(one, value=choice if choice in one.choices else ANY_TEXT)
                 if choice in one.choices or not values_of(one)
                 else one
                 for one in self.remedies.values()
             )
-            yield mended(self._workload, taken)
+            yield with_remedies(self._workload, taken)
 
     def _refuses(self, one: Violation) -> bool:
         """Whether a violation that is left refuses the object although a label could mend it, or a label has brought it."""
@@ -154,7 +154,7 @@ class Search:
         if chosen is not None and not values_of(chosen) and not compares:
             return False  # a person chooses a value that the message describes
         return (one.remedy is not None or is_new) and (
-            one.rule in self._rules or (one.rule in RULES and enforced(RULES[one.rule], self._policy))
+            one.rule in self._rules or (one.rule in RULES and is_enforced(RULES[one.rule], self._policy))
         )
 
     def _take(self, values: LabelValues, new: list[Remedy]) -> None:
@@ -164,7 +164,7 @@ class Search:
         for one in new[1:]:
             place = values.place_at(one.place)
             follows = replace(new[0], place=one.place, label=one.label) == one
-            is_possible = not any(values.obstacle(Setting(place, one.label, choice)) for choice in first.choices)
+            is_possible = not any(values.obstacle(LabelSetting(place, one.label, choice)) for choice in first.choices)
             same = replace(first, place=one.place, label=one.label) if follows and is_possible else one
             self.remedies[key_of(one)] = self._same(values, same)
 
@@ -173,7 +173,7 @@ class Search:
         for key, earlier in self.remedies.items():
             place = values.place_at(earlier.place)
             if earlier.label == one.label and not values_of(earlier):
-                against = (values.obstacle(Setting(place, one.label, value)) for value in values_of(one))
+                against = (values.obstacle(LabelSetting(place, one.label, value)) for value in values_of(one))
                 self.remedies[key] = earlier if any(against) else replace(one, place=earlier.place)
 
     def _same(self, values: LabelValues, one: Remedy) -> Remedy:
@@ -189,7 +189,7 @@ class Search:
             self._settle(values, one)
             return one
         place = values.place_at(one.place)
-        admitted = [value for value in wanted if not values.obstacle(Setting(place, one.label, value))]
+        admitted = [value for value in wanted if not values.obstacle(LabelSetting(place, one.label, value))]
         if not admitted:
             return one
         value = other.value if other.value in admitted else admitted[0] if len({*admitted}) == 1 else None
@@ -211,7 +211,7 @@ def key_of(remedy: Remedy) -> tuple[str, str]:
     return remedy.place, remedy.label
 
 
-def mended(workload: Workload, remedies: Iterable[Remedy]) -> Workload:
+def with_remedies(workload: Workload, remedies: Iterable[Remedy]) -> Workload:
     """The workload with the labels set; of several choices the first."""
     labels: dict[str, dict[str, str]] = {}
     for one in remedies:
@@ -224,7 +224,7 @@ def mended(workload: Workload, remedies: Iterable[Remedy]) -> Workload:
     return replace(workload, own=own, places=tuple(written(place) for place in workload.places))
 
 
-def obstacle(values: LabelValues, remedy: Remedy, found: Obstacle | None) -> str:
+def obstacle_note(values: LabelValues, remedy: Remedy, found: Obstacle | None) -> str:
     """Return why no label mends a fault, and what else does."""
     place, key, term = found or Obstacle(values.place_at(remedy.place), remedy.label)
     if term is None:
@@ -240,7 +240,7 @@ def obstacle(values: LabelValues, remedy: Remedy, found: Obstacle | None) -> str
     )
 
 
-def contradiction(left: Violation) -> str:
+def contradiction_note(left: Violation) -> str:
     """Return what to say of a fault that the labels of a fix do not mend."""
     return (
         f"No labels alone mend {left.rule} at {left.path or 'this object'}, as the policy file asks for more than one value there; "

@@ -7,31 +7,33 @@ import pytest
 
 from tests.unit.guard.test_preview import GOOD, ROLELESS, seen, stored
 from tests.unit.samples import policy
-from webhook.guard.comparing import Change, State, changes, differences
-from webhook.guard.preview import Effect, Setting, preview
+from webhook.guard.policy_diff import OutcomeChange, RuleOutcome, outcome_changes, policy_differences
+from webhook.guard.preview import Effect, PreviewContext, preview
 from webhook.model.namespace import Namespace
 
 INSTALLED: Final = datetime(2026, 6, 1, tzinfo=UTC)
 OLD: Final = Namespace("old", "1", {}, INSTALLED - timedelta(days=1), terminating=False)
 NEW: Final = Namespace("new", "2", {}, INSTALLED + timedelta(days=1), terminating=False)
-SETTING: Final = Setting(namespaces={"old": OLD, "new": NEW}, closing=INSTALLED, installed=INSTALLED)
-REFUSED: Final = State(Effect.REFUSED, keeps_running=False)
-KEPT: Final = State(Effect.REFUSED, keeps_running=True)
-WARNED: Final = State(Effect.WARNED, keeps_running=False)
+SETTING: Final = PreviewContext(namespaces={"old": OLD, "new": NEW}, isolation_since=INSTALLED, installed=INSTALLED)
+REFUSED: Final = RuleOutcome(Effect.REFUSED, keeps_running=False)
+KEPT: Final = RuleOutcome(Effect.REFUSED, keeps_running=True)
+WARNED: Final = RuleOutcome(Effect.WARNED, keeps_running=False)
 
 
-def changed(after: str, before: str) -> list[Change]:
+def changed(after: str, before: str) -> list[OutcomeChange]:
     """What another file does to a good Deployment and to one without a role, both older than catflap."""
     objects = seen(stored("Deployment", "good", GOOD), stored("Deployment", "bad", ROLELESS))
-    new, old = preview(objects, [policy(after), policy(before)], Setting(installed=INSTALLED))
-    return list(changes(new, old))
+    new, old = preview(objects, [policy(after), policy(before)], PreviewContext(installed=INSTALLED))
+    return list(outcome_changes(new, old))
 
 
 @pytest.mark.parametrize(
     ("after", "before", "states"),
     [
         pytest.param("", "", [], id="the same file"),
-        pytest.param("mode: warn", "mode: audit", [(State(Effect.RECORDED, keeps_running=False), WARNED)], id="warned"),
+        pytest.param(
+            "mode: warn", "mode: audit", [(RuleOutcome(Effect.RECORDED, keeps_running=False), WARNED)], id="warned"
+        ),
         pytest.param("", "mode: off", [(None, KEPT)], id="newly refused"),
         pytest.param("mode: off", "", [(KEPT, None)], id="no longer refused"),
         pytest.param("", "mode: warn", [(WARNED, KEPT)], id="refused, was warned"),
@@ -39,7 +41,9 @@ def changed(after: str, before: str) -> list[Change]:
         pytest.param("workloads: {role: {oneOf: [a, frontend]}}", "", [], id="the same in other words"),
     ],
 )
-def test_only_what_changes_is_told(after: str, before: str, states: list[tuple[State | None, State | None]]) -> None:
+def test_only_what_changes_is_told(
+    after: str, before: str, states: list[tuple[RuleOutcome | None, RuleOutcome | None]]
+) -> None:
     """By owner and rule."""
     found = changed(after, before)
     assert [(one.before, one.after) for one in found] == states
@@ -129,9 +133,11 @@ FLOW: Final = "{from: frontend, to: backend, ports: [8080/TCP]}"
 )
 def test_the_rest_is_told_in_words(after: str, before: str, lines: list[str]) -> None:
     """Each key that differs, what it means for the namespaces that stand, and which policies they get."""
-    assert sorted(differences(policy(after), policy(before), SETTING)) == sorted(lines)
+    assert sorted(policy_differences(policy(after), policy(before), SETTING)) == sorted(lines)
 
 
 def test_without_a_cluster_no_namespace_is_spoken_of() -> None:
     """Nobody knows any."""
-    assert differences(policy("namespaces: {adopt: all}"), policy(), Setting()) == ("namespaces.adopt: all, was none",)
+    assert policy_differences(policy("namespaces: {adopt: all}"), policy(), PreviewContext()) == (
+        "namespaces.adopt: all, was none",
+    )

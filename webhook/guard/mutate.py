@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from webhook.guard.decide import passes_unjudged
+from webhook.guard.decide import decide_without_rules
 from webhook.model.decision import Decision, Verdict
 from webhook.model.names import GUARD_LABEL, GUARDED
 from webhook.model.policy import GuardPolicy
@@ -12,34 +12,34 @@ from webhook.model.request import Document, Operation, Request
 from webhook.model.workload import Place
 
 
-def amend(request: Request, policy: GuardPolicy, *, own_namespace: str = "") -> Decision:
+def mutate(request: Request, policy: GuardPolicy, *, own_namespace: str = "") -> Decision:
     """The decision of the mutating phase: never a refusal, at most labels to write."""
     if request.operation is not Operation.CREATE:
         return Decision(Verdict.UNJUDGED, reason="labels are written at CREATE only")
-    passed = passes_unjudged(request, policy, own_namespace)
+    passed = decide_without_rules(request, policy, own_namespace)
     if passed is not None:
         return passed
     if request.unread:
         return Decision(Verdict.UNJUDGED, reason=request.unread)
     if request.namespace is not None:
-        return Decision(Verdict.ALLOWED, labels=stamp(request.namespace.labels))
+        return Decision(Verdict.ALLOWED, labels=managed_label(request.namespace.labels))
     if request.workload is None or not request.target.is_pod or not policy.workloads.fill_from_aliases:
         return Decision(Verdict.ALLOWED)
-    return Decision(Verdict.ALLOWED, labels=fill(request.workload.places[0], policy))
+    return Decision(Verdict.ALLOWED, labels=labels_from_aliases(request.workload.places[0], policy))
 
 
-def amended(request: Request, policy: GuardPolicy) -> Request:
+def after_mutation(request: Request, policy: GuardPolicy) -> Request:
     """The request as the validating phase sees it, once a Pod has the labels that the mutating phase writes."""
-    labels = amend(request, policy).labels
+    labels = mutate(request, policy).labels
     if request.workload is None or not labels:
         return request
     [place] = request.workload.places
     filled = replace(place, labels={**place.labels, **labels})
     workload = replace(request.workload, places=(filled,))
-    return replace(request, workload=workload, document=labelled(request.document, filled.labels))
+    return replace(request, workload=workload, document=with_labels(request.document, filled.labels))
 
 
-def labelled(document: Document | None, labels: Mapping[str, str]) -> Document | None:
+def with_labels(document: Document | None, labels: Mapping[str, str]) -> Document | None:
     """An object of plain values with other labels, for rules that read it whole."""
     if document is None or not isinstance(document.content, dict):
         return document
@@ -47,12 +47,12 @@ def labelled(document: Document | None, labels: Mapping[str, str]) -> Document |
     return replace(document, content={**document.content, "metadata": metadata})
 
 
-def stamp(labels: Mapping[str, str]) -> Mapping[str, str]:
+def managed_label(labels: Mapping[str, str]) -> Mapping[str, str]:
     """The label that shows a namespace is guarded, unless it stands."""
     return {} if labels.get(GUARD_LABEL) == GUARDED else {GUARD_LABEL: GUARDED}
 
 
-def fill(place: Place, policy: GuardPolicy) -> Mapping[str, str]:
+def labels_from_aliases(place: Place, policy: GuardPolicy) -> Mapping[str, str]:
     """The plain labels that a Pod has under an alias only; none from aliases that disagree, as the label would then contradict one of them.
 
     An alias whose value is not a role does not count.

@@ -2,8 +2,8 @@
 
 from tests.reviews import deployment
 from tests.unit.samples import asked, policy
-from webhook.guard.decide import OFFLINE, decide
-from webhook.guard.explaining import explained, with_refused_labels
+from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.decision_message import with_message, with_refused_labels
 from webhook.model.decision import Decision, Verdict
 from webhook.model.violation import API_SERVER, RefusedLabel, Violation
 
@@ -13,9 +13,9 @@ TIER, ROLE = "spec.template.metadata.labels.tier", "spec.template.metadata.label
 def decided(labels: dict[str, str]) -> tuple[Decision, Decision]:
     """The decision on a Deployment, without and with its message."""
     request = asked(deployment(labels))
-    found = decide(request, policy(), known=OFFLINE)
+    found = decide(request, policy(), known=OFFLINE_DEFAULTS)
     assert isinstance(found, Decision)
-    return found, explained(found, request, policy())
+    return found, with_message(found, request, policy())
 
 
 def refused(path: str, *, always_named: bool = False) -> RefusedLabel:

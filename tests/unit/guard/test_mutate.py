@@ -6,7 +6,7 @@ import pytest
 
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import asked, policy
-from webhook.guard.amend import amend
+from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision, Verdict
 
 NAME, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
@@ -15,7 +15,7 @@ NOTHING = Decision(Verdict.ALLOWED)
 
 def amended(manifest: Json | None, text: str = "", **options: Any) -> Decision:
     """The decision of the mutating phase on a review, catflap running in `guards`."""
-    return amend(asked(manifest, **options), policy(text), own_namespace="guards")
+    return mutate(asked(manifest, **options), policy(text), own_namespace="guards")
 
 
 class TestFilling:

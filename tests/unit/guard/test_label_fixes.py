@@ -7,7 +7,7 @@ import pytest
 from tests.reviews import deployment, pod
 from tests.unit.samples import asked, policy
 from webhook.guard.judge import judge
-from webhook.guard.mending import DEBUG_COPY, Mending, mending
+from webhook.guard.label_fixes import DEBUG_COPY, LabelFix, label_fix
 from webhook.model.policy import GuardPolicy
 from webhook.model.workload import Workload
 
@@ -28,13 +28,13 @@ def selecting(manifest: dict[str, Any], selector: dict[str, Any]) -> Workload:
     return read(manifest)
 
 
-def mends(workload: Workload, under: GuardPolicy | None = None) -> Mending:
+def mends(workload: Workload, under: GuardPolicy | None = None) -> LabelFix:
     """What mends all faults of a workload."""
     under = under or policy()
-    return mending(workload, judge(workload, under), under)
+    return label_fix(workload, judge(workload, under), under)
 
 
-def labels(found: Mending) -> list[tuple[str, str, str | None]]:
+def labels(found: LabelFix) -> list[tuple[str, str, str | None]]:
     """Place, label and value of each remedy."""
     return [(one.place, one.label, one.value) for one in found.remedies]
 
@@ -105,7 +105,7 @@ def test_a_running_pod_gets_its_role_back() -> None:
     """Another role of the list would be refused, as the role of a Pod that runs does not change."""
     before, after = read(pod({"app": "web", "role": "data"})), read(pod({"app": "web"}))
     under = policy()
-    [remedy] = mending(after, judge(after, under), under, before).remedies
+    [remedy] = label_fix(after, judge(after, under), under, before).remedies
     assert (remedy.label, remedy.value, remedy.choices) == ("role", "data", ("data",))
 
 

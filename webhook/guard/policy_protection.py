@@ -15,41 +15,45 @@ PROTECTION = "guard-policies"  # in the place of a rule's id; it has no mode, fo
 # Calico stores a policy of the tier `default` under that prefix (libcalico-go, model/keys.go). Versions before 3.32 have one key
 # for a policy that is stored as `knp.default.NAME` and Kubernetes' NetworkPolicy NAME, and read other prefixes alike
 # (lib/backend/model/policy.go, parseLegacyPolicyName). CEL reads this as well, so it is of RE2.
-POLICY_NAME = f"^((default|knp|kcnp|ossg|staged)[.])*{OUR_PREFIX}"
-OURS = re.compile(POLICY_NAME)
+OWN_NAME_PATTERN = f"^((default|knp|kcnp|ossg|staged)[.])*{OUR_PREFIX}"
+OWN_NAME = re.compile(OWN_NAME_PATTERN)
 CALICO_SERVERS = tuple(f"system:serviceaccount:{space}:calico-apiserver" for space in CALICO_NAMESPACES)
 
 UNTOUCHED = Decision(Verdict.UNJUDGED, reason="not a policy of catflap's own")
 
 
-def protect(request: Request, policy: GuardPolicy, *, own_accounts: Identities) -> Decision | None:
+def protect_own_policies(request: Request, policy: GuardPolicy, *, own_accounts: Identities) -> Decision | None:
     """The decision on a request about a network policy; None where it is none of ours.
 
     A namespace that is being deleted is no exception: its Pods run until their finalizers and grace periods end, and the API
-    server takes no new policy there. Only what Kubernetes itself removes goes (`may_touch`).
+    server takes no new policy there. Only what Kubernetes itself removes goes (`permission_reason`).
     """
-    passed = may_touch(request, policy, own_accounts)
-    if not is_ours(request):
+    passed = permission_reason(request, policy, own_accounts)
+    if not is_own_policy(request):
         if writes_for_others(request.user, request.target):
             return Decision(Verdict.EXEMPT, reason=passed)
         return UNTOUCHED if request.operation is Operation.DELETE else None
     if passed:
         return Decision(Verdict.EXEMPT, reason=passed)
-    return refusal(request, policy)
+    return policy_denial(request, policy)
 
 
-def is_ours(request: Request) -> bool:
+def is_own_policy(request: Request) -> bool:
     """Whether a policy bears our name, also where Calico reads it, or would come to bear our label.
 
     A stray label may be deleted.
     """
     assert request.policy is not None
-    if OURS.match(request.policy.name) or OURS.match(request.policy.stored_name):
+    if OWN_NAME.match(request.policy.name) or OWN_NAME.match(request.policy.stored_name):
         return True
-    return request.operation is not Operation.DELETE and marked(request.policy) and not marked(request.policy_before)
+    return (
+        request.operation is not Operation.DELETE
+        and has_managed_by_label(request.policy)
+        and not has_managed_by_label(request.policy_before)
+    )
 
 
-def marked(found: PolicyObject | None) -> bool:
+def has_managed_by_label(found: PolicyObject | None) -> bool:
     """Whether a policy bears our label."""
     return found is not None and found.labels.get(MANAGED_BY_LABEL) == MANAGED_BY
 
@@ -59,7 +63,7 @@ def writes_for_others(user: User, target: Target) -> bool:
     return target.group == CALICO_STORAGE and user.name in CALICO_SERVERS
 
 
-def may_touch(request: Request, policy: GuardPolicy, own_accounts: Identities) -> str:
+def permission_reason(request: Request, policy: GuardPolicy, own_accounts: Identities) -> str:
     """Why this user may touch a policy of ours; empty where they may not."""
     user = request.user
     if user.name in own_accounts:
@@ -68,17 +72,17 @@ def may_touch(request: Request, policy: GuardPolicy, own_accounts: Identities) -
         return "Kubernetes removes what belongs to nothing"
     if writes_for_others(user, request.target):
         return "Calico's API server stores what it was asked to"
-    return breaks_glass(user, policy)
+    return break_glass_reason(user, policy)
 
 
-def breaks_glass(user: User, policy: GuardPolicy) -> str:
+def break_glass_reason(user: User, policy: GuardPolicy) -> str:
     """By which group this user may act in an emergency; empty where by none."""
     own = frozenset(user.groups)  # there may be thousands
     used = next((group for group in policy.break_glass.groups if group in own), None)
     return f"break-glass: member of {used}" if used else ""
 
 
-def refusal(request: Request, policy: GuardPolicy) -> Decision:
+def policy_denial(request: Request, policy: GuardPolicy) -> Decision:
     """No, and what to do instead."""
     assert request.policy is not None
     verb = {Operation.CREATE: "made", Operation.UPDATE: "edited", Operation.DELETE: "deleted"}[request.operation]

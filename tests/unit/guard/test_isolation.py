@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from tests.unit.samples import policy
-from webhook.guard.closing import is_guarded, why_left_open
+from webhook.guard.isolation import is_managed, reason_not_managed
 from webhook.model.namespace import Namespace
 
 BEGAN: Final = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
@@ -23,7 +23,7 @@ def guarded(
 ) -> bool:
     """Whether a namespace is guarded, by default one of a second before closing began; catflap runs in `guards`."""
     namespace = Namespace(name, "1", labels or {}, created, terminating=False)
-    return is_guarded(namespace, policy(text), closed_since=BEGAN, own_namespace="guards")
+    return is_managed(namespace, policy(text), isolation_since=BEGAN, own_namespace="guards")
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def test_why_a_namespace_stays_open_is_told_where_it_does(name: str, adopt: str)
     text = f"namespaces: {{adopt: {adopt}, exempt: [calico-system, build], reserved: {{prefixes: ['sys-*']}}}}"
     created = BEGAN - SECOND if name == "default" else BEGAN + SECOND
     is_open = not guarded(name, text, created=created)
-    assert bool(why_left_open(name, policy(text), own_namespace="guards")) is is_open
+    assert bool(reason_not_managed(name, policy(text), own_namespace="guards")) is is_open

@@ -6,7 +6,7 @@ import pytest
 
 from tests.reviews import encoded
 from tests.unit.samples import policy
-from webhook.guard.decide import NOTHING, decide
+from webhook.guard.decide import NO_RESULTS, decide
 from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known, Question, Verdict
 from webhook.model.request import User
 from webhook.model.violation import Violation
@@ -25,7 +25,7 @@ def configmap(text: str | None, name: str = NAME, **more: Any) -> dict[str, Any]
 
 
 def decided(
-    manifest: dict[str, Any], known: Known = NOTHING, *, namespace: str = OWN, **options: Any
+    manifest: dict[str, Any], known: Known = NO_RESULTS, *, namespace: str = OWN, **options: Any
 ) -> Decision | Question:
     """What is decided of a ConfigMap."""
     found = decode(encoded(manifest, namespace=namespace, **options))

@@ -16,7 +16,9 @@ from webhook.model.workload import Workload
 from webhook.rules import RULES
 
 
-def inherited(found: Iterable[Violation], request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...]:
+def inherited_violations(
+    found: Iterable[Violation], request: Request, policy: GuardPolicy, known: Known
+) -> tuple[Violation, ...]:
     """Those of the faults of a request that one of its old owners has as well.
 
     As where an object changes, the same words are the same fault, wherever they are: the mutating phase may have written a label
@@ -26,16 +28,16 @@ def inherited(found: Iterable[Violation], request: Request, policy: GuardPolicy,
     builtin = {
         (one.rule, one.message)
         for owner in owners
-        for candidate in stand_ins(request, owner)
+        for candidate in template_variants(request, owner)
         for one in judge(candidate, policy)
     }
     custom: set[str] = set()
     if any(one.rule not in RULES for one in found):
-        custom = {one.rule for owner in owners for one in custom_faults(request, owner, policy, known)}
+        custom = {one.rule for owner in owners for one in custom_template_violations(request, owner, policy, known)}
     return tuple(one for one in found if (one.rule, one.message) in builtin or one.rule in custom)
 
 
-def stand_ins(request: Request, owner: OldOwner) -> Iterator[Workload]:
+def template_variants(request: Request, owner: OldOwner) -> Iterator[Workload]:
     """The object as its owner's template alone would have it.
 
     Its own labels, where it has any besides those of its Pods, are the owner's, those of the template, or those that the owner
@@ -51,7 +53,9 @@ def stand_ins(request: Request, owner: OldOwner) -> Iterator[Workload]:
             yield replace(alone, own=replace(request.workload.own, labels=labelled.labels))
 
 
-def custom_faults(request: Request, owner: OldOwner, policy: GuardPolicy, known: Known) -> tuple[Violation, ...]:
+def custom_template_violations(
+    request: Request, owner: OldOwner, policy: GuardPolicy, known: Known
+) -> tuple[Violation, ...]:
     """What custom rules say of the object as its owner's template alone would have it."""
     if request.document is None:
         return ()
@@ -68,12 +72,12 @@ def with_template(content: Mapping[str, Any], request: Request, template: Mappin
         metadata = {**(content.get("metadata") or {}), "labels": {}, "annotations": {}, **said}
         return {**content, "metadata": metadata, "spec": template.get("spec") or {}}
     maker = BY_RESOURCE[request.target.group, request.target.resource]
-    return placed(content, maker.template.split("."), template)
+    return with_value_at(content, maker.template.split("."), template)
 
 
-def placed(content: Mapping[str, Any], path: list[str], value: Mapping[str, Any]) -> dict[str, Any]:
+def with_value_at(content: Mapping[str, Any], path: list[str], value: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of nested mappings with another value at a path."""
     step, *rest = path
     inner = content.get(step)
-    below = placed(inner if isinstance(inner, Mapping) else {}, rest, value) if rest else value
+    below = with_value_at(inner if isinstance(inner, Mapping) else {}, rest, value) if rest else value
     return {**content, step: below}

@@ -13,12 +13,12 @@ from webhook.model.violation import RefusedLabel
 from webhook.model.workload import Owner, reference
 
 # Kubernetes' own kinds: what makes Pods for them counts as a controller, which nobody else does.
-BUILT_IN = frozenset({"", "apps", "batch"})
-UNSAID = BUILT_IN | {PLAIN}
-DEEPEST = 5  # no chain of owners is longer; a forged one may be a ring
+BUILT_IN_GROUPS = frozenset({"", "apps", "batch"})
+IMPLICIT_GROUPS = BUILT_IN_GROUPS | {PLAIN}
+MAX_OWNER_DEPTH = 5  # no chain of owners is longer; a forged one may be a ring
 
 
-class Name(NamedTuple):
+class ObjectName(NamedTuple):
     """An object by what people call it; kinds of other API groups may have the name of Kubernetes' own."""
 
     namespace: str
@@ -29,13 +29,13 @@ class Name(NamedTuple):
     @property
     def full_kind(self) -> str:
         """The kind, as kubectl writes it where the group does not go without saying: `NetworkPolicy.projectcalico.org`."""
-        return self.kind if self.group in UNSAID else f"{self.kind}.{self.group}"
+        return self.kind if self.group in IMPLICIT_GROUPS else f"{self.kind}.{self.group}"
 
     def __str__(self) -> str:
         return reference(self.full_kind, self.namespace, self.name)
 
 
-class Existing(Struct, frozen=True):
+class ExistingObject(Struct, frozen=True):
     """An object that stands, and the request that its creation would be.
 
     `uid` and `created` are empty where it is only a manifest; `running` says that it is a Pod that has not ended.
@@ -49,10 +49,10 @@ class Existing(Struct, frozen=True):
     refused: tuple[RefusedLabel, ...] = ()
 
     @property
-    def name(self) -> Name:
+    def name(self) -> ObjectName:
         """What people call it."""
         target = self.creation.target
-        return Name(target.namespace, target.kind, target.name, target.group)
+        return ObjectName(target.namespace, target.kind, target.name, target.group)
 
     @property
     def api_version(self) -> str:
@@ -77,59 +77,59 @@ class Existing(Struct, frozen=True):
         return target.is_pod
 
 
-class Link(NamedTuple):
+class PodOwner(NamedTuple):
     """One that makes Pods, as far as what it owns has to know it."""
 
-    name: Name
+    name: ObjectName
     created: datetime | None
     owner: Owner | None
     api_version: str = ""
     uid: str = ""
 
 
-class Kin:
+class OwnerGraph:
     """Who belongs to whom."""
 
     def __init__(self) -> None:
         self.objects = 0
         self.running: Counter[str] = Counter()  # Pods, by the key of whoever makes them
-        self._makers: dict[str, Link] = {}
-        self._heads: dict[str, tuple[str, Owner | None]] = {}  # with the namespace of each
+        self._owners: dict[str, PodOwner] = {}
+        self._roots: dict[str, tuple[str, Owner | None]] = {}  # with the namespace of each
 
-    def add(self, one: Existing) -> None:
+    def add(self, one: ExistingObject) -> None:
         """Remember one object's place; of Pods that are owned, their number."""
         self.objects += 1
         space = one.name.namespace
         if not one.is_pod and one.creation.workload is not None:
-            self._makers[one.key] = Link(one.name, one.created, one.owner, one.api_version, one.uid)
+            self._owners[one.key] = PodOwner(one.name, one.created, one.owner, one.api_version, one.uid)
         if not (one.is_pod and one.owner):
-            self._heads[one.key] = (space, one.owner)
-        elif one.owner.uid not in self._makers:
-            self._heads[one.owner.uid] = (space, None)
+            self._roots[one.key] = (space, one.owner)
+        elif one.owner.uid not in self._owners:
+            self._roots[one.owner.uid] = (space, None)
         self.running[one.owner.uid if one.is_pod and one.owner else one.key] += one.running
 
-    def knows(self, owner: Owner | None, namespace: str) -> bool:
+    def has_owner(self, owner: Owner | None, namespace: str) -> bool:
         """Whether an owner is among the objects, in the namespace of what it owns."""
-        return owner is not None and owner.uid in self._makers and self._makers[owner.uid].name.namespace == namespace
+        return owner is not None and owner.uid in self._owners and self._owners[owner.uid].name.namespace == namespace
 
-    def line(self, key: str) -> Iterator[Link]:
+    def owner_chain(self, key: str) -> Iterator[PodOwner]:
         """A maker and the makers above it, the topmost last."""
-        for _ in range(DEEPEST):
-            link = self._makers.get(key)
+        for _ in range(MAX_OWNER_DEPTH):
+            link = self._owners.get(key)
             if link is None:
                 return
             yield link
-            if link.owner is None or not self.knows(link.owner, link.name.namespace):
+            if link.owner is None or not self.has_owner(link.owner, link.name.namespace):
                 return
             key = link.owner.uid
 
-    def heads(self) -> Mapping[str, str]:
+    def root_owners(self) -> Mapping[str, str]:
         """Those who belong to nobody, by a key each, with the namespace of each."""
         return {
             owner.uid if owner else key: space
-            for key, (space, owner) in self._heads.items()
+            for key, (space, owner) in self._roots.items()
             if not self._is_owned(key, owner)
         }
 
     def _is_owned(self, key: str, owner: Owner | None) -> bool:
-        return owner is not None and key in self._makers and self.knows(owner, self._makers[key].name.namespace)
+        return owner is not None and key in self._owners and self.has_owner(owner, self._owners[key].name.namespace)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from webhook.guard.message import refusal
-from webhook.guard.protect import breaks_glass
+from webhook.guard.policy_protection import break_glass_reason
 from webhook.model.abbreviation import listed, shortened
 from webhook.model.decision import Decision, Verdict
 from webhook.model.fields import fits
@@ -17,10 +17,10 @@ from webhook.model.workload import label_field, reference
 
 PROTECTION = "guard-labels"  # in the place of a rule's id; it has no mode, for mode governs rules only
 
-PASSED = Decision(Verdict.ALLOWED)
+ALLOWED = Decision(Verdict.ALLOWED)
 
 
-def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities) -> Decision:
+def judge_namespace(request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities) -> Decision:
     """The decision on a namespace's CREATE or UPDATE, by whichever subresource.
 
     The stamp of a new namespace is not asked about: our own mutating phase writes it, and it only ever adds. Who may
@@ -29,21 +29,22 @@ def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str, o
     """
     assert request.namespace is not None
     name, before = request.namespace.name, request.namespace_before.labels if request.namespace_before else {}
-    touched = list(changes(request, policy, before))
+    touched = list(changed_labels(request, policy, before))
     given = (*policy.given_names, own_namespace)
     reserved = request.operation is Operation.CREATE and any(fits(pattern, name) for pattern in given)
     if not (touched or reserved):
-        return PASSED
-    passed = breaks_glass(request.user, policy)
+        return ALLOWED
+    passed = break_glass_reason(request.user, policy)
     if request.user.name in own_accounts:
         passed = "catflap's own account"
     by_label = passed or member_of(policy.namespaces.labelled_by, request)
     by_name = passed or member_of(policy.namespaces.reserved.groups, request)
-    faults = tuple(unknown(request.namespace.labels, policy, touched))
+    faults = tuple(unknown_environments(request.namespace.labels, policy, touched))
     if not by_label:
         groups = listed(policy.namespaces.labelled_by, joint=" or ") or "nobody"
         faults += tuple(
-            fault(key, f"only members of {groups} set, change or remove it (namespaces.labelledBy)") for key in touched
+            label_violation(key, f"only members of {groups} set, change or remove it (namespaces.labelledBy)")
+            for key in touched
         )
     if reserved and not by_name:
         groups = listed(policy.namespaces.reserved.groups, joint=" or ") or "nobody"
@@ -64,7 +65,7 @@ def member_of(groups: Iterable[str], request: Request) -> str:
     return f"member of {found}" if found else ""
 
 
-def changes(request: Request, policy: GuardPolicy, before: Mapping[str, str]) -> Iterator[str]:
+def changed_labels(request: Request, policy: GuardPolicy, before: Mapping[str, str]) -> Iterator[str]:
     """The guarded labels that a request sets, changes or removes."""
     assert request.namespace is not None
     after = request.namespace.labels
@@ -73,7 +74,7 @@ def changes(request: Request, policy: GuardPolicy, before: Mapping[str, str]) ->
     yield from (key for key in keys if after.get(key) != before.get(key))
 
 
-def unknown(labels: Mapping[str, str], policy: GuardPolicy, touched: list[str]) -> Iterator[Violation]:
+def unknown_environments(labels: Mapping[str, str], policy: GuardPolicy, touched: list[str]) -> Iterator[Violation]:
     """The environment that is none of those there are."""
     environment = policy.namespaces.environment
     value = labels.get(environment.label)
@@ -81,11 +82,11 @@ def unknown(labels: Mapping[str, str], policy: GuardPolicy, touched: list[str]) 
         meant = nearest(value, environment.one_of)
         hint = f" (did you mean {meant!r}?)" if meant else ""
         known = listed(environment.one_of)
-        yield fault(
+        yield label_violation(
             environment.label, f"no environment is called {shortened(value)!r}{hint}; the environments are {known}"
         )
 
 
-def fault(key: str, message: str) -> Violation:
+def label_violation(key: str, message: str) -> Violation:
     """What is wrong with one label."""
     return Violation(rule=PROTECTION, path=f"metadata.labels{label_field(key)}", message=message)

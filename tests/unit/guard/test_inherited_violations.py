@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import OWNER, REPLICASET_CONTROLLER, asked, policy
-from webhook.guard.decide import OFFLINE, decide
+from webhook.guard.decide import OFFLINE_DEFAULTS, decide
 from webhook.kube.namespaces import parse_time
 from webhook.kube.owners import OwnerFound
 from webhook.model.decision import Decision, NamespaceSeen, OldOwner, Verdict
@@ -36,7 +36,7 @@ def template(labels: dict[str, str] | None = None, **spec: Any) -> Json:
 
 def made(manifest: Json, *owners: OwnerFound, text: str = "", user: Json = REPLICASET_CONTROLLER) -> Decision:
     """The decision on what a controller makes, below owners that are stored so."""
-    known = replace(OFFLINE, old_owners=old_owners(owners, INSTALLED), namespace=NamespaceSeen({}))
+    known = replace(OFFLINE_DEFAULTS, old_owners=old_owners(owners, INSTALLED), namespace=NamespaceSeen({}))
     manifest = copy.deepcopy(manifest)
     manifest["metadata"]["ownerReferences"] = [OWNER]
     decision = decide(asked(manifest, userInfo=user), policy(text), known=known)
@@ -149,7 +149,7 @@ def test_a_restart_excuses_no_more() -> None:
     }
     request = asked(after, before=before)
     assert settled(request, policy(), owner_predates=True).verdict is Verdict.EXEMPT  # type: ignore[union-attr]
-    known = replace(OFFLINE, old_owners=old_owners([found(template(GOOD))], INSTALLED))
+    known = replace(OFFLINE_DEFAULTS, old_owners=old_owners([found(template(GOOD))], INSTALLED))
     assert decide(request, policy(), known=known).verdict is Verdict.DENIED  # type: ignore[union-attr]
 
 

@@ -1,7 +1,7 @@
 """The policy file is judged before it counts: a ConfigMap with a bad one is refused where it is applied, and one is not deleted by just anyone."""
 
 from webhook.guard.message import refusal
-from webhook.guard.protect import breaks_glass
+from webhook.guard.policy_protection import break_glass_reason
 from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known, Verdict
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request, User
@@ -28,12 +28,12 @@ def judge_policy_file(
     if known.faults is None:
         return FaultsWanted(request.policy_file)
     if not known.faults:
-        return with_foresight(request.policy_file, request.user, known)
+        return admit_valid_file(request.policy_file, request.user, known)
     name = reference(request.target.kind, request.target.namespace, request.target.name)
     return Decision(Verdict.DENIED, denied=known.faults, message=refusal(name, known.faults))
 
 
-def with_foresight(text: str, user: User, known: Known) -> Decision | ForesightWanted:
+def admit_valid_file(text: str, user: User, known: Known) -> Decision | ForesightWanted:
     """The admission of a sound file."""
     if known.foreseen is None:
         return ForesightWanted(text, user)
@@ -49,7 +49,7 @@ def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:
     """
     groups = policy.policy_file.deleted_by
     member = next((group for group in groups if group in request.user.groups), None)
-    passed = breaks_glass(request.user, policy) or (f"member of {member}" if member else "")
+    passed = break_glass_reason(request.user, policy) or (f"member of {member}" if member else "")
     if request.user.empties_namespaces:
         passed = "Kubernetes removes what is in a namespace that is being deleted"
     if passed:

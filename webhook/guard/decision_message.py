@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from webhook.guard.mending import Mending, mending
+from webhook.guard.label_fixes import LabelFix, label_fix
 from webhook.guard.message import refusal
 from webhook.model.decision import Decision, Verdict
 from webhook.model.policy import GuardPolicy
@@ -11,7 +11,7 @@ from webhook.model.violation import RefusedLabel, Remedy, Violation
 from webhook.model.workload import label_field, reference
 
 
-def explained(decision: Decision, request: Request, policy: GuardPolicy) -> Decision:
+def with_message(decision: Decision, request: Request, policy: GuardPolicy) -> Decision:
     """Return the decision with its message: each fault that refuses the object, and the labels that mend it.
 
     A decision that has a message, or that refuses nothing, is returned as it is.
@@ -20,7 +20,7 @@ def explained(decision: Decision, request: Request, policy: GuardPolicy) -> Deci
         return decision
     target, subject, workload = request.target, request.subject, request.workload
     name = subject.reference if subject else reference(target.kind, target.namespace, target.name)
-    mends = mending(workload, decision.denied, policy, request.before) if workload is not None else Mending()
+    mends = label_fix(workload, decision.denied, policy, request.before) if workload is not None else LabelFix()
     return replace(
         decision,
         message=refusal(name, decision.denied, mends),
@@ -35,7 +35,7 @@ def with_possible_remedies(decision: Decision, request: Request, policy: GuardPo
     lenient = (*decision.warned, *decision.audited)
     if request.workload is None or not any(one.remedy for one in lenient):
         return decision
-    fix = mending(request.workload, (*decision.denied, *lenient), policy, request.before).remedies
+    fix = label_fix(request.workload, (*decision.denied, *lenient), policy, request.before).remedies
     return replace(
         decision,
         warned=tuple(with_fix(one, fix) for one in decision.warned),
