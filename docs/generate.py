@@ -10,6 +10,7 @@ import yaml
 
 from webhook.audit.schema import schema as audit_schema
 from webhook.config.schema import schema
+from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.limits import LONGEST_PATTERN, MOST_ACCOUNTS, MOST_NAMESPACE_LABELS, MOST_NAMESPACES
 from webhook.model.modes import Mode
 from webhook.model.pattern import TAKEN
@@ -31,6 +32,7 @@ def pages() -> Mapping[Path, str]:
     return {
         readme: listed,
         ROOT / "docs" / "rules.md": "\n".join(rules_page()),
+        ROOT / "docs" / "kinds.md": "\n".join(kinds_page()),
         ROOT / "docs" / "policy.md": "\n".join(policy_page()),
         ROOT / "docs" / "policy.schema.json": f"{json.dumps(schema(), indent=2)}\n",
         ROOT / "docs" / "audit.schema.json": f"{json.dumps(audit_schema(), indent=2)}\n",
@@ -40,7 +42,34 @@ def pages() -> Mapping[Path, str]:
 def table(rules: Mapping[str, Rule]) -> str:
     """The rules as a table."""
     rows = [f"| [`{rule.id}`](docs/rules.md#{rule.id}) | {rule.title} |" for rule in rules.values()]
-    return "\n".join(["| rule | asks that |", "|---|---|", *rows, ""])
+    return "\n".join(["| rule | requires |", "|---|---|", *rows, ""])
+
+
+def kinds_page() -> Iterator[str]:
+    """Each kind from which controllers create Pods, and where its labels are read."""
+    yield from ("# Kinds", "", WARNING, "")
+    yield "catflap checks Pods, and objects of these kinds when they are created or when their Pod template changes:"
+    yield from ("", "| kind | API group | labels are read at | remark |", "|---|---|---|---|")
+    for maker in POD_MAKERS:
+        paths = "<br>".join(f"`{maker.metadata_at(path) if path else 'metadata'}`" for path in maker.templates)
+        yield f"| {maker.kind} | {f'`{maker.group}`' if maker.group else 'core'} | {paths} | {remark(maker)} |"
+    yield from (
+        "",
+        "The policy file adds kinds by [`workloads.extraKinds`](policy.md). With [`workloads.scope`](policy.md), catflap checks the labels of the",
+        "objects themselves instead, or as well. [Decision 0014](decisions/0014-kinds-that-make-pods.md) describes the limits for custom resources.",
+        "`catflap check` names objects of other kinds that contain a Pod template as not judged.",
+        "",
+    )
+
+
+def remark(maker: PodMaker) -> str:
+    """What differs from a kind with one pod template."""
+    if maker.reference:
+        return f"not checked if `{maker.reference}` is set: the object that it names is checked"
+    if maker.partial:
+        paths = ", ".join(f"`{path}`" for path in maker.partial)
+        return f"not checked if one of these fields adds labels: {paths}"
+    return ""
 
 
 def rules_page() -> Iterator[str]:

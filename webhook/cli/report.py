@@ -30,7 +30,6 @@ from webhook.kube.registrations import own_namespace
 from webhook.model.counting import counted
 from webhook.model.decision import Verdict
 from webhook.model.names import DEFAULT_NAMESPACE
-from webhook.report import charts
 from webhook.report.cluster import Now, look
 from webhook.report.gathering import Gathering
 from webhook.report.page import Asked, Ruled, page
@@ -115,14 +114,13 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         cluster=cluster_name, scope=scope, preparer=prepared_by,
     )  # fmt: skip
     try:
-        charts.check()
         now = standing(loaded, kubeconfig, context) if cluster or kubeconfig or context else None
         gathering = Gathering(begin=asked.begin, end=asked.end)
         verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
         found = verified(
             verifier, files, against, doing="reading", on_line=partial(count, gathering=gathering, lenient=lenient)
         )
-    except (ApiError, BadKey, NoCluster, Unreadable, charts.NoCharts) as bad:
+    except (ApiError, BadKey, NoCluster, Unreadable) as bad:
         complain([in_words(bad)])
     if not found.chains and found.is_sound:
         complain([f"no record in {', '.join(files)}"])
