@@ -46,7 +46,7 @@ TEXTS = {
     "Requirement": {"label": LABEL_KEY},
     "Reserved": {"prefixes": PATTERN},
     "RoleLabel": {"label": LABEL_KEY, "aliases": LABEL_KEY, "oneOf": LABEL_VALUE},
-    "Waiver": {"rule": rf"^{RULE_ID.pattern}$", "namespace": NAMESPACE},
+    "PolicyException": {"rule": rf"^{RULE_ID.pattern}$", "namespace": NAMESPACE},
 }
 
 Json = dict[str, Any]

@@ -11,11 +11,11 @@ import yaml
 from webhook.audit.schema import schema as audit_schema
 from webhook.config.schema import schema
 from webhook.model.kinds import POD_MAKERS, PodMaker
+from webhook.model.label_pattern import SUPPORTED_SYNTAX
 from webhook.model.limits import LONGEST_PATTERN, MOST_ACCOUNTS, MOST_NAMESPACE_LABELS, MOST_NAMESPACES
 from webhook.model.modes import Mode
-from webhook.model.pattern import TAKEN
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Rule
+from webhook.model.rule import Rule
 from webhook.model.workload import Relabelling
 from webhook.rules import RULES
 
@@ -124,7 +124,7 @@ def policy_page() -> Iterator[str]:
     yield from (
         "A pattern of `workloads.require[].matches` means the same to catflap and, by `twin`, to the API server; so it is made of what",
         f"both read alike, in at most {LONGEST_PATTERN} characters:",
-        f"{TAKEN}.",
+        f"{SUPPORTED_SYNTAX}.",
         "",
     )
 

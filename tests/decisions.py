@@ -8,7 +8,7 @@ from webhook.guard.decision_message import with_message
 from webhook.model.decision import Decision, OldOwner, OwnerWanted
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
-from webhook.model.workload import Place
+from webhook.model.workload import LabelLocation
 
 
 def older(request: Request) -> tuple[OldOwner, ...]:
@@ -20,7 +20,7 @@ def older(request: Request) -> tuple[OldOwner, ...]:
     template = content
     for step in "" if request.target.is_pod else ["spec", "template"]:
         template = (template or {}).get(step) or {}
-    return (OldOwner(workload, template, made=workload.own or Place("metadata", {})),)
+    return (OldOwner(workload, template, made=workload.own or LabelLocation("metadata", {})),)
 
 
 def settled(

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.contracts.source import PACKAGE, ROOT
-from webhook.model.violation import Rule
+from webhook.model.rule import Rule
 from webhook.rules import RULES
 
 FILES: Final = sorted(path.stem for path in (PACKAGE / "rules").glob("*.py") if path.stem != "__init__")

@@ -15,7 +15,7 @@ from tests.unit.samples import asked, workload
 from webhook.guard.mutate import labels_from_aliases, mutate
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
-from webhook.model.workload import Place
+from webhook.model.workload import LabelLocation
 from webhook.review.encode import encode_mutation
 
 
@@ -24,8 +24,8 @@ from webhook.review.encode import encode_mutation
 def test_what_is_filled_has_nothing_left_to_fill(data: st.DataObject, policy: GuardPolicy) -> None:
     """A webhook may be called twice."""
     given_labels = data.draw(labels_under(policy))
-    filled = {**given_labels, **labels_from_aliases(Place("metadata", given_labels), policy)}
-    assert labels_from_aliases(Place("metadata", filled), policy) == {}
+    filled = {**given_labels, **labels_from_aliases(LabelLocation("metadata", given_labels), policy)}
+    assert labels_from_aliases(LabelLocation("metadata", filled), policy) == {}
 
 
 @LAW
@@ -35,7 +35,7 @@ def test_only_what_is_missing_is_filled_and_only_with_the_users_own_values(
 ) -> None:
     """Nothing is written over, nothing is made up."""
     given_labels = data.draw(labels_under(policy))
-    filled = labels_from_aliases(Place("metadata", given_labels), policy)
+    filled = labels_from_aliases(LabelLocation("metadata", given_labels), policy)
     assert not filled.keys() & given_labels.keys()
     assert set(filled.values()) <= set(given_labels.values()) - {""}
 

@@ -12,7 +12,7 @@ from webhook.audit.reading import Line, Unreadable
 from webhook.guard.policy_protection import OWN_NAME_PATTERN
 from webhook.model.kinds import BY_RESOURCE, CALICO, POD, POLICY_RESOURCES
 from webhook.model.names import ENTRY_SUFFIX
-from webhook.model.request import CLEANERS
+from webhook.model.request import OBJECT_DELETERS
 from webhook.syntax.misfits import refusal
 
 API_VERSION: Final = "audit.k8s.io/v1"
@@ -121,7 +121,7 @@ class Event(Struct, rename="camel", frozen=True):
             return ""
         key = (ref.api_group, ref.resource)
         if key in POLICY_RESOURCES and self.is_of_ours:
-            free = self.caller in CLEANERS or self.caller in own_accounts
+            free = self.caller in OBJECT_DELETERS or self.caller in own_accounts
             return "" if free or self.verb not in {*CHANGES, "create"} else "policies"
         if self.verb != "create":
             return ""

@@ -12,7 +12,7 @@ from webhook.guard.preview import Effect
 from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
 from webhook.model.decision import Decision, Verdict
-from webhook.model.violation import Remedy, Violation
+from webhook.model.rule import Remedy, Violation
 from webhook.review.manifests import Manifest
 
 # What a user who checks the output of `catflap render` asks.

@@ -18,7 +18,7 @@ from webhook.cli._progress import progress
 from webhook.guard import binding, namespace_labels, policy_file, policy_protection
 from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
-from webhook.model.custom import CustomRule
+from webhook.model.custom_rule import CustomRule
 from webhook.model.decision import Verdict
 from webhook.rules import RULES
 

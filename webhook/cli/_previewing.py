@@ -15,7 +15,7 @@ from webhook.guard.policy_diff import OutcomeChange, RuleOutcome, outcome_of
 from webhook.guard.preview import Effect, Preview, PreviewRow
 from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 
 # Off a terminal nothing is folded: programs cut columns, and people scroll.
 UNBOUNDED = 10_000

@@ -27,7 +27,7 @@ from webhook.guard.decision_message import with_message, with_possible_remedies,
 from webhook.guard.mutate import after_mutation
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import RefusedLabel
+from webhook.model.rule import RefusedLabel
 from webhook.review.manifests import Manifest, creation, read, refused_by_api_server
 
 VIOLATIONS = 1

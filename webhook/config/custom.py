@@ -6,9 +6,9 @@ from typing import Any
 from webhook.config.faults import PolicyFault
 from webhook.custom.cost import SMALLEST, TooLargeError, afford, measured
 from webhook.custom.library import BadExpressionError, LibraryMissingError, compiled, load, written_patterns
-from webhook.model.custom import MOST_RULES, WORKLOADS, CustomRule, names
+from webhook.model.custom_rule import ALL_WORKLOADS, MAX_CUSTOM_RULES, CustomRule, resource_names
 from webhook.model.kinds import POD_MAKERS
-from webhook.model.pattern import size
+from webhook.model.label_pattern import size
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
 
@@ -61,12 +61,12 @@ def too_much(rules: Iterable[CustomRule]) -> Iterator[PolicyFault]:
 def unknown_resources(policy: GuardPolicy, rule: CustomRule, path: str) -> Iterator[PolicyFault]:
     """The resources of a rule that make no Pods, by what is built in and what the file adds."""
     makers = (*POD_MAKERS, *policy.workloads.extra_by_resource.values())
-    known = {name: maker for maker in makers for name in names(maker.group, maker.resource)}
+    known = {name: maker for maker in makers for name in resource_names(maker.group, maker.resource)}
     for number, name in enumerate(rule.resources):
-        if name == WORKLOADS or name in known:
+        if name == ALL_WORKLOADS or name in known:
             continue
         meant = sorted(full for full, maker in known.items() if maker.resource == name)
-        remedy = f"write {WORKLOADS} for all, or some of {', '.join(sorted(known))}"
+        remedy = f"write {ALL_WORKLOADS} for all, or some of {', '.join(sorted(known))}"
         if meant:
             remedy = f"write {' or '.join(meant)}, as the plural alone means Kubernetes' own"
         yield PolicyFault(f"{path}[{number}]", f"{name!r} is no resource that is judged: {remedy}")
@@ -110,5 +110,5 @@ def unfit(value: Any, path: str) -> Iterator[PolicyFault]:
 def custom_ids(content: Mapping[Any, Any]) -> list[str]:
     """The ids of custom rules in a file that may have faults."""
     rules = content.get("custom")
-    rules = rules[:MOST_RULES] if isinstance(rules, list) else []
+    rules = rules[:MAX_CUSTOM_RULES] if isinstance(rules, list) else []
     return [str(rule.get("id")) for rule in rules if isinstance(rule, dict)]

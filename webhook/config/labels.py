@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from webhook.config.faults import PolicyFault
-from webhook.model.labels import RESERVED, writer_of
+from webhook.model.labels import RESERVED_PREFIXES, writer_of
 from webhook.model.policy import GuardPolicy
 from webhook.model.workload_labels import Requirement, RoleLabel, Workloads
 
@@ -43,7 +43,7 @@ def reserved(workloads: Workloads) -> Iterator[PolicyFault]:
     """Labels that Calico takes for those of other objects, which a rule refuses, and labels that Kubernetes writes itself."""
     required = ((f"workloads.require[{number}].label", one.label) for number, one in enumerate(workloads.require))
     for path, key in (*keys(workloads), *required):
-        whose = next((whose for prefix, whose in RESERVED.items() if key.startswith(prefix)), "")
+        whose = next((whose for prefix, whose in RESERVED_PREFIXES.items() if key.startswith(prefix)), "")
         if whose:
             yield PolicyFault(path, f"no Pod may carry {key!r}: for Calico it is a label of the Pod's {whose}")
         yield from written(path, key)

@@ -15,8 +15,8 @@ from webhook.config.faults import PolicyFault
 from webhook.config.places import Step, written
 from webhook.config.shape import adapter, homes, keys_at, models
 from webhook.model.fields import Node
-from webhook.model.nearness import nearest
 from webhook.model.policy import GuardPolicy
+from webhook.model.spelling import closest_word
 from webhook.syntax.values import ANY
 
 Path = tuple[Step, ...]
@@ -52,7 +52,7 @@ def unknown_key(path: Path) -> Iterator[Path]:
     """The path of a key that the model does not have, and each path that may be meant by it."""
     *before, key = path
     yield path
-    if near := nearest(str(key).lower(), keys_at(before)):
+    if near := closest_word(str(key).lower(), keys_at(before)):
         yield (*before, near)
     elif elsewhere := homes().get(str(key)):
         yield from (tuple(one.split(".")) for one in elsewhere)

@@ -13,7 +13,7 @@ from webhook.config.reading import plain
 from webhook.config.shape import description_at, homes, is_required, keys_at, only_value, takes
 from webhook.model.abbreviation import listed
 from webhook.model.fields import DAY_FORM, NO_DAY, PORT_FORMS, is_port
-from webhook.model.nearness import nearest
+from webhook.model.spelling import closest_word
 from webhook.rules import RULES
 from webhook.syntax import values
 from webhook.syntax.values import OFF_WORDS, ON_WORDS, Value
@@ -90,7 +90,7 @@ def meant(refused: Refused, words: list[str]) -> str:
     """Return which of several words to write, if that can be told."""
     if refused.value is None:
         return f"; {refused.empty_key}"
-    if found := nearest(refused.found.word, words):
+    if found := closest_word(refused.found.word, words):
         return f"; did you mean {found!r}?"
     if OFF in words and refused.found.word in OFF_WORDS:
         return f"; write {OFF} to turn it off"

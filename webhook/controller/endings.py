@@ -8,7 +8,7 @@ from webhook.config.parse import Loaded
 from webhook.kube.api import Api
 from webhook.kube.events import Happened, named_by, policy_file, tell
 from webhook.metrics import ENDED, ENDING, IN_FORCE, Metrics
-from webhook.model.exemptions import Waiver
+from webhook.model.exemptions import PolicyException
 
 
 class Endings:
@@ -42,14 +42,14 @@ class Endings:
         return seconds_until_tomorrow(at) if loaded.policy.exceptions else 0.0
 
 
-def state(one: Waiver, at: datetime) -> str:
+def state(one: PolicyException, at: datetime) -> str:
     """Whether an exception counts, counts in its last week, or counts no longer."""
     if not one.counts(at):
         return ENDED
     return ENDING if one.ends_soon(at) else IN_FORCE
 
 
-def key(one: Waiver, at: datetime) -> str:
+def key(one: PolicyException, at: datetime) -> str:
     """What names the announcement of an exception on one day."""
     return named_by(f"{one} {one.namespace} {at.astimezone(UTC).date()}")
 

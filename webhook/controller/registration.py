@@ -45,7 +45,7 @@ from webhook.model.names import (
     WEBHOOK_CONFIGURATION,
 )
 from webhook.model.policy import GuardPolicy
-from webhook.model.request import CLEANERS, PolicyObject
+from webhook.model.request import OBJECT_DELETERS, PolicyObject
 from webhook.rules import RULES
 
 # Answers take microseconds, or the two seconds that the API server may be asked; the rest is the network's.
@@ -289,4 +289,4 @@ def ours() -> str:
 
 def not_cleaner(own_accounts: Identities) -> str:
     """Whether the caller is neither catflap nor what empties a namespace: both must go on without an answer of ours."""
-    return f"!(request.userInfo.username in {literal([*CLEANERS, *own_accounts.users])})"
+    return f"!(request.userInfo.username in {literal([*OBJECT_DELETERS, *own_accounts.users])})"

@@ -16,7 +16,7 @@ from webhook.kube.api import CONFLICT, INVALID, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.registrations import PHASES
 from webhook.kube.registrations import path as configuration_path
 from webhook.kube.webhook_path import BadTokens, collection, path, read, registered_tokens, write
-from webhook.model.path_tokens import PathTokens, Token
+from webhook.model.path_tokens import PathToken, PathTokens
 
 logger = logging.getLogger(__name__)
 
@@ -198,8 +198,8 @@ class Rotating:
             return 0.0
         return (self._now() - since).total_seconds()
 
-    def _make(self) -> Token:
-        return Token(token_hex(TOKEN_BYTES), self._now().astimezone(UTC).strftime(STAMP))
+    def _make(self) -> PathToken:
+        return PathToken(token_hex(TOKEN_BYTES), self._now().astimezone(UTC).strftime(STAMP))
 
     def _write(self, tokens: PathTokens, found: Json | None) -> Json | None:
         """The Secret as it was written; None where another replica was faster."""

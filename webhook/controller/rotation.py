@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.kube.webhook_path import MOST_TOKENS
-from webhook.model.path_tokens import PathTokens, Token, digest
+from webhook.model.path_tokens import PathToken, PathTokens, digest
 
 # How long a token stays registered. A user who provokes a failure, and reads the path in its message, has a token for this time
 # and the overlap; a shorter period costs the API server a write, and each API server a reload, more often.
@@ -73,7 +73,7 @@ class Step(Struct, frozen=True):
     reason: str
 
 
-def step(now: Situation, pace: Pace, make: Callable[[], Token]) -> Step | None:
+def step(now: Situation, pace: Pace, make: Callable[[], PathToken]) -> Step | None:
     """The next step, or None where nothing is to be done yet; `make` gives a new token, with the time of its making."""
     tokens = now.tokens
     if tokens is None or tokens.registered is None:
@@ -84,7 +84,7 @@ def step(now: Situation, pace: Pace, make: Callable[[], Token]) -> Step | None:
 
 
 def rotated(
-    now: Situation, tokens: PathTokens, registered: Token, pace: Pace, make: Callable[[], Token]
+    now: Situation, tokens: PathTokens, registered: PathToken, pace: Pace, make: Callable[[], PathToken]
 ) -> Step | None:
     """The next step towards another token."""
     if tokens.next is not None and now.accepted:
@@ -101,7 +101,7 @@ def rotated(
     return None
 
 
-def due(now: Situation, registered: Token, pace: Pace) -> str:
+def due(now: Situation, registered: PathToken, pace: Pace) -> str:
     """Why a new token is needed; empty where none is."""
     if not registered.value:
         return "reviews come to a path that everybody knows"
@@ -112,7 +112,7 @@ def due(now: Situation, registered: Token, pace: Pace) -> str:
     return "the path has been registered for its period" if now.age >= pace.period else ""
 
 
-def adopted(now: Situation, make: Callable[[], Token]) -> Step:
+def adopted(now: Situation, make: Callable[[], PathToken]) -> Step:
     """The first tokens: what was stored or is registered goes on being accepted, else a new one is to be registered."""
     if now.remembered is not None and now.remembered.registered is not None:
         unknown = now.registered - set(now.remembered.accepted)
@@ -122,18 +122,20 @@ def adopted(now: Situation, make: Callable[[], Token]) -> Step:
         return Step(PathTokens(registered=make()), "the first path")
     first, *others = sorted(now.registered)
     since = make().since
-    kept = PathTokens(registered=Token(first, since), previous=tuple(Token(one, since) for one in others))
+    kept = PathTokens(registered=PathToken(first, since), previous=tuple(PathToken(one, since) for one in others))
     return Step(kept, "the path that is registered goes on")
 
 
-def with_unknown(tokens: PathTokens, unknown: Collection[str], now: Situation, make: Callable[[], Token]) -> PathTokens:
+def with_unknown(
+    tokens: PathTokens, unknown: Collection[str], now: Situation, make: Callable[[], PathToken]
+) -> PathTokens:
     """The tokens with those that are registered and were not stored, as others replaced the Secret or a webhook configuration.
 
     The API servers use the registered one, so it goes on being registered: no server may know what is stored instead. Everything
     else is accepted until its regular end, and where the controller registers, the next token comes at once.
     """
     since = make().since
-    found = tuple(Token(one, since) for one in sorted(unknown))
+    found = tuple(PathToken(one, since) for one in sorted(unknown))
     lost = () if now.remembered is None else forgotten(now.remembered, tokens, unknown)
     if tokens.registered is not None and tokens.registered.value in now.registered:
         return replace(tokens, previous=(*found, *tokens.previous, *lost)[:MOST_UNKNOWN])
@@ -142,7 +144,7 @@ def with_unknown(tokens: PathTokens, unknown: Collection[str], now: Situation, m
     return replace(tokens, registered=found[0], next=upcoming, previous=(*found[1:], *before)[:MOST_UNKNOWN])
 
 
-def forgotten(remembered: PathTokens, tokens: PathTokens, unknown: Collection[str]) -> tuple[Token, ...]:
+def forgotten(remembered: PathTokens, tokens: PathTokens, unknown: Collection[str]) -> tuple[PathToken, ...]:
     """The tokens that were stored, are not, and were not ended: servers keep them, and their end has to be named."""
     known = {*tokens.accepted, *unknown}
     each = (remembered.registered, remembered.next, *remembered.previous)

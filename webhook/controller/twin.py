@@ -18,7 +18,7 @@ from webhook.model.modes import Mode, Override
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_NAME, RESTARTED_AT, TWIN
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import KUBE_CONTROLLER_MANAGER
-from webhook.model.violation import Rule
+from webhook.model.rule import Rule
 from webhook.model.workload_labels import RoleLabel
 from webhook.rules import RULES
 

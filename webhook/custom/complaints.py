@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from webhook.model.nearness import nearest
+from webhook.model.spelling import closest_word
 
 END: Final = "<EOF>"
 # What the parser expects where any value may begin; it lists more than twenty tokens there.
@@ -54,7 +54,7 @@ def meant(name: str, known: tuple[str, ...]) -> str:
     first = name.partition(".")[0]
     if cel := FOREIGN.get(name.lower()):
         return f"; CEL writes {cel}"
-    near = nearest(first, known)
+    near = closest_word(first, known)
     return f"; did you mean {near + name.removeprefix(first)!r}?" if near else ""
 
 

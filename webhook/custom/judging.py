@@ -19,12 +19,12 @@ from webhook.custom.library import (
 )
 from webhook.custom.reads import Path, filled, keys, reached
 from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
-from webhook.model.custom import CustomRule
+from webhook.model.custom_rule import CustomRule
 from webhook.model.decision import Known, LabelsWanted, Unchecked
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 
 OBJECT, BEFORE, REQUEST, NAMESPACE, PARAMS = VARIABLES
 # What of a request is the same for the old object as for the new one.

@@ -16,7 +16,7 @@ from webhook.custom.complaints import STANDARD, UNKNOWN, plainly
 from webhook.custom.cost import OPAQUE, Shape, shape_of
 from webhook.custom.functions import EXTENSIONS, GLOBALS, MACROS, MEMBERS, MISSING, ZONED
 from webhook.custom.reads import Path, paths
-from webhook.model.pattern import why_none
+from webhook.model.label_pattern import syntax_error_reason
 
 VARIABLES: Final = ("object", "oldObject", "request", "namespaceObject", "params")
 REMEDY: Final = "pip install catflap[cel]"
@@ -101,7 +101,11 @@ def bad_patterns(expression: str) -> Iterator[str]:
             truth(environment().compile(f"''.matches({pattern})"), dict.fromkeys(VARIABLES))
         except EvaluationError as bad:
             is_none = NO_PATTERN in str(bad)
-            yield f"matches: {pattern} is no regular expression: {why_none(str(bad))}" if is_none else f"matches: {bad}"
+            yield (
+                f"matches: {pattern} is no regular expression: {syntax_error_reason(str(bad))}"
+                if is_none
+                else f"matches: {bad}"
+            )
 
 
 NO_PATTERN = "invalid regular expression"

@@ -4,11 +4,11 @@ from webhook.guard.judge import limit_per_rule
 from webhook.guard.message import refusal
 from webhook.model.abbreviation import shortened
 from webhook.model.decision import Decision, Verdict
-from webhook.model.labels import RESERVED
+from webhook.model.labels import RESERVED_PREFIXES
 from webhook.model.modes import SEVERITY, Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
-from webhook.model.violation import LONGEST_PATH, Violation
+from webhook.model.rule import MAX_PATH_LENGTH, Violation
 from webhook.model.workload import Relabelling, Workload, label_field, reference
 from webhook.rules import RULES
 
@@ -20,7 +20,7 @@ def judge_binding(request: Request, policy: GuardPolicy) -> Decision:
     assert request.bound_labels is not None
     workloads = policy.workloads
     counted = {*workloads.app.keys, *workloads.role.keys, *(required.label for required in workloads.require)}
-    found = sorted(key for key in request.bound_labels if key in counted or key.startswith(tuple(RESERVED)))
+    found = sorted(key for key in request.bound_labels if key in counted or key.startswith(tuple(RESERVED_PREFIXES)))
     return binding_decision(request, policy, limit_per_rule(label_violation(key) for key in found))
 
 
@@ -37,7 +37,7 @@ def binding_decision(request: Request, policy: GuardPolicy, faults: tuple[Violat
 def label_violation(key: str) -> Violation:
     """What is wrong with one label of a binding."""
     message = f"a binding does not set {shortened(key)!r} of its Pod; set it on the Pod itself, where it is judged"
-    return Violation(PROTECTION, shortened(f"metadata.labels{label_field(key)}", LONGEST_PATH), message)
+    return Violation(PROTECTION, shortened(f"metadata.labels{label_field(key)}", MAX_PATH_LENGTH), message)
 
 
 def strictest_pod_mode(policy: GuardPolicy) -> Mode:

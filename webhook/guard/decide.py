@@ -26,13 +26,13 @@ from webhook.model.decision import (
     Question,
     Verdict,
 )
-from webhook.model.exemptions import Waiver
+from webhook.model.exemptions import PolicyException
 from webhook.model.identity import Identities, chart_accounts
 from webhook.model.modes import Mode
-from webhook.model.other_kinds import unread
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request, User
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
+from webhook.model.unsupported_kinds import unsupported_policy_notice
 from webhook.model.workload import Owner
 
 ALLOWED = Decision(Verdict.ALLOWED)
@@ -194,7 +194,7 @@ def new_violations(request: Request, policy: GuardPolicy, known: Known) -> tuple
 
 def exceptions_by_rule(
     found: Iterable[Violation], namespace: str, policy: GuardPolicy, at: datetime
-) -> Mapping[str, Waiver]:
+) -> Mapping[str, PolicyException]:
     """The exceptions that let faults pass, by the rule that each is from."""
     each = {one.rule: policy.waiver(one.rule, namespace, at) for one in found}
     return {rule: waiver for rule, waiver in each.items() if waiver is not None}
@@ -225,7 +225,7 @@ def decide_without_rules(request: Request, policy: GuardPolicy, own_namespace: s
     if namespace and namespace == own_namespace:
         return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is catflap's own")
     if request.subject is None and request.namespace is None and request.bound_labels is None:
-        said = unread(request.target.group, request.target.kind)
+        said = unsupported_policy_notice(request.target.group, request.target.kind)
         return Decision(
             Verdict.UNJUDGED,
             reason=not_applicable_reason(request),

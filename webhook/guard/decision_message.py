@@ -7,7 +7,7 @@ from webhook.guard.message import refusal
 from webhook.model.decision import Decision, Verdict
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
-from webhook.model.violation import RefusedLabel, Remedy, Violation
+from webhook.model.rule import RefusedLabel, Remedy, Violation
 from webhook.model.workload import label_field, reference
 
 

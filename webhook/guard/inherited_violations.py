@@ -11,7 +11,7 @@ from webhook.model.decision import Known, OldOwner
 from webhook.model.kinds import BY_RESOURCE
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Document, Request
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.model.workload import Workload
 from webhook.rules import RULES
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from webhook.model.namespace import Namespace
-from webhook.model.namespaces import ALWAYS_EXEMPT
+from webhook.model.namespace_settings import ALWAYS_EXEMPT
 from webhook.model.policy import GuardPolicy
 
 # The API server makes it at the start of the cluster (kubernetes, pkg/controlplane/controller/systemnamespaces), so it is older than catflap.

@@ -10,7 +10,7 @@ from webhook.model.counting import counted
 from webhook.model.modes import SEVERITY, Mode, Override
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
-from webhook.model.violation import UNJUDGED, Violation
+from webhook.model.rule import NOT_EVALUATED, Violation
 from webhook.model.workload import Relabelling
 from webhook.rules import RULES
 
@@ -41,7 +41,7 @@ def judge(subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
     """
     rules = [rule for rule in BY_SUBJECT.get(type(subject), ()) if policy.holds(rule.id, rule.at_most)]
     if excess := size_violation(subject):
-        return tuple(Violation(rule.id, excess.path, excess.message, identity=UNJUDGED) for rule in rules)
+        return tuple(Violation(rule.id, excess.path, excess.message, identity=NOT_EVALUATED) for rule in rules)
     return tuple(violation for rule in rules for violation in rule.judge(subject, policy))
 
 
@@ -63,7 +63,7 @@ def judge_request(request: Request, policy: GuardPolicy) -> tuple[Violation, ...
     if before is not None and (relabelled := judge(relabelling(request), policy)):
         found = tuple(sorted((*found, *relabelled), key=lambda one: one.rule))
     if found and not is_new:
-        earlier = [violation for violation in judge(before, policy) if violation.identity != UNJUDGED]
+        earlier = [violation for violation in judge(before, policy) if violation.identity != NOT_EVALUATED]
         known = {identity for violation in earlier for identity in violation.identities}
         found = tuple(violation for violation in found if not known.issuperset(violation.identities))
     return limit_per_rule(found)
@@ -76,7 +76,7 @@ def limit_per_rule(found: Iterable[Violation]) -> tuple[Violation, ...]:
         violations = list(each)
         listed += violations[:MOST_LISTED]
         if rest := violations[MOST_LISTED:]:
-            several = "more than " if any(one.identity == UNJUDGED for one in rest) else ""
+            several = "more than " if any(one.identity == NOT_EVALUATED for one in rest) else ""
             count = sum(one.count for one in rest)
             listed.append(Violation(rule, "", f"and {several}{counted(count, 'more fault')} of this rule", count=count))
     return tuple(listed)

@@ -15,8 +15,8 @@ from webhook.guard.judge import judge
 from webhook.guard.label_values import ANY_TEXT, LabelSetting, LabelValues, Obstacle, is_constrained, is_enforced
 from webhook.model.kinds import POD, selector_beside
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import API_SERVER, FixConstraint, Remedy, Violation
-from webhook.model.workload import Place, Workload
+from webhook.model.rule import API_SERVER, FixConstraint, Remedy, Violation
+from webhook.model.workload import LabelLocation, Workload
 from webhook.rules import RULES
 
 # Labels that are set one after the other, each with those that follow from it: the application, the role, further labels and aliases, at several places.
@@ -217,7 +217,7 @@ def with_remedies(workload: Workload, remedies: Iterable[Remedy]) -> Workload:
     for one in remedies:
         labels.setdefault(one.place, {})[one.label] = one.value or next(iter(one.choices), "")
 
-    def written(place: Place) -> Place:
+    def written(place: LabelLocation) -> LabelLocation:
         return replace(place, labels={**place.labels, **labels.get(place.path, {})})
 
     own = written(workload.own) if workload.own is not None else None

@@ -16,8 +16,8 @@ from webhook.model.labels import LABEL_NAME
 from webhook.model.modes import Mode
 from webhook.model.pod_selector import ABSENT, IN, Term
 from webhook.model.policy import Claim, GuardPolicy
-from webhook.model.violation import FixConstraint, Remedy, Rule
-from webhook.model.workload import Place, Workload
+from webhook.model.rule import FixConstraint, Remedy, Rule
+from webhook.model.workload import LabelLocation, Workload
 from webhook.model.workload_labels import AppLabel, Requirement
 from webhook.rules import RULES
 
@@ -27,7 +27,7 @@ ANY_TEXT: Final = "text"
 class Obstacle(NamedTuple):
     """A label that cannot have a value; `term` is the term of the selector that excludes it, None where another reason does."""
 
-    place: Place
+    place: LabelLocation
     key: str
     term: Term | None = None
 
@@ -35,7 +35,7 @@ class Obstacle(NamedTuple):
 class LabelSetting(NamedTuple):
     """A label that is set; the value None is one that a person chooses."""
 
-    place: Place
+    place: LabelLocation
     key: str
     value: str | None
 
@@ -88,7 +88,7 @@ class LabelValues(Struct, frozen=True):
         changed = self.identified(place, label, Remedy(remedy.place, label.label, value=value))
         return changed if changed.remedies else alone
 
-    def agreeing(self, place: Place, remedy: Remedy) -> Remedy | None:
+    def agreeing(self, place: LabelLocation, remedy: Remedy) -> Remedy | None:
         """Return the remedy for an alias of the role with the values that name no other role than the label, or than Pods here may have.
 
         None where no value is left.
@@ -106,7 +106,7 @@ class LabelValues(Struct, frozen=True):
         is_free = remedy.value is None and not remedy.choices
         return replace(remedy, value=value, choices=choices) if is_free or value is not None or choices else None
 
-    def identified(self, place: Place, label: AppLabel, remedy: Remedy) -> LabelSolution:
+    def identified(self, place: LabelLocation, label: AppLabel, remedy: Remedy) -> LabelSolution:
         """Return the solution for the label of the application or of the role.
 
         A value on the other side, the object's or its Pods', comes first; then what the fault asks for.
@@ -138,12 +138,12 @@ class LabelValues(Struct, frozen=True):
                 first = first if first is not None and first.obstacle and first.obstacle.term else found
         return first or LabelSolution()
 
-    def alone(self, place: Place, label: AppLabel, key: str) -> LabelSettings:
+    def alone(self, place: LabelLocation, label: AppLabel, key: str) -> LabelSettings:
         """Return what sets the label, under one of its keys, at one place, with the aliases that would name another role."""
         aliases = [one for one in self.aliases(place, label) if one.key != key]
         return lambda value: chain((LabelSetting(place, key, value),), changed(aliases, value))
 
-    def with_others(self, place: Place, label: AppLabel, key: str) -> LabelSettings:
+    def with_others(self, place: LabelLocation, label: AppLabel, key: str) -> LabelSettings:
         """Return what sets the same with the labels on the object and on its Pods that would contradict it."""
         here, own = self.alone(place, label, key), self.workload.own
         said = label.found(own.labels) if own is not None else None
@@ -159,7 +159,7 @@ class LabelValues(Struct, frozen=True):
 
         return settings
 
-    def named_elsewhere(self, place: Place, label: AppLabel) -> Iterator[LabelSetting]:
+    def named_elsewhere(self, place: LabelLocation, label: AppLabel) -> Iterator[LabelSetting]:
         """Yield the label as it is on the object and on its Pods, but for one place."""
         for other in self.every_place:
             found = label.found(other.labels) if other is not place else None
@@ -167,7 +167,7 @@ class LabelValues(Struct, frozen=True):
                 yield LabelSetting(other, *found)
                 yield from (one for one in self.aliases(other, label) if one.key != found.key)
 
-    def aliases(self, place: Place, label: AppLabel) -> Iterator[LabelSetting]:
+    def aliases(self, place: LabelLocation, label: AppLabel) -> Iterator[LabelSetting]:
         """Yield the aliases that name a role; the aliases of an application contradict nothing."""
         for alias in label.aliases if label is self.policy.workloads.role else ():
             if label.counts(said := place.labels.get(alias, "")):
@@ -207,7 +207,7 @@ class LabelValues(Struct, frozen=True):
             return remedy
         return replace(remedy, choices=tuple(filter(None, listed[0])) or ("",))
 
-    def required(self, place: Place) -> tuple[Requirement, ...]:
+    def required(self, place: LabelLocation) -> tuple[Requirement, ...]:
         """Return what the policy file requires of labels at a place: nothing outside of its scope."""
         asked, scope = self.policy.workloads.require, self.policy.workloads.scope
         return asked if asked and any(place is one for one in self.workload.labelled(scope)) else ()
@@ -227,7 +227,7 @@ class LabelValues(Struct, frozen=True):
             return None
         return Obstacle(place, key, next((one for one in terms if one.key == key), None))
 
-    def is_role_here(self, place: Place, key: str, value: str) -> bool:
+    def is_role_here(self, place: LabelLocation, key: str, value: str) -> bool:
         """Whether a value of the role's label is one that Pods of this place may have; other labels have any."""
         role = self.policy.workloads.role
         if key != role.label:
@@ -239,7 +239,7 @@ class LabelValues(Struct, frozen=True):
             return value == had.value  # the role of a Pod that runs does not change
         return self._may_have(place, value)
 
-    def _may_have(self, place: Place, role: str) -> bool:
+    def _may_have(self, place: LabelLocation, role: str) -> bool:
         """Whether the claims of the policy file leave a role to the Pods of a place."""
         if place is self.workload.own or not self.must_be_claimed:
             return True
@@ -247,21 +247,21 @@ class LabelValues(Struct, frozen=True):
         namespace = self.workload.namespace
         return claim.admits_namespace(namespace) and claim.admits_account(f"{namespace}/{place.account}")
 
-    def others(self, place: Place) -> tuple[Place, ...]:
+    def others(self, place: LabelLocation) -> tuple[LabelLocation, ...]:
         """The places whose labels have to agree with those of a place."""
         own = self.workload.own
         if own is None:
             return ()
         return self.workload.places if place is own else (own,)
 
-    def place_at(self, path: str) -> Place:
+    def place_at(self, path: str) -> LabelLocation:
         """The place of the workload at a path."""
         return next(place for place in self.every_place if place.path == path)
 
     @property
-    def every_place(self) -> tuple[Place, ...]:
+    def every_place(self) -> tuple[LabelLocation, ...]:
         """The object's own metadata, where that is not a Pod's, and that of each template."""
-        own: tuple[Place, ...] = (self.workload.own,) if self.workload.own is not None else ()
+        own: tuple[LabelLocation, ...] = (self.workload.own,) if self.workload.own is not None else ()
         return (*own, *self.workload.places)
 
 
@@ -270,7 +270,7 @@ def changed(named: Iterable[LabelSetting], value: str | None) -> Iterator[LabelS
     return (one._replace(value=value) for one in named if one.value != value)
 
 
-def will_count(label: AppLabel, remedy: Remedy, place: Place) -> bool:
+def will_count(label: AppLabel, remedy: Remedy, place: LabelLocation) -> bool:
     """Whether an alias is the one that counts at a place, once it has the value of a remedy; a free value is any text."""
     value = next(filter(None, (remedy.value, *remedy.choices, place.labels.get(remedy.label))), ANY_TEXT)
     found = label.found({**place.labels, remedy.label: value})

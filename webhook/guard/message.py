@@ -7,7 +7,7 @@ from itertools import accumulate, takewhile
 from webhook.guard.label_fixes import LabelFix
 from webhook.model.abbreviation import LONGEST_SENTENCE, listed, shortened
 from webhook.model.counting import counted
-from webhook.model.violation import Remedy, Violation
+from webhook.model.rule import Remedy, Violation
 
 INDENT = "  "
 NO_FIX = LabelFix()

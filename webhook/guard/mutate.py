@@ -9,7 +9,7 @@ from webhook.model.decision import Decision, Verdict
 from webhook.model.names import GUARD_LABEL, GUARDED
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Document, Operation, Request
-from webhook.model.workload import Place
+from webhook.model.workload import LabelLocation
 
 
 def mutate(request: Request, policy: GuardPolicy, *, own_namespace: str = "") -> Decision:
@@ -52,7 +52,7 @@ def managed_label(labels: Mapping[str, str]) -> Mapping[str, str]:
     return {} if labels.get(GUARD_LABEL) == GUARDED else {GUARD_LABEL: GUARDED}
 
 
-def labels_from_aliases(place: Place, policy: GuardPolicy) -> Mapping[str, str]:
+def labels_from_aliases(place: LabelLocation, policy: GuardPolicy) -> Mapping[str, str]:
     """The plain labels that a Pod has under an alias only; none from aliases that disagree, as the label would then contradict one of them.
 
     An alias whose value is not a role does not count.

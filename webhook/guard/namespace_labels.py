@@ -9,10 +9,10 @@ from webhook.model.decision import Decision, Verdict
 from webhook.model.fields import fits
 from webhook.model.identity import Identities
 from webhook.model.names import GUARD_LABEL
-from webhook.model.nearness import nearest
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
+from webhook.model.spelling import closest_word
 from webhook.model.workload import label_field, reference
 
 PROTECTION = "guard-labels"  # in the place of a rule's id; it has no mode, for mode governs rules only
@@ -79,7 +79,7 @@ def unknown_environments(labels: Mapping[str, str], policy: GuardPolicy, touched
     environment = policy.namespaces.environment
     value = labels.get(environment.label)
     if environment.one_of and environment.label in touched and value is not None and value not in environment.one_of:
-        meant = nearest(value, environment.one_of)
+        meant = closest_word(value, environment.one_of)
         hint = f" (did you mean {meant!r}?)" if meant else ""
         known = listed(environment.one_of)
         yield label_violation(

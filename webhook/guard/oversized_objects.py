@@ -25,7 +25,7 @@ from webhook.model.kinds import (
 from webhook.model.names import POLICY_CONFIGMAP
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.model.workload import reference
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from webhook.model.kinds import PLAIN
 from webhook.model.request import Request
-from webhook.model.violation import RefusedLabel
+from webhook.model.rule import RefusedLabel
 from webhook.model.workload import Owner, reference
 
 # Kubernetes' own kinds: what makes Pods for them counts as a controller, which nobody else does.

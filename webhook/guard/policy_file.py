@@ -5,7 +5,7 @@ from webhook.guard.policy_protection import break_glass_reason
 from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known, Verdict
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request, User
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.model.workload import reference
 
 PROTECTION = "policy-file"  # in the place of a rule's id; it has no mode, for mode governs rules only
@@ -50,7 +50,7 @@ def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:
     groups = policy.policy_file.deleted_by
     member = next((group for group in groups if group in request.user.groups), None)
     passed = break_glass_reason(request.user, policy) or (f"member of {member}" if member else "")
-    if request.user.empties_namespaces:
+    if request.user.is_namespace_deleter:
         passed = "Kubernetes removes what is in a namespace that is being deleted"
     if passed:
         return Decision(Verdict.EXEMPT, reason=passed)

@@ -9,7 +9,7 @@ from webhook.model.kinds import CALICO_STORAGE
 from webhook.model.names import CALICO_NAMESPACES, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, PolicyObject, Request, Target, User
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 
 PROTECTION = "guard-policies"  # in the place of a rule's id; it has no mode, for mode governs rules only
 # Calico stores a policy of the tier `default` under that prefix (libcalico-go, model/keys.go). Versions before 3.32 have one key
@@ -68,7 +68,7 @@ def permission_reason(request: Request, policy: GuardPolicy, own_accounts: Ident
     user = request.user
     if user.name in own_accounts:
         return "catflap's own account"
-    if user.is_cleaner and request.operation is Operation.DELETE:
+    if user.is_object_deleter and request.operation is Operation.DELETE:
         return "Kubernetes removes what belongs to nothing"
     if writes_for_others(user, request.target):
         return "Calico's API server stores what it was asked to"

@@ -23,7 +23,7 @@ from webhook.model.decision import Decision, Known, NamespaceSeen, Unchecked
 from webhook.model.kinds import POD
 from webhook.model.namespace import Namespace
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.model.workload import Owner
 
 

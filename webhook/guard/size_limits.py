@@ -12,8 +12,8 @@ from msgspec import Struct
 from webhook.model.kinds import BY_RESOURCE, LABELLING_SUBRESOURCES, POLICY_RESOURCES
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, PolicyObject, Request
-from webhook.model.violation import UNJUDGED, Violation
-from webhook.model.workload import Place, Relabelling, Workload
+from webhook.model.rule import NOT_EVALUATED, Violation
+from webhook.model.workload import LabelLocation, Relabelling, Workload
 from webhook.rules import RULES
 
 # Of one object or pod template; people have some ten. The API server itself sets no bound but the object's size.
@@ -35,7 +35,7 @@ def size_violation(subject: Any) -> SizeViolation | None:
     return None
 
 
-def too_many_labels(place: Place) -> SizeViolation | None:
+def too_many_labels(place: LabelLocation) -> SizeViolation | None:
     """The labels of one place, where they are too many."""
     count = len(place.labels)
     if count <= MAX_LABELS:
@@ -55,10 +55,10 @@ def unread_violations(request: Request, policy: GuardPolicy) -> Iterator[Violati
     about, target = subject_types(request, policy), request.target
     for rule in RULES.values():
         if rule.about in about and policy.holds(rule.id, rule.at_most):
-            yield Violation(rule.id, "", request.unread, identity=UNJUDGED)
+            yield Violation(rule.id, "", request.unread, identity=NOT_EVALUATED)
     for custom in () if target.subresource else policy.custom:
         if custom.applies(target.group, target.resource) and policy.holds(custom.id):
-            yield Violation(custom.id, "", request.unread, identity=UNJUDGED)
+            yield Violation(custom.id, "", request.unread, identity=NOT_EVALUATED)
 
 
 def subject_types(request: Request, policy: GuardPolicy) -> frozenset[type]:

@@ -4,12 +4,16 @@ import codecs
 from typing import Final
 
 UTF_8: Final = "utf-8"
-MARKS: Final = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF8, UTF_8))
+BYTE_ORDER_MARKS: Final = (
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (codecs.BOM_UTF8, UTF_8),
+)
 
 
-def marked(content: bytes) -> tuple[str, bytes]:
+def detect_encoding(content: bytes) -> tuple[str, bytes]:
     """The encoding of a text, and the bytes behind its byte order mark; the encoding is empty for UTF-16 without a mark."""
-    for mark, encoding in MARKS:
+    for mark, encoding in BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return encoding, content.removeprefix(mark)
     return "" if b"\0" in content[:2] else UTF_8, content

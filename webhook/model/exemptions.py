@@ -15,12 +15,12 @@ NOTICE_DAYS = 7  # an exception that ends is announced so long before
 
 
 # The user name of a ServiceAccount, and the group of all in a namespace (k8s.io/apiserver, authentication/serviceaccount).
-OF_NAMESPACE = re.compile(r"system:serviceaccounts?:([^:]+)(?::|$)")
+SERVICE_ACCOUNT_PRINCIPAL = re.compile(r"system:serviceaccounts?:([^:]+)(?::|$)")
 
 
 def account_namespace(principal: str) -> str:
     """The namespace of a ServiceAccount, or of a group of them; empty for every other user or group."""
-    found = OF_NAMESPACE.match(principal)
+    found = SERVICE_ACCOUNT_PRINCIPAL.match(principal)
     return found[1] if found and DNS_LABEL.fullmatch(found[1]) else ""
 
 
@@ -63,7 +63,7 @@ class Exempt(Node):
         return f"exempt: member of {found}" if found else ""
 
 
-class Waiver(Node):
+class PolicyException(Node):
     """One rule's faults let pass in one namespace, by somebody who answers for it, up to a day."""
 
     rule: str = Field(description="the rule's id")

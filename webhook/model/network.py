@@ -19,7 +19,7 @@ from webhook.model.fields import (
     distinct,
     port_range,
 )
-from webhook.model.reach import Reach
+from webhook.model.flow_index import FlowIndex
 
 IpNetwork = IPv4Network | IPv6Network
 
@@ -170,16 +170,16 @@ class Network(Node):
         return tuple(str(one) for whole in everywhere for one in without(whole, self.cluster_cidrs))
 
     @cached_property
-    def sources(self) -> Reach:
+    def sources(self) -> FlowIndex:
         """Return who connects by each flow, for comparison with what a policy lets in."""
         ends = [(flow.source, flow.to) for flow in self.flows]
-        return Reach(ends, [flow.port_ranges for flow in self.flows], self.outside)
+        return FlowIndex(ends, [flow.port_ranges for flow in self.flows], self.outside)
 
     @cached_property
-    def targets(self) -> Reach:
+    def targets(self) -> FlowIndex:
         """Return to whom each flow leads, for comparison with what a policy lets out."""
         ends = [(flow.to, flow.source) for flow in self.flows]
-        return Reach(ends, [flow.port_ranges for flow in self.flows], self.outside)
+        return FlowIndex(ends, [flow.port_ranges for flow in self.flows], self.outside)
 
 
 def without(whole: IpNetwork, cidrs: tuple[str, ...]) -> list[IpNetwork]:

@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping
 
 from webhook.model.addresses import Addresses, too_large
-from webhook.model.coverage import Judging
-from webhook.model.labels import RESERVED
+from webhook.model.labels import RESERVED_PREFIXES
 from webhook.model.names import CALICO_NAMESPACE
-from webhook.model.openness import digest
-from webhook.model.violation import Fault
+from webhook.model.opening_check import OpeningCheck
+from webhook.model.opening_faults import digest
+from webhook.model.rule import RuleFinding
 from webhook.model.workload import label_field
 
 
-def set_faults(labels: Mapping[str, str], networks: Addresses, judging: Judging) -> Iterator[Fault]:
+def set_faults(labels: Mapping[str, str], networks: Addresses, judging: OpeningCheck) -> Iterator[RuleFinding]:
     """Yield what a network set makes addresses count as.
 
     Calico's selectors select network sets as well as Pods, and look for the labels of a namespace or an account among the
@@ -22,13 +22,13 @@ def set_faults(labels: Mapping[str, str], networks: Addresses, judging: Judging)
         if all(labels.get(key) in values for key, values in wanted.items()):
             counts |= dict.fromkeys(wanted, "it makes addresses count as name servers")
     for key in labels:
-        if key == CALICO_NAMESPACE or key.startswith(tuple(RESERVED)):
+        if key == CALICO_NAMESPACE or key.startswith(tuple(RESERVED_PREFIXES)):
             counts[key] = "it makes addresses count as Pods of another namespace or account"
     for key, says in counts.items():
         if key in labels:
-            yield Fault(f"metadata.labels{label_field(key)}", says, parts=(digest((key, labels[key], networks)),))
+            yield RuleFinding(f"metadata.labels{label_field(key)}", says, parts=(digest((key, labels[key], networks)),))
     if reason := too_large(networks, judging.cluster):
-        yield Fault(
+        yield RuleFinding(
             "spec.nets",
             f"it has {reason}: every policy that selects it by a label opens its Pods to nobody in particular; name "
             "particular networks",

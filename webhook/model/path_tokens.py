@@ -18,7 +18,7 @@ MOST_KEPT: Final = 16
 PLAIN: Final = ""
 
 
-class Token(Struct, frozen=True):
+class PathToken(Struct, frozen=True):
     """One token, and since when it is in its place (RFC 3339, for people); its text shows in no log."""
 
     value: str
@@ -37,9 +37,9 @@ class PathTokens(Struct, frozen=True):
     that the controller ended last, the newest at the end: a token that is missing without its digest was removed by others.
     """
 
-    registered: Token | None = None
-    next: Token | None = None
-    previous: tuple[Token, ...] = ()
+    registered: PathToken | None = None
+    next: PathToken | None = None
+    previous: tuple[PathToken, ...] = ()
     ended: tuple[str, ...] = ()
 
     @property

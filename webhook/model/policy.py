@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StrictBool
 
-from webhook.model.custom import MOST_RULES, CustomRule
-from webhook.model.exemptions import BreakGlass, Exempt, PolicyFileRights, Waiver, account_namespace
+from webhook.model.custom_rule import MAX_CUSTOM_RULES, CustomRule
+from webhook.model.exemptions import BreakGlass, Exempt, PolicyException, PolicyFileRights, account_namespace
 from webhook.model.fields import (
     LabelValue,
     NamespacePattern,
@@ -25,7 +25,7 @@ from webhook.model.limits import (
 )
 from webhook.model.modes import EVERYWHERE, SEVERITY, Mode, Override
 from webhook.model.names import CALICO_NAMESPACES
-from webhook.model.namespaces import ALWAYS_EXEMPT, Namespaces
+from webhook.model.namespace_settings import ALWAYS_EXEMPT, Namespaces
 from webhook.model.network import Network
 from webhook.model.workload_labels import Workloads
 
@@ -93,7 +93,7 @@ class GuardPolicy(Node):
     roles: dict[LabelValue, Role] = Field({}, description="what is particular to a role, by its name")
     policy_file: PolicyFileRights = Field(PolicyFileRights(), description="who may delete this file's ConfigMap")
     break_glass: BreakGlass = Field(BreakGlass(), description="who may act against the guard in an emergency")
-    custom: tuple[CustomRule, ...] = Field((), max_length=MOST_RULES, description="rules of your own, in CEL")
+    custom: tuple[CustomRule, ...] = Field((), max_length=MAX_CUSTOM_RULES, description="rules of your own, in CEL")
     exempt: Exempt = Field(Exempt(), description="who passes every rule")
     twin: StrictBool = Field(
         default=False,
@@ -104,7 +104,7 @@ class GuardPolicy(Node):
         description="look again and again at what stands; auto: count its faults in metrics, and write them as reports where "
         "openreports.io is served; off: neither, and what was written goes",
     )
-    exceptions: tuple[Waiver, ...] = Field(
+    exceptions: tuple[PolicyException, ...] = Field(
         (), max_length=MOST_EXCEPTIONS, description="rules whose faults pass in one namespace; each use is recorded"
     )
 
@@ -157,7 +157,7 @@ class GuardPolicy(Node):
         own = local.rules.get(rule) or (None if local.mode else self.rules.get(rule))
         return own or min(local.mode or self.mode, at_most, key=SEVERITY.index)
 
-    def waiver(self, rule: str, namespace: str, at: datetime) -> Waiver | None:
+    def waiver(self, rule: str, namespace: str, at: datetime) -> PolicyException | None:
         """What lets a rule's faults pass in a namespace at a moment."""
         found = (one for one in self.exceptions if (one.rule, one.namespace) == (rule, namespace) and one.counts(at))
         return next(found, None)

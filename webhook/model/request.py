@@ -23,8 +23,8 @@ class Operation(StrEnum):
 
 
 KUBE_CONTROLLER_MANAGER = "system:kube-controller-manager"
-EMPTIERS = (KUBE_CONTROLLER_MANAGER, "system:serviceaccount:kube-system:namespace-controller")
-CLEANERS = ("system:serviceaccount:kube-system:generic-garbage-collector", *EMPTIERS)
+NAMESPACE_DELETERS = (KUBE_CONTROLLER_MANAGER, "system:serviceaccount:kube-system:namespace-controller")
+OBJECT_DELETERS = ("system:serviceaccount:kube-system:generic-garbage-collector", *NAMESPACE_DELETERS)
 
 # The controllers of kube-controller-manager whose roles let them create Pods, or objects that make Pods; it acts as one
 # ServiceAccount of kube-system for each, or as itself without `--use-service-account-credentials`. The names are the same in
@@ -61,14 +61,14 @@ class User(Struct, frozen=True):
         return self.name.startswith("system:node:") and "system:nodes" in self.groups
 
     @property
-    def is_cleaner(self) -> bool:
+    def is_object_deleter(self) -> bool:
         """Whether this is what empties a namespace that goes, or removes what nobody owns."""
-        return self.name in CLEANERS
+        return self.name in OBJECT_DELETERS
 
     @property
-    def empties_namespaces(self) -> bool:
+    def is_namespace_deleter(self) -> bool:
         """Whether this is what deletes all that is in a namespace that is being deleted."""
-        return self.name in EMPTIERS
+        return self.name in NAMESPACE_DELETERS
 
     @property
     def is_controller(self) -> bool:

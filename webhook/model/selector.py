@@ -72,7 +72,7 @@ class Not(Struct, frozen=True):
                 return f"{key} != {quoted(value)}"
             case OneOf(key, values):
                 return f"{key} not in {listed(values)}"
-        return f"!{grouped(self.part)}"
+        return f"!{parenthesized(self.part)}"
 
 
 class AllOf(Struct, frozen=True):
@@ -81,7 +81,7 @@ class AllOf(Struct, frozen=True):
     parts: tuple["Selector", ...]
 
     def __str__(self) -> str:
-        return " && ".join(map(grouped, self.parts)) or "all()"
+        return " && ".join(map(parenthesized, self.parts)) or "all()"
 
 
 class AnyOf(Struct, frozen=True):
@@ -90,7 +90,7 @@ class AnyOf(Struct, frozen=True):
     parts: tuple["Selector", ...]
 
     def __str__(self) -> str:
-        return " || ".join(map(grouped, self.parts))
+        return " || ".join(map(parenthesized, self.parts))
 
 
 Selector = Equals | OneOf | Has | Like | Global | Not | AllOf | AnyOf
@@ -125,7 +125,7 @@ def values_of(selector: Selector, *keys: str) -> frozenset[str] | None:
     return None
 
 
-class Common(Struct, frozen=True):
+class CommonLabels(Struct, frozen=True):
     """Labels that every object of a kind has, so that asking for one selects no object in particular.
 
     `distinct` are labels whose value differs from object to object: a value is particular, the label is not. `closed` has
@@ -136,33 +136,33 @@ class Common(Struct, frozen=True):
     closed: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
-NO_COMMON_LABEL = Common()
+NO_COMMON_LABELS = CommonLabels()
 # A piece of a name that is shorter is part of too many names to mean any of them.
 SHORTEST_PIECE = 3
 
 
-def is_narrow(selector: Selector, common: Common = NO_COMMON_LABEL) -> bool:
+def is_narrow(selector: Selector, common: CommonLabels = NO_COMMON_LABELS) -> bool:
     """Return whether a selector asks for a label that not every object has, or for a value that not every one has.
 
     What a selector only excludes does not make it narrow: it selects nearly everything.
     """
     each_value = ([(key, value) for value in values] for key, values in common.closed)
-    if not any(asks(selector, common.distinct, known=dict(known)) for known in product(*each_value)):
+    if not any(requires_own_label(selector, common.distinct, known=dict(known)) for known in product(*each_value)):
         return False
-    return asks(selector, common.distinct, known={})
+    return requires_own_label(selector, common.distinct, known={})
 
 
-def asks(  # noqa: PLR0911 (one for each kind of node)
+def requires_own_label(  # noqa: PLR0911 (one for each kind of node)
     selector: Selector, distinct: frozenset[str], *, known: Mapping[str, str]
 ) -> bool:
     """Return whether an object needs a label of its own to be selected, beside the labels that are `known`."""
     match selector:
         case AllOf(parts):
-            return any(asks(part, distinct, known=known) for part in parts)
+            return any(requires_own_label(part, distinct, known=known) for part in parts)
         case AnyOf(parts):
-            return all(asks(part, distinct, known=known) for part in parts)
+            return all(requires_own_label(part, distinct, known=known) for part in parts)
         case Not(part):
-            return isinstance(part, Not) and asks(part.part, distinct, known=known)
+            return isinstance(part, Not) and requires_own_label(part.part, distinct, known=known)
         case Global():
             return False
         case Equals(key) | OneOf(key) | Has(key) | Like(key) if key in known:
@@ -202,18 +202,18 @@ def renamed(selector: Selector, prefix: str) -> Selector:
     return structs.replace(selector, key=f"{prefix}{selector.key}")
 
 
-def lifted(selector: Selector, name: Callable[[str], str]) -> Selector:
+def with_labels_mapped(selector: Selector, name: Callable[[str], str]) -> Selector:
     """Return what a selector asks of labels that `name` has another name for, under that name.
 
     A part about any other label asks nothing, so more may be selected, never less.
     """
     match selector:
         case Not(part):
-            return Not(lifted(part, name))
+            return Not(with_labels_mapped(part, name))
         case AllOf(parts):
-            return AllOf(tuple(lifted(part, name) for part in parts))
+            return AllOf(tuple(with_labels_mapped(part, name) for part in parts))
         case AnyOf(parts):
-            return AnyOf(tuple(lifted(part, name) for part in parts))
+            return AnyOf(tuple(with_labels_mapped(part, name) for part in parts))
         case Global():
             return EVERYTHING
     other = name(selector.key)
@@ -242,7 +242,7 @@ def listed(values: tuple[str, ...]) -> str:
     return f"{{{', '.join(map(quoted, values))}}}"
 
 
-def grouped(part: Selector) -> str:
+def parenthesized(part: Selector) -> str:
     """A part inside another one, in brackets where they would otherwise be read together."""
     return f"({part})" if isinstance(part, AllOf | AnyOf) and part.parts else str(part)
 

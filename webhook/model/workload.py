@@ -15,7 +15,7 @@ DEFAULT_ACCOUNT = "default"  # of a Pod that names none
 MISSING, EMPTY = "missing", "empty"
 
 
-class Found(NamedTuple):
+class FoundLabel(NamedTuple):
     """A label as it stands: under which of its names, with which value."""
 
     key: str
@@ -27,7 +27,7 @@ def absence(value: str | None) -> str:
     return MISSING if value is None else "" if value else EMPTY
 
 
-class Place(Struct, frozen=True):
+class LabelLocation(Struct, frozen=True):
     """Where pod labels stand inside an object.
 
     `path` is the field path of the metadata that carries them, as kubectl would print it: `metadata` for a Pod,
@@ -96,14 +96,14 @@ class Workload(Struct, frozen=True):
     kind: str
     namespace: str
     name: str
-    places: tuple[Place, ...]
+    places: tuple[LabelLocation, ...]
     owner: Owner | None = None
     mirror: bool = False
-    own: Place | None = None
+    own: LabelLocation | None = None
     reference_path: str = ""
     uid: str = ""
 
-    def labelled(self, scope: Scope) -> tuple[Place, ...]:
+    def labelled(self, scope: Scope) -> tuple[LabelLocation, ...]:
         """The places that must carry labels; a Pod is the one place of its own."""
         if self.own is None or scope is Scope.TEMPLATE:
             return self.places
@@ -124,8 +124,8 @@ class Workload(Struct, frozen=True):
 class Relabelling(Struct, frozen=True):
     """A Pod's labels before and after a change; no other change of a Pod that runs concerns a rule."""
 
-    before: Place
-    after: Place
+    before: LabelLocation
+    after: LabelLocation
     kind: str = "Pod"
 
 

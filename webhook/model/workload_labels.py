@@ -10,6 +10,7 @@ from pydantic_core import PydanticKnownError, SchemaError, SchemaValidator, core
 from webhook.model.extra_kinds import ExtraKind
 from webhook.model.fields import LabelKey, LabelValue, Node, distinct
 from webhook.model.kinds import Makers
+from webhook.model.label_pattern import anchored, portability_error, size_error, syntax_error_reason
 from webhook.model.labels import LABEL_NAME
 from webhook.model.limits import (
     LONGEST_PATTERN,
@@ -19,9 +20,8 @@ from webhook.model.limits import (
     MOST_ROLES,
     MOST_VALUES,
 )
-from webhook.model.nearness import nearest
-from webhook.model.pattern import too_large, unlike, whole, why_none
-from webhook.model.workload import Found, Scope, absence
+from webhook.model.spelling import closest_word
+from webhook.model.workload import FoundLabel, Scope, absence
 
 COUNTING = "labels that count where the label itself is absent; the first one that counts wins"
 Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), AfterValidator(distinct)]
@@ -42,11 +42,11 @@ class AppLabel(Node):
         """Whether an alias with this value counts where the label itself is absent."""
         return bool(value)
 
-    def found(self, labels: Mapping[str, str]) -> Found | None:
+    def found(self, labels: Mapping[str, str]) -> FoundLabel | None:
         """The label that counts: the label itself wherever it is set, even to the empty string, else the first alias that counts."""
         if (value := labels.get(self.label)) is not None:
-            return Found(self.label, value)
-        return next((Found(key, labels[key]) for key in self.aliases if self.counts(labels.get(key, ""))), None)
+            return FoundLabel(self.label, value)
+        return next((FoundLabel(key, labels[key]) for key in self.aliases if self.counts(labels.get(key, ""))), None)
 
     def lack(self, labels: Mapping[str, str]) -> str:
         """How the label is absent: "missing" or "empty"; empty where it has a value, or an alias counts."""
@@ -85,7 +85,7 @@ class RoleLabel(AppLabel):
 
     def nearest(self, value: str) -> str | None:
         """The role that may be meant by a value that is none; letter case is no matter here."""
-        return nearest(value.lower(), self.one_of)
+        return closest_word(value.lower(), self.one_of)
 
 
 class Requirement(Node):
@@ -106,22 +106,24 @@ class Requirement(Node):
     def _is_one_of_two(self) -> Self:
         if (self.one_of is None) == (self.matches is None):
             raise ValueError("give either oneOf or matches")
-        if self.matches is not None and (what := too_large(self.matches)):
+        if self.matches is not None and (what := size_error(self.matches)):
             raise ValueError(f"matches: {what}")
         try:
             if self.matches is not None:  # by itself first: a stray bracket must not close ours
                 SchemaValidator(core_schema.str_schema(pattern=self.matches))
             self.admits("")
         except SchemaError as bad:
-            raise ValueError(f"matches: {self.matches!r} is no regular expression: {why_none(str(bad))}") from None
-        if self.matches is not None and (what := unlike(self.matches)):
+            raise ValueError(
+                f"matches: {self.matches!r} is no regular expression: {syntax_error_reason(str(bad))}"
+            ) from None
+        if self.matches is not None and (what := portability_error(self.matches)):
             raise ValueError(f"matches: {what}")
         return self
 
     @property
     def expression(self) -> str:
         """The pattern as either engine looks for it."""
-        return whole(self.matches or "")
+        return anchored(self.matches or "")
 
     @cached_property
     def _validator(self) -> SchemaValidator:

@@ -10,7 +10,7 @@ from webhook.guard.message import violation_lines
 from webhook.model.counting import counted
 from webhook.model.decision import Decision, Verdict
 from webhook.model.request import Request
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.review.patch import label_patch
 
 # The API server takes 4,096 runes of warnings; once they are used up, it cuts each at 256 (apiserver, pkg/warning/context.go).

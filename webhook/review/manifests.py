@@ -21,7 +21,7 @@ from webhook.model.kinds import (
     PolicyKind,
 )
 from webhook.model.request import Document, Operation, PolicyObject, Request, Target, User
-from webhook.model.violation import API_SERVER, RefusedLabel, Violation
+from webhook.model.rule import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
 from webhook.review.heading import NAMELESS, HeadFault, missing, wrong_head

@@ -3,6 +3,6 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from webhook.model.violation import registry
+from webhook.model.rule import rules_by_id
 
-RULES = registry(import_module(f"{__name__}.{found.name}").RULE for found in iter_modules(__path__))
+RULES = rules_by_id(import_module(f"{__name__}.{found.name}").RULE for found in iter_modules(__path__))

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from webhook.model.cel import BEFORE, IS_POD, PLACES, ROLES
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Rule
+from webhook.model.rule import Rule, RuleFinding
 from webhook.model.workload import Relabelling
 
 
-def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[Fault]:
+def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[RuleFinding]:
     """The role that a Pod had and no longer has: policies, and whoever admitted it, went by that.
 
     One that is not known was never admitted by us, and may be mended.
@@ -19,7 +19,7 @@ def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[Fault]:
         return
     if after is None or after.value != before.value:
         now = f"to {after.value!r}" if after and after.value else "to none"
-        yield Fault(
+        yield RuleFinding(
             path=relabelling.after.at(after.key if after else before.key),
             message=f"the role of a Pod that runs does not change, from {before.value!r} {now}; make a new Pod with that role",
         )

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from webhook.model.cel import BEFORE, LENIENT, PLACES, ROLES, literal
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Remedy, Rule
+from webhook.model.rule import Remedy, Rule, RuleFinding
 from webhook.model.workload import Workload
 
 
-def conflicting(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
+def conflicting(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
     """The aliases that name another role than the role label beside them: a person or a tool may go by either.
 
     A value that is not a role does not count. Nor does an alias of the application's label: the label itself wins.
@@ -20,7 +20,7 @@ def conflicting(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
             other = place.labels.get(alias, "")
             if role.counts(other) and other != named:
                 message = f"{alias!r} names the role {other!r}, and {role.label!r} names {named!r}; let them agree"
-                yield Fault(place.at(alias), message, Remedy(place.path, alias, value=named))
+                yield RuleFinding(place.at(alias), message, Remedy(place.path, alias, value=named))
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from webhook.model.abbreviation import listed
 from webhook.model.cel import everywhere, literal
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Remedy, Rule
+from webhook.model.rule import Remedy, Rule, RuleFinding
 from webhook.model.workload import Workload
 from webhook.model.workload_labels import Requirement
 
 
-def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
+def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
     """Each required label that is missing, or whose value the policy does not admit."""
     for required in policy.workloads.require:
         for place in workload.labelled(policy.workloads.scope):
@@ -18,7 +18,7 @@ def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
             value = place.labels.get(required.label, "")
             if lack or not required.admits(value):
                 state = f"is {lack}" if lack else f"has the value {value!r}"
-                yield Fault(
+                yield RuleFinding(
                     path=place.at(required.label),
                     message=f"the label {required.label!r} {state}; it must be {wanted(required)}",
                     remedy=Remedy(place=place.path, label=required.label, choices=required.one_of or ()),

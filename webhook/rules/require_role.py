@@ -6,12 +6,12 @@ from webhook.model.abbreviation import listed
 from webhook.model.cel import IS_POD, KNOWN_ROLE, everywhere, lack
 from webhook.model.kinds import POD
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Remedy, Rule
-from webhook.model.workload import MISSING, Place, Workload
+from webhook.model.rule import Remedy, Rule, RuleFinding
+from webhook.model.workload import MISSING, LabelLocation, Workload
 from webhook.model.workload_labels import RoleLabel
 
 
-def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
+def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
     """The places without a role label, or with an empty one.
 
     Flows select Pods by the label itself, so a Pod needs that one; a template may leave it to be filled in on its Pods.
@@ -24,7 +24,7 @@ def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
             how = MISSING
         if how:
             said = f"the label {role.label!r} is {place.described(role.label, how)}"
-            yield Fault(
+            yield RuleFinding(
                 path=place.at(role.label),
                 message=f"{said}{other_use(place, role)}; the roles are {listed(role.one_of)}",
                 remedy=Remedy(place.path, role.label, value=role.intended(place.labels), choices=role.one_of),
@@ -32,7 +32,7 @@ def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
             )
 
 
-def other_use(place: Place, role: RoleLabel) -> str:
+def other_use(place: LabelLocation, role: RoleLabel) -> str:
     """An alias whose value is not a role, in words, as its user may believe that it counts."""
     alias = next((key for key in role.aliases if (value := place.labels.get(key)) and not role.counts(value)), None)
     return f" ({alias!r} does not count: {place.labels[alias]!r} is not a role)" if alias else ""

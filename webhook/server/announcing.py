@@ -16,7 +16,7 @@ from webhook.kube.series import Series, Statement, Told
 from webhook.metrics import Metrics
 from webhook.model.decision import Decision, Verdict
 from webhook.model.request import Operation, PolicyObject, Request
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.model.workload import Owner, Workload
 from webhook.netpol.manifest import Manifest
 

@@ -4,7 +4,7 @@ from webhook.config.apart import load
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 
 POLICY_FILE = "policy-file"  # in the place of a rule's id
 # What decides while no file is in force yet: who may delete the policy file.

@@ -7,7 +7,7 @@ from typing import Any
 from webhook.kube.owners import OwnerFound
 from webhook.model.decision import OldOwner
 from webhook.model.kinds import BY_KIND, PodMaker
-from webhook.model.workload import Place
+from webhook.model.workload import LabelLocation
 from webhook.review.objects import convert, workload_from
 
 JOB_TEMPLATE = "spec.jobTemplate"  # of a CronJob, whose metadata its Jobs get
@@ -26,7 +26,9 @@ def read(found: OwnerFound) -> OldOwner:
     maker: PodMaker = BY_KIND[found.owner.api_version.rpartition("/")[0], found.owner.kind]
     labels = at(found.content, f"{JOB_TEMPLATE}.metadata").get("labels") or {}
     return OldOwner(
-        workload_from(maker, found.content, convert), at(found.content, maker.template), made=Place("metadata", labels)
+        workload_from(maker, found.content, convert),
+        at(found.content, maker.template),
+        made=LabelLocation("metadata", labels),
     )
 
 

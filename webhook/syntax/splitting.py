@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.model.encoding import marked
+from webhook.model.encoding import detect_encoding
 
 SEPARATOR: Final = "---"
 MARK: Final = "\ufeff"
@@ -105,7 +105,7 @@ def text_of(data: bytes) -> str:
     As in kubectl, a byte order mark tells UTF-16 from UTF-8, and bytes that are no UTF-8 become replacement characters; a policy
     file is read more strictly (webhook.config.enclosure).
     """
-    encoding, behind = marked(data)
+    encoding, behind = detect_encoding(data)
     if not encoding:
         raise BadTextError(
             "the file is UTF-16 without a byte order mark, which kubectl cannot read; save it as UTF-8, "

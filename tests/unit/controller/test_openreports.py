@@ -10,7 +10,7 @@ import pytest
 from webhook.controller.openreports import LONGEST_MESSAGE, MOST_RESULTS, over, report
 from webhook.guard.owner_graph import ObjectName
 from webhook.guard.preview import Effect, PreviewRow
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 
 AT: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 LATER: Final = AT + timedelta(hours=1)

@@ -14,7 +14,7 @@ from webhook.custom.judging import ALL_TOGETHER, LARGEST_OBJECT, Seen, price_of_
 from webhook.guard.decide import OFFLINE_DEFAULTS, decide
 from webhook.guard.decision_message import with_message
 from webhook.guard.mutate import after_mutation
-from webhook.model.custom import CustomRule
+from webhook.model.custom_rule import CustomRule
 from webhook.model.decision import Closure, Decision, Findings, Known, LabelsWanted, NamespaceSeen, Verdict
 from webhook.review.manifests import Manifest, creation, read
 

@@ -5,7 +5,7 @@ from tests.unit.samples import asked, policy
 from webhook.guard.decide import OFFLINE_DEFAULTS, decide
 from webhook.guard.decision_message import with_message, with_refused_labels
 from webhook.model.decision import Decision, Verdict
-from webhook.model.violation import API_SERVER, RefusedLabel, Violation
+from webhook.model.rule import API_SERVER, RefusedLabel, Violation
 
 TIER, ROLE = "spec.template.metadata.labels.tier", "spec.template.metadata.labels.role"
 

@@ -9,7 +9,7 @@ from webhook.guard.judge import judge
 from webhook.guard.label_fixes import label_fix
 from webhook.guard.message import MAX_MESSAGE_LENGTH, MAX_PATCH_LENGTH, patch, patch_line, refusal, violation_line
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Remedy, Violation
+from webhook.model.rule import Remedy, Violation
 from webhook.model.workload import Workload
 
 TWO_FAULTS = """\

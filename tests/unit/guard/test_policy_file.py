@@ -9,7 +9,7 @@ from tests.unit.samples import policy
 from webhook.guard.decide import NO_RESULTS, decide
 from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known, Question, Verdict
 from webhook.model.request import User
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.review.decode import BadReview, decode
 
 OWN: Final = "guards"

@@ -7,7 +7,7 @@ from webhook.model.selector import (
     LONGEST,
     AllOf,
     AnyOf,
-    Common,
+    CommonLabels,
     Equals,
     Global,
     Has,
@@ -110,7 +110,7 @@ def test_a_value_that_cannot_be_said_is_refused_anywhere(selector: Selector) -> 
 
 def test_a_label_that_is_always_there_makes_nothing_narrow() -> None:
     """Nor does a value that may be any; one that is named does."""
-    common = Common(distinct=frozenset({"name"}))
+    common = CommonLabels(distinct=frozenset({"name"}))
     assert not is_narrow(Has("name"), common)
     assert not is_narrow(Like("name", "starts with", ""), common)
     assert not is_narrow(AllOf((Has("name"), Not(Equals("name", "x")))), common)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.samples import workload
-from webhook.model.workload import Place, label_field
+from webhook.model.workload import LabelLocation, label_field
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from webhook.model.workload import Place, label_field
 def test_a_label_key_becomes_the_tail_of_a_field_path(key: str, field: str) -> None:
     """As kubectl and jsonpath write it."""
     assert label_field(key) == field
-    assert Place("spec.template.metadata", {}).at(key) == f"spec.template.metadata.labels{field}"
+    assert LabelLocation("spec.template.metadata", {}).at(key) == f"spec.template.metadata.labels{field}"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.unit.netpol.calico_grammar import complaints
 from tests.unit.samples import policy
 from webhook.config.parse import parse
 from webhook.model.names import ALLOW_DNS, DEFAULT_DENY, STANDING_NET
-from webhook.model.namespaces import ALWAYS_EXEMPT
+from webhook.model.namespace_settings import ALWAYS_EXEMPT
 from webhook.model.network import FlowEnd, Preset
 from webhook.model.policy import GuardPolicy
 from webhook.netpol.dns import PRESETS, Detected

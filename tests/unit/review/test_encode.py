@@ -12,7 +12,7 @@ from tests.unit.samples import asked, policy
 from webhook.guard.decide import unavailable
 from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision, Verdict
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.review.encode import MOST_CAUSES, WARNING_LENGTH, encode_mutation, encode_validation
 
 UID: Final = "705ab4f5-6393-11e8-b7cc-42010a800002"

@@ -1,7 +1,7 @@
 """What the API server's own audit log is given."""
 
 from webhook.model.decision import Decision, Verdict
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.server.annotations import LONGEST, annotations
 
 

@@ -9,13 +9,15 @@ from webhook.kube.api import ApiError, brief
 from webhook.kube.webhook_path import BadTokens, read, write
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
-from webhook.model.path_tokens import PLAIN, PathTokens, Token, well_formed, without_tokens
+from webhook.model.path_tokens import PLAIN, PathToken, PathTokens, well_formed, without_tokens
 from webhook.server.authentication import ClientCertificates, NoCheck, ReviewPath, SecretPath, Sender, review_path
 from webhook.server.peers import certificate_names
 from webhook.server.tokens import AcceptedTokens, BadTokenFile, TokenFile, read_file
 
 GOOD, OTHER = "g" * 43, "o" * 43
-TOKENS = PathTokens(Token(GOOD, "2026-01-01T00:00:00Z"), Token("n" * 43), (Token("p" * 43), Token("q" * 43)))
+TOKENS = PathTokens(
+    PathToken(GOOD, "2026-01-01T00:00:00Z"), PathToken("n" * 43), (PathToken("p" * 43), PathToken("q" * 43))
+)
 
 
 def sender(token: str = "", names: tuple[str, ...] | None = None) -> Sender:

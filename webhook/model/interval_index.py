@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from webhook.model.intervals import Intervals
 
 
-class Segments:
+class IntervalIndex:
     """A line cut where a set begins or ends; O(n log n) in the ranges of all sets."""
 
     def __init__(self, sets: Iterable[tuple[int, Intervals]]) -> None:

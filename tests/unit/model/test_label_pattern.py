@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from webhook.model.pattern import size
+from webhook.model.label_pattern import size
 from webhook.model.workload_labels import Requirement
 
 

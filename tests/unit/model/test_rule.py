@@ -6,14 +6,14 @@ import pytest
 
 from tests.unit.samples import policy, workload
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Remedy, Rule, Violation, registry
+from webhook.model.rule import Remedy, Rule, RuleFinding, Violation, rules_by_id
 from webhook.model.workload import Workload
 
 
-def complaint(_workload: Workload, _policy: GuardPolicy) -> Iterator[Fault]:
+def complaint(_workload: Workload, _policy: GuardPolicy) -> Iterator[RuleFinding]:
     """A rule that nothing pleases, twice."""
-    yield Fault(path="metadata.name", message="is not to my liking")
-    yield Fault(path="metadata.labels.role", message="nor is this", remedy=Remedy(place="metadata", label="role"))
+    yield RuleFinding(path="metadata.name", message="is not to my liking")
+    yield RuleFinding(path="metadata.labels.role", message="nor is this", remedy=Remedy(place="metadata", label="role"))
 
 
 def rule(id_: str) -> Rule:
@@ -41,17 +41,17 @@ def test_a_rules_title_is_the_first_line_of_its_module() -> None:
 
 def test_the_registry_orders_by_id() -> None:
     """Whatever order the modules are found in."""
-    assert list(registry([rule("b"), rule("c-d"), rule("a")])) == ["a", "b", "c-d"]
+    assert list(rules_by_id([rule("b"), rule("c-d"), rule("a")])) == ["a", "b", "c-d"]
 
 
 def test_the_registry_refuses_an_id_that_is_taken() -> None:
     """At import, before anything is judged."""
     with pytest.raises(ValueError, match=r"^two rules claim the id 'a'$"):
-        registry([rule("a"), rule("b"), rule("a")])
+        rules_by_id([rule("a"), rule("b"), rule("a")])
 
 
 @pytest.mark.parametrize("id_", ["", "A", "a_b", "a-", "-a", "a--b", "a b", "a1"])
 def test_the_registry_refuses_an_id_that_is_not_words_and_hyphens(id_: str) -> None:
     """Ids stand in policy files, metrics and web addresses."""
     with pytest.raises(ValueError, match="not lower-case words joined by hyphens"):
-        registry([rule(id_)])
+        rules_by_id([rule(id_)])

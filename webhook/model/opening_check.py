@@ -7,15 +7,15 @@ from typing import Final
 from msgspec import structs
 
 from webhook.model.addresses import EVERY_ADDRESS, NO_ADDRESS, Addresses, addresses, too_large
+from webhook.model.flow_index import FlowIndex
 from webhook.model.name_servers import PORT_NAMES, PORTS, PROTOCOLS, pod_labels, servers
 from webhook.model.names import CALICO_NAMESPACE, GUARD_LABEL, GUARDED, NAMESPACE_NAME
 from webhook.model.opening import Grammar, Opening, Peers, Selected
 from webhook.model.policy import GuardPolicy
-from webhook.model.reach import Reach
 from webhook.model.selector import (
     EVERYTHING,
     AllOf,
-    Common,
+    CommonLabels,
     Equals,
     Global,
     Has,
@@ -23,23 +23,23 @@ from webhook.model.selector import (
     Selector,
     conjuncts,
     is_narrow,
-    lifted,
     values_of,
+    with_labels_mapped,
 )
 from webhook.model.traffic import Direction
 
 NAMESPACE_PREFIX: Final = "pcns."  # of a namespace's labels among those of its Pods, for Calico (k8s/conversion)
 # Set on every namespace by the API server, and for selectors of Calico by Calico (k8s/conversion, NameLabel).
-NAMES: Final = (NAMESPACE_NAME, "projectcalico.org/name")
+NAMESPACE_NAME_LABELS: Final = (NAMESPACE_NAME, "projectcalico.org/name")
 
-NOBODY: Final = "nobody in particular"
+NO_PARTICULAR_PEER: Final = "nobody in particular"
 
 # Of one object against the networks of all flows: some 30 ms. A network costs a step for each part that the networks of
 # flows divide it into, so only large networks against a file of thousands of networks come so far.
-MOST_STEPS: Final = 100_000
+MAX_STEPS: Final = 100_000
 
 
-class Judging:
+class OpeningCheck:
     """One policy object against the policy file: everything that is asked of the file is asked once for an object."""
 
     def __init__(self, policy: GuardPolicy, namespace: str) -> None:
@@ -53,7 +53,7 @@ class Judging:
         closed = [(GUARD_LABEL, frozenset({GUARDED}))]
         if environment.one_of:
             closed.append((environment.label, frozenset(environment.one_of)))
-        self._common = Common(frozenset(NAMES), tuple(closed))
+        self._common = CommonLabels(frozenset(NAMESPACE_NAME_LABELS), tuple(closed))
 
     @property
     def has_flows(self) -> bool:
@@ -93,12 +93,15 @@ class Judging:
 
     def namespaces(self, selected: Selected, grammar: Grammar) -> frozenset[str] | None:
         """Return the only namespaces that selected Pods may be in; None where they may be in any."""
-        return values_of(self._spaces(selected, grammar), *(NAMES if grammar is Grammar.CALICO else NAMES[:1]))
+        return values_of(
+            self._spaces(selected, grammar),
+            *(NAMESPACE_NAME_LABELS if grammar is Grammar.CALICO else NAMESPACE_NAME_LABELS[:1]),
+        )
 
     def _spaces(self, selected: Selected, grammar: Grammar) -> Selector:
         """Return what is asked of the namespaces of Pods, by labels of either."""
         spaces = Equals(NAMESPACE_NAME, self._own) if selected.namespaces is None else selected.namespaces
-        return AllOf((spaces, namespace_part(selected.labels))) if grammar is Grammar.CALICO else spaces
+        return AllOf((spaces, namespace_selector(selected.labels))) if grammar is Grammar.CALICO else spaces
 
     def uncovered(self, opening: Opening) -> Peers | None:
         """Return the peers of a rule that no flow of the file reaches; None where flows reach all.
@@ -123,23 +126,23 @@ class Judging:
     def wide(self, opening: Opening, peers: Peers) -> tuple[Peers | None, str]:
         """Return those of a rule's peers that mean nobody in particular, and what they are in words; None for none."""
         if peers.everybody:
-            return peers, NOBODY
+            return peers, NO_PARTICULAR_PEER
         selected = tuple(one for one in peers.selected if self._is_wide(one, opening))
         large = too_large(peers.networks, self.cluster) if peers.networks else ""
         if not selected and not large:
             return None, ""
         networks, written = (peers.networks, peers.written) if large else (NO_ADDRESS, ())
-        return Peers(networks=networks, written=written, selected=selected), NOBODY if selected else large
+        return Peers(networks=networks, written=written, selected=selected), NO_PARTICULAR_PEER if selected else large
 
     def _is_wide(self, selected: Selected, opening: Opening) -> bool:
         """Return whether selected Pods, or what else a selector selects, are nobody in particular."""
         if selected.within is not None and not too_large(selected.within, self.cluster):
             return False
         if excludes_pods(selected):
-            return not is_narrow(selected.labels, Common(frozenset({CALICO_NAMESPACE})))
+            return not is_narrow(selected.labels, CommonLabels(frozenset({CALICO_NAMESPACE})))
         if is_narrow(self._spaces(selected, opening.grammar), self._common):
             return False
-        return not (is_for_names(opening) and self._serves_names(selected))
+        return not (is_dns(opening) and self._serves_names(selected))
 
     def _serves_names(self, selected: Selected) -> bool:
         """Return whether selected Pods are name servers, by the labels that they all have."""
@@ -151,21 +154,21 @@ class Judging:
             for wanted in self.server_labels
         )
 
-    def _reach(self, opening: Opening) -> Reach:
+    def _reach(self, opening: Opening) -> FlowIndex:
         """Return the other ends of the file's flows."""
         network = self._policy.network
         return network.sources if opening.direction is Direction.INGRESS else network.targets
 
     def _reaches_networks(self, opening: Opening, networks: Addresses, wanted: set[int]) -> bool:
         """Return whether flows reach networks; questions to the file's name servers need none."""
-        if is_for_names(opening) and self.servers.includes(networks):
+        if is_dns(opening) and self.servers.includes(networks):
             return True
         return self._meet(wanted, self._reach(opening).addresses(networks))
 
     def _reaches(self, opening: Opening, selected: Selected, wanted: set[int]) -> bool:
         """Return whether flows reach selected Pods; questions to name servers need none."""
         names = self.namespaces(selected, opening.grammar)
-        if is_for_names(opening) and (
+        if is_dns(opening) and (
             self._serves_names(selected) or (names is not None and names <= self.server_namespaces)
         ):
             return True
@@ -190,7 +193,7 @@ class Judging:
         seen = set()
         for one in peers:
             self._steps += 1
-            if self._steps > MOST_STEPS:
+            if self._steps > MAX_STEPS:
                 return False
             if one not in seen and not all(one & other for other in ports):
                 return False
@@ -216,9 +219,9 @@ class Judging:
         return self._candidates[opening.direction]
 
 
-def namespace_part(labels: Selector) -> Selector:
+def namespace_selector(labels: Selector) -> Selector:
     """Return what a selector of Calico's asks of a Pod's namespace; everything else counts as asking nothing."""
-    return lifted(labels, namespace_label)
+    return with_labels_mapped(labels, namespace_label)
 
 
 def namespace_label(key: str) -> str:
@@ -234,7 +237,7 @@ def excludes_pods(selected: Selected) -> bool:
     return Global() in conjuncts(spaces) or Not(Has(CALICO_NAMESPACE)) in conjuncts(selected.labels)
 
 
-def is_for_names(opening: Opening) -> bool:
+def is_dns(opening: Opening) -> bool:
     """Return whether a rule leads to the ports of name servers and to no other."""
     ports = opening.ports
     return (

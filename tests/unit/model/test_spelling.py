@@ -4,7 +4,7 @@ from string import ascii_lowercase
 
 import pytest
 
-from webhook.model.nearness import known_parts, nearest
+from webhook.model.spelling import cached_letter_pairs, closest_word
 
 ROLES = ("frontend", "backend", "data")
 
@@ -26,18 +26,18 @@ ROLES = ("frontend", "backend", "data")
 )
 def test_the_nearest_word_is_found(word: str, meant: str | None) -> None:
     """As people mistype a role; none where it is a guess."""
-    assert nearest(word, ROLES) == meant
+    assert closest_word(word, ROLES) == meant
 
 
 def test_letters_that_changed_places_in_a_short_word() -> None:
     """The shortest key that people mistype so."""
-    assert nearest("form", ("to", "from", "across", "ports")) == "from"
+    assert closest_word("form", ("to", "from", "across", "ports")) == "from"
 
 
 def test_each_of_the_known_words_is_taken_apart_once() -> None:
     """So one more word costs a comparison of two sets with each of them, whatever their letters."""
     words = tuple(f"{one}{other}" * 31 for one in ascii_lowercase for other in ascii_lowercase)[:256]
-    known_parts.cache_clear()
+    cached_letter_pairs.cache_clear()
     for letter in ascii_lowercase:
-        nearest(letter * 63, words)
-    assert known_parts.cache_info().misses == len(words)
+        closest_word(letter * 63, words)
+    assert cached_letter_pairs.cache_info().misses == len(words)

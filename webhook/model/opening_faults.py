@@ -4,31 +4,31 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from webhook.model.accumulation import together
-from webhook.model.coverage import Judging
+from webhook.model.combined_networks import reason_too_large_together
 from webhook.model.opening import Opening, Peers
+from webhook.model.opening_check import OpeningCheck
+from webhook.model.rule import RuleFinding
 from webhook.model.traffic import Direction
-from webhook.model.violation import Fault
 
-MOST_FAULTS: Final = 10  # of each kind that are described; the rest is one fault with their count
-BEYOND: Final = "no flow of the policy file does; one has to be written there first"
+MAX_DESCRIBED: Final = 10  # of each kind that are described; the rest is one fault with their count
+BEYOND_FLOWS: Final = "no flow of the policy file does; one has to be written there first"
 
 
-def opening_faults(openings: Sequence[Opening], judging: Judging) -> Iterator[Fault]:
+def opening_faults(openings: Sequence[Opening], judging: OpeningCheck) -> Iterator[RuleFinding]:
     """Yield what is wrong with the openings of one object."""
     if not openings or judging.is_exempt(openings[0]):
         return
-    wide, beyond, narrow = sorted_out(openings, judging)
-    describing = Describing(openings[0])
+    wide, beyond, narrow = classified(openings, judging)
+    describing = FaultWriter(openings[0])
     for kind in (wide, beyond):
         yield from describing.faults(kind)
     for direction in Direction:
         some = [one for one in narrow if one.direction is direction]
-        if reason := together(((one.ports, one.peers.networks) for one in some), judging.cluster):
+        if reason := reason_too_large_together(((one.ports, one.peers.networks) for one in some), judging.cluster):
             yield describing.sum_of(some, reason)
 
 
-class Wrong(NamedTuple):
+class OpeningIssue(NamedTuple):
     """A rule, those of its peers that are wrong, and what is wrong with them."""
 
     opening: Opening
@@ -36,7 +36,9 @@ class Wrong(NamedTuple):
     says: str
 
 
-def sorted_out(openings: Iterable[Opening], judging: Judging) -> tuple[list[Wrong], list[Wrong], list[Opening]]:
+def classified(
+    openings: Iterable[Opening], judging: OpeningCheck
+) -> tuple[list[OpeningIssue], list[OpeningIssue], list[Opening]]:
     """Return which rules open to nobody in particular, which are beyond the flows, and which have a few networks."""
     wide, beyond, narrow = [], [], []
     for opening in openings:
@@ -44,37 +46,37 @@ def sorted_out(openings: Iterable[Opening], judging: Judging) -> tuple[list[Wron
             continue
         nobody, reason = judging.wide(opening, peers)
         if nobody:
-            wide.append(Wrong(opening, nobody, f"that means {reason}; say whom it is for"))
+            wide.append(OpeningIssue(opening, nobody, f"that means {reason}; say whom it is for"))
         if judging.has_flows and (rest := peers.without(nobody)):
-            beyond.append(Wrong(opening, rest, BEYOND))
+            beyond.append(OpeningIssue(opening, rest, BEYOND_FLOWS))
         if peers.networks and not (nobody and nobody.networks):
             narrow.append(opening)
     return wide, beyond, narrow
 
 
-class Describing:
+class FaultWriter:
     """Faults of one object's openings, whose subject is the same in each."""
 
     def __init__(self, first: Opening) -> None:
         self._subject = digest(first.subject)
         self._pods = first.subject_text
 
-    def faults(self, found: Sequence[Wrong]) -> Iterator[Fault]:
+    def faults(self, found: Sequence[OpeningIssue]) -> Iterator[RuleFinding]:
         """Yield the first faults of a kind, and one that counts the rest."""
-        for one in found[:MOST_FAULTS]:
+        for one in found[:MAX_DESCRIBED]:
             way = f"{self._way(one.opening)} {one.peers} on {one.opening.ports}"
-            yield Fault(one.opening.path, f"it opens the way {way}: {one.says}", parts=tuple(self._parts(one)))
-        if rest := found[MOST_FAULTS:]:
+            yield RuleFinding(one.opening.path, f"it opens the way {way}: {one.says}", parts=tuple(self._parts(one)))
+        if rest := found[MAX_DESCRIBED:]:
             more = "1 more rule opens a way" if len(rest) == 1 else f"{len(rest)} more rules open ways"
             parts = tuple(part for one in rest for part in self._parts(one))
-            yield Fault(rest[0].opening.path, f"from here on, {more}: {rest[0].says}", parts=parts)
+            yield RuleFinding(rest[0].opening.path, f"from here on, {more}: {rest[0].says}", parts=parts)
 
-    def sum_of(self, found: Sequence[Opening], reason: str) -> Fault:
+    def sum_of(self, found: Sequence[Opening], reason: str) -> RuleFinding:
         """Return the fault of rules that are too much together."""
         message = (
             f"its rules together open the way {self._way(found[0])} networks that are {reason}; say whom it is for"
         )
-        return Fault(
+        return RuleFinding(
             f"spec.{found[0].direction.lower()}",
             message,
             parts=tuple(digest((self._subject, one.direction, one.ports, one.peers.networks)) for one in found),
@@ -84,7 +86,7 @@ class Describing:
         """Return which way a rule opens, up to its peers."""
         return f"to {self._pods} from" if opening.direction is Direction.INGRESS else f"from {self._pods} to"
 
-    def _parts(self, found: Wrong) -> Iterator[str]:
+    def _parts(self, found: OpeningIssue) -> Iterator[str]:
         """Yield what a fault consists of, which tells two apart that have the same cut message."""
         common = digest((self._subject, found.opening.direction, found.opening.ports, found.says))
         peers = found.peers

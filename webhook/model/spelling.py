@@ -10,28 +10,28 @@ from itertools import pairwise
 from typing import Final
 
 # Longer ones are no label's value and no key of a policy file.
-LONGEST: Final = 63
+MAX_WORD_LENGTH: Final = 63
 # One wrong letter of four, two neighbours that changed places, or two wrong letters of eight.
-NEAR: Final = 0.6
-MOST_WORDS: Final = 2_000  # of the policies in force: roles, environments, keys and rules
+MIN_SIMILARITY: Final = 0.6
+CACHE_SIZE: Final = 2_000  # of the policies in force: roles, environments, keys and rules
 
 
-def parts(word: str) -> frozenset[str]:
+def letter_pairs(word: str) -> frozenset[str]:
     """The letters of a word and the pairs of neighbours among them, its beginning and end with them."""
     return frozenset(word).union(map("".join, pairwise(f"\n{word}\n")))
 
 
-known_parts = lru_cache(maxsize=MOST_WORDS)(parts)
+cached_letter_pairs = lru_cache(maxsize=CACHE_SIZE)(letter_pairs)
 
 
-def nearest(word: str, words: Iterable[str]) -> str | None:
+def closest_word(word: str, words: Iterable[str]) -> str | None:
     """The word that has the most in common with another one, the first of several; None where none is near."""
-    if len(word) > LONGEST:
+    if len(word) > MAX_WORD_LENGTH:
         return None
-    own, best, found = parts(word), 0.0, None
+    own, best, found = letter_pairs(word), 0.0, None
     for one in words:
-        other = known_parts(one)
+        other = cached_letter_pairs(one)
         likeness = 2 * len(own & other) / (len(own) + len(other))
-        if likeness >= NEAR and likeness > best:
+        if likeness >= MIN_SIMILARITY and likeness > best:
             best, found = likeness, one
     return found

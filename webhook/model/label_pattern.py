@@ -7,7 +7,7 @@ read alike; a test asks Go itself (tests/oracles/test_patterns.py).
 import re
 from typing import Final
 
-MOST_COPIES: Final = 1000  # of one thing, by all counts around it multiplied (Go, regexp/syntax, repeatIsValid)
+MAX_COPIES: Final = 1000  # of one thing, by all counts around it multiplied (Go, regexp/syntax, repeatIsValid)
 
 # Beyond ASCII they differ, where no label value goes.
 CHARACTERS: Final = r"\\[dDsSwW]"
@@ -29,31 +29,31 @@ PIECE: Final = re.compile(
     r"|(?P<one>\[\^?\]?(?:\\.|[^\]\\])*\]?|\\+[pP](?:\{[^}]*\}|.)?|\\?.)",
     re.DOTALL,
 )
-HEAVY: Final = 100  # a class that has hundreds of ranges in Unicode, beside one of a few
-LARGEST: Final = 15_000  # takes the engine 30 ms to read
+CLASS_SIZE: Final = 100  # a class that has hundreds of ranges in Unicode, beside one of a few
+MAX_SIZE: Final = 15_000  # takes the engine 30 ms to read
 ANY_CASE: Final = "(?i)"
-TAKEN: Final = (  # as Markdown, too
+SUPPORTED_SYNTAX: Final = (  # as Markdown, too
     r"letters, digits and marks, `\` before those that mean something; `.`, `\d`, `\w`, `\s`; classes such as `[a-z]` and `[^a-z]`; "
-    rf"`(`…`)`, `(?:`…`)`, `|`, `^`, `$`; `*`, `+`, `?`, `{{2}}`, `{{2,}}`, `{{2,4}}`, up to {MOST_COPIES} times; `(?i)` at the beginning"
+    rf"`(`…`)`, `(?:`…`)`, `|`, `^`, `$`; `*`, `+`, `?`, `{{2}}`, `{{2,}}`, `{{2,4}}`, up to {MAX_COPIES} times; `(?i)` at the beginning"
 )
 
 
-def whole(pattern: str) -> str:
+def anchored(pattern: str) -> str:
     """The expression that is found in the values that a pattern matches from end to end, to either engine."""
     return f"^(?:{pattern})$"
 
 
-def too_large(pattern: str) -> str:
+def size_error(pattern: str) -> str:
     """Why a pattern is not even tried, in words; empty where it is."""
-    if (found := size(pattern)) > LARGEST:
+    if (found := size(pattern)) > MAX_SIZE:
         return (
-            f"with its repetitions written out it is {found} characters large, {LARGEST} are the most; "
-            rf"\d, \w and \s count for {HEAVY} each: write [0-9] or [a-z0-9]"
+            f"with its repetitions written out it is {found} characters large, {MAX_SIZE} are the most; "
+            rf"\d, \w and \s count for {CLASS_SIZE} each: write [0-9] or [a-z0-9]"
         )
     return ""
 
 
-def unlike(pattern: str) -> str:
+def portability_error(pattern: str) -> str:
     """What of a pattern the two may not read alike, in words; empty where there is nothing.
 
     It is one that Rust's engine takes: what is wrong in both is not looked for.
@@ -64,7 +64,7 @@ def unlike(pattern: str) -> str:
     while at < len(pattern):
         found = TOKEN.match(pattern, at)
         if found is None or (found["times"] and not last):
-            return f"{pattern[at:]!r} is not read alike in the API server, which takes {TAKEN}"
+            return f"{pattern[at:]!r} is not read alike in the API server, which takes {SUPPORTED_SYNTAX}"
         at = found.end()
         if found["open"]:
             copies.append(1)
@@ -72,12 +72,12 @@ def unlike(pattern: str) -> str:
         elif found["close"]:
             last = copies.pop()
         elif found["times"]:
-            last *= counted(found)
+            last *= repetitions(found)
         else:
             last = 1 if found["one"] else 0
         copies[-1] = max(copies[-1], last)
-        if copies[-1] > MOST_COPIES:
-            return f"{pattern[:at]!r} makes {copies[-1]} copies of one thing, {MOST_COPIES} are the most"
+        if copies[-1] > MAX_COPIES:
+            return f"{pattern[:at]!r} makes {copies[-1]} copies of one thing, {MAX_COPIES} are the most"
         last = 0 if found["times"] else last
     return ""
 
@@ -96,7 +96,7 @@ def size(pattern: str, heavy: str = "dDsSwW") -> int:
             last = groups.pop() if len(groups) > 1 else 0
             groups[-1] += last
         elif found["one"]:
-            last = HEAVY if any(f"\\{letter}" in found["one"] for letter in heavy) else 1
+            last = CLASS_SIZE if any(f"\\{letter}" in found["one"] for letter in heavy) else 1
             groups[-1] += last
         elif not found["times"]:
             more = last * (max(1, int(found["least"] or 1), int((found["most"] or "")[1:] or 1)) - 1)
@@ -105,7 +105,7 @@ def size(pattern: str, heavy: str = "dDsSwW") -> int:
     return sum(groups)
 
 
-def counted(times: re.Match[str]) -> int:
+def repetitions(times: re.Match[str]) -> int:
     """How often something is written out for a repetition."""
     return max(1, int(times["most"] or times["least"] or 1))
 
@@ -137,6 +137,6 @@ REASONS: Final = {
 }
 
 
-def why_none(says: str) -> str:
+def syntax_error_reason(says: str) -> str:
     """Return why a pattern is none, by what the engine says."""
-    return next((words for found, words in REASONS.items() if found in says), f"it may have {TAKEN}")
+    return next((words for found, words in REASONS.items() if found in says), f"it may have {SUPPORTED_SYNTAX}")

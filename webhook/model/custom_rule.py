@@ -8,11 +8,11 @@ from webhook.model.fields import Node, distinct, rule_id
 from webhook.model.kinds import KUBERNETES_OWN
 
 # Every resource that makes Pods, and Pods.
-WORKLOADS = "workloads"
-OWN_GROUPS = frozenset(maker.group for maker in KUBERNETES_OWN)
+ALL_WORKLOADS = "workloads"
+KUBERNETES_GROUPS = frozenset(maker.group for maker in KUBERNETES_OWN)
 # Far above any expression that a person reads; the library itself stops at 100,000.
-LONGEST_EXPRESSION = 10_000
-MOST_RULES = 100  # each may take its whole budget for one request
+MAX_EXPRESSION_LENGTH = 10_000
+MAX_CUSTOM_RULES = 100  # each may take its whole budget for one request
 
 
 class CustomRule(Node):
@@ -26,14 +26,14 @@ class CustomRule(Node):
         "(rollouts.argoproj.io), or [workloads] for all that make Pods"
     )
     cel: str = Field(
-        min_length=1, max_length=LONGEST_EXPRESSION, description="a CEL expression that is true of what may pass"
+        min_length=1, max_length=MAX_EXPRESSION_LENGTH, description="a CEL expression that is true of what may pass"
     )
     message: str = Field("", description="what the user reads; without it, the expression")
     params: dict[str, Any] | None = Field(None, description="values that the expression reads as params")
 
     def applies(self, group: str, plural: str) -> bool:
         """Whether the rule is about objects of a resource that makes Pods."""
-        return not {WORKLOADS, *names(group, plural)}.isdisjoint(self.resources)
+        return not {ALL_WORKLOADS, *resource_names(group, plural)}.isdisjoint(self.resources)
 
     @property
     def says(self) -> str:
@@ -41,10 +41,10 @@ class CustomRule(Node):
         return self.message or f"not true: {' '.join(self.cel.split())}"
 
 
-def names(group: str, plural: str) -> tuple[str, ...]:
+def resource_names(group: str, plural: str) -> tuple[str, ...]:
     """What a rule may call a resource: with its group, and Kubernetes' own by the plural alone.
 
     The plural alone of another's may be that of something else: Knative's services are not those of Kubernetes.
     """
     full = (f"{plural}.{group}",) if group else ()
-    return (*full, plural) if group in OWN_GROUPS else full
+    return (*full, plural) if group in KUBERNETES_GROUPS else full

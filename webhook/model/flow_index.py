@@ -8,12 +8,12 @@ from typing import Protocol
 
 from webhook.model.addresses import Addresses, addresses
 from webhook.model.fields import PortRange
+from webhook.model.interval_index import IntervalIndex
 from webhook.model.intervals import merged
 from webhook.model.ports import Ports
-from webhook.model.segments import Segments
 
 
-class End(Protocol):
+class FlowPeer(Protocol):
     """One end of a flow."""
 
     @property
@@ -37,12 +37,12 @@ class End(Protocol):
         """Return whether it is Pods of the cluster."""
 
 
-class Reach:
+class FlowIndex:
     """One end of each flow of a file, in their order: bit n is flow n."""
 
     def __init__(
         self,
-        ends: Sequence[tuple[End, End]],
+        ends: Sequence[tuple[FlowPeer, FlowPeer]],
         ports: Sequence[Iterable[PortRange]],
         outside: tuple[str, ...],
     ) -> None:
@@ -66,10 +66,10 @@ class Reach:
             for protocol, ranges in by_protocol.items():
                 numbers[protocol].append((bit, ranges))
         found = [(bits, addresses(cidrs)) for cidrs, bits in networks.items()]
-        self._v4 = Segments((bits, each.v4) for bits, each in found)
-        self._v6 = Segments((bits, each.v6) for bits, each in found)
+        self._v4 = IntervalIndex((bits, each.v4) for bits, each in found)
+        self._v6 = IntervalIndex((bits, each.v6) for bits, each in found)
         self._ports = {
-            protocol: Segments((bit, merged(ranges)) for bit, ranges in each) for protocol, each in numbers.items()
+            protocol: IntervalIndex((bit, merged(ranges)) for bit, ranges in each) for protocol, each in numbers.items()
         }
 
     def addresses(self, found: Addresses) -> Iterator[int]:
@@ -91,7 +91,7 @@ class Reach:
 
         An end that names no namespace is Pods of the flow's other end: of the policy's own namespace.
         """
-        wanted = wanted_roles(roles)
+        wanted = role_keys(roles)
         found = -1
         for name in namespaces:
             here = (name, "") if name == own else (name,)
@@ -103,9 +103,9 @@ class Reach:
 
         That is an end which names no namespace while the opposite one does.
         """
-        return reduce(or_, (self._everywhere.get(role, 0) for role in wanted_roles(roles)))
+        return reduce(or_, (self._everywhere.get(role, 0) for role in role_keys(roles)))
 
 
-def wanted_roles(roles: frozenset[str] | None) -> tuple[str | None, ...]:
+def role_keys(roles: frozenset[str] | None) -> tuple[str | None, ...]:
     """Return the roles by which an end may be named that is all Pods of some roles; None: whatever their role."""
     return (None, *roles) if roles is not None and len(roles) == 1 else (None,)

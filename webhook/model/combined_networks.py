@@ -6,19 +6,19 @@ from typing import Final
 
 from webhook.model.addresses import Addresses, too_large, union
 from webhook.model.fields import HIGHEST_PORT
+from webhook.model.interval_index import IntervalIndex
 from webhook.model.intervals import Intervals
 from webhook.model.ports import Ports
-from webhook.model.segments import Segments
 
 EVERY_NUMBER: Final = ((0, HIGHEST_PORT),)
 # Address ranges that one object's rules are compared by, port by port. Rules with the same ports are one, so people's
 # policies need a few hundred; where more would be needed, the rules count as one.
-MOST_RANGES: Final = 20_000
+MAX_RANGES: Final = 20_000
 
 Part = tuple[Ports, Addresses]
 
 
-def together(parts: Iterable[Part], cluster: Addresses) -> str:
+def reason_too_large_together(parts: Iterable[Part], cluster: Addresses) -> str:
     """Return why networks of several rules do not mean particular peers on some port, in words; empty where they do."""
     by_ports: defaultdict[Ports, list[Addresses]] = defaultdict(list)
     for ports, networks in parts:
@@ -26,9 +26,9 @@ def together(parts: Iterable[Part], cluster: Addresses) -> str:
     merged = [(ports, union(networks)) for ports, networks in by_ports.items()]
     if not merged or not (reason := too_large(union([networks for _, networks in merged]), cluster)):
         return ""
-    left = MOST_RANGES
-    for wanted in shared_ports([ports for ports, _ in merged]):
-        some = [merged[at][1] for at in places(wanted)]
+    left = MAX_RANGES
+    for wanted in port_combinations([ports for ports, _ in merged]):
+        some = [merged[at][1] for at in set_bits(wanted)]
         left -= sum(len(one.v4) + len(one.v6) for one in some)
         if left < 0:
             return reason
@@ -37,29 +37,29 @@ def together(parts: Iterable[Part], cluster: Addresses) -> str:
     return ""
 
 
-def places(bits: int) -> Iterator[int]:
+def set_bits(bits: int) -> Iterator[int]:
     """Yield the places of the bits that are set; their number counts, not the highest."""
     while bits:
         yield (bits & -bits).bit_length() - 1
         bits &= bits - 1
 
 
-def shared_ports(found: Sequence[Ports]) -> set[int]:
+def port_combinations(found: Sequence[Ports]) -> set[int]:
     """Return which of several sets of ports have a port in common, as bits: each combination that some port is in."""
     numbers = [ports.by_protocol for ports in found]
     protocols = {protocol for one in numbers for protocol in one} or {""}
     combinations: set[int] = set()
     for protocol in protocols:
         combinations.update(
-            Segments(
-                (1 << at, of_protocol(one, protocol, every=ports.are_all))
+            IntervalIndex(
+                (1 << at, ports_of_protocol(one, protocol, every=ports.are_all))
                 for at, (ports, one) in enumerate(zip(found, numbers, strict=True))
             )
         )
     return combinations
 
 
-def of_protocol(numbers: dict[str, Intervals], protocol: str, *, every: bool) -> Intervals:
+def ports_of_protocol(numbers: dict[str, Intervals], protocol: str, *, every: bool) -> Intervals:
     """Return the ports of one protocol; ports of no protocol are of each."""
     if every or ("" in numbers and protocol):
         return EVERY_NUMBER

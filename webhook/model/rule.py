@@ -18,13 +18,13 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.workload import Workload
 
 # Of one rule in one object: each takes some microseconds, so all together take some 20 ms.
-MOST_FAULTS: Final = 5_000
+MAX_FINDINGS: Final = 5_000
 # The identity of a fault that stands for what was not looked at; such a one is never the same as before.
-UNJUDGED: Final = "unjudged"
+NOT_EVALUATED: Final = "unjudged"
 # In place of a rule's id, where not catflap but Kubernetes itself would refuse.
 API_SERVER: Final = "api-server"
 # Fields of custom resources, and a label's key.
-LONGEST_PATH: Final = 500
+MAX_PATH_LENGTH: Final = 500
 
 
 class Remedy(Struct, frozen=True):
@@ -65,7 +65,7 @@ class Violation(Struct, frozen=True):
         return ((self.rule, self.message, self.identity),)
 
 
-class Fault(Struct, frozen=True):
+class RuleFinding(Struct, frozen=True):
     """What a rule yields; the registry adds the rule's id to make it a `Violation`.
 
     `identity` is what a message that leaves something out does not say.
@@ -107,7 +107,7 @@ class Rule(Struct, frozen=True):
 
     id: str
     since: str
-    check: Callable[[Any, GuardPolicy], Iterator[Fault]]
+    check: Callable[[Any, GuardPolicy], Iterator[RuleFinding]]
     about: type = Workload
     at_most: Mode = Mode.ENFORCE
     guarded_only: bool = False
@@ -129,16 +129,16 @@ class Rule(Struct, frozen=True):
         Of more than MOST_FAULTS the first ones, and one whose identity is UNJUDGED for the rest, which nobody counts.
         """
         faults = self.check(subject, policy)
-        found = tuple(violation(self.id, fault) for fault in islice(faults, MOST_FAULTS))
-        if len(found) < MOST_FAULTS or next(faults, None) is None:
+        found = tuple(to_violation(self.id, fault) for fault in islice(faults, MAX_FINDINGS))
+        if len(found) < MAX_FINDINGS or next(faults, None) is None:
             return found
-        message = f"it has more than {MOST_FAULTS} faults of this rule; mend these first"
-        return (*found, Violation(rule=self.id, path="", message=message, identity=UNJUDGED))
+        message = f"it has more than {MAX_FINDINGS} faults of this rule; mend these first"
+        return (*found, Violation(rule=self.id, path="", message=message, identity=NOT_EVALUATED))
 
 
-def violation(rule: str, fault: Fault) -> Violation:
+def to_violation(rule: str, fault: RuleFinding) -> Violation:
     """A fault under a rule's id, in words of moderate length."""
-    path, message = shortened(fault.path, LONGEST_PATH), shortened(fault.message, LONGEST_SENTENCE)
+    path, message = shortened(fault.path, MAX_PATH_LENGTH), shortened(fault.message, LONGEST_SENTENCE)
     identity = fault.identity
     if message != fault.message:
         identity = sha256(f"{identity} {fault.message}".encode(errors="surrogatepass")).hexdigest()
@@ -148,7 +148,7 @@ def violation(rule: str, fault: Fault) -> Violation:
     return Violation(rule=rule, path=path, message=message, remedy=remedy, identity=identity, parts=fault.parts)
 
 
-def registry(rules: Iterable[Rule]) -> Mapping[str, Rule]:
+def rules_by_id(rules: Iterable[Rule]) -> Mapping[str, Rule]:
     """The rules by id, in the order of their ids, so that one object gets one message, always.
 
     Raises ValueError for an id that is taken or is not lower-case words joined by hyphens.

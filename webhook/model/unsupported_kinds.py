@@ -10,7 +10,7 @@ from typing import Final
 from webhook.model.kinds import BY_KIND, KUBERNETES_OWN, POLICIES_BY_KIND, POLICY_KINDS, VENDORS, Makers
 
 # By API group: kinds that make Pods from fields that are no pod template, or from templates in lists.
-OTHER_MAKERS: Final[Mapping[str, frozenset[str]]] = {
+UNSUPPORTED_POD_MAKERS: Final[Mapping[str, frozenset[str]]] = {
     "acid.zalan.do": frozenset({"postgresql"}),
     "agones.dev": frozenset({"Fleet", "GameServer", "GameServerSet"}),
     "argoproj.io": frozenset({"ClusterWorkflowTemplate", "EventSource", "Sensor", "WorkflowTemplate"}),
@@ -35,7 +35,7 @@ OTHER_MAKERS: Final[Mapping[str, frozenset[str]]] = {
     "trainer.kubeflow.org": frozenset({"TrainJob"}),
 }
 # By API group: kinds that say who may connect to whom, and add up with network policies or take precedence over them.
-OTHER_POLICIES: Final[Mapping[str, frozenset[str]]] = {
+UNSUPPORTED_POLICIES: Final[Mapping[str, frozenset[str]]] = {
     "cilium.io": frozenset({"CiliumClusterwideNetworkPolicy", "CiliumLocalRedirectPolicy", "CiliumNetworkPolicy"}),
     "crd.antrea.io": frozenset({"ClusterNetworkPolicy", "NetworkPolicy"}),
     "k8s.cni.cncf.io": frozenset({"MultiNetworkPolicy"}),
@@ -62,7 +62,7 @@ SHORT_NAMES: Final[Mapping[str, str]] = {
     "rs": "ReplicaSet",
     "sts": "StatefulSet",
 }
-KNOWN: Final = {
+KNOWN_KINDS: Final = {
     **{(maker.group, maker.kind): f"{maker.group}/v1".lstrip("/") for maker in KUBERNETES_OWN},
     ("apps.openshift.io", "DeploymentConfig"): "apps.openshift.io/v1",
     **{
@@ -73,29 +73,34 @@ KNOWN: Final = {
 }
 
 
-BY_GROUP: Final = {
+KINDS_BY_GROUP: Final = {
     group: frozenset(
         {
-            *OTHER_MAKERS.get(group, ()),
-            *OTHER_POLICIES.get(group, ()),
+            *UNSUPPORTED_POD_MAKERS.get(group, ()),
+            *UNSUPPORTED_POLICIES.get(group, ()),
             *(maker.kind for maker in VENDORS if maker.group == group),
             *(policy.kind for policy in POLICY_KINDS if policy.group == group),
         }
     )
-    for group in {*OTHER_MAKERS, *OTHER_POLICIES, *(one.group for one in VENDORS), *(one.group for one in POLICY_KINDS)}
+    for group in {
+        *UNSUPPORTED_POD_MAKERS,
+        *UNSUPPORTED_POLICIES,
+        *(one.group for one in VENDORS),
+        *(one.group for one in POLICY_KINDS),
+    }
 }
 
 
-def unread_policy(group: str, kind: str) -> bool:
+def is_unsupported_policy(group: str, kind: str) -> bool:
     """Whether a kind says who may connect to whom, and is not read."""
     if (group, kind) in POLICIES_BY_KIND:
         return False
-    return kind in OTHER_POLICIES.get(group, ()) or (kind.lower().endswith(POLICY_WORD) and WITHOUT_DOT in group)
+    return kind in UNSUPPORTED_POLICIES.get(group, ()) or (kind.lower().endswith(POLICY_WORD) and WITHOUT_DOT in group)
 
 
-def unread(group: str, kind: str) -> str:
+def unsupported_policy_notice(group: str, kind: str) -> str:
     """Return what to say of a kind that says who may connect to whom, and is not read; else an empty text."""
-    if not unread_policy(group, kind):
+    if not is_unsupported_policy(group, kind):
         return ""
     return (
         f"catflap does not read {kind} of {group}, and what it allows or denies counts beside the network policies that catflap reads; "
@@ -103,12 +108,12 @@ def unread(group: str, kind: str) -> str:
     )
 
 
-def unread_maker(group: str, kind: str, extra: Makers) -> bool:
+def is_unsupported_pod_maker(group: str, kind: str, extra: Makers) -> bool:
     """Whether a kind is known to make Pods, and is not read."""
-    return kind in OTHER_MAKERS.get(group, ()) and (group, kind) not in {*BY_KIND, *extra}
+    return kind in UNSUPPORTED_POD_MAKERS.get(group, ()) and (group, kind) not in {*BY_KIND, *extra}
 
 
-def meant(api_version: str, kind: str) -> str:
+def suggested_kind(api_version: str, kind: str) -> str:
     """Return which kind is meant by one that its API does not have, as `apps/v1 Deployment`; else an empty text.
 
     Kubernetes' own kinds are meant by the short names of kubectl as well. A vendor's group may have kinds of the same or of similar names, so
@@ -116,17 +121,17 @@ def meant(api_version: str, kind: str) -> str:
     """
     group = api_version.rpartition("/")[0]
     if WITHOUT_DOT in group and not group.endswith(".k8s.io"):
-        found = next((one for one in sorted(BY_GROUP.get(group, ())) if differs_in_form(kind, one)), "")
+        found = next((one for one in sorted(KINDS_BY_GROUP.get(group, ())) if is_same_word(kind, one)), "")
         return f"{api_version} {found}" if found and found != kind else ""
-    if (group, kind) in KNOWN:
+    if (group, kind) in KNOWN_KINDS:
         return ""
-    name = SHORT_NAMES.get(kind.lower()) or nearest(kind, {name for _, name in KNOWN})
-    same = [known for known in KNOWN if known[1] == name]
+    name = SHORT_NAMES.get(kind.lower()) or nearest(kind, {name for _, name in KNOWN_KINDS})
+    same = [known for known in KNOWN_KINDS if known[1] == name]
     right = next((known for known in same if known[0] == group), same[0] if same else None)
-    return f"{KNOWN[right]} {right[1]}" if right else ""
+    return f"{KNOWN_KINDS[right]} {right[1]}" if right else ""
 
 
-def differs_in_form(kind: str, other: str) -> bool:
+def is_same_word(kind: str, other: str) -> bool:
     """Whether a kind is another one in other letter case or in its plural."""
     return kind.lower() in {other.lower(), f"{other.lower()}s"}
 
@@ -141,8 +146,8 @@ def nearest(kind: str, names: Collection[str]) -> str:
     return next((by_lower[one] for one in get_close_matches(wanted, by_lower, n=1, cutoff=SAME_WORD)), "")
 
 
-def outdated(api_version: str, kind: str) -> str:
+def current_version(api_version: str, kind: str) -> str:
     """Return the version of Kubernetes' own kind that counts, where another one is written; else an empty text."""
     group = api_version.rpartition("/")[0]
-    wanted = KNOWN.get((group, kind), "")
+    wanted = KNOWN_KINDS.get((group, kind), "")
     return wanted if wanted and wanted != api_version and group != "policy.networking.k8s.io" else ""
