@@ -1,4 +1,4 @@
-"""A binding gives a Pod its node, and no label that counts."""
+"""Bindings assign a Pod to a node. They may not set a label that rules or Calico use."""
 
 from webhook.guard.judge import limit_per_rule
 from webhook.guard.message import refusal
@@ -12,11 +12,11 @@ from webhook.model.rule import MAX_PATH_LENGTH, Violation
 from webhook.model.workload import Relabelling, Workload, label_field, reference
 from webhook.rules import RULES
 
-PROTECTION = "bound-labels"  # in the place of a rule's id; the file gives it no mode of its own
+PROTECTION = "bound-labels"  # reported instead of a rule id; the policy file cannot set its mode
 
 
 def judge_binding(request: Request, policy: GuardPolicy) -> Decision:
-    """The decision on a binding: it may not write what a Pod was judged by, nor what Calico keeps for itself."""
+    """Return the decision on a binding: it may not set labels that rules check, or that Calico reserves."""
     assert request.bound_labels is not None
     workloads = policy.workloads
     counted = {*workloads.app.keys, *workloads.role.keys, *(required.label for required in workloads.require)}
@@ -25,7 +25,7 @@ def judge_binding(request: Request, policy: GuardPolicy) -> Decision:
 
 
 def binding_decision(request: Request, policy: GuardPolicy, faults: tuple[Violation, ...]) -> Decision:
-    """The decision on a binding that has these faults."""
+    """Return the decision on a binding with these violations."""
     mode = strictest_pod_mode(policy)
     if not faults or mode is not Mode.ENFORCE:
         told = {mode: faults}
@@ -35,15 +35,15 @@ def binding_decision(request: Request, policy: GuardPolicy, faults: tuple[Violat
 
 
 def label_violation(key: str) -> Violation:
-    """What is wrong with one label of a binding."""
+    """Return the violation for one label of a binding."""
     message = f"a binding does not set {shortened(key)!r} of its Pod; set it on the Pod itself, where it is judged"
     return Violation(PROTECTION, shortened(f"metadata.labels{label_field(key)}", MAX_PATH_LENGTH), message)
 
 
 def strictest_pod_mode(policy: GuardPolicy) -> Mode:
-    """The strictest mode that a rule about Pods has in any namespace.
+    """Return the strictest mode that a rule about Pods has in any namespace.
 
-    A label would get around any of them, and no scheduler sets such a one, so nothing is asked about the namespace.
+    A label could bypass each of these rules, and no scheduler sets such a label. So the mode does not depend on the namespace.
     """
     overrides = (None, *policy.namespaces.overrides)
     rules = (rule for rule in RULES.values() if rule.about in {Workload, Relabelling})

@@ -1,4 +1,4 @@
-"""One request in, one decision out."""
+"""The validating phase: it computes the decision on one request."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -37,13 +37,13 @@ from webhook.model.workload import Owner
 
 ALLOWED = Decision(Verdict.ALLOWED)
 NO_RESULTS = Known()
-# No rule is asked, but the namespace is isolated: a refusal until it is keeps the kubelet trying, and is on record.
+# No rule runs, but the namespace must be isolated. Until it is, a refusal makes the kubelet retry, and is recorded.
 MIRROR_POD = Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
 PODS_STILL_CHECKED = (
     "you pass as exempt; the Pods that a controller makes of it are judged, unless this is older than catflap"
 )
 CHECKED_AS_PODS = "which labels its Pods get is not written in this object alone, so they are judged themselves"
-# What goes without saying where there is no cluster to ask.
+# Lookup results if there is no cluster.
 OFFLINE_DEFAULTS = Known(
     old_owners=(),
     closure=Closure.UNCHECKED,
@@ -52,7 +52,7 @@ OFFLINE_DEFAULTS = Known(
     foreseen=(),
     namespace=NamespaceSeen(None),
 )
-# Later than any exception lasts: where nobody says what time it is, none counts.
+# Later than any exception lasts, so no exception counts if the caller gives no time.
 NO_CLOCK = datetime.max.replace(tzinfo=UTC)
 
 
@@ -65,11 +65,12 @@ def decide(
     known: Known = NO_RESULTS,
     at: datetime = NO_CLOCK,
 ) -> Decision | Question:
-    """The decision of the validating phase, or the question that it hangs on.
+    """Return the decision of the validating phase, or the lookup that the decision needs first.
 
-    `own_namespace` is where catflap itself runs, and `own_accounts` are the users that it acts as, the chart's unless given; `known` answers earlier questions; `at` is now, for exceptions end.
+    `own_namespace` is the namespace of catflap. `own_accounts` are the users that catflap acts as; by default those of the chart. `known` has the results of earlier lookups.
+    `at` is the current time, which decides whether an exception has expired.
 
-    The refusal of an object for the rules has no message yet: `webhook.guard.decision_message.with_message` adds it where it is shown, as its fix costs more than the judgement.
+    A refusal by rules has no message yet. `webhook.guard.decision_message.with_message` adds it where it is shown, because a fix costs more than the decision.
     """
     ours = chart_accounts(own_namespace) if own_accounts is None else own_accounts
     if request.unread:
@@ -99,8 +100,8 @@ def decide(
 def decide_control_object(
     request: Request, policy: GuardPolicy, own_namespace: str, own_accounts: Identities, known: Known
 ) -> Decision | Question | None:
-    """The decision on what the guard itself depends on, which are namespaces and the policy file; None of anything else."""
-    if request.namespace is not None:  # exempt or not: by its labels it would count as one of an environment's
+    """Return the decision on a namespace or the policy file, on which catflap itself depends; None for other objects."""
+    if request.namespace is not None:  # exempt ones too: their labels would make them part of an environment
         return judge_namespace(request, policy, own_namespace=own_namespace, own_accounts=own_accounts)
     if request.policy_file_deleted or request.policy_file is not None:
         return judge_policy_file(request, policy, own_namespace=own_namespace, known=known)
@@ -110,7 +111,7 @@ def decide_control_object(
 def decide_unread(
     request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities, known: Known, at: datetime
 ) -> Decision | Question:
-    """As `decide`, of a request whose objects are not read."""
+    """Return the decision, as `decide` does, on a request whose objects are too large to be read."""
     exempt = exemption_reason(request.user, policy)
     decision: Decision | Question | None = judge_oversized(
         request, policy, own_namespace=own_namespace, own_accounts=own_accounts, exempted=exempt
@@ -123,7 +124,7 @@ def decide_unread(
 
 
 def decide_by_rules(request: Request, policy: GuardPolicy, known: Known, at: datetime) -> Decision | Question:
-    """What the rules say of a workload, or of somebody's network policy."""
+    """Return the decision of the rules on a workload or on a user's network policy, or the lookup that it needs first."""
     found = new_violations(request, policy, known)
     if not isinstance(found, tuple):
         return found
@@ -138,7 +139,7 @@ def decide_by_rules(request: Request, policy: GuardPolicy, known: Known, at: dat
 def namespace_lookup(
     request: Request, policy: GuardPolicy, found: tuple[Violation, ...], known: Known
 ) -> GuardWanted | LabelsWanted | None:
-    """What has to be known of the namespace before its faults can be weighed; None where nothing has."""
+    """Return the lookup of the namespace that the modes of the violations depend on; None if no lookup is needed."""
     namespace = request.target.namespace
     if namespace and known.guarded is None and any(map(guarded_only, found)):
         return GuardWanted(namespace)
@@ -150,7 +151,7 @@ def namespace_lookup(
 def apply_modes(
     request: Request, policy: GuardPolicy, found: tuple[Violation, ...], known: Known, at: datetime
 ) -> Decision | OwnerWanted:
-    """What faults do to a request, by the mode of each one's rule there."""
+    """Return the decision by the modes of the violated rules in the namespace, or the lookup of the owner."""
     namespace = request.target.namespace
     override = policy.namespaces.override(namespace, known.namespace_labels or {}) if namespace else None
     counted = [one for one in found if not namespace or known.guarded or not guarded_only(one)]
@@ -184,7 +185,7 @@ def apply_modes(
 
 
 def new_violations(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
-    """The faults that a request brings under all rules, or what has to be asked first."""
+    """Return the violations that a request adds under all rules, or the lookup that they need first."""
     found = known.once("rules", lambda: judge_request(request, policy))
     if not policy.custom:
         return found
@@ -195,30 +196,30 @@ def new_violations(request: Request, policy: GuardPolicy, known: Known) -> tuple
 def exceptions_by_rule(
     found: Iterable[Violation], namespace: str, policy: GuardPolicy, at: datetime
 ) -> Mapping[str, PolicyException]:
-    """The exceptions that let faults pass, by the rule that each is from."""
+    """Return the exceptions that apply to the violations, by rule id."""
     each = {one.rule: policy.waiver(one.rule, namespace, at) for one in found}
     return {rule: waiver for rule, waiver in each.items() if waiver is not None}
 
 
 def exemption_reason(user: User, policy: GuardPolicy) -> str:
-    """Why this user passes every rule, in words; empty where they do not."""
+    """Return why this user is exempt from every rule; empty if not exempt."""
     return break_glass_reason(user, policy) or policy.exempt.reason(user.name, user.groups)
 
 
 def creates_pod(request: Request) -> bool:
-    """Whether a Pod would be stored: only then must its namespace be closed."""
+    """Return whether a Pod would be stored, for which its namespace must be isolated."""
     return request.operation is Operation.CREATE and request.target.is_pod
 
 
 def with_isolation_status(request: Request, decision: Decision, known: Known) -> Decision | ClosureWanted:
-    """The decision, once the namespace is known to be closed or not to be guarded."""
+    """Return the decision with the isolation status of the namespace, or the lookup of that status."""
     if known.closure is None:
         return ClosureWanted(namespace=request.target.namespace, dry_run=request.dry_run)
     return replace(decision, closure=known.closure)
 
 
 def decide_without_rules(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision | None:
-    """The decision on a request that no rule is asked about; None where the rules have to speak."""
+    """Return the decision on a request that no rule checks; None if rules have to check it."""
     namespace = request.target.namespace
     if namespace and policy.namespaces.exempts(namespace):
         return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is exempt")
@@ -241,12 +242,12 @@ def decide_without_rules(request: Request, policy: GuardPolicy, own_namespace: s
 
 
 def writes_object(request: Request) -> bool:
-    """Whether an object itself is created or changed."""
+    """Return whether the request creates or changes an object, and not a subresource."""
     return request.operation in {Operation.CREATE, Operation.UPDATE} and not request.target.subresource
 
 
 def not_applicable_reason(request: Request) -> str:
-    """Why no rule speaks about a request, in words."""
+    """Return why no rule applies to a request."""
     target = request.target
     if request.operation in {Operation.DELETE, Operation.CONNECT}:
         return f"{request.operation} makes no Pod"
@@ -255,9 +256,10 @@ def not_applicable_reason(request: Request) -> str:
 
 
 def owner_to_check(request: Request, policy: GuardPolicy) -> Owner | None:
-    """Whose age excuses faults: of what a controller makes its owner, of what is restarted it itself; None where nobody's.
+    """Return the object whose age may excuse violations; None if there is none.
 
-    The user tells the controller; ownerReferences alone would not, anyone can write them.
+    It is the owner of an object that a controller creates, and the object itself on a restart. The user name identifies the
+    controller; ownerReferences do not, because any user can write them.
     """
     workload = request.workload
     if policy.workloads.existing != "admit" or workload is None:
@@ -270,6 +272,6 @@ def owner_to_check(request: Request, policy: GuardPolicy) -> Owner | None:
 
 
 def unavailable(reason: str) -> Decision:
-    """The refusal of what could not be found out; the user may try again."""
+    """Return the refusal of a request for which a lookup failed; the user may try again."""
     reason = shortened(reason, LONGEST_SENTENCE)
     return Decision(Verdict.UNAVAILABLE, reason=reason, message=f"not decided: {reason}; try again in a moment")

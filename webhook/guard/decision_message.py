@@ -1,4 +1,4 @@
-"""The message of a refusal, which only those compute who show it."""
+"""Messages of refusals, computed only where they are shown."""
 
 from msgspec.structs import replace
 
@@ -12,7 +12,7 @@ from webhook.model.workload import label_field, reference
 
 
 def with_message(decision: Decision, request: Request, policy: GuardPolicy) -> Decision:
-    """Return the decision with its message: each fault that refuses the object, and the labels that mend it.
+    """Return the decision with its message: each violation that refuses the object, and the labels that fix it.
 
     A decision that has a message, or that refuses nothing, is returned as it is.
     """
@@ -31,7 +31,7 @@ def with_message(decision: Decision, request: Request, policy: GuardPolicy) -> D
 
 
 def with_possible_remedies(decision: Decision, request: Request, policy: GuardPolicy) -> Decision:
-    """Return the decision whose warned and recorded violations keep a remedy only where the labels that mend the whole object include it."""
+    """Return the decision whose warned and recorded violations keep a remedy only if the fix of the whole object includes it."""
     lenient = (*decision.warned, *decision.audited)
     if request.workload is None or not any(one.remedy for one in lenient):
         return decision
@@ -44,13 +44,13 @@ def with_possible_remedies(decision: Decision, request: Request, policy: GuardPo
 
 
 def is_about_value(violation: Violation) -> bool:
-    """Whether a violation is about the value of the label at its path, and not about another label that contradicts it."""
+    """Return whether a violation is about the value of the label at its path, and not about another label that contradicts it."""
     remedy = violation.remedy
     return remedy is None or violation.path == f"{remedy.place}.labels{label_field(remedy.label)}"
 
 
 def with_fix(violation: Violation, fix: tuple[Remedy, ...]) -> Violation:
-    """Return the violation with the remedy that the fix of the whole object has for its label; with none where the fix has none."""
+    """Return the violation with the remedy that the fix of the whole object has for its label; without one if the fix has none."""
     remedy = violation.remedy
     if remedy is None:
         return violation
@@ -59,9 +59,9 @@ def with_fix(violation: Violation, fix: tuple[Remedy, ...]) -> Violation:
 
 
 def with_refused_labels(decision: Decision, refused: tuple[RefusedLabel, ...]) -> Decision:
-    """Return the decision with the labels that the API server refuses; a label that a rule speaks of is not named twice.
+    """Return the decision with the labels that the API server refuses; a label that a rule reports is not named twice.
 
-    The result has no message, as the faults of a message are those of its decision.
+    The result has no message, because a message lists exactly the violations of its decision.
     """
     by_rules = {one.path for one in (*decision.denied, *decision.warned, *decision.audited) if is_about_value(one)}
     named = tuple(one.violation for one in refused if one.always_named or one.violation.path not in by_rules)

@@ -1,4 +1,4 @@
-"""What a policy file would change, in a few warnings that kubectl prints."""
+"""Warnings that kubectl prints about the impact of a policy file."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,7 +8,7 @@ from webhook.guard.preview import Effect, PreviewContext, preview
 from webhook.model.counting import counted
 from webhook.model.policy import GuardPolicy
 
-# What the API's own conventions ask of a warning.
+# The longest warning by the API conventions of Kubernetes.
 MAX_WARNING_LENGTH = 120
 SEE_PREVIEW = "; see catflap preview"
 
@@ -22,10 +22,10 @@ def impact_warnings(
     more: Iterable[str] = (),
     named: bool = True,
 ) -> tuple[str, ...]:
-    """Who would be newly refused, or no longer, and which namespaces will be closed or no longer; nothing if nothing is.
+    """Return warnings of workloads and namespaces whose refusal or isolation would start or end; empty if there are none.
 
-    `more` are the kinds of which not all objects are given. Unless `named`, objects are counted and not named: the reader may not
-    see them.
+    `more` are the kinds of which `objects` has only a part. Unless `named`, objects are only counted, because the reader may lack the
+    right to see them.
     """
     lines = list(workload_warnings(objects, after, before, setting, named=named))
     lines += [
@@ -40,7 +40,7 @@ def impact_warnings(
 def workload_warnings(
     objects: Iterable[ExistingObject], after: GuardPolicy, before: GuardPolicy, setting: PreviewContext, *, named: bool
 ) -> Iterator[str]:
-    """Who would be refused and was not, and the other way round; and which rules may refuse more."""
+    """Yield warnings of workloads whose refusal would start or end, and of custom rules that are not previewed."""
     new, old = preview(objects, (after, before), setting)
     refused_then, refused_now = (
         {row.owner for row in found.rows if row.effect is Effect.REFUSED} for found in (new, old)
@@ -63,7 +63,7 @@ def workload_warnings(
 
 
 def with_names(words: str, names: Iterable[str]) -> str:
-    """A count and the first names, as many as a warning has room for."""
+    """Return a warning with a count and as many names as fit."""
     rest = list(names)
     line = f"{words}: " if rest else words
     while rest:
@@ -76,10 +76,10 @@ def with_names(words: str, names: Iterable[str]) -> str:
 
 
 def not_previewed(reason: str) -> str:
-    """Why nothing is foretold."""
+    """Return the warning that there is no preview, with the reason."""
     return truncated(f"not previewed: {' '.join(reason.split())}")
 
 
 def truncated(line: str) -> str:
-    """A warning no longer than it should be."""
+    """Return a warning, cut to the longest allowed length."""
     return line if len(line) <= MAX_WARNING_LENGTH else f"{line[: MAX_WARNING_LENGTH - 1]}…"

@@ -1,4 +1,4 @@
-"""Which faults an object has from an owner older than catflap: those that the owner's own template has, and no others."""
+"""Violations that an object inherits from an owner older than catflap: only those that the owner's template also has."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -19,10 +19,10 @@ from webhook.rules import RULES
 def inherited_violations(
     found: Iterable[Violation], request: Request, policy: GuardPolicy, known: Known
 ) -> tuple[Violation, ...]:
-    """Those of the faults of a request that one of its old owners has as well.
+    """Return the violations of a request that one of its old owners also has.
 
-    As where an object changes, the same words are the same fault, wherever they are: the mutating phase may have written a label
-    from its alias. A custom rule says the same of every object, so one that is false of the template excuses its fault.
+    Violations with the same message are the same, at any path, because the mutating phase may have written a label
+    from its alias. A custom rule has one message for all objects, so its violation is excused if the rule is false for the template too.
     """
     found, owners = tuple(found), known.old_owners or ()
     builtin = {
@@ -38,10 +38,10 @@ def inherited_violations(
 
 
 def template_variants(request: Request, owner: OldOwner) -> Iterator[Workload]:
-    """The object as its owner's template alone would have it.
+    """Yield variants of the object as its owner's template alone would produce it.
 
-    Its own labels, where it has any besides those of its Pods, are the owner's, those of the template, or those that the owner
-    writes onto what it makes: controllers differ in that.
+    The object's own labels, if they are not those of its Pods, can come from the owner, from the template, or from the labels that the owner
+    writes on its objects. Controllers differ in this.
     """
     assert request.workload is not None
     alone = replace(request.workload, places=owner.workload.places)
@@ -56,7 +56,7 @@ def template_variants(request: Request, owner: OldOwner) -> Iterator[Workload]:
 def custom_template_violations(
     request: Request, owner: OldOwner, policy: GuardPolicy, known: Known
 ) -> tuple[Violation, ...]:
-    """What custom rules say of the object as its owner's template alone would have it."""
+    """Return the violations of custom rules by the object as its owner's template alone would produce it."""
     if request.document is None:
         return ()
     content = with_template(plain(request.document.content), request, owner.template)
@@ -66,7 +66,7 @@ def custom_template_violations(
 
 
 def with_template(content: Mapping[str, Any], request: Request, template: Mapping[str, Any]) -> dict[str, Any]:
-    """An object with another pod template in place of its own; a Pod is its own template, but for its name and its owners."""
+    """Return an object with another pod template; for a Pod, everything but its name and owners is the template."""
     if request.target.is_pod:
         said = template.get("metadata") or {}
         metadata = {**(content.get("metadata") or {}), "labels": {}, "annotations": {}, **said}
@@ -76,7 +76,7 @@ def with_template(content: Mapping[str, Any], request: Request, template: Mappin
 
 
 def with_value_at(content: Mapping[str, Any], path: list[str], value: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of nested mappings with another value at a path."""
+    """Return a copy of nested mappings with another value at a path."""
     step, *rest = path
     inner = content.get(step)
     below = with_value_at(inner if isinstance(inner, Mapping) else {}, rest, value) if rest else value

@@ -1,4 +1,4 @@
-"""Which namespaces are closed."""
+"""Which namespaces catflap manages, that is isolates with a default-deny policy."""
 
 from datetime import datetime
 from typing import Final
@@ -7,15 +7,16 @@ from webhook.model.namespace import Namespace
 from webhook.model.namespace_settings import ALWAYS_EXEMPT
 from webhook.model.policy import GuardPolicy
 
-# The API server makes it at the start of the cluster (kubernetes, pkg/controlplane/controller/systemnamespaces), so it is older than catflap.
+# The API server creates it at the start of the cluster (kubernetes, pkg/controlplane/controller/systemnamespaces), so it is older than catflap.
 DEFAULT_NAMESPACE: Final = "default"
 
 
 def is_managed(namespace: Namespace, policy: GuardPolicy, *, isolation_since: datetime, own_namespace: str) -> bool:
-    """Whether a namespace is to be closed: not exempt, policies being written at all, and born since `isolation_since`, or adopted, or stamped.
+    """Return whether catflap isolates a namespace.
 
-    The API server's clock counts whole seconds, so one born in that very second is guarded. The stamp only ever
-    adds: it never opens a namespace that is guarded by its age.
+    It does if the policy has an engine, the namespace is not exempt, and it was created since `isolation_since`, or is adopted, or has the guard label.
+    Creation times have whole seconds, so a namespace created in that same second is managed. The label can only add a namespace:
+    its absence does not exclude one that is managed because of its age.
     """
     if policy.network.engine == "none" or namespace.name == own_namespace or policy.namespaces.exempts(namespace.name):
         return False
@@ -25,7 +26,7 @@ def is_managed(namespace: Namespace, policy: GuardPolicy, *, isolation_since: da
 def reason_not_managed(name: str, policy: GuardPolicy, *, own_namespace: str) -> str:
     """Return why a namespace of this name gets no policies in any cluster, whatever `network.engine` is; an empty text where it may get some.
 
-    What the name does not show is the namespace's age and its label.
+    The age and the labels of the namespace are not considered.
     """
     namespaces = policy.namespaces
     if name == own_namespace:

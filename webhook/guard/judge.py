@@ -1,4 +1,4 @@
-"""Which faults an object has, and which of them a change brings."""
+"""Violations of an object under the built-in rules, and those that a change adds."""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -22,22 +22,22 @@ BY_SUBJECT = {
 
 
 def mode_of(violation: Violation, policy: GuardPolicy, override: Override | None) -> Mode:
-    """In which mode the rule of a fault holds, a custom one too; `override` is what is said of the namespace alone."""
+    """Return the mode of the rule of a violation, built-in or custom; `override` is the override for the namespace."""
     rule = RULES.get(violation.rule)
     mode = rule.mode(policy, override) if rule else policy.mode_of(violation.rule, override=override)
     return min(mode, violation.at_most, key=SEVERITY.index)
 
 
 def guarded_only(violation: Violation) -> bool:
-    """Whether a fault counts in guarded namespaces only."""
+    """Return whether a violation counts only in managed namespaces."""
     rule = RULES.get(violation.rule)
     return rule is not None and rule.guarded_only
 
 
 def judge(subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
-    """Every fault of a workload, of its relabelling or of a network policy under each rule that is not off everywhere, in the order of the rules' ids.
+    """Return all violations of a workload, of a relabelling or of a network policy, in the order of rule ids.
 
-    An object beyond what is judged has that one fault under each of the rules, so that their modes decide.
+    Rules that are off everywhere do not run. An object above a size limit has one violation of that limit under each rule, so the modes of the rules decide.
     """
     rules = [rule for rule in BY_SUBJECT.get(type(subject), ()) if policy.holds(rule.id, rule.at_most)]
     if excess := size_violation(subject):
@@ -46,12 +46,12 @@ def judge(subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
 
 
 def judge_request(request: Request, policy: GuardPolicy) -> tuple[Violation, ...]:
-    """The faults that a request brings, of each rule the first ones and a count of the others.
+    """Return the violations that a request adds: the first of each rule, and a count of the others.
 
-    A new object, and one whose pod template changes, answers for all its faults: a changed template makes new Pods,
-    and they would be refused where nobody looks. Any other change answers only for faults that were not there before,
-    so that what is already faulty can be scaled, finalized and mended step by step; the same words on another line are
-    the same fault.
+    For a new object, and for a changed pod template, these are all violations, because a changed template makes new Pods
+    whose refusal a user would not notice. For other changes they are only the violations that the old object does not have,
+    so an existing object can be scaled, finalized and fixed step by step. A violation with the same message at another path is
+    the same violation.
     """
     if request.unread:
         return tuple(unread_violations(request, policy))
@@ -70,7 +70,7 @@ def judge_request(request: Request, policy: GuardPolicy) -> tuple[Violation, ...
 
 
 def limit_per_rule(found: Iterable[Violation]) -> tuple[Violation, ...]:
-    """The first faults of each rule, and one that counts its others; in the order of the rules."""
+    """Return the first violations of each rule and one that counts the rest, in the order of the rules."""
     listed: list[Violation] = []
     for rule, each in groupby(found, key=lambda one: one.rule):
         violations = list(each)
@@ -83,7 +83,7 @@ def limit_per_rule(found: Iterable[Violation]) -> tuple[Violation, ...]:
 
 
 def relabelling(request: Request) -> Relabelling | None:
-    """The change of a Pod's labels that a request is, if it is one."""
+    """Return the change of a Pod's labels by a request; None if there is none."""
     if not request.target.is_pod or request.workload is None or request.before is None:
         return None
     return Relabelling(request.before.places[0], request.workload.places[0])

@@ -1,7 +1,7 @@
-"""Which labels would mend a workload: a fix that is printed can be applied as it stands, and passes.
+"""Label fixes for a workload: a printed fix can be applied unchanged, and the object then passes.
 
-A rule names the label that it misses.  Whether that label can have a value also depends on the rest of the object: on the selector beside the
-template, which must go on matching the Pods and which the API server never changes; on the object's own labels; on who may have a role.
+A rule names the label that is missing. The possible values of that label also depend on the rest of the object: on the selector next to the
+template, which must keep matching the Pods and is immutable; on the object's own labels; and on the claims of roles.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,16 +19,16 @@ from webhook.model.rule import API_SERVER, FixConstraint, Remedy, Violation
 from webhook.model.workload import LabelLocation, Workload
 from webhook.rules import RULES
 
-# Labels that are set one after the other, each with those that follow from it: the application, the role, further labels and aliases, at several places.
+# Labels that are set one by one, each with its dependent labels: the application, the role, further labels and aliases, at several places.
 MAX_STEPS: Final = 50
-# Choices that are tried. A role file has three or four roles; each more costs about 20 µs.
+# Choices that are tried. A policy file has three or four roles; each further one costs about 20 µs.
 MAX_CHOICES_TRIED: Final = 4
 MORE_LABELS: Final = "Further labels may be needed: set these, and check the object again."
 DEBUG_COPY: Final = "If this is a copy that kubectl debug makes, add --keep-labels to the command."
 
 
 class LabelFix(Struct, frozen=True):
-    """The labels to set, and in words what no label alone can mend, or another way."""
+    """The labels to set, and notes on violations that labels alone cannot fix."""
 
     remedies: tuple[Remedy, ...] = ()
     notes: tuple[str, ...] = ()
@@ -37,9 +37,9 @@ class LabelFix(Struct, frozen=True):
 def label_fix(
     workload: Workload, violations: Iterable[Violation], policy: GuardPolicy, before: Workload | None = None
 ) -> LabelFix:
-    """What mends the faults of a workload together; `before` is the object before an UPDATE.
+    """Return the fix for all violations of a workload; `before` is the object before an UPDATE.
 
-    The labels of templates come first. The object's own labels follow from what the templates then are.
+    Labels of templates are set first. The object's own labels then follow from them.
     """
     paths = {place.path for place in (workload.own, *workload.places) if place is not None}
     found = tuple(one for one in violations if one.remedy is None or one.remedy.place in paths)
@@ -54,7 +54,7 @@ def label_fix(
 
 
 class FixSearch:
-    """Labels that are set one after the other; after each the object is judged again."""
+    """The search for a fix: labels are set one by one, and the object is checked again after each."""
 
     def __init__(
         self, workload: Workload, found: tuple[Violation, ...], policy: GuardPolicy, before: Workload | None
@@ -71,7 +71,7 @@ class FixSearch:
         self.notes: list[str] = []
 
     def run(self) -> None:
-        """Find the labels, and say in notes what they do not mend."""
+        """Find the labels to set, and add notes on violations that they do not fix."""
         self._known = {one.identities for one in judge(self._workload, self._policy)}
         must_agree = is_constrained(FixConstraint.AGREEMENT, self._policy)
         must_be_claimed = is_constrained(FixConstraint.CLAIM, self._policy)
@@ -128,7 +128,7 @@ class FixSearch:
 
     @property
     def _counted(self) -> Iterator[Violation]:
-        """The violations to mend; what a label that is set brings counts as well, whatever the mode of its rule."""
+        """Yield the violations to fix, including those that a set label causes, in any mode."""
         return (one for one in self._found if one.rule in self._rules or one.identities not in self._known)
 
     def _as_chosen(self) -> Iterator[Workload]:
@@ -147,7 +147,7 @@ class FixSearch:
             yield with_remedies(self._workload, taken)
 
     def _refuses(self, one: Violation) -> bool:
-        """Whether a violation that is left refuses the object although a label could mend it, or a label has brought it."""
+        """Return whether a remaining violation refuses the object and can be fixed by a label, or is caused by one."""
         is_new = one.identities not in self._known
         chosen = self.remedies.get(key_of(one.remedy)) if one.remedy is not None else None
         compares = one.rule in RULES and RULES[one.rule].constrains is FixConstraint.AGREEMENT
@@ -202,17 +202,17 @@ class FixSearch:
 
 
 def values_of(remedy: Remedy) -> list[str]:
-    """The values that a remedy proposes; none where a person chooses any."""
+    """Return the values that a remedy proposes; empty if the user may choose any value."""
     return [value for value in (remedy.value, *remedy.choices) if value is not None]
 
 
 def key_of(remedy: Remedy) -> tuple[str, str]:
-    """The place and the label of a remedy."""
+    """Return the place and the label of a remedy."""
     return remedy.place, remedy.label
 
 
 def with_remedies(workload: Workload, remedies: Iterable[Remedy]) -> Workload:
-    """The workload with the labels set; of several choices the first."""
+    """Return the workload with the labels set; a remedy with several choices sets the first."""
     labels: dict[str, dict[str, str]] = {}
     for one in remedies:
         labels.setdefault(one.place, {})[one.label] = one.value or next(iter(one.choices), "")
@@ -225,7 +225,7 @@ def with_remedies(workload: Workload, remedies: Iterable[Remedy]) -> Workload:
 
 
 def obstacle_note(values: LabelValues, remedy: Remedy, found: Obstacle | None) -> str:
-    """Return why no label mends a fault, and what else does."""
+    """Return why no label fixes a violation, and what does."""
     place, key, term = found or Obstacle(values.place_at(remedy.place), remedy.label)
     if term is None:
         return (
@@ -241,7 +241,7 @@ def obstacle_note(values: LabelValues, remedy: Remedy, found: Obstacle | None) -
 
 
 def contradiction_note(left: Violation) -> str:
-    """Return what to say of a fault that the labels of a fix do not mend."""
+    """Return the note on a violation that the labels of a fix do not resolve."""
     return (
         f"No labels alone mend {left.rule} at {left.path or 'this object'}, as the policy file asks for more than one value there; "
         "an administrator can change the policy file, or add an exception to it"

@@ -1,6 +1,6 @@
-"""Which values a label may have at one place of a workload, and which other labels have to change with it.
+"""Possible values of a label at one location of a workload, and the other labels that have to change with it.
 
-The grammar of labels, the selector beside a template, further requirements, claims of roles and the role of a running Pod each exclude
+The grammar of labels, the selector next to a template, further requirements, claims of roles and the role of a running Pod each exclude
 values. The label of the application and of the role is the same on an object and on its Pods.
 """
 
@@ -44,24 +44,24 @@ LabelSettings = Callable[[str | None], Iterator[LabelSetting]]
 
 
 class LabelSolution(Struct, frozen=True):
-    """The labels to set for one fault; where there are none, the obstacle says why."""
+    """The labels to set for one violation; without labels, the obstacle is the reason."""
 
     remedies: tuple[Remedy, ...] = ()
     obstacle: Obstacle | None = None
 
 
 def is_enforced(rule: Rule, policy: GuardPolicy) -> bool:
-    """Whether a rule refuses in some namespace."""
+    """Return whether a rule refuses in some namespace."""
     return any(rule.mode(policy, one) is Mode.ENFORCE for one in (None, *policy.namespaces.overrides))
 
 
 def is_constrained(constraint: FixConstraint, policy: GuardPolicy) -> bool:
-    """Whether a rule that constrains fixes in this way refuses in some namespace."""
+    """Return whether a rule with this constraint on fixes refuses in some namespace."""
     return any(rule.constrains is constraint and is_enforced(rule, policy) for rule in RULES.values())
 
 
 class LabelValues(Struct, frozen=True):
-    """A workload, what a policy file asks of it, and the object before an UPDATE.
+    """The possible label values of a workload under a policy; `before` is the object before an UPDATE.
 
     `must_agree` and `must_be_claimed` say whether the rules about agreement and about claims refuse in some namespace.
     """
@@ -73,7 +73,7 @@ class LabelValues(Struct, frozen=True):
     must_be_claimed: bool = True
 
     def solution(self, remedy: Remedy) -> LabelSolution:
-        """Return the labels that mend one fault with those that have to change with them."""
+        """Return the labels that fix one violation, with the labels that have to change with them."""
         place, workloads = self.place_at(remedy.place), self.policy.workloads
         label = next((one for one in (workloads.app, workloads.role) if remedy.label in one.keys), None)
         if label is not None and (remedy.label == label.label or will_count(label, remedy, place)):
@@ -83,7 +83,7 @@ class LabelValues(Struct, frozen=True):
         )
         if alone.remedies or label is None or remedy.value is None or remedy.label not in place.labels:
             return alone
-        # The selector keeps the alias as it is, so the label itself follows it; an object's own label follows its Pods'.
+        # The selector fixes the alias, so the label itself follows the alias. An object's own label follows that of its Pods.
         value = remedy.value if place is self.workload.own else place.labels[remedy.label]
         changed = self.identified(place, label, Remedy(remedy.place, label.label, value=value))
         return changed if changed.remedies else alone
@@ -109,7 +109,7 @@ class LabelValues(Struct, frozen=True):
     def identified(self, place: LabelLocation, label: AppLabel, remedy: Remedy) -> LabelSolution:
         """Return the solution for the label of the application or of the role.
 
-        A value on the other side, the object's or its Pods', comes first; then what the fault asks for.
+        A value on the other side, the object's or its Pods', comes first; then the values that the violation suggests.
         """
         role = self.policy.workloads.role
         is_role = label is role
@@ -153,7 +153,7 @@ class LabelValues(Struct, frozen=True):
             yield from here(value)
             if place is own or (said is not None and said.value not in {"", value}):
                 for one in changed(others, value):
-                    # An alias of the application contradicts nothing, so where it is kept the label itself is set beside it.
+                    # An alias of the application contradicts no other label, so if it is kept, the label itself is set in addition.
                     kept = label is self.policy.workloads.app and self.obstacle(one)
                     yield one._replace(key=label.label) if kept else one
 
@@ -228,7 +228,7 @@ class LabelValues(Struct, frozen=True):
         return Obstacle(place, key, next((one for one in terms if one.key == key), None))
 
     def is_role_here(self, place: LabelLocation, key: str, value: str) -> bool:
-        """Whether a value of the role's label is one that Pods of this place may have; other labels have any."""
+        """Return whether Pods of this location may have a value of the role label; other labels may have any value."""
         role = self.policy.workloads.role
         if key != role.label:
             return True
@@ -240,7 +240,7 @@ class LabelValues(Struct, frozen=True):
         return self._may_have(place, value)
 
     def _may_have(self, place: LabelLocation, role: str) -> bool:
-        """Whether the claims of the policy file leave a role to the Pods of a place."""
+        """Return whether the role claims of the policy file permit a role for the Pods of a location."""
         if place is self.workload.own or not self.must_be_claimed:
             return True
         claim = self.policy.roles[role].claim if role in self.policy.roles else Claim()
@@ -248,19 +248,19 @@ class LabelValues(Struct, frozen=True):
         return claim.admits_namespace(namespace) and claim.admits_account(f"{namespace}/{place.account}")
 
     def others(self, place: LabelLocation) -> tuple[LabelLocation, ...]:
-        """The places whose labels have to agree with those of a place."""
+        """Return the places whose labels have to agree with those of a place."""
         own = self.workload.own
         if own is None:
             return ()
         return self.workload.places if place is own else (own,)
 
     def place_at(self, path: str) -> LabelLocation:
-        """The place of the workload at a path."""
+        """Return the place of the workload at a path."""
         return next(place for place in self.every_place if place.path == path)
 
     @property
     def every_place(self) -> tuple[LabelLocation, ...]:
-        """The object's own metadata, where that is not a Pod's, and that of each template."""
+        """Return the object's own metadata, where that is not a Pod's, and that of each template."""
         own: tuple[LabelLocation, ...] = (self.workload.own,) if self.workload.own is not None else ()
         return (*own, *self.workload.places)
 
@@ -271,7 +271,7 @@ def changed(named: Iterable[LabelSetting], value: str | None) -> Iterator[LabelS
 
 
 def will_count(label: AppLabel, remedy: Remedy, place: LabelLocation) -> bool:
-    """Whether an alias is the one that counts at a place, once it has the value of a remedy; a free value is any text."""
+    """Return whether an alias is the one that counts at a place, once it has the value of a remedy; a free value is any text."""
     value = next(filter(None, (remedy.value, *remedy.choices, place.labels.get(remedy.label))), ANY_TEXT)
     found = label.found({**place.labels, remedy.label: value})
     return found is not None and found.key == remedy.label

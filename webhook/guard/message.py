@@ -1,4 +1,4 @@
-"""What a person reads when a workload is refused: all faults, and a patch that mends them."""
+"""The text of refusal messages: all violations, and a patch that fixes them."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from webhook.model.rule import Remedy, Violation
 
 INDENT = "  "
 NO_FIX = LabelFix()
-# Characters. What a person reads at a terminal without scrolling for long; every fault that is listed is also on record.
+# Characters that a user can read at a terminal without much scrolling. The audit record has each listed violation.
 MAX_MESSAGE_LENGTH = 16_000
 MAX_PATCH_LENGTH = 8_000
 # A key that YAML 1.1 reads as text without quotes; the words are its booleans and its null.
@@ -19,7 +19,7 @@ PLAIN_KEY = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][-A-Z
 
 
 def refusal(reference: str, violations: tuple[Violation, ...], fix: LabelFix = NO_FIX) -> str:
-    """The whole message: a line a fault, then the labels to set, as YAML that can be pasted into the manifest, then notes."""
+    """Return the whole message: one line for each violation, the labels to set as YAML for the manifest, and notes."""
     faults = sum(violation.count for violation in violations)
     lines = [f"{shortened(reference)} has {'1 fault' if faults == 1 else f'{faults} faults'}:"]
     lines += truncated_lines([f"- {said}" for said in violation_lines(violations)], MAX_MESSAGE_LENGTH)
@@ -35,29 +35,29 @@ def refusal(reference: str, violations: tuple[Violation, ...], fix: LabelFix = N
 
 
 def truncated_lines(lines: list[str], most: int) -> list[str]:
-    """The first lines, of `most` characters together, and how many there are more; the first one always."""
+    """Return the first lines, at most `most` characters in total, and the number of the others; the first line is always included."""
     lengths = accumulate(len(line) + 1 for line in lines)
     kept = max(1, sum(1 for _ in takewhile(lambda length: length <= most, lengths)))
     return lines if kept >= len(lines) else [*lines[:kept], f"… and {counted(len(lines) - kept, 'more line')}"]
 
 
 def violation_lines(violations: Iterable[Violation]) -> list[str]:
-    """Each fault on a line of its own; one that several rules have stands once, with all of these."""
+    """Return one line for each violation; a violation of several rules has one line that names all of them."""
     rules: dict[tuple[str, str], list[str]] = {}
     for one in violations:
-        # What merely counts is each rule's own.
+        # A violation that only counts others belongs to one rule.
         place = (one.path, one.message) if one.path else ("", f"{one.rule}: {one.message}")
         rules.setdefault(place, []).append(one.rule)
     return [": ".join((listed(named), path, message)) if path else message for (path, message), named in rules.items()]
 
 
 def violation_line(violation: Violation) -> str:
-    """One fault on one line: rule, field path where there is one, sentence."""
+    """Return a violation as one line: the rule, the field path if there is one, and the message."""
     return ": ".join(part for part in (violation.rule, violation.path, violation.message) if part)
 
 
 def patch(remedies: Iterable[Remedy]) -> list[str]:
-    """The labels to set, nested as the manifest nests them."""
+    """Return the labels to set as lines of YAML, nested as in the manifest."""
     by_place: dict[str, list[Remedy]] = {}
     for remedy in remedies:
         same = by_place.setdefault(remedy.place, [])
@@ -74,7 +74,7 @@ def patch(remedies: Iterable[Remedy]) -> list[str]:
 
 
 def patch_line(remedy: Remedy) -> str:
-    """One label as a line of YAML; a choice that a person has to make is left to them, in a comment."""
+    """Return one label as a line of YAML; a comment lists the values that the user can choose."""
     value = f'"{remedy.value}"' if remedy.value is not None else '""'
     label = remedy.label if PLAIN_KEY.fullmatch(remedy.label) else f'"{remedy.label}"'
     choices = [choice for choice in remedy.choices if choice != remedy.value]

@@ -1,4 +1,4 @@
-"""What the mutating phase writes: the plain label where a Pod has only an alias, and the stamp of a namespace."""
+"""The mutating phase: it writes the plain label on a Pod that has only an alias, and the guard label on a new namespace."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from webhook.model.workload import LabelLocation
 
 
 def mutate(request: Request, policy: GuardPolicy, *, own_namespace: str = "") -> Decision:
-    """The decision of the mutating phase: never a refusal, at most labels to write."""
+    """Return the decision of the mutating phase: labels to write, and never a refusal."""
     if request.operation is not Operation.CREATE:
         return Decision(Verdict.UNJUDGED, reason="labels are written at CREATE only")
     passed = decide_without_rules(request, policy, own_namespace)
@@ -29,7 +29,7 @@ def mutate(request: Request, policy: GuardPolicy, *, own_namespace: str = "") ->
 
 
 def after_mutation(request: Request, policy: GuardPolicy) -> Request:
-    """The request as the validating phase sees it, once a Pod has the labels that the mutating phase writes."""
+    """Return the request as the validating phase gets it, with the labels that the mutating phase writes on a Pod."""
     labels = mutate(request, policy).labels
     if request.workload is None or not labels:
         return request
@@ -40,7 +40,7 @@ def after_mutation(request: Request, policy: GuardPolicy) -> Request:
 
 
 def with_labels(document: Document | None, labels: Mapping[str, str]) -> Document | None:
-    """An object of plain values with other labels, for rules that read it whole."""
+    """Return the object with other labels, for rules that read the whole object; an undecoded object is returned unchanged."""
     if document is None or not isinstance(document.content, dict):
         return document
     metadata = {**(document.content.get("metadata") or {}), "labels": dict(labels)}
@@ -48,14 +48,14 @@ def with_labels(document: Document | None, labels: Mapping[str, str]) -> Documen
 
 
 def managed_label(labels: Mapping[str, str]) -> Mapping[str, str]:
-    """The label that shows a namespace is guarded, unless it stands."""
+    """Return the guard label to add to a namespace; empty if the namespace has it."""
     return {} if labels.get(GUARD_LABEL) == GUARDED else {GUARD_LABEL: GUARDED}
 
 
 def labels_from_aliases(place: LabelLocation, policy: GuardPolicy) -> Mapping[str, str]:
-    """The plain labels that a Pod has under an alias only; none from aliases that disagree, as the label would then contradict one of them.
+    """Return the plain labels to write on a Pod that has only aliases.
 
-    An alias whose value is not a role does not count.
+    Aliases with different values give no label, because it would contradict one of them. An alias whose value is not a role does not count.
     """
     filled = {}
     for label in (policy.workloads.app, policy.workloads.role):

@@ -1,4 +1,4 @@
-"""The labels and the names of namespaces that the guard hangs on are given by those alone whom the policy file names."""
+"""Protection of namespace labels and names that give privileges: only the groups of the policy file may set them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -15,17 +15,17 @@ from webhook.model.rule import Violation
 from webhook.model.spelling import closest_word
 from webhook.model.workload import label_field, reference
 
-PROTECTION = "guard-labels"  # in the place of a rule's id; it has no mode, for mode governs rules only
+PROTECTION = "guard-labels"  # reported instead of a rule id; it has no mode, because modes are for rules
 
 ALLOWED = Decision(Verdict.ALLOWED)
 
 
 def judge_namespace(request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities) -> Decision:
-    """The decision on a namespace's CREATE or UPDATE, by whichever subresource.
+    """Return the decision on CREATE or UPDATE of a namespace, also through a subresource.
 
-    The stamp of a new namespace is not asked about: our own mutating phase writes it, and it only ever adds. Who may
-    label an older one is who may adopt it; who may change an environment is who may open one to another; and who makes a
-    namespace under a name that is exempt, or that has a role to itself, takes that right.
+    Changing the guard label adopts a namespace. Changing the environment label changes its allowed traffic. Creating an exempt name, or one
+    that has a role reserved, grants privileges. Each of these needs an authorized group. The guard label of a new namespace
+    needs none: catflap's mutating phase writes it, and it only adds isolation.
     """
     assert request.namespace is not None
     name, before = request.namespace.name, request.namespace_before.labels if request.namespace_before else {}
@@ -59,14 +59,14 @@ def judge_namespace(request: Request, policy: GuardPolicy, *, own_namespace: str
 
 
 def member_of(groups: Iterable[str], request: Request) -> str:
-    """The first of these groups that the user is in, in words; empty where none is."""
+    """Return the first of these groups that the user is a member of, as a reason; empty if there is none."""
     own = frozenset(request.user.groups)
     found = next((group for group in groups if group in own), None)
     return f"member of {found}" if found else ""
 
 
 def changed_labels(request: Request, policy: GuardPolicy, before: Mapping[str, str]) -> Iterator[str]:
-    """The guarded labels that a request sets, changes or removes."""
+    """Yield the protected labels that a request sets, changes or removes."""
     assert request.namespace is not None
     after = request.namespace.labels
     keys = [] if request.operation is Operation.CREATE else [GUARD_LABEL]
@@ -75,7 +75,7 @@ def changed_labels(request: Request, policy: GuardPolicy, before: Mapping[str, s
 
 
 def unknown_environments(labels: Mapping[str, str], policy: GuardPolicy, touched: list[str]) -> Iterator[Violation]:
-    """The environment that is none of those there are."""
+    """Yield a violation if the environment label has an unknown value."""
     environment = policy.namespaces.environment
     value = labels.get(environment.label)
     if environment.one_of and environment.label in touched and value is not None and value not in environment.one_of:
@@ -88,5 +88,5 @@ def unknown_environments(labels: Mapping[str, str], policy: GuardPolicy, touched
 
 
 def label_violation(key: str, message: str) -> Violation:
-    """What is wrong with one label."""
+    """Return the violation for one label."""
     return Violation(rule=PROTECTION, path=f"metadata.labels{label_field(key)}", message=message)

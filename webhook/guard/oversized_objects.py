@@ -1,7 +1,7 @@
-"""Requests whose objects are not read, as they are too large: they count as having a fault under each rule that would judge them.
+"""Requests whose objects are too large to be read: they have one violation under each rule that would check them.
 
-The rules' modes then decide, as they do on what is too large to be judged (webhook.guard.size_limits). What is protected whatever the
-mode, such as our policies and the labels that the guard depends on, is refused.
+The modes of the rules then decide, as for objects above a size limit (webhook.guard.size_limits). Objects that are protected in every
+mode, such as catflap's policies and namespace labels, are refused.
 """
 
 from webhook.guard.binding import binding_decision
@@ -32,9 +32,9 @@ from webhook.model.workload import reference
 def judge_oversized(
     request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities, exempted: str
 ) -> Decision | None:
-    """The decision on a request whose object is not read; None where the rules decide.
+    """Return the decision on a request whose object is not read; None where the rules decide.
 
-    `exempted` is why this user passes every rule, in words.
+    `exempted` is the reason why this user is exempt from every rule; empty if not exempt.
     """
     target = request.target
     resource, namespace = (target.group, target.resource), target.namespace
@@ -53,7 +53,7 @@ def judge_oversized(
 
 
 def judge_oversized_workload(request: Request, policy: GuardPolicy, exempted: str) -> Decision | None:
-    """The decision on a binding, and on what no rule is about; None where the rules decide."""
+    """Return the decision on a binding or on an object that no rule checks; None if the rules decide."""
     target = request.target
     if (target.group, target.resource, target.subresource) not in BINDINGS:
         is_judged = subject_types(request, policy)
@@ -64,7 +64,7 @@ def judge_oversized_workload(request: Request, policy: GuardPolicy, exempted: st
 
 
 def judge_oversized_policy_file(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision:
-    """The decision on a ConfigMap: nobody can tell what policy it would hold, so ours is refused."""
+    """Return the decision on a ConfigMap: the policy in it cannot be read, so catflap's own is refused."""
     if request.target.namespace != own_namespace or request.target.name != POLICY_CONFIGMAP:
         return Decision(Verdict.UNJUDGED, reason="no policy file of catflap's")
     if request.operation is Operation.DELETE:
@@ -73,7 +73,7 @@ def judge_oversized_policy_file(request: Request, policy: GuardPolicy, own_names
 
 
 def judge_oversized_network_policy(request: Request, policy: GuardPolicy, own_accounts: Identities) -> Decision | None:
-    """The decision on a network policy, which may be one of ours; None where it is not."""
+    """Return the decision on a network policy that may be catflap's own; None if it is not."""
     if request.policy is not None:
         return protect_own_policies(request, policy, own_accounts=own_accounts)
     passed = permission_reason(request, policy, own_accounts)
@@ -83,7 +83,7 @@ def judge_oversized_network_policy(request: Request, policy: GuardPolicy, own_ac
 
 
 def protected_denial(request: Request, rule: str, path: str, *, passed: str = "") -> Decision:
-    """The refusal of what is protected in every mode, or why it passes."""
+    """Return the refusal of a protected object, or the exemption with the reason `passed`."""
     if passed:
         return Decision(Verdict.EXEMPT, reason=passed)
     target = request.target

@@ -1,4 +1,4 @@
-"""Objects that stand already, and who among them belongs to whom."""
+"""Existing objects, and the ownership relations between them."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,14 @@ from webhook.model.request import Request
 from webhook.model.rule import RefusedLabel
 from webhook.model.workload import Owner, reference
 
-# Kubernetes' own kinds: what makes Pods for them counts as a controller, which nobody else does.
+# API groups of Kubernetes' own workloads. Only their controllers count as Pod controllers.
 BUILT_IN_GROUPS = frozenset({"", "apps", "batch"})
 IMPLICIT_GROUPS = BUILT_IN_GROUPS | {PLAIN}
-MAX_OWNER_DEPTH = 5  # no chain of owners is longer; a forged one may be a ring
+MAX_OWNER_DEPTH = 5  # no real chain of owners is longer; a forged one can be a cycle
 
 
 class ObjectName(NamedTuple):
-    """An object by what people call it; kinds of other API groups may have the name of Kubernetes' own."""
+    """The name of an object for people; the group distinguishes kinds with the same name."""
 
     namespace: str
     kind: str
@@ -28,7 +28,7 @@ class ObjectName(NamedTuple):
 
     @property
     def full_kind(self) -> str:
-        """The kind, as kubectl writes it where the group does not go without saying: `NetworkPolicy.projectcalico.org`."""
+        """Return the kind, with its group unless that is implied: `NetworkPolicy.projectcalico.org`."""
         return self.kind if self.group in IMPLICIT_GROUPS else f"{self.kind}.{self.group}"
 
     def __str__(self) -> str:
@@ -36,9 +36,9 @@ class ObjectName(NamedTuple):
 
 
 class ExistingObject(Struct, frozen=True):
-    """An object that stands, and the request that its creation would be.
+    """An existing object, as the request that would create it.
 
-    `uid` and `created` are empty where it is only a manifest; `running` says that it is a Pod that has not ended.
+    `uid` and `created` are empty for a manifest. `running` means a Pod that has not ended.
     `refused` are the labels that the API server would refuse.
     """
 
@@ -50,35 +50,35 @@ class ExistingObject(Struct, frozen=True):
 
     @property
     def name(self) -> ObjectName:
-        """What people call it."""
+        """Return the name for people."""
         target = self.creation.target
         return ObjectName(target.namespace, target.kind, target.name, target.group)
 
     @property
     def api_version(self) -> str:
-        """Under which group and version it was read."""
+        """Return the group and version of the object as it was read."""
         target = self.creation.target
         return f"{target.group}/{target.version}".lstrip("/")
 
     @property
     def key(self) -> str:
-        """What nothing else has: the uid, or the name where there is none."""
+        """Return a unique key: the uid, or the name if there is no uid."""
         return self.uid or str(self.name)
 
     @property
     def owner(self) -> Owner | None:
-        """The controller that it names."""
+        """Return the controller that the object names as its owner."""
         return self.creation.workload.owner if self.creation.workload else None
 
     @property
     def is_pod(self) -> bool:
-        """Whether it is a Pod itself."""
+        """Return whether it is a Pod itself."""
         target = self.creation.target
         return target.is_pod
 
 
 class PodOwner(NamedTuple):
-    """One that makes Pods, as far as what it owns has to know it."""
+    """An object that makes Pods, with the fields that its owned objects need."""
 
     name: ObjectName
     created: datetime | None
@@ -88,16 +88,16 @@ class PodOwner(NamedTuple):
 
 
 class OwnerGraph:
-    """Who belongs to whom."""
+    """The ownership relations between objects."""
 
     def __init__(self) -> None:
         self.objects = 0
-        self.running: Counter[str] = Counter()  # Pods, by the key of whoever makes them
+        self.running: Counter[str] = Counter()  # number of Pods, by the key of their owner
         self._owners: dict[str, PodOwner] = {}
         self._roots: dict[str, tuple[str, Owner | None]] = {}  # with the namespace of each
 
     def add(self, one: ExistingObject) -> None:
-        """Remember one object's place; of Pods that are owned, their number."""
+        """Add one object; Pods with an owner are only counted."""
         self.objects += 1
         space = one.name.namespace
         if not one.is_pod and one.creation.workload is not None:
@@ -109,11 +109,11 @@ class OwnerGraph:
         self.running[one.owner.uid if one.is_pod and one.owner else one.key] += one.running
 
     def has_owner(self, owner: Owner | None, namespace: str) -> bool:
-        """Whether an owner is among the objects, in the namespace of what it owns."""
+        """Return whether the graph has this owner, in the namespace of the object that it owns."""
         return owner is not None and owner.uid in self._owners and self._owners[owner.uid].name.namespace == namespace
 
     def owner_chain(self, key: str) -> Iterator[PodOwner]:
-        """A maker and the makers above it, the topmost last."""
+        """Yield an owner and the owners above it, the topmost last."""
         for _ in range(MAX_OWNER_DEPTH):
             link = self._owners.get(key)
             if link is None:
@@ -124,7 +124,7 @@ class OwnerGraph:
             key = link.owner.uid
 
     def root_owners(self) -> Mapping[str, str]:
-        """Those who belong to nobody, by a key each, with the namespace of each."""
+        """Return the namespaces of all objects without a known owner, by the key of the object."""
         return {
             owner.uid if owner else key: space
             for key, (space, owner) in self._roots.items()

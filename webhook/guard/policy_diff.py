@@ -1,4 +1,4 @@
-"""What changes between two policy files: which keys, what they do to what stands, and which policies namespaces get."""
+"""Differences between two policy files: keys, effects on existing objects, and the network policies of namespaces."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -13,35 +13,35 @@ from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth
 from webhook.netpol.render import render
 
-# A namespace of which no flow speaks by name.
+# Placeholder for all namespaces that no flow names.
 ANY_NAMESPACE = "any-other"
 
 
 class RuleOutcome(Struct, frozen=True):
-    """What a rule does to an owner, and whether its Pods are admitted all the same; see `Row`."""
+    """The effect of a rule on an owner, and whether its Pods are admitted nevertheless; see `PreviewRow`."""
 
     effect: Effect
     keeps_running: bool
 
 
 class OutcomeChange(Struct, frozen=True):
-    """What another policy file would do to an owner by one rule; None where the rule lets it pass."""
+    """The change of one rule's outcome for an owner; an outcome is None if the rule finds no violation."""
 
     owner: ObjectName
     rule: str
     before: RuleOutcome | None
     after: RuleOutcome | None
-    row: PreviewRow  # the new one, or the old one where there is none
+    row: PreviewRow  # the new row, or the old row if there is no new one
 
     @property
     def is_newly_refused(self) -> bool:
-        """Whether it would be refused, and was not."""
+        """Return whether only the new policy refuses the owner."""
         was_refused = self.before is not None and self.before.effect is Effect.REFUSED
         return not was_refused and self.after is not None and self.after.effect is Effect.REFUSED
 
 
 def outcome_changes(after: Preview, before: Preview) -> tuple[OutcomeChange, ...]:
-    """The owners and rules for which two policy files differ, in the order of namespaces."""
+    """Return the owners and rules with different outcomes under two policy files, ordered by namespace."""
     new, old = ({(row.owner, row.rule): row for row in found.rows} for found in (after, before))
     return tuple(
         OutcomeChange(owner, rule, outcome_of(old.get(place)), outcome_of(new.get(place)), new.get(place) or old[place])
@@ -52,12 +52,12 @@ def outcome_changes(after: Preview, before: Preview) -> tuple[OutcomeChange, ...
 
 
 def outcome_of(row: PreviewRow | None) -> RuleOutcome | None:
-    """What of a row can change."""
+    """Return the outcome of a row; None without a row."""
     return RuleOutcome(row.effect, row.keeps_running) if row else None
 
 
 def policy_differences(after: GuardPolicy, before: GuardPolicy, setting: PreviewContext) -> tuple[str, ...]:
-    """What differs between two policy files, in words: each key, which namespaces are closed, which policies they get."""
+    """Return the differences of two policy files as sentences: keys, isolated namespaces, and their network policies."""
     old, new = (policy.model_dump(mode="json", by_alias=True) for policy in (before, after))
     closed = (
         f"namespaces that {words}: {', '.join(names)}" for words, names in isolation_changes(after, before, setting)
@@ -66,7 +66,7 @@ def policy_differences(after: GuardPolicy, before: GuardPolicy, setting: Preview
 
 
 def changed_keys(after: Mapping[str, Any], before: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Each key whose value differs: `mode: enforce, was warn`; of a list, what comes and what goes."""
+    """Yield each key with a different value: `mode: enforce, was warn`; for a list, the added and removed entries."""
     for key in dict.fromkeys((*before, *after)):
         new, old = after.get(key), before.get(key)
         if new == old:
@@ -80,7 +80,7 @@ def changed_keys(after: Mapping[str, Any], before: Mapping[str, Any], path: str 
 
 
 def list_difference(after: list[Any], before: list[Any]) -> str:
-    """What comes to a list and what goes from it."""
+    """Return the added and removed entries of a list."""
     sides = (
         ("added", [one for one in after if one not in before]),
         ("removed", [one for one in before if one not in after]),
@@ -89,7 +89,7 @@ def list_difference(after: list[Any], before: list[Any]) -> str:
 
 
 def one_line(value: Any) -> str:
-    """A value on one line."""
+    """Return a value on one line."""
     match value:
         case None:
             return "not set"
@@ -108,7 +108,7 @@ def one_line(value: Any) -> str:
 def isolation_changes(
     after: GuardPolicy, before: GuardPolicy, setting: PreviewContext
 ) -> Iterator[tuple[str, list[str]]]:
-    """Which namespaces of the cluster are closed from then on, and which no longer."""
+    """Yield the namespaces of the cluster that the new policy starts or stops isolating."""
     if setting.namespaces is None or setting.isolation_since is None:
         return
     new, old = (
@@ -125,9 +125,9 @@ def isolation_changes(
 
 
 def network_policy_changes(after: GuardPolicy, before: GuardPolicy) -> Iterator[str]:
-    """Which policies of a closed namespace come, go and change, for each engine that may write them.
+    """Yield the network policies of managed namespaces that are written, changed and removed, for each engine.
 
-    Looked at are the namespaces that flows name, one that none names, and that one in each environment.
+    Compared are each namespace that flows name, one that no flow names, and that one in each environment.
     """
     environments = ("", *after.namespaces.environment.one_of, *before.namespaces.environment.one_of)
     named = sorted({*namespaces_in_flows(after), *namespaces_in_flows(before)})
@@ -146,19 +146,19 @@ def network_policy_changes(after: GuardPolicy, before: GuardPolicy) -> Iterator[
 
 
 def namespaces_in_flows(policy: GuardPolicy) -> Iterable[str]:
-    """The namespaces that flows name."""
+    """Return the namespaces that flows name."""
     return (name for flow in policy.network.flows for end in (flow.source, flow.to) for name in end.namespaces)
 
 
 def namespace_text(birth: Birth) -> str:
-    """Which namespaces are meant."""
+    """Return a description of the namespaces."""
     if birth.namespace != ANY_NAMESPACE:
         return f"namespace {birth.namespace}"
     return f"a namespace in {birth.environment}" if birth.environment else "a namespace"
 
 
 def changed_policies(after: GuardPolicy, before: GuardPolicy, birth: Birth, engine: Engine) -> Iterator[str]:
-    """Which policies of a namespace are written, changed and removed."""
+    """Yield which policies of a namespace are written, changed and removed."""
     new, old = (rendered_specs(policy, birth, engine) for policy in (after, before))
     sides = (
         ("written", new.keys() - old.keys()),
@@ -169,7 +169,7 @@ def changed_policies(after: GuardPolicy, before: GuardPolicy, birth: Birth, engi
 
 
 def rendered_specs(policy: GuardPolicy, birth: Birth, engine: Engine) -> Mapping[str, Any]:
-    """The specs that an engine gets for a namespace, by name; none where the file wants another engine."""
+    """Return the policy specs of a namespace for an engine, by name; empty if the policy file selects another engine."""
     if policy.network.engine not in {"auto", engine}:
         return {}
     made = render(policy, birth, engine)

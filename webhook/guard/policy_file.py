@@ -1,4 +1,4 @@
-"""The policy file is judged before it counts: a ConfigMap with a bad one is refused where it is applied, and one is not deleted by just anyone."""
+"""Protection of the policy file: a ConfigMap with an invalid policy is refused, and only permitted groups delete the ConfigMap."""
 
 from webhook.guard.message import refusal
 from webhook.guard.policy_protection import break_glass_reason
@@ -8,16 +8,16 @@ from webhook.model.request import Request, User
 from webhook.model.rule import Violation
 from webhook.model.workload import reference
 
-PROTECTION = "policy-file"  # in the place of a rule's id; it has no mode, for mode governs rules only
+PROTECTION = "policy-file"  # reported instead of a rule id; it has no mode, because modes are for rules
 
 
 def judge_policy_file(
     request: Request, policy: GuardPolicy, *, own_namespace: str, known: Known
 ) -> Decision | FaultsWanted | ForesightWanted:
-    """The decision on our own ConfigMap; one of its name elsewhere is nobody's business.
+    """Return the decision on catflap's policy ConfigMap; ConfigMaps of this name in other namespaces are not checked.
 
-    Only a changed file is asked about, so that a bad one that got past us does not keep anybody from labelling it. A sound
-    one passes, with warnings of what it would change.
+    Only a changed file is validated, so users can still label a ConfigMap whose invalid policy was stored without a check. A valid
+    file is admitted, with warnings of its impact.
     """
     if request.target.namespace != own_namespace:
         return Decision(Verdict.UNJUDGED, reason="no policy file of catflap's")
@@ -34,18 +34,18 @@ def judge_policy_file(
 
 
 def admit_valid_file(text: str, user: User, known: Known) -> Decision | ForesightWanted:
-    """The admission of a sound file."""
+    """Return the admission of a valid file."""
     if known.foreseen is None:
         return ForesightWanted(text, user)
     return Decision(Verdict.ALLOWED, notices=known.foreseen)
 
 
 def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:
-    """The decision on the deletion of our own ConfigMap: for the groups that the file names, and for an emergency.
+    """Return the decision on the deletion of catflap's policy ConfigMap: only listed groups and break-glass groups may delete it.
 
-    What runs would keep the last file, and what starts later would have none: servers that are not ready, and Pods that are
-    refused. The namespace controller empties a namespace that somebody was allowed to delete. The garbage collector is refused,
-    since whoever may edit the ConfigMap could give it an owner that does not exist.
+    Running processes would keep the last policy. Processes that start later would have none: such servers never get ready, and Pods are
+    refused. The namespace controller may delete it, because it deletes the contents of a namespace that a user was allowed to delete.
+    The garbage collector may not, because each user who may edit the ConfigMap can give it an owner that does not exist.
     """
     groups = policy.policy_file.deleted_by
     member = next((group for group in groups if group in request.user.groups), None)

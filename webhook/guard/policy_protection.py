@@ -1,4 +1,4 @@
-"""Our own policies are written by us alone: who else touches one is refused, with the way that is meant for it."""
+"""Protection of catflap's network policies: changes by other users are refused, with a hint at the policy file."""
 
 import re
 
@@ -11,7 +11,7 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, PolicyObject, Request, Target, User
 from webhook.model.rule import Violation
 
-PROTECTION = "guard-policies"  # in the place of a rule's id; it has no mode, for mode governs rules only
+PROTECTION = "guard-policies"  # reported instead of a rule id; it has no mode, because modes are for rules
 # Calico stores a policy of the tier `default` under that prefix (libcalico-go, model/keys.go). Versions before 3.32 have one key
 # for a policy that is stored as `knp.default.NAME` and Kubernetes' NetworkPolicy NAME, and read other prefixes alike
 # (lib/backend/model/policy.go, parseLegacyPolicyName). CEL reads this as well, so it is of RE2.
@@ -23,10 +23,10 @@ UNTOUCHED = Decision(Verdict.UNJUDGED, reason="not a policy of catflap's own")
 
 
 def protect_own_policies(request: Request, policy: GuardPolicy, *, own_accounts: Identities) -> Decision | None:
-    """The decision on a request about a network policy; None where it is none of ours.
+    """Return the decision on a request for a network policy; None if the policy is not catflap's.
 
-    A namespace that is being deleted is no exception: its Pods run until their finalizers and grace periods end, and the API
-    server takes no new policy there. Only what Kubernetes itself removes goes (`permission_reason`).
+    Policies of a terminating namespace are protected too: its Pods run until their finalizers and grace periods end, and the API
+    server accepts no new policy there. Only Kubernetes itself may remove them (`permission_reason`).
     """
     passed = permission_reason(request, policy, own_accounts)
     if not is_own_policy(request):
@@ -39,9 +39,9 @@ def protect_own_policies(request: Request, policy: GuardPolicy, *, own_accounts:
 
 
 def is_own_policy(request: Request) -> bool:
-    """Whether a policy bears our name, also where Calico reads it, or would come to bear our label.
+    """Return whether a policy has a name of catflap, also as Calico reads it, or would get catflap's label.
 
-    A stray label may be deleted.
+    A user may delete a policy that has only the label.
     """
     assert request.policy is not None
     if OWN_NAME.match(request.policy.name) or OWN_NAME.match(request.policy.stored_name):
@@ -54,17 +54,17 @@ def is_own_policy(request: Request) -> bool:
 
 
 def has_managed_by_label(found: PolicyObject | None) -> bool:
-    """Whether a policy bears our label."""
+    """Return whether a policy has catflap's label."""
     return found is not None and found.labels.get(MANAGED_BY_LABEL) == MANAGED_BY
 
 
 def writes_for_others(user: User, target: Target) -> bool:
-    """Whether this is Calico's API server, which stores what it was asked to, and what we judged then."""
+    """Return whether this is Calico's API server storing an object whose request catflap has already checked."""
     return target.group == CALICO_STORAGE and user.name in CALICO_SERVERS
 
 
 def permission_reason(request: Request, policy: GuardPolicy, own_accounts: Identities) -> str:
-    """Why this user may touch a policy of ours; empty where they may not."""
+    """Return why this user may change a policy of catflap; empty if they may not."""
     user = request.user
     if user.name in own_accounts:
         return "catflap's own account"
@@ -76,14 +76,14 @@ def permission_reason(request: Request, policy: GuardPolicy, own_accounts: Ident
 
 
 def break_glass_reason(user: User, policy: GuardPolicy) -> str:
-    """By which group this user may act in an emergency; empty where by none."""
+    """Return the break-glass group of this user, as a reason; empty if they are in none."""
     own = frozenset(user.groups)  # there may be thousands
     used = next((group for group in policy.break_glass.groups if group in own), None)
     return f"break-glass: member of {used}" if used else ""
 
 
 def policy_denial(request: Request, policy: GuardPolicy) -> Decision:
-    """No, and what to do instead."""
+    """Return the refusal, with what to do instead."""
     assert request.policy is not None
     verb = {Operation.CREATE: "made", Operation.UPDATE: "edited", Operation.DELETE: "deleted"}[request.operation]
     message = f"{request.policy.reference} is catflap's own and is not {verb} by anyone else"

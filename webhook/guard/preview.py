@@ -1,8 +1,8 @@
-"""What a policy file would do to what stands already, were each object created anew: by owner and rule.
+"""Previews: what a policy would do to existing objects if each were created again, by owner and rule.
 
-The rules alone are asked, by the server's own `decide`. Pods, and what owners make to make Pods, are not judged by
-themselves where their owner is known: made anew, they would be as its template says. Only a custom rule about Pods alone
-has nothing to say of templates, so it is asked about the Pods.
+Only the rules are evaluated, by the same `decide` as in the server. Objects with a known owner are not checked separately,
+because their owner would recreate them from its template. Custom rules about Pods alone do not apply to templates,
+so they are evaluated for the Pods.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ from webhook.model.workload import Owner
 
 
 class Effect(StrEnum):
-    """What a rule's faults do to an object that is created."""
+    """The effect of a rule's violations on the creation of an object."""
 
     REFUSED = "refused"
     WARNED = "warned"
@@ -36,11 +36,11 @@ class Effect(StrEnum):
 
 
 class PreviewContext(Struct, frozen=True):
-    """What is known of where the objects stand.
+    """Data about the cluster of the objects.
 
-    `namespaces` is None where there is no cluster, or it does not tell; all are taken for guarded then, as `check` does.
-    `contents` are the same as custom rules read them. Owners older than `installed` keep running, namespaces older than
-    `isolation_since` stay open unless the file says otherwise.
+    `namespaces` is None if there is no cluster or it cannot be read; then all namespaces count as managed, as in `check`.
+    `contents` has the namespaces as custom rules read them. Owners older than `installed` keep running. Namespaces older than
+    `isolation_since` are not isolated unless the policy file adopts them.
     """
 
     own_namespace: str = ""
@@ -51,7 +51,7 @@ class PreviewContext(Struct, frozen=True):
     contents: Mapping[str, Mapping[str, Any]] = {}
 
     def known(self, name: str, policy: GuardPolicy) -> Known:
-        """What the decision on an object of a namespace may hang on."""
+        """Return the lookup results for objects of a namespace."""
         found = (self.namespaces or {}).get(name)
         if found is None:
             return OFFLINE_DEFAULTS
@@ -63,11 +63,11 @@ class PreviewContext(Struct, frozen=True):
 
 
 class PreviewRow(Struct, frozen=True):
-    """What one rule would do to one owner.
+    """The effect of one rule on one owner.
 
-    `keeps_running` says that its Pods are admitted all the same, as it is older than catflap, until it is changed
-    itself. `pods` counts those that run and have the fault. `api_version` and `uid` say which object it is, where that
-    is known.
+    `keeps_running` means that its Pods are still admitted, because the owner is older than catflap and unchanged.
+    `pods` is the number of running Pods with the violation. `api_version` and `uid` identify the object if they
+    are known.
     """
 
     owner: ObjectName
@@ -81,9 +81,9 @@ class PreviewRow(Struct, frozen=True):
 
 
 class Preview(Struct, frozen=True):
-    """What a policy file would do: a row an owner and rule, in the order of namespaces; how much was looked at.
+    """The effects of a policy file, with one row for each owner and rule, ordered by namespace, and the number of checked objects.
 
-    `unchecked` are the custom rules that were not asked of every object; `owners_in` counts owners by namespace.
+    `unchecked` are the custom rules that were not evaluated for every object; `owners_in` counts owners by namespace.
     """
 
     rows: tuple[PreviewRow, ...]
@@ -96,7 +96,7 @@ class Preview(Struct, frozen=True):
 def preview(
     objects: Iterable[ExistingObject], policies: Iterable[GuardPolicy], setting: PreviewContext
 ) -> tuple[Preview, ...]:
-    """What each of some policy files would do to the same objects, which are taken one by one and not kept."""
+    """Return one preview for each policy, of the same objects. Objects are read one by one and not kept."""
     graph = OwnerGraph()
     tallies = [ViolationTally(policy, setting, graph) for policy in policies]
     for one in objects:
@@ -109,7 +109,7 @@ def preview(
 
 
 class ObjectViolations(Struct, frozen=True):
-    """The faults of one object, or of the Pods of an owner, by rule."""
+    """The violations of one object, or of the Pods of an owner, by rule."""
 
     name: ObjectName
     key: str
@@ -122,7 +122,7 @@ class ObjectViolations(Struct, frozen=True):
 
 
 class RootOwner(NamedTuple):
-    """Whom faults are laid to."""
+    """The topmost owner, to which violations are attributed."""
 
     name: ObjectName
     api_version: str
@@ -130,7 +130,7 @@ class RootOwner(NamedTuple):
 
 
 class ViolationTally:
-    """What one policy file says of the objects."""
+    """The violations of all objects under one policy."""
 
     def __init__(self, policy: GuardPolicy, setting: PreviewContext, graph: OwnerGraph) -> None:
         self._policy = policy
@@ -141,7 +141,7 @@ class ViolationTally:
         self._about_pods_alone = {rule.id for rule in policy.custom if set(rule.resources) == {POD.resource}}
 
     def add(self, one: ExistingObject) -> None:
-        """Judge one object, unless what makes it is known already."""
+        """Check one object, unless its owner is already known."""
         if one.is_pod and not self._about_pods_alone and self._graph.has_owner(one.owner, one.name.namespace):
             return
         decision = self.decision(one)
@@ -158,7 +158,7 @@ class ViolationTally:
         )
 
     def decision(self, one: ExistingObject) -> Decision:
-        """What catflap and the API server would say to somebody who creates the object; without a message, which no preview shows."""
+        """Return the decision of catflap and the API server on the creation of the object, without a message, which no preview shows."""
         known = self._setting.known(one.name.namespace, self._policy)
         own, at = self._setting.own_namespace, self._setting.at
         request = after_mutation(one.creation, self._policy)
@@ -168,11 +168,11 @@ class ViolationTally:
 
     @property
     def unchecked(self) -> tuple[Unchecked, ...]:
-        """The rules that were not asked of every object."""
+        """Return the custom rules that were not evaluated for every object."""
         return tuple(sorted(self._unchecked))
 
     def rows(self) -> tuple[PreviewRow, ...]:
-        """What was found, by owner and rule."""
+        """Return the rows, ordered by owner and rule."""
         rows: dict[tuple[ObjectName, str], PreviewRow] = {}
         for found in sorted(self._found.values(), key=lambda one: (one.is_pod, one.name)):
             for row in self._rows_of(found):
@@ -184,13 +184,13 @@ class ViolationTally:
         owned = self._graph.has_owner(found.owner, found.name.namespace)
         pods = found.pods if found.is_pod else self._graph.running[found.key]
         if owned and not pods:
-            return  # it is what a rollout left behind
+            return  # an old ReplicaSet of a rollout, for example
         chain = list(self._graph.owner_chain(found.key))
         root = root_owner_of(chain[-1] if chain else found)
         keeps = self._keeps_running(chain)
         for rule, (effect, faults) in found.faults.items():
             if owned and found.is_pod and rule not in self._about_pods_alone:
-                continue  # its owner would make it anew as its own template says
+                continue  # its owner would recreate it from its template
             spared = keeps and effect is Effect.REFUSED
             yield PreviewRow(
                 root.name, rule, effect, faults, pods,
@@ -198,7 +198,7 @@ class ViolationTally:
             )  # fmt: skip
 
     def _keeps_running(self, chain: list[PodOwner]) -> bool:
-        """Whether the Pods of a maker are admitted because the topmost one is older than catflap."""
+        """Return whether the Pods of an owner are admitted because its topmost owner is older than catflap."""
         installed = self._setting.installed
         if self._policy.workloads.existing != "admit" or installed is None or not chain:
             return False
@@ -207,7 +207,7 @@ class ViolationTally:
 
 
 def root_owner_of(found: ObjectViolations | PodOwner) -> RootOwner:
-    """Whom the faults are laid to: the topmost owner, even one that only a reference names."""
+    """Return the topmost owner, also if only an ownerReference names it."""
     name, owner = found.name, found.owner
     if owner is None:
         return RootOwner(name, found.api_version, found.uid)
@@ -216,7 +216,7 @@ def root_owner_of(found: ObjectViolations | PodOwner) -> RootOwner:
 
 
 def effects_by_rule(decision: Decision) -> Mapping[str, tuple[Effect, tuple[Violation, ...]]]:
-    """What each rule does by a decision."""
+    """Return the effect and the violations of each rule in a decision."""
     found: dict[str, tuple[Effect, tuple[Violation, ...]]] = {}
     sides = ((Effect.REFUSED, decision.denied), (Effect.WARNED, decision.warned), (Effect.RECORDED, decision.audited))
     for effect, violations in sides:
@@ -227,5 +227,5 @@ def effects_by_rule(decision: Decision) -> Mapping[str, tuple[Effect, tuple[Viol
 
 
 def merged_row(one: PreviewRow, other: PreviewRow) -> PreviewRow:
-    """Two rows of one owner and rule, such as a Deployment's and its ReplicaSet's; the first one's words."""
+    """Return the sum of two rows of one owner and rule, such as those of a Deployment and its ReplicaSet, with the text of the first."""
     return replace(one, pods=one.pods + other.pods, keeps_running=one.keeps_running and other.keeps_running)

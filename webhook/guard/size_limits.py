@@ -1,7 +1,6 @@
-"""What of an object is judged at most: beyond that it is refused, warned of or recorded for its size, as the rules' modes say.
+"""Limits on the size of checked objects. The modes of the rules decide whether a larger object is refused, warned of or recorded.
 
-Sizes alone are looked at, before any rule is: the API server asks webhooks before it validates an object, so there may be as much of
-everything as a request of 3 MiB holds (k8s.io/apiserver, pkg/server/config.go, MaxRequestBodyBytes).
+The size is checked before any rule runs. The API server calls webhooks before it validates an object, so any field may fill a request of 3 MiB (k8s.io/apiserver, pkg/server/config.go, MaxRequestBodyBytes).
 """
 
 from collections.abc import Iterator
@@ -16,19 +15,19 @@ from webhook.model.rule import NOT_EVALUATED, Violation
 from webhook.model.workload import LabelLocation, Relabelling, Workload
 from webhook.rules import RULES
 
-# Of one object or pod template; people have some ten. The API server itself sets no bound but the object's size.
+# For each object or pod template; typical objects have about ten. The API server limits only the size of the object.
 MAX_LABELS: Final = 500
 
 
 class SizeViolation(Struct, frozen=True):
-    """What an object has too much of, and where."""
+    """A field that exceeds a size limit."""
 
     path: str
     message: str
 
 
 def size_violation(subject: Any) -> SizeViolation | None:
-    """What keeps a workload from being judged; None where nothing does. Network policies are bounded where they are read."""
+    """Return the size limit that a workload exceeds; None if it exceeds none. The readers of network policies have their own limits."""
     if isinstance(subject, Workload):
         places = (subject.own, *subject.places) if subject.own else subject.places
         return next((found for place in places if (found := too_many_labels(place))), None)
@@ -36,7 +35,7 @@ def size_violation(subject: Any) -> SizeViolation | None:
 
 
 def too_many_labels(place: LabelLocation) -> SizeViolation | None:
-    """The labels of one place, where they are too many."""
+    """Return the violation if one set of labels has too many; else None."""
     count = len(place.labels)
     if count <= MAX_LABELS:
         return None
@@ -46,12 +45,12 @@ def too_many_labels(place: LabelLocation) -> SizeViolation | None:
 
 
 def size_violation_text(path: str, count: int, what: str, most: int, remedy: str) -> SizeViolation:
-    """An excess in words: the count, the bound and what to do."""
+    """Return the violation with the count, the limit and the remedy in its message."""
     return SizeViolation(path, f"it has {count} {what}, and {most} are the most that are judged; {remedy}")
 
 
 def unread_violations(request: Request, policy: GuardPolicy) -> Iterator[Violation]:
-    """One fault under each rule that would judge the object, in the order of the rules' ids."""
+    """Yield one violation for each rule that would check an unread object, in the order of rule ids."""
     about, target = subject_types(request, policy), request.target
     for rule in RULES.values():
         if rule.about in about and policy.holds(rule.id, rule.at_most):
@@ -62,7 +61,7 @@ def unread_violations(request: Request, policy: GuardPolicy) -> Iterator[Violati
 
 
 def subject_types(request: Request, policy: GuardPolicy) -> frozenset[type]:
-    """What rules could be about in the object of a request."""
+    """Return the subject types of the rules that could check the object of a request."""
     target = request.target
     resource = (target.group, target.resource)
     if request.operation not in {Operation.CREATE, Operation.UPDATE}:

@@ -23,7 +23,7 @@ def shown(character: str) -> str:
 
 
 def shortened(text: str, most: int = LONGEST_KEY) -> str:
-    """A text of at most `most` characters: its beginning and its end, with the number of characters that are left out."""
+    """Return a text of at most `most` characters: its beginning and its end, with the number of characters that are left out."""
     if len(text) <= most:
         return text
     tail = min(TAIL, most // 4)
@@ -33,6 +33,6 @@ def shortened(text: str, most: int = LONGEST_KEY) -> str:
 
 
 def listed(words: Sequence[str], most: int = MOST_LISTED, *, joint: str = ", ") -> str:
-    """The first words of a list, and how many more there are."""
+    """Return the first words of a list, and how many more there are."""
     rest = len(words) - most
     return joint.join(words) if rest <= 0 else f"{joint.join(words[:most])} and {rest} more"

@@ -32,17 +32,17 @@ class CustomRule(Node):
     params: dict[str, Any] | None = Field(None, description="values that the expression reads as params")
 
     def applies(self, group: str, plural: str) -> bool:
-        """Whether the rule is about objects of a resource that makes Pods."""
+        """Return whether the rule is about objects of a resource that makes Pods."""
         return not {ALL_WORKLOADS, *resource_names(group, plural)}.isdisjoint(self.resources)
 
     @property
     def says(self) -> str:
-        """What the user reads where the expression is false."""
+        """Return what the user reads where the expression is false."""
         return self.message or f"not true: {' '.join(self.cel.split())}"
 
 
 def resource_names(group: str, plural: str) -> tuple[str, ...]:
-    """What a rule may call a resource: with its group, and Kubernetes' own by the plural alone.
+    """Return what a rule may call a resource: with its group, and Kubernetes' own by the plural alone.
 
     The plural alone of another's may be that of something else: Knative's services are not those of Kubernetes.
     """

@@ -12,7 +12,7 @@ BYTE_ORDER_MARKS: Final = (
 
 
 def detect_encoding(content: bytes) -> tuple[str, bytes]:
-    """The encoding of a text, and the bytes behind its byte order mark; the encoding is empty for UTF-16 without a mark."""
+    """Return the encoding of a text, and the bytes behind its byte order mark; the encoding is empty for UTF-16 without a mark."""
     for mark, encoding in BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return encoding, content.removeprefix(mark)

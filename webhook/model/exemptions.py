@@ -19,7 +19,7 @@ SERVICE_ACCOUNT_PRINCIPAL = re.compile(r"system:serviceaccounts?:([^:]+)(?::|$)"
 
 
 def account_namespace(principal: str) -> str:
-    """The namespace of a ServiceAccount, or of a group of them; empty for every other user or group."""
+    """Return the namespace of a ServiceAccount, or of a group of them; empty for every other user or group."""
     found = SERVICE_ACCOUNT_PRINCIPAL.match(principal)
     return found[1] if found and DNS_LABEL.fullmatch(found[1]) else ""
 
@@ -52,7 +52,7 @@ class Exempt(Node):
     ] = Field((), description="ServiceAccounts as namespace/name")
 
     def reason(self, user: str, groups: Iterable[str]) -> str:
-        """By what this user is exempt, in words; empty where they are not."""
+        """Return by what this user is exempt, in words; empty where they are not."""
         if user in self.users:
             return f"exempt: user {user}"
         account = user.removeprefix("system:serviceaccount:").replace(":", "/")
@@ -76,9 +76,9 @@ class PolicyException(Node):
         return f"exception from {self.rule} until {self.until}, {self.owner}: {self.reason}"
 
     def counts(self, at: datetime) -> bool:
-        """Whether it still counts at a moment."""
+        """Return whether it still counts at a moment."""
         return at.astimezone(UTC).date() <= self.until
 
     def ends_soon(self, at: datetime) -> bool:
-        """Whether its end is to be announced: it counts still, and will not in a week."""
+        """Return whether its end is to be announced: it counts still, and will not in a week."""
         return 0 <= (self.until - at.astimezone(UTC).date()).days < NOTICE_DAYS

@@ -41,7 +41,7 @@ KUBERNETES_GROUPS = frozenset(
 
 
 def custom_group(group: str) -> str:
-    """The API group of a CustomResourceDefinition; raises ValueError otherwise."""
+    """Return the API group of a CustomResourceDefinition; raises ValueError otherwise."""
     if group in KUBERNETES_GROUPS or DNS_LABEL.fullmatch(group) or not group:
         raise ValueError(f"{group!r} is a group of Kubernetes' own; what makes Pods there is built in")
     if len(group) > LONGEST_GROUP or not all(map(DNS_LABEL.fullmatch, group.split("."))):
@@ -52,7 +52,7 @@ def custom_group(group: str) -> str:
 
 
 def plural(resource: str) -> str:
-    """A resource's name; raises ValueError otherwise."""
+    """Return a resource's name; raises ValueError otherwise."""
     if not DNS_LABEL.fullmatch(resource) or resource[0].isdigit():
         raise ValueError(
             f"{resource!r} is no resource: write the plural as `kubectl api-resources` does, such as widgets"
@@ -61,14 +61,14 @@ def plural(resource: str) -> str:
 
 
 def kind_name(kind: str) -> str:
-    """A kind; raises ValueError otherwise."""
+    """Return a kind; raises ValueError otherwise."""
     if not KIND.fullmatch(kind):
         raise ValueError(f"{kind!r} is no kind: write it as manifests do, such as Widget")
     return kind
 
 
 def template_path(path: str) -> str:
-    """The path of a pod template; raises ValueError otherwise."""
+    """Return the path of a pod template; raises ValueError otherwise."""
     steps = path.split(".")
     if not all(map(STEP.fullmatch, steps)):
         raise ValueError(f"{path!r} is no path of fields: write their names with dots, such as spec.template; no lists")

@@ -35,7 +35,7 @@ NO_DAY = "no_day"  # the type of the error for a value that is no text
 
 
 def label_key(key: str) -> str:
-    """A label key as Kubernetes takes it; raises ValueError otherwise."""
+    """Return a label key as Kubernetes takes it; raises ValueError otherwise."""
     prefix, slash, name = key.rpartition("/")
     if not LABEL_NAME.fullmatch(name) or (slash and not LABEL_PREFIX.fullmatch(prefix)):
         raise ValueError(
@@ -45,21 +45,21 @@ def label_key(key: str) -> str:
 
 
 def label_value(value: str) -> str:
-    """A label value as Kubernetes takes it, and not empty; raises ValueError otherwise."""
+    """Return a label value as Kubernetes takes it, and not empty; raises ValueError otherwise."""
     if not LABEL_NAME.fullmatch(value):
         raise ValueError(f"{value!r} is no label value: 1 to 63 letters, digits, '-_.', alphanumeric at both ends")
     return value
 
 
 def namespace_name(name: str) -> str:
-    """A namespace's full name; raises ValueError otherwise."""
+    """Return a namespace's full name; raises ValueError otherwise."""
     if not DNS_LABEL.fullmatch(name):
         raise ValueError(f"{name!r} is no namespace name: lower-case letters, digits and '-', at most 63")
     return name
 
 
 def namespace_pattern(pattern: str) -> str:
-    """A namespace's full name, or a prefix that ends in a star; raises ValueError otherwise."""
+    """Return a namespace's full name, or a prefix that ends in a star; raises ValueError otherwise."""
     if not pattern.endswith("*"):
         return namespace_name(pattern)
     stem = pattern.removesuffix("*")
@@ -71,19 +71,19 @@ def namespace_pattern(pattern: str) -> str:
 
 
 def rule_id(text: str) -> str:
-    """A rule's id; raises ValueError otherwise."""
+    """Return a rule's id; raises ValueError otherwise."""
     if not RULE_ID.fullmatch(text):
         raise ValueError(f"{text!r} is no rule's id: lower-case words joined by hyphens")
     return text
 
 
 def fits(pattern: str, name: str) -> bool:
-    """Whether a name is the one that a pattern says, or begins as it does up to its star."""
+    """Return whether a name is the one that a pattern says, or begins as it does up to its star."""
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
 def namespace_prefix(pattern: str) -> str:
-    """A prefix of namespaces' names that ends in a star; raises ValueError otherwise."""
+    """Return a prefix of namespaces' names that ends in a star; raises ValueError otherwise."""
     if not pattern.endswith("*"):
         example = f"{pattern.rstrip('-')}-*"
         meant = example if DNS_LABEL.fullmatch(example[:-2]) and len(example) <= LONGEST_NAMESPACE else "kube-*"
@@ -92,7 +92,7 @@ def namespace_prefix(pattern: str) -> str:
 
 
 def service_account_name(text: str) -> str:
-    """A ServiceAccount as namespace/name; raises ValueError otherwise."""
+    """Return a ServiceAccount as namespace/name; raises ValueError otherwise."""
     space, slash, name = text.partition("/")
     if not slash or not SUBDOMAIN.fullmatch(name):
         raise ValueError(f"{text!r} is no ServiceAccount: write namespace/name")
@@ -101,7 +101,7 @@ def service_account_name(text: str) -> str:
 
 
 def principal(name: str) -> str:
-    """The name of a user or of a group; raises ValueError otherwise."""
+    """Return the name of a user or of a group; raises ValueError otherwise."""
     if not 1 <= len(name) <= LONGEST_PRINCIPAL or not name.isprintable():
         raise ValueError(
             f"{name!r} names no user or group: write 1 to {LONGEST_PRINCIPAL} characters that can be printed"
@@ -110,7 +110,7 @@ def principal(name: str) -> str:
 
 
 def cidr(text: str) -> str:
-    """An IPv4 or IPv6 network with no host bits set; raises ValueError otherwise."""
+    """Return an IPv4 or IPv6 network with no host bits set; raises ValueError otherwise."""
     if "%" in text:
         raise ValueError(f"{text!r} has a zone, which means something on one node only; remove it with its %")
     try:
@@ -152,7 +152,7 @@ def port_range(text: str) -> PortRange:
 
 
 def is_port(text: str) -> bool:
-    """Whether a text is a port or a range of ports with its protocol."""
+    """Return whether a text is a port or a range of ports with its protocol."""
     try:
         port_range(text)
     except ValueError:
@@ -161,13 +161,13 @@ def is_port(text: str) -> bool:
 
 
 def port(text: str) -> str:
-    """A port or a range of ports with its protocol; raises ValueError otherwise."""
+    """Return a port or a range of ports with its protocol; raises ValueError otherwise."""
     port_range(text)
     return text
 
 
 def day(value: object) -> date:
-    """A day as 2027-01-31; raises ValueError for anything else, which pydantic might take for a moment since 1970."""
+    """Return a day as 2027-01-31; raises ValueError for anything else, which pydantic might take for a moment since 1970."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if not isinstance(value, str):
@@ -181,7 +181,7 @@ def day(value: object) -> date:
 
 
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The values, if none stands twice; raises ValueError otherwise."""
+    """Return the values, if none stands twice; raises ValueError otherwise."""
     twice = sorted(str(value) for value, count in Counter(values).items() if count > 1)
     if twice:
         raise ValueError(f"listed more than once: {', '.join(twice)}")

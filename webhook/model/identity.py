@@ -23,13 +23,13 @@ class Identities(Struct, frozen=True):
 
 
 def chart_accounts(own_namespace: str) -> Identities:
-    """The two ServiceAccounts that the chart makes: what counts before the processes know their own names."""
+    """Return the two ServiceAccounts that the chart makes: what counts before the processes know their own names."""
     return Identities(
         tuple(f"system:serviceaccount:{own_namespace}:{name}" for name in (SERVER_ACCOUNT, CONTROLLER_ACCOUNT))
     )
 
 
 def identities(users: Iterable[str]) -> Identities:
-    """The identities of these users, each once, in order; names that no user of ours can have are left out."""
+    """Return the identities of these users, each once, in order; names that no user of ours can have are left out."""
     plausible = {one for one in users if one and len(one) <= LONGEST_USER and one.isprintable()}
     return Identities(tuple(sorted(plausible)[:MOST_USERS]))

@@ -30,25 +30,25 @@ class PodMaker(NamedTuple):
 
     @property
     def metadata_path(self) -> str:
-        """The field path of the metadata that the Pods get their labels from, where there is but one."""
+        """Return the field path of the metadata that the Pods get their labels from, where there is but one."""
         return self.metadata_at(self.template) if self.template else "metadata"
 
     def metadata_at(self, template: str) -> str:
-        """The field path of the Pods' metadata below one of `templates`."""
+        """Return the field path of the Pods' metadata below one of `templates`."""
         return f"{template}.{self.pod_metadata or 'metadata'}"
 
     def pod_field(self, field: str) -> str:
-        """The path of a field of a Pod's spec, below a template."""
+        """Return the path of a field of a Pod's spec, below a template."""
         return field if self.pod_metadata else f"spec.{field}"
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """Every path that may have a pod template."""
+        """Return every path that may have a pod template."""
         return (self.template, *self.alternatives)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Every path that decides what the Pods are: of settings of all Pods those that rules read, so that an object can still be stopped."""
+        """Return every path that decides what the Pods are: of settings of all Pods those that rules read, so that an object can still be stopped."""
         if self.pod_metadata:
             fields = (self.pod_metadata, "hostNetwork", "serviceAccountName")
             return tuple(f"{template}.{field}" for template in self.templates for field in fields)
@@ -56,7 +56,7 @@ class PodMaker(NamedTuple):
 
 
 def selector_beside(template: str) -> str:
-    """The path of the selector beside the pod template at a path."""
+    """Return the path of the selector beside the pod template at a path."""
     return f"{template.rpartition('.')[0]}.selector".lstrip(".")
 
 

@@ -39,12 +39,12 @@ SUPPORTED_SYNTAX: Final = (  # as Markdown, too
 
 
 def anchored(pattern: str) -> str:
-    """The expression that is found in the values that a pattern matches from end to end, to either engine."""
+    """Return the expression that is found in the values that a pattern matches from end to end, to either engine."""
     return f"^(?:{pattern})$"
 
 
 def size_error(pattern: str) -> str:
-    """Why a pattern is not even tried, in words; empty where it is."""
+    """Return why a pattern is not even tried, in words; empty where it is."""
     if (found := size(pattern)) > MAX_SIZE:
         return (
             f"with its repetitions written out it is {found} characters large, {MAX_SIZE} are the most; "
@@ -54,7 +54,7 @@ def size_error(pattern: str) -> str:
 
 
 def portability_error(pattern: str) -> str:
-    """What of a pattern the two may not read alike, in words; empty where there is nothing.
+    """Return what of a pattern the two may not read alike, in words; empty where there is nothing.
 
     It is one that Rust's engine takes: what is wrong in both is not looked for.
     """
@@ -106,7 +106,7 @@ def size(pattern: str, heavy: str = "dDsSwW") -> int:
 
 
 def repetitions(times: re.Match[str]) -> int:
-    """How often something is written out for a repetition."""
+    """Return how often something is written out for a repetition."""
     return max(1, int(times["most"] or times["least"] or 1))
 
 

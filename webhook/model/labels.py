@@ -33,6 +33,6 @@ WRITTEN_PREFIXES: Final = {
 
 
 def writer_of(key: str) -> str:
-    """Which part of Kubernetes writes a label of this key itself; empty where users choose its value."""
+    """Return which part of Kubernetes writes a label of this key itself; empty where users choose its value."""
     by_prefix = (writer for prefix, writer in WRITTEN_PREFIXES.items() if key.startswith(prefix))
     return WRITTEN_KEYS.get(key) or next(by_prefix, "")

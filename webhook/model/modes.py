@@ -42,7 +42,7 @@ class Override(Node):
         return self
 
     def meets(self, name: str, labels: Mapping[str, str]) -> bool:
-        """Whether a namespace of this name, with these labels, is meant."""
+        """Return whether a namespace of this name, with these labels, is meant."""
         named = not self.names or any(fits(pattern, name) for pattern in self.names)
         return named and all(labels.get(key) == value for key, value in self.labels.items())
 

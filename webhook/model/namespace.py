@@ -19,5 +19,5 @@ class Namespace(Struct, frozen=True):
 
     @property
     def stamped(self) -> bool:
-        """Whether it carries the mark of a guarded namespace; users may have set it, so it proves nothing."""
+        """Return whether it carries the mark of a guarded namespace; users may have set it, so it proves nothing."""
         return self.labels.get(GUARD_LABEL) == GUARDED

@@ -45,7 +45,7 @@ class Reserved(Node):
 
     @cached_property
     def stems(self) -> tuple[str, ...]:
-        """The prefixes without their stars."""
+        """Return the prefixes without their stars."""
         return tuple(prefix[:-1] for prefix in self.prefixes)
 
 
@@ -74,12 +74,12 @@ class Namespaces(Node):
 
     @cached_property
     def exempted(self) -> tuple[str, ...]:
-        """The names and prefixes of all that neither rules nor policies touch."""
+        """Return the names and prefixes of all that neither rules nor policies touch."""
         return tuple(sorted(ALWAYS_EXEMPT.union(self.exempt, self.reserved.prefixes)))
 
     @cached_property
     def reserved_names(self) -> tuple[str, ...]:
-        """The names and prefixes by which rules hold otherwise, or not at all.
+        """Return the names and prefixes by which rules hold otherwise, or not at all.
 
         Not those that always are: the API server makes them itself, whether we are there or not.
         """
@@ -88,25 +88,25 @@ class Namespaces(Node):
 
     @cached_property
     def guarded_labels(self) -> tuple[str, ...]:
-        """The labels of namespaces that something hangs on, beside our own."""
+        """Return the labels of namespaces that something hangs on, beside our own."""
         environment = {self.environment.label} if self.environment.one_of else set()
         return tuple(sorted(environment.union(*(override.labels for override in self.overrides))))
 
     @cached_property
     def overridden_by_label(self) -> bool:
-        """Whether one has to know a namespace's labels to tell the mode of a rule there."""
+        """Return whether one has to know a namespace's labels to tell the mode of a rule there."""
         return any(override.labels for override in self.overrides)
 
     def exempts(self, name: str) -> bool:
-        """Whether neither rules nor policies touch this namespace."""
+        """Return whether neither rules nor policies touch this namespace."""
         return name in ALWAYS_EXEMPT or name in self.exempt or name.startswith(self.reserved.stems)
 
     def override(self, name: str, labels: Mapping[str, str]) -> Override | None:
-        """What is said of a namespace alone; None where nothing is."""
+        """Return what is said of a namespace alone; None where nothing is."""
         return next((one for one in self.overrides if one.meets(name, labels)), None)
 
     def adopts(self, name: str) -> bool:
-        """Whether this namespace is closed although it is older than catflap."""
+        """Return whether this namespace is closed although it is older than catflap."""
         if isinstance(self.adopt, str):
             return self.adopt == "all"
         names, stems = self._adopted
@@ -114,11 +114,11 @@ class Namespaces(Node):
 
     @cached_property
     def _adopted(self) -> tuple[frozenset[str], tuple[str, ...]]:
-        """The names and the beginnings of names to adopt: asked of every namespace of a cluster."""
+        """Return the names and the beginnings of names to adopt: asked of every namespace of a cluster."""
         stems = tuple(pattern[:-1] for pattern in self.adopt if pattern.endswith("*"))
         return frozenset(self.adopt), stems
 
     def environment_of(self, labels: Mapping[str, str]) -> str:
-        """The environment that a namespace with these labels is in; empty where it is in none that we know."""
+        """Return the environment that a namespace with these labels is in; empty where it is in none that we know."""
         value = labels.get(self.environment.label, "")
         return value if value in self.environment.one_of else ""

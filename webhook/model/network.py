@@ -68,21 +68,21 @@ class FlowEnd(Node):
 
     @property
     def is_outside(self) -> bool:
-        """Whether this is what lies beyond the cluster."""
+        """Return whether this is what lies beyond the cluster."""
         return self.role == OUTSIDE
 
     @property
     def is_pods(self) -> bool:
-        """Whether this end is Pods of the cluster."""
+        """Return whether this end is Pods of the cluster."""
         return not self.cidrs and not self.is_outside
 
     def names(self, namespace: str) -> bool:
-        """Whether Pods of a namespace may be this end."""
+        """Return whether Pods of a namespace may be this end."""
         return self.is_pods and (not self.namespaces or namespace in self.namespaces)
 
 
 def flow_end(value: Any) -> Any:
-    """A word alone is a role, or `outside`."""
+    """Return a word alone is a role, or `outside`."""
     return {"role": value} if isinstance(value, str) else value
 
 
@@ -111,7 +111,7 @@ class Flow(Node):
 
     @cached_property
     def port_ranges(self) -> tuple[PortRange, ...]:
-        """The ports in their parts."""
+        """Return the ports in their parts."""
         return tuple(map(port_range, self.ports))
 
 
@@ -160,7 +160,7 @@ class Network(Node):
 
     @cached_property
     def outside(self) -> tuple[str, ...]:
-        """The networks beyond the cluster, all said positively, which every engine and Windows can.
+        """Return the networks beyond the cluster, all said positively, which every engine and Windows can.
 
         Where `clusterCIDRs` name networks of one IP version only, nothing of the other one is outside: a cluster may
         have more addresses than its admin thought of.
@@ -183,7 +183,7 @@ class Network(Node):
 
 
 def without(whole: IpNetwork, cidrs: tuple[str, ...]) -> list[IpNetwork]:
-    """What is left of a network without others, as few networks as possible, in order."""
+    """Return what is left of a network without others, as few networks as possible, in order."""
     address = type(whole.network_address)
     begin, end = int(whole.network_address), int(whole.broadcast_address) + 1
     networks = (one for one in map(ip_network, cidrs) if one.version == whole.version)

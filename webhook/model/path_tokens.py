@@ -44,7 +44,7 @@ class PathTokens(Struct, frozen=True):
 
     @property
     def accepted(self) -> tuple[str, ...]:
-        """What servers accept."""
+        """Return what servers accept."""
         return tuple(one.value for one in (self.registered, self.next, *self.previous) if one is not None)
 
     @property
@@ -71,7 +71,7 @@ class Accepted(Struct, frozen=True):
         return (*self.stored.accepted, *self.kept)
 
     def after(self, stored: PathTokens) -> "Accepted":
-        """The tokens to accept once the Secret contains others.
+        """Return the tokens to accept once the Secret contains others.
 
         A token that is no longer stored is kept, because an API server may still use it: a backup or a person may have replaced the
         Secret. It ends once the controller names it as ended, or ends any other token after the state that this server saw last:
@@ -89,15 +89,15 @@ class Accepted(Struct, frozen=True):
 
 
 def digest(value: str) -> str:
-    """What names a token without telling it; SHA-256 of 256 random bits cannot be reversed."""
+    """Return what names a token without telling it; SHA-256 of 256 random bits cannot be reversed."""
     return sha256(value.encode()).hexdigest()
 
 
 def well_formed(value: str) -> bool:
-    """Whether a text may be a token: long enough to be no guess, and plain in a URL."""
+    """Return whether a text may be a token: long enough to be no guess, and plain in a URL."""
     return SHAPE.fullmatch(value) is not None
 
 
 def without_tokens(text: str) -> str:
-    """A text with the token of each path of reviews left out: the API server quotes paths in its errors."""
+    """Return a text with the token of each path of reviews left out: the API server quotes paths in its errors."""
     return IN_A_PATH.sub(r"\1…", text)

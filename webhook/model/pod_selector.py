@@ -19,7 +19,7 @@ class Term(Struct, frozen=True):
     values: tuple[str, ...] = ()
 
     def admits(self, value: str) -> bool:
-        """Whether the label may have a value."""
+        """Return whether the label may have a value."""
         if self.operator in {IN, NOT_IN}:
             return (value in self.values) is (self.operator == IN)
         return self.operator == EXISTS
@@ -37,5 +37,5 @@ class PodSelector(Struct, frozen=True):
     terms: tuple[Term, ...]
 
     def against(self, key: str, value: str) -> Term | None:
-        """The first term that a label with this value would not meet; None where it meets each."""
+        """Return the first term that a label with this value would not meet; None where it meets each."""
         return next((term for term in self.terms if term.key == key and not term.admits(value)), None)

@@ -50,7 +50,7 @@ class Gate(Node):
 
     @property
     def seconds(self) -> float:
-        """The freshness in seconds."""
+        """Return the freshness in seconds."""
         return self.freshness / 1000
 
 
@@ -65,11 +65,11 @@ class Claim(Node):
     )
 
     def admits_namespace(self, name: str) -> bool:
-        """Whether Pods in a namespace may carry the role."""
+        """Return whether Pods in a namespace may carry the role."""
         return not self.namespaces or any(fits(pattern, name) for pattern in self.namespaces)
 
     def admits_account(self, account: str) -> bool:
-        """Whether Pods of a ServiceAccount, as namespace/name, may carry the role."""
+        """Return whether Pods of a ServiceAccount, as namespace/name, may carry the role."""
         return not self.service_accounts or account in self.service_accounts
 
 
@@ -110,7 +110,7 @@ class GuardPolicy(Node):
 
     @cached_property
     def given_names(self) -> tuple[str, ...]:
-        """The names and prefixes under which not everybody may make a namespace: its name alone would give a right there."""
+        """Return the names and prefixes under which not everybody may make a namespace: its name alone would give a right there."""
         claims = [role.claim for role in self.roles.values()]
         accounts = [self.exempt.service_accounts, *(claim.service_accounts for claim in claims)]
         names = {one.namespace for one in self.exceptions}
@@ -121,7 +121,7 @@ class GuardPolicy(Node):
 
     @property
     def namespaces_of_principals(self) -> Iterator[str]:
-        """The namespaces of the ServiceAccounts, and of the groups of them, that the file names as users and groups.
+        """Yield the namespaces of the ServiceAccounts, and of the groups of them, that the file names as users and groups.
 
         Whoever makes such a namespace makes such accounts.
         """
@@ -136,7 +136,7 @@ class GuardPolicy(Node):
                 yield space
 
     def holds(self, rule: str, at_most: Mode = Mode.ENFORCE) -> bool:
-        """Whether a rule is not off in every namespace; found out once a policy, for every request asks."""
+        """Return whether a rule is not off in every namespace; found out once a policy, for every request asks."""
         known = self._holding.get(rule)
         if known is None:
             overrides = (None, *self.namespaces.overrides)
@@ -149,7 +149,7 @@ class GuardPolicy(Node):
         return {}
 
     def mode_of(self, rule: str, *, at_most: Mode = Mode.ENFORCE, override: Override | None = None) -> Mode:
-        """The mode in which a rule holds: the first one said of the rule itself, else of all rules.
+        """Return the mode in which a rule holds: the first one said of the rule itself, else of all rules.
 
         What is said of all is no stricter for it than `at_most`. `override` is what is said of the namespace alone.
         """
@@ -158,6 +158,6 @@ class GuardPolicy(Node):
         return own or min(local.mode or self.mode, at_most, key=SEVERITY.index)
 
     def waiver(self, rule: str, namespace: str, at: datetime) -> PolicyException | None:
-        """What lets a rule's faults pass in a namespace at a moment."""
+        """Return what lets a rule's faults pass in a namespace at a moment."""
         found = (one for one in self.exceptions if (one.rule, one.namespace) == (rule, namespace) and one.counts(at))
         return next(found, None)

@@ -57,22 +57,22 @@ class User(Struct, frozen=True):
 
     @property
     def is_node(self) -> bool:
-        """Whether this is a kubelet, by the name and the group that the node authorizer asks for."""
+        """Return whether this is a kubelet, by the name and the group that the node authorizer asks for."""
         return self.name.startswith("system:node:") and "system:nodes" in self.groups
 
     @property
     def is_object_deleter(self) -> bool:
-        """Whether this is what empties a namespace that goes, or removes what nobody owns."""
+        """Return whether this is what empties a namespace that goes, or removes what nobody owns."""
         return self.name in OBJECT_DELETERS
 
     @property
     def is_namespace_deleter(self) -> bool:
-        """Whether this is what deletes all that is in a namespace that is being deleted."""
+        """Return whether this is what deletes all that is in a namespace that is being deleted."""
         return self.name in NAMESPACE_DELETERS
 
     @property
     def is_controller(self) -> bool:
-        """Whether this is one of Kubernetes' own controllers that make Pods, or what makes Pods."""
+        """Return whether this is one of Kubernetes' own controllers that make Pods, or what makes Pods."""
         return self.name in POD_CONTROLLERS
 
 
@@ -103,7 +103,7 @@ class PolicyObject(Struct, frozen=True):
 
     @property
     def reference(self) -> str:
-        """How a message names the object: `NetworkPolicy shop/open`."""
+        """Return how a message names the object: `NetworkPolicy shop/open`."""
         return reference(self.kind, self.namespace, self.name)
 
 
@@ -120,7 +120,7 @@ class Target(Struct, frozen=True):
 
     @property
     def is_pod(self) -> bool:
-        """Whether it is a Pod; a custom resource may have the same plural in a group of its own."""
+        """Return whether it is a Pod; a custom resource may have the same plural in a group of its own."""
         return (self.group, self.resource) == (POD.group, POD.resource)
 
 
@@ -174,10 +174,10 @@ class Request(Struct, frozen=True):
 
     @property
     def subject(self) -> Workload | PolicyObject | None:
-        """What rules may be about."""
+        """Return what rules may be about."""
         return self.workload or self.policy
 
     @property
     def subject_before(self) -> Workload | PolicyObject | None:
-        """What that was before an UPDATE."""
+        """Return what that was before an UPDATE."""
         return self.before or self.policy_before

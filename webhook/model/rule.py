@@ -59,7 +59,7 @@ class Violation(Struct, frozen=True):
 
     @property
     def identities(self) -> tuple[tuple[str, str, str], ...]:
-        """What the same violation has before and after a change, on whichever line it is: its rule with each part, or with its words."""
+        """Return what the same violation has before and after a change, on whichever line it is: its rule with each part, or with its words."""
         if self.parts:
             return tuple((self.rule, part, "") for part in self.parts)
         return ((self.rule, self.message, self.identity),)
@@ -116,15 +116,15 @@ class Rule(Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """The first line of the rule's own module: what it asks for, in one sentence."""
+        """Return the first line of the rule's own module: what it asks for, in one sentence."""
         return (import_module(self.check.__module__).__doc__ or "").partition("\n")[0]
 
     def mode(self, policy: GuardPolicy, override: Override | None = None) -> Mode:
-        """In which mode the rule holds; `override` is what the file says of the namespace alone."""
+        """Return in which mode the rule holds; `override` is what the file says of the namespace alone."""
         return policy.mode_of(self.id, at_most=self.at_most, override=override)
 
     def judge(self, subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
-        """Every fault of this rule in `subject`, which must be what the rule is about.
+        """Return every fault of this rule in `subject`, which must be what the rule is about.
 
         Of more than MOST_FAULTS the first ones, and one whose identity is UNJUDGED for the rest, which nobody counts.
         """
@@ -137,7 +137,7 @@ class Rule(Struct, frozen=True):
 
 
 def to_violation(rule: str, fault: RuleFinding) -> Violation:
-    """A fault under a rule's id, in words of moderate length."""
+    """Return a fault under a rule's id, in words of moderate length."""
     path, message = shortened(fault.path, MAX_PATH_LENGTH), shortened(fault.message, LONGEST_SENTENCE)
     identity = fault.identity
     if message != fault.message:
@@ -149,7 +149,7 @@ def to_violation(rule: str, fault: RuleFinding) -> Violation:
 
 
 def rules_by_id(rules: Iterable[Rule]) -> Mapping[str, Rule]:
-    """The rules by id, in the order of their ids, so that one object gets one message, always.
+    """Return the rules by id, in the order of their ids, so that one object gets one message, always.
 
     Raises ValueError for an id that is taken or is not lower-case words joined by hyphens.
     """

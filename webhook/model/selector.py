@@ -99,12 +99,12 @@ EVERYTHING = AllOf(())
 
 
 def labels(wanted: Mapping[str, str]) -> AllOf:
-    """What selects by equality of each label, in the order of their keys."""
+    """Return what selects by equality of each label, in the order of their keys."""
     return AllOf(tuple(Equals(key, value) for key, value in sorted(wanted.items())))
 
 
 def both(first: Selector, second: Selector) -> Selector:
-    """What two selectors select together."""
+    """Return what two selectors select together."""
     parts = tuple(one for one in (first, second) if one != EVERYTHING)
     return parts[0] if len(parts) == 1 else AllOf(parts)
 
@@ -230,7 +230,7 @@ def conjuncts(selector: Selector) -> Iterator[Selector]:
 
 
 def quoted(value: str) -> str:
-    """A value between quotes, single ones if it may be; raises ValueError for what the grammar cannot say."""
+    """Return a value between quotes, single ones if it may be; raises ValueError for what the grammar cannot say."""
     mark = '"' if "'" in value else "'"
     if mark in value:
         raise ValueError(f"a Calico selector cannot say {value!r}")
@@ -238,17 +238,17 @@ def quoted(value: str) -> str:
 
 
 def listed(values: tuple[str, ...]) -> str:
-    """Values as a set; raises ValueError for what the grammar cannot say."""
+    """Return values as a set; raises ValueError for what the grammar cannot say."""
     return f"{{{', '.join(map(quoted, values))}}}"
 
 
 def parenthesized(part: Selector) -> str:
-    """A part inside another one, in brackets where they would otherwise be read together."""
+    """Return a part inside another one, in brackets where they would otherwise be read together."""
     return f"({part})" if isinstance(part, AllOf | AnyOf) and part.parts else str(part)
 
 
 def printed(selector: Selector) -> str:
-    """The selector's text; raises ValueError above Calico's limit."""
+    """Return the selector's text; raises ValueError above Calico's limit."""
     text = str(selector)
     if len(text) > LONGEST:
         raise ValueError(f"the selector has {len(text)} characters, Calico takes {LONGEST}: {text[:80]}…")

@@ -17,7 +17,7 @@ CACHE_SIZE: Final = 2_000  # of the policies in force: roles, environments, keys
 
 
 def letter_pairs(word: str) -> frozenset[str]:
-    """The letters of a word and the pairs of neighbours among them, its beginning and end with them."""
+    """Return the letters of a word and the pairs of neighbours among them, its beginning and end with them."""
     return frozenset(word).union(map("".join, pairwise(f"\n{word}\n")))
 
 
@@ -25,7 +25,7 @@ cached_letter_pairs = lru_cache(maxsize=CACHE_SIZE)(letter_pairs)
 
 
 def closest_word(word: str, words: Iterable[str]) -> str | None:
-    """The word that has the most in common with another one, the first of several; None where none is near."""
+    """Return the word that has the most in common with another one, the first of several; None where none is near."""
     if len(word) > MAX_WORD_LENGTH:
         return None
     own, best, found = letter_pairs(word), 0.0, None

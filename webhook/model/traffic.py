@@ -44,7 +44,7 @@ class Allow(Struct, frozen=True):
 
 
 def spans_everything(cidrs: Collection[str]) -> bool:
-    """Whether networks make up all addresses of an IP version, in one piece or in several."""
+    """Return whether networks make up all addresses of an IP version, in one piece or in several."""
     for version in (4, 6):
         networks = [network for network in map(ip_network, cidrs) if network.version == version]
         if any(one.prefixlen == 0 for one in collapse_addresses(networks)):  # type: ignore[type-var]

@@ -92,7 +92,7 @@ KINDS_BY_GROUP: Final = {
 
 
 def is_unsupported_policy(group: str, kind: str) -> bool:
-    """Whether a kind says who may connect to whom, and is not read."""
+    """Return whether a kind says who may connect to whom, and is not read."""
     if (group, kind) in POLICIES_BY_KIND:
         return False
     return kind in UNSUPPORTED_POLICIES.get(group, ()) or (kind.lower().endswith(POLICY_WORD) and WITHOUT_DOT in group)
@@ -109,7 +109,7 @@ def unsupported_policy_notice(group: str, kind: str) -> str:
 
 
 def is_unsupported_pod_maker(group: str, kind: str, extra: Makers) -> bool:
-    """Whether a kind is known to make Pods, and is not read."""
+    """Return whether a kind is known to make Pods, and is not read."""
     return kind in UNSUPPORTED_POD_MAKERS.get(group, ()) and (group, kind) not in {*BY_KIND, *extra}
 
 
@@ -132,7 +132,7 @@ def suggested_kind(api_version: str, kind: str) -> str:
 
 
 def is_same_word(kind: str, other: str) -> bool:
-    """Whether a kind is another one in other letter case or in its plural."""
+    """Return whether a kind is another one in other letter case or in its plural."""
     return kind.lower() in {other.lower(), f"{other.lower()}s"}
 
 

@@ -23,7 +23,7 @@ class FoundLabel(NamedTuple):
 
 
 def absence(value: str | None) -> str:
-    """How a label with this value, None for a label that is not set, is absent: "missing" or "empty"; empty where it has a value."""
+    """Return how a label with this value, None for a label that is not set, is absent: "missing" or "empty"; empty where it has a value."""
     return MISSING if value is None else "" if value else EMPTY
 
 
@@ -45,11 +45,11 @@ class LabelLocation(Struct, frozen=True):
     not_text: Mapping[str, str] = {}
 
     def lack(self, key: str) -> str:
-        """How a label is absent here: "missing", "empty" or no text; empty where it has a value."""
+        """Return how a label is absent here: "missing", "empty" or no text; empty where it has a value."""
         return self.described(key, absence(self.labels.get(key)))
 
     def described(self, key: str, lack: str) -> str:
-        """How a label is absent: `lack`, unless its value is a number or a boolean, which is called so with what to do."""
+        """Return how a label is absent: `lack`, unless its value is a number or a boolean, which is called so with what to do."""
         written = self.not_text.get(key)
         if not lack or written is None:
             return lack
@@ -58,13 +58,13 @@ class LabelLocation(Struct, frozen=True):
 
     @property
     def spec_path(self) -> str:
-        """The field path before the fields of a Pod's spec: `spec.template.spec.`; an Argo Workflow has them beside `podMetadata`."""
+        """Return the field path before the fields of a Pod's spec: `spec.template.spec.`; an Argo Workflow has them beside `podMetadata`."""
         if self.path.endswith("podMetadata"):
             return self.path.removesuffix("podMetadata")
         return f"{self.path.removesuffix('metadata')}spec."
 
     def at(self, key: str) -> str:
-        """The field path of one label here, in brackets where the key is no plain word."""
+        """Return the field path of one label here, in brackets where the key is no plain word."""
         return f"{self.path}.labels{label_field(key)}"
 
 
@@ -104,19 +104,19 @@ class Workload(Struct, frozen=True):
     uid: str = ""
 
     def labelled(self, scope: Scope) -> tuple[LabelLocation, ...]:
-        """The places that must carry labels; a Pod is the one place of its own."""
+        """Return the places that must carry labels; a Pod is the one place of its own."""
         if self.own is None or scope is Scope.TEMPLATE:
             return self.places
         return (self.own,) if scope is Scope.OBJECT else (self.own, *self.places)
 
     @property
     def reference(self) -> str:
-        """How a message names the object: `Deployment shop/web`."""
+        """Return how a message names the object: `Deployment shop/web`."""
         return reference(self.kind, self.namespace, self.name)
 
     @property
     def label_from_name(self) -> str | None:
-        """The object's name where it would do as a label value; None where it would not."""
+        """Return the object's name where it would do as a label value; None where it would not."""
         stem = self.name.rstrip("-*.")
         return stem if LABEL_NAME.fullmatch(stem) else None
 
@@ -130,11 +130,11 @@ class Relabelling(Struct, frozen=True):
 
 
 def reference(kind: str, namespace: str, name: str) -> str:
-    """How a message names an object; no character of it can change how a terminal shows the lines around it."""
+    """Return how a message names an object; no character of it can change how a terminal shows the lines around it."""
     kind, namespace, name = (shortened(printable(text)) for text in (kind, namespace, name))
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
 def label_field(key: str) -> str:
-    """A label key as the tail of a field path: `.role`, or `['app.kubernetes.io/name']`."""
+    """Return a label key as the tail of a field path: `.role`, or `['app.kubernetes.io/name']`."""
     return f".{key}" if key.replace("-", "_").isidentifier() else f"['{printable(key)}']"

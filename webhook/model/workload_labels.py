@@ -35,26 +35,26 @@ class AppLabel(Node):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The label, then its aliases."""
+        """Return the label, then its aliases."""
         return (self.label, *self.aliases)
 
     def counts(self, value: str) -> bool:
-        """Whether an alias with this value counts where the label itself is absent."""
+        """Return whether an alias with this value counts where the label itself is absent."""
         return bool(value)
 
     def found(self, labels: Mapping[str, str]) -> FoundLabel | None:
-        """The label that counts: the label itself wherever it is set, even to the empty string, else the first alias that counts."""
+        """Return the label that counts: the label itself wherever it is set, even to the empty string, else the first alias that counts."""
         if (value := labels.get(self.label)) is not None:
             return FoundLabel(self.label, value)
         return next((FoundLabel(key, labels[key]) for key in self.aliases if self.counts(labels.get(key, ""))), None)
 
     def lack(self, labels: Mapping[str, str]) -> str:
-        """How the label is absent: "missing" or "empty"; empty where it has a value, or an alias counts."""
+        """Return how the label is absent: "missing" or "empty"; empty where it has a value, or an alias counts."""
         found = self.found(labels)
         return absence(found.value if found else None)
 
     def intended(self, labels: Mapping[str, str]) -> str | None:
-        """The value that a Pod with these labels is meant to have; None where no label says one that the API server takes."""
+        """Return the value that a Pod with these labels is meant to have; None where no label says one that the API server takes."""
         found = (value for key in self.keys if self.counts(value := labels.get(key, "")))
         return next((value for value in found if LABEL_NAME.fullmatch(value)), None)
 
@@ -71,7 +71,7 @@ class RoleLabel(AppLabel):
     )
 
     def counts(self, value: str) -> bool:
-        """Whether an alias with this value counts: its value must be a role, as charts of others use the alias for their own components."""
+        """Return whether an alias with this value counts: its value must be a role, as charts of others use the alias for their own components."""
         return value in self._known
 
     @cached_property
@@ -79,12 +79,12 @@ class RoleLabel(AppLabel):
         return frozenset(self.one_of)
 
     def intended(self, labels: Mapping[str, str]) -> str | None:
-        """The role that a Pod with these labels is meant to have: the first known one, else the nearest to what the first label says."""
+        """Return the role that a Pod with these labels is meant to have: the first known one, else the nearest to what the first label says."""
         nearest = (self.nearest(value) for key in self.keys if (value := labels.get(key)))
         return super().intended(labels) or next(nearest, None)
 
     def nearest(self, value: str) -> str | None:
-        """The role that may be meant by a value that is none; letter case is no matter here."""
+        """Return the role that may be meant by a value that is none; letter case is no matter here."""
         return closest_word(value.lower(), self.one_of)
 
 
@@ -122,7 +122,7 @@ class Requirement(Node):
 
     @property
     def expression(self) -> str:
-        """The pattern as either engine looks for it."""
+        """Return the pattern as either engine looks for it."""
         return anchored(self.matches or "")
 
     @cached_property
@@ -131,14 +131,14 @@ class Requirement(Node):
         return SchemaValidator(core_schema.str_schema(pattern=self.expression))
 
     def admits(self, value: str) -> bool:
-        """Whether the label may have this value."""
+        """Return whether the label may have this value."""
         if self.one_of is not None:
             return value in self.one_of
         return self._validator.isinstance_python(value)
 
 
 def few_enough(value: Any) -> Any:
-    """What may be a list of requirements; raises PydanticKnownError for one that is too long, before any pattern is compiled."""
+    """Return what may be a list of requirements; raises PydanticKnownError for one that is too long, before any pattern is compiled."""
     if isinstance(value, list | tuple) and len(value) > MOST_REQUIRED:
         long = {"field_type": "Tuple", "max_length": MOST_REQUIRED, "actual_length": len(value)}
         raise PydanticKnownError("too_long", long)
@@ -184,10 +184,10 @@ class Workloads(Node):
 
     @cached_property
     def extra_by_resource(self) -> Makers:
-        """The extra kinds as reviews name them, by group and resource."""
+        """Return the extra kinds as reviews name them, by group and resource."""
         return {(one.group, one.resource): one.maker for one in self.extra_kinds}
 
     @cached_property
     def extra_by_kind(self) -> Makers:
-        """The extra kinds as manifests name them, by group and kind."""
+        """Return the extra kinds as manifests name them, by group and kind."""
         return {(one.group, one.kind): one.maker for one in self.extra_kinds}

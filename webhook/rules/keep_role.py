@@ -9,7 +9,7 @@ from webhook.model.workload import Relabelling
 
 
 def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[RuleFinding]:
-    """The role that a Pod had and no longer has: policies, and whoever admitted it, went by that.
+    """Yield the role that a Pod had and no longer has: policies, and whoever admitted it, went by that.
 
     One that is not known was never admitted by us, and may be mended.
     """
@@ -26,7 +26,7 @@ def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[RuleFindi
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:  # noqa: ARG001 (a rule)
-    """The same for the API server."""
+    """Yield the same for the API server."""
     yield f"!{IS_POD} || {PLACES}.all(p, {BEFORE}.all(q, !(q.role in {ROLES}) || q.role == p.role))"
 
 

@@ -10,7 +10,7 @@ from webhook.model.workload import Workload
 
 
 def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
-    """The role labels whose value is not on the closed list; letter case counts.
+    """Yield the role labels whose value is not on the closed list; letter case counts.
 
     An alias with such a value does not count, and is no fault: charts of others use it for their own components.
     """
@@ -28,7 +28,7 @@ def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """The same for the API server."""
+    """Yield the same for the API server."""
     key = literal(policy.workloads.role.label)
     said = f"p.labels[{key}]"
     sound = f"!({key} in p.labels) || {said} == '' || {said} in {ROLES}"

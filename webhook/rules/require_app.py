@@ -9,7 +9,7 @@ from webhook.model.workload import Workload
 
 
 def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
-    """The places without an application label, or with an empty one."""
+    """Yield the places without an application label, or with an empty one."""
     app = policy.workloads.app
     for place in workload.labelled(policy.workloads.scope):
         if lack := app.lack(place.labels):
@@ -22,7 +22,7 @@ def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """The same for the API server."""
+    """Yield the same for the API server."""
     app = policy.workloads.app
     here, before = (lack(app.keys, ANY_VALUE, x) for x in ("p", "q"))
     yield everywhere(f"{here} == ''", f"{here} == {before}")

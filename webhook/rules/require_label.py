@@ -11,7 +11,7 @@ from webhook.model.workload_labels import Requirement
 
 
 def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
-    """Each required label that is missing, or whose value the policy does not admit."""
+    """Yield each required label that is missing, or whose value the policy does not admit."""
     for required in policy.workloads.require:
         for place in workload.labelled(policy.workloads.scope):
             lack = place.lack(required.label)
@@ -26,14 +26,14 @@ def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
 
 
 def wanted(required: Requirement) -> str:
-    """What the label must be, in words."""
+    """Return what the label must be, in words."""
     if required.one_of is not None:
         return f"one of {listed(required.one_of)}"
     return f"a full match of {required.matches}"
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """The same for the API server."""
+    """Yield the same for the API server."""
     for required in policy.workloads.require:
         key = literal(required.label)
         said = f"p.labels[{key}]"
@@ -42,7 +42,7 @@ def in_cel(policy: GuardPolicy) -> Iterator[str]:
 
 
 def admitted(required: Requirement, value: str) -> str:
-    """Whether a value is one that the policy admits."""
+    """Return whether a value is one that the policy admits."""
     if required.one_of is not None:
         return f"{value} in {literal(list(required.one_of))}"
     return f"{value}.matches({literal(required.expression)})"

@@ -10,7 +10,7 @@ from webhook.model.workload import Workload
 
 
 def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
-    """The places with a role that the policy file gives to other namespaces, or to other ServiceAccounts."""
+    """Yield the places with a role that the policy file gives to other namespaces, or to other ServiceAccounts."""
     for place in workload.places if policy.roles else ():
         found = policy.workloads.role.found(place.labels)
         if found is None or found.value not in policy.roles:
@@ -34,7 +34,7 @@ def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """The same for the API server."""
+    """Yield the same for the API server."""
     for name, role in policy.roles.items():
         claim, other, known = role.claim, f"p.role != {literal(name)}", f"q.role == {literal(name)}"
         if claim.namespaces:
