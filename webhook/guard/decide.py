@@ -67,7 +67,8 @@ def decide(
 ) -> Decision | Question:
     """Return the decision of the validating phase, or the lookup that the decision needs first.
 
-    `own_namespace` is the namespace of catflap. `own_accounts` are the users that catflap acts as; by default those of the chart. `known` has the results of earlier lookups.
+    `own_namespace` is the namespace of catflap. `own_accounts` are the users that catflap acts as; by default those of the chart.
+    `known` has the results of earlier lookups.
     `at` is the current time, which decides whether an exception has expired.
 
     A refusal by rules has no message yet. `webhook.guard.decision_message.with_message` adds it where it is shown, because a fix costs more than the decision.

@@ -1,6 +1,7 @@
 """Limits on the size of checked objects. The modes of the rules decide whether a larger object is refused, warned of or recorded.
 
-The size is checked before any rule runs. The API server calls webhooks before it validates an object, so any field may fill a request of 3 MiB (k8s.io/apiserver, pkg/server/config.go, MaxRequestBodyBytes).
+The size is checked before any rule runs. The API server calls webhooks before it validates an object, so any field may fill a request of
+3 MiB (k8s.io/apiserver, pkg/server/config.go, MaxRequestBodyBytes).
 """
 
 from collections.abc import Iterator

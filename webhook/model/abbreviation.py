@@ -1,4 +1,4 @@
-"""Texts and lists of users' in words of moderate length: a label's value may be as long as a request."""
+"""Shortening of users' texts and lists in messages: a label value may be as long as a request."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,9 +6,9 @@ from typing import Final
 # A label's key is the longest text that a message quotes whole: a prefix of 253 characters, a slash, a name of 63
 # (https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/).
 LONGEST_KEY: Final = 317
-# Of a whole sentence: two keys or values, and what is wrong with them.
+# The longest sentence: two keys or values, and what is wrong with them.
 LONGEST_SENTENCE: Final = 1_000
-TAIL: Final = 150  # characters from the end, where a message says what would be right
+TAIL: Final = 150  # characters kept from the end, where a message has its suggestion
 MOST_LISTED: Final = 10
 
 

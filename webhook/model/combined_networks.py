@@ -1,4 +1,4 @@
-"""Rules whose networks are nearly everything together, although none of them is by itself."""
+"""Detection of rules whose networks together cover nearly all addresses, although no single rule does."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,15 +11,15 @@ from webhook.model.intervals import Intervals
 from webhook.model.ports import Ports
 
 EVERY_NUMBER: Final = ((0, HIGHEST_PORT),)
-# Address ranges that one object's rules are compared by, port by port. Rules with the same ports are one, so people's
-# policies need a few hundred; where more would be needed, the rules count as one.
+# Address ranges that are compared for one object, port by port. Rules with the same ports are merged, so real
+# policies need a few hundred. If an object needs more, all its rules are treated as one.
 MAX_RANGES: Final = 20_000
 
 Part = tuple[Ports, Addresses]
 
 
 def reason_too_large_together(parts: Iterable[Part], cluster: Addresses) -> str:
-    """Return why networks of several rules do not mean particular peers on some port, in words; empty where they do."""
+    """Return why the networks of several rules together do not select particular peers on some port; empty if they do."""
     by_ports: defaultdict[Ports, list[Addresses]] = defaultdict(list)
     for ports, networks in parts:
         by_ports[ports].append(networks)
@@ -38,7 +38,7 @@ def reason_too_large_together(parts: Iterable[Part], cluster: Addresses) -> str:
 
 
 def set_bits(bits: int) -> Iterator[int]:
-    """Yield the places of the bits that are set; their number counts, not the highest."""
+    """Yield the positions of the set bits; the cost depends on their number, not on the highest."""
     while bits:
         yield (bits & -bits).bit_length() - 1
         bits &= bits - 1

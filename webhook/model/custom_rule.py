@@ -1,4 +1,4 @@
-"""A rule that an admin writes in CEL: its text, as the policy file has it."""
+"""A custom rule in CEL, as the policy file has it."""
 
 from typing import Annotated, Any
 
@@ -7,16 +7,16 @@ from pydantic import AfterValidator, Field
 from webhook.model.fields import Node, distinct, rule_id
 from webhook.model.kinds import KUBERNETES_OWN
 
-# Every resource that makes Pods, and Pods.
+# The name for Pods and all resources that make Pods.
 ALL_WORKLOADS = "workloads"
 KUBERNETES_GROUPS = frozenset(maker.group for maker in KUBERNETES_OWN)
-# Far above any expression that a person reads; the library itself stops at 100,000.
+# Much longer than any readable expression; the CEL library has a limit of 100,000.
 MAX_EXPRESSION_LENGTH = 10_000
 MAX_CUSTOM_RULES = 100  # each may take its whole budget for one request
 
 
 class CustomRule(Node):
-    """A rule of the admin's own: an expression that is true of what may pass."""
+    """A custom rule of the administrator: an expression that is true for admitted objects."""
 
     id: Annotated[str, AfterValidator(rule_id)] = Field(
         description="lower-case words joined by hyphens, no other rule's"
@@ -37,14 +37,14 @@ class CustomRule(Node):
 
     @property
     def says(self) -> str:
-        """Return what the user reads where the expression is false."""
+        """Return the message for the user if the expression is false."""
         return self.message or f"not true: {' '.join(self.cel.split())}"
 
 
 def resource_names(group: str, plural: str) -> tuple[str, ...]:
-    """Return what a rule may call a resource: with its group, and Kubernetes' own by the plural alone.
+    """Return the names of a resource in rules: with its group, and for Kubernetes' own resources also the plural alone.
 
-    The plural alone of another's may be that of something else: Knative's services are not those of Kubernetes.
+    The plural of other resources is ambiguous: Knative's services are not those of Kubernetes.
     """
     full = (f"{plural}.{group}",) if group else ()
     return (*full, plural) if group in KUBERNETES_GROUPS else full

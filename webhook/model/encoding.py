@@ -1,4 +1,4 @@
-"""How the text of a file is encoded, by its byte order mark, as kubectl tells UTF-16 from UTF-8."""
+"""Detection of the encoding of a file by its byte order mark, as in kubectl."""
 
 import codecs
 from typing import Final
@@ -12,7 +12,7 @@ BYTE_ORDER_MARKS: Final = (
 
 
 def detect_encoding(content: bytes) -> tuple[str, bytes]:
-    """Return the encoding of a text, and the bytes behind its byte order mark; the encoding is empty for UTF-16 without a mark."""
+    """Return the encoding of a text, and the bytes after its byte order mark; the encoding is empty for UTF-16 without a mark."""
     for mark, encoding in BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return encoding, content.removeprefix(mark)

@@ -1,4 +1,4 @@
-"""The kinds that an admin adds to those that catflap knows: custom resources of which somebody's controller makes Pods."""
+"""Extra kinds of the policy file: custom resources whose controllers make Pods."""
 
 import re
 from typing import Annotated
@@ -15,7 +15,7 @@ STEP = re.compile(r"(?!(?:true|false|null|in)$)[A-Za-z_][A-Za-z0-9_]*")
 NO_PLACE = frozenset({"apiVersion", "kind", "metadata", "status"})
 LONGEST_GROUP = 253
 # The groups that the API server itself serves (kubernetes, pkg/controlplane/apiserver and pkg/registry). What makes Pods
-# there is built in; of the rest some must never wait for us, such as leases.
+# there is built in; some of the others, such as leases, must never wait for a webhook.
 KUBERNETES_GROUPS = frozenset(
     {
         "admissionregistration.k8s.io",
@@ -80,7 +80,7 @@ def template_path(path: str) -> str:
 
 
 class ExtraKind(Node):
-    """A custom resource of which Pods are made."""
+    """A custom resource whose controller makes Pods."""
 
     group: Annotated[str, AfterValidator(custom_group)] = Field(description="its API group, without a version")
     resource: Annotated[str, AfterValidator(plural)] = Field(

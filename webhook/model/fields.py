@@ -1,4 +1,4 @@
-"""The kinds of value that the policy file is made of; each refuses what Kubernetes or Calico would."""
+"""Types of the values in the policy file. Each rejects values that Kubernetes or Calico would reject."""
 
 import ipaddress
 import re
@@ -181,7 +181,7 @@ def day(value: object) -> date:
 
 
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the values, if none stands twice; raises ValueError otherwise."""
+    """Return the values; raises ValueError for duplicates."""
     twice = sorted(str(value) for value, count in Counter(values).items() if count > 1)
     if twice:
         raise ValueError(f"listed more than once: {', '.join(twice)}")
@@ -202,6 +202,6 @@ Day = Annotated[date, BeforeValidator(day, json_schema_input_type=date)]
 
 
 class Node(BaseModel):
-    """A mapping of the file: frozen, camelCase outside, and no key that we do not know."""
+    """A mapping of the policy file: frozen, with camelCase keys, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=False)

@@ -1,4 +1,4 @@
-"""Which flows of the policy file reach which peers, as bits: computed once for a file, asked for each rule of a policy."""
+"""An index of flows by their peers and ports: built once for a policy file, queried for each rule of a network policy."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,15 +30,15 @@ class FlowPeer(Protocol):
 
     @property
     def is_outside(self) -> bool:
-        """Return whether it is what lies beyond the cluster."""
+        """Return whether it is outside of the cluster."""
 
     @property
     def is_pods(self) -> bool:
-        """Return whether it is Pods of the cluster."""
+        """Return whether it is a set of Pods in the cluster."""
 
 
 class FlowIndex:
-    """One end of each flow of a file, in their order: bit n is flow n."""
+    """The index of one end of each flow; results are integers in which bit n is flow n."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class FlowIndex:
         ports: Sequence[Iterable[PortRange]],
         outside: tuple[str, ...],
     ) -> None:
-        """`ends` are the end of each flow that is asked for, and the opposite one; `outside` is what that word means."""
+        """`ends` are the indexed end of each flow and the opposite end; `outside` are the networks for that word."""
         networks: defaultdict[tuple[str, ...], int] = defaultdict(int)
         numbers: defaultdict[str, list[tuple[int, list[tuple[int, int]]]]] = defaultdict(list)
         self._pods: defaultdict[tuple[str | None, str], int] = defaultdict(int)
@@ -87,7 +87,7 @@ class FlowIndex:
         return masks
 
     def pods(self, namespaces: frozenset[str], roles: frozenset[str] | None, *, own: str) -> int:
-        """Return the flows whose end all Pods of some namespaces and roles are; `own` is the policy's namespace.
+        """Return the flows whose end includes all Pods of some namespaces and roles; `own` is the policy's namespace.
 
         An end that names no namespace is Pods of the flow's other end: of the policy's own namespace.
         """
@@ -99,13 +99,13 @@ class FlowIndex:
         return found
 
     def guarded_pods(self, roles: frozenset[str] | None) -> int:
-        """Return the flows whose end all Pods of some roles are in every guarded namespace.
+        """Return the flows whose end includes all Pods of some roles in every managed namespace.
 
-        That is an end which names no namespace while the opposite one does.
+        Such an end names no namespace, while the opposite end does.
         """
         return reduce(or_, (self._everywhere.get(role, 0) for role in role_keys(roles)))
 
 
 def role_keys(roles: frozenset[str] | None) -> tuple[str | None, ...]:
-    """Return the roles by which an end may be named that is all Pods of some roles; None: whatever their role."""
+    """Return the index keys of ends that include all Pods of some roles; None is the key for any role."""
     return (None, *roles) if roles is not None and len(roles) == 1 else (None,)

@@ -1,4 +1,4 @@
-"""Which of many sets hold each part of a line: sets as bits of a number, found by one sweep."""
+"""An index of many interval sets: it finds the sets that contain a number. Sets are bits of an integer."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -8,10 +8,10 @@ from webhook.model.intervals import Intervals
 
 
 class IntervalIndex:
-    """A line cut where a set begins or ends; O(n log n) in the ranges of all sets."""
+    """The number line, cut where a set begins or ends; O(n log n) in the ranges of all sets."""
 
     def __init__(self, sets: Iterable[tuple[int, Intervals]]) -> None:
-        """`sets` are bits and the numbers that they stand for; no two sets have a bit in common."""
+        """`sets` are pairs of bits and intervals; no two sets share a bit."""
         turns: defaultdict[int, int] = defaultdict(int)
         for bits, ranges in sets:
             for first, last in ranges:

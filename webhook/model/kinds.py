@@ -1,4 +1,4 @@
-"""Which resources make Pods, and where each keeps its pod template.
+"""Resources that make Pods, with the paths of their pod templates.
 
 The paths are those of the Kubernetes API, and of the API that each vendor's own types say; a Pod is its own template.
 """
@@ -12,10 +12,10 @@ class PodMaker(NamedTuple):
 
     `template` is the dotted path of the pod template inside the object, empty for a Pod; `alternatives` are further
     paths that may have it instead. `reference` is the path of what names another object to make Pods from. `custom`
-    is who is served from a CustomResourceDefinition: in whichever versions, and typed no stricter than that says.
+    means a resource of a CustomResourceDefinition, which can have any versions and loosely typed fields.
 
     Where `pod_metadata` is set, `template` leads to the settings of all Pods of an object instead: that field has their metadata, and a
-    Pod's own fields are beside it. What is at one of the paths `partial` may give Pods further labels, so nothing is said of an object that has it.
+    Pod's other fields are next to it. Fields at the `partial` paths can give Pods further labels, so an object with one of them is not checked.
     """
 
     group: str
@@ -56,7 +56,7 @@ class PodMaker(NamedTuple):
 
 
 def selector_beside(template: str) -> str:
-    """Return the path of the selector beside the pod template at a path."""
+    """Return the path of the selector next to the pod template at a path."""
     return f"{template.rpartition('.')[0]}.selector".lstrip(".")
 
 
@@ -124,9 +124,7 @@ POD_MAKERS: tuple[PodMaker, ...] = (*KUBERNETES_OWN, *VENDORS)
 
 PLAIN = "networking.k8s.io"
 CALICO = "projectcalico.org"
-CALICO_STORAGE = (
-    "crd.projectcalico.org"  # how Calico's API server stores what it was asked to; some clusters have it alone
-)
+CALICO_STORAGE = "crd.projectcalico.org"  # the storage of Calico's API server; some clusters have only this group
 POLICY_API = "policy.networking.k8s.io"
 
 
@@ -136,9 +134,9 @@ NETWORK_SETS = frozenset({NETWORK_SET, GLOBAL_NETWORK_SET})
 
 
 class PolicyKind(NamedTuple):
-    """A resource that says, or decides with others, who may connect to whom.
+    """A resource that decides, alone or with others, which connections are allowed.
 
-    A staged one opens and closes nothing yet, but may be ours.
+    A staged policy has no effect, but can be one of catflap.
     """
 
     group: str
@@ -150,7 +148,7 @@ class PolicyKind(NamedTuple):
 
 
 def calico_kinds(group: str, version: str) -> tuple[PolicyKind, ...]:
-    """Calico's kinds, which have the same names as what is stored of them."""
+    """Return Calico's kinds; the stored resources have the same names."""
     return (
         PolicyKind(group, version, "networkpolicies", "NetworkPolicy"),
         PolicyKind(group, version, "stagednetworkpolicies", "StagedNetworkPolicy", staged=True),
@@ -171,7 +169,7 @@ POLICY_KINDS: tuple[PolicyKind, ...] = (
     PolicyKind(POLICY_API, "v1alpha2", "clusternetworkpolicies", "ClusterNetworkPolicy", namespaced=False),
     *calico_kinds(CALICO, "v3"),
 )
-# What we write ourselves.
+# Kinds that catflap writes.
 WRITTEN_KINDS = tuple(
     kind for kind in POLICY_KINDS if kind.group in {PLAIN, CALICO} and kind.resource.endswith("policies")
 )

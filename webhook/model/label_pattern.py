@@ -1,7 +1,7 @@
-"""Patterns of label values that mean one thing to both engines that run them: Rust's here, by pydantic, and Go's in the API server.
+"""Patterns for label values that have the same meaning in both regular expression engines: Rust's in pydantic, and Go's in the API server.
 
-Each takes some that the other refuses or reads otherwise: `[a-z&&[^x]]`, `a{01}`, `a{2}{3}`, `x{1200}`. Listed here is what both
-read alike; a test asks Go itself (tests/oracles/test_patterns.py).
+Some patterns are valid in one engine only or have different meanings: `[a-z&&[^x]]`, `a{01}`, `a{2}{3}`, `x{1200}`. This module accepts
+only the common syntax; a test compares with Go (tests/oracles/test_patterns.py).
 """
 
 import re
@@ -9,9 +9,9 @@ from typing import Final
 
 MAX_COPIES: Final = 1000  # of one thing, by all counts around it multiplied (Go, regexp/syntax, repeatIsValid)
 
-# Beyond ASCII they differ, where no label value goes.
+# They differ only outside of ASCII, which label values cannot contain.
 CHARACTERS: Final = r"\\[dDsSwW]"
-# Any mark but < and >, by which words begin and end in Rust.
+# All punctuation except < and >, which are word boundaries in Rust.
 ESCAPED: Final = r"\\[!-/:;=?@\[-`{-~]"
 ITSELF: Final = rf"""(?:[A-Za-z0-9 _!"#%',/:;<=>@`]|{ESCAPED})"""
 OUTSIDE: Final = r"[-&~]"
@@ -23,13 +23,13 @@ TOKEN: Final = re.compile(
     rf"|(?P<times>(?:[*+?]|\{{(?P<least>{COUNT})(?:,(?P<most>{COUNT})?)?\}})\??)"
     r"|(?P<open>\((?:\?:|(?!\?)))|(?P<close>\))|(?P<between>[|^$])"
 )
-# Any piece of a pattern in either syntax, for its size.
+# Any token of a pattern in either syntax, to estimate the size.
 PIECE: Final = re.compile(
     r"(?P<open>\()|(?P<close>\))|\{(?P<least>[0-9]{0,4})(?P<most>,[0-9]{0,4})?\}|(?P<times>[*+?])"
     r"|(?P<one>\[\^?\]?(?:\\.|[^\]\\])*\]?|\\+[pP](?:\{[^}]*\}|.)?|\\?.)",
     re.DOTALL,
 )
-CLASS_SIZE: Final = 100  # a class that has hundreds of ranges in Unicode, beside one of a few
+CLASS_SIZE: Final = 100  # the cost of a class with hundreds of Unicode ranges
 MAX_SIZE: Final = 15_000  # takes the engine 30 ms to read
 ANY_CASE: Final = "(?i)"
 SUPPORTED_SYNTAX: Final = (  # as Markdown, too
@@ -39,12 +39,12 @@ SUPPORTED_SYNTAX: Final = (  # as Markdown, too
 
 
 def anchored(pattern: str) -> str:
-    """Return the expression that is found in the values that a pattern matches from end to end, to either engine."""
+    """Return the pattern with anchors for a full match, valid in both engines."""
     return f"^(?:{pattern})$"
 
 
 def size_error(pattern: str) -> str:
-    """Return why a pattern is not even tried, in words; empty where it is."""
+    """Return why a pattern is too large; empty if it is not."""
     if (found := size(pattern)) > MAX_SIZE:
         return (
             f"with its repetitions written out it is {found} characters large, {MAX_SIZE} are the most; "
@@ -54,13 +54,13 @@ def size_error(pattern: str) -> str:
 
 
 def portability_error(pattern: str) -> str:
-    """Return what of a pattern the two may not read alike, in words; empty where there is nothing.
+    """Return why a pattern may differ between the engines; empty if it does not.
 
-    It is one that Rust's engine takes: what is wrong in both is not looked for.
+    The pattern must be valid in Rust's engine.
     """
     at = len(ANY_CASE) if pattern.startswith(ANY_CASE) else 0
-    copies = [1]  # of one thing, by the counts inside of each group that is open, the whole first
-    last = 0  # the same of what stands before; none if that cannot be repeated
+    copies = [1]  # copies of one element by the counts inside each open group, the outermost first
+    last = 0  # copies of the element before; 0 if it cannot be repeated
     while at < len(pattern):
         found = TOKEN.match(pattern, at)
         if found is None or (found["times"] and not last):
@@ -83,9 +83,9 @@ def portability_error(pattern: str) -> str:
 
 
 def size(pattern: str, heavy: str = "dDsSwW") -> int:
-    """About how large a pattern becomes, with what it repeats written out: what an engine takes to read it goes by that.
+    """Return the estimated size of a pattern with its repetitions expanded, to which the compile time is proportional.
 
-    `heavy` are the letters of its escapes that stand for large classes; in Rust those that are ASCII in other engines.
+    `heavy` are the letters of escapes for large classes; in Rust these are Unicode classes.
     """
     groups, last = [0], 0
     for found in PIECE.finditer(pattern):
@@ -106,11 +106,11 @@ def size(pattern: str, heavy: str = "dDsSwW") -> int:
 
 
 def repetitions(times: re.Match[str]) -> int:
-    """Return how often something is written out for a repetition."""
+    """Return the number of copies for a repetition."""
     return max(1, int(times["most"] or times["least"] or 1))
 
 
-# What pydantic's engine (Rust, regex-syntax) and CEL's (RE2) say of a pattern that is none, and what that means.
+# Error messages of pydantic's engine (Rust, regex-syntax) and of CEL's (RE2), with an explanation of each.
 REASONS: Final = {
     "unclosed group": "a ( is not closed",
     "unopened group": "a ) has no ( before it",
@@ -138,5 +138,5 @@ REASONS: Final = {
 
 
 def syntax_error_reason(says: str) -> str:
-    """Return why a pattern is none, by what the engine says."""
+    """Return why a pattern is invalid, from the error message of the engine."""
     return next((words for found, words in REASONS.items() if found in says), f"it may have {SUPPORTED_SYNTAX}")

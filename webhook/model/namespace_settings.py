@@ -1,4 +1,4 @@
-"""Which namespaces are judged and closed, and in which rules hold otherwise: a part of the policy file."""
+"""The namespaces section of the policy file: exempt, adopted and isolated namespaces, and overrides."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -19,12 +19,12 @@ from webhook.model.fields import (
 from webhook.model.limits import MOST_NAMESPACES, MOST_OVERRIDES, MOST_VALUES
 from webhook.model.modes import Override
 
-# What must run before anything else can, this webhook included: never judged, whatever the file says.
+# Namespaces that must work before everything else, including this webhook: always exempt.
 ALWAYS_EXEMPT = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
 
 class Environment(Node):
-    """The label that tells environments apart; the labels of namespaces, not of Pods."""
+    """The namespace label that distinguishes environments."""
 
     label: LabelKey = Field("environment", description="the label itself")
     one_of: Annotated[tuple[LabelValue, ...], Field(max_length=MOST_VALUES), AfterValidator(distinct)] = Field(
@@ -33,7 +33,7 @@ class Environment(Node):
 
 
 class Reserved(Node):
-    """Namespaces that are exempt by the beginning of their name, and who makes them."""
+    """Namespaces that are exempt by a prefix of their name, and the groups that may create them."""
 
     prefixes: Annotated[tuple[NamespacePrefix, ...], AfterValidator(distinct)] = Field(
         (), description="prefixes such as openshift-*; neither judged nor closed"
@@ -50,7 +50,7 @@ class Reserved(Node):
 
 
 class Namespaces(Node):
-    """Which namespaces are judged and closed."""
+    """The namespaces that are checked and isolated."""
 
     adopt: Literal["none", "all"] | Annotated[tuple[NamespacePattern, ...], Field(max_length=MOST_NAMESPACES)] = Field(
         "none", description="namespaces older than catflap to close as well: none, all, or names and prefixes (team-*)"
@@ -74,39 +74,39 @@ class Namespaces(Node):
 
     @cached_property
     def exempted(self) -> tuple[str, ...]:
-        """Return the names and prefixes of all that neither rules nor policies touch."""
+        """Return the names and prefixes of the namespaces that are exempt from rules and isolation."""
         return tuple(sorted(ALWAYS_EXEMPT.union(self.exempt, self.reserved.prefixes)))
 
     @cached_property
     def reserved_names(self) -> tuple[str, ...]:
-        """Return the names and prefixes by which rules hold otherwise, or not at all.
+        """Return the names and prefixes of namespaces that are exempt or have an override.
 
-        Not those that always are: the API server makes them itself, whether we are there or not.
+        The always exempt ones are left out, because the API server itself creates them.
         """
         overridden = (name for override in self.overrides for name in override.names)
         return tuple(sorted({*self.exempted, *overridden} - ALWAYS_EXEMPT))
 
     @cached_property
     def guarded_labels(self) -> tuple[str, ...]:
-        """Return the labels of namespaces that something hangs on, beside our own."""
+        """Return the protected labels of namespaces, without the guard label."""
         environment = {self.environment.label} if self.environment.one_of else set()
         return tuple(sorted(environment.union(*(override.labels for override in self.overrides))))
 
     @cached_property
     def overridden_by_label(self) -> bool:
-        """Return whether one has to know a namespace's labels to tell the mode of a rule there."""
+        """Return whether the mode of a rule can depend on the labels of a namespace."""
         return any(override.labels for override in self.overrides)
 
     def exempts(self, name: str) -> bool:
-        """Return whether neither rules nor policies touch this namespace."""
+        """Return whether this namespace is exempt from rules and isolation."""
         return name in ALWAYS_EXEMPT or name in self.exempt or name.startswith(self.reserved.stems)
 
     def override(self, name: str, labels: Mapping[str, str]) -> Override | None:
-        """Return what is said of a namespace alone; None where nothing is."""
+        """Return the override for a namespace; None if there is none."""
         return next((one for one in self.overrides if one.meets(name, labels)), None)
 
     def adopts(self, name: str) -> bool:
-        """Return whether this namespace is closed although it is older than catflap."""
+        """Return whether this namespace is isolated even if it is older than catflap."""
         if isinstance(self.adopt, str):
             return self.adopt == "all"
         names, stems = self._adopted
@@ -114,11 +114,11 @@ class Namespaces(Node):
 
     @cached_property
     def _adopted(self) -> tuple[frozenset[str], tuple[str, ...]]:
-        """Return the names and the beginnings of names to adopt: asked of every namespace of a cluster."""
+        """Return the adopted names and prefixes, cached because they are compared with every namespace of a cluster."""
         stems = tuple(pattern[:-1] for pattern in self.adopt if pattern.endswith("*"))
         return frozenset(self.adopt), stems
 
     def environment_of(self, labels: Mapping[str, str]) -> str:
-        """Return the environment that a namespace with these labels is in; empty where it is in none that we know."""
+        """Return the environment of a namespace with these labels; empty if it is in no known environment."""
         value = labels.get(self.environment.label, "")
         return value if value in self.environment.one_of else ""

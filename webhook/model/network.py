@@ -1,4 +1,4 @@
-"""The network section of the policy file: whose policies are written, and what they leave open."""
+"""The network section of the policy file: the policy engine and the allowed traffic."""
 
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network, summarize_address_range
@@ -28,7 +28,7 @@ EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 class DnsEndpoint(Node):
-    """One place where Pods may ask for names: Pods by labels, or addresses."""
+    """DNS servers that Pods may query: Pods by labels, or addresses."""
 
     namespace_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's namespace")
     pod_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's Pods")
@@ -68,21 +68,21 @@ class FlowEnd(Node):
 
     @property
     def is_outside(self) -> bool:
-        """Return whether this is what lies beyond the cluster."""
+        """Return whether this end is outside of the cluster."""
         return self.role == OUTSIDE
 
     @property
     def is_pods(self) -> bool:
-        """Return whether this end is Pods of the cluster."""
+        """Return whether this end is a set of Pods in the cluster."""
         return not self.cidrs and not self.is_outside
 
     def names(self, namespace: str) -> bool:
-        """Return whether Pods of a namespace may be this end."""
+        """Return whether this end can include Pods of a namespace."""
         return self.is_pods and (not self.namespaces or namespace in self.namespaces)
 
 
 def flow_end(value: Any) -> Any:
-    """Return a word alone is a role, or `outside`."""
+    """Return a mapping for a string, which is a role or `outside`; other values are returned unchanged."""
     return {"role": value} if isinstance(value, str) else value
 
 
@@ -90,7 +90,7 @@ End = Annotated[FlowEnd, BeforeValidator(flow_end, json_schema_input_type=str | 
 
 
 class Flow(Node):
-    """Who may connect to whom, on which ports."""
+    """An allowed connection: source, destination and ports."""
 
     source: End = Field(alias="from", description="who connects: a role, outside, or a mapping")
     to: End = Field(description="to whom: a role, outside, or a mapping")
@@ -111,7 +111,7 @@ class Flow(Node):
 
     @cached_property
     def port_ranges(self) -> tuple[PortRange, ...]:
-        """Return the ports in their parts."""
+        """Return the parsed ports."""
         return tuple(map(port_range, self.ports))
 
 
@@ -121,7 +121,7 @@ Cidrs = Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValida
 
 
 class Network(Node):
-    """How a closed namespace is closed."""
+    """The isolation of managed namespaces."""
 
     engine: Literal["auto", "calico", "kubernetes", "none"] = Field(
         "auto",
@@ -160,10 +160,10 @@ class Network(Node):
 
     @cached_property
     def outside(self) -> tuple[str, ...]:
-        """Return the networks beyond the cluster, all said positively, which every engine and Windows can.
+        """Return the networks outside of the cluster, without exceptions, which every engine and Windows supports.
 
-        Where `clusterCIDRs` name networks of one IP version only, nothing of the other one is outside: a cluster may
-        have more addresses than its admin thought of.
+        Where `clusterCIDRs` name networks of one IP version only, nothing of the other version is outside, because the cluster
+        may have addresses of that version that the administrator does not know.
         """
         named = {ip_network(text).version for text in self.cluster_cidrs} or ({4} if self.windows_nodes else {4, 6})
         everywhere = [whole for whole in map(ip_network, EVERYWHERE) if whole.version in named]
@@ -183,7 +183,7 @@ class Network(Node):
 
 
 def without(whole: IpNetwork, cidrs: tuple[str, ...]) -> list[IpNetwork]:
-    """Return what is left of a network without others, as few networks as possible, in order."""
+    """Return a network without some others, as the fewest possible networks, in order."""
     address = type(whole.network_address)
     begin, end = int(whole.network_address), int(whole.broadcast_address) + 1
     networks = (one for one in map(ip_network, cidrs) if one.version == whole.version)

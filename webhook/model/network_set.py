@@ -1,4 +1,4 @@
-"""What is wrong with a network set: addresses that count as Pods, and addresses that are nearly all there are."""
+"""The check of network sets: labels that make addresses count as Pods, and sets of nearly all addresses."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,7 +12,7 @@ from webhook.model.workload import label_field
 
 
 def set_faults(labels: Mapping[str, str], networks: Addresses, judging: OpeningCheck) -> Iterator[RuleFinding]:
-    """Yield what a network set makes addresses count as.
+    """Yield the findings about a network set.
 
     Calico's selectors select network sets as well as Pods, and look for the labels of a namespace or an account among the
     set's own first (libcalico-go, lib/backend/syncersv1/updateprocessors).

@@ -1,4 +1,4 @@
-"""Which peers of a user's policy are nobody in particular, and which are beyond the flows of the policy file."""
+"""The check of the peers that a user's network policy allows: too broad, or not covered by the flows of the policy file."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -28,19 +28,19 @@ from webhook.model.selector import (
 )
 from webhook.model.traffic import Direction
 
-NAMESPACE_PREFIX: Final = "pcns."  # of a namespace's labels among those of its Pods, for Calico (k8s/conversion)
-# Set on every namespace by the API server, and for selectors of Calico by Calico (k8s/conversion, NameLabel).
+NAMESPACE_PREFIX: Final = "pcns."  # Calico's prefix of namespace labels among the labels of Pods (k8s/conversion)
+# Labels with the name of a namespace: set by the API server, and by Calico for its selectors (k8s/conversion, NameLabel).
 NAMESPACE_NAME_LABELS: Final = (NAMESPACE_NAME, "projectcalico.org/name")
 
 NO_PARTICULAR_PEER: Final = "nobody in particular"
 
-# Of one object against the networks of all flows: some 30 ms. A network costs a step for each part that the networks of
-# flows divide it into, so only large networks against a file of thousands of networks come so far.
+# Steps for one object against the networks of all flows: about 30 ms. A network costs one step for each part into which the networks of
+# flows divide it, so only large networks and thousands of networks in the policy file reach this limit.
 MAX_STEPS: Final = 100_000
 
 
 class OpeningCheck:
-    """One policy object against the policy file: everything that is asked of the file is asked once for an object."""
+    """The check of one policy object against the policy file; each fact of the file is computed once for an object."""
 
     def __init__(self, policy: GuardPolicy, namespace: str) -> None:
         """`namespace` is the object's own; empty for a cluster-wide one."""
@@ -57,7 +57,7 @@ class OpeningCheck:
 
     @property
     def has_flows(self) -> bool:
-        """Return whether the flows of the file count for the object: a cluster-wide one does not say for which Pods."""
+        """Return whether flows apply to the object; they do not to cluster-wide objects, whose Pods are not known."""
         return bool(self._own and self._policy.network.flows)
 
     @property
@@ -67,12 +67,12 @@ class OpeningCheck:
 
     @property
     def server_labels(self) -> Iterator[Mapping[str, frozenset[str]]]:
-        """Return what Pods have to bear to be name servers."""
+        """Return the labels that identify Pods of name servers."""
         return pod_labels(self._policy.network.dns)
 
     @cached_property
     def cluster(self) -> Addresses:
-        """Return the addresses of the cluster, as far as the file has them."""
+        """Return the addresses of the cluster in the policy file."""
         return addresses(self._policy.network.cluster_cidrs)
 
     @cached_property
@@ -87,7 +87,7 @@ class OpeningCheck:
         return frozenset(name for name in found if name)
 
     def is_exempt(self, opening: Opening) -> bool:
-        """Return whether an opening is for Pods of exempt namespaces alone, which no policy isolates."""
+        """Return whether an opening applies only to Pods of exempt namespaces, which no policy isolates."""
         names = self.namespaces(opening.subject, opening.grammar)
         return names is not None and all(map(self._policy.namespaces.exempts, names))
 
@@ -99,7 +99,7 @@ class OpeningCheck:
         )
 
     def _spaces(self, selected: Selected, grammar: Grammar) -> Selector:
-        """Return what is asked of the namespaces of Pods, by labels of either."""
+        """Return the selector on the namespaces of Pods, by labels of the namespaces or of the Pods."""
         spaces = Equals(NAMESPACE_NAME, self._own) if selected.namespaces is None else selected.namespaces
         return AllOf((spaces, namespace_selector(selected.labels))) if grammar is Grammar.CALICO else spaces
 
@@ -124,7 +124,7 @@ class OpeningCheck:
         return structs.replace(peers, networks=networks, written=written, selected=selected)
 
     def wide(self, opening: Opening, peers: Peers) -> tuple[Peers | None, str]:
-        """Return those of a rule's peers that mean nobody in particular, and what they are in words; None for none."""
+        """Return the peers of a rule that are too broad, with a description; None if there are none."""
         if peers.everybody:
             return peers, NO_PARTICULAR_PEER
         selected = tuple(one for one in peers.selected if self._is_wide(one, opening))
@@ -135,7 +135,7 @@ class OpeningCheck:
         return Peers(networks=networks, written=written, selected=selected), NO_PARTICULAR_PEER if selected else large
 
     def _is_wide(self, selected: Selected, opening: Opening) -> bool:
-        """Return whether selected Pods, or what else a selector selects, are nobody in particular."""
+        """Return whether a selector is too broad."""
         if selected.within is not None and not too_large(selected.within, self.cluster):
             return False
         if excludes_pods(selected):
@@ -160,13 +160,13 @@ class OpeningCheck:
         return network.sources if opening.direction is Direction.INGRESS else network.targets
 
     def _reaches_networks(self, opening: Opening, networks: Addresses, wanted: set[int]) -> bool:
-        """Return whether flows reach networks; questions to the file's name servers need none."""
+        """Return whether flows reach networks; DNS queries to the configured name servers need no flow."""
         if is_dns(opening) and self.servers.includes(networks):
             return True
         return self._meet(wanted, self._reach(opening).addresses(networks))
 
     def _reaches(self, opening: Opening, selected: Selected, wanted: set[int]) -> bool:
-        """Return whether flows reach selected Pods; questions to name servers need none."""
+        """Return whether flows reach selected Pods; DNS queries to name servers need no flow."""
         names = self.namespaces(selected, opening.grammar)
         if is_dns(opening) and (
             self._serves_names(selected) or (names is not None and names <= self.server_namespaces)
@@ -186,7 +186,7 @@ class OpeningCheck:
     def _meet(self, ports: set[int], peers: Iterable[int]) -> bool:
         """Return whether each part of the ports shares a flow with each part of the peers.
 
-        Parts beyond MOST_STEPS of one object are not looked at: they count as beyond the flows.
+        Parts after MAX_STEPS of one object are not checked and count as not covered by flows.
         """
         if 0 in ports:
             return False
@@ -207,7 +207,7 @@ class OpeningCheck:
         return self._of_everybody[opening.direction]
 
     def _candidates_of(self, opening: Opening) -> int:
-        """Return the flows whose own end all Pods are that the object is for; all its rules are for the same."""
+        """Return the flows whose own end includes all Pods that the object selects; all its rules select the same Pods."""
         if opening.direction not in self._candidates:
             roles = values_of(opening.subject.labels, self.role)
             found = 0
@@ -220,25 +220,25 @@ class OpeningCheck:
 
 
 def namespace_selector(labels: Selector) -> Selector:
-    """Return what a selector of Calico's asks of a Pod's namespace; everything else counts as asking nothing."""
+    """Return the part of a Calico selector that is about a Pod's namespace; other parts select everything."""
     return with_labels_mapped(labels, namespace_label)
 
 
 def namespace_label(key: str) -> str:
-    """Return which label of its namespace a label of an endpoint is for Calico; empty where it is the endpoint's own."""
+    """Return the namespace label that an endpoint label represents in Calico; empty if it is the endpoint's own label."""
     if key == CALICO_NAMESPACE:
         return NAMESPACE_NAME
     return key.removeprefix(NAMESPACE_PREFIX) if key.startswith(NAMESPACE_PREFIX) else ""
 
 
 def excludes_pods(selected: Selected) -> bool:
-    """Return whether only what is in no namespace is selected: global network sets and host endpoints."""
+    """Return whether a selector selects only objects without a namespace: global network sets and host endpoints."""
     spaces = selected.namespaces or EVERYTHING
     return Global() in conjuncts(spaces) or Not(Has(CALICO_NAMESPACE)) in conjuncts(selected.labels)
 
 
 def is_dns(opening: Opening) -> bool:
-    """Return whether a rule leads to the ports of name servers and to no other."""
+    """Return whether a rule allows only the ports of name servers."""
     ports = opening.ports
     return (
         opening.direction is Direction.EGRESS

@@ -1,4 +1,4 @@
-"""What is wrong with what a user's policy opens, as faults that stay few and short whatever the policy's size."""
+"""Findings about the traffic that a user's policy allows; few and short for policies of any size."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
@@ -10,12 +10,12 @@ from webhook.model.opening_check import OpeningCheck
 from webhook.model.rule import RuleFinding
 from webhook.model.traffic import Direction
 
-MAX_DESCRIBED: Final = 10  # of each kind that are described; the rest is one fault with their count
+MAX_DESCRIBED: Final = 10  # of each kind that are described; the rest is one finding with a count
 BEYOND_FLOWS: Final = "no flow of the policy file does; one has to be written there first"
 
 
 def opening_faults(openings: Sequence[Opening], judging: OpeningCheck) -> Iterator[RuleFinding]:
-    """Yield what is wrong with the openings of one object."""
+    """Yield the findings about the openings of one object."""
     if not openings or judging.is_exempt(openings[0]):
         return
     wide, beyond, narrow = classified(openings, judging)
@@ -29,7 +29,7 @@ def opening_faults(openings: Sequence[Opening], judging: OpeningCheck) -> Iterat
 
 
 class OpeningIssue(NamedTuple):
-    """A rule, those of its peers that are wrong, and what is wrong with them."""
+    """A rule, its invalid peers, and the reason."""
 
     opening: Opening
     peers: Peers
@@ -39,7 +39,7 @@ class OpeningIssue(NamedTuple):
 def classified(
     openings: Iterable[Opening], judging: OpeningCheck
 ) -> tuple[list[OpeningIssue], list[OpeningIssue], list[Opening]]:
-    """Return which rules open to nobody in particular, which are beyond the flows, and which have a few networks."""
+    """Return the rules that are too broad, those that no flow covers, and those with a few networks."""
     wide, beyond, narrow = [], [], []
     for opening in openings:
         if (peers := judging.uncovered(opening)) is None:
@@ -55,14 +55,14 @@ def classified(
 
 
 class FaultWriter:
-    """Faults of one object's openings, whose subject is the same in each."""
+    """The writer of findings about one object, whose openings all have the same subject."""
 
     def __init__(self, first: Opening) -> None:
         self._subject = digest(first.subject)
         self._pods = first.subject_text
 
     def faults(self, found: Sequence[OpeningIssue]) -> Iterator[RuleFinding]:
-        """Yield the first faults of a kind, and one that counts the rest."""
+        """Yield the first findings of a kind, and one that counts the rest."""
         for one in found[:MAX_DESCRIBED]:
             way = f"{self._way(one.opening)} {one.peers} on {one.opening.ports}"
             yield RuleFinding(one.opening.path, f"it opens the way {way}: {one.says}", parts=tuple(self._parts(one)))
@@ -72,7 +72,7 @@ class FaultWriter:
             yield RuleFinding(rest[0].opening.path, f"from here on, {more}: {rest[0].says}", parts=parts)
 
     def sum_of(self, found: Sequence[Opening], reason: str) -> RuleFinding:
-        """Return the fault of rules that are too much together."""
+        """Return the finding about rules that are too broad together."""
         message = (
             f"its rules together open the way {self._way(found[0])} networks that are {reason}; say whom it is for"
         )
@@ -83,11 +83,11 @@ class FaultWriter:
         )
 
     def _way(self, opening: Opening) -> str:
-        """Return which way a rule opens, up to its peers."""
+        """Return the description of a direction, up to the peers."""
         return f"to {self._pods} from" if opening.direction is Direction.INGRESS else f"from {self._pods} to"
 
     def _parts(self, found: OpeningIssue) -> Iterator[str]:
-        """Yield what a fault consists of, which tells two apart that have the same cut message."""
+        """Yield the parts of a finding, which distinguish findings with the same shortened message."""
         common = digest((self._subject, found.opening.direction, found.opening.ports, found.says))
         peers = found.peers
         for one in (*peers.selected, *peers.named):
@@ -99,5 +99,5 @@ class FaultWriter:
 
 
 def digest(found: object) -> str:
-    """Return a short text that differs where a value does."""
+    """Return a short hash of a value."""
     return blake2b(repr(found).encode(), digest_size=8).hexdigest()

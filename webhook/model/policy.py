@@ -1,4 +1,4 @@
-"""What an admin rules: the policy file as frozen values, with its defaults.
+"""The policy file as frozen values, with its defaults.
 
 The field names are the file's own; the descriptions become its JSON Schema.
 """
@@ -29,15 +29,15 @@ from webhook.model.namespace_settings import ALWAYS_EXEMPT, Namespaces
 from webhook.model.network import Network
 from webhook.model.workload_labels import Workloads
 
-LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one of these seconds, a namespace's making anew a few
+LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one second, recreating a namespace a few seconds
 
 
-# Reserved whatever the file says, or by its defaults.
+# Reserved always, or by the defaults of the policy file.
 ALWAYS_GIVEN = frozenset({*CALICO_NAMESPACES, "tigera-operator"})
 
 
 class Gate(Node):
-    """How a namespace is proven closed before a Pod is stored in it."""
+    """The check that a namespace is isolated before a Pod is stored in it."""
 
     freshness: int = Field(
         0,
@@ -55,7 +55,7 @@ class Gate(Node):
 
 
 class Claim(Node):
-    """Who may carry a role; nobody else may."""
+    """The namespaces and ServiceAccounts that may have a role exclusively."""
 
     namespaces: Annotated[tuple[NamespacePattern, ...], AfterValidator(distinct)] = Field(
         (), description="names and prefixes of namespaces; none: any"
@@ -74,13 +74,13 @@ class Claim(Node):
 
 
 class Role(Node):
-    """What is particular to one role."""
+    """Settings of one role."""
 
     claim: Claim = Field(Claim(), description="who may carry it")
 
 
 class GuardPolicy(Node):
-    """The policy file, whole."""
+    """The whole policy file."""
 
     api_version: Literal["catflap.dev/v1"] = Field(description="the schema's version")
     kind: Literal["GuardPolicy"] = Field(description="the schema's name")
@@ -110,20 +110,20 @@ class GuardPolicy(Node):
 
     @cached_property
     def given_names(self) -> tuple[str, ...]:
-        """Return the names and prefixes under which not everybody may make a namespace: its name alone would give a right there."""
+        """Return the names and prefixes of namespaces that only some groups may create, because the name grants privileges."""
         claims = [role.claim for role in self.roles.values()]
         accounts = [self.exempt.service_accounts, *(claim.service_accounts for claim in claims)]
         names = {one.namespace for one in self.exceptions}
         names.update(*(claim.namespaces for claim in claims))
         names.update(account.partition("/")[0] for several in accounts for account in several)
-        names.update(self.namespaces_of_principals, CALICO_NAMESPACES)  # decisions name accounts in them
+        names.update(self.namespaces_of_principals, CALICO_NAMESPACES)  # decisions depend on accounts in them
         return tuple(sorted(names.union(self.namespaces.reserved_names) - ALWAYS_EXEMPT))
 
     @property
     def namespaces_of_principals(self) -> Iterator[str]:
-        """Yield the namespaces of the ServiceAccounts, and of the groups of them, that the file names as users and groups.
+        """Yield the namespaces of ServiceAccounts, and of their groups, that the policy file lists as users and groups.
 
-        Whoever makes such a namespace makes such accounts.
+        A user who can create such a namespace can create these accounts.
         """
         groups = (*self.break_glass.groups, *self.exempt.groups, *self.exempt.users)
         for name in (
@@ -136,7 +136,7 @@ class GuardPolicy(Node):
                 yield space
 
     def holds(self, rule: str, at_most: Mode = Mode.ENFORCE) -> bool:
-        """Return whether a rule is not off in every namespace; found out once a policy, for every request asks."""
+        """Return whether a rule is not off in every namespace; cached, because every request needs it."""
         known = self._holding.get(rule)
         if known is None:
             overrides = (None, *self.namespaces.overrides)
@@ -149,15 +149,15 @@ class GuardPolicy(Node):
         return {}
 
     def mode_of(self, rule: str, *, at_most: Mode = Mode.ENFORCE, override: Override | None = None) -> Mode:
-        """Return the mode in which a rule holds: the first one said of the rule itself, else of all rules.
+        """Return the mode of a rule: its own mode if it has one, else the mode for all rules.
 
-        What is said of all is no stricter for it than `at_most`. `override` is what is said of the namespace alone.
+        A mode for all rules is limited to `at_most`. `override` is the override for the namespace.
         """
         local = override or EVERYWHERE
         own = local.rules.get(rule) or (None if local.mode else self.rules.get(rule))
         return own or min(local.mode or self.mode, at_most, key=SEVERITY.index)
 
     def waiver(self, rule: str, namespace: str, at: datetime) -> PolicyException | None:
-        """Return what lets a rule's faults pass in a namespace at a moment."""
+        """Return the exception that applies to a rule in a namespace at a time; None if there is none."""
         found = (one for one in self.exceptions if (one.rule, one.namespace) == (rule, namespace) and one.counts(at))
         return next(found, None)

@@ -1,4 +1,4 @@
-"""A rule, and what it has to say about a workload."""
+"""Rules, their findings and violations."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum, auto
@@ -17,21 +17,21 @@ from webhook.model.modes import Mode, Override
 from webhook.model.policy import GuardPolicy
 from webhook.model.workload import Workload
 
-# Of one rule in one object: each takes some microseconds, so all together take some 20 ms.
+# For one rule in one object: each takes a few microseconds, so all take about 20 ms.
 MAX_FINDINGS: Final = 5_000
-# The identity of a fault that stands for what was not looked at; such a one is never the same as before.
+# The identity of a violation for unchecked parts; it never equals a violation of the old object.
 NOT_EVALUATED: Final = "unjudged"
-# In place of a rule's id, where not catflap but Kubernetes itself would refuse.
+# Reported instead of a rule id if Kubernetes itself would refuse.
 API_SERVER: Final = "api-server"
 # Fields of custom resources, and a label's key.
 MAX_PATH_LENGTH: Final = 500
 
 
 class Remedy(Struct, frozen=True):
-    """The label that would mend a fault.
+    """The label that would fix a violation.
 
-    `value` may be pasted as it stands where it is the only or the nearest choice; where it is None, a person has to
-    choose, from `choices` where the policy closes them.
+    `value` is the only or the closest choice and can be pasted. If it is None, the user has to
+    choose, from `choices` if the policy has a closed list.
     """
 
     place: str
@@ -41,11 +41,11 @@ class Remedy(Struct, frozen=True):
 
 
 class Violation(Struct, frozen=True):
-    """One fault: which rule, at which field path, in one sentence, and what would mend it.
+    """A violation: the rule, the field path, a message, and the label that would fix it.
 
-    `at_most` is the strictest mode in which it counts, whatever its rule's. `identity` tells it from another one of the same words,
-    where these are abbreviated. `parts` are what it consists of, where the message does not tell two of them apart: an UPDATE
-    answers for a violation of which a part is new. One may stand for several that are not listed, `count` of them.
+    `at_most` is the strictest effective mode, whatever the mode of the rule. `identity` distinguishes violations with the same
+    abbreviated message. `parts` are its components if the message does not distinguish violations: an UPDATE
+    adds a violation if one of its parts is new. `count` is the number of violations that it represents.
     """
 
     rule: str
@@ -59,16 +59,16 @@ class Violation(Struct, frozen=True):
 
     @property
     def identities(self) -> tuple[tuple[str, str, str], ...]:
-        """Return what the same violation has before and after a change, on whichever line it is: its rule with each part, or with its words."""
+        """Return the keys by which a violation equals one of the old object at any path: the rule with each part, or with the message."""
         if self.parts:
             return tuple((self.rule, part, "") for part in self.parts)
         return ((self.rule, self.message, self.identity),)
 
 
 class RuleFinding(Struct, frozen=True):
-    """What a rule yields; the registry adds the rule's id to make it a `Violation`.
+    """A finding of a rule; with the rule's id it becomes a `Violation`.
 
-    `identity` is what a message that leaves something out does not say.
+    `identity` has the information that an abbreviated message leaves out.
     """
 
     path: str
@@ -81,7 +81,7 @@ class RuleFinding(Struct, frozen=True):
 class RefusedLabel(Struct, frozen=True):
     """A label that the API server refuses, of the object or of its Pods.
 
-    `always_named` is False where a fault of a rule about the same label says enough.
+    `always_named` is False if a violation of a rule for the same label is enough.
     """
 
     violation: Violation
@@ -89,19 +89,19 @@ class RefusedLabel(Struct, frozen=True):
 
 
 class FixConstraint(Enum):
-    """What a rule asks of the labels that mend another fault."""
+    """A constraint of a rule on the labels that fix other violations."""
 
     AGREEMENT = auto()  # an object and its Pods have one application and one role
-    CLAIM = auto()  # a claimed role is for those who claim it
+    CLAIM = auto()  # a claimed role is only for its claimants
 
 
 class Rule(Struct, frozen=True):
     """One check under a stable id.
 
-    `check` is pure; it yields each fault of what the rule is `about` under a policy. `since` is the release that brought
-    the rule; `at_most` is how strict it is where the file names it not; one that is `guarded_only` says nothing of
-    namespaces that stay open. `in_cel` says the same as `check` in expressions for the API server (webhook.model.cel), all of
-    which are true where there is no fault; none where the policy asks for nothing. `constrains` is what a printed fix has to keep for
+    `check` is pure; it yields the findings about a subject of the type `about` under a policy. `since` is the release that introduced
+    the rule. `at_most` is its strictest mode if the policy file does not name the rule. A `guarded_only` rule applies only in
+    managed namespaces. `in_cel` yields CEL expressions for the API server (webhook.model.cel), which are all
+    true if `check` finds nothing; it yields none if the policy has no requirement. `constrains` is the constraint on printed fixes for
     this rule.
     """
 
@@ -116,17 +116,17 @@ class Rule(Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """Return the first line of the rule's own module: what it asks for, in one sentence."""
+        """Return the first line of the rule's module, which is its requirement in one sentence."""
         return (import_module(self.check.__module__).__doc__ or "").partition("\n")[0]
 
     def mode(self, policy: GuardPolicy, override: Override | None = None) -> Mode:
-        """Return in which mode the rule holds; `override` is what the file says of the namespace alone."""
+        """Return the mode of the rule; `override` is the override for the namespace."""
         return policy.mode_of(self.id, at_most=self.at_most, override=override)
 
     def judge(self, subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
-        """Return every fault of this rule in `subject`, which must be what the rule is about.
+        """Return the violations of this rule by `subject`, which must be of the type `about`.
 
-        Of more than MOST_FAULTS the first ones, and one whose identity is UNJUDGED for the rest, which nobody counts.
+        After MAX_FINDINGS, one violation with the identity NOT_EVALUATED replaces the rest, which are not counted.
         """
         faults = self.check(subject, policy)
         found = tuple(to_violation(self.id, fault) for fault in islice(faults, MAX_FINDINGS))
@@ -137,19 +137,21 @@ class Rule(Struct, frozen=True):
 
 
 def to_violation(rule: str, fault: RuleFinding) -> Violation:
-    """Return a fault under a rule's id, in words of moderate length."""
+    """Return a finding as a violation of a rule, with a shortened path and message."""
     path, message = shortened(fault.path, MAX_PATH_LENGTH), shortened(fault.message, LONGEST_SENTENCE)
     identity = fault.identity
     if message != fault.message:
         identity = sha256(f"{identity} {fault.message}".encode(errors="surrogatepass")).hexdigest()
     remedy = fault.remedy
     if remedy is not None and remedy.value and not LABEL_NAME.fullmatch(remedy.value):
-        remedy = replace(remedy, value=None)  # such as an alias of a custom resource, which no API server has looked at
+        remedy = replace(
+            remedy, value=None
+        )  # for example an alias in a custom resource, which the API server does not validate
     return Violation(rule=rule, path=path, message=message, remedy=remedy, identity=identity, parts=fault.parts)
 
 
 def rules_by_id(rules: Iterable[Rule]) -> Mapping[str, Rule]:
-    """Return the rules by id, in the order of their ids, so that one object gets one message, always.
+    """Return the rules by id, in the order of ids, so that messages are deterministic.
 
     Raises ValueError for an id that is taken or is not lower-case words joined by hyphens.
     """

@@ -1,7 +1,7 @@
-"""What labels are asked for, as a tree; its text is Calico's selector language.
+"""Label selectors as trees, which print as Calico selectors.
 
 The grammar has two kinds of quotes and no escapes (libcalico-go, lib/selector/tokenizer), so a value with both kinds cannot
-be said: label values never have one, and nor has anything that was read from a selector.
+be expressed. Label values, and values that were read from a selector, never have both.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +35,7 @@ class OneOf(Struct, frozen=True):
 
 
 class Has(Struct, frozen=True):
-    """The label `key` is there."""
+    """The label `key` exists."""
 
     key: str
 
@@ -55,14 +55,14 @@ class Like(Struct, frozen=True):
 
 
 class Global(Struct, frozen=True):
-    """What is in no namespace."""
+    """Selects objects without a namespace."""
 
     def __str__(self) -> str:
         return "global()"
 
 
 class Not(Struct, frozen=True):
-    """The part does not hold; one about a label holds where that label is not there."""
+    """The negation of a part; for a label comparison, it is also true if the label does not exist."""
 
     part: "Selector"
 
@@ -76,7 +76,7 @@ class Not(Struct, frozen=True):
 
 
 class AllOf(Struct, frozen=True):
-    """Every part holds; with no part, everything is selected."""
+    """True if every part is; without parts, everything is selected."""
 
     parts: tuple["Selector", ...]
 
@@ -85,7 +85,7 @@ class AllOf(Struct, frozen=True):
 
 
 class AnyOf(Struct, frozen=True):
-    """One of the parts holds, of which there are two or more."""
+    """True if one of its two or more parts is."""
 
     parts: tuple["Selector", ...]
 
@@ -99,12 +99,12 @@ EVERYTHING = AllOf(())
 
 
 def labels(wanted: Mapping[str, str]) -> AllOf:
-    """Return what selects by equality of each label, in the order of their keys."""
+    """Return a selector for the equality of each label, in the order of keys."""
     return AllOf(tuple(Equals(key, value) for key, value in sorted(wanted.items())))
 
 
 def both(first: Selector, second: Selector) -> Selector:
-    """Return what two selectors select together."""
+    """Return the conjunction of two selectors."""
     parts = tuple(one for one in (first, second) if one != EVERYTHING)
     return parts[0] if len(parts) == 1 else AllOf(parts)
 
@@ -155,7 +155,7 @@ def is_narrow(selector: Selector, common: CommonLabels = NO_COMMON_LABELS) -> bo
 def requires_own_label(  # noqa: PLR0911 (one for each kind of node)
     selector: Selector, distinct: frozenset[str], *, known: Mapping[str, str]
 ) -> bool:
-    """Return whether an object needs a label of its own to be selected, beside the labels that are `known`."""
+    """Return whether a selected object needs a label in addition to the `known` labels."""
     match selector:
         case AllOf(parts):
             return any(requires_own_label(part, distinct, known=known) for part in parts)
@@ -173,7 +173,7 @@ def requires_own_label(  # noqa: PLR0911 (one for each kind of node)
 
 
 def holds(selector: Equals | OneOf | Has | Like, found: str) -> bool:
-    """Return whether what a selector says of one label is true of the value that the label has."""
+    """Return whether a label comparison is true for a value of the label."""
     match selector:
         case Equals(_, value):
             return found == value
@@ -203,9 +203,9 @@ def renamed(selector: Selector, prefix: str) -> Selector:
 
 
 def with_labels_mapped(selector: Selector, name: Callable[[str], str]) -> Selector:
-    """Return what a selector asks of labels that `name` has another name for, under that name.
+    """Return the part of a selector about labels for which `name` returns another name, under that name.
 
-    A part about any other label asks nothing, so more may be selected, never less.
+    Parts about other labels select everything, so the result can select more, and never less.
     """
     match selector:
         case Not(part):
@@ -230,7 +230,7 @@ def conjuncts(selector: Selector) -> Iterator[Selector]:
 
 
 def quoted(value: str) -> str:
-    """Return a value between quotes, single ones if it may be; raises ValueError for what the grammar cannot say."""
+    """Return a quoted value, with single quotes if possible; raises ValueError for a value with both kinds of quotes."""
     mark = '"' if "'" in value else "'"
     if mark in value:
         raise ValueError(f"a Calico selector cannot say {value!r}")
@@ -238,12 +238,12 @@ def quoted(value: str) -> str:
 
 
 def listed(values: tuple[str, ...]) -> str:
-    """Return values as a set; raises ValueError for what the grammar cannot say."""
+    """Return values as a set literal; raises ValueError for a value with both kinds of quotes."""
     return f"{{{', '.join(map(quoted, values))}}}"
 
 
 def parenthesized(part: Selector) -> str:
-    """Return a part inside another one, in brackets where they would otherwise be read together."""
+    """Return the text of a part inside another one, in parentheses if needed."""
     return f"({part})" if isinstance(part, AllOf | AnyOf) and part.parts else str(part)
 
 

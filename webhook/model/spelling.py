@@ -1,4 +1,4 @@
-"""Which of several words may be meant by one that is none of them, in time that is linear in their length.
+"""Spelling suggestions: the known word that is closest to an unknown one, in time linear in the length of the words.
 
 Words are compared by the letters and the pairs of letters that they share (Dice's coefficient). An edit distance takes the product of
 their lengths: for a label's value and 256 roles of 63 letters, difflib took half a second.
@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-# Longer ones are no label's value and no key of a policy file.
+# No label value and no key of a policy file is longer.
 MAX_WORD_LENGTH: Final = 63
 # One wrong letter of four, two neighbours that changed places, or two wrong letters of eight.
 MIN_SIMILARITY: Final = 0.6
@@ -17,7 +17,7 @@ CACHE_SIZE: Final = 2_000  # of the policies in force: roles, environments, keys
 
 
 def letter_pairs(word: str) -> frozenset[str]:
-    """Return the letters of a word and the pairs of neighbours among them, its beginning and end with them."""
+    """Return the letters of a word, and the pairs of adjacent letters including its beginning and end."""
     return frozenset(word).union(map("".join, pairwise(f"\n{word}\n")))
 
 
@@ -25,7 +25,7 @@ cached_letter_pairs = lru_cache(maxsize=CACHE_SIZE)(letter_pairs)
 
 
 def closest_word(word: str, words: Iterable[str]) -> str | None:
-    """Return the word that has the most in common with another one, the first of several; None where none is near."""
+    """Return the most similar of the words, the first of several; None if none is similar enough."""
     if len(word) > MAX_WORD_LENGTH:
         return None
     own, best, found = letter_pairs(word), 0.0, None

@@ -1,6 +1,6 @@
-"""Kinds that make Pods, or open networks, and that catflap does not read: what it says of them instead of a verdict.
+"""Kinds that make Pods or allow traffic, but that catflap does not check, with the notices about them.
 
-The names are those that the projects' own CustomResourceDefinitions have.
+The names are those in the CustomResourceDefinitions of the projects.
 """
 
 from collections.abc import Collection, Mapping
@@ -9,7 +9,7 @@ from typing import Final
 
 from webhook.model.kinds import BY_KIND, KUBERNETES_OWN, POLICIES_BY_KIND, POLICY_KINDS, VENDORS, Makers
 
-# By API group: kinds that make Pods from fields that are no pod template, or from templates in lists.
+# By API group: kinds that make Pods, but without a single pod template.
 UNSUPPORTED_POD_MAKERS: Final[Mapping[str, frozenset[str]]] = {
     "acid.zalan.do": frozenset({"postgresql"}),
     "agones.dev": frozenset({"Fleet", "GameServer", "GameServerSet"}),
@@ -34,7 +34,7 @@ UNSUPPORTED_POD_MAKERS: Final[Mapping[str, frozenset[str]]] = {
     "tekton.dev": frozenset({"ClusterTask", "Pipeline", "PipelineRun", "Task", "TaskRun"}),
     "trainer.kubeflow.org": frozenset({"TrainJob"}),
 }
-# By API group: kinds that say who may connect to whom, and add up with network policies or take precedence over them.
+# By API group: kinds that control traffic in addition to network policies, or with precedence over them.
 UNSUPPORTED_POLICIES: Final[Mapping[str, frozenset[str]]] = {
     "cilium.io": frozenset({"CiliumClusterwideNetworkPolicy", "CiliumLocalRedirectPolicy", "CiliumNetworkPolicy"}),
     "crd.antrea.io": frozenset({"ClusterNetworkPolicy", "NetworkPolicy"}),
@@ -92,14 +92,14 @@ KINDS_BY_GROUP: Final = {
 
 
 def is_unsupported_policy(group: str, kind: str) -> bool:
-    """Return whether a kind says who may connect to whom, and is not read."""
+    """Return whether a kind controls traffic, and catflap does not check it."""
     if (group, kind) in POLICIES_BY_KIND:
         return False
     return kind in UNSUPPORTED_POLICIES.get(group, ()) or (kind.lower().endswith(POLICY_WORD) and WITHOUT_DOT in group)
 
 
 def unsupported_policy_notice(group: str, kind: str) -> str:
-    """Return what to say of a kind that says who may connect to whom, and is not read; else an empty text."""
+    """Return the notice about a kind that controls traffic and is not checked; else an empty string."""
     if not is_unsupported_policy(group, kind):
         return ""
     return (
@@ -109,15 +109,15 @@ def unsupported_policy_notice(group: str, kind: str) -> str:
 
 
 def is_unsupported_pod_maker(group: str, kind: str, extra: Makers) -> bool:
-    """Return whether a kind is known to make Pods, and is not read."""
+    """Return whether a kind makes Pods, and catflap does not check it."""
     return kind in UNSUPPORTED_POD_MAKERS.get(group, ()) and (group, kind) not in {*BY_KIND, *extra}
 
 
 def suggested_kind(api_version: str, kind: str) -> str:
-    """Return which kind is meant by one that its API does not have, as `apps/v1 Deployment`; else an empty text.
+    """Return a suggestion for a kind that its API does not have, such as `apps/v1 Deployment`; else an empty string.
 
-    Kubernetes' own kinds are meant by the short names of kubectl as well. A vendor's group may have kinds of the same or of similar names, so
-    of its kinds only those are meant that differ in case or by their plural.
+    The short names of kubectl also give a suggestion. A vendor's group may have kinds with similar names, so
+    of its kinds only those are suggested that differ in case or by their plural.
     """
     group = api_version.rpartition("/")[0]
     if WITHOUT_DOT in group and not group.endswith(".k8s.io"):
@@ -132,12 +132,12 @@ def suggested_kind(api_version: str, kind: str) -> str:
 
 
 def is_same_word(kind: str, other: str) -> bool:
-    """Return whether a kind is another one in other letter case or in its plural."""
+    """Return whether a kind equals another one except for letter case or the plural."""
     return kind.lower() in {other.lower(), f"{other.lower()}s"}
 
 
 def nearest(kind: str, names: Collection[str]) -> str:
-    """Return the kind that differs in case, by a letter or two, or by its plural; an empty text where there is none."""
+    """Return the kind that differs in case, by a letter or two, or by its plural; an empty string if there is none."""
     if kind in names:
         return kind
     by_lower = {name.lower(): name for name in sorted(names)}
@@ -147,7 +147,7 @@ def nearest(kind: str, names: Collection[str]) -> str:
 
 
 def current_version(api_version: str, kind: str) -> str:
-    """Return the version of Kubernetes' own kind that counts, where another one is written; else an empty text."""
+    """Return the current API version of a Kubernetes kind if another one is written; else an empty string."""
     group = api_version.rpartition("/")[0]
     wanted = KNOWN_KINDS.get((group, kind), "")
     return wanted if wanted and wanted != api_version and group != "policy.networking.k8s.io" else ""

@@ -1,4 +1,4 @@
-"""What the policy file says of Pods' labels: which label names the application, which one the role, and what else is required."""
+"""The workloads section of the policy file: the application label, the role label and further required labels."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -54,7 +54,7 @@ class AppLabel(Node):
         return absence(found.value if found else None)
 
     def intended(self, labels: Mapping[str, str]) -> str | None:
-        """Return the value that a Pod with these labels is meant to have; None where no label says one that the API server takes."""
+        """Return the value that these labels suggest for the label; None if no key has a valid one."""
         found = (value for key in self.keys if self.counts(value := labels.get(key, "")))
         return next((value for value in found if LABEL_NAME.fullmatch(value)), None)
 
@@ -79,12 +79,12 @@ class RoleLabel(AppLabel):
         return frozenset(self.one_of)
 
     def intended(self, labels: Mapping[str, str]) -> str | None:
-        """Return the role that a Pod with these labels is meant to have: the first known one, else the nearest to what the first label says."""
+        """Return the role that these labels suggest: the first known role, else the one closest to a value."""
         nearest = (self.nearest(value) for key in self.keys if (value := labels.get(key)))
         return super().intended(labels) or next(nearest, None)
 
     def nearest(self, value: str) -> str | None:
-        """Return the role that may be meant by a value that is none; letter case is no matter here."""
+        """Return the role that is closest to an unknown value, ignoring letter case."""
         return closest_word(value.lower(), self.one_of)
 
 
@@ -109,7 +109,7 @@ class Requirement(Node):
         if self.matches is not None and (what := size_error(self.matches)):
             raise ValueError(f"matches: {what}")
         try:
-            if self.matches is not None:  # by itself first: a stray bracket must not close ours
+            if self.matches is not None:  # without anchors first: an unbalanced bracket must not close theirs
                 SchemaValidator(core_schema.str_schema(pattern=self.matches))
             self.admits("")
         except SchemaError as bad:
@@ -122,7 +122,7 @@ class Requirement(Node):
 
     @property
     def expression(self) -> str:
-        """Return the pattern as either engine looks for it."""
+        """Return the anchored pattern for both engines."""
         return anchored(self.matches or "")
 
     @cached_property
@@ -138,7 +138,7 @@ class Requirement(Node):
 
 
 def few_enough(value: Any) -> Any:
-    """Return what may be a list of requirements; raises PydanticKnownError for one that is too long, before any pattern is compiled."""
+    """Return the value; raises PydanticKnownError for a list of too many requirements, before any pattern is compiled."""
     if isinstance(value, list | tuple) and len(value) > MOST_REQUIRED:
         long = {"field_type": "Tuple", "max_length": MOST_REQUIRED, "actual_length": len(value)}
         raise PydanticKnownError("too_long", long)
@@ -146,7 +146,7 @@ def few_enough(value: Any) -> Any:
 
 
 class Workloads(Node):
-    """What every Pod must carry."""
+    """The labels that every Pod must have."""
 
     app: AppLabel = Field(AppLabel(), description="the label that names the application")
     role: RoleLabel = Field(RoleLabel(), description="the label that names the role")

@@ -1,4 +1,4 @@
-"""One rule a file; a new file here is a new rule, and nothing else has to be edited."""
+"""Built-in rules, one per file. Each file here is registered automatically."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -9,9 +9,9 @@ from webhook.model.workload import Relabelling
 
 
 def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[RuleFinding]:
-    """Yield the role that a Pod had and no longer has: policies, and whoever admitted it, went by that.
+    """Yield a finding if the role of a running Pod changes, because its admission and the network policies depend on the role.
 
-    One that is not known was never admitted by us, and may be mended.
+    An unknown role was never admitted by catflap, so it may be fixed.
     """
     role = policy.workloads.role
     before, after = role.found(relabelling.before.labels), role.found(relabelling.after.labels)
@@ -26,7 +26,7 @@ def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[RuleFindi
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:  # noqa: ARG001 (a rule)
-    """Yield the same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     yield f"!{IS_POD} || {PLACES}.all(p, {BEFORE}.all(q, !(q.role in {ROLES}) || q.role == p.role))"
 
 

@@ -28,7 +28,7 @@ def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """Yield the same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     key = literal(policy.workloads.role.label)
     said = f"p.labels[{key}]"
     sound = f"!({key} in p.labels) || {said} == '' || {said} in {ROLES}"

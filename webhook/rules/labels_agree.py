@@ -9,7 +9,7 @@ from webhook.model.workload import Workload
 
 
 def apart(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
-    """Yield the labels of an object that its pod template contradicts: who looks for Pods by their owner finds others."""
+    """Yield the labels of an object that its pod template contradicts."""
     if workload.own is None:
         return
     for label in (policy.workloads.app, policy.workloads.role):

@@ -9,7 +9,7 @@ from webhook.model.workload import Workload
 
 
 def conflicting(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
-    """Yield the aliases that name another role than the role label beside them: a person or a tool may go by either.
+    """Yield the aliases that name another role than the role label, because people and tools may use either.
 
     A value that is not a role does not count. Nor does an alias of the application's label: the label itself wins.
     """
@@ -24,7 +24,7 @@ def conflicting(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """Yield the same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     role = policy.workloads.role
     if not role.aliases:
         return

@@ -11,7 +11,7 @@ MEND: Final = "remove it, or have an exception written into the policy file"
 
 
 def unpoliced(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:  # noqa: ARG001 (a rule)
-    """Yield the Pods that ask for the node's network; Windows HostProcess Pods are always in it, and have to say so.
+    """Yield the Pods in the node's network. Windows HostProcess Pods are always in it, and must declare it.
 
     https://kubernetes.io/docs/concepts/services-networking/network-policies/#networkpolicy-and-hostnetwork-pods,
     https://kubernetes.io/docs/tasks/configure-pod-container/create-hostprocess-pod/

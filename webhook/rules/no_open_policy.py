@@ -13,9 +13,9 @@ from webhook.model.rule import Rule, RuleFinding
 
 
 def opened(found: PolicyObject, policy: GuardPolicy) -> Iterator[RuleFinding]:
-    """Yield what a policy opens to nobody in particular; and, where the file has flows, all that is beyond them.
+    """Yield the openings of a network policy that are too broad, and those that no flow covers if the policy file has flows.
 
-    Network policies add up, so one that lets through undoes the one that closes (Kubernetes' NetworkPolicy, "isolation").
+    Network policies add up, so an allowing policy overrides the isolating one (Kubernetes' NetworkPolicy, "isolation").
     """
     judging = OpeningCheck(policy, found.namespace)
     if found.unreadable:

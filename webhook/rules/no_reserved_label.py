@@ -14,7 +14,7 @@ PREFIX_LENGTH: Final = len(PREFIXES[0])
 
 
 def claims(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:  # noqa: ARG001 (a rule)
-    """Yield the labels by which Calico would take a Pod for one of another namespace or account."""
+    """Yield the labels that Calico would read as labels of the namespace or the ServiceAccount of a Pod."""
     for place in workload.places:
         for key, value in place.labels.items():
             if key.startswith(PREFIXES):
@@ -25,7 +25,7 @@ def claims(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:  #
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:  # noqa: ARG001 (a rule)
-    """Yield the same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     sound = " && ".join(f"!key.startsWith({literal(prefix)})" for prefix in PREFIXES)
     known = f"{LENIENT} && {BEFORE}.exists(q, key in q.labels && q.labels[key] == p.labels[key])"
     yield f"{PLACES}.all(p, p.labels.all(key, ({sound}) || ({known})))"

@@ -22,7 +22,7 @@ def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """Yield the same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     app = policy.workloads.app
     here, before = (lack(app.keys, ANY_VALUE, x) for x in ("p", "q"))
     yield everywhere(f"{here} == ''", f"{here} == {before}")

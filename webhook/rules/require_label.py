@@ -33,7 +33,7 @@ def wanted(required: Requirement) -> str:
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """Yield the same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     for required in policy.workloads.require:
         key = literal(required.label)
         said = f"p.labels[{key}]"

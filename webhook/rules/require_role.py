@@ -14,7 +14,8 @@ from webhook.model.workload_labels import RoleLabel
 def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
     """Yield the places without a role label, or with an empty one.
 
-    Flows select Pods by the label itself, so a Pod needs that one; a template may leave it to be filled in on its Pods.
+    Flows select Pods by the label itself, so a Pod needs the label itself. For a template, an alias is enough,
+    because the mutating phase writes the label on its Pods.
     """
     role = policy.workloads.role
     by_alias = not (policy.network.flows and workload.kind == POD.kind)
@@ -33,13 +34,13 @@ def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
 
 
 def other_use(place: LabelLocation, role: RoleLabel) -> str:
-    """Return an alias whose value is not a role, in words, as its user may believe that it counts."""
+    """Return a hint about an alias whose value is not a role, because the user may believe that it counts."""
     alias = next((key for key in role.aliases if (value := place.labels.get(key)) and not role.counts(value)), None)
     return f" ({alias!r} does not count: {place.labels[alias]!r} is not a role)" if alias else ""
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """Yield the same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     role = policy.workloads.role
     plain = IS_POD if policy.network.flows else "false"
     here, before = (lack(role.keys, KNOWN_ROLE, x, unless=plain) for x in ("p", "q"))

@@ -34,7 +34,7 @@ def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """Yield the same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     for name, role in policy.roles.items():
         claim, other, known = role.claim, f"p.role != {literal(name)}", f"q.role == {literal(name)}"
         if claim.namespaces:
