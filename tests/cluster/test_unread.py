@@ -14,13 +14,13 @@ from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.controlplane.client import MERGE, Answer
 from tests.controlplane.protobuf import open_policy, post
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
-from webhook.server.limits import LARGEST_BODY
+from webhook.server.limits import MAX_BODY_BYTES
 
 PODS: Final = "/api/v1/namespaces/{}/pods"
 # An object and the old one, or one that etcd would not store any more.
-ONCE: Final = "<" * (LARGEST_BODY // 6 + 1)
-TWICE: Final = "<" * (LARGEST_BODY // 12 + 1)
-WHY: Final = f"its review has more than {LARGEST_BODY} bytes"
+ONCE: Final = "<" * (MAX_BODY_BYTES // 6 + 1)
+TWICE: Final = "<" * (MAX_BODY_BYTES // 12 + 1)
+WHY: Final = f"its review has more than {MAX_BODY_BYTES} bytes"
 # Each is 4 bytes of protobuf and 24 of JSON.
 PEERS: Final = 400_000
 

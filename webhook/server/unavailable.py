@@ -1,5 +1,5 @@
-"""What is raised where a decision cannot be found out."""
+"""The error for facts that a decision needs and that the cluster did not provide."""
 
 
 class Unavailable(Exception):  # noqa: N818 (a state of the cluster)
-    """What a decision hangs on could not be found out; the message says what."""
+    """A fact that a decision depends on could not be determined; the message names it."""
