@@ -17,9 +17,9 @@ from tests.cluster.manifests import GOOD, namespace, pod
 from tests.cluster.policies import DENY, everywhere, path, wait_until_closed
 from tests.cluster.storms import back, create, uid_of
 from tests.controlplane.client import ApiError
-from tests.controlplane.turnstile import Turnstile
 from tests.controlplane.waiting import wait_until
-from tests.controlplane.witness import Witness, witness
+from tests.controlplane.watch_recorder import WatchRecorder, record_watch
+from tests.controlplane.write_limiting_proxy import WriteLimitingProxy
 from tests.programs import Program
 
 QUIET_SECONDS: Final = 0.5
@@ -30,10 +30,10 @@ PATIENCE_SECONDS: Final = 60.0
 
 
 class Door(NamedTuple):
-    """A turnstile and its address."""
+    """A proxy and its address."""
 
     address: str
-    turnstile: Turnstile
+    proxy: WriteLimitingProxy
 
 
 def killed_after(catflap: Installation, door: Door, writes: int, *, is_done: Callable[[], bool]) -> bool:
@@ -43,19 +43,19 @@ def killed_after(catflap: Installation, door: Door, writes: int, *, is_done: Cal
     def end() -> None:
         victim.result().process.kill()
 
-    door.turnstile.allow(writes, on_end=end)
+    door.proxy.allow(writes, on_end=end)
     with controlled(catflap.cluster, catflap.folder, name="killed", server=door.address, ready=False) as program:
         victim.set_result(program)
-        wait_until(lambda: door.turnstile.closed or is_done(), what="a controller to be killed, or to be done")
-        time.sleep(0 if door.turnstile.closed else QUIET_SECONDS)
-        if door.turnstile.closed:
+        wait_until(lambda: door.proxy.closed or is_done(), what="a controller to be killed, or to be done")
+        time.sleep(0 if door.proxy.closed else QUIET_SECONDS)
+        if door.proxy.closed:
             program.process.wait()
-        return door.turnstile.closed
+        return door.proxy.closed
 
 
 def finished(catflap: Installation, door: Door, *, is_done: Callable[[], bool]) -> None:
     """Run a controller until all is done."""
-    door.turnstile.allow(None)
+    door.proxy.allow(None)
     with controlled(catflap.cluster, catflap.folder, name="killed", server=door.address, ready=False):
         wait_until(is_done, what="a controller to be done")
 
@@ -73,7 +73,7 @@ class Gap(NamedTuple):
 class Load:
     """Namespaces with a first Pod each, and deletions by break-glass in namespaces apart, until it is stopped."""
 
-    def __init__(self, catflap: Installation, seen: Witness) -> None:
+    def __init__(self, catflap: Installation, seen: WatchRecorder) -> None:
         self.races: list[bool] = []  # whether each Pod came after its policy
         self.waits: list[Gap] = []  # each Pod's CREATE, until it went in
         self.gaps: list[Gap] = []
@@ -147,7 +147,7 @@ def under_load(catflap: Installation, *, racers: int, deleted: Sequence[str]) ->
     """Load from now on; nothing of it goes on afterwards."""
     create(catflap, deleted)
     wait_until_closed(catflap, deleted, "kubernetes")
-    with witness(catflap.cluster, everywhere("kubernetes")) as seen:
+    with record_watch(catflap.cluster, everywhere("kubernetes")) as seen:
         load = Load(catflap, seen)
         threads = load.start(racers=racers, deleted=deleted)
         try:

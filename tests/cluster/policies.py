@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from tests.cluster.installation import Installation, eventually, names
-from tests.controlplane.witness import Event
+from tests.controlplane.watch_recorder import WatchEvent
 
 GROUPS: Final = {"kubernetes": "networking.k8s.io/v1", "calico": "projectcalico.org/v3"}
 DENY: Final = "catflap-default-deny"
@@ -56,7 +56,7 @@ def wait_until_closed(catflap: Installation, spaces: Iterable[str], engine: str,
     eventually(lacking, until=lambda seen: not seen, within=within)
 
 
-def open_moments(events: Sequence[Event], space: str) -> Iterator[Event]:
+def open_moments(events: Sequence[WatchEvent], space: str) -> Iterator[WatchEvent]:
     """The events after which no default-deny of any engine stood in a namespace that had one before; of one watch or of several."""
     stands: dict[str, bool] = {}
     for event in sorted(events, key=lambda one: one.version):

@@ -10,8 +10,8 @@ from tests.cluster.installation import Installation, controlled
 from tests.cluster.killing import Door, finished, killed_after
 from tests.cluster.policies import BOTH, DENY, GROUPS, everywhere, is_closed, open_moments, standing
 from tests.cluster.storms import create
-from tests.controlplane.turnstile import Turnstile, turnstile
-from tests.controlplane.witness import Event, witness
+from tests.controlplane.watch_recorder import WatchEvent, record_watch
+from tests.controlplane.write_limiting_proxy import WriteLimitingProxy, write_limiting_proxy
 from tests.programs import stop
 
 MOST_WRITES: Final = 20  # of one change in one namespace; more would be a loop
@@ -21,9 +21,9 @@ PRESETS: Final[Mapping[str, Sequence[str]]] = {"openshift": BOTH, "none": [DENY]
 
 @pytest.fixture
 def door(apart: Installation, namespace_name: str) -> Iterator[Door]:
-    """A turnstile for the only controller, which counts what is written into the test's namespace."""
+    """A proxy for the only controller, which counts what is written into the test's namespace."""
     stop(apart.controller.process)
-    with turnstile(apart.cluster, counts=lambda path: f"/namespaces/{namespace_name}/" in f"{path}/") as (
+    with write_limiting_proxy(apart.cluster, counts=lambda path: f"/namespaces/{namespace_name}/" in f"{path}/") as (
         address,
         made,
     ):
@@ -32,7 +32,7 @@ def door(apart: Installation, namespace_name: str) -> Iterator[Door]:
     apart.controller = apart.revived.enter_context(controlled(apart.cluster, apart.folder))
 
 
-def hasty(events: Sequence[Event], version: str) -> list[Event]:
+def hasty(events: Sequence[WatchEvent], version: str) -> list[WatchEvent]:
     """The deletions that came while the default-deny of this API version did not stand."""
     stands = False
     found = []
@@ -44,7 +44,7 @@ def hasty(events: Sequence[Event], version: str) -> list[Event]:
     return found
 
 
-def unproven(door: Turnstile, engine: str) -> list[str]:
+def unproven(door: WriteLimitingProxy, engine: str) -> list[str]:
     """The deletions before which the controller had not read back the default-deny that counts now in that namespace."""
     proven: set[str] = set()
     found = []
@@ -65,11 +65,11 @@ def killed_at_each_write(
         assert writes < MOST_WRITES
         apart.configure(change)
         killed = killed_after(apart, door, writes, is_done=is_done)
-        assert unproven(door.turnstile, engine) == []
+        assert unproven(door.proxy, engine) == []
         assert is_closed(apart, space)
         if killed:
             finished(apart, door, is_done=is_done)
-            assert unproven(door.turnstile, engine) == []
+            assert unproven(door.proxy, engine) == []
         assert is_closed(apart, space)
         yield killed
 
@@ -88,8 +88,8 @@ def test_killed_between_each_two_writes_of_a_change_of_engine(
     """To Calico and back: nothing old goes before the new default-deny was read back, and the end is right."""
     apart.configure()
     with (
-        witness(apart.cluster, everywhere("kubernetes")) as plain,
-        witness(apart.cluster, everywhere("calico")) as calico,
+        record_watch(apart.cluster, everywhere("kubernetes")) as plain,
+        record_watch(apart.cluster, everywhere("calico")) as calico,
     ):
         create(apart, [namespace_name])
         finished(apart, door, is_done=lambda: standing(apart, "kubernetes", namespace_name) == BOTH)
@@ -118,7 +118,7 @@ def test_killed_between_each_two_writes_of_a_change_of_policy_file(
 ) -> None:
     """An allow changes, goes and comes back; the default-deny is never touched."""
     apart.configure({"network": {"engine": "kubernetes", "dns": "kube-dns"}})
-    with witness(apart.cluster, everywhere("kubernetes")) as seen:
+    with record_watch(apart.cluster, everywhere("kubernetes")) as seen:
         create(apart, [namespace_name])
         finished(apart, door, is_done=lambda: standing(apart, "kubernetes", namespace_name) == BOTH)
 

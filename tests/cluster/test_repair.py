@@ -12,7 +12,7 @@ from tests.cluster.policies import BOTH, CLOSED, DENY, DNS, GROUPS, everywhere, 
 from tests.cluster.policies import path as path_of
 from tests.cluster.storms import create
 from tests.controlplane.client import APPLY, MERGE
-from tests.controlplane.witness import Event, witness
+from tests.controlplane.watch_recorder import WatchEvent, record_watch
 from tests.programs import stop
 
 PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
@@ -132,7 +132,7 @@ def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, engine: s
     """KY#17594, KY#16742, KP#1495: over three full compares, a change of what is asked for and a restart, a watch sees no DELETED."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: standing(catflap, engine, namespace_name) == BOTH)
-    with witness(catflap.cluster, everywhere(engine)) as seen:
+    with record_watch(catflap.cluster, everywhere(engine)) as seen:
         for change in ({"mode": "warn"}, {"mode": "audit"}, {"mode": "enforce"}):  # each compares every namespace anew
             catflap.configure({"network": {"engine": engine}, **change})
             time.sleep(SECOND)
@@ -147,7 +147,7 @@ def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, engine: s
     assert deletions(catflap, namespace_name) == []
 
 
-def written(place: tuple[str, str], times: int, events: Sequence[Event]) -> bool:
+def written(place: tuple[str, str], times: int, events: Sequence[WatchEvent]) -> bool:
     """Whether a policy was written so many times."""
     return sum(one.place == place for one in events) == times
 
@@ -157,7 +157,7 @@ def test_what_the_policy_file_changes_is_nobodys_edit(catflap: Installation, eng
     catflap.apply(namespace(namespace_name))
     eventually(lambda: standing(catflap, engine, namespace_name) == BOTH)
     for dns, there in (("openshift", BOTH), ("none", [DENY]), ("kube-dns", BOTH)):
-        with witness(catflap.cluster, everywhere(engine)) as seen:
+        with record_watch(catflap.cluster, everywhere(engine)) as seen:
             catflap.configure({"network": {"engine": engine, "dns": dns}})
             seen.wait_for(lambda events: any(one.place == (namespace_name, DNS) for one in events), what="the change")
         assert standing(catflap, engine, namespace_name) == there

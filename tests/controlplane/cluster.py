@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from tests.controlplane import layout, served_apis
 from tests.controlplane.client import Client
-from tests.controlplane.keeper import Keeper
 from tests.controlplane.kubeconfig import by_token
 from tests.controlplane.layout import Layout
+from tests.controlplane.process_supervisor import ProcessSupervisor
 from tests.controlplane.server import Died, PortLost, Server
 from tests.controlplane.tools import Tools
 from tests.controlplane.waiting import wait_until
@@ -37,14 +37,14 @@ class Cluster:
     """etcd, the API server and the controllers, for one test session; `running` makes it.
 
     Paths: `kubeconfig` is the administrator's, `audit_log` what the API server was asked, `authority_file` what its clients
-    trust, `webhook_client_ca` what vouches for the certificate that it shows to webhooks.  `keeper` starts further processes that
+    trust, `webhook_client_ca` what vouches for the certificate that it shows to webhooks.  `supervisor` starts further processes that
     must not outlive the cluster.
     """
 
-    def __init__(self, *, tools: Tools, keeper: Keeper, port: int) -> None:
+    def __init__(self, *, tools: Tools, supervisor: ProcessSupervisor, port: int) -> None:
         self.tools = tools
-        self.keeper = keeper
-        self.folder = keeper.folder / f"cluster-{port}"
+        self.supervisor = supervisor
+        self.folder = supervisor.folder / f"cluster-{port}"
         self.folder.mkdir()
         self._layout: Layout = layout.lay_out(self.folder, port=port)
         self.server = self._layout.server
@@ -181,7 +181,7 @@ class Cluster:
         return f"user-{next(self._numbers)}"
 
     def _server(self, argv: Sequence[str | Path]) -> Server:
-        return Server(argv, keeper=self.keeper, folder=self.folder)
+        return Server(argv, supervisor=self.supervisor, folder=self.folder)
 
     def _context(self) -> ssl.SSLContext:
         admin = self._layout.users.issue(ADMIN, groups=[ADMIN_GROUP])
@@ -238,8 +238,8 @@ def answers(client: Client, server: Server) -> bool:
 @contextmanager
 def running(tools: Tools, *, ports: Iterable[int] | None = None) -> Iterator[Cluster]:
     """Start a cluster on the first port that works; at the end nothing of it is left, neither process nor file."""
-    with Keeper() as keeper:
-        cluster = _started(tools, keeper, ports or free_ports(PORT_TRIES))
+    with ProcessSupervisor() as supervisor:
+        cluster = _started(tools, supervisor, ports or free_ports(PORT_TRIES))
         try:
             yield cluster
         finally:
@@ -253,10 +253,10 @@ def free_ports(count: int) -> Iterator[int]:
     return itertools.islice(filter(_is_free, candidates), count)
 
 
-def _started(tools: Tools, keeper: Keeper, ports: Iterable[int]) -> Cluster:
+def _started(tools: Tools, supervisor: ProcessSupervisor, ports: Iterable[int]) -> Cluster:
     lost: Died | None = None
     for port in ports:
-        cluster = Cluster(tools=tools, keeper=keeper, port=port)
+        cluster = Cluster(tools=tools, supervisor=supervisor, port=port)
         try:
             cluster.start()
         except PortLost as error:

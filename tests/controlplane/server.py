@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.controlplane.keeper import Keeper
+from tests.controlplane.process_supervisor import ProcessSupervisor
 
 TAIL_LINES: Final = 20
 PORT_TAKEN: Final = "address already in use"
@@ -22,11 +22,11 @@ class PortLost(Died):
 class Server:
     """A program that must not end before it is told to."""
 
-    def __init__(self, argv: Sequence[str | Path], *, keeper: Keeper, folder: Path) -> None:
+    def __init__(self, argv: Sequence[str | Path], *, supervisor: ProcessSupervisor, folder: Path) -> None:
         self.name = Path(argv[0]).name
         self.log = folder / f"{self.name}.log"
         self._argv = argv
-        self._keeper = keeper
+        self._supervisor = supervisor
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -38,7 +38,7 @@ class Server:
     def start(self) -> None:
         """Start it; its output is appended to the log."""
         with self.log.open("ab") as log:
-            self._process = self._keeper.start(self._argv, output=log, cwd=self._folder)
+            self._process = self._supervisor.start(self._argv, output=log, cwd=self._folder)
 
     def kill(self) -> None:
         """End it the way a crash does, without a chance to tidy up."""

@@ -1,4 +1,4 @@
-"""Start servers so that none outlives the tests: not after an error, not after Ctrl-C, not after SIGKILL."""
+"""A supervisor of server processes: none outlives the tests, even after an error, Ctrl-C or SIGKILL."""
 
 import os
 import signal
@@ -14,10 +14,10 @@ from typing import IO, Self
 from tests.controlplane import watchdog
 
 
-class Keeper:
-    """A folder and a process group, both gone when this process is.
+class ProcessSupervisor:
+    """A folder and a process group, both removed when this process ends.
 
-    The group is not the terminal's foreground group, so Ctrl-C reaches the tests alone and they end their servers in order.
+    The group is not the foreground group of the terminal, so Ctrl-C reaches only the tests, which end their servers in order.
     """
 
     def __init__(self, *, parent: Path | None = None, prefix: str = "catflap-controlplane-") -> None:
@@ -47,8 +47,8 @@ class Keeper:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start a process in the group; `output` takes what it prints."""
-        # If this process is killed between fork and exec, the child still holds the watchdog's pipe (closed by exec) and has
-        # joined the group before it lets go: there is no moment at which a server is nobody's.
+        # If this process is killed between fork and exec, the child still has the watchdog's pipe (closed by exec), and
+        # it joins the group before it closes the pipe. So each server always belongs to the watchdog.
         process = subprocess.Popen(
             argv,
             cwd=cwd or self.folder,
@@ -62,11 +62,11 @@ class Keeper:
         return process
 
     def close(self) -> None:
-        """Kill everything started here and remove the folder; done when both are done."""
+        """Kill all processes and remove the folder; return when both are done."""
         assert self._watchdog.stdin
         assert self._watchdog.stdout
         with suppress(BrokenPipeError):  # the watchdog was killed by a third party: see below
-            self._watchdog.stdin.write(b"\n")  # a word, since a forked sibling may keep the pipe open
+            self._watchdog.stdin.write(b"\n")  # an explicit message, because a forked sibling may keep the pipe open
             self._watchdog.stdin.close()
         self._watchdog.stdout.read()  # ends when the watchdog's last descendant does
         with suppress(ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""See what a process leaves behind when it ends badly."""
+"""Find processes that a killed process left running."""
 
 import os
 import subprocess
@@ -11,10 +11,10 @@ from typing import Final
 from tests.controlplane.waiting import wait_until
 
 PROJECT: Final = Path(__file__).parents[2]
-GONE_SECONDS: Final = 10.0
+EXIT_TIMEOUT: Final = 10.0
 
 # Under `nohup` or in the background of a script some signals are ignored, and children inherit that.
-NOTICE_SIGNALS: Final = """
+RESTORE_SIGNALS: Final = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -22,10 +22,10 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @contextmanager
-def python(script: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a script in a process group of its own, up to the line in which it names its folder."""
+def python_process(script: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a script in its own process group until it prints its folder."""
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{NOTICE_SIGNALS}{script}"],
+        [sys.executable, "-c", f"{RESTORE_SIGNALS}{script}"],
         cwd=PROJECT,
         env=os.environ | {"PYTHONPATH": str(PROJECT)},
         stdout=subprocess.PIPE,
@@ -53,5 +53,5 @@ def assert_gone(folder: str) -> None:
     wait_until(
         lambda: not processes(folder) and not Path(folder).exists(),
         what=f"{folder} to be left by all",
-        seconds=GONE_SECONDS,
+        seconds=EXIT_TIMEOUT,
     )

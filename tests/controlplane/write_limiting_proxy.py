@@ -1,4 +1,4 @@
-"""A door before the API server that lets so many writes through and not one more: a crash between any two of them, at will."""
+"""A proxy to the API server that passes a limited number of writes, to simulate a crash after any write."""
 
 import http.client
 import ssl
@@ -12,29 +12,29 @@ from urllib.parse import urlsplit
 from tests.controlplane.cluster import Cluster
 
 READS: Final = frozenset({"GET", "HEAD"})
-ONE_LEG: Final = frozenset(
+HOP_HEADERS: Final = frozenset(
     {"connection", "content-length", "transfer-encoding", "host"}
-)  # of one connection, not passed on
+)  # hop-by-hop headers, which are not forwarded
 CHUNK: Final = 65536
 
 
-class Passed(NamedTuple):
-    """One request that went through, with the status of its answer."""
+class ForwardedRequest(NamedTuple):
+    """A forwarded request, with the status of its response."""
 
     method: str
     path: str
     status: int
 
 
-class Turnstile:
-    """Passes every request on, and counts the writes that `counts` speaks of.
+class WriteLimitingProxy:
+    """A proxy that forwards all requests and counts the writes to paths for which `counts` is true.
 
-    When the first write above the allowance comes, `on_end` is called instead, and nothing passes any more: what the API
-    server has then are exactly so many writes, each of them answered.
+    At the first write above the limit it calls `on_end` and forwards nothing more. The API
+    server then has exactly the allowed writes, all with responses.
     """
 
     def __init__(self, cluster: Cluster, *, counts: Callable[[str], bool]) -> None:
-        self.passed: list[Passed] = []
+        self.passed: list[ForwardedRequest] = []
         self.closed = False
         self._cluster = cluster
         self._counts = counts
@@ -43,15 +43,15 @@ class Turnstile:
         self._one_write = Lock()
 
     def allow(self, writes: int | None, *, on_end: Callable[[], object] = lambda: None) -> None:
-        """Open: for so many writes, or for all of them."""
+        """Allow this many writes, or any number for None."""
         self.passed = []
         self._left, self._on_end, self.closed = writes, on_end, False
 
     def pass_on(self, request: BaseHTTPRequestHandler) -> None:
-        """Answer one request with what the API server says, or not at all."""
+        """Forward one request and its response, or drop it after the limit."""
         path = urlsplit(request.path).path
         if request.command not in READS and self._counts(path):
-            with self._one_write:  # until it is answered, so that no second one is under way at the end
+            with self._one_write:  # until the response, so that no second write is in progress at the limit
                 if self._left == 0 and not self.closed:
                     self.closed = True
                     self._on_end()
@@ -71,21 +71,21 @@ class Turnstile:
         upstream = http.client.HTTPSConnection(server.hostname, server.port, context=context)
         try:
             body = request.rfile.read(int(request.headers.get("Content-Length", "0")))
-            headers = {name: value for name, value in request.headers.items() if name.lower() not in ONE_LEG}
+            headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_HEADERS}
             upstream.request(request.command, request.path, body or None, headers)
             answer = upstream.getresponse()
-            self.passed.append(Passed(request.command, path, answer.status))
+            self.passed.append(ForwardedRequest(request.command, path, answer.status))
             relay(answer, request)
         finally:
             upstream.close()
 
 
 def relay(answer: http.client.HTTPResponse, request: BaseHTTPRequestHandler) -> None:
-    """Send an answer on as it comes; its end is the end of the connection."""
+    """Stream a response to the client, and close the connection at its end."""
     request.close_connection = True
     request.send_response_only(answer.status)
     for name, value in answer.getheaders():
-        if name.lower() not in ONE_LEG:
+        if name.lower() not in HOP_HEADERS:
             request.send_header(name, value)
     request.send_header("Connection", "close")
     request.end_headers()
@@ -95,27 +95,29 @@ def relay(answer: http.client.HTTPResponse, request: BaseHTTPRequestHandler) -> 
 
 
 @contextmanager
-def turnstile(cluster: Cluster, *, counts: Callable[[str], bool]) -> Iterator[tuple[str, Turnstile]]:
-    """Serve one on this machine; yields its address, without TLS."""
-    door = Turnstile(cluster, counts=counts)
+def write_limiting_proxy(
+    cluster: Cluster, *, counts: Callable[[str], bool]
+) -> Iterator[tuple[str, WriteLimitingProxy]]:
+    """Serve a proxy on this machine; yield its URL, without TLS, and the proxy."""
+    door = WriteLimitingProxy(cluster, counts=counts)
 
     class Request(BaseHTTPRequestHandler):
         def handle_one_request(self) -> None:
-            """Whoever is killed leaves connections half used."""
+            """Ignore the half-used connections of killed clients."""
             with suppress(OSError, http.client.HTTPException):
                 super().handle_one_request()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing on standard error."""
+            """Log nothing to standard error."""
 
         def __getattr__(self, name: str) -> Callable[[], None]:
-            """Take every method alike."""
+            """Forward all methods."""
             if name.startswith("do_"):
                 return lambda: door.pass_on(self)
             raise AttributeError(name)
 
     class Server(ThreadingHTTPServer):
-        block_on_close = False  # a watch without events notices late that nobody listens
+        block_on_close = False  # a watch without events notices late that its client is gone
         daemon_threads = True
 
     with Server(("127.0.0.1", 0), Request) as server:

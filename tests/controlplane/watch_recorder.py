@@ -1,4 +1,4 @@
-"""A watch that keeps what it saw, each event with its time: who asks again and again sees neither what is short nor in which order."""
+"""A watch that records its events with their times. Polling would miss short states and the order of events."""
 
 import json
 import socket
@@ -10,11 +10,11 @@ from typing import Any, Final, NamedTuple
 
 from tests.controlplane.cluster import Cluster
 
-PATIENCE_SECONDS: Final = 60.0
+TIMEOUT_SECONDS: Final = 60.0
 
 
-class Event(NamedTuple):
-    """One line of a watch: when it came here, what happened, and the object as it then was."""
+class WatchEvent(NamedTuple):
+    """A watch event: its arrival time, its type and the object."""
 
     at: float
     happened: str
@@ -22,57 +22,57 @@ class Event(NamedTuple):
 
     @property
     def place(self) -> tuple[str, str]:
-        """The object's namespace and name."""
+        """Return the namespace and the name of the object."""
         metadata = self.thing["metadata"]
         return metadata.get("namespace", ""), metadata["name"]
 
     @property
     def version(self) -> int:
-        """The store's number of this write; etcd numbers all writes of a cluster in their order."""
+        """Return the revision of this write; etcd numbers all writes of a cluster in order."""
         return int(self.thing["metadata"]["resourceVersion"])
 
 
-class Witness:
-    """What happened to the objects at one path; several threads may look and wait at once."""
+class WatchRecorder:
+    """The recorded events of the objects at one path; safe for several threads."""
 
     def __init__(self) -> None:
-        self._events: list[Event] = []
+        self._events: list[WatchEvent] = []
         self._changed = Condition()
 
-    def events(self) -> Sequence[Event]:
-        """Everything so far, in its order."""
+    def events(self) -> Sequence[WatchEvent]:
+        """Return all events so far, in order."""
         with self._changed:
             return tuple(self._events)
 
     def wait_for(
-        self, enough: Callable[[Sequence[Event]], bool], *, what: str, seconds: float = PATIENCE_SECONDS
+        self, enough: Callable[[Sequence[WatchEvent]], bool], *, what: str, seconds: float = TIMEOUT_SECONDS
     ) -> None:
-        """Return once `enough` holds of what was seen; `what` completes the sentence "waited 60 s for"."""
+        """Return once `enough` is true for the events; `what` completes the sentence "waited 60 s for"."""
         with self._changed:
             if not self._changed.wait_for(lambda: enough(self._events), seconds):
                 raise TimeoutError(f"waited {seconds:.0f} s for {what}")
 
     def take_in(self, line: bytes) -> None:
-        """Keep one line of the watch."""
+        """Record one line of the watch."""
         found = json.loads(line)
         with self._changed:
-            self._events.append(Event(time.monotonic(), found["type"], found["object"]))
+            self._events.append(WatchEvent(time.monotonic(), found["type"], found["object"]))
             self._changed.notify_all()
 
 
 @contextmanager
-def witness(cluster: Cluster, path: str) -> Iterator[Witness]:
-    """Watch the objects at a path from now on; what stands already is no event."""
-    seen = Witness()
+def record_watch(cluster: Cluster, path: str) -> Iterator[WatchRecorder]:
+    """Record the changes of the objects at a path from now on; existing objects give no event."""
+    seen = WatchRecorder()
     begin = cluster.api("GET", f"{path}?limit=1")["metadata"]["resourceVersion"]
     with cluster.stream(f"{path}?watch=true&resourceVersion={begin}") as (connection, answer):
 
         def read() -> None:
-            with suppress(OSError, ValueError):  # the end of it: the connection is shut below
+            with suppress(OSError, ValueError):  # the connection is shut down below
                 for line in answer:
                     seen.take_in(line)
 
-        thread = Thread(target=read, name="witness")
+        thread = Thread(target=read, name="watch-recorder")
         thread.start()
         try:
             yield seen
