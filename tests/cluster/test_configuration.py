@@ -30,7 +30,7 @@ def test_a_bad_edit_is_refused_at_the_door(catflap: Installation, namespace_name
     assert (record["decision"], record["objectRef"]["resource"]) == ("denied", "configmaps")
 
 
-def test_other_configmaps_are_nobodys_business(catflap: Installation, namespace_name: str) -> None:
+def test_other_configmaps_are_not_checked(catflap: Installation, namespace_name: str) -> None:
     """Not in other namespaces, nor of another name."""
     catflap.apply(namespace(namespace_name))
     before = [one for one in catflap.server.records() if one.get("objectRef", {}).get("resource") == "configmaps"]

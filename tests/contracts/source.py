@@ -1,4 +1,4 @@
-"""The package's own source, as its contracts look at it."""
+"""The source of the package, parsed for the contract tests."""
 
 import ast
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class Module(NamedTuple):
 
 
 class Defined(NamedTuple):
-    """One function of the package, wherever it stands, by its dotted name."""
+    """One function of the package, by its dotted name."""
 
     name: str
     node: Function
@@ -35,7 +35,7 @@ class Defined(NamedTuple):
 
     @property
     def is_public(self) -> bool:
-        """Whether others may call it: no part of its name is private, and it stands in no other function."""
+        """Return whether it is public: no part of its name is private, and it is not inside another function."""
         parts = self.name.split(".")
         return not self.is_inner and not any(part.startswith("_") for part in parts)
 

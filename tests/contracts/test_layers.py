@@ -1,4 +1,4 @@
-"""Who may import whom: the contracts hold, and they would notice."""
+"""The import contracts hold, and they detect violations."""
 
 import shutil
 import subprocess
@@ -37,7 +37,7 @@ def broken(checkout: Path) -> set[str]:
 
 
 def test_every_contract_is_kept() -> None:
-    """By the package as it stands."""
+    """For the current package."""
     assert broken(ROOT) == set()
 
 

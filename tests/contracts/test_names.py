@@ -1,4 +1,4 @@
-"""What things are called, and what stands nowhere."""
+"""Names of modules, and texts that no file may contain."""
 
 import re
 import subprocess
@@ -53,7 +53,7 @@ def test_no_folder_shadows_the_standard_library(top: Path) -> None:
 
 
 def test_no_file_speaks_of_one_persons_machine() -> None:
-    """Nobody else has those folders."""
+    """Other machines do not have those folders."""
     found = [
         f"{path.relative_to(ROOT)}: {match[0]}"
         for path in tracked()

@@ -43,7 +43,7 @@ def names(command: click.Command) -> set[str]:
 
 @pytest.mark.parametrize(("name", "option"), OPTIONS)
 def test_a_letter_and_its_long_name_go_together(name: str, option: click.Option) -> None:
-    """Whoever knows one verb knows the other."""
+    """Options mean the same in all verbs."""
     for letter, long in LETTERS.items():
         assert (letter in option.opts) == (long in option.opts), name
     assert {one for one in option.opts if not one.startswith("--")} <= LETTERS.keys()

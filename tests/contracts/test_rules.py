@@ -27,7 +27,7 @@ def test_every_file_is_a_rule_and_every_rule_a_file() -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_rule_has_a_title_and_the_release_that_brought_it(file: str) -> None:
-    """The title is one sentence: it stands in lists."""
+    """The title is one sentence, because lists show it."""
     rule = of(file)
     assert re.fullmatch(r"[A-Z][^.]*\.", rule.title)
     assert RELEASE.fullmatch(rule.since)

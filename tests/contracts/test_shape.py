@@ -1,6 +1,6 @@
-"""The budgets of our own code: short modules, short functions, each documented and typed.
+"""Size limits of the code: short modules and short functions, each documented and typed.
 
-They are a mirror, not a fence: what reads better longer stands in `EXCEPTIONS`, with the reason.
+A function that reads better with more lines is listed in `EXCEPTIONS`, with the reason.
 """
 
 import ast
@@ -40,7 +40,7 @@ def test_a_module_is_short_and_says_why_it_exists(module: Module) -> None:
 
 
 def test_most_modules_are_much_shorter() -> None:
-    """The level of the codebases that we look up to."""
+    """The median of well-kept codebases."""
     assert median(module.lines for module in MODULES) <= USUAL_MODULE
 
 

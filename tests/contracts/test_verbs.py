@@ -29,7 +29,7 @@ def test_the_help_lists_every_verb_with_a_sentence() -> None:
 
 @pytest.mark.parametrize("name", VERBS)
 def test_a_verb_explains_itself_and_each_of_its_options(name: str) -> None:
-    """Nobody reads source to use it."""
+    """Users do not read the source."""
     verb = main.get_command(click.Context(main), name)
     assert verb is not None
     assert verb.name == name
@@ -49,7 +49,7 @@ def test_what_is_no_verb_is_refused_with_usage(name: str) -> None:
     assert f"No such command '{name}'" in outcome.output
 
 
-def test_the_release_is_told() -> None:
+def test_the_release_is_printed() -> None:
     """By name and number."""
     outcome = CliRunner().invoke(main, ["--version"], prog_name="catflap")
     assert outcome.exit_code == 0

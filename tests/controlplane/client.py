@@ -40,7 +40,7 @@ class ApiError(Exception):
 
 
 class Client:
-    """HTTP to one API server as its administrator, or in somebody else's name."""
+    """HTTP to one API server as its administrator, or as another user."""
 
     def __init__(self, *, port: int, context: ssl.SSLContext, timeout: float = TIMEOUT_SECONDS) -> None:
         self._port = port

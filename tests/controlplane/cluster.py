@@ -69,7 +69,7 @@ class Cluster:
     def kubectl(
         self, *arguments: str, stdin: str | None = None, kubeconfig: Path | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl as the administrator, or as whoever the kubeconfig names."""
+        """Run kubectl as the administrator, or as the user of the kubeconfig."""
         return self._run(self.tools.kubectl, arguments, stdin=stdin, kubeconfig=kubeconfig, check=check)
 
     def helm(
@@ -94,14 +94,14 @@ class Cluster:
             lines = log.read().split(b"\n")
         return [json.loads(line) for line in lines[:-1]]  # what follows the last newline is being written
 
-    # Being somebody else
+    # Impersonation
 
     def kubeconfig_for(self, *, user: str, groups: Sequence[str] = ()) -> Path:
         """Write a kubeconfig for a user with these groups; RBAC gives them nothing until a test does."""
         return self._layout.kubeconfig(user, groups=groups, name=self._fresh_name())
 
     def kubeconfig_for_service_account(self, namespace: str, name: str, *, server: str = "") -> Path:
-        """Write a kubeconfig with a fresh token of an existing service account; `server` stands before the API server."""
+        """Write a kubeconfig with a fresh token of an existing service account; `server` is a proxy to the API server."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
         request = {
             "apiVersion": "authentication.k8s.io/v1",
@@ -247,7 +247,7 @@ def running(tools: Tools, *, ports: Iterable[int] | None = None) -> Iterator[Clu
 
 
 def free_ports(count: int) -> Iterator[int]:
-    """Find ports that nobody uses at the moment."""
+    """Find unused ports."""
     # SystemRandom, as pytest plugins seed the ordinary one alike in every worker.
     candidates = random.SystemRandom().sample(PORTS, len(PORTS))
     return itertools.islice(filter(_is_free, candidates), count)

@@ -10,8 +10,8 @@ from tests.controlplane.kubeconfig import by_certificate, write_kubeconfig
 from tests.controlplane.pki import Authority, signing_key, write
 from tests.controlplane.tools import Tools
 
-# Relative, because etcd takes what stands before the first slash of a unix:// URL; the servers run in the cluster's folder.  A
-# socket there needs no port, and nobody else on the machine can reach the unprotected etcd.
+# Relative, because etcd takes the part before the first slash of a unix:// URL; the servers run in the cluster's folder.  A
+# socket there needs no port, and other users of the machine cannot reach the unprotected etcd.
 ETCD: Final = "unix://etcd.sock"
 ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
 SERVICE_RANGE: Final = (
@@ -64,7 +64,7 @@ class Layout:
         return self.write_kubeconfig(entry, name=name)
 
     def write_kubeconfig(self, user: Mapping[str, str], *, name: str, server: str = "") -> Path:
-        """Write a kubeconfig with this user entry, for the API server or what stands before it."""
+        """Write a kubeconfig with this user entry, for the API server or a proxy to it."""
         path = self.folder / f"{name}.kubeconfig"
         return write_kubeconfig(path, server=server or self.server, authority=self.users.certificate, user=user)
 
@@ -90,7 +90,7 @@ def lay_out(folder: Path, *, port: int) -> Layout:
 
 
 def etcd(tools: Tools, layout: Layout) -> list[str | Path]:
-    """The store.  It never syncs to disk: nobody wants these data after a power cut, and it halves the time of a write."""
+    """The store.  It never syncs to disk: the data are not needed after a power cut, and this halves the time of a write."""
     return [
         tools.etcd,
         "--unsafe-no-fsync",
@@ -124,7 +124,7 @@ def kube_apiserver(tools: Tools, layout: Layout) -> list[str | Path]:
         "--authorization-mode=RBAC",
         "--allow-privileged=true",  # otherwise privileged Pods are refused before any webhook is asked
         "--endpoint-reconciler-type=none",  # would publish 127.0.0.1, which is no valid endpoint
-        # OpenShift has it, and it is off by default: whoever names an owner of an object needs the right to delete the object.
+        # OpenShift has it, and it is off by default: a user who sets an owner reference on an object needs the right to delete the object.
         "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
         f"--admission-control-config-file={layout.admission}",
         f"--audit-policy-file={layout.audit_policy}",

@@ -1,4 +1,4 @@
-"""The pinned Go modules beside this file, and which programs come from them."""
+"""The pinned Go modules in this folder, and the programs that are built from them."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ class Program:
 class Module:
     """A go.mod with its programs.
 
-    `unsummed` names what the public checksum database does not know; `sources` are Go files of our own; `outputs` are what is
+    `unsummed` names what the public checksum database does not know; `sources` are Go files of this project; `outputs` are what is
     kept instead of the programs, and `derived_by` the Python file that makes them.
     """
 
@@ -84,7 +84,7 @@ class Module:
 
 
 def version_stamps(go_mod: str) -> tuple[str, ...]:
-    """Linker flags that tell Kubernetes its version; a plain `go build` calls itself v0.0.0, which clients mistrust."""
+    """Linker flags that set the version of Kubernetes; a plain `go build` calls itself v0.0.0, which clients mistrust."""
     match = KUBERNETES_VERSION.search(go_mod)
     if not match:
         return ()
@@ -112,14 +112,14 @@ CALICO: Final = Module(
 )
 # CRDs that lie in the module as they are; nothing is built.
 OPENREPORTS: Final = Module(name="openreports", programs=(), outputs=("openreports-crds",))
-# A program of our own around Calico's selector package.
+# A program of this project around Calico's selector package.
 SELECTORS: Final = Module(
     name="selectors",
     programs=(Program(name="calico-selectors", package="catflap.dev/tests/controlplane/selectors"),),
     unsummed="github.com/projectcalico/calico",
     sources=("main.go",),
 )
-# A program of our own around Go's regular expressions, by which the API server's CEL matches.
+# A program of this project around Go's regular expressions, by which the API server's CEL matches.
 PATTERNS: Final = Module(
     name="patterns",
     programs=(Program(name="patterns", package="catflap.dev/tests/controlplane/patterns"),),

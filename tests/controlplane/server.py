@@ -16,11 +16,11 @@ class Died(Exception):  # noqa: N818 -- reads as what it is
 
 
 class PortLost(Died):
-    """Another program took the port between our looking and our starting."""
+    """Another program took the port between the check and the start."""
 
 
 class Server:
-    """A program that must not end before it is told to."""
+    """A program that must not end before it is stopped."""
 
     def __init__(self, argv: Sequence[str | Path], *, supervisor: ProcessSupervisor, folder: Path) -> None:
         self.name = Path(argv[0]).name
@@ -48,7 +48,7 @@ class Server:
             self._process = None
 
     def has_ended(self) -> bool:
-        """Whether it is there no longer although nobody killed it."""
+        """Return whether it has ended without being killed."""
         return self._process is not None and self._process.poll() is not None
 
     def check(self) -> None:

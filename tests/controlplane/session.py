@@ -19,7 +19,7 @@ Made = TypeVar("Made")
 class Needed(Generic[Made]):
     """Something that tests cannot do without: those that use `fixture`, directly or through another one.
 
-    `called` stands in the reason of a skip; `make` raises `Unavailable`.
+    `called` is part of the reason of a skip; `make` raises `Unavailable`.
     """
 
     fixture: str
@@ -52,7 +52,7 @@ def provided(config: pytest.Config, needed: Needed[Made]) -> Made:
 
 
 def give_up(missing: Unavailable, *, called: str = CONTROL_PLANE.called) -> NoReturn:
-    """Skip where a person works without network; fail in CI, where nobody reads the skips."""
+    """Skip where a person works without network; fail in CI, where skips are not noticed."""
     reason = f"no {called}: {missing}"
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(reason, pytrace=False)

@@ -25,9 +25,7 @@ MODULES: Final = (
     HELM,
     KUBERNETES,
 )  # the small ones first: a missing compiler or network shows in seconds
-ASSETS: Final = (
-    "KUBEBUILDER_ASSETS"  # the variable by which controller-runtime's envtest is told where its binaries are
-)
+ASSETS: Final = "KUBEBUILDER_ASSETS"  # the variable with which controller-runtime's envtest finds its binaries
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The message of a refusal is computed where it is shown."""
+"""Messages of refusals, computed where they are shown."""
 
 from tests.reviews import deployment
 from tests.unit.samples import asked, policy
@@ -24,7 +24,7 @@ def refused(path: str, *, always_named: bool = False) -> RefusedLabel:
 
 
 def test_a_decision_has_its_faults_at_once_and_its_message_later() -> None:
-    """Of what is admitted there is none."""
+    """An admission has no message."""
     plain, shown = decided({"app": "web"})
     assert (plain.verdict, plain.message, plain.denied) == (Verdict.DENIED, "", shown.denied)
     assert "- require-role: " in shown.message
@@ -33,7 +33,7 @@ def test_a_decision_has_its_faults_at_once_and_its_message_later() -> None:
 
 
 def test_a_label_that_the_api_server_refuses_is_a_fault() -> None:
-    """Whatever the rules say; one that a rule speaks of is named once, unless that rule cannot know the reason."""
+    """It is a violation in addition to those of rules. A label that a rule reports is named once, unless the rule cannot know the reason."""
     passed, _ = decided({"app": "web", "role": "data"})
     found = with_refused_labels(passed, (refused(TIER),))
     assert (found.verdict, [one.path for one in found.denied]) == (Verdict.DENIED, [TIER])

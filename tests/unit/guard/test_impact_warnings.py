@@ -1,4 +1,4 @@
-"""What a policy file would change, in warnings."""
+"""Warnings of the impact of a policy file."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -17,7 +17,7 @@ SETTING: Final = PreviewContext(namespaces={"old": OLD, "new": NEW}, isolation_s
 
 
 def told(after: str, before: str, *, more: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The warnings, where a good Deployment, an older faulty one and a younger faulty CronJob stand."""
+    """The warnings for a valid Deployment, an older invalid one and a younger invalid CronJob."""
     objects = seen(
         stored("Deployment", "good", GOOD),
         stored("Deployment", "older", ROLELESS),
@@ -58,13 +58,13 @@ def told(after: str, before: str, *, more: tuple[str, ...] = ()) -> tuple[str, .
         ),
     ],
 )
-def test_what_changes_is_told(after: str, before: str, lines: tuple[str, ...]) -> None:
+def test_each_change_has_a_warning(after: str, before: str, lines: tuple[str, ...]) -> None:
     """And nothing else."""
     assert told(after, before) == lines
 
 
 def test_a_look_at_a_part_says_so() -> None:
-    """What is not told may be all the same."""
+    """Unlisted objects may be affected too."""
     assert told("", "", more=("deployments", "cronjobs")) == (
         "previewed in part: there are more deployments, cronjobs than were looked at; see catflap preview",
     )
@@ -79,7 +79,7 @@ def test_a_warning_is_short(count: int, length: int) -> None:
     assert line.startswith(f"{count} running workloads would be refused: ")
 
 
-def test_as_many_names_as_fit_are_told() -> None:
+def test_a_warning_has_as_many_names_as_fit() -> None:
     """The rest by their number."""
     assert with_names("9 things", [f"Deployment shop/number-{n}" for n in range(9)]) == (
         "9 things: Deployment shop/number-0, Deployment shop/number-1, Deployment shop/number-2 and 6 more"

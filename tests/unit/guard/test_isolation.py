@@ -1,4 +1,4 @@
-"""Which namespaces are closed."""
+"""Namespaces that catflap manages."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -21,7 +21,7 @@ def guarded(
     created: datetime = BEGAN - SECOND,
     labels: dict[str, str] | None = None,
 ) -> bool:
-    """Whether a namespace is guarded, by default one of a second before closing began; catflap runs in `guards`."""
+    """Return whether a namespace is managed, by default one created a second before installation; catflap runs in `guards`."""
     namespace = Namespace(name, "1", labels or {}, created, terminating=False)
     return is_managed(namespace, policy(text), isolation_since=BEGAN, own_namespace="guards")
 
@@ -36,16 +36,16 @@ def guarded(
     ],
 )
 def test_a_namespace_is_guarded_by_its_age(created: datetime, *, expected: bool) -> None:
-    """What stood before is left alone."""
+    """Older namespaces are not managed."""
     assert guarded(created=created) is expected
 
 
-def test_the_stamp_guards_an_older_namespace() -> None:
-    """Whoever set it wanted it closed."""
+def test_the_guard_label_isolates_an_older_namespace() -> None:
+    """A user set the label to isolate the namespace."""
     assert guarded(labels=STAMP)
 
 
-def test_another_value_of_the_stamp_opens_nothing() -> None:
+def test_another_value_of_the_guard_label_changes_nothing() -> None:
     """A younger namespace is guarded by its age, whatever its labels say."""
     assert guarded(created=BEGAN + SECOND, labels={"catflap.dev/guard": "disabled"})
 
@@ -61,13 +61,13 @@ def test_another_value_of_the_stamp_opens_nothing() -> None:
     ],
 )
 def test_an_older_namespace_is_guarded_once_it_is_adopted(adopt: str, *, expected: bool) -> None:
-    """Nobody is surprised by a default-deny on a running system."""
+    """A running system gets no default-deny unexpectedly."""
     assert guarded(text=f"namespaces: {{adopt: {adopt}}}") is expected
 
 
 @pytest.mark.parametrize("name", ["kube-system", "calico-system", "guards"])
 def test_an_exempt_namespace_is_never_guarded(name: str) -> None:
-    """Neither by age, nor by the stamp, nor by adoption."""
+    """Neither by age, nor by the guard label, nor by adoption."""
     assert not guarded(name, "namespaces: {adopt: all}", created=BEGAN + SECOND, labels=STAMP)
 
 
@@ -75,7 +75,7 @@ def test_an_exempt_namespace_is_never_guarded(name: str) -> None:
     "name", ["shop", "guards", "kube-public", "calico-system", "build", "sys-a", "default", "catflap-system"]
 )
 @pytest.mark.parametrize("adopt", ["none", "all", "[default, guards, build]"])
-def test_why_a_namespace_stays_open_is_told_where_it_does(name: str, adopt: str) -> None:
+def test_a_namespace_that_stays_open_has_a_reason(name: str, adopt: str) -> None:
     """Of `default`, which is as old as its cluster; of any other the name alone says nothing of its age."""
     text = f"namespaces: {{adopt: {adopt}, exempt: [calico-system, build], reserved: {{prefixes: ['sys-*']}}}}"
     created = BEGAN - SECOND if name == "default" else BEGAN + SECOND

@@ -1,4 +1,4 @@
-"""Which faults an object has, and which of them a change brings."""
+"""Violations of an object, and those that a change adds."""
 
 import copy
 from typing import Any
@@ -64,7 +64,7 @@ class TestCreation:
 
 
 class TestChangedTemplate:
-    """A changed template makes new Pods, which would be refused where nobody looks."""
+    """A changed template makes new Pods, whose refusal a user would not notice."""
 
     def test_an_old_fault_counts_again(self) -> None:
         """Although the change has nothing to do with it."""
@@ -100,7 +100,7 @@ class TestOtherChanges:
             pytest.param(deployment(deletionTimestamp="2026-01-01T00:00:00Z"), id="an object that goes"),
         ],
     )
-    def test_a_faulty_deployment_can_be_changed_beside_its_template(self, changed: Json) -> None:
+    def test_a_faulty_deployment_can_be_changed_outside_its_template(self, changed: Json) -> None:
         """Its faults were there before."""
         assert rules_of(changed, before=deployment()) == []
 
@@ -143,7 +143,7 @@ class TestBounds:
     """What there may be without end: labels, and faults."""
 
     def test_the_first_faults_of_a_rule_are_listed_and_the_others_counted(self) -> None:
-        """So that whoever reads them gets to the end."""
+        """So that a message stays readable."""
         found = judge_request(asked(claiming(200)), policy())
         assert [one.path for one in found[:2]] == [f"metadata.labels['pcns.key-00000{number}']" for number in (0, 1)]
         assert (len(found), found[-1].message) == (MOST_LISTED + 1, "and 190 more faults of this rule")
@@ -178,7 +178,7 @@ class TestBounds:
         assert rules_of(claiming(0), before=old) == []
 
     def test_a_change_of_what_is_too_large_is_refused_though_it_was_so_before(self) -> None:
-        """Nobody has looked at what it was, so nobody can say that the fault is an old one."""
+        """The old object was not checked, so the violation may be new."""
         assert "keep-role" not in rules_of(claiming(MAX_LABELS, "other"), before=claiming(MAX_LABELS))
         assert "no-reserved-label" in rules_of(claiming(MAX_LABELS, "other"), before=claiming(MAX_LABELS))
 
@@ -190,7 +190,7 @@ class TestBounds:
         [found] = judge_request(asked(pod(labels), before=before), policy())
         assert found.path == "metadata.labels['pcns.new']"
 
-    def test_long_values_are_abbreviated_and_told_apart_all_the_same(self) -> None:
+    def test_long_values_are_abbreviated_and_still_distinguished(self) -> None:
         """By all of it, not by what of it can be read."""
         long, other = ("x" * 500 + middle + "x" * 500_000 for middle in "ab")
         before, after = (pod({**GOOD, f"pcns.{long}": value}) for value in (long, other))

@@ -1,4 +1,4 @@
-"""Which labels mend a workload, where the rest of the object has a say."""
+"""Label fixes of workloads, which depend on the rest of the object."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def selecting(manifest: dict[str, Any], selector: dict[str, Any]) -> Workload:
 
 
 def mends(workload: Workload, under: GuardPolicy | None = None) -> LabelFix:
-    """What mends all faults of a workload."""
+    """The fix of all violations of a workload."""
     under = under or policy()
     return label_fix(workload, judge(workload, under), under)
 
@@ -110,7 +110,7 @@ def test_a_running_pod_gets_its_role_back() -> None:
 
 
 def test_a_pod_without_any_label_may_be_a_copy_for_debugging() -> None:
-    """`kubectl debug --copy-to` drops the labels unless it is told to keep them."""
+    """`kubectl debug --copy-to` drops the labels unless `--keep-labels` is set."""
     assert DEBUG_COPY in mends(read(pod({}))).notes
     assert DEBUG_COPY not in mends(read(pod({"app": "web"}))).notes
 

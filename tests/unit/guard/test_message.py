@@ -1,4 +1,4 @@
-"""What a person reads: the whole text, to the letter."""
+"""The exact text of refusal messages."""
 
 import pytest
 import yaml
@@ -126,8 +126,8 @@ def test_a_label_that_yaml_takes_for_something_else_stays_text(label: str) -> No
     assert yaml.safe_load(patch_line(Remedy("metadata", label, "a"))) == {label: "a"}
 
 
-def test_a_label_that_two_rules_ask_for_stands_once() -> None:
-    """A key that stands twice is refused, or hides the other, by whatever reads the manifest."""
+def test_a_label_that_two_rules_require_is_printed_once() -> None:
+    """Readers of a manifest refuse a duplicate key, or ignore one of them."""
     under = policy("workloads: {role: {oneOf: [backend]}, require: [{label: role, oneOf: [backend]}]}")
     found = judge(workload({"app": "web"}), under)
     assert [fault.rule for fault in found] == ["require-label", "require-role"]
@@ -135,7 +135,7 @@ def test_a_label_that_two_rules_ask_for_stands_once() -> None:
     assert sum(line.strip().startswith("role:") for line in text.splitlines()) == 1
 
 
-def test_labels_of_one_place_stand_together() -> None:
+def test_labels_of_one_location_are_printed_together() -> None:
     """A second `metadata:` in one manifest would replace the first."""
     lines = patch([Remedy("metadata", "app", "web"), Remedy("template.metadata", "x", "y"), Remedy("metadata", "role")])
     assert yaml.safe_load("\n".join(lines)) == {
@@ -158,9 +158,9 @@ def test_places_below_one_field_share_it() -> None:
 
 
 class TestBounds:
-    """What is longer than a person reads."""
+    """Messages that would be too long."""
 
-    def test_a_fault_that_several_rules_have_stands_once(self) -> None:
+    def test_a_violation_of_several_rules_is_printed_once(self) -> None:
         """An object that is too large breaks each of them."""
         found = tuple(Violation(rule, "metadata.labels", "it has too many") for rule in ("a-rule", "b-rule"))
         assert refusal("Pod shop/web", found) == (

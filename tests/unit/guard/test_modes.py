@@ -1,4 +1,4 @@
-"""In which mode a rule holds where, and who passes it."""
+"""Modes of rules by namespace, and exemptions."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -25,7 +25,7 @@ def decided(text: str, manifest: Any = None, *, labels: Any = None, at: datetime
 
 
 def by_mode(found: Decision) -> tuple[list[str], list[str], list[str]]:
-    """The rules whose faults refuse, are told of, are recorded."""
+    """The rules with refusing, warned and recorded violations."""
     denied, warned, audited = ([one.rule for one in kind] for kind in (found.denied, found.warned, found.audited))
     return denied, warned, audited
 
@@ -42,7 +42,7 @@ class TestOverrides:
 
     @pytest.mark.parametrize("space", ["shops", "lab", "a-lab-7"])
     def test_no_other_name(self, space: str) -> None:
-        """A name is whole, and a prefix stands at the beginning."""
+        """Names match exactly, and prefixes match the beginning."""
         assert by_mode(decided(BY_NAME, pod(namespace=space), namespace=space))[0] == ["require-app", "require-role"]
 
     def test_the_files_own_word_on_a_rule_yields_to_the_mode_there(self) -> None:
@@ -110,7 +110,7 @@ class TestExempt:
         ("user", "groups"),
         [("Robot", []), ("flux/kustomize", []), ("system:serviceaccount:flux:other", []), ("ann", ["installer"])],
     )
-    def test_nobody_else_does(self, user: str, groups: list[str]) -> None:
+    def test_other_users_are_not_exempt(self, user: str, groups: list[str]) -> None:
         """Names are compared whole."""
         assert not decided(self.TEXT, userInfo={"username": user, "groups": groups}).allowed
 
@@ -145,7 +145,7 @@ exceptions:
     def test_one_is_announced_in_its_last_week_and_ends_at_its_second(
         self, at: datetime, announced: int, *, allowed: bool
     ) -> None:
-        """To whoever uses it, by a warning."""
+        """By a warning to its user."""
         found = decided(self.TEXT, at=at)
         assert (found.allowed, len(found.notices)) == (allowed, announced)
         assert all("until 2026-11-30, team-a: migration" in notice for notice in found.notices)

@@ -1,4 +1,4 @@
-"""What the mutating phase writes."""
+"""Labels that the mutating phase writes."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def amended(manifest: Json | None, text: str = "", **options: Any) -> Decision:
 
 
 class TestFilling:
-    """The plain label where only an alias stands."""
+    """The plain label if only an alias is set."""
 
     @pytest.mark.parametrize(
         ("labels", "filled"),

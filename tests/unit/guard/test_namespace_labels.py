@@ -1,4 +1,4 @@
-"""Who gives namespaces the labels and the names that the guard hangs on."""
+"""Protection of namespace labels and names that grant privileges."""
 
 import json
 from typing import Any
@@ -37,7 +37,7 @@ def decided(name: str, labels: Any = None, *, groups: Any = (), text: str = TEXT
 
 @pytest.mark.parametrize("name", ["vault", "openshift-x", "lab-7", "calico-system", "pay-us", "ci", "legacy"])
 def test_a_name_that_gives_a_right_is_given_by_those_named(name: str) -> None:
-    """Else whoever may make namespaces would leave the rules, or take a role, by a name of their choice."""
+    """Otherwise each user who may create namespaces could bypass rules, or get a role, by the choice of a name."""
     text = TEXT if name != "calico-system" else "namespaces: {reserved: {groups: [platform]}}"
     refused = decided(name, text=text)
     assert [(fault.rule, fault.path) for fault in refused.denied] == [("guard-labels", "metadata.name")]
@@ -48,7 +48,7 @@ def test_a_name_that_gives_a_right_is_given_by_those_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["vaults", "openshift", "a-openshift-x", "lab", "shop", "pay", "ci-2"])
 def test_every_other_name_is_anybodys(name: str) -> None:
-    """A prefix stands at the beginning, a name is whole."""
+    """Prefixes match the beginning, names match exactly."""
     assert decided(name) == Decision(Verdict.ALLOWED)
 
 
@@ -62,7 +62,7 @@ def test_an_older_one_of_that_name_may_be_changed() -> None:
     [({"tier": "gold"}, None), ({"tier": "gold"}, {}), ({"tier": "tin"}, {"tier": "gold"}), ({}, {"tier": "gold"})],
 )
 def test_the_labels_of_overrides_are_guarded(labels: dict[str, str], before: dict[str, str] | None) -> None:
-    """When set, changed and removed: a mode hangs on them."""
+    """When set, changed and removed, because modes depend on them."""
     old = None if before is None else namespace("shop", before)
     refused = decided("shop", labels, before=old)
     assert [(fault.rule, fault.path) for fault in refused.denied] == [("guard-labels", "metadata.labels.tier")]
@@ -119,7 +119,7 @@ def test_what_names_no_namespace_reserves_none(principal: str) -> None:
 
 
 def test_the_namespace_of_catflap_itself_is_reserved() -> None:
-    """Where it is not made yet, whoever makes it is exempt in it."""
+    """If it does not exist yet, its creator would be exempt in it."""
     request = asked(namespace("guards"), namespace="guards", userInfo={"username": "ann", "groups": []})
     refused = decide(request, policy(), own_namespace="guards")
     assert isinstance(refused, Decision)

@@ -41,7 +41,7 @@ def changed(after: str, before: str) -> list[OutcomeChange]:
         pytest.param("workloads: {role: {oneOf: [a, frontend]}}", "", [], id="the same in other words"),
     ],
 )
-def test_only_what_changes_is_told(
+def test_only_changes_are_listed(
     after: str, before: str, states: list[tuple[RuleOutcome | None, RuleOutcome | None]]
 ) -> None:
     """By owner and rule."""
@@ -131,13 +131,13 @@ FLOW: Final = "{from: frontend, to: backend, ports: [8080/TCP]}"
         ),
     ],
 )
-def test_the_rest_is_told_in_words(after: str, before: str, lines: list[str]) -> None:
-    """Each key that differs, what it means for the namespaces that stand, and which policies they get."""
+def test_differences_are_sentences(after: str, before: str, lines: list[str]) -> None:
+    """Each key that differs, its effect on existing namespaces, and their policies."""
     assert sorted(policy_differences(policy(after), policy(before), SETTING)) == sorted(lines)
 
 
 def test_without_a_cluster_no_namespace_is_spoken_of() -> None:
-    """Nobody knows any."""
+    """No namespaces are known."""
     assert policy_differences(policy("namespaces: {adopt: all}"), policy(), PreviewContext()) == (
         "namespaces.adopt: all, was none",
     )

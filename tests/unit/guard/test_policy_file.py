@@ -53,7 +53,7 @@ def test_of_a_sound_file_is_asked_what_it_would_change() -> None:
 
 @pytest.mark.parametrize("foreseen", [(), ("2 running workloads would be refused: Deployment shop/web, and 1 more",)])
 def test_a_sound_file_passes_whatever_is_foreseen(foreseen: tuple[str, ...]) -> None:
-    """It is told, no more."""
+    """There is only a warning."""
     found = decided(configmap("mode: audit"), Known(faults=(), foreseen=foreseen))
     assert found == Decision(Verdict.ALLOWED, notices=foreseen)
 
@@ -142,11 +142,11 @@ def test_the_file_says_who_may() -> None:
 
 @pytest.mark.parametrize("text", ["mode: off", "namespaces: {overrides: [{names: [guards], mode: off}]}"])
 def test_no_mode_opens_it(text: str) -> None:
-    """Neither everywhere nor in our namespace."""
+    """Neither in other namespaces nor in that of catflap."""
     assert deleted(text=text).verdict is Verdict.DENIED
 
 
 @pytest.mark.parametrize("options", [{"namespace": "shop"}, {"name": "other"}], ids=["elsewhere", "another one"])
-def test_other_configmaps_are_nobodys_business(options: Any) -> None:
-    """One of that name in another namespace, and any other one in ours."""
+def test_other_configmaps_are_not_checked(options: Any) -> None:
+    """One of that name in another namespace, and any other one in catflap's."""
     assert deleted(**options).verdict is not Verdict.DENIED

@@ -62,7 +62,7 @@ def decided(text: str = "", **options: Any) -> Decision:
     ],
 )
 def test_a_name_that_calico_reads_as_ours_is_ours(name: str) -> None:
-    """Whatever stands before it, where Calico stores its objects."""
+    """With each prefix under which Calico stores its objects."""
     found = decided(operation="CREATE", group="crd.projectcalico.org", name=name)
     assert (found.verdict, found.denied[0].rule) == (Verdict.DENIED, "guard-policies")
 
@@ -99,7 +99,7 @@ def test_a_name_that_calico_keeps_in_an_annotation_counts(group: str, kept: dict
 
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("operation", ["CREATE", "UPDATE", "DELETE"])
-def test_nobody_else_touches_what_bears_our_name(group: str, operation: str) -> None:
+def test_other_users_may_not_change_policies_with_a_name_of_catflap(group: str, operation: str) -> None:
     """In every group that stores network policies."""
     name = "default.catflap-allow-dns" if group == "crd.projectcalico.org" else "catflap-allow-dns"
     found = decided(operation=operation, group=group, name=name)
@@ -188,7 +188,7 @@ def test_mode_does_not_open_the_guard() -> None:
     assert decided("mode: off").verdict is Verdict.DENIED
 
 
-def test_an_exempt_namespace_is_nobodys_business() -> None:
+def test_policies_in_exempt_namespaces_are_not_checked() -> None:
     """Whatever its policies are called."""
     assert decided(namespace="kube-system").verdict is Verdict.EXEMPT
 

@@ -1,4 +1,4 @@
-"""What a policy file would do to what stands: whose faults count, for whom, and who keeps running."""
+"""Previews of a policy file for existing objects: violations, their owners, and what keeps running."""
 
 import random
 from collections.abc import Mapping
@@ -119,7 +119,7 @@ FAMILIES = [
 
 @pytest.mark.parametrize(("objects", "rows"), FAMILIES)
 def test_faults_are_laid_to_the_topmost_owner(objects: list[Json], rows: list[tuple[str, str, str, int]]) -> None:
-    """Who would be made anew as a good template says has none."""
+    """A Pod that would be recreated from a valid template has no violation."""
     assert told(*objects) == rows
 
 
@@ -152,7 +152,7 @@ def test_owners_are_counted_once(objects: list[Json], owners: int) -> None:
 
 
 def test_pods_that_have_ended_are_not_counted() -> None:
-    """Nobody makes them anew."""
+    """No controller recreates them."""
     top = stored("Job", "once", ROLELESS)
     ended = [{**stored("Pod", f"once-{n}", ROLELESS, owner=top), "status": {"phase": "Succeeded"}} for n in range(2)]
     assert told(top, *ended, stored("Pod", "once-9", ROLELESS, owner=top)) == [
@@ -289,7 +289,7 @@ def test_some_rules_hold_in_guarded_namespaces_only(created: datetime, text: str
     ],
 )
 def test_in_doubt_a_namespace_is_guarded(setting: Json) -> None:
-    """A refusal foretold in vain is better than one that nobody foretold."""
+    """An unneeded warning is better than a missing one."""
     assert len(told(stored("DaemonSet", "agent", GOOD, spec={"hostNetwork": True}), **setting)) == 1
 
 
@@ -314,7 +314,7 @@ def test_a_pod_is_judged_with_the_labels_that_it_would_get() -> None:
     assert told(stored("Pod", "lone", {"role": "frontend"}), text=text) != []
 
 
-def test_kinds_of_the_same_name_are_told_apart() -> None:
+def test_kinds_of_the_same_name_are_distinguished() -> None:
     """Both engines' policies may have one name."""
     spec = {"ingress": [{"action": "Allow"}]}
     metadata = {"name": "open", "namespace": "shop"}
@@ -344,7 +344,7 @@ class TestCustomRules:
 
     @pytest.mark.parametrize("backwards", [False, True])
     def test_what_is_about_pods_alone_is_asked_of_each(self, *, backwards: bool) -> None:
-        """Whoever made them: a template is no Pod. The other rules are asked of the template, in whichever order all comes."""
+        """For all owners, because a template is no Pod. Other rules check the template, in any order of the objects."""
         objects = rollout(ROLELESS, (ROLELESS, 2))
         text = "custom: [{id: mine, resources: [pods], cel: \"object.kind != 'Pod'\"}]"
         assert told(*(reversed(objects) if backwards else objects), text=text) == [
@@ -353,7 +353,7 @@ class TestCustomRules:
         ]
 
     def test_the_namespace_is_read_where_it_is_known(self) -> None:
-        """Else the rule is told as one that was not asked."""
+        """Otherwise the rule is listed as not evaluated."""
         text = "custom: [{id: mine, resources: [deployments], cel: \"namespaceObject.metadata.name == 'x'\"}]"
         one = stored("Deployment", "web", GOOD)
         namespaces = {"shop": Namespace("shop", "1", {}, OLDER, terminating=False)}

@@ -17,6 +17,6 @@ from webhook.model.namespace import Namespace
     ],
 )
 def test_the_stamp_is_one_label_with_one_value(labels: dict[str, str], *, stamped: bool) -> None:
-    """Whoever set it."""
+    """Regardless of the user who set it."""
     namespace = Namespace("shop", "1", labels, datetime(2026, 1, 1, tzinfo=UTC), terminating=False)
     assert namespace.stamped is stamped

@@ -134,7 +134,7 @@ def test_an_address_is_a_network_of_one() -> None:
     assert cidr("169.254.20.10") == "169.254.20.10/32"
 
 
-def test_values_that_stand_twice_are_all_named() -> None:
+def test_all_duplicate_values_are_named() -> None:
     """Once each, in order."""
     assert distinct(("a", "b")) == ("a", "b")
     with pytest.raises(ValueError, match=r"^listed more than once: a, b$"):
@@ -241,7 +241,7 @@ class TestExceptions:
 
     @staticmethod
     def waived(at: datetime, rule: str = "require-app", namespace: str = "shop", until: str = "2026-12-31") -> str:
-        """Who lets a rule's faults pass at a moment; empty where nobody does."""
+        """The owner of the exception in force at a time; empty if there is none."""
         lines = (
             f"{{rule: require-app, namespace: shop, owner: {owner}, reason: b, until: {day}}}"
             for owner, day in (("ann", "2026-01-31"), ("bob", until))

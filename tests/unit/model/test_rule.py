@@ -52,6 +52,6 @@ def test_the_registry_refuses_an_id_that_is_taken() -> None:
 
 @pytest.mark.parametrize("id_", ["", "A", "a_b", "a-", "-a", "a--b", "a b", "a1"])
 def test_the_registry_refuses_an_id_that_is_not_words_and_hyphens(id_: str) -> None:
-    """Ids stand in policy files, metrics and web addresses."""
+    """Ids are used in policy files, metrics and URLs."""
     with pytest.raises(ValueError, match="not lower-case words joined by hyphens"):
         rules_by_id([rule(id_)])

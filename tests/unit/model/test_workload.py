@@ -1,4 +1,4 @@
-"""Labels where they stand, and how a message names them."""
+"""Locations of labels, and their names in messages."""
 
 import pytest
 
@@ -47,5 +47,5 @@ def test_a_workload_is_named_by_kind_namespace_and_name(namespace: str, referenc
     ],
 )
 def test_a_name_is_offered_as_a_label_value_where_it_would_do(name: str, value: str | None) -> None:
-    """The remedy of a missing application label is to be pasted as it stands."""
+    """The remedy of a missing application label can be pasted unchanged."""
     assert workload(name=name).label_from_name == value

@@ -1,4 +1,4 @@
-"""What Calico takes, written down once more from its sources, so that our renderer is not its own judge.
+"""Calico's grammar, written independently from its sources, to check catflap's renderer.
 
 projectcalico.org/v3: api/pkg/apis/projectcalico/v3 (types and limits), libcalico-go/lib/selector (the selector language)
 and libcalico-go/lib/validator/v3 (the rules across fields). Only what we write is known here; all else is a complaint.
@@ -16,7 +16,7 @@ MOST_NETS: Final = 256
 HIGHEST_PORT: Final = 65535
 WITH_PORTS: Final = ("TCP", "UDP", "SCTP")
 KINDS: Final = ("NetworkPolicy", "GlobalNetworkPolicy", "StagedNetworkPolicy", "StagedGlobalNetworkPolicy")
-# Safe in every version: older ones want `<tier>.<name>`, newer ones at most one dot, so we use none.
+# Safe in every version: older ones want `<tier>.<name>`, newer ones at most one dot, so catflap uses none.
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 RANGE: Final = re.compile(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})")
 LITERAL: Final = r"""(?:'[^']*'|"[^"]*")"""
@@ -38,7 +38,7 @@ class Clause(NamedTuple):
 
 
 def clauses_of(selector: str) -> tuple[Clause, ...]:
-    """The parts of a selector that are joined by `&&`, none for `all()`; raises ValueError for what we never write."""
+    """The parts of a selector that are joined by `&&`, none for `all()`; raises ValueError for selectors that catflap never writes."""
     if selector.strip(" \t") in {"", "all()"}:
         return ()
     found: list[Clause] = []
@@ -209,5 +209,5 @@ def readable(text: str) -> tuple[Clause, ...]:
 
 
 def unknown(where: str, found: Mapping[str, Any], known: set[str]) -> Iterator[str]:
-    """Fields that we do not expect ourselves to write."""
+    """Fields that catflap never writes."""
     yield from (f"{where}: {key}?" for key in sorted(found.keys() - known))

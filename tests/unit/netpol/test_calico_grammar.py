@@ -1,4 +1,4 @@
-"""The judge of our Calico manifests is judged first: it has to complain."""
+"""Tests of the grammar that checks catflap's Calico manifests: it must report errors."""
 
 import copy
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def staged(manifest: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("good", [GOOD, NET, staged(GOOD), staged(NET)], ids=lambda it: it["kind"])
 def test_a_good_policy_has_no_complaint(good: dict[str, Any]) -> None:
-    """The floor that the next tests stand on."""
+    """The baseline of the next tests."""
     assert complaints(good) == []
 
 
@@ -193,7 +193,7 @@ def test_a_staged_policy_is_to_be_set(good: dict[str, Any], action: str | None) 
     ],
 )
 def test_a_selector_is_read(selector: str, labels: dict[str, str]) -> None:
-    """As far as we write it."""
+    """For the subset that catflap writes."""
     assert labels_of(selector) == labels
 
 

@@ -40,7 +40,7 @@ OPENSHIFT = frozenset({"apps", "config.openshift.io"})
 def test_the_preset_is_found_by_what_the_cluster_shows(
     groups: frozenset[str], labels: dict[str, str], preset: str
 ) -> None:
-    """Each of them is one of ours."""
+    """Each of them is a preset of catflap."""
     found = detect(api_groups=groups, kube_system_labels=labels)
     assert found == preset
     assert found in PRESETS
@@ -111,7 +111,7 @@ def test_the_addresses_of_a_service(found: dict[str, Any], addresses: tuple[str,
 
 
 def daemon_set(**container: list[str]) -> dict[str, Any]:
-    """A DaemonSet of one container beside one that has no arguments."""
+    """A DaemonSet of one container next to one without arguments."""
     return {"spec": {"template": {"spec": {"containers": [{"name": "config"}, container]}}}}
 
 
@@ -136,7 +136,7 @@ def daemon_set(**container: list[str]) -> dict[str, Any]:
 )
 @pytest.mark.parametrize("key", ["args", "command"])
 def test_the_addresses_of_a_cache(key: str, args: list[str], addresses: tuple[str, ...]) -> None:
-    """By what it is told to listen on."""
+    """By its listen address."""
     assert cache_addresses(daemon_set(**{key: args})) == addresses
 
 

@@ -73,7 +73,7 @@ def test_what_cannot_be_read_is_the_same_as_long_as_it_is() -> None:
     assert brought(plain(*large), plain(*large, everywhere(80))) == ["spec"]
 
 
-def test_networks_that_add_up_are_told_once() -> None:
+def test_networks_that_add_up_are_reported_once() -> None:
     """Another rule that makes them more is a change."""
     halves = [
         {"ports": [{"port": 80}], "from": [{"ipBlock": {"cidr": cidr}}]} for cidr in ("64.0.0.0/2", "128.0.0.0/1")

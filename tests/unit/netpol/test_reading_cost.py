@@ -1,4 +1,4 @@
-"""What judging a policy costs is counted in lines of our own code that run, for a busy machine changes no count.
+"""The cost of checking a policy, measured in executed lines of catflap, which a busy machine does not change.
 
 Twice the size may cost twice as much, and a little more for sorting; a product of two lists would cost four times as much.
 """
@@ -29,7 +29,7 @@ FLOWS: Final = "network:\n  clusterCIDRs: [10.0.0.0/8, 172.16.0.0/12]\n  flows:\
 
 @contextmanager
 def counted() -> Iterator[Callable[[], int]]:
-    """Count the lines of our own code that run in here."""
+    """Count the executed lines of catflap in this context."""
     count = 0
 
     def line(frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ARG001 (as sys.settrace calls it)

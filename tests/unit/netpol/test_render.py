@@ -48,12 +48,12 @@ def birth_of(case: str) -> Birth:
 
 
 def rendered(case: str, engine: Engine) -> tuple[Any, ...]:
-    """What we write into the namespace of a case."""
+    """The policies that catflap writes into the namespace of a case."""
     return render(policy_of(case), birth_of(case), engine)
 
 
 def rendered_net(case: str, engine: Engine) -> tuple[Any, ...]:
-    """What we write below all namespaces."""
+    """The cluster-wide policy that catflap writes."""
     read = policy_of(case)
     exempt = {*ALWAYS_EXEMPT, *read.namespaces.exempt, "catflap-system"}
     return render_net(read, NOWHERE, engine, exempt=exempt)
@@ -77,7 +77,7 @@ def test_every_preset_has_its_case_and_nothing_else_is_there() -> None:
 
 @pytest.mark.parametrize("preset", get_args(Preset))
 def test_a_presets_case_has_the_preset_alone(preset: Preset) -> None:
-    """Or another one's policy could stand for it."""
+    """Otherwise another policy could pass for it."""
     assert policy_of(f"preset-{preset}").network.presets == (preset,)
 
 
@@ -107,8 +107,8 @@ def test_calico_takes_what_it_is_given(case: str) -> None:
 
 @pytest.mark.parametrize("engine", Engine)
 @pytest.mark.parametrize("case", CASES)
-def test_nobody_is_never_written_as_an_empty_list(case: str, engine: Engine) -> None:
-    """Which would be everybody, on every port."""
+def test_no_peer_is_never_written_as_an_empty_list(case: str, engine: Engine) -> None:
+    """An empty list would allow every peer on every port."""
     for manifest in (*rendered_net(case, engine), *rendered(case, engine)):
         for direction in {"ingress", "egress"} & manifest["spec"].keys():
             assert manifest["spec"][direction]
@@ -153,7 +153,7 @@ def test_the_standing_net_is_calicos_alone(staged: bool) -> None:
 
 @pytest.mark.parametrize("engine", Engine)
 def test_a_manifest_says_where_it_comes_from(engine: Engine) -> None:
-    """By our label, the policy's digest and the namespace's uid."""
+    """By catflap's label, the policy's digest and the namespace's uid."""
     for manifest in render(policy(), BIRTH, engine):
         metadata = manifest["metadata"]
         assert metadata["namespace"] == "shop"

@@ -104,7 +104,7 @@ def test_every_rule_has_cases_of_each_outcome(outcome: str) -> None:
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("rule", RULES)
-def test_every_built_in_kind_stands_in_a_rules_cases(rule: str, outcome: str) -> None:
+def test_the_cases_of_a_rule_have_every_built_in_kind(rule: str, outcome: str) -> None:
     """Each kind keeps its labels elsewhere or could."""
     found = {kind for case in CASES if case.parts[-3:-1] == (rule, outcome) for kind in kinds(case)}
     about = RULES[rule].about
@@ -116,7 +116,7 @@ def test_every_built_in_kind_stands_in_a_rules_cases(rule: str, outcome: str) ->
     elif (rule, outcome) == (
         "labels-agree",
         "deny",
-    ):  # a Pod is its own template: it has no labels beside those of its Pods
+    ):  # a Pod is its own template: it has no labels other than those of its Pods
         assert found == BY_KIND.keys() - {("", "Pod")}
     else:
         assert found == BY_KIND.keys()
@@ -132,7 +132,7 @@ def kinds(case: Path) -> Iterator[tuple[str, str]]:
 
 
 def test_no_stray_file_is_among_the_cases() -> None:
-    """A file in the wrong place would be a case that nobody runs."""
+    """No test would run a case file in the wrong folder."""
     assert [path for path in FOLDER.rglob("*") if path.is_file() and path not in CASES] == []
     assert {case.parts[-2] for case in CASES} == set(OUTCOMES)
 
