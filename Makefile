@@ -7,7 +7,7 @@ UV := $(TOOLS)/bin/uv
 VENV := .venv
 # Tests of one file share fixtures, up to a control plane; each worker starts its own, about 1 GiB of memory.
 WORKERS ?= 2
-BOTH := -n $(WORKERS) --dist loadfile --max-worker-restart 0
+BOTH := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 RUN := $(VENV)/bin/
 
 export UV_PYTHON_DOWNLOADS := never

@@ -21,6 +21,7 @@ from webhook.rules import RULES
 
 ROOT = Path(__file__).parents[1]
 CASES = ROOT / "tests" / "cases" / "rules"
+DECISIONS = ROOT / "docs" / "decisions"
 WARNING = "<!-- written by docs/generate.py; run `make docs` -->"
 README_BLOCK = re.compile(r"(<!-- rules: generated[^\n]*-->\n).*?(<!-- rules: end -->)", re.DOTALL)
 
@@ -34,6 +35,7 @@ def pages() -> Mapping[Path, str]:
         ROOT / "docs" / "rules.md": "\n".join(rules_page()),
         ROOT / "docs" / "kinds.md": "\n".join(kinds_page()),
         ROOT / "docs" / "policy.md": "\n".join(policy_page()),
+        DECISIONS / "README.md": "\n".join(decisions_page()),
         ROOT / "docs" / "policy.schema.json": f"{json.dumps(schema(), indent=2)}\n",
         ROOT / "docs" / "audit.schema.json": f"{json.dumps(audit_schema(), indent=2)}\n",
     }
@@ -70,6 +72,18 @@ def remark(maker: PodMaker) -> str:
         paths = ", ".join(f"`{path}`" for path in maker.partial)
         return f"not checked if one of these fields adds labels: {paths}"
     return ""
+
+
+def decisions_page() -> Iterator[str]:
+    """Each decision with its number and its title, which is the first line of its page."""
+    yield from ("# Decisions", "", WARNING, "")
+    yield "This folder is for engineers who change catflap. Each page describes one decision: the question or context, the decision, the reasons,"
+    yield "and the consequences. The [glossary](../glossary.md) defines the terms. Some numbers are not used."
+    yield from ("", "| number | decision |", "|---|---|")
+    for page in sorted(DECISIONS.glob("[0-9]*.md")):
+        number, _, title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ").partition(" ")
+        yield f"| [{number}]({page.name}) | {title} |"
+    yield ""
 
 
 def rules_page() -> Iterator[str]:

@@ -26,7 +26,7 @@ def blocks(language: str) -> list[tuple[Path, str]]:
     ]
 
 
-@pytest.mark.parametrize("page", sorted(pages()), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted(pages()), ids=lambda page: str(page.relative_to(ROOT)))
 def test_generated_pages_are_fresh(page: Path) -> None:
     """`make docs` writes them."""
     assert page.read_text(encoding="utf-8") == pages()[page], f"{page.name} is stale: run `make docs`"

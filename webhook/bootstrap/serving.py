@@ -26,12 +26,12 @@ from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.identity import chart_accounts
 from webhook.server.accepted_tokens import AcceptedTokens
-from webhook.server.cluster_lookup import ApiServerLookup, OfflineLookup
+from webhook.server.cluster_lookup import ApiServerLookup, ClusterLookup, OfflineLookup
 from webhook.server.event_recorder import EventRecorder, RecordEvent, discard_event
 from webhook.server.gunicorn_server import GunicornServer, ListenOptions, ServerParts
 from webhook.server.isolation_gate import IsolationGate
 from webhook.server.policy_impact import PolicyImpactAnalyzer
-from webhook.server.review_handler import ClusterLookup, ReviewHandler
+from webhook.server.review_handler import ReviewHandler
 from webhook.tls.authority import Certificate
 from webhook.tls.clients import ask_for_certificates
 from webhook.tls.folder import Served, TlsFolder, is_current

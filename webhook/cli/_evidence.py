@@ -15,6 +15,7 @@ from webhook.audit.reading import Unreadable
 from webhook.cli._asking import NamespacePattern, OneOf, in_order, meant
 from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, once, policy_option
 from webhook.cli._progress import progress
+from webhook.cli._streams import warn
 from webhook.guard import binding, namespace_labels, policy_file, policy_protection
 from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
@@ -96,7 +97,7 @@ def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | Non
     if unknown := [rule for rule in asked["rules"] if not names_one(rule, known)]:
         complain([unknown_rule(rule, known, found.read) for rule in unknown])
     if not found.matched:
-        click.echo(f"catflap: no record matches, of {counted(found.read, 'record')} read", err=True)
+        warn(f"no record matches, of {counted(found.read, 'record')} read")
 
 
 class Found:
@@ -157,8 +158,9 @@ def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple
         )
         complain([f"no record in {', '.join(files)}{hint}"])
     if entries.passed_over:
-        told = f"passed over {counted(entries.passed_over, 'piece')} without a record; catflap audit verify says what they are"
-        click.echo(f"catflap: {told}", err=True)
+        warn(
+            f"passed over {counted(entries.passed_over, 'piece')} without a record; catflap audit verify says what they are"
+        )
 
 
 def cells(entry: Entry) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from webhook.cli._asking import in_order
 from webhook.cli._clusters import in_words
 from webhook.cli._evidence import MomentType, lenient_option, log_files
 from webhook.cli._options import FILE, FILE_NAME, Function, cluster_options, complain, load_policy, once, policy_option
+from webhook.cli._streams import warn
 from webhook.cli._verifying import verified
 from webhook.cli.audit import DAMAGED
 from webhook.config.parse import Loaded
@@ -126,7 +127,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         complain([f"no record in {', '.join(files)}"])
     ruled = ruled_by(loaded, str(policy), asked.made) if loaded else None
     write(output, page(asked, gathering, found, ruled=ruled, now=now))
-    click.echo(f"catflap: {'' if output == '-' else f'{output}: '}{summary(found, gathering)}", err=True)
+    warn(f"{'' if output == '-' else f'{output}: '}{summary(found, gathering)}")
     raise SystemExit(0 if found.is_sound else DAMAGED)
 
 

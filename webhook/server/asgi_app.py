@@ -87,9 +87,9 @@ class ReviewMiddleware:
         else:
             try:
                 reply = await self._handle_review(found.phase, authentication, connection, scope, receive, until)
-            except (ClientDisconnected, asyncio.CancelledError) as left:
+            except (ClientDisconnected, asyncio.CancelledError) as error:
                 self._handler.late_reviews.count()
-                if isinstance(left, ClientDisconnected):
+                if isinstance(error, ClientDisconnected):
                     return
                 raise
             if connection.is_peer_closed or monotonic() > until:
@@ -108,8 +108,8 @@ class ReviewMiddleware:
 
     def reject_waiting(self) -> None:
         """Reject every review that waits, when the process ends."""
-        for waiting in [*self._running]:
-            waiting.cancel()
+        for step in [*self._running]:
+            step.cancel()
 
     async def _handle_review(  # noqa: PLR0917 (each is of another type)
         self,

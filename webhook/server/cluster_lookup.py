@@ -2,6 +2,7 @@
 
 from functools import partial
 from time import monotonic
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -32,6 +33,16 @@ from webhook.server.verification_cache import VerificationCache
 
 # One lookup takes at most half of the 4 s that a review has (webhook.server.answer_deadline).
 MAX_LOOKUP_SECONDS = 2.0
+
+
+class ClusterLookup(Protocol):
+    """Looks up facts that the request itself does not contain."""
+
+    def look_up(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:
+        """Return `known` with the answer to `question` added; may block until `until` on the monotonic clock.
+
+        Raises Unavailable.
+        """
 
 
 class ApiServerLookup:

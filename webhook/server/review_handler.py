@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
 from time import monotonic, perf_counter_ns
-from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -44,6 +43,7 @@ from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
 from webhook.server.answer_deadline import MAX_ANSWER_SECONDS, LateReviewCounter
 from webhook.server.audit_annotations import audit_annotations
+from webhook.server.cluster_lookup import ClusterLookup
 from webhook.server.event_recorder import RecordEvent, discard_event, refusal_event
 from webhook.server.fair_queue import QueueFlow, flow_of
 from webhook.server.http_reply import BODY_TOO_LARGE, TRUNCATED_REASON, HttpReply, TruncatedBody, error_reply
@@ -68,16 +68,6 @@ MAX_LIGHT_BYTES = 1 << 15
 MAX_LIGHT_COST = 5_000_000
 
 Clock = Callable[[], datetime]
-
-
-class ClusterLookup(Protocol):
-    """Looks up facts that the request itself does not contain."""
-
-    def look_up(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:
-        """Return `known` with the answer to `question` added; may block until `until` on the monotonic clock.
-
-        Raises Unavailable.
-        """
 
 
 class Deferred(Struct, frozen=True):

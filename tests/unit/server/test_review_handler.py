@@ -18,9 +18,9 @@ from webhook.metrics import Metrics
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Known, Phase
 from webhook.server.answer_deadline import MAX_ANSWER_SECONDS
-from webhook.server.cluster_lookup import OfflineLookup
+from webhook.server.cluster_lookup import ClusterLookup, OfflineLookup
 from webhook.server.http_reply import HttpReply
-from webhook.server.review_handler import MAX_LIGHT_BYTES, ClusterLookup, Deferred, ReviewHandler
+from webhook.server.review_handler import MAX_LIGHT_BYTES, Deferred, ReviewHandler
 from webhook.server.unavailable import Unavailable
 
 WIDGETS = (
