@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tests.laws.strategies import LAW, label_values
 from tests.oracles.patterns import PatternOracle
 from webhook.model.label_pattern import anchored
-from webhook.model.workload_labels import Requirement
+from webhook.model.workload_labels import LabelRequirement
 
 MARKS: Final = "".join(chr(code) for code in range(ord(" "), ord("~") + 1) if not chr(code).isalnum())
 # Values near to what the patterns below match.
@@ -52,7 +52,7 @@ anything = st.lists(pieces | trees, min_size=1, max_size=6).map("".join)
 def same_in_go(patterns: PatternOracle, pattern: str, tried: list[str]) -> None:
     """Whether a pattern that we take is Go's, too, and finds the same."""
     try:
-        required = Requirement(label="team", matches=pattern)
+        required = LabelRequirement(label="team", matches=pattern)
     except ValidationError:
         reject()
     found = patterns.match(anchored(pattern), tried)
@@ -88,12 +88,12 @@ def test_whatever_we_take_means_the_same(patterns: PatternOracle, pattern: str, 
 )
 def test_what_we_do_not_take_means_something_else_there(patterns: PatternOracle, pattern: str, value: str) -> None:
     """Else the list could be longer."""
-    here = Requirement.model_construct(label="team", one_of=None, matches=pattern).admits(value)
+    here = LabelRequirement.model_construct(label="team", one_of=None, matches=pattern).admits(value)
     assert patterns.match(anchored(pattern), [value]).matches == (not here,)
 
 
 @pytest.mark.parametrize("pattern", [r"\u0061", "[a-z]{1,1200}", "(?x)a", "a{2}{3}", "a**", "(?:a{40}){30}"])
 def test_what_we_do_not_take_is_none_there(patterns: PatternOracle, pattern: str) -> None:
     """Nor would the API server take a copy of the rules with it."""
-    Requirement.model_construct(label="team", one_of=None, matches=pattern).admits("a")
+    LabelRequirement.model_construct(label="team", one_of=None, matches=pattern).admits("a")
     assert patterns.match(anchored(pattern), []).error

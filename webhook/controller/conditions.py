@@ -27,7 +27,7 @@ def guarded_labels(policy: GuardPolicy, own_namespace: str) -> str:
     touched = [f"(request.operation == 'UPDATE' && {stamp})"]
     if guarded := ", ".join(f"'{label}'" for label in policy.namespaces.guarded_labels):
         touched.append(f"[{guarded}].exists(label, {differs('label')})")
-    reserved = sorted({*policy.given_names, own_namespace})
+    reserved = sorted({*policy.reserved_namespace_names, own_namespace})
     touched.append(f"(request.operation == 'CREATE' && ({fits_any(reserved, 'object.metadata.name')}))")
     return " || ".join(touched)
 

@@ -14,7 +14,14 @@ from webhook.kube.policies import ours, remove
 from webhook.kube.registrations import PHASES, TWINS, path, twin_path
 from webhook.kube.switch import turn_on
 from webhook.model.kinds import WRITTEN_KINDS
-from webhook.model.names import DEFAULT_DENY, ENTRY_SUFFIX, GUARD_LABEL, PATH_SECRET, TWIN, WEBHOOK_CONFIGURATION
+from webhook.model.names import (
+    ADMISSION_POLICY,
+    DEFAULT_DENY,
+    ENTRY_SUFFIX,
+    GUARD_LABEL,
+    PATH_SECRET,
+    WEBHOOK_CONFIGURATION,
+)
 
 # A controller that is being stopped may yet repair once; nothing may come back between two looks.
 PAUSE_SECONDS = 2.0
@@ -107,7 +114,7 @@ def unbind(api: Api) -> Iterator[str]:
     for kind in reversed(TWINS):
         found = api.get(twin_path(kind))
         if found and labelled(found) and delete(api, twin_path(kind), found):
-            yield f"{kind} {TWIN} removed"
+            yield f"{kind} {ADMISSION_POLICY} removed"
 
 
 def delete(api: Api, path: str, found: Json) -> bool:

@@ -10,7 +10,7 @@ from webhook.guard.preview import Effect, PreviewRow
 from webhook.kube.api import Json
 from webhook.kube.reports import API_VERSION
 from webhook.model.counting import counted
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, REPORT
+from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, REPORT_NAME
 from webhook.model.request import PolicyObject
 from webhook.rules import RULES
 
@@ -42,7 +42,7 @@ def report(space: str, owners: int, rows: Sequence[PreviewRow], at: datetime) ->
         "apiVersion": API_VERSION,
         "kind": "Report" if space else "ClusterReport",
         "metadata": {
-            "name": REPORT,
+            "name": REPORT_NAME,
             **({"namespace": space} if space else {}),
             "labels": {MANAGED_BY_LABEL: MANAGED_BY},
         },

@@ -16,7 +16,7 @@ from webhook.kube.identity import Acting
 from webhook.kube.registrations import PHASES, TWINS, collection, twin_path, twins
 from webhook.kube.watch import Watch
 from webhook.metrics import COPY
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN, WEBHOOK_CONFIGURATION
+from webhook.model.names import ADMISSION_POLICY, MANAGED_BY, MANAGED_BY_LABEL, WEBHOOK_CONFIGURATION
 
 # The first lists come within milliseconds, unless we may not read them; then nothing else tells us to look again.
 SOON_SECONDS: Final = 1.0
@@ -42,7 +42,7 @@ class Twinned(Watching):
         self._now = now
         self._acting = acting
         self._patience = Patience()
-        watches = {kind: watch_of(api, twins(kind), TWIN) for kind in TWINS}
+        watches = {kind: watch_of(api, twins(kind), ADMISSION_POLICY) for kind in TWINS}
         super().__init__({**watches, REGISTERED: watch_of(api, collection(REGISTERED), WEBHOOK_CONFIGURATION)})
 
     def follow(self, loaded: Loaded) -> float:
@@ -65,7 +65,7 @@ class Twinned(Watching):
         home = look(self._api, self._own_namespace) if wanted_now else Home(self._own_namespace)
         wanted = {one["kind"]: one for one in wanted_now} if not home.terminating else {}
         for kind in TWINS if wanted else reversed(TWINS):
-            found = self._watches[kind].get(TWIN)
+            found = self._watches[kind].get(ADMISSION_POLICY)
             if kind in wanted:
                 wanted[kind] = owned(wanted[kind], found or wanted[kind], home)
             if wait := self._see_to(kind, wanted.get(kind), found, loaded.digest):
@@ -110,7 +110,7 @@ class Twinned(Watching):
     def _remove(self, kind: str, found: Json, digest: str) -> None:
         metadata = found["metadata"]
         if self._api.delete(twin_path(kind), uid=metadata["uid"], version=metadata["resourceVersion"]):
-            gone = {"apiVersion": found.get("apiVersion", ""), "kind": kind, "metadata": {"name": TWIN}}
+            gone = {"apiVersion": found.get("apiVersion", ""), "kind": kind, "metadata": {"name": ADMISSION_POLICY}}
             reason = "removed: the policy file asks for it no longer"
             self._recording.record(gone, policy_digest=digest, reason=reason, verb="delete")
 

@@ -153,7 +153,7 @@ def unknown(rule: CustomRule, request: Request, known: Known) -> str:
     read = fields_read(rule)
     if known.namespace is not None and known.namespace.content is None and NAMESPACE in read:
         return "it reads the namespace, and there is no cluster to ask"
-    if request.document is None or not request.document.foretold:
+    if request.document is None or not request.document.is_preview:
         return ""
     named = sorted(".".join((REQUEST, *path[:1])) for path in read.get(REQUEST, ()) if path[:1] not in FORETOLD)
     return f"it reads {named[0]}, and nobody has asked yet" if named else ""
@@ -161,7 +161,7 @@ def unknown(rule: CustomRule, request: Request, known: Known) -> str:
 
 def unfilled(rule: CustomRule, request: Request) -> str:
     """Why a fault of a manifest may be none, by what a rule reads; empty where it is one."""
-    if request.document is None or not request.document.bare:
+    if request.document is None or not request.document.is_offline:
         return ""
     missing = sorted(filled(rule.cel).difference(keys(request.document.content)))
     return f"it reads {missing[0]}, which the API server fills in" if missing else ""

@@ -198,8 +198,8 @@ def exceptions_by_rule(
     found: Iterable[Violation], namespace: str, policy: GuardPolicy, at: datetime
 ) -> Mapping[str, PolicyException]:
     """Return the exceptions that apply to the violations, by rule id."""
-    each = {one.rule: policy.waiver(one.rule, namespace, at) for one in found}
-    return {rule: waiver for rule, waiver in each.items() if waiver is not None}
+    each = {one.rule: policy.exception_for(one.rule, namespace, at) for one in found}
+    return {rule: exception for rule, exception in each.items() if exception is not None}
 
 
 def exemption_reason(user: User, policy: GuardPolicy) -> str:

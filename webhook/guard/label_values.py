@@ -15,10 +15,10 @@ from webhook.model.kinds import POD
 from webhook.model.labels import LABEL_NAME
 from webhook.model.modes import Mode
 from webhook.model.pod_selector import ABSENT, IN, Term
-from webhook.model.policy import Claim, GuardPolicy
+from webhook.model.policy import GuardPolicy, RoleClaim
 from webhook.model.rule import FixConstraint, Remedy, Rule
 from webhook.model.workload import LabelLocation, Workload
-from webhook.model.workload_labels import AppLabel, Requirement
+from webhook.model.workload_labels import AppLabel, LabelRequirement
 from webhook.rules import RULES
 
 ANY_TEXT: Final = "text"
@@ -207,7 +207,7 @@ class LabelValues(Struct, frozen=True):
             return remedy
         return replace(remedy, choices=tuple(filter(None, listed[0])) or ("",))
 
-    def required(self, place: LabelLocation) -> tuple[Requirement, ...]:
+    def required(self, place: LabelLocation) -> tuple[LabelRequirement, ...]:
         """Return what the policy file requires of labels at a place: nothing outside of its scope."""
         asked, scope = self.policy.workloads.require, self.policy.workloads.scope
         return asked if asked and any(place is one for one in self.workload.labelled(scope)) else ()
@@ -243,7 +243,7 @@ class LabelValues(Struct, frozen=True):
         """Return whether the role claims of the policy file permit a role for the Pods of a location."""
         if place is self.workload.own or not self.must_be_claimed:
             return True
-        claim = self.policy.roles[role].claim if role in self.policy.roles else Claim()
+        claim = self.policy.roles[role].claim if role in self.policy.roles else RoleClaim()
         namespace = self.workload.namespace
         return claim.admits_namespace(namespace) and claim.admits_account(f"{namespace}/{place.account}")
 

@@ -30,7 +30,7 @@ def judge_namespace(request: Request, policy: GuardPolicy, *, own_namespace: str
     assert request.namespace is not None
     name, before = request.namespace.name, request.namespace_before.labels if request.namespace_before else {}
     touched = list(changed_labels(request, policy, before))
-    given = (*policy.given_names, own_namespace)
+    given = (*policy.reserved_namespace_names, own_namespace)
     reserved = request.operation is Operation.CREATE and any(fits(pattern, name) for pattern in given)
     if not (touched or reserved):
         return ALLOWED

@@ -6,7 +6,7 @@ from webhook.model.abbreviation import listed
 from webhook.model.decision import Decision, Verdict
 from webhook.model.identity import Identities
 from webhook.model.kinds import CALICO_STORAGE
-from webhook.model.names import CALICO_NAMESPACES, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
+from webhook.model.names import CALICO_NAMESPACES, MANAGED_BY, MANAGED_BY_LABEL, POLICY_NAME_PREFIX
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, PolicyObject, Request, Target, User
 from webhook.model.rule import Violation
@@ -15,7 +15,7 @@ PROTECTION = "guard-policies"  # reported instead of a rule id; it has no mode, 
 # Calico stores a policy of the tier `default` under that prefix (libcalico-go, model/keys.go). Versions before 3.32 have one key
 # for a policy that is stored as `knp.default.NAME` and Kubernetes' NetworkPolicy NAME, and read other prefixes alike
 # (lib/backend/model/policy.go, parseLegacyPolicyName). CEL reads this as well, so it is of RE2.
-OWN_NAME_PATTERN = f"^((default|knp|kcnp|ossg|staged)[.])*{OUR_PREFIX}"
+OWN_NAME_PATTERN = f"^((default|knp|kcnp|ossg|staged)[.])*{POLICY_NAME_PREFIX}"
 OWN_NAME = re.compile(OWN_NAME_PATTERN)
 CALICO_SERVERS = tuple(f"system:serviceaccount:{space}:calico-apiserver" for space in CALICO_NAMESPACES)
 

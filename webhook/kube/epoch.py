@@ -21,7 +21,7 @@ from webhook.kube.namespaces import parse_time
 from webhook.kube.namespaces import path as namespace_path
 from webhook.kube.policies import ours
 from webhook.model.kinds import WRITTEN_KINDS
-from webhook.model.names import EPOCH_CONFIGMAP, MANAGED_BY, MANAGED_BY_LABEL
+from webhook.model.names import INSTALL_RECORD_CONFIGMAP, MANAGED_BY, MANAGED_BY_LABEL
 
 logger = logging.getLogger(__name__)
 
@@ -119,13 +119,13 @@ class Epoch:
         logger.warning(
             "policies of catflap's own are older than its registration, and no ConfigMap %s says why: "
             "namespaces count as closed since %s, owners of Pods as older before %s",
-            EPOCH_CONFIGMAP, f"{oldest:{TIME}}", f"{created:{TIME}}",
+            INSTALL_RECORD_CONFIGMAP, f"{oldest:{TIME}}", f"{created:{TIME}}",
         )  # fmt: skip
         return Moments(created, oldest)
 
     def _oldest_record(self, api: Api) -> Moments | None:
         """The earlier moments of those records that can be true; each other one is reported once."""
-        found = {space: api.get(paths.under(path(space), EPOCH_CONFIGMAP)) for space in self._namespaces}
+        found = {space: api.get(paths.under(path(space), INSTALL_RECORD_CONFIGMAP)) for space in self._namespaces}
         records = {space: one.get("data") or {} for space, one in found.items() if one}
         self._bad = set()
         if not records:
@@ -139,8 +139,8 @@ class Epoch:
                 self._bad.add(space)
                 self._report(
                     space,
-                    f"ConfigMap {space}/{EPOCH_CONFIGMAP} is not believed: {bad}; the other record counts, or what the cluster shows. "
-                    f"Find out who wrote it, then delete it, and the controller writes it again: kubectl -n {space} delete configmap {EPOCH_CONFIGMAP}",
+                    f"ConfigMap {space}/{INSTALL_RECORD_CONFIGMAP} is not believed: {bad}; the other record counts, or what the cluster shows. "
+                    f"Find out who wrote it, then delete it, and the controller writes it again: kubectl -n {space} delete configmap {INSTALL_RECORD_CONFIGMAP}",
                 )
         if not sound:
             return None
@@ -157,7 +157,7 @@ class Epoch:
         configmap = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": EPOCH_CONFIGMAP, "labels": {MANAGED_BY_LABEL: MANAGED_BY}},
+            "metadata": {"name": INSTALL_RECORD_CONFIGMAP, "labels": {MANAGED_BY_LABEL: MANAGED_BY}},
             "immutable": True,
             "data": {INSTALLED: f"{epoch.installed:{TIME}}", CLOSING: f"{epoch.closing:{TIME}}"},
         }

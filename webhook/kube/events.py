@@ -11,7 +11,7 @@ from msgspec import Struct
 from webhook.kube import paths
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.policies import Outcome
-from webhook.model.names import EPOCH_CONFIGMAP, POLICY_CONFIGMAP
+from webhook.model.names import INSTALL_RECORD_CONFIGMAP, POLICY_CONFIGMAP
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,11 @@ def missing_file(api: Api, namespace: str, note: str, at: datetime) -> None:
 
 def bad_record(api: Api, namespace: str, note: str, at: datetime) -> None:
     """One Event for a record of the installation that cannot be true."""
-    about = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": EPOCH_CONFIGMAP, "namespace": namespace}}
+    about = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": INSTALL_RECORD_CONFIGMAP, "namespace": namespace},
+    }
     tell(api, about, Happened("InstallationRecordNotBelieved", "Read", note, key=named_by(note)), at)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from webhook.kube import paths
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.model.kinds import POLICIES_BY_KIND, PolicyKind
-from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
+from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, POLICY_NAME_PREFIX
 from webhook.netpol.manifest import Manifest
 
 # No policy of ours has any. An owner counts as a difference, since the garbage collector would delete the policy with it; a
@@ -123,7 +123,7 @@ def is_ours(found: Json) -> bool:
     """Whether we wrote a policy: our name, our label and our field manager, all three; users may forge one or two."""
     metadata = found["metadata"]
     labelled = (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
-    return metadata["name"].startswith(OUR_PREFIX) and labelled and FIELD_MANAGER in managers(found)
+    return metadata["name"].startswith(POLICY_NAME_PREFIX) and labelled and FIELD_MANAGER in managers(found)
 
 
 def managers(found: Json) -> set[str]:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from webhook.kube.api import Api
-from webhook.model.names import DEFAULT_NAMESPACE, TWIN, WEBHOOK_CONFIGURATION
+from webhook.model.names import ADMISSION_POLICY, DEFAULT_NAMESPACE, WEBHOOK_CONFIGURATION
 
 API_VERSION: Final = "admissionregistration.k8s.io/v1"
 PHASES: Final = ("validating", "mutating")
@@ -29,7 +29,7 @@ def twins(kind: str) -> str:
 
 def twin_path(kind: str) -> str:
     """The path of ours."""
-    return f"{twins(kind)}/{TWIN}"
+    return f"{twins(kind)}/{ADMISSION_POLICY}"
 
 
 def own_namespace(api: Api) -> str:

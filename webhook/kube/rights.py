@@ -13,13 +13,13 @@ from webhook.kube.registrations import PLURALS as TWIN_PLURALS
 from webhook.kube.reports import KINDS
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS, WRITTEN_KINDS
 from webhook.model.names import (
+    ADMISSION_POLICY,
+    CLUSTER_DEFAULT_DENY,
     CONTROLLER_LEASE,
     DEFAULT_DENY,
-    EPOCH_CONFIGMAP,
+    INSTALL_RECORD_CONFIGMAP,
     PATH_SECRET,
     REGISTRATION_CONFIGMAP,
-    STANDING_NET,
-    TWIN,
     WEBHOOK_CONFIGURATION,
 )
 
@@ -41,7 +41,9 @@ def common(own_namespace: str, policy: ConfigMap | None) -> Iterator[Right]:
     """What both processes need."""
     yield from each("get list watch", "namespaces", "which namespaces are closed")
     for place in (own_namespace, "kube-system"):
-        yield from each("get", "configmaps", "since when catflap is installed", name=EPOCH_CONFIGMAP, namespace=place)
+        yield from each(
+            "get", "configmaps", "since when catflap is installed", name=INSTALL_RECORD_CONFIGMAP, namespace=place
+        )
     if policy is not None:
         namespace, name = policy
         yield from each("list watch", "configmaps", "the policy file", name=name, namespace=namespace)
@@ -87,7 +89,7 @@ def controller_rights(own_namespace: str, policy: ConfigMap | None) -> tuple[Rig
     asking = {"group": "discovery.k8s.io", "namespace": own_namespace}
     found += each("list", "endpointslices", "that every server accepts the next path", **asking)
     for kind in WRITTEN_KINDS:
-        purpose, name = "what isolates a namespace", "" if kind.namespaced else STANDING_NET
+        purpose, name = "what isolates a namespace", "" if kind.namespaced else CLUSTER_DEFAULT_DENY
         found += each("list watch create", kind.resource, purpose, group=kind.group)
         found += each("get update delete", kind.resource, purpose, group=kind.group, name=name)
     found += each("create", "events", "Events on repairs", group="events.k8s.io")
@@ -99,7 +101,7 @@ def controller_rights(own_namespace: str, policy: ConfigMap | None) -> tuple[Rig
         found += each("delete", plural, purpose, group=ADMISSION, name=WEBHOOK_CONFIGURATION)
     for one in TWINS:
         purpose = "the copy of the rules that the API server judges by"
-        found += each("list watch delete", TWIN_PLURALS[one], purpose, group=ADMISSION, name=TWIN)
+        found += each("list watch delete", TWIN_PLURALS[one], purpose, group=ADMISSION, name=ADMISSION_POLICY)
     for plural in ("mutatingwebhookconfigurations", "mutatingadmissionpolicies"):
         found += each("list", plural, "what may have changed a policy that was written", group=ADMISSION)
     where = {"name": CONTROLLER_LEASE, "namespace": own_namespace, "group": "coordination.k8s.io"}

@@ -23,16 +23,16 @@ ALLOW_PREFIX = "catflap-allow-"
 ALLOW_DNS = "catflap-allow-dns"
 ROLE_PREFIX = "catflap-role-"
 FLOWS = "catflap-flows"  # of Pods by their namespace alone
-STANDING_NET = "catflap-standing-net"
+CLUSTER_DEFAULT_DENY = "catflap-standing-net"
 
-OUR_PREFIX = "catflap-"  # of every policy's name
+POLICY_NAME_PREFIX = "catflap-"  # of every policy's name
 SERVER_ACCOUNT = "catflap"
 CONTROLLER_ACCOUNT = "catflap-controller"
 BREAK_GLASS_GROUP = "catflap:break-glass"
 
 POLICY_CONFIGMAP = "catflap-policy"
 POLICY_CONFIGMAP_KEY = "policy.yaml"
-EPOCH_CONFIGMAP = "catflap-epoch"
+INSTALL_RECORD_CONFIGMAP = "catflap-epoch"
 PATH_SECRET = "catflap-webhook-path"  # noqa: S105 (its name)
 REGISTRATION_CONFIGMAP = "catflap-registration"  # whether catflap is registered, and under which accounts it acts
 ACCOUNTS_ANNOTATION = "catflap.dev/accounts"  # on the webhook configurations: the accounts of catflap
@@ -44,8 +44,8 @@ CALICO_NAMESPACES = ("calico-apiserver", "calico-system")
 WEBHOOK_CONFIGURATION = "catflap"
 ENTRY_SUFFIX = ".catflap.dev"  # of the name of each of its entries
 CONTROLLER_LEASE = "catflap-controller"
-REPORT = "catflap"  # of one in each namespace
-TWIN = "catflap-labels"  # of the ValidatingAdmissionPolicy and its binding
+REPORT_NAME = "catflap"  # of one in each namespace
+ADMISSION_POLICY = "catflap-labels"  # of the ValidatingAdmissionPolicy and its binding
 
 # The controller sends reviews of this kind to check whether a server is ready. No cluster serves the kind.
 PROBE_GROUP, PROBE_RESOURCE = "probe.catflap.dev", "probes"

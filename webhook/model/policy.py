@@ -29,20 +29,20 @@ from webhook.model.namespace_settings import ALWAYS_EXEMPT, Namespaces
 from webhook.model.network import Network
 from webhook.model.workload_labels import Workloads
 
-LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one second, recreating a namespace a few seconds
+MAX_FRESHNESS = 10_000  # ms; repair takes less than one second, recreating a namespace a few seconds
 
 
 # Reserved always, or by the defaults of the policy file.
-ALWAYS_GIVEN = frozenset({*CALICO_NAMESPACES, "tigera-operator"})
+ALWAYS_RESERVED = frozenset({*CALICO_NAMESPACES, "tigera-operator"})
 
 
-class Gate(Node):
+class GateSettings(Node):
     """The check that a namespace is isolated before a Pod is stored in it."""
 
     freshness: int = Field(
         0,
         ge=0,
-        le=LONGEST_FRESHNESS,
+        le=MAX_FRESHNESS,
         strict=True,
         description="milliseconds for which a proof is trusted; for as long, Pods are stored in a namespace whose policy "
         "was removed, or that was made anew",
@@ -54,7 +54,7 @@ class Gate(Node):
         return self.freshness / 1000
 
 
-class Claim(Node):
+class RoleClaim(Node):
     """The namespaces and ServiceAccounts that may have a role exclusively."""
 
     namespaces: Annotated[tuple[NamespacePattern, ...], AfterValidator(distinct)] = Field(
@@ -76,7 +76,7 @@ class Claim(Node):
 class Role(Node):
     """Settings of one role."""
 
-    claim: Claim = Field(Claim(), description="who may carry it")
+    claim: RoleClaim = Field(RoleClaim(), description="who may carry it")
 
 
 class GuardPolicy(Node):
@@ -89,7 +89,9 @@ class GuardPolicy(Node):
     workloads: Workloads = Field(Workloads(), description="what every Pod must carry")
     namespaces: Namespaces = Field(Namespaces(), description="which namespaces are judged and closed")
     network: Network = Field(Network(), description="how a closed namespace is closed")
-    gate: Gate = Field(Gate(), description="how a namespace is proven closed before a Pod is stored in it")
+    gate: GateSettings = Field(
+        GateSettings(), description="how a namespace is proven closed before a Pod is stored in it"
+    )
     roles: dict[LabelValue, Role] = Field({}, description="what is particular to a role, by its name")
     policy_file: PolicyFileRights = Field(PolicyFileRights(), description="who may delete this file's ConfigMap")
     break_glass: BreakGlass = Field(BreakGlass(), description="who may act against the guard in an emergency")
@@ -109,7 +111,7 @@ class GuardPolicy(Node):
     )
 
     @cached_property
-    def given_names(self) -> tuple[str, ...]:
+    def reserved_namespace_names(self) -> tuple[str, ...]:
         """Return the names and prefixes of namespaces that only some groups may create, because the name grants privileges."""
         claims = [role.claim for role in self.roles.values()]
         accounts = [self.exempt.service_accounts, *(claim.service_accounts for claim in claims)]
@@ -157,7 +159,7 @@ class GuardPolicy(Node):
         own = local.rules.get(rule) or (None if local.mode else self.rules.get(rule))
         return own or min(local.mode or self.mode, at_most, key=SEVERITY.index)
 
-    def waiver(self, rule: str, namespace: str, at: datetime) -> PolicyException | None:
+    def exception_for(self, rule: str, namespace: str, at: datetime) -> PolicyException | None:
         """Return the exception that applies to a rule in a namespace at a time; None if there is none."""
         found = (one for one in self.exceptions if (one.rule, one.namespace) == (rule, namespace) and one.counts(at))
         return next(found, None)

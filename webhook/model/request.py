@@ -127,15 +127,15 @@ class Target(Struct, frozen=True):
 class Document(Struct, frozen=True):
     """The whole object of a request, for rules that may read any field: undecoded JSON, or dicts and lists.
 
-    `before` is the old object of an UPDATE; `user_uid` is the uid of the user, which only such rules read. `foretold` means that
-    no user has made the request yet. `bare` means a manifest, in which the API server has set no defaults.
+    `before` is the old object of an UPDATE; `user_uid` is the uid of the user, which only such rules read. `is_preview` means that
+    no user has made the request yet. `is_offline` means a manifest, in which the API server has set no defaults.
     """
 
     content: Any
     before: Any = None
     user_uid: str = ""
-    foretold: bool = False
-    bare: bool = False
+    is_preview: bool = False
+    is_offline: bool = False
 
 
 class Request(Struct, frozen=True):

@@ -23,7 +23,7 @@ from webhook.model.limits import (
 from webhook.model.spelling import closest_word
 from webhook.model.workload import FoundLabel, Scope, absence
 
-COUNTING = "labels that count where the label itself is absent; the first one that counts wins"
+ALIASES_DESCRIPTION = "labels that count where the label itself is absent; the first one that counts wins"
 Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), AfterValidator(distinct)]
 
 
@@ -31,7 +31,7 @@ class AppLabel(Node):
     """The label that names a Pod's application."""
 
     label: LabelKey = Field("app", description="the label itself")
-    aliases: Aliases = Field(("app.kubernetes.io/name", "k8s-app"), description=COUNTING)
+    aliases: Aliases = Field(("app.kubernetes.io/name", "k8s-app"), description=ALIASES_DESCRIPTION)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -64,7 +64,8 @@ class RoleLabel(AppLabel):
 
     label: LabelKey = Field("role", description="the label itself")
     aliases: Aliases = Field(
-        ("app.kubernetes.io/component",), description=f"{COUNTING}; an alias whose value is not a role does not count"
+        ("app.kubernetes.io/component",),
+        description=f"{ALIASES_DESCRIPTION}; an alias whose value is not a role does not count",
     )
     one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_ROLES), AfterValidator(distinct)] = (
         Field(("frontend", "backend", "data"), description="the roles there are; no other value is admitted")
@@ -88,7 +89,7 @@ class RoleLabel(AppLabel):
         return closest_word(value.lower(), self.one_of)
 
 
-class Requirement(Node):
+class LabelRequirement(Node):
     """A further label that every Pod must carry: one of a closed list, or a full match of a pattern."""
 
     label: LabelKey = Field(description="the label")
@@ -137,7 +138,7 @@ class Requirement(Node):
         return self._validator.isinstance_python(value)
 
 
-def few_enough(value: Any) -> Any:
+def within_limit(value: Any) -> Any:
     """Return the value; raises PydanticKnownError for a list of too many requirements, before any pattern is compiled."""
     if isinstance(value, list | tuple) and len(value) > MOST_REQUIRED:
         long = {"field_type": "Tuple", "max_length": MOST_REQUIRED, "actual_length": len(value)}
@@ -150,7 +151,7 @@ class Workloads(Node):
 
     app: AppLabel = Field(AppLabel(), description="the label that names the application")
     role: RoleLabel = Field(RoleLabel(), description="the label that names the role")
-    require: Annotated[tuple[Requirement, ...], BeforeValidator(few_enough)] = Field(
+    require: Annotated[tuple[LabelRequirement, ...], BeforeValidator(within_limit)] = Field(
         (), max_length=MOST_REQUIRED, description="further labels"
     )
     fill_from_aliases: StrictBool = Field(

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from types import ModuleType
 
-from webhook.model.names import STANDING_NET
+from webhook.model.names import CLUSTER_DEFAULT_DENY
 from webhook.model.policy import GuardPolicy
 from webhook.netpol import calico, kubernetes
 from webhook.netpol.dns import OFFLINE, Detected
@@ -32,7 +32,7 @@ def render_net(
     """The net below all namespaces, where the file asks for it and the engine has it; name servers stay open."""
     if not policy.network.standing_net or engine is not Engine.CALICO:
         return ()
-    intent = Intent(STANDING_NET, allows=name_servers(policy, detected_dns=detected_dns))
+    intent = Intent(CLUSTER_DEFAULT_DENY, allows=name_servers(policy, detected_dns=detected_dns))
     return as_staged((calico.standing_net(intent, birth, exempt),), policy, engine)
 
 

@@ -130,7 +130,7 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
         name=workload.name,
         workload=workload,
         resource=maker.resource,
-        document=Document(placed(document, workload.namespace), foretold=True, bare="uid" not in metadata),
+        document=Document(placed(document, workload.namespace), is_preview=True, is_offline="uid" not in metadata),
     )
 
 
@@ -211,7 +211,7 @@ def creation(manifest: Manifest) -> Request:
     A stored static Pod is one that the kubelet reports: no admission stops it (kubernetes, pkg/kubelet/pod/mirror_client.go).
     """
     mirror = manifest.workload is not None and manifest.workload.mirror
-    is_reported = mirror and manifest.document is not None and not manifest.document.bare
+    is_reported = mirror and manifest.document is not None and not manifest.document.is_offline
     group, _, version = manifest.api_version.rpartition("/")
     return Request(
         uid="offline",

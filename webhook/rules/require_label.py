@@ -7,7 +7,7 @@ from webhook.model.cel import everywhere, literal
 from webhook.model.policy import GuardPolicy
 from webhook.model.rule import Remedy, Rule, RuleFinding
 from webhook.model.workload import Workload
-from webhook.model.workload_labels import Requirement
+from webhook.model.workload_labels import LabelRequirement
 
 
 def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
@@ -25,7 +25,7 @@ def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
                 )
 
 
-def wanted(required: Requirement) -> str:
+def wanted(required: LabelRequirement) -> str:
     """Return what the label must be, in words."""
     if required.one_of is not None:
         return f"one of {listed(required.one_of)}"
@@ -41,7 +41,7 @@ def in_cel(policy: GuardPolicy) -> Iterator[str]:
         yield everywhere(sound, f"p.labels[?{key}] == q.labels[?{key}]")
 
 
-def admitted(required: Requirement, value: str) -> str:
+def admitted(required: LabelRequirement, value: str) -> str:
     """Return whether a value is one that the policy admits."""
     if required.one_of is not None:
         return f"{value} in {literal(list(required.one_of))}"

@@ -115,7 +115,10 @@ def test_a_namespace_whose_accounts_the_file_names_is_reserved(text: str) -> Non
 )
 def test_what_names_no_namespace_reserves_none(principal: str) -> None:
     """Nor does it become part of an expression."""
-    assert policy(f"exempt: {{groups: [{json.dumps(principal)}]}}").given_names == policy().given_names
+    assert (
+        policy(f"exempt: {{groups: [{json.dumps(principal)}]}}").reserved_namespace_names
+        == policy().reserved_namespace_names
+    )
 
 
 def test_the_namespace_of_catflap_itself_is_reserved() -> None:

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from webhook.model.label_pattern import size
-from webhook.model.workload_labels import Requirement
+from webhook.model.workload_labels import LabelRequirement
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from webhook.model.workload_labels import Requirement
 )
 def test_what_both_engines_read_alike_is_taken(matches: str, admitted: str, refused: str) -> None:
     """And means that."""
-    required = Requirement(label="team", matches=matches)
+    required = LabelRequirement(label="team", matches=matches)
     assert required.admits(admitted)
     assert not required.admits(refused)
 
@@ -57,9 +57,9 @@ def test_what_both_engines_read_alike_is_taken(matches: str, admitted: str, refu
 )
 def test_what_they_may_read_otherwise_is_refused(matches: str, says: str) -> None:
     """Though it is a pattern to the engine that runs here."""
-    assert Requirement.model_construct(label="team", one_of=None, matches=matches).admits("") in {True, False}
+    assert LabelRequirement.model_construct(label="team", one_of=None, matches=matches).admits("") in {True, False}
     with pytest.raises(ValidationError) as bad:
-        Requirement(label="team", matches=matches)
+        LabelRequirement(label="team", matches=matches)
     [error] = bad.value.errors()
     assert error["msg"].startswith("Value error, matches: ")
     assert says in error["msg"]
@@ -68,7 +68,7 @@ def test_what_they_may_read_otherwise_is_refused(matches: str, says: str) -> Non
 def test_a_pattern_has_at_most_a_thousand_characters() -> None:
     """As the schema says."""
     with pytest.raises(ValidationError, match="should have at most 1000 characters"):
-        Requirement(label="team", matches="a" * 1001)
+        LabelRequirement(label="team", matches="a" * 1001)
 
 
 @pytest.mark.parametrize(
@@ -104,4 +104,4 @@ def test_what_an_engine_would_read_for_long_is_not_read(pattern: str) -> None:
     with pytest.raises(
         ValidationError, match=r"with its repetitions written out it is 1[0-9]{4} characters large, 15000 are"
     ):
-        Requirement(label="team", matches=pattern)
+        LabelRequirement(label="team", matches=pattern)
