@@ -21,7 +21,7 @@ class Module(NamedTuple):
 
     @property
     def lines(self) -> int:
-        """How long it is."""
+        """Return the number of lines."""
         return len(self.text.splitlines())
 
 
@@ -41,13 +41,13 @@ class Defined(NamedTuple):
 
     @property
     def body_lines(self) -> int:
-        """The lines of its body, without its docstring."""
+        """Return the lines of its body, without its docstring."""
         body = self.node.body[1:] if ast.get_docstring(self.node) is not None else self.node.body
         return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
 def modules() -> list[Module]:
-    """Every module of the package."""
+    """Return every module of the package."""
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
@@ -57,12 +57,12 @@ def modules() -> list[Module]:
 
 
 def functions(module: Module) -> Iterator[Defined]:
-    """Every function of a module, inner ones too."""
+    """Yield every function of a module, inner ones too."""
     yield from within(module.tree, module.name, in_class=False, in_function=False)
 
 
 def within(node: ast.AST, name: str, *, in_class: bool, in_function: bool) -> Iterator[Defined]:
-    """Every function below a node."""
+    """Yield every function below a node."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, Function):
             own = f"{name}.{child.name}"
@@ -75,5 +75,5 @@ def within(node: ast.AST, name: str, *, in_class: bool, in_function: bool) -> It
 
 
 def classes(module: Module) -> Iterator[tuple[str, ast.ClassDef]]:
-    """Every class at a module's top."""
+    """Yield every top-level class of a module."""
     yield from ((f"{module.name}.{node.name}", node) for node in module.tree.body if isinstance(node, ast.ClassDef))

@@ -27,7 +27,7 @@ FUNCTIONS: Final = [function for module in MODULES for function in functions(mod
 
 
 def name(thing: Module | Defined) -> str:
-    """How a test names it."""
+    """Return the id for pytest."""
     return thing.name
 
 
@@ -76,12 +76,12 @@ def test_everything_is_annotated() -> None:
 
 
 def is_static(function: Defined) -> bool:
-    """Whether a method gets neither its object nor its class."""
+    """Return whether a method gets neither its object nor its class."""
     return any(isinstance(one, ast.Name) and one.id == "staticmethod" for one in function.node.decorator_list)
 
 
 def test_every_exception_is_still_needed() -> None:
-    """What was mended leaves the list."""
+    """An exception that is no longer needed is removed."""
     too_long = {function.name for function in FUNCTIONS if function.body_lines > LONGEST_BODY}
     untyped = {function.name for function in FUNCTIONS if function.node.returns is None}
     assert set(EXCEPTIONS) <= too_long | untyped

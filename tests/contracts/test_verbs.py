@@ -13,14 +13,14 @@ VERBS: Final = sorted(path.stem for path in (PACKAGE / "cli").glob("*.py") if no
 
 
 def helped(*arguments: str) -> str:
-    """What the command prints for `--help`."""
+    """Return what the command prints for `--help`."""
     outcome = CliRunner().invoke(main, [*arguments, "--help"], prog_name="catflap")
     assert outcome.exit_code == 0
     return outcome.output
 
 
 def test_the_help_lists_every_verb_with_a_sentence() -> None:
-    """Exactly the modules, in order."""
+    """The verbs are exactly the modules, in order."""
     listed = helped().partition("\nCommands:\n")[2].splitlines()
     words = [line.split(maxsplit=1) for line in listed if line.startswith("  ") and not line.startswith("   ")]
     assert [word[0] for word in words] == VERBS
@@ -50,7 +50,7 @@ def test_what_is_no_verb_is_refused_with_usage(name: str) -> None:
 
 
 def test_the_release_is_printed() -> None:
-    """By name and number."""
+    """With the name and the number."""
     outcome = CliRunner().invoke(main, ["--version"], prog_name="catflap")
     assert outcome.exit_code == 0
     assert outcome.output.startswith("catflap, version ")

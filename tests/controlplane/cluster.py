@@ -79,12 +79,12 @@ class Cluster:
         return self._run(self.tools.helm, arguments, stdin=stdin, kubeconfig=kubeconfig, check=check)
 
     def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
-        """The variables for any program that should talk to this cluster and leave the person's own settings alone."""
+        """Return the variables for a program that uses this cluster and not the user's own settings."""
         own = {name: str(self.folder / name.lower()) for name in OWN_FOLDERS}
         return os.environ | own | {"KUBECONFIG": str(kubeconfig or self.kubeconfig)}
 
     def audit_size(self) -> int:
-        """How much the API server has written down so far, for `audit_events` to go on from."""
+        """Return the current size of the audit log, from which `audit_events` continues."""
         return self.audit_log.stat().st_size
 
     def audit_events(self, *, after: int = 0) -> list[dict[str, Any]]:
@@ -152,7 +152,7 @@ class Cluster:
 
     @contextmanager
     def another_apiserver(self) -> Iterator[tuple[Server, Client]]:
-        """A second API server on the same etcd, and a client of it; it logs no audit events."""
+        """Yield a second API server on the same etcd, and a client of it; it logs no audit events."""
         port = next(free_ports(1))
         argv = layout.kube_apiserver(self.tools, replace(self._layout, port=port))
         server = self._server([one for one in argv if not str(one).startswith("--audit-")])
@@ -227,7 +227,7 @@ class Cluster:
 
 
 def answers(client: Client, server: Server) -> bool:
-    """Whether an API server is ready."""
+    """Return whether an API server is ready."""
     server.check()
     try:
         return not client.call("GET", "/readyz").refused

@@ -42,7 +42,7 @@ def python_process(script: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def processes(folder: str) -> list[str]:
-    """The command lines that name the folder."""
+    """Return the command lines that name the folder."""
     assert folder
     every = subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True)
     return [line for line in every.stdout.splitlines() if folder in line]

@@ -27,7 +27,7 @@ class Program:
 
     @property
     def installed_as(self) -> str:
-        """The name that `go install` gives it: the last path element that is not a major version."""
+        """Return the name that `go install` gives it: the last path element that is not a major version."""
         return [part for part in self.package.split("/") if not MAJOR_VERSION.fullmatch(part)][-1]
 
 
@@ -48,22 +48,22 @@ class Module:
 
     @property
     def folder(self) -> Path:
-        """Where the go.mod lies."""
+        """The folder of the go.mod."""
         return HERE / self.name
 
     @property
     def makes(self) -> tuple[str, ...]:
-        """The names in this module's cache folder: its programs, unless they are only a means."""
+        """Return the names in this module's cache folder: its programs, unless they are only build tools."""
         return self.outputs or tuple(program.name for program in self.programs)
 
     @property
     def go_mod(self) -> str:
-        """The go.mod's text."""
+        """Return the go.mod's text."""
         return (self.folder / "go.mod").read_text()
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """The build flags: small binaries that carry no path of this machine, and know their version."""
+        """Return the build flags: small binaries without paths of this machine and with their version."""
         # buildvcs: the checkout's commit is not the programs', and git may refuse the folder ("dubious ownership").
         return (
             "-buildvcs=false",
@@ -75,7 +75,7 @@ class Module:
 
     @property
     def key(self) -> str:
-        """A name for this module's cache folder that changes when anything that goes into a build does."""
+        """Return a name for this module's cache folder that changes with each input of the build."""
         parts = [self.folder / name for name in ("go.mod", "go.sum", *self.sources)]
         parts += [self.derived_by] if self.derived_by else []
         digest = hashlib.sha256(b"\0".join(part.read_bytes() for part in parts))

@@ -32,7 +32,7 @@ class Server:
 
     @property
     def pid(self) -> int | None:
-        """The process, if there is one."""
+        """Return the process, if there is one."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
@@ -60,5 +60,5 @@ class Server:
         raise kind(f"{self.name} ended with exit code {self._process.returncode}; its log ends so:\n{tail}")
 
     def tail(self) -> str:
-        """The end of the log."""
+        """Return the end of the log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]) if self.log.exists() else ""

@@ -1,4 +1,4 @@
-"""What takes long to make, for one pytest session: made before the first test, and skipped or failed over when it cannot be."""
+"""Slow resources for one pytest session: created before the first test. Without them tests are skipped, or fail in CI."""
 
 import os
 import sys
@@ -44,7 +44,7 @@ def programs(config: pytest.Config) -> Tools:
 
 
 def provided(config: pytest.Config, needed: Needed[Made]) -> Made:
-    """Return what was made, or end the test that asks for it."""
+    """Return the resource, or skip or fail the test that needs it."""
     found = _found(config, needed)
     if isinstance(found, Unavailable):
         give_up(found, called=needed.called)

@@ -30,7 +30,7 @@ ASSETS: Final = "KUBEBUILDER_ASSETS"  # the variable with which controller-runti
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """Where each program is, and the folders with the CRDs of others."""
+    """The paths of the programs, and the folders with CRDs of other projects."""
 
     etcd: Path
     kube_apiserver: Path

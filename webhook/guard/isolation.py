@@ -1,4 +1,4 @@
-"""Which namespaces catflap manages, that is isolates with a default-deny policy."""
+"""Managed namespaces, which catflap isolates with a default-deny policy."""
 
 from datetime import datetime
 from typing import Final

@@ -139,12 +139,12 @@ class LabelValues(Struct, frozen=True):
         return first or LabelSolution()
 
     def alone(self, place: LabelLocation, label: AppLabel, key: str) -> LabelSettings:
-        """Return what sets the label, under one of its keys, at one place, with the aliases that would name another role."""
+        """Return the settings of a label under one of its keys at one location, with the aliases that would name another role."""
         aliases = [one for one in self.aliases(place, label) if one.key != key]
         return lambda value: chain((LabelSetting(place, key, value),), changed(aliases, value))
 
     def with_others(self, place: LabelLocation, label: AppLabel, key: str) -> LabelSettings:
-        """Return what sets the same with the labels on the object and on its Pods that would contradict it."""
+        """Return the same settings, with those of the labels on the object and on its Pods that would contradict it."""
         here, own = self.alone(place, label, key), self.workload.own
         said = label.found(own.labels) if own is not None else None
         others = list(self.named_elsewhere(place, label)) if own is not None else []
@@ -208,7 +208,7 @@ class LabelValues(Struct, frozen=True):
         return replace(remedy, choices=tuple(filter(None, listed[0])) or ("",))
 
     def required(self, place: LabelLocation) -> tuple[LabelRequirement, ...]:
-        """Return what the policy file requires of labels at a place: nothing outside of its scope."""
+        """Return the required labels of a location; empty outside of the scope of label rules."""
         asked, scope = self.policy.workloads.require, self.policy.workloads.scope
         return asked if asked and any(place is one for one in self.workload.labelled(scope)) else ()
 

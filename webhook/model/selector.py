@@ -142,7 +142,7 @@ SHORTEST_PIECE = 3
 
 
 def is_narrow(selector: Selector, common: CommonLabels = NO_COMMON_LABELS) -> bool:
-    """Return whether a selector asks for a label that not every object has, or for a value that not every one has.
+    """Return whether a selector requires a label or a value that not every object has.
 
     What a selector only excludes does not make it narrow: it selects nearly everything.
     """

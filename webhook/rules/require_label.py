@@ -26,7 +26,7 @@ def lacking(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
 
 
 def wanted(required: LabelRequirement) -> str:
-    """Return what the label must be, in words."""
+    """Return a description of the admitted values."""
     if required.one_of is not None:
         return f"one of {listed(required.one_of)}"
     return f"a full match of {required.matches}"

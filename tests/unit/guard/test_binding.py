@@ -24,7 +24,7 @@ def decided(
     modes: str = "",
     **request: Any,
 ) -> Decision:
-    """The decision on a binding with these labels."""
+    """Return the decision on a binding with these labels."""
     sent = review(pod(), namespace=namespace)
     metadata = {"name": "web", **({} if labels is None else {"labels": dict(labels)})}
     sent["request"] |= {

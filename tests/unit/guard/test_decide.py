@@ -17,7 +17,7 @@ BOTH_MISSING = [("require-app", "metadata.labels.app"), ("require-role", "metada
 
 
 def decided(manifest: Json | None, text: str = "", *, before: Json | None = None, **request: Any) -> Decision:
-    """The decision on a review under a policy, with catflap in `guards` and without a lookup of owners."""
+    """Return the decision on a review under a policy, with catflap in `guards` and without a lookup of owners."""
     found = settled(asked(manifest, before=before, **request), policy(text), own_namespace="guards")
     assert isinstance(found, Decision)
     return found
@@ -270,7 +270,7 @@ class TestOlderOwners:
     WANTED = OwnerWanted(namespace="shop", owner=Owner("apps/v1", "ReplicaSet", "web-7d4b", "42"))
 
     def made(self, text: str = "", *, predates: bool | None, **changes: Any) -> Decision | OwnerWanted:
-        """The decision on a faulty Pod that the ReplicaSet controller makes, or that `changes` make otherwise."""
+        """Return the decision on a faulty Pod that the ReplicaSet controller makes, or that `changes` make otherwise."""
         options = {"userInfo": REPLICASET_CONTROLLER, **changes}
         references = options.pop("ownerReferences", [OWNER])
         request = asked(pod(ownerReferences=references), **options)
@@ -348,7 +348,7 @@ class TestRestarts:
 
     @staticmethod
     def restarted(*, predates: bool | None, text: str = "", **more: str) -> Decision | OwnerWanted:
-        """The decision on a faulty Deployment that a user restarts, or edits in another way."""
+        """Return the decision on a faulty Deployment that a user restarts, or edits in another way."""
         before = deployment(uid="42")
         after = copy.deepcopy(before)
         annotations = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z", **more}

@@ -11,7 +11,7 @@ TIER, ROLE = "spec.template.metadata.labels.tier", "spec.template.metadata.label
 
 
 def decided(labels: dict[str, str]) -> tuple[Decision, Decision]:
-    """The decision on a Deployment, without and with its message."""
+    """Return the decision on a Deployment, without and with its message."""
     request = asked(deployment(labels))
     found = decide(request, policy(), known=OFFLINE_DEFAULTS)
     assert isinstance(found, Decision)
@@ -19,7 +19,7 @@ def decided(labels: dict[str, str]) -> tuple[Decision, Decision]:
 
 
 def refused(path: str, *, always_named: bool = False) -> RefusedLabel:
-    """A label that the API server refuses."""
+    """Return a label that the API server refuses."""
     return RefusedLabel(Violation(API_SERVER, path, "'a b' is no label value"), always_named)
 
 

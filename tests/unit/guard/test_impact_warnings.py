@@ -17,7 +17,7 @@ SETTING: Final = PreviewContext(namespaces={"old": OLD, "new": NEW}, isolation_s
 
 
 def told(after: str, before: str, *, more: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The warnings for a valid Deployment, an older invalid one and a younger invalid CronJob."""
+    """Return the warnings for a valid Deployment, an older invalid one and a younger invalid CronJob."""
     objects = seen(
         stored("Deployment", "good", GOOD),
         stored("Deployment", "older", ROLELESS),

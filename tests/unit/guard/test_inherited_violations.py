@@ -1,4 +1,4 @@
-"""An old owner excuses the faults of its own template, and no others."""
+"""An old owner excuses only the violations of its own template."""
 
 import copy
 from typing import Any, Final
@@ -22,20 +22,20 @@ DEPLOYMENT_CONTROLLER: Final = {"username": "system:serviceaccount:kube-system:d
 
 
 def found(manifest: Json, created: str = OLD) -> OwnerFound:
-    """An owner as it is stored."""
+    """Return an owner as it is stored."""
     group = manifest["apiVersion"]
     return OwnerFound(Owner(group, manifest["kind"], "web", "42"), parse_time(created), manifest)
 
 
 def template(labels: dict[str, str] | None = None, **spec: Any) -> Json:
-    """A Deployment whose Pods have these labels and this spec."""
+    """Return a Deployment whose Pods have these labels and this spec."""
     made = deployment(labels)
     made["spec"]["template"]["spec"] = {**made["spec"]["template"].get("spec", {}), **spec}
     return made
 
 
 def made(manifest: Json, *owners: OwnerFound, text: str = "", user: Json = REPLICASET_CONTROLLER) -> Decision:
-    """The decision on what a controller makes, below owners that are stored so."""
+    """Return the decision on an object that a controller creates for stored owners."""
     known = replace(OFFLINE_DEFAULTS, old_owners=preexisting_owners(owners, INSTALLED), namespace=NamespaceSeen({}))
     manifest = copy.deepcopy(manifest)
     manifest["metadata"]["ownerReferences"] = [OWNER]
@@ -45,7 +45,7 @@ def made(manifest: Json, *owners: OwnerFound, text: str = "", user: Json = REPLI
 
 
 def rules(faults: Any) -> list[str]:
-    """Which rules faults are of."""
+    """Return the rules of violations."""
     return [one.rule for one in faults]
 
 

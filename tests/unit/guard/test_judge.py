@@ -15,17 +15,17 @@ from webhook.rules import RULES
 
 
 def rules_of(request: Json, before: Json | None = None, **options: Any) -> list[str]:
-    """The rules that a request breaks under the default policy."""
+    """Return the rules that a request breaks under the default policy."""
     return [fault.rule for fault in judge_request(asked(request, before=before, **options), policy())]
 
 
 def scaled(source: Json, replicas: int = 5) -> Json:
-    """The same Deployment with another number of replicas."""
+    """Return the same Deployment with another number of replicas."""
     return {**source, "spec": {**source["spec"], "replicas": replicas}}
 
 
 def reimaged(source: Json) -> Json:
-    """The same Deployment with another image in its template."""
+    """Return the same Deployment with another image in its template."""
     changed = copy.deepcopy(source)
     changed["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2"
     return changed
@@ -135,7 +135,7 @@ class TestOtherChanges:
 
 
 def claiming(count: int, value: str = "v") -> Json:
-    """A Pod with its labels and so many others that no Pod may have."""
+    """Return a Pod with its labels and so many others that no Pod may have."""
     return pod({**GOOD, **{f"pcns.key-{number:06}": value for number in range(count)}})
 
 

@@ -16,20 +16,20 @@ TEMPLATE = "spec.template.metadata"
 
 
 def read(manifest: dict[str, Any]) -> Workload:
-    """The workload of an object's review."""
+    """Return the workload of an object's review."""
     found = asked(manifest).workload
     assert found is not None
     return found
 
 
 def selecting(manifest: dict[str, Any], selector: dict[str, Any]) -> Workload:
-    """The same with a selector."""
+    """Return the same with a selector."""
     manifest["spec"]["selector"] = selector
     return read(manifest)
 
 
 def mends(workload: Workload, under: GuardPolicy | None = None) -> LabelFix:
-    """The fix of all violations of a workload."""
+    """Return the fix of all violations of a workload."""
     under = under or policy()
     return label_fix(workload, judge(workload, under), under)
 

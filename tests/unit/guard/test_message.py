@@ -57,7 +57,7 @@ workloads:
 
 
 def read(manifest: dict[str, object]) -> Workload:
-    """The workload of an object's review."""
+    """Return the workload of an object's review."""
     found = asked(manifest).workload
     assert found is not None
     return found

@@ -17,7 +17,7 @@ BY_LABEL = "namespaces: {overrides: [{labels: {tier: gold}, mode: warn}, {names:
 
 
 def decided(text: str, manifest: Any = None, *, labels: Any = None, at: datetime = NOW, **request: Any) -> Decision:
-    """The decision on a Pod without labels in `shop`, whose labels are known."""
+    """Return the decision on a Pod without labels in `shop`, whose labels are known."""
     known = replace(OFFLINE_DEFAULTS, namespace_labels=labels or {})
     found = decide(asked(manifest or pod(), **request), policy(text), own_namespace="guards", known=known, at=at)
     assert isinstance(found, Decision)
@@ -25,7 +25,7 @@ def decided(text: str, manifest: Any = None, *, labels: Any = None, at: datetime
 
 
 def by_mode(found: Decision) -> tuple[list[str], list[str], list[str]]:
-    """The rules with refusing, warned and recorded violations."""
+    """Return the rules with refusing, warned and recorded violations."""
     denied, warned, audited = ([one.rule for one in kind] for kind in (found.denied, found.warned, found.audited))
     return denied, warned, audited
 

@@ -14,7 +14,7 @@ NOTHING = Decision(Verdict.ALLOWED)
 
 
 def amended(manifest: Json | None, text: str = "", **options: Any) -> Decision:
-    """The decision of the mutating phase on a review, catflap running in `guards`."""
+    """Return the decision of the mutating phase on a review, catflap running in `guards`."""
     return mutate(asked(manifest, **options), policy(text), own_namespace="guards")
 
 

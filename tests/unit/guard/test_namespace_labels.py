@@ -28,7 +28,7 @@ workloads: {role: {oneOf: [data]}}
 
 
 def decided(name: str, labels: Any = None, *, groups: Any = (), text: str = TEXT, **options: Any) -> Decision:
-    """The decision on a namespace, by a user in these groups."""
+    """Return the decision on a namespace, by a user in these groups."""
     user = {"username": "ann", "groups": list(groups)}
     found = decide(asked(namespace(name, labels), namespace=name, userInfo=user, **options), policy(text))
     assert isinstance(found, Decision)

@@ -21,7 +21,7 @@ WARNED: Final = RuleOutcome(Effect.WARNED, keeps_running=False)
 
 
 def changed(after: str, before: str) -> list[OutcomeChange]:
-    """What another file does to a good Deployment and to one without a role, both older than catflap."""
+    """Return the changes of another file for a valid Deployment and one without a role, both older than catflap."""
     objects = seen(stored("Deployment", "good", GOOD), stored("Deployment", "bad", ROLELESS))
     new, old = preview(objects, [policy(after), policy(before)], PreviewContext(installed=INSTALLED))
     return list(outcome_changes(new, old))

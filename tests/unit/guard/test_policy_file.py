@@ -19,7 +19,7 @@ SHAPELESS: Final = Violation(rule="policy-file", path="", message="not YAML")
 
 
 def configmap(text: str | None, name: str = NAME, **more: Any) -> dict[str, Any]:
-    """A ConfigMap with a policy file, or without one."""
+    """Return a ConfigMap with a policy file, or without one."""
     data = {} if text is None else {"data": {"policy.yaml": text}}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, **data, **more}
 
@@ -27,7 +27,7 @@ def configmap(text: str | None, name: str = NAME, **more: Any) -> dict[str, Any]
 def decided(
     manifest: dict[str, Any], known: Known = NO_RESULTS, *, namespace: str = OWN, **options: Any
 ) -> Decision | Question:
-    """What is decided of a ConfigMap."""
+    """Return the decision on a ConfigMap."""
     found = decode(encoded(manifest, namespace=namespace, **options))
     return decide(found, policy(), own_namespace=OWN, known=known)
 
@@ -112,7 +112,7 @@ USERS: Final = {
 
 
 def deleted(name: str = NAME, *, text: str = "", namespace: str = OWN, **request: Any) -> Decision:
-    """The decision on a deletion."""
+    """Return the decision on a deletion."""
     options = {"operation": "DELETE", "namespace": namespace, "name": name, "object": None, **request}
     found = decide(decode(encoded(configmap("mode: warn", name), **options)), policy(text), own_namespace=OWN)
     assert isinstance(found, Decision)

@@ -24,7 +24,7 @@ def body(
     group: str = "networking.k8s.io",
     **request: Any,
 ) -> bytes:
-    """A review of a network policy."""
+    """Return a review of a network policy."""
     version = GROUPS[group]
 
     def manifest(found: dict[str, str] | None) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def body(
 
 
 def decided(text: str = "", **options: Any) -> Decision:
-    """The decision, with catflap in the namespace `guards`."""
+    """Return the decision, with catflap in the namespace `guards`."""
     found = decide(decode(body(**options)), policy(text), own_namespace="guards")
     assert isinstance(found, Decision)
     return found

@@ -25,7 +25,7 @@ WEB: Final = ObjectName("shop", "Deployment", "web", "apps")
 
 
 def stored(kind: str, name: str, labels: Mapping[str, str], *, owner: Json | None = None, **more: Any) -> Json:
-    """An object as the API server has it; its uid is its kind and name, and `owner` is another one."""
+    """Return an object as the API server has it; its uid is its kind and name, and `owner` is another one."""
     metadata: Json = {"name": name, "namespace": "shop", "uid": f"{kind}-{name}", "creationTimestamp": stamp(OLDER)}
     if owner:
         reference = {key: owner["metadata"][key] for key in ("name", "uid")}
@@ -42,33 +42,33 @@ def stored(kind: str, name: str, labels: Mapping[str, str], *, owner: Json | Non
 
 
 def stamp(at: datetime) -> str:
-    """A creationTimestamp."""
+    """Return a creationTimestamp."""
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def seen(*objects: Json) -> list[ExistingObject]:
-    """The objects as they are read."""
+    """Return the objects as they are read."""
     return [existing(one, default_namespace="") for one in objects]
 
 
 def previewed(*objects: Json, text: str = "", **setting: Any) -> Preview:
-    """What a policy file with these lines would do to the objects."""
+    """Return what a policy file with these lines would do to the objects."""
     [found] = preview(seen(*objects), [policy(text)], PreviewContext(**{"installed": INSTALLED, **setting}))
     return found
 
 
 def told(*objects: Json, **options: Any) -> list[tuple[str, str, str, int]]:
-    """The rows, in short: owner, rule, effect, Pods."""
+    """Return the rows, in short: owner, rule, effect, Pods."""
     return [in_short(row) for row in previewed(*objects, **options).rows]
 
 
 def in_short(row: PreviewRow) -> tuple[str, str, str, int]:
-    """A row without its words."""
+    """Return a row without its words."""
     return f"{row.owner.kind}/{row.owner.name}", row.rule, str(row.effect), row.pods
 
 
 def rollout(deployment: Mapping[str, str], *replicasets: tuple[Mapping[str, str], int]) -> list[Json]:
-    """A Deployment with its ReplicaSets, each of so many Pods."""
+    """Return a Deployment with its ReplicaSets, each of so many Pods."""
     top = stored("Deployment", "web", deployment)
     made = [top]
     for number, (labels, pods) in enumerate(replicasets):

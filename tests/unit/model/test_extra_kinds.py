@@ -13,12 +13,12 @@ WIDGET = {"group": "example.com", "resource": "widgets", "kind": "Widget", "temp
 
 
 def listed(*changes: dict[str, str]) -> str:
-    """A file with one extra kind for each set of changes to a good one."""
+    """Return a file with one extra kind for each set of changes to a good one."""
     return f"workloads: {json.dumps({'extraKinds': [{**WIDGET, **change} for change in changes]})}"
 
 
 def faults(text: str) -> list[str]:
-    """What is wrong with a file of these lines."""
+    """Return what is wrong with a file of these lines."""
     with pytest.raises(BadPolicy) as bad:
         parse(HEAD + text)
     return [str(fault) for fault in bad.value.faults]

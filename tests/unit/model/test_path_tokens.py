@@ -18,7 +18,7 @@ A, B, C = (PathToken(letter * 22) for letter in "abc")
 
 
 def values(*tokens: PathToken) -> tuple[str, ...]:
-    """What requests show."""
+    """Return what requests show."""
     return tuple(one.value for one in tokens)
 
 

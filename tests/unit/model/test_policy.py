@@ -241,7 +241,7 @@ class TestExceptions:
 
     @staticmethod
     def waived(at: datetime, rule: str = "require-app", namespace: str = "shop", until: str = "2026-12-31") -> str:
-        """The owner of the exception in force at a time; empty if there is none."""
+        """Return the owner of the exception in force at a time; empty if there is none."""
         lines = (
             f"{{rule: require-app, namespace: shop, owner: {owner}, reason: b, until: {day}}}"
             for owner, day in (("ann", "2026-01-31"), ("bob", until))

@@ -11,13 +11,13 @@ from webhook.model.workload import Workload
 
 
 def complaint(_workload: Workload, _policy: GuardPolicy) -> Iterator[RuleFinding]:
-    """A rule that nothing pleases, twice."""
+    """Yield a rule that nothing pleases, twice."""
     yield RuleFinding(path="metadata.name", message="is not to my liking")
     yield RuleFinding(path="metadata.labels.role", message="nor is this", remedy=Remedy(place="metadata", label="role"))
 
 
 def rule(id_: str) -> Rule:
-    """A rule under an id."""
+    """Return a rule under an id."""
     return Rule(id=id_, since="0.1", check=complaint)
 
 

@@ -55,7 +55,7 @@ NET: dict[str, Any] = {
 
 
 def staged(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A policy's staged kind."""
+    """Return a policy's staged kind."""
     return {**manifest, "kind": f"Staged{manifest['kind']}", "spec": {**manifest["spec"], "stagedAction": "Set"}}
 
 
@@ -66,7 +66,7 @@ def test_a_good_policy_has_no_complaint(good: dict[str, Any]) -> None:
 
 
 def rule(manifest: dict[str, Any], number: int = 0, direction: str = "egress") -> dict[str, Any]:
-    """A rule of a policy."""
+    """Return a rule of a policy."""
     return manifest["spec"][direction][number]  # type: ignore[no-any-return]
 
 

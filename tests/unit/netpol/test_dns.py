@@ -88,7 +88,7 @@ def test_what_the_file_determines_includes_no_address_found(dns: str | tuple[Dns
 
 
 def service(*addresses: str, port: int = 53, **more: Any) -> dict[str, Any]:
-    """A Service as the API server writes it."""
+    """Return a Service as the API server writes it."""
     return {"spec": {"clusterIP": addresses[0], "clusterIPs": [*addresses], "ports": [{"port": port}], **more}}
 
 
@@ -111,7 +111,7 @@ def test_the_addresses_of_a_service(found: dict[str, Any], addresses: tuple[str,
 
 
 def daemon_set(**container: list[str]) -> dict[str, Any]:
-    """A DaemonSet of one container next to one without arguments."""
+    """Return a DaemonSet of one container next to one without arguments."""
     return {"spec": {"template": {"spec": {"containers": [{"name": "config"}, container]}}}}
 
 

@@ -13,13 +13,13 @@ POLICY: Final = parse("apiVersion: catflap.dev/v1\nkind: GuardPolicy\nrules: {no
 
 
 def brought(before: Json, after: Json) -> list[str]:
-    """The paths of the violations that a change of a policy brings."""
+    """Return the paths of the violations that a change of a policy brings."""
     request = decode(encoded(after, before=before))
     return [one.path for one in judge_request(request, POLICY)]
 
 
 def plain(*rules: Json, **metadata: Any) -> Json:
-    """A NetworkPolicy."""
+    """Return a NetworkPolicy."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -29,7 +29,7 @@ def plain(*rules: Json, **metadata: Any) -> Json:
 
 
 def everywhere(*ports: int, but: str = "closed") -> Json:
-    """A rule for nearly every namespace."""
+    """Return a rule for nearly every namespace."""
     selector = {"matchExpressions": [{"key": but, "operator": "DoesNotExist"}]}
     return {"from": [{"namespaceSelector": selector}], "ports": [{"port": port} for port in ports]}
 

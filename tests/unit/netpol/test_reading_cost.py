@@ -49,7 +49,7 @@ def counted() -> Iterator[Callable[[], int]]:
 
 
 def cost(manifest: Json, file: GuardPolicy) -> int:
-    """How many lines run to read and judge a policy in a review."""
+    """Return how many lines run to read and judge a policy in a review."""
     body = encoded(manifest)
     assert file.network.sources is not file.network.targets  # made here, once for a file
     with counted() as count:
@@ -58,7 +58,7 @@ def cost(manifest: Json, file: GuardPolicy) -> int:
 
 
 def plain(**spec: Any) -> Json:
-    """A NetworkPolicy."""
+    """Return a NetworkPolicy."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -74,17 +74,17 @@ def calico(**spec: Any) -> Json:
 
 
 def space(number: int) -> Json:
-    """A namespace selector that selects nearly everything, different from others."""
+    """Return a namespace selector that selects nearly everything, different from others."""
     return {"matchExpressions": [{"key": f"label-{number}", "operator": "DoesNotExist"}]}
 
 
 def net(number: int) -> str:
-    """A small network, apart from others."""
+    """Return a small network, apart from others."""
     return f"{20 + number // 128}.{number % 128 * 2}.7.0/24"
 
 
 def towards(nets: list[str], ports: list[Any]) -> Json:
-    """A rule of Calico's that lets out."""
+    """Return a rule of Calico's that lets out."""
     return {"action": "Allow", "protocol": "TCP", "destination": {"nets": nets, "ports": ports}}
 
 

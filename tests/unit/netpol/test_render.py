@@ -35,12 +35,12 @@ NOWHERE: Final = Birth("", "", "0123456789abcdef")
 
 
 def policy_of(case: str) -> GuardPolicy:
-    """The policy of a case."""
+    """Return the policy of a case."""
     return parse((FOLDER / case / "policy.yaml").read_text(encoding="utf-8")).policy
 
 
 def birth_of(case: str) -> Birth:
-    """The namespace of a case: `shop`, in no environment, where it does not say another one."""
+    """Return the namespace of a case: `shop`, in no environment, where it does not say another one."""
     file = FOLDER / case / "namespace.yaml"
     said = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
     assert set(said) <= {"name", "environment"}
@@ -48,12 +48,12 @@ def birth_of(case: str) -> Birth:
 
 
 def rendered(case: str, engine: Engine) -> tuple[Any, ...]:
-    """The policies that catflap writes into the namespace of a case."""
+    """Return the policies that catflap writes into the namespace of a case."""
     return render(policy_of(case), birth_of(case), engine)
 
 
 def rendered_net(case: str, engine: Engine) -> tuple[Any, ...]:
-    """The cluster-wide policy that catflap writes."""
+    """Return the cluster-wide policy that catflap writes."""
     read = policy_of(case)
     exempt = {*ALWAYS_EXEMPT, *read.namespaces.exempt, "catflap-system"}
     return render_net(read, NOWHERE, engine, exempt=exempt)
@@ -82,7 +82,7 @@ def test_a_presets_case_has_the_preset_alone(preset: Preset) -> None:
 
 
 def kind_of(end: FlowEnd) -> str:
-    """What an end of a flow is made of."""
+    """Return what an end of a flow is made of."""
     if end.is_outside:
         return "outside"
     return " and ".join(name for name in ("role", "namespaces", "cidrs") if getattr(end, name))
@@ -117,7 +117,7 @@ def test_no_peer_is_never_written_as_an_empty_list(case: str, engine: Engine) ->
 
 
 def no_empty_list(value: Any) -> bool:
-    """Whether no list in a value is empty, however deep."""
+    """Return whether no list in a value is empty, however deep."""
     if isinstance(value, dict):
         return all(map(no_empty_list, value.values()))
     return not isinstance(value, list) or (bool(value) and all(map(no_empty_list, value)))
