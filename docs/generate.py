@@ -102,7 +102,7 @@ def limits(rule: Rule) -> str:
     milder = (
         f" Unless the file names it, its mode is {rule.at_most} at most." if rule.at_most is not Mode.ENFORCE else ""
     )
-    return f"{milder} In guarded namespaces only." if rule.guarded_only else milder
+    return f"{milder} In guarded namespaces only." if rule.managed_only else milder
 
 
 def smallest(folder: Path) -> Path:

@@ -21,11 +21,11 @@ POLICY_CHANGED: Final = f"object.?spec != oldObject.?spec || {LABELS} != {LABELS
 REQUESTED: Final = "request.?namespace.orValue('')"  # of what is in none, it is not set
 
 
-def guarded_labels(policy: GuardPolicy, own_namespace: str) -> str:
+def protected_labels(policy: GuardPolicy, own_namespace: str) -> str:
     """Whether a label, or a name, is touched that the guard hangs on; the stamp of a new namespace is our own."""
     stamp = differs(f"'{GUARD_LABEL}'")
     touched = [f"(request.operation == 'UPDATE' && {stamp})"]
-    if guarded := ", ".join(f"'{label}'" for label in policy.namespaces.guarded_labels):
+    if guarded := ", ".join(f"'{label}'" for label in policy.namespaces.protected_labels):
         touched.append(f"[{guarded}].exists(label, {differs('label')})")
     reserved = sorted({*policy.reserved_namespace_names, own_namespace})
     touched.append(f"(request.operation == 'CREATE' && ({fits_any(reserved, 'object.metadata.name')}))")

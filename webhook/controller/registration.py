@@ -17,8 +17,8 @@ from webhook.controller.conditions import (
     POLICY_CHANGED,
     alias_alone,
     elsewhere,
-    guarded_labels,
     on_update,
+    protected_labels,
     workload_changed,
 )
 from webhook.guard.policy_protection import OWN_NAME_PATTERN
@@ -151,7 +151,7 @@ def judging(policy: GuardPolicy) -> Iterator[Asked]:
 
 def guarding(policy: GuardPolicy, own_namespace: str, own_accounts: Identities) -> Iterator[Asked]:
     """What could open a closed namespace: its labels, our policies, everybody else's, and the policy file."""
-    labelled = {"guarded-labels": guarded_labels(policy, own_namespace), "caller": not_cleaner(own_accounts)}
+    labelled = {"guarded-labels": protected_labels(policy, own_namespace), "caller": not_cleaner(own_accounts)}
     # An exempt namespace would count as one of production's if anybody could label it so.
     yield Asked("namespaces", VALIDATE, "Fail", namespace_rules(), labelled, Where.ALL)
     by_others = {"ours": ours(), "caller": not_cleaner(own_accounts)}

@@ -20,7 +20,7 @@ def is_managed(namespace: Namespace, policy: GuardPolicy, *, isolation_since: da
     """
     if policy.network.engine == "none" or namespace.name == own_namespace or policy.namespaces.exempts(namespace.name):
         return False
-    return namespace.created >= isolation_since or namespace.stamped or policy.namespaces.adopts(namespace.name)
+    return namespace.created >= isolation_since or namespace.has_guard_label or policy.namespaces.adopts(namespace.name)
 
 
 def reason_not_managed(name: str, policy: GuardPolicy, *, own_namespace: str) -> str:

@@ -28,10 +28,10 @@ def mode_of(violation: Violation, policy: GuardPolicy, override: Override | None
     return min(mode, violation.at_most, key=SEVERITY.index)
 
 
-def guarded_only(violation: Violation) -> bool:
+def managed_only(violation: Violation) -> bool:
     """Return whether a violation counts only in managed namespaces."""
     rule = RULES.get(violation.rule)
-    return rule is not None and rule.guarded_only
+    return rule is not None and rule.managed_only
 
 
 def judge(subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:

@@ -77,18 +77,18 @@ class LabelValues(Struct, frozen=True):
         place, workloads = self.place_at(remedy.place), self.policy.workloads
         label = next((one for one in (workloads.app, workloads.role) if remedy.label in one.keys), None)
         if label is not None and (remedy.label == label.label or will_count(label, remedy, place)):
-            return self.identified(place, label, remedy)
-        alone = self.solved(
-            self.agreeing(place, remedy), lambda value: iter([LabelSetting(place, remedy.label, value)])
+            return self.identity_solution(place, label, remedy)
+        alone = self.solution_for(
+            self.agreeing_remedy(place, remedy), lambda value: iter([LabelSetting(place, remedy.label, value)])
         )
         if alone.remedies or label is None or remedy.value is None or remedy.label not in place.labels:
             return alone
         # The selector fixes the alias, so the label itself follows the alias. An object's own label follows that of its Pods.
         value = remedy.value if place is self.workload.own else place.labels[remedy.label]
-        changed = self.identified(place, label, Remedy(remedy.place, label.label, value=value))
+        changed = self.identity_solution(place, label, Remedy(remedy.place, label.label, value=value))
         return changed if changed.remedies else alone
 
-    def agreeing(self, place: LabelLocation, remedy: Remedy) -> Remedy | None:
+    def agreeing_remedy(self, place: LabelLocation, remedy: Remedy) -> Remedy | None:
         """Return the remedy for an alias of the role with the values that name no other role than the label, or than Pods here may have.
 
         None where no value is left.
@@ -106,7 +106,7 @@ class LabelValues(Struct, frozen=True):
         is_free = remedy.value is None and not remedy.choices
         return replace(remedy, value=value, choices=choices) if is_free or value is not None or choices else None
 
-    def identified(self, place: LabelLocation, label: AppLabel, remedy: Remedy) -> LabelSolution:
+    def identity_solution(self, place: LabelLocation, label: AppLabel, remedy: Remedy) -> LabelSolution:
         """Return the solution for the label of the application or of the role.
 
         A value on the other side, the object's or its Pods', comes first; then the values that the violation suggests.
@@ -127,32 +127,32 @@ class LabelValues(Struct, frozen=True):
             wanted.append(replace(remedy, value=kept.value, choices=()))
         if not is_role:
             wanted += [replace(remedy, value=self.workload.label_from_name), replace(remedy, value=None)]
-        ways = [self.with_others(place, label, remedy.label)]
-        ways += [] if self.must_agree else [self.alone(place, label, remedy.label)]
+        ways = [self.settings_with_others(place, label, remedy.label)]
+        ways += [] if self.must_agree else [self.settings_at(place, label, remedy.label)]
         first: LabelSolution | None = None
         for way in ways:
             for one in wanted:
-                found = self.solved(one, way)
+                found = self.solution_for(one, way)
                 if found.remedies:
                     return found
                 first = first if first is not None and first.obstacle and first.obstacle.term else found
         return first or LabelSolution()
 
-    def alone(self, place: LabelLocation, label: AppLabel, key: str) -> LabelSettings:
+    def settings_at(self, place: LabelLocation, label: AppLabel, key: str) -> LabelSettings:
         """Return the settings of a label under one of its keys at one location, with the aliases that would name another role."""
         aliases = [one for one in self.aliases(place, label) if one.key != key]
-        return lambda value: chain((LabelSetting(place, key, value),), changed(aliases, value))
+        return lambda value: chain((LabelSetting(place, key, value),), with_changed_value(aliases, value))
 
-    def with_others(self, place: LabelLocation, label: AppLabel, key: str) -> LabelSettings:
+    def settings_with_others(self, place: LabelLocation, label: AppLabel, key: str) -> LabelSettings:
         """Return the same settings, with those of the labels on the object and on its Pods that would contradict it."""
-        here, own = self.alone(place, label, key), self.workload.own
+        here, own = self.settings_at(place, label, key), self.workload.own
         said = label.found(own.labels) if own is not None else None
         others = list(self.named_elsewhere(place, label)) if own is not None else []
 
         def settings(value: str | None) -> Iterator[LabelSetting]:
             yield from here(value)
             if place is own or (said is not None and said.value not in {"", value}):
-                for one in changed(others, value):
+                for one in with_changed_value(others, value):
                     # An alias of the application contradicts no other label, so if it is kept, the label itself is set in addition.
                     kept = label is self.policy.workloads.app and self.obstacle(one)
                     yield one._replace(key=label.label) if kept else one
@@ -173,14 +173,14 @@ class LabelValues(Struct, frozen=True):
             if label.counts(said := place.labels.get(alias, "")):
                 yield LabelSetting(place, alias, said)
 
-    def solved(self, remedy: Remedy | None, settings: LabelSettings) -> LabelSolution:
+    def solution_for(self, remedy: Remedy | None, settings: LabelSettings) -> LabelSolution:
         """Return a remedy with those of its values that are possible, for each label that `settings` names for a value."""
         if remedy is None:
             return LabelSolution()
-        remedy = self.limited(remedy)
+        remedy = self.with_listed_values(remedy)
         if remedy.value is None and not remedy.choices:
             against = next(filter(None, map(self.obstacle, settings(None))), None)
-            return LabelSolution(obstacle=against) if against else LabelSolution(spread(remedy, settings(None)))
+            return LabelSolution(obstacle=against) if against else LabelSolution(remedies_of(remedy, settings(None)))
         first: Obstacle | None = None
         possible: list[str] = []
         for value in dict.fromkeys((*([] if remedy.value is None else [remedy.value]), *remedy.choices)):
@@ -195,9 +195,9 @@ class LabelValues(Struct, frozen=True):
         only = choices[0] if len(choices) == 1 else None
         nearest = remedy.value if remedy.value in possible else only
         solved = replace(remedy, value=nearest, choices=choices)
-        return LabelSolution(spread(solved, chain.from_iterable(map(settings, possible))))
+        return LabelSolution(remedies_of(solved, chain.from_iterable(map(settings, possible))))
 
-    def limited(self, remedy: Remedy) -> Remedy:
+    def with_listed_values(self, remedy: Remedy) -> Remedy:
         """Return a remedy of any value with the values that the selector or the policy file leaves, where one of them lists some."""
         place = self.place_at(remedy.place)
         terms = place.selector.terms if place.selector is not None else ()
@@ -265,7 +265,7 @@ class LabelValues(Struct, frozen=True):
         return (*own, *self.workload.places)
 
 
-def changed(named: Iterable[LabelSetting], value: str | None) -> Iterator[LabelSetting]:
+def with_changed_value(named: Iterable[LabelSetting], value: str | None) -> Iterator[LabelSetting]:
     """Return the labels that have another value, with this value."""
     return (one._replace(value=value) for one in named if one.value != value)
 
@@ -277,7 +277,7 @@ def will_count(label: AppLabel, remedy: Remedy, place: LabelLocation) -> bool:
     return found is not None and found.key == remedy.label
 
 
-def spread(remedy: Remedy, settings: Iterable[LabelSetting]) -> tuple[Remedy, ...]:
+def remedies_of(remedy: Remedy, settings: Iterable[LabelSetting]) -> tuple[Remedy, ...]:
     """Return one remedy for each label that is set."""
     keys = dict.fromkeys((one.place.path, one.key) for one in settings)
     return tuple(replace(remedy, place=path, label=key) for path, key in keys)

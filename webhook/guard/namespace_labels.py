@@ -70,7 +70,7 @@ def changed_labels(request: Request, policy: GuardPolicy, before: Mapping[str, s
     assert request.namespace is not None
     after = request.namespace.labels
     keys = [] if request.operation is Operation.CREATE else [GUARD_LABEL]
-    keys += policy.namespaces.guarded_labels
+    keys += policy.namespaces.protected_labels
     yield from (key for key in keys if after.get(key) != before.get(key))
 
 

@@ -98,7 +98,7 @@ class FlowIndex:
             found &= reduce(or_, (self._pods.get((role, each), 0) for role in wanted for each in here))
         return found
 
-    def guarded_pods(self, roles: frozenset[str] | None) -> int:
+    def managed_pods(self, roles: frozenset[str] | None) -> int:
         """Return the flows whose end includes all Pods of some roles in every managed namespace.
 
         Such an end names no namespace, while the opposite end does.

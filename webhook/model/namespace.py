@@ -18,6 +18,6 @@ class Namespace(Struct, frozen=True):
     terminating: bool
 
     @property
-    def stamped(self) -> bool:
+    def has_guard_label(self) -> bool:
         """Return whether the namespace has the guard label. Users may have set it, so it proves nothing."""
         return self.labels.get(GUARD_LABEL) == GUARDED

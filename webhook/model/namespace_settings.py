@@ -87,7 +87,7 @@ class Namespaces(Node):
         return tuple(sorted({*self.exempted, *overridden} - ALWAYS_EXEMPT))
 
     @cached_property
-    def guarded_labels(self) -> tuple[str, ...]:
+    def protected_labels(self) -> tuple[str, ...]:
         """Return the protected labels of namespaces, without the guard label."""
         environment = {self.environment.label} if self.environment.one_of else set()
         return tuple(sorted(environment.union(*(override.labels for override in self.overrides))))

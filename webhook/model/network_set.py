@@ -11,14 +11,14 @@ from webhook.model.rule import RuleFinding
 from webhook.model.workload import label_field
 
 
-def set_faults(labels: Mapping[str, str], networks: Addresses, judging: OpeningCheck) -> Iterator[RuleFinding]:
+def set_faults(labels: Mapping[str, str], networks: Addresses, check: OpeningCheck) -> Iterator[RuleFinding]:
     """Yield the findings about a network set.
 
     Calico's selectors select network sets as well as Pods, and look for the labels of a namespace or an account among the
     set's own first (libcalico-go, lib/backend/syncersv1/updateprocessors).
     """
-    counts = {judging.role: "it makes addresses count as Pods of that role"}
-    for wanted in judging.server_labels:
+    counts = {check.role: "it makes addresses count as Pods of that role"}
+    for wanted in check.server_labels:
         if all(labels.get(key) in values for key, values in wanted.items()):
             counts |= dict.fromkeys(wanted, "it makes addresses count as name servers")
     for key in labels:
@@ -27,7 +27,7 @@ def set_faults(labels: Mapping[str, str], networks: Addresses, judging: OpeningC
     for key, says in counts.items():
         if key in labels:
             yield RuleFinding(f"metadata.labels{label_field(key)}", says, parts=(digest((key, labels[key], networks)),))
-    if reason := too_large(networks, judging.cluster):
+    if reason := too_large(networks, check.cluster):
         yield RuleFinding(
             "spec.nets",
             f"it has {reason}: every policy that selects it by a label opens its Pods to nobody in particular; name "

@@ -123,18 +123,18 @@ class OpeningCheck:
             return None
         return structs.replace(peers, networks=networks, written=written, selected=selected)
 
-    def wide(self, opening: Opening, peers: Peers) -> tuple[Peers | None, str]:
+    def too_broad(self, opening: Opening, peers: Peers) -> tuple[Peers | None, str]:
         """Return the peers of a rule that are too broad, with a description; None if there are none."""
         if peers.everybody:
             return peers, NO_PARTICULAR_PEER
-        selected = tuple(one for one in peers.selected if self._is_wide(one, opening))
+        selected = tuple(one for one in peers.selected if self._is_too_broad(one, opening))
         large = too_large(peers.networks, self.cluster) if peers.networks else ""
         if not selected and not large:
             return None, ""
         networks, written = (peers.networks, peers.written) if large else (NO_ADDRESS, ())
         return Peers(networks=networks, written=written, selected=selected), NO_PARTICULAR_PEER if selected else large
 
-    def _is_wide(self, selected: Selected, opening: Opening) -> bool:
+    def _is_too_broad(self, selected: Selected, opening: Opening) -> bool:
         """Return whether a selector is too broad."""
         if selected.within is not None and not too_large(selected.within, self.cluster):
             return False
@@ -178,7 +178,7 @@ class OpeningCheck:
         bits = 0 if names is None else self._reach(opening).pods(names, roles, own=self._own)
         guarded = values_of(self._spaces(selected, opening.grammar), GUARD_LABEL)
         if guarded is not None and guarded <= {GUARDED}:
-            bits |= self._reach(opening).guarded_pods(roles)
+            bits |= self._reach(opening).managed_pods(roles)
         if selected.within is None:
             return self._meet(wanted, (bits,))
         return self._meet(wanted, (bits | one for one in self._reach(opening).addresses(selected.within)))

@@ -14,18 +14,18 @@ MAX_DESCRIBED: Final = 10  # of each kind that are described; the rest is one fi
 BEYOND_FLOWS: Final = "no flow of the policy file does; one has to be written there first"
 
 
-def opening_faults(openings: Sequence[Opening], judging: OpeningCheck) -> Iterator[RuleFinding]:
+def opening_faults(openings: Sequence[Opening], check: OpeningCheck) -> Iterator[RuleFinding]:
     """Yield the findings about the openings of one object."""
-    if not openings or judging.is_exempt(openings[0]):
+    if not openings or check.is_exempt(openings[0]):
         return
-    wide, beyond, narrow = classified(openings, judging)
-    describing = FaultWriter(openings[0])
+    wide, beyond, narrow = classified(openings, check)
+    writer = FaultWriter(openings[0])
     for kind in (wide, beyond):
-        yield from describing.faults(kind)
+        yield from writer.faults(kind)
     for direction in Direction:
         some = [one for one in narrow if one.direction is direction]
-        if reason := reason_too_large_together(((one.ports, one.peers.networks) for one in some), judging.cluster):
-            yield describing.sum_of(some, reason)
+        if reason := reason_too_large_together(((one.ports, one.peers.networks) for one in some), check.cluster):
+            yield writer.combined_finding(some, reason)
 
 
 class OpeningIssue(NamedTuple):
@@ -37,19 +37,19 @@ class OpeningIssue(NamedTuple):
 
 
 def classified(
-    openings: Iterable[Opening], judging: OpeningCheck
+    openings: Iterable[Opening], check: OpeningCheck
 ) -> tuple[list[OpeningIssue], list[OpeningIssue], list[Opening]]:
     """Return the rules that are too broad, those that no flow covers, and those with a few networks."""
     wide, beyond, narrow = [], [], []
     for opening in openings:
-        if (peers := judging.uncovered(opening)) is None:
+        if (peers := check.uncovered(opening)) is None:
             continue
-        nobody, reason = judging.wide(opening, peers)
-        if nobody:
-            wide.append(OpeningIssue(opening, nobody, f"that means {reason}; say whom it is for"))
-        if judging.has_flows and (rest := peers.without(nobody)):
+        broad, reason = check.too_broad(opening, peers)
+        if broad:
+            wide.append(OpeningIssue(opening, broad, f"that means {reason}; say whom it is for"))
+        if check.has_flows and (rest := peers.without(broad)):
             beyond.append(OpeningIssue(opening, rest, BEYOND_FLOWS))
-        if peers.networks and not (nobody and nobody.networks):
+        if peers.networks and not (broad and broad.networks):
             narrow.append(opening)
     return wide, beyond, narrow
 
@@ -71,7 +71,7 @@ class FaultWriter:
             parts = tuple(part for one in rest for part in self._parts(one))
             yield RuleFinding(rest[0].opening.path, f"from here on, {more}: {rest[0].says}", parts=parts)
 
-    def sum_of(self, found: Sequence[Opening], reason: str) -> RuleFinding:
+    def combined_finding(self, found: Sequence[Opening], reason: str) -> RuleFinding:
         """Return the finding about rules that are too broad together."""
         message = (
             f"its rules together open the way {self._way(found[0])} networks that are {reason}; say whom it is for"

@@ -99,7 +99,7 @@ class Rule(Struct, frozen=True):
     """One check under a stable id.
 
     `check` is pure; it yields the findings about a subject of the type `about` under a policy. `since` is the release that introduced
-    the rule. `at_most` is its strictest mode if the policy file does not name the rule. A `guarded_only` rule applies only in
+    the rule. `at_most` is its strictest mode if the policy file does not name the rule. A `managed_only` rule applies only in
     managed namespaces. `in_cel` yields CEL expressions for the API server (webhook.model.cel), which are all
     true if `check` finds nothing; it yields none if the policy has no requirement. `constrains` is the constraint on printed fixes for
     this rule.
@@ -110,7 +110,7 @@ class Rule(Struct, frozen=True):
     check: Callable[[Any, GuardPolicy], Iterator[RuleFinding]]
     about: type = Workload
     at_most: Mode = Mode.ENFORCE
-    guarded_only: bool = False
+    managed_only: bool = False
     in_cel: Callable[[GuardPolicy], Iterator[str]] | None = None
     constrains: FixConstraint | None = None
 

@@ -22,4 +22,4 @@ def unpoliced(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
             yield RuleFinding(path, f"the Pod would be in its node's network, where no network policy holds; {MEND}")
 
 
-RULE = Rule(id="no-host-network", since="0.1", check=unpoliced, guarded_only=True)
+RULE = Rule(id="no-host-network", since="0.1", check=unpoliced, managed_only=True)

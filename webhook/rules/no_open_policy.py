@@ -17,12 +17,12 @@ def opened(found: PolicyObject, policy: GuardPolicy) -> Iterator[RuleFinding]:
 
     Network policies add up, so an allowing policy overrides the isolating one (Kubernetes' NetworkPolicy, "isolation").
     """
-    judging = OpeningCheck(policy, found.namespace)
+    check = OpeningCheck(policy, found.namespace)
     if found.unreadable:
         yield RuleFinding("spec", f"cannot determine what it opens: {found.unreadable}", parts=(found.fingerprint,))
     if found.kind in NETWORK_SETS:
-        yield from set_faults(found.labels, found.networks, judging)
-    yield from opening_faults(found.openings, judging)
+        yield from set_faults(found.labels, found.networks, check)
+    yield from opening_faults(found.openings, check)
 
 
-RULE = Rule(id="no-open-policy", since="0.1", check=opened, about=PolicyObject, at_most=Mode.WARN, guarded_only=True)
+RULE = Rule(id="no-open-policy", since="0.1", check=opened, about=PolicyObject, at_most=Mode.WARN, managed_only=True)
