@@ -28,8 +28,8 @@ def binding_decision(request: Request, policy: GuardPolicy, faults: tuple[Violat
     """Return the decision on a binding with these violations."""
     mode = strictest_pod_mode(policy)
     if not faults or mode is not Mode.ENFORCE:
-        told = {mode: faults}
-        return Decision(Verdict.ALLOWED, warned=told.get(Mode.WARN, ()), audited=told.get(Mode.AUDIT, ()))
+        by_mode = {mode: faults}
+        return Decision(Verdict.ALLOWED, warned=by_mode.get(Mode.WARN, ()), audited=by_mode.get(Mode.AUDIT, ()))
     name = reference("Binding", request.target.namespace, request.target.name)
     return Decision(Verdict.DENIED, denied=faults, message=refusal(name, faults))
 

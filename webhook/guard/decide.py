@@ -227,11 +227,11 @@ def decide_without_rules(request: Request, policy: GuardPolicy, own_namespace: s
     if namespace and namespace == own_namespace:
         return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is catflap's own")
     if request.subject is None and request.namespace is None and request.bound_labels is None:
-        said = unsupported_policy_notice(request.target.group, request.target.kind)
+        notice = unsupported_policy_notice(request.target.group, request.target.kind)
         return Decision(
             Verdict.UNJUDGED,
             reason=not_applicable_reason(request),
-            notices=(said,) if said and writes_object(request) else (),
+            notices=(notice,) if notice and writes_object(request) else (),
         )
     if request.workload is not None and not request.workload.labelled(policy.workloads.scope):
         named = request.workload.reference_path

@@ -20,13 +20,13 @@ def with_message(decision: Decision, request: Request, policy: GuardPolicy) -> D
         return decision
     target, subject, workload = request.target, request.subject, request.workload
     name = subject.reference if subject else reference(target.kind, target.namespace, target.name)
-    mends = label_fix(workload, decision.denied, policy, request.before) if workload is not None else LabelFix()
+    fix = label_fix(workload, decision.denied, policy, request.before) if workload is not None else LabelFix()
     return replace(
         decision,
-        message=refusal(name, decision.denied, mends),
-        denied=tuple(with_fix(one, mends.remedies) for one in decision.denied),
-        fix=mends.remedies,
-        fix_notes=mends.notes,
+        message=refusal(name, decision.denied, fix),
+        denied=tuple(with_fix(one, fix.remedies) for one in decision.denied),
+        fix=fix.remedies,
+        fix_notes=fix.notes,
     )
 
 

@@ -68,8 +68,8 @@ def custom_template_violations(
 def with_template(content: Mapping[str, Any], request: Request, template: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object with another pod template; for a Pod, everything but its name and owners is the template."""
     if request.target.is_pod:
-        said = template.get("metadata") or {}
-        metadata = {**(content.get("metadata") or {}), "labels": {}, "annotations": {}, **said}
+        written = template.get("metadata") or {}
+        metadata = {**(content.get("metadata") or {}), "labels": {}, "annotations": {}, **written}
         return {**content, "metadata": metadata, "spec": template.get("spec") or {}}
     maker = BY_RESOURCE[request.target.group, request.target.resource]
     return with_value_at(content, maker.template.split("."), template)

@@ -117,7 +117,7 @@ class LabelValues(Struct, frozen=True):
             remedy = replace(remedy, value=None, choices=role.one_of)
         meant = [label.intended(other.labels) for other in self.others(place)]
         agreed = [value for value in meant if value and (not is_role or label.counts(value))]
-        named = {said for key in label.aliases if is_role and label.counts(said := place.labels.get(key, ""))}
+        named = {value for key in label.aliases if is_role and label.counts(value := place.labels.get(key, ""))}
         wanted = [replace(remedy, value=value, choices=()) for value in agreed]
         wanted += [remedy] if is_role or remedy.value is not None or remedy.choices else []
         if len(named) == 1 and named <= {*remedy.choices}:
@@ -146,12 +146,12 @@ class LabelValues(Struct, frozen=True):
     def settings_with_others(self, place: LabelLocation, label: AppLabel, key: str) -> LabelSettings:
         """Return the same settings, with those of the labels on the object and on its Pods that would contradict it."""
         here, own = self.settings_at(place, label, key), self.workload.own
-        said = label.found(own.labels) if own is not None else None
+        own_label = label.found(own.labels) if own is not None else None
         others = list(self.named_elsewhere(place, label)) if own is not None else []
 
         def settings(value: str | None) -> Iterator[LabelSetting]:
             yield from here(value)
-            if place is own or (said is not None and said.value not in {"", value}):
+            if place is own or (own_label is not None and own_label.value not in {"", value}):
                 for one in with_changed_value(others, value):
                     # An alias of the application contradicts no other label, so if it is kept, the label itself is set in addition.
                     kept = label is self.policy.workloads.app and self.obstacle(one)
@@ -170,8 +170,8 @@ class LabelValues(Struct, frozen=True):
     def aliases(self, place: LabelLocation, label: AppLabel) -> Iterator[LabelSetting]:
         """Yield the aliases that name a role; the aliases of an application contradict nothing."""
         for alias in label.aliases if label is self.policy.workloads.role else ():
-            if label.counts(said := place.labels.get(alias, "")):
-                yield LabelSetting(place, alias, said)
+            if label.counts(value := place.labels.get(alias, "")):
+                yield LabelSetting(place, alias, value)
 
     def solution_for(self, remedy: Remedy | None, settings: LabelSettings) -> LabelSolution:
         """Return a remedy with those of its values that are possible, for each label that `settings` names for a value."""

@@ -22,7 +22,7 @@ def refusal(reference: str, violations: tuple[Violation, ...], fix: LabelFix = N
     """Return the whole message: one line for each violation, the labels to set as YAML for the manifest, and notes."""
     faults = sum(violation.count for violation in violations)
     lines = [f"{shortened(reference)} has {'1 fault' if faults == 1 else f'{faults} faults'}:"]
-    lines += truncated_lines([f"- {said}" for said in violation_lines(violations)], MAX_MESSAGE_LENGTH)
+    lines += truncated_lines([f"- {line}" for line in violation_lines(violations)], MAX_MESSAGE_LENGTH)
     if fix.remedies:
         what = "it" if all(one.remedy for one in violations) else "what labels can mend"
         lines += [f"To mend {what}, set in the manifest:", *truncated_lines(patch(fix.remedies), MAX_PATCH_LENGTH)]

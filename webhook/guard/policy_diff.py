@@ -133,15 +133,15 @@ def network_policy_changes(after: GuardPolicy, before: GuardPolicy) -> Iterator[
     named = sorted({*namespaces_in_flows(after), *namespaces_in_flows(before)})
     births = [Birth(ANY_NAMESPACE, "", "", environment) for environment in dict.fromkeys(environments)]
     births += [Birth(name, "", "") for name in named]
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for birth in births:
         by_engine = {engine: "; ".join(changed_policies(after, before, birth, engine)) for engine in Engine}
         by_engine = {engine: change for engine, change in by_engine.items() if change}
         alike = len(by_engine) == len(Engine) and len(set(by_engine.values())) == 1
         for engine, change in by_engine.items():
             by = "" if alike else f", by {engine}"
-            if (by, change) not in told:
-                told.add((by, change))
+            if (by, change) not in reported:
+                reported.add((by, change))
                 yield f"policies of {namespace_text(birth)}{by}: {change}"
 
 

@@ -16,8 +16,8 @@ IS_POD: Final = "variables.pod"
 ROLES: Final = "variables.roles"
 NAMESPACE: Final = "request.namespace"
 # Conditions under which the value of an alias counts.
-ANY_VALUE: Final = "{said} != ''"
-KNOWN_ROLE: Final = f"{{said}} in {ROLES}"
+ANY_VALUE: Final = "{value} != ''"
+KNOWN_ROLE: Final = f"{{value}} in {ROLES}"
 
 
 def literal(value: Any) -> str:
@@ -49,7 +49,7 @@ def lack(keys: Sequence[str], counts: str, x: str, *, unless: str = "false") -> 
 
     The label is the first of `keys`; the others are its aliases.
 
-    `counts` is the condition under which the value `said` of an alias counts. If `unless` is true, no alias counts.
+    `counts` is the condition under which the `value` of an alias counts. If `unless` is true, no alias counts.
     """
     key, labels = literal(keys[0]), f"{x}.labels"
     counted = f"!({unless}) && {literal(list(keys[1:]))}.exists(k, {counting(counts, labels)})" if keys[1:] else "false"
@@ -67,4 +67,4 @@ def value(keys: Sequence[str], counts: str, labels: str) -> str:
 
 def counting(counts: str, labels: str) -> str:
     """Return the condition that an alias `k` is set in the labels, and counts."""
-    return f"k in {labels} && {counts.format(said=f'{labels}[k]')}"
+    return f"k in {labels} && {counts.format(value=f'{labels}[k]')}"

@@ -30,8 +30,8 @@ def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
     """Yield the CEL expressions of this rule for the API server."""
     key = literal(policy.workloads.role.label)
-    said = f"p.labels[{key}]"
-    sound = f"!({key} in p.labels) || {said} == '' || {said} in {ROLES}"
+    label = f"p.labels[{key}]"
+    sound = f"!({key} in p.labels) || {label} == '' || {label} in {ROLES}"
     yield everywhere(sound, f"p.labels[?{key}] == q.labels[?{key}]")
 
 

@@ -36,8 +36,8 @@ def in_cel(policy: GuardPolicy) -> Iterator[str]:
     """Yield the CEL expressions of this rule for the API server."""
     for required in policy.workloads.require:
         key = literal(required.label)
-        said = f"p.labels[{key}]"
-        sound = f"{key} in p.labels && {said} != '' && {admitted(required, said)}"
+        label = f"p.labels[{key}]"
+        sound = f"{key} in p.labels && {label} != '' && {admitted(required, label)}"
         yield everywhere(sound, f"p.labels[?{key}] == q.labels[?{key}]")
 
 

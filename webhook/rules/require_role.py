@@ -24,12 +24,12 @@ def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
         if not how and not by_alias and role.label not in place.labels:
             how = MISSING
         if how:
-            said = f"the label {role.label!r} is {place.described(role.label, how)}"
+            state = f"the label {role.label!r} is {place.described(role.label, how)}"
             yield RuleFinding(
                 path=place.at(role.label),
-                message=f"{said}{other_use(place, role)}; the roles are {listed(role.one_of)}",
+                message=f"{state}{other_use(place, role)}; the roles are {listed(role.one_of)}",
                 remedy=Remedy(place.path, role.label, value=role.intended(place.labels), choices=role.one_of),
-                parts=(said,),
+                parts=(state,),
             )
 
 
