@@ -1,6 +1,6 @@
 """Builders of CEL expressions for the API server.
 
-A rule that CEL can express has conditions over the variables of `webhook.controller.twin`. `places` are the locations from which Pods get their
+A rule that CEL can express has conditions over the variables of `webhook.controller.admission_policy`. `places` are the locations from which Pods get their
 labels, each with its `labels`, its `role` as it is set there and its `account`; `before` has those of the old object. If
 `lenient` is true, a violation that the old object has does not count. `roles` are the known roles. A parameter `x` is the name of one place.
 """

@@ -102,7 +102,7 @@ class Rule(Struct, frozen=True):
     the rule. `at_most` is its strictest mode if the policy file does not name the rule. A `managed_only` rule applies only in
     managed namespaces. `in_cel` yields CEL expressions for the API server (webhook.model.cel), which are all
     true if `check` finds nothing; it yields none if the policy has no requirement. `constrains` is the constraint on printed fixes for
-    this rule.
+    this rule. `settings` is the part of the policy file that only this rule uses.
     """
 
     id: str
@@ -113,6 +113,7 @@ class Rule(Struct, frozen=True):
     managed_only: bool = False
     in_cel: Callable[[GuardPolicy], Iterator[str]] | None = None
     constrains: FixConstraint | None = None
+    settings: str = ""
 
     @property
     def title(self) -> str:
