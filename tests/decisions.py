@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from webhook.custom.judging import plain
+from webhook.custom.evaluation import plain
 from webhook.guard.decide import OFFLINE_DEFAULTS, decide
 from webhook.guard.decision_message import with_message
 from webhook.model.decision import Decision, OldOwner, OwnerWanted

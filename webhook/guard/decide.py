@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from webhook.custom.judging import judge_custom, unchecked
+from webhook.custom.evaluation import evaluate_rules, unchecked_rules
 from webhook.guard.binding import judge_binding
 from webhook.guard.inherited_violations import inherited_violations
 from webhook.guard.judge import judge_request, managed_only, mode_of
@@ -91,7 +91,7 @@ def decide(
             else decided
         )
     decision = decide_by_rules(request, policy, known, at)
-    if policy.custom and isinstance(decision, Decision) and (left_out := unchecked(request, policy, known)):
+    if policy.custom and isinstance(decision, Decision) and (left_out := unchecked_rules(request, policy, known)):
         decision = replace(decision, unchecked=left_out)
     if isinstance(decision, Decision) and decision.allowed and creates_pod(request):
         return with_isolation_status(request, decision, known)
@@ -190,7 +190,7 @@ def new_violations(request: Request, policy: GuardPolicy, known: Known) -> tuple
     found = known.once("rules", lambda: judge_request(request, policy))
     if not policy.custom:
         return found
-    custom = judge_custom(request, policy, known)
+    custom = evaluate_rules(request, policy, known)
     return (*found, *custom) if isinstance(custom, tuple) else custom
 
 

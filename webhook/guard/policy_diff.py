@@ -10,8 +10,8 @@ from webhook.guard.owner_graph import ObjectName
 from webhook.guard.preview import Effect, Preview, PreviewContext, PreviewRow
 from webhook.model.policy import GuardPolicy
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 
 # Placeholder for all namespaces that no flow names.
 ANY_NAMESPACE = "any-other"
@@ -131,18 +131,18 @@ def network_policy_changes(after: GuardPolicy, before: GuardPolicy) -> Iterator[
     """
     environments = ("", *after.namespaces.environment.one_of, *before.namespaces.environment.one_of)
     named = sorted({*namespaces_in_flows(after), *namespaces_in_flows(before)})
-    births = [Birth(ANY_NAMESPACE, "", "", environment) for environment in dict.fromkeys(environments)]
-    births += [Birth(name, "", "") for name in named]
+    targets = [RenderTarget(ANY_NAMESPACE, "", "", environment) for environment in dict.fromkeys(environments)]
+    targets += [RenderTarget(name, "", "") for name in named]
     reported: set[tuple[str, str]] = set()
-    for birth in births:
-        by_engine = {engine: "; ".join(changed_policies(after, before, birth, engine)) for engine in Engine}
+    for target in targets:
+        by_engine = {engine: "; ".join(changed_policies(after, before, target, engine)) for engine in Engine}
         by_engine = {engine: change for engine, change in by_engine.items() if change}
         alike = len(by_engine) == len(Engine) and len(set(by_engine.values())) == 1
         for engine, change in by_engine.items():
             by = "" if alike else f", by {engine}"
             if (by, change) not in reported:
                 reported.add((by, change))
-                yield f"policies of {namespace_text(birth)}{by}: {change}"
+                yield f"policies of {namespace_text(target)}{by}: {change}"
 
 
 def namespaces_in_flows(policy: GuardPolicy) -> Iterable[str]:
@@ -150,16 +150,16 @@ def namespaces_in_flows(policy: GuardPolicy) -> Iterable[str]:
     return (name for flow in policy.network.flows for end in (flow.source, flow.to) for name in end.namespaces)
 
 
-def namespace_text(birth: Birth) -> str:
+def namespace_text(target: RenderTarget) -> str:
     """Return a description of the namespaces."""
-    if birth.namespace != ANY_NAMESPACE:
-        return f"namespace {birth.namespace}"
-    return f"a namespace in {birth.environment}" if birth.environment else "a namespace"
+    if target.namespace != ANY_NAMESPACE:
+        return f"namespace {target.namespace}"
+    return f"a namespace in {target.environment}" if target.environment else "a namespace"
 
 
-def changed_policies(after: GuardPolicy, before: GuardPolicy, birth: Birth, engine: Engine) -> Iterator[str]:
+def changed_policies(after: GuardPolicy, before: GuardPolicy, target: RenderTarget, engine: Engine) -> Iterator[str]:
     """Yield which policies of a namespace are written, changed and removed."""
-    new, old = (rendered_specs(policy, birth, engine) for policy in (after, before))
+    new, old = (rendered_specs(policy, target, engine) for policy in (after, before))
     sides = (
         ("written", new.keys() - old.keys()),
         ("changed", {name for name in new.keys() & old.keys() if new[name] != old[name]}),
@@ -168,9 +168,9 @@ def changed_policies(after: GuardPolicy, before: GuardPolicy, birth: Birth, engi
     yield from (f"{word} {', '.join(sorted(some))}" for word, some in sides if some)
 
 
-def rendered_specs(policy: GuardPolicy, birth: Birth, engine: Engine) -> Mapping[str, Any]:
+def rendered_specs(policy: GuardPolicy, target: RenderTarget, engine: Engine) -> Mapping[str, Any]:
     """Return the policy specs of a namespace for an engine, by name; empty if the policy file selects another engine."""
     if policy.network.engine not in {"auto", engine}:
         return {}
-    made = render(policy, birth, engine)
+    made = render_namespace(policy, target, engine)
     return {f"{'staged ' if policy.network.staged else ''}{one['metadata']['name']}": one["spec"] for one in made}
