@@ -98,7 +98,7 @@ class IsolationGate:
         return found is not None and is_managed(
             parse_namespace(found),
             loaded.policy,
-            closed_since=cluster_info.isolation_since,
+            isolation_since=cluster_info.isolation_since,
             own_namespace=self._own_namespace,
         )
 
