@@ -12,7 +12,7 @@ from tests.cluster.manifests import GOOD, namespace, pod
 from tests.cluster.policies import BOTH, CLOSED, DENY, DNS, GROUPS, all_policies_path, stored_policies
 from tests.cluster.policies import path as path_of
 from tests.controlplane.client import APPLY, MERGE
-from tests.controlplane.witness import Event, witness
+from tests.controlplane.watch_recorder import WatchEvent, record_watch
 from tests.programs import stop
 
 PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
@@ -132,7 +132,7 @@ def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, engine: s
     """KY#17594, KY#16742, KP#1495: a watch sees no DELETED over three full comparisons, a change of the file and a restart."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
-    with witness(catflap.cluster, all_policies_path(engine)) as seen:
+    with record_watch(catflap.cluster, all_policies_path(engine)) as seen:
         for change in ({"mode": "warn"}, {"mode": "audit"}, {"mode": "enforce"}):  # each compares every namespace
             catflap.configure({"network": {"engine": engine}, **change})
             time.sleep(SECOND)
@@ -147,7 +147,7 @@ def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, engine: s
     assert deletions(catflap, namespace_name) == []
 
 
-def written(place: tuple[str, str], times: int, events: Sequence[Event]) -> bool:
+def written(place: tuple[str, str], times: int, events: Sequence[WatchEvent]) -> bool:
     """Return whether a policy was written this many times."""
     return sum(one.place == place for one in events) == times
 
@@ -157,7 +157,7 @@ def test_what_the_policy_file_changes_is_nobodys_edit(catflap: Installation, eng
     catflap.apply(namespace(namespace_name))
     eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
     for dns, there in (("openshift", BOTH), ("none", [DENY]), ("kube-dns", BOTH)):
-        with witness(catflap.cluster, all_policies_path(engine)) as seen:
+        with record_watch(catflap.cluster, all_policies_path(engine)) as seen:
             catflap.configure({"network": {"engine": engine, "dns": dns}})
             seen.wait_for(lambda events: any(one.place == (namespace_name, DNS) for one in events), what="the change")
         assert stored_policies(catflap, engine, namespace_name) == there
