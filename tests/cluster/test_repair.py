@@ -152,7 +152,7 @@ def written(place: tuple[str, str], times: int, events: Sequence[WatchEvent]) ->
     return sum(one.place == place for one in events) == times
 
 
-def test_what_the_policy_file_changes_is_nobodys_edit(catflap: Installation, engine: str, namespace_name: str) -> None:
+def test_a_change_by_the_policy_file_is_no_repair(catflap: Installation, engine: str, namespace_name: str) -> None:
     """KY#17180: a change that an administrator requested by the policy file is not reported as a repaired intrusion."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
@@ -280,7 +280,7 @@ OPENER: dict[str, Any] = {
 }
 
 
-def test_what_changes_our_policies_on_their_way_is_named(catflap: Installation, namespace_name: str) -> None:
+def test_a_webhook_that_changes_catflaps_policies_is_named(catflap: Installation, namespace_name: str) -> None:
     """An administrator's admission policy opens each network policy: no restoration is reported, Pods are rejected, and it is named."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name))
@@ -355,7 +355,7 @@ def test_a_full_disk_stops_no_repair(catflap: Installation, namespace_name: str)
         catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
 
 
-def test_a_policy_of_our_name_that_somebody_made_before_is_ours_alone(catflap: Installation, older: str) -> None:
+def test_an_earlier_policy_with_catflaps_name_is_taken_over(catflap: Installation, older: str) -> None:
     """The adopted policy has neither the other owner nor its finalizer, and the record does not say "restored"."""
     bait = catflap.cluster.api("POST", f"/api/v1/namespaces/{older}/configmaps", {"metadata": {"name": "bait"}})
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "bait", "uid": bait["metadata"]["uid"]}

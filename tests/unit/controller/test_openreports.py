@@ -39,7 +39,7 @@ def test_the_summary_counts_owners_that_are_good_and_results_that_are_not() -> N
     assert [one["result"] for one in found["results"]] == ["fail", "fail", "warn", "warn"]
 
 
-def test_what_keeps_running_is_told_so() -> None:
+def test_workloads_that_keep_running_are_marked() -> None:
     """It is a violation all the same."""
     [result] = report("shop", 1, [row(keeps_running=True)], AT)["results"]
     assert result["properties"] == {"effect": "refused", "keepsRunning": "true"}
@@ -64,7 +64,7 @@ def test_what_is_in_no_namespace_has_a_report_of_its_own() -> None:
     assert found["results"][0]["resources"] == [{"kind": "GlobalNetworkPolicy", "name": "open"}]
 
 
-def test_the_worst_are_told_and_the_rest_is_counted() -> None:
+def test_the_worst_results_are_listed_and_the_others_counted() -> None:
     """The order does not depend on the order of discovery."""
     rows = [row(f"w{number:03}", effect=Effect.WARNED) for number in range(MAX_RESULTS)]
     rows += [row(f"r{number:03}") for number in range(MAX_RESULTS // 2)]
@@ -108,7 +108,7 @@ def test_what_is_new_has_its_own_time() -> None:
 @pytest.mark.parametrize(
     "broken", [{"results": None}, {"results": []}, {"source": "x"}, {"summary": {}}, {"scope": {}}]
 )
-def test_what_somebody_changed_is_written_anew(broken: dict[str, Any]) -> None:
+def test_a_changed_report_is_rewritten(broken: dict[str, Any]) -> None:
     """Catflap owns each part of a report, except for metadata of others."""
     wanted = report("shop", 1, [row()], AT)
     before = {**stored(wanted), **broken}

@@ -42,7 +42,7 @@ class TestSteps:
         assert taken(RotationState(None, frozenset())) == PathTokens(registered=NEW)
 
     @pytest.mark.parametrize("value", [PLAIN, A.value])
-    def test_a_path_that_is_registered_goes_on(self, value: str) -> None:
+    def test_a_registered_path_is_kept(self, value: str) -> None:
         """An earlier release registered it, or its Secret was deleted."""
         found = taken(RotationState(None, frozenset({value})))
         assert found is not None
@@ -94,7 +94,7 @@ class TestSteps:
         """An administrator turned catflap off, or it is not registered yet."""
         assert taken(RotationState(PathTokens(registered=A), frozenset(), age=1e6, disturbed=True)) is None
 
-    def test_what_others_registered_goes_on_being_registered(self) -> None:
+    def test_a_token_registered_by_others_stays_registered(self) -> None:
         """Others replaced the Secret, or restored an old configuration: API servers use that path, and the next token follows at once."""
         assert taken(RotationState(PathTokens(registered=A), registered(C))) == PathTokens(
             registered=PathToken(C.value, NEW.since), next=NEW, previous=(A,)
@@ -420,7 +420,7 @@ def test_no_review_is_refused_because_a_backup_is_restored(
         world.check()
 
 
-def test_an_undisturbed_rotation_goes_on_for_ever() -> None:
+def test_an_undisturbed_rotation_never_ends() -> None:
     """Each period has a new token, and the earlier one is accepted for the overlap only."""
     world = World(servers=2, api_servers=1, plain=True)
     seen: list[str] = []
@@ -491,7 +491,7 @@ def test_where_not_every_server_can_be_asked_a_token_settles_first() -> None:
     assert settle(controller, store) != PLAIN
 
 
-def test_who_does_not_lead_takes_no_step_but_the_first() -> None:
+def test_a_follower_takes_only_the_first_step() -> None:
     """A server must not wait for a Lease."""
     store = Store()
     follower = rotating(store, Obedient(), is_leader=lambda: False)
@@ -562,7 +562,7 @@ def test_what_others_stored_is_not_registered_before_every_server_accepts_it() -
         _ = world.controllers[0].registered
 
 
-def test_what_is_registered_goes_on_after_a_backup_was_restored_and_ends_by_its_rotation() -> None:
+def test_a_registered_token_survives_a_restored_backup_until_its_rotation() -> None:
     """The token of the backup ends with the next rotation, and no server keeps tokens for ever."""
     world, first, current = restored_world()
     world.restart_controller(0)  # it has no observations
