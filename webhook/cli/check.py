@@ -25,7 +25,7 @@ from webhook.cli._options import (
 from webhook.cli._streams import say, warn
 from webhook.guard.amend import amended
 from webhook.guard.decide import OFFLINE, decide
-from webhook.guard.explaining import explained, with_possible_remedies, with_refused_labels
+from webhook.guard.explaining import explained, with_refused_labels
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.violation import RefusedLabel
@@ -102,5 +102,4 @@ def judged(
     request = amended(creation(manifest), policy)
     decision = decide(request, policy, known=OFFLINE, own_namespace=own_namespace, at=datetime.now(UTC))
     assert isinstance(decision, Decision)
-    found = explained(with_refused_labels(decision, refused), request, policy)
-    return with_possible_remedies(found, request, policy)
+    return explained(with_refused_labels(decision, refused), request, policy, lenient=True)

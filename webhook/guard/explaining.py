@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from webhook.guard.mending import Mending, mending
+from webhook.guard.mending import Mending, Search
 from webhook.guard.message import refusal
 from webhook.model.decision import Decision, Verdict
 from webhook.model.policy import GuardPolicy
@@ -11,36 +11,31 @@ from webhook.model.violation import RefusedLabel, Remedy, Violation
 from webhook.model.workload import label_field, reference
 
 
-def explained(decision: Decision, request: Request, policy: GuardPolicy) -> Decision:
+def explained(decision: Decision, request: Request, policy: GuardPolicy, *, lenient: bool = False) -> Decision:
     """Return the decision with its message: each fault that refuses the object, and the labels that mend it.
 
-    A decision that has a message, or that refuses nothing, is returned as it is.
+    A decision that has a message, or that refuses nothing, has none added. With `lenient` a violation that is warned of or recorded keeps its
+    remedy only where the labels that mend the whole object include it.
     """
-    if decision.verdict is not Verdict.DENIED or decision.message:
-        return decision
-    target, subject, workload = request.target, request.subject, request.workload
-    name = subject.reference if subject else reference(target.kind, target.namespace, target.name)
-    mends = mending(workload, decision.denied, policy, request.before) if workload is not None else Mending()
-    return replace(
-        decision,
-        message=refusal(name, decision.denied, mends),
-        denied=tuple(with_fix(one, mends.remedies) for one in decision.denied),
-        fix=mends.remedies,
-        fix_notes=mends.notes,
-    )
-
-
-def with_possible_remedies(decision: Decision, request: Request, policy: GuardPolicy) -> Decision:
-    """Return the decision whose warned and recorded violations keep a remedy only where the labels that mend the whole object include it."""
-    lenient = (*decision.warned, *decision.audited)
-    if request.workload is None or not any(one.remedy for one in lenient):
-        return decision
-    fix = mending(request.workload, (*decision.denied, *lenient), policy, request.before).remedies
-    return replace(
-        decision,
-        warned=tuple(with_fix(one, fix) for one in decision.warned),
-        audited=tuple(with_fix(one, fix) for one in decision.audited),
-    )
+    workload = request.workload
+    search = Search(workload, policy, request.before) if workload is not None else None
+    if decision.verdict is Verdict.DENIED and not decision.message:
+        target, subject = request.target, request.subject
+        name = subject.reference if subject else reference(target.kind, target.namespace, target.name)
+        mends = search.mending(decision.denied) if search else Mending()
+        decision = replace(
+            decision,
+            message=refusal(name, decision.denied, mends),
+            denied=tuple(with_fix(one, mends.remedies) for one in decision.denied),
+            fix=mends.remedies,
+            fix_notes=mends.notes,
+        )
+    others = (*decision.warned, *decision.audited)
+    if lenient and search and any(one.remedy for one in others):
+        fix = search.further(others)
+        warned, audited = ([with_fix(one, fix) for one in each] for each in (decision.warned, decision.audited))
+        return replace(decision, warned=tuple(warned), audited=tuple(audited))
+    return decision
 
 
 def is_about_value(violation: Violation) -> bool:

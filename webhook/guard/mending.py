@@ -5,6 +5,7 @@ template, which must go on matching the Pods and which the API server never chan
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import islice
 from typing import Final
 
@@ -41,42 +42,72 @@ def mending(
 
     The labels of templates come first. The object's own labels follow from what the templates then are.
     """
-    paths = {place.path for place in (workload.own, *workload.places) if place is not None}
-    found = tuple(one for one in violations if one.remedy is None or one.remedy.place in paths)
-    search = Search(workload, found, policy, before)
-    if any(one.remedy for one in found):
-        # Most refusals that cost much have no remedy, such as those for thousands of labels.
-        search.run()
-    notes = dict.fromkeys(search.notes)
-    if workload.kind == POD.kind and not workload.places[0].labels and before is None and workload.owner is None:
-        notes[DEBUG_COPY] = None
-    return Mending(tuple(search.remedies.values()), tuple(notes))
+    return Search(workload, policy, before).mending(violations)
 
 
 class Search:
-    """Labels that are set one after the other; after each the object is judged again."""
+    """Labels that are set one after the other; after each the object is judged again.
 
-    def __init__(
-        self, workload: Workload, found: tuple[Violation, ...], policy: GuardPolicy, before: Workload | None
-    ) -> None:
+    A search may be asked for the labels of further violations: it goes on from the labels that it has found.
+    """
+
+    def __init__(self, workload: Workload, policy: GuardPolicy, before: Workload | None) -> None:
         self._workload = workload
         self._policy = policy
         self._before = before
-        self._rules = {one.rule for one in found}
-        self._known: set[tuple[tuple[str, str, str], ...]] = set()
-        self._found = found
+        self._paths = {place.path for place in (workload.own, *workload.places) if place is not None}
+        self._rules: set[str] = set()
+        self._found: tuple[Violation, ...] = ()
         # No rule finds these again once another label is set.
-        self._by_api_server = [one for one in found if one.rule == API_SERVER]
+        self._by_api_server: list[Violation] = []
         self.remedies: dict[tuple[str, str], Remedy] = {}
-        self.notes: list[str] = []
 
-    def run(self) -> None:
-        """Find the labels, and say in notes what they do not mend."""
-        self._known = {one.identities for one in judge(self._workload, self._policy)}
+    def mending(self, violations: Iterable[Violation]) -> Mending:
+        """Return the labels that mend violations, and in words what no label mends."""
+        notes: dict[str, None] = {}
+        # Most refusals that cost much have no remedy, such as those for thousands of labels.
+        if self._adds(violations):
+            notes = dict.fromkeys(self._notes(self._find()))
+        workload = self._workload
+        if workload.kind == POD.kind and not workload.places[0].labels and not self._before and not workload.owner:
+            notes[DEBUG_COPY] = None
+        return Mending(tuple(self.remedies.values()), tuple(notes))
+
+    def further(self, violations: Iterable[Violation]) -> tuple[Remedy, ...]:
+        """Return the labels that mend further violations as well."""
+        if self._adds(violations):
+            self._find()
+        return tuple(self.remedies.values())
+
+    def _adds(self, violations: Iterable[Violation]) -> bool:
+        """Add violations to those that are to be mended; return whether a label may mend one of these."""
+        new = tuple(one for one in violations if one.remedy is None or one.remedy.place in self._paths)
+        self._rules |= {one.rule for one in new}
+        self._by_api_server += [one for one in new if one.rule == API_SERVER]
+        self._found = self._judged(self._now) if self.remedies else (*self._found, *new)
+        return any(one.remedy for one in new)
+
+    @property
+    def _now(self) -> Workload:
+        """The workload with the labels that are found so far."""
+        return mended(self._workload, self.remedies.values())
+
+    def _judged(self, now: Workload) -> tuple[Violation, ...]:
+        """Return the violations of the workload with further labels."""
+        still = (one for one in self._by_api_server if one.remedy and key_of(one.remedy) not in self.remedies)
+        return (*still, *judge(now, self._policy))
+
+    @cached_property
+    def _known(self) -> frozenset[tuple[tuple[str, str, str], ...]]:
+        """The violations of the workload as it is given."""
+        return frozenset(one.identities for one in judge(self._workload, self._policy))
+
+    def _find(self) -> list[str]:
+        """Find the labels; return why some violations are not mended."""
         must_agree = constrained(FixConstraint.AGREEMENT, self._policy)
         must_be_claimed = constrained(FixConstraint.CLAIM, self._policy)
         unmended: dict[Remedy, str] = {}
-        now, has_moved = self._workload, False
+        now, has_moved, notes = self._now, False, list[str]()
         for _ in range(MOST_STEPS):
             remedy = self._next(now, unmended)
             if remedy is None and not (unmended and has_moved):
@@ -94,17 +125,19 @@ class Search:
                 continue
             has_moved = True
             self._take(values, new)
-            now = mended(self._workload, self.remedies.values())
-            still = (one for one in self._by_api_server if one.remedy and key_of(one.remedy) not in self.remedies)
-            self._found = (*still, *judge(now, self._policy))
+            now = self._now
+            self._found = self._judged(now)
         else:
-            self.notes.append(MORE)
+            notes.append(MORE)
         self._keep_filled()
-        self.notes += filter(None, unmended.values())
-        if not self.notes:
-            self.notes += [contradiction(one) for one in self._counted if self._refuses(one)][:1]
-        if not self.notes and any(self._refuses(one) for now in self._as_chosen() for one in judge(now, self._policy)):
-            self.notes.append(MORE)
+        return [*notes, *filter(None, unmended.values())]
+
+    def _notes(self, unmended: list[str]) -> list[str]:
+        """Return what the labels do not mend, in words."""
+        notes = unmended or [contradiction(one) for one in self._counted if self._refuses(one)][:1]
+        if not notes and any(self._refuses(one) for now in self._as_chosen() for one in judge(now, self._policy)):
+            return [MORE]
+        return notes
 
     def _keep_filled(self) -> None:
         """Add the role that the mutating phase may have written from an alias, where the fix changes that alias.
