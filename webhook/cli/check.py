@@ -24,7 +24,7 @@ from webhook.cli._options import (
 )
 from webhook.cli._streams import say, warn
 from webhook.guard.decide import OFFLINE_DEFAULTS, decide
-from webhook.guard.decision_message import with_message, with_possible_remedies, with_refused_labels
+from webhook.guard.decision_message import with_message, with_refused_labels
 from webhook.guard.mutate import after_mutation
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
@@ -102,5 +102,4 @@ def judged(
     request = after_mutation(creation(manifest), policy)
     decision = decide(request, policy, known=OFFLINE_DEFAULTS, own_namespace=own_namespace, at=datetime.now(UTC))
     assert isinstance(decision, Decision)
-    found = with_message(with_refused_labels(decision, refused), request, policy)
-    return with_possible_remedies(found, request, policy)
+    return with_message(with_refused_labels(decision, refused), request, policy, lenient=True)

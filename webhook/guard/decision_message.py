@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from webhook.guard.label_fixes import LabelFix, label_fix
+from webhook.guard.label_fixes import FixSearch, LabelFix
 from webhook.guard.message import refusal
 from webhook.model.decision import Decision, Verdict
 from webhook.model.policy import GuardPolicy
@@ -11,36 +11,31 @@ from webhook.model.rule import RefusedLabel, Remedy, Violation
 from webhook.model.workload import label_field, reference
 
 
-def with_message(decision: Decision, request: Request, policy: GuardPolicy) -> Decision:
+def with_message(decision: Decision, request: Request, policy: GuardPolicy, *, lenient: bool = False) -> Decision:
     """Return the decision with its message: each violation that refuses the object, and the labels that fix it.
 
-    A decision that has a message, or that refuses nothing, is returned as it is.
+    A decision that has a message, or that refuses nothing, gets none. With `lenient`, a warned or recorded violation keeps its remedy only if
+    the fix of the whole object includes it.
     """
-    if decision.verdict is not Verdict.DENIED or decision.message:
-        return decision
-    target, subject, workload = request.target, request.subject, request.workload
-    name = subject.reference if subject else reference(target.kind, target.namespace, target.name)
-    fix = label_fix(workload, decision.denied, policy, request.before) if workload is not None else LabelFix()
-    return replace(
-        decision,
-        message=refusal(name, decision.denied, fix),
-        denied=tuple(with_fix(one, fix.remedies) for one in decision.denied),
-        fix=fix.remedies,
-        fix_notes=fix.notes,
-    )
-
-
-def with_possible_remedies(decision: Decision, request: Request, policy: GuardPolicy) -> Decision:
-    """Return the decision whose warned and recorded violations keep a remedy only if the fix of the whole object includes it."""
-    lenient = (*decision.warned, *decision.audited)
-    if request.workload is None or not any(one.remedy for one in lenient):
-        return decision
-    fix = label_fix(request.workload, (*decision.denied, *lenient), policy, request.before).remedies
-    return replace(
-        decision,
-        warned=tuple(with_fix(one, fix) for one in decision.warned),
-        audited=tuple(with_fix(one, fix) for one in decision.audited),
-    )
+    workload = request.workload
+    search = FixSearch(workload, policy, request.before) if workload is not None else None
+    if decision.verdict is Verdict.DENIED and not decision.message:
+        target, subject = request.target, request.subject
+        name = subject.reference if subject else reference(target.kind, target.namespace, target.name)
+        fix = search.label_fix(decision.denied) if search else LabelFix()
+        decision = replace(
+            decision,
+            message=refusal(name, decision.denied, fix),
+            denied=tuple(with_fix(one, fix.remedies) for one in decision.denied),
+            fix=fix.remedies,
+            fix_notes=fix.notes,
+        )
+    others = (*decision.warned, *decision.audited)
+    if lenient and search and any(one.remedy for one in others):
+        remedies = search.extended_remedies(others)
+        warned, audited = ([with_fix(one, remedies) for one in each] for each in (decision.warned, decision.audited))
+        return replace(decision, warned=tuple(warned), audited=tuple(audited))
+    return decision
 
 
 def is_about_value(violation: Violation) -> bool:

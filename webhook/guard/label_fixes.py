@@ -5,6 +5,7 @@ template, which must keep matching the Pods and is immutable; on the object's ow
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import islice
 from typing import Final
 
@@ -41,42 +42,72 @@ def label_fix(
 
     Labels of templates are set first. The object's own labels then follow from them.
     """
-    paths = {place.path for place in (workload.own, *workload.places) if place is not None}
-    found = tuple(one for one in violations if one.remedy is None or one.remedy.place in paths)
-    search = FixSearch(workload, found, policy, before)
-    if any(one.remedy for one in found):
-        # Most refusals that cost much have no remedy, such as those for thousands of labels.
-        search.run()
-    notes = dict.fromkeys(search.notes)
-    if workload.kind == POD.kind and not workload.places[0].labels and before is None and workload.owner is None:
-        notes[DEBUG_COPY] = None
-    return LabelFix(tuple(search.remedies.values()), tuple(notes))
+    return FixSearch(workload, policy, before).label_fix(violations)
 
 
 class FixSearch:
-    """The search for a fix: labels are set one by one, and the object is checked again after each."""
+    """The search for a fix: labels are set one by one, and the object is checked again after each.
 
-    def __init__(
-        self, workload: Workload, found: tuple[Violation, ...], policy: GuardPolicy, before: Workload | None
-    ) -> None:
+    A search can continue with further violations from the labels that it has found.
+    """
+
+    def __init__(self, workload: Workload, policy: GuardPolicy, before: Workload | None) -> None:
         self._workload = workload
         self._policy = policy
         self._before = before
-        self._rules = {one.rule for one in found}
-        self._known: set[tuple[tuple[str, str, str], ...]] = set()
-        self._found = found
+        self._paths = {place.path for place in (workload.own, *workload.places) if place is not None}
+        self._rules: set[str] = set()
+        self._found: tuple[Violation, ...] = ()
         # No rule finds these again once another label is set.
-        self._by_api_server = [one for one in found if one.rule == API_SERVER]
+        self._by_api_server: list[Violation] = []
         self.remedies: dict[tuple[str, str], Remedy] = {}
-        self.notes: list[str] = []
 
-    def run(self) -> None:
-        """Find the labels to set, and add notes on violations that they do not fix."""
-        self._known = {one.identities for one in judge(self._workload, self._policy)}
+    def label_fix(self, violations: Iterable[Violation]) -> LabelFix:
+        """Return the fix for violations, with notes on those that no label fixes."""
+        notes: dict[str, None] = {}
+        # Most refusals that cost much have no remedy, such as those for thousands of labels.
+        if self._adds(violations):
+            notes = dict.fromkeys(self._notes(self._find()))
+        workload = self._workload
+        if workload.kind == POD.kind and not workload.places[0].labels and not self._before and not workload.owner:
+            notes[DEBUG_COPY] = None
+        return LabelFix(tuple(self.remedies.values()), tuple(notes))
+
+    def extended_remedies(self, violations: Iterable[Violation]) -> tuple[Remedy, ...]:
+        """Return the remedies after a search for further violations as well."""
+        if self._adds(violations):
+            self._find()
+        return tuple(self.remedies.values())
+
+    def _adds(self, violations: Iterable[Violation]) -> bool:
+        """Add violations to fix; return whether a label can fix one of them."""
+        new = tuple(one for one in violations if one.remedy is None or one.remedy.place in self._paths)
+        self._rules |= {one.rule for one in new}
+        self._by_api_server += [one for one in new if one.rule == API_SERVER]
+        self._found = self._judged(self._now) if self.remedies else (*self._found, *new)
+        return any(one.remedy for one in new)
+
+    @property
+    def _now(self) -> Workload:
+        """The workload with the labels found so far."""
+        return with_remedies(self._workload, self.remedies.values())
+
+    def _judged(self, now: Workload) -> tuple[Violation, ...]:
+        """Return the violations of the workload with further labels."""
+        still = (one for one in self._by_api_server if one.remedy and key_of(one.remedy) not in self.remedies)
+        return (*still, *judge(now, self._policy))
+
+    @cached_property
+    def _known(self) -> frozenset[tuple[tuple[str, str, str], ...]]:
+        """The identities of the violations of the original workload."""
+        return frozenset(one.identities for one in judge(self._workload, self._policy))
+
+    def _find(self) -> list[str]:
+        """Find the labels to set; return notes on violations that they do not fix."""
         must_agree = is_constrained(FixConstraint.AGREEMENT, self._policy)
         must_be_claimed = is_constrained(FixConstraint.CLAIM, self._policy)
         unmended: dict[Remedy, str] = {}
-        now, has_moved = self._workload, False
+        now, has_moved, notes = self._now, False, list[str]()
         for _ in range(MAX_STEPS):
             remedy = self._next(now, unmended)
             if remedy is None and not (unmended and has_moved):
@@ -94,17 +125,19 @@ class FixSearch:
                 continue
             has_moved = True
             self._take(values, new)
-            now = with_remedies(self._workload, self.remedies.values())
-            still = (one for one in self._by_api_server if one.remedy and key_of(one.remedy) not in self.remedies)
-            self._found = (*still, *judge(now, self._policy))
+            now = self._now
+            self._found = self._judged(now)
         else:
-            self.notes.append(MORE_LABELS)
+            notes.append(MORE_LABELS)
         self._keep_filled()
-        self.notes += filter(None, unmended.values())
-        if not self.notes:
-            self.notes += [contradiction_note(one) for one in self._counted if self._refuses(one)][:1]
-        if not self.notes and any(self._refuses(one) for now in self._as_chosen() for one in judge(now, self._policy)):
-            self.notes.append(MORE_LABELS)
+        return [*notes, *filter(None, unmended.values())]
+
+    def _notes(self, unmended: list[str]) -> list[str]:
+        """Return the notes of the fix, with those on contradictions and on choices that leave a violation."""
+        notes = unmended or [contradiction_note(one) for one in self._counted if self._refuses(one)][:1]
+        if not notes and any(self._refuses(one) for now in self._as_chosen() for one in judge(now, self._policy)):
+            return [MORE_LABELS]
+        return notes
 
     def _keep_filled(self) -> None:
         """Add the role that the mutating phase may have written from an alias, where the fix changes that alias.
