@@ -146,7 +146,7 @@ def test_not_to_know_is_a_failure(tmp_path: Path) -> None:
         pytest.param(lambda: {"namespace": Namespace("guards", "1", {}, AT, terminating=False)}, id="it is our own"),
         pytest.param(lambda: {"text": "namespaces: {exempt: [shop]}"}, id="it is exempt"),
         pytest.param(
-            lambda: {"around": replace(AROUND, closed_since=datetime(2027, 1, 1, tzinfo=UTC))},
+            lambda: {"around": replace(AROUND, isolation_since=datetime(2027, 1, 1, tzinfo=UTC))},
             id="it is older than catflap",
         ),
     ],
