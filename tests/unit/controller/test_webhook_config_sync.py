@@ -73,7 +73,7 @@ class Store(Api):
         del self.objects[path]
         return True
 
-    def patient(self) -> "Store":
+    def with_long_timeout(self) -> "Store":
         """Return the store itself."""
         return self
 
