@@ -13,7 +13,8 @@ from webhook.config.places import Place
 from webhook.config.reading import CONFIG_CHECK, LARGEST
 from webhook.files import Form
 from webhook.model.abbreviation import listed
-from webhook.model.encoding import UTF_8, marked
+from webhook.model.encoding import UTF_8, UTF_32, detect_encoding, is_utf_32
+from webhook.model.file_types import file_type
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.syntax import values
 from webhook.syntax.documents import BadManifest, Located, located
@@ -68,7 +69,9 @@ class Enclosed(Struct, frozen=True):
 
 def text_of(content: bytes) -> str:
     """Return the text of a file; as in kubectl a byte order mark tells UTF-16 from UTF-8.  Raises NotTextError."""
-    encoding, behind = marked(content)
+    if what := file_type(content) or (UTF_32 if is_utf_32(content) else ""):
+        raise NotTextError(what)
+    encoding, behind = detect_encoding(content)
     if not encoding:
         raise NotTextError(NO_MARK)
     return decoded(behind, encoding, "UTF-8" if encoding == UTF_8 else "UTF-16")

@@ -28,6 +28,7 @@ UNREAD = Gaps(frozenset({()}), frozenset({()}))  # of a file of which nothing ca
 HEAD = frozenset({"apiVersion", "kind"})
 IN_VALUES = "policy"  # where the chart's values have the policy file
 MOST_TOLD = 50  # faults of one file
+COMMENT = "; YAML has no comments with // or /*, but with #"
 
 
 class Loaded(Struct, frozen=True):
@@ -93,7 +94,9 @@ def broken_by(bad: ValidationError, content: Any) -> Iterator[tuple[Step, ...]]:
 
 def text_in(content: Any) -> str:
     """Return a text as the end of a sentence about it, so that its reader sees what YAML takes for a text; empty for anything else."""
-    return f": {Value(content).quoted}" if isinstance(content, str) else ""
+    if not isinstance(content, str):
+        return ""
+    return f": {Value(content).quoted}{COMMENT if content.startswith(('//', '/*')) else ''}"
 
 
 def chart_values(content: dict[Any, Any]) -> PolicyFault | None:

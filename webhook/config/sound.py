@@ -16,8 +16,8 @@ from webhook.config.faults import PolicyFault
 from webhook.config.places import Step, written
 from webhook.config.shape import adapter, homes, keys_at, models
 from webhook.model.fields import Node
-from webhook.model.nearness import nearest
 from webhook.model.policy import GuardPolicy
+from webhook.model.spelling import closest_word
 from webhook.syntax.values import ANY
 
 Path = tuple[Step, ...]
@@ -54,7 +54,7 @@ def unknown_key(path: Path) -> Iterator[Path]:
     """The path of a key that the model does not have, and each path that may be meant by it."""
     *before, key = path
     yield path
-    near = nearest(str(key).lower(), keys_at(before))
+    near = closest_word(str(key).lower(), keys_at(before))
     elsewhere = homes().get(str(key), [])
     yield from ((*before, one) for one in (near,) if one)
     yield from (tuple(one.split(".")) for one in elsewhere)

@@ -12,8 +12,8 @@ from webhook.config.reading import plain
 from webhook.config.shape import description_at, homes, is_required, keys_at, only_value, takes
 from webhook.model.abbreviation import listed
 from webhook.model.fields import DAY_FORM, NO_DAY, PORT_FORMS, is_port
-from webhook.model.nearness import nearest
 from webhook.model.network import OUTSIDE
+from webhook.model.spelling import closest_word
 from webhook.rules import RULES
 from webhook.syntax import values
 from webhook.syntax.values import OFF_WORDS, ON_WORDS, TRAPS, Value
@@ -95,7 +95,7 @@ def meant(refused: Refused, words: list[str]) -> str:
     """Return which of several words to write, if that can be told."""
     if refused.value is None:
         return f"; {refused.empty_key}"
-    if found := nearest(refused.found.word, words):
+    if found := closest_word(refused.found.word, words):
         return f"; did you mean {found!r}?"
     if isinstance(refused.value, dict):
         inner = [one for one in refused.value.values() if one in words]
@@ -220,7 +220,7 @@ def unknown_key(refused: Refused) -> str:
     *before, last = refused.path
     keys, key = keys_at(before), str(last)
     elsewhere = [one for one in homes().get(key, ()) if takes(one.split("."), refused.value)]
-    near = nearest(key, keys) or nearest(key.lower(), keys)
+    near = closest_word(key, keys) or closest_word(key.lower(), keys)
     if near and (takes((*before, near), refused.value) or not elsewhere):
         return f"unknown key; did you mean {near!r}?"
     if key in RULES and not before:

@@ -264,7 +264,7 @@ class Reconciler:
             value, reason = None, "unstamped: the namespace is exempt"
         else:
             return
-        if (value is not None) == namespace.stamped:
+        if (value is not None) == namespace.has_guard_label:
             return
         manifest = {
             "apiVersion": "v1",

@@ -1,0 +1,70 @@
+"""Messages of refusals, computed only where they are shown."""
+
+from msgspec.structs import replace
+
+from webhook.guard.label_fixes import LabelFix, label_fix
+from webhook.guard.message import refusal
+from webhook.model.decision import Decision, Verdict
+from webhook.model.policy import GuardPolicy
+from webhook.model.request import Request
+from webhook.model.rule import RefusedLabel, Remedy, Violation
+from webhook.model.workload import label_field, reference
+
+
+def with_message(decision: Decision, request: Request, policy: GuardPolicy) -> Decision:
+    """Return the decision with its message: each violation that refuses the object, and the labels that fix it.
+
+    A decision that has a message, or that refuses nothing, is returned as it is.
+    """
+    if decision.verdict is not Verdict.DENIED or decision.message:
+        return decision
+    target, subject, workload = request.target, request.subject, request.workload
+    name = subject.reference if subject else reference(target.kind, target.namespace, target.name)
+    fix = label_fix(workload, decision.denied, policy, request.before) if workload is not None else LabelFix()
+    return replace(
+        decision,
+        message=refusal(name, decision.denied, fix),
+        denied=tuple(with_fix(one, fix.remedies) for one in decision.denied),
+        fix=fix.remedies,
+        fix_notes=fix.notes,
+    )
+
+
+def with_possible_remedies(decision: Decision, request: Request, policy: GuardPolicy) -> Decision:
+    """Return the decision whose warned and recorded violations keep a remedy only if the fix of the whole object includes it."""
+    lenient = (*decision.warned, *decision.audited)
+    if request.workload is None or not any(one.remedy for one in lenient):
+        return decision
+    fix = label_fix(request.workload, (*decision.denied, *lenient), policy, request.before).remedies
+    return replace(
+        decision,
+        warned=tuple(with_fix(one, fix) for one in decision.warned),
+        audited=tuple(with_fix(one, fix) for one in decision.audited),
+    )
+
+
+def is_about_value(violation: Violation) -> bool:
+    """Return whether a violation is about the value of the label at its path, and not about another label that contradicts it."""
+    remedy = violation.remedy
+    return remedy is None or violation.path == f"{remedy.place}.labels{label_field(remedy.label)}"
+
+
+def with_fix(violation: Violation, fix: tuple[Remedy, ...]) -> Violation:
+    """Return the violation with the remedy that the fix of the whole object has for its label; without one if the fix has none."""
+    remedy = violation.remedy
+    if remedy is None:
+        return violation
+    same = (one for one in fix if (one.place, one.label) == (remedy.place, remedy.label))
+    return replace(violation, remedy=next(same, None))
+
+
+def with_refused_labels(decision: Decision, refused: tuple[RefusedLabel, ...]) -> Decision:
+    """Return the decision with the labels that the API server refuses; a label that a rule reports is not named twice.
+
+    The result has no message, because a message lists exactly the violations of its decision.
+    """
+    by_rules = {one.path for one in (*decision.denied, *decision.warned, *decision.audited) if is_about_value(one)}
+    named = tuple(one.violation for one in refused if one.always_named or one.violation.path not in by_rules)
+    if not named:
+        return decision
+    return replace(decision, verdict=Verdict.DENIED, denied=(*decision.denied, *named), message="")
