@@ -14,6 +14,7 @@ from webhook.config.shape import description_at, is_required, keys_at, only_valu
 from webhook.model.abbreviation import listed
 from webhook.model.fields import DAY_FORM, NO_DAY, PORT_FORMS, is_port
 from webhook.model.network import OUTSIDE
+from webhook.model.spelling import closest_word
 from webhook.syntax import values
 from webhook.syntax.values import OFF_WORDS, ON_WORDS, TRAPS, Value
 
