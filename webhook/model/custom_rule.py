@@ -19,17 +19,17 @@ class CustomRule(Node):
     """A custom rule of the administrator: an expression that is true for admitted objects."""
 
     id: Annotated[str, AfterValidator(rule_id)] = Field(
-        description="lower-case words joined by hyphens, no other rule's"
+        description="the identifier: lower-case words joined by hyphens, different from all other rules"
     )
     resources: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
-        description="by plural, such as [pods, deployments], others than Kubernetes' own with their group "
-        "(rollouts.argoproj.io), or [workloads] for all that make Pods"
+        description="the resources to check, by plural name, such as [pods, deployments]; custom resources with their group "
+        "(rollouts.argoproj.io); [workloads] for every resource from which Pods are created"
     )
     cel: str = Field(
-        min_length=1, max_length=MAX_EXPRESSION_LENGTH, description="a CEL expression that is true of what may pass"
+        min_length=1, max_length=MAX_EXPRESSION_LENGTH, description="a CEL expression that is true for valid objects"
     )
-    message: str = Field("", description="what the user reads; without it, the expression")
-    params: dict[str, Any] | None = Field(None, description="values that the expression reads as params")
+    message: str = Field("", description="the message for the user; by default the expression")
+    params: dict[str, Any] | None = Field(None, description="values that the expression can read as params")
 
     def applies(self, group: str, plural: str) -> bool:
         """Return whether the rule is about objects of a resource that makes Pods."""

@@ -29,7 +29,7 @@ class BreakGlass(Node):
 
     groups: Principals = Field(
         (BREAK_GLASS_GROUP,),
-        description="groups whose members pass every rule, and may edit and delete catflap's own policies",
+        description="groups whose members pass every rule and may edit and delete catflap's policies",
     )
 
 
@@ -38,15 +38,15 @@ class PolicyFileRights(Node):
 
     deleted_by: Principals = Field(
         ("system:masters",),
-        description="groups whose members, besides those of breakGlass.groups, may delete the ConfigMap that holds this file",
+        description="groups whose members may delete the ConfigMap of this file, in addition to breakGlass.groups",
     )
 
 
 class Exempt(Node):
     """Users that are exempt from every rule. Each use is recorded, and the namespaces of their Pods are still isolated."""
 
-    users: Principals = Field((), description="by user name")
-    groups: Principals = Field((), description="by group")
+    users: Principals = Field((), description="user names")
+    groups: Principals = Field((), description="group names")
     service_accounts: Annotated[
         tuple[ServiceAccountName, ...], Field(max_length=MOST_ACCOUNTS), AfterValidator(distinct)
     ] = Field((), description="ServiceAccounts as namespace/name")
@@ -66,11 +66,11 @@ class Exempt(Node):
 class PolicyException(Node):
     """An exception from one rule in one namespace, with an owner and an end date."""
 
-    rule: str = Field(description="the rule's id")
-    namespace: NamespaceName = Field(description="where it does not refuse")
-    owner: str = Field(min_length=1, description="who answers for it")
-    reason: str = Field(min_length=1, description="why")
-    until: Day = Field(description="the last day on which it counts, to 24:00 UTC")
+    rule: str = Field(description="the identifier of the rule")
+    namespace: NamespaceName = Field(description="the namespace in which the rule does not reject")
+    owner: str = Field(min_length=1, description="the person or team that is responsible")
+    reason: str = Field(min_length=1, description="the reason")
+    until: Day = Field(description="the last day of the exception, until 24:00 UTC")
 
     def __str__(self) -> str:
         return f"exception from {self.rule} until {self.until}, {self.owner}: {self.reason}"

@@ -87,14 +87,14 @@ def template_path(path: str) -> str:
 class ExtraKind(Node):
     """A custom resource whose controller makes Pods."""
 
-    group: Annotated[str, AfterValidator(custom_group)] = Field(description="its API group, without a version")
+    group: Annotated[str, AfterValidator(custom_group)] = Field(description="the API group, without a version")
     resource: Annotated[str, AfterValidator(plural)] = Field(
         description="the plural that `kubectl api-resources` shows"
     )
-    kind: Annotated[str, AfterValidator(kind_name)] = Field(description="the kind that manifests name")
+    kind: Annotated[str, AfterValidator(kind_name)] = Field(description="the kind in manifests")
     template: Annotated[str, AfterValidator(template_path)] = Field(
         max_length=LONGEST_TEMPLATE_PATH,
-        description="the fields that lead to the pod template, with dots between them, such as spec.template",
+        description="the field path of the Pod template, such as spec.template",
     )
 
     @property

@@ -25,13 +25,14 @@ class Override(Node):
     """Other modes for some namespaces, which are selected by name, by label, or by both."""
 
     names: Annotated[tuple[NamespacePattern, ...], AfterValidator(distinct)] = Field(
-        (), description="names and prefixes (sandbox-*) of namespaces; none: whatever the name"
+        (), description="names and prefixes (sandbox-*) of namespaces; empty: every name"
     )
     labels: dict[LabelKey, LabelValue] = Field(
-        {}, description="labels that a namespace must all have; who may set them is said by namespaces.labelledBy"
+        {},
+        description="labels that the namespace must have, all of them; namespaces.labelledBy defines who may set them",
     )
-    mode: Mode | None = Field(None, description="there, for every rule that says nothing of its own there")
-    rules: dict[str, Mode] = Field({}, description="a rule's own mode there, by its id")
+    mode: Mode | None = Field(None, description="the mode of every rule that rules of this override does not name")
+    rules: dict[str, Mode] = Field({}, description="the mode of single rules, by identifier")
 
     @model_validator(mode="after")
     def _says_where_and_what(self) -> Self:

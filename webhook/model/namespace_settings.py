@@ -26,9 +26,9 @@ ALWAYS_EXEMPT = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 class Environment(Node):
     """The namespace label that distinguishes environments."""
 
-    label: LabelKey = Field("environment", description="the label itself")
+    label: LabelKey = Field("environment", description="the label key")
     one_of: Annotated[tuple[LabelValue, ...], Field(max_length=MOST_VALUES), AfterValidator(distinct)] = Field(
-        (), description="the environments there are, such as [production, test]; none: they are not told apart"
+        (), description="the environments, such as [production, test]; empty: environments are not separated"
     )
 
 
@@ -36,11 +36,11 @@ class Reserved(Node):
     """Namespaces that are exempt by a prefix of their name, and the groups that may create them."""
 
     prefixes: Annotated[tuple[NamespacePrefix, ...], AfterValidator(distinct)] = Field(
-        (), description="prefixes such as openshift-*; neither judged nor closed"
+        (), description="prefixes such as openshift-*; these namespaces are neither checked nor isolated"
     )
     groups: Principals = Field(
         ("system:masters", "system:serviceaccounts:tigera-operator"),
-        description="groups whose members may make namespaces that are exempt or reserved, or that overrides, claims, exceptions or exempt accounts name",
+        description="groups whose members may create namespaces that are exempt or reserved, or that overrides, claims, exceptions or exempt accounts name",
     )
 
     @cached_property
@@ -53,23 +53,24 @@ class Namespaces(Node):
     """The namespaces that are checked and isolated."""
 
     adopt: Literal["none", "all"] | Annotated[tuple[NamespacePattern, ...], Field(max_length=MOST_NAMESPACES)] = Field(
-        "none", description="namespaces older than catflap to close as well: none, all, or names and prefixes (team-*)"
+        "none",
+        description="namespaces older than catflap that are isolated as well: none, all, or names and prefixes (team-*)",
     )
     exempt: Annotated[tuple[NamespaceName, ...], AfterValidator(distinct)] = Field(
         ("kube-system", "kube-public", "kube-node-lease", "calico-system", "calico-apiserver", "tigera-operator"),
-        description="namespaces that are neither judged nor closed; kube-system, kube-public and kube-node-lease always",
+        description="namespaces that are neither checked nor isolated; kube-system, kube-public and kube-node-lease always are exempt",
     )
-    environment: Environment = Field(Environment(), description="what tells environments apart")
+    environment: Environment = Field(Environment(), description="how environments are separated")
     reserved: Reserved = Field(Reserved(), description="namespaces that are exempt by their prefix")
     overrides: tuple[Override, ...] = Field(
         (),
         max_length=MOST_OVERRIDES,
-        description="namespaces in which rules hold in another mode; the first that fits counts",
+        description="namespaces with a different mode; the first match counts",
     )
     labelled_by: Principals = Field(
         ("system:masters",),
-        description="groups whose members may set, change and remove the environment's label, catflap.dev/guard and the "
-        "labels that overrides name",
+        description="groups whose members may set, change and remove the environment label, catflap.dev/guard and the "
+        "labels in overrides",
     )
 
     @cached_property

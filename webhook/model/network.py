@@ -30,13 +30,13 @@ EVERYWHERE = ("0.0.0.0/0", "::/0")
 class DnsEndpoint(Node):
     """DNS servers that Pods may query: Pods by labels, or addresses."""
 
-    namespace_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's namespace")
-    pod_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's Pods")
+    namespace_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the namespace of the name servers")
+    pod_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the Pods of the name servers")
     cidrs: Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValidator(distinct)] = Field(
-        (), description="networks, for servers that no pod selector reaches"
+        (), description="networks, for name servers outside of Pods"
     )
     ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=MOST_PORTS), AfterValidator(distinct)] = Field(
-        ("53/UDP", "53/TCP"), description="the servers' own ports, behind any Service"
+        ("53/UDP", "53/TCP"), description="the ports of the servers, not of their Service"
     )
 
     @model_validator(mode="after")
@@ -57,9 +57,9 @@ class DnsEndpoint(Node):
 class FlowEnd(Node):
     """One end of a flow: Pods by role, by namespaces or by both, or networks; `outside` is written like a role."""
 
-    role: LabelValue | None = Field(None, description="a role, or outside: what lies beyond clusterCIDRs")
+    role: LabelValue | None = Field(None, description="a role, or outside: all addresses except clusterCIDRs")
     namespaces: Annotated[tuple[NamespaceName, ...], AfterValidator(distinct)] = Field(
-        (), description="namespaces by name, instead of the flow's own"
+        (), description="names of namespaces, instead of the namespace of the other end"
     )
     cidrs: Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValidator(distinct)] = Field(
         (), description="networks"
@@ -103,13 +103,13 @@ End = Annotated[FlowEnd, BeforeValidator(flow_end, json_schema_input_type=str | 
 class Flow(Node):
     """An allowed connection: source, destination and ports."""
 
-    source: End = Field(alias="from", description="who connects: a role, outside, or a mapping")
-    to: End = Field(description="to whom: a role, outside, or a mapping")
+    source: End = Field(alias="from", description="the source of the connections: a role, outside, or a mapping")
+    to: End = Field(description="the destination of the connections: a role, outside, or a mapping")
     ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=MOST_PORTS), AfterValidator(distinct)] = Field(
-        description="the ports of those who are connected to, behind any Service: 8080/TCP, 8000-8100/UDP"
+        description="the ports of the destination Pods, not of their Service: 8080/TCP, 8000-8100/UDP"
     )
     across: Literal["environment"] | None = Field(
-        None, description="environment: between namespaces of one environment as well; else inside a namespace only"
+        None, description="environment: also between namespaces of one environment; by default only inside a namespace"
     )
 
     @model_validator(mode="after")
@@ -136,37 +136,35 @@ class Network(Node):
 
     engine: Literal["auto", "calico", "kubernetes", "none"] = Field(
         "auto",
-        description="whose policies are written; auto: Calico's where projectcalico.org/v3 is served; "
-        "none: no namespace is closed, and what was written goes",
+        description="the API of the policies; auto: Calico's if projectcalico.org/v3 is served; "
+        "none: no namespace is isolated, and catflap's policies are removed",
     )
     dns: DnsPreset | tuple[DnsEndpoint, ...] = Field(
         "auto",
-        description="the name servers that stay open: a preset, or a list of Pods and addresses; auto: by what the cluster shows",
+        description="the name servers that every Pod can reach: a preset, or a list of Pods and addresses; auto: detected in the cluster",
     )
     presets: Annotated[tuple[Preset, ...], AfterValidator(distinct)] = Field(
         (),
-        description="what else stays open, for what runs here: istio, istio-ambient, linkerd, osm, prometheus, "
+        description="permitted connections of common software: istio, istio-ambient, linkerd, osm, prometheus, "
         "kubelet-probes",
     )
-    flows: tuple[Flow, ...] = Field((), description="who may connect to whom; everything else stays closed")
+    flows: tuple[Flow, ...] = Field((), description="permitted connections; all others are denied")
     cluster_cidrs: Cidrs = Field(
         (),
         alias="clusterCIDRs",
-        description="the networks of Pods, Services and nodes; outside is everything else, and everywhere without them",
+        description="the networks of Pods, Services and nodes; outside is every other address, or every address if this is empty",
     )
-    node_cidrs: Cidrs = Field(
-        (), alias="nodeCIDRs", description="the networks of nodes, from which kubelets probe, for kubelet-probes"
-    )
+    node_cidrs: Cidrs = Field((), alias="nodeCIDRs", description="the networks of nodes, for the preset kubelet-probes")
     windows_nodes: StrictBool = Field(
-        default=False, description="whether Pods run on Windows nodes too: what these cannot enforce is refused"
+        default=False,
+        description="whether Pods also run on Windows nodes; settings that Windows cannot enforce are errors",
     )
     staged: StrictBool = Field(
-        default=False, description="write Calico's staged kinds, which show what they would do and close nothing"
+        default=False, description="write Calico's staged policies, which report what they would deny and deny nothing"
     )
     standing_net: StrictBool = Field(
         default=False,
-        description="one GlobalNetworkPolicy below all others, Calico only, with adopt: all: "
-        "a namespace is closed before it exists",
+        description="the cluster-wide default deny: one GlobalNetworkPolicy below all others; Calico only, with adopt: all",
     )
 
     @cached_property

@@ -44,8 +44,8 @@ class GateSettings(Node):
         ge=0,
         le=MAX_FRESHNESS,
         strict=True,
-        description="milliseconds for which a proof is trusted; for as long, Pods are stored in a namespace whose policy "
-        "was removed, or that was made anew",
+        description="milliseconds for which an isolation check counts; for this time, Pods are stored in a namespace whose policy "
+        "was removed, or that was created again",
     )
 
     @property
@@ -58,10 +58,10 @@ class RoleClaim(Node):
     """The namespaces and ServiceAccounts that may have a role exclusively."""
 
     namespaces: Annotated[tuple[NamespacePattern, ...], AfterValidator(distinct)] = Field(
-        (), description="names and prefixes of namespaces; none: any"
+        (), description="names and prefixes of namespaces; empty: every namespace"
     )
     service_accounts: Annotated[tuple[ServiceAccountName, ...], AfterValidator(distinct)] = Field(
-        (), description="ServiceAccounts of the Pods, as namespace/name; none: any"
+        (), description="ServiceAccounts of the Pods, as namespace/name; empty: every ServiceAccount"
     )
 
     def admits_namespace(self, name: str) -> bool:
@@ -76,38 +76,36 @@ class RoleClaim(Node):
 class Role(Node):
     """Settings of one role."""
 
-    claim: RoleClaim = Field(RoleClaim(), description="who may carry it")
+    claim: RoleClaim = Field(RoleClaim(), description="which Pods may have the role")
 
 
 class GuardPolicy(Node):
     """The whole policy file."""
 
-    api_version: Literal["catflap.dev/v1"] = Field(description="the schema's version")
-    kind: Literal["GuardPolicy"] = Field(description="the schema's name")
-    mode: Mode = Field(Mode.ENFORCE, description="for every rule that says nothing of its own")
-    rules: dict[str, Mode] = Field({}, description="a rule's own mode, by its id")
-    workloads: Workloads = Field(Workloads(), description="what every Pod must carry")
-    namespaces: Namespaces = Field(Namespaces(), description="which namespaces are judged and closed")
-    network: Network = Field(Network(), description="how a closed namespace is closed")
-    gate: GateSettings = Field(
-        GateSettings(), description="how a namespace is proven closed before a Pod is stored in it"
-    )
-    roles: dict[LabelValue, Role] = Field({}, description="what is particular to a role, by its name")
-    policy_file: PolicyFileRights = Field(PolicyFileRights(), description="who may delete this file's ConfigMap")
-    break_glass: BreakGlass = Field(BreakGlass(), description="who may act against the guard in an emergency")
-    custom: tuple[CustomRule, ...] = Field((), max_length=MAX_CUSTOM_RULES, description="rules of your own, in CEL")
-    exempt: Exempt = Field(Exempt(), description="who passes every rule")
+    api_version: Literal["catflap.dev/v1"] = Field(description="the version of the schema")
+    kind: Literal["GuardPolicy"] = Field(description="the kind of the file")
+    mode: Mode = Field(Mode.ENFORCE, description="the mode of every rule that rules does not name")
+    rules: dict[str, Mode] = Field({}, description="the mode of single rules, by identifier")
+    workloads: Workloads = Field(Workloads(), description="the labels that Pods must have")
+    namespaces: Namespaces = Field(Namespaces(), description="which namespaces are checked and isolated")
+    network: Network = Field(Network(), description="the policies of isolated namespaces")
+    gate: GateSettings = Field(GateSettings(), description="the isolation check before a Pod is stored")
+    roles: dict[LabelValue, Role] = Field({}, description="settings of single roles, by name")
+    policy_file: PolicyFileRights = Field(PolicyFileRights(), description="who may delete the ConfigMap of this file")
+    break_glass: BreakGlass = Field(BreakGlass(), description="emergency access")
+    custom: tuple[CustomRule, ...] = Field((), max_length=MAX_CUSTOM_RULES, description="custom rules, in CEL")
+    exempt: Exempt = Field(Exempt(), description="users, groups and ServiceAccounts that pass every rule")
     twin: StrictBool = Field(
         default=False,
-        description="have the API server judge labels as well (ValidatingAdmissionPolicy), so that they are while catflap is gone",
+        description="whether the API server checks labels as well, by a ValidatingAdmissionPolicy, also while no server of catflap answers",
     )
     reports: Literal["auto", "off"] = Field(
         "auto",
-        description="look again and again at what stands; auto: count its faults in metrics, and write them as reports where "
-        "openreports.io is served; off: neither, and what was written goes",
+        description="repeated scans of the objects that exist; auto: metrics count their violations, and reports list them if "
+        "openreports.io is served; off: neither, and existing reports are removed",
     )
     exceptions: tuple[PolicyException, ...] = Field(
-        (), max_length=MOST_EXCEPTIONS, description="rules whose faults pass in one namespace; each use is recorded"
+        (), max_length=MOST_EXCEPTIONS, description="exceptions from one rule in one namespace; each use is recorded"
     )
 
     @cached_property

@@ -23,14 +23,14 @@ from webhook.model.limits import (
 from webhook.model.spelling import closest_word
 from webhook.model.workload import FoundLabel, Scope, absence
 
-ALIASES_DESCRIPTION = "labels that count where the label itself is absent; the first one that counts wins"
+ALIASES_DESCRIPTION = "labels that count if the label itself is absent; the first one that counts wins"
 Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), AfterValidator(distinct)]
 
 
 class AppLabel(Node):
     """The label that names a Pod's application."""
 
-    label: LabelKey = Field("app", description="the label itself")
+    label: LabelKey = Field("app", description="the label key")
     aliases: Aliases = Field(("app.kubernetes.io/name", "k8s-app"), description=ALIASES_DESCRIPTION)
 
     @property
@@ -62,13 +62,13 @@ class AppLabel(Node):
 class RoleLabel(AppLabel):
     """The label that names a Pod's role, and the closed list of roles."""
 
-    label: LabelKey = Field("role", description="the label itself")
+    label: LabelKey = Field("role", description="the label key")
     aliases: Aliases = Field(
         ("app.kubernetes.io/component",),
         description=f"{ALIASES_DESCRIPTION}; an alias whose value is not a role does not count",
     )
     one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_ROLES), AfterValidator(distinct)] = (
-        Field(("frontend", "backend", "data"), description="the roles there are; no other value is admitted")
+        Field(("frontend", "backend", "data"), description="the valid roles")
     )
 
     def counts(self, value: str) -> bool:
@@ -92,15 +92,15 @@ class RoleLabel(AppLabel):
 class LabelRequirement(Node):
     """A further label that every Pod must carry: one of a closed list, or a full match of a pattern."""
 
-    label: LabelKey = Field(description="the label that every Pod must carry")
+    label: LabelKey = Field(description="the label that every Pod must have")
     one_of: (
         Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_VALUES), AfterValidator(distinct)] | None
-    ) = Field(None, description="the values there are")
+    ) = Field(None, description="the valid values")
     matches: str | None = Field(
         None,
         min_length=1,
         max_length=LONGEST_PATTERN,
-        description="a pattern that the whole value must match: a regular expression of the parts that docs/policy.md lists",
+        description="a regular expression for the whole value, of the parts that docs/policy.md lists",
     )
 
     @model_validator(mode="after")
@@ -153,24 +153,26 @@ def within_limit(value: Any) -> Any:
 class Workloads(Node):
     """The labels that every Pod must have."""
 
-    app: AppLabel = Field(AppLabel(), description="the label that names the application")
-    role: RoleLabel = Field(RoleLabel(), description="the label that names the role")
+    app: AppLabel = Field(AppLabel(), description="the label with the application")
+    role: RoleLabel = Field(RoleLabel(), description="the label with the role")
     require: Annotated[tuple[LabelRequirement, ...], BeforeValidator(within_limit)] = Field(
-        (), max_length=MOST_REQUIRED, description="further labels"
+        (), max_length=MOST_REQUIRED, description="further required labels"
     )
     fill_from_aliases: StrictBool = Field(
-        default=True, description="write the plain label on a Pod at CREATE where only aliases stand, and they agree"
+        default=True, description="whether catflap adds the label to new Pods that have only aliases, if these agree"
     )
     existing: Literal["admit", "judge"] = Field(
-        "admit", description="Pods that Kubernetes' controllers make for owners older than catflap"
+        "admit", description="what happens to Pods that Kubernetes' controllers create for owners older than catflap"
     )
     scope: Scope = Field(
         Scope.TEMPLATE,
-        description="whose labels are judged of what makes Pods: those of its pod template, its own (object), or both; "
-        "a Pod's own always are",
+        description="the labels that are checked of an object from which Pods are created: those of its Pod template, its own (object), or both; "
+        "the labels of a Pod are always checked",
     )
     extra_kinds: tuple[ExtraKind, ...] = Field(
-        (), max_length=MOST_EXTRA_KINDS, description="custom resources that make Pods, besides those that are built in"
+        (),
+        max_length=MOST_EXTRA_KINDS,
+        description="custom resources from which Pods are created, in addition to the built-in ones",
     )
 
     @model_validator(mode="after")

@@ -212,7 +212,7 @@ class TestFaults:
             ),
             pytest.param(
                 "rules: [known-role]",
-                "rules: this is a list; expected a mapping of keys and values (key: value): a rule's own mode, by its id",
+                "rules: this is a list; expected a mapping of keys and values (key: value): the mode of single rules, by identifier",
                 id="a list of rules",
             ),
             pytest.param(
@@ -444,7 +444,7 @@ class TestFaults:
         [
             pytest.param(
                 "",
-                "network.flows[0].ports: this key is missing: the ports of those who are connected to, behind any Service: "
+                "network.flows[0].ports: this key is missing: the ports of the destination Pods, not of their Service: "
                 "8080/TCP, 8000-8100/UDP",
                 id="which would be every port",
             ),
@@ -501,7 +501,7 @@ class TestFaults:
             ),
             pytest.param(
                 "exceptions: [{rule: require-app, namespace: shop, owner: ann, reason: old}]",
-                "exceptions[0].until: this key is missing: the last day on which it counts, to 24:00 UTC",
+                "exceptions[0].until: this key is missing: the last day of the exception, until 24:00 UTC",
                 id="an exception without an end",
             ),
             pytest.param(
@@ -526,7 +526,7 @@ class TestFaults:
             ),
             pytest.param(
                 "exceptions: [{rule: require-app, namespace: shop, owner: '', reason: old, until: 2026-12-31}]",
-                "exceptions[0].owner: the text is empty; expected text (who answers for it)",
+                "exceptions[0].owner: the text is empty; expected text (the person or team that is responsible)",
                 id="an exception of nobody",
             ),
         ],

@@ -69,19 +69,23 @@ NO_PATH = "is no path of fields: write their names with dots, such as spec.templ
         pytest.param("group", "coordination.k8s.io", OWN, id="the group of leases"),
         pytest.param("group", "*", NO_GROUP, id="every group"),
         pytest.param("group", "*.example.com", NO_GROUP, id="every group below one"),
-        pytest.param("group", "example.com/v1", NO_GROUP, id="a group with its version"),
+        pytest.param(
+            "group", "example.com/v1", f"{NO_GROUP}; did you mean 'example.com'?", id="a group with its version"
+        ),
         pytest.param("group", "Example.com", NO_GROUP, id="a group in capitals"),
         pytest.param("group", "a." * 126 + "bc", NO_GROUP, id="a group too long"),
         pytest.param("resource", "", NO_PLURAL, id="no resource"),
         pytest.param("resource", "*", NO_PLURAL, id="every resource"),
         pytest.param("resource", "widgets/scale", NO_PLURAL, id="a subresource"),
-        pytest.param("resource", "Widgets", NO_PLURAL, id="a resource in capitals"),
+        pytest.param("resource", "Widgets", f"{NO_PLURAL}; did you mean 'widgets'?", id="a resource in capitals"),
         pytest.param("resource", "3widgets", NO_PLURAL, id="a digit at the beginning"),
         pytest.param("kind", "", NO_KIND, id="no kind"),
-        pytest.param("kind", "widget", NO_KIND, id="a kind in small letters"),
+        pytest.param("kind", "widget", f"{NO_KIND}; did you mean 'Widget'?", id="a kind in small letters"),
         pytest.param("kind", "My-Widget", NO_KIND, id="a kind with a hyphen"),
         pytest.param("template", "", NO_PATH, id="no path"),
-        pytest.param("template", ".spec.template", NO_PATH, id="a dot at the beginning"),
+        pytest.param(
+            "template", ".spec.template", f"{NO_PATH}; did you mean 'spec.template'?", id="a dot at the beginning"
+        ),
         pytest.param("template", "spec..template", NO_PATH, id="an empty step"),
         pytest.param("template", "spec.workers[0].template", NO_PATH, id="an item of a list"),
         pytest.param("template", "spec.workers[*].template", NO_PATH, id="every item of a list"),
