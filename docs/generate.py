@@ -1,4 +1,4 @@
-"""Writes what the documentation says about the code, from the code: run it by `make docs`; a test fails when it is stale."""
+"""Write the parts of the documentation that follow from the code: run it by `make docs`; a test fails if a page is not up to date."""
 
 import json
 import re
@@ -113,31 +113,31 @@ def smallest(folder: Path) -> Path:
 def policy_page() -> Iterator[str]:
     """Every key of the policy file with its default."""
     yield from ("# The policy file", "", WARNING, "")
-    yield from ("Every key but `apiVersion` and `kind` has a default; an unknown key is a fault.", "")
+    yield from ("Every key except `apiVersion` and `kind` has a default. An unknown key is an error.", "")
     yield from (
-        "`catflap config check FILE` reports every fault with its line and column, and warns of settings that have no effect, in a file with faults too;",
-        "`catflap config show FILE` spells out what a file leaves to its defaults. Every verb takes the file by itself, as the manifest of",
-        "its ConfigMap, or from standard input (`-`, but for `serve` and `controller`). For editors there is a schema, by `catflap config schema` and",
-        "[beside this page](policy.schema.json); the YAML language server takes it by this first line:",
+        "`catflap config check FILE` reports every error with its line and column, and warns about settings that have no effect.",
+        "`catflap config show FILE` adds the defaults. Every command reads the file itself, the manifest of its ConfigMap, or standard input",
+        "(`-`, except `serve` and `controller`). `catflap config schema` prints a JSON Schema for editors. It is also",
+        "[next to this page](policy.schema.json). The YAML language server reads it with this first line:",
         "",
         "```yaml",
         "# yaml-language-server: $schema=policy.schema.json",
         "```",
         "",
     )
-    yield from ("| key | default | what it says |", "|---|---|---|")
+    yield from ("| key | default | meaning |", "|---|---|---|")
     yield from keys(GuardPolicy.model_json_schema(by_alias=True), "", None)
-    yield from ("", "## How much", "")
+    yield from ("", "## Limits", "")
     yield from (
-        "A file has no more of anything than the API server takes of what is written from it: each list as many items as the schema",
-        f"says, and at most {MOST_NAMESPACES} names and prefixes in `namespaces.exempt`, `namespaces.reserved` and `namespaces.overrides` together,",
-        f"{MOST_NAMESPACE_LABELS} labels in all overrides, {MOST_NAMESPACES} namespaces and {MOST_ACCOUNTS} ServiceAccounts in all claims of `roles`.",
+        "The API server limits the size of the objects that catflap writes from this file. Therefore each list has at most as many items as the",
+        f"schema says. `namespaces.exempt`, `namespaces.reserved` and `namespaces.overrides` have at most {MOST_NAMESPACES} names and prefixes together. All",
+        f"overrides have at most {MOST_NAMESPACE_LABELS} labels. All claims of `roles` have at most {MOST_NAMESPACES} namespaces and {MOST_ACCOUNTS} ServiceAccounts.",
         "",
     )
     yield from ("## Patterns", "")
     yield from (
-        "A pattern of `workloads.require[].matches` means the same to catflap and, by `twin`, to the API server; so it is made of what",
-        f"both read alike, in at most {LONGEST_PATTERN} characters:",
+        "A pattern of `workloads.require[].matches` has the same meaning in catflap and, with `twin`, in the API server. Therefore it has at most",
+        f"{LONGEST_PATTERN} characters, and consists of what both read in the same way:",
         f"{SUPPORTED_SYNTAX}.",
         "",
     )
