@@ -14,6 +14,7 @@ from webhook.model.limits import LONGEST_PATTERN, MOST_ACCOUNTS, MOST_NAMESPACE_
 from webhook.model.modes import Mode
 from webhook.model.pattern import TAKEN
 from webhook.model.policy import GuardPolicy
+from webhook.model.reason import Activity, ReasonCode, Verdict
 from webhook.model.violation import Rule
 from webhook.model.workload import Relabelling
 from webhook.rules import RULES
@@ -21,6 +22,13 @@ from webhook.rules import RULES
 ROOT = Path(__file__).parents[1]
 CASES = ROOT / "tests" / "cases" / "rules"
 WARNING = "<!-- written by docs/generate.py; run `make docs` -->"
+# The parts of the page about reason codes, besides decisions.
+TITLES: Mapping[Activity, str] = {
+    Activity.WRITE: "Writes",
+    Activity.CONFIGURATION: "Policy files",
+    Activity.CERTIFICATE: "Serving certificates",
+    Activity.LEADER: "Which controller leads",
+}
 README_BLOCK = re.compile(r"(<!-- rules: generated[^\n]*-->\n).*?(<!-- rules: end -->)", re.DOTALL)
 
 
@@ -32,6 +40,7 @@ def pages() -> Mapping[Path, str]:
         readme: listed,
         ROOT / "docs" / "rules.md": "\n".join(rules_page()),
         ROOT / "docs" / "policy.md": "\n".join(policy_page()),
+        ROOT / "docs" / "reason-codes.md": "\n".join(reasons_page()),
         ROOT / "docs" / "policy.schema.json": f"{json.dumps(schema(), indent=2)}\n",
         ROOT / "docs" / "audit.schema.json": f"{json.dumps(audit_schema(), indent=2)}\n",
     }
@@ -98,6 +107,33 @@ def policy_page() -> Iterator[str]:
         f"{TAKEN}.",
         "",
     )
+
+
+def reasons_page() -> Iterator[str]:
+    """Every reason code with its definition, by the records that have it."""
+    yield from ("# Reason codes", "", WARNING, "")
+    yield from (
+        "`reasonCode` of an audit record says for programs why something was decided or done. `reason` says the same for people, with",
+        "names and details; its words may change in any release. A code is never renamed and never gets another meaning; a release may add",
+        "codes. `catflap audit query --reason CODE` finds the records of a code. Records of releases before `catflap.dev/audit/v1alpha4` have",
+        "no code: [what they can tell](audit.md#reason-codes).",
+        "",
+    )
+    yield from (
+        "## Decisions",
+        "",
+        "The code determines the decision.",
+        "",
+        "| code | decision | definition |",
+        "|---|---|---|",
+    )
+    yield from (
+        f"| `{code}` | `{code.kind}` | {code.definition} |" for code in ReasonCode if isinstance(code.kind, Verdict)
+    )
+    for activity, title in TITLES.items():
+        yield from ("", f"## {title}", "", "| code | definition |", "|---|---|")
+        yield from (f"| `{code}` | {code.definition} |" for code in ReasonCode if code.kind is activity)
+    yield ""
 
 
 def keys(schema: Mapping[str, Any], path: str, definitions: Mapping[str, Any] | None) -> Iterator[str]:

@@ -14,6 +14,7 @@ from tests.cluster.policies import DENY, DNS, everywhere, path
 from tests.controlplane.client import MERGE
 from tests.controlplane.witness import Event, Witness, witness
 from tests.programs import Program, stop
+from webhook.model.reason import ReasonCode
 
 AT_ONCE: Final = 16
 PATIENCE_SECONDS: Final = 60.0
@@ -171,7 +172,7 @@ def outage(catflap: Installation, earlier: Sequence[str], meanwhile: Sequence[st
 
 def restored(record: dict[str, object]) -> bool:
     """Whether a record says that a policy was put back."""
-    return record["type"] == "write" and str(record["reason"]).startswith("restored")
+    return record.get("reasonCode") == ReasonCode.POLICY_RESTORED
 
 
 # Rights taken away

@@ -39,7 +39,6 @@ WORDS = ("validating", "mutating", "namespaceUid")
 QUIET_SECONDS = 5.0  # longer than the longest pause between two looks of a controller that has something to do
 HELD = {"metadata": {"finalizers": ["example.com/hold"]}}
 FREE: Json = {"metadata": {"finalizers": None}}
-LEAVES = f"removed: namespace {NAMESPACE} is being deleted, so catflap leaves"
 
 
 @pytest.fixture
@@ -130,7 +129,7 @@ def test_with_its_namespace_catflap_leaves_and_comes_back(
 
 def leaving(controller: Program) -> int:
     """How many configurations a controller removed for this reason, by its records."""
-    return sum(one["reason"] == LEAVES and one["verb"] == "delete" for one in controller.records("write"))
+    return sum(one["reasonCode"] == "RegistrationRemoved" for one in controller.records("write"))
 
 
 def test_the_registration_goes_whoever_is_faster(

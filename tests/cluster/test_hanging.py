@@ -35,11 +35,11 @@ def test_what_takes_eight_seconds_is_waited_for(
         catflap.emergency("DELETE", path("kubernetes", namespace_name, BOTH[1]))
         eventually(lambda: standing(catflap, "kubernetes", namespace_name) == BOTH, within=PATIENT_SECONDS)
         reasons = [
-            one["reason"]
+            one["reasonCode"]
             for one in catflap.controller.records("write")
             if one["objectRef"].get("namespace") == namespace_name and one["objectRef"]["name"] == BOTH[1]
         ]
-        assert reasons[-1].startswith("restored"), reasons
+        assert reasons[-1] == "PolicyRestored", reasons
 
 
 def test_one_that_never_answers_in_time_and_fails_is_named(

@@ -32,9 +32,9 @@ def test_a_node_is_drained(old: Installation) -> None:
     done = old.cluster.kubectl("drain", NODE, "--force", "--grace-period=0", "--timeout=60s", check=False)
     assert done.returncode == 0, done.stderr
     made_anew(old, before, len(before))
-    reasons = [one["reason"] for one in excused(old)[on_record:]]
+    reasons = [one["reasonCode"] for one in excused(old)[on_record:]]
     assert len(reasons) >= len(before)
-    assert set(reasons) == {"made for an owner older than catflap"}
+    assert set(reasons) == {"OlderOwner"}
     assert all({one["rule"] for one in record["audited"]} == {"require-app", "require-role"} for record in excused(old))
 
 
@@ -70,7 +70,7 @@ def test_a_deployment_is_restarted(old: Installation) -> None:
     done = old.cluster.kubectl("--namespace", LEGACY, "rollout", "restart", "deployment/old-1", check=False)
     assert done.returncode == 0, done.stderr
     made_anew(old, before, 1)
-    assert "restarted: it is older than catflap" in {one["reason"] for one in excused(old)}
+    assert "OlderWorkload" in {one["reasonCode"] for one in excused(old)}
 
 
 @pytest.mark.parametrize(

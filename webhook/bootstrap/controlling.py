@@ -29,6 +29,7 @@ from webhook.kube.namespaces import PATH as NAMESPACES
 from webhook.kube.rights import controller_rights
 from webhook.kube.standing import Standing
 from webhook.kube.watch import Watch
+from webhook.model.reason import Reason
 from webhook.server.ending import END_SECONDS, all_within, end_now, on_end
 
 
@@ -51,13 +52,13 @@ def make_scanner(common: Common, parts: Parts, api: Api, recording: Recording) -
     candidate = f"{socket.gethostname()}_{uuid4().hex[:8]}"  # a container that starts anew in its Pod is another one
     lease = Lease(api, namespace=own, name=LEASE, candidate=candidate, seconds=LEASE_SECONDS, now=utc_now)
 
-    def changed(leads: bool, reason: str) -> None:
+    def changed(leads: bool, why: Reason) -> None:
         metrics.leads.set(leads)
         if not leads:
             metrics.forget_scan()
         note(
             parts.audit,
-            leader_record(lease.identity, candidate=candidate, leads=leads, reason=reason, at=utc_now()),
+            leader_record(lease.identity, candidate=candidate, leads=leads, why=why, at=utc_now()),
         )
 
     leader = Leader(lease, on_change=changed)

@@ -16,6 +16,7 @@ from webhook.kube.rights import report_missing
 from webhook.kube.surroundings import Surroundings
 from webhook.kube.webhook_path import registered_tokens
 from webhook.model.network import DnsEndpoint
+from webhook.model.reason import ReasonCode
 from webhook.netpol.dns import OFFLINE, Detected
 from webhook.server.unavailable import Unavailable
 
@@ -96,7 +97,7 @@ def look_around(
         learn(api)
         loaded = policies.current
         if loaded is None:
-            raise Unavailable("no policy file is in force yet")
+            raise Unavailable(ReasonCode.NO_POLICY_FILE, "no policy file is in force yet")
         calico = calico_resources(api)
         return Surroundings(
             engine=choose_engine(loaded.policy.network.engine, calico),

@@ -23,6 +23,7 @@ from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.identity import Acting
 from webhook.model.identity import chart_accounts
+from webhook.model.reason import Reason
 from webhook.server.tokens import BadTokenFile
 from webhook.server.tokens import read_file as read_tokens
 
@@ -69,8 +70,8 @@ def make_rotating(  # noqa: PLR0917 (each is of another type)
 ) -> Rotating:
     """What keeps the Secret of the path; where catflap is registered by hand or by a file, it keeps what is registered."""
 
-    def written(secret: Json, reason: str) -> None:
-        recording.record(secret, policy_digest="", reason=f"the secret path: {reason}", verb="update")
+    def written(secret: Json, why: Reason) -> None:
+        recording.record(secret, policy_digest="", why=why, verb="update")
 
     return Rotating(
         api,

@@ -25,6 +25,7 @@ from webhook.kube.surroundings import Lookout
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.identity import chart_accounts
+from webhook.model.reason import Reason
 from webhook.server.announcing import Announce, Announcer, nobody
 from webhook.server.answer import Answerer, Cluster
 from webhook.server.asking import ClusterToAsk, NoClusterToAsk
@@ -93,9 +94,9 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
 def start_showing(tls: TlsFolder, audit: AuditLog, metrics: Metrics) -> Served:
     """The certificate, whatever pair the folder holds; each one is on record."""
 
-    def loaded(found: Certificate, why: str) -> None:
+    def loaded(found: Certificate, why: Reason) -> None:
         metrics.certificate_expiry.set(found.expires.timestamp())
-        note(audit, certificate_record(serving_certificate(found), reason=why, at=utc_now()))
+        note(audit, certificate_record(serving_certificate(found), why=why, at=utc_now()))
 
     served = Served(tls, on_load=loaded)
     served.start()

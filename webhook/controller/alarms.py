@@ -14,6 +14,7 @@ from webhook.kube.policies import kind_of
 from webhook.metrics import Metrics
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.namespace import Namespace
+from webhook.model.reason import Reason, ReasonCode
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -32,19 +33,19 @@ class Alarms:
         self._raised: dict[Key, str] = {}
         self._lock = Lock()
 
-    def sound(self, key: Key, regarding: Manifest, reason: str, note: str, *, digest: str) -> None:
-        """Say that something is wrong; `reason` is one word for the Event, `note` is for people.  Never raises."""
+    def sound(self, key: Key, regarding: Manifest, code: ReasonCode, note: str, *, digest: str) -> None:
+        """Say that something is wrong; `code` is for the record and the Event, `note` is for people.  Never raises."""
         with self._lock:
             if self._raised.get(key) == note:
                 return
             self._raised[key] = note
             self._metrics.not_repaired.set(len(self._raised))
-        self._say(regarding, reason, f"not repaired: {note}", note, digest)
+        self._say(regarding, code, f"not repaired: {note}", note, digest)
 
-    def _say(self, regarding: Manifest, reason: str, recorded: str, note: str, digest: str) -> None:
+    def _say(self, regarding: Manifest, code: ReasonCode, recorded: str, note: str, digest: str) -> None:
         logger.error("%s", note)
-        self._recording.record(regarding, policy_digest=digest, reason=recorded, verb="get")
-        tell(self._api, regarding, Happened(reason, "Repair", note, key=named_by(f"{reason} {note}")), self._now())
+        self._recording.record(regarding, policy_digest=digest, why=Reason(code, recorded), verb="get")
+        tell(self._api, regarding, Happened(code, "Repair", note, key=named_by(f"{code} {note}")), self._now())
 
     def changed_by_others(self, manifest: Manifest, found: Json, what: str, digest: str) -> None:
         """Say that a policy does not stay as it is written, and who or what may change it."""
@@ -52,7 +53,7 @@ class Alarms:
         who = suspects(self._api, kind_of(manifest), found)
         note = f"{manifest['kind']} {metadata['name']} does not stay as catflap writes it: {what}; what may change it: {who}"
         place = (metadata.get("namespace", ""), metadata["name"])
-        self.sound(place, manifest, "PolicyNotRepaired", note, digest=digest)
+        self.sound(place, manifest, ReasonCode.POLICY_NOT_REPAIRED, note, digest=digest)
 
     def cannot_restore(self, namespace: Namespace, manifest: Manifest, digest: str) -> None:
         """Say that a namespace that is being deleted has lost its default-deny, if Pods may still run in it.  Raises ApiError."""
@@ -63,7 +64,7 @@ class Alarms:
                 f"{said(pods)} may still run; the API server takes no new object there, so it cannot be restored"
             )
             place = (namespace.name, DEFAULT_DENY)
-            self.sound(place, about(namespace), "PolicyNotRepaired", note, digest=digest)
+            self.sound(place, about(namespace), ReasonCode.POLICY_NOT_REPAIRED, note, digest=digest)
 
     def early_pods(self, namespace: Namespace, digest: str) -> None:
         """Say which Pods are older than the isolation of their namespace, though that is younger than catflap; never raises.
@@ -80,7 +81,7 @@ class Alarms:
         if early:
             note = f"{said(early)} ran in namespace {namespace.name} before it was isolated; delete them, or find out whom they reached"
             self._metrics.early_pods.inc(len(early))
-            self._say(about(namespace), "PodsBeforeIsolation", f"found: {note}", note, digest)
+            self._say(about(namespace), ReasonCode.PODS_BEFORE_ISOLATION, f"found: {note}", note, digest)
 
     def over(self, key: Key) -> None:
         """It is right again."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -9,6 +10,7 @@ from webhook.kube.api import Json
 from webhook.kube.policies import Outcome, is_ours
 from webhook.kube.surroundings import Surroundings
 from webhook.model.names import NAMESPACE_UID_ANNOTATION
+from webhook.model.reason import Reason, ReasonCode
 
 
 class Asked(Struct, frozen=True):
@@ -28,7 +30,13 @@ class Cause(StrEnum):
     TAKEN = "an object of its name stood there that catflap had not written"
 
 
-WRITTEN = {Outcome.CREATED: "created", Outcome.REPAIRED: "rewritten", Outcome.REPLACED: "rewritten"}
+CODES: Final = {
+    Cause.NEW: ReasonCode.POLICY_CREATED,
+    Cause.ASKED: ReasonCode.POLICY_UPDATED,
+    Cause.REPAIR: ReasonCode.POLICY_RESTORED,
+    Cause.TAKEN: ReasonCode.POLICY_REPLACED,
+}
+WRITTEN: Final = {Outcome.CREATED: "created", Outcome.REPAIRED: "rewritten", Outcome.REPLACED: "rewritten"}
 
 
 def cause_of(settled: Asked | None, asked: Asked, *, knows: bool, stood: bool) -> Cause:
@@ -43,14 +51,14 @@ def cause_of(settled: Asked | None, asked: Asked, *, knows: bool, stood: bool) -
     return Cause.REPAIR if stood else Cause.NEW
 
 
-def explained(cause: Cause, outcome: Outcome) -> tuple[Cause, str]:
+def explained(cause: Cause, outcome: Outcome) -> tuple[Cause, Reason]:
     """The cause once a write is done, and the reason that its record has."""
     if outcome is Outcome.REPLACED:
         cause = Cause.TAKEN
     elif cause is Cause.NEW and outcome is Outcome.REPAIRED:  # it stood before the first look, and not as it should
         cause = Cause.REPAIR
     did = "restored" if cause is Cause.REPAIR else WRITTEN[outcome]
-    return cause, f"{did}: {cause}"
+    return cause, Reason(CODES[cause], f"{did}: {cause}")
 
 
 def was_isolated(others: Iterable[Json], uid: str) -> bool:

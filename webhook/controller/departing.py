@@ -9,6 +9,7 @@ from webhook.kube.api import Api, Json
 from webhook.kube.home import Home
 from webhook.kube.registrations import PHASES, path
 from webhook.model.names import REMOVAL_ANNOTATION
+from webhook.model.reason import Reason, ReasonCode
 
 WHY: Final = "namespace {} is being deleted, so catflap leaves"
 GONE: Final = "namespace {} was deleted, so catflap left; it registers again once a namespace of that name exists"
@@ -41,8 +42,8 @@ class Departing:
         for phase in PHASES if home.terminating else ():
             found = self._api.get(path(phase))
             if found is not None and not is_hook(found) and delete(self._api, path(phase), found):
-                reason = f"removed: {WHY.format(home.name)}"
-                self._recording.record(configuration(phase), policy_digest=digest, reason=reason, verb="delete")
+                why = Reason(ReasonCode.REGISTRATION_REMOVED, f"removed: {WHY.format(home.name)}")
+                self._recording.record(configuration(phase), policy_digest=digest, why=why, verb="delete")
 
 
 def is_hook(found: Json) -> bool:

@@ -11,6 +11,7 @@ from webhook.kube.events import Happened, named_by, policy_file, tell
 from webhook.kube.registrations import API_VERSION, PHASES
 from webhook.metrics import Metrics
 from webhook.model.names import REGISTRATION_CONFIGMAP, WEBHOOK_CONFIGURATION
+from webhook.model.reason import Reason, ReasonCode
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -66,13 +67,14 @@ class Drift:
             tell(self._api, configuration(phase), happened, self._now())
         self._weaker[phase] = text
 
-    def put_back(self, phase: str, stored: Json, found: Sequence[tuple[str, str]]) -> str:
+    def put_back(self, phase: str, stored: Json, found: Sequence[tuple[str, str]]) -> Reason:
         """A configuration was changed by others and is as it should be again; the reason for its record."""
         self._weaker.pop(phase, None)
         text = self._text(phase, stored, found)
         logger.warning("the registration was changed by others and is put back: %s", text)
-        tell(self._api, configuration(phase), Happened("RegistrationRestored", "Restore", text), self._now())
-        return f"put back: {text}"
+        happened = Happened(ReasonCode.REGISTRATION_RESTORED, "Restore", text)
+        tell(self._api, configuration(phase), happened, self._now())
+        return Reason(ReasonCode.REGISTRATION_RESTORED, f"put back: {text}")
 
     def show(self, *, off: Sequence[str], missing: Sequence[str], waiting: Sequence[str], trouble: str) -> None:
         """What came of one pass: phases that an administrator turned off, that are not there, that wait, and for what."""

@@ -161,9 +161,17 @@ def last_writer(stored: Json) -> str:
     return f"{latest.get('manager')} at {latest.get('time')}" if latest else ""
 
 
-def only_moved(found: Sequence[tuple[str, str]]) -> bool:
-    """Whether the differences are in where the entries are asked alone."""
-    return bool(found) and all(how.startswith(f"{CLIENT_CONFIG} ") for _, how in found)
+def only_moved(stored: Json, target: Json) -> bool:
+    """Whether the stored entries differ from those of the target in where they are asked alone."""
+    return placeless(stored) == placeless(target) and stored.get("webhooks") != target["webhooks"]
+
+
+def placeless(configuration: Json) -> Mapping[str, Json]:
+    """Each entry of a configuration, by its name, without where it is asked."""
+    return {
+        entry["name"]: {key: value for key, value in entry.items() if key != CLIENT_CONFIG}
+        for entry in configuration.get("webhooks") or ()
+    }
 
 
 def keeping_client_config(target: Json, stored: Json) -> Json:

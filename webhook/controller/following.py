@@ -39,6 +39,7 @@ from webhook.kube.webhook_path import token_of
 from webhook.metrics import REGISTRATION
 from webhook.model.identity import Identities
 from webhook.model.names import ACCOUNTS_ANNOTATION, RELEASE_ANNOTATION, WEBHOOK_CONFIGURATION
+from webhook.model.reason import Reason, ReasonCode
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,17 @@ FITTING_SECONDS: Final = 60.0
 # How long a replica leaves a registration of another release to the replica that leads: as long as one takes to leave.
 OTHER_RELEASE_SECONDS: Final = 60.0
 HOME: Final = "home"  # the watch on our own namespace
-MOVED: Final = "rewritten: reviews come to another address or path"
+# Why a configuration is written.
+CREATED: Final = Reason(ReasonCode.REGISTRATION_CREATED, "registered: the servers answer")
+UPGRADED: Final = Reason(ReasonCode.REGISTRATION_UPGRADED, "rewritten: it was not as this release registers it")
+RELABELLED: Final = Reason(
+    ReasonCode.REGISTRATION_METADATA_UPDATED,
+    "rewritten: its labels, annotations or owners were not as this release writes them",
+)
+MOVED: Final = Reason(ReasonCode.REGISTRATION_ENDPOINT_UPDATED, "rewritten: reviews come to another address or path")
+OTHER_REQUESTS: Final = Reason(
+    ReasonCode.REGISTRATION_RULES_UPDATED, "rewritten: the policy file asks for other requests"
+)
 
 
 class Wishes(Struct, frozen=True):
@@ -216,8 +227,7 @@ class Registered(Watching):
             return "another replica registers just now"
         for phase, wanted in missing.items():
             if self._api.create(collection(phase), wanted) is not None:
-                reason = "registered: the servers answer"
-                self._recording.record(wanted, policy_digest=loaded.digest, reason=reason, verb="create")
+                self._recording.record(wanted, policy_digest=loaded.digest, why=CREATED, verb="create")
         return ""
 
     def _mend(self, phase: str, stored: Json, wanted: Json, loaded: Loaded, trouble: str) -> float:
@@ -246,20 +256,19 @@ class Registered(Watching):
         if written:
             self._patience[phase].used()
             self._drift.fits(phase)
-            reason = self._reason(phase, stored, found, key)
-            self._recording.record(target, policy_digest=loaded.digest, reason=reason, verb="update")
+            others = bool(found) and self._fits.get(phase) == key
+            why = self._drift.put_back(phase, stored, found) if others else self._why(phase, stored, target)
+            self._recording.record(target, policy_digest=loaded.digest, why=why, verb="update")
             self._fits[phase] = key
         return FITTING_SECONDS
 
-    def _reason(self, phase: str, stored: Json, found: list[tuple[str, str]], key: object) -> str:
-        """Why a configuration was written: by the file, by what others did to it, or by what this process found at its start."""
+    def _why(self, phase: str, stored: Json, target: Json) -> Reason:
+        """Why a configuration was written that others did not change: by what this process found at its start, or by what changed since."""
         if phase not in self._fits:
-            return "rewritten: it was not as this release registers it"
-        if found and self._fits[phase] == key:
-            return self._drift.put_back(phase, stored, found)
-        if not found:
-            return "rewritten: its labels or annotations were not as this release writes them"
-        return MOVED if only_moved(found) else "rewritten: the policy file asks for other requests"
+            return UPGRADED
+        if stored["webhooks"] == target["webhooks"]:
+            return RELABELLED
+        return MOVED if only_moved(stored, target) else OTHER_REQUESTS
 
     def _is_others(self, phase: str, stored: Json) -> bool:
         """Whether a registration is of another release, whose controllers are about to leave or to come."""

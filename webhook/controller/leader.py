@@ -8,6 +8,7 @@ from typing import Final
 
 from webhook.kube.api import ApiError
 from webhook.kube.lease import Lease
+from webhook.model.reason import Reason, ReasonCode
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class Leader:
         self,
         lease: Lease,
         *,
-        on_change: Callable[[bool, str], None] = lambda *_: None,
+        on_change: Callable[[bool, Reason], None] = lambda *_: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._lease = lease
@@ -56,7 +57,7 @@ class Leader:
                 self._lease.release()
             except ApiError as error:
                 logger.warning("the Lease is not given back: %s", error)
-        self._tell("it stops")
+        self._tell(Reason(ReasonCode.LEASE_RELEASED, "it stops"))
 
     def look(self) -> None:
         """Try once to take or to keep the Lease; where nobody answers, what was believed is believed until it ends."""
@@ -67,18 +68,18 @@ class Leader:
             if str(error) != self._trouble:
                 logger.warning("who leads is not known: %s", error)
             self._trouble = str(error)
-            self._tell("the Lease could not be renewed in time")
+            self._tell(Reason(ReasonCode.LEASE_NOT_RENEWED, "the Lease could not be renewed in time"))
         else:
             self._trouble = ""
             self._until = begun + BELIEVED_SECONDS if held and not self._stopped.is_set() else 0.0
             self._tell(why(self._lease, held=held))
 
-    def _tell(self, reason: str) -> None:
+    def _tell(self, why: Reason) -> None:
         with self._telling:
             if self.leads != self._led:
                 self._led = self.leads
-                logger.info("this replica %s: %s", "leads" if self._led else "does not lead", reason)
-                self._on_change(self._led, reason)
+                logger.info("this replica %s: %s", "leads" if self._led else "does not lead", why.words)
+                self._on_change(self._led, why)
 
     def _keep_trying(self) -> None:
         while not self._stopped.is_set():
@@ -86,10 +87,12 @@ class Leader:
             self._stopped.wait(RENEW_SECONDS)
 
 
-def why(lease: Lease, *, held: bool) -> str:
+def why(lease: Lease, *, held: bool) -> Reason:
     """What made us begin or cease to lead, by who held the Lease when we looked."""
     if not held:
-        return f"the Lease is held by {lease.holder or 'another'}"
+        return Reason(ReasonCode.LEASE_HELD_BY_OTHER, f"the Lease is held by {lease.holder or 'another'}")
     if lease.holder == lease.candidate:
-        return "the Lease could be renewed again"
-    return f"the Lease had ended, {lease.holder} held it" if lease.holder else "nobody held the Lease"
+        return Reason(ReasonCode.LEASE_RENEWED, "the Lease could be renewed again")
+    if lease.holder:
+        return Reason(ReasonCode.LEASE_EXPIRED, f"the Lease had ended, {lease.holder} held it")
+    return Reason(ReasonCode.LEASE_ACQUIRED, "nobody held the Lease")

@@ -33,6 +33,7 @@ from webhook.metrics import Metrics
 from webhook.model.kinds import PolicyKind
 from webhook.model.names import ALLOW_DNS, DEFAULT_DENY, GUARD_LABEL, GUARDED
 from webhook.model.namespace import Namespace
+from webhook.model.reason import Reason, ReasonCode
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,9 @@ logger = logging.getLogger(__name__)
 FORBIDDEN = 403
 # Policies that one look writes after the default-deny: some tens of milliseconds, before the next namespace has its turn.
 SHARE = 20
+REMOVED = Reason(ReasonCode.POLICY_REMOVED, "removed: the policy file asks for it no longer")
+LABELLED = Reason(ReasonCode.MANAGED_LABEL_ADDED, "stamped: the namespace is guarded")
+UNLABELLED = Reason(ReasonCode.MANAGED_LABEL_REMOVED, "unstamped: the namespace is exempt")
 
 
 class Round:
@@ -197,8 +201,8 @@ class Reconciler:
         if outcome is Outcome.UNCHANGED:  # another replica, or the gate, was faster
             return
         self._metrics.policies_written.labels(outcome).inc()
-        cause, reason = explained(cause, outcome)
-        self._recording.record(manifest, policy_digest=loaded.digest, reason=reason)
+        cause, why = explained(cause, outcome)
+        self._recording.record(manifest, policy_digest=loaded.digest, why=why)
         if cause is Cause.REPAIR:
             announce(self._api, manifest, outcome, self._now())
             if self._repairs.again(space):
@@ -224,8 +228,8 @@ class Reconciler:
             elif found is not None and not same(found, manifest):
                 outcome = self._mend(manifest, found)
                 self._metrics.policies_written.labels(outcome).inc()
-                _, reason = explained(Cause.REPAIR, outcome)
-                self._recording.record(manifest, policy_digest=loaded.digest, reason=reason)
+                _, why = explained(Cause.REPAIR, outcome)
+                self._recording.record(manifest, policy_digest=loaded.digest, why=why)
 
     def _mend(self, manifest: Manifest, found: Json) -> Outcome:
         try:
@@ -248,19 +252,14 @@ class Reconciler:
             manifest = {
                 "apiVersion": f"{kind.group}/{kind.version}", "kind": kind.kind, "metadata": found["metadata"],
             }  # fmt: skip
-            self._recording.record(
-                manifest,
-                policy_digest=loaded.digest,
-                reason="removed: the policy file asks for it no longer",
-                verb="delete",
-            )
+            self._recording.record(manifest, policy_digest=loaded.digest, why=REMOVED, verb="delete")
 
     def _stamp(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> None:
         """Mark a guarded namespace as one, and an exempt one as none; any other mark is somebody's own."""
         if self.wanted.guarded(namespace, loaded, around):
-            value, reason = GUARDED, "stamped: the namespace is guarded"
+            value, why = GUARDED, LABELLED
         elif loaded.policy.namespaces.exempts(namespace.name):
-            value, reason = None, "unstamped: the namespace is exempt"
+            value, why = None, UNLABELLED
         else:
             return
         if (value is not None) == namespace.stamped:
@@ -272,7 +271,7 @@ class Reconciler:
             "metadata": {"name": namespace.name, "uid": namespace.uid, "labels": {GUARD_LABEL: value}},
         }
         self._api.merge(path(namespace.name), manifest)
-        self._recording.record(manifest, policy_digest=loaded.digest, reason=reason)
+        self._recording.record(manifest, policy_digest=loaded.digest, why=why)
 
     def _is_gone(self, namespace: Namespace, error: ApiError) -> bool:
         """Whether a write failed because the namespace is going or gone, which is no failure."""

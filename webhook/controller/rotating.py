@@ -17,6 +17,7 @@ from webhook.kube.registrations import PHASES
 from webhook.kube.registrations import path as configuration_path
 from webhook.kube.webhook_path import BadTokens, collection, path, read, registered_tokens, write
 from webhook.model.path_tokens import PathTokens, Token
+from webhook.model.reason import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class Rotating:
         leads: Callable[[], bool],
         now: Callable[[], datetime],
         managed: bool = True,
-        on_write: Callable[[Json, str], None] = lambda *_: None,
+        on_write: Callable[[Json, Reason], None] = lambda *_: None,
         on_look: Callable[[float, str], None] = lambda *_: None,
         pace: Pace = Pace(),  # noqa: B008 (frozen)
         clock: Callable[[], float] = monotonic,
@@ -135,9 +136,9 @@ class Rotating:
         self._on_look(situation.age, "")
         if written is not None:
             self._memory.tokens = taken.tokens
-            logger.info("the secret path: %s", taken.reason)
+            logger.info("%s", taken.why.words)
             self.on_registered()
-            self._on_write(written, taken.reason)
+            self._on_write(written, taken.why)
         return True
 
     def _registered(self) -> frozenset[str]:

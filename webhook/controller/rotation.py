@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from webhook.kube.webhook_path import MOST_TOKENS
 from webhook.model.path_tokens import PathTokens, Token, digest
+from webhook.model.reason import Reason, ReasonCode
 
 # How long a token stays registered. A user who provokes a failure, and reads the path in its message, has a token for this time
 # and the overlap; a shorter period costs the API server a write, and each API server a reload, more often.
@@ -26,6 +27,28 @@ SETTLE: Final = 1 / 30  # of the period
 MOST_PREVIOUS: Final = 3
 # What somebody else registered again and again; beyond that, the oldest end.
 MOST_UNKNOWN: Final = MOST_TOKENS - 2
+
+
+def because(code: ReasonCode, words: str) -> Reason:
+    """Why the stored tokens change; a record of a Secret says of which one."""
+    return Reason(code, f"the secret path: {words}")
+
+
+UNKNOWN: Final = because(ReasonCode.PATH_ADOPTED, "a path is registered that was not stored")
+GOES_ON: Final = because(ReasonCode.PATH_ADOPTED, "the path that is registered goes on")
+FIRST: Final = because(ReasonCode.PATH_CREATED, "the first path")
+STORED_AGAIN: Final = because(ReasonCode.PATH_RESTORED, "what was stored is stored again")
+PERIOD_OVER: Final = because(ReasonCode.PATH_EXPIRED, "the path has been registered for its period")
+ACCEPTED: Final = because(ReasonCode.PATH_REGISTERED, "every server accepts the next path, so it is registered")
+USED: Final = because(ReasonCode.PATH_RETIRED, "every API server uses the registered path, so earlier ones end")
+# Why users may know the path that is registered.
+PUBLIC: Final = because(ReasonCode.PATH_EXPOSED, "reviews come to a path that everybody knows")
+DISTURBED: Final = because(
+    ReasonCode.PATH_EXPOSED, "servers did not answer for a while, so users may have seen the path"
+)
+SHOWN: Final = because(
+    ReasonCode.PATH_EXPOSED, "a server answered a review too late or not at all, so its user may have seen the path"
+)
 
 
 class Pace(Struct, frozen=True):
@@ -67,10 +90,10 @@ class Situation(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """What to store, and why, in words."""
+    """What to store, and why."""
 
     tokens: PathTokens
-    reason: str
+    why: Reason
 
 
 def step(now: Situation, pace: Pace, make: Callable[[], Token]) -> Step | None:
@@ -79,7 +102,7 @@ def step(now: Situation, pace: Pace, make: Callable[[], Token]) -> Step | None:
     if tokens is None or tokens.registered is None:
         return adopted(now, make)
     if unknown := now.registered - set(tokens.accepted):
-        return Step(with_unknown(tokens, unknown, now, make), "a path is registered that was not stored")
+        return Step(with_unknown(tokens, unknown, now, make), UNKNOWN)
     return rotated(now, tokens, tokens.registered, pace, make) if now.managed else None
 
 
@@ -91,25 +114,25 @@ def rotated(
         since = make().since
         previous = (replace(registered, since=since), *tokens.previous)
         promoted = replace(tokens, registered=replace(tokens.next, since=since), next=None, previous=previous)
-        return Step(promoted, "every server accepts the next path, so it is registered")
+        return Step(promoted, ACCEPTED)
     if now.registered != {registered.value}:
         return None  # it is not registered yet, or nothing is
     if tokens.previous and now.settled >= pace.overlap:
-        return Step(tokens.without_previous, "every API server uses the registered path, so earlier ones end")
+        return Step(tokens.without_previous, USED)
     if tokens.next is None and len(tokens.previous) < MOST_PREVIOUS and (why := due(now, registered, pace)):
         return Step(replace(tokens, next=make()), why)
     return None
 
 
-def due(now: Situation, registered: Token, pace: Pace) -> str:
-    """Why a new token is needed; empty where none is."""
+def due(now: Situation, registered: Token, pace: Pace) -> Reason | None:
+    """Why a new token is needed; None where none is."""
     if not registered.value:
-        return "reviews come to a path that everybody knows"
+        return PUBLIC
     if now.disturbed:
-        return "servers did not answer for a while, so users may have seen the path"
+        return DISTURBED
     if now.shown and now.age >= pace.overlap:
-        return "a server answered a review too late or not at all, so its user may have seen the path"
-    return "the path has been registered for its period" if now.age >= pace.period else ""
+        return SHOWN
+    return PERIOD_OVER if now.age >= pace.period else None
 
 
 def adopted(now: Situation, make: Callable[[], Token]) -> Step:
@@ -117,13 +140,13 @@ def adopted(now: Situation, make: Callable[[], Token]) -> Step:
     if now.remembered is not None and now.remembered.registered is not None:
         unknown = now.registered - set(now.remembered.accepted)
         tokens = with_unknown(now.remembered, unknown, now, make) if unknown else now.remembered
-        return Step(tokens, "what was stored is stored again")
+        return Step(tokens, STORED_AGAIN)
     if not now.registered:
-        return Step(PathTokens(registered=make()), "the first path")
+        return Step(PathTokens(registered=make()), FIRST)
     first, *others = sorted(now.registered)
     since = make().since
     kept = PathTokens(registered=Token(first, since), previous=tuple(Token(one, since) for one in others))
-    return Step(kept, "the path that is registered goes on")
+    return Step(kept, GOES_ON)
 
 
 def with_unknown(tokens: PathTokens, unknown: Collection[str], now: Situation, make: Callable[[], Token]) -> PathTokens:

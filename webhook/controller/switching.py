@@ -15,6 +15,7 @@ from webhook.kube.home import Home
 from webhook.kube.identity import Acting
 from webhook.kube.switch import BEGUN, NEVER, OFF, ON, State, Switch
 from webhook.model.identity import Identities, identities
+from webhook.model.reason import Reason, ReasonCode
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +59,9 @@ class Switching:
             return None
         for phase, word in after.items():
             if word == OFF != state.phases[phase]:
-                self._note(DELETED.format(phase), digest)
+                self._note(Reason(ReasonCode.REGISTRATION_TURNED_OFF, DELETED.format(phase)), digest)
             elif word in {BEGUN, ON} and state.phases[phase] == OFF:
-                self._note(CREATED_AGAIN.format(phase), digest)
+                self._note(Reason(ReasonCode.REGISTRATION_TURNED_ON, CREATED_AGAIN.format(phase)), digest)
         return noted
 
     def accounts(self, state: State, server: str) -> Identities:
@@ -92,9 +93,9 @@ class Switching:
             logger.warning("whether an administrator turned catflap off cannot be written down: %s", error)
             return True
 
-    def _note(self, reason: str, digest: str) -> None:
-        logger.warning("%s", reason)
-        self._recording.record(self._switch.manifest, policy_digest=digest, reason=reason, verb="update")
+    def _note(self, why: Reason, digest: str) -> None:
+        logger.warning("%s", why.words)
+        self._recording.record(self._switch.manifest, policy_digest=digest, why=why, verb="update")
 
 
 def word_after(state: State, phase: str, home: Home, *, stored: bool, doomed: bool) -> str:

@@ -17,10 +17,14 @@ from webhook.kube.registrations import PHASES, TWINS, collection, twin_path, twi
 from webhook.kube.watch import Watch
 from webhook.metrics import COPY
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN, WEBHOOK_CONFIGURATION
+from webhook.model.reason import Reason, ReasonCode
 
 # The first lists come within milliseconds, unless we may not read them; then nothing else tells us to look again.
 SOON_SECONDS: Final = 1.0
 REGISTERED: Final = PHASES[0]
+CREATED: Final = Reason(ReasonCode.ADMISSION_POLICY_CREATED, "created: the policy file asks for it")
+REWRITTEN: Final = Reason(ReasonCode.ADMISSION_POLICY_UPDATED, "rewritten: the policy file asks for it")
+REMOVED: Final = Reason(ReasonCode.ADMISSION_POLICY_REMOVED, "removed: the policy file asks for it no longer")
 
 
 class Twinned(Watching):
@@ -88,7 +92,7 @@ class Twinned(Watching):
         if found is None:
             if self._api.create(twins(kind), wanted) is None:
                 return  # another replica was faster
-            did = "created"
+            why = CREATED
         else:
             metadata = {
                 **found["metadata"],
@@ -101,18 +105,15 @@ class Twinned(Watching):
                 if error.status == CONFLICT:  # the watch brings what another replica wrote
                     return
                 raise
-            did = "rewritten"
+            why = REWRITTEN
         self._patience.used()
-        self._recording.record(
-            wanted, policy_digest=digest, reason=f"{did}: the policy file asks for it", verb="update"
-        )
+        self._recording.record(wanted, policy_digest=digest, why=why, verb="update")
 
     def _remove(self, kind: str, found: Json, digest: str) -> None:
         metadata = found["metadata"]
         if self._api.delete(twin_path(kind), uid=metadata["uid"], version=metadata["resourceVersion"]):
             gone = {"apiVersion": found.get("apiVersion", ""), "kind": kind, "metadata": {"name": TWIN}}
-            reason = "removed: the policy file asks for it no longer"
-            self._recording.record(gone, policy_digest=digest, reason=reason, verb="delete")
+            self._recording.record(gone, policy_digest=digest, why=REMOVED, verb="delete")
 
 
 def watch_of(api: Api, path: str, name: str) -> Watch:

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from webhook.guard.decide import passes_unjudged
-from webhook.model.decision import Decision, Verdict
+from webhook.guard.exempting import spared_namespace
+from webhook.model.decision import Decision
 from webhook.model.names import GUARD_LABEL, GUARDED
 from webhook.model.policy import GuardPolicy
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Document, Operation, Request
 from webhook.model.workload import Place
 
@@ -15,17 +17,24 @@ from webhook.model.workload import Place
 def amend(request: Request, policy: GuardPolicy, *, own_namespace: str = "") -> Decision:
     """The decision of the mutating phase: never a refusal, at most labels to write."""
     if request.operation is not Operation.CREATE:
-        return Decision(Verdict.UNJUDGED, reason="labels are written at CREATE only")
+        return Decision(Reason(ReasonCode.OPERATION_NOT_MUTATED, "labels are written at CREATE only"))
+    if request.unread:
+        spared = spared_namespace(request.target.namespace, policy, own_namespace)
+        return Decision(spared or Reason(ReasonCode.OBJECT_NOT_READ, request.unread))
     passed = passes_unjudged(request, policy, own_namespace)
     if passed is not None:
         return passed
-    if request.unread:
-        return Decision(Verdict.UNJUDGED, reason=request.unread)
+    labels = added(request, policy)
+    return Decision(Reason(ReasonCode.LABELS_ADDED if labels else ReasonCode.NO_LABELS_TO_ADD), labels=labels)
+
+
+def added(request: Request, policy: GuardPolicy) -> Mapping[str, str]:
+    """The labels that an object gets when it is created."""
     if request.namespace is not None:
-        return Decision(Verdict.ALLOWED, labels=stamp(request.namespace.labels))
+        return stamp(request.namespace.labels)
     if request.workload is None or not request.target.is_pod or not policy.workloads.fill_from_aliases:
-        return Decision(Verdict.ALLOWED)
-    return Decision(Verdict.ALLOWED, labels=fill(request.workload.places[0], policy))
+        return {}
+    return fill(request.workload.places[0], policy)
 
 
 def amended(request: Request, policy: GuardPolicy) -> Request:

@@ -3,10 +3,11 @@
 from webhook.guard.judge import first_of_each
 from webhook.guard.message import refusal
 from webhook.model.abbreviation import shortened
-from webhook.model.decision import Decision, Verdict
+from webhook.model.decision import Decision
 from webhook.model.labels import RESERVED
 from webhook.model.modes import SEVERITY, Mode
 from webhook.model.policy import GuardPolicy
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Request
 from webhook.model.violation import LONGEST_PATH, Violation
 from webhook.model.workload import Relabelling, Workload, label_field, reference
@@ -27,11 +28,17 @@ def judge_binding(request: Request, policy: GuardPolicy) -> Decision:
 def bound(request: Request, policy: GuardPolicy, faults: tuple[Violation, ...]) -> Decision:
     """The decision on a binding that has these faults."""
     mode = strictest(policy)
-    if not faults or mode is not Mode.ENFORCE:
-        told = {mode: faults}
-        return Decision(Verdict.ALLOWED, warned=told.get(Mode.WARN, ()), audited=told.get(Mode.AUDIT, ()))
-    name = reference("Binding", request.target.namespace, request.target.name)
-    return Decision(Verdict.DENIED, denied=faults, message=refusal(name, faults))
+    if mode is Mode.ENFORCE and faults:
+        name = reference("Binding", request.target.namespace, request.target.name)
+        return Decision(Reason(ReasonCode.BINDING_LABELS_REFUSED), denied=faults, message=refusal(name, faults))
+    found = {mode: faults}
+    return admitted(found.get(Mode.WARN, ()), found.get(Mode.AUDIT, ()))
+
+
+def admitted(warned: tuple[Violation, ...] = (), audited: tuple[Violation, ...] = ()) -> Decision:
+    """The admission of a request without an enforced violation, and without an exception that covers one."""
+    code = ReasonCode.VIOLATION_NOT_ENFORCED if warned or audited else ReasonCode.NO_VIOLATION
+    return Decision(Reason(code), warned=warned, audited=audited)
 
 
 def fault(key: str) -> Violation:

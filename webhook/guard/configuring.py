@@ -1,14 +1,16 @@
 """The policy file is judged before it counts: a ConfigMap with a bad one is refused where it is applied, and one is not deleted by just anyone."""
 
+from webhook.guard.exempting import EMPTIED, authorized, breaks_glass
 from webhook.guard.message import refusal
-from webhook.guard.protect import breaks_glass
-from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known, Verdict
+from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known
 from webhook.model.policy import GuardPolicy
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Request, User
 from webhook.model.violation import Violation
 from webhook.model.workload import reference
 
 PROTECTION = "policy-file"  # in the place of a rule's id; it has no mode, for mode governs rules only
+NOT_OURS = Decision(Reason(ReasonCode.NOT_POLICY_FILE, "no policy file of catflap's"))
 
 
 def judge_policy_file(
@@ -20,24 +22,25 @@ def judge_policy_file(
     one passes, with warnings of what it would change.
     """
     if request.target.namespace != own_namespace:
-        return Decision(Verdict.UNJUDGED, reason="no policy file of catflap's")
+        return NOT_OURS
     if request.policy_file is None:
         return judge_deletion(request, policy)
     if request.policy_file == request.policy_file_before:
-        return Decision(Verdict.UNJUDGED, reason="the policy file stays as it was")
+        return Decision(Reason(ReasonCode.POLICY_FILE_UNCHANGED, "the policy file stays as it was"))
     if known.faults is None:
         return FaultsWanted(request.policy_file)
     if not known.faults:
         return with_foresight(request.policy_file, request.user, known)
     name = reference(request.target.kind, request.target.namespace, request.target.name)
-    return Decision(Verdict.DENIED, denied=known.faults, message=refusal(name, known.faults))
+    why = Reason(ReasonCode.POLICY_FILE_INVALID)
+    return Decision(why, denied=known.faults, message=refusal(name, known.faults))
 
 
 def with_foresight(text: str, user: User, known: Known) -> Decision | ForesightWanted:
     """The admission of a sound file."""
     if known.foreseen is None:
         return ForesightWanted(text, user)
-    return Decision(Verdict.ALLOWED, notices=known.foreseen)
+    return Decision(Reason(ReasonCode.POLICY_FILE_VALID), notices=known.foreseen)
 
 
 def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:
@@ -48,12 +51,11 @@ def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:
     since whoever may edit the ConfigMap could give it an owner that does not exist.
     """
     groups = policy.policy_file.deleted_by
-    member = next((group for group in groups if group in request.user.groups), None)
-    passed = breaks_glass(request.user, policy) or (f"member of {member}" if member else "")
+    passed = breaks_glass(request.user, policy) or authorized(request.user, groups)
     if request.user.empties_namespaces:
-        passed = "Kubernetes removes what is in a namespace that is being deleted"
+        passed = EMPTIED
     if passed:
-        return Decision(Verdict.EXEMPT, reason=passed)
+        return Decision(passed)
     name = reference(request.target.kind, request.target.namespace, request.target.name)
     allowed = " or ".join((*groups, *policy.break_glass.groups)) or "no group"
     fault = Violation(
@@ -62,4 +64,4 @@ def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:
         message=f"without it no server of catflap's can start: only members of {allowed} delete it (policyFile.deletedBy); "
         "to change what it says, edit it",
     )
-    return Decision(Verdict.DENIED, denied=(fault,), message=refusal(name, (fault,)))
+    return Decision(Reason(ReasonCode.POLICY_FILE_PROTECTED), denied=(fault,), message=refusal(name, (fault,)))

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from webhook.custom.judging import judge_custom, unchecked
-from webhook.guard.binding import judge_binding
+from webhook.guard.binding import admitted, judge_binding
 from webhook.guard.configuring import judge_policy_file
 from webhook.guard.excusing import inherited
+from webhook.guard.exempting import exempted, spared_namespace
 from webhook.guard.judge import guarded_only, judge_request, mode_of
 from webhook.guard.labelling import guard_labels
-from webhook.guard.protect import breaks_glass, protect
+from webhook.guard.protect import protect
 from webhook.guard.unread import judge_unread
 from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
 from webhook.model.decision import (
@@ -24,25 +25,29 @@ from webhook.model.decision import (
     NamespaceSeen,
     OwnerWanted,
     Question,
-    Verdict,
 )
 from webhook.model.exemptions import Waiver
 from webhook.model.identity import Identities, chart_accounts
 from webhook.model.modes import Mode
 from webhook.model.other_kinds import unread
 from webhook.model.policy import GuardPolicy
-from webhook.model.request import Operation, Request, User
+from webhook.model.reason import Reason, ReasonCode
+from webhook.model.request import Operation, Request
 from webhook.model.violation import Violation
 from webhook.model.workload import Owner
 
-PASSED = Decision(Verdict.ALLOWED)
 NOTHING = Known()
 # No rule is asked, but the namespace is isolated: a refusal until it is keeps the kubelet trying, and is on record.
-MIRRORED = Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
+MIRRORED = Decision(Reason(ReasonCode.MIRROR_POD, "mirror Pod: the kubelet runs it whatever the answer"))
+RESTARTED = Reason(ReasonCode.OLDER_WORKLOAD, "restarted: it is older than catflap")
+MADE_FOR_OLDER = Reason(ReasonCode.OLDER_OWNER, "made for an owner older than catflap")
 NOT_ITS_PODS = (
     "you pass as exempt; the Pods that a controller makes of it are judged, unless this is older than catflap"
 )
-ELSEWHERE = "which labels its Pods get is not written in this object alone, so they are judged themselves"
+ELSEWHERE = Reason(
+    ReasonCode.POD_LABELS_UNKNOWN,
+    "which labels its Pods get is not written in this object alone, so they are judged themselves",
+)
 # What goes without saying where there is no cluster to ask.
 OFFLINE = Known(
     old_owners=(),
@@ -79,7 +84,7 @@ def decide(
     decided = passes_unjudged(request, policy, own_namespace)
     if decided is None and request.bound_labels is not None:
         passed = exempted(request.user, policy)
-        return Decision(Verdict.EXEMPT, reason=passed) if passed else judge_binding(request, policy)
+        return Decision(passed) if passed else judge_binding(request, policy)
     if decided is None and request.policy is not None:
         decided = protect(request, policy, own_accounts=ours)
     if decided is not None:
@@ -124,10 +129,10 @@ def by_rules(request: Request, policy: GuardPolicy, known: Known, at: datetime) 
     if not isinstance(found, tuple):
         return found
     if not found:
-        return PASSED
+        return admitted()
     if passed := exempted(request.user, policy):
         notices = () if request.target.is_pod else (NOT_ITS_PODS,)
-        return Decision(Verdict.EXEMPT, audited=found, reason=passed, notices=notices if request.workload else ())
+        return Decision(passed, audited=found, notices=notices if request.workload else ())
     return first_asked(request, policy, found, known) or weighed(request, policy, found, known, at)
 
 
@@ -157,13 +162,8 @@ def weighed(
     }
     audited = (*by_mode[Mode.AUDIT], *(one for one in counted if one.rule in waived))
     if not by_mode[Mode.ENFORCE]:
-        return Decision(
-            Verdict.ALLOWED,
-            warned=by_mode[Mode.WARN],
-            audited=audited,
-            reason="; ".join(map(str, waived.values())),
-            notices=tuple(f"admitted by an {one}" for one in waived.values() if one.ends_soon(at)),
-        )
+        passed = admitted(by_mode[Mode.WARN], audited)
+        return by_exception(passed, waived.values(), at) if waived else passed
     denied = by_mode[Mode.ENFORCE]
     if (owner := made_for(request, policy)) is not None:
         if known.old_owners is None:
@@ -171,12 +171,17 @@ def weighed(
         excused = inherited(denied, request, policy, known)
         denied = tuple(one for one in denied if one not in excused)
         if not denied:
-            reason = (
-                "restarted: it is older than catflap" if request.restarted else "made for an owner older than catflap"
-            )
-            return Decision(Verdict.EXEMPT, audited=tuple(counted), reason=reason)
+            return Decision(RESTARTED if request.restarted else MADE_FOR_OLDER, audited=tuple(counted))
         audited = (*audited, *excused)
-    return Decision(Verdict.DENIED, denied=denied, warned=by_mode[Mode.WARN], audited=audited)
+    why = Reason(ReasonCode.RULE_VIOLATED)
+    return Decision(why, denied=denied, warned=by_mode[Mode.WARN], audited=audited)
+
+
+def by_exception(passed: Decision, waived: Iterable[Waiver], at: datetime) -> Decision:
+    """The admission of a request of which exceptions cover a violation; who asks is told of exceptions that end soon."""
+    used = tuple(waived)
+    why = Reason(ReasonCode.EXCEPTION_APPLIED, "; ".join(map(str, used)))
+    return replace(passed, why=why, notices=tuple(f"admitted by an {one}" for one in used if one.ends_soon(at)))
 
 
 def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
@@ -194,11 +199,6 @@ def waivers(found: Iterable[Violation], namespace: str, policy: GuardPolicy, at:
     return {rule: waiver for rule, waiver in each.items() if waiver is not None}
 
 
-def exempted(user: User, policy: GuardPolicy) -> str:
-    """Why this user passes every rule, in words; empty where they do not."""
-    return breaks_glass(user, policy) or policy.exempt.reason(user.name, user.groups)
-
-
 def makes_pod(request: Request) -> bool:
     """Whether a Pod would be stored: only then must its namespace be closed."""
     return request.operation is Operation.CREATE and request.target.is_pod
@@ -214,17 +214,14 @@ def behind_gate(request: Request, decision: Decision, known: Known) -> Decision 
 def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision | None:
     """The decision on a request that no rule is asked about; None where the rules have to speak."""
     namespace = request.target.namespace
-    if namespace and policy.namespaces.exempts(namespace):
-        return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is exempt")
-    if namespace and namespace == own_namespace:
-        return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is catflap's own")
+    if spared := spared_namespace(namespace, policy, own_namespace):
+        return Decision(spared)
     if request.subject is None and request.namespace is None and request.bound_labels is None:
         said = unread(request.target.group, request.target.kind)
-        return Decision(Verdict.UNJUDGED, reason=unjudged(request), notices=(said,) if said and writes(request) else ())
+        return Decision(unjudged(request), notices=(said,) if said and writes(request) else ())
     if request.workload is not None and not request.workload.labelled(policy.workloads.scope):
         named = request.workload.reference_path
-        reason = f"{named}: what it names is judged itself" if named else ELSEWHERE
-        return Decision(Verdict.UNJUDGED, reason=reason)
+        return Decision(referenced(named) if named else ELSEWHERE)
     if request.workload is not None and request.workload.mirror and request.user.is_node:
         return MIRRORED
     return None
@@ -235,13 +232,19 @@ def writes(request: Request) -> bool:
     return request.operation in {Operation.CREATE, Operation.UPDATE} and not request.target.subresource
 
 
-def unjudged(request: Request) -> str:
-    """Why no rule speaks about a request, in words."""
+def referenced(path: str) -> Reason:
+    """Why a workload is not judged that has its pod template in another object, which it names at `path`."""
+    return Reason(ReasonCode.TEMPLATE_REFERENCED, f"{path}: what it names is judged itself")
+
+
+def unjudged(request: Request) -> Reason:
+    """Why no rule speaks about a request."""
     target = request.target
     if request.operation in {Operation.DELETE, Operation.CONNECT}:
-        return f"{request.operation} makes no Pod"
+        return Reason(ReasonCode.OPERATION_NOT_JUDGED, f"{request.operation} makes no Pod")
     name = f"{target.resource}.{target.group}" if target.group else target.resource
-    return f"no rule is about {name}/{target.subresource}" if target.subresource else f"no rule is about {name}"
+    name += f"/{target.subresource}" if target.subresource else ""
+    return Reason(ReasonCode.NO_RULE_APPLIES, f"no rule is about {name}")
 
 
 def made_for(request: Request, policy: GuardPolicy) -> Owner | None:
@@ -259,7 +262,7 @@ def made_for(request: Request, policy: GuardPolicy) -> Owner | None:
     return workload.owner if by_controller else None
 
 
-def unavailable(reason: str) -> Decision:
+def unavailable(code: ReasonCode, words: str) -> Decision:
     """The refusal of what could not be found out; the user may try again."""
-    reason = shortened(reason, LONGEST_SENTENCE)
-    return Decision(Verdict.UNAVAILABLE, reason=reason, message=f"not decided: {reason}; try again in a moment")
+    words = shortened(words, LONGEST_SENTENCE)
+    return Decision(Reason(code, words), message=f"not decided: {words}; try again in a moment")

@@ -1,23 +1,24 @@
 """The labels and the names of namespaces that the guard hangs on are given by those alone whom the policy file names."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
+from webhook.guard.exempting import OWN_ACCOUNT, authorized, breaks_glass
 from webhook.guard.message import refusal
-from webhook.guard.protect import breaks_glass
 from webhook.model.abbreviation import listed, shortened
-from webhook.model.decision import Decision, Verdict
+from webhook.model.decision import Decision
 from webhook.model.fields import fits
 from webhook.model.identity import Identities
 from webhook.model.names import GUARD_LABEL
 from webhook.model.nearness import nearest
 from webhook.model.policy import GuardPolicy
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Operation, Request
 from webhook.model.violation import Violation
 from webhook.model.workload import label_field, reference
 
 PROTECTION = "guard-labels"  # in the place of a rule's id; it has no mode, for mode governs rules only
 
-PASSED = Decision(Verdict.ALLOWED)
+PASSED = Decision(Reason(ReasonCode.NO_VIOLATION))
 
 
 def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities) -> Decision:
@@ -36,9 +37,9 @@ def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str, o
         return PASSED
     passed = breaks_glass(request.user, policy)
     if request.user.name in own_accounts:
-        passed = "catflap's own account"
-    by_label = passed or member_of(policy.namespaces.labelled_by, request)
-    by_name = passed or member_of(policy.namespaces.reserved.groups, request)
+        passed = OWN_ACCOUNT
+    by_label = passed or authorized(request.user, policy.namespaces.labelled_by)
+    by_name = passed or authorized(request.user, policy.namespaces.reserved.groups)
     faults = tuple(unknown(request.namespace.labels, policy, touched))
     if not by_label:
         groups = listed(policy.namespaces.labelled_by, joint=" or ") or "nobody"
@@ -53,15 +54,10 @@ def guard_labels(request: Request, policy: GuardPolicy, *, own_namespace: str, o
         faults += (Violation(rule=PROTECTION, path="metadata.name", message=message),)
     if faults:
         message = refusal(reference("Namespace", "", name), faults)
-        return Decision(Verdict.DENIED, denied=faults, message=message)
-    return Decision(Verdict.EXEMPT, reason=by_label if touched else by_name)
-
-
-def member_of(groups: Iterable[str], request: Request) -> str:
-    """The first of these groups that the user is in, in words; empty where none is."""
-    own = frozenset(request.user.groups)
-    found = next((group for group in groups if group in own), None)
-    return f"member of {found}" if found else ""
+        return Decision(Reason(ReasonCode.NAMESPACE_PROTECTED), denied=faults, message=message)
+    passed = by_label if touched else by_name
+    assert passed is not None  # there would be a fault
+    return Decision(passed)
 
 
 def changes(request: Request, policy: GuardPolicy, before: Mapping[str, str]) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 import re
 
+from webhook.guard.exempting import COLLECTED, EMPTIED, OWN_ACCOUNT, STORED_BY_CALICO, breaks_glass
 from webhook.model.abbreviation import listed
-from webhook.model.decision import Decision, Verdict
+from webhook.model.decision import Decision
 from webhook.model.identity import Identities
 from webhook.model.kinds import CALICO_STORAGE
 from webhook.model.names import CALICO_NAMESPACES, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
 from webhook.model.policy import GuardPolicy
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Operation, PolicyObject, Request, Target, User
 from webhook.model.violation import Violation
 
@@ -19,7 +21,7 @@ POLICY_NAME = f"^((default|knp|kcnp|ossg|staged)[.])*{OUR_PREFIX}"
 OURS = re.compile(POLICY_NAME)
 CALICO_SERVERS = tuple(f"system:serviceaccount:{space}:calico-apiserver" for space in CALICO_NAMESPACES)
 
-UNTOUCHED = Decision(Verdict.UNJUDGED, reason="not a policy of catflap's own")
+UNTOUCHED = Decision(Reason(ReasonCode.FOREIGN_POLICY_DELETED, "not a policy of catflap's own"))
 
 
 def protect(request: Request, policy: GuardPolicy, *, own_accounts: Identities) -> Decision | None:
@@ -30,12 +32,10 @@ def protect(request: Request, policy: GuardPolicy, *, own_accounts: Identities) 
     """
     passed = may_touch(request, policy, own_accounts)
     if not is_ours(request):
-        if writes_for_others(request.user, request.target):
-            return Decision(Verdict.EXEMPT, reason=passed)
+        if passed and writes_for_others(request.user, request.target):
+            return Decision(passed)
         return UNTOUCHED if request.operation is Operation.DELETE else None
-    if passed:
-        return Decision(Verdict.EXEMPT, reason=passed)
-    return refusal(request, policy)
+    return Decision(passed) if passed else refusal(request, policy)
 
 
 def is_ours(request: Request) -> bool:
@@ -59,23 +59,16 @@ def writes_for_others(user: User, target: Target) -> bool:
     return target.group == CALICO_STORAGE and user.name in CALICO_SERVERS
 
 
-def may_touch(request: Request, policy: GuardPolicy, own_accounts: Identities) -> str:
-    """Why this user may touch a policy of ours; empty where they may not."""
+def may_touch(request: Request, policy: GuardPolicy, own_accounts: Identities) -> Reason | None:
+    """Why this user may touch a policy of ours; None where they may not."""
     user = request.user
     if user.name in own_accounts:
-        return "catflap's own account"
+        return OWN_ACCOUNT
     if user.is_cleaner and request.operation is Operation.DELETE:
-        return "Kubernetes removes what belongs to nothing"
+        return EMPTIED if user.empties_namespaces else COLLECTED
     if writes_for_others(user, request.target):
-        return "Calico's API server stores what it was asked to"
+        return STORED_BY_CALICO
     return breaks_glass(user, policy)
-
-
-def breaks_glass(user: User, policy: GuardPolicy) -> str:
-    """By which group this user may act in an emergency; empty where by none."""
-    own = frozenset(user.groups)  # there may be thousands
-    used = next((group for group in policy.break_glass.groups if group in own), None)
-    return f"break-glass: member of {used}" if used else ""
 
 
 def refusal(request: Request, policy: GuardPolicy) -> Decision:
@@ -89,4 +82,4 @@ def refusal(request: Request, policy: GuardPolicy) -> Decision:
             f" In an emergency, members of {listed(policy.break_glass.groups, joint=' or ')} may; each use is recorded."
         )
     fault = Violation(rule=PROTECTION, path="metadata.name", message=message)
-    return Decision(Verdict.DENIED, denied=(fault,), message=f"{message}.\n{ways}")
+    return Decision(Reason(ReasonCode.POLICY_PROTECTED), denied=(fault,), message=f"{message}.\n{ways}")

@@ -12,6 +12,7 @@ from webhook.kube import paths
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.policies import Outcome
 from webhook.model.names import EPOCH_CONFIGMAP, POLICY_CONFIGMAP
+from webhook.model.reason import ReasonCode
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def announce(api: Api, manifest: Manifest, outcome: Outcome, at: datetime) -> No
 def restored(manifest: Manifest, outcome: Outcome) -> Happened:
     """What is told of one repair."""
     did = "was deleted and is back" if outcome is Outcome.CREATED else "was edited and says again what it should"
-    return Happened("PolicyRestored", "Restore", f"{manifest['kind']} {manifest['metadata']['name']} {did}")
+    return Happened(ReasonCode.POLICY_RESTORED, "Restore", f"{manifest['kind']} {manifest['metadata']['name']} {did}")
 
 
 def policy_file(namespace: str) -> Manifest:
@@ -64,7 +65,7 @@ def policy_file(namespace: str) -> Manifest:
 def refused_file(api: Api, namespace: str, faults: str, at: datetime) -> None:
     """One Event for one policy file that is refused; another one only for other faults."""
     note = f"the last good file stays in force: {faults}"
-    tell(api, policy_file(namespace), Happened("PolicyFileRefused", "Read", note, key=named_by(faults)), at)
+    tell(api, policy_file(namespace), Happened(ReasonCode.POLICY_FILE_REFUSED, "Read", note, key=named_by(faults)), at)
 
 
 def missing_file(api: Api, namespace: str, note: str, at: datetime) -> None:

@@ -13,7 +13,7 @@ LONGEST: Final = 5_000
 
 def annotations(decision: Decision, digest: str, link: Link | None) -> dict[str, str]:
     """What the API server's own audit log says about a decision, and about its record: by its hash neither log can be edited alone."""
-    said = {"decision": str(decision.verdict), "policy-digest": digest}
+    said = {"decision": str(decision.verdict), "reason-code": str(decision.why.code), "policy-digest": digest}
     if link is not None:
         said |= {"record-chain": link.chain, "record-seq": str(link.seq), "record-hash": link.hash}
     if decision.closure is not None:

@@ -37,6 +37,7 @@ from webhook.model.decision import (
 )
 from webhook.model.identity import chart_accounts
 from webhook.model.kinds import NO_EXTRA_KINDS
+from webhook.model.reason import ReasonCode
 from webhook.model.request import Request
 from webhook.review.beginning import beginning
 from webhook.review.decode import AdmissionRequest, BadReview, envelope, without_objects
@@ -53,13 +54,15 @@ from webhook.server.unavailable import Unavailable
 
 logger = logging.getLogger(__name__)
 
-NO_POLICY = unavailable("no policy file is in force yet")
-OUR_FAULT = unavailable("an error of catflap's own, see its log")
-TOO_MANY = unavailable("too many requests wait for the API server, or for the audit log's disk")
-TOO_MANY_HEAVY = unavailable("too many requests wait that take long to be judged")
-TOO_LATE = unavailable("it waited too long to be judged")
-NOT_TOLD = unavailable("the cluster could not be asked, see catflap's log")
-NOT_RECORDED = unavailable("the audit log cannot be written")
+NO_POLICY = unavailable(ReasonCode.NO_POLICY_FILE, "no policy file is in force yet")
+OUR_FAULT = unavailable(ReasonCode.INTERNAL_ERROR, "an error of catflap's own, see its log")
+TOO_MANY = unavailable(
+    ReasonCode.TOO_MANY_REQUESTS, "too many requests wait for the API server, or for the audit log's disk"
+)
+TOO_MANY_HEAVY = unavailable(ReasonCode.TOO_MANY_REQUESTS, "too many requests wait that take long to be judged")
+TOO_LATE = unavailable(ReasonCode.TIMEOUT, "it waited too long to be judged")
+NOT_TOLD = unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "the cluster could not be asked, see catflap's log")
+NOT_RECORDED = unavailable(ReasonCode.AUDIT_LOG_UNWRITABLE, "the audit log cannot be written")
 
 # Of both objects of a review. Decoding and deciding take 20 ms for 1 MiB of a workload and 100 ms for 1 MiB of a network policy
 # (benchmarks/fuzzing.py), so as much takes 3 ms at most. Few Pods have 10 KiB.
@@ -253,7 +256,7 @@ class Answerer:
                 known = replace(learned, faults=known.faults, findings=known.findings)  # the cluster does not know them
                 question = self._decide(case, known)
         except Unavailable as bad:
-            return unavailable(str(bad)) if is_authenticated(case) else self._told_nothing(case, bad)
+            return unavailable(bad.code, str(bad)) if is_authenticated(case) else self._told_nothing(case, bad)
         except Exception:
             logger.exception("no decision on %s", shortened(case.request.uid))
             return OUR_FAULT

@@ -23,6 +23,7 @@ from webhook.model.decision import (
     OldOwner,
     OwnerWanted,
 )
+from webhook.model.reason import ReasonCode
 from webhook.server.foresight import Foresight
 from webhook.server.freshness import Freshness
 from webhook.server.gate import Gate
@@ -80,16 +81,20 @@ class ClusterToAsk:
         try:
             return self._gate.guards(api, name, loaded)
         except ApiError as error:
-            raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
+            raise Unavailable(
+                ReasonCode.CLUSTER_LOOKUP_FAILED, f"namespace {name} cannot be looked at: {error}"
+            ) from error
 
     def _namespace(self, api: Api, name: str) -> Json:
         """A namespace as it is now: a rule may hold or not by it."""
         try:
             live = api.get(path(name))
         except ApiError as error:
-            raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
+            raise Unavailable(
+                ReasonCode.CLUSTER_LOOKUP_FAILED, f"namespace {name} cannot be looked at: {error}"
+            ) from error
         if live is None:
-            raise Unavailable(f"namespace {name} is not there")
+            raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
         return live
 
     def _old_owners(self, api: Api, wanted: OwnerWanted) -> tuple[OldOwner, ...]:
@@ -100,7 +105,8 @@ class ClusterToAsk:
         except ApiError as error:
             owner = wanted.owner
             raise Unavailable(
-                f"the age of {owner.kind} {wanted.namespace}/{owner.name} is not known: {error}"
+                ReasonCode.CLUSTER_LOOKUP_FAILED,
+                f"the age of {owner.kind} {wanted.namespace}/{owner.name} is not known: {error}",
             ) from error
         return old_owners(found, epoch.installed) if epoch else ()
 

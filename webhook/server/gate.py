@@ -20,6 +20,7 @@ from webhook.kube.surroundings import Surroundings
 from webhook.metrics import Metrics
 from webhook.model.decision import Closure, ClosureWanted
 from webhook.model.namespace import Namespace
+from webhook.model.reason import Reason, ReasonCode
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Birth, Manifest
 from webhook.netpol.render import render
@@ -27,7 +28,11 @@ from webhook.server.announcing import Announce, mended, nobody
 from webhook.server.unavailable import Unavailable
 
 SERVER_ERRORS = 500
-WRITTEN = {Outcome.CREATED: "created", Outcome.REPAIRED: "repaired", Outcome.REPLACED: "rewritten"}
+WRITTEN = {
+    Outcome.CREATED: Reason(ReasonCode.POLICY_CREATED, "created: a Pod waits for it"),
+    Outcome.REPLACED: Reason(ReasonCode.POLICY_REPLACED, "rewritten: a Pod waits for it"),
+}
+RESTORED = Reason(ReasonCode.POLICY_RESTORED, "restored: a Pod waits for it")
 # Namespaces of which it is known that they were closed; some 300 bytes each.
 MOST_REMEMBERED = 10_000
 
@@ -71,7 +76,9 @@ class Gate:
                 return Closure.STAGED
             return self._closed(api, wanted, loaded, self._surroundings())
         except ApiError as error:
-            raise Unavailable(f"namespace {wanted.namespace} is not proven closed: {error}") from error
+            raise Unavailable(
+                ReasonCode.ISOLATION_NOT_PROVEN, f"namespace {wanted.namespace} is not proven closed: {error}"
+            ) from error
 
     def guards(self, api: Api, name: str, loaded: Loaded) -> bool:
         """Whether a namespace is to be closed.  Raises Unavailable, ApiError."""
@@ -80,7 +87,7 @@ class Gate:
             return True
         live = api.get(path(name))
         if live is None:
-            raise Unavailable(f"namespace {name} is not there")
+            raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
         return self._guarded(live, loaded, around)
 
     def seen(self, name: str) -> str:
@@ -91,7 +98,7 @@ class Gate:
     def _surroundings(self) -> Surroundings:
         around = self._around()
         if around is None:
-            raise Unavailable("the cluster's surroundings are not known yet")
+            raise Unavailable(ReasonCode.CLUSTER_NOT_KNOWN, "the cluster's surroundings are not known yet")
         return around
 
     def _guarded(self, found: Json | None, loaded: Loaded, around: Surroundings) -> bool:
@@ -118,22 +125,23 @@ class Gate:
     def _write(self, api: Api, name: str, loaded: Loaded, engine: Engine) -> Closure:
         live = api.get(path(name))
         if live is None:
-            raise Unavailable(f"namespace {name} is not there")
+            raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
         found: Namespace = namespace(live)
         manifest = default_deny(loaded, Birth(name, found.uid, loaded.digest), engine)
         outcome = written_by(api, manifest)
         if not closes(stored(api, manifest), manifest):
-            raise Unavailable(f"namespace {name}: the policy that was written does not stand as it was")
+            raise Unavailable(
+                ReasonCode.ISOLATION_NOT_PROVEN,
+                f"namespace {name}: the policy that was written does not stand as it was",
+            )
         if outcome is Outcome.UNCHANGED:  # the controller was faster
             return Closure.PROVEN
         self._metrics.policies_written.labels(outcome).inc()
         # What stood there differed; what was missing may never have been there.
         mends = outcome is Outcome.REPAIRED or self._closed_ones.had(name, found.uid, written_as(loaded, manifest))
         self._closed_ones.add(name, found.uid, written_as(loaded, manifest))
-        did = "restored" if mends else WRITTEN[outcome]
-        self._records.append(
-            write_record(manifest, reason=f"{did}: a Pod waits for it", policy_digest=loaded.digest, at=self._now())
-        )
+        why = RESTORED if mends else WRITTEN[outcome]
+        self._records.append(write_record(manifest, why=why, policy_digest=loaded.digest, at=self._now()))
         if mends:
             self._announce(mended(manifest, outcome))
         return Closure.WRITTEN

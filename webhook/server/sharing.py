@@ -4,6 +4,7 @@ from collections.abc import Callable
 from threading import Event, Lock
 
 from webhook.model.decision import Closure
+from webhook.model.reason import ReasonCode
 from webhook.server.unavailable import Unavailable
 
 
@@ -40,7 +41,7 @@ class Shared:
         if not turn.running.acquire(timeout=timeout):
             with self._lock:
                 turn.next = None
-            mine.fail(Unavailable("the proof before this one does not end"))
+            mine.fail(Unavailable(ReasonCode.ISOLATION_NOT_PROVEN, "the proof before this one does not end"))
             return mine.result(0)
         try:
             with self._lock:
@@ -75,7 +76,7 @@ class Attempt:
     def result(self, timeout: float) -> Closure:
         """What came of it.  Raises what the proof raised, or Unavailable after `timeout` seconds."""
         if not self._done.wait(timeout):
-            raise Unavailable("the proof takes too long")
+            raise Unavailable(ReasonCode.ISOLATION_NOT_PROVEN, "the proof takes too long")
         if self._error is not None:
             raise self._error
         assert self._closure is not None

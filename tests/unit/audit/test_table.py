@@ -59,6 +59,7 @@ def test_a_refusal_is_told_whole() -> None:
         "namespace": "shop",
         "name": "web",
         "dryRun": "false",
+        "reasonCode": "RuleViolated",
         "rules": "known-role",
         "denied": fault,
         "warned": f"{fault} | {fault}",

@@ -8,6 +8,7 @@ import pytest
 from webhook.controller.causes import Asked, Cause, cause_of, explained, was_isolated
 from webhook.kube.policies import Outcome
 from webhook.kube.surroundings import Surroundings
+from webhook.model.reason import ReasonCode
 from webhook.netpol.dns import Detected
 from webhook.netpol.intent import Engine
 
@@ -34,9 +35,9 @@ def test_a_cause_is_what_is_known(settled: Asked | None, cause: Cause, *, knows:
 @pytest.mark.parametrize("outcome", [Outcome.CREATED, Outcome.REPAIRED, Outcome.REPLACED])
 def test_only_what_stood_is_restored(cause: Cause, outcome: Outcome) -> None:
     """What catflap never wrote is not restored, however it came to be there."""
-    _, reason = explained(cause, outcome)
+    _, why = explained(cause, outcome)
     may = cause is Cause.REPAIR or (cause is Cause.NEW and outcome is Outcome.REPAIRED)
-    assert reason.startswith("restored") is (may and outcome is not Outcome.REPLACED)
+    assert (why.code is ReasonCode.POLICY_RESTORED) is (may and outcome is not Outcome.REPLACED)
 
 
 def policy(uid: str = "1", manager: str = "catflap", name: str = "catflap-allow-dns") -> dict[str, Any]:

@@ -6,6 +6,7 @@ from tests.clocks import Clock
 from webhook.controller.leader import BELIEVED_SECONDS, LEASE_SECONDS, RENEW_SECONDS, Leader
 from webhook.kube.api import ApiError
 from webhook.kube.lease import Lease
+from webhook.model.reason import ReasonCode
 
 
 class Pretended(Lease):
@@ -44,19 +45,19 @@ def lease(clock: Clock) -> Pretended:
 
 
 @pytest.fixture
-def told() -> list[tuple[bool, str]]:
+def told() -> list[tuple[bool, ReasonCode]]:
     """What the leader said of itself."""
     return []
 
 
 @pytest.fixture
-def leader(lease: Pretended, clock: Clock, told: list[tuple[bool, str]]) -> Leader:
+def leader(lease: Pretended, clock: Clock, told: list[tuple[bool, ReasonCode]]) -> Leader:
     """What is tested."""
-    return Leader(lease, on_change=lambda leads, why: told.append((leads, why)), clock=clock)
+    return Leader(lease, on_change=lambda leads, why: told.append((leads, why.code)), clock=clock)
 
 
 def test_it_leads_while_it_holds_the_lease(
-    leader: Leader, lease: Pretended, clock: Clock, told: list[tuple[bool, str]]
+    leader: Leader, lease: Pretended, clock: Clock, told: list[tuple[bool, ReasonCode]]
 ) -> None:
     """And is told once when it begins and once when it ceases."""
     assert not leader.leads
@@ -68,11 +69,15 @@ def test_it_leads_while_it_holds_the_lease(
     leader.look()
     leader.look()
     assert not leader.leads
-    assert told == [(True, "nobody held the Lease"), (False, "the Lease is held by another")]
+    assert told == [(True, ReasonCode.LEASE_ACQUIRED), (False, ReasonCode.LEASE_HELD_BY_OTHER)]
 
 
 def test_while_nobody_answers_it_leads_until_the_lease_may_have_ended(
-    leader: Leader, lease: Pretended, clock: Clock, told: list[tuple[bool, str]], caplog: pytest.LogCaptureFixture
+    leader: Leader,
+    lease: Pretended,
+    clock: Clock,
+    told: list[tuple[bool, ReasonCode]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """From before the last renewal began, however long that took; and it is said once."""
     lease.takes = 10.0
@@ -85,13 +90,13 @@ def test_while_nobody_answers_it_leads_until_the_lease_may_have_ended(
     clock.seconds = began + BELIEVED_SECONDS
     leader.look()
     assert not leader.leads
-    assert told[1:] == [(False, "the Lease could not be renewed in time")]
+    assert told[1:] == [(False, ReasonCode.LEASE_NOT_RENEWED)]
     assert clock.seconds < began + LEASE_SECONDS
     assert sum("nobody answers" in one.message for one in caplog.records) == 1
 
 
 def test_stopped_it_leads_no_longer_and_lets_others(
-    leader: Leader, lease: Pretended, told: list[tuple[bool, str]]
+    leader: Leader, lease: Pretended, told: list[tuple[bool, ReasonCode]]
 ) -> None:
     """Whatever it finds afterwards."""
     lease.holder = "one that was killed"
@@ -100,7 +105,7 @@ def test_stopped_it_leads_no_longer_and_lets_others(
     assert lease.released
     leader.look()
     assert not leader.leads
-    assert told == [(True, "the Lease had ended, one that was killed held it"), (False, "it stops")]
+    assert told == [(True, ReasonCode.LEASE_EXPIRED), (False, ReasonCode.LEASE_RELEASED)]
 
 
 def test_what_it_does_not_hold_is_not_released(leader: Leader, lease: Pretended) -> None:

@@ -17,6 +17,7 @@ from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Known, Phase
+from webhook.model.reason import ReasonCode
 from webhook.server.answer import LIGHT_BYTES, Answerer, Cluster, Waiting
 from webhook.server.asking import NoClusterToAsk
 from webhook.server.intake import Reply
@@ -164,7 +165,7 @@ class Failing(NoClusterToAsk):
 
     def ask(self, *_: Any, **__: Any) -> Any:
         """As its error says."""
-        raise Unavailable("GET /api/v1/namespaces/secret: 403: forbidden")
+        raise Unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "GET /api/v1/namespaces/secret: 403: forbidden")
 
 
 @pytest.mark.parametrize("authentication", Authentication)
