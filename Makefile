@@ -7,11 +7,14 @@ UV := $(TOOLS)/bin/uv
 VENV := .venv
 # Tests of one file share fixtures, up to a control plane; each worker starts its own, about 1 GiB of memory.
 WORKERS ?= 2
-BOTH := -n $(WORKERS) --dist loadfile --max-worker-restart 0
+BOTH := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 RUN := $(VENV)/bin/
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# The tests start some thousand processes; without bytecode each compiles all that it imports, which is half of its start (0.6 of 1.2 s).
+export UV_COMPILE_BYTECODE := 1
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
@@ -71,3 +74,4 @@ docs: install ## Write what is generated from the code anew
 .PHONY: clean
 clean: ## Remove what the other targets made here; the cached control plane stays
 	rm -rf $(TOOLS) $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -29,9 +29,9 @@ from webhook.config.parse import parse
 from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
 from webhook.model.decision import Phase
-from webhook.server.answer import OUR_FAULT, Answerer, Waiting
-from webhook.server.asking import NoClusterToAsk
-from webhook.server.limits import LARGEST_BODY
+from webhook.server.cluster_lookup import OfflineLookup
+from webhook.server.limits import MAX_BODY_BYTES
+from webhook.server.review_handler import INTERNAL_ERROR, Deferred, ReviewHandler
 
 SMALLEST: Final = 100
 SHOWN: Final = 5
@@ -76,42 +76,42 @@ class Bench:
     """What answers reviews under several policies, each with a log of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self._answerers: dict[str, Answerer] = {}
+        self._handlers: dict[str, ReviewHandler] = {}
         self._logs = {name: folder / f"{name}.log" for name in in_force()}
         for name, text in in_force().items():
             policies = PolicyStore(on_refusal=complain)
             policies.offer(text)
-            self._answerers[name] = Answerer(
+            self._handlers[name] = ReviewHandler(
                 policies=policies,
                 audit=AuditLog(str(self._logs[name]), process="serve"),
                 metrics=Metrics(),
-                cluster=NoClusterToAsk(),
+                lookup=OfflineLookup(),
                 own_namespace=OWN_NAMESPACE,
             )
 
     def tries(self, seed: int, numbers: Iterable[int], largest: int, named: str = "") -> Iterator[Tried]:
         """Each review of each case, of the kinds that have `named` in their name."""
-        every, policies = [one for one in kinds() if named in str(one)], [*self._answerers]
+        every, policies = [one for one in kinds() if named in str(one)], [*self._handlers]
         for number in numbers:
             random = Random(f"{seed}/{number}")  # noqa: S311 (a shape is no secret)
             kind, policy = every[number % len(every)], policies[number // len(every) % len(policies)]
             size = int(SMALLEST * (largest / SMALLEST) ** random.random())
             for body in reviews(random, kind, size):
                 gc.freeze()  # what this program itself holds is none of what a server's collector walks through
-                for phase in Phase if len(body) <= LARGEST_BODY else ():
+                for phase in Phase if len(body) <= MAX_BODY_BYTES else ():
                     yield self._try(number, kind, policy, phase, body)
 
     def _try(self, number: int, kind: Kind, policy: str, phase: Phase, body: bytes) -> Tried:
         log = self._logs[policy]
         before, loop, threads = log.stat().st_size if log.exists() else 0, -thread_time(), [0.0]
-        answered = self._answerers[policy].answer(phase, body)
+        answered = self._handlers[policy].handle(phase, body)
         loop += thread_time()
-        while isinstance(answered, Waiting):
+        while isinstance(answered, Deferred):
             begun = thread_time()
             with patch.object(
                 READER, "read", lambda text, _seconds: parse(text)
             ):  # in this thread, where its time counts
-                answered = answered.finish()
+                answered = answered.complete()
             threads.append(thread_time() - begun)
         record = max(map(len, tail(log, before)), default=0)
         cost = Cost(loop, max(threads), record, len(answered.body))
@@ -119,8 +119,8 @@ class Bench:
 
     def close(self) -> None:
         """End all logs in order."""
-        for answerer in self._answerers.values():
-            answerer.close()
+        for handler in self._handlers.values():
+            handler.close()
 
 
 def complain(bad: Exception) -> None:
@@ -139,7 +139,7 @@ def tail(log: Path, begin: int) -> list[bytes]:
 
 def verdict(status: int, body: bytes) -> str:
     """What became of a review, in a word."""
-    if OUR_FAULT.message.encode() in body:
+    if INTERNAL_ERROR.message.encode() in body:
         return FAILED
     response: Mapping[str, object] = json.loads(body).get("response") or {}
     if not response:

@@ -18,8 +18,8 @@ from typing import Final
 from benchmarks.ground import verdict
 from tests.audit_logs import verified
 from tests.programs import serve
-from tests.server.callers import ask
-from tests.server.loading import SteadyLoad
+from tests.server.steady_load import SteadyLoad
+from tests.server.trusted_clients import ask
 from webhook.config.default import DEFAULT_POLICY
 
 LONGEST_SECONDS: Final = 2.0
@@ -49,7 +49,7 @@ def stopped(folder: Path, worker: str, number: int) -> list[str]:
             ask(stack.enter_context(closing(server.connect())))
             stack.enter_context(closing(server.connect())).connect()
         load = SteadyLoad(server)
-        with load.going():
+        with load.sending():
             load.wait_for(100)
             began = time.monotonic()
             server.process.send_signal(signal.SIGTERM)

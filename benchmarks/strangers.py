@@ -19,9 +19,9 @@ import yaml
 
 from benchmarks.ground import verdict
 from tests.programs import Program, serve
-from tests.server.callers import Callers
-from tests.server.loading import worker
-from tests.server.strangers import Numbers, strangers
+from tests.server.steady_load import worker
+from tests.server.trusted_clients import TrustedClients
+from tests.server.untrusted_clients import ConnectionCounts, untrusted_clients
 from webhook.config.default import DEFAULT_POLICY
 from webhook.server.limits import raise_descriptor_limit
 
@@ -43,17 +43,17 @@ def main() -> None:
         policy = Path(name) / "policy.yaml"
         policy.write_text(DEFAULT_POLICY, encoding="utf-8")
         with serve(Path(name), "--standalone", "--policy", str(policy), "--worker", told.worker) as server:
-            numbers = Numbers(told.idle, told.slow, told.half_open, told.status)
+            numbers = ConnectionCounts(told.idle, told.slow, told.half_open, told.status)
             verdict(attacked(server, numbers, told.seconds))
 
 
-def attacked(server: Program, numbers: Numbers, seconds: float) -> list[str]:
+def attacked(server: Program, numbers: ConnectionCounts, seconds: float) -> list[str]:
     """Print what good callers see for so long under attack; returns what is broken."""
-    callers, serving = Callers(server), worker(server)
+    callers, serving = TrustedClients(server), worker(server)
     before = peak(server.process.pid) + peak(serving)
     with callers.calling():
         time.sleep(2)
-        with strangers(server.port, server.status_port, numbers) as attack:
+        with untrusted_clients(server.port, server.status_port, numbers) as attack:
             time.sleep(seconds)
             attack.terminate()
             assert attack.stdout is not None

@@ -10,6 +10,7 @@ import yaml
 
 from webhook.audit.schema import schema as audit_schema
 from webhook.config.schema import schema
+from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.limits import LONGEST_PATTERN, MOST_ACCOUNTS, MOST_NAMESPACE_LABELS, MOST_NAMESPACES
 from webhook.model.modes import Mode
 from webhook.model.pattern import TAKEN
@@ -21,6 +22,7 @@ from webhook.rules import RULES
 
 ROOT = Path(__file__).parents[1]
 CASES = ROOT / "tests" / "cases" / "rules"
+DECISIONS = ROOT / "docs" / "decisions"
 WARNING = "<!-- written by docs/generate.py; run `make docs` -->"
 # The parts of the page about reason codes, besides decisions.
 TITLES: Mapping[Activity, str] = {
@@ -39,8 +41,10 @@ def pages() -> Mapping[Path, str]:
     return {
         readme: listed,
         ROOT / "docs" / "rules.md": "\n".join(rules_page()),
+        ROOT / "docs" / "kinds.md": "\n".join(kinds_page()),
         ROOT / "docs" / "policy.md": "\n".join(policy_page()),
         ROOT / "docs" / "reason-codes.md": "\n".join(reasons_page()),
+        DECISIONS / "README.md": "\n".join(decisions_page()),
         ROOT / "docs" / "policy.schema.json": f"{json.dumps(schema(), indent=2)}\n",
         ROOT / "docs" / "audit.schema.json": f"{json.dumps(audit_schema(), indent=2)}\n",
     }
@@ -49,7 +53,46 @@ def pages() -> Mapping[Path, str]:
 def table(rules: Mapping[str, Rule]) -> str:
     """The rules as a table."""
     rows = [f"| [`{rule.id}`](docs/rules.md#{rule.id}) | {rule.title} |" for rule in rules.values()]
-    return "\n".join(["| rule | asks that |", "|---|---|", *rows, ""])
+    return "\n".join(["| rule | requires |", "|---|---|", *rows, ""])
+
+
+def kinds_page() -> Iterator[str]:
+    """Each kind from which controllers create Pods, and where its labels are read."""
+    yield from ("# Kinds", "", WARNING, "")
+    yield "catflap checks Pods, and objects of these kinds when they are created or when their Pod template changes:"
+    yield from ("", "| kind | API group | labels are read at | remark |", "|---|---|---|---|")
+    for maker in POD_MAKERS:
+        paths = "<br>".join(f"`{maker.metadata_at(path) if path else 'metadata'}`" for path in maker.templates)
+        yield f"| {maker.kind} | {f'`{maker.group}`' if maker.group else 'core'} | {paths} | {remark(maker)} |"
+    yield from (
+        "",
+        "The policy file adds kinds by [`workloads.extraKinds`](policy.md). With [`workloads.scope`](policy.md), catflap checks the labels of the",
+        "objects themselves instead, or as well. [Decision 0014](decisions/0014-kinds-that-make-pods.md) describes the limits for custom resources.",
+        "`catflap check` names objects of other kinds that contain a Pod template as not judged.",
+        "",
+    )
+
+
+def remark(maker: PodMaker) -> str:
+    """What differs from a kind with one pod template."""
+    if maker.reference:
+        return f"not checked if `{maker.reference}` is set: the object that it names is checked"
+    if maker.partial:
+        paths = ", ".join(f"`{path}`" for path in maker.partial)
+        return f"not checked if one of these fields adds labels: {paths}"
+    return ""
+
+
+def decisions_page() -> Iterator[str]:
+    """Each decision with its number and its title, which is the first line of its page."""
+    yield from ("# Decisions", "", WARNING, "")
+    yield "This folder is for engineers who change catflap. Each page describes one decision: the question or context, the decision, the reasons,"
+    yield "and the consequences. The [glossary](../glossary.md) defines the terms. Some numbers are not used."
+    yield from ("", "| number | decision |", "|---|---|")
+    for page in sorted(DECISIONS.glob("[0-9]*.md")):
+        number, _, title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ").partition(" ")
+        yield f"| [{number}]({page.name}) | {title} |"
+    yield ""
 
 
 def rules_page() -> Iterator[str]:
@@ -113,10 +156,11 @@ def reasons_page() -> Iterator[str]:
     """Every reason code with its definition, by the records that have it."""
     yield from ("# Reason codes", "", WARNING, "")
     yield from (
-        "`reasonCode` of an audit record says for programs why something was decided or done. `reason` says the same for people, with",
-        "names and details; its words may change in any release. A code is never renamed and never gets another meaning; a release may add",
-        "codes. `catflap audit query --reason CODE` finds the records of a code. Records of releases before `catflap.dev/audit/v1alpha4` have",
-        "no code: [what they can tell](audit.md#reason-codes).",
+        "This page is for administrators and auditors, and for programs that read audit logs. The key `reasonCode` of an audit record contains the",
+        "reason of a decision or of an action for programs. The key `reason` contains the same for people, with names and details; its text can",
+        "change in any release. A code is never renamed and never gets another meaning. A release can add codes. `catflap audit query --reason CODE`",
+        "prints the records with a code. Records of formats before `catflap.dev/audit/v1alpha4` have no code",
+        "([what they answer](audit.md#reason-codes)).",
         "",
     )
     yield from (

@@ -1,12 +1,12 @@
-"""Time as tests want it."""
+"""Clocks that tests control."""
 
 
 class Clock:
-    """A clock that stands still."""
+    """A clock that shows a constant time until a test changes it."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
 
     def __call__(self) -> float:
-        """What it shows."""
+        """Return the time."""
         return self.seconds

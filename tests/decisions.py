@@ -1,4 +1,4 @@
-"""Decisions once every question is answered, for tests that are about something else."""
+"""Decisions with every lookup answered, for tests of other things."""
 
 from msgspec.structs import replace
 
@@ -12,7 +12,7 @@ from webhook.model.workload import Place
 
 
 def older(request: Request) -> tuple[OldOwner, ...]:
-    """An owner older than catflap whose template says what the request does."""
+    """Return an owner that is older than catflap and has the template of the request."""
     document, workload = request.document, request.workload
     assert document is not None
     assert workload is not None
@@ -26,7 +26,7 @@ def older(request: Request) -> tuple[OldOwner, ...]:
 def settled(
     request: Request, policy: GuardPolicy, *, own_namespace: str = "", owner_predates: bool | None = None
 ) -> Decision | OwnerWanted:
-    """The decision with nothing asked but an owner's age; what it says of the namespace is left out."""
+    """Return the decision where only the owner's age is looked up, without the isolation of the namespace."""
     known = replace(OFFLINE, old_owners=None if owner_predates is None else older(request) if owner_predates else ())
     decided = decide(request, policy, own_namespace=own_namespace, known=known)
     assert isinstance(decided, Decision | OwnerWanted)

@@ -1,7 +1,7 @@
-"""Each kind of rule, about each resource, in each mode: the objects, and what each rule does to them.
+"""The matrix of rules, resources and modes: the objects, and the expected effects of each rule.
 
 The objects are those of the rules' own cases (tests/cases/rules), so a new rule, kind or mode is in the matrix by itself. `catflap check`
-(tests/unit/cli/test_matrix.py) and the server (tests/server/test_matrix.py) are held to the same expectations.
+(tests/unit/cli/test_matrix.py) and the server (tests/server/test_matrix.py) share these expectations.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,9 +25,9 @@ Json = dict[str, Any]
 
 FOLDER: Final = Path(__file__).parent / "cases" / "rules"
 HEAD: Final = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
-# What a mode does with the faults of a rule.
+# The effect of each mode on the violations of a rule.
 EFFECTS: Final = {Mode.ENFORCE: Effect.REFUSED, Mode.WARN: Effect.WARNED, Mode.AUDIT: Effect.RECORDED, Mode.OFF: None}
-# A custom rule about everything that it can be about, and that is always true.
+# A custom rule for all workloads that is always true.
 HARMLESS: Final[Json] = {"id": "always-true", "resources": [WORKLOADS], "cel": "object.kind != ''"}
 UNJUDGED: Final = (
     namespace(),
@@ -39,66 +39,66 @@ UNJUDGED: Final = (
 
 
 def group_and_kind(manifest: Json) -> tuple[str, str]:
-    """What names a kind, whatever its version."""
+    """Return the group and the kind of an object."""
     return manifest["apiVersion"].rpartition("/")[0], manifest["kind"]
 
 
 @cache
 def cases(rule: str) -> Mapping[tuple[str, str], tuple[Json, Json]]:
-    """One object of each kind that a rule refuses, with the policy file of its case."""
+    """Return one object of each kind that a rule refuses, with the policy file of its case."""
     found: dict[tuple[str, str], tuple[Json, Json]] = {}
     for case in sorted((FOLDER / rule / "deny").glob("*.yaml")):
         text = case.read_text(encoding="utf-8")
         objects = list(documents(text))
         file = objects.pop(0) if objects[0]["kind"] == HEAD["kind"] else HEAD
-        if len(objects) in {1, text.count(f"# {rule}: ")}:  # of others one may be fine
+        if len(objects) in {1, text.count(f"# {rule}: ")}:  # other files may have objects without violations
             for manifest in objects:
                 found.setdefault(group_and_kind(manifest), (file, manifest))
     return found
 
 
 def policy_text(file: Json, modes: Mapping[str, Mode], custom: Iterable[Json] = ()) -> str:
-    """The text of a policy file with rules in these modes, and with custom rules."""
+    """Return the text of a policy file with these modes and custom rules."""
     rules = {**file.get("rules", {}), **{rule: str(mode) for rule, mode in modes.items()}}
     return yaml.safe_dump({**file, "rules": rules, "custom": list(custom)})
 
 
 def never_true(resource: str, number: int = 0) -> Json:
-    """A custom rule that refuses each object of a resource; the number tells several apart."""
+    """Return a custom rule that refuses each object of a resource; the number makes its id unique."""
     return {"id": f"never-true-{'x' * (number + 1)}", "resources": [resource], "cel": "object.kind == ''"}
 
 
 def is_judged_at_creation(rule: str) -> bool:
-    """Whether a rule is about objects, and not about a change of one."""
+    """Return whether a rule is about objects, and not about changes of objects."""
     return RULES[rule].about in {Workload, PolicyObject}
 
 
 def expected_of_case(rule: str, mode: Mode) -> set[Effect]:
-    """What a rule does to an object of its cases."""
+    """Return the expected effects of a rule on an object of its cases."""
     effect = EFFECTS[mode]
     return {effect} if effect and is_judged_at_creation(rule) else set()
 
 
 def possible(rule: str, mode: Mode, manifest: Json) -> set[Effect]:
-    """What a rule may do to any object: what its mode says or nothing, and nothing to what it is not about."""
+    """Return the possible effects of a rule on any object; empty for kinds that the rule is not about."""
     subject = read(manifest, default_namespace="shop").subject
     return expected_of_case(rule, mode) if isinstance(subject, RULES[rule].about) else set()
 
 
 def expected_of_custom(resource: str, mode: Mode, manifest: Json) -> set[Effect]:
-    """What a custom rule that is never true does to any object."""
+    """Return the expected effects of a custom rule that is never true."""
     effect = EFFECTS[mode]
     return {effect} if effect and group_and_kind(manifest) in makers(resource) else set()
 
 
 def makers(resource: str) -> set[tuple[str, str]]:
-    """The kinds that a rule about a resource judges."""
+    """Return the kinds that a rule about a resource judges."""
     found: tuple[PodMaker, ...] = POD_MAKERS if resource == WORKLOADS else (NAMES[resource],)
     return {(one.group, one.kind) for one in found}
 
 
 def every_object() -> Iterator[Json]:
-    """One object of each kind that is judged, and some that are not."""
+    """Yield one object of each kind that is judged, and some of other kinds."""
     seen: dict[tuple[str, str], Json] = {}
     for rule in RULES:
         seen = {kind: manifest for kind, (_, manifest) in cases(rule).items()} | seen

@@ -1,4 +1,4 @@
-"""catflap's own processes, as a person or a Pod starts them."""
+"""catflap's processes, started as a user or a Pod starts them."""
 
 import http.client
 import json
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from secrets import choice  # tests seed the other one alike
+from secrets import choice  # tests seed `random`, so its choices would be equal
 from typing import Any, Final
 
 from tests.audit_logs import assert_sound
@@ -32,7 +32,7 @@ JSON: Final = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer, whole."""
+    """A complete HTTP response."""
 
     status: int
     body: bytes
@@ -40,13 +40,13 @@ class Answer:
 
     @property
     def response(self) -> dict[str, Any]:
-        """The `response` of an AdmissionReview."""
+        """Return the `response` of an AdmissionReview."""
         return json.loads(self.body)["response"]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
 class Program:
-    """One running process: where it answers and what it leaves."""
+    """A running process with its ports and files."""
 
     process: "subprocess.Popen[bytes]"
     status_port: int
@@ -55,24 +55,24 @@ class Program:
 
     @property
     def authority(self) -> Path:
-        """The CA that vouches for the server."""
+        """Return the file of the CA that signed the server's certificate."""
         return self.folder / "tls" / "ca.crt"
 
     @property
     def audit_log(self) -> Path:
-        """The file of its audit records."""
+        """Return the file of its audit records."""
         return self.folder / "audit.log"
 
     def records(self, *types: str) -> list[dict[str, Any]]:
-        """The audit records written so far, of these types; unless some are named, of what catflap does for others."""
+        """Return the audit records so far of these types; without types, those of decisions, writes and configurations."""
         return [record for record in read_records([str(self.audit_log)]) if record["type"] in (types or SUBJECTS)]
 
     def log(self) -> str:
-        """What it said on standard error."""
+        """Return its standard error output."""
         return (self.folder / "stderr.log").read_text(encoding="utf-8", errors="replace")
 
     def status(self, path: str) -> Answer:
-        """GET something from the status port."""
+        """GET a path of the status port."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}{path}", timeout=5) as answer:
                 return Answer(answer.status, answer.read())
@@ -80,12 +80,12 @@ class Program:
             return Answer(error.code, error.read())
 
     def connect(self, timeout: float = 10.0) -> http.client.HTTPSConnection:
-        """A connection that trusts the server's CA and nothing else."""
+        """Return a connection that trusts only the server's CA."""
         context = ssl.create_default_context(cafile=str(self.authority))
         return http.client.HTTPSConnection("localhost", self.port, context=context, timeout=timeout)
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
-        """POST once, on a connection of its own."""
+        """POST once over a new connection."""
         connection = self.connect()
         try:
             connection.request("POST", path, body, dict(JSON if headers is None else headers))
@@ -95,14 +95,14 @@ class Program:
             connection.close()
 
     def is_up(self) -> bool:
-        """Whether the status port answers."""
+        """Return whether the status port answers."""
         try:
             return self.status("/healthz").status == http.client.OK
         except OSError:
             return False
 
     def wait_for(self, path: str = "/readyz") -> None:
-        """Wait until the status port says yes; fails with the log."""
+        """Wait until the status port answers 200; fails with the log."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
@@ -118,7 +118,7 @@ class Program:
 def serve(
     folder: Path, *arguments: str, ready: bool = True, environment: Mapping[str, str] | None = None
 ) -> Iterator[Program]:
-    """`catflap serve` on free ports of this machine, with its TLS folder and audit log in `folder`."""
+    """Run `catflap serve` on free ports of this machine, with its TLS folder and audit log in `folder`."""
     port = free_port()
     own = ["--listen", f"127.0.0.1:{port}", "--tls-dir", str(folder / "tls")]
     with running(folder, "serve", *own, *arguments, port=port, ready=ready, environment=environment) as program:
@@ -129,7 +129,7 @@ def serve(
 def control(
     folder: Path, *arguments: str, ready: bool = True, environment: Mapping[str, str] | None = None
 ) -> Iterator[Program]:
-    """`catflap controller`, with its audit log in `folder`."""
+    """Run `catflap controller` with its audit log in `folder`."""
     with running(folder, "controller", *arguments, ready=ready, environment=environment) as program:
         yield program
 
@@ -143,7 +143,7 @@ def running(
     ready: bool = True,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Program]:
-    """One verb as a process, ended at last; it must have stopped by itself when asked to."""
+    """Run a verb as a process and stop it at the end; it must stop at SIGTERM."""
     status_port = free_port()
     argv = [sys.executable, "-m", "webhook", verb, "--status-listen", f"127.0.0.1:{status_port}"]
     argv += ["--audit-log", str(folder / "audit.log"), *arguments]
@@ -163,9 +163,9 @@ def running(
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """Have the process end as the kubelet does; one that does not end is killed and fails the test.
+    """Stop the process as the kubelet does; a process that does not end is killed and fails the test.
 
-    Not by SIGINT: a shell starts background jobs with that signal ignored, and so do their children.
+    SIGINT is not used: a shell starts background jobs with that signal ignored, and their children inherit that.
     """
     process.send_signal(signal.SIGTERM)
     try:
@@ -176,7 +176,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def free_port() -> int:
-    """A port that nobody uses at the moment, and none that the kernel gives to whoever connects somewhere."""
+    """Return a port that is free now and outside of the kernel's range for outgoing connections."""
     while True:
         port = choice(BELOW_EPHEMERAL)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):

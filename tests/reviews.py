@@ -1,4 +1,4 @@
-"""AdmissionReviews as the API server sends them."""
+"""AdmissionReviews in the form that the API server sends."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ RESOURCES = {
     "CronJob": ("batch", "v1", "cronjobs"),
     "Job": ("batch", "v1", "jobs"),
 }
-# What is served from CustomResourceDefinitions, by group and kind: two kinds have the names of Kubernetes' own.
+# Custom resources by group and kind. Two kinds have the names of kinds of Kubernetes.
 CUSTOM = {
     ("apps.kruise.io", "AdvancedCronJob"): ("v1alpha1", "advancedcronjobs"),
     ("apps.kruise.io", "BroadcastJob"): ("v1alpha1", "broadcastjobs"),
@@ -38,13 +38,13 @@ CUSTOM = {
     ("serving.knative.dev", "Service"): ("v1", "services"),
     ("example.com", "Widget"): ("v1", "widgets"),
 }
-# What no registration sends, and a server answers all the same.
+# Kinds that no registration sends, and that a server answers nevertheless.
 UNREGISTERED = {"Service": ("", "v1", "services"), "Gadget": ("example.com", "v1", "gadgets")}
 GOOD = {"app": "web", "role": "frontend"}
 
 
 def pod(labels: Mapping[str, str] | None = None, **metadata: Any) -> Json:
-    """A Pod with these labels; `metadata` overrides its name and adds to it."""
+    """Return a Pod with these labels; `metadata` overrides and adds fields of its metadata."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -54,7 +54,7 @@ def pod(labels: Mapping[str, str] | None = None, **metadata: Any) -> Json:
 
 
 def deployment(labels: Mapping[str, str] | None = None, /, **metadata: Any) -> Json:
-    """A Deployment whose Pods have these labels; `metadata` is its own."""
+    """Return a Deployment whose Pods have these labels; `metadata` adds fields of the Deployment's metadata."""
     template = {"metadata": {"labels": dict(labels or {})}, "spec": {"containers": [{"name": "web", "image": "nginx"}]}}
     return {
         "apiVersion": "apps/v1",
@@ -65,12 +65,12 @@ def deployment(labels: Mapping[str, str] | None = None, /, **metadata: Any) -> J
 
 
 def namespace(name: str = "shop", labels: Mapping[str, str] | None = None) -> Json:
-    """A Namespace."""
+    """Return a Namespace."""
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}}
 
 
 def resource_of(group: str, kind: str) -> tuple[str, str, str]:
-    """Group, version and plural of a kind; for Kubernetes' own the kind alone will do."""
+    """Return the group, version and plural of a kind; a kind of Kubernetes needs no group."""
     if found := POLICIES_BY_KIND.get((group, kind)):
         return found.group, found.version, found.resource
     if (group, kind) in CUSTOM:
@@ -79,7 +79,7 @@ def resource_of(group: str, kind: str) -> tuple[str, str, str]:
 
 
 def review(manifest: Json | None, *, before: Json | None = None, **request: Any) -> Json:
-    """A review of the manifest's CREATE, or of its UPDATE where it was `before`; `request` overrides fields."""
+    """Return a review of the manifest's CREATE, or of its UPDATE from `before`; `request` overrides fields."""
     shown = manifest or before or {"kind": "Pod"}
     kind = shown["kind"]
     group, version, resource = resource_of(str(shown.get("apiVersion", "")).partition("/")[0], kind)
@@ -103,5 +103,5 @@ def review(manifest: Json | None, *, before: Json | None = None, **request: Any)
 
 
 def encoded(manifest: Json | None, **options: Any) -> bytes:
-    """`review` as the body of a POST."""
+    """Return `review` as the body of a POST."""
     return json.dumps(review(manifest, **options)).encode()

@@ -64,7 +64,7 @@ class Metrics:
         Info("catflap_build", "The running release", registry=self.registry).info({"version": __version__})
         self._count_decisions()
         self.policy_refusals = Counter(
-            "catflap_policy_refusals_total", "Policy files that were refused", registry=self.registry
+            "catflap_policy_refusals_total", "Policy files that were rejected", registry=self.registry
         )
         self.policy = Info("catflap_policy", "The policy file in force", registry=self.registry)
         self.exceptions = Gauge(
@@ -83,7 +83,7 @@ class Metrics:
         self.decisions = {(phase, verdict): decisions.labels(phase, verdict) for phase in PHASES for verdict in Verdict}
         latency = Histogram(
             "catflap_decision_seconds",
-            "Time from the whole body to the whole answer",
+            "Time from the complete request body to the complete answer",
             ["phase"],
             buckets=LATENCY_BUCKETS,
             registry=self._of_server,
@@ -91,20 +91,20 @@ class Metrics:
         self.latency = {phase: latency.labels(phase) for phase in PHASES}
         bad_reviews = Counter(
             "catflap_bad_reviews_total",
-            "Calls refused before their review was decided on",
+            "Calls rejected before a decision",
             ["status"],
             registry=self._of_server,
         )
         self.bad_reviews = {status: bad_reviews.labels(status) for status in BAD_REVIEWS}
         self._violations = Counter(
             "catflap_violations_total",
-            "Faults found in requests, by rule and by what came of them",
+            "Violations found in requests, by rule and effect",
             ["rule", "effect"],
             registry=self._of_server,
         )
         self.certificate_expiry = Gauge(
             "catflap_certificate_expiry_timestamp_seconds",
-            "When the certificate that the server shows ends; 0 before the first one is loaded",
+            "When the serving certificate ends; 0 before the first one is loaded",
             registry=self._of_server,
         )
         for rule in (*sorted(VIOLATED), CUSTOM):
@@ -120,26 +120,26 @@ class Metrics:
     def _show_registration(self) -> None:
         not_followed = Gauge(
             "catflap_policy_not_followed",
-            "Whether the API server refuses what the policy file asks it to do",
+            "Whether the API server rejects what catflap writes for the policy file",
             ["object"],
             registry=self._of_controller,
         )
         self.not_followed = {name: not_followed.labels(name) for name in FOLLOWING}
         registered = Gauge(
             "catflap_registered",
-            "Whether a webhook configuration of ours exists",
+            "Whether the webhook configuration exists",
             ["phase"],
             registry=self._of_controller,
         )
         weakened = Gauge(
             "catflap_registration_weakened",
-            "Whether somebody keeps changing a webhook configuration of ours",
+            "Whether another component keeps changing the webhook configuration",
             ["phase"],
             registry=self._of_controller,
         )
         self.path_age = Gauge(
             "catflap_webhook_path_age_seconds",
-            "Time for which the secret path of reviews has been registered; 0 where there is none",
+            "Time for which the secret path of reviews has been registered; 0 without a secret path",
             registry=self._of_controller,
         )
         self.registered = {phase: registered.labels(phase) for phase in REGISTERED_PHASES}
@@ -147,30 +147,30 @@ class Metrics:
 
         self.connections_dropped = Counter(
             "catflap_connections_dropped_total",
-            "Connections to the webhook's port that were ended because there were too many, or because their time was over",
+            "Connections to the webhook's port that were dropped because of a limit of number or time",
             registry=self._of_server,
         )
 
     def _count_records(self) -> None:
         self.audit_failures = Counter(
-            "catflap_audit_failures_total", "Records that could not be written, or not synced", registry=self.registry
+            "catflap_audit_failures_total", "Audit records that could not be written or synced", registry=self.registry
         )
         self.audit_lost = Counter(
             "catflap_audit_lost_total",
-            "Records that could not be written, whose requests were not refused for it",
+            "Audit records that could not be written, and whose requests were admitted",
             registry=self.registry,
         )
         self.audit_uncopied = Counter(
             "catflap_audit_uncopied_total",
-            "Records in the file that standard output did not take",
+            "Audit records that are in the file and not on standard output",
             registry=self.registry,
         )
         self.audit_queued = Gauge(
-            "catflap_audit_queue_bytes", "Records that wait to be written (best effort)", registry=self.registry
+            "catflap_audit_queue_bytes", "Size of the queue of audit records (best effort)", registry=self.registry
         )
         self.audit_sync_seconds = Histogram(
             "catflap_audit_sync_seconds",
-            "Time that the disk takes for all records that wait for it",
+            "Duration of one sync of the audit log to the disk",
             buckets=SYNC_BUCKETS,
             registry=self.registry,
         )
@@ -178,7 +178,7 @@ class Metrics:
     def _count_events(self) -> None:
         events = Counter(
             "catflap_events_total",
-            "Refusals and repairs to be told as Kubernetes Events, by what became of that",
+            "Rejections and repairs to write as Kubernetes Events, by outcome",
             ["outcome"],
             registry=self.registry,
         )
@@ -195,46 +195,48 @@ class Metrics:
         )
         self.not_repaired = Gauge(
             "catflap_not_repaired",
-            "Policies, or namespaces, that the controller cannot put right by itself",
+            "Policies or namespaces that the controller cannot repair",
             registry=self._of_controller,
         )
         self.early_pods = Counter(
             "catflap_pods_before_isolation_total",
-            "Pods that ran in a namespace before its default-deny was written, although catflap is older",
+            "Pods that ran in a namespace before its default-deny policy was written, although catflap is older",
             registry=self._of_controller,
         )
         self.reconcile_failures = Counter(
             "catflap_reconcile_failures_total",
-            "Namespaces that could not be closed at once",
+            "Namespaces that could not be isolated at the first try",
             registry=self._of_controller,
         )
         self.unguarded_seconds = Histogram(
             "catflap_namespace_unguarded_seconds",
-            "Time from the controller's first sight of a guarded namespace without its default-deny to its write",
+            "Time from the controller's first read of a managed namespace without its default-deny policy to the write of the policy",
             buckets=REPAIR_BUCKETS,
             registry=self._of_controller,
         )
         self.guarded_namespaces = Gauge(
-            "catflap_guarded_namespaces", "Namespaces that are to be closed", registry=self._of_controller
+            "catflap_guarded_namespaces", "Namespaces that catflap isolates", registry=self._of_controller
         )
 
     def _count_what_stands(self) -> None:
         self.leads = Gauge(
-            "catflap_leader", "Whether this replica is the one that scans and reports", registry=self._of_controller
+            "catflap_leader",
+            "Whether this replica is the leader, which scans and reports",
+            registry=self._of_controller,
         )
         self.scan_objects = Gauge(
-            "catflap_scan_objects", "Objects that the last scan looked at", registry=self._of_controller
+            "catflap_scan_objects", "Objects that the last scan read", registry=self._of_controller
         )
         self.scan_violations = Gauge(
             "catflap_scan_violations",
-            "Owners with faults at the last scan, by rule and by what that does to whoever creates such an object",
+            "Owners with violations at the last scan, by rule and by the effect on a user who creates such an object",
             ["rule", "effect"],
             registry=self._of_controller,
         )
-        self.scan_seconds = Gauge("catflap_scan_seconds", "Time that the last scan took", registry=self._of_controller)
+        self.scan_seconds = Gauge("catflap_scan_seconds", "Duration of the last scan", registry=self._of_controller)
         self.scan_completed = Gauge(
             "catflap_scan_completed_timestamp_seconds",
-            "When the last scan was completed; 0 where another replica scans",
+            "When the last scan was completed; 0 if another replica scans",
             registry=self._of_controller,
         )
         self.scan_failures = Counter(

@@ -14,7 +14,7 @@ from webhook.audit.log import NODE, POD
 from webhook.cli.controller import verb as controller
 from webhook.cli.serve import verb as serve
 from webhook.config.source import ConfigMapRef
-from webhook.server.serving import GRACEFUL_SECONDS
+from webhook.server.gunicorn_server import GRACEFUL_TIMEOUT_SECONDS
 
 VERBS = {"server": serve, "controller": controller}
 
@@ -89,7 +89,7 @@ def test_probes_ask_the_status_port(render: Render, role: str) -> None:
 def test_the_server_has_time_to_finish(render: Render) -> None:
     """The endpoints go, the last requests are answered, and only then would the kubelet kill."""
     sleep = container(render(DEFAULT), "server")["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert sleep + GRACEFUL_SECONDS < render(DEFAULT).pods["server"]["spec"]["terminationGracePeriodSeconds"]
+    assert sleep + GRACEFUL_TIMEOUT_SECONDS < render(DEFAULT).pods["server"]["spec"]["terminationGracePeriodSeconds"]
 
 
 @for_each_values_file

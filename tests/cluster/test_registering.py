@@ -160,13 +160,13 @@ def test_with_another_ca(fresh: Cluster, tmp_path: Path, namespace_name: str) ->
 
 
 class TestReadme:
-    """The commands of README for a cluster without the chart, run as they are written."""
+    """The commands of docs/without-a-chart.md, run as they are written."""
 
     @staticmethod
     def commands() -> list[list[str]]:
-        """Each command of that section, in words."""
-        text = (CHART.parents[1] / "README.md").read_text("utf-8")
-        block = text.partition("Without a chart")[2].partition("```console\n")[2].partition("```")[0]
+        """Each command of that page, in words."""
+        text = (CHART.parents[1] / "docs" / "without-a-chart.md").read_text("utf-8")
+        block = text.partition("```console\n")[2].partition("```")[0]
         return [
             line.removeprefix("$ ").split() for line in block.replace("\\\n", " ").splitlines() if line.startswith("$")
         ]

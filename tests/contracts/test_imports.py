@@ -8,7 +8,7 @@ import pytest
 
 # What only a server, a controller or a cluster needs.
 HEAVY: Final = frozenset(
-    {"a2wsgi", "cel_expr_python", "cryptography", "flask", "gunicorn", "jinja2", "kubernetes", "matplotlib", "requests", "waitress"}
+    {"a2wsgi", "cel_expr_python", "cryptography", "flask", "gunicorn", "jinja2", "kubernetes", "requests", "waitress"}
 )  # fmt: skip
 # And what any verb that reads a policy file needs.
 PARSING: Final = frozenset({"msgspec", "pydantic", "rich", "yaml"})

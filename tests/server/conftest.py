@@ -1,4 +1,4 @@
-"""Real servers without a cluster: one a lane for the session, others as a test asks."""
+"""Real servers without a cluster: one per worker class for the session."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,32 +8,32 @@ import pytest
 from tests.programs import Program, serve
 from webhook.config.default import DEFAULT_POLICY
 
-LANES = ("asgi", "gthread")
+WORKERS = ("asgi", "gthread")
 
 
 @pytest.fixture
 def policy(tmp_path: Path) -> Path:
-    """The default policy as a file of this test's own."""
+    """Return a file with the default policy for this test."""
     path = tmp_path / "policy.yaml"
     path.write_text(DEFAULT_POLICY, encoding="utf-8")
     return path
 
 
 @pytest.fixture(scope="session")
-def lanes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Program]]:
-    """Both lanes, each a process of its own, under the default policy."""
-    folder = tmp_path_factory.mktemp("lanes")
+def worker_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Program]]:
+    """Run one server per worker class under the default policy."""
+    folder = tmp_path_factory.mktemp("workers")
     policy = folder / "policy.yaml"
     policy.write_text(DEFAULT_POLICY, encoding="utf-8")
     arguments = ("--standalone", "--policy", str(policy))
     with (
-        serve(folder / "asgi", *arguments) as express,
-        serve(folder / "gthread", *arguments, "--worker", "gthread") as plain,
+        serve(folder / "asgi", *arguments) as asgi,
+        serve(folder / "gthread", *arguments, "--worker", "gthread") as gthread,
     ):
-        yield {"asgi": express, "gthread": plain}
+        yield {"asgi": asgi, "gthread": gthread}
 
 
-@pytest.fixture(params=LANES)
-def server(request: pytest.FixtureRequest, lanes: dict[str, Program]) -> Program:
-    """Each lane in turn."""
-    return lanes[request.param]
+@pytest.fixture(params=WORKERS)
+def server(request: pytest.FixtureRequest, worker_servers: dict[str, Program]) -> Program:
+    """Return the server of each worker class."""
+    return worker_servers[request.param]

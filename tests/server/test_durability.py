@@ -1,4 +1,4 @@
-"""What is on record of what was answered at 200 requests a second: after kills, on a full disk, into a pipe that nobody reads."""
+"""The audit records of answers at 200 requests per second: after kills, on a full disk, and with a pipe without a reader."""
 
 import fcntl
 import os
@@ -16,23 +16,23 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.audit_logs import assert_valid, verified
 from tests.programs import Answer, Program, free_port, serve
 from tests.reviews import GOOD, encoded, pod
-from tests.server.loading import SteadyLoad, worker
+from tests.server.steady_load import SteadyLoad, worker
 from webhook.audit.reading import read_records
 from webhook.audit.rotation import aside
 from webhook.audit.sequence import Chain
 
 STANDALONE: Final = ("--standalone", "--policy")
-KEPT: Final = ("written", "synced")  # what promises that nothing answered is lost when a process is killed
+KEPT: Final = ("written", "synced")  # these lose no record of an answer when a process is killed
 ROOM: Final = "128k"
 
 
 def recorded(*paths: Path) -> set[str]:
-    """Which reviews are on record."""
+    """Return the uids of recorded reviews."""
     return {record["id"] for record in read_records(map(str, paths)) if record["type"] == "decision"}
 
 
 def lost(path: Path) -> int:
-    """How many records the log itself says that it lacks."""
+    """Return how many records the log itself reports as lost."""
     found = [*read_records([str(path)])]
     for record in found:
         assert_valid(record)
@@ -40,24 +40,24 @@ def lost(path: Path) -> int:
 
 
 def remark(chain: Chain) -> str:
-    """What is said of a chain that was never signed."""
+    """Return the remark about a chain that was never signed."""
     return f"no signature vouches for chain {chain.name}: its {chain.records} records rest on hashes alone"
 
 
-def counted(server: Program, name: str) -> float:
-    """A metric without labels."""
+def metric(server: Program, name: str) -> float:
+    """Return the value of a metric without labels."""
     families = text_string_to_metric_families(server.status("/metrics").body.decode())
     return next(sample.value for sample in chain(*(family.samples for family in families)) if sample.name == name)
 
 
 @pytest.mark.parametrize("durability", KEPT)
 def test_a_killed_worker_has_recorded_what_it_answered(policy: Path, tmp_path: Path, durability: str) -> None:
-    """Also in files that were put aside; the next one's chain hangs on its last record."""
+    """This includes rotated files; the next worker's chain refers to the last record."""
     log = tmp_path / "rotated.log"
     options = ("--audit-log", str(log), "--audit-durability", durability, "--audit-rotate-size", "50Ki")
     with serve(tmp_path, *STANDALONE, str(policy), *options) as server:
         load = SteadyLoad(server)
-        with load.going():
+        with load.sending():
             load.wait_for(200)
             os.kill(worker(server), signal.SIGKILL)
             load.wait_for(100)
@@ -72,11 +72,11 @@ def test_a_killed_worker_has_recorded_what_it_answered(policy: Path, tmp_path: P
 
 @pytest.mark.parametrize("durability", KEPT)
 def test_a_killed_server_has_recorded_what_it_answered(policy: Path, tmp_path: Path, durability: str) -> None:
-    """All of it at once, as by a node that goes away; the log is sound after a restart, but not closed."""
+    """All processes are killed at once, as when a node fails; after a restart, the log is valid but not closed."""
     arguments = (*STANDALONE, str(policy), "--audit-durability", durability)
     with serve(tmp_path, *arguments) as server:
         load = SteadyLoad(server)
-        with load.going():
+        with load.sending():
             load.wait_for(200)
             answering = worker(server)
             server.process.kill()
@@ -96,7 +96,7 @@ Resize = Callable[[str], None]
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[tuple[Path, Resize]]:
-    """A file system of its own that is soon full, and how to make it larger."""
+    """Return a small file system that is soon full, and a function that resizes it."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "catflap-test", str(folder)]
@@ -112,12 +112,12 @@ def disk(tmp_path: Path) -> Iterator[tuple[Path, Resize]]:
 
 @pytest.mark.parametrize("durability", KEPT)
 def test_a_full_disk_refuses(policy: Path, tmp_path: Path, disk: tuple[Path, Resize], durability: str) -> None:
-    """What was admitted is on record, before and after; what was refused is worth another try."""
+    """Admitted reviews are recorded before and after; refused ones may be retried."""
     log = disk[0] / "audit.log"
     options = ("--audit-log", str(log), "--audit-durability", durability)
     with serve(tmp_path, *STANDALONE, str(policy), *options) as server:
         load = SteadyLoad(server)
-        with load.going():
+        with load.sending():
             load.wait_for(50, allowed=False)
             before = len(load.allowed())
             assert server.status("/readyz") == Answer(503, b"not ready: audit log\n")
@@ -125,8 +125,8 @@ def test_a_full_disk_refuses(policy: Path, tmp_path: Path, disk: tuple[Path, Res
             load.wait_for(50)
         server.wait_for()
         assert before > 50
-        assert counted(server, "catflap_audit_lost_total") == 0
-        assert counted(server, "catflap_audit_failures_total") >= len(load.refused())
+        assert metric(server, "catflap_audit_lost_total") == 0
+        assert metric(server, "catflap_audit_failures_total") >= len(load.refused())
         assert {load.answers[uid]["status"]["code"] for uid in load.refused()} == {503}
     assert load.allowed() == recorded(log)
     assert lost(log) == 0
@@ -134,22 +134,22 @@ def test_a_full_disk_refuses(policy: Path, tmp_path: Path, disk: tuple[Path, Res
     assert server.log().count("requests are refused for it") < 10
 
 
-def test_a_full_disk_admits_and_owns_up_where_that_was_asked_for(
+def test_a_full_disk_admits_and_reports_losses_where_configured(
     policy: Path, tmp_path: Path, disk: tuple[Path, Resize]
 ) -> None:
-    """To the last record: the log says how many it lacks, and so does the metric."""
+    """The log and the metric both report the number of lost records exactly."""
     log = disk[0] / "audit.log"
     options = ("--audit-log", str(log), "--audit-failure", "admit")
     with serve(tmp_path, *STANDALONE, str(policy), *options) as server:
         load = SteadyLoad(server)
-        with load.going():
+        with load.sending():
             load.wait_for(100)
-            while not counted(server, "catflap_audit_lost_total"):
+            while not metric(server, "catflap_audit_lost_total"):
                 load.wait_for(1)
             load.wait_for(50)
             disk[1]("16m")
             load.wait_for(50)
-        missing = counted(server, "catflap_audit_lost_total")
+        missing = metric(server, "catflap_audit_lost_total")
     assert load.refused() == set()
     assert missing >= 50
     assert lost(log) == missing
@@ -159,13 +159,13 @@ def test_a_full_disk_admits_and_owns_up_where_that_was_asked_for(
 
 
 def test_best_effort_waits_for_a_full_disk(policy: Path, tmp_path: Path, disk: tuple[Path, Resize]) -> None:
-    """In a queue that the metric shows; nobody is refused, and all is on record at last."""
+    """The records wait in a queue that the metric shows; no review is refused, and all are recorded in the end."""
     log = disk[0] / "audit.log"
     options = ("--audit-log", str(log), "--audit-durability", "best-effort")
     with serve(tmp_path, *STANDALONE, str(policy), *options) as server:
         load = SteadyLoad(server)
-        with load.going():
-            while counted(server, "catflap_audit_queue_bytes") < 50_000:
+        with load.sending():
+            while metric(server, "catflap_audit_queue_bytes") < 50_000:
                 load.wait_for(10)
             disk[1]("16m")
             load.wait_for(50)
@@ -175,8 +175,8 @@ def test_best_effort_waits_for_a_full_disk(policy: Path, tmp_path: Path, disk: t
     assert report.findings == ()
 
 
-class Piped:
-    """A server whose standard output is a small pipe that is read when a test says so."""
+class PipedServer:
+    """A server whose standard output is a small pipe that a test reads."""
 
     def __init__(self, policy: Path, folder: Path, *options: str) -> None:
         port, status_port = free_port(), free_port()
@@ -191,47 +191,47 @@ class Piped:
         self.server = Program(self.process, status_port, folder, port)
 
     def __enter__(self) -> Self:
-        """Once it is there; it is not ready while nobody reads."""
+        """Wait for the server; it is not ready while its output is not read."""
         self.server.wait_for("/healthz")
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it, and leave nothing open."""
+        """Kill the server and close its files."""
         self.process.kill()
         self.process.wait()
         self.stdout.close()
 
     def end(self) -> bytes:
-        """Ask it to stop, and read all that it says until then."""
+        """Terminate the server and return its remaining output."""
         self.process.terminate()
         said = self.stdout.read()
         assert self.process.wait(15) == 0
         return said
 
 
-def test_standard_output_that_nobody_reads_refuses_and_does_not_hang(policy: Path, tmp_path: Path) -> None:
-    """As the log that counts it is a full disk, until somebody reads; then it is sound."""
-    with Piped(policy, tmp_path) as piped:
-        load = SteadyLoad(piped.server)
-        with load.going():
+def test_unread_standard_output_refuses_and_does_not_hang(policy: Path, tmp_path: Path) -> None:
+    """As the main log, an unread pipe is like a full disk; the log is valid once it is read."""
+    with PipedServer(policy, tmp_path) as piped_server:
+        load = SteadyLoad(piped_server.server)
+        with load.sending():
             load.wait_for(50, allowed=False)
-            assert piped.server.status("/healthz").status == 200
-            first = os.read(piped.stdout.fileno(), 1 << 16)
+            assert piped_server.server.status("/healthz").status == 200
+            first = os.read(piped_server.stdout.fileno(), 1 << 16)
             load.wait_for(1)
-        (tmp_path / "stdout.log").write_bytes(first + piped.end())
+        (tmp_path / "stdout.log").write_bytes(first + piped_server.end())
     assert load.allowed() <= recorded(tmp_path / "stdout.log")
     assert verified(tmp_path / "stdout.log").findings == ()
 
 
-def test_a_copy_that_nobody_reads_holds_nobody_up(policy: Path, tmp_path: Path) -> None:
-    """The file counts; what is read in the end is a sound log by itself, to where it was cut or to its end."""
+def test_an_unread_copy_delays_no_review(policy: Path, tmp_path: Path) -> None:
+    """The file is the main log; the copy that is read in the end is a valid log too."""
     log = tmp_path / "audit.log"
-    with Piped(policy, tmp_path, "--audit-log", str(log), "--audit-stdout") as piped:
-        load = SteadyLoad(piped.server)
-        with load.going():
+    with PipedServer(policy, tmp_path, "--audit-log", str(log), "--audit-stdout") as piped_server:
+        load = SteadyLoad(piped_server.server)
+        with load.sending():
             load.wait_for(200)
         copy = tmp_path / "stdout.log"
-        copy.write_bytes(piped.end())
+        copy.write_bytes(piped_server.end())
     assert load.refused() == set()
     assert load.allowed() == recorded(log)
     assert copy.read_bytes() == log.read_bytes()

@@ -1,4 +1,4 @@
-"""Each server behind a Service is asked before a path is registered, by the real servers' own answers."""
+"""Each server behind a Service is probed before a path is registered, here with real servers."""
 
 import base64
 from collections.abc import Iterator
@@ -18,19 +18,19 @@ OLD, NEW = "o" * 40, "n" * 40
 NAME: Final = "catflap.own.svc"
 
 
-class Cluster:
-    """The API server's answers on a Service whose servers are at ports of this machine."""
+class FakeApi:
+    """An API server with a Service whose endpoints are ports of this machine."""
 
     def __init__(self, *ports: int, forbidden: bool = False) -> None:
         self._ports = ports
         self._forbidden = forbidden
 
     def get(self, _path: str, **_query: str) -> Json:
-        """The Service; its own address leads to the first server."""
+        """Return the Service; its cluster IP leads to the first server."""
         return {"spec": {"clusterIP": "127.0.0.1"}}
 
     def list(self, path: str, **query: str) -> Json:
-        """Its EndpointSlices, with one server that is not ready and so is not asked."""
+        """Return its EndpointSlices, with one endpoint that is not ready and so is not probed."""
         assert (path, query) == (
             "/apis/discovery.k8s.io/v1/namespaces/own/endpointslices",
             {"labelSelector": "kubernetes.io/service-name=catflap"},
@@ -41,13 +41,16 @@ class Cluster:
             {"endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}], "ports": [{"port": port}]}
             for port in self._ports
         ]
-        asleep = {"endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": False}}], "ports": [{"port": 1}]}
-        return {"items": [*slices, asleep, {"endpoints": None, "ports": None}]}
+        not_ready = {
+            "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": False}}],
+            "ports": [{"port": 1}],
+        }
+        return {"items": [*slices, not_ready, {"endpoints": None, "ports": None}]}
 
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Program, Program]]:
-    """One that accepts both tokens, and one that has seen the old one alone, under one certificate."""
+    """Run one server that accepts both tokens and one that accepts only the old one, with the same certificate."""
     folder = tmp_path_factory.mktemp("servers")
     (folder / "policy.yaml").write_text(DEFAULT_POLICY, encoding="utf-8")
     (folder / "both").write_text(f"{OLD}\n{NEW}\n", encoding="ascii")
@@ -60,37 +63,35 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Program,
             yield fast, slow
 
 
-def asking(cluster: Cluster, port: int, authority: Path, **where: str) -> EveryServer:
-    """What asks the servers of a Service, or those at an address."""
+def make_prober(cluster: FakeApi, port: int, authority: Path, **where: str) -> EveryServer:
+    """Return the prober of the servers of a Service, or of the server at a URL."""
     bundle = base64.b64encode(authority.read_bytes()).decode("ascii")
     place: dict[str, Any] = where or {"service": "catflap", "port": port}
     endpoint = Endpoint(ca_bundle=bundle, namespace="own", **place)
-    return EveryServer(cluster, lambda: endpoint)  # type: ignore[arg-type]  # it asks for two things
+    return EveryServer(cluster, lambda: endpoint)  # type: ignore[arg-type]  # the prober calls two methods
 
 
-def test_a_path_counts_once_each_server_accepts_it(servers: tuple[Program, Program]) -> None:
-    """One that lags is enough to wait; one that is not ready is not asked."""
+def test_a_path_is_accepted_once_each_server_accepts_it(servers: tuple[Program, Program]) -> None:
+    """One lagging server is enough to wait; a server that is not ready is not probed."""
     fast, slow = servers
-    every = asking(Cluster(fast.port, slow.port), fast.port, fast.authority)
+    every = make_prober(FakeApi(fast.port, slow.port), fast.port, fast.authority)
     assert every.accept(OLD).each is True
     with pytest.raises(Refuses, match="401") as refused:
         every.accept(NEW)
     assert NEW not in str(refused.value)
-    assert asking(Cluster(fast.port), fast.port, fast.authority).accept(NEW).each is True
+    assert make_prober(FakeApi(fast.port), fast.port, fast.authority).accept(NEW).each is True
 
 
 @pytest.mark.parametrize("forbidden", [True, False])
-def test_where_servers_cannot_be_told_apart_whoever_answers_is_asked(
-    servers: tuple[Program, Program], *, forbidden: bool
-) -> None:
-    """Without EndpointSlices, and without the right to list them; the caller then waits as well."""
+def test_without_endpoints_the_service_is_probed(servers: tuple[Program, Program], *, forbidden: bool) -> None:
+    """This holds without EndpointSlices and without the right to list them; the caller then also waits."""
     fast, _ = servers
-    cluster = Cluster(forbidden=forbidden)
-    assert asking(cluster, fast.port, fast.authority).accept(NEW).each is False
-    assert asking(cluster, 0, fast.authority, url=f"https://localhost:{fast.port}").accept(NEW).each is False
+    cluster = FakeApi(forbidden=forbidden)
+    assert make_prober(cluster, fast.port, fast.authority).accept(NEW).each is False
+    assert make_prober(cluster, 0, fast.authority, url=f"https://localhost:{fast.port}").accept(NEW).each is False
 
 
-def test_servers_that_are_gone_accept_nothing(servers: tuple[Program, Program]) -> None:
-    """That is an outage."""
+def test_unreachable_servers_accept_nothing(servers: tuple[Program, Program]) -> None:
+    """No reachable server is an outage."""
     with pytest.raises(Refuses, match="no answer"):
-        asking(Cluster(1), 1, servers[0].authority).accept(OLD)
+        make_prober(FakeApi(1), 1, servers[0].authority).accept(OLD)

@@ -1,4 +1,4 @@
-"""What a serving process leaves on record, however it ends."""
+"""The audit log of a server process after each kind of end."""
 
 import resource
 import subprocess
@@ -11,21 +11,21 @@ import pytest
 from tests.audit_logs import assert_sound, verified
 from tests.programs import free_port, serve
 from tests.reviews import GOOD, encoded, pod
-from tests.server.loading import SteadyLoad, worker
+from tests.server.steady_load import SteadyLoad, worker
 from webhook.audit.keys import read_public, write_pair
 
 STANDALONE: Final = ("--standalone", "--policy")
 
 
 def test_two_processes_may_share_a_file(policy: Path, tmp_path: Path) -> None:
-    """Each with its own chain."""
+    """Each process has its own chain."""
     shared = ("--audit-log", str(tmp_path / "audit.log"))
     with (
         serve(tmp_path / "one", *STANDALONE, str(policy), *shared) as one,
         serve(tmp_path / "other", *STANDALONE, str(policy), *shared, "--worker", "gthread") as other,
     ):
         loads = [SteadyLoad(one), SteadyLoad(other)]
-        with loads[0].going(), loads[1].going():
+        with loads[0].sending(), loads[1].sending():
             for load in loads:
                 load.wait_for(20)
     assert_sound(tmp_path / "audit.log")
@@ -35,8 +35,8 @@ def test_two_processes_may_share_a_file(policy: Path, tmp_path: Path) -> None:
     assert report.records >= 44
 
 
-def test_a_disk_that_is_full_for_a_while_leaves_a_half_line_that_is_owned_up_to(policy: Path, tmp_path: Path) -> None:
-    """Meanwhile nothing is admitted; then all goes on."""
+def test_a_temporarily_full_disk_leaves_a_partial_line_that_is_reported(policy: Path, tmp_path: Path) -> None:
+    """Meanwhile no review is admitted; after that, the server continues."""
     with serve(tmp_path, *STANDALONE, str(policy)) as server:
         assert server.post("/validate", encoded(pod(GOOD))).response["allowed"]
         room = server.audit_log.stat().st_size + 100
@@ -49,8 +49,8 @@ def test_a_disk_that_is_full_for_a_while_leaves_a_half_line_that_is_owned_up_to(
     assert verified(server.audit_log, closed=True).findings == ()
 
 
-def test_an_audit_key_vouches_for_the_chain(policy: Path, tmp_path: Path) -> None:
-    """As `catflap audit keygen` makes it."""
+def test_an_audit_key_signs_the_chain(policy: Path, tmp_path: Path) -> None:
+    """The key is the one that `catflap audit keygen` creates."""
     private, public = write_pair(str(tmp_path / "root"))
     with serve(tmp_path, *STANDALONE, str(policy), "--audit-key", str(private)):
         pass
@@ -69,7 +69,7 @@ def test_an_audit_key_vouches_for_the_chain(policy: Path, tmp_path: Path) -> Non
 def test_a_bad_audit_key_ends_it_with_the_remedy(
     policy: Path, tmp_path: Path, verb: str, text: str | None, says: str
 ) -> None:
-    """Status 2, before anything is served."""
+    """The status is 2, before the server listens."""
     key = tmp_path / "audit.key"
     if text == "public":
         write_pair(str(tmp_path / "other"))[1].rename(key)

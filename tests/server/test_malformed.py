@@ -1,4 +1,4 @@
-"""A bad review is the documented 4xx in both lanes: never a 500, never a hang."""
+"""A bad review gets the documented 4xx from both apps: never a 500, and never a hang."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ DEEP = 50_000
 
 
 def without(*path: str) -> bytes:
-    """A good review that lacks the field at `path`."""
+    """Return a valid review without the field at `path`."""
     body = review(pod(GOOD))
     parent = body
     for key in path[:-1]:
@@ -27,7 +27,7 @@ def without(*path: str) -> bytes:
 
 
 def changed(value: Any, *path: str) -> bytes:
-    """A good review with another value at `path`."""
+    """Return a valid review with another value at `path`."""
     body = review(pod(GOOD))
     parent = body
     for key in path[:-1]:
@@ -88,10 +88,10 @@ MALFORMED = {
 @pytest.mark.parametrize("what", MALFORMED)
 @pytest.mark.parametrize("path", ["/validate", "/mutate"])
 def test_a_malformed_review_is_a_400_with_its_path(server: Program, path: str, what: str) -> None:
-    """The message starts with where the fault is."""
+    """The message begins with the path of the fault."""
     body, says = MALFORMED[what]
     answer = server.post(path, body)
-    if says is None:  # a resource that no rule is about is answered, and the record says so
+    if says is None:  # a resource without rules is answered, and the record gives that reason
         assert answer.status == 200
         return
     assert answer.status == 400, answer.body
@@ -99,7 +99,7 @@ def test_a_malformed_review_is_a_400_with_its_path(server: Program, path: str, w
 
 
 def test_more_than_8_mib_is_a_413(server: Program) -> None:
-    """Whether the length was told or not."""
+    """This holds with and without a Content-Length."""
     big = b" " * (9 << 20)
     assert server.post("/validate", big).status == 413
     chunked = server.connect()
@@ -109,7 +109,7 @@ def test_more_than_8_mib_is_a_413(server: Program) -> None:
 
 
 def test_just_under_8_mib_is_judged(server: Program) -> None:
-    """The limit holds two objects of the largest size that the API server takes."""
+    """The limit fits two objects of the API server's largest size."""
     body = encoded(pod(GOOD, annotations={"filler": "x" * ((8 << 20) - 2000)}))
     assert server.post("/validate", body).response["allowed"] is True
 
@@ -125,8 +125,8 @@ def test_json_with_parameters_is_json(server: Program) -> None:
     assert server.post("/validate", GOOD_BODY, {"Content-Type": "Application/JSON; charset=utf-8"}).status == 200
 
 
-def abrupt(server: Program, start: bytes) -> None:
-    """Send the start of a request and hang up."""
+def disconnect_after(server: Program, start: bytes) -> None:
+    """Send the beginning of a request and disconnect."""
     context = ssl.create_default_context(cafile=str(server.authority))
     with (
         socket.create_connection(("127.0.0.1", server.port)) as raw,
@@ -135,7 +135,7 @@ def abrupt(server: Program, start: bytes) -> None:
         connection.sendall(start)
 
 
-ABRUPT: dict[str, Callable[[], bytes]] = {
+BEGINNINGS: dict[str, Callable[[], bytes]] = {
     "in the headers": lambda: b"POST /validate HTTP/1.1\r\nHost: x\r\n",
     "in the body": lambda: (
         b"POST /validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
@@ -147,11 +147,11 @@ ABRUPT: dict[str, Callable[[], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("when", ABRUPT)
-def test_a_caller_that_hangs_up_harms_nobody(server: Program, when: str) -> None:
-    """The next one is answered, and nothing was logged as an error of ours."""
+@pytest.mark.parametrize("when", BEGINNINGS)
+def test_a_client_that_disconnects_harms_no_other(server: Program, when: str) -> None:
+    """The next request is answered, and the log has no traceback."""
     before = server.log()
-    abrupt(server, ABRUPT[when]())
+    disconnect_after(server, BEGINNINGS[when]())
     assert server.post("/validate", GOOD_BODY).status == 200
     assert "Traceback" not in server.log()[len(before) :]
 
@@ -159,5 +159,5 @@ def test_a_caller_that_hangs_up_harms_nobody(server: Program, when: str) -> None
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=300) | st.builds(lambda cut: GOOD_BODY[:cut], st.integers(0, len(GOOD_BODY))))
 def test_no_bytes_get_a_500(server: Program, body: bytes) -> None:
-    """Whatever comes, the answer is an answer or a 400."""
+    """Any bytes get an answer or a 400."""
     assert server.post("/validate", body).status in {200, 400}

@@ -1,7 +1,7 @@
-"""Each kind of rule, about each resource, in each mode, by the real server: what `catflap check` says offline, and never a 5xx.
+"""Each kind of rule, for each resource and mode, on the real server: the same result as `catflap check`, and never a 5xx.
 
-The objects and the expectations are in tests/matrix.py. What a rule does depends on its own mode alone, so one policy file has all rules, each
-in another mode; the modes go round.
+The objects and the expectations are in tests/matrix.py. The effect of a rule depends only on its own mode, so one policy file has all rules with
+different modes, and the modes rotate.
 """
 
 import json
@@ -41,7 +41,7 @@ RECORDED: Final = {"denied": Effect.REFUSED, "warned": Effect.WARNED, "audited":
 
 
 class Asked(NamedTuple):
-    """One review that was sent: under which policy file, in which round of the modes, about what."""
+    """One review: its policy file, the turn of the modes and the object."""
 
     file: str
     turn: int
@@ -49,7 +49,7 @@ class Asked(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """What the server answered to one review, and the effects that are on record by rule."""
+    """The server's answer to one review, and the recorded effects by rule."""
 
     status: int
     response: Mapping[str, Any]
@@ -60,19 +60,19 @@ Answers = Mapping[Asked, Answered]
 
 
 def modes(turn: int) -> dict[str, Mode]:
-    """A mode for each rule; in four turns each rule has each mode."""
+    """Return a mode for each rule; in four turns, each rule has each mode."""
     rules = (*RULES, *(one["id"] for one in CUSTOM.values()))
     choices = tuple(Mode)
     return {rule: choices[(number + turn) % len(choices)] for number, rule in enumerate(rules)}
 
 
 def key(value: Json) -> str:
-    """An object as text that is equal for equal objects."""
+    """Return an object as a text that is equal for equal objects."""
     return json.dumps(value, sort_keys=True, default=str)
 
 
 def objects_by_file() -> dict[str, list[Json]]:
-    """The objects of the cases by their policy file; under an empty file all."""
+    """Return the objects of the cases by policy file; an empty file gets all objects."""
     found: dict[str, dict[str, Json]] = {key(HEAD): {key(one): one for one in OBJECTS}}
     for rule in RULES:
         for file, manifest in cases(rule).values():
@@ -81,7 +81,7 @@ def objects_by_file() -> dict[str, list[Json]]:
 
 
 def namespace_of(manifest: Json) -> str:
-    """The namespace of a request about an object."""
+    """Return the namespace of a request for an object."""
     kind = POLICIES_BY_KIND.get(group_and_kind(manifest))
     if kind is not None and not kind.namespaced:
         return ""
@@ -90,7 +90,7 @@ def namespace_of(manifest: Json) -> str:
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
-    """What a server answers to each object under each policy file, in each turn of the modes."""
+    """Return the server's answers for each object, policy file and turn of the modes."""
     folder = tmp_path_factory.mktemp("matrix")
     policy = folder / "policy.yaml"
     sent: dict[str, tuple[Asked, int, Mapping[str, Any]]] = {}
@@ -108,10 +108,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
 
 
 def replace_policy(server: Program, path: Path, text: str) -> None:
-    """Give the server another policy file, and wait until it decides by that."""
-    beside = path.with_suffix(".new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    """Replace the policy file and wait until the server uses it."""
+    replacement = path.with_suffix(".new")
+    replacement.write_text(text, encoding="utf-8")
+    replacement.replace(path)
     digest, deadline = parse(text).digest, time.monotonic() + RELOAD_SECONDS
     while server.post("/validate", encoded(OBJECTS[0])).response["auditAnnotations"]["policy-digest"] != digest:
         assert time.monotonic() < deadline, server.log()[-2000:]
@@ -132,7 +132,7 @@ def exchange(
 
 
 def effects(record: Mapping[str, Any]) -> Mapping[str, set[Effect]]:
-    """What each rule did, by the record of a decision."""
+    """Return the effects of each rule from the record of a decision."""
     found: dict[str, set[Effect]] = {}
     for field, effect in RECORDED.items():
         for fault in record.get(field, ()):
@@ -141,7 +141,7 @@ def effects(record: Mapping[str, Any]) -> Mapping[str, set[Effect]]:
 
 
 def test_every_review_is_answered(answers: Answers) -> None:
-    """With a verdict that follows from the effects on record, and never for want of an answer."""
+    """The verdict follows from the recorded effects and is never an error."""
     assert len({asked.manifest for asked in answers}) >= len(OBJECTS)
     for asked, answered in answers.items():
         assert answered.status == HTTPStatus.OK, asked
@@ -155,7 +155,7 @@ def test_every_review_is_answered(answers: Answers) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_built_in_rule_does_what_its_mode_says(answers: Answers, rule: str) -> None:
-    """To each kind that it is about, plain and Calico network policies too."""
+    """This holds for each of its kinds, including Kubernetes and Calico network policies."""
     for kind, (file, manifest) in cases(rule).items():
         for turn in range(len(Mode)):
             found = answers[Asked(key(file), turn, key(manifest))].effects.get(rule, set())
@@ -164,7 +164,7 @@ def test_a_built_in_rule_does_what_its_mode_says(answers: Answers, rule: str) ->
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_built_in_rule_has_no_other_effect_on_anything(answers: Answers, rule: str) -> None:
-    """On whatever kind."""
+    """This holds for every kind."""
     for manifest in OBJECTS:
         for turn in range(len(Mode)):
             found = answers[Asked(key(HEAD), turn, key(manifest))].effects
@@ -174,7 +174,7 @@ def test_a_built_in_rule_has_no_other_effect_on_anything(answers: Answers, rule:
 
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_a_custom_rule_does_what_its_mode_says_to_its_own_resource_alone(answers: Answers, resource: str) -> None:
-    """Among as many other custom rules as there are resources."""
+    """There are as many other custom rules as resources."""
     rule = CUSTOM[resource]["id"]
     for manifest in OBJECTS:
         for turn in range(len(Mode)):

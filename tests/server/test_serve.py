@@ -1,4 +1,4 @@
-"""`catflap serve` as a process: what it needs to start, what it reloads, how it ends."""
+"""`catflap serve` as a process: its start, its reloads and its end."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ RELOAD_SECONDS = 1.0
 
 
 def catflap(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run a verb to its end."""
+    """Run a verb and wait for its end."""
     argv = [sys.executable, "-m", "webhook", *arguments]
     return subprocess.run(
         argv, capture_output=True, text=True, timeout=30, check=False, env={**os.environ, **environment}
@@ -33,13 +33,13 @@ def catflap(*arguments: str, **environment: str) -> "subprocess.CompletedProcess
 
 
 def start(policy: Path, folder: Path, *more: str) -> "subprocess.CompletedProcess[str]":
-    """`catflap serve` that is expected to end by itself."""
+    """Run `catflap serve` and wait for it to end by itself."""
     ports = ["--listen", f"127.0.0.1:{free_port()}", "--status-listen", f"127.0.0.1:{free_port()}"]
     return catflap("serve", "--policy", str(policy), "--tls-dir", str(folder), *ports, *more)
 
 
 def test_a_bad_policy_file_ends_it_with_every_fault(tmp_path: Path) -> None:
-    """Status 2, a line a fault."""
+    """The status is 2, with one line per fault."""
     (tmp_path / "policy.yaml").write_text(BROKEN, encoding="utf-8")
     ended = start(tmp_path / "policy.yaml", tmp_path, "--standalone")
     assert ended.returncode == 2
@@ -48,7 +48,7 @@ def test_a_bad_policy_file_ends_it_with_every_fault(tmp_path: Path) -> None:
 
 
 def test_no_cluster_and_not_standalone_ends_it_with_the_remedy(policy: Path, tmp_path: Path) -> None:
-    """Status 2, and the flags that would help are named."""
+    """The status is 2, and the message names the flags that help."""
     ended = start(policy, tmp_path)
     assert ended.returncode == 2
     assert "--kubeconfig" in ended.stderr
@@ -56,7 +56,7 @@ def test_no_cluster_and_not_standalone_ends_it_with_the_remedy(policy: Path, tmp
 
 
 def test_half_a_certificate_ends_it(policy: Path, tmp_path: Path) -> None:
-    """A key without its certificate is nobody's wish."""
+    """A key without its certificate is an error."""
     (tmp_path / "tls.key").write_text("x", encoding="utf-8")
     ended = start(policy, tmp_path, "--standalone")
     assert ended.returncode == 2
@@ -64,7 +64,7 @@ def test_half_a_certificate_ends_it(policy: Path, tmp_path: Path) -> None:
 
 
 def test_a_broken_certificate_ends_it(policy: Path, tmp_path: Path) -> None:
-    """Nothing is served under what no client could read."""
+    """The server does not start with a certificate that no client can read."""
     for name in ("tls.key", "tls.crt"):
         (tmp_path / name).write_text("x", encoding="utf-8")
     ended = start(policy, tmp_path, "--standalone")
@@ -73,14 +73,14 @@ def test_a_broken_certificate_ends_it(policy: Path, tmp_path: Path) -> None:
 
 
 def test_the_ca_is_printed_for_the_configuration(policy: Path, tmp_path: Path) -> None:
-    """`caBundle` takes what is printed as it stands."""
+    """The printed text is a valid `caBundle`."""
     with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
         line = next(line for line in server.log().splitlines() if line.startswith("caBundle: "))
     assert base64.b64decode(line.removeprefix("caBundle: ")) == (tmp_path / "tls" / "ca.crt").read_bytes()
 
 
-def test_its_own_files_serve_again_after_a_restart(policy: Path, tmp_path: Path) -> None:
-    """The CA that clients were given stays valid."""
+def test_its_files_are_used_again_after_a_restart(policy: Path, tmp_path: Path) -> None:
+    """The CA of the clients stays valid."""
     for _ in range(2):
         with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
             before = server.authority.read_bytes()
@@ -89,12 +89,12 @@ def test_its_own_files_serve_again_after_a_restart(policy: Path, tmp_path: Path)
 
 
 def verdict(server: Program) -> bool:
-    """Whether a Pod without labels is admitted."""
+    """Return whether a Pod without labels is admitted."""
     return bool(server.post("/validate", encoded(pod())).response["allowed"])
 
 
-def test_an_edited_policy_file_counts_within_a_second(policy: Path, tmp_path: Path) -> None:
-    """No restart; and a broken edit never replaces what holds."""
+def test_an_edited_policy_file_is_loaded_within_a_second(policy: Path, tmp_path: Path) -> None:
+    """There is no restart, and a broken edit never replaces the active policy."""
     with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
         assert not verdict(server)
         policy.write_text(LENIENT, encoding="utf-8")
@@ -114,7 +114,7 @@ def test_an_edited_policy_file_counts_within_a_second(policy: Path, tmp_path: Pa
 
 
 def test_warnings_reach_the_user(tmp_path: Path) -> None:
-    """In mode warn the object goes in, and kubectl is told why it should not have."""
+    """In mode warn, the object is admitted, and kubectl prints the violations."""
     (tmp_path / "policy.yaml").write_text(LENIENT, encoding="utf-8")
     with serve(tmp_path, "--standalone", "--policy", str(tmp_path / "policy.yaml")) as server:
         response = server.post("/validate", encoded(pod())).response
@@ -124,11 +124,11 @@ def test_warnings_reach_the_user(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a file that is always full")
-def test_what_cannot_be_recorded_is_not_admitted(policy: Path, tmp_path: Path) -> None:
-    """A full disk refuses, as something that may pass later, and the replica is not ready, so that another one is asked."""
+def test_a_review_that_cannot_be_recorded_is_not_admitted(policy: Path, tmp_path: Path) -> None:
+    """With a full disk, reviews are refused for now, and the replica is not ready, so that another one is called."""
     (tmp_path / "audit.log").symlink_to("/dev/full")
     with serve(tmp_path, "--standalone", "--policy", str(policy), ready=False) as server:
-        wait_until(lambda: said(server) == b"not ready: audit log\n", what="the log to be found full")
+        wait_until(lambda: readiness(server) == b"not ready: audit log\n", what="the log to be found full")
         response = server.post("/validate", encoded(pod(GOOD))).response
         assert response["allowed"] is False
         assert response["status"]["code"] == 503
@@ -137,8 +137,8 @@ def test_what_cannot_be_recorded_is_not_admitted(policy: Path, tmp_path: Path) -
         assert server.post("/mutate", encoded(pod(GOOD))).response == {"uid": response["uid"], "allowed": True}
 
 
-def said(server: Program) -> bytes:
-    """What the status port says of readiness; nothing while it is closed."""
+def readiness(server: Program) -> bytes:
+    """Return the text of /readyz; empty while the port is closed."""
     try:
         return server.status("/readyz").body
     except OSError:
@@ -146,7 +146,7 @@ def said(server: Program) -> bytes:
 
 
 def test_it_ends_at_sigterm_with_status_0(policy: Path, tmp_path: Path) -> None:
-    """And soon, though a client keeps its connection."""
+    """It ends soon, also where a client keeps its connection."""
     with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
         connection = server.connect()
         connection.request("POST", "/validate", encoded(pod(GOOD)), {"Content-Type": "application/json"})
@@ -167,7 +167,7 @@ def test_a_killed_worker_is_replaced(policy: Path, tmp_path: Path) -> None:
 
 
 def test_the_audit_log_is_standard_output_where_no_file_is_named(policy: Path, tmp_path: Path) -> None:
-    """JSON lines and nothing else, for a collector to take: a whole chain."""
+    """Standard output contains only JSON lines, with a complete chain."""
     port, status_port = free_port(), free_port()
     ports = ["--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}"]
     argv = [sys.executable, "-m", "webhook", "serve", "--standalone", "--policy", str(policy), *ports]
@@ -185,7 +185,7 @@ def test_the_audit_log_is_standard_output_where_no_file_is_named(policy: Path, t
 
 
 def test_a_renewed_certificate_is_served_without_a_restart(policy: Path, tmp_path: Path) -> None:
-    """New connections get the new pair; a pair seen half-way changes nothing."""
+    """New connections get the new pair; an incomplete pair changes nothing."""
     with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
         folder = TlsFolder(tmp_path / "tls")
         for path in (folder.certificate, folder.key):
@@ -211,36 +211,36 @@ def test_a_renewed_certificate_is_served_without_a_restart(policy: Path, tmp_pat
 
 
 def fingerprint(folder: TlsFolder) -> str:
-    """Of the certificate in a folder."""
+    """Return the fingerprint of the certificate in a folder."""
     return sha256(ssl.PEM_cert_to_DER_cert(folder.certificate.read_text(encoding="ascii"))).hexdigest()
 
 
 def trusted(server: Program) -> bool:
-    """Whether the served certificate is one that the CA now in the folder vouches for."""
+    """Return whether the CA in the folder signed the served certificate."""
     try:
         return server.post("/validate", encoded(pod(GOOD))).status == 200
-    except (ssl.SSLCertVerificationError, ssl.SSLEOFError):  # while the pair is swapped, a connection may end
+    except (ssl.SSLCertVerificationError, ssl.SSLEOFError):  # a connection may fail while the pair changes
         return False
 
 
-def test_a_certificate_that_ended_is_not_served(policy: Path, tmp_path: Path) -> None:
-    """It is told at the start; the API server would only say that the call failed."""
+def test_an_expired_certificate_is_not_served(policy: Path, tmp_path: Path) -> None:
+    """The server reports it at the start; the API server would report only a failed call."""
     ensure(TlsFolder(tmp_path), ["localhost"], datetime(2024, 1, 1, tzinfo=UTC))
     ended = start(policy, tmp_path, "--standalone")
     assert ended.returncode == 2
     assert "tls.crt ended on 2024-12-31" in ended.stderr
 
 
-def test_a_name_that_the_certificate_lacks_is_told(policy: Path, tmp_path: Path) -> None:
-    """A pair that stands is not issued anew, so a name that was asked for must not be passed over."""
+def test_a_name_that_the_certificate_lacks_is_an_error(policy: Path, tmp_path: Path) -> None:
+    """An existing pair is not issued again, so a missing name must be an error."""
     ensure(TlsFolder(tmp_path), ["localhost"], datetime.now(UTC))
     ended = start(policy, tmp_path, "--standalone", "--tls-name", "webhook.example", "--tls-name", "localhost")
     assert ended.returncode == 2
     assert "is not for webhook.example;" in ended.stderr
 
 
-def test_names_and_addresses_are_issued_as_asked(policy: Path, tmp_path: Path) -> None:
-    """So that the README's own command can be reached under its HOST."""
+def test_requested_names_and_addresses_are_issued(policy: Path, tmp_path: Path) -> None:
+    """The server of the README's command is then reachable under its HOST."""
     names = ("--tls-name", "192.0.2.7", "--tls-name", "webhook.example")
     for _ in range(2):
         with serve(tmp_path, "--standalone", "--policy", str(policy), *names) as server:

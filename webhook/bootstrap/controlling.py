@@ -30,7 +30,7 @@ from webhook.kube.rights import controller_rights
 from webhook.kube.standing import Standing
 from webhook.kube.watch import Watch
 from webhook.model.reason import Reason
-from webhook.server.ending import END_SECONDS, all_within, end_now, on_end
+from webhook.server.shutdown import SHUTDOWN_SECONDS, exit_process, on_shutdown_signal, run_within
 
 
 def followers(
@@ -128,7 +128,7 @@ def control(common: Common, registering: Registering) -> None:
     parts.policies.on_change(lambda _: controller.policy_changed())
     parts.policies.on_change(lambda _: scanner.scan_soon())
     stopped = Event()
-    on_end(lambda *_: stopped.set())  # before the first record: from here on the chain gets its stop record
+    on_shutdown_signal(lambda *_: stopped.set())  # before the first record: from here on the chain gets its stop record
     checks = {
         "controller": lambda: controller.ready,
         "audit log": lambda: recording.ready,
@@ -142,6 +142,6 @@ def control(common: Common, registering: Registering) -> None:
     for part in started:
         part.start()
     stopped.wait()
-    all_within(END_SECONDS, *(part.stop for part in started))
+    run_within(SHUTDOWN_SECONDS, *(part.stop for part in started))
     parts.audit.stop()
-    end_now()
+    exit_process()

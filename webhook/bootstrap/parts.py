@@ -23,7 +23,7 @@ from webhook.kube.paths import collection, name_selector
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP_KEY
-from webhook.server.health import Checks, create_status_app, serve_status
+from webhook.server.status_server import Checks, create_status_app, serve_status
 
 logger = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.identity import Acting
 from webhook.model.identity import chart_accounts
 from webhook.model.reason import Reason
-from webhook.server.tokens import BadTokenFile
-from webhook.server.tokens import read_file as read_tokens
+from webhook.server.accepted_tokens import BadTokenFile
+from webhook.server.accepted_tokens import read_token_file as read_tokens
 
 
 class Registering(Struct, frozen=True):

@@ -26,13 +26,13 @@ from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.identity import chart_accounts
 from webhook.model.reason import Reason
-from webhook.server.announcing import Announce, Announcer, nobody
-from webhook.server.answer import Answerer, Cluster
-from webhook.server.asking import ClusterToAsk, NoClusterToAsk
-from webhook.server.foresight import Foresight
-from webhook.server.gate import Gate
-from webhook.server.serving import Listening, Ready, Server
-from webhook.server.tokens import AcceptedTokens
+from webhook.server.accepted_tokens import AcceptedTokens
+from webhook.server.cluster_lookup import ApiServerLookup, ClusterLookup, OfflineLookup
+from webhook.server.event_recorder import EventRecorder, RecordEvent, discard_event
+from webhook.server.gunicorn_server import GunicornServer, ListenOptions, ServerParts
+from webhook.server.isolation_gate import IsolationGate
+from webhook.server.policy_impact import PolicyImpactAnalyzer
+from webhook.server.review_handler import ReviewHandler
 from webhook.tls.authority import Certificate
 from webhook.tls.clients import ask_for_certificates
 from webhook.tls.folder import Served, TlsFolder, is_current
@@ -44,14 +44,14 @@ SWITCH_SECONDS: Final = 0.0002
 
 def serve(common: Common, listen: Address, *, tls: TlsFolder, worker: str, standalone: bool, trust: Trust) -> None:
     """Run the webhook server until it is told to stop."""
-    Server(
-        Listening(listen.host, listen.port, worker),
+    GunicornServer(
+        ListenOptions(listen.host, listen.port, worker),
         folder=tls,
-        start=lambda: start_serving(common, tls, standalone=standalone, trust=trust),
+        make_parts=lambda: start_serving(common, tls, standalone=standalone, trust=trust),
     ).run()
 
 
-def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Trust) -> Ready:
+def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Trust) -> ServerParts:
     """The parts of one serving process, made after the fork."""
     sys.setswitchinterval(SWITCH_SECONDS)
     api = None if standalone else connect(common.kubeconfig, common.context)
@@ -65,30 +65,32 @@ def start_serving(common: Common, tls: TlsFolder, *, standalone: bool, trust: Tr
     }
     checks |= start_policy(common, parts, api)
     tokens = AcceptedTokens()
-    cluster: Cluster = NoClusterToAsk()
-    announce: Announce = nobody  # where there is no cluster
+    lookup: ClusterLookup = OfflineLookup()
+    record_event: RecordEvent = discard_event  # where there is no cluster
     acting = Acting(chart_accounts(common.own_namespace))
     if api is not None:
-        announce = start_announcing(api, parts.metrics)
+        record_event = start_announcing(api, parts.metrics)
         offer: Callable[[str], None] = tokens.offer_registered if trust.by_secret else lambda _: None
         learn = learn_registered(acting, offer, common.own_namespace)
-        cluster = start_asking(common, parts, api, checks, announce, learn)
+        lookup = start_asking(common, parts, api, checks, record_event, learn)
         check_rights(api, server_rights(common.own_namespace, in_cluster(common.policy)))
     check = start_check(trust, tokens, api, common.own_namespace, checks)
     start_status(common.status, checks, parts.metrics)
-    answerer = Answerer(
+    handler = ReviewHandler(
         policies=parts.policies,
         audit=parts.audit,
         metrics=parts.metrics,
-        cluster=cluster,
+        lookup=lookup,
         own_namespace=common.own_namespace,
-        announce=announce,
+        record_event=record_event,
         acting=acting,
     )
     served = start_showing(tls, parts.audit, parts.metrics)
     if trust.client_ca is not None:
         ask_for_certificates(served.context, trust.client_ca)
-    return Ready(answerer, check, served, began=listening.set, dropped=parts.metrics.connections_dropped.inc)
+    return ServerParts(
+        handler, check, served, on_accepting=listening.set, on_drop=parts.metrics.connections_dropped.inc
+    )
 
 
 def start_showing(tls: TlsFolder, audit: AuditLog, metrics: Metrics) -> Served:
@@ -115,12 +117,12 @@ def serving_certificate(found: Certificate) -> ServingCertificate:
     }
 
 
-def start_announcing(api: Api, metrics: Metrics) -> Announce:
+def start_announcing(api: Api, metrics: Metrics) -> RecordEvent:
     """What tells of refusals and repairs by Events."""
     series = Series(api, Reporter("catflap-server", socket.gethostname()), clock=monotonic)
-    announcer = Announcer(series, metrics=metrics, now=utc_now)
-    announcer.start()
-    return announcer.announce
+    recorder = EventRecorder(series, metrics=metrics, now=utc_now)
+    recorder.start()
+    return recorder.record
 
 
 def start_asking(  # noqa: PLR0917 (each is of another type)
@@ -128,9 +130,9 @@ def start_asking(  # noqa: PLR0917 (each is of another type)
     parts: Parts,
     api: Api,
     checks: dict[str, Callable[[], bool]],
-    announce: Announce,
+    record_event: RecordEvent,
     learn: Callable[[Api], None],
-) -> ClusterToAsk:
+) -> ApiServerLookup:
     """What answers questions about the cluster; its caches are added to the checks of readiness."""
     namespaces = Watch(api, NAMESPACES)
     epoch = Epoch(api, own_namespace=common.own_namespace)
@@ -146,14 +148,16 @@ def start_asking(  # noqa: PLR0917 (each is of another type)
     records = OwedRecords(parts.audit, on_lost=parts.metrics.audit_lost.inc)
     records.start()
     checks["owed records"] = lambda: records.timely
-    gate = Gate(
-        cached=namespaces.get,
-        around=lambda: lookout.current,
+    gate = IsolationGate(
+        cached_namespace=namespaces.get,
+        cluster_info=lambda: lookout.current,
         records=records,
         metrics=parts.metrics,
         own_namespace=common.own_namespace,
         now=utc_now,
-        announce=announce,
+        record_event=record_event,
     )
-    foresight = Foresight(namespaces=namespaces.objects, epoch=epoch, own_namespace=common.own_namespace, now=utc_now)
-    return ClusterToAsk(api, epoch=epoch, gate=gate, foresight=foresight)
+    impact = PolicyImpactAnalyzer(
+        namespaces=namespaces.objects, epoch=epoch, own_namespace=common.own_namespace, now=utc_now
+    )
+    return ApiServerLookup(api, epoch=epoch, gate=gate, impact=impact)

@@ -9,8 +9,13 @@ from msgspec import Struct
 from webhook.kube.api import Api
 from webhook.kube.webhook_path import watch
 from webhook.model.names import PATH_SECRET
-from webhook.server.authentication import Check, ClientCertificates, NoCheck, SecretPath
-from webhook.server.tokens import AcceptedTokens, TokenFile
+from webhook.server.accepted_tokens import AcceptedTokens, TokenFileWatcher
+from webhook.server.authentication import (
+    AllowAllAuthenticator,
+    Authenticator,
+    ClientCertificateAuthenticator,
+    SecretPathAuthenticator,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,20 +41,20 @@ class Trust(Struct, frozen=True):
 
 def start_check(
     trust: Trust, tokens: AcceptedTokens, api: Api | None, own_namespace: str, checks: dict[str, Callable[[], bool]]
-) -> Check:
+) -> Authenticator:
     """What tells the API server from other senders; where it needs tokens, it fills `tokens`, and readiness waits for the first."""
     if trust.client_ca is not None:
-        return ClientCertificates(trust.client_names)
+        return ClientCertificateAuthenticator(trust.client_names)
     if trust.token_file is None and not trust.secret:
         logger.warning(
             "reviews are taken from whoever reaches the port: no client certificate and no secret path is asked for; "
             "--client-ca or --secret-path asks for one"
         )
-        return NoCheck()
-    checks["secret-path"] = lambda: tokens.known
+        return AllowAllAuthenticator()
+    checks["secret-path"] = lambda: tokens.has_tokens
     if trust.token_file is not None:
-        TokenFile(trust.token_file, tokens).start()
-        return SecretPath(tokens)
+        TokenFileWatcher(trust.token_file, tokens).start()
+        return SecretPathAuthenticator(tokens)
     assert api is not None  # by the command line
     logger.info(
         "reviews are taken at the paths of Secret %s/%s, which the controller keeps", own_namespace, PATH_SECRET
@@ -57,4 +62,4 @@ def start_check(
     secrets = watch(api, own_namespace)
     secrets.on_change(tokens.offer_secret)
     secrets.start()
-    return SecretPath(tokens)
+    return SecretPathAuthenticator(tokens)

@@ -3,49 +3,23 @@
 from collections.abc import Iterator
 from typing import Any
 
-import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from webhook.audit.finding import Finding
 from webhook.audit.sequence import Chain
 from webhook.audit.verify import Report
+from webhook.cli._streams import say
+from webhook.cli._tables import Column, echo_table
 from webhook.model.counting import counted
 
-# Off a terminal nothing is folded: programs cut columns, and people scroll.
-UNBOUNDED = 10_000
+COLUMNS = tuple(map(Column, ("CHAIN", "WRITER", "FROM", "TO", "RECORDS", "SIGNED", "KEY", "END")))
 SHORT = 8  # of a chain's name: enough to tell a log's chains apart
 UNVOUCHED = "nobody vouches for the chains' keys here: --trust ROOT.pub demands it"
 
 
 def show(report: Report, *, trusted: bool) -> None:
     """Each chain on a line, then each damage, then the verdict."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = UNBOUNDED
-    table = Table(
-        "CHAIN",
-        "WRITER",
-        "FROM",
-        "TO",
-        "RECORDS",
-        "SIGNED",
-        "KEY",
-        "END",
-        box=None,
-        padding=(0, 3, 0, 0),
-        pad_edge=False,
-        header_style="",
-    )
-    for chain in report.chains:
-        table.add_row(*map(Text, cells(chain)))
-    if report.chains:
-        with console.capture() as captured:
-            console.print(table)
-        click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    echo_table(COLUMNS, map(tuple, map(cells, report.chains)))
     for line in (*map(in_words, report.findings), *ending(report, trusted=trusted)):
-        click.echo(line)
+        say(line)
 
 
 def cells(chain: Chain) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from webhook.cli._files import Inputs
+from webhook.cli._files import Inputs, at
 from webhook.guard.preview import Effect
 from webhook.guard.protect import PROTECTION
 from webhook.model.abbreviation import printable
@@ -14,15 +14,17 @@ from webhook.model.counting import counted
 from webhook.model.decision import Decision, Verdict
 from webhook.model.violation import Remedy, Violation
 from webhook.review.manifests import Manifest
+from webhook.syntax.documents import Located
 
 # What a user who checks the output of `catflap render` asks.
 OWN_POLICY = "catflap's controller writes this policy itself; catflap render prints it to be read, and no user applies it beside catflap"
 
 
 class Checked(Struct, frozen=True):
-    """One object and what was decided on it."""
+    """One object of a file and what was decided on it."""
 
     source: str
+    found: Located
     manifest: Manifest
     decision: Decision
 
@@ -32,6 +34,22 @@ class Checked(Struct, frozen=True):
         yield from ((Effect.REFUSED, one) for one in self.decision.denied)
         yield from ((Effect.WARNED, one) for one in self.decision.warned)
         yield from ((Effect.RECORDED, one) for one in self.decision.audited)
+
+
+class Counts(Struct):
+    """How many objects were checked, and what became of them."""
+
+    objects: int = 0
+    makers: int = 0
+    refused: int = 0
+    unjudged: int = 0
+
+    def add(self, one: Checked) -> None:
+        """Count one object."""
+        self.objects += 1
+        self.makers += one.manifest.workload is not None
+        self.refused += not one.decision.allowed
+        self.unjudged += bool(one.manifest.not_judged)
 
 
 def as_json(checked: Checked) -> dict[str, Any]:
@@ -73,32 +91,38 @@ def remedy_as_json(remedy: Remedy) -> dict[str, Any]:
     return {"path": remedy.place, "label": remedy.label, "value": remedy.value, "choices": remedy.choices}
 
 
-def show(checked: list[Checked], inputs: Inputs) -> None:
-    """Each violation for a person, then the count."""
-    for one in checked:
-        for line in lines(one):
-            click.echo(f"{printable(one.source)}: {line}\n")
-    for note in inputs.notes:
-        click.echo(f"{note}\n")
-    click.echo(", ".join(totals(checked, inputs)))
+def show(one: Checked) -> None:
+    """Print what is to be said of one object; nothing where all is well."""
+    if one.decision.message:
+        click.echo(f"{printable(one.source)}: {one.decision.message}\n")
+    for line in lines(one):
+        tell(line)
+
+
+def tell(line: str) -> None:
+    """Print a line, and an empty one behind it."""
+    click.echo(f"{printable(line)}\n")
 
 
 def lines(one: Checked) -> Iterator[str]:
-    """What is to be said of one object; nothing where all is well."""
-    if one.decision.message:
-        yield one.decision.message
+    """Yield a line for each thing that refuses nothing; one that names no field of the object has the object's place."""
     whose = one.manifest.reference
     for effect, violation in one.violations:
         if effect is not Effect.REFUSED:
             word = "warning" if effect is Effect.WARNED else "recorded only"
             where = f"{violation.path}: " if violation.path else ""
-            yield f"{word}: {whose}: {violation.rule}: {where}{violation.message}"
+            yield f"{one.source}: {word}: {whose}: {violation.rule}: {where}{violation.message}"
     for left_out in one.decision.unchecked:
-        yield f"not checked: {whose}: {left_out.rule}: {left_out.why}"
+        yield f"{one.source}: not checked: {whose}: {left_out.rule}: {left_out.why}"
     if one.manifest.not_judged:
-        yield f"not judged: {whose}: {one.manifest.not_judged}"
+        yield at(one.source, one.found.place(), not_judged(one.manifest))
     for note in notes(one):
-        yield f"note: {whose}: {note}"
+        yield at(one.source, one.found.place(), f"note: {whose}: {note}")
+
+
+def not_judged(manifest: Manifest) -> str:
+    """Return the sentence for an object that is not judged."""
+    return f"not judged: {manifest.reference}: {manifest.not_judged}"
 
 
 def notes(one: Checked) -> Iterator[str]:
@@ -111,14 +135,13 @@ def notes(one: Checked) -> Iterator[str]:
         yield f"not judged as a whole: {one.decision.reason}"
 
 
-def totals(checked: list[Checked], inputs: Inputs) -> Iterator[str]:
+def totals(counts: Counts, inputs: Inputs) -> Iterator[str]:
     """The parts of the last line."""
-    makers = sum(one.manifest.workload is not None for one in checked)
-    yield counted(len(checked), "object")
-    yield f"{makers} of them {'makes' if makers == 1 else 'make'} Pods"
-    yield f"{sum(not one.decision.allowed for one in checked)} refused"
-    if unjudged := sum(bool(one.manifest.not_judged) for one in checked):
-        yield f"{unjudged} not judged"
+    yield counted(counts.objects, "object")
+    yield f"{counts.makers} of them {'makes' if counts.makers == 1 else 'make'} Pods"
+    yield f"{counts.refused} refused"
+    if counts.unjudged:
+        yield f"{counts.unjudged} not judged"
     if inputs.unreadable:
         yield f"and {inputs.unreadable} that cannot be read"
     if inputs.passed_over:

@@ -2,9 +2,8 @@
 
 from typing import Final, NoReturn
 
-import click
-
 from webhook.cli._options import BAD_INPUT
+from webhook.cli._streams import warn
 from webhook.kube.api import ApiError
 
 HINT: Final = "see whether the cluster runs, and whether --kubeconfig and --context name the right one"
@@ -19,6 +18,6 @@ def in_words(bad: Exception) -> str:
 
 def give_up(bad: Exception, *, failed: int, doing: str = "") -> NoReturn:
     """End the command: with 2 where no API server answered, so that nothing is known, else with `failed`."""
-    click.echo(f"catflap: {doing}{in_words(bad)}", err=True)
+    warn(f"{doing}{in_words(bad)}")
     unanswered = isinstance(bad, ApiError) and not bad.status
     raise SystemExit(BAD_INPUT if unanswered else failed) from bad

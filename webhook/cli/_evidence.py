@@ -16,6 +16,7 @@ from webhook.audit.schema import REASONED
 from webhook.cli._asking import NamespacePattern, OneOf, ReasonPattern, in_order, meant
 from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, once, policy_option
 from webhook.cli._progress import progress
+from webhook.cli._streams import warn
 from webhook.guard import binding, configuring, labelling, protect
 from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
@@ -95,10 +96,10 @@ def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | Non
     if unknown := [rule for rule in asked["rules"] if not names_one(rule, known)]:
         complain([unknown_rule(rule, known, found.read) for rule in unknown])
     if asked["reasons"] and found.without_code:
-        told = f"{counted(found.without_code, 'record')} of an earlier release have no reason code, so --reason takes none of them"
-        click.echo(f"catflap: {told}", err=True)
+        records = f"{counted(found.without_code, 'record')} without a reason code, which an earlier release wrote"
+        click.echo(f"catflap: --reason cannot match {records}", err=True)
     if not found.matched:
-        click.echo(f"catflap: no record matches, of {counted(found.read, 'record')} read", err=True)
+        warn(f"no record matches, of {counted(found.read, 'record')} read")
 
 
 class Found:
@@ -161,8 +162,9 @@ def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple
         )
         complain([f"no record in {', '.join(files)}{hint}"])
     if entries.passed_over:
-        told = f"passed over {counted(entries.passed_over, 'piece')} without a record; catflap audit verify says what they are"
-        click.echo(f"catflap: {told}", err=True)
+        warn(
+            f"passed over {counted(entries.passed_over, 'piece')} without a record; catflap audit verify says what they are"
+        )
 
 
 def cells(entry: Entry) -> tuple[str, ...]:

@@ -9,10 +9,12 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
+from webhook.cli._streams import warn
 from webhook.config.enclosure import POLICY_FILE, NotTextError, parse_file, text_of
 from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded
 from webhook.files import STDIN, UnreadableFileError, read_file, read_stdin, shown
+from webhook.model.abbreviation import printable
 from webhook.model.fields import namespace_name
 from webhook.model.names import DEFAULT_NAMESPACE
 
@@ -184,11 +186,12 @@ def faults_of(name: str, bad: BadPolicy) -> list[str]:
 
 def at(name: str, fault: PolicyFault) -> str:
     """Where a fault is: FILE:LINE:COLUMN."""
-    return f"{name}:{fault.place.line}:{fault.place.column}" if fault.place else name
+    shown_name = printable(name)
+    return f"{shown_name}:{fault.place.line}:{fault.place.column}" if fault.place else shown_name
 
 
 def complain(lines: list[str]) -> NoReturn:
     """End the command for bad input, with each fault on its line."""
     for line in lines:
-        click.echo(f"catflap: {line}", err=True)
+        warn(line)
     raise SystemExit(BAD_INPUT)

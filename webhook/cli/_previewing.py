@@ -1,26 +1,28 @@
 """What a preview found: as a table for people, as JSON for programs."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import click
 from msgspec import Struct
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from webhook.cli._streams import say
+from webhook.cli._tables import Column, echo_table
 from webhook.guard.comparing import Change, State, state
 from webhook.guard.existing import Name
 from webhook.guard.preview import Effect, Preview, Row
-from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
 from webhook.model.violation import Violation
 
-# Off a terminal nothing is folded: programs cut columns, and people scroll.
-UNBOUNDED = 10_000
 LATER = "refused*"
-STYLES = {str(Effect.REFUSED): "red", LATER: "yellow", str(Effect.WARNED): "yellow", "admitted": "green"}
+COLOURS = {str(Effect.REFUSED): "red", LATER: "yellow", str(Effect.WARNED): "yellow", "admitted": "green"}
+COLUMNS = (
+    Column("NAMESPACE"),
+    Column("OWNER"),
+    Column("RULE"),
+    Column("PODS", is_number=True),
+    Column("WOULD BE", colours=COLOURS),
+)
 EXPLANATION = (
     f"{LATER}: the owner is older than catflap, so its Pods are admitted (workloads.existing: admit); "
     "it would be refused when it is created anew or its pod template changes"
@@ -49,53 +51,23 @@ class Findings(Struct, frozen=True):
 
 
 def show(found: Findings, *, wide: bool) -> None:
-    """Print what was found for a person; colours and folded lines on a terminal only."""
-    console = Console(highlight=False)
-    if wide or not console.is_terminal:
-        console.width = UNBOUNDED
-    table = table_of_rows(found.preview.rows, wide=wide)
-    if found.changes is not None:
-        table = table_of_changes(found.changes, wide=wide)
-    if table.row_count:
-        with console.capture() as captured:
-            console.print(table)
-        click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()), color=True)
+    """Print what was found for a person."""
+    faults = (Column("FAULT"),) if wide else ()
+    if found.changes is None:
+        echo_table((*COLUMNS, *faults), (cells(row, in_words(state(row)), wide=wide) for row in found.preview.rows))
+    else:
+        changed = (cells(one.row, in_words(one.before), in_words(one.after), wide=wide) for one in found.changes)
+        echo_table((*COLUMNS[:-1], Column("WAS"), COLUMNS[-1], *faults), changed)
     if any(row.keeps_running for row in (*found.preview.rows, *(one.row for one in found.changes or ()))):
-        click.echo(EXPLANATION)
+        say(EXPLANATION)
     for line in (*found.differences, *found.notes, *totals_in_words(found)):
-        click.echo(line)
+        say(line)
 
 
-def table_of_rows(rows: Iterable[Row], *, wide: bool) -> Table:
-    """What one policy file would do."""
-    table = empty("NAMESPACE", "OWNER", "RULE", "PODS", "WOULD BE", wide=wide)
-    for row in rows:
-        add(table, row, in_words(state(row)), wide=wide)
-    return table
-
-
-def table_of_changes(changes: Iterable[Change], *, wide: bool) -> Table:
-    """What another policy file would do otherwise."""
-    table = empty("NAMESPACE", "OWNER", "RULE", "PODS", "WAS", "WOULD BE", wide=wide)
-    for one in changes:
-        add(table, one.row, in_words(one.before), in_words(one.after), wide=wide)
-    return table
-
-
-def empty(*names: str, wide: bool) -> Table:
-    """A table as kubectl's look; long names are folded, never cut."""
-    table = Table(*names, *(["FAULT"] if wide else []), box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="")
-    for column in table.columns:
-        column.overflow = "fold"
-    table.columns[names.index("PODS")].justify = "right"
-    return table
-
-
-def add(table: Table, row: Row, *outcomes: str, wide: bool) -> None:
-    """One line; what others named is text, never markup."""
-    cells = (row.owner.namespace or "-", short(row.owner), row.rule, str(row.pods or "-"), *outcomes[:-1])
-    last = Text(outcomes[-1], style=STYLES.get(outcomes[-1], ""))
-    table.add_row(*map(Text, map(printable, cells)), last, *([Text(fault(row.faults[0]))] if wide else []))
+def cells(row: Row, *outcomes: str, wide: bool) -> tuple[str, ...]:
+    """Return one row of the table; a wide one has the first fault."""
+    faults = (fault(row.faults[0]),) if wide else ()
+    return (row.owner.namespace or "-", short(row.owner), row.rule, str(row.pods or "-"), *outcomes, *faults)
 
 
 def short(owner: Name) -> str:

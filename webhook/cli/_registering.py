@@ -18,7 +18,7 @@ from webhook.controller.registration import HTTPS, Endpoint
 from webhook.controller.rotation import PERIOD_SECONDS, Pace
 from webhook.model.fields import HIGHEST_PORT
 from webhook.model.names import DEFAULT_NAMESPACE
-from webhook.server.tokens import BadTokenFile, read_file
+from webhook.server.accepted_tokens import BadTokenFile, read_token_file
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -55,7 +55,7 @@ def token_file_option(function: Function) -> Function:
 def check_token_file(path: Path) -> str:
     """The first token of a file; one without ends the command."""
     try:
-        return read_file(path)[0]
+        return read_token_file(path)[0]
     except BadTokenFile as bad:
         complain([str(bad)])
 

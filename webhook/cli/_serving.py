@@ -12,7 +12,7 @@ from webhook.cli._options import FILE, FILE_NAME, Function, Single, complain
 from webhook.config.source import ConfigMapRef, parse_location
 from webhook.files import STDIN
 from webhook.model.fields import HIGHEST_PORT
-from webhook.server.tokens import BadTokenFile, read_file
+from webhook.server.accepted_tokens import BadTokenFile, read_token_file
 from webhook.tls.clients import ask_for_certificates
 from webhook.tls.folder import BadCertificate
 
@@ -129,7 +129,7 @@ def trust(
         if client_ca is not None:
             ask_for_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), client_ca)
         if token_file is not None:
-            read_file(token_file)
+            read_token_file(token_file)
     except (BadCertificate, BadTokenFile) as bad:
         complain([str(bad)])
     usual = default and client_ca is None and token_file is None

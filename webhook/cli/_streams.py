@@ -16,6 +16,7 @@ from typing import Any, Final
 import click
 
 from webhook.files import reason
+from webhook.model.abbreviation import printable
 
 # As grep and diff do: 1 is a result of theirs, 2 is trouble, what cannot be written too.
 TROUBLE: Final = 2
@@ -27,6 +28,16 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 # next file that is opened would get its number, and records or tables would be written there (gnulib, lib/stdopen.c).
 SUBSTITUTES: Final = {STDIN: os.O_WRONLY, STDOUT: os.O_RDONLY, STDERR: os.O_WRONLY}
 WRONG: Final = {errno.EBADF: "it is closed", errno.ENOSPC: "no space left on the device"}
+
+
+def say(line: str) -> None:
+    """Print one line for a person: what would act on the terminal, such as in the name of a file, is shown by its code."""
+    click.echo(printable(line))
+
+
+def warn(line: str) -> None:
+    """Print the same on standard error, as a message of catflap."""
+    click.echo(f"catflap: {printable(line)}", err=True)
 
 
 class CannotWriteError(Exception):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from webhook.cli._asking import OneOf
-from webhook.cli._checking import Checked, as_json, show
+from webhook.cli._checking import Checked, Counts, as_json, show, tell, totals
 from webhook.cli._files import Inputs
 from webhook.cli._options import (
     BAD_INPUT,
@@ -22,6 +22,7 @@ from webhook.cli._options import (
     own_namespace_option,
     policy_file,
 )
+from webhook.cli._streams import say, warn
 from webhook.guard.amend import amended
 from webhook.guard.decide import OFFLINE, decide
 from webhook.guard.explaining import explained, with_possible_remedies, with_refused_labels
@@ -58,26 +59,35 @@ def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bo
     Ends with status 0 where all would be admitted, 1 where some would be refused, 2 where something cannot be read.
     """
     once((policy, *paths))
-    inputs = Inputs(paths)
-    checked = list(check_all(inputs, Offline(load_policy(policy).policy, namespace, own_namespace)))
+    inputs, counts = Inputs(paths), Counts()
+    encoded: list[bytes] = []
+    for one in check_all(inputs, Offline(load_policy(policy).policy, namespace, own_namespace)):
+        counts.add(one)
+        if form == "json":
+            encoded.append(msgspec.json.encode(as_json(one)))
+        else:
+            show(one)
     if form == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode([as_json(one) for one in checked]), indent=2))
+        click.echo(msgspec.json.format(b"[%b]" % b",".join(encoded), indent=2))
     else:
-        show(checked, inputs)
+        for note in inputs.notes:
+            tell(note)
+        say(", ".join(totals(counts, inputs)))
     for complaint in inputs.complaints:
-        click.echo(f"catflap: {complaint}", err=True)
-    failed = any(not one.decision.allowed or (strict and one.manifest.not_judged) for one in checked)
+        warn(complaint)
+    failed = counts.refused or (strict and counts.unjudged)
     raise SystemExit(BAD_INPUT if inputs.complaints else VIOLATIONS if failed else 0)
 
 
 def check_all(inputs: Inputs, offline: Offline) -> Iterator[Checked]:
-    """Each object with its decision, but without its document, as the values of a large file take much memory; what cannot be read is among the complaints of `inputs`."""
+    """Each object with its decision; what cannot be read is among the complaints of `inputs`."""
     reading = partial(read, default_namespace=offline.namespace, extra=offline.policy.workloads.extra_by_kind)
     for source, found, manifest in inputs.objects(reading):
         refused = refused_by_api_server(manifest, found)
         yield Checked(
             source,
-            structs.replace(manifest, document=None),
+            found,
+            manifest,
             judged(manifest, offline.policy, refused, own_namespace=offline.own_namespace),
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from webhook.cli._options import BAD_INPUT, FILE, at, complain, faults_of, once, read_text
+from webhook.cli._streams import say, warn
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.enclosure import parse_file
 from webhook.config.faults import BadPolicy
@@ -37,7 +38,7 @@ def check(files: tuple[Path, ...]) -> None:
         try:
             text = read_text(file)
         except UnreadableFileError as bad:
-            click.echo(f"catflap: {bad}", err=True)
+            warn(str(bad))
             status = BAD_INPUT
         else:
             status = max(status, checked(str(file), text))
@@ -50,7 +51,7 @@ def checked(name: str, text: str) -> int:
         parse_file(text)
     except BadPolicy as bad:
         for line in faults_of(name, bad):
-            click.echo(line)
+            say(line)
         return FAULTY
     for remark in remarks_on(text, datetime.now(UTC)):
         click.echo(f"{at(name, remark)}: warning: {remark}", err=True)

@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from webhook.cli._asking import OneOf
+from webhook.cli._checking import not_judged
 from webhook.cli._clusters import in_words
-from webhook.cli._files import Inputs
+from webhook.cli._files import Inputs, at
 from webhook.cli._options import (
     BAD_INPUT,
     FILE,
@@ -33,6 +34,7 @@ from webhook.cli._options import (
     policy_file,
 )
 from webhook.cli._previewing import Findings, as_json, show
+from webhook.cli._streams import warn
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
 from webhook.guard.comparing import changes, differences
@@ -115,17 +117,17 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         found = from_cluster(asked, api) if api and by_cluster else from_files(asked, api)
     except (NoCluster, ApiError) as bad:
         complain([in_words(bad)])
-    tell(found, output)
+    tell(found, output, is_of_files=not by_cluster)
 
 
-def tell(found: Findings, output: str) -> None:
-    """Print what was found and end with the status that says so."""
+def tell(found: Findings, output: str, *, is_of_files: bool) -> None:
+    """Print what was found and end with the status that says so; of files `catflap check` says the same in the same words."""
     if output == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(as_json(found)), indent=2))
     else:
         show(found, wide=output == "wide")
     for line in found.unseen:
-        click.echo(f"catflap: not looked at: {line}", err=True)
+        warn(line if is_of_files else f"not looked at: {line}")
     raise SystemExit(BAD_INPUT if found.unseen else SOMETHING if found.says_something else 0)
 
 
@@ -152,7 +154,7 @@ def noted(objects: Iterator[tuple[str, Located, tuple[Manifest, Existing]]], not
     """Each object of the files, with the labels that the API server refuses; what is not judged is added to `notes`."""
     for source, found, (manifest, one) in objects:
         if manifest.not_judged:
-            notes.append(f"not judged: {source}: {manifest.reference}: {manifest.not_judged}")
+            notes.append(at(source, found.place(), not_judged(manifest)))
         yield replace(one, refused=refused_by_api_server(manifest, found))
 
 

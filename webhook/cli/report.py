@@ -20,6 +20,7 @@ from webhook.cli._asking import in_order
 from webhook.cli._clusters import in_words
 from webhook.cli._evidence import MomentType, lenient_option, log_files
 from webhook.cli._options import FILE, FILE_NAME, Function, cluster_options, complain, load_policy, once, policy_option
+from webhook.cli._streams import warn
 from webhook.cli._verifying import verified
 from webhook.cli.audit import DAMAGED
 from webhook.config.parse import Loaded
@@ -30,7 +31,6 @@ from webhook.kube.registrations import own_namespace
 from webhook.model.counting import counted
 from webhook.model.decision import Verdict
 from webhook.model.names import DEFAULT_NAMESPACE
-from webhook.report import charts
 from webhook.report.cluster import Now, look
 from webhook.report.gathering import Gathering
 from webhook.report.page import Asked, Ruled, page
@@ -115,20 +115,19 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         cluster=cluster_name, scope=scope, preparer=prepared_by,
     )  # fmt: skip
     try:
-        charts.check()
         now = standing(loaded, kubeconfig, context) if cluster or kubeconfig or context else None
         gathering = Gathering(begin=asked.begin, end=asked.end)
         verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
         found = verified(
             verifier, files, against, doing="reading", on_line=partial(count, gathering=gathering, lenient=lenient)
         )
-    except (ApiError, BadKey, NoCluster, Unreadable, charts.NoCharts) as bad:
+    except (ApiError, BadKey, NoCluster, Unreadable) as bad:
         complain([in_words(bad)])
     if not found.chains and found.is_sound:
         complain([f"no record in {', '.join(files)}"])
     ruled = ruled_by(loaded, str(policy), asked.made) if loaded else None
     write(output, page(asked, gathering, found, ruled=ruled, now=now))
-    click.echo(f"catflap: {'' if output == '-' else f'{output}: '}{summary(found, gathering)}", err=True)
+    warn(f"{'' if output == '-' else f'{output}: '}{summary(found, gathering)}")
     raise SystemExit(0 if found.is_sound else DAMAGED)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from webhook.cli._options import NAMESPACE, cluster_options, complain, load_policy, policy_file
+from webhook.cli._streams import warn
 from webhook.cli.check import judged
 from webhook.kube.api import Api, ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.paths import collection
@@ -52,14 +53,15 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
     fixed = {one.label: one.value or next(iter(one.choices), "") for one in bare.fix}
     labelled = pod(namespace, {**fixed, **given})
     if not (found := decision(labelled, under)).allowed:
-        complain([f"no labels of a good Pod follow from the policy file; give them by --label: {found.message}"])
+        said = f"no labels of a good Pod follow from the policy file; give them by --label: {found.message}"
+        complain(said.splitlines())
     try:
         api = connect_as_kubectl(kubeconfig, context)
         wrong = [*admission(api, labelled), *(refusal(api, bare, namespace) if not bare.allowed else [])]
     except (NoCluster, ApiError) as bad:
         complain([str(bad)])
     for line in wrong:
-        click.echo(f"catflap: {line}", err=True)
+        warn(line)
     if wrong:
         raise SystemExit(FAILED)
     click.echo(f"a Pod with labels is admitted in namespace {namespace}")

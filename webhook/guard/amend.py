@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from webhook.guard.decide import passes_unjudged
-from webhook.guard.exempting import spared_namespace
+from webhook.guard.exemption import spared_namespace
 from webhook.model.decision import Decision
 from webhook.model.names import GUARD_LABEL, GUARDED
 from webhook.model.policy import GuardPolicy

@@ -1,6 +1,6 @@
 """The policy file is judged before it counts: a ConfigMap with a bad one is refused where it is applied, and one is not deleted by just anyone."""
 
-from webhook.guard.exempting import EMPTIED, authorized, breaks_glass
+from webhook.guard.exemption import EMPTIED, authorized, breaks_glass
 from webhook.guard.message import refusal
 from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known
 from webhook.model.policy import GuardPolicy

@@ -9,7 +9,7 @@ from webhook.custom.judging import judge_custom, unchecked
 from webhook.guard.binding import admitted, judge_binding
 from webhook.guard.configuring import judge_policy_file
 from webhook.guard.excusing import inherited
-from webhook.guard.exempting import exempted, spared_namespace
+from webhook.guard.exemption import exempted, spared_namespace
 from webhook.guard.judge import guarded_only, judge_request, mode_of
 from webhook.guard.labelling import guard_labels
 from webhook.guard.protect import protect

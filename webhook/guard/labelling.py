@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from webhook.guard.exempting import OWN_ACCOUNT, authorized, breaks_glass
+from webhook.guard.exemption import OWN_ACCOUNT, authorized, breaks_glass
 from webhook.guard.message import refusal
 from webhook.model.abbreviation import listed, shortened
 from webhook.model.decision import Decision

@@ -2,7 +2,7 @@
 
 import re
 
-from webhook.guard.exempting import COLLECTED, EMPTIED, OWN_ACCOUNT, STORED_BY_CALICO, breaks_glass
+from webhook.guard.exemption import COLLECTED, EMPTIED, OWN_ACCOUNT, STORED_BY_CALICO, breaks_glass
 from webhook.model.abbreviation import listed
 from webhook.model.decision import Decision
 from webhook.model.identity import Identities

@@ -7,7 +7,7 @@ mode, such as our policies and the labels that the guard depends on, is refused.
 from webhook.guard.binding import bound
 from webhook.guard.budget import subjects
 from webhook.guard.configuring import NOT_OURS, judge_deletion
-from webhook.guard.exempting import OWN_ACCOUNT, breaks_glass, spared_namespace
+from webhook.guard.exemption import OWN_ACCOUNT, breaks_glass, spared_namespace
 from webhook.guard.message import refusal
 from webhook.guard.protect import may_touch, protect
 from webhook.model.decision import Decision

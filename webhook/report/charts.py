@@ -1,39 +1,37 @@
-"""Charts as static SVG, each in two widths and two colour schemes; matplotlib is an extra, and imported when it is needed."""
+"""Bar charts as static SVG pictures, each in two widths and two colour schemes."""
 
-import io
-import warnings
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
+from xml.etree import ElementTree as ET
 
 from msgspec import Struct
+from rich.cells import cell_len
 
 from webhook.model.abbreviation import printable
 from webhook.report.ledger import Top
 from webhook.report.timeline import DAY, OTHERS, Series
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-REMEDY: Final = "the charts need matplotlib, which is not installed: pip install 'catflap[report]'"
-# Inches of 72 points; a page shows 96 pixels to an inch.
-WIDE, NARROW = 10.0, 3.8
-FONT_POINTS: Final = 10
+# Pixels, as a page on a desk and on a phone shows them.
+WIDE, NARROW = 960, 365
+FONT: Final = 13
+LINE: Final = 18
+# The widest common letters of a sans-serif font take 0.62 of its size on average (measured with DejaVu Sans, the widest of those that pages use).
+CHARACTER: Final = 0.62 * FONT
 MOST_SERIES: Final = 5
 MOST_BARS: Final = 8
 LONGEST_LABEL: Final = {WIDE: 40, NARROW: 18}
-TICKS: Final = {WIDE: 8, NARROW: 3}
+TIMES: Final = {WIDE: 8, NARROW: 3}
 COLUMNS: Final = {WIDE: 3, NARROW: 1}
-# Told apart by whoever is colour-blind, too (Okabe and Ito), and at least 3:1 against the page in either scheme.
+PLOT_HEIGHT: Final = 200
+ROW_HEIGHT: Final = 30
+MOST_GRID_LINES: Final = 5
+SWATCH: Final = 12
+# Readers with colour blindness can separate them (Okabe and Ito), and each has a contrast of 3:1 to the page of its scheme.
 LIGHT: Final = ("#0072b2", "#c25700", "#00805e", "#a8457c", "#8a6d00", "#767676")
 DARK: Final = ("#56b4e9", "#e69f00", "#2fbf94", "#e08fbe", "#f0e442", "#a0a0a0")
+# The colours of text and of grid lines.
 INK: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {LIGHT: ("#1c2733", "#c9d1d9"), DARK: ("#e6edf3", "#3d4a57")}
-FAMILY: Final = ["DejaVu Sans", "sans-serif"]  # by whose first it is laid out; others are narrower
-
-
-class NoCharts(Exception):  # noqa: N818 (the library is, not the program)
-    """The library is not there; the message says what to install."""
 
 
 class Chart(Struct, frozen=True):
@@ -46,121 +44,140 @@ class Chart(Struct, frozen=True):
     narrow_dark: str
 
 
-def check() -> None:
-    """See that charts can be drawn, before a long log is read.  Raises NoCharts."""
-    try:
-        import matplotlib.figure  # noqa: F401, PLC0415 (an extra, heavy, and for this verb alone)
-    except ImportError as missing:
-        raise NoCharts(REMEDY) from missing
+class Canvas:
+    """One picture: rectangles, lines and text."""
+
+    def __init__(self, width: int, colours: tuple[str, ...]) -> None:
+        self.width = width
+        self.colours = colours
+        self._ink, self._grid = INK[colours]
+        self._root = ET.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "font-size": str(FONT)})
+        self._root.set("font-family", "system-ui, 'DejaVu Sans', sans-serif")
+
+    def bar(self, x: float, y: float, width: float, height: float, colour: int) -> None:
+        """Add a rectangle in one of the colours."""
+        found = {"x": x, "y": y, "width": width, "height": height}
+        ET.SubElement(self._root, "rect", {**numbers(found), "fill": self.colours[colour]})
+
+    def grid(self, x1: float, y1: float, x2: float, y2: float) -> None:
+        """Add a grid line."""
+        found = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
+        ET.SubElement(self._root, "line", {**numbers(found), "stroke": self._grid, "stroke-width": "0.6"})
+
+    def text(self, x: float, y: float, text: str, anchor: str = "start") -> None:
+        """Add text; `y` is its base line, `anchor` the part of the text that is at `x`."""
+        found = ET.SubElement(self._root, "text", numbers({"x": x, "y": y}))
+        found.attrib.update({"fill": self._ink, "text-anchor": anchor})
+        found.text = text
+
+    def uri(self, height: float) -> str:
+        """Return the picture as a data URI, for a page that may load nothing."""
+        self._root.attrib.update(numbers({"width": self.width, "height": height}))
+        self._root.set("viewBox", f"0 0 {self.width} {height:g}")
+        return f"data:image/svg+xml;base64,{b64encode(ET.tostring(self._root)).decode('ascii')}"
+
+
+def numbers(values: Mapping[str, float]) -> dict[str, str]:
+    """Return attributes with at most two decimals."""
+    return {key: f"{value:.2f}".rstrip("0").rstrip(".") for key, value in values.items()}
 
 
 def over_time(series: Series, alt: str) -> Chart:
-    """Bars upon each other for every step of time."""
-    return drawn(lambda axes, width, colours: stacked(axes, series, width, colours), alt, height=3.0)
+    """Return stacked bars, one for each step of time."""
+    return drawn(lambda canvas: stacked(canvas, series), alt)
 
 
 def ranking(top: Top, alt: str) -> Chart:
-    """A bar for each of the most frequent, and its count."""
+    """Return a bar for each of the most frequent names, with its count."""
     bars = [(row.name, row.count) for row in top.rows[:MOST_BARS]]
     rest = top.total - sum(count for _, count in bars)
     if rest:
         bars.append(("others", rest))
-    return drawn(lambda axes, width, colours: lying(axes, bars, width, colours), alt, height=0.5 + 0.32 * len(bars))
+    return drawn(lambda canvas: horizontal(canvas, bars), alt)
 
 
-Draw = Callable[["Axes", float, Sequence[str]], None]
+def drawn(draw: Callable[[Canvas], float], alt: str) -> Chart:
+    """Return a chart in both widths and schemes; `draw` returns the height of what it drew."""
+    canvases = (Canvas(width, colours) for colours in (LIGHT, DARK) for width in (WIDE, NARROW))
+    return Chart(alt, *(canvas.uri(draw(canvas)) for canvas in canvases))
 
 
-def drawn(draw: Draw, alt: str, *, height: float) -> Chart:
-    """A chart in both widths and schemes."""
-    return Chart(
-        alt, *(uri(svg(draw, width, height, colours)) for colours in (LIGHT, DARK) for width in (WIDE, NARROW))
-    )
-
-
-def uri(image: bytes) -> str:
-    """An image for a page that may load nothing."""
-    return f"data:image/svg+xml;base64,{b64encode(image).decode('ascii')}"
-
-
-def svg(draw: Draw, width: float, height: float, colours: tuple[str, ...]) -> bytes:
-    """One picture."""
-    ink, grid = INK[colours]
-    settings = {
-        "svg.fonttype": "none", "svg.hashsalt": "catflap", "text.parse_math": False, "font.family": FAMILY,
-        "font.size": FONT_POINTS, "text.color": ink, "axes.labelcolor": ink, "xtick.color": ink, "ytick.color": ink,
-        "axes.edgecolor": grid, "grid.color": grid, "axes.spines.top": False, "axes.spines.right": False,
-        "axes.spines.left": False, "axes.axisbelow": True, "grid.linewidth": 0.6,
-    }  # fmt: skip
-    with canvas(settings, (width, height)) as figure:
-        draw(figure.add_subplot(), width, colours)
-        made = io.BytesIO()
-        figure.savefig(made, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return made.getvalue()
-
-
-@contextmanager
-def canvas(settings: Any, size: tuple[float, float]) -> Iterator[Any]:
-    """A figure under these settings; a character that the font lacks is the reader's browser's to show."""
-    from matplotlib import rc_context  # noqa: PLC0415 (see check)
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    with rc_context(settings), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        yield Figure(figsize=size, layout="constrained")
-
-
-def stacked(axes: "Axes", series: Series, width: float, colours: Sequence[str]) -> None:
-    """The steps of time, with at most so many names told apart."""
+def stacked(canvas: Canvas, series: Series) -> float:
+    """Draw a legend, and below it the steps of time with a bar for each name."""
     folded = series.folded(MOST_SERIES)
-    below = [0] * len(series.begins)
-    bars = []
-    places = range(len(series.begins))
-    hues = dict(zip((name for name in folded if name != OTHERS), colours, strict=False))
-    for name, counts in folded.items():
-        bars.append(axes.bar(places, counts, bottom=below, width=0.85, color=hues.get(name, colours[-1])))
-        below = [low + count for low, count in zip(below, counts, strict=True)]
-    every = -(-len(places) // TICKS[width])
-    form = "%d %b %Y" if series.step.total_seconds() >= DAY else "%d %b\n%H:%M"
-    axes.set_xticks(places[::every], [series.begins[place].strftime(form) for place in places[::every]])
-    axes.set_xlim(-0.6, len(places) - 0.4)
-    axes.grid(axis="y")
-    whole_numbers(axes.yaxis, 5)
-    axes.tick_params(length=0)
-    labels = [shortened(name, LONGEST_LABEL[width]) if name != OTHERS else "others" for name in folded]
-    legend = axes.legend(
-        bars, ["x"] * len(bars), loc="lower left", bbox_to_anchor=(0, 1.02), ncols=COLUMNS[width], frameon=False, borderaxespad=0
-    )  # fmt: skip
-    for text, label in zip(
-        legend.get_texts(), labels, strict=True
-    ):  # given at once, one that begins with _ would be left out
-        text.set_text(label)
+    colours = [len(canvas.colours) - 1 if name == OTHERS else number for number, name in enumerate(folded)]
+    top = legend(canvas, [name or "others" for name in folded], colours) + LINE / 2
+    bottom = top + PLOT_HEIGHT
+    heights = [sum(values) for values in zip(*folded.values(), strict=True)]
+    marks = ticks(max(heights))
+    left = CHARACTER * len(f"{marks[-1]:,}") + 6
+    for mark in marks:
+        y = bottom - PLOT_HEIGHT * mark / marks[-1]
+        canvas.grid(left, y, canvas.width, y)
+        canvas.text(left - 6, y + FONT / 3, f"{mark:,}", "end")
+    step = (canvas.width - left) / len(heights)
+    for place in range(len(heights)):
+        y = bottom
+        for counts, colour in zip(folded.values(), colours, strict=True):
+            height = PLOT_HEIGHT * counts[place] / marks[-1]
+            y -= height
+            if height:
+                canvas.bar(left + step * (place + 0.08), y, step * 0.84, height, colour)
+    return bottom + times(canvas, series, left, step, bottom)
 
 
-def lying(axes: "Axes", bars: Sequence[tuple[str, int]], width: float, colours: Sequence[str]) -> None:
-    """Lying bars, the longest on top, each with its count at its end."""
-    places = range(len(bars))
-    hues = [colours[-1] if name == "others" else colours[0] for name, _ in bars]
-    made = axes.barh(places, [count for _, count in bars], height=0.66, color=hues)
-    axes.set_yticks(places, [shortened(name, LONGEST_LABEL[width]) for name, _ in bars])
-    axes.bar_label(made, [f"{count:,}" for _, count in bars], padding=4)
-    axes.invert_yaxis()
-    axes.margins(x=0.16)
-    axes.grid(axis="x")
-    whole_numbers(axes.xaxis, TICKS[width] - 1)
-    axes.tick_params(length=0)
-    axes.spines["bottom"].set_visible(False)
+def legend(canvas: Canvas, names: Sequence[str], colours: Sequence[int]) -> float:
+    """Draw the names with their colours; return the height."""
+    columns = COLUMNS[canvas.width]
+    for number, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        x, y = canvas.width / columns * (number % columns), LINE * (number // columns)
+        canvas.bar(x, y + (LINE - SWATCH) / 2, SWATCH, SWATCH, colour)
+        canvas.text(x + SWATCH + 6, y + LINE / 2 + FONT / 3, shortened(name, LONGEST_LABEL[canvas.width]))
+    return float(LINE * -(-len(names) // columns))
 
 
-def whole_numbers(axis: Any, most: int) -> None:
-    """Ticks at whole numbers, with their thousands apart."""
-    from matplotlib.ticker import MaxNLocator, StrMethodFormatter  # noqa: PLC0415 (see check)
+def times(canvas: Canvas, series: Series, left: float, step: float, bottom: float) -> float:
+    """Write when some of the steps begin, below their bars; return the height."""
+    whole_days = series.step.total_seconds() >= DAY
+    form = "%d %b %Y" if whole_days else "%d %b\n%H:%M"
+    half = CHARACTER * (11 if whole_days else 6) / 2
+    for place in range(0, len(series.begins), -(-len(series.begins) // TIMES[canvas.width])):
+        x = min(max(left + step * (place + 0.5), half), canvas.width - half)
+        for line, text in enumerate(series.begins[place].strftime(form).split("\n"), 1):
+            canvas.text(x, bottom + LINE * line, text, "middle")
+    return LINE * (1.5 if whole_days else 2.5)
 
-    axis.set_major_locator(MaxNLocator(nbins=most, integer=True))
-    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+def horizontal(canvas: Canvas, bars: Sequence[tuple[str, int]]) -> float:
+    """Draw horizontal bars, the first one on top, each with its name before it and its count behind it."""
+    labels = [shortened(name, LONGEST_LABEL[canvas.width]) for name, _ in bars]
+    most = max(count for _, count in bars)
+    left = CHARACTER * max(map(cell_len, labels)) + 8
+    room = canvas.width - left - CHARACTER * len(f"{most:,}") - 8
+    for number, (label, (name, count)) in enumerate(zip(labels, bars, strict=True)):
+        middle = ROW_HEIGHT * (number + 0.5)
+        canvas.text(left - 8, middle + FONT / 3, label, "end")
+        colour = len(canvas.colours) - 1 if name == "others" else 0
+        canvas.bar(left, middle - ROW_HEIGHT / 3, room * count / most, ROW_HEIGHT * 2 / 3, colour)
+        canvas.text(left + room * count / most + 6, middle + FONT / 3, f"{count:,}")
+    return float(ROW_HEIGHT * len(bars))
+
+
+def ticks(most: int) -> list[int]:
+    """Return whole numbers in equal steps of 1, 2 or 5 times a power of ten, from 0 up to `most` or more."""
+    step = next(step for step in steps() if step * MOST_GRID_LINES >= most)
+    return list(range(0, step * -(-max(most, 1) // step) + 1, step))
+
+
+def steps() -> Iterator[int]:
+    """Yield 1, 2, 5, 10, 20, 50 and so on."""
+    power = 1
+    while True:
+        yield from (power, 2 * power, 5 * power)
+        power *= 10
 
 
 def shortened(name: str, most: int) -> str:
-    """A name as far as there is room for it; the table beside the chart has it whole."""
+    """Return a name as far as there is room for it; the table next to the chart has the whole name."""
     shown = printable(name)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"

@@ -1,1 +1,1 @@
-"""The HTTP edge: two lanes in front of one handler."""
+"""The HTTP edge: an ASGI app and a WSGI app that call one review handler."""

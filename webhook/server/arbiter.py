@@ -1,30 +1,30 @@
-"""gunicorn's arbiter, which starts the worker and ends with it."""
+"""gunicorn's arbiter: the parent process that starts the worker."""
 
 import signal
 
 from gunicorn.arbiter import Arbiter
 
-from webhook.server.ending import UNUSED, held_back, ignore
+from webhook.server.shutdown import UNUSED_SIGNALS, block_signals, ignore_signals
 
 
-class PatientArbiter(Arbiter):  # type: ignore[misc]
-    """An arbiter that loses no signal, leaves an ignored SIGINT or SIGHUP ignored, and knows no other signals than those that end it."""
+class SignalSafeArbiter(Arbiter):  # type: ignore[misc]
+    """An arbiter that loses no signal, keeps an ignored SIGINT or SIGHUP ignored, and handles only the signals that end it."""
 
     def init_signals(self) -> None:
-        """Take signals from now on."""
+        """Install the signal handlers."""
         ignored = [one for one in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_IGN]
         super().init_signals()
-        ignore(*ignored, *UNUSED)
+        ignore_signals(*ignored, *UNUSED_SIGNALS)
 
     def handle_hup(self) -> None:
-        """End, as every program does whose terminal is closed."""
+        """Shut down, as other programs do when their terminal closes."""
         self.handle_term()
 
     def spawn_worker(self) -> int:
         """Start a worker.
 
-        A signal that reaches the new process before it has handlers of its own would be put into a queue that nothing reads, and
-        the arbiter would wait for the worker in vain: so signals are held back until the worker has its handlers.
+        The new process inherits the arbiter's handlers, which put a signal into a queue that the worker never reads. The arbiter would
+        then wait for the worker in vain, so signals are blocked until the worker has installed its handlers.
         """
-        with held_back():
+        with block_signals():
             return int(super().spawn_worker())

@@ -1,6 +1,6 @@
-"""The controller's question whether this server is ready: a review that no user's request can cause, answered without a record.
+"""The controller's readiness probe: a review that no user's request can cause, answered without an audit record.
 
-It passes the same doors as every review (TLS, the path, the decoder) and is about no object, so nothing is decided on it.
+The probe passes TLS, the path check and the decoder like every review. It has no object, so there is nothing to decide.
 """
 
 from webhook.guard.decide import unavailable
@@ -15,11 +15,14 @@ NOT_READY = unavailable(ReasonCode.NO_POLICY_FILE, "no policy file is in force y
 
 
 def is_probe(request: Request) -> bool:
-    """Whether a review is that question."""
+    """Return whether a review is the controller's probe."""
     return (request.target.group, request.target.resource) == (PROBE_GROUP, PROBE_RESOURCE)
 
 
-def probed(request: Request, *, ready: bool, user: str, late: str) -> bytes:
-    """The answer: whether reviews are judged here, as which `user` this server acts, and the `late` reviews that it counted."""
+def probe_response(request: Request, *, ready: bool, user: str, late: str) -> bytes:
+    """Return the answer to a probe.
+
+    It contains whether the server has a policy, the `user` that the server acts as, and its count of `late` reviews.
+    """
     annotations = {"probe": PROBE, PROBE_LATE: late, **({PROBE_SERVER: user} if user else {})}
     return encode_validation(request, READY if ready else NOT_READY, annotations=annotations)

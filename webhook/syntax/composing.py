@@ -2,14 +2,17 @@
 
 The steps are those of go.yaml.in/yaml/v2 (decode.go): the last of two equal keys counts, a merge key replaces what stands before it, and
 what aliases stand for is bounded. Anchored values are shared instead of copied, so the work follows the length of the text.
+
+The places of all values cost as much as the values themselves, and are needed only where something is wrong: so a document is composed
+without them first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from math import isfinite
 from typing import Any, Final, NamedTuple
 
 import yaml
-from msgspec import Struct, field
+from msgspec import Struct
 
 from webhook.syntax.scalars import BadScalarError, key_of, resolve
 from webhook.syntax.values import Step
@@ -50,10 +53,13 @@ Places = dict[int, dict[Step, Place]]
 
 
 class Composed(Struct, frozen=True):
-    """A document; `repeated` are the keys that stand more than once in one mapping, each with its place."""
+    """A document; `repeated` are the keys that stand more than once in one mapping, each with its place.
+
+    `places` is None where they were not asked for.
+    """
 
     value: Any
-    places: Places = {}
+    places: Places | None = None
     repeated: tuple[tuple[str, Place], ...] = ()
 
 
@@ -65,44 +71,63 @@ class Anchored(NamedTuple):
 
 
 class Open(Struct):
-    """A list or a mapping whose end is not read yet."""
+    """A list or a mapping whose end is not read yet.
 
-    value: dict[str, Any] | list[Any]
-    place: Place
-    anchor: str | None
+    `begin` is the event that began it; `key` the key whose value comes next, `key_event` where that is written. `merged` are the keys
+    that a merge alone has brought.
+    """
+
+    value: Any
+    begin: Any
+    is_mapping: bool
     began: int
     key: str | None = None
-    key_place: Place = Place(1, 1)
+    key_event: Any = None
     merges: bool = False
-    own: set[str] = field(default_factory=set)
-    in_flow: bool = False
+    merged: set[str] | None = None
 
 
 def compose(text: str, first: int = 1) -> Composed:
-    """Return the first document of a text as kubectl reads it.
+    """Return the first document of a text as kubectl reads it, without places.
 
     `first` is the number of the text's first line in its file, for messages. Raises BadYamlError.
     """
+    return composed(text, first, None)
+
+
+def compose_with_places(text: str) -> Composed:
+    """Return the same with the place of each value.  Raises BadYamlError."""
+    return composed(text, 1, {})
+
+
+def composed(text: str, first: int, places: Places | None) -> Composed:
+    """Return the first document of a text; `places` takes the place of each value, where it is given.  Raises BadYamlError."""
     try:
-        return Composer(yaml.parse(text, PARSER)).document()
+        return Composer(PARSER(text), places).document()
     except yaml.YAMLError as bad:
         found = complaint(bad, text, first)
         raise BadYamlError(found.says, Place(found.line, found.column)) from None
 
 
-def place_of(mark: Any, written: str | None = None) -> Place:
-    """Return the place of the parser's mark; the parser counts from 0."""
+def place_of(event: Any) -> Place:
+    """Return where an event begins; the parser counts from 0."""
+    mark = event.start_mark
+    written = event.value if type(event) is yaml.ScalarEvent and event.implicit[0] else None
     return Place(mark.line + 1, mark.column + 1, written)
 
 
 class Composer:
-    """Builds the values of one document from the parser's events."""
+    """Builds the values of one document from the parser's events.
 
-    def __init__(self, events: Iterator[Any]) -> None:
-        self._events = events
+    Most of the time of `catflap check` passes here, once for each word of a file: hence one method for an event, with nothing that only
+    a fault needs.
+    """
+
+    def __init__(self, parser: Any, places: Places | None) -> None:
+        self._next_event = parser.get_event
         self._open: list[Open] = []
         self._anchors: dict[str, Anchored] = {}
-        self._places: Places = {}
+        self._places = places
         self._repeated: list[tuple[str, Place]] = []
         self._count = 0
         self._aliased = 0
@@ -110,74 +135,76 @@ class Composer:
 
     def document(self) -> Composed:
         """Return the first document; None is the value of a text without one.  Raises BadYamlError, yaml.YAMLError."""
-        for event in self._events:
-            if isinstance(event, yaml.ScalarEvent):
-                self._scalar(event)
-            elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-                self._begin(event)
-            elif isinstance(event, yaml.CollectionEndEvent):
-                self._end()
-            elif isinstance(event, yaml.AliasEvent):
-                self._alias(event)
-            elif isinstance(event, yaml.DocumentEndEvent):
+        steps: dict[type, Callable[[Any], None]] = {
+            yaml.ScalarEvent: self._scalar,
+            yaml.MappingStartEvent: self._begin,
+            yaml.SequenceStartEvent: self._begin,
+            yaml.MappingEndEvent: self._end,
+            yaml.SequenceEndEvent: self._end,
+            yaml.AliasEvent: self._alias,
+        }
+        while (event := self._next_event()) is not None:
+            kind = type(event)
+            if kind in steps:
+                steps[kind](event)
+            elif kind is yaml.DocumentEndEvent:
                 break
         return Composed(self._root, self._places, tuple(self._repeated))
 
-    def _add(self, place: Place) -> None:
+    def _scalar(self, event: Any) -> None:
+        unquoted, text, tag = event.implicit[0], event.value, event.tag
         self._count += 1
         if self._count > MOST_VALUES:
-            raise BadYamlError(f"more than {MOST_VALUES:,} values, the most of one document; split it by ---", place)
-
-    def _scalar(self, event: Any) -> None:
-        unquoted = event.implicit[0]
-        place = place_of(event.start_mark, event.value if unquoted else None)
-        self._add(place)
-        if unquoted and self._open and self._open[-1].in_flow and "?" in event.value[1:]:
-            raise BadYamlError(f"{event.value} has a question mark inside brackets; write it in quotes", place)
-        if self._awaits_key and event.value == MERGE and (unquoted or event.tag == MERGE_TAG):
-            self._open[-1].merges = True
-            self._open[-1].key = MERGE
+            raise too_many_values(event)
+        inside = self._open[-1] if self._open else None
+        awaits_key = inside is not None and inside.is_mapping and inside.key is None
+        if inside is not None and unquoted and "?" in text[1:] and inside.begin.flow_style:
+            raise BadYamlError(f"{text} has a question mark inside brackets; write it in quotes", place_of(event))
+        if inside is not None and awaits_key and text == MERGE and (unquoted or tag == MERGE_TAG):
+            inside.merges = True
+            inside.key = MERGE
             return
         try:
-            value = event.value if event.tag is None and not unquoted else resolve(event.value, event.tag or "")
+            value = resolve(text, tag or "") if unquoted or tag is not None else text
         except BadScalarError as bad:
-            raise BadYamlError(str(bad), place) from None
-        if isinstance(value, float) and not isfinite(value) and not self._awaits_key:
-            raise BadYamlError(f"{event.value} is no number of JSON; write it in quotes", place)
+            raise BadYamlError(str(bad), place_of(event)) from None
+        if isinstance(value, float) and not awaits_key and not isfinite(value):
+            raise BadYamlError(f"{text} is no number of JSON; write it in quotes", place_of(event))
         if event.anchor:
             self._anchors[event.anchor] = Anchored(value, 1)
-        self._put(value, place)
+        self._put(value, event)
 
     def _begin(self, event: Any) -> None:
-        place = place_of(event.start_mark)
-        self._add(place)
+        self._count += 1
+        if self._count > MOST_VALUES:
+            raise too_many_values(event)
         if len(self._open) >= DEEPEST:
-            raise BadYamlError(f"lists and mappings are nested more than {DEEPEST} deep", place)
-        if self._awaits_key:
-            raise BadYamlError(
-                f"a {'mapping' if isinstance(event, yaml.MappingStartEvent) else 'list'} cannot be a key", place
-            )
-        value: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
+            raise BadYamlError(f"lists and mappings are nested more than {DEEPEST} deep", place_of(event))
+        is_mapping = type(event) is yaml.MappingStartEvent
+        if self._open and self._open[-1].is_mapping and self._open[-1].key is None:
+            raise BadYamlError(f"a {'mapping' if is_mapping else 'list'} cannot be a key", place_of(event))
+        value: dict[str, Any] | list[Any] = {} if is_mapping else []
         if event.anchor:
             self._anchors[event.anchor] = Anchored(value, 0)
-        self._places[id(value)] = {}
-        self._open.append(Open(value, place, event.anchor, self._count, in_flow=bool(event.flow_style)))
+        if self._places is not None:
+            self._places[id(value)] = {}
+        self._open.append(Open(value, event, is_mapping, self._count))
 
-    def _end(self) -> None:
+    def _end(self, _: Any) -> None:
         ended = self._open.pop()
-        if ended.anchor and self._anchors[ended.anchor].value is ended.value:  # else it has a new meaning inside
-            self._anchors[ended.anchor] = Anchored(ended.value, self._count - ended.began + 1)
-        self._put(ended.value, ended.place)
+        anchor = ended.begin.anchor
+        if anchor and self._anchors[anchor].value is ended.value:  # else it has a new meaning inside
+            self._anchors[anchor] = Anchored(ended.value, self._count - ended.began + 1)
+        self._put(ended.value, ended.begin)
 
     def _alias(self, event: Any) -> None:
-        place = place_of(event.start_mark)
         if event.anchor not in self._anchors:
-            raise BadYamlError(f"the alias *{event.anchor} has no anchor &{event.anchor} before it", place)
+            raise BadYamlError(f"the alias *{event.anchor} has no anchor &{event.anchor} before it", place_of(event))
         found = self._anchors[event.anchor]
         if not found.weight:
-            raise BadYamlError(f"the anchor &{event.anchor} contains itself", place)
+            raise BadYamlError(f"the anchor &{event.anchor} contains itself", place_of(event))
         if self._open and self._open[-1].merges and isinstance(found.value, list):
-            raise BadYamlError(NO_MERGE, place)
+            raise BadYamlError(NO_MERGE, place_of(event))
         self._count += found.weight + 1
         self._aliased += found.weight
         if (
@@ -185,48 +212,66 @@ class Composer:
             and self._count > FEW_VALUES
             and self._aliased > self._count * share(self._count)
         ):
-            raise BadYamlError("aliases stand for too many values", place)
-        self._put(found.value, place)
+            raise BadYamlError("aliases stand for too many values", place_of(event))
+        self._put(found.value, event)
 
-    @property
-    def _awaits_key(self) -> bool:
-        return bool(self._open) and isinstance(self._open[-1].value, dict) and self._open[-1].key is None
-
-    def _put(self, value: Any, place: Place) -> None:
+    def _put(self, value: Any, event: Any) -> None:
         if not self._open:
             self._root = value
             return
         inside = self._open[-1]
-        if isinstance(inside.value, list):
-            self._places[id(inside.value)][len(inside.value)] = place
+        if not inside.is_mapping:
+            self._see(inside, len(inside.value), event)
             inside.value.append(value)
         elif inside.key is None:
-            self._key(inside, value, place)
+            inside.key, inside.key_event = key_in_json(value, event), event
         elif inside.merges:
-            self._merge(inside.value, value, place)
+            self._merge(inside, value, event)
             inside.key, inside.merges = None, False
         else:
-            if inside.key in inside.own:
-                self._repeated.append((inside.key, inside.key_place))
-            inside.own.add(inside.key)
-            self._places[id(inside.value)][inside.key] = place
+            if inside.key in inside.value:
+                self._again(inside, inside.key)
+            self._see(inside, inside.key, event)
             inside.value[inside.key] = value
             inside.key = None
 
-    def _key(self, inside: Open, value: Any, place: Place) -> None:
-        if isinstance(value, dict | list):
-            raise BadYamlError("a list or a mapping cannot be a key", place)
-        try:
-            inside.key, inside.key_place = key_of(value), place
-        except BadScalarError as bad:
-            raise BadYamlError(str(bad), place) from None
+    def _see(self, inside: Open, step: Step, event: Any) -> None:
+        if self._places is not None:
+            self._places[id(inside.value)][step] = place_of(event)
 
-    def _merge(self, into: dict[str, Any], value: Any, place: Place) -> None:
+    def _again(self, inside: Open, key: str) -> None:
+        """Note a key that its mapping has already; one that only a merge has brought is not repeated."""
+        if inside.merged and key in inside.merged:
+            inside.merged.remove(key)
+        else:
+            self._repeated.append((key, place_of(inside.key_event)))
+
+    def _merge(self, inside: Open, value: Any, event: Any) -> None:
+        inside.merged = inside.merged or set()
         for one in reversed(value) if isinstance(value, list) else [value]:
             if not isinstance(one, dict):
-                raise BadYamlError(NO_MERGE, place)
-            into.update(one)
-            self._places[id(into)].update(self._places[id(one)])
+                raise BadYamlError(NO_MERGE, place_of(event))
+            inside.merged |= one.keys() - inside.value.keys()
+            inside.value.update(one)
+            if self._places is not None:
+                self._places[id(inside.value)].update(self._places[id(one)])
+
+
+def too_many_values(event: Any) -> BadYamlError:
+    """Return the error of a document with more values than are read."""
+    return BadYamlError(f"more than {MOST_VALUES:,} values, the most of one document; split it by ---", place_of(event))
+
+
+def key_in_json(value: Any, event: Any) -> str:
+    """Return the text that a key becomes in JSON.  Raises BadYamlError."""
+    if type(value) is str:
+        return value
+    if isinstance(value, dict | list):
+        raise BadYamlError("a list or a mapping cannot be a key", place_of(event))
+    try:
+        return key_of(value)
+    except BadScalarError as bad:
+        raise BadYamlError(str(bad), place_of(event)) from None
 
 
 def share(count: int) -> float:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.syntax.composing import BadYamlError, Composed, Place, compose
+from webhook.syntax.composing import BadYamlError, Composed, Place, compose, compose_with_places
 from webhook.syntax.openshift import is_template, objects_of
 from webhook.syntax.splitting import MARK, BadTextError, Chunk, chunks
 from webhook.syntax.templating import CHECK, unrendered
@@ -48,23 +48,30 @@ class BadManifest(Exception):  # noqa: N818 (the manifest is bad, not the progra
 
 
 class Located(Struct, frozen=True):
-    """An object of a file: what it says, and where; `path` leads to it inside its document."""
+    """An object of a file: what it says, and where; `path` leads to it inside its document.
+
+    `again` are the keys that the document has more than once in one mapping, each with its place in the document.
+    """
 
     value: Any
     chunk: Chunk
-    composed: Composed
     path: Path = ()
+    again: tuple[tuple[str, Place], ...] = ()
 
     def place(self, path: Path = ()) -> Place | None:
         """Return where the value at a path of the object is, or the innermost part of the path that is there; None in JSON of no places."""
-        found, inside = None, self._whole()
-        value = inside.value
-        for step in (*self.path, *path):
-            known = inside.places.get(id(value), {})
+        steps = (*self.path, *path)
+        if not steps:
+            return Place(self.chunk.first_line, 1)
+        if (whole := with_places(self.chunk.text, is_json=self.chunk.is_json)) is None or whole.places is None:
+            return None if self.chunk.is_json else Place(self.chunk.first_line, 1)
+        found, value = None, whole.value
+        for step in steps:
+            known = whole.places.get(id(value), {})
             if step not in known:
                 break
             found, value = known[step], value[step]
-        return moved(found or Place(1, 1), self.chunk.line)
+        return moved(found, self.chunk.line) if found else Place(self.chunk.first_line, 1)
 
     def written(self, path: Path) -> str | None:
         """Return how the file writes a value that has no quotes; None where it has quotes or is not there."""
@@ -74,21 +81,16 @@ class Located(Struct, frozen=True):
     @property
     def repeated(self) -> tuple[tuple[str, Place], ...]:
         """Each key that its document has more than once in one mapping; kubectl takes the last one."""
-        return tuple((key, moved(place, self.chunk.line)) for key, place in self.composed.repeated)
-
-    def _whole(self) -> Composed:
-        if not self.chunk.is_json:
-            return self.composed
-        return recomposed(self.chunk.text) or self.composed
+        return tuple((key, moved(place, self.chunk.line)) for key, place in self.again)
 
 
-@lru_cache(maxsize=1)  # one file may have many faults
-def recomposed(text: str) -> Composed | None:
-    """Return JSON read as YAML, which has places; None where it is no YAML, or so large that the places cost more than they help."""
-    if len(text) > LARGEST_PLACED:
+@lru_cache(maxsize=1)  # one document may have many faults
+def with_places(text: str, *, is_json: bool) -> Composed | None:
+    """Return a document with its places; JSON is read as YAML for them, and None where it is none, or so large that they cost more than they help."""
+    if is_json and len(text) > LARGEST_PLACED:
         return None
     try:
-        return compose(text)
+        return compose_with_places(text)
     except BadYamlError:
         return None
 
@@ -144,7 +146,7 @@ def whole(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
 def composed(chunk: Chunk, reader: str) -> Located | BadManifest:
     """Return one document, or what is wrong with it."""
     if chunk.is_json:
-        return Located(chunk.value, chunk, Composed(chunk.value))
+        return Located(chunk.value, chunk)
     if len(chunk.text) > LARGEST_YAML:
         return BadManifest(
             f"a YAML document of more than {LARGEST_YAML >> 20} MiB; {SPLIT}", place=Place(chunk.line, 1)
@@ -165,7 +167,7 @@ def composed(chunk: Chunk, reader: str) -> Located | BadManifest:
     if marked >= 0 and not (isinstance(found.value, dict) and {"apiVersion", "kind"} <= found.value.keys()):
         line = chunk.line + chunk.text.count("\n", 0, marked)
         return BadManifest("a byte order mark (U+FEFF) is inside the document; remove it", place=Place(line, 1))
-    return Located(found.value, chunk, found)
+    return Located(found.value, chunk, again=found.repeated)
 
 
 def objects(document: Located | BadManifest, depth: int = 0) -> Iterator[Located | BadManifest]:
@@ -218,4 +220,4 @@ def dotted(path: Path) -> str:
 
 def inside(document: Located, value: Any, path: Path) -> Located:
     """Return an object that is inside a document."""
-    return Located(value, document.chunk, document.composed, (*document.path, *path))
+    return Located(value, document.chunk, (*document.path, *path), document.again)

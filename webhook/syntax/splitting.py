@@ -21,6 +21,10 @@ LOOKED_AT: Final = 4096
 LONGEST_QUOTE: Final = 40
 # Separators, blanks and comments; a tab or a character outside of ASCII may be a fault, which the parser finds.
 NOTHING: Final = re.compile(r"(?:(?:---)? *(?:#[ -~]*)?\r?\n)*+")
+BLANK: Final = re.compile(r"\s*+")
+# The lines before the first key: separators, directives, comments and blank lines.
+HEAD: Final = re.compile(r"(?:(?:---|%|[ \t\r]*#)[^\n]*\n|[ \t\r]*\n)*+")
+SEPARATOR_LINE: Final = re.compile(r"(?m)^---[^\n]*\n")
 # One value may still be YAML that looks like JSON; two are JSON for certain.
 CERTAINLY_JSON: Final = 2
 # JSON's escapes; what stands for half a character alone is a replacement character to Go's decoder (encoding/json).
@@ -81,7 +85,13 @@ class Chunk(Struct, frozen=True):
     @property
     def is_empty(self) -> bool:
         """Whether a document has comments and blanks only; it needs no parser then, and a file may have a million such."""
-        return not self.is_json and NOTHING.fullmatch(self.text) is not None
+        return not self.is_json and (not self.text.strip(" \r\n") or NOTHING.fullmatch(self.text) is not None)
+
+    @property
+    def first_line(self) -> int:
+        """The line of the file in which the first key is written."""
+        head = HEAD.match(self.text)
+        return self.line + (head[0].count("\n") if head and head.end() < len(self.text) else 0)
 
     @property
     def is_json_like(self) -> bool:
@@ -125,10 +135,7 @@ def chunks(text: str) -> Iterator[Chunk]:
 def json_values(text: str) -> Iterator[tuple[Chunk | None, int]]:
     """Each JSON value with the position behind it; None at the end where something else follows."""
     position, line, counted = 0, 1, 0
-    while position < len(text):
-        if text[position].isspace():
-            position += 1
-            continue
+    while (position := behind_blanks(text, position)) < len(text):
         line, counted = line + text.count("\n", counted, position), position
         try:
             value, end = DECODER.raw_decode(text, position)
@@ -142,6 +149,12 @@ def json_values(text: str) -> Iterator[tuple[Chunk | None, int]]:
             value = DECODER.decode(HALF_CHARACTER.sub(lambda found: found[1] or "\\ufffd", piece))
         yield Chunk(piece, line, value, is_json=True), end
         position = end
+
+
+def behind_blanks(text: str, position: int) -> int:
+    """Return the position of the first character from a position on that is no blank."""
+    found = BLANK.match(text, position)
+    return found.end() if found else position
 
 
 def not_json(text: str, position: int) -> BadTextError:
@@ -169,26 +182,19 @@ def after_blank(text: str, position: int) -> int:
 
 
 def yaml_chunks(text: str, first: int) -> Iterator[Chunk]:
-    """Each document of YAML.  Raises BadTextError for a separator with more than a comment behind it."""
-    lines: list[str] = []
-    begins = first
-    for number, ended in enumerate(text.removesuffix("\n").split("\n"), first):
-        line = ended.removesuffix("\r")
-        if line.startswith(SEPARATOR):
-            behind = line.removeprefix(SEPARATOR).strip()
-            if behind and not behind.startswith("#"):
-                raise BadTextError(
-                    f"not YAML: {behind[:LONGEST_QUOTE]!r} stands on the line of the separator ---; begin a new line for it",
-                    number,
-                )
-            if lines:
-                yield chunk_of(lines, begins)
-                lines, begins = [], number + 1
-                continue
-        lines.append(line)
-    yield chunk_of(lines, begins)
-
-
-def chunk_of(lines: list[str], begins: int) -> Chunk:
-    """Return one document, each line with its end; a byte order mark before it is no part of it."""
-    return Chunk("".join(f"{line}\n" for line in lines).removeprefix(MARK), begins)
+    """Each document of YAML, with line ends of Unix.  Raises BadTextError for a separator with more than a comment behind it."""
+    text = (text if text.endswith("\n") else f"{text}\n").replace("\r\n", "\n")
+    begin, line, seen = 0, first, 0
+    number = first
+    for found in SEPARATOR_LINE.finditer(text):
+        number, seen = number + text.count("\n", seen, found.start()), found.start()
+        behind = found[0].removeprefix(SEPARATOR).strip()
+        if behind and not behind.startswith("#"):
+            raise BadTextError(
+                f"not YAML: {behind[:LONGEST_QUOTE]!r} stands on the line of the separator ---; begin a new line for it",
+                number,
+            )
+        if found.start() > begin:
+            yield Chunk(text[begin : found.start()].removeprefix(MARK), line)
+            begin, line = found.end(), number + 1
+    yield Chunk(text[begin:].removeprefix(MARK), line)

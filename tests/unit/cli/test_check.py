@@ -221,7 +221,9 @@ def test_strict_makes_a_failure_of_what_was_not_judged(check: Check, arguments: 
     write({"vm.yaml": f"{VM}---\n{GOOD}"})
     outcome = check(*arguments, "vm.yaml")
     assert outcome.exit_code == status
-    assert outcome.stdout.startswith("vm.yaml: not judged: VirtualMachine vm: VirtualMachine of kubevirt.io makes Pods")
+    assert outcome.stdout.startswith(
+        "vm.yaml:1:1: not judged: VirtualMachine vm: VirtualMachine of kubevirt.io makes Pods"
+    )
     assert outcome.stdout.endswith("2 objects, 1 of them makes Pods, 0 refused, 1 not judged\n")
     [found, _] = json.loads(check("-o", "json", "vm.yaml").stdout)
     assert found["notJudged"].startswith("VirtualMachine of kubevirt.io makes Pods")

@@ -59,3 +59,54 @@ def test_a_template_below_a_key_with_a_dot_is_no_extra_kind(tmp_path: Path) -> N
     done = CliRunner().invoke(main, ["check", "-c", str(policy), str(manifest)])
     assert "a pod template at spec['my.template']" in done.stdout
     assert "extraKinds" not in done.stdout
+
+
+NAME = "a\n\x1b[31mcatflap: all fine\u202e.yaml"
+UNREADABLE = "a: b: c\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check", "-c", "policy.yaml", NAME],
+        ["check", "-c", "policy.yaml", "."],
+        ["check", "-c", NAME, "pod.yaml"],
+        ["check", "-c", "policy.yaml", f"nowhere{NAME}"],
+        ["preview", "-c", "policy.yaml", NAME],
+        ["preview", "-c", "policy.yaml", "--against", NAME],
+        ["config", "check", NAME],
+        ["config", "check", f"nowhere{NAME}"],
+        ["config", "show", NAME],
+        ["render", "-c", NAME, "--namespace", "a"],
+        ["registration", "-c", "policy.yaml", "--url", "https://a", "--ca", f"nowhere{NAME}"],
+        ["audit", "verify", NAME],
+        ["audit", "query", NAME],
+        ["report", NAME, "-o", "-"],
+    ],
+    ids=lambda words: " ".join(words).encode("unicode_escape").decode(),
+)
+@pytest.mark.parametrize("text", [UNREADABLE, json.dumps({**POD, "kind": "Po"}), json.dumps(POD)])
+def test_the_name_of_a_file_acts_on_no_terminal(
+    words: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive of somebody else's has files of any name; each line of the output begins as catflap begins it."""
+    monkeypatch.chdir(tmp_path)
+    Path("policy.yaml").write_text(HEAD, encoding="utf-8")
+    Path(NAME).write_text(text, encoding="utf-8")
+    done = CliRunner().invoke(main, words, color=True)
+    output = f"{done.stdout}{done.stderr}"
+    assert "\x1b[31mcat" not in output
+    assert "\u202e" not in output
+    assert not any(line.startswith(("catflap: all fine", "[31m")) for line in output.splitlines())
+    in_codes = "a\\n\\x1b[31mcatflap: all fine\\u202e.yaml"
+    assert output.count("all fine") == output.count(in_codes)
+    assert in_codes in output or text != UNREADABLE or words[-1] == "."
+
+
+def test_json_has_the_name_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For programs that open the file by it."""
+    monkeypatch.chdir(tmp_path)
+    Path("policy.yaml").write_text(HEAD, encoding="utf-8")
+    Path(NAME).write_text(json.dumps(POD), encoding="utf-8")
+    done = CliRunner().invoke(main, ["check", "-o", "json", "-c", "policy.yaml", NAME])
+    assert [one["source"] for one in json.loads(done.stdout)] == [NAME]

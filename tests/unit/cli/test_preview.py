@@ -151,8 +151,8 @@ def test_what_another_file_lets_pass_is_shown_as_admitted(preview: Previewed) ->
         pytest.param(["good.yaml"], 0, "", id="nothing would be refused"),
         pytest.param(["bad.yaml"], 1, "", id="something would"),
         pytest.param(["-n", "kube-system", "bad.yaml"], 0, "", id="in an exempt namespace"),
-        pytest.param(["bad.yaml", "none.yaml"], 2, "not looked at: none.yaml:1:5: not YAML: ", id="one cannot be read"),
-        pytest.param(["nowhere.yaml"], 2, "not looked at: nowhere.yaml: no such file", id="it is not there"),
+        pytest.param(["bad.yaml", "none.yaml"], 2, "none.yaml:1:5: not YAML: ", id="one cannot be read"),
+        pytest.param(["nowhere.yaml"], 2, "nowhere.yaml: no such file", id="it is not there"),
         pytest.param(["--against", "old.yml"], 1, "", id="files alone, which differ"),
         pytest.param(["--against", "policy.yml"], 0, "", id="files alone, which do not"),
         pytest.param(["--against", "policy.yml", "bad.yaml"], 0, "", id="refused by both"),
@@ -197,10 +197,10 @@ def test_what_is_not_judged_is_said_below_the_table(preview: Previewed) -> None:
         "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: vm}\n", encoding="utf-8"
     )
     outcome = preview("vm.yaml")
-    assert "not judged: vm.yaml: VirtualMachine vm: VirtualMachine of kubevirt.io makes Pods" in outcome.stdout
+    assert "vm.yaml:1:1: not judged: VirtualMachine vm: VirtualMachine of kubevirt.io makes Pods" in outcome.stdout
     assert outcome.exit_code == 0
     [note] = json.loads(preview("-o", "json", "vm.yaml").stdout)["notes"]
-    assert note.startswith("not judged: vm.yaml: ")
+    assert note.startswith("vm.yaml:1:1: not judged: ")
 
 
 def test_an_empty_pipe_is_no_success(preview: Previewed) -> None:

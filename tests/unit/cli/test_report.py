@@ -175,24 +175,6 @@ def test_a_page_that_cannot_be_written_is_said(log: Path, tmp_path: Path) -> Non
     assert (done.exit_code, str(tmp_path / "nowhere" / "report.html") in done.stderr) == (2, True)
 
 
-def test_without_the_extra_it_says_what_to_install(log: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before it reads anything."""
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    done = report(log, "-o", output)
-    assert done.exit_code == 2
-    assert "pip install 'catflap[report]'" in done.stderr
-
-
-def test_only_the_report_loads_what_draws_charts() -> None:
-    """What serves must not pay for it, nor need it."""
-    code = (
-        "import sys, webhook.cli.serve, webhook.cli.controller, webhook.bootstrap.serving, webhook.bootstrap.controlling;"
-        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'matplotlib', 'numpy'}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
-
-
 def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
     """Ten times the records take no more of it."""
     peaks = []

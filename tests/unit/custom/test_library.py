@@ -164,7 +164,7 @@ def test_a_program_knows_what_it_reads(expression: str, reads: set[str]) -> None
 
 
 def test_programs_run_in_threads() -> None:
-    """The express lane and its pool share them."""
+    """The event loop and the pool of threads share them."""
     program = compiled("object.spec.containers.all(c, c.q.matches('^1+$'))")
     inputs = [{"object": {"spec": {"containers": [{"q": str(number % 2)}] * 20}}} for number in range(400)]
     with ThreadPoolExecutor(8) as pool:

@@ -14,7 +14,7 @@ from webhook.kube.namespaces import parse_time
 from webhook.kube.owners import OwnerFound
 from webhook.model.decision import Decision, NamespaceSeen, OldOwner, Verdict
 from webhook.model.workload import Owner
-from webhook.server.older import old_owners
+from webhook.server.preexisting_owners import preexisting_owners
 
 INSTALLED: Final = parse_time("2026-06-01T00:00:00Z")
 OLD, YOUNG = "2026-01-01T00:00:00Z", "2026-07-01T00:00:00Z"
@@ -36,7 +36,7 @@ def template(labels: dict[str, str] | None = None, **spec: Any) -> Json:
 
 def made(manifest: Json, *owners: OwnerFound, text: str = "", user: Json = REPLICASET_CONTROLLER) -> Decision:
     """The decision on what a controller makes, below owners that are stored so."""
-    known = replace(OFFLINE, old_owners=old_owners(owners, INSTALLED), namespace=NamespaceSeen({}))
+    known = replace(OFFLINE, old_owners=preexisting_owners(owners, INSTALLED), namespace=NamespaceSeen({}))
     manifest = copy.deepcopy(manifest)
     manifest["metadata"]["ownerReferences"] = [OWNER]
     decision = decide(asked(manifest, userInfo=user), policy(text), known=known)
@@ -149,13 +149,13 @@ def test_a_restart_excuses_no_more() -> None:
     }
     request = asked(after, before=before)
     assert settled(request, policy(), owner_predates=True).verdict is Verdict.EXEMPT  # type: ignore[union-attr]
-    known = replace(OFFLINE, old_owners=old_owners([found(template(GOOD))], INSTALLED))
+    known = replace(OFFLINE, old_owners=preexisting_owners([found(template(GOOD))], INSTALLED))
     assert decide(request, policy(), known=known).verdict is Verdict.DENIED  # type: ignore[union-attr]
 
 
 def test_an_owner_is_read_as_it_is_stored() -> None:
     """Its labels, its network and its account."""
-    [owner] = old_owners([found(template({"a": "b"}, hostNetwork=True, serviceAccountName="robot"))], INSTALLED)
+    [owner] = preexisting_owners([found(template({"a": "b"}, hostNetwork=True, serviceAccountName="robot"))], INSTALLED)
     assert isinstance(owner, OldOwner)
     [place] = owner.workload.places
     assert (place.labels, place.host_network, place.account) == ({"a": "b"}, True, "robot")

@@ -14,7 +14,6 @@ from tests.entries import DECISION, DENIED, START, WRITE, entry
 from tests.evidence_logs import ALLOWED, BEGIN, BROKEN_BY, POLICY, REFUSED, SPACES, week
 from tests.unit.report.pages import ATTRIBUTES, ELEMENTS, Page, report
 from webhook.audit.verify import Verifier
-from webhook.report import charts
 from webhook.report.gathering import Gathering
 from webhook.report.page import Asked, page
 
@@ -96,7 +95,6 @@ def test_what_is_not_there_is_none_or_not_known_or_not_looked_at(made: tuple[Pat
 POD: Final = {"objectRef": {"apiVersion": "v1", "resource": "pods", "namespace": "shop", "name": "web"}}
 
 
-@pytest.mark.usefixtures("without_charts")
 @pytest.mark.parametrize(
     ("records", "says"),
     [
@@ -219,16 +217,6 @@ def hostile(name: str) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture(scope="module")
-def without_charts() -> Any:
-    """Drawing takes a second, and is looked at by its own tests."""
-    with pytest.MonkeyPatch.context() as patched:
-        for name in ("over_time", "ranking"):
-            patched.setattr(charts, name, lambda *_: charts.Chart("a chart", *(["data:,"] * 4)))
-        yield
-
-
-@pytest.mark.usefixtures("without_charts")
 @settings(max_examples=60, deadline=None)
 @given(names)
 def test_no_name_makes_an_element(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Who is taken for the API server, by path and by certificate."""
+"""Authentication of the API server by path and by certificate."""
 
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,23 @@ from webhook.kube.webhook_path import BadTokens, read, write
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
 from webhook.model.path_tokens import PLAIN, PathTokens, Token, well_formed, without_tokens
-from webhook.server.authentication import ClientCertificates, NoCheck, ReviewPath, SecretPath, Sender, review_path
-from webhook.server.peers import certificate_names
-from webhook.server.tokens import AcceptedTokens, BadTokenFile, TokenFile, read_file
+from webhook.server.accepted_tokens import AcceptedTokens, BadTokenFile, TokenFileWatcher, read_token_file
+from webhook.server.authentication import (
+    AllowAllAuthenticator,
+    ClientCertificateAuthenticator,
+    ReviewPath,
+    SecretPathAuthenticator,
+    Sender,
+    review_path,
+)
+from webhook.server.client_certificate import certificate_names
 
 GOOD, OTHER = "g" * 43, "o" * 43
 TOKENS = PathTokens(Token(GOOD, "2026-01-01T00:00:00Z"), Token("n" * 43), (Token("p" * 43), Token("q" * 43)))
 
 
 def sender(token: str = "", names: tuple[str, ...] | None = None) -> Sender:
-    """A sender with a token and a certificate, or without."""
+    """Return a sender with this token and these certificate names."""
     return Sender(token, lambda: names)
 
 
@@ -35,24 +42,24 @@ def sender(token: str = "", names: tuple[str, ...] | None = None) -> Sender:
         *((path, None) for path in ("//validate", "/Validate", "/validate/a/", "/healthz", "/validatex", " /validate")),
     ],
 )
-def test_a_path_names_a_phase_and_a_token(path: str, found: ReviewPath | None) -> None:
-    """Anything else is no path of reviews."""
+def test_a_path_contains_a_phase_and_a_token(path: str, found: ReviewPath | None) -> None:
+    """Any other path is not a review path."""
     assert review_path(path) == found
 
 
 @pytest.mark.parametrize(
     "wrong", ["", "g", "g" * 42, "g" * 44, GOOD.upper(), OTHER, f" {GOOD}", f"{GOOD}\0", "ü", "\udcff"]
 )
-def test_a_token_counts_whole(wrong: str) -> None:
-    """No beginning, no other case, nothing around it; what is no text is no token."""
-    check = SecretPath(lambda: ("n" * 43, GOOD))
-    assert check.authenticate(sender(GOOD)) is Authentication.PATH
-    assert check.authenticate(sender(wrong)) is None
-    assert (check.knows_path(GOOD), check.knows_path(wrong)) == (True, False)
+def test_a_token_must_match_completely(wrong: str) -> None:
+    """A prefix, another case, or extra characters do not match; invalid text does not match either."""
+    authenticator = SecretPathAuthenticator(lambda: ("n" * 43, GOOD))
+    assert authenticator.authenticate(sender(GOOD)) is Authentication.PATH
+    assert authenticator.authenticate(sender(wrong)) is None
+    assert (authenticator.knows_path(GOOD), authenticator.knows_path(wrong)) == (True, False)
 
 
 def test_a_token_is_compared_with_each_in_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By hmac.compare_digest, and with all of them: which one matches must not show."""
+    """hmac.compare_digest runs on all tokens, so the time does not reveal which one matches."""
     compared: list[bytes] = []
 
     def compare(sent: bytes, one: bytes) -> bool:
@@ -60,19 +67,19 @@ def test_a_token_is_compared_with_each_in_the_same_time(monkeypatch: pytest.Monk
         return sent == one
 
     monkeypatch.setattr("webhook.server.authentication.compare_digest", compare)
-    check = SecretPath(lambda: (GOOD, OTHER))
-    assert check.knows_path(GOOD)
+    authenticator = SecretPathAuthenticator(lambda: (GOOD, OTHER))
+    assert authenticator.knows_path(GOOD)
     assert compared == [GOOD.encode(), OTHER.encode()]
 
 
-def test_no_token_in_force_takes_nobody() -> None:
-    """Not even the empty one, unless the plain path is registered."""
-    assert SecretPath(tuple).authenticate(sender("")) is None
-    assert SecretPath(lambda: (PLAIN,)).authenticate(sender("")) is Authentication.PATH
+def test_without_tokens_no_sender_is_accepted() -> None:
+    """The empty token is not accepted either, unless the path without a token is registered."""
+    assert SecretPathAuthenticator(tuple).authenticate(sender("")) is None
+    assert SecretPathAuthenticator(lambda: (PLAIN,)).authenticate(sender("")) is Authentication.PATH
 
 
 @pytest.mark.parametrize(
-    ("names", "shown", "taken"),
+    ("names", "shown", "is_accepted"),
     [
         ((), None, False),
         ((), ("kube-apiserver",), True),
@@ -85,27 +92,31 @@ def test_no_token_in_force_takes_nobody() -> None:
         (("kube-apiserver",), ("KUBE-APISERVER",), False),
     ],
 )
-def test_a_certificate_counts_by_its_names(names: tuple[str, ...], shown: tuple[str, ...] | None, taken: bool) -> None:
-    """A token is no substitute for it."""
-    check = ClientCertificates(names)
-    assert check.authenticate(sender(GOOD, shown)) is (Authentication.CLIENT_CERTIFICATE if taken else None)
-    assert check.knows_path("")
-    assert check.knows_path(GOOD)
+def test_a_certificate_is_accepted_by_its_names(
+    names: tuple[str, ...], shown: tuple[str, ...] | None, is_accepted: bool
+) -> None:
+    """A token does not replace the certificate."""
+    authenticator = ClientCertificateAuthenticator(names)
+    assert authenticator.authenticate(sender(GOOD, shown)) is (
+        Authentication.CLIENT_CERTIFICATE if is_accepted else None
+    )
+    assert authenticator.knows_path("")
+    assert authenticator.knows_path(GOOD)
 
 
-def test_without_a_check_everybody_is_taken_and_it_shows() -> None:
-    """In the record."""
-    assert NoCheck().authenticate(sender("", ("kube-apiserver",))) is Authentication.NONE
+def test_allow_all_accepts_every_sender_without_proof() -> None:
+    """The audit record contains that there was no proof."""
+    assert AllowAllAuthenticator().authenticate(sender("", ("kube-apiserver",))) is Authentication.NONE
 
 
-class Shown:
-    """A TLS connection as far as the certificate goes."""
+class TlsConnection:
+    """A TLS connection with a certificate."""
 
     def __init__(self, certificate: Any) -> None:
         self._certificate = certificate
 
     def getpeercert(self) -> Any:
-        """As `ssl` gives it: empty where it was not verified."""
+        """Return the certificate as `ssl` does: empty where it was not verified."""
         return self._certificate
 
 
@@ -121,12 +132,12 @@ class Shown:
     ],
 )
 def test_names_are_those_of_a_verified_certificate(certificate: Any, names: tuple[str, ...] | None) -> None:
-    """Common names and DNS names, each once."""
-    assert certificate_names(Shown(certificate)) == names
+    """The result has each common name and DNS name once."""
+    assert certificate_names(TlsConnection(certificate)) == names
 
 
 def test_a_secret_is_read_as_it_is_written() -> None:
-    """Each token with its time."""
+    """Each token has its time."""
     secret = write(TOKENS, "own")
     assert read(secret) == TOKENS
     assert TOKENS.accepted == (GOOD, "n" * 43, "p" * 43, "q" * 43)
@@ -135,8 +146,8 @@ def test_a_secret_is_read_as_it_is_written() -> None:
 
 
 def secret_with(text: str) -> dict[str, Any]:
-    """A Secret whose content is any text."""
-    import base64  # noqa: PLC0415 (here alone)
+    """Return a Secret with any text as its content."""
+    import base64  # noqa: PLC0415 (used only here)
 
     return {"data": {"tokens.json": base64.b64encode(text.encode()).decode()}}
 
@@ -156,7 +167,7 @@ BAD_SECRETS = [
 
 @pytest.mark.parametrize("found", BAD_SECRETS)
 def test_a_bad_secret_changes_nothing(found: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
-    """The API server goes on with the token that it knows; what is wrong is logged once, without a token."""
+    """The API server still uses the registered token; the error is logged once, without a token."""
     with pytest.raises(BadTokens) as bad:
         read(found)
     accepted = AcceptedTokens()
@@ -167,7 +178,7 @@ def test_a_bad_secret_changes_nothing(found: dict[str, Any], caplog: pytest.LogC
     assert (len(caplog.records), GOOD in caplog.text, GOOD in str(bad.value)) == (1, False, False)
 
 
-def test_no_token_shows_where_values_are_printed() -> None:
+def test_printed_values_contain_no_token() -> None:
     """A traceback or a log line may print any value."""
     assert GOOD not in f"{TOKENS!r} {TOKENS} {TOKENS.registered} {[TOKENS.registered]}"
 
@@ -176,19 +187,19 @@ def test_no_token_shows_where_values_are_printed() -> None:
     "value",
     ["", "a" * 21, "a" * 129, "a" * 30 + "/", "a" * 30 + "\n", "ä" * 30, "a b" * 10, "A" * 30, "a_" * 20, "-" * 30],
 )
-def test_what_is_no_token(value: str) -> None:
-    """Too short to be no guess, too long, or nothing that the API server takes in a path."""
+def test_invalid_tokens(value: str) -> None:
+    """These are too short to resist guessing, too long, or not valid in a path of the API server."""
     assert not well_formed(value)
 
 
-def test_a_file_has_a_token_a_line(tmp_path: Path) -> None:
-    """Blank lines and spaces around one count for nothing; a change is seen."""
+def test_a_file_has_one_token_per_line(tmp_path: Path) -> None:
+    """Blank lines and surrounding spaces are ignored."""
     path = tmp_path / "tokens"
     path.write_text(f"\n {GOOD} \r\n\n{OTHER}", encoding="ascii")
     accepted = AcceptedTokens()
-    file = TokenFile(path, accepted)
+    file = TokenFileWatcher(path, accepted)
     file.start()
-    assert accepted() == (GOOD, OTHER) == read_file(path)
+    assert accepted() == (GOOD, OTHER) == read_token_file(path)
     file.stop()
 
 
@@ -202,12 +213,12 @@ def test_a_file_has_a_token_a_line(tmp_path: Path) -> None:
         (b"\xff", "ASCII"),
     ],
 )
-def test_a_bad_file_is_told_by_its_line(tmp_path: Path, content: bytes, says: str) -> None:
-    """And never quoted."""
+def test_the_error_about_a_bad_file_names_the_line(tmp_path: Path, content: bytes, says: str) -> None:
+    """The message never quotes the content."""
     path = tmp_path / "tokens"
     path.write_bytes(content)
     with pytest.raises(BadTokenFile) as bad:
-        read_file(path)
+        read_token_file(path)
     assert says in str(bad.value)
     assert not content.strip() or content.decode("latin-1") not in str(bad.value)
 
@@ -222,8 +233,8 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("token", [GOOD, "0123-abc", "A" * 43, "ü" * 30])
-def test_no_error_of_the_api_server_has_a_token(path: str, token: str) -> None:
-    """It quotes the path to whom it calls, and what it does not take; also where the message is cut."""
+def test_no_error_of_the_api_server_contains_a_token(path: str, token: str) -> None:
+    """The API server quotes the paths that it calls, and invalid values; truncated messages must not contain a token either."""
     for before in range(0, 400, 7):
         message = "x" * before + " " + path.format(token) + " " + "y" * 700
         assert token[:8] not in str(ApiError(500, message))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from webhook.server.peers import certificate_names
+from webhook.server.client_certificate import certificate_names
 from webhook.tls.clients import ask_for_certificates
 from webhook.tls.folder import BadCertificate, TlsFolder, context, issue_into
 

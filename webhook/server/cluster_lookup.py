@@ -1,0 +1,130 @@
+"""Lookups of cluster state that a decision depends on."""
+
+from functools import partial
+from time import monotonic
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from webhook.config.parse import Loaded
+from webhook.guard.decide import OFFLINE
+from webhook.kube.api import Api, ApiError, Json
+from webhook.kube.epoch import Epoch
+from webhook.kube.namespaces import namespace, path, readable
+from webhook.kube.owners import owners_above
+from webhook.model.decision import (
+    Closure,
+    ClosureWanted,
+    ClusterQuestion,
+    ForesightWanted,
+    GuardWanted,
+    Known,
+    LabelsWanted,
+    NamespaceSeen,
+    OldOwner,
+    OwnerWanted,
+)
+from webhook.model.reason import ReasonCode
+from webhook.server.isolation_gate import IsolationGate
+from webhook.server.policy_impact import PolicyImpactAnalyzer
+from webhook.server.preexisting_owners import preexisting_owners
+from webhook.server.singleflight import SingleFlight
+from webhook.server.unavailable import Unavailable
+from webhook.server.verification_cache import VerificationCache
+
+# One lookup takes at most half of the 4 s that a review has (webhook.server.answer_deadline).
+MAX_LOOKUP_SECONDS = 2.0
+
+
+class ClusterLookup(Protocol):
+    """Looks up facts that the request itself does not contain."""
+
+    def look_up(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:
+        """Return `known` with the answer to `question` added; may block until `until` on the monotonic clock.
+
+        Raises Unavailable.
+        """
+
+
+class ApiServerLookup:
+    """Looks facts up with live reads of the API server."""
+
+    def __init__(self, api: Api, *, epoch: Epoch, gate: IsolationGate, impact: PolicyImpactAnalyzer) -> None:
+        self._api = api
+        self._epoch = epoch
+        self._gate = gate
+        self._impact = impact
+        self._verifications = SingleFlight()
+        self._verified = VerificationCache()
+
+    def look_up(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:
+        """Return `known` with the answer to `question` added; raises Unavailable."""
+        seconds = min(MAX_LOOKUP_SECONDS, until - monotonic())
+        api = self._api.within(seconds)
+        if isinstance(question, OwnerWanted):
+            return replace(known, old_owners=self._preexisting_owners(api, question))
+        if isinstance(question, GuardWanted):
+            return replace(known, guarded=self._is_managed(api, question.namespace, loaded))
+        if isinstance(question, LabelsWanted):
+            live = self._live_namespace(api, question.namespace)
+            return replace(known, namespace_labels=namespace(live).labels, namespace=NamespaceSeen(readable(live)))
+        if isinstance(question, ForesightWanted):
+            return replace(known, foreseen=self._impact.analyze(api, question, loaded))
+        return replace(known, closure=self._isolation(api, question, loaded, seconds))
+
+    def _isolation(self, api: Api, wanted: ClosureWanted, loaded: Loaded, seconds: float) -> Closure:
+        """Return the isolation of a namespace, verified no longer ago than `gate.seconds` of the policy file allows."""
+        # A dry run and a real request have different keys, as only a real request may write the policy.
+        # The uid keeps the result of a deleted namespace from a new one with the same name.
+        key = f"{wanted.namespace}/{self._gate.cached_uid(wanted.namespace)}/{loaded.digest}/{wanted.dry_run}"
+        max_age = loaded.policy.gate.seconds
+        if self._verified.is_fresh(key, max_age):
+            return Closure.PROVEN
+        begun = self._verified.now()
+        verify = partial(self._gate.verify, api, wanted, loaded)
+        found = self._verifications.do(key, verify, timeout=max(0.0, seconds))
+        if found in {Closure.PROVEN, Closure.WRITTEN}:
+            self._verified.add(key, begun, max_age)
+        return found
+
+    def _is_managed(self, api: Api, name: str, loaded: Loaded) -> bool:
+        """Return whether catflap manages a namespace, which it then isolates."""
+        try:
+            return self._gate.is_managed(api, name, loaded)
+        except ApiError as error:
+            raise Unavailable(
+                ReasonCode.CLUSTER_LOOKUP_FAILED, f"namespace {name} cannot be looked at: {error}"
+            ) from error
+
+    def _live_namespace(self, api: Api, name: str) -> Json:
+        """Return a namespace by a live read, as rules may depend on its current labels."""
+        try:
+            live = api.get(path(name))
+        except ApiError as error:
+            raise Unavailable(
+                ReasonCode.CLUSTER_LOOKUP_FAILED, f"namespace {name} cannot be looked at: {error}"
+            ) from error
+        if live is None:
+            raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
+        return live
+
+    def _preexisting_owners(self, api: Api, wanted: OwnerWanted) -> tuple[OldOwner, ...]:
+        """Return the owners that are older than catflap; empty where no installation time is recorded."""
+        try:
+            found = tuple(owners_above(api, wanted.namespace, wanted.owner))
+            epoch = self._epoch.read(api) if found else None
+        except ApiError as error:
+            owner = wanted.owner
+            raise Unavailable(
+                ReasonCode.CLUSTER_LOOKUP_FAILED,
+                f"the age of {owner.kind} {wanted.namespace}/{owner.name} is not known: {error}",
+            ) from error
+        return preexisting_owners(found, epoch.installed) if epoch else ()
+
+
+class OfflineLookup:
+    """Answers every lookup without a cluster: no owner is older than catflap, and no namespace is verified."""
+
+    def look_up(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a ClusterLookup)
+        """Return the default of every fact."""
+        return OFFLINE

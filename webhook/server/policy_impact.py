@@ -1,0 +1,128 @@
+"""The impact of a policy file that a user applies: which running workloads it would reject, as warnings.
+
+The analysis never changes the decision. Where it fails or takes too long, a warning reports that instead. The warnings name
+objects only to users that may list them; other users read a count.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime
+from time import monotonic, sleep
+
+from webhook.config.apart import ReadingTooSlowError, load
+from webhook.config.parse import Loaded
+from webhook.custom.cost import BUDGET
+from webhook.custom.judging import price_of_all
+from webhook.guard.existing import Existing
+from webhook.guard.foretelling import foretold, not_previewed
+from webhook.kube.access import may_list
+from webhook.kube.api import Api, ApiError, Json
+from webhook.kube.epoch import Epoch
+from webhook.kube.listing import LASTING, first_pages
+from webhook.kube.setting import setting
+from webhook.model.abbreviation import shortened
+from webhook.model.decision import ForesightWanted
+from webhook.model.kinds import NAMESPACES
+from webhook.model.policy import GuardPolicy
+from webhook.model.request import User
+from webhook.review.manifests import BadManifest, existing
+
+logger = logging.getLogger(__name__)
+
+# The user waits for kubectl, and the webhook's timeout is 5 s, of which reading the file takes at most one.
+ANALYSIS_SECONDS = 2.5
+# The analysis computes for milliseconds per object. Between slices it leaves the interpreter to threads that answer reviews.
+SLICE_SECONDS = 0.005
+PAUSE_SECONDS = 0.003
+# The kinds that the analysis reads. A user that may list all of them in all namespaces may read the names of the objects.
+LISTED_KINDS = (*sorted(LASTING), NAMESPACES)
+LISTING_FAILED = "the cluster could not be looked at"
+
+
+class TooSlowError(Exception):
+    """The analysis takes too long; the message says which part."""
+
+
+class PolicyImpactAnalyzer:
+    """Compares the decisions on running workloads under two policy files.
+
+    `namespaces` returns the namespaces that a watch has cached. `can_list` returns whether a user may list the workloads.
+    """
+
+    def __init__(
+        self,
+        *,
+        namespaces: Callable[[], Iterable[Json]],
+        epoch: Epoch,
+        own_namespace: str,
+        now: Callable[[], datetime],
+        can_list: Callable[[Api, User], bool] = lambda api, user: may_list(api, user, LISTED_KINDS),
+    ) -> None:
+        self._can_list = can_list
+        self._namespaces = namespaces
+        self._epoch = epoch
+        self._own_namespace = own_namespace
+        self._now = now
+
+    def analyze(self, api: Api, wanted: ForesightWanted, loaded: Loaded) -> tuple[str, ...]:
+        """Return warnings that list what a valid file changes against the active one; never raises."""
+        if not loaded.digest:
+            return ()  # no file is active yet, so there is nothing to compare with
+        begun = monotonic()
+        api = api.within(ANALYSIS_SECONDS)
+        named = self._may_name_objects(api, wanted.user)
+        try:
+            return self._analyze(api, wanted.text, loaded, until=begun + ANALYSIS_SECONDS, named=named)
+        except TooSlowError as bad:
+            return (not_previewed(str(bad)),)
+        except (ApiError, BadManifest) as bad:
+            logger.warning("a policy file is not previewed: %s", bad)
+            return (not_previewed(str(bad) if named else LISTING_FAILED),)
+        except Exception:
+            logger.exception("a policy file is not previewed")
+            return (not_previewed("an error of catflap's own, see its log"),)
+        finally:
+            logger.info("a policy file was previewed in %.2f s", monotonic() - begun)
+
+    def _may_name_objects(self, api: Api, user: User) -> bool:
+        try:
+            return self._can_list(api, user)
+        except ApiError as error:
+            logger.warning("what %s may see is not known, so a preview names nothing: %s", shortened(user.name), error)
+            return False
+
+    def _analyze(self, api: Api, text: str, loaded: Loaded, *, until: float, named: bool) -> tuple[str, ...]:
+        try:
+            after, before = load(text, until - monotonic()).policy, loaded.policy
+        except ReadingTooSlowError:
+            raise TooSlowError("the file takes too long to read") from None
+        where = setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
+        more: list[str] = []
+        objects = within_deadline(running_objects(api, more), (after, before), until)
+        return foretold(objects, after, before, where, more=more, named=named)
+
+
+def running_objects(api: Api, more: list[str]) -> Iterator[Existing]:
+    """Yield the running objects, page by page; raises ApiError and BadManifest.
+
+    The name of each kind of which only a part was read is appended to `more`.
+    """
+    for page in first_pages(api):
+        yield from (existing(one, default_namespace="") for one in page.items)
+        more += [page.more] if page.more else []
+
+
+def within_deadline(objects: Iterable[Existing], policies: Collection[GuardPolicy], until: float) -> Iterator[Existing]:
+    """Yield the objects until the deadline `until`; raises TooSlowError after it.
+
+    There is a pause after each slice of work. An object on which all custom rules together might cost more than the budget of a
+    single rule raises TooSlowError before the rules begin.
+    """
+    begun = monotonic()
+    for one in objects:
+        if monotonic() - begun > SLICE_SECONDS:
+            sleep(PAUSE_SECONDS)
+            begun = monotonic()
+        if monotonic() > until or sum(price_of_all(one.creation, policy) for policy in policies) > BUDGET:
+            raise TooSlowError("there is too much to judge; see catflap preview")
+        yield one

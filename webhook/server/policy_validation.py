@@ -1,0 +1,25 @@
+"""Validation of a policy file that a user applies; faults become violations that a refusal lists."""
+
+from webhook.config.apart import load
+from webhook.config.default import DEFAULT_POLICY
+from webhook.config.faults import BadPolicy, PolicyFault
+from webhook.config.parse import Loaded, parse
+from webhook.model.violation import Violation
+
+POLICY_FILE = "policy-file"  # takes the place of a rule's id
+# Applies while no policy file is loaded: it defines which users may delete the policy file.
+FALLBACK_POLICY = Loaded(policy=parse(DEFAULT_POLICY).policy, digest="")
+
+
+def validate_policy_file(text: str, *, seconds: float) -> tuple[Violation, ...]:
+    """Return one violation per fault of a policy file; raises ReadingTooSlowError after `seconds`."""
+    try:
+        load(text, seconds)
+    except BadPolicy as bad:
+        return tuple(Violation(rule=POLICY_FILE, path=fault.path, message=with_position(fault)) for fault in bad.faults)
+    return ()
+
+
+def with_position(fault: PolicyFault) -> str:
+    """Return the message of a fault with its line and column in the file."""
+    return f"{fault.message} (line {fault.place.line}, column {fault.place.column})" if fault.place else fault.message

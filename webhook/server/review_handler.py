@@ -1,0 +1,302 @@
+"""Handles one review: its bytes become the bytes of an answer. The ASGI app and the WSGI app both call this module."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+from time import monotonic, perf_counter_ns
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from webhook.audit.chain import Link
+from webhook.audit.log import AuditLog
+from webhook.audit.record import decision_record, utc_now
+from webhook.audit.sink import AuditLogUnwritable
+from webhook.config.apart import ReadingTooSlowError
+from webhook.config.parse import Loaded
+from webhook.config.store import PolicyStore
+from webhook.custom.judging import price_of_all
+from webhook.guard.amend import amend
+from webhook.guard.decide import decide, unavailable
+from webhook.guard.explaining import explained
+from webhook.kube.identity import Acting
+from webhook.metrics import Metrics
+from webhook.model.abbreviation import shortened
+from webhook.model.authentication import Authentication
+from webhook.model.decision import (
+    ClusterQuestion,
+    Decision,
+    FaultsWanted,
+    Findings,
+    ForesightWanted,
+    Known,
+    Phase,
+    Question,
+)
+from webhook.model.identity import chart_accounts
+from webhook.model.kinds import NO_EXTRA_KINDS
+from webhook.model.reason import ReasonCode
+from webhook.model.request import Request
+from webhook.review.beginning import beginning
+from webhook.review.decode import AdmissionRequest, BadReview, envelope, without_objects
+from webhook.review.decode import parse as parse_request
+from webhook.review.encode import encode_mutation, encode_validation
+from webhook.server.answer_deadline import MAX_ANSWER_SECONDS, LateReviewCounter
+from webhook.server.audit_annotations import audit_annotations
+from webhook.server.cluster_lookup import ClusterLookup
+from webhook.server.event_recorder import RecordEvent, discard_event, refusal_event
+from webhook.server.fair_queue import QueueFlow, flow_of
+from webhook.server.http_reply import BODY_TOO_LARGE, TRUNCATED_REASON, HttpReply, TruncatedBody, error_reply
+from webhook.server.policy_validation import FALLBACK_POLICY, validate_policy_file
+from webhook.server.probe import is_probe, probe_response
+from webhook.server.unavailable import Unavailable
+
+logger = logging.getLogger(__name__)
+
+NO_POLICY = unavailable(ReasonCode.NO_POLICY_FILE, "no policy file is in force yet")
+INTERNAL_ERROR = unavailable(ReasonCode.INTERNAL_ERROR, "an error of catflap's own, see its log")
+QUEUE_FULL = unavailable(
+    ReasonCode.QUEUE_FULL, "too many requests wait for the API server, or for the audit log's disk"
+)
+HEAVY_QUEUE_FULL = unavailable(ReasonCode.QUEUE_FULL, "too many requests wait that take long to be judged")
+DEADLINE_EXCEEDED = unavailable(ReasonCode.TIMEOUT, "it waited too long to be judged")
+LOOKUP_FAILED = unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "the cluster could not be asked, see catflap's log")
+AUDIT_FAILED = unavailable(ReasonCode.AUDIT_LOG_UNWRITABLE, "the audit log cannot be written")
+
+# Both objects of a review together. Decoding and deciding take 20 ms for 1 MiB of a workload and 100 ms for 1 MiB of a network policy
+# (benchmarks/fuzzing.py), so 32 KiB take at most 3 ms. Few Pods have 10 KiB.
+MAX_LIGHT_BYTES = 1 << 15
+# All custom rules together, in the units of webhook.custom.cost: usually 0.1 ms, and 25 ms for an expression of only expensive operations.
+MAX_LIGHT_COST = 5_000_000
+
+Clock = Callable[[], datetime]
+
+
+class Deferred(Struct, frozen=True):
+    """The next step of an answer that takes too long for the event loop; `complete` runs it in a thread.
+
+    A step that `is_heavy` computes for up to two seconds and does not wait. Any other step waits for the API server or the disk. A step may
+    return another step. `reject` returns a refusal at once, for a step that its queue rejects. `flow` is the flow that the step
+    counts for.
+    """
+
+    complete: Callable[[], "HttpReply | Deferred"]
+    reject: Callable[[], HttpReply]
+    flow: QueueFlow
+    is_heavy: bool = False
+
+
+class ReviewContext(Struct, frozen=True):
+    """One review with the policy that decides it.
+
+    `begun` is in nanoseconds of the performance counter. `until` is the deadline on the monotonic clock.
+    """
+
+    phase: Phase
+    request: Request
+    loaded: Loaded | None
+    begun: int
+    until: float
+
+
+class ReviewHandler:
+    """Answers reviews under the active policy.
+
+    `lookup` looks facts up in the cluster, and raises `Unavailable` where it cannot. `late_reviews` counts the reviews that had no
+    answer in time; the ASGI app and the WSGI app count them, as they send the answers.
+    """
+
+    def __init__(
+        self,
+        *,
+        policies: PolicyStore,
+        audit: AuditLog,
+        metrics: Metrics,
+        lookup: ClusterLookup,
+        own_namespace: str,
+        record_event: RecordEvent = discard_event,
+        acting: Acting | None = None,
+        now: Clock = utc_now,
+    ) -> None:
+        self.late_reviews = LateReviewCounter()
+        self._policies = policies
+        self._audit = audit
+        self._metrics = metrics
+        self._lookup = lookup
+        self._own_namespace = own_namespace
+        self._record_event = record_event
+        self._acting = acting or Acting(chart_accounts(own_namespace))
+        self._now = now
+
+    def handle(
+        self,
+        phase: Phase,
+        body: bytes | TruncatedBody,
+        authentication: Authentication = Authentication.NONE,
+        *,
+        until: float | None = None,
+    ) -> HttpReply | Deferred:
+        """Return the reply to one review, or its next step where the review is large or needs a lookup; never raises.
+
+        `authentication` is how the sender proved to be the API server. `until` is the deadline of the answer on the monotonic clock.
+        """
+        begun, until = perf_counter_ns(), monotonic() + MAX_ANSWER_SECONDS if until is None else until
+        if isinstance(body, TruncatedBody):
+            return self._handle_truncated(phase, body, authentication, begun, until)
+        loaded = self._policies.current  # decoding and deciding use the same policy
+        try:
+            asked = envelope(body)
+        except BadReview as bad:
+            return self._bad_review(bad)
+        request = replace(without_objects(asked), authentication=authentication)
+        if is_probe(request):
+            return HttpReply(
+                HTTPStatus.OK,
+                probe_response(request, ready=loaded is not None, user=self._acting.user, late=str(self.late_reviews)),
+            )
+        context = ReviewContext(phase, request, loaded, begun, until)
+        if asked.size <= MAX_LIGHT_BYTES:
+            return self._decode_and_decide(context, asked, is_light=True)
+        return self._defer_heavy(context, lambda: self._decode_and_decide(context, asked, is_light=False))
+
+    def _handle_truncated(
+        self, phase: Phase, unread: TruncatedBody, authentication: Authentication, begun: int, until: float
+    ) -> HttpReply | Deferred:
+        """Return the reply to a review that is too large to be read: each rule about its objects reports a violation."""
+        try:
+            request = replace(beginning(unread.head, TRUNCATED_REASON), authentication=authentication)
+        except BadReview:
+            return self.count_rejected(BODY_TOO_LARGE)
+        context, known = ReviewContext(phase, request, self._policies.current, begun, until), Known(findings=Findings())
+        return self._next_step(context, self._decide(context, known), known)
+
+    def close(self) -> None:
+        """Stop the audit log; no review is answered after that."""
+        self._audit.stop()
+
+    def count_rejected(self, reply: HttpReply) -> HttpReply:
+        """Count a call that fails before its review is decoded, and return the reply."""
+        self._metrics.bad_reviews[reply.status].inc()
+        return reply
+
+    def _decode_and_decide(
+        self, context: ReviewContext, asked: AdmissionRequest, *, is_light: bool
+    ) -> HttpReply | Deferred:
+        """Decode the objects of a review and decide; `is_light` says that this runs on the event loop."""
+        loaded = context.loaded
+        try:
+            request = parse_request(asked, loaded.policy.workloads.extra_by_resource if loaded else NO_EXTRA_KINDS)
+        except BadReview as bad:
+            return self._bad_review(bad)
+        if loaded is None and (request.policy_file is not None or request.policy_file_deleted):
+            loaded = FALLBACK_POLICY  # applying a valid file is how a user repairs that
+        request = replace(request, authentication=context.request.authentication)
+        context, known = replace(context, request=request, loaded=loaded), Known(findings=Findings())
+        if is_light and loaded and price_of_all(request, loaded.policy, known) > MAX_LIGHT_COST:
+            return self._defer_heavy(context, lambda: self._next_step(context, self._decide(context, known), known))
+        return self._next_step(context, self._decide(context, known), known)
+
+    def _defer_heavy(self, context: ReviewContext, compute: Callable[[], HttpReply | Deferred]) -> Deferred:
+        """Return a step that computes, and that only refuses where it begins after the deadline."""
+        return Deferred(
+            complete=lambda: (
+                compute() if monotonic() < context.until else self._reply(context, DEADLINE_EXCEEDED, settled=False)
+            ),
+            reject=lambda: self._reply(context, HEAVY_QUEUE_FULL, settled=False),
+            flow=flow_of(context.request),
+            is_heavy=True,
+        )
+
+    def _next_step(self, context: ReviewContext, found: Decision | Question, known: Known) -> HttpReply | Deferred:
+        """Return the reply to a decision, or the step that answers a question."""
+        if isinstance(found, Decision) and not self._audit.may_block:
+            return self._reply(context, found)
+        if isinstance(found, FaultsWanted):
+            return self._defer_heavy(context, lambda: self._validate_policy_file(context, found.text, known))
+        return Deferred(
+            complete=lambda: self._reply(context, self._resolve(context, found, known)),
+            reject=lambda: self._reply(context, QUEUE_FULL, settled=False),
+            flow=flow_of(context.request),
+        )
+
+    def _validate_policy_file(self, context: ReviewContext, text: str, known: Known) -> HttpReply | Deferred:
+        """Validate a policy file and continue with the decision."""
+        try:
+            known = replace(known, faults=validate_policy_file(text, seconds=context.until - monotonic()))
+        except ReadingTooSlowError:
+            return self._reply(context, DEADLINE_EXCEEDED, settled=False)
+        return self._next_step(context, self._decide(context, known), known)
+
+    def _bad_review(self, bad: BadReview) -> HttpReply:
+        return self.count_rejected(error_reply(HTTPStatus.BAD_REQUEST, str(bad)))
+
+    def _decide(self, context: ReviewContext, known: Known) -> Decision | Question:
+        request, loaded = context.request, context.loaded
+        if loaded is None:
+            return NO_POLICY
+        try:
+            if context.phase is Phase.MUTATE:
+                return amend(request, loaded.policy, own_namespace=self._own_namespace)
+            own, accounts, at = self._own_namespace, self._acting.accounts, self._now()
+            found = decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, known=known, at=at)
+            return explained(found, request, loaded.policy) if isinstance(found, Decision) else found
+        except Exception:
+            logger.exception("no decision on %s", shortened(request.uid))
+            return INTERNAL_ERROR
+
+    def _resolve(self, context: ReviewContext, question: Decision | Question, known: Known) -> Decision:
+        try:
+            while not isinstance(question, Decision):
+                assert context.loaded is not None  # without a policy there is a decision
+                assert not isinstance(question, FaultsWanted)  # that question is always the first one
+                learned = self._look_up(context, context.loaded, question, known)
+                known = replace(learned, faults=known.faults, findings=known.findings)  # the lookup returns neither
+                question = self._decide(context, known)
+        except Unavailable as bad:
+            return unavailable(bad.code, str(bad)) if is_authenticated(context) else self._without_details(context, bad)
+        except Exception:
+            logger.exception("no decision on %s", shortened(context.request.uid))
+            return INTERNAL_ERROR
+        return question
+
+    def _look_up(self, context: ReviewContext, loaded: Loaded, question: ClusterQuestion, known: Known) -> Known:
+        """Return `known` with the answer to a question; raises Unavailable.
+
+        An unauthenticated sender gets no impact of a policy file.
+        """
+        if isinstance(question, ForesightWanted) and not is_authenticated(context):
+            return replace(known, foreseen=())
+        return self._lookup.look_up(question, known, loaded, until=context.until)
+
+    def _without_details(self, context: ReviewContext, bad: Unavailable) -> Decision:
+        """Return a decision without details for an unauthenticated sender, as an error may quote the API server."""
+        logger.warning("no decision on %s: %s", context.request.uid, bad)
+        return LOOKUP_FAILED
+
+    def _reply(self, context: ReviewContext, decision: Decision, *, settled: bool = True) -> HttpReply:
+        phase, request = context.phase, context.request
+        digest = context.loaded.digest if context.loaded else ""
+        elapsed = perf_counter_ns() - context.begun
+        link: Link | None = None
+        try:
+            at, took = self._now(), elapsed // 1000
+            record = decision_record(phase, request, decision, policy_digest=digest, at=at, microseconds=took)
+            link = self._audit.append(record, settled=settled)
+        except AuditLogUnwritable:  # the audit log itself reports it
+            decision = AUDIT_FAILED
+        self._metrics.decisions[phase, decision.verdict].inc()
+        self._metrics.found(decision)
+        self._metrics.latency[phase].observe(elapsed / 1e9)
+        if (event := refusal_event(request, decision)) is not None:
+            self._record_event(event)
+        if phase is Phase.MUTATE:
+            return HttpReply(HTTPStatus.OK, encode_mutation(request, decision))
+        return HttpReply(
+            HTTPStatus.OK, encode_validation(request, decision, annotations=audit_annotations(decision, digest, link))
+        )
+
+
+def is_authenticated(context: ReviewContext) -> bool:
+    """Return whether the sender of a review proved to be the API server."""
+    return context.request.authentication is not Authentication.NONE
