@@ -90,7 +90,7 @@ class ReasonCode(StrEnum):
 
     NO_POLICY_FILE = "NoPolicyFile", Verdict.UNAVAILABLE, "No policy file is in force yet."
     INTERNAL_ERROR = "InternalError", Verdict.UNAVAILABLE, "catflap failed; its own log has the error."
-    QUEUE_FULL = "QueueFull", Verdict.UNAVAILABLE, "Too many requests wait in the server."
+    OVERLOAD = "Overload", Verdict.UNAVAILABLE, "Too many requests wait in the server."
     TIMEOUT = "Timeout", Verdict.UNAVAILABLE, "The request was not decided in time."
     CLUSTER_NOT_KNOWN = "ClusterNotKnown", Verdict.UNAVAILABLE, "The server has not read yet what it has to know of the cluster."
     CLUSTER_LOOKUP_FAILED = "ClusterLookupFailed", Verdict.UNAVAILABLE, "The API server did not answer a lookup that the decision depends on."

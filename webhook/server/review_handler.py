@@ -56,10 +56,8 @@ logger = logging.getLogger(__name__)
 
 NO_POLICY = unavailable(ReasonCode.NO_POLICY_FILE, "no policy file is in force yet")
 INTERNAL_ERROR = unavailable(ReasonCode.INTERNAL_ERROR, "an error of catflap's own, see its log")
-QUEUE_FULL = unavailable(
-    ReasonCode.QUEUE_FULL, "too many requests wait for the API server, or for the audit log's disk"
-)
-HEAVY_QUEUE_FULL = unavailable(ReasonCode.QUEUE_FULL, "too many requests wait that take long to be judged")
+QUEUE_FULL = unavailable(ReasonCode.OVERLOAD, "too many requests wait for the API server, or for the audit log's disk")
+HEAVY_QUEUE_FULL = unavailable(ReasonCode.OVERLOAD, "too many requests wait that take long to be judged")
 DEADLINE_EXCEEDED = unavailable(ReasonCode.TIMEOUT, "it waited too long to be judged")
 LOOKUP_FAILED = unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "the cluster could not be asked, see catflap's log")
 AUDIT_FAILED = unavailable(ReasonCode.AUDIT_LOG_UNWRITABLE, "the audit log cannot be written")
