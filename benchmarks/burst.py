@@ -10,10 +10,10 @@ writes that a namespace needs.
 from collections.abc import Mapping
 
 from benchmarks.ground import arguments, ground, verdict
-from tests.cluster.accounting import Asked, counted, ours, wait_until_quiet
+from tests.cluster.api_requests import ApiRequest, catflap_requests, count_requests, wait_until_quiet
 from tests.cluster.installation import Installation
-from tests.cluster.policies import BOTH, standing
-from tests.cluster.storms import another_controller, burst
+from tests.cluster.load_scenarios import another_controller, burst
+from tests.cluster.policies import BOTH, stored_policies
 
 POLICIES = len(BOTH)
 
@@ -33,7 +33,9 @@ def main() -> None:
     verdict(broken)
 
 
-def storm(catflap: Installation, engine: str, controllers: str, count: int, broken: list[str]) -> Mapping[Asked, int]:
+def storm(
+    catflap: Installation, engine: str, controllers: str, count: int, broken: list[str]
+) -> Mapping[ApiRequest, int]:
     """One burst: its figures printed, its requests given back."""
     spaces = [f"burst-{controllers}-{number}" for number in range(count)]
     wait_until_quiet(catflap)
@@ -42,13 +44,13 @@ def storm(catflap: Installation, engine: str, controllers: str, count: int, brok
     wait_until_quiet(catflap)
     print(f"\ncontrollers: {controllers}; {count} namespaces made in {took.created:.1f} s")
     print(f"the last one closed {took.closed:.1f} s after the first was asked for")
-    requests = counted(ours(catflap, after=begin))
+    requests = count_requests(catflap_requests(catflap, after=begin))
     print(f"{'account':<20} {'verb':<8} {'resource':<16} {'granted':<8} {'all':>6} {'a namespace':>12}")
     for asked, number in sorted(requests.items()):
         granted = "yes" if asked.granted else "no"
         words = f"{asked.account:<20} {asked.verb:<8} {asked.resource:<16} {granted:<8}"
         print(f"{words} {number:>6} {number / count:>12.2f}")
-    broken += [f"{space} is open" for space in spaces if standing(catflap, engine, space) != BOTH]
+    broken += [f"{space} is open" for space in spaces if stored_policies(catflap, engine, space) != BOTH]
     return requests
 
 

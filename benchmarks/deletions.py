@@ -8,9 +8,9 @@ p99 is a second or more.
 """
 
 from benchmarks.ground import arguments, ground, quantile, spread, verdict
-from tests.cluster.accounting import wait_until_quiet
-from tests.cluster.policies import is_closed, wait_until_closed
-from tests.cluster.storms import create, deletions, restored
+from tests.cluster.api_requests import wait_until_quiet
+from tests.cluster.load_scenarios import create, parallel_deletions, restored
+from tests.cluster.policies import is_isolated, wait_until_isolated
 
 PROMISED_SECONDS = 1.0
 
@@ -24,12 +24,12 @@ def main() -> None:
     with ground(told.engine, controllers=2) as catflap:
         spaces = [f"deleted-{number}" for number in range(told.spaces)]
         create(catflap, spaces)
-        wait_until_closed(catflap, spaces, told.engine)
-        took = deletions(catflap, spaces, times=told.times, engine=told.engine)
+        wait_until_isolated(catflap, spaces, told.engine)
+        took = parallel_deletions(catflap, spaces, times=told.times, engine=told.engine)
         wait_until_quiet(catflap)  # the last record follows the write that was seen
         controllers = (catflap.controller, *catflap.replicas)
         recorded = sum(restored(record) for program in controllers for record in program.records())
-        broken = [f"{space} is open" for space in spaces if not is_closed(catflap, space)]
+        broken = [f"{space} is open" for space in spaces if not is_isolated(catflap, space)]
     print(f"restored: {len(took)} of {told.spaces * told.times}; {spread(took)}")
     print(f"recorded as restored: {recorded}")
     if recorded != len(took):

@@ -9,8 +9,8 @@ refuse it. Ends with status 1 where a broken file was in force, or a Pod without
 import time
 
 from benchmarks.ground import arguments, ground, verdict
-from tests.cluster.editing import edits
 from tests.cluster.manifests import namespace
+from tests.cluster.policy_edits import edits
 
 
 def main() -> None:

@@ -11,11 +11,11 @@ import time
 from typing import NamedTuple
 
 from benchmarks.ground import arguments, ground, verdict
-from tests.cluster.accounting import ours
+from tests.cluster.api_requests import catflap_requests
 from tests.cluster.installation import Installation
-from tests.cluster.policies import wait_until_closed
-from tests.cluster.storms import create, failures, resident, without_right_to
-from webhook.controller.queue import LONGEST_DELAY_SECONDS
+from tests.cluster.load_scenarios import create, failures, resident_memory, without_right_to
+from tests.cluster.policies import wait_until_isolated
+from webhook.controller.work_queue import LONGEST_DELAY_SECONDS
 
 EARLY_SECONDS = 20.0
 LATE_SECONDS = 60.0
@@ -29,7 +29,7 @@ OTHER_REQUESTS = 100  # looks around, and watches begun again
 class Sight(NamedTuple):
     """What the controller was like at one moment, and how many requests it had made since the last one."""
 
-    resident: int
+    resident_memory: int
     requests: int
     failures: int
 
@@ -41,7 +41,7 @@ def main() -> None:
     told = parser.parse_args()
     spaces = [f"flood-{number}" for number in range(told.count)]
     with ground(told.engine) as catflap:
-        print(f"before: {resident(catflap.controller) // 1024} MiB")
+        print(f"before: {resident_memory(catflap.controller) // 1024} MiB")
         with without_right_to(catflap, "networkpolicies") as given_back:
             begin = catflap.cluster.audit_size()
             create(catflap, spaces)
@@ -50,7 +50,7 @@ def main() -> None:
             late = look(catflap, catflap.cluster.audit_size(), began, LATE_SECONDS)
             given_back.close()
             began = time.monotonic()
-            wait_until_closed(catflap, spaces, told.engine, within=2 * LONGEST_DELAY_SECONDS)
+            wait_until_isolated(catflap, spaces, told.engine, within=2 * LONGEST_DELAY_SECONDS)
             took = time.monotonic() - began
         print(f"every namespace closed {took:.1f} s after the right was given back")
     promises = {
@@ -68,8 +68,8 @@ def look(catflap: Installation, begin: int, began: float, after: float) -> Sight
     """Wait until `after` seconds are over; then print and give back what there is to see."""
     waited = began + after - time.monotonic()
     time.sleep(waited)
-    requests = len(ours(catflap, after=begin))
-    sight = Sight(resident(catflap.controller), requests, failures(catflap.controller))
+    requests = len(catflap_requests(catflap, after=begin))
+    sight = Sight(resident_memory(catflap.controller), requests, failures(catflap.controller))
     rate = f"{requests / waited:.1f} requests a second over the last {waited:.0f} s"
     print(f"after {after:.0f} s: {sight.resident // 1024} MiB, {rate}, {sight.failures} failures counted")
     return sight

@@ -10,8 +10,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from tests.cluster.installation import SECRET_PATH, Installation, installed
+from tests.cluster.load_scenarios import another_controller
 from tests.cluster.policies import GROUPS
-from tests.cluster.storms import another_controller
 from tests.controlplane.cluster import running
 from tests.controlplane.progress import Progress
 from tests.controlplane.tools import ensure

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 from benchmarks.ground import arguments, ground, spread, verdict
-from tests.cluster.killing import KILLS, Gap, under_load
+from tests.cluster.process_kills import KILLS, Gap, under_load
 
 PROMISED_SECONDS = 1.0
 RACERS = 2

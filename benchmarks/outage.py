@@ -7,8 +7,8 @@ still open after one pass, or where a repair is not on record as one.
 """
 
 from benchmarks.ground import arguments, ground, verdict
-from tests.cluster.policies import is_closed, wait_until_closed
-from tests.cluster.storms import create, outage
+from tests.cluster.load_scenarios import create, outage
+from tests.cluster.policies import is_isolated, wait_until_isolated
 
 # Far below the resync of 300 s: the pass at the start has to do it.
 ONE_PASS_SECONDS = 30.0
@@ -24,9 +24,9 @@ def main() -> None:
         earlier = [f"earlier-{number}" for number in range(told.deleted)]
         meanwhile = [f"meanwhile-{number}" for number in range(told.created)]
         create(catflap, earlier)
-        wait_until_closed(catflap, earlier, told.engine)
+        wait_until_isolated(catflap, earlier, told.engine)
         recovery = outage(catflap, earlier, meanwhile, engine=told.engine)
-        broken = [f"{space} is open" for space in (*earlier, *meanwhile) if not is_closed(catflap, space)]
+        broken = [f"{space} is open" for space in (*earlier, *meanwhile) if not is_isolated(catflap, space)]
     broken += [f"the repair of {space} on record" for space in earlier if space not in recovery.recorded]
     print(f"namespaces made meanwhile: {told.created}, policies deleted meanwhile: {told.deleted}")
     print(f"all right {recovery.seconds:.1f} s after the controller was started")

@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.ground import arguments, ground, quantile, spread, verdict
-from tests.cluster.accounting import READS, ours
+from tests.cluster.api_requests import READS, catflap_requests
 from tests.cluster.installation import Installation
+from tests.cluster.load_scenarios import AT_ONCE, create, parallel_deletions, resident_memory
 from tests.cluster.manifests import GOOD, deployment, pod
-from tests.cluster.policies import wait_until_closed
+from tests.cluster.policies import wait_until_isolated
 from tests.cluster.scans import REPORTS, metric, scan
-from tests.cluster.storms import AT_ONCE, create, deletions, resident
 
 PROMISED_SECONDS = 1.0
 PATIENCE_SECONDS = 300.0
@@ -35,15 +35,15 @@ def main() -> None:
         spaces = [f"scanned-{number}" for number in range(told.spaces)]
         catflap.configure({"mode": "audit"})
         create(catflap, spaces)
-        wait_until_closed(catflap, spaces, told.engine)
+        wait_until_isolated(catflap, spaces, told.engine)
         fill(catflap, spaces, told.deployments, told.pods)
-        before = resident(catflap.controller)
+        before = resident_memory(catflap.controller)
         first, second = measured(catflap, "first"), measured(catflap, "second")
         reports = len(catflap.cluster.api("GET", f"{REPORTS}/reports")["items"])
-        grown = resident(catflap.controller) - before
+        grown = resident_memory(catflap.controller) - before
         with ThreadPoolExecutor(1) as pool:
             scanning = pool.submit(scan, catflap, within=PATIENCE_SECONDS)
-            took = deletions(catflap, spaces[:5], times=20, engine=told.engine)
+            took = parallel_deletions(catflap, spaces[:5], times=20, engine=told.engine)
             scanning.result()
     print(f"{reports} reports; memory {before // 1024} MiB before, {grown // 1024} MiB more afterwards")
     print(f"repairs during scans: {spread(took)}")
@@ -84,12 +84,12 @@ def measured(catflap: Installation, which: str) -> int:
     scan(catflap, within=PATIENCE_SECONDS)
     used = metric(catflap.controller, "process_cpu_seconds_total") - cpu
     seconds, objects = (metric(catflap.controller, f"catflap_scan_{name}") for name in ("seconds", "objects"))
-    requests = ours(catflap, after=begin)
+    requests = catflap_requests(catflap, after=begin)
     writes = [one for one in requests if one["verb"] not in READS]
     print(
         f"{which} scan: {objects:.0f} objects in {seconds:.1f} s, {used:.1f} s of CPU, {len(requests) - len(writes)} reads"
     )
-    print(f"{len(writes)} writes; resident {resident(catflap.controller) // 1024} MiB")
+    print(f"{len(writes)} writes; resident {resident_memory(catflap.controller) // 1024} MiB")
     return len(writes)
 
 

@@ -9,8 +9,8 @@ from collections import Counter
 from random import Random
 
 from benchmarks.ground import arguments, ground, verdict
-from tests.cluster.differing import RICH, SPACES, drawn, judged_by_all
 from tests.cluster.manifests import namespace
+from tests.cluster.verdict_comparison import RICH, SPACES, compare_verdicts, random_object
 
 
 def main() -> None:
@@ -25,8 +25,8 @@ def main() -> None:
             account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "store", "namespace": space}}
             catflap.apply(account, check=True)
         random = Random(told.seed)  # noqa: S311 (no secret)
-        things = [drawn(random) for _ in range(told.count)]
-        found = list(judged_by_all(catflap, RICH, things))
+        things = [random_object(random) for _ in range(told.count)]
+        found = list(compare_verdicts(catflap, RICH, things))
     counted = Counter("admitted" if one.server else "refused" for one in found)
     print(f"{len(found)} objects of {len({thing['kind'] for thing in things})} kinds: {dict(counted)}")
     verdict([f"{one}: {thing}" for thing, one in zip(things, found, strict=True) if not one.agree])

@@ -12,7 +12,16 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.ground import arguments, verdict
 from tests.cluster.installation import Installation
-from tests.cluster.violators import LEGACY, NODE, PATIENCE_SECONDS, excused, made_anew, onto_the_node, pods, violated
+from tests.cluster.noncompliant_workloads import (
+    LEGACY,
+    NODE,
+    PATIENCE_SECONDS,
+    bind_pods,
+    cluster_with_violations,
+    excepted_decisions,
+    pods,
+    wait_for_new_pods,
+)
 from tests.controlplane.progress import Progress
 from tests.controlplane.tools import ensure
 
@@ -23,8 +32,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     told = parser.parse_args()
     broken: list[str] = []
-    with TemporaryDirectory() as folder, violated(ensure(Progress(sys.stderr)), Path(folder), told.count) as catflap:
-        onto_the_node(catflap)
+    with (
+        TemporaryDirectory() as folder,
+        cluster_with_violations(ensure(Progress(sys.stderr)), Path(folder), told.count) as catflap,
+    ):
+        bind_pods(catflap)
         drain = ("drain", NODE, "--force", "--grace-period=0")
         scale = ("--namespace", LEGACY, "scale", "deployment", "--all", "--replicas=2")
         restart = ("--namespace", LEGACY, "rollout", "restart", "deployment")
@@ -36,18 +48,18 @@ def main() -> None:
 
 def tell(catflap: Installation, what: str, arguments_: tuple[str, ...], fresh: int, broken: list[str]) -> None:
     """One command, and how long it takes until so many new Pods stand."""
-    before, on_record = {one["metadata"]["uid"] for one in pods(catflap.cluster)}, len(excused(catflap))
+    before, on_record = {one["metadata"]["uid"] for one in pods(catflap.cluster)}, len(excepted_decisions(catflap))
     began = time.monotonic()
     done = catflap.cluster.kubectl(*arguments_, check=False)
     if done.returncode:
         broken.append(f"{what}: {done.stderr}")
         return
     try:
-        found = made_anew(catflap, before, fresh)
+        found = wait_for_new_pods(catflap, before, fresh)
     except AssertionError:
         broken.append(f"{what}: not all of {fresh} Pods came within {PATIENCE_SECONDS:.0f} s")
         return
-    told = len(excused(catflap)) - on_record
+    told = len(excepted_decisions(catflap)) - on_record
     print(f"{what}: {len(found)} new Pods after {time.monotonic() - began:.1f} s, {told} passed on record")
     if told < fresh:
         broken.append(f"{what}: {told} on record for {fresh} Pods")

@@ -124,7 +124,7 @@ def policy_page() -> Iterator[str]:
     yield from ("# The policy file", "", WARNING, "")
     yield from ("Every key but `apiVersion` and `kind` has a default; an unknown key is a fault.", "")
     yield from (
-        "`catflap config check FILE` reports every fault with its line and column, and warns of settings that have no effect;",
+        "`catflap config check FILE` reports every fault with its line and column, and warns of settings that have no effect, in a file with faults too;",
         "`catflap config show FILE` spells out what a file leaves to its defaults. Every verb takes the file by itself, as the manifest of",
         "its ConfigMap, or from standard input (`-`, but for `serve` and `controller`). For editors there is a schema, by `catflap config schema` and",
         "[beside this page](policy.schema.json); the YAML language server takes it by this first line:",

@@ -1,4 +1,4 @@
-"""The chart: rendered once for each values file, and installed on a real API server."""
+"""Renders the chart once per values file, and installs it on a real API server."""
 
 import subprocess
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Render = Callable[..., Rendered]
 
 @pytest.fixture(scope="session")
 def helm(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    """Helm without a cluster; `values` is a file, `settings` are those of --set."""
+    """Run helm without a cluster; `values` is a file, `settings` are those of --set."""
     home = tmp_path_factory.mktemp("helm")
     environment = {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
 
@@ -35,7 +35,7 @@ def helm(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Helm:
 
 @pytest.fixture(scope="session")
 def render(helm: Helm) -> Render:
-    """`helm template` with a values file, run once."""
+    """Return the result of `helm template` with a values file, which runs once."""
     known: dict[Path, Rendered] = {}
 
     def rendered(values: Path) -> Rendered:

@@ -1,4 +1,4 @@
-"""Releases that end with their test, for the next one to install its own on the same cluster."""
+"""Releases that end with their test, so that the next test can install its own on the same cluster."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,21 +12,21 @@ OURS = ("--namespace", NAMESPACE)
 
 @contextmanager
 def released(cluster: Cluster, *arguments: str) -> Iterator[None]:
-    """`helm install`, and afterwards neither the release nor its namespace."""
+    """Run `helm install`, and at the end remove the release and its namespace."""
     with taken_away(cluster):
         cluster.helm("install", "catflap", str(CHART), *OURS, "--create-namespace", *arguments)
         yield
 
 
 def unregister(cluster: Cluster) -> None:
-    """What the hook does that is not run."""
+    """Do what the hook does that is not run."""
     for phase in ("validating", "mutating"):
         cluster.call("DELETE", WEBHOOKS.format(phase))
 
 
 @contextmanager
 def taken_away(cluster: Cluster) -> Iterator[None]:
-    """Take away what the test has installed by other means."""
+    """Remove what the test installed by other means."""
     try:
         yield
     finally:

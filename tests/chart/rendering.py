@@ -1,4 +1,4 @@
-"""The chart's objects as `helm template` writes them."""
+"""The chart's objects as `helm template` renders them."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ import yaml
 
 CHART: Final = Path(__file__).parents[2] / "charts" / "catflap"
 NAMESPACE: Final = "catflap-system"
-KUBERNETES: Final = "1.37.2"  # a helm that was built from source has no version of its own to compare kubeVersion with
+KUBERNETES: Final = "1.37.2"  # a helm that was built from source has no version of its own for kubeVersion
 VALUES_FILES: Final = sorted((CHART / "tests").glob("*.yaml"))
 DEFAULT: Final = CHART / "tests" / "default.yaml"
 HOOK: Final = "helm.sh/hook"
@@ -21,9 +21,9 @@ for_each_values_file = pytest.mark.parametrize("values_file", VALUES_FILES, ids=
 
 
 class Rendered:
-    """One rendering; `values` are those that it was made from, the chart's own included.
+    """One rendering; `values` are those that it was made from, including the chart's own.
 
-    `objects` are those of the release, `afterwards` those that helm makes when it is gone.
+    `objects` are those of the release, `afterwards` those that helm creates after its removal.
     """
 
     def __init__(self, values_file: Path, text: str) -> None:
@@ -35,35 +35,35 @@ class Rendered:
         self.values: Json = merged(own, given or {})
 
     def of(self, *kinds: str) -> Iterator[Json]:
-        """The objects of some kinds."""
+        """Return the objects of some kinds."""
         return (found for found in self.objects if found["kind"] in kinds)
 
     def get(self, kind: str, name: str) -> Json:
-        """The one object of this kind and name."""
+        """Return the one object with a kind and name."""
         [found] = (found for found in self.of(kind) if found["metadata"]["name"] == name)
         return found
 
     @property
     def policy(self) -> str:
-        """The policy file in the ConfigMap."""
+        """Return the policy file in the ConfigMap."""
         text: str = self.get("ConfigMap", "catflap-policy")["data"]["policy.yaml"]
         return text
 
     @property
     def service(self) -> Json:
-        """The one Service."""
+        """Return the one Service."""
         [found] = self.of("Service")
         return found
 
     @property
     def pods(self) -> dict[str, Json]:
-        """The pod templates by role."""
+        """Return the pod templates by role."""
         templates = (found["spec"]["template"] for found in self.of("Deployment"))
         return {template["metadata"]["labels"]["role"]: template for template in templates}
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Json:
-    """Values over values, as helm lays them: mappings key by key, everything else whole."""
+    """Return values merged as helm does: mappings key by key, everything else whole."""
     both = {**below, **above}
     for key, value in above.items():
         if isinstance(value, dict) and isinstance(below.get(key), dict):

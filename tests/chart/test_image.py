@@ -1,4 +1,4 @@
-"""The image's recipe, as far as it can be judged without an engine, and the certificates beside it."""
+"""Tests the image's recipe, to the extent possible without a container engine, and the certificates."""
 
 import re
 import subprocess
@@ -17,18 +17,18 @@ DOCKERFILE: Final = (ROOT / "Dockerfile").read_text("utf-8")
 
 
 def argument(name: str) -> str:
-    """What follows an instruction, or an ARG's name."""
+    """Return the arguments of an instruction, or the name of an ARG."""
     [found] = re.findall(rf"^{name}[ =](.*)$", DOCKERFILE, re.MULTILINE)
     return str(found)
 
 
 def test_the_image_is_built_by_the_projects_uv() -> None:
-    """One version in both places."""
+    """Both places have one version."""
     assert f"UV_VERSION := {argument('ARG UV_VERSION')}\n" in (ROOT / "Makefile").read_text("utf-8")
 
 
 def test_what_is_copied_is_sent_and_nothing_else() -> None:
-    """The list of .dockerignore is the list of COPY."""
+    """The list of .dockerignore equals the list of COPY."""
     copied = {
         word for line in re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE) for word in line.split()
     }
@@ -38,7 +38,7 @@ def test_what_is_copied_is_sent_and_nothing_else() -> None:
 
 
 def test_the_image_fits_the_pods(render: Render) -> None:
-    """Kubernetes sees by the number that the user is not root; the ports are those of the chart."""
+    """By the number, Kubernetes sees that the user is not root; the ports are those of the chart."""
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", argument("USER"))
     ports = {
         port["containerPort"] for pod in render(DEFAULT).pods.values() for port in pod["spec"]["containers"][0]["ports"]
@@ -47,7 +47,7 @@ def test_the_image_fits_the_pods(render: Render) -> None:
 
 
 def test_certificates_can_be_issued_by_hand(tmp_path: Path) -> None:
-    """By the script, for the hosts named."""
+    """The script creates them for the named hosts."""
     command = [sys.executable, str(ROOT / "certs" / "issue"), "--into", str(tmp_path), "catflap.zoo.svc", "192.0.2.1"]
     subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
     certificate = x509.load_pem_x509_certificate((tmp_path / "tls.crt").read_bytes())
@@ -57,7 +57,7 @@ def test_certificates_can_be_issued_by_hand(tmp_path: Path) -> None:
 
 
 def test_the_manifests_for_cert_manager_are_the_charts(render: Render) -> None:
-    """Written out for who installs without it."""
+    """It is written out for an installation without the image."""
     chart = {
         (one["kind"], one["metadata"]["name"]): one["spec"]
         for one in render(CHART / "tests" / "cert-manager.yaml").of("Issuer", "Certificate")

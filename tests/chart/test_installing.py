@@ -1,4 +1,4 @@
-"""The chart on a real API server: what it stores, keeps and takes away."""
+"""Tests the chart on a real API server: what it stores, keeps and removes."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,9 +25,9 @@ CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigu
 SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/catflap-tls"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/catflap"
 OWN_SERVICE = {"service": {"namespace": NAMESPACE, "name": "catflap", "path": "/validate"}}
-# What the controller's account may not change of its registration.
+# What the controller's account may not change in its registration.
 RIGHTS = {"server": server_rights, "controller": controller_rights}
-# What the scenario below does not bring about; tests/cluster does, with the same accounts.
+# What the scenario below does not cover; tests/cluster does, with the same accounts.
 ELSEWHERE = {
     "how old the owner of a Pod is",
     "what an edit of the policy file would refuse",
@@ -58,11 +58,12 @@ EMERGENCY = (
 
 @pytest.fixture(scope="class")
 def kinds(cluster: Cluster) -> Iterator[Cluster]:
-    """A cluster that knows cert-manager's and Prometheus' kinds, and lets only restricted pods into our namespace."""
+    """Start a cluster with cert-manager's and Prometheus' kinds that admits only restricted Pods to catflap's namespace."""
     cluster.kubectl("apply", "--filename", str(STAND_INS))
     cluster.kubectl("wait", "--for=condition=Established", "--filename", str(STAND_INS))
     cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE, "labels": RESTRICTED}})
-    # What the values file "everything" names: a bare Pod is refused without its runtime class, a Role without its namespace.
+    # The objects that the values file "everything" names: a bare Pod is rejected without its runtime class, a Role
+    # without its namespace.
     cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "shop"}})
     cluster.call("POST", "/apis/node.k8s.io/v1/runtimeclasses", {"metadata": {"name": "gvisor"}, "handler": "runsc"})
     yield cluster
@@ -71,7 +72,7 @@ def kinds(cluster: Cluster) -> Iterator[Cluster]:
     cluster.kubectl("delete", "--filename", str(STAND_INS))
 
 
-# What Pod Security refuses at its strictest is told where the value is described.
+# The description of a value says what Pod Security rejects at its strictest level.
 TOLD = {
     "audit-host": 'restricted volume types (volume "audit-log" uses restricted volume type "hostPath")',
     "host-network": "host namespaces (hostNetwork=true)",
@@ -80,7 +81,7 @@ TOLD = {
 
 @contextmanager
 def accounts_of_pods(cluster: Cluster, objects: Sequence[dict[str, Any]]) -> Iterator[None]:
-    """Store the ServiceAccounts that bare Pods name (those of `helm test`), without which no Pod is accepted, for as long as this lasts."""
+    """Create the ServiceAccounts of bare Pods (those of `helm test`), without which no Pod is accepted, until the end of the block."""
     wanted = {one["spec"]["serviceAccountName"] for one in objects if one["kind"] == "Pod"}
     found = [one for one in objects if one["kind"] == "ServiceAccount" and one["metadata"]["name"] in wanted]
     if not found:
@@ -95,13 +96,13 @@ def accounts_of_pods(cluster: Cluster, objects: Sequence[dict[str, Any]]) -> Ite
 
 
 class TestDryRun:
-    """What the API server says to each rendering, without anything being stored."""
+    """Return the API server's answer to each rendering, as a dry run."""
 
     @for_each_values_file
     def test_every_object_is_accepted_without_a_warning(
         self, kinds: Cluster, render: Render, values_file: Path
     ) -> None:
-        """By the schemas of the API server, the validation behind them, and Pod Security at its strictest."""
+        """The API server's schemas, its validation, and Pod Security at its strictest level accept it."""
         command = ("apply", "--dry-run=server", "--validate=strict", "--filename", "-")
         rendered = render(values_file)
         with accounts_of_pods(kinds, rendered.afterwards):
@@ -112,30 +113,30 @@ class TestDryRun:
 
 
 class TestRelease:
-    """Install, upgrade, uninstall; each test has a release of its own."""
+    """Install, upgrade and uninstall; each test has a release of its own."""
 
     @pytest.fixture
     def release(self, cluster: Cluster) -> Iterator[Cluster]:
-        """The chart as it comes; its pods stay Pending."""
+        """Install the chart with default values; its Pods stay Pending."""
         with released(cluster):
             yield cluster
 
     def test_all_of_it_comes_and_goes(self, release: Cluster, render: Render) -> None:
-        """What is rendered is there after the installation, and gone after the other."""
+        """All rendered objects exist after the installation, and none after the removal."""
         objects = render(DEFAULT)
         assert missing(release, objects) == []
         release.helm("uninstall", "catflap", "--namespace", NAMESPACE, "--wait", "--no-hooks")
         assert missing(release, objects) == sorted(name(one) for one in objects.objects)
 
     def test_an_upgrade_keeps_the_certificate(self, release: Cluster) -> None:
-        """And changes what it was asked to."""
+        """The upgrade changes what was asked for."""
         before = certificate(release)
         upgrade(release, "--set", "server.replicas=3")
         assert certificate(release) == before
         assert release.api("GET", DEPLOYMENT)["spec"]["replicas"] == 3
 
     def test_a_deleted_certificate_is_replaced_everywhere(self, release: Cluster) -> None:
-        """In the Secret, from which the controller takes the CA, and in the pods, which start anew."""
+        """The new one is in the Secret, from which the controller reads the CA, and in the Pods, which restart."""
         before = certificate(release)
         release.api("DELETE", SECRET)
         upgrade(release)
@@ -143,7 +144,7 @@ class TestRelease:
         assert all(old != new for old, new in zip(before, after, strict=True))
 
     def test_the_notes_say_how_it_is_registered_turned_off_and_on(self, release: Cluster) -> None:
-        """By commands that the API server takes; before a controller runs nothing is registered, and no Pod waits."""
+        """The API server accepts the commands; nothing is registered before a controller runs, and no Pod waits."""
         notes = " ".join(
             release.helm("get", "notes", "catflap", "--namespace", NAMESPACE).stdout.replace("\\\n", " ").split()
         )
@@ -159,7 +160,7 @@ class TestRelease:
 
 @pytest.fixture(scope="class")
 def guarded(cluster: Cluster) -> Iterator[Cluster]:
-    """The chart as it comes, with its policy about the controller's account in force."""
+    """Install the chart with its policy for the controller's account in force."""
     with released(cluster):
         attempt = partial(try_to_register, cluster, "other", OWN_SERVICE)
         eventually(attempt, until=lambda answer: "controller registers" in str(answer.body))
@@ -167,21 +168,21 @@ def guarded(cluster: Cluster) -> Iterator[Cluster]:
 
 
 class TestGuard:
-    """What the controller's account may register: RBAC lets it create any webhook configuration, a policy only its own."""
+    """RBAC lets the controller's account create any webhook configuration; an admission policy limits it to its own."""
 
     @pytest.mark.parametrize("resource", ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"])
     @pytest.mark.parametrize("changed", CHANGED.values(), ids=CHANGED)
     def test_a_stolen_token_registers_nothing_else(
         self, guarded: Cluster, resource: str, changed: dict[str, Any]
     ) -> None:
-        """Under its own name, at its own Service, with its own entries."""
+        """It has its own name, its own Service and its own entries."""
         tried = {"name": "catflap", "client": OWN_SERVICE, **changed}
         answer = try_to_register(guarded, **tried, resource=resource)
         assert (answer.status == 201) is (not changed), answer.body
         assert not changed or "catflap's controller registers" in answer.body["message"]
 
     def test_others_may_register_as_before(self, guarded: Cluster) -> None:
-        """The policy is about the controller's account alone."""
+        """The policy applies to the controller's account alone."""
         assert try_to_register(guarded, "other", OWN_SERVICE, user="").status == 201
 
 
@@ -194,7 +195,7 @@ def try_to_register(
     resource: str = "validatingwebhookconfigurations",
     user: str = f"system:serviceaccount:{NAMESPACE}:catflap-controller",
 ) -> Answer:
-    """What the API server says to a webhook configuration, as a dry run."""
+    """Return the API server's answer to a webhook configuration, as a dry run."""
     webhook = {"name": entry, "clientConfig": client, "sideEffects": "None", "admissionReviewVersions": ["v1"]}
     body = {"metadata": {"name": name}, "webhooks": [{**webhook, "failurePolicy": "Ignore"}]}
     path = f"/apis/admissionregistration.k8s.io/v1/{resource}?dryRun=All"
@@ -202,7 +203,7 @@ def try_to_register(
 
 
 def test_both_processes_live_on_their_rights(cluster: Cluster, tmp_path: Path, namespace_name: str) -> None:
-    """What they do for namespaces and Pods, on both engines, and to report on what stands, is never answered by 403."""
+    """No request for namespaces and Pods, for both engines, or for reports is answered with 403."""
     try:
         cluster.install_openreports()
         with taken_away(cluster), installed(cluster, tmp_path) as catflap:
@@ -235,10 +236,10 @@ Call = tuple[str, str, str, str, str]
 
 
 def used(event: dict[str, Any]) -> Call:
-    """What the API server authorized for one request: verb, group, resource, name and namespace."""
+    """Return what the API server authorised for one request: verb, group, resource, name and namespace."""
     found = event.get("objectRef") or {}
     name = found.get("name", "")
-    if event["verb"] in {"list", "watch"}:  # by a field selector these count as of one name
+    if event["verb"] in {"list", "watch"}:  # with a field selector these count as a request for one name
         query = parse_qs(urlsplit(event["requestURI"]).query).get("fieldSelector", [""])[0]
         name = query.removeprefix("metadata.name=") if query.startswith("metadata.name=") else ""
     if event["verb"] == "create":
@@ -247,14 +248,14 @@ def used(event: dict[str, Any]) -> Call:
 
 
 def on_table(call: Call, table: Iterable[Right]) -> bool:
-    """Whether the program's own table has what it asked for; what everybody may ask is on none."""
+    """Return whether the program's table has the request; what all users may ask is in no table."""
     everybodys = {"", "selfsubjectreviews", "selfsubjectaccessreviews"}
     beside = {"services", "deployments"}  # for --service and --server-deployment
     return call[2] in everybodys | beside or any(matches(one, call) for one in table)
 
 
 def matches(right: Right, call: Call) -> bool:
-    """Whether a right is the one that a request needed."""
+    """Return whether a right covers a request."""
     named = right.name in {"", call[3]} and right.namespace in {"", call[4]}
     return (right.verb, right.group, right.resource) == call[:3] and named
 
@@ -266,24 +267,24 @@ def closed(cluster: Cluster, namespace: str, version: str) -> None:
 
 
 def bare_pod() -> dict[str, Any]:
-    """A Pod without any label."""
+    """Return a Pod without labels."""
     return {"metadata": {"name": "bare"}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
 
 
 def upgrade(cluster: Cluster, *arguments: str) -> None:
-    """`helm upgrade` of the release."""
+    """Run `helm upgrade` of the release."""
     cluster.helm("upgrade", "catflap", str(CHART), "--namespace", NAMESPACE, *arguments)
 
 
 def certificate(cluster: Cluster) -> tuple[str, str, str]:
-    """The CA in the Secret, the server's key, and what makes pods start anew."""
+    """Return the CA in the Secret, the server's key, and the annotation that restarts Pods."""
     data = cluster.api("GET", SECRET)["data"]
     annotations = cluster.api("GET", DEPLOYMENT)["spec"]["template"]["metadata"]["annotations"]
     return data["ca.crt"], data["tls.key"], annotations["checksum/tls"]
 
 
 def missing(cluster: Cluster, rendered: Rendered) -> list[str]:
-    """The objects that are not there."""
+    """Return the objects that do not exist."""
     gone = (
         cluster.kubectl("get", "--filename", "-", "--ignore-not-found", "--output", "name", stdin=rendered.text)
     ).stdout
@@ -292,5 +293,5 @@ def missing(cluster: Cluster, rendered: Rendered) -> list[str]:
 
 
 def name(one: dict[str, Any]) -> str:
-    """An object's name and kind, as kubectl says them."""
+    """Return an object's name and kind, as kubectl prints them."""
     return f"{one['metadata']['name']}/{one['kind'].lower()}"

@@ -1,4 +1,4 @@
-"""The pods: what they run, what they may, and what finds them."""
+"""Tests the Pods: what they run, what they may do, and what selects them."""
 
 import base64
 from pathlib import Path
@@ -20,14 +20,14 @@ VERBS = {"server": serve, "controller": controller}
 
 
 def container(rendered: Rendered, role: str) -> dict[str, Any]:
-    """The one container of a role's pods."""
+    """Return the one container of a role's Pods."""
     [found] = rendered.pods[role]["spec"]["containers"]
     return found  # type: ignore[no-any-return]
 
 
 @for_each_values_file
 def test_both_roles_run_where_they_are_wanted(render: Render, values_file: Path) -> None:
-    """And nothing of a role that does not run is left over but its account."""
+    """A role that does not run leaves only its account."""
     rendered = render(values_file)
     wanted = {role for role in ROLES if rendered.values[role]["enabled"]}
     assert set(rendered.pods) == wanted
@@ -39,7 +39,7 @@ def test_both_roles_run_where_they_are_wanted(render: Render, values_file: Path)
 
 @for_each_values_file
 def test_the_program_takes_its_arguments(render: Render, values_file: Path) -> None:
-    """The command line's own parser reads them."""
+    """The command line's own parser accepts them."""
     rendered = render(values_file)
     for role in rendered.pods:
         name, *arguments = container(rendered, role)["args"]
@@ -53,7 +53,7 @@ def test_the_program_takes_its_arguments(render: Render, values_file: Path) -> N
 
 @for_each_values_file
 def test_pods_are_locked_down(render: Render, values_file: Path) -> None:
-    """No value loosens any of it."""
+    """No value weakens any of it."""
     rendered = render(values_file)
     for role, pod in rendered.pods.items():
         given = (
@@ -76,7 +76,7 @@ def test_pods_are_locked_down(render: Render, values_file: Path) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_probes_ask_the_status_port(render: Render, role: str) -> None:
-    """By the port's name and the paths that it serves."""
+    """They use the port's name and the served paths."""
     found = container(render(DEFAULT), role)
     asked = {kind: found[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
     assert asked == {
@@ -87,14 +87,14 @@ def test_probes_ask_the_status_port(render: Render, role: str) -> None:
 
 
 def test_the_server_has_time_to_finish(render: Render) -> None:
-    """The endpoints go, the last requests are answered, and only then would the kubelet kill."""
+    """The endpoints are removed, the last requests are answered, and only then would the kubelet kill the process."""
     sleep = container(render(DEFAULT), "server")["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert sleep + GRACEFUL_TIMEOUT_SECONDS < render(DEFAULT).pods["server"]["spec"]["terminationGracePeriodSeconds"]
 
 
 @for_each_values_file
 def test_selectors_find_their_pods(render: Render, values_file: Path) -> None:
-    """The Service the server's alone, budgets and policies those of their role."""
+    """The Service selects the server only; budgets and policies select their role."""
     rendered = render(values_file)
     for found in rendered.of("Deployment", "PodDisruptionBudget", "NetworkPolicy"):
         selector = found["spec"].get("podSelector") or found["spec"]["selector"]
@@ -107,7 +107,7 @@ def test_selectors_find_their_pods(render: Render, values_file: Path) -> None:
 
 
 def test_the_api_server_gets_through(render: Render) -> None:
-    """The Service leads to the port by name, and the NetworkPolicy opens it to everybody, and only the server's."""
+    """The Service refers to the port by name, and the NetworkPolicy opens the server's port only, to all."""
     rendered = render(DEFAULT)
     [port] = rendered.service["spec"]["ports"]
     assert (port["port"], port["targetPort"]) == (443, "https")
@@ -121,7 +121,7 @@ def test_the_api_server_gets_through(render: Render) -> None:
 
 
 def test_metrics_may_be_kept_from_others(render: Render) -> None:
-    """And reviews too, each from peers of their own."""
+    """The ports for metrics and reviews each have peers of their own."""
     rendered = render(CHART / "tests" / "everything.yaml")
     reviews, metrics = rendered.get("NetworkPolicy", "flap")["spec"]["ingress"]
     assert reviews["from"] == rendered.values["networkPolicy"]["reviewsFrom"]
@@ -130,7 +130,7 @@ def test_metrics_may_be_kept_from_others(render: Render) -> None:
 
 @for_each_values_file
 def test_no_image_comes_from_a_registry_of_ours(render: Render, values_file: Path) -> None:
-    """The chart names none; who installs it does."""
+    """The chart has no default; the installer names it."""
     rendered = render(values_file)
     images = {container(rendered, role)["image"].partition("/")[0] for role in rendered.pods}
     given = rendered.values["image"]["repository"].partition("/")[0]
@@ -138,7 +138,7 @@ def test_no_image_comes_from_a_registry_of_ours(render: Render, values_file: Pat
 
 
 def test_a_generated_certificate_is_for_the_service(render: Render) -> None:
-    """Signed by the CA beside it, for the names of the Service, with the key that lies there."""
+    """The CA in the same Secret signed it, for the names of the Service, with the stored key."""
     data = {name: base64.b64decode(text) for name, text in render(DEFAULT).get("Secret", "catflap-tls")["data"].items()}
     authority, certificate = (x509.load_pem_x509_certificate(data[name]) for name in ("ca.crt", "tls.crt"))
     certificate.verify_directly_issued_by(authority)
@@ -151,7 +151,7 @@ def test_a_generated_certificate_is_for_the_service(render: Render) -> None:
 
 @for_each_values_file
 def test_audit_records_go_where_the_values_say(render: Render, values_file: Path) -> None:
-    """To standard output always; to a file of each pod's own on a volume, if one is given."""
+    """Records always go to standard output; they also go to a file per Pod on a volume, if one is configured."""
     rendered = render(values_file)
     wanted = rendered.values["audit"]
     for role, pod in rendered.pods.items():
@@ -176,7 +176,7 @@ def test_audit_records_go_where_the_values_say(render: Render, values_file: Path
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_chain_says_which_pod_wrote_it(render: Render, role: str) -> None:
-    """By what the program reads from its environment."""
+    """The variables are those that the program reads."""
     told = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in container(render(DEFAULT), role)["env"]}
     assert told.keys() >= {*POD.values(), NODE}
     assert (told["POD_NAME"], told["POD_UID"], told[NODE]) == ("metadata.name", "metadata.uid", "spec.nodeName")

@@ -1,4 +1,4 @@
-"""The chart registers nothing: the controller does, by the options that the chart gives it, and is kept to that one registration."""
+"""Tests that the chart registers nothing: the controller does, with the chart's options, and is limited to that registration."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ KINDS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 
 
 def options(rendered: Rendered, role: str = "controller") -> dict[str, list[str]]:
-    """The options of one role's container, by name."""
+    """Return the options of one role's container, by name."""
     found: dict[str, list[str]] = {}
     for word in rendered.pods[role]["spec"]["containers"][0]["args"][1:]:
         name, _, value = word.partition("=")
@@ -20,7 +20,7 @@ def options(rendered: Rendered, role: str = "controller") -> dict[str, list[str]
 
 @for_each_values_file
 def test_no_webhook_configuration_is_installed(render: Render, values_file: Path) -> None:
-    """Only two empty ones as hooks, in whose place helm takes ours away."""
+    """The only ones are two empty hooks, by which helm removes catflap's."""
     rendered = render(values_file)
     assert not list(rendered.of(*KINDS))
     hooks = {one["kind"]: one for one in rendered.afterwards if one["kind"] in KINDS}
@@ -37,7 +37,7 @@ def test_no_webhook_configuration_is_installed(render: Render, values_file: Path
 
 @for_each_values_file
 def test_the_controller_registers_the_service_under_the_ca_of_the_servers(render: Render, values_file: Path) -> None:
-    """By options that the command takes, and by a mounted certificate without its key."""
+    """The options are valid for the command, and the mounted certificate has no key."""
     rendered = render(values_file)
     if not rendered.values["controller"]["enabled"]:
         return
@@ -71,7 +71,7 @@ def test_labels_and_annotations_are_given_to_the_controller(render: Render) -> N
 
 @for_each_values_file
 def test_the_controllers_account_is_kept_to_that_one_registration(render: Render, values_file: Path) -> None:
-    """By a ValidatingAdmissionPolicy: RBAC cannot restrict a creation by name."""
+    """It is a ValidatingAdmissionPolicy: RBAC cannot restrict a creation by name."""
     rendered = render(values_file)
     policy = rendered.get("ValidatingAdmissionPolicy", "catflap-registration")["spec"]
     binding = rendered.get("ValidatingAdmissionPolicyBinding", "catflap-registration")["spec"]

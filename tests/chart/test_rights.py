@@ -1,4 +1,4 @@
-"""What the two ServiceAccounts may: what the program asks for, and nothing else."""
+"""Tests the rights of the two ServiceAccounts: exactly those that the program needs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ OURS, SYSTEM, USERS = NAMESPACE, "kube-system", "default"
 
 @dataclass(frozen=True)
 class Right:
-    """One verb on one resource; `name` and `namespace` are empty where all are meant."""
+    """One verb on one resource; empty `name` and `namespace` mean all."""
 
     verb: str
     resource: str
@@ -43,12 +43,12 @@ class Right:
 
 
 def each(verbs: str, resource: str, *, name: str = "", namespace: str = "", group: str = "") -> list[Right]:
-    """The same on several verbs."""
+    """Return rights for several verbs."""
     return [Right(verb, resource, name, namespace, group) for verb in verbs.split()]
 
 
 def owners() -> Iterator[Right]:
-    """The kinds whose age the server asks for."""
+    """Return the kinds whose age the server reads."""
     for (version, _), resource in RESOURCES.items():
         group = version.partition("/")[0] if "/" in version else ""
         yield Right("get", resource, "any", USERS, group)
@@ -61,7 +61,7 @@ POLICY_GROUPS = ("networking.k8s.io", "projectcalico.org")
 
 
 def policies(verbs: str, *, name: str = "") -> list[Right]:
-    """The same on network policies of both engines."""
+    """Return rights for network policies of both engines."""
     return [
         right
         for group in POLICY_GROUPS
@@ -206,7 +206,7 @@ MAY_NOT = {
 
 @for_each_values_file
 def test_no_right_is_wide(render: Render, values_file: Path) -> None:
-    """No stars, no Secret but that of the path in the own namespace, and accounts of this chart only."""
+    """There are no wildcards, no Secret other than that of the path in the own namespace, and only accounts of this chart."""
     rendered = render(values_file)
     for role in rendered.of("ClusterRole", "Role"):
         for rule in role["rules"]:
@@ -222,14 +222,14 @@ def test_no_right_is_wide(render: Render, values_file: Path) -> None:
 
 @pytest.fixture(scope="module")
 def accounts(cluster: Cluster) -> Iterator[Cluster]:
-    """A cluster with the chart's accounts and rights; the webhook is not registered, so that no other test meets it."""
+    """Start a cluster with the chart's accounts and rights; the webhook is not registered, so that it affects no other test."""
     with released(cluster, "--values", str(UNREGISTERED)):
         wait_until(lambda: granted(cluster, "server", MAY["server"][0]), what="RBAC to know")
         yield cluster
 
 
 def granted(cluster: Cluster, role: str, right: Right) -> bool:
-    """What `kubectl auth can-i` says to one of the accounts."""
+    """Return the answer of `kubectl auth can-i` for one of the accounts."""
     resource, _, subresource = right.resource.partition("/")
     attributes = {"verb": right.verb, "resource": resource, "group": right.group, "subresource": subresource}
     attributes |= {"name": right.name, "namespace": right.namespace}
@@ -244,19 +244,19 @@ def granted(cluster: Cluster, role: str, right: Right) -> bool:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_what_each_needs_is_granted(accounts: Cluster, role: str) -> None:
-    """Every request that the program makes."""
+    """Every request of the program is listed."""
     assert [str(right) for right in MAY[role] if not granted(accounts, role, right)] == []
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_what_neither_needs_is_not(accounts: Cluster, role: str) -> None:
-    """What would be of use to somebody who took one of them over."""
+    """These rights would help an attacker who took over an account."""
     assert [str(right) for right in MAY_NOT[role] if granted(accounts, role, right)] == []
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_list_of_one_configmap_is_allowed(accounts: Cluster, role: str) -> None:
-    """As the program asks for it: by a field selector, since a watch has no name."""
+    """The program uses a field selector, since a watch has no name."""
     account = f"system:serviceaccount:{NAMESPACE}:{ACCOUNTS[role]}"
     path = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
     found = accounts.api("GET", f"{path}?fieldSelector=metadata.name%3Dcatflap-policy", as_user=account)
@@ -266,14 +266,14 @@ def test_the_list_of_one_configmap_is_allowed(accounts: Cluster, role: str) -> N
 
 
 def test_kubectl_agrees(accounts: Cluster) -> None:
-    """The review above is what kubectl asks."""
+    """Kubectl sends the same review."""
     account = f"--as=system:serviceaccount:{NAMESPACE}:catflap"
     may = accounts.kubectl("auth", "can-i", "watch", "configmaps/catflap-policy", "--namespace", NAMESPACE, account)
     may_not = accounts.kubectl("auth", "can-i", "get", "secrets", "--namespace", NAMESPACE, account, check=False)
     assert (may.stdout.strip(), may_not.stdout.strip()) == ("yes", "no")
 
 
-# What the chart grants that no table of the program has, and why.
+# What the chart grants and no table of the program has, with the reason.
 BESIDE: dict[str, str] = {
     "tier.": "Calico's API server asks for it on behalf of whoever writes a policy of a tier",
     "tiers": "the same",
@@ -284,7 +284,7 @@ BESIDE: dict[str, str] = {
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_chart_grants_what_the_program_asks_for_and_nothing_else(render: Render, role: str) -> None:
-    """Its table, which it checks at its start, against the rules of the chart, verb by verb, both ways."""
+    """The table that the program checks at its start equals the rules of the chart, verb by verb, in both directions."""
     rendered = render(DEFAULT)
     account = ACCOUNTS[role]
     rules = {
@@ -305,10 +305,10 @@ def test_the_chart_grants_what_the_program_asks_for_and_nothing_else(render: Ren
 
 
 def covers(rule: tuple[str, ...], right: tuple[str, ...]) -> bool:
-    """Whether one rule grants a right."""
+    """Return whether one rule grants a right."""
     return rule[:3] == right[:3] and rule[3] in {"", right[3]} and rule[4] in {"", right[4]}
 
 
 def beside(rule: tuple[str, ...]) -> bool:
-    """Whether a rule is for what the program does not ask for itself."""
+    """Return whether a rule is for a right that the program does not use itself."""
     return any(rule[2] == what or (what[-1] == "." and rule[2].startswith(what)) for what in BESIDE)

@@ -1,4 +1,4 @@
-"""`helm test`: which Pod it runs, with which right, and that nothing of it is left."""
+"""Tests `helm test`: the Pod that it runs, its rights, and that nothing of it remains."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,12 +24,12 @@ MADE = (
 
 
 def hooks(rendered: Rendered) -> dict[str, Json]:
-    """What `helm test` makes, by kind."""
+    """Return the objects that `helm test` creates, by kind."""
     return {one["kind"]: one for one in rendered.afterwards if one["metadata"]["annotations"][HOOK] == "test"}
 
 
 def of_settings(helm: Helm, *settings: str) -> dict[str, Json]:
-    """The same with further values."""
+    """Return the same with additional values."""
     done = helm("template", "catflap", str(CHART), "--namespace", NAMESPACE, settings=settings)
     assert done.returncode == 0, done.stderr
     return hooks(Rendered(DEFAULT, done.stdout))
@@ -37,7 +37,7 @@ def of_settings(helm: Helm, *settings: str) -> dict[str, Json]:
 
 @for_each_values_file
 def test_a_test_is_there_where_requests_are_judged(render: Render, values_file: Path) -> None:
-    """Each of its objects goes when it has succeeded; the account is there before the Pod."""
+    """Each object is deleted after success; the account exists before the Pod."""
     rendered = render(values_file)
     found = hooks(rendered)
     wanted = rendered.values["test"]["enabled"] and rendered.values["registration"]["enabled"]
@@ -49,12 +49,12 @@ def test_a_test_is_there_where_requests_are_judged(render: Render, values_file: 
 
 
 def test_a_test_that_is_not_wanted_is_not_there(helm: Helm) -> None:
-    """Neither is its account."""
+    """Its account does not exist, either."""
     assert of_settings(helm, "test.enabled=false") == {}
 
 
 def test_the_account_may_do_what_the_command_asks_for_and_nothing_else(helm: Helm) -> None:
-    """In the namespace of the two Pods alone."""
+    """The rights are limited to the namespace of the two Pods."""
     found = of_settings(helm, "test.namespace=shop")
     rules = {
         (verb, group, resource, found["Role"]["metadata"]["namespace"])
@@ -75,7 +75,7 @@ def test_the_account_may_do_what_the_command_asks_for_and_nothing_else(helm: Hel
 
 
 def test_the_pod_runs_the_command_on_the_policy_of_the_release(helm: Helm) -> None:
-    """With options that the command takes, and locked down as the others are."""
+    """The options are valid for the command, and it is locked down like the others."""
     found = of_settings(helm, "test.namespace=shop", "test.labels.team=a")["Pod"]["spec"]
     [container] = found["containers"]
     name, *arguments = container["args"]
@@ -94,7 +94,7 @@ def test_the_pod_runs_the_command_on_the_policy_of_the_release(helm: Helm) -> No
 
 
 def test_helm_runs_it_and_deletes_what_it_made(cluster: Cluster) -> None:
-    """The API server takes each object. No kubelet runs here, so the test says that the Pod has succeeded."""
+    """The API server accepts each object. No kubelet runs here, so the test sets the Pod to succeeded."""
     pod = MADE[0]
     with released(cluster), ThreadPoolExecutor(1) as pool:
         running = pool.submit(cluster.helm, "test", "catflap", *OURS, "--timeout", "60s", check=False)

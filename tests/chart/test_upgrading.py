@@ -1,4 +1,4 @@
-"""From the chart that registered catflap itself to the one that leaves it to the controller, and away again; without a gap either way."""
+"""Tests the upgrade from the chart that registered catflap itself to the one whose controller does, and the way back; without a gap."""
 
 import subprocess
 import tarfile
@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.chart.rendering import CHART, NAMESPACE
-from tests.cluster.installation import WEBHOOKS, beside_the_cluster, controlled, eventually, served
+from tests.cluster.installation import WEBHOOKS, chart_values, eventually, run_controller, run_server
 from tests.cluster.manifests import namespace, pod
 from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.tools import Tools
@@ -30,14 +30,14 @@ SECONDS_BETWEEN_LOOKS: Final = 0.02
 
 @pytest.fixture(scope="module")
 def alone(tools: Tools) -> Iterator[Cluster]:
-    """A cluster of its own."""
+    """Start a separate cluster."""
     with running(tools) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="module")
 def older_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chart as it was."""
+    """Return the chart of that commit."""
     root = CHART.parents[1]
     archive = subprocess.run(
         ["git", "archive", BEFORE, "charts/catflap"], cwd=root, capture_output=True, check=False
@@ -52,7 +52,7 @@ def older_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def watched(cluster: Cluster, space: str) -> Iterator[list[str]]:
-    """What went wrong meanwhile: an unlabelled Pod that was not refused by catflap, or a registration that was not there."""
+    """Yield a list of failures: an unlabelled Pod that catflap did not reject, or a missing registration."""
     faults: list[str] = []
     ended = Event()
 
@@ -75,34 +75,34 @@ def watched(cluster: Cluster, space: str) -> Iterator[list[str]]:
 
 
 def values(folder: Path, port: int) -> Path:
-    """The values that both charts take."""
-    outside = {**beside_the_cluster(folder, port), "policy": {"network": {"engine": "kubernetes"}}}
+    """Return the values that both charts accept."""
+    outside = {**chart_values(folder, port), "policy": {"network": {"engine": "kubernetes"}}}
     path = folder / "values.yaml"
     path.write_text(yaml.safe_dump(outside), encoding="utf-8")
     return path
 
 
 def configurations(cluster: Cluster) -> list[dict[str, Any]]:
-    """Both as they are stored."""
+    """Return both configurations as stored."""
     return [cluster.api("GET", WEBHOOKS.format(phase)) for phase in ("validating", "mutating")]
 
 
 def test_an_upgrade_keeps_the_registration_and_an_uninstall_removes_it_first(
     alone: Cluster, older_chart: Path, tmp_path: Path, namespace_name: str
 ) -> None:
-    """The same objects all the time, handed over from helm to the controller; then two further upgrades, off and on again, and the end."""
+    """Helm hands the same objects over to the controller; then come two more upgrades, off and on again, and the removal."""
     port = free_port()
     ensure(TlsFolder(tmp_path / "tls"), [f"catflap.{NAMESPACE}.svc", "localhost"], datetime.now(UTC))
     given = ("--values", str(values(tmp_path, port)), *OURS)
     alone.helm("install", "catflap", str(older_chart), "--create-namespace", *given)
     alone.api("POST", "/api/v1/namespaces", namespace(namespace_name))
-    with served(alone, tmp_path, port, trust=("--no-secret-path",)):  # which the older release does not know
+    with run_server(alone, tmp_path, port, trust=("--no-secret-path",)):  # which the older release does not know
         eventually(lambda: refused(alone, namespace_name))
         before = configurations(alone)
         with watched(alone, namespace_name) as faults:
             alone.helm("upgrade", "catflap", str(CHART), *given)
             handed_over = configurations(alone)
-            with controlled(alone, tmp_path, port):
+            with run_controller(alone, tmp_path, port):
                 eventually(lambda: alone.api("GET", STATE)["data"].get("status") == "registered")
                 eventually(lambda: "catflap.dev/release" in configurations(alone)[0]["metadata"]["annotations"])
                 alone.helm("upgrade", "catflap", str(CHART), *given)
@@ -113,11 +113,12 @@ def test_an_upgrade_keeps_the_registration_and_an_uninstall_removes_it_first(
         assert uids[0] == uids[1] == uids[2]
         assert [one["webhooks"] for one in handed_over] == [one["webhooks"] for one in before]
         assert "--set registration.enabled=true" not in alone.helm("get", "notes", "catflap", *OURS).stdout
-        with controlled(alone, tmp_path, port, name="later"):
+        with run_controller(alone, tmp_path, port, name="later"):
             alone.helm("upgrade", "catflap", str(CHART), *given, "--set", "registration.enabled=false")
             eventually(lambda: gone(alone))
             eventually(lambda: not refused(alone, namespace_name))
-            # Within some seconds the controller reads that the release wants it off, and that no administrator deleted it.
+            # Within some seconds the controller reads that the release turned it off, and that no administrator
+            # deleted it.
             eventually(
                 lambda: "off" not in {alone.api("GET", STATE)["data"].get(one) for one in ("validating", "mutating")}
             )
@@ -137,12 +138,12 @@ def test_an_upgrade_keeps_the_registration_and_an_uninstall_removes_it_first(
 
 
 def refused(cluster: Cluster, space: str) -> bool:
-    """Whether an unlabelled Pod is refused."""
+    """Return whether an unlabelled Pod is rejected."""
     return bool(
         cluster.call("POST", f"/api/v1/namespaces/{space}/pods?dryRun=All", pod("any", space, {})).status == 403
     )
 
 
 def gone(cluster: Cluster) -> bool:
-    """Whether neither configuration is stored."""
+    """Return whether neither configuration is stored."""
     return all(cluster.call("GET", WEBHOOKS.format(phase)).status == 404 for phase in ("validating", "mutating"))

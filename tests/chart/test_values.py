@@ -1,4 +1,4 @@
-"""Values: each is described and checked, and what is written twice is written by a program."""
+"""Tests the values: each is described and validated, and duplicated text is generated."""
 
 import importlib.util
 import json
@@ -44,7 +44,7 @@ LASTING = {"persistentVolumeClaim", "hostPath", "nfs"}  # volumes that outlive t
 
 
 def test_nothing_generated_is_stale() -> None:
-    """The policy's values and schema follow the model, the README's table follows values.yaml."""
+    """The policy's values and schema follow the model, and the README's table follows values.yaml."""
     command = [sys.executable, str(CHART.parent / "generate.py"), "--check"]
     done = subprocess.run(
         command, cwd=CHART.parents[1], env={"PYTHONPATH": "."}, capture_output=True, text=True, check=False
@@ -53,40 +53,40 @@ def test_nothing_generated_is_stale() -> None:
 
 
 def test_the_chart_is_of_this_version() -> None:
-    """The image that it asks for is built from this checkout."""
+    """This checkout builds the image that the chart refers to."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
     project = tomllib.loads((CHART.parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
     assert chart["appVersion"] == project["version"]
 
 
 def test_the_default_policy_is_the_programs(render: Render) -> None:
-    """Whoever writes no policy gets the same with the chart and without."""
+    """Without a policy, the chart and the program use the same defaults."""
     assert parse(render(DEFAULT).policy).policy == parse(DEFAULT_POLICY).policy
 
 
 @for_each_values_file
 def test_the_policy_arrives_as_given(render: Render, values_file: Any) -> None:
-    """No word of it is lost or changes its type on the way through helm."""
+    """No text is lost or changes its type on the way through helm."""
     rendered = render(values_file)
     assert yaml.safe_load(rendered.policy) == rendered.values["policy"]
     parse(rendered.policy)
 
 
 def test_each_value_is_in_some_values_file() -> None:
-    """A value without a case is a value that nobody has tried."""
+    """A value without a case was never tested."""
     own = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
     tried: dict[str, Any] = {}
     for values_file in VALUES_FILES:
         tried = merged(tried, yaml.safe_load(values_file.read_text("utf-8")) or {})
     assert set(leaves(own)) - set(leaves(tried)) == {
-        "image.tag",  # the digest counts before it
+        "image.tag",  # the digest takes precedence over it
         "policy.apiVersion",
         "policy.kind",
     }
 
 
 def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """The paths of all values; a mapping from which keys may be chosen freely is one value."""
+    """Return the paths of all values; a mapping with free keys is one value."""
     free = {
         "resources",
         "labels",
@@ -113,7 +113,7 @@ def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def test_no_object_of_the_schema_is_open() -> None:
-    """Each mapping has its keys listed, or is one whose keys are not ours to list."""
+    """Each mapping lists its keys, or is one with free keys."""
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     nodes = [("", schema), *((f"definitions.{name}", node) for name, node in schema["definitions"].items())]
     open_ones = {path for path, node in nodes for path in open_objects(node, path)}
@@ -130,7 +130,7 @@ def test_no_object_of_the_schema_is_open() -> None:
 
 
 def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
-    """The paths of the mappings that take any key with any value."""
+    """Return the paths of the mappings that accept any key with any value."""
     if node.get("type") == "object" and node.get("additionalProperties", True) is True:
         yield path
     for key, inner in node.get("properties", {}).items():
@@ -298,21 +298,21 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
     ],
 )
 def test_wrong_values_are_refused_with_the_reason(helm: Helm, settings: list[str], says: str) -> None:
-    """By the schema, or by the chart where a schema could not name the remedy."""
+    """The schema rejects it, or the chart does if a schema could not name the fix."""
     done = helm("template", "catflap", str(CHART), settings=tuple(settings))
     assert done.returncode == 1
     assert says in done.stderr
 
 
 def test_egress_cannot_be_emptied(helm: Helm) -> None:
-    """Without a rule the policy would cut the pods off from the API server."""
+    """Without a rule the policy would cut the Pods off from the API server."""
     done = helm("template", "catflap", str(CHART), "--set-json", "networkPolicy.egress=[]")
     assert done.returncode == 1
     assert "minItems: got 0, want 1" in done.stderr
 
 
 def test_a_rule_of_the_files_own_may_be_named_wherever_rules_are(helm: Helm) -> None:
-    """The schema knows the ids of the others only."""
+    """The schema knows the ids of the built-in rules only."""
     rule = {"id": "limits-set", "resources": ["pods"], "cel": "true", "message": "no"}
     until = {"namespace": "a", "owner": "b", "reason": "c", "until": "2099-01-01"}
     overrides = [{"names": ["a"], "rules": {"limits-set": "warn"}}]
@@ -365,6 +365,6 @@ def test_it_may_be_part_of_another_chart(helm: Helm) -> None:
 
 
 def test_lint_finds_nothing(helm: Helm) -> None:
-    """Helm's own opinion, warnings included."""
+    """Helm's own lint reports nothing, warnings included."""
     done = helm("lint", str(CHART), "--strict", "--namespace", NAMESPACE)
     assert done.returncode == 0, done.stdout

@@ -1,4 +1,4 @@
-"""A real API server for the tests in this folder: one for the session, started by the first test that asks for it."""
+"""Provides one real API server per session for the tests of this folder, started by the first test that needs it."""
 
 import time
 import uuid
@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.cluster.installation import Installation, installed
-from tests.cluster.manifests import Json, deployment, every_kind, namespace, on_host, pod_spec
+from tests.cluster.manifests import Json, deployment, every_kind, namespace, pod_spec, with_host_network
 from tests.cluster.policies import GROUPS
 from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.session import prepare, programs
@@ -17,7 +17,7 @@ LOG_LINES = 30
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Have the programs ready before any test's time starts."""
+    """Prepare the programs before the time of any test starts."""
     prepare(session)
 
 
@@ -25,7 +25,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With a failure, show how the logs of our processes end; nobody finds them where CI ran."""
+    """Append the ends of the process logs to a failure, as CI does not keep them."""
     report = yield
     if call.excinfo is not None:
         installations = [one for one in getattr(item, "funcargs", {}).values() if isinstance(one, Installation)]
@@ -37,31 +37,31 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session")
 def tools(request: pytest.FixtureRequest) -> Tools:
-    """The control plane's programs."""
+    """Return the programs of the control plane."""
     return programs(request.config)
 
 
 @pytest.fixture(scope="session")
 def cluster(tools: Tools) -> Iterator[Cluster]:
-    """A running control plane without nodes."""
+    """Run a control plane without nodes."""
     with running(tools) as started:
         yield started
 
 
 @pytest.fixture
 def namespace_name() -> str:
-    """A namespace name that no other test uses; the test creates it, and nobody needs to delete it."""
+    """Return a namespace name that no other test uses; the test creates it and need not delete it."""
     return f"test-{uuid.uuid4().hex[:12]}"
 
 
-# As many as tests ask for; each is handed out once, for a test may adopt it.
+# The number that tests ask for. Each one is used once, because a test may adopt it.
 OLDER_NAMESPACES = 48
 
 
 @pytest.fixture(scope="session")
 def older_namespaces(cluster: Cluster) -> Iterator[str]:
-    """Namespaces with unlabelled workloads that stood before catflap came."""
-    names = [f"older-{number:02}" for number in range(OLDER_NAMESPACES)]  # none is the beginning of another
+    """Create namespaces with unlabelled workloads before catflap is installed."""
+    names = [f"older-{number:02}" for number in range(OLDER_NAMESPACES)]  # no name is a prefix of another
     for name in names:
         cluster.api("POST", "/api/v1/namespaces", namespace(name))
         cluster.api("POST", f"/apis/apps/v1/namespaces/{name}/deployments", deployment("old", name, {}))
@@ -69,13 +69,13 @@ def older_namespaces(cluster: Cluster) -> Iterator[str]:
         cronjob["metadata"]["name"] = "old"
         cluster.api("POST", f"/apis/batch/v1/namespaces/{name}/cronjobs", cronjob)
         cluster.api("POST", f"/apis/apps/v1/namespaces/{name}/daemonsets", agent(name))
-    time.sleep(1.5)  # creation is dated in whole seconds, and the same second counts as after
+    time.sleep(1.5)  # creation times have whole seconds, and the same second counts as later
     return iter(names)
 
 
 def agent(space: str) -> Json:
-    """A DaemonSet in its nodes' network, for nodes with a label of the namespace's own; there are none yet."""
-    found = on_host(every_kind(space, {})["DaemonSet"])
+    """Return a DaemonSet on the host network, for nodes with a label of its own; there are none yet."""
+    found = with_host_network(every_kind(space, {})["DaemonSet"])
     found["metadata"]["name"] = "agent"
     pod_spec(found).update(nodeSelector={"for": space}, tolerations=[{"operator": "Exists"}])
     return found
@@ -83,24 +83,24 @@ def agent(space: str) -> Json:
 
 @pytest.fixture
 def older(older_namespaces: Iterator[str]) -> str:
-    """One of them."""
+    """Return one of these namespaces."""
     return next(older_namespaces)
 
 
 @pytest.fixture(scope="session")
 def installation(
     cluster: Cluster,
-    older_namespaces: Iterator[str],  # noqa: ARG001 (they come first)
+    older_namespaces: Iterator[str],  # noqa: ARG001 (they are created first)
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
-    """catflap, installed by its chart, once for the session."""
+    """Install catflap by its chart, once per session."""
     with installed(cluster, tmp_path_factory.mktemp("catflap")) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def apart(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An installation on a cluster of its own, for tests that stop parts of it or count all that it does; Calico is served there."""
+    """Install catflap on a separate cluster with Calico's API, for tests that stop parts or count all requests."""
     with running(tools) as cluster:
         cluster.install_calico()
         with installed(cluster, tmp_path_factory.mktemp("apart")) as made:
@@ -110,14 +110,14 @@ def apart(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
 
 @pytest.fixture
 def catflap(installation: Installation) -> Installation:
-    """The installation under the default policy, whatever the last test wrote."""
+    """Return the installation under the default policy, whatever the last test wrote."""
     installation.configure()
     return installation
 
 
 @pytest.fixture(params=GROUPS)
 def engine(request: pytest.FixtureRequest, catflap: Installation) -> str:
-    """Each engine in turn, named by the policy; what `auto` does has its own tests."""
+    """Return each engine in turn, named by the policy; `auto` has its own tests."""
     wanted: str = request.param
     if wanted == "calico":
         catflap.cluster.install_calico()

@@ -1,6 +1,6 @@
-"""Kinds of vendors that make Pods, by definitions of our own.
+"""Vendors' kinds that create Pods, with CustomResourceDefinitions of these tests.
 
-They have the vendors' group, kind and versions, and take whatever fields there are; no controller stands behind them.
+They have the vendors' group, kind and versions, and accept any field. No controller runs for them.
 """
 
 from typing import Any, Final, NamedTuple
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 class Custom(NamedTuple):
-    """A kind, the versions that it is served in, and where it keeps its pod template."""
+    """A kind, its served versions, and the path of its pod template."""
 
     group: str
     versions: tuple[str, ...]
@@ -25,15 +25,15 @@ class Custom(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What its definition is called."""
+        """Return the name of its definition."""
         return f"{self.resource}.{self.group}"
 
     def collection(self, space: str, version: str = "") -> str:
-        """The path of its objects in a namespace."""
+        """Return the path of its objects in a namespace."""
         return f"/apis/{self.group}/{version or self.versions[-1]}/namespaces/{space}/{self.resource}"
 
     def object(self, name: str, labels: Json, *, version: str = "", **spec: Any) -> Json:
-        """An object whose Pods carry `labels`; `spec` is what else it says."""
+        """Return an object whose Pods have `labels`; `spec` has further fields."""
         found: Json = template(labels)
         for step in reversed(self.template.split(".")):
             found = {step: found}
@@ -70,7 +70,7 @@ WIDGET: Final = Custom("example.com", ("v1", "v2"), "widgets", "Widget", "spec.p
 
 
 def definition(custom: Custom) -> Json:
-    """Its CustomResourceDefinition, with what `kubectl scale` needs."""
+    """Return its CustomResourceDefinition, with the subresource for `kubectl scale`."""
     scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
     common = {"served": True, "schema": {"openAPIV3Schema": PRESERVING}, "subresources": {"status": {}, "scale": scale}}
     return {
@@ -89,13 +89,13 @@ def definition(custom: Custom) -> Json:
 
 
 def define(cluster: Cluster, custom: Custom) -> None:
-    """Have a kind served; nothing where it is already."""
+    """Create the definition of a kind and wait until it is served; do nothing if it is."""
     if cluster.call("GET", f"{DEFINITIONS}/{custom.name}").refused:
         cluster.api("POST", DEFINITIONS, definition(custom))
 
 
 def rollout_of(deployment: str) -> Json:
-    """A Rollout whose Pods are made from what a Deployment says."""
+    """Return a Rollout that refers to a Deployment for its template."""
     found = ROLLOUT.object(
         "referring", {}, workloadRef={"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment}
     )

@@ -14,29 +14,29 @@ GOOD = {"app": "web", "role": "frontend"}
 
 
 def namespace(name: str, **labels: str) -> Json:
-    """A Namespace."""
+    """Return a Namespace."""
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 def pod(name: str, space: str, labels: Mapping[str, str], **metadata: Any) -> Json:
-    """A bare Pod."""
+    """Return a bare Pod."""
     metadata = {"name": name, "namespace": space, "labels": dict(labels), **metadata}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": CONTAINERS}}
 
 
 def deployment(name: str, space: str, labels: Mapping[str, str], *, replicas: int = 1) -> Json:
-    """A Deployment whose Pods carry `labels`."""
+    """Return a Deployment whose Pods have `labels`."""
     spec = {"replicas": replicas, "selector": {"matchLabels": SELECTED}, "template": template(labels)}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": space}, "spec": spec}
 
 
 def template(labels: Mapping[str, str]) -> Json:
-    """A pod template with `labels` and the one that selectors of these tests ask for."""
+    """Return a pod template with `labels` and the label of the selectors in these tests."""
     return {"metadata": {"labels": {**SELECTED, **labels}}, "spec": {"containers": CONTAINERS}}
 
 
 def every_kind(space: str, labels: Mapping[str, str]) -> dict[str, Json]:
-    """One object of each built-in kind that makes Pods, whose Pods carry `labels`."""
+    """Return one object of each built-in kind that creates Pods, whose Pods have `labels`."""
     selector = {"matchLabels": SELECTED}
     once = {**template(labels), "spec": {"containers": CONTAINERS, "restartPolicy": "Never"}}
     specs: dict[str, tuple[str, Json]] = {
@@ -59,15 +59,15 @@ def every_kind(space: str, labels: Mapping[str, str]) -> dict[str, Json]:
     return objects
 
 
-def on_host(manifest: Mapping[str, Any]) -> Json:
-    """The same object, whose Pods are in their node's network."""
+def with_host_network(manifest: Mapping[str, Any]) -> Json:
+    """Return the same object with Pods on the host network."""
     changed = deepcopy(dict(manifest))
     pod_spec(changed)["hostNetwork"] = True
     return changed
 
 
 def pod_spec(manifest: Json) -> Json:
-    """The spec of the Pods that an object makes, or of the Pod that it is."""
+    """Return the pod spec of an object."""
     elsewhere = {"CronJob": "spec.jobTemplate.spec.template.spec", "Pod": "spec", "PodTemplate": "template.spec"}
     found = manifest
     for step in elsewhere.get(manifest["kind"], "spec.template.spec").split("."):
@@ -75,6 +75,6 @@ def pod_spec(manifest: Json) -> Json:
     return found
 
 
-def together(*objects: Mapping[str, Any]) -> str:
-    """Several objects in one file."""
+def join_manifests(*objects: Mapping[str, Any]) -> str:
+    """Return several objects in one file."""
     return yaml.safe_dump_all([dict(one) for one in objects])

@@ -1,4 +1,4 @@
-"""Scans, as a test has them done and sees what came of them."""
+"""Triggers scans, and reads their results."""
 
 import re
 import time
@@ -12,39 +12,39 @@ from tests.controlplane.client import Answer
 from tests.programs import Program
 
 REPORTS: Final = "/apis/openreports.io/v1alpha1"
-SCAN_SECONDS: Final = 30.0  # an edit is followed by a scan within some seconds
+SCAN_SECONDS: Final = 30.0  # a scan follows an edit within some seconds
 NUMBERS: Final = count()
 
 
 def scan(catflap: Installation, policy: Mapping[str, Any] | None = None, *, within: float = SCAN_SECONDS) -> None:
-    """Edit the policy file, in nothing that matters if nothing is said, and wait until a scan that began afterwards is done."""
+    """Edit the policy file, by default without effect, and wait until a scan that began later is complete."""
     whole = {"exempt": {"users": [f"nobody-{next(NUMBERS)}"]}, **(policy or {})}
     catflap.configure(whole)
     wait_for_scan(catflap.controller, time.time(), within=within)
 
 
 def wait_for_scan(program: Program, after: float, *, within: float = SCAN_SECONDS) -> None:
-    """Wait until a scan is done that began after a moment."""
-    eventually(partial(began, program), until=lambda seen: seen > after, within=within)
+    """Wait until a scan that began after a time is complete."""
+    eventually(partial(last_scan_start, program), until=lambda seen: seen > after, within=within)
 
 
-def began(program: Program) -> float:
-    """When the last scan began that a controller completed."""
+def last_scan_start(program: Program) -> float:
+    """Return when the last complete scan of a controller began."""
     return metric(program, "catflap_scan_completed_timestamp_seconds") - metric(program, "catflap_scan_seconds")
 
 
 def metric(program: Program, name: str) -> float:
-    """A metric without labels, or with those that are given in its name."""
+    """Return a metric by its name, with its labels if it has any."""
     shown = program.status("/metrics").body.decode()
     found = re.search(rf"^{re.escape(name)} (.+)$", shown, re.MULTILINE)
     return float(found[1]) if found else 0.0
 
 
-def looked(catflap: Installation, space: str) -> Answer:
-    """The report on a namespace, or that there is none."""
+def find_report(catflap: Installation, space: str) -> Answer:
+    """Return the report on a namespace, or None."""
     return catflap.cluster.call("GET", f"{REPORTS}/namespaces/{space}/reports/catflap")
 
 
 def report(catflap: Installation, space: str) -> dict[str, Any]:
-    """The report on a namespace."""
+    """Return the report on a namespace."""
     return catflap.cluster.api("GET", f"{REPORTS}/namespaces/{space}/reports/catflap")  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""`kubectl apply`: what is good goes in, what is not is refused in words that mend it, a new namespace is closed."""
+"""Tests `kubectl apply`: good objects are stored, others are rejected with a fix in the message, and a new namespace is isolated."""
 
 import time
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.installation import Installation, eventually, names
-from tests.cluster.manifests import GOOD, deployment, every_kind, namespace, pod, together
+from tests.cluster.manifests import GOOD, deployment, every_kind, join_manifests, namespace, pod
 
 REFUSAL = """\
 Error from server (Forbidden): error when creating "STDIN": admission webhook "workloads.catflap.dev" denied the request: \
@@ -26,23 +26,23 @@ ALIASES = {"app.kubernetes.io/name": "web", "app.kubernetes.io/component": "fron
 
 
 def policies(catflap: Installation, engine: str, space: str) -> Any:
-    """The network policies of one engine in a namespace."""
+    """Return the network policies of one engine in a namespace."""
     group = {"kubernetes": "networking.k8s.io/v1", "calico": "projectcalico.org/v3"}[engine]
     return catflap.cluster.api("GET", f"/apis/{group}/namespaces/{space}/networkpolicies")
 
 
 def pods(catflap: Installation, space: str) -> Any:
-    """The Pods of a namespace."""
+    """Return the Pods of a namespace."""
     return catflap.cluster.api("GET", f"/api/v1/namespaces/{space}/pods")
 
 
 def test_one_file_with_a_namespace_a_good_and_a_bad_deployment(
     catflap: Installation, engine: str, namespace_name: str
 ) -> None:
-    """The main job, whole: the good one runs, the bad one is told why not, the namespace is closed."""
+    """The main task: the good object runs, the message explains the bad one, and the namespace is isolated."""
     good = deployment("good", namespace_name, GOOD, replicas=2)
     bad = deployment("bad", namespace_name, {"role": "fronted"})
-    applied = catflap.apply(together(namespace(namespace_name), good, bad))
+    applied = catflap.apply(join_manifests(namespace(namespace_name), good, bad))
     assert applied.returncode == 1
     assert applied.stdout == f"namespace/{namespace_name} created\ndeployment.apps/good created\n"
     assert applied.stderr == REFUSAL.format(space=namespace_name)
@@ -58,7 +58,7 @@ def test_one_file_with_a_namespace_a_good_and_a_bad_deployment(
 def test_the_default_deny_says_all_pods_both_ways_nothing_open(
     catflap: Installation, engine: str, namespace_name: str
 ) -> None:
-    """Read back from the API server, after its own defaulting."""
+    """The policies are read back from the API server, after its defaulting."""
     catflap.apply(namespace(namespace_name))
     found = eventually(lambda: policies(catflap, engine, namespace_name), until=lambda seen: len(names(seen)) == 2)
     deny = next(one for one in found["items"] if one["metadata"]["name"] == "catflap-default-deny")
@@ -78,12 +78,14 @@ def test_the_default_deny_says_all_pods_both_ways_nothing_open(
 def test_a_dry_run_writes_nothing_and_is_recorded_as_one(
     catflap: Installation, engine: str, namespace_name: str
 ) -> None:
-    """KY PR#15143: neither the namespace nor policies; the verdicts are the real ones."""
+    """KY PR#15143: it creates neither the namespace nor policies, and the verdicts are the real ones."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: names(policies(catflap, engine, namespace_name)), until=lambda seen: len(seen) == 2)
     other = f"{namespace_name}-dry"
     applied = catflap.apply(
-        together(namespace(other), deployment("bad", namespace_name, {}), deployment("good", namespace_name, GOOD)),
+        join_manifests(
+            namespace(other), deployment("bad", namespace_name, {}), deployment("good", namespace_name, GOOD)
+        ),
         "--dry-run=server",
     )
     assert "deployment.apps/good created (server dry run)" in applied.stdout
@@ -100,7 +102,7 @@ def test_a_dry_run_writes_nothing_and_is_recorded_as_one(
 def test_every_kind_that_makes_pods_is_judged_where_it_is_applied(
     catflap: Installation, namespace_name: str, kind: str
 ) -> None:
-    """Without labels it is refused by its own name; with them it goes in."""
+    """Without labels it is rejected by its own name; with them it is stored."""
     catflap.apply(namespace(namespace_name))
     refused = catflap.apply(every_kind(namespace_name, {})[kind])
     assert refused.returncode == 1
@@ -110,7 +112,7 @@ def test_every_kind_that_makes_pods_is_judged_where_it_is_applied(
 
 
 def test_an_alias_counts_and_the_pod_gets_the_plain_label(catflap: Installation, namespace_name: str) -> None:
-    """On the Pod that is stored; the template stays as the user wrote it."""
+    """The label is on the stored Pod, and the template stays as the user wrote it."""
     catflap.apply(namespace(namespace_name))
     applied = catflap.apply(deployment("aliased", namespace_name, ALIASES))
     assert applied.returncode == 0, applied.stderr
@@ -122,7 +124,7 @@ def test_an_alias_counts_and_the_pod_gets_the_plain_label(catflap: Installation,
 
 
 def test_a_generated_name_is_named_in_the_refusal(catflap: Installation, namespace_name: str) -> None:
-    """There is no name yet when the Pod is judged, or there is one: the message names it either way."""
+    """The Pod may have no name yet when it is judged. The message names it in either case."""
     catflap.apply(namespace(namespace_name))
     unnamed = pod("x", namespace_name, {})
     unnamed["metadata"] = {"generateName": "batch-", "namespace": namespace_name}
@@ -132,7 +134,7 @@ def test_a_generated_name_is_named_in_the_refusal(catflap: Installation, namespa
 
 
 def test_the_api_servers_own_audit_log_names_the_decision(catflap: Installation, namespace_name: str) -> None:
-    """KY#17180: exactly the rules that were broken, by annotations, so that both logs can be joined."""
+    """KY#17180: the annotations name exactly the violated rules, so that both logs can be joined."""
     catflap.apply(namespace(namespace_name))
     catflap.apply(deployment("bad", namespace_name, {}))
     events = [

@@ -1,7 +1,8 @@
-"""Ways around that other admission webhooks left open, each tried on the real API server.
+"""Tries bypasses of other admission webhooks on the real API server.
 
-More of them stand with what they are about: relabelling in test_update and test_modes, labels of namespaces in
-test_labelling, kinds in test_apply and test_crd_kinds, forged owners in test_update, forged policies in test_gate.
+Others are in the tests of their subject: relabelling in test_update and test_modes, labels of namespaces in
+test_namespace_labels, kinds in test_apply and test_crd_kinds, forged owners in test_update, forged policies in
+test_gate.
 """
 
 import json
@@ -12,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, names
+from tests.cluster.installation import NAMESPACE, Installation, eventually, names, run_controller
 from tests.cluster.manifests import CONTAINERS, GOOD, deployment, namespace, pod
-from tests.cluster.policies import is_closed
+from tests.cluster.policies import is_isolated
 from tests.controlplane.client import APPLY, MERGE
 from tests.programs import stop
 
@@ -26,21 +27,21 @@ BAD_ROLE = {"metadata": {"labels": {"role": "data"}}}
 
 @pytest.fixture
 def space(catflap: Installation, namespace_name: str) -> str:
-    """A namespace with one good Pod, `web`."""
+    """Return a namespace with one good Pod, `web`."""
     catflap.apply(namespace(namespace_name))
     catflap.apply(pod("web", namespace_name, GOOD), check=True)
     return namespace_name
 
 
 def test_server_side_apply_is_a_creation(catflap: Installation, space: str) -> None:
-    """It comes as a PATCH, and is judged as what it does."""
+    """The request is a PATCH, and is judged by its result."""
     path = f"{PODS.format(space)}/other?fieldManager=ann"
     answer = catflap.cluster.call("PATCH", path, pod("other", space, BARE), content_type=APPLY)
     assert (answer.status, "require-role" in answer.body["message"]) == (403, True)
 
 
 def test_server_side_apply_does_not_relabel(catflap: Installation, space: str) -> None:
-    """Forced over whoever set the label first."""
+    """It is forced over the manager that set the label first."""
     path = f"{PODS.format(space)}/web?fieldManager=ann&force=true"
     change = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "labels": {"role": "data"}}}
     answer = catflap.cluster.call("PATCH", path, change, content_type=APPLY)
@@ -48,7 +49,7 @@ def test_server_side_apply_does_not_relabel(catflap: Installation, space: str) -
 
 
 def test_a_json_patch_does_not_relabel(catflap: Installation, space: str) -> None:
-    """Nor takes the label away."""
+    """It does not remove the label, either."""
     for change in (
         {"op": "replace", "path": "/metadata/labels/role", "value": "data"},
         {"op": "remove", "path": "/metadata/labels/role"},
@@ -60,7 +61,7 @@ def test_a_json_patch_does_not_relabel(catflap: Installation, space: str) -> Non
 
 
 def test_a_pod_that_goes_is_judged_all_the_same(catflap: Installation, space: str) -> None:
-    """CVE-2023-34091: a finalizer keeps it running, and what has a deletionTimestamp was looked at no more."""
+    """CVE-2023-34091: a finalizer keeps the object, and objects with a deletionTimestamp were no longer checked."""
     path = f"{PODS.format(space)}/web"
     finalizers = {"metadata": {"finalizers": ["example.com/hold"]}}
     catflap.cluster.api("PATCH", path, finalizers, content_type=MERGE)
@@ -73,7 +74,7 @@ def test_a_pod_that_goes_is_judged_all_the_same(catflap: Installation, space: st
 
 @pytest.mark.parametrize("way", ["ephemeralcontainers", "resize"])
 def test_other_ways_into_a_pod_bring_no_labels(catflap: Installation, space: str, way: str) -> None:
-    """CVE-2023-2727: the API server resets the metadata there, so nobody has to be asked; `kubectl debug` goes on."""
+    """CVE-2023-2727: the API server resets the metadata there, so no review is needed, and `kubectl debug` works."""
     path = f"{PODS.format(space)}/web"
     body = catflap.cluster.api("GET", path)
     body["metadata"]["labels"] = {"app": "web", "role": "data"}
@@ -86,7 +87,7 @@ def test_other_ways_into_a_pod_bring_no_labels(catflap: Installation, space: str
 
 
 def test_the_name_label_of_a_namespace_cannot_be_forged(catflap: Installation, namespace_name: str) -> None:
-    """Which namespaces are left out hangs on it: the API server sets it over whatever is sent."""
+    """The exclusion of namespaces depends on this label. The API server sets it, whatever the request contains."""
     forged = namespace(namespace_name, **{"kubernetes.io/metadata.name": "kube-system"})
     catflap.apply(forged)
     assert catflap.apply(pod("web", namespace_name, BARE)).returncode
@@ -98,13 +99,13 @@ def test_the_name_label_of_a_namespace_cannot_be_forged(catflap: Installation, n
 
 @pytest.mark.parametrize("labels", [{"Role": "data"}, {"role": "Data"}, {"role": "data "}, {"role": ""}])
 def test_labels_are_compared_letter_by_letter(catflap: Installation, space: str, labels: dict[str, str]) -> None:
-    """By us, or where Kubernetes' own grammar forbids the value, by the API server."""
+    """Catflap rejects it, or the API server does if Kubernetes' grammar forbids the value."""
     answer = catflap.cluster.call("POST", PODS.format(space), pod("other", space, {"app": "web", **labels}))
     assert answer.status in {403, 422}
 
 
 def test_a_list_is_judged_one_by_one(catflap: Installation, space: str) -> None:
-    """Kubectl takes it apart: the good one is made, the bad one is refused."""
+    """Kubectl splits the list: the good object is created, the bad one is rejected."""
     both = {"apiVersion": "v1", "kind": "List", "items": [pod("good", space, GOOD), pod("bad", space, BARE)]}
     done = catflap.apply(both)
     assert done.returncode
@@ -113,7 +114,7 @@ def test_a_list_is_judged_one_by_one(catflap: Installation, space: str) -> None:
 
 
 def test_a_policy_file_elsewhere_frees_nobody(catflap: Installation, space: str) -> None:
-    """GHSA-qjvc-p88j-j9rm: exceptions from any namespace; ours are read from one ConfigMap of one namespace."""
+    """GHSA-qjvc-p88j-j9rm: exceptions from any namespace; catflap reads them from one ConfigMap in one namespace."""
     text = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: audit\n"
     body = {
         "apiVersion": "v1",
@@ -126,7 +127,7 @@ def test_a_policy_file_elsewhere_frees_nobody(catflap: Installation, space: str)
 
 
 def test_two_exceptions_do_not_add_up_to_a_third(catflap: Installation, space: str) -> None:
-    """GHSA-gg4x-fgg2-h9w9: each is from its own rule, in its own namespace."""
+    """GHSA-gg4x-fgg2-h9w9: each exception covers its own rule, in its own namespace."""
     common = {"owner": "team", "reason": "test", "until": "2099-01-01"}
     exceptions = [
         {**common, "rule": "require-app", "namespace": space},
@@ -140,7 +141,7 @@ def test_two_exceptions_do_not_add_up_to_a_third(catflap: Installation, space: s
 
 
 def mirror(space: str) -> dict[str, Any]:
-    """A mirror Pod, as a kubelet writes one, without the labels that rules ask for."""
+    """Return a mirror Pod, as a kubelet creates it, without the required labels."""
     annotations = {
         "kubernetes.io/config.mirror": "a",
         "kubernetes.io/config.hash": "a",
@@ -152,7 +153,7 @@ def mirror(space: str) -> dict[str, Any]:
 
 
 def test_a_mirror_pod_passes_by_its_kubelet_alone(catflap: Installation, space: str) -> None:
-    """It runs whatever the answer; a person who writes such an annotation is judged like anybody."""
+    """It runs whatever the answer is. A user who sets that annotation is judged as any other."""
     path = PODS.format(space)
     assert catflap.cluster.call("POST", path, mirror(space)).status == 403
     groups = ["system:nodes", "system:masters"]
@@ -164,7 +165,7 @@ def test_a_mirror_pod_passes_by_its_kubelet_alone(catflap: Installation, space: 
 
 @contextmanager
 def blind(catflap: Installation) -> Iterator[None]:
-    """The server without the right to look at namespaces."""
+    """Run the server without the right to read namespaces."""
     [name] = [
         one["metadata"]["name"]
         for one in catflap.cluster.api("GET", ROLES)["items"]
@@ -180,7 +181,7 @@ def blind(catflap: Installation) -> Iterator[None]:
 
 
 def test_labels_that_cannot_be_read_refuse(catflap: Installation, space: str) -> None:
-    """CVE-2025-46342, GHSA-jrr2-x33p-6hvc: a failed lookup of a namespace skipped the rule; here nothing passes by it."""
+    """CVE-2025-46342, GHSA-jrr2-x33p-6hvc: a failed lookup of a namespace skipped the rule. Here it does not."""
     catflap.configure({"namespaces": {"overrides": [{"labels": {"tier": "gold"}, "mode": "audit"}]}})
     body = deployment("other", space, BARE)
     path = f"/apis/apps/v1/namespaces/{space}/deployments?dryRun=All"
@@ -196,7 +197,7 @@ def test_labels_that_cannot_be_read_refuse(catflap: Installation, space: str) ->
 
 
 def test_our_own_namespace_and_what_runs_there_wait_for_nobody(catflap: Installation) -> None:
-    """KY#16177: our Pods are made while none of ours answers."""
+    """KY#16177: catflap's Pods are created while no server answers."""
     answer = catflap.cluster.call("POST", f"{PODS.format(NAMESPACE)}?dryRun=All", pod("own", NAMESPACE, BARE))
     assert answer.status == 201
 
@@ -205,7 +206,7 @@ def test_our_own_namespace_and_what_runs_there_wait_for_nobody(catflap: Installa
 def test_a_refusal_names_the_rule_that_refused_and_no_other(
     catflap: Installation, space: str, labels: dict[str, str], rule: str
 ) -> None:
-    """KY#17180: in the message, in our record and in the API server's own log."""
+    """KY#17180: the details are in the message, in catflap's record and in the API server's log."""
     begin = catflap.cluster.audit_size()
     answer = catflap.cluster.call("POST", PODS.format(space), pod("other", space, labels))
     assert [cause["message"].partition(":")[0] for cause in answer.body["details"]["causes"]] == [rule]
@@ -222,24 +223,24 @@ def test_a_refusal_names_the_rule_that_refused_and_no_other(
 
 
 CONTROLLER = "system:serviceaccount:kube-system:replicaset-controller"
-MASTERS = ["system:masters"]  # what RBAC asks for
+MASTERS = ["system:masters"]  # RBAC requires it
 
 
 def owned(space: str, owner: tuple[str, str, str], labels: Mapping[str, str] = BARE) -> dict[str, Any]:
-    """A Pod that names an owner, by kind, name and uid."""
+    """Return a Pod that names an owner by kind, name and uid."""
     kind, name, uid = owner
     reference = {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid, "controller": True}
     return pod(f"made-{uuid.uuid4().hex[:8]}", space, labels, ownerReferences=[reference])
 
 
 def made(catflap: Installation, space: str, manifest: dict[str, Any], *, by: str = CONTROLLER) -> Any:
-    """The answer to somebody who creates a Pod."""
+    """Return the answer to a user who creates a Pod."""
     return catflap.cluster.call("POST", PODS.format(space), manifest, as_user=by, as_groups=MASTERS)
 
 
 @pytest.fixture
 def old_uid(catflap: Installation, older: str) -> str:
-    """The uid of a Deployment without labels that is older than catflap."""
+    """Return the uid of a Deployment without labels that is older than catflap."""
     found = catflap.cluster.api("GET", f"/apis/apps/v1/namespaces/{older}/deployments/old")
     return str(found["metadata"]["uid"])
 
@@ -258,7 +259,7 @@ def old_uid(catflap: Installation, older: str) -> str:
 def test_an_owner_of_another_namespace_excuses_nothing(
     catflap: Installation, space: str, older: str, old_uid: str, name: str
 ) -> None:
-    """Whatever its name leads to, and although the uid is right."""
+    """The name does not matter, and the uid is correct."""
     manifest = owned(space, ("Deployment", name.format(older=older), old_uid))
     answer = made(catflap, space, manifest)
     assert (answer.status, "require-role" in answer.body["message"]) == (403, True)
@@ -267,7 +268,7 @@ def test_an_owner_of_another_namespace_excuses_nothing(
 def test_a_replica_set_with_a_forged_owner_excuses_nothing(
     catflap: Installation, space: str, older: str, old_uid: str
 ) -> None:
-    """An editor patches its ownerReferences; then a controller makes a Pod for it."""
+    """An editor patches its ownerReferences, and a controller then creates a Pod."""
     replica_set = {**deployment("forged", space, GOOD, replicas=0), "kind": "ReplicaSet"}
     path = f"/apis/apps/v1/namespaces/{space}/replicasets"
     uid = catflap.cluster.api("POST", path, replica_set)["metadata"]["uid"]
@@ -278,7 +279,7 @@ def test_a_replica_set_with_a_forged_owner_excuses_nothing(
 
 
 def test_an_old_owner_excuses_what_its_template_has(catflap: Installation, older: str, old_uid: str) -> None:
-    """Of Kubernetes' own controllers alone, and nothing that its template does not have."""
+    """Only Kubernetes' own controllers count, and only for what the template contains."""
     plain = owned(older, ("Deployment", "old", old_uid))
     assert made(catflap, older, plain).status == 201
     claimed = {"pcns.kubernetes.io/metadata.name": "kube-system"}
@@ -292,15 +293,15 @@ def test_an_old_owner_excuses_what_its_template_has(catflap: Installation, older
 
 
 def test_a_mirror_pod_isolates_its_namespace(catflap: Installation, namespace_name: str) -> None:
-    """Before it is stored, whoever else is there to do it: no controller is."""
+    """It happens before the Pod is stored, and no controller runs."""
     stop(catflap.controller.process)
     catflap.apply(namespace(namespace_name))
     groups = ["system:nodes", "system:masters"]
     answer = catflap.cluster.call(
         "POST", PODS.format(namespace_name), mirror(namespace_name), as_user="system:node:node-1", as_groups=groups
     )
-    stands = is_closed(catflap, namespace_name)
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    stands = is_isolated(catflap, namespace_name)
+    catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
     assert (answer.status, stands) == (201, True)
     record = next(
         one

@@ -1,11 +1,11 @@
-"""The policy in a ConfigMap: read by watch, swapped whole, never for a bad one."""
+"""Tests the policy in a ConfigMap: it is watched and replaced whole, and a bad one is never used."""
 
 import time
 from datetime import UTC, datetime, timedelta
 
-from tests.cluster.editing import edit, edits, slipped_past
 from tests.cluster.installation import NAMESPACE, Installation, eventually
 from tests.cluster.manifests import namespace, pod
+from tests.cluster.policy_edits import edit, edit_without_webhook, edits
 
 RELOAD_SECONDS = 1.0
 
@@ -18,7 +18,7 @@ admission webhook "policy-file.catflap.dev" denied the request: ConfigMap catfla
 
 
 def test_a_bad_edit_is_refused_at_the_door(catflap: Installation, namespace_name: str) -> None:
-    """With every fault, its path and its line; the file stays as it was, and so does what is in force."""
+    """The message has every fault with its path and line; the file and the policy in force stay."""
     catflap.apply(namespace(namespace_name))
     before = catflap.cluster.api("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy")
     answer = edit(catflap, BROKEN)
@@ -26,12 +26,12 @@ def test_a_bad_edit_is_refused_at_the_door(catflap: Installation, namespace_name
     assert [cause["field"] for cause in answer.body["details"]["causes"]] == ["mode", "workload"]
     assert catflap.cluster.api("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy") == before
     assert not admitted(catflap, namespace_name)
-    record = catflap.server.records()[-2]  # the last one is of the Pod
+    record = catflap.server.records()[-2]  # the last one is about the Pod
     assert (record["decision"], record["objectRef"]["resource"]) == ("denied", "configmaps")
 
 
 def test_other_configmaps_are_nobodys_business(catflap: Installation, namespace_name: str) -> None:
-    """Not in other namespaces, nor of another name."""
+    """ConfigMaps in other namespaces or with another name do not count."""
     catflap.apply(namespace(namespace_name))
     before = [one for one in catflap.server.records() if one.get("objectRef", {}).get("resource") == "configmaps"]
     for space, name in ((namespace_name, "catflap-policy"), (NAMESPACE, "other")):
@@ -42,17 +42,17 @@ def test_other_configmaps_are_nobodys_business(catflap: Installation, namespace_
 
 
 def admitted(catflap: Installation, space: str) -> bool:
-    """Whether a Pod without labels would be admitted."""
+    """Return whether a Pod without labels would be admitted."""
     return bool(catflap.apply(pod("probe", space, {}), "--dry-run=server").returncode == 0)
 
 
 def test_an_edit_counts_and_a_bad_one_never_does(catflap: Installation, namespace_name: str) -> None:
-    """Faults are told and recorded, the last good policy stays in force."""
+    """Faults are reported and recorded, and the last good policy stays in force."""
     catflap.apply(namespace(namespace_name))
     assert not admitted(catflap, namespace_name)
     catflap.configure({"mode": "audit"})
     assert admitted(catflap, namespace_name)
-    with slipped_past(catflap):
+    with edit_without_webhook(catflap):
         catflap.write_policy(BROKEN)
     record = eventually(lambda: [one for one in catflap.server.records() if one.get("accepted") is False])[-1]
     assert record["faults"] == [
@@ -66,7 +66,7 @@ def test_an_edit_counts_and_a_bad_one_never_does(catflap: Installation, namespac
 
 
 def test_an_exception_that_ends_is_told_of_once_a_day(catflap: Installation, namespace_name: str) -> None:
-    """On the policy file, and on a metric; again only when the day is another."""
+    """An Event on the policy file and a metric report it; the Event repeats on another day only."""
     today = datetime.now(UTC).date()
     common = {"owner": "team-a", "reason": "migration", "namespace": namespace_name}
     days = {"require-app": 3, "require-role": 30, "known-role": -1}
@@ -82,7 +82,7 @@ def test_an_exception_that_ends_is_told_of_once_a_day(catflap: Installation, nam
 
 
 def test_a_deleted_configmap_leaves_the_policy_in_force(catflap: Installation, namespace_name: str) -> None:
-    """And one that comes back counts again."""
+    """A rule that returns counts again."""
     catflap.apply(namespace(namespace_name))
     path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy"
     kept = catflap.cluster.api("GET", path)
@@ -96,7 +96,7 @@ def test_a_deleted_configmap_leaves_the_policy_in_force(catflap: Installation, n
 
 
 def test_warnings_reach_kubectl(catflap: Installation, namespace_name: str) -> None:
-    """A rule of its own mode."""
+    """The rule has its own mode."""
     catflap.configure({"rules": {"require-role": "warn"}})
     catflap.apply(namespace(namespace_name))
     done = catflap.apply(pod("warned", namespace_name, {"app": "x"}))
@@ -107,7 +107,7 @@ def test_warnings_reach_kubectl(catflap: Installation, namespace_name: str) -> N
 
 
 def test_no_broken_file_is_ever_in_force_and_no_request_is_lost(catflap: Installation, namespace_name: str) -> None:
-    """Whether the broken ones are refused at the door or get past it; under load all the while."""
+    """Broken files are rejected by the webhook or stored without it, under load."""
     catflap.apply(namespace(namespace_name))
     found = edits(catflap, namespace_name, 40, seed=5)
     assert found.wrong == []

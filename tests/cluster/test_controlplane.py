@@ -1,4 +1,4 @@
-"""The harness itself: the control plane is a real one, ends with the tests, and says why it cannot be had."""
+"""Tests the harness: the control plane is real, ends with the tests, and explains why it cannot start."""
 
 import base64
 import io
@@ -41,16 +41,16 @@ with running(ensure(Progress(sys.stderr))) as cluster:
 
 @pytest.fixture(scope="module", name="cluster")
 def own_cluster(tools: Tools) -> Iterator[Cluster]:
-    """A cluster apart: these tests take Calico away, and nothing may guard their namespaces."""
+    """Start a separate cluster: these tests remove Calico, and their namespaces must not be managed."""
     with running(tools) as started:
         yield started
 
 
 class TestControllers:
-    """What a control plane does beyond storing objects."""
+    """The work of a control plane beyond storing objects."""
 
     def test_a_deployment_becomes_a_replica_set_and_pods(self, cluster: Cluster, namespace_name: str) -> None:
-        """Pods are stored and stay Pending: there is no node."""
+        """Pods are stored and stay Pending, as there is no node."""
         _create_namespace(cluster, namespace_name)
         cluster.kubectl("apply", "--namespace", namespace_name, "--filename", "-", stdin=json.dumps(_deployment()))
         pods = f"{NAMESPACES}/{namespace_name}/pods"
@@ -71,10 +71,10 @@ class TestControllers:
 
 
 class TestAsking:
-    """The ways to talk to it."""
+    """The ways to access it."""
 
     def test_audit_log_has_who_what_and_why(self, cluster: Cluster, namespace_name: str) -> None:
-        """Annotations are there: the webhook's own will be, too."""
+        """Annotations are recorded, so the webhook's will be, too."""
         _create_namespace(cluster, namespace_name)
         cluster.kubectl("create", "secret", "generic", "x", "--namespace", namespace_name)
         [event] = _audited(cluster, namespace_name, resource="secrets", verb="create")
@@ -85,7 +85,7 @@ class TestAsking:
         assert event["stage"] == "ResponseComplete"
 
     def test_a_user_may_what_rbac_says(self, cluster: Cluster, namespace_name: str) -> None:
-        """Names and groups come from a certificate made on the fly."""
+        """A certificate carries the name and groups."""
         _create_namespace(cluster, namespace_name)
         jane = cluster.kubeconfig_for(user="jane", groups=(f"dev-{namespace_name}",))
         pods = ("get", "pods", "--namespace", namespace_name)
@@ -95,7 +95,7 @@ class TestAsking:
         wait_until(lambda: cluster.kubectl(*pods, kubeconfig=jane, check=False).returncode == 0, what="RBAC to know")
 
     def test_a_service_account_is_itself(self, cluster: Cluster, namespace_name: str) -> None:
-        """Its token comes from the API server."""
+        """The API server issues its token."""
         _create_namespace(cluster, namespace_name)
         cluster.kubectl("create", "serviceaccount", "robot", "--namespace", namespace_name)
         robot = cluster.kubeconfig_for_service_account(namespace_name, "robot")
@@ -103,14 +103,14 @@ class TestAsking:
         assert who["status"]["userInfo"]["username"] == f"system:serviceaccount:{namespace_name}:robot"
 
     def test_api_impersonates_and_raises(self, cluster: Cluster) -> None:
-        """A refusal is an exception that has the whole answer; `call` returns it."""
+        """A rejection is an exception with the whole answer; `call` returns it."""
         with pytest.raises(ApiError, match='User "nobody" cannot list') as refused:
             cluster.api("GET", "/api/v1/secrets", as_user="nobody", as_groups=["some"])
         assert refused.value.status == 403
         assert refused.value.answer.body["details"]["kind"] == "secrets"
 
     def test_call_returns_warnings(self, cluster: Cluster) -> None:
-        """Warnings are headers, and webhooks speak by them."""
+        """Warnings are headers, and webhooks send them."""
         body = {
             "metadata": {"generateName": "x-"},
             "spec": {"containers": [{"name": "a", "image": "a", "nonsense": 1}]},
@@ -119,21 +119,21 @@ class TestAsking:
         assert answer.warnings == ('unknown field "spec.containers[0].nonsense"',)
 
     def test_kubectl_says_why_it_failed(self, cluster: Cluster) -> None:
-        """What pytest prints has kubectl's own words."""
+        """Pytest prints kubectl's message."""
         with pytest.raises(subprocess.CalledProcessError) as failed:
             cluster.kubectl("get", "nonsense")
         assert failed.value.__notes__ == ['error: the server doesn\'t have a resource type "nonsense"\n']
 
     def test_helm_reaches_it(self, cluster: Cluster) -> None:
-        """The chart's tests need no more than this."""
+        """The chart's tests need no more."""
         assert json.loads(cluster.helm("list", "--all-namespaces", "--output", "json").stdout) == []
 
 
 class TestFaults:
-    """What tests may do to it."""
+    """Operations of tests on the cluster."""
 
     def test_api_server_crashes_and_comes_back(self, tools: Tools) -> None:
-        """Same port, same data; on a cluster of its own, as other tests would not like it."""
+        """It keeps port and data. It runs on a separate cluster, as it disturbs other tests."""
         with running(tools) as cluster:
             before = cluster.api("GET", f"{NAMESPACES}/kube-system")["metadata"]["uid"]
             cluster.stop_apiserver()
@@ -143,13 +143,13 @@ class TestFaults:
             assert cluster.api("GET", f"{NAMESPACES}/kube-system")["metadata"]["uid"] == before
 
     def test_a_lost_port_is_replaced(self, tools: Tools) -> None:
-        """Somebody else may bind the port after we looked."""
+        """Another process may bind the port after it was chosen."""
         ports = list(free_ports(2))
         with socket.create_server(("127.0.0.1", ports[0])), running(tools, ports=ports) as cluster:
             assert cluster.server.endswith(f":{ports[1]}")
 
     def test_a_dead_server_shows_its_log(self, tools: Tools) -> None:
-        """The end of it, which has the reason."""
+        """Return the end of the log, which has the reason."""
         with Keeper() as keeper:
             server = Server([tools.etcd, "--data-dir=/dev/null/x"], keeper=keeper, folder=keeper.folder)
             server.start()
@@ -159,10 +159,10 @@ class TestFaults:
 
 
 class TestCalico:
-    """Calico's API, which a test switches on and off."""
+    """Calico's API, which a test installs and removes."""
 
     def test_on_and_off(self, cluster: Cluster) -> None:
-        """Both may be asked for twice, and are true when they return."""
+        """Both calls are idempotent, and take effect before they return."""
         for _ in range(2):
             cluster.install_calico()
             assert cluster.api("GET", "/apis/projectcalico.org/v3/networkpolicies")["items"] == []
@@ -171,7 +171,7 @@ class TestCalico:
             assert cluster.call("GET", "/apis/projectcalico.org").status == 404
 
     def test_ports_are_numbers_ranges_or_names(self, cluster: Cluster) -> None:
-        """The generated schema says object here; ours says what Calico's own says."""
+        """The generated schema has `object` here; this one has Calico's own type."""
         cluster.install_calico()
         done = _dry_run(cluster, _policy(ports=[80, "8080:8090", "http"]))
         assert done.stdout == "networkpolicy.projectcalico.org/x created (server dry run)\n", done.stderr
@@ -189,7 +189,7 @@ class TestCalico:
         ],
     )
     def test_validation_is_strict(self, cluster: Cluster, policy: dict[str, Any], says: str) -> None:
-        """What Calico would refuse or ignore does not pass as a policy."""
+        """It rejects what Calico would reject or ignore."""
         cluster.install_calico()
         refused = _dry_run(cluster, _policy(**policy))
         assert refused.returncode == 1
@@ -200,7 +200,7 @@ class TestWebhooks:
     """The API server reaches a webhook on this machine by the name of a Service."""
 
     def test_external_name_and_client_certificate(self, cluster: Cluster, namespace_name: str) -> None:
-        """So the chart's own webhook configurations work unchanged, and can ask who calls."""
+        """So the chart's webhook configurations work unchanged, and can identify the caller."""
         _create_namespace(cluster, namespace_name)
         service = {"metadata": {"name": "refuser"}, "spec": {"type": "ExternalName", "externalName": "localhost"}}
         cluster.api("POST", f"{NAMESPACES}/{namespace_name}/services", service)
@@ -216,11 +216,11 @@ class TestWebhooks:
 
 
 class TestNothingIsLeft:
-    """However the process ends that started it."""
+    """This holds however the parent process ends."""
 
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda number: number.name)
     def test_a_cluster_ends_with_its_process(self, tools: Tools, number: signal.Signals) -> None:
-        """No process of its folder, and no folder."""
+        """Neither a process nor its folder remains."""
         programs = {tools.etcd, tools.kube_apiserver, tools.kube_controller_manager}
         with python(HOLD_A_CLUSTER) as (process, folder):
             assert {Path(line.split()[0]) for line in processes(folder)} > programs
@@ -229,7 +229,7 @@ class TestNothingIsLeft:
 
 
 class TestTools:
-    """Where the programs come from; what needs no cluster is in tests/controlplane."""
+    """The source of the programs; what needs no cluster is in tests/controlplane."""
 
     def test_the_second_call_is_cheap(self, tools: Tools) -> None:
         """It reads a few small files and starts nothing."""
@@ -238,7 +238,7 @@ class TestTools:
         assert time.monotonic() - started < 1
 
     def test_given_programs_come_first(self, tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The folder customarily has three of them; the others come from the cache."""
+        """The folder usually has three of them; the others come from the cache."""
         for program in (tools.etcd, tools.kube_apiserver, tools.kubectl):
             (tmp_path / program.name).symlink_to(program)
         monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
@@ -248,7 +248,7 @@ class TestTools:
 
 
 def _create_namespace(cluster: Cluster, name: str) -> None:
-    """Create it, and wait for what the API server's own admission wants of it."""
+    """Create it, and wait for what the API server's admission requires of it."""
     cluster.api("POST", NAMESPACES, {"metadata": {"name": name}})
     account = f"{NAMESPACES}/{name}/serviceaccounts/default"
     wait_until(lambda: not cluster.call("GET", account).refused, what="the default service account")

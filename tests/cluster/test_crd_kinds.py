@@ -1,4 +1,4 @@
-"""Custom resources that make Pods, those that are built in and those of the policy file, on a real API server."""
+"""Tests custom resources that create Pods, built-in and from the policy file, on a real API server."""
 
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ Json = dict[str, Any]
 
 
 def served(catflap: Installation, custom: Custom, space: str) -> str:
-    """Have a kind served, and a namespace; returns its name."""
+    """Install a kind and create a namespace; return its name."""
     define(catflap.cluster, custom)
     catflap.apply(namespace(space), check=True)
     path = custom.collection(space)
@@ -42,12 +42,12 @@ def post(catflap: Installation, custom: Custom, space: str, manifest: Json, *, v
 
 
 def name(custom: Custom) -> str:
-    """How a test calls a kind: by its plural, its group, and its template where it has several."""
+    """Return the test id of a kind: plural, group, and template if it has several."""
     return f"{custom.name} {custom.template}"
 
 
 def refused(answer: Answer, custom: Custom, name: str) -> bool:
-    """Whether it was refused for its labels, and for both of them."""
+    """Return whether the object was rejected for both missing labels."""
     said = answer.body.get("message", "")
     return answer.status == 403 and f"{custom.kind} " in said and f"/{name} has 2 faults:" in said
 
@@ -56,7 +56,7 @@ def refused(answer: Answer, custom: Custom, name: str) -> bool:
 def test_a_vendors_kind_is_judged_where_it_is_applied(
     catflap: Installation, namespace_name: str, custom: Custom
 ) -> None:
-    """In every version that is served: refused without labels, at the path of its own template, admitted with them."""
+    """In every served version it is rejected without labels, at the path of its own template, and admitted with them."""
     space = served(catflap, custom, namespace_name)
     for version in custom.versions:
         answer = post(catflap, custom, space, custom.object("bad", {}, version=version), version=version)
@@ -67,7 +67,7 @@ def test_a_vendors_kind_is_judged_where_it_is_applied(
 
 
 def test_kubectl_shows_the_patch_that_mends(catflap: Installation, namespace_name: str) -> None:
-    """And a manifest mended so is applied."""
+    """A manifest that is fixed so is applied."""
     space = served(catflap, ROLLOUT, namespace_name)
     manifest = ROLLOUT.object("web", {"role": "frontend"})
     manifest["metadata"]["namespace"] = space
@@ -81,7 +81,7 @@ def test_kubectl_shows_the_patch_that_mends(catflap: Installation, namespace_nam
 
 
 def test_a_rollout_of_a_deployment_is_admitted_and_recorded(catflap: Installation, namespace_name: str) -> None:
-    """What it refers to is judged by itself; a template beside it is judged as well."""
+    """The referenced object is judged by itself, and a template beside the reference is judged as well."""
     space = served(catflap, ROLLOUT, namespace_name)
     assert post(catflap, ROLLOUT, space, rollout_of("web")).status == 201
     assert reasons(catflap, space, "rollouts") == ["TemplateReferenced"]
@@ -93,13 +93,13 @@ def test_a_rollout_of_a_deployment_is_admitted_and_recorded(catflap: Installatio
 
 
 def reasons(catflap: Installation, space: str, resource: str) -> list[str]:
-    """Why decisions on a resource in a namespace came out as they did."""
+    """Return the reasons of the decisions on a resource in a namespace."""
     records = [one for one in catflap.server.records() if one.get("objectRef", {}).get("namespace") == space]
     return [one["reasonCode"] for one in records if one["objectRef"]["resource"] == resource]
 
 
 def test_a_reference_that_is_taken_away_leaves_a_template_to_judge(catflap: Installation, namespace_name: str) -> None:
-    """Though the template, which is not there, is as it was."""
+    """The template is missing before and after."""
     space = served(catflap, ROLLOUT, namespace_name)
     assert post(catflap, ROLLOUT, space, rollout_of("web")).status == 201
     path = f"{ROLLOUT.collection(space)}/referring"
@@ -111,7 +111,7 @@ def test_a_reference_that_is_taken_away_leaves_a_template_to_judge(catflap: Inst
 def test_what_already_stands_is_scaled_without_us_and_changed_with_us(
     catflap: Installation, namespace_name: str, custom: Custom
 ) -> None:
-    """Replicas, its own labels and its status are nobody's business; a changed template is judged as a new one."""
+    """Replicas, labels of the object and status are not judged; a changed template is judged as a new one."""
     catflap.configure({"mode": "off"})
     space = served(catflap, custom, namespace_name)
     assert post(catflap, custom, space, custom.object("old", {}, replicas=1)).status == 201
@@ -132,7 +132,7 @@ def test_what_already_stands_is_scaled_without_us_and_changed_with_us(
 
 
 def changed(custom: Custom, metadata: Json) -> Json:
-    """A patch of the metadata of an object's pod template."""
+    """Return a patch of the metadata of an object's pod template."""
     found: Json = {"metadata": metadata}
     for step in reversed(custom.template.split(".")):
         found = {step: found}
@@ -142,7 +142,7 @@ def changed(custom: Custom, metadata: Json) -> Json:
 def test_pods_of_a_vendors_controller_are_judged_whatever_the_age_of_their_owner(
     catflap: Installation, namespace_name: str
 ) -> None:
-    """`existing: admit` believes Kubernetes' own controllers only: who else acts nobody can tell by its name."""
+    """`existing: admit` trusts Kubernetes' own controllers only, as the names of others prove nothing."""
     catflap.configure({"mode": "off"})
     space = served(catflap, CLONE_SET, namespace_name)
     owner = post(catflap, CLONE_SET, space, CLONE_SET.object("old", {})).body
@@ -156,7 +156,7 @@ def test_pods_of_a_vendors_controller_are_judged_whatever_the_age_of_their_owner
 
 
 def test_a_kind_of_the_policy_file_is_judged_from_the_edit_on(catflap: Installation, namespace_name: str) -> None:
-    """Without installing anew, in each version; and no longer once it is taken off the file."""
+    """No new installation is needed, each version is judged, and the rule ends when the file no longer lists the kind."""
     space = served(catflap, WIDGET, namespace_name)
     assert post(catflap, WIDGET, space, WIDGET.object("before", {})).status == 201
     catflap.configure(WIDGETS)
@@ -177,7 +177,7 @@ def test_a_kind_of_the_policy_file_is_judged_from_the_edit_on(catflap: Installat
 
 
 def test_what_is_no_label_is_refused_in_words_about_labels(catflap: Installation, namespace_name: str) -> None:
-    """No API server checks what a definition leaves open; a review that cannot be read would tell the user nothing."""
+    """The API server does not check fields that a definition leaves open. An unreadable review would not help the user."""
     space = served(catflap, WIDGET, namespace_name)
     catflap.configure(WIDGETS)
     odd = WIDGET.object("odd", {"app": 1, "role": ["frontend"]})
@@ -188,7 +188,7 @@ def test_what_is_no_label_is_refused_in_words_about_labels(catflap: Installation
 
 
 def test_a_workflow_is_judged_where_it_says_what_all_its_pods_carry(catflap: Installation, namespace_name: str) -> None:
-    """One of which a template adds labels passes: its Pods are judged."""
+    """A kind whose labels a template adds passes, as its Pods are judged."""
     space = served(catflap, WORKFLOW, namespace_name)
     api = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow"}
     templates: list[Json] = [{"name": "main", "container": {"image": "import:1"}}]
@@ -207,7 +207,7 @@ def test_a_workflow_is_judged_where_it_says_what_all_its_pods_carry(catflap: Ins
 def test_the_api_server_takes_a_registration_of_as_many_kinds_as_a_file_may_list(
     catflap: Installation, namespace_name: str
 ) -> None:
-    """Its expressions have a limit of their own, and who edits the file does not see the registration refused."""
+    """CEL expressions are limited in size, and an editor of the file does not see a rejected registration."""
     kinds = [
         {
             "group": f"group-{number}.example.com",
@@ -237,13 +237,13 @@ def test_the_api_server_takes_a_registration_of_as_many_kinds_as_a_file_may_list
 
 
 def rules(catflap: Installation) -> list[Json]:
-    """What the entry about workloads is asked about."""
+    """Return the rules of the entry for workloads."""
     [entry] = (one for one in catflap.registered("validating") if one["name"] == "workloads.catflap.dev")
     return entry["rules"]  # type: ignore[no-any-return]
 
 
 def test_no_group_that_the_api_server_itself_serves_can_be_listed(cluster: Cluster) -> None:
-    """An entry that fails closed about leases would hold up the nodes."""
+    """An entry for leases that fails closed would delay the nodes."""
     services = cluster.api("GET", "/apis/apiregistration.k8s.io/v1/apiservices")["items"]
     own = "kube-aggregator.kubernetes.io/automanaged"
     groups = {one["spec"].get("group", "") for one in services if one["metadata"]["labels"].get(own) == "onstart"}

@@ -1,4 +1,4 @@
-"""Custom rules on a real API server: they say what Kubernetes' own expressions say, and are refused where those would be."""
+"""Tests custom rules on a real API server: they agree with Kubernetes' own CEL, and are rejected where that would be."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -7,15 +7,15 @@ from typing import Final
 
 import pytest
 
-from tests.cluster.editing import edit
 from tests.cluster.installation import Installation, eventually
 from tests.cluster.manifests import GOOD, Json, deployment, namespace, pod
+from tests.cluster.policy_edits import edit
 from webhook.custom.library import BadExpressionError, compiled
 
 ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
 PODS: Final = "/api/v1/namespaces/{}/pods{}"
 NAME: Final = "custom-rules"
-CHUNK: Final = 12  # their warnings fit into what the API server passes on, 4096 characters
+CHUNK: Final = 12  # their warnings fit into the 4096 characters that the API server returns
 
 EXPRESSIONS: Final = (
     # fields and their presence
@@ -57,7 +57,7 @@ EXPRESSIONS: Final = (
     "' a '.trim().upperAscii() + object.metadata.name == 'Arich'",
     "strings.quote(object.metadata.name) == '\"rich\"'",
     "object.metadata.name.matches(object.metadata.name + '(') || object.metadata.name == 'plain'",
-    # numbers, and what is none
+    # numbers, and values that are none
     "object.spec.terminationGracePeriodSeconds == 30",
     "object.spec.terminationGracePeriodSeconds / (object.spec.containers.size() - 1) > 0",
     "object.spec.containers.size() + int(object.spec.priority) == 1",
@@ -77,13 +77,13 @@ EXPRESSIONS: Final = (
     "object.spec.containers.exists(i, c, i == 1 && c.name == 'side')",
     "object.metadata.labels.existsOne(k, v, k.startsWith('example.com/'))",
     "object.spec.containers.transformList(i, c, i) == [0, 1]",
-    # doubt that another branch settles
+    # errors that another branch absorbs
     "object.spec.missing == 1 || object.kind == 'Pod'",
     "object.kind == 'Job' && object.spec.missing == 1",
     "has(object.spec.missing.deeper) || true",
 )
 
-# What one of the two refuses when the rule is written; docs/custom-rules.md tells each.
+# Expressions that only one of the two rejects when the rule is written; docs/custom-rules.md lists them.
 DIFFERENT: Final = {
     "namespaceObject.metadata.uid != ''": "what a namespace has is not checked before",
     "request.nothing == 1": "what request has is not checked before",
@@ -123,12 +123,12 @@ DIFFERENT: Final = {
 
 
 def identifier(number: int) -> str:
-    """The id of the rule with an expression; ids have no digits."""
+    """Return the id of the rule with an expression; ids have no digits."""
     return f"r-{ascii_lowercase[number // 26]}{ascii_lowercase[number % 26]}"
 
 
 def samples(space: str) -> list[Json]:
-    """Pods that differ in what the expressions read."""
+    """Return Pods that differ in the fields that the expressions read."""
     limits = {"resources": {"limits": {"memory": "64Mi", "cpu": "500m"}}}
     rich = pod(
         "rich",
@@ -153,7 +153,7 @@ def samples(space: str) -> list[Json]:
 
 
 def validating(name: str, expressions: Mapping[str, str], space: str) -> Json:
-    """A ValidatingAdmissionPolicy for the Pods of one namespace, with the rules' ids as messages."""
+    """Return a ValidatingAdmissionPolicy for the Pods of one namespace, with the rules' ids as messages."""
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
@@ -171,7 +171,7 @@ def validating(name: str, expressions: Mapping[str, str], space: str) -> Json:
 
 
 def warning(name: str) -> Json:
-    """The binding under which a policy warns."""
+    """Return the binding under which a policy warns."""
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicyBinding",
@@ -181,7 +181,7 @@ def warning(name: str) -> Json:
 
 
 def by_kubernetes(catflap: Installation, manifest: Json, expressions: Mapping[str, str]) -> dict[str, str]:
-    """What Kubernetes' own policy says of an object: for each rule that does not hold, whether it is false or fails."""
+    """Return Kubernetes' verdict on an object: for each violated rule, whether it is false or fails."""
     path = PODS.format(manifest["metadata"]["namespace"], "?dryRun=All")
     warnings = catflap.cluster.call("POST", path, manifest).warnings
     said = {}
@@ -194,14 +194,14 @@ def by_kubernetes(catflap: Installation, manifest: Json, expressions: Mapping[st
 
 
 def by_catflap(catflap: Installation) -> dict[str, str]:
-    """What our rules said of the last object, by its record."""
+    """Return catflap's verdict on the last object, from its record."""
     found = catflap.server.records()[-1].get("audited", [])
     return {one["rule"]: "error" if "expression fails" in one["message"] else "false" for one in found}
 
 
 @pytest.mark.parametrize("first", range(0, len(EXPRESSIONS), CHUNK))
 def test_the_verdicts_are_kubernetes_own(catflap: Installation, namespace_name: str, first: int) -> None:
-    """True, false or an error, for each expression and each of the objects."""
+    """The result is true, false or an error, for each expression and each object."""
     expressions = {identifier(number): text for number, text in enumerate(EXPRESSIONS)}
     expressions = dict(list(expressions.items())[first : first + CHUNK])
     catflap.apply(namespace(namespace_name, tier="gold"))
@@ -224,7 +224,7 @@ def test_the_verdicts_are_kubernetes_own(catflap: Installation, namespace_name: 
 
 @pytest.mark.parametrize("expression", DIFFERENT)
 def test_what_differs_is_what_is_documented(catflap: Installation, expression: str) -> None:
-    """Each of these is refused by one of the two when it is written, and by one only."""
+    """Exactly one of the two rejects each of these when it is written."""
     policy = validating(f"{NAME}-trial", {"trial": expression}, "nowhere")
     answer = catflap.cluster.call("POST", f"{ADMISSION}/validatingadmissionpolicies?dryRun=All", policy)
     try:
@@ -245,7 +245,7 @@ LIMITS: Final = {
 
 
 def test_a_pod_is_refused_with_the_rules_message(catflap: Installation, namespace_name: str) -> None:
-    """By kubectl's way, and a Deployment before its Pods."""
+    """Kubectl prints the message, and a Deployment is judged before its Pods."""
     catflap.apply(namespace(namespace_name))
     catflap.configure({"custom": [LIMITS]})
     refused = catflap.apply(pod("web", namespace_name, GOOD))
@@ -265,7 +265,7 @@ def test_a_pod_is_refused_with_the_rules_message(catflap: Installation, namespac
 
 
 def test_an_error_refuses_and_says_what_to_do(catflap: Installation, namespace_name: str) -> None:
-    """A doubt is no admission."""
+    """An error does not admit the object."""
     catflap.apply(namespace(namespace_name))
     rule = {**LIMITS, "cel": "object.spec.priorityClassName == 'low'"}
     catflap.configure({"custom": [rule]})
@@ -276,7 +276,7 @@ def test_an_error_refuses_and_says_what_to_do(catflap: Installation, namespace_n
 
 
 def test_a_bad_expression_is_refused_at_the_door(catflap: Installation) -> None:
-    """Where the file is applied, with its line and column in the file and in the expression."""
+    """The message appears when the file is applied, with line and column in the file and in the expression."""
     head = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\n"
     text = f"{head}custom:\n  - id: limits-set\n    resources: [pods]\n    cel: object.spec.n + 1 == 'a'\n"
     answer = edit(catflap, text)
@@ -290,7 +290,7 @@ def test_a_bad_expression_is_refused_at_the_door(catflap: Installation) -> None:
 
 
 def test_the_namespace_is_looked_at_as_it_is_now(catflap: Installation, namespace_name: str) -> None:
-    """With the rights that the chart gives, and never from memory."""
+    """It uses the rights of the chart, and no cached value."""
     catflap.apply(namespace(namespace_name))
     rule = {**LIMITS, "cel": "namespaceObject.metadata.?labels[?'tier'].orValue('') == 'gold'"}
     catflap.configure({"custom": [rule]})
@@ -300,7 +300,7 @@ def test_the_namespace_is_looked_at_as_it_is_now(catflap: Installation, namespac
 
 
 def test_changes_that_only_custom_rules_read_are_asked_about(catflap: Installation, namespace_name: str) -> None:
-    """The registration follows: without such rules an edit of an annotation is nobody's business."""
+    """The registration follows: without such rules, edits of annotations are not reviewed."""
     catflap.apply(namespace(namespace_name))
     assert catflap.apply(pod("web", namespace_name, GOOD)).returncode == 0
     path = PODS.format(namespace_name, "/web?dryRun=All")
@@ -322,7 +322,7 @@ REGISTRY: Final = {
 
 
 def test_padding_hides_no_change(catflap: Installation, namespace_name: str) -> None:
-    """An object too large to be judged is refused where what the rule reads changes, and told of where it does not."""
+    """An object that is too large is rejected if a field that the rule reads changes, and reported otherwise."""
     catflap.apply(namespace(namespace_name))
     fine = {"containers": [{"name": "main", "image": "registry.example/a"}]}
     assert catflap.apply({**pod("web", namespace_name, GOOD), "spec": fine}).returncode == 0
@@ -341,7 +341,7 @@ def test_padding_hides_no_change(catflap: Installation, namespace_name: str) -> 
 
 
 def test_a_rule_about_who_asks_holds_for_changes(catflap: Installation, namespace_name: str) -> None:
-    """Not at creation alone."""
+    """It holds for more than creation."""
     catflap.apply(namespace(namespace_name))
     assert catflap.apply(pod("web", namespace_name, GOOD)).returncode == 0
     path = PODS.format(namespace_name, "/web?dryRun=All")
@@ -352,7 +352,7 @@ def test_a_rule_about_who_asks_holds_for_changes(catflap: Installation, namespac
 
 
 def test_a_warning_of_several_lines_is_shown(catflap: Installation, namespace_name: str) -> None:
-    """On one."""
+    """It matches one namespace."""
     catflap.apply(namespace(namespace_name))
     catflap.configure({"custom": [{**REGISTRY, "cel": "false"}], "rules": {"registry": "warn"}})
     warned = catflap.apply(pod("web", namespace_name, GOOD))

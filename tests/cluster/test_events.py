@@ -1,23 +1,23 @@
-"""Refusals and repairs are told where the people of a namespace look: `kubectl get events`, `kubectl describe`."""
+"""Tests that rejections and repairs appear in `kubectl get events` and `kubectl describe`."""
 
 import re
 from functools import partial
 from typing import Any
 
-from tests.cluster.accounting import counted, ours
+from tests.cluster.api_requests import catflap_requests, count_requests
 from tests.cluster.installation import Installation, eventually
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.controlplane.client import MERGE
 
 
 def told(catflap: Installation, space: str, reason: str) -> list[Any]:
-    """The Events of a namespace that give this reason."""
+    """Return the Events of a namespace with this reason."""
     found = catflap.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{space}/events")["items"]
     return [one for one in found if one["reason"] == reason]
 
 
 def test_a_refused_workload_is_told_of_in_its_namespace(catflap: Installation, namespace_name: str) -> None:
-    """Once, however often it is tried; a dry run and what is admitted are not."""
+    """There is one Event for all retries, and none for a dry run or an admitted object."""
     catflap.apply(namespace(namespace_name))
     catflap.apply(deployment("good", namespace_name, GOOD))
     catflap.apply(deployment("trial", namespace_name, {}), "--dry-run=server")
@@ -46,7 +46,7 @@ def test_a_refused_change_is_told_of_the_object(catflap: Installation, namespace
 
 
 def test_refused_pods_of_a_controller_are_told_of_their_owner(catflap: Installation, namespace_name: str) -> None:
-    """GL#499: the Deployment came before the rule did, its ReplicaSet tries for ever: one Event, whatever it costs."""
+    """GL#499: the Deployment is older than the rule, and its ReplicaSet retries for ever: one Event results."""
     catflap.apply(namespace(namespace_name))
     catflap.configure({"mode": "audit"})
     assert catflap.apply(deployment("web", namespace_name, {}, replicas=0)).returncode == 0
@@ -59,7 +59,7 @@ def test_refused_pods_of_a_controller_are_told_of_their_owner(catflap: Installat
     [event] = told(catflap, namespace_name, "WorkloadRefused")
     assert event["regarding"]["kind"] == "ReplicaSet"
     assert event["note"].startswith(f"a Pod of ReplicaSet {event['regarding']['name']} was refused: require-app: ")
-    written = counted(ours(catflap, after=before))
+    written = count_requests(catflap_requests(catflap, after=before))
     events = [one for one in written if one.resource == "events"]
     assert sum(written[one] for one in events) < refusals, written
     assert all(one.granted for one in events), written
@@ -69,7 +69,7 @@ def test_refused_pods_of_a_controller_are_told_of_their_owner(catflap: Installat
 
 
 def refused(catflap: Installation, space: str, after: int) -> int:
-    """How many Pods of a namespace were refused."""
+    """Return the number of rejected Pods of a namespace."""
     return sum(
         one["verb"] == "create" and one["responseStatus"]["code"] == 403
         for one in catflap.cluster.audit_events(after=after)
@@ -78,7 +78,7 @@ def refused(catflap: Installation, space: str, after: int) -> int:
 
 
 def test_a_refused_edit_of_a_policy_is_told_of_it(catflap: Installation, namespace_name: str) -> None:
-    """Somebody tried to open what catflap closed: the namespace's people may want to know."""
+    """A user tried to open what catflap isolates, which concerns the users of the namespace."""
     catflap.apply(namespace(namespace_name))
     path = f"/apis/networking.k8s.io/v1/namespaces/{namespace_name}/networkpolicies/catflap-default-deny"
     eventually(lambda: catflap.cluster.call("GET", path).status == 200)
@@ -88,19 +88,19 @@ def test_a_refused_edit_of_a_policy_is_told_of_it(catflap: Installation, namespa
 
 
 def test_admission_is_not_waited_for_by_events(catflap: Installation, namespace_name: str) -> None:
-    """A hundred refusals under a hundred names: as many answers, few Events, the rest counted."""
+    """A hundred rejections under a hundred names get as many answers and few Events; the rest is counted."""
     catflap.apply(namespace(namespace_name))
     before = catflap.cluster.audit_size()
     path = f"/api/v1/namespaces/{namespace_name}/pods"
     for number in range(100):
         assert catflap.cluster.call("POST", path, pod(f"p{number}", namespace_name, {})).status == 403
     eventually(partial(limited, catflap), until=lambda seen: seen >= 80)
-    written = counted(ours(catflap, after=before))
+    written = count_requests(catflap_requests(catflap, after=before))
     assert sum(count for one, count in written.items() if one.resource == "events") < 20, written
 
 
 def limited(catflap: Installation) -> float:
-    """How many Events were too many to tell."""
+    """Return the number of rate-limited Events."""
     shown = catflap.server.status("/metrics").body.decode()
     [value] = re.findall(r'^catflap_events_total{outcome="limited"} (.+)$', shown, re.MULTILINE)
     return float(value)

@@ -1,4 +1,4 @@
-"""One user's burst does not take the places of another user, nor of another namespace."""
+"""Tests that one user's burst does not take the slots of another user or namespace."""
 
 import time
 from collections import Counter
@@ -16,7 +16,7 @@ ADMINS: Final = ("system:masters",)
 
 
 def test_everybody_gets_in_while_one_user_creates_sixty_at_once(catflap: Installation, namespace_name: str) -> None:
-    """The burst gets in as well: it is smaller than what one user may have waiting."""
+    """The burst is admitted as well: it is smaller than the queue of one user."""
     crowded, mine = f"{namespace_name}-a", f"{namespace_name}-b"
     for space in (crowded, mine):
         catflap.cluster.api("POST", "/api/v1/namespaces", namespace(space))
@@ -35,7 +35,7 @@ def test_everybody_gets_in_while_one_user_creates_sixty_at_once(catflap: Install
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         hers = [pool.submit(partial(burst, worker)) for worker in range(AT_ONCE)]
-        time.sleep(1.0)  # all of them are under way
+        time.sleep(1.0)  # all of them are in progress
         his = Counter(create("bob", mine, f"web-{number}") for number in range(MINE))
         over.set()
     assert his == {201: MINE}

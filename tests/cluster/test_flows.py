@@ -1,4 +1,4 @@
-"""What the file says of flows, environments and presets stands in every namespace, word for word as `catflap render` prints it."""
+"""Tests that flows, environments and presets of the file exist in every namespace exactly as `catflap render` prints them."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -44,29 +44,29 @@ SECONDS = 5.0
 
 @pytest.fixture
 def catflap(apart: Installation) -> Installation:
-    """On a cluster of its own: these files are long, and each is written anew in every namespace that there is."""
+    """Use a separate cluster: these files are long, and each is written in every namespace."""
     apart.configure()
     return apart
 
 
 def configure(catflap: Installation, engine: str, **network: Any) -> None:
-    """The two environments, and a network section."""
+    """Return the two environments, and a network section."""
     catflap.configure({"namespaces": ENVIRONMENTS, "network": {"engine": engine, **network}})
 
 
 def standing(catflap: Installation, engine: str, space: str) -> dict[str, Json]:
-    """The policies that stand in a namespace, by name."""
+    """Return the policies of a namespace by name."""
     found = catflap.cluster.api("GET", path(engine, space))["items"]
     return {one["metadata"]["name"]: one for one in found}
 
 
 def specs(policies: Iterable[Mapping[str, Any]]) -> dict[str, Json]:
-    """What policies say, by their names."""
+    """Return the specs of policies by name."""
     return {one["metadata"]["name"]: one["spec"] for one in policies}
 
 
 def rendered(catflap: Installation, folder: Path, *arguments: str) -> list[Json]:
-    """What `catflap render` prints under the file that the cluster has."""
+    """Return what `catflap render` prints under the policy file of the cluster."""
     configmap = catflap.cluster.api("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy")
     (folder / "policy.yaml").write_text(configmap["data"]["policy.yaml"], encoding="utf-8")
     outcome = CliRunner().invoke(main, ["render", "-c", str(folder / "policy.yaml"), *arguments])
@@ -75,7 +75,7 @@ def rendered(catflap: Installation, folder: Path, *arguments: str) -> list[Json]
 
 
 def settled(catflap: Installation, engine: str, space: str, wanted: Iterable[Mapping[str, Any]]) -> dict[str, Json]:
-    """The policies of a namespace, once they say what is wanted and nothing else stands beside them."""
+    """Return the policies of a namespace, once they equal the desired ones."""
     said = specs(wanted)
     return eventually(
         lambda: standing(catflap, engine, space), until=lambda seen: specs(seen.values()) == said, within=SECONDS
@@ -86,7 +86,7 @@ def settled(catflap: Installation, engine: str, space: str, wanted: Iterable[Map
 def test_what_stands_is_what_render_prints(
     catflap: Installation, engine: str, namespace_name: str, tmp_path: Path, environment: str
 ) -> None:
-    """Of every policy the whole spec; and each is nothing that the API server would rather not read."""
+    """Each whole spec is compared, and the API server returns no warning."""
     configure(catflap, engine, **NETWORK)
     labels = {"environment": environment} if environment else {}
     catflap.apply(namespace(namespace_name, **labels))
@@ -107,7 +107,7 @@ def test_what_stands_is_what_render_prints(
 def test_a_flow_of_named_namespaces_stands_at_both_ends(
     catflap: Installation, engine: str, namespace_name: str, tmp_path: Path
 ) -> None:
-    """As a policy for every Pod of the named one."""
+    """It is a policy for every Pod of the named namespace."""
     flow = {"from": {"namespaces": [namespace_name]}, "to": "backend", "ports": ["9090/TCP"]}
     configure(catflap, engine, flows=[flow])
     catflap.apply(namespace(namespace_name))
@@ -122,7 +122,7 @@ def test_a_flow_of_named_namespaces_stands_at_both_ends(
 def test_an_edit_of_the_file_changes_what_differs_in_place(
     catflap: Installation, engine: str, namespace_name: str, tmp_path: Path
 ) -> None:
-    """One role says something else, one has no flow any more: the others, the closing one above all, are not written."""
+    """One role changes, one loses its flow: the other policies, above all the default-deny, are not written."""
     configure(catflap, engine, flows=THREE_TIERS)
     catflap.apply(namespace(namespace_name, environment="test"))
     arguments = ("-n", namespace_name, "--environment", "test")
@@ -138,14 +138,14 @@ def test_an_edit_of_the_file_changes_what_differs_in_place(
 
 
 def version(policy: Json) -> str:
-    """The version of what stands."""
+    """Return the resourceVersion of a policy."""
     return str(policy["metadata"]["resourceVersion"])
 
 
 def test_another_environment_is_another_policy_at_once(
     catflap: Installation, engine: str, namespace_name: str, tmp_path: Path
 ) -> None:
-    """Set, changed and removed by somebody who may; only the policies that name the environment are written."""
+    """An authorised user sets, changes and removes it; only policies that name the environment are written."""
     configure(catflap, engine, flows=THREE_TIERS)
     catflap.apply(namespace(namespace_name))
     found = settled(catflap, engine, namespace_name, rendered(catflap, tmp_path, "-n", namespace_name))

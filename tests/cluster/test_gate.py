@@ -1,4 +1,4 @@
-"""No Pod is stored in a guarded namespace before its default-deny policy: the gate, with the controller gone."""
+"""Tests the gate without a controller: no Pod is stored in a managed namespace before its default-deny policy."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, names
+from tests.cluster.installation import NAMESPACE, Installation, eventually, names, run_controller
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.controlplane.client import APPLY
 from tests.programs import stop
@@ -19,35 +19,35 @@ SPACES = 20
 
 @pytest.fixture
 def alone(catflap: Installation) -> Iterator[Installation]:
-    """The server without its controller."""
+    """Run the server without its controller."""
     stop(catflap.controller.process)
     try:
         yield catflap
     finally:
-        catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+        catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
 
 
 def space_with_account(catflap: Installation, name: str) -> None:
-    """A namespace with a ServiceAccount of its own, so that nothing holds a Pod back for a moment."""
+    """Return a namespace with its own ServiceAccount, so that no Pod is delayed."""
     catflap.cluster.api("POST", "/api/v1/namespaces", namespace(name))
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "own"}}
     catflap.cluster.api("POST", f"/api/v1/namespaces/{name}/serviceaccounts", account)
 
 
 def make_pod(catflap: Installation, space: str, name: str = "first", *, query: str = "") -> Any:
-    """A good Pod under the namespace's own account; the answer, whatever it is."""
+    """Create a good Pod under the namespace's account; return the answer."""
     body = pod(name, space, GOOD)
     body["spec"] = {**body["spec"], "serviceAccountName": "own", "automountServiceAccountToken": False}
     return catflap.cluster.call("POST", f"/api/v1/namespaces/{space}/pods{query}", body)
 
 
 def deny(catflap: Installation, space: str, path: str = PLAIN) -> Any:
-    """The default-deny policy of a namespace, as it stands."""
+    """Return the default-deny policy of a namespace."""
     return catflap.cluster.call("GET", f"{path.format(space)}/catflap-default-deny")
 
 
 def race(catflap: Installation, space: str) -> int:
-    """How much later the first Pod was stored than the policy, in resource versions; negative is a lost race."""
+    """Return how much later the first Pod was stored than the policy, in resource versions; negative is a lost race."""
     space_with_account(catflap, space)
     answer = make_pod(catflap, space)
     assert answer.status == 201, answer.body
@@ -56,14 +56,14 @@ def race(catflap: Installation, space: str) -> int:
 
 
 def test_no_pod_is_older_than_its_policy(alone: Installation, namespace_name: str) -> None:
-    """KY#1569: namespaces and their first Pods, eight at a time, and nobody else to write the policy."""
+    """KY#1569: namespaces and their first Pods, eight at a time, without another writer of the policy."""
     with ThreadPoolExecutor(8) as pool:
         leads = list(pool.map(lambda number: race(alone, f"{namespace_name}-{number}"), range(SPACES)))
     assert min(leads) > 0
 
 
 def test_many_first_pods_at_once_make_one_policy(alone: Installation, namespace_name: str) -> None:
-    """All are admitted, each after a proof; the API server counts few reads and one write."""
+    """All are admitted, each after a verification; the API server counts few reads and one write."""
     space_with_account(alone, namespace_name)
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda number: make_pod(alone, namespace_name, f"p{number}"), range(16)))
@@ -78,7 +78,7 @@ def test_many_first_pods_at_once_make_one_policy(alone: Installation, namespace_
 
 
 def test_a_policy_that_went_is_back_before_the_next_pod(alone: Installation, namespace_name: str) -> None:
-    """Deleted by somebody who may, between two Pods; it is told as what it is, a repair."""
+    """An authorised user deletes it between two Pods; it is reported as a repair."""
     race(alone, namespace_name)
     alone.emergency("DELETE", f"{PLAIN.format(namespace_name)}/catflap-default-deny")
     answer = make_pod(alone, namespace_name, "second")
@@ -92,19 +92,19 @@ def test_a_policy_that_went_is_back_before_the_next_pod(alone: Installation, nam
 
 
 def of_reason(answer: Any, reason: str) -> list[Any]:
-    """The Events of a list that give this reason."""
+    """Return the Events of a list with this reason."""
     return [one for one in answer["items"] if one["reason"] == reason]
 
 
 def test_the_first_policy_of_a_namespace_is_no_repair(alone: Installation, namespace_name: str) -> None:
-    """Nobody took it away."""
+    """No user removed it."""
     race(alone, namespace_name)
     records = [one for one in alone.server.records() if one["type"] == "write"]
     assert records[-1]["reasonCode"] == "PolicyCreated"
 
 
 def test_what_others_add_to_the_spec_is_taken_out(alone: Installation, namespace_name: str) -> None:
-    """Server-side apply by another manager leaves an `ingress` that applying ours again would keep."""
+    """Server-side apply by another manager leaves an `ingress` that another apply would keep."""
     race(alone, namespace_name)
     before = deny(alone, namespace_name).body
     opened = {
@@ -122,7 +122,7 @@ def test_what_others_add_to_the_spec_is_taken_out(alone: Installation, namespace
 
 
 def test_a_policy_forged_under_our_name_proves_nothing(alone: Installation, namespace_name: str) -> None:
-    """Our name, our labels, a digest, and a spec that selects no Pod."""
+    """It has catflap's name, labels and a digest, and a spec that selects no Pod."""
     space_with_account(alone, namespace_name)
     forged = {
         "apiVersion": "networking.k8s.io/v1",
@@ -142,7 +142,7 @@ def test_a_policy_forged_under_our_name_proves_nothing(alone: Installation, name
 
 
 def test_a_dry_run_looks_and_does_not_write(alone: Installation, namespace_name: str) -> None:
-    """KY PR#15143: admitted, for the real request would be; and the record says what was not done."""
+    """KY PR#15143: it is admitted, as the real request would be, and the record says what was not done."""
     space_with_account(alone, namespace_name)
     assert make_pod(alone, namespace_name, query="?dryRun=All").status == 201
     assert deny(alone, namespace_name).status == 404
@@ -151,7 +151,7 @@ def test_a_dry_run_looks_and_does_not_write(alone: Installation, namespace_name:
 
 
 def test_what_cannot_be_proven_is_refused_for_now(alone: Installation, namespace_name: str) -> None:
-    """Without the right to write, the Pod waits; a controller would try again, a person is told to."""
+    """Without the right to write, the Pod waits. A controller would retry, and a user is asked to."""
     space_with_account(alone, namespace_name)
     path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/catflap-server"
     path = next(
@@ -169,7 +169,7 @@ def test_what_cannot_be_proven_is_refused_for_now(alone: Installation, namespace
         )
         assert answer.status == 503
         assert answer.body["details"]["retryAfterSeconds"] == 1
-        # Where reviews come without a proof of who sent them, the log alone has the reason.
+        # If reviews have no authentication, only the log has the reason.
         assert f"namespace {namespace_name} is not proven closed" in answer.body["message"] + alone.server.log()
     finally:
         alone.cluster.api("PATCH", path, {"rules": kept}, content_type=merge)
@@ -177,7 +177,7 @@ def test_what_cannot_be_proven_is_refused_for_now(alone: Installation, namespace
 
 
 def test_an_older_namespace_is_not_closed_by_a_pod(alone: Installation, older: str) -> None:
-    """Looked at live, and left alone."""
+    """It is read live, and not changed."""
     body = pod("guest", older, GOOD)
     assert alone.cluster.call("POST", f"/api/v1/namespaces/{older}/pods", body).status == 201
     assert deny(alone, older).status == 404
@@ -185,13 +185,13 @@ def test_an_older_namespace_is_not_closed_by_a_pod(alone: Installation, older: s
 
 
 def test_a_namespace_made_anew_under_an_old_name_is_guarded(alone: Installation, older: str) -> None:
-    """What the cache knew of its namesake says nothing."""
+    """The cached state of the old namespace does not count."""
     alone.cluster.kubectl("delete", "namespace", older, "--timeout=60s")
     assert race(alone, older) > 0
 
 
 def test_calico_listed_but_unavailable_falls_back_to_the_floor(alone: Installation, namespace_name: str) -> None:
-    """calico#6412: its own API server may wait for this very Pod; Calico enforces the plain policy as well."""
+    """calico#6412: Calico's own API server may wait for this very Pod, and Calico enforces the plain policy as well."""
     alone.cluster.remove_calico()
     absent = {
         "apiVersion": "apiregistration.k8s.io/v1",
@@ -220,7 +220,7 @@ def test_calico_listed_but_unavailable_falls_back_to_the_floor(alone: Installati
 
 
 def test_calicos_own_policy_is_the_proof_where_calico_is(alone: Installation, namespace_name: str) -> None:
-    """And nothing plain is written beside it."""
+    """No plain policy is written in addition."""
     alone.cluster.install_calico()
     alone.write_policy("apiVersion: catflap.dev/v1\nkind: GuardPolicy\nnetwork: {engine: calico}\n")
     eventually(lambda: "Engine.CALICO" in alone.server.log().rpartition("surroundings: ")[2])

@@ -1,11 +1,11 @@
-"""Pods in their node's network, where no policy holds: kept out of guarded namespaces, whoever makes them."""
+"""Tests Pods on the host network, where no policy applies: managed namespaces reject them from any creator."""
 
 from typing import Any
 
 import pytest
 
 from tests.cluster.installation import Installation, eventually, names
-from tests.cluster.manifests import GOOD, deployment, every_kind, namespace, on_host, pod, pod_spec
+from tests.cluster.manifests import GOOD, deployment, every_kind, namespace, pod, pod_spec, with_host_network
 
 Json = dict[str, Any]
 
@@ -24,10 +24,10 @@ PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_refused_where_it_is_applied(catflap: Installation, namespace_name: str, kind: str) -> None:
-    """By the path of the one field; without that field it goes in."""
+    """The message has the path of the field; without that field the Pod is admitted."""
     catflap.apply(namespace(namespace_name))
     manifest = every_kind(namespace_name, GOOD)[kind]
-    done = catflap.apply(on_host(manifest))
+    done = catflap.apply(with_host_network(manifest))
     path = PLACES.get(kind, "spec.template.spec.hostNetwork")
     assert done.returncode == 1
     assert done.stderr.endswith(
@@ -38,17 +38,17 @@ def test_it_is_refused_where_it_is_applied(catflap: Installation, namespace_name
 
 
 def test_where_nothing_is_closed_it_is_nobodys_business(catflap: Installation, older: str, namespace_name: str) -> None:
-    """In an older namespace and in an exempt one."""
+    """This is an older namespace or an exempt one."""
     catflap.configure({"namespaces": {"exempt": [namespace_name]}})
     catflap.apply(namespace(namespace_name))
     for space in (older, namespace_name):
         for kind in KINDS:
-            done = catflap.apply(on_host(every_kind(space, GOOD)[kind]))
+            done = catflap.apply(with_host_network(every_kind(space, GOOD)[kind]))
             assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_exception_lets_it_in_on_record(catflap: Installation, namespace_name: str) -> None:
-    """With who answers for it, at the template and at each Pod; of another fault it says nothing."""
+    """The record names the owner of the exception, for the template and each Pod; it does not cover other violations."""
     waiver = {
         "rule": "no-host-network",
         "namespace": namespace_name,
@@ -58,7 +58,7 @@ def test_an_exception_lets_it_in_on_record(catflap: Installation, namespace_name
     }
     catflap.configure({"exceptions": [waiver]})
     catflap.apply(namespace(namespace_name))
-    done = catflap.apply(on_host(deployment("exporter", namespace_name, GOOD)))
+    done = catflap.apply(with_host_network(deployment("exporter", namespace_name, GOOD)))
     assert (done.returncode, done.stderr) == (0, "")
     pods = f"/api/v1/namespaces/{namespace_name}/pods"
     found = eventually(lambda: catflap.cluster.api("GET", pods)["items"])
@@ -75,7 +75,7 @@ def test_an_exception_lets_it_in_on_record(catflap: Installation, namespace_name
         assert one["reasonCode"] == "ExceptionApplied"
         assert one["reason"] == "exception from no-host-network until 9999-12-31, sre: node exporter"
         assert [fault["rule"] for fault in one["audited"]] == ["no-host-network"]
-    refused = catflap.apply(on_host(pod("bare", namespace_name, {"app": "x"})))
+    refused = catflap.apply(with_host_network(pod("bare", namespace_name, {"app": "x"})))
     assert refused.returncode == 1
     assert "no-host-network" not in refused.stderr
 
@@ -84,12 +84,12 @@ HOST_PROCESS = {"windowsOptions": {"hostProcess": True, "runAsUserName": "NT AUT
 
 
 def of_pod(spec: Json) -> None:
-    """Said for the whole Pod."""
+    """The field is set for the whole Pod."""
     spec["securityContext"] = HOST_PROCESS
 
 
 def of_container(spec: Json) -> None:
-    """Said for its only container."""
+    """The field is set for its only container."""
     spec["containers"] = [{**spec["containers"][0], "securityContext": HOST_PROCESS}]
 
 
@@ -98,7 +98,7 @@ def of_container(spec: Json) -> None:
 def test_a_windows_host_process_has_to_say_that_it_is_there(
     catflap: Installation, namespace_name: str, kind: str, said: Any
 ) -> None:
-    """The rule leans on that: the API server refuses the one that does not, so reading one field is enough."""
+    """The rule relies on this: the API server rejects a contradiction, so reading one field is enough."""
     catflap.apply(namespace(namespace_name))
     manifest = every_kind(namespace_name, GOOD)[kind]
     pod_spec(manifest)["os"] = {"name": "windows"}
@@ -107,11 +107,11 @@ def test_a_windows_host_process_has_to_say_that_it_is_there(
     assert silent.returncode == 1
     assert "hostNetwork must be true if pod contains any hostProcess containers" in silent.stderr
     assert "catflap" not in silent.stderr
-    assert SAYS in catflap.apply(on_host(manifest)).stderr
+    assert SAYS in catflap.apply(with_host_network(manifest)).stderr
 
 
 def test_what_ran_before_goes_on(catflap: Installation, older: str) -> None:
-    """A DaemonSet older than catflap, in a namespace that is closed since: a new node gets its Pod, on record."""
+    """The DaemonSet is older than catflap, and its namespace was isolated later: a new node gets its Pod, which is recorded."""
     catflap.configure({"namespaces": {"adopt": [older]}})
     eventually(lambda: "catflap-default-deny" in names(catflap.cluster.api("GET", PLAIN.format(older))))
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{older}", "labels": {"for": older}}}
@@ -129,5 +129,5 @@ def test_what_ran_before_goes_on(catflap: Installation, older: str) -> None:
     record = next(one for one in records if one["user"]["username"].endswith(":daemon-set-controller"))
     assert (record["decision"], record["reasonCode"]) == ("exempt", "OlderOwner")
     assert "no-host-network" in {fault["rule"] for fault in record["audited"]}
-    done = catflap.apply(on_host(every_kind(older, GOOD)["DaemonSet"]))
+    done = catflap.apply(with_host_network(every_kind(older, GOOD)["DaemonSet"]))
     assert SAYS in done.stderr

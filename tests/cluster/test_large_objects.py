@@ -1,4 +1,4 @@
-"""Objects that are as large as the API server stores them cost a scan no more than their names."""
+"""Tests that a scan spends no more on objects of maximum size than on their names."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -12,15 +12,15 @@ from webhook.kube.api import connect
 from webhook.kube.listing import Listing
 
 POLICIES: Final = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
-# Some 1.4 MiB in etcd, and 9 MiB of JSON.
+# About 1.4 MiB in etcd, and 9 MiB of JSON.
 PEERS: Final = 360_000
-# Two of these are one page that is too large, and each alone is not.
+# Two of these make a page that is too large; each one alone does not.
 HALF: Final = PEERS // 2
 
 
 @pytest.fixture
 def large(cluster: Cluster, namespace_name: str) -> Iterator[str]:
-    """A namespace with one policy that is too large to decode, two that are large, and a small one."""
+    """Return a namespace with one policy that is too large to decode, two large ones, and a small one."""
     cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     account = f"/api/v1/namespaces/{namespace_name}/serviceaccounts"
     cluster.api("POST", account, {"metadata": {"name": "writer"}})
@@ -36,7 +36,7 @@ def large(cluster: Cluster, namespace_name: str) -> Iterator[str]:
 
 
 def test_an_object_that_is_too_large_is_named_and_the_others_are_listed(cluster: Cluster, large: str) -> None:
-    """Its size is no way to hide the others."""
+    """The size of one policy does not hide the others."""
     listing = Listing(connect(str(cluster.kubeconfig)), namespaces=[large], makers=())
     found = [one["metadata"]["name"] for one in listing.objects() if one["kind"] == "NetworkPolicy"]
     assert sorted(found) == ["large-1", "large-2", "small"]

@@ -1,4 +1,4 @@
-"""The Lease by which one of two controllers scans, after somebody else wrote it or deleted it."""
+"""Tests the Lease of the scanning controller after another client wrote or deleted it."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from tests.cluster.installation import NAMESPACE, Installation, eventually
-from tests.cluster.storms import another_controller
+from tests.cluster.load_scenarios import another_controller
 from tests.controlplane.client import MERGE
 from tests.programs import Program
-from webhook.controller.leader import LEASE_SECONDS, RENEW_SECONDS
+from webhook.controller.leader_election import LEASE_SECONDS, RENEW_SECONDS
 
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 PATH = f"{LEASES}/catflap-controller"
-# A Lease that nobody renews is watched for its whole duration, looked at three times a minute.
+# A Lease without renewals is observed for its whole duration, three times a minute.
 TAKEN_SECONDS = LEASE_SECONDS + 3 * RENEW_SECONDS
 SPECS: dict[str, dict[str, Any]] = {
     "for 68 years, renewed in the future": {
@@ -29,7 +29,7 @@ SPECS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def two(apart: Installation) -> Iterator[list[Program]]:
-    """Two controllers, of which one leads."""
+    """Run two controllers, of which one leads."""
     with another_controller(apart) as second:
         both = [apart.controller, second]
         eventually(partial(one_leads, apart, both))
@@ -37,18 +37,18 @@ def two(apart: Installation) -> Iterator[list[Program]]:
 
 
 def leads(controller: Program) -> str:
-    """The name under which a controller leads by its own records; empty where it does not."""
+    """Return the name under which a controller leads by its records; empty if it does not."""
     found = controller.records("leader")
     return str(found[-1]["candidate"]) if found and found[-1]["leads"] else ""
 
 
 def holder(catflap: Installation) -> str:
-    """Who holds the Lease by what it says."""
+    """Return the holder of the Lease."""
     return str((catflap.cluster.call("GET", PATH).body.get("spec") or {}).get("holderIdentity") or "")
 
 
 def one_leads(catflap: Installation, both: list[Program]) -> bool:
-    """Whether exactly one of them leads, and the Lease says so."""
+    """Return whether exactly one of them leads, and the Lease names it."""
     return [name for name in map(leads, both) if name] == [holder(catflap)]
 
 
@@ -56,7 +56,7 @@ def one_leads(catflap: Installation, both: list[Program]) -> bool:
 def test_a_strange_holder_that_is_silent_does_not_keep_the_lease(
     apart: Installation, two: list[Program], spec: dict[str, Any]
 ) -> None:
-    """Whatever its duration and its times say."""
+    """Its duration and times do not matter."""
     apart.cluster.api("PATCH", PATH, {"spec": spec}, content_type=MERGE)
     assert holder(apart) == "stranger"
     eventually(partial(one_leads, apart, two), within=TAKEN_SECONDS)
@@ -64,13 +64,13 @@ def test_a_strange_holder_that_is_silent_does_not_keep_the_lease(
 
 @pytest.mark.parametrize("spec", [{"holderIdentity": ""}, None], ids=["no holder", "nothing"])
 def test_an_empty_lease_is_taken(apart: Installation, two: list[Program], spec: dict[str, Any] | None) -> None:
-    """By either controller, at its next look."""
+    """Either controller takes it at its next attempt."""
     apart.cluster.api("PATCH", PATH, {"spec": spec}, content_type=MERGE)
     eventually(partial(one_leads, apart, two), within=3 * RENEW_SECONDS)
 
 
 def test_a_deleted_lease_is_made_again(apart: Installation, two: list[Program]) -> None:
-    """By either controller; the chart alone made it before."""
+    """Either controller creates it, which before only the chart did."""
     apart.cluster.api("DELETE", PATH)
     eventually(partial(one_leads, apart, two), within=3 * RENEW_SECONDS)
     assert not any("who leads is not known" in one.log() for one in two)

@@ -1,27 +1,34 @@
-"""A file that has as much as it may: the API server takes all that is written from it, and judges by it."""
+"""Tests the largest permitted policy file: the API server accepts and evaluates what catflap writes from it."""
 
 from typing import Final
 
 import pytest
 import yaml
 
-from tests.cluster.differing import BY_TWIN, SPACES, Verdicts, judged_by_all, try_out, twin
 from tests.cluster.installation import NAMESPACE, WEBHOOKS, Installation, eventually
 from tests.cluster.manifests import Json, deployment, namespace, pod
+from tests.cluster.verdict_comparison import (
+    BY_TWIN,
+    SPACES,
+    Verdicts,
+    compare_verdicts,
+    enable_admission_policy,
+    try_out,
+)
 from tests.controlplane.client import MERGE
 from tests.limits import fullest, key, space, values
 from webhook.config.parse import parse
-from webhook.controller.addressing import endpoint_of
-from webhook.controller.fitting import fitted
-from webhook.controller.registration import registration
+from webhook.controller.stored_endpoint import stored_endpoint
+from webhook.controller.webhook_config_diff import merge_configuration
+from webhook.controller.webhook_configurations import webhook_configurations
 from webhook.kube.identity import registered_accounts
 from webhook.kube.registrations import PHASES
 from webhook.model.limits import MOST_ALIASES, MOST_REQUIRED, MOST_ROLES, MOST_VALUES
 from webhook.model.policy import GuardPolicy
 
 LAST: Final = MOST_ROLES - 1
-OWN: Final = space(f"own-{LAST}")  # the one namespace where the last role may be carried
-STRICT, LENIENT, LABELLED = space("lab-98"), space("lab-99"), space("lab-1")  # by overrides; the last by a label, too
+OWN: Final = space(f"own-{LAST}")  # the one namespace where the last role may be used
+STRICT, LENIENT, LABELLED = space("lab-98"), space("lab-99"), space("lab-1")  # by overrides; the last also by a label
 APP: Final = [key("app"), *(key(f"app-{number}") for number in range(MOST_ALIASES))]
 ROLE: Final = [key("role"), *(key(f"role-{number}") for number in range(MOST_ALIASES))]
 REQUIRED: Final = [key(f"label-{number}") for number in range(MOST_REQUIRED)]
@@ -35,32 +42,32 @@ FULL: Final = [
 
 
 def sound(further: str) -> dict[str, str]:
-    """Labels that the file asks for, by every name that counts."""
+    """Return the labels that the file requires, by every accepted name."""
     return {**dict.fromkeys(APP, "web"), **dict.fromkeys(ROLE, ROLES[LAST]), **dict.fromkeys(REQUIRED, further)}
 
 
 def but(labels: dict[str, str], *missing: str, **changed: str) -> dict[str, str]:
-    """The labels without some, and with the last alias of the app or of the role, or the last further label, changed."""
+    """Return the labels without some, and with the last alias of app or role, or the last additional label, changed."""
     last = {"app": APP[-1], "role": ROLE[-1], "further": REQUIRED[-1]}
     rest = {one: value for one, value in labels.items() if one not in missing}
     return {**rest, **{last[name]: value for name, value in changed.items()}}
 
 
 def fits(catflap: Installation, policy: GuardPolicy) -> bool:
-    """Whether both webhook configurations are as the file asks."""
+    """Return whether both webhook configurations match the file."""
     for phase in PHASES:
         stored = catflap.cluster.api("GET", WEBHOOKS.format(phase))
-        endpoint = endpoint_of(stored, NAMESPACE)
+        endpoint = stored_endpoint(stored, NAMESPACE)
         assert endpoint is not None
-        wanted = {one["kind"]: one for one in registration(policy, endpoint, registered_accounts(stored))}
-        if fitted(stored, wanted[f"{phase.capitalize()}WebhookConfiguration"]) != stored:
+        wanted = {one["kind"]: one for one in webhook_configurations(policy, endpoint, registered_accounts(stored))}
+        if merge_configuration(stored, wanted[f"{phase.capitalize()}WebhookConfiguration"]) != stored:
             return False
     return True
 
 
 @pytest.mark.parametrize("full", FULL)
 def test_what_is_written_from_it_is_taken_and_judges_as_we_do(apart: Installation, full: Json) -> None:
-    """By a Pod that has every label that is asked for, at the end of every list."""
+    """A Pod has every required label, at the end of every list."""
     apart.apply(namespace(LABELLED, **{key("tier-1"): "x" * 63}), check=True)
     for name in (OWN, SPACES[0], STRICT, LENIENT):
         apart.apply(namespace(name), check=True)
@@ -79,7 +86,7 @@ def test_what_is_written_from_it_is_taken_and_judges_as_we_do(apart: Installatio
         deployment("elsewhere", STRICT, good),
         pod("lenient", LENIENT, {}),
     ]
-    found = list(judged_by_all(apart, policy, things))
+    found = list(compare_verdicts(apart, policy, things))
     admitted, refused = (
         Verdicts(offline=True, server=True, twin=True),
         Verdicts(offline=False, server=False, twin=False),
@@ -94,10 +101,10 @@ def test_what_is_written_from_it_is_taken_and_judges_as_we_do(apart: Installatio
 
 
 def test_a_pod_that_stands_is_judged_by_what_it_had(apart: Installation, namespace_name: str) -> None:
-    """Which takes longest: every label before is compared with every one after."""
+    """The slowest case: every label before is compared with every label after."""
     for name in (OWN, SPACES[0]):
         apart.apply(namespace(name), check=True)
-    twin(apart, {"network": {"engine": "kubernetes"}, **fullest()})
+    enable_admission_policy(apart, {"network": {"engine": "kubernetes"}, **fullest()})
     apart.apply(pod(namespace_name, OWN, sound(LISTED)), check=True)
     path = f"/api/v1/namespaces/{OWN}/pods/{namespace_name}"
     for changed, status in (({"x": "y"}, 200), ({ROLE[-1]: ROLES[0]}, 403), ({REQUIRED[-1]: None}, 403)):

@@ -1,4 +1,4 @@
-"""Rules hold otherwise in some namespaces, for some people and for some time; all of it by the policy file alone."""
+"""Tests modes by namespace, user and time, all configured by the policy file alone."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.installation import Installation, eventually
-from tests.cluster.manifests import GOOD, deployment, namespace, on_host, pod
-from tests.cluster.policies import standing
+from tests.cluster.manifests import GOOD, deployment, namespace, pod, with_host_network
+from tests.cluster.policies import stored_policies
 from tests.controlplane.client import MERGE, Answer
 from webhook.model.names import BREAK_GLASS_GROUP
 
@@ -23,7 +23,7 @@ OWNERS = "owners"
 
 @pytest.fixture(scope="module", autouse=True)
 def _owners(installation: Installation) -> None:
-    """A group with every right, which no file names."""
+    """Return a group with every right that no file names."""
     api = "rbac.authorization.k8s.io"
     binding = {
         "apiVersion": f"{api}/v1",
@@ -54,7 +54,7 @@ def refused_in_the_end(catflap: Installation, space: str, **labels: str) -> str:
 
 
 def decided(catflap: Installation, space: str, resource: str = "pods") -> list[dict[str, Any]]:
-    """What was decided on the objects of a namespace in the validating phase."""
+    """Return the validation decisions on the objects of a namespace."""
     return [
         one
         for one in catflap.server.records()
@@ -66,7 +66,7 @@ def decided(catflap: Installation, space: str, resource: str = "pods") -> list[d
 
 
 def test_a_mode_by_prefix(catflap: Installation, namespace_name: str) -> None:
-    """Audit: admitted without a word, recorded, and the namespace is closed all the same."""
+    """Audit: admitted without a warning, recorded, and the namespace is isolated all the same."""
     space = f"lab-{namespace_name}"
     catflap.configure({"namespaces": {"overrides": [{"names": ["lab-*"], "mode": "audit"}]}})
     catflap.apply(namespace(space))
@@ -75,11 +75,11 @@ def test_a_mode_by_prefix(catflap: Installation, namespace_name: str) -> None:
     [record] = decided(catflap, space)
     assert (record["decision"], record["closure"]) == ("allowed", record["closure"])
     assert {one["rule"] for one in record["audited"]} == {"require-app", "require-role"}
-    assert "catflap-default-deny" in standing(catflap, "kubernetes", space)
+    assert "catflap-default-deny" in stored_policies(catflap, "kubernetes", space)
 
 
 def test_a_mode_by_label(catflap: Installation, namespace_name: str) -> None:
-    """Warn where the label stands; who may not set it cannot reach it by any way in."""
+    """A label sets the mode to warn; an unauthorised user cannot set it by any endpoint."""
     catflap.configure({"namespaces": {"overrides": [{"labels": {"tier": "gold"}, "mode": "warn"}]}})
     refusal = refused_in_the_end(catflap, f"{namespace_name}-x", tier="gold")
     assert "metadata.labels.tier: only members of system:masters" in refusal
@@ -97,7 +97,7 @@ def test_a_mode_by_label(catflap: Installation, namespace_name: str) -> None:
 
 
 def test_a_reserved_prefix(catflap: Installation, namespace_name: str) -> None:
-    """Neither judged nor closed, nor asked about; and made by those alone whom the file names."""
+    """It is neither judged nor isolated nor reviewed; only the users that the file names create it."""
     space = f"kept-{namespace_name}"
     reserved = {"prefixes": ["kept-*"], "groups": ["platform"]}
     catflap.configure({"namespaces": {"reserved": reserved}})
@@ -108,13 +108,13 @@ def test_a_reserved_prefix(catflap: Installation, namespace_name: str) -> None:
     # The API server reads the new registration a moment after it was stored: the first Pods may still be reviewed.
     numbers = count()
     eventually(lambda: reviews(catflap, space, f"web-{next(numbers)}") == 0)
-    assert standing(catflap, "kubernetes", space) == []
+    assert stored_policies(catflap, "kubernetes", space) == []
     catflap.configure()
-    eventually(lambda: "catflap-default-deny" in standing(catflap, "kubernetes", space))
+    eventually(lambda: "catflap-default-deny" in stored_policies(catflap, "kubernetes", space))
 
 
 def reviews(catflap: Installation, space: str, name: str) -> int:
-    """Create a Pod without labels; return how many decisions about it are on record."""
+    """Create a Pod without labels; return the number of recorded decisions about it."""
     assert create(catflap, pod(name, space, BARE)).status == 201
     return sum(one["objectRef"].get("name") == name for one in decided(catflap, space))
 
@@ -133,20 +133,20 @@ EXEMPT = {"users": ["robot"], "groups": ["installers"]}
 def test_who_passes_every_rule(
     catflap: Installation, namespace_name: str, user: str, groups: list[str], code: str
 ) -> None:
-    """As `kubectl debug node` needs it: a Pod in its node's network, without labels; recorded with what it broke."""
+    """As for `kubectl debug node`: a Pod on the host network, without labels; recorded with what it violated."""
     catflap.configure({"exempt": EXEMPT})
     catflap.apply(namespace(namespace_name))
-    debugger = on_host(pod("node-debugger", namespace_name, BARE))
+    debugger = with_host_network(pod("node-debugger", namespace_name, BARE))
     assert create(catflap, debugger).status == 403
     assert create(catflap, debugger, *groups, user=user).status == 201
     record = decided(catflap, namespace_name)[-1]
     assert (record["decision"], record["reasonCode"]) == ("exempt", code)
     assert {one["rule"] for one in record["audited"]} == {"no-host-network", "require-app", "require-role"}
-    assert "catflap-default-deny" in standing(catflap, "kubernetes", namespace_name)
+    assert "catflap-default-deny" in stored_policies(catflap, "kubernetes", namespace_name)
 
 
 def test_the_pods_of_what_an_exempt_user_made_are_judged(catflap: Installation, namespace_name: str) -> None:
-    """It is the controller that makes them: who is exempt passes, not what they made."""
+    """The controller creates them: the exemption covers the user, and not the Pods of the object."""
     catflap.configure({"exempt": EXEMPT})
     catflap.apply(namespace(namespace_name))
     path = f"/apis/apps/v1/namespaces/{namespace_name}/deployments"
@@ -159,7 +159,7 @@ def test_the_pods_of_what_an_exempt_user_made_are_judged(catflap: Installation, 
 
 
 def test_an_exception_is_announced_in_its_last_week(catflap: Installation, namespace_name: str) -> None:
-    """To whoever uses it, by kubectl."""
+    """Kubectl shows it to the user."""
     today = datetime.now(UTC).date()
     soon, later = today + timedelta(days=3), today + timedelta(days=30)
     common = {"namespace": namespace_name, "owner": "team-a", "reason": "migration"}
@@ -182,7 +182,7 @@ RELABELLED = {"metadata": {"labels": {"role": "data"}}}
 @pytest.mark.parametrize("way", ["", "/status"])
 @pytest.mark.parametrize("key", ["role", "app.kubernetes.io/component"])
 def test_a_running_pod_keeps_its_role(catflap: Installation, namespace_name: str, way: str, key: str) -> None:
-    """Whichever label names it, by whichever way in; another label is its owner's business."""
+    """Any label with its name counts, by any endpoint; other labels are not judged."""
     catflap.apply(namespace(namespace_name))
     catflap.apply(pod("web", namespace_name, {"app": "web", key: "frontend"}), check=True)
     path = f"{PODS.format(namespace_name)}/web{way}"
@@ -193,7 +193,7 @@ def test_a_running_pod_keeps_its_role(catflap: Installation, namespace_name: str
 
 
 def test_a_claimed_role(catflap: Installation, namespace_name: str) -> None:
-    """By namespace and ServiceAccount; a template is told as well as its Pods."""
+    """The namespace and the ServiceAccount select it; a template gets the warning as well as its Pods."""
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "store", "namespace": namespace_name}}
     claim = {"namespaces": [namespace_name], "serviceAccounts": [f"{namespace_name}/store"]}
     catflap.configure({"roles": {"data": {"claim": claim}}})

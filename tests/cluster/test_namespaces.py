@@ -1,39 +1,39 @@
-"""Which namespaces are closed, when, and what a namespace's own life does to its policies."""
+"""Tests which namespaces are isolated and when, and how policies follow the life of a namespace."""
 
 import time
 from typing import Any
 
-from tests.cluster.accounting import writes
+from tests.cluster.api_requests import writes
 from tests.cluster.installation import NAMESPACE, Installation, eventually, names
+from tests.cluster.load_scenarios import create
 from tests.cluster.manifests import GOOD, namespace, pod
-from tests.cluster.policies import BOTH, path, standing
-from tests.cluster.storms import create
+from tests.cluster.policies import BOTH, path, stored_policies
 from tests.controlplane.client import MERGE
 
 PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 CALICO = "/apis/projectcalico.org/v3/namespaces/{}/networkpolicies"
-# Longer than any reaction of the controller that these tests have seen, and than its look around.
+# Longer than any reaction of the controller that these tests have seen, and than the interval of its cluster info.
 QUIET_SECONDS = 2.0
 
 
 def closed(catflap: Installation, space: str, path: str = PLAIN) -> list[str]:
-    """The policies of a namespace, by name."""
+    """Return the policies of a namespace by name."""
     return list(names(catflap.cluster.api("GET", path.format(space))))
 
 
 def labels(catflap: Installation, space: str) -> dict[str, str]:
-    """The labels of a namespace."""
+    """Return the labels of a namespace."""
     return catflap.cluster.api("GET", f"/api/v1/namespaces/{space}")["metadata"]["labels"]  # type: ignore[no-any-return]
 
 
 def test_what_stood_before_is_left_alone(catflap: Installation, older: str) -> None:
-    """A default-deny on a running system is never a surprise."""
+    """A running system never gets a default-deny unexpectedly."""
     assert closed(catflap, older) == []
     assert "catflap.dev/guard" not in labels(catflap, older)
 
 
 def test_an_exempt_namespace_gets_neither_stamp_nor_policy(catflap: Installation, namespace_name: str) -> None:
-    """By its exact name."""
+    """The exact name is exempt."""
     catflap.configure({"namespaces": {"exempt": [namespace_name]}})
     catflap.apply(namespace(namespace_name))
     time.sleep(QUIET_SECONDS)
@@ -41,13 +41,13 @@ def test_an_exempt_namespace_gets_neither_stamp_nor_policy(catflap: Installation
 
 
 def test_our_own_and_the_system_namespaces_stay_open(catflap: Installation) -> None:
-    """Whatever the file says."""
+    """The file does not matter."""
     for space in (NAMESPACE, "kube-system", "kube-public", "kube-node-lease"):
         assert closed(catflap, space) == []
 
 
 def test_an_older_namespace_is_closed_once_it_is_adopted(catflap: Installation, older: str) -> None:
-    """By a prefix; its stamp follows, and nobody is told that a policy was lost."""
+    """A prefix exempts it; its managed label follows, and no policy is reported as lost."""
     catflap.configure({"namespaces": {"adopt": [f"{older[:9]}*"]}})
     assert eventually(lambda: closed(catflap, older), until=lambda seen: seen == BOTH)
     eventually(lambda: labels(catflap, older).get("catflap.dev/guard") == "enabled")
@@ -57,13 +57,13 @@ def test_an_older_namespace_is_closed_once_it_is_adopted(catflap: Installation, 
 
 
 def relabel(catflap: Installation, space: str, value: str | None) -> None:
-    """Set or remove the stamp, as one who may."""
+    """Set or remove the managed label, as an authorised user."""
     change = {"metadata": {"labels": {"catflap.dev/guard": value}}}
     catflap.cluster.api("PATCH", f"/api/v1/namespaces/{space}", change, content_type=MERGE)
 
 
 def test_the_stamp_is_what_holds_an_older_namespace(catflap: Installation, older: str) -> None:
-    """It stays closed when the file forgets it; taken off by who may, it is left as it was."""
+    """It stays isolated when the file no longer includes it; after an authorised user removes the label, it is left as it is."""
     catflap.configure({"namespaces": {"adopt": [older]}})
     eventually(lambda: closed(catflap, older) == BOTH)
     eventually(lambda: labels(catflap, older).get("catflap.dev/guard") == "enabled")
@@ -78,7 +78,7 @@ def test_the_stamp_is_what_holds_an_older_namespace(catflap: Installation, older
 
 
 def test_the_stamp_of_a_younger_one_says_nothing(catflap: Installation, namespace_name: str) -> None:
-    """Taken off by who may, it is back, and no policy was written or away."""
+    """An authorised user removes it, and it returns; no policy was written or missing."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name) == BOTH)
     before = catflap.cluster.api("GET", PLAIN.format(namespace_name))["items"]
@@ -88,7 +88,7 @@ def test_the_stamp_of_a_younger_one_says_nothing(catflap: Installation, namespac
 
 
 def test_a_namespace_born_unstamped_is_guarded_by_its_age(catflap: Installation, namespace_name: str) -> None:
-    """The mutating phase fails open; the stamp comes late, the policy does not hang on it."""
+    """The mutating phase fails open; the label comes later, and the policy does not depend on it."""
     path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/catflap"
     kept = catflap.cluster.api("GET", path)
     catflap.cluster.api("DELETE", path)
@@ -104,23 +104,23 @@ def test_a_namespace_born_unstamped_is_guarded_by_its_age(catflap: Installation,
 def test_a_namespace_goes_in_normal_time_with_its_policies(
     catflap: Installation, engine: str, namespace_name: str
 ) -> None:
-    """KY#6097, KY#5999, KY#7724: nothing of ours holds it up, it is not written to while it goes, and no other is touched."""
+    """KY#6097, KY#5999, KY#7724: catflap does not delay it, does not write to it while it terminates, and touches no other."""
     beside = f"{namespace_name}-beside"
     create(catflap, [namespace_name, beside])
-    eventually(lambda: [standing(catflap, engine, space) for space in (namespace_name, beside)] == [BOTH, BOTH])
+    eventually(lambda: [stored_policies(catflap, engine, space) for space in (namespace_name, beside)] == [BOTH, BOTH])
     before, begin = catflap.cluster.api("GET", path(engine, beside))["items"], catflap.cluster.audit_size()
     catflap.cluster.kubectl("delete", "namespace", namespace_name, "--timeout=30s")
     assert writes(catflap, namespace_name, after=begin) == []
     assert writes(catflap, beside, after=begin) == []
     assert catflap.cluster.api("GET", path(engine, beside))["items"] == before
     catflap.apply(namespace(namespace_name))
-    eventually(lambda: standing(catflap, engine, namespace_name) == BOTH)
+    eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
 
 
 def test_an_update_of_a_namespace_costs_no_write(catflap: Installation, engine: str, namespace_name: str) -> None:
-    """KY#17452: a label, an annotation, or nothing at all; read from the API server's own audit log."""
+    """KY#17452: a label, an annotation, or no change; counted in the API server's audit log."""
     create(catflap, [namespace_name])
-    eventually(lambda: standing(catflap, engine, namespace_name) == BOTH)
+    eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
     begin = catflap.cluster.audit_size()
     catflap.cluster.kubectl("label", "namespace", namespace_name, "team=x")
     catflap.cluster.kubectl("annotate", "namespace", namespace_name, "note=x")
@@ -131,7 +131,7 @@ def test_an_update_of_a_namespace_costs_no_write(catflap: Installation, engine: 
 
 
 def test_each_write_is_on_record(catflap: Installation, namespace_name: str) -> None:
-    """As many records as the API server counted writes."""
+    """The number of records equals the number of writes in the API server's log."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name) == BOTH)
     records = eventually(lambda: written(catflap, namespace_name), until=lambda seen: len(seen) == 2)
@@ -140,13 +140,13 @@ def test_each_write_is_on_record(catflap: Installation, namespace_name: str) -> 
 
 
 def written(catflap: Installation, space: str) -> list[dict[str, Any]]:
-    """The records of the controller's writes into a namespace."""
+    """Return the records of the controller's writes into a namespace."""
     records = catflap.controller.records()
     return [one for one in records if one["type"] == "write" and one["objectRef"]["namespace"] == space]
 
 
 def test_the_installation_is_dated_in_two_places(catflap: Installation) -> None:
-    """One beside catflap, one in kube-system, both immutable, both the registration's own second."""
+    """One is in catflap's namespace, one in kube-system; both are immutable, and both have the second of the registration."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/catflap"
     registered = catflap.cluster.api("GET", path)["metadata"]["creationTimestamp"]
     for space in (NAMESPACE, "kube-system"):
@@ -156,7 +156,7 @@ def test_the_installation_is_dated_in_two_places(catflap: Installation) -> None:
 
 
 def test_auto_follows_calico_as_it_comes(catflap: Installation, namespace_name: str) -> None:
-    """Plain policies before, Calico's once its API is served, in old and in new namespaces."""
+    """Plain policies come first, then Calico's once its API is served, in old and new namespaces."""
     catflap.configure({"network": {"engine": "auto"}})
     catflap.cluster.remove_calico()
     eventually(
@@ -173,7 +173,7 @@ def test_auto_follows_calico_as_it_comes(catflap: Installation, namespace_name: 
 
 
 def test_a_policy_that_says_something_else_is_rewritten_in_place(catflap: Installation, namespace_name: str) -> None:
-    """Not deleted and made anew: the object keeps its uid."""
+    """The object keeps its uid, so it was not deleted and created again."""
     catflap.configure({"network": {"engine": "kubernetes"}})
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name) == BOTH)
@@ -190,13 +190,13 @@ CACHES = "/apis/apps/v1/namespaces/kube-system/daemonsets"
 
 
 def open_networks(catflap: Installation, space: str) -> set[str]:
-    """The networks that a namespace may ask for names."""
+    """Return the networks of the name servers that a namespace may query."""
     rules = catflap.cluster.api("GET", f"{PLAIN.format(space)}/catflap-allow-dns")["spec"]["egress"]
     return {peer["ipBlock"]["cidr"] for rule in rules for peer in rule["to"] if "ipBlock" in peer}
 
 
 def make_service(catflap: Installation) -> str:
-    """A DNS Service; returns the address that the API server gave it."""
+    """Create a DNS Service; return the address that the API server assigned."""
     made = catflap.cluster.api(
         "POST",
         SERVICES,
@@ -211,7 +211,7 @@ def make_service(catflap: Installation) -> str:
 
 
 def node_cache(addresses: str) -> dict[str, Any]:
-    """NodeLocal DNSCache that listens on these addresses."""
+    """Create a NodeLocal DNSCache that listens on these addresses."""
     labels = {"k8s-app": "node-local-dns"}
     containers = [
         {"name": "node-cache", "image": "node-cache", "args": ["-localip", addresses, "-conf", "/etc/Corefile"]}
@@ -228,7 +228,7 @@ def node_cache(addresses: str) -> dict[str, Any]:
 
 
 def test_the_addresses_of_name_servers_are_followed(catflap: Installation, namespace_name: str) -> None:
-    """Those of the DNS Service and of the cache on each node, as they come, change and go; an Event names them."""
+    """They are those of the DNS Service and of the cache on each node, as they are added, changed and removed; an Event names them."""
     cache = "169.254.20.10/32"
     catflap.configure({"network": {"engine": "kubernetes"}})
     catflap.apply(namespace(namespace_name))

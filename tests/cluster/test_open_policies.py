@@ -1,4 +1,4 @@
-"""Users' network policies of every kind: what opens a closed namespace is told, or refused where the file says so."""
+"""Tests users' network policies of every kind that open an isolated namespace: they cause a warning, or a rejection if configured."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ CALICO_SERVER = "system:serviceaccount:calico-system:calico-apiserver"
 
 
 def plain(space: str, *ingress: Mapping[str, Any], name: str = "theirs") -> Json:
-    """A NetworkPolicy for every Pod of a namespace with these rules."""
+    """Return a NetworkPolicy for every Pod of a namespace with these rules."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -38,13 +38,13 @@ def plain(space: str, *ingress: Mapping[str, Any], name: str = "theirs") -> Json
 
 @pytest.fixture
 def guarded(catflap: Installation, namespace_name: str) -> str:
-    """A guarded namespace."""
+    """Return a managed namespace."""
     catflap.apply(namespace(namespace_name))
     return namespace_name
 
 
 def records(catflap: Installation, name: str, space: str = "") -> list[Json]:
-    """What was decided about a policy."""
+    """Return the decisions about a policy."""
     return [
         one
         for one in catflap.server.records()
@@ -55,7 +55,7 @@ def records(catflap: Installation, name: str, space: str = "") -> list[Json]:
 
 
 def test_an_open_policy_is_stored_with_a_word_to_who_wrote_it(catflap: Installation, guarded: str) -> None:
-    """By default: kubectl prints it, the record has it."""
+    """By default kubectl prints it, and the record has it."""
     done = catflap.apply(plain(guarded, {}))
     assert (done.returncode, done.stderr) == (0, f"Warning: {OPENED}\n")
     assert catflap.cluster.call("GET", f"{PLAIN.format(guarded)}/theirs").status == 200
@@ -65,7 +65,7 @@ def test_an_open_policy_is_stored_with_a_word_to_who_wrote_it(catflap: Installat
 
 
 def test_where_the_file_says_so_it_is_refused(catflap: Installation, guarded: str) -> None:
-    """In words; and what names those whom it lets in goes in without one."""
+    """The message explains it; a policy that names its peers is stored without a warning."""
     catflap.configure(ENFORCED)
     done = catflap.apply(plain(guarded, {}))
     says = REFUSED.format(f"NetworkPolicy {guarded}/theirs", OPENED)
@@ -79,7 +79,7 @@ def test_where_the_file_says_so_it_is_refused(catflap: Installation, guarded: st
 
 
 def test_what_is_not_guarded_is_not_judged(catflap: Installation, older: str, namespace_name: str) -> None:
-    """There is nothing to open in an older namespace, and an exempt one is nobody's business."""
+    """An older namespace is not isolated, and an exempt one is not judged."""
     catflap.configure({**ENFORCED, "namespaces": {"exempt": [namespace_name]}})
     catflap.apply(namespace(namespace_name))
     eventually(lambda: catflap.spares(namespace_name))
@@ -92,7 +92,7 @@ def test_what_is_not_guarded_is_not_judged(catflap: Installation, older: str, na
 
 
 def test_beyond_the_flows_there_is_nothing_to_open(catflap: Installation, guarded: str) -> None:
-    """Within them there is: the same rule on another port is told what the file has no flow for."""
+    """Within a role there is: the same rule on another port causes a warning if the file has no flow for it."""
     flow = {"from": "frontend", "to": "backend", "ports": ["8080/TCP"]}
     catflap.configure({**ENFORCED, "network": {"engine": "kubernetes", "flows": [flow]}})
     peer = {"podSelector": {"matchLabels": {"role": "frontend"}}}
@@ -107,7 +107,7 @@ def test_beyond_the_flows_there_is_nothing_to_open(catflap: Installation, guarde
 
 
 def test_what_stood_can_be_edited(catflap: Installation, guarded: str) -> None:
-    """Annotations are not judged at all; a rule more is, and answers for itself alone, wherever it stands."""
+    """Annotations are not judged; an additional rule is, alone, wherever it is in the list."""
     path = f"{PLAIN.format(guarded)}/theirs"
     assert catflap.apply(plain(guarded, {})).returncode == 0
     catflap.configure(ENFORCED)
@@ -126,18 +126,18 @@ def test_what_stood_can_be_edited(catflap: Installation, guarded: str) -> None:
 
 
 def patched(catflap: Installation, path: str, change: Mapping[str, Any]) -> Answer:
-    """The answer to a merge patch."""
+    """Return the answer to a merge patch."""
     return catflap.cluster.call("PATCH", path, change, content_type=MERGE)
 
 
 def exception(space: str, days: int) -> Json:
-    """An exception in a namespace that ends in so many days."""
+    """Return an exception in a namespace that ends in a number of days."""
     until = str(datetime.now(UTC).date() + timedelta(days=days))
     return {"rule": "no-open-policy", "namespace": space, "owner": "sre", "reason": "until the move", "until": until}
 
 
 def test_an_exception_is_somebodys_until_a_day(catflap: Installation, guarded: str) -> None:
-    """Each use is recorded with who answers for it; the day after, it is one no longer."""
+    """Each use is recorded with its owner; on the day after the end it does not count."""
     lasting = exception(guarded, days=1)
     catflap.configure({**ENFORCED, "exceptions": [lasting]})
     done = catflap.apply(plain(guarded, {}))
@@ -151,7 +151,7 @@ def test_an_exception_is_somebodys_until_a_day(catflap: Installation, guarded: s
 
 
 def calico(kind: str, name: str, spec: Mapping[str, Any], *, version: str = "projectcalico.org/v3") -> Json:
-    """An object of Calico's."""
+    """Return an object of Calico's."""
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
 
 
@@ -189,14 +189,14 @@ HARMLESS: dict[str, tuple[str, Json]] = {
 
 
 def collection(manifest: Mapping[str, Any], resource: str, space: str) -> str:
-    """Where a manifest goes; nothing in this file stays there."""
+    """Return the path of a manifest; these tests send dry runs only."""
     spaced = f"/namespaces/{space}" if resource in {"networkpolicies", "networksets"} else ""
     return f"/apis/{manifest['apiVersion']}{spaced}/{resource}?dryRun=All"
 
 
 @pytest.mark.parametrize("what", OPENING)
 def test_what_opens_in_calicos_words_is_refused(catflap: Installation, guarded: str, what: str) -> None:
-    """By the path of what does it; warned of where the file says nothing."""
+    """The message has the path of the field; by default it is a warning."""
     catflap.cluster.install_calico()
     resource, manifest = OPENING[what]
     path = collection(manifest, resource, guarded)
@@ -210,7 +210,7 @@ def test_what_opens_in_calicos_words_is_refused(catflap: Installation, guarded: 
 
 @pytest.mark.parametrize("what", SETS)
 def test_a_network_set_of_everything_is_refused(catflap: Installation, guarded: str, what: str) -> None:
-    """Calico's selectors select it as they select Pods, so a policy that names its label opens to everybody."""
+    """Calico's selectors select it like Pods, so a policy that names its label opens to all."""
     catflap.cluster.install_calico()
     catflap.configure(ENFORCED)
     resource, manifest = SETS[what]
@@ -220,7 +220,7 @@ def test_a_network_set_of_everything_is_refused(catflap: Installation, guarded: 
 
 
 def test_calico_itself_keeps_its_tier_from_passing_on(catflap: Installation) -> None:
-    """Where its API is the CRDs; where Calico keeps its objects elsewhere, we do."""
+    """With CRDs, catflap reviews the API that stores them; with another storage, it reviews that one."""
     catflap.cluster.install_calico()
     tier = calico("Tier", "default", PASSING)
     answer = catflap.cluster.call("POST", collection(tier, "tiers", ""), tier)
@@ -230,7 +230,7 @@ def test_calico_itself_keeps_its_tier_from_passing_on(catflap: Installation) -> 
 
 @pytest.mark.parametrize("what", HARMLESS)
 def test_what_opens_nothing_in_calicos_words_is_not(catflap: Installation, guarded: str, what: str) -> None:
-    """Nor told anything."""
+    """It causes no warning, either."""
     catflap.cluster.install_calico()
     catflap.configure(ENFORCED)
     resource, manifest = HARMLESS[what]
@@ -239,7 +239,7 @@ def test_what_opens_nothing_in_calicos_words_is_not(catflap: Installation, guard
 
 
 def minimal(group: str, version: str, kind: str, plural: str, *, scope: str) -> Json:
-    """A definition that takes objects of a kind and checks nothing: not the real one, which these tests do not have."""
+    """Return a definition that accepts any object of a kind; these tests do not have the original."""
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -269,7 +269,7 @@ MINIMAL = [
 
 @pytest.fixture(scope="module")
 def minimal_kinds(cluster: Cluster) -> Iterator[None]:
-    """Kinds that this control plane does not have, as far as being asked about them needs."""
+    """Install kinds that this control plane does not have, to the extent that reviews need them."""
     for definition in MINIMAL:
         cluster.api("POST", DEFINITIONS, definition)
     try:
@@ -284,7 +284,7 @@ def minimal_kinds(cluster: Cluster) -> Iterator[None]:
 
 
 def clusterwide(kind: str, version: str, action: str, *, tier: str = "Admin") -> Json:
-    """A policy of the policy API that lets every namespace in to every Pod."""
+    """Return a policy of the policy API that admits every namespace to every Pod."""
     rule = {"name": "in", "action": action, "from": [{"namespaces": {}}]}
     spec = {"tier": tier, "priority": 10, "subject": {"namespaces": {}}, "ingress": [rule]}
     return {
@@ -321,7 +321,7 @@ ELSEWHERE: dict[str, tuple[str, Json]] = {
 def test_what_goes_before_or_beneath_network_policies_is_refused(
     catflap: Installation, guarded: str, what: str
 ) -> None:
-    """The policy API's admin tier, and the objects that Calico keeps its own in."""
+    """Return the policy API's admin tier, and the objects in which Calico stores its own."""
     catflap.configure(ENFORCED)
     resource, manifest = ELSEWHERE[what]
     answer = catflap.cluster.call("POST", collection(manifest, resource, guarded), manifest)
@@ -332,7 +332,7 @@ def test_what_goes_before_or_beneath_network_policies_is_refused(
 
 @pytest.mark.usefixtures("minimal_kinds")
 def test_what_comes_after_network_policies_opens_nothing(catflap: Installation) -> None:
-    """The baseline tier counts only where no policy selects a Pod, and ours selects each."""
+    """The baseline tier applies only to Pods that no policy selects, and catflap's policy selects each."""
     catflap.configure(ENFORCED)
     manifest = clusterwide("ClusterNetworkPolicy", "v1alpha2", "Accept", tier="Baseline")
     answer = catflap.cluster.call("POST", collection(manifest, "clusternetworkpolicies", ""), manifest)
@@ -341,7 +341,7 @@ def test_what_comes_after_network_policies_opens_nothing(catflap: Installation) 
 
 @pytest.mark.usefixtures("minimal_kinds")
 def test_calicos_server_stores_what_was_judged_before_it_came(catflap: Installation, guarded: str) -> None:
-    """By its account; a person who goes around it meets the guard of our policies too."""
+    """The account identifies it; a user who writes there is also subject to the protection of catflap's policies."""
     catflap.configure(ENFORCED)
     for name in ("default.theirs", "default.catflap-default-deny"):
         manifest = calico("NetworkPolicy", name, FROM_ALL, version=STORED)
@@ -363,7 +363,7 @@ KEPT = {"projectcalico.org/metadata": '{"name": "catflap-default-deny"}'}
 def test_a_policy_that_calico_takes_for_ours_is_refused(
     catflap: Installation, guarded: str, name: str, annotations: Mapping[str, str]
 ) -> None:
-    """By default too: it would stand in the place of ours, whatever the mode of a rule."""
+    """It is rejected by default too: it would replace catflap's, whatever the mode of a rule."""
     manifest = calico("NetworkPolicy", name, {"selector": "all()"}, version=STORED)
     manifest["metadata"]["annotations"] = dict(annotations)
     answer = catflap.cluster.call("POST", collection(manifest, "networkpolicies", guarded), manifest)
@@ -373,7 +373,7 @@ def test_a_policy_that_calico_takes_for_ours_is_refused(
 
 @pytest.mark.usefixtures("minimal_kinds")
 def test_a_policy_does_not_become_ours_by_an_annotation_alone(catflap: Installation, guarded: str) -> None:
-    """The API server asks about a change of that annotation."""
+    """The API server sends a review for a change of that annotation."""
     manifest = calico("NetworkPolicy", "theirs", {"selector": "all()"}, version=STORED)
     path = collection(manifest, "networkpolicies", guarded).removesuffix("?dryRun=All")
     assert catflap.cluster.call("POST", path, manifest).status == 201
@@ -385,7 +385,7 @@ def test_a_policy_does_not_become_ours_by_an_annotation_alone(catflap: Installat
 
 @pytest.mark.parametrize("count", [1500, 3000, 9000])
 def test_a_policy_of_any_size_is_refused_at_once(catflap: Installation, guarded: str, count: int) -> None:
-    """One rule of so many peers and ports; what is on record of it stays small."""
+    """One rule has the maximum number of peers and ports; its record stays small."""
     catflap.configure(ENFORCED)
     peers: list[Json] = [{"namespaceSelector": {}} for _ in range(count)]
     policy = plain(guarded, {"from": peers, "ports": [{"port": port + 1} for port in range(count)]}, name="large")

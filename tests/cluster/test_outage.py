@@ -1,4 +1,4 @@
-"""With every replica gone, the cluster goes on where it must, and stays shut where it should."""
+"""Tests a cluster without any server: what it needs to live works, and what must stay closed does."""
 
 import base64
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.cluster.installation import NAMESPACE, POLICY, Installation, eventually, served
+from tests.cluster.installation import NAMESPACE, POLICY, Installation, eventually, run_server
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.programs import Program, serve, stop
 from tests.reviews import encoded
@@ -21,30 +21,31 @@ MERGE_PATCH = "application/merge-patch+json"
 
 @pytest.fixture
 def outage(catflap: Installation, namespace_name: str) -> Iterator[str]:
-    """A guarded namespace with a running Deployment, and no server."""
+    """Return a managed namespace with a running Deployment, and no server."""
     catflap.apply(namespace(namespace_name))
     catflap.apply(deployment("web", namespace_name, GOOD))
     pods = f"/api/v1/namespaces/{namespace_name}/pods"
-    # The test that restarts the API server may have come before: Kubernetes' own controllers then back off for a while.
+    # The test that restarts the API server may have run before: Kubernetes' own controllers then back off for a
+    # while.
     eventually(lambda: catflap.cluster.api("GET", pods)["items"], within=60)
     stop(catflap.server.process)
     try:
         yield namespace_name
     finally:
-        catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+        catflap.server = catflap.revived.enter_context(run_server(catflap.cluster, catflap.folder, catflap.port))
 
 
 Act = Callable[[Installation, str], Any]
 
 
 def call(method: str, path: str, body: dict[str, Any] | None = None) -> Act:
-    """One request as the administrator; `{}` in the path is the guarded namespace."""
+    """Send one request as the administrator; `{}` in the path is the managed namespace."""
     content_type = MERGE_PATCH if method == "PATCH" else "application/json"
     return lambda catflap, space: catflap.cluster.call(method, path.format(space), body, content_type=content_type)
 
 
 def signing_request() -> dict[str, Any]:
-    """What a node asks for before it may join."""
+    """Return the requests of a node before it may join."""
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
@@ -104,13 +105,13 @@ STILL_WORK: dict[str, Act] = {
 
 @pytest.mark.parametrize("what", STILL_WORK)
 def test_this_goes_on_without_us(catflap: Installation, outage: str, what: str) -> None:
-    """KY#16177: nothing that a cluster needs to live waits for an answer of ours."""
+    """KY#16177: no request that a cluster needs to live waits for catflap."""
     answer = STILL_WORK[what](catflap, outage)
     assert answer.status in {200, 201}, answer.body
 
 
 def test_pods_and_namespaces_can_be_deleted_without_us(catflap: Installation, outage: str) -> None:
-    """Deletion is never in our hands."""
+    """Catflap does not review deletions."""
     catflap.cluster.kubectl("--namespace", outage, "delete", "pods", "--all", "--now")
     catflap.cluster.kubectl("delete", "namespace", outage, "--timeout=30s")
 
@@ -123,7 +124,7 @@ def test_a_new_pod_is_refused_while_nobody_can_judge_it(catflap: Installation, o
 
 
 def test_a_server_without_an_api_server_is_not_ready(catflap: Installation, tmp_path: Path) -> None:
-    """KY#3260: nobody is served before the policy and the caches are there."""
+    """KY#3260: no request is served before the policy and the caches are loaded."""
     (tmp_path / "tls").symlink_to(catflap.folder / "tls")
     token = catflap.cluster.kubeconfig_for_service_account(NAMESPACE, "catflap")
     catflap.cluster.stop_apiserver()
@@ -142,7 +143,7 @@ def test_a_server_without_an_api_server_is_not_ready(catflap: Installation, tmp_
 
 
 def ready_or_not(program: Program) -> bytes:
-    """What /readyz says; nothing while the port is closed."""
+    """Return the body of /readyz; empty while the port is closed."""
     try:
         return program.status("/readyz").body
     except OSError:

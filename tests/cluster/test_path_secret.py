@@ -1,4 +1,4 @@
-"""Whatever becomes of the Secret of the path, no review fails, and the path goes on changing or is reported as old."""
+"""Tests changes of the path's Secret: no review fails, and the path is still rotated or reported as old."""
 
 import os
 import signal
@@ -10,15 +10,23 @@ from typing import Any, Final
 
 import pytest
 
-from tests.cluster.installation import NAMESPACE, WEBHOOKS, Installation, controlled, eventually, installed, served
-from tests.cluster.killing import children
+from tests.cluster.installation import (
+    NAMESPACE,
+    WEBHOOKS,
+    Installation,
+    eventually,
+    installed,
+    run_controller,
+    run_server,
+)
 from tests.cluster.manifests import GOOD, namespace, pod
+from tests.cluster.process_kills import children
 from tests.controlplane.cluster import running
 from tests.controlplane.tools import Tools
 from tests.programs import stop
 from tests.reviews import encoded
 from tests.reviews import pod as reviewed
-from webhook.controller.rotation import OVERLAP
+from webhook.controller.path_rotation import OVERLAP
 from webhook.kube import webhook_path
 from webhook.kube.surroundings import LOOK_SECONDS
 from webhook.kube.webhook_path import token_of
@@ -35,7 +43,7 @@ CONTROLLER: Final = f"system:serviceaccount:{NAMESPACE}:catflap-controller"
 
 @pytest.fixture(scope="module")
 def quick(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An installation on a cluster of its own, whose path changes every few seconds."""
+    """Install catflap on a separate cluster, with a rotation every few seconds."""
     with (
         running(tools) as cluster,
         installed(cluster, tmp_path_factory.mktemp("paths"), options=ROTATION) as made,
@@ -45,23 +53,23 @@ def quick(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
 
 
 def create(catflap: Installation, space: str, name: str, query: str = "") -> Any:
-    """A Pod, by the API server; the whole answer."""
+    """Create a Pod through the API server; return the whole answer."""
     return catflap.cluster.call("POST", f"/api/v1/namespaces/{space}/pods{query}", pod(name, space, GOOD))
 
 
 @contextmanager
 def without_controller(catflap: Installation) -> Iterator[None]:
-    """The controller is down, and comes back."""
+    """Stop the controller, and start it at the end."""
     stop(catflap.controller.process)
     try:
         yield
     finally:
-        again = controlled(catflap.cluster, catflap.folder, catflap.port, ready=False, options=ROTATION)
+        again = run_controller(catflap.cluster, catflap.folder, catflap.port, ready=False, options=ROTATION)
         catflap.controller = catflap.revived.enter_context(again)
 
 
 def test_a_backup_that_is_restored_stops_no_review(quick: Installation, namespace_name: str) -> None:
-    """Neither while the controller is down, nor of a server that starts then; the path of the backup ends afterwards."""
+    """Reviews work while the controller is down, also on a server that starts then; the restored path ends afterwards."""
     quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     backup, old = quick.cluster.api("GET", SECRET)["data"], quick.tokens().accepted
     eventually(lambda: not set(old) & set(quick.tokens().accepted))
@@ -70,7 +78,7 @@ def test_a_backup_that_is_restored_stops_no_review(quick: Installation, namespac
         eventually(lambda: quick.server.post(f"/validate/{old[0]}", REVIEW).status == 200)
         assert create(quick, namespace_name, "kept").status == 201
         stop(quick.server.process)
-        quick.server = quick.revived.enter_context(served(quick.cluster, quick.folder, quick.port))
+        quick.server = quick.revived.enter_context(run_server(quick.cluster, quick.folder, quick.port))
         assert create(quick, namespace_name, "started").status == 201
     eventually(lambda: not set(old) & set(quick.tokens().accepted), until=lambda ended: ended)
     eventually(lambda: quick.server.post(f"/validate/{old[0]}", REVIEW).status == 401)
@@ -78,7 +86,7 @@ def test_a_backup_that_is_restored_stops_no_review(quick: Installation, namespac
 
 
 def test_a_registration_that_is_restored_is_served_within_seconds(quick: Installation, namespace_name: str) -> None:
-    """While the controller is down, servers read from the validating configuration which path API servers use."""
+    """While the controller is down, servers read the path that API servers use from the validating configuration."""
     quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     where = WEBHOOKS.format("validating")
     [old] = {token_of(one) for one in quick.registered("validating")}
@@ -100,7 +108,7 @@ def test_a_registration_that_is_restored_is_served_within_seconds(quick: Install
 def test_a_secret_with_other_content_stops_no_review(
     quick: Installation, namespace_name: str, content: dict[str, str] | None
 ) -> None:
-    """The servers keep what they know, and the controller stores it again."""
+    """The servers keep the tokens that they know, and the controller stores them again."""
     quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     body = {"metadata": {"name": "catflap-webhook-path"}, "data": content}
     found = quick.cluster.call("PUT", SECRET, body)
@@ -116,7 +124,7 @@ def test_a_secret_with_other_content_stops_no_review(
 
 
 def is_whole(catflap: Installation) -> bool:
-    """Whether the Secret contains tokens that can be read."""
+    """Return whether the Secret contains valid tokens."""
     try:
         return bool(catflap.tokens().accepted)
     except webhook_path.BadTokens:
@@ -124,16 +132,16 @@ def is_whole(catflap: Installation) -> bool:
 
 
 def make_immutable(catflap: Installation) -> None:
-    """As an administrator may, who does not know that it changes."""
+    """An administrator may do so without knowing that it rotates."""
     catflap.cluster.api("PATCH", SECRET, {"immutable": True}, content_type=MERGE)
 
 
 def change_type(catflap: Installation) -> None:
-    """A tool puts the same content into a Secret of its own type."""
+    """A tool stores the same content in a Secret of another type."""
     found = catflap.cluster.api("GET", SECRET)
     catflap.cluster.api("DELETE", SECRET)
     body = {"metadata": {"name": found["metadata"]["name"]}, "data": found["data"], "type": "example.com/other"}
-    # The controller may be faster; then its own Secret goes again.
+    # The controller may be faster; then its own Secret is deleted again.
     while catflap.cluster.call("POST", SECRET.rpartition("/")[0], body).status != 201:
         catflap.cluster.call("DELETE", SECRET)
 
@@ -142,7 +150,7 @@ def change_type(catflap: Installation) -> None:
 def test_a_secret_that_cannot_be_changed_is_created_again(
     quick: Installation, namespace_name: str, change: Any
 ) -> None:
-    """By uid and version, and no review fails meanwhile."""
+    """It is deleted by uid and version, and no review fails in the meantime."""
     quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     before = quick.cluster.api("GET", SECRET)["metadata"]["uid"]
     change(quick)
@@ -154,7 +162,7 @@ def test_a_secret_that_cannot_be_changed_is_created_again(
 
 
 def is_changeable(catflap: Installation, before: str) -> bool:
-    """Whether the Secret is another one, as the controller writes it."""
+    """Return whether the Secret is a new one, as the controller writes it."""
     found = catflap.cluster.call("GET", SECRET)
     return found.status == 200 and (
         found.body["metadata"]["uid"] != before and not found.body.get("immutable") and found.body["type"] == "Opaque"
@@ -162,7 +170,7 @@ def is_changeable(catflap: Installation, before: str) -> bool:
 
 
 def test_a_path_that_cannot_be_changed_is_reported(quick: Installation, namespace_name: str) -> None:
-    """By readiness, metric and an Event that says why; reviews go on meanwhile."""
+    """Readiness, a metric and an Event report it with the reason; reviews still work."""
     quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE", "DELETE"], "resources": ["secrets"]}
     spec = {
@@ -191,7 +199,7 @@ LATE: Final = "a server answered a review too late or not at all"
 
 
 def test_a_path_that_a_user_had_shown_is_changed(quick: Installation, namespace_name: str) -> None:
-    """Where a server is so slow that the API server stops waiting, the message shows the path."""
+    """If a server exceeds the API server's timeout, the message shows the path."""
     quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     with frozen_server(quick):
         shown = create(quick, namespace_name, "a")
@@ -202,7 +210,7 @@ def test_a_path_that_a_user_had_shown_is_changed(quick: Installation, namespace_
 
 
 def test_a_user_with_little_patience_is_shown_no_path(quick: Installation, namespace_name: str) -> None:
-    """The API server says that the request took too long, or ends the connection."""
+    """The API server reports a timeout, or closes the connection."""
     quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     with frozen_server(quick):
         try:
@@ -214,7 +222,7 @@ def test_a_user_with_little_patience_is_shown_no_path(quick: Installation, names
 
 @contextmanager
 def frozen_server(catflap: Installation) -> Iterator[None]:
-    """The server takes connections and does not answer."""
+    """Let the server accept connections and answer nothing."""
     [worker] = children(catflap.server.process.pid)
     os.kill(worker, signal.SIGSTOP)
     try:
@@ -224,7 +232,7 @@ def frozen_server(catflap: Installation) -> Iterator[None]:
 
 
 def test_a_caller_that_leaves_before_its_answer_has_the_path_changed(quick: Installation) -> None:
-    """As an API server does whose client has left."""
+    """It ends like a call of an API server whose client disconnected."""
     before = quick.controller.log().count(LATE)
     connection = quick.server.connect()
     connection.putrequest("POST", quick.path())
@@ -238,7 +246,7 @@ def test_a_caller_that_leaves_before_its_answer_has_the_path_changed(quick: Inst
 
 @contextmanager
 def frozen(process: int | None, seconds: float) -> Iterator[None]:
-    """A process that sees nothing for a while, and goes on then with what it knew."""
+    """Stop a process for a while; it continues afterwards with what it knew."""
     assert process is not None
     os.kill(process, signal.SIGSTOP)
     try:
@@ -251,7 +259,7 @@ def frozen(process: int | None, seconds: float) -> Iterator[None]:
 def test_two_api_servers_of_which_one_lags_use_their_paths_without_a_failure(
     quick: Installation, namespace_name: str
 ) -> None:
-    """The second one sees nothing of a change for most of the overlap, and then sends reviews to the path that it knows."""
+    """The second API server does not see a change for most of the overlap, and then uses the path that it knows."""
     quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     where = f"/api/v1/namespaces/{namespace_name}/pods"
     with quick.cluster.another_apiserver() as (second, client):

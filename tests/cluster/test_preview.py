@@ -1,4 +1,4 @@
-"""`catflap preview` on a real cluster: what it foretells is what the server then does."""
+"""Tests `catflap preview` on a real cluster: its predictions are what the server then does."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ import yaml
 
 from tests.cluster.custom_resources import Custom, define
 from tests.cluster.installation import NAMESPACE, Installation, eventually
-from tests.cluster.manifests import GOOD, Json, deployment, every_kind, namespace, on_host
+from tests.cluster.manifests import GOOD, Json, deployment, every_kind, namespace, with_host_network
 from tests.cluster.test_open_policies import plain
 from tests.controlplane.client import MERGE, Answer
 
@@ -22,7 +22,7 @@ HEAD: Final = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", "network":
 MILD: Final = {"mode": "off", "rules": {}}
 STRICT: Final = {"rules": {"no-open-policy": "enforce"}}
 SPACES: Final = 5
-GOOD_ONES: Final = 36  # in each namespace; 200 objects with the rest
+GOOD_ONES: Final = 36  # in each namespace; 200 objects with the others
 ROLELESS: Final = {"app": "web"}
 WRONG: Final = {"app": "web", "role": "fronted"}
 GENERATED: Final = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "selfLink")
@@ -47,7 +47,7 @@ VIEWED: Final = {  # by the ClusterRole `view`
 
 
 def policy(folder: Path, name: str, more: Mapping[str, Any]) -> Path:
-    """A policy file."""
+    """Return a policy file."""
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump({**HEAD, **more}), encoding="utf-8")
     return path
@@ -56,27 +56,27 @@ def policy(folder: Path, name: str, more: Mapping[str, Any]) -> Path:
 def preview(
     catflap: Installation, file: Path, *arguments: str, kubeconfig: Path | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Run the verb with the administrator's kubeconfig, or another one."""
+    """Run the command with the administrator's kubeconfig, or another one."""
     found = str(kubeconfig or catflap.cluster.kubeconfig)
     command = [sys.executable, "-m", "webhook", "preview", "-c", str(file), "--kubeconfig", found, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def refused(done: "subprocess.CompletedProcess[str]") -> set[tuple[str, str, str]]:
-    """The owners that a preview says would be refused."""
+    """Return the owners that a preview lists as rejected."""
     found = json.loads(done.stdout)["rows"]
     return {(row["namespace"], row["kind"], row["name"]) for row in found if row["effect"] == "refused"}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where policy files are."""
+    """Return the folder of policy files."""
     return tmp_path
 
 
 @pytest.fixture(scope="module")
 def town(installation: Installation) -> Iterator[list[str]]:
-    """Some namespaces with 200 objects, 20 of them faulty owners, made while nothing was judged."""
+    """Create namespaces with 200 objects, 20 of them owners with violations, while no rule applied."""
     installation.configure(MILD)
     spaces = [f"town-{number}" for number in range(SPACES)]
     for number, space in enumerate(spaces):
@@ -94,29 +94,29 @@ def town(installation: Installation) -> Iterator[list[str]]:
 
 
 def faulty(space: str, number: int) -> Iterator[Json]:
-    """Four faulty owners, of other kinds in each namespace."""
+    """Return four owners with violations, of other kinds in each namespace."""
     yield deployment("roleless", space, ROLELESS, replicas=3)
     kinds = [every_kind(space, WRONG)[kind] for kind in ("StatefulSet", "CronJob", "Job", "ReplicaSet", "Pod")]
     yield kinds[number]
-    yield on_host(every_kind(space, GOOD)["DaemonSet"])
+    yield with_host_network(every_kind(space, GOOD)["DaemonSet"])
     yield plain(space, {})
 
 
 def pods_of(catflap: Installation, pods: str, name: str) -> int:
-    """How many Pods a Deployment has."""
+    """Return the number of Pods of a Deployment."""
     found = catflap.cluster.api("GET", pods)["items"]
     return sum(one["metadata"]["name"].startswith(f"{name}-") for one in found)
 
 
 def anew(catflap: Installation, found: Json) -> bool:
-    """Whether an object would be refused if somebody created it as it stands under another name."""
+    """Return whether a copy of an object under another name would be rejected."""
     copy = deepcopy(found)
     metadata = copy["metadata"]
     metadata["name"] = f"{metadata['name']}-anew"
     for key in (*GENERATED, "ownerReferences"):
         metadata.pop(key, None)
     copy.pop("status", None)
-    if copy["kind"] == "Job":  # what the API server writes into it
+    if copy["kind"] == "Job":  # fields that the API server sets
         copy["spec"].pop("selector", None)
         for labels in (metadata["labels"], copy["spec"]["template"]["metadata"]["labels"]):
             for key in [key for key in labels if "controller-uid" in key or "job-name" in key]:
@@ -128,7 +128,7 @@ def anew(catflap: Installation, found: Json) -> bool:
 
 
 def owners(catflap: Installation, space: str) -> Iterator[Json]:
-    """Everything that belongs to nobody."""
+    """Yield every object without an owner."""
     for kind, collection in COLLECTIONS.items():
         listed = catflap.cluster.api("GET", collection.format(space))
         for one in listed["items"]:
@@ -138,7 +138,7 @@ def owners(catflap: Installation, space: str) -> Iterator[Json]:
 
 
 def test_what_is_foretold_is_what_is_refused(catflap: Installation, town: list[str], folder: Path) -> None:
-    """Each of 200 objects, created anew under the file that was previewed."""
+    """Each of 200 objects is created again under the previewed file."""
     selected = [argument for space in town for argument in ("-n", space)]
     done = preview(catflap, policy(folder, "strict", STRICT), "-o", "json", *selected)
     assert (done.returncode, done.stderr) == (1, "")
@@ -155,14 +155,14 @@ def test_what_is_foretold_is_what_is_refused(catflap: Installation, town: list[s
 
 
 def test_pods_are_counted_by_their_topmost_owner(catflap: Installation, town: list[str], folder: Path) -> None:
-    """One line, whatever is between."""
+    """One line reports it, whatever is in between."""
     done = preview(catflap, policy(folder, "strict", STRICT), "-n", town[0])
     [line] = [line for line in done.stdout.splitlines() if "roleless" in line]
     assert line.split() == [town[0], "Deployment/roleless", "require-role", "3", "refused"]
 
 
 def test_without_names_the_whole_cluster_is_looked_at(catflap: Installation, town: list[str], folder: Path) -> None:
-    """What one who names them sees is part of it."""
+    """The objects of a named namespace are included."""
     strict = policy(folder, "strict", STRICT)
     everywhere, there = (
         refused(preview(catflap, strict, "-o", "json", *some)) for some in ((), ("-n", town[0], "-n", town[1]))
@@ -172,7 +172,7 @@ def test_without_names_the_whole_cluster_is_looked_at(catflap: Installation, tow
 
 
 def test_who_is_older_is_marked_and_its_pods_are_admitted(catflap: Installation, older: str, folder: Path) -> None:
-    """By the epoch that is on record."""
+    """The install record decides."""
     done = preview(catflap, policy(folder, "strict", STRICT), "-n", older)
     [line] = [line for line in done.stdout.splitlines() if "Deployment/old" in line and "require-app" in line]
     assert line.split()[-1] == "refused*"
@@ -196,7 +196,7 @@ def test_who_is_older_is_marked_and_its_pods_are_admitted(catflap: Installation,
 def test_against_the_file_in_force_only_what_changes_is_told(
     catflap: Installation, town: list[str], folder: Path
 ) -> None:
-    """From warnings to refusals, and which namespaces are closed no longer."""
+    """From warnings to rejections, and which namespaces are no longer isolated."""
     catflap.configure({"rules": {"require-role": "warn"}})
     stricter = {"namespaces": {"exempt": [town[0]]}}
     done = preview(catflap, policy(folder, "new", stricter), "--against-cluster", "-n", town[0], "-n", town[1])
@@ -209,7 +209,7 @@ def test_against_the_file_in_force_only_what_changes_is_told(
 
 
 def test_two_files_are_compared_over_the_cluster(catflap: Installation, town: list[str], folder: Path) -> None:
-    """The same file twice differs in nothing."""
+    """Two equal files have no difference."""
     one, other = policy(folder, "one", STRICT), policy(folder, "other", {"rules": {"no-open-policy": "warn"}})
     done = preview(catflap, one, "--against", str(other), "-n", town[0], "-o", "json")
     [change] = json.loads(done.stdout)["changes"]
@@ -222,7 +222,7 @@ def test_two_files_are_compared_over_the_cluster(catflap: Installation, town: li
 
 
 def test_what_may_not_be_listed_is_said(catflap: Installation, town: list[str], folder: Path) -> None:
-    """And nobody takes it for good: the status is 2, with all that could be seen."""
+    """The status is 2, so the partial result is not taken for a complete one."""
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role"}
     rules = [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["list"]}]
     subject = {"kind": "User", "name": "dora", "apiGroup": "rbac.authorization.k8s.io"}
@@ -246,7 +246,7 @@ def test_what_may_not_be_listed_is_said(catflap: Installation, town: list[str], 
 
 
 def test_who_may_view_a_namespace_sees_enough(catflap: Installation, town: list[str], folder: Path) -> None:
-    """Not since when catflap is there, so everything counts as younger."""
+    """The installation time is unknown, so all objects count as younger."""
     reference = {"kind": "ClusterRole", "name": "view", "apiGroup": "rbac.authorization.k8s.io"}
     catflap.apply(
         {
@@ -264,13 +264,13 @@ def test_who_may_view_a_namespace_sees_enough(catflap: Installation, town: list[
         lambda: preview(catflap, strict, "-n", town[0], "-o", "json", kubeconfig=vera),
         until=lambda done: "deployments.apps:" not in done.stderr,
     )
-    unseen = json.loads(done.stdout)["notLookedAt"]  # vendors' kinds too, where other tests had them served
+    unseen = json.loads(done.stdout)["notLookedAt"]  # also vendors' kinds, if other tests installed them
     assert {line.partition(":")[0] for line in unseen} & VIEWED == set()
     assert refused(done) == refused(preview(catflap, strict, "-n", town[0], "-o", "json"))
 
 
 def test_kinds_that_are_not_read_are_named(catflap: Installation, folder: Path) -> None:
-    """Those that the cluster serves, and no others."""
+    """The list has exactly those that the cluster serves."""
     for one in (VIRTUAL_MACHINE, CILIUM_POLICY):
         define(catflap.cluster, one)
 
@@ -283,7 +283,7 @@ def test_kinds_that_are_not_read_are_named(catflap: Installation, folder: Path) 
 
 
 def test_an_unreachable_cluster_ends_it(catflap: Installation, folder: Path) -> None:
-    """With a word, not a traceback."""
+    """The message is one line, and no traceback."""
     kubeconfig = folder / "gone.yaml"
     text = catflap.cluster.kubeconfig.read_text(encoding="utf-8")
     server = yaml.safe_load(text)["clusters"][0]["cluster"]["server"]
@@ -294,7 +294,7 @@ def test_an_unreachable_cluster_ends_it(catflap: Installation, folder: Path) -> 
 
 
 def test_a_long_list_is_read_in_pages(catflap: Installation, namespace_name: str, folder: Path) -> None:
-    """More objects than a page has, none of them lost or told twice."""
+    """There are more objects than a page has, and none is lost or repeated."""
     catflap.configure(MILD)
     catflap.apply(namespace(namespace_name), check=True)
     template = every_kind(namespace_name, {})["PodTemplate"]
@@ -311,7 +311,7 @@ ROLE: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles/catflap"
 
 
 def edit(catflap: Installation, file: Path, query: str = "?dryRun=All") -> Answer:
-    """Put a file where the policy is; a dry run unless told otherwise."""
+    """Apply a policy file; a dry run by default."""
     body = {"data": {"policy.yaml": file.read_text(encoding="utf-8")}}
     return catflap.cluster.call("PATCH", f"{CONFIGMAP}{query}", body, content_type=MERGE)
 
@@ -319,7 +319,7 @@ def edit(catflap: Installation, file: Path, query: str = "?dryRun=All") -> Answe
 def test_an_edit_of_the_policy_is_answered_with_what_it_would_refuse(
     catflap: Installation, town: list[str], folder: Path
 ) -> None:
-    """By kubectl's warnings, as many as preview says; the file itself passes."""
+    """Kubectl's warnings equal the preview; the file itself is accepted."""
     catflap.configure(MILD)
     strict = policy(folder, "strict", STRICT)
     found = json.loads(preview(catflap, strict, "--against-cluster", "-o", "json").stdout)["changes"]
@@ -340,7 +340,7 @@ def test_an_edit_of_the_policy_is_answered_with_what_it_would_refuse(
 def test_an_edit_that_changes_nothing_is_answered_without_a_word(
     catflap: Installation, town: list[str], folder: Path
 ) -> None:
-    """Comments are no change."""
+    """Comments change nothing."""
     catflap.configure({"namespaces": {"exempt": town}})
     same = policy(folder, "same", {"namespaces": {"exempt": town[::-1]}})
     answer = edit(catflap, same)
@@ -350,7 +350,7 @@ def test_an_edit_that_changes_nothing_is_answered_without_a_word(
 def test_without_the_right_to_look_the_edit_passes_all_the_same(
     catflap: Installation, town: list[str], folder: Path
 ) -> None:
-    """And says that nobody looked."""
+    """The warning says that nothing was checked."""
     assert town
     catflap.configure(MILD)
     kept = catflap.cluster.api("GET", ROLE)
@@ -369,6 +369,6 @@ def test_without_the_right_to_look_the_edit_passes_all_the_same(
 
 
 def test_a_bad_edit_is_not_previewed(catflap: Installation, folder: Path) -> None:
-    """It is refused for its faults, as ever."""
+    """Its faults are the reason, as always."""
     answer = edit(catflap, policy(folder, "bad", {"mode": "loud"}))
     assert (answer.status, answer.warnings) == (403, ())

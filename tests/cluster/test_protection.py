@@ -1,11 +1,11 @@
-"""Our own policies are written by us alone: even an administrator is told the way that is meant for it."""
+"""Tests that only catflap writes its own policies: even an administrator is directed to break-glass."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.cluster.installation import NAMESPACE, Installation, eventually, names, served
+from tests.cluster.installation import NAMESPACE, Installation, eventually, names, run_server
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.controlplane.client import APPLY, MERGE, Answer
 from tests.programs import Program, stop
@@ -19,7 +19,7 @@ Touch = Callable[[Installation, str], Answer]
 
 
 def plain(name: str, *, labels: dict[str, str] | None = None) -> dict[str, Any]:
-    """A NetworkPolicy that opens everything."""
+    """Return a NetworkPolicy that opens everything."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -30,7 +30,7 @@ def plain(name: str, *, labels: dict[str, str] | None = None) -> dict[str, Any]:
 
 @pytest.fixture
 def closed(catflap: Installation, namespace_name: str) -> str:
-    """A namespace with both policies."""
+    """Return a namespace with both policies."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: list(names(catflap.cluster.api("GET", PLAIN.format(namespace_name)))) == BOTH)
     return namespace_name
@@ -68,7 +68,7 @@ TOUCHES: dict[str, Touch] = {
 
 @pytest.mark.parametrize("what", TOUCHES)
 def test_an_administrator_is_refused_with_the_way_to_go(catflap: Installation, closed: str, what: str) -> None:
-    """In words, and nothing changes."""
+    """A message explains it, and nothing changes."""
     before = [one["metadata"]["resourceVersion"] for one in catflap.cluster.api("GET", PLAIN.format(closed))["items"]]
     answer = TOUCHES[what](catflap, closed)
     assert answer.status == 403, answer.body
@@ -79,7 +79,7 @@ def test_an_administrator_is_refused_with_the_way_to_go(catflap: Installation, c
 
 
 def test_calicos_policies_are_protected_alike(catflap: Installation, namespace_name: str) -> None:
-    """In its own API group."""
+    """It is in its own API group."""
     catflap.cluster.install_calico()
     catflap.configure({"network": {"engine": "calico"}})
     catflap.apply(namespace(namespace_name))
@@ -89,7 +89,7 @@ def test_calicos_policies_are_protected_alike(catflap: Installation, namespace_n
 
 
 def test_a_users_own_policy_is_the_users(catflap: Installation, closed: str) -> None:
-    """Made, edited and deleted; we are asked what it opens, and refuse nothing by default."""
+    """It is created, edited and deleted; catflap reviews what it opens, and rejects nothing by default."""
     path = PLAIN.format(closed)
     assert catflap.cluster.call("POST", path, plain("theirs")).status == 201
     patch = {"metadata": {"labels": {"a": "b"}}}
@@ -101,7 +101,7 @@ def test_a_users_own_policy_is_the_users(catflap: Installation, closed: str) -> 
 
 
 def test_an_emergency_is_let_through_and_recorded(catflap: Installation, closed: str) -> None:
-    """And the guard is back all the same."""
+    """The policy returns all the same."""
     path = f"{PLAIN.format(closed)}/catflap-default-deny"
     old = catflap.cluster.api("GET", path)["metadata"]["uid"]
     catflap.emergency("DELETE", path)
@@ -116,7 +116,7 @@ def test_an_emergency_is_let_through_and_recorded(catflap: Installation, closed:
 
 
 def test_a_dry_run_of_an_emergency_changes_nothing(catflap: Installation, closed: str) -> None:
-    """KY PR#15143: let through, recorded as a dry run, and there is nothing to repair."""
+    """KY PR#15143: it is admitted and recorded as a dry run, and nothing has to be repaired."""
     path = f"{PLAIN.format(closed)}/catflap-default-deny"
     before, already = catflap.cluster.api("GET", path), len(catflap.controller.records())
     catflap.emergency("DELETE", f"{path}?dryRun=All")
@@ -127,7 +127,7 @@ def test_a_dry_run_of_an_emergency_changes_nothing(catflap: Installation, closed
 
 
 def test_a_namespace_that_is_being_deleted_stays_isolated(catflap: Installation, closed: str) -> None:
-    """KY#6097: while a Pod has a finalizer nobody deletes our policies, what is edited is mended, and then all goes."""
+    """KY#6097: while a Pod has a finalizer, catflap's policies stay, edits are repaired, and then everything is deleted."""
     held = pod("held", closed, GOOD, finalizers=["example.com/hold"])
     catflap.apply(held, check=True)
     catflap.cluster.kubectl("delete", "namespace", closed, "--wait=false")
@@ -145,7 +145,7 @@ def test_a_namespace_that_is_being_deleted_stays_isolated(catflap: Installation,
 
 
 def test_what_cannot_be_restored_in_it_is_told(catflap: Installation, closed: str) -> None:
-    """An emergency deletes the policy while a Pod still runs; the API server takes no new one there."""
+    """Break-glass deletes the policy while a Pod still runs; the API server creates no object there."""
     catflap.apply(pod("held", closed, GOOD, finalizers=["example.com/hold"]), check=True)
     catflap.cluster.kubectl("delete", "namespace", closed, "--wait=false")
     where = f"/api/v1/namespaces/{closed}"
@@ -163,7 +163,7 @@ def test_what_cannot_be_restored_in_it_is_told(catflap: Installation, closed: st
 
 
 def written(catflap: Installation, namespace: str) -> list[dict[str, Any]]:
-    """The controller's records of its writes about a namespace."""
+    """Return the controller's records of its writes about a namespace."""
     return [one for one in catflap.controller.records("write") if one["objectRef"]["name"] == namespace]
 
 
@@ -172,7 +172,7 @@ FILE = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy"
 
 
 def test_the_policy_file_is_not_deleted_by_just_anyone(catflap: Installation) -> None:
-    """Who may edit the namespace is refused, and an Event reports it."""
+    """An editor of the namespace is rejected, and an Event reports it."""
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
@@ -188,7 +188,7 @@ def test_the_policy_file_is_not_deleted_by_just_anyone(catflap: Installation) ->
 
 
 def test_a_deleted_policy_file_is_reported(catflap: Installation, policy_file_restored: Callable[[], None]) -> None:
-    """A deletion by a user whom the file names is on record; running processes stay ready, a new one does not become ready."""
+    """A deletion by a user whom the file names is recorded; running processes stay ready, and a new one does not become ready."""
     assert catflap.cluster.call("DELETE", FILE).status == 200  # the tests' own user is in system:masters
     eventually(lambda: {"PolicyFileDeleted", "PolicyFileMissing"} <= {one["reason"] for one in catflap.events()})
     record = next(
@@ -203,18 +203,18 @@ def test_a_deleted_policy_file_is_reported(catflap: Installation, policy_file_re
         assert program.status("/readyz").status == 200
     stop(catflap.server.process)
     try:
-        with served(catflap.cluster, catflap.folder, catflap.port, ready=False) as server:
+        with run_server(catflap.cluster, catflap.folder, catflap.port, ready=False) as server:
             eventually(lambda: b"ConfigMap catflap-system/catflap-policy is missing" in readiness(server))
             policy_file_restored()
             eventually(lambda: readiness(server) == b"ok\n")
     finally:
         policy_file_restored()
-        catflap.server = catflap.revived.enter_context(served(catflap.cluster, catflap.folder, catflap.port))
+        catflap.server = catflap.revived.enter_context(run_server(catflap.cluster, catflap.folder, catflap.port))
 
 
 @pytest.fixture
 def policy_file_restored(catflap: Installation) -> Iterator[Callable[[], None]]:
-    """A function that creates the policy file again; it also runs after the test, as the other tests need the file."""
+    """Yield a function that creates the policy file again; it also runs after the test, as other tests need the file."""
     kept = catflap.cluster.api("GET", FILE)
     metadata = {key: kept["metadata"][key] for key in ("name", "labels", "annotations") if key in kept["metadata"]}
 
@@ -227,7 +227,7 @@ def policy_file_restored(catflap: Installation) -> Iterator[Callable[[], None]]:
 
 
 def readiness(program: Program) -> bytes:
-    """What the status port says of it; nothing while it is closed."""
+    """Return the body of the status port; empty while it is closed."""
     try:
         return program.status("/readyz").body
     except OSError:

@@ -1,4 +1,4 @@
-"""The guard stays: what is deleted or edited is back in place within a second, and nothing else is touched."""
+"""Tests repairs: a deleted or edited policy is restored within a second, and no other object is written."""
 
 import time
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually, names
+from tests.cluster.installation import NAMESPACE, Installation, eventually, names, run_controller
+from tests.cluster.load_scenarios import create
 from tests.cluster.manifests import GOOD, namespace, pod
-from tests.cluster.policies import BOTH, CLOSED, DENY, DNS, GROUPS, everywhere, standing
+from tests.cluster.policies import BOTH, CLOSED, DENY, DNS, GROUPS, all_policies_path, stored_policies
 from tests.cluster.policies import path as path_of
-from tests.cluster.storms import create
 from tests.controlplane.client import APPLY, MERGE
 from tests.controlplane.witness import Event, witness
 from tests.programs import stop
@@ -21,12 +21,12 @@ SECOND = 1.0
 
 
 def closed(catflap: Installation, space: str) -> bool:
-    """Whether both policies stand."""
+    """Return whether both policies exist."""
     return list(names(catflap.cluster.api("GET", PLAIN.format(space)))) == BOTH
 
 
 def restored(catflap: Installation, path: str, *, but_not: str = "") -> tuple[float, Any]:
-    """How long it takes until a policy stands again, under another version than `but_not`, and what stands then."""
+    """Return how long it takes until a policy has another version than `but_not`, and its new contents."""
     begun = time.monotonic()
     answer = eventually(
         lambda: catflap.cluster.call("GET", path),
@@ -36,7 +36,7 @@ def restored(catflap: Installation, path: str, *, but_not: str = "") -> tuple[fl
 
 
 def test_a_deleted_policy_is_back_fifty_times_in_a_row(catflap: Installation, namespace_name: str) -> None:
-    """KY#17265: not only after the first time; each is recorded, each has its Event."""
+    """KY#17265: each time, not only the first; each repair is recorded and has its Event."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name))
     path = f"{PLAIN.format(namespace_name)}/catflap-default-deny"
@@ -45,7 +45,7 @@ def test_a_deleted_policy_is_back_fifty_times_in_a_row(catflap: Installation, na
         catflap.emergency("DELETE", path)
         seconds, _found = restored(catflap, path)
         took.append(seconds)
-    assert median(took) < SECOND, took  # the longest is for the benchmarks, on a machine that does nothing else
+    assert median(took) < SECOND, took  # the benchmarks measure the maximum, on an idle machine
     # Two for the namespace itself; the last record and the last Event follow the write that was seen.
     reasons = eventually(lambda: reasons_of(catflap, namespace_name), until=lambda seen: len(seen) == len(BOTH) + TIMES)
     assert reasons.count("PolicyRestored") == TIMES
@@ -58,10 +58,10 @@ OPENED = {"kubernetes": {"ingress": [{}]}, "calico": {"ingress": [{"action": "Al
 
 
 def test_an_edited_policy_is_mended_in_place(catflap: Installation, engine: str, namespace_name: str) -> None:
-    """KY#16747: one PUT on that object, of either engine; it keeps its uid, neighbours here and elsewhere their versions."""
+    """KY#16747: one PUT on that object, of either engine; it keeps its uid, and all others keep their versions."""
     spaces = [namespace_name, f"{namespace_name}-beside"]
     create(catflap, spaces)
-    eventually(lambda: all(standing(catflap, engine, space) == BOTH for space in spaces))
+    eventually(lambda: all(stored_policies(catflap, engine, space) == BOTH for space in spaces))
     path = path_of(engine, namespace_name, DENY)
     neighbours = [path_of(engine, space, name) for space in spaces for name in BOTH]
     neighbours.remove(path)
@@ -75,7 +75,7 @@ def test_an_edited_policy_is_mended_in_place(catflap: Installation, engine: str,
 
 
 def version(catflap: Installation, path: str) -> str:
-    """Under which version an object stands."""
+    """Return the version of an object."""
     return str(catflap.cluster.api("GET", path)["metadata"]["resourceVersion"])
 
 
@@ -92,7 +92,7 @@ def test_a_label_taken_off_a_policy_is_put_back(catflap: Installation, namespace
 
 
 def test_users_own_policies_are_never_touched(catflap: Installation, namespace_name: str) -> None:
-    """rancher#30135: whatever they say, and even under our label."""
+    """rancher#30135: whatever their contents, and even with catflap's label."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name))
     own: dict[str, Any] = {
@@ -109,7 +109,7 @@ def test_users_own_policies_are_never_touched(catflap: Installation, namespace_n
 
 
 def test_what_was_missed_while_down_is_right_within_one_pass(catflap: Installation, namespace_name: str) -> None:
-    """KY#7548: namespaces made and policies deleted while no controller looked, each repair recorded as one."""
+    """KY#7548: namespaces were created and policies deleted while no controller ran; each repair is recorded as one."""
     spaces = [f"{namespace_name}-{number}" for number in range(10)]
     for space in spaces[:5]:
         catflap.apply(namespace(space))
@@ -121,7 +121,7 @@ def test_what_was_missed_while_down_is_right_within_one_pass(catflap: Installati
         catflap.apply(namespace(space))
     time.sleep(SECOND)
     already = len(catflap.controller.records())
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
     eventually(lambda: all(closed(catflap, space) for space in spaces))
     written = [one for one in catflap.controller.records()[already:] if one["type"] == "write"]
     restored_ones = {one["objectRef"]["namespace"] for one in written if one["reasonCode"] == "PolicyRestored"}
@@ -129,18 +129,18 @@ def test_what_was_missed_while_down_is_right_within_one_pass(catflap: Installati
 
 
 def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, engine: str, namespace_name: str) -> None:
-    """KY#17594, KY#16742, KP#1495: over three full compares, a change of what is asked for and a restart, a watch sees no DELETED."""
+    """KY#17594, KY#16742, KP#1495: a watch sees no DELETED over three full comparisons, a change of the file and a restart."""
     catflap.apply(namespace(namespace_name))
-    eventually(lambda: standing(catflap, engine, namespace_name) == BOTH)
-    with witness(catflap.cluster, everywhere(engine)) as seen:
-        for change in ({"mode": "warn"}, {"mode": "audit"}, {"mode": "enforce"}):  # each compares every namespace anew
+    eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
+    with witness(catflap.cluster, all_policies_path(engine)) as seen:
+        for change in ({"mode": "warn"}, {"mode": "audit"}, {"mode": "enforce"}):  # each compares every namespace
             catflap.configure({"network": {"engine": engine}, **change})
             time.sleep(SECOND)
         for number, dns in enumerate(("openshift", "kube-dns"), start=1):
             catflap.configure({"network": {"engine": engine, "dns": dns}})
-            seen.wait_for(partial(written, (namespace_name, DNS), number), what="the change")  # one of many namespaces'
+            seen.wait_for(partial(written, (namespace_name, DNS), number), what="the change")  # one of many
         stop(catflap.controller.process)
-        catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+        catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
         time.sleep(SECOND)
         events = [(one.place[1], one.happened) for one in seen.events() if one.place[0] == namespace_name]
     assert events == [(DNS, "MODIFIED"), (DNS, "MODIFIED")]
@@ -148,19 +148,19 @@ def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, engine: s
 
 
 def written(place: tuple[str, str], times: int, events: Sequence[Event]) -> bool:
-    """Whether a policy was written so many times."""
+    """Return whether a policy was written this many times."""
     return sum(one.place == place for one in events) == times
 
 
 def test_what_the_policy_file_changes_is_nobodys_edit(catflap: Installation, engine: str, namespace_name: str) -> None:
-    """KY#17180: what an administrator asked for by the policy file is not told as an intrusion that was mended."""
+    """KY#17180: a change that an administrator requested by the policy file is not reported as a repaired intrusion."""
     catflap.apply(namespace(namespace_name))
-    eventually(lambda: standing(catflap, engine, namespace_name) == BOTH)
+    eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
     for dns, there in (("openshift", BOTH), ("none", [DENY]), ("kube-dns", BOTH)):
-        with witness(catflap.cluster, everywhere(engine)) as seen:
+        with witness(catflap.cluster, all_policies_path(engine)) as seen:
             catflap.configure({"network": {"engine": engine, "dns": dns}})
             seen.wait_for(lambda events: any(one.place == (namespace_name, DNS) for one in events), what="the change")
-        assert standing(catflap, engine, namespace_name) == there
+        assert stored_policies(catflap, engine, namespace_name) == there
     reasons = eventually(lambda: reasons_of(catflap, namespace_name), until=lambda seen: len(seen) == 5)
     assert reasons[2:] == ["PolicyUpdated", "PolicyRemoved", "PolicyUpdated"]
     events = catflap.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{namespace_name}/events")["items"]
@@ -168,13 +168,13 @@ def test_what_the_policy_file_changes_is_nobodys_edit(catflap: Installation, eng
 
 
 def reasons_of(catflap: Installation, space: str) -> list[str]:
-    """Why the controller wrote into a namespace, by the codes of the reasons, in order."""
+    """Return the reasons of the controller's writes in a namespace, in order."""
     records = catflap.controller.records()
     return [one["reasonCode"] for one in records if one["type"] == "write" and one["objectRef"]["namespace"] == space]
 
 
 def test_only_what_bears_name_label_and_manager_is_removed(catflap: Installation, namespace_name: str) -> None:
-    """rancher#30135, capsule#24: when our allow goes, what looks like ours by one or two of the three marks stays."""
+    """rancher#30135, capsule#24: when catflap's policy is removed, others with one or two of its three marks stay."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name))
     likenesses = [
@@ -187,20 +187,20 @@ def test_only_what_bears_name_label_and_manager_is_removed(catflap: Installation
         catflap.emergency("PATCH", where, body, content_type=APPLY)
     catflap.configure({"network": {"engine": "kubernetes", "dns": "none"}})
     theirs = sorted(body["metadata"]["name"] for body, _ in likenesses)
-    eventually(lambda: standing(catflap, "kubernetes", namespace_name) == sorted([DENY, *theirs]))
+    eventually(lambda: stored_policies(catflap, "kubernetes", namespace_name) == sorted([DENY, *theirs]))
     time.sleep(SECOND)
     assert deletions(catflap, namespace_name) == [("networking.k8s.io", DNS)]
 
 
 def policy(name: str, *, manager: str, labels: dict[str, str] | None = None) -> tuple[dict[str, Any], str]:
-    """A user's NetworkPolicy, and the field manager that applies it."""
+    """Return a user's NetworkPolicy, and the field manager that applies it."""
     metadata = {"name": name, "labels": labels or {}}
     spec: dict[str, Any] = {"podSelector": {}, "ingress": [{}]}
     return {"apiVersion": GROUPS["kubernetes"], "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}, manager
 
 
 def deletions(catflap: Installation, space: str) -> list[tuple[str, str]]:
-    """What our accounts deleted in a namespace: API group and name, in order."""
+    """Return what catflap's accounts deleted in a namespace: API group and name, in order."""
     return [
         (event["objectRef"].get("apiGroup", ""), event["objectRef"]["name"])
         for event in catflap.cluster.audit_events()
@@ -211,7 +211,7 @@ def deletions(catflap: Installation, space: str) -> list[tuple[str, str]]:
 
 
 def test_an_allow_that_the_policy_asks_for_no_longer_goes(catflap: Installation, namespace_name: str) -> None:
-    """And nothing but that: the default-deny stands all the while, a user's own policy too."""
+    """Nothing else is deleted: the default-deny always exists, and so does a user's own policy."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name))
     deny = catflap.cluster.api("GET", f"{PLAIN.format(namespace_name)}/catflap-default-deny")
@@ -226,7 +226,7 @@ def test_an_allow_that_the_policy_asks_for_no_longer_goes(catflap: Installation,
 
 
 def test_another_engines_policies_go_after_the_new_ones_stand(catflap: Installation, namespace_name: str) -> None:
-    """There and back again; at no time is the namespace without a default-deny."""
+    """It switches there and back, and the namespace is never without a default-deny."""
     catflap.cluster.install_calico()
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name))
@@ -277,7 +277,7 @@ OPENER: dict[str, Any] = {
 
 
 def test_what_changes_our_policies_on_their_way_is_named(catflap: Installation, namespace_name: str) -> None:
-    """An admin's admission policy opens each network policy: nothing is said to be restored, Pods are refused, and it is told who."""
+    """An administrator's admission policy opens each network policy: no restoration is reported, Pods are rejected, and it is named."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name))
     path = f"{PLAIN.format(namespace_name)}/catflap-default-deny"
@@ -304,7 +304,7 @@ def test_what_changes_our_policies_on_their_way_is_named(catflap: Installation, 
         eventually(lambda: "does not stay as catflap writes it" in catflap.controller.log())
         refused = catflap.apply(pod("late", namespace_name, GOOD))
         assert refused.returncode
-        # Where reviews come without a proof of who sent them, the log alone has the reason.
+        # If reviews have no authentication, only the log has the reason.
         why = "is not stored as it was written; what differs: spec.ingress"
         assert why in refused.stderr + catflap.server.log()
 
@@ -329,18 +329,18 @@ def test_what_changes_our_policies_on_their_way_is_named(catflap: Installation, 
 
 
 def probe() -> dict[str, Any]:
-    """A policy of nobody's."""
+    """Return a policy of another manager."""
     return policy("probe", manager="")[0] | {"spec": {"podSelector": {}, "policyTypes": ["Ingress"]}}
 
 
 def test_a_full_disk_stops_no_repair(catflap: Installation, namespace_name: str) -> None:
-    """New namespaces are isolated and opened ones closed; the records are owed, and the replica is not ready."""
+    """New namespaces are isolated and opened ones repaired; the records are pending, and the replica is not ready."""
     stop(catflap.controller.process)
     (catflap.folder / "full").mkdir(exist_ok=True)
     (catflap.folder / "full" / "audit.log").symlink_to("/dev/full")
     path = f"{PLAIN.format(namespace_name)}/catflap-default-deny"
     try:
-        with controlled(catflap.cluster, catflap.folder, name="full", ready=False) as full:
+        with run_controller(catflap.cluster, catflap.folder, name="full", ready=False) as full:
             catflap.apply(namespace(namespace_name))
             eventually(lambda: closed(catflap, namespace_name))
             edited = catflap.emergency("PATCH", path, {"spec": OPENED["kubernetes"]}, content_type=MERGE)
@@ -348,11 +348,11 @@ def test_a_full_disk_stops_no_repair(catflap: Installation, namespace_name: str)
             assert found["spec"] == CLOSED[GROUPS["kubernetes"]]
             assert full.status("/readyz").body == b"not ready: audit log\n"
     finally:
-        catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+        catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
 
 
 def test_a_policy_of_our_name_that_somebody_made_before_is_ours_alone(catflap: Installation, older: str) -> None:
-    """Adopted, it has neither their owner nor their finalizer, and the record does not say that it was restored."""
+    """The adopted policy has neither the other owner nor its finalizer, and the record does not say "restored"."""
     bait = catflap.cluster.api("POST", f"/api/v1/namespaces/{older}/configmaps", {"metadata": {"name": "bait"}})
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "bait", "uid": bait["metadata"]["uid"]}
     theirs = policy("catflap-default-deny", manager="")[0]
@@ -375,7 +375,7 @@ SPACES, FLOWS = 12, 40
 
 
 def test_every_namespace_is_isolated_before_any_has_its_flows(catflap: Installation, namespace_name: str) -> None:
-    """Those made while no controller ran come at once: all default-denies, then the name servers, then flows in shares."""
+    """Namespaces of an outage are handled together: all default-denies, then the name servers, then flows in shares."""
     roles = [f"r{number:02}" for number in range(FLOWS)]
     flows = [{"from": {"role": one}, "to": {"role": one}, "ports": ["80/TCP"]} for one in roles]
     catflap.configure(
@@ -385,7 +385,7 @@ def test_every_namespace_is_isolated_before_any_has_its_flows(catflap: Installat
     spaces = [f"{namespace_name}-{number:02}" for number in range(SPACES)]
     create(catflap, spaces)
     already = len(catflap.controller.records("write"))
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
     wanted = SPACES * (len(BOTH) + FLOWS)
     mine = eventually(
         lambda: [
@@ -399,7 +399,7 @@ def test_every_namespace_is_isolated_before_any_has_its_flows(catflap: Installat
     order = [(one["namespace"], one["name"]) for one in mine if one["kind"] == "NetworkPolicy"]
     kinds = ["deny" if name == DENY else "dns" if name == DNS else "flow" for _, name in order]
     assert kinds[:SPACES] == ["deny"] * SPACES
-    assert "flow" not in kinds[: 2 * SPACES - 4]  # four workers write at a time
+    assert "flow" not in kinds[: 2 * SPACES - 4]  # four workers write at the same time
     done = {space: max(place for place, one in enumerate(order) if one[0] == space) for space in spaces}
     first_done = min(done.values())
     begun = {space for space, name in order[:first_done] if name not in BOTH}
@@ -407,12 +407,12 @@ def test_every_namespace_is_isolated_before_any_has_its_flows(catflap: Installat
 
 
 def test_a_clock_that_is_ahead_makes_no_repair_of_a_creation(catflap: Installation, namespace_name: str) -> None:
-    """Namespaces that were made while no controller ran were never isolated, so nothing is restored."""
+    """Namespaces that were created while no controller ran were never isolated, so nothing is restored."""
     stop(catflap.controller.process)
     catflap.apply(namespace(namespace_name))
-    time.sleep(1.5)  # the controller begins in a later second
+    time.sleep(1.5)  # the controller starts in a later second
     already = len(catflap.controller.records())
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
     eventually(lambda: closed(catflap, namespace_name))
     written = eventually(
         lambda: [

@@ -1,4 +1,4 @@
-"""The report of a real cluster: its logs, and what stands in it."""
+"""Tests the report of a real cluster: its logs, and its objects."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,14 @@ STANDING = "Namespaces in the cluster"
 
 @dataclass(frozen=True)
 class Reported:
-    """An installation, and the report of what came since a moment: of all that came, others may have more to tell."""
+    """Return an installation, and a function for the report since a time: earlier tests left more records."""
 
     catflap: Installation
     folder: Path
     begin: str
 
     def page(self) -> Page:
-        """As it is now."""
+        """Return the current report."""
         logs = [program.audit_log for program in (self.catflap.server, self.catflap.controller)]
         output = self.folder / "report.html"
         done = report(*logs, "--from", self.begin, "--kubeconfig", self.catflap.cluster.kubeconfig, "-o", output)
@@ -31,23 +31,23 @@ class Reported:
         return Page(output.read_text(encoding="utf-8"))
 
     def row(self, table: str, name: str) -> list[str]:
-        """What a table says of a namespace."""
+        """Return the rows of a table about a namespace."""
         return next((row for row in self.page().tables.get(table, []) if row and row[0] == name), [])
 
 
 @pytest.fixture
 def reported(catflap: Installation, tmp_path: Path) -> Reported:
-    """Of the installation, from now on."""
+    """Return the logs of the installation from now on."""
     return Reported(catflap, tmp_path, stamp(utc_now()))
 
 
 def path(space: str) -> str:
-    """Where a namespace's default-deny policy is."""
+    """Return the path of a namespace's default-deny policy."""
     return f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies/catflap-default-deny"
 
 
 def test_a_namespace_is_told_as_it_stands(reported: Reported, namespace_name: str, older: str) -> None:
-    """Closed, exempt or older than catflap; by what stands, not by what the log says."""
+    """Isolated, exempt or older than catflap; the objects decide, not the log."""
     first = f"a-{namespace_name}"  # the page has the first 200 by name, and other tests left more than that
     reported.catflap.apply(namespace(first))
     eventually(lambda: reported.row(STANDING, first), until=lambda row: row and row[2] == "closed")
@@ -58,7 +58,7 @@ def test_a_namespace_is_told_as_it_stands(reported: Reported, namespace_name: st
 def test_a_gap_that_break_glass_made_is_told_to_the_fraction_of_a_second(
     reported: Reported, namespace_name: str
 ) -> None:
-    """From the removal, which is on record, to the restoration, which is, too."""
+    """From the recorded removal to the recorded restoration."""
     reported.catflap.apply(namespace(namespace_name))
     reported.catflap.cluster.api("POST", f"/api/v1/namespaces/{namespace_name}/pods", pod("a", namespace_name, GOOD))
     reported.catflap.emergency("DELETE", path(namespace_name))
@@ -71,7 +71,7 @@ def test_a_gap_that_break_glass_made_is_told_to_the_fraction_of_a_second(
 
 
 def test_refusals_are_counted(reported: Reported, namespace_name: str) -> None:
-    """By the namespace that they were in."""
+    """They are listed by their namespace."""
     reported.catflap.apply(namespace(namespace_name))
     for name in ("one", "two"):
         reported.catflap.apply(deployment(name, namespace_name, {}))

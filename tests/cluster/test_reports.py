@@ -1,4 +1,4 @@
-"""What runs now, as reports: one a namespace, of bounded size, written when something changed and removed with its subject."""
+"""Tests reports on running workloads: one per namespace, of bounded size, written on change and removed with the namespace."""
 
 import json
 import time
@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.accounting import ours
-from tests.cluster.installation import NAMESPACE, Installation, controlled, eventually
+from tests.cluster.api_requests import catflap_requests
+from tests.cluster.installation import NAMESPACE, Installation, eventually, run_controller
+from tests.cluster.load_scenarios import without_right_to
 from tests.cluster.manifests import GOOD, deployment, namespace
-from tests.cluster.scans import REPORTS, looked, metric, report, scan, wait_for_scan
-from tests.cluster.storms import without_right_to
+from tests.cluster.scans import REPORTS, find_report, metric, report, scan, wait_for_scan
 from tests.controlplane.client import MERGE
 from tests.programs import Program, stop
-from webhook.controller.leader import RENEW_SECONDS
-from webhook.controller.openreports import MOST_RESULTS
+from webhook.controller.leader_election import RENEW_SECONDS
+from webhook.controller.openreports import MAX_RESULTS
 
 AUDIT = {"mode": "audit"}
 ETCD_LIMIT = 1_500_000
@@ -24,14 +24,14 @@ ETCD_LIMIT = 1_500_000
 
 @pytest.fixture(scope="module")
 def reporting(apart: Installation) -> Installation:
-    """A cluster that takes reports."""
+    """Start a cluster that serves reports."""
     apart.cluster.install_openreports()
     return apart
 
 
 @pytest.fixture
 def catflap(reporting: Installation) -> Iterator[Installation]:
-    """Under the usual policy file, afterwards too."""
+    """Use the default policy file, also afterwards."""
     reporting.configure()
     yield reporting
     reporting.configure()
@@ -39,7 +39,7 @@ def catflap(reporting: Installation) -> Iterator[Installation]:
 
 @pytest.fixture
 def space(catflap: Installation, namespace_name: str) -> Iterator[str]:
-    """A namespace with two Deployments from before the rules were enforced: a good one, and one without a role."""
+    """Return a namespace with two Deployments that are older than the rules: a good one, and one without a role."""
     catflap.configure(AUDIT)
     catflap.apply(namespace(namespace_name))
     make(catflap, namespace_name, "good", GOOD)
@@ -49,13 +49,13 @@ def space(catflap: Installation, namespace_name: str) -> Iterator[str]:
 
 
 def make(catflap: Installation, space: str, name: str, labels: dict[str, str]) -> None:
-    """A Deployment without Pods yet."""
+    """Return a Deployment without Pods."""
     body = deployment(name, space, labels, replicas=0)
     catflap.cluster.api("POST", f"/apis/apps/v1/namespaces/{space}/deployments", body)
 
 
 def test_a_report_says_who_has_which_fault(catflap: Installation, space: str) -> None:
-    """In the words of OpenReports, so that other programs show it."""
+    """The format is OpenReports', so that other programs show it."""
     scan(catflap)
     found = report(catflap, space)
     assert found["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "catflap"}
@@ -93,19 +93,21 @@ def test_the_mode_says_how_bad_it_is(catflap: Installation, space: str) -> None:
 
 
 def test_a_scan_that_finds_nothing_new_writes_nothing(catflap: Installation, space: str) -> None:
-    """KY#10761: neither reports, nor anything else; and what was found keeps the time at which it was."""
+    """KY#10761: neither reports nor other objects are written; a result keeps its timestamp."""
     scan(catflap)
     before, begin = report(catflap, space), catflap.cluster.audit_size()
     scan(catflap)
     scan(catflap)
     assert [
-        one["requestURI"] for one in ours(catflap, after=begin) if one["verb"] not in {"get", "list", "watch"}
+        one["requestURI"]
+        for one in catflap_requests(catflap, after=begin)
+        if one["verb"] not in {"get", "list", "watch"}
     ] == []
     assert report(catflap, space) == before
 
 
 def test_a_fault_that_comes_later_leaves_the_others_times_alone(catflap: Installation, space: str) -> None:
-    """One write, of this namespace's report alone."""
+    """There is one write, of this namespace's report."""
     scan(catflap, AUDIT)
     [first] = report(catflap, space)["results"]
     make(catflap, space, "another", {"app": "another"})
@@ -113,14 +115,18 @@ def test_a_fault_that_comes_later_leaves_the_others_times_alone(catflap: Install
     scan(catflap, AUDIT)
     [other, same] = report(catflap, space)["results"]
     assert (same, other["resources"][0]["name"]) == (first, "another")
-    written = [one["objectRef"] for one in ours(catflap, after=begin) if one["verb"] not in {"get", "list", "watch"}]
+    written = [
+        one["objectRef"]
+        for one in catflap_requests(catflap, after=begin)
+        if one["verb"] not in {"get", "list", "watch"}
+    ]
     assert [(one["resource"], one["namespace"]) for one in written] == [("reports", space)]
     record = [one for one in catflap.controller.records() if one["type"] == "write"][-1]
     assert (record["verb"], record["objectRef"]["kind"]) == ("update", "Report")
 
 
 def test_a_report_goes_when_nothing_is_left_to_look_at(catflap: Installation, space: str) -> None:
-    """KY#2674: reports that pile up."""
+    """KY#2674: reports that accumulate."""
     scan(catflap)
     catflap.cluster.api("DELETE", f"/apis/apps/v1/namespaces/{space}/deployments/bad")
     eventually(partial(gone, catflap, space, "bad"))
@@ -130,40 +136,40 @@ def test_a_report_goes_when_nothing_is_left_to_look_at(catflap: Installation, sp
     catflap.cluster.api("DELETE", f"/apis/apps/v1/namespaces/{space}/deployments/good")
     eventually(partial(gone, catflap, space, "good"))
     scan(catflap)
-    assert looked(catflap, space).status == 404
+    assert find_report(catflap, space).status == 404
 
 
 def gone(catflap: Installation, space: str, name: str) -> bool:
-    """Whether a Deployment and what it made are gone."""
+    """Return whether a Deployment and what it created are gone."""
     sets = catflap.cluster.api("GET", f"/apis/apps/v1/namespaces/{space}/replicasets")["items"]
     return not any(one["metadata"]["name"].startswith(name) for one in sets)
 
 
 def test_a_report_goes_when_its_namespace_is_exempt(catflap: Installation, space: str) -> None:
-    """Nothing is judged there any more."""
+    """Its objects are not judged any more."""
     scan(catflap)
-    assert looked(catflap, space).status == 200
+    assert find_report(catflap, space).status == 200
     scan(catflap, {"namespaces": {"exempt": ["kube-system", space]}})
-    assert looked(catflap, space).status == 404
-    assert looked(catflap, "kube-system").status == looked(catflap, NAMESPACE).status == 404
+    assert find_report(catflap, space).status == 404
+    assert find_report(catflap, "kube-system").status == find_report(catflap, NAMESPACE).status == 404
 
 
 def test_reports_are_turned_off(catflap: Installation, space: str) -> None:
-    """All of them go, and nobody else's."""
+    """All of catflap's are removed, and no others."""
     scan(catflap)
     theirs = {"apiVersion": "openreports.io/v1alpha1", "kind": "Report", "metadata": {"name": "theirs"}}
     for name, labels in (("theirs", {"app.kubernetes.io/managed-by": "catflap"}), ("other", {})):
         theirs["metadata"] = {"name": name, "labels": labels}
         catflap.cluster.api("POST", f"{REPORTS}/namespaces/{space}/reports", theirs)
     catflap.configure({"reports": "off"})
-    eventually(lambda: looked(catflap, space).status == 404, within=60.0)
+    eventually(lambda: find_report(catflap, space).status == 404, within=60.0)
     left = catflap.cluster.api("GET", f"{REPORTS}/namespaces/{space}/reports")["items"]
     assert sorted(one["metadata"]["name"] for one in left) == ["other", "theirs"]
     assert metric(catflap.controller, "catflap_scan_completed_timestamp_seconds") == 0
 
 
 def test_another_report_of_its_name_is_left_alone(catflap: Installation, space: str) -> None:
-    """Nobody said that we may write it."""
+    """A removed right prevents the write."""
     body = {"apiVersion": "openreports.io/v1alpha1", "kind": "Report", "metadata": {"name": "catflap"}, "source": "x"}
     before = catflap.cluster.api("POST", f"{REPORTS}/namespaces/{space}/reports", body)
     scan(catflap)
@@ -171,7 +177,7 @@ def test_another_report_of_its_name_is_left_alone(catflap: Installation, space: 
 
 
 def test_an_edited_report_is_put_right(catflap: Installation, space: str) -> None:
-    """At the next scan."""
+    """The next scan does."""
     scan(catflap)
     before = report(catflap, space)
     catflap.cluster.api(
@@ -183,8 +189,8 @@ def test_an_edited_report_is_put_right(catflap: Installation, space: str) -> Non
 
 
 def test_a_report_has_a_bounded_size(catflap: Installation, space: str) -> None:
-    """KY#2674, etcd's limit: the worst results, and how many were left out; the summary counts all."""
-    many = MOST_RESULTS + 50
+    """KY#2674, etcd's limit: the report has the worst results and the number of omitted ones; the summary counts all."""
+    many = MAX_RESULTS + 50
     for number in range(many):
         body: dict[str, Any] = {
             "apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": f"{number:03}-{'x' * 240}"},
@@ -193,15 +199,15 @@ def test_a_report_has_a_bounded_size(catflap: Installation, space: str) -> None:
         catflap.cluster.api("POST", f"/api/v1/namespaces/{space}/podtemplates", body)
     scan(catflap)
     found = report(catflap, space)
-    assert len(found["results"]) == MOST_RESULTS + 1
-    assert found["results"][-1]["properties"] == {"leftOut": str(many + 1 - MOST_RESULTS)}
+    assert len(found["results"]) == MAX_RESULTS + 1
+    assert found["results"][-1]["properties"] == {"leftOut": str(many + 1 - MAX_RESULTS)}
     assert found["summary"] == {"pass": 1, "fail": many + 1, "warn": 0, "error": 0, "skip": 1}
     assert len(json.dumps(found)) < ETCD_LIMIT / 3
     catflap.cluster.api("DELETE", f"/api/v1/namespaces/{space}/podtemplates")
 
 
 def test_without_the_right_to_look_reports_stay_as_they_were(catflap: Installation, space: str) -> None:
-    """What nobody may see has not become good; and it is counted."""
+    """A kind that cannot be read does not count as compliant, and the failure is counted."""
     scan(catflap)
     before, failed = report(catflap, space), metric(catflap.controller, "catflap_scan_failures_total")
     with without_right_to(catflap, "deployments"):
@@ -212,9 +218,9 @@ def test_without_the_right_to_look_reports_stay_as_they_were(catflap: Installati
 
 
 def test_one_of_two_controllers_scans(catflap: Installation) -> None:
-    """The other one does as soon as the first one is gone, and asks for nothing until then."""
+    """The other one takes over as soon as the first is gone, and sends no requests until then."""
     scan(catflap)
-    with controlled(catflap.cluster, catflap.folder, name="second") as second:
+    with run_controller(catflap.cluster, catflap.folder, name="second") as second:
         catflap.replicas.append(second)
         try:
             scan(catflap)
@@ -232,29 +238,29 @@ def test_one_of_two_controllers_scans(catflap: Installation) -> None:
             assert then == (after["holderIdentity"], True, "LeaseAcquired")
         finally:
             catflap.replicas.remove(second)
-    catflap.controller = catflap.revived.enter_context(controlled(catflap.cluster, catflap.folder))
+    catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
 
 
 def leadership(controller: Program) -> list[tuple[str, bool, str]]:
-    """What a controller has on record of its leading: under which name, whether it began to, and why."""
+    """Return the controller's records of its leadership: its name, whether it leads, and why."""
     return [(one["candidate"], one["leads"], one["reasonCode"]) for one in controller.records("leader")]
 
 
 def lease(catflap: Installation) -> dict[str, Any]:
-    """What the Lease says."""
+    """Return the Lease."""
     path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/catflap-controller"
     return catflap.cluster.api("GET", path)["spec"]  # type: ignore[no-any-return]
 
 
 def test_where_no_reports_are_served_none_is_written(catflap: Installation, space: str) -> None:
-    """It is told once; the metrics count all the same, and the first report comes with the first scan after the CRDs."""
+    """It is logged once; the metrics are set all the same, and the first scan after the CRDs writes the first report."""
     catflap.cluster.remove_openreports()
     try:
         told = catflap.controller.log().count("not served, so no report is written")
         begin = catflap.cluster.audit_size()
         scan(catflap)
         scan(catflap)
-        asked = [one for one in ours(catflap, after=begin) if one["verb"] not in {"get", "list", "watch"}]
+        asked = [one for one in catflap_requests(catflap, after=begin) if one["verb"] not in {"get", "list", "watch"}]
         assert asked == []
         assert catflap.controller.log().count("not served, so no report is written") == told + 1
     finally:

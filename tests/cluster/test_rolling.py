@@ -1,4 +1,4 @@
-"""A rolling update of both Deployments: every request is answered, and the chains of the processes that ended are closed."""
+"""Tests a rolling update of both Deployments: every request is answered, and ended processes close their chains."""
 
 import shutil
 import signal
@@ -10,23 +10,31 @@ from typing import Final
 
 from click.testing import CliRunner
 
-from tests.cluster.alone import NAME, PODS, alone, assert_guarded, fresh, install, issue
-from tests.cluster.forwarding import forwarding
-from tests.cluster.installation import controlled, served
+from tests.cluster.installation import run_controller, run_server
 from tests.cluster.manifests import GOOD, namespace, pod
-from tests.cluster.test_ending import assert_ends
+from tests.cluster.port_forwarder import port_forwarder
+from tests.cluster.standalone_install import (
+    NAME,
+    PODS,
+    assert_guarded,
+    clean_cluster,
+    install,
+    issue,
+    standalone_cluster,
+)
+from tests.cluster.test_shutdown import assert_ends
 from tests.controlplane.client import Answer
 from tests.controlplane.cluster import Cluster
 from tests.programs import Program, free_port
 from webhook.cli import main
 
-__all__ = ["alone", "fresh"]  # fixtures
+__all__ = ["clean_cluster", "standalone_cluster"]  # fixtures
 PAUSE_SECONDS: Final = 0.02
 
 
 @contextmanager
 def load(cluster: Cluster, space: str) -> Iterator[list[Answer]]:
-    """Good Pods, one after the other; yields the answers so far."""
+    """Create good Pods one after the other; yield the answers so far."""
     answers: list[Answer] = []
     ended = Event()
 
@@ -44,31 +52,31 @@ def load(cluster: Cluster, space: str) -> Iterator[list[Answer]]:
 
 
 def test_a_rolling_update_loses_nothing_and_leaves_closed_chains(
-    fresh: Cluster, tmp_path: Path, namespace_name: str
+    clean_cluster: Cluster, tmp_path: Path, namespace_name: str
 ) -> None:
-    """The new process of each Deployment is ready before the old one gets SIGTERM; the API server keeps connections to the old server."""
+    """Each new process is ready before the old one gets SIGTERM; the API server keeps connections to the old server."""
     issue(tmp_path / "old", NAME, "localhost")
     shutil.copytree(tmp_path / "old" / "tls", tmp_path / "new" / "tls")
-    fresh.api("POST", "/api/v1/namespaces", namespace(namespace_name))
-    with forwarding() as service, ExitStack() as stack:
-        install(fresh, tmp_path / "old", service.port)
+    clean_cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
+    with port_forwarder() as service, ExitStack() as stack:
+        install(clean_cluster, tmp_path / "old", service.port)
         programs: dict[str, Program] = {}
 
         def begin(which: str) -> None:
             port = free_port()
-            server = stack.enter_context(served(fresh, tmp_path / which, port, ready=False))
+            server = stack.enter_context(run_server(clean_cluster, tmp_path / which, port, ready=False))
             service.target = port if not programs else service.target
             programs[f"{which} server"] = server
             programs[f"{which} controller"] = stack.enter_context(
-                controlled(fresh, tmp_path / which, service.port, ready=False)
+                run_controller(clean_cluster, tmp_path / which, service.port, ready=False)
             )
             for program in (server, programs[f"{which} controller"]):
                 program.wait_for()
             service.target = port
 
         begin("old")
-        assert_guarded(fresh, namespace_name)
-        with load(fresh, namespace_name) as answers:
+        assert_guarded(clean_cluster, namespace_name)
+        with load(clean_cluster, namespace_name) as answers:
             begin("new")
             assert_ends(programs["old server"])
             assert_ends(programs["old controller"])

@@ -1,4 +1,4 @@
-"""`helm test`: the chart's own account asks the API server whether catflap judges."""
+"""Tests `helm test`: the chart's own account checks through the API server whether catflap judges requests."""
 
 import subprocess
 import sys
@@ -7,17 +7,17 @@ from pathlib import Path
 import yaml
 
 from tests.cluster.installation import CHART, NAMESPACE, RELEASE, Installation
-from tests.cluster.manifests import together
+from tests.cluster.manifests import join_manifests
 from webhook.config.default import DEFAULT_POLICY
 
 TEMPLATE = "templates/tests/admission.yaml"
 
 
 def selftest(catflap: Installation, folder: Path, text: str, *options: str) -> "subprocess.CompletedProcess[str]":
-    """`catflap selftest` with a policy file, and with the rights of the chart's test and no other."""
+    """Run `catflap selftest` with a policy file and the rights of the chart's test."""
     chart = ("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--show-only", TEMPLATE)
     rendered = yaml.safe_load_all(catflap.cluster.helm(*chart, "--values", str(catflap.folder / "values.yaml")).stdout)
-    catflap.apply(together(*(one for one in rendered if one and one["kind"] != "Pod")), check=True)
+    catflap.apply(join_manifests(*(one for one in rendered if one and one["kind"] != "Pod")), check=True)
     token = catflap.cluster.kubeconfig_for_service_account(NAMESPACE, "catflap-test")
     (folder / "policy.yaml").write_text(text, encoding="utf-8")
     argv = [sys.executable, "-m", "webhook", "selftest", "-c", str(folder / "policy.yaml"), "--kubeconfig", str(token)]
@@ -25,7 +25,7 @@ def selftest(catflap: Installation, folder: Path, text: str, *options: str) -> "
 
 
 def test_a_cluster_that_judges_passes(catflap: Installation, tmp_path: Path) -> None:
-    """And nothing is stored."""
+    """Nothing is stored."""
     catflap.configure()
     done = selftest(catflap, tmp_path, DEFAULT_POLICY)
     assert (done.returncode, done.stderr) == (0, "")
@@ -37,7 +37,7 @@ def test_a_cluster_that_judges_passes(catflap: Installation, tmp_path: Path) -> 
 
 
 def test_a_cluster_that_judges_otherwise_fails(catflap: Installation, tmp_path: Path) -> None:
-    """It does not refuse what the file refuses, or refuses what the file admits."""
+    """It does not reject what the file rejects, or rejects what the file admits."""
     catflap.configure({"mode": "warn"})
     lenient = selftest(catflap, tmp_path, DEFAULT_POLICY)
     assert lenient.returncode == 1
@@ -49,7 +49,7 @@ def test_a_cluster_that_judges_otherwise_fails(catflap: Installation, tmp_path: 
 
 
 def test_what_cannot_be_found_out_is_no_success(catflap: Installation, tmp_path: Path) -> None:
-    """Such as in a namespace where the account may create nothing."""
+    """For example, the account may create nothing in the namespace."""
     catflap.configure()
     done = selftest(catflap, tmp_path, DEFAULT_POLICY, "--namespace", "kube-public")
     assert (done.returncode, "namespace kube-public is exempt" in done.stderr) == (2, True)

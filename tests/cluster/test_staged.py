@@ -1,4 +1,4 @@
-"""Policies that only show what they would do, and the net below all namespaces."""
+"""Tests staged policies, and the cluster-wide default deny."""
 
 import time
 from functools import partial
@@ -23,24 +23,24 @@ NET = "catflap-standing-net"
 # Longer than any reaction of the controller that these tests have seen.
 QUIET_SECONDS = 2.0
 SECOND = 1.0
-# A watch whose kind went with Calico's API, as in tests that may have come before, tries again after five seconds.
+# A watch whose kind was removed with Calico's API, as by earlier tests, retries after five seconds.
 CALICO_SECONDS = 10.0
 
 
 @pytest.fixture
 def catflap(apart: Installation) -> Installation:
-    """On a cluster of its own: to stage is to write anew in every namespace, and the net needs `adopt: all`."""
+    """Use a separate cluster: staging writes to every namespace, and the cluster-wide policy needs `adopt: all`."""
     apart.configure()
     return apart
 
 
 def stand(catflap: Installation, path: str, space: str = "") -> list[str]:
-    """The policies at a path, by name."""
+    """Return the policies at a path, by name."""
     return list(names(catflap.cluster.api("GET", path.format(space))))
 
 
 def closure(catflap: Installation, space: str) -> str:
-    """What the record of a Pod's creation says of its namespace."""
+    """Return the isolation in the record of a Pod's creation."""
     done = catflap.apply(pod("web", space, GOOD))
     assert done.returncode == 0, done.stderr
     [record] = [
@@ -50,7 +50,7 @@ def closure(catflap: Installation, space: str) -> str:
 
 
 def test_staged_policies_show_and_close_nothing(catflap: Installation, namespace_name: str) -> None:
-    """Beside no policy of ours that enforces; a Pod goes in, and the record says on what terms."""
+    """There is no enforced policy of catflap's in addition; a Pod is admitted, and its record says so."""
     catflap.cluster.install_calico()
     catflap.configure({"network": {"engine": "calico", "staged": True}})
     catflap.apply(namespace(namespace_name))
@@ -62,7 +62,7 @@ def test_staged_policies_show_and_close_nothing(catflap: Installation, namespace
 
 
 def test_a_staged_policy_is_ours_all_the_same(catflap: Installation, namespace_name: str) -> None:
-    """Nobody else takes it away, and where somebody did it is back: what it shows is to be relied on."""
+    """Users cannot delete it, and a deleted one is restored, so that its results are reliable."""
     catflap.cluster.install_calico()
     catflap.configure({"network": {"engine": "calico", "staged": True}})
     catflap.apply(namespace(namespace_name))
@@ -76,7 +76,7 @@ def test_a_staged_policy_is_ours_all_the_same(catflap: Installation, namespace_n
 
 
 def test_the_real_ones_stand_before_the_staged_ones_go(catflap: Installation, namespace_name: str) -> None:
-    """There and back; in the API server's own log each deletion follows a read of what stands in its place."""
+    """It switches there and back; in the API server's log each deletion follows a read of the replacement."""
     catflap.cluster.install_calico()
     catflap.configure({"network": {"engine": "calico", "staged": True}})
     catflap.apply(namespace(namespace_name))
@@ -99,7 +99,7 @@ def test_the_real_ones_stand_before_the_staged_ones_go(catflap: Installation, na
 
 
 def acts_on_deny(catflap: Installation, space: str) -> list[tuple[str, str, int]]:
-    """What the controller asked of the closing policy's two forms: verb, resource and the answer."""
+    """Return the controller's requests for both forms of the default-deny: verb, resource and answer."""
     account = f"system:serviceaccount:{NAMESPACE}:catflap-controller"
     return [
         (event["verb"], event["objectRef"]["resource"], event["responseStatus"]["code"])
@@ -111,7 +111,7 @@ def acts_on_deny(catflap: Installation, space: str) -> list[tuple[str, str, int]
 
 
 def test_where_nothing_can_be_staged_nothing_is_written(catflap: Installation, namespace_name: str) -> None:
-    """It is said in the log; enforcing instead was not asked for."""
+    """The log reports it; the file did not ask for enforcement instead."""
     catflap.cluster.remove_calico()
     catflap.configure()
     catflap.apply(namespace(namespace_name))
@@ -130,13 +130,13 @@ def test_where_nothing_can_be_staged_nothing_is_written(catflap: Installation, n
 
 
 def net(**network: Any) -> Json:
-    """A policy file with the net."""
+    """Return a policy file with the cluster-wide default deny."""
     return {"namespaces": {"adopt": "all"}, "network": {"engine": "calico", "standingNet": True, **network}}
 
 
 @pytest.fixture
 def netted(catflap: Installation) -> Installation:
-    """The net stands."""
+    """Wait until the cluster-wide policy exists."""
     catflap.cluster.install_calico()
     catflap.configure(net())
     eventually(lambda: stand(catflap, NETS) == [NET])
@@ -144,7 +144,7 @@ def netted(catflap: Installation) -> Installation:
 
 
 def test_one_net_is_below_all_namespaces_but_the_exempt(netted: Installation) -> None:
-    """It asks for what Calico itself gives each Pod, leaves name servers open, and closes nothing beside Pods."""
+    """It selects by labels that Calico sets on each Pod, allows name servers, and applies to Pods only."""
     found = netted.cluster.api("GET", f"{NETS}/{NET}")
     exempt = (
         "calico-apiserver", "calico-system", NAMESPACE, "kube-node-lease", "kube-public", "kube-system",
@@ -163,7 +163,7 @@ def test_one_net_is_below_all_namespaces_but_the_exempt(netted: Installation) ->
 
 
 def test_the_net_is_back_within_a_second(netted: Installation) -> None:
-    """Deleted, or edited, by who may; each has its Event, where Events on what is in no namespace are kept."""
+    """An authorised user deletes or edits it; each repair has its Event, in the namespace for cluster-scoped objects."""
     before = netted.cluster.api("GET", f"{NETS}/{NET}")
     for within in (CALICO_SECONDS, SECOND):
         netted.emergency("DELETE", f"{NETS}/{NET}")
@@ -187,18 +187,18 @@ def test_the_net_is_back_within_a_second(netted: Installation) -> None:
 
 
 def look(catflap: Installation) -> Answer:
-    """The net, if it is there."""
+    """Return the cluster-wide policy, or None."""
     return catflap.cluster.call("GET", f"{NETS}/{NET}")
 
 
 def notes(catflap: Installation) -> list[str]:
-    """What Events in the namespace `default` say, oldest first."""
+    """Return the notes of Events in the namespace `default`, oldest first."""
     events = catflap.cluster.api("GET", "/apis/events.k8s.io/v1/namespaces/default/events")["items"]
     return [one.get("note", "") for one in sorted(events, key=lambda one: one.get("eventTime") or "")]
 
 
 def test_the_net_is_nobody_elses(netted: Installation) -> None:
-    """Neither an administrator's, nor to be put beside it under our name."""
+    """Neither an administrator may change it, nor create another one with catflap's label."""
     body = {"apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy", "metadata": {"name": "catflap-mine"}}
     for answer in (
         netted.cluster.call("DELETE", f"{NETS}/{NET}"),
@@ -209,7 +209,7 @@ def test_the_net_is_nobody_elses(netted: Installation) -> None:
 
 
 def test_the_net_goes_when_nobody_asks_for_it(netted: Installation) -> None:
-    """Into its staged form, and altogether; the namespaces stay closed one by one."""
+    """It switches to its staged form, and is then removed; the namespaces stay isolated one by one."""
     netted.configure(net(staged=True))
     eventually(lambda: (stand(netted, NETS), stand(netted, STAGED_NETS)), until=lambda seen: seen == ([], [NET]))
     netted.configure(net(standingNet=False))
@@ -218,7 +218,7 @@ def test_the_net_goes_when_nobody_asks_for_it(netted: Installation) -> None:
 
 
 def test_the_net_waits_for_calico(netted: Installation) -> None:
-    """Where it cannot be, the log says so, and namespaces are closed one by one; it comes when Calico does."""
+    """Without Calico the log reports it, and namespaces are isolated one by one; the policy is written once Calico is served."""
     netted.cluster.remove_calico()
     netted.configure(net(engine="auto"))
     says = "network.standingNet: this cluster takes no GlobalNetworkPolicy; namespaces are closed one by one"

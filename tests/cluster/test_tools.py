@@ -1,4 +1,4 @@
-"""Manifests as other tools write them pass through `check` and through the server with one verdict."""
+"""Tests manifests of other tools: `check` and the server have the same verdict."""
 
 import json
 import subprocess
@@ -11,14 +11,14 @@ import pytest
 import yaml
 
 from tests.cluster.installation import NAMESPACE, Installation, eventually
-from tests.cluster.manifests import GOOD, SELECTED, deployment, every_kind, namespace, pod, together
+from tests.cluster.manifests import GOOD, SELECTED, deployment, every_kind, join_manifests, namespace, pod
 from webhook.config.default import DEFAULT_POLICY
 from webhook.model.names import BREAK_GLASS_GROUP
 
 Objects = list[dict[str, Any]]
 Check = Callable[..., tuple[int, Objects]]
 
-# What `kubectl create --dry-run=client -o yaml` can make of the kinds that make Pods.
+# The kinds with Pods that `kubectl create --dry-run=client -o yaml` can generate.
 CREATE: dict[str, Sequence[str]] = {
     "deployment": ("create", "deployment", "web", "--image=nginx"),
     "job": ("create", "job", "web", "--image=nginx"),
@@ -38,7 +38,7 @@ NO_PODS: dict[str, Sequence[str]] = {
 
 @pytest.fixture
 def check(tmp_path: Path) -> Check:
-    """`catflap check --format json` on a text, under the default policy."""
+    """Run `catflap check --format json` on a text, under the default policy."""
     policy = tmp_path / "policy.yaml"
     policy.write_text(DEFAULT_POLICY, encoding="utf-8")
 
@@ -52,7 +52,7 @@ def check(tmp_path: Path) -> Check:
 
 
 def agree(catflap: Installation, check: Check, text: str, space: str) -> Objects:
-    """Check a file offline, apply it for a dry run, and see that both refuse the same objects with the same faults."""
+    """Check a file offline, apply it as a dry run, and assert that both reject the same objects for the same violations."""
     status, objects = check(text, "--namespace", space)
     done = catflap.apply(text, "--dry-run=server", "--namespace", space)
     refused = [one for one in objects if not one["allowed"]]
@@ -67,7 +67,7 @@ def agree(catflap: Installation, check: Check, text: str, space: str) -> Objects
 
 @pytest.fixture
 def space(catflap: Installation, namespace_name: str) -> str:
-    """A namespace that stands."""
+    """Return an existing namespace."""
     catflap.apply(namespace(namespace_name))
     path = f"/api/v1/namespaces/{namespace_name}/serviceaccounts/default"
     eventually(lambda: not catflap.cluster.call("GET", path).refused)
@@ -76,7 +76,7 @@ def space(catflap: Installation, namespace_name: str) -> str:
 
 @pytest.mark.parametrize("what", [*CREATE, *NO_PODS])
 def test_what_kubectl_create_writes(catflap: Installation, check: Check, space: str, what: str) -> None:
-    """Each kind that it knows; only those that make Pods without a role are refused."""
+    """Of all kinds that it generates, only those that create Pods without a role are rejected."""
     arguments = {**CREATE, **NO_PODS}[what]
     text = catflap.cluster.kubectl(*arguments, "--dry-run=client", "--output=yaml").stdout
     objects = agree(catflap, check, text, space)
@@ -84,7 +84,7 @@ def test_what_kubectl_create_writes(catflap: Installation, check: Check, space: 
 
 
 def test_what_helm_create_makes(catflap: Installation, check: Check, space: str, tmp_path: Path) -> None:
-    """Its Deployment is named by an alias and has no role; its test Pod, a hook, is judged like any other."""
+    """Its Deployment has an alias of the app label and no role; its test Pod, a hook, is judged like any other."""
     catflap.cluster.helm("create", str(tmp_path / "made"))
     text = catflap.cluster.helm("template", "web", str(tmp_path / "made"), "--namespace", space).stdout
     objects = agree(catflap, check, text, space)
@@ -93,8 +93,8 @@ def test_what_helm_create_makes(catflap: Installation, check: Check, space: str,
 
 
 def test_what_kustomize_builds(catflap: Installation, check: Check, space: str, tmp_path: Path) -> None:
-    """A common label mends a template that lacks it."""
-    (tmp_path / "base.yaml").write_text(together(deployment("web", space, {"app": "web"})), encoding="utf-8")
+    """A common label fixes a template that lacks it."""
+    (tmp_path / "base.yaml").write_text(join_manifests(deployment("web", space, {"app": "web"})), encoding="utf-8")
     kustomization: dict[str, Any] = {"resources": ["base.yaml"]}
     verdicts = []
     for labels in ([], [{"pairs": {"role": "data"}, "includeTemplates": True}]):
@@ -105,7 +105,7 @@ def test_what_kustomize_builds(catflap: Installation, check: Check, space: str, 
 
 
 def test_what_kubectl_get_prints_of_live_objects(catflap: Installation, check: Check, space: str) -> None:
-    """A List of all that runs, with status, managed fields and defaults: good as it stands, applied again."""
+    """A List of all running objects, with status, managed fields and defaults, is accepted when it is applied again."""
     for one in every_kind(space, GOOD).values():
         assert catflap.apply(one).returncode == 0
     path = f"/api/v1/namespaces/{space}/pods"
@@ -120,7 +120,7 @@ def test_what_kubectl_get_prints_of_live_objects(catflap: Installation, check: C
 
 
 def test_a_list(catflap: Installation, check: Check, space: str) -> None:
-    """One refused item does not hide behind the others."""
+    """One rejected item is not hidden by the others."""
     items = [pod("good", space, GOOD), pod("bad", space, SELECTED), deployment("web", space, GOOD)]
     text = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items})
     assert [one["allowed"] for one in agree(catflap, check, text, space)] == [True, False, True]
@@ -130,7 +130,7 @@ def test_a_list(catflap: Installation, check: Check, space: str) -> None:
 def test_what_render_prints_is_what_the_controller_writes(
     catflap: Installation, namespace_name: str, engine: str, tmp_path: Path
 ) -> None:
-    """`kubectl apply` takes it as it is, validated strictly, and changes nothing of what stands."""
+    """`kubectl apply` accepts it with strict validation, and changes no existing object."""
     if engine == "calico":
         catflap.cluster.install_calico()
     catflap.configure({"network": {"engine": engine}})
@@ -156,7 +156,7 @@ def test_what_render_prints_is_what_the_controller_writes(
 def test_render_prints_nothing_where_the_controller_writes_nothing(
     catflap: Installation, name: str, tmp_path: Path
 ) -> None:
-    """Its own namespace, one of Kubernetes' own, and one that is older than catflap."""
+    """Its own namespace, one of Kubernetes', and one that is older than catflap."""
     (tmp_path / "policy.yaml").write_text(DEFAULT_POLICY, encoding="utf-8")
     argv = [sys.executable, "-m", "webhook", "render", "-c", str(tmp_path / "policy.yaml"), "-n", name]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""What already stands keeps working: only what a change brings is judged."""
+"""Tests that existing objects keep working: only changes are judged."""
 
 import subprocess
 from typing import Any
@@ -13,7 +13,7 @@ Done = subprocess.CompletedProcess[str]
 
 @pytest.fixture
 def legacy(catflap: Installation, namespace_name: str) -> str:
-    """A namespace with a Deployment and a Pod that came before the rules did."""
+    """Return a namespace with a Deployment and a Pod that are older than the rules."""
     catflap.configure({"mode": "off"})
     catflap.apply(namespace(namespace_name))
     assert catflap.apply(deployment("old", namespace_name, {})).returncode == 0
@@ -23,7 +23,7 @@ def legacy(catflap: Installation, namespace_name: str) -> str:
 
 
 def kubectl(catflap: Installation, space: str, *arguments: str) -> Done:
-    """Run kubectl in a namespace, whatever comes of it."""
+    """Run kubectl in a namespace; return its result."""
     return catflap.cluster.kubectl("--namespace", space, *arguments, check=False)
 
 
@@ -43,13 +43,13 @@ HARMLESS = {
 
 @pytest.mark.parametrize("what", HARMLESS)
 def test_what_does_no_harm_passes_on_a_faulty_object(catflap: Installation, legacy: str, what: str) -> None:
-    """KY#8815, KY#9044: finalizers, status, scale and metadata are never held up."""
+    """KY#8815, KY#9044: finalizers, status, scale and metadata are never rejected."""
     done = kubectl(catflap, legacy, *HARMLESS[what])
     assert done.returncode == 0, done.stderr
 
 
 def test_a_finalizer_of_a_faulty_object_can_be_removed(catflap: Installation, legacy: str) -> None:
-    """KY#8815: the job controller could not."""
+    """KY#8815: the job controller could not do that."""
     kubectl(catflap, legacy, *HARMLESS["add a finalizer"])
     kubectl(catflap, legacy, "delete", "deployment/old", "--wait=false")
     done = kubectl(catflap, legacy, "patch", "deployment/old", "-p", '{"metadata":{"finalizers":null}}')
@@ -66,7 +66,7 @@ HARMFUL = {
 
 @pytest.mark.parametrize("what", HARMFUL)
 def test_a_changed_template_is_judged_as_a_new_one(catflap: Installation, legacy: str, what: str) -> None:
-    """GK#1167: refused here, in words, not in a ReplicaSet's events."""
+    """GK#1167: it is rejected here with a message, not in the Events of a ReplicaSet."""
     done = kubectl(catflap, legacy, *HARMFUL[what])
     assert done.returncode == 1
     assert f"Deployment {legacy}/old has 2 faults:" in done.stderr
@@ -74,7 +74,7 @@ def test_a_changed_template_is_judged_as_a_new_one(catflap: Installation, legacy
 
 @pytest.mark.parametrize("label", ["app", "role"])
 def test_taking_a_label_away_is_refused(catflap: Installation, namespace_name: str, label: str) -> None:
-    """From a Pod that has it."""
+    """The Pod has the label."""
     catflap.apply(namespace(namespace_name))
     assert catflap.apply(pod("web", namespace_name, GOOD)).returncode == 0
     done = kubectl(catflap, namespace_name, "label", "pod/web", f"{label}-")
@@ -83,7 +83,7 @@ def test_taking_a_label_away_is_refused(catflap: Installation, namespace_name: s
 
 
 def test_the_status_is_no_way_around(catflap: Installation, namespace_name: str) -> None:
-    """`pods/status` lets labels through; an update of the status itself is nobody's business."""
+    """`pods/status` can change labels; an update of the status itself is not reviewed."""
     catflap.apply(namespace(namespace_name))
     catflap.apply(pod("web", namespace_name, GOOD))
     status = ("patch", "pod/web", "--subresource=status", "--type=merge", "-p")
@@ -94,7 +94,7 @@ def test_the_status_is_no_way_around(catflap: Installation, namespace_name: str)
 
 
 def test_a_role_that_is_not_known_is_refused_on_a_running_pod(catflap: Installation, namespace_name: str) -> None:
-    """Relabelling is no way around."""
+    """Relabelling is no bypass."""
     catflap.apply(namespace(namespace_name))
     catflap.apply(pod("web", namespace_name, GOOD))
     done = kubectl(catflap, namespace_name, "label", "pod/web", "role=admin", "--overwrite")
@@ -103,7 +103,7 @@ def test_a_role_that_is_not_known_is_refused_on_a_running_pod(catflap: Installat
 
 
 def test_pods_of_an_owner_older_than_catflap_are_made_and_recorded(catflap: Installation, older: str) -> None:
-    """Scale-up, and a replacement for a Pod that is gone."""
+    """These are a scale-up, and a replacement for a deleted Pod."""
     assert kubectl(catflap, older, "scale", "deployment/old", "--replicas=3").returncode == 0
     path = f"/api/v1/namespaces/{older}/pods"
     found = eventually(lambda: catflap.cluster.api("GET", path)["items"], until=lambda seen: len(seen) == 3)
@@ -116,7 +116,7 @@ def test_pods_of_an_owner_older_than_catflap_are_made_and_recorded(catflap: Inst
 
 
 def test_jobs_of_an_older_cronjob_are_made_through_both_steps(catflap: Installation, older: str) -> None:
-    """CronJob to Job to Pod: the topmost owner counts, though the Job between them is new."""
+    """CronJob, Job, Pod: the topmost owner counts, though the Job is new."""
     cronjob = catflap.cluster.api("GET", f"/apis/batch/v1/namespaces/{older}/cronjobs/old")
     assert cronjob["metadata"]["name"] == "old"
     kubectl(catflap, older, "patch", "cronjob/old", "-p", '{"spec":{"suspend":false,"schedule":"* * * * *"}}')
@@ -131,7 +131,7 @@ def test_jobs_of_an_older_cronjob_are_made_through_both_steps(catflap: Installat
 
 
 def owned_job(cronjob: dict[str, Any]) -> dict[str, Any]:
-    """A Job as the CronJob controller makes it."""
+    """Return a Job as the CronJob controller creates it."""
     owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "old", "uid": cronjob["metadata"]["uid"]}
     return {
         "apiVersion": "batch/v1",
@@ -142,7 +142,7 @@ def owned_job(cronjob: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_forged_owner_does_not_help_a_person(catflap: Installation, older: str) -> None:
-    """Anybody can write ownerReferences; only a controller's own request is believed."""
+    """Any user can set ownerReferences; only a controller's own request counts."""
     owner = catflap.cluster.api("GET", f"/apis/apps/v1/namespaces/{older}/deployments/old")
     reference = {
         "apiVersion": "apps/v1",
@@ -157,7 +157,7 @@ def test_a_forged_owner_does_not_help_a_person(catflap: Installation, older: str
 
 
 def test_a_controller_cannot_be_sent_to_an_owner_that_is_not_there(catflap: Installation, older: str) -> None:
-    """A reference whose uid fits no object proves nothing."""
+    """A reference whose uid matches no object proves nothing."""
     reference = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
@@ -176,7 +176,7 @@ def test_a_controller_cannot_be_sent_to_an_owner_that_is_not_there(catflap: Inst
 
 
 def test_existing_judge_ends_the_patience(catflap: Installation, older: str) -> None:
-    """With `existing: judge` the same scale-up brings no Pod."""
+    """With `existing: judge` the same scale-up yields no Pod."""
     catflap.configure({"workloads": {"existing": "judge"}})
     count = len(catflap.cluster.api("GET", f"/api/v1/namespaces/{older}/pods")["items"])
     kubectl(catflap, older, "scale", "deployment/old", f"--replicas={count + 1}")
@@ -195,7 +195,7 @@ def test_existing_judge_ends_the_patience(catflap: Installation, older: str) -> 
 def test_a_binding_brings_no_label_that_counts(
     catflap: Installation, namespace_name: str, way: str, label: str
 ) -> None:
-    """Kubernetes writes a binding's labels onto its Pod; a scheduler's own, with a node's topology, nobody is asked about."""
+    """Kubernetes copies a binding's labels to its Pod; a scheduler's binding with a node's topology is not reviewed."""
     catflap.apply(namespace(namespace_name))
     catflap.apply(pod("web", namespace_name, GOOD), check=True)
     where = f"/api/v1/namespaces/{namespace_name}/{way.format('web')}"

@@ -22,9 +22,7 @@ PAGES: Final = (
 VARIES: Final = "…"
 # What logging, str.format and % put values in for.
 PLACEHOLDER: Final = re.compile(r"%(?:\.\d+)?[sdrf]|\{[^{}\s]*\}")
-CODE_BLOCK: Final = re.compile(r"^```\w*\n.*?^```$", re.MULTILINE | re.DOTALL)
 MESSAGES: Final = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LINK: Final = re.compile(r"\]\((?!https?:)([^)]+)\)")
 LONGEST: Final = 80  # lines of CONTRIBUTING and SECURITY
 
 
@@ -83,12 +81,6 @@ def conditions() -> set[str]:
     return found
 
 
-def heading_anchors(page: Path) -> set[str]:
-    """The anchors of the headings of a page, as GitHub derives them."""
-    headings = re.findall(r"^#+ (.+)$", CODE_BLOCK.sub("", text(page)), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
 def test_each_quoted_message_is_printed_by_the_product() -> None:
     """One line of a block is one string of the code, or a part of one."""
     quoted = [line for block in MESSAGES.findall(text(TROUBLESHOOTING)) for line in block.splitlines() if line]
@@ -113,6 +105,14 @@ def test_each_event_of_the_product_is_explained() -> None:
     assert {*re.findall(r"Events? `([A-Z]\w+)`", page), *listed} == reasons()
 
 
+def test_each_event_of_the_product_is_in_the_list_of_events() -> None:
+    """And no other one; the first column of the table, which may name several."""
+    section = text(ROOT / "docs" / "reports.md").partition("\n## Events\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[A-Z][^|]*) \|", section, re.MULTILINE)
+    listed = [word for row in rows for word in re.findall(r"`(\w+)`", row)]
+    assert sorted(listed) == sorted(reasons())
+
+
 def test_each_condition_of_readiness_is_explained() -> None:
     """And no other one."""
     table = text(TROUBLESHOOTING).partition("<!-- conditions -->")[2].partition("<!-- conditions: end -->")[0]
@@ -124,17 +124,6 @@ def test_each_metric_that_a_page_names_exists(page: Path) -> None:
     """In the table that another test compares with the programs."""
     known = set(re.findall(r"^\| `(catflap_\w+)`", text(ROOT / "docs" / "metrics.md"), re.MULTILINE))
     assert set(re.findall(r"catflap_\w+", text(page))) <= known
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_each_link_leads_to_a_file_and_to_a_heading_in_it(page: Path) -> None:
-    """Within the project."""
-    for target in LINK.findall(text(page)):
-        name, _, anchor = target.partition("#")
-        path = page.parent / name if name else page
-        assert path.exists(), target
-        if anchor:
-            assert anchor in heading_anchors(path), target
 
 
 def test_each_file_that_the_guide_for_contributors_names_exists() -> None:

@@ -1,5 +1,6 @@
 """Whatever stands in a policy file, reading it ends in a policy or in faults with a path."""
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import yaml
@@ -10,8 +11,10 @@ from tests.laws.strategies import LAW, json_values
 from tests.unit.samples import HEAD
 from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse
+from webhook.config.remarks import remarks_on
 from webhook.config.store import PolicyStore
 
+NOW: Final = datetime(2026, 6, 15, tzinfo=UTC)
 WHOLE: Final = (
     HEAD
     + """\
@@ -47,12 +50,13 @@ def is_plain(fault: PolicyFault) -> bool:
 
 
 def tried(text: str) -> None:
-    """Read a text; any end but a policy and faults that a person can act on is a failure."""
+    """Read a text; any end but a policy and faults that a person can act on is a failure.  Remarks are made on either."""
     try:
         outcome: Loaded | tuple[PolicyFault, ...] = parse(text)
     except BadPolicy as bad:
         outcome = bad.faults
     assert outcome
+    assert all(is_plain(remark) for remark in remarks_on(text, NOW))
     assert isinstance(outcome, Loaded) or all(is_plain(fault) for fault in outcome)
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.programs import Program, serve
 from webhook.config.default import DEFAULT_POLICY
-from webhook.controller.every_server import EveryServer
-from webhook.controller.registration import Endpoint
-from webhook.controller.rotating import Refuses
+from webhook.controller.path_rotator import TokenNotAccepted
+from webhook.controller.token_probe import EveryServerProbe
+from webhook.controller.webhook_configurations import Endpoint
 from webhook.kube.api import ApiError, Json
 
 OLD, NEW = "o" * 40, "n" * 40
@@ -63,12 +63,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Program,
             yield fast, slow
 
 
-def make_prober(cluster: FakeApi, port: int, authority: Path, **where: str) -> EveryServer:
+def make_prober(cluster: FakeApi, port: int, authority: Path, **where: str) -> EveryServerProbe:
     """Return the prober of the servers of a Service, or of the server at a URL."""
     bundle = base64.b64encode(authority.read_bytes()).decode("ascii")
     place: dict[str, Any] = where or {"service": "catflap", "port": port}
     endpoint = Endpoint(ca_bundle=bundle, namespace="own", **place)
-    return EveryServer(cluster, lambda: endpoint)  # type: ignore[arg-type]  # the prober calls two methods
+    return EveryServerProbe(cluster, lambda: endpoint)  # type: ignore[arg-type]  # the prober calls two methods
 
 
 def test_a_path_is_accepted_once_each_server_accepts_it(servers: tuple[Program, Program]) -> None:
@@ -76,7 +76,7 @@ def test_a_path_is_accepted_once_each_server_accepts_it(servers: tuple[Program, 
     fast, slow = servers
     every = make_prober(FakeApi(fast.port, slow.port), fast.port, fast.authority)
     assert every.accept(OLD).each is True
-    with pytest.raises(Refuses, match="401") as refused:
+    with pytest.raises(TokenNotAccepted, match="401") as refused:
         every.accept(NEW)
     assert NEW not in str(refused.value)
     assert make_prober(FakeApi(fast.port), fast.port, fast.authority).accept(NEW).each is True
@@ -93,5 +93,5 @@ def test_without_endpoints_the_service_is_probed(servers: tuple[Program, Program
 
 def test_unreachable_servers_accept_nothing(servers: tuple[Program, Program]) -> None:
     """No reachable server is an outage."""
-    with pytest.raises(Refuses, match="no answer"):
+    with pytest.raises(TokenNotAccepted, match="no answer"):
         make_prober(FakeApi(1), 1, servers[0].authority).accept(OLD)

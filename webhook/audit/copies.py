@@ -12,6 +12,9 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"  # some programs put it before a text
 # A collector's own text before a record: a time, a host, a pod, labels. Bounds how often one line is parsed.
 LONGEST_PREFIX: Final = 1 << 12
 MOST_BEGINNINGS: Final = 16
+# The name of a chain in a record, also where the record is a text inside of other JSON, whose quotes are escaped.
+CHAIN_NAME: Final = re.compile(rb'chain\\*"\s*:\s*\\*"[0-9a-f]{32}\b')
+FIRST_KEY: Final = b'{"catflap"'
 # The keys under which collectors keep a program's line: Docker's json-file, `journalctl -o json`, and most others.
 HOLDING: Final = ("log", "MESSAGE", "message", "msg")
 
@@ -35,6 +38,11 @@ def rewritten(line: bytes) -> Iterator[Piece]:
         text = text[end:].strip()
     if text and (not is_read or OPENING.match(text)):
         yield Piece(text, is_record=False)
+
+
+def was_record(text: bytes) -> bool:
+    """Whether a text that is no record looks like what is left of one: changed, cut off, or inside of a collector's own text."""
+    return FIRST_KEY in text or CHAIN_NAME.search(text) is not None
 
 
 def first_record(text: bytes) -> tuple[int, bytes, int] | None:

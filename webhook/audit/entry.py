@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from webhook.audit.chain import NOT_JSON, pieces
-from webhook.audit.copies import rewritten
+from webhook.audit.copies import rewritten, was_record
 from webhook.audit.reading import Text, read_lines
 
 
@@ -111,7 +111,8 @@ ENTRIES = msgspec.json.Decoder(Entry)
 class Entries:
     """Each record of each file with its text, in the order given, as long as it is what its hash says.
 
-    `lenient` takes copies that a collector wrote anew.  `read` and `passed_over` count as they are gone through.
+    `lenient` takes copies that a collector wrote anew.  `read` and `passed_over` count as they are gone through, and `were_records`
+    says whether anything that was passed over looks like what is left of a record.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class Entries:
         self._pieces = rewritten if lenient else pieces
         self.read = 0
         self.passed_over = 0
+        self.were_records = False
 
     def __iter__(self) -> Iterator[tuple[Entry, bytes]]:
         """Raises Unreadable."""
@@ -128,16 +130,20 @@ class Entries:
         for line in self._lines:
             before = self.read
             if line.is_too_long:
-                self.passed_over += 1
+                self._pass_over(line.text)
                 continue
             for piece in self._pieces(line.text):
                 entry = as_entry(piece.text) if piece.is_record else None
                 if entry is None:
-                    self.passed_over += 1
+                    self._pass_over(piece.text)
                 else:
                     self.read += 1
                     yield entry, piece.text
             text.look(line, has_record=self.read > before)
+
+    def _pass_over(self, text: bytes) -> None:
+        self.passed_over += 1
+        self.were_records = self.were_records or was_record(text)
 
 
 def as_entry(text: bytes) -> Entry | None:

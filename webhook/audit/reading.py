@@ -105,6 +105,11 @@ def unread(path: str, bad: OSError) -> str:
     return sentence(shown(path), "standard input is closed" if is_closed else reason(bad), "an audit log")
 
 
+def no_record(paths: Iterable[str]) -> str:
+    """Return the message about files that have no record, nor anything that looks like what is left of one."""
+    return f"no record in {', '.join(map(shown, paths))}; expected an audit log"
+
+
 def begins_as_log(lines: BufferedReader, path: str) -> None:
     """See that a file begins as a text of one byte a character.  Raises Unreadable."""
     first = lines.peek(WIDEST)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from webhook.audit.chain import NOT_JSON, Piece, is_half, pieces
-from webhook.audit.copies import BYTE_ORDER_MARK, rewritten
+from webhook.audit.copies import BYTE_ORDER_MARK, rewritten, was_record
 from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.fragments import Claim, Fragments
 from webhook.audit.keys import PublicKey
@@ -39,6 +39,7 @@ class Report(Struct, frozen=True):
     findings: tuple[Finding, ...]
     untold: int
     notes: tuple[str, ...]
+    is_log: bool = True  # whether there is a record, or what is left of one
 
     @property
     def is_sound(self) -> bool:
@@ -54,7 +55,7 @@ class Report(Struct, frozen=True):
         """This and what was found by other means."""
         found = [*self.findings, *findings]
         untold = self.untold + len(found[MOST_FINDINGS:])
-        return Report(self.chains, tuple(found[:MOST_FINDINGS]), untold, (*self.notes, *notes))
+        return Report(self.chains, tuple(found[:MOST_FINDINGS]), untold, (*self.notes, *notes), self.is_log)
 
 
 class Verifier:
@@ -77,6 +78,7 @@ class Verifier:
         self._notes: list[str] = []
         self._order = 0
         self._prefixed = 0  # lines with other text before their record
+        self._was_log = False  # whether a line looks like what is left of a record
         self._logs: set[str] = set()  # those with a record, whatever files they were put aside to
 
     def take(self, line: Line) -> list[Head]:
@@ -115,6 +117,7 @@ class Verifier:
             tuple(found[:MOST_FINDINGS]),
             self._untold + len(found[MOST_FINDINGS:]),
             (*notes[:MOST_NOTES], *untold),
+            is_log=bool(chains) or self._was_log,
         )
 
     def _found(self, *findings: Finding) -> None:
@@ -128,6 +131,7 @@ class Verifier:
         if head is not None:
             self._record(head, piece.text, place)
             return head
+        self._was_log = self._was_log or was_record(piece.text)
         if is_half(piece.text) and self._fragments.add(place, piece.text):
             return None
         self._spoilt(place, piece.text)
@@ -135,6 +139,7 @@ class Verifier:
 
     def _spoilt(self, place: Place, text: bytes, says: str = "") -> None:
         """Take a line that is no record, though it may have been one."""
+        self._was_log = self._was_log or was_record(text)
         chain, seq = told_of(text)
         if seq is not None and chain in self._chains:
             self._chains[chain].spoil(seq)

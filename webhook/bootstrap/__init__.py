@@ -1,1 +1,1 @@
-"""The only place that makes real parts and joins them: a module a process, and what they share."""
+"""The composition root: builds the real parts of each process and connects them."""

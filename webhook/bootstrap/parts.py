@@ -1,4 +1,4 @@
-"""What both processes are told and made of."""
+"""The options and parts that the server and the controller share."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from webhook.audit.keeping import Keeping, Observer
 from webhook.audit.log import USUAL, AuditLog
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
-from webhook.bootstrap.presence import Presence
+from webhook.bootstrap.policy_file_presence import PolicyFilePresence
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import Loaded
 from webhook.config.source import ConfigMapRef, PolicyFile
@@ -28,18 +28,18 @@ from webhook.server.status_server import Checks, create_status_app, serve_status
 logger = logging.getLogger(__name__)
 
 
-class Address(Struct, frozen=True):
-    """Where a port is opened."""
+class BindAddress(Struct, frozen=True):
+    """The address on which a port is opened."""
 
     host: str
     port: int
 
 
-class Common(Struct, frozen=True):
-    """What `serve` and `controller` are both told."""
+class ProcessOptions(Struct, frozen=True):
+    """The options that `serve` and `controller` share."""
 
     policy: Path | ConfigMapRef
-    status: Address
+    status: BindAddress
     kubeconfig: str | None
     audit_log: str | None
     audit_key: Path | None = None
@@ -48,29 +48,35 @@ class Common(Struct, frozen=True):
 
     @property
     def own_namespace(self) -> str:
-        """Where catflap itself runs: what the Pod was told, else where its ConfigMap lies."""
+        """Return catflap's own namespace: from the Pod's environment, else the namespace of the policy's ConfigMap."""
         told = os.environ.get("POD_NAMESPACE")
         return told or (self.policy.namespace if isinstance(self.policy, ConfigMapRef) else DEFAULT_NAMESPACE)
 
 
-class Parts(Struct, frozen=True):
-    """What both processes are made of."""
+class ProcessParts(Struct, frozen=True):
+    """The parts that the server and the controller share."""
 
     audit: AuditLog
     metrics: Metrics
     policies: PolicyStore
 
 
-def make_parts(common: Common, process: str, *, on_refusal: Callable[[str], None] = lambda _: None) -> Parts:
-    """The audit log, the metrics and the policy store, joined; `on_refusal` is told the faults of a file that is refused."""
+def make_parts(
+    options: ProcessOptions, process: str, *, on_refusal: Callable[[str], None] = lambda _: None
+) -> ProcessParts:
+    """Return the connected audit log, metrics and policy store; `on_refusal` receives the faults of a rejected file."""
     metrics = Metrics(process)
     audit = AuditLog(
-        common.audit_log, process=process, root=common.audit_key, keeping=common.keeping, observer=observing(metrics)
+        options.audit_log,
+        process=process,
+        root=options.audit_key,
+        keeping=options.keeping,
+        observer=audit_observer(metrics),
     )
     audit.start()
 
     def record(**what: Any) -> None:
-        note(audit, configuration_record(**what, at=utc_now()))
+        append_record(audit, configuration_record(**what, at=utc_now()))
 
     def in_force(loaded: Loaded) -> None:
         logger.info("policy %s is in force", loaded.digest)
@@ -87,19 +93,19 @@ def make_parts(common: Common, process: str, *, on_refusal: Callable[[str], None
 
     policies = PolicyStore(on_refusal=refused)
     policies.on_change(in_force)
-    return Parts(audit=audit, metrics=metrics, policies=policies)
+    return ProcessParts(audit=audit, metrics=metrics, policies=policies)
 
 
-def note(audit: AuditLog, record: Mapping[str, Any]) -> None:
-    """Record what nobody can refuse any more; where it cannot be written, the requests that follow are refused for it."""
+def append_record(audit: AuditLog, record: Mapping[str, Any]) -> None:
+    """Append a record of something that already happened; if the log is not writable, later requests are refused for that reason."""
     try:
         audit.append(record)
     except AuditLogUnwritable:
         logger.exception("no record of type %s", record["type"])
 
 
-def observing(metrics: Metrics) -> Observer:
-    """What is counted of the audit log."""
+def audit_observer(metrics: Metrics) -> Observer:
+    """Return the observer that counts events of the audit log."""
     return Observer(
         failed=metrics.audit_failures.inc,
         lost=metrics.audit_lost.inc,
@@ -109,9 +115,9 @@ def observing(metrics: Metrics) -> Observer:
     )
 
 
-def start_policy(common: Common, parts: Parts, api: Api | None) -> dict[str, Callable[[], bool]]:
-    """Read the policy and keep reading it, from a file or from a ConfigMap; further checks of readiness, by what they say where they fail."""
-    source, policies = common.policy, parts.policies
+def start_policy_source(options: ProcessOptions, parts: ProcessParts, api: Api | None) -> dict[str, Callable[[], bool]]:
+    """Read the policy continually, from a file or a ConfigMap; return additional readiness checks by their failure message."""
+    source, policies = options.policy, parts.policies
     if isinstance(source, Path):
         PolicyFile(source, policies).start()
         return {}
@@ -130,13 +136,13 @@ def start_policy(common: Common, parts: Parts, api: Api | None) -> dict[str, Cal
         if trouble:
             missing_file(api, source.namespace, trouble, utc_now())
 
-    presence = Presence(source, watch, in_force=lambda: policies.current is not None, on_change=missing)
+    presence = PolicyFilePresence(source, watch, in_force=lambda: policies.current is not None, on_change=missing)
     watch.on_change(changed)
     watch.start()
     presence.start()
     return {f"ConfigMap {presence.key} is missing": lambda: not presence.trouble or policies.current is not None}
 
 
-def start_status(address: Address, checks: Checks, metrics: Metrics) -> None:
+def start_status_server(address: BindAddress, checks: Checks, metrics: Metrics) -> None:
     """Open the status port."""
     serve_status(create_status_app(checks, metrics.registry), address.host, address.port)

@@ -11,12 +11,13 @@ import click
 from webhook.audit import ocsf, table
 from webhook.audit.entry import Entries, Entry
 from webhook.audit.query import Query, Test, moment, names_one, record_types
-from webhook.audit.reading import Unreadable
+from webhook.audit.reading import Unreadable, no_record
 from webhook.audit.schema import REASONED
 from webhook.cli._asking import NamespacePattern, OneOf, ReasonPattern, in_order, meant
 from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, once, policy_option
 from webhook.cli._progress import progress
 from webhook.cli._streams import warn
+from webhook.files import shown
 from webhook.guard import binding, configuring, labelling, protect
 from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
@@ -27,6 +28,7 @@ from webhook.rules import RULES
 FORMATS: Final[Mapping[str, Callable[[Iterator[Entry]], Iterator[bytes]]]] = {"ocsf": ocsf.lines, "csv": table.lines}
 # Wide enough for most; what is longer pushes its line's rest to the right.
 COLUMNS: Final = {"TIME": 19, "WHAT": 13, "WHO": 28, "VERB": 7, "OBJECT": 36, "WHY": 0}
+LENIENT: Final = "--lenient reads copies whose lines a collector wrote anew"
 GAP: Final = "   "
 # What a record may name as broken, besides custom rules.
 BUILT_IN: Final = (*RULES, *(module.PROTECTION for module in (binding, configuring, labelling, protect)))
@@ -97,7 +99,7 @@ def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | Non
         complain([unknown_rule(rule, known, found.read) for rule in unknown])
     if asked["reasons"] and found.without_code:
         records = f"{counted(found.without_code, 'record')} without a reason code, which an earlier release wrote"
-        click.echo(f"catflap: --reason cannot match {records}", err=True)
+        warn(f"--reason cannot match {records}")
     if not found.matched:
         warn(f"no record matches, of {counted(found.read, 'record')} read")
 
@@ -157,14 +159,17 @@ def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple
     except Unreadable as bad:
         complain([str(bad)])
     if not entries.read:
-        hint = (
-            "; --lenient reads copies whose lines a collector wrote anew" if entries.passed_over and not lenient else ""
-        )
-        complain([f"no record in {', '.join(files)}{hint}"])
+        complain([unread(files, lenient=lenient) if entries.were_records else no_record(files)])
     if entries.passed_over:
         warn(
             f"passed over {counted(entries.passed_over, 'piece')} without a record; catflap audit verify says what they are"
         )
+
+
+def unread(files: tuple[str, ...], *, lenient: bool) -> str:
+    """Return the message about a log of which no record can be read."""
+    remedy = "catflap audit verify says what they are" if lenient else LENIENT
+    return f"no record of {', '.join(map(shown, files))} is as it was written; {remedy}"
 
 
 def cells(entry: Entry) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import click
 
 from webhook.cli._streams import warn
 from webhook.config.enclosure import POLICY_FILE, NotTextError, parse_file, text_of
-from webhook.config.faults import BadPolicy, PolicyFault
+from webhook.config.faults import BadPolicy, NoPolicy, PolicyFault
 from webhook.config.parse import Loaded
 from webhook.files import STDIN, UnreadableFileError, read_file, read_stdin, shown
 from webhook.model.abbreviation import printable
@@ -19,6 +19,7 @@ from webhook.model.fields import namespace_name
 from webhook.model.names import DEFAULT_NAMESPACE
 
 BAD_INPUT: Final = 2
+EMPTY_INPUT: Final = "; if another command writes it to standard input, see whether that command failed"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -181,7 +182,8 @@ def once(paths: Iterable[Path | str | None]) -> None:
 
 def faults_of(name: str, bad: BadPolicy) -> list[str]:
     """Each fault of a policy file on a line that editors can jump to: FILE:LINE:COLUMN: PATH: what is wrong."""
-    return [f"{at(name, fault)}: {fault}" for fault in bad.faults]
+    hint = EMPTY_INPUT if name == STDIN and isinstance(bad, NoPolicy) else ""
+    return [f"{at(name, fault)}: {fault}{hint}" for fault in bad.faults]
 
 
 def at(name: str, fault: PolicyFault) -> str:

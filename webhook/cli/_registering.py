@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 import click
 
-from webhook.bootstrap.registering import Registering
+from webhook.bootstrap.registration import RegistrationSetup
 from webhook.cli._asking import Amount
 from webhook.cli._options import FILE, complain
-from webhook.controller.following import Wishes
-from webhook.controller.reaching import Replicas
-from webhook.controller.registration import HTTPS, Endpoint
-from webhook.controller.rotation import PERIOD_SECONDS, Pace
+from webhook.controller.path_rotation import PERIOD_SECONDS, RotationSchedule
+from webhook.controller.server_probe import RequiredReplicas
+from webhook.controller.webhook_config_sync import RegistrationOptions
+from webhook.controller.webhook_configurations import HTTPS, Endpoint
 from webhook.model.fields import HIGHEST_PORT
 from webhook.model.names import DEFAULT_NAMESPACE
 from webhook.server.accepted_tokens import BadTokenFile, read_token_file
@@ -102,7 +102,7 @@ def registering_options(function: Function) -> Function:
         path_rotation: float,
         **others: Any,
     ) -> Any:
-        wishes = Wishes(
+        options = RegistrationOptions(
             replicas=replicas(server_deployment) if server_deployment else None,
             labels=pairs("--registration-label", registration_label),
             annotations=pairs("--registration-annotation", registration_annotation),
@@ -111,12 +111,14 @@ def registering_options(function: Function) -> Function:
         if url is None and service is None:
             if ca is not None:
                 complain(["--ca counts only with --url or --service"])
-            return function(registering=Registering(wishes=wishes, pace=Pace(path_rotation)), **others)
+            return function(
+                registering=RegistrationSetup(options=options, schedule=RotationSchedule(path_rotation)), **others
+            )
         if ca is None:
             complain(["--url and --service: name the CA certificate that the API server shall trust, --ca FILE"])
         if path_token_file is not None:
             check_token_file(path_token_file)
-        found = Registering(one_of(url, service), ca, wishes, Pace(path_rotation), path_token_file)
+        found = RegistrationSetup(one_of(url, service), ca, options, RotationSchedule(path_rotation), path_token_file)
         return function(registering=found, **others)
 
     decorated: Any = joined
@@ -136,11 +138,11 @@ def one_of(url: str | None, service: str | None) -> Callable[[str], Endpoint]:
     return partial(by_service, service or "")
 
 
-def replicas(text: str) -> Replicas:
+def replicas(text: str) -> RequiredReplicas:
     """The Deployment of the servers and how many replicas of it must be ready."""
     if (found := DEPLOYMENT.fullmatch(text)) is None:
         complain([f"--server-deployment {text}: write NAMESPACE/NAME:REPLICAS, such as catflap-system/catflap:2"])
-    return Replicas(found[1], found[2], required=int(found[3]))
+    return RequiredReplicas(found[1], found[2], required=int(found[3]))
 
 
 def pairs(option: str, words: tuple[str, ...]) -> Mapping[str, str]:

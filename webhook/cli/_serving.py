@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from webhook.audit.keys import BadKey, read_private
-from webhook.bootstrap.trusting import Trust
+from webhook.bootstrap.sender_authentication import SenderAuthentication
 from webhook.cli._options import FILE, FILE_NAME, Function, Single, complain
 from webhook.config.source import ConfigMapRef, parse_location
 from webhook.files import STDIN
@@ -114,7 +114,7 @@ def trust(
     token_file: Path | None,
     secret: bool | None,
     default: bool,
-) -> Trust:
+) -> SenderAuthentication:
     """What proves a sender to be the API server; `default` says whether the Secret counts where nothing is asked for.
 
     Options that contradict each other end the command.
@@ -133,7 +133,7 @@ def trust(
     except (BadCertificate, BadTokenFile) as bad:
         complain([str(bad)])
     usual = default and client_ca is None and token_file is None
-    return Trust(client_ca, client_names, token_file, secret=usual if secret is None else secret)
+    return SenderAuthentication(client_ca, client_names, token_file, secret=usual if secret is None else secret)
 
 
 def check_audit_key(path: Path | None) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from webhook.audit.against import Comparison
-from webhook.audit.reading import Line, Text, read_lines, size
+from webhook.audit.reading import Line, Text, Unreadable, no_record, read_lines, size
 from webhook.audit.sequence import Head
 from webhook.audit.verify import Report, Verifier
 from webhook.cli._progress import progress
@@ -20,7 +20,7 @@ def verified(
 ) -> Report:
     """What is found in our logs, and by comparison with the API server's; `on_line` is given each line with its records.
 
-    Raises Unreadable.
+    Raises Unreadable, also where the files are no audit log; without one, requests that the API server's log has are still told.
     """
     comparison, text = Comparison() if against else None, Text()
     with progress((*files, *against), doing) as moved:
@@ -35,7 +35,7 @@ def verified(
                 comparison.take_event(line)
             comparison.check()
     report = verifier.finish()
-    if comparison is None:
-        return report
-    found = [*comparison.findings()]
-    return report.joined(found, comparison.notes())
+    found = [] if comparison is None else [*comparison.findings()]
+    if not (report.is_log or found):
+        raise Unreadable(no_record(files))
+    return report if comparison is None else report.joined(found, comparison.notes())

@@ -10,7 +10,7 @@ from webhook.cli._options import BAD_INPUT, FILE, at, complain, faults_of, once,
 from webhook.cli._streams import say, warn
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.enclosure import parse_file
-from webhook.config.faults import BadPolicy
+from webhook.config.faults import BadPolicy, NoPolicy
 from webhook.config.parse import parse
 from webhook.config.remarks import remarks_on
 from webhook.config.schema import schema, spelled_out
@@ -29,8 +29,8 @@ def verb() -> None:
 def check(files: tuple[Path, ...]) -> None:
     """Say every fault of policy files, each with its line and column; `-` is standard input.
 
-    FILE may also be the manifest of the ConfigMap that holds the policy file. On standard error it says which settings have no effect;
-    these are no faults. The exit code is 0 where all are sound, 1 where one has faults, 2 where one cannot be read.
+    FILE may also be the manifest of the ConfigMap that holds the policy file. On standard error it says which settings have no effect, of a file
+    with faults too; these are no faults. The exit code is 0 where all are sound, 1 where one has faults, 2 where one cannot be read or is empty.
     """
     once(files)
     status = 0
@@ -47,15 +47,20 @@ def check(files: tuple[Path, ...]) -> None:
 
 def checked(name: str, text: str) -> int:
     """Print what is wrong with one file, and what has no effect; the exit code for it."""
+    status = 0
     try:
         parse_file(text)
+    except NoPolicy as bad:
+        for line in faults_of(name, bad):
+            warn(line)
+        return BAD_INPUT
     except BadPolicy as bad:
         for line in faults_of(name, bad):
             say(line)
-        return FAULTY
+        status = FAULTY
     for remark in remarks_on(text, datetime.now(UTC)):
         click.echo(f"{at(name, remark)}: warning: {remark}", err=True)
-    return 0
+    return status
 
 
 @verb.command("show")

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from webhook.audit.keeping import Keeping
-from webhook.bootstrap.controlling import control
-from webhook.bootstrap.logs import log_to_stderr
-from webhook.bootstrap.parts import Address, Common
-from webhook.bootstrap.registering import Registering
+from webhook.bootstrap.controller import run_controller
+from webhook.bootstrap.logging_setup import log_to_stderr
+from webhook.bootstrap.parts import BindAddress, ProcessOptions
+from webhook.bootstrap.registration import RegistrationSetup
 from webhook.cli._keeping import keeping_options
 from webhook.cli._options import complain, load_policy
 from webhook.cli._registering import registering_options
@@ -30,7 +30,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     audit_log: str | None,
     audit_key: Path | None,
     keeping: Keeping,
-    registering: Registering,
+    registering: RegistrationSetup,
     verbose: bool,
 ) -> None:
     """Register catflap, write the default-deny policies of guarded namespaces, and keep both.
@@ -44,9 +44,9 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     check_context(kubeconfig, context)
     if isinstance(policy, Path):
         load_policy(policy)
-    common = Common(
+    common = ProcessOptions(
         policy,
-        Address(*status_listen),
+        BindAddress(*status_listen),
         kubeconfig=kubeconfig,
         audit_log=audit_log,
         audit_key=audit_key,
@@ -54,6 +54,6 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         context=context,
     )
     try:
-        control(common, registering)
+        run_controller(common, registering)
     except NoCluster as bad:
         complain([str(bad)])

@@ -10,7 +10,7 @@ from webhook.cli._clusters import give_up
 from webhook.cli._options import NAMESPACE, cluster_options, complain, load_policy, policy_option
 from webhook.cli._registering import check_token_file, endpoint_options, one_of, token_file_option
 from webhook.cli._yaml import manifests
-from webhook.controller.registration import registration
+from webhook.controller.webhook_configurations import webhook_configurations
 from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.identity import own_user
@@ -68,7 +68,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     loaded = load_policy(policy)
     own = Identities(tuple(asked(kubeconfig, context) if one == "-" else one for one in account)) if account else None
     endpoint = structs.replace(locate(bundle), token=check_token_file(path_token_file) if path_token_file else "")
-    click.echo(manifests(registration(loaded.policy, endpoint, own)), nl=False)
+    click.echo(manifests(webhook_configurations(loaded.policy, endpoint, own)), nl=False)
 
 
 def asked(kubeconfig: str | None, context: str | None) -> str:

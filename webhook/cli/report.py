@@ -24,7 +24,7 @@ from webhook.cli._streams import warn
 from webhook.cli._verifying import verified
 from webhook.cli.audit import DAMAGED
 from webhook.config.parse import Loaded
-from webhook.controller.registration import Endpoint, registration
+from webhook.controller.webhook_configurations import Endpoint, webhook_configurations
 from webhook.files import unwritable
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.registrations import own_namespace
@@ -123,8 +123,6 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         )
     except (ApiError, BadKey, NoCluster, Unreadable) as bad:
         complain([in_words(bad)])
-    if not found.chains and found.is_sound:
-        complain([f"no record in {', '.join(files)}"])
     ruled = ruled_by(loaded, str(policy), asked.made) if loaded else None
     write(output, page(asked, gathering, found, ruled=ruled, now=now))
     warn(f"{'' if output == '-' else f'{output}: '}{summary(found, gathering)}")
@@ -165,7 +163,7 @@ def summary(found: Report, gathering: Gathering) -> str:
 
 def ruled_by(loaded: Loaded, name: str, at: datetime) -> Ruled:
     """What a policy file keeps from the guard, and the webhook configurations that fit it."""
-    configurations = registration(loaded.policy, Endpoint(ca_bundle="", namespace=DEFAULT_NAMESPACE))
+    configurations = webhook_configurations(loaded.policy, Endpoint(ca_bundle="", namespace=DEFAULT_NAMESPACE))
     return Ruled(
         name,
         loaded.digest,

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from webhook.audit.keeping import Keeping
-from webhook.bootstrap.logs import log_to_stderr
-from webhook.bootstrap.parts import Address, Common
-from webhook.bootstrap.serving import serve
+from webhook.bootstrap.logging_setup import log_to_stderr
+from webhook.bootstrap.parts import BindAddress, ProcessOptions
+from webhook.bootstrap.server import run_server
 from webhook.cli._asking import OneOf
 from webhook.cli._keeping import keeping_options
 from webhook.cli._options import FILE, complain, load_policy
@@ -83,9 +83,9 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         secret=secret_path,
         default=not (standalone or is_loopback(listen[0])),
     )
-    common = Common(
+    common = ProcessOptions(
         policy,
-        Address(*status_listen),
+        BindAddress(*status_listen),
         kubeconfig=kubeconfig,
         audit_log=audit_log,
         audit_key=audit_key,
@@ -103,7 +103,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     if folder.authority.exists():
         bundle = base64.b64encode(folder.authority.read_bytes()).decode("ascii")
         click.echo(f"caBundle: {bundle}", err=True)
-    serve(common, Address(*listen), tls=folder, worker=worker, standalone=standalone, trust=trusted)
+    run_server(common, BindAddress(*listen), tls=folder, worker=worker, standalone=standalone, trust=trusted)
 
 
 def tls_folder(path: Path) -> TlsFolder:

@@ -6,7 +6,7 @@ import click
 
 from webhook.cli._clusters import give_up
 from webhook.cli._options import NAMESPACE, cluster_options, complain
-from webhook.controller.leaving import Unfinished, foretold, leave
+from webhook.controller.uninstall import UninstallIncomplete, preview_removal, remove_installation
 from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
 from webhook.kube.registrations import own_namespace
 
@@ -31,15 +31,15 @@ def verb(kubeconfig: str | None, context: str | None, namespace: str | None, dry
         api = connect_as_kubectl(kubeconfig, context)
         own = namespace or own_namespace(api)
         if dry_run:
-            for line in foretold(api, own):
+            for line in preview_removal(api, own):
                 click.echo(f"{line} (dry run)")
             return
         if sys.stdin.isatty() and not yes:
             where = f"context {context}" if context else kubeconfig or "the current context"
             click.confirm(f"Remove what catflap wrote from the cluster of {where}?", abort=True)
-        for line in leave(api, own):
+        for line in remove_installation(api, own):
             click.echo(line)
     except NoCluster as bad:
         complain([str(bad)])
-    except (ApiError, Unfinished) as bad:
+    except (ApiError, UninstallIncomplete) as bad:
         give_up(bad, failed=FAILED)

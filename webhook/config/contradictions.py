@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from webhook.config.amounts import amounts
 from webhook.config.custom import custom
 from webhook.config.engines import net, presets, staging, too_long, too_many, windows
-from webhook.config.faults import PolicyFault, suggestion, unknown_rule
+from webhook.config.faults import PolicyFault, choices, unknown_rule
 from webhook.config.flows import reachable, roles
 from webhook.config.labels import labels
 from webhook.config.sound import Check, Path
@@ -75,7 +75,7 @@ def overrides(policy: GuardPolicy) -> Iterator[PolicyFault]:
         environment = policy.namespaces.environment
         value = override.labels.get(environment.label)
         if environment.one_of and value is not None and value not in environment.one_of:
-            message = f"no environment is called {value!r}{suggestion(value, environment.one_of)}"
+            message = f"no environment is called {value!r}{choices(value, environment.one_of, 'the environments')}"
             yield PolicyFault(f"{path}.{environment.label}", message)
 
 
@@ -106,7 +106,7 @@ def claims(policy: GuardPolicy) -> Iterator[PolicyFault]:
     known = dict.fromkeys(policy.workloads.role.one_of)
     for name, role in policy.roles.items():
         if name not in known:
-            message = f"no role is called {name!r}{suggestion(name, known)}; the roles are {', '.join(known)}"
+            message = f"no role is called {name!r}{choices(name, known, 'the roles')}"
             yield PolicyFault(f"roles.{name}", message)
         spaces = role.claim.namespaces
         for number, account in enumerate(role.claim.service_accounts):

@@ -1,13 +1,17 @@
 """What is wrong with custom rules beyond the form of the file: their ids, and their expressions."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from math import isnan
 from typing import Any
 
 from webhook.config.faults import PolicyFault
 from webhook.custom.cost import SMALLEST, TooLargeError, afford, measured
 from webhook.custom.library import BadExpressionError, LibraryMissingError, compiled, load, written_patterns
+from webhook.model.abbreviation import listed
 from webhook.model.custom import MOST_RULES, WORKLOADS, CustomRule, names
-from webhook.model.kinds import POD_MAKERS
+from webhook.model.kinds import KUBERNETES_OWN, POD_MAKERS, PodMaker
+from webhook.model.nearness import nearest
 from webhook.model.pattern import size
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
@@ -15,6 +19,17 @@ from webhook.rules import RULES
 # What the library needs half a second to compile (benchmarks/reading.py).
 MOST_CHARACTERS = 50_000
 LARGEST_PATTERNS = 150_000
+VERSION = re.compile(r"v[0-9]+(?:(?:alpha|beta)[0-9]+)?")
+# kubectl's short names (https://kubernetes.io/docs/reference/kubectl/#resource-types).
+SHORT: Mapping[str, tuple[str, ...]] = {
+    "pods": ("po",),
+    "deployments": ("deploy",),
+    "daemonsets": ("ds",),
+    "statefulsets": ("sts",),
+    "replicasets": ("rs",),
+    "replicationcontrollers": ("rc",),
+    "cronjobs": ("cj",),
+}
 LOWEST, HIGHEST = -(2**63), 2**64 - 1  # of CEL's int and uint
 
 
@@ -62,14 +77,49 @@ def unknown_resources(policy: GuardPolicy, rule: CustomRule, path: str) -> Itera
     """The resources of a rule that make no Pods, by what is built in and what the file adds."""
     makers = (*POD_MAKERS, *policy.workloads.extra_by_resource.values())
     known = {name: maker for maker in makers for name in names(maker.group, maker.resource)}
+    own = [maker.resource for maker in KUBERNETES_OWN]
     for number, name in enumerate(rule.resources):
         if name == WORKLOADS or name in known:
             continue
-        meant = sorted(full for full, maker in known.items() if maker.resource == name)
-        remedy = f"write {WORKLOADS} for all, or some of {', '.join(sorted(known))}"
-        if meant:
-            remedy = f"write {' or '.join(meant)}, as the plural alone means Kubernetes' own"
-        yield PolicyFault(f"{path}[{number}]", f"{name!r} is no resource that is judged: {remedy}")
+        what = f"{name!r} is no resource that is judged" if name else "the text is empty"
+        if others := sorted(full for full, maker in known.items() if maker.resource == name):
+            remedy = f": write {' or '.join(others)}, as the plural alone means Kubernetes' own"
+        elif meant := resource_meant(name, known):
+            remedy = f"; did you mean {meant!r}?"
+        else:
+            remedy = (
+                f", as it makes no Pods: write {WORKLOADS} for all that do, or some of {listed(own, len(own))}; "
+                "a custom resource with its group, such as rollouts.argoproj.io"
+            )
+        yield PolicyFault(f"{path}[{number}]", f"{what}{remedy}")
+
+
+def resource_meant(name: str, known: Mapping[str, PodMaker]) -> str | None:
+    """Return the resource that may be meant by its kind, its short name, its singular, or a name with a version or a typing error."""
+    word = name.lower()
+    group, _, plural = word.rpartition("/")
+    parts = word.split(".")
+    forms = {
+        word,
+        f"{plural}.{group}".rstrip("."),
+        plural,
+        ".".join(part for part in parts if not VERSION.fullmatch(part)),
+    }
+    if "*" in forms or "all" in forms:
+        return WORKLOADS
+    by_kind = {
+        one: full
+        for full, maker in sorted(known.items())
+        for one in (full, maker.kind.lower(), f"{maker.kind.lower()}.{maker.group}")
+    }
+    by_kind |= {
+        one: full
+        for full, maker in known.items()
+        if full == maker.resource
+        for one in (full, maker.kind.lower(), *SHORT.get(full, ()))
+    }
+    found = next((by_kind[one] for one in sorted(forms) if one in by_kind), None)
+    return found or nearest(word, (WORKLOADS, *known))
 
 
 def complaints(rule: CustomRule) -> Iterator[str]:
@@ -98,9 +148,13 @@ def unfit_params(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
 
 
 def unfit(value: Any, path: str) -> Iterator[PolicyFault]:
-    """The numbers in a value that CEL cannot take; all else that a policy file may say, it can."""
+    """The numbers in a value that CEL cannot take or compare; all else that a policy file may say, it can."""
     if isinstance(value, int) and not LOWEST <= value <= HIGHEST:
         yield PolicyFault(path, "a whole number of more than 64 bits: quote it, to have it as text")
+    if isinstance(value, float) and isnan(value):
+        yield PolicyFault(
+            path, ".nan is not a number, and neither equal to any number nor less or greater; write a number"
+        )
     for key, one in value.items() if isinstance(value, dict) else ():
         yield from unfit(one, f"{path}.{key}")
     for number, one in enumerate(value if isinstance(value, list) else ()):

@@ -185,7 +185,7 @@ def without(found: Located) -> PolicyFault:
     data = found.value.get(DATA)
     if data is not None and not isinstance(data, dict):
         return PolicyFault(DATA, values.a_mapping(Value(data)), placed(found.place((DATA,))))
-    keys = f"its keys are {listed(list(data))}" if data else "it has no keys"
+    keys = f"its keys are {listed(list(data))}; rename the one with the policy file" if data else "it has no keys"
     message = f"the ConfigMap {name_of(found)!r} has no key {POLICY_CONFIGMAP_KEY} with the policy file as text; {keys}"
     return PolicyFault(DATA, message, placed(found.place((DATA,))))
 

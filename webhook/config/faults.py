@@ -6,11 +6,12 @@ from itertools import islice
 from msgspec import Struct
 
 from webhook.config.places import Place
-from webhook.model.abbreviation import printable
+from webhook.model.abbreviation import listed, printable
 from webhook.model.nearness import nearest
 
 LONGEST = 500  # characters of a path or a message; what stands in a file may be as long as the file
 END = 150  # of them from where it ends, for there is what would be right
+MOST_LISTED = 12  # words: each rule that is built in, as a list that is cut off proposes half of what there is
 MOST_COMPARED = 100  # words, for a suggestion
 
 
@@ -36,6 +37,10 @@ class BadPolicy(Exception):  # noqa: N818 (the policy is bad, not the program)
         super().__init__("; ".join(map(str, self.faults)))
 
 
+class NoPolicy(BadPolicy):
+    """A text without any content, such as an empty file: there is nothing that could be at fault."""
+
+
 def readable(text: str) -> str:
     """A text on one line of moderate length, and nothing in it that cannot be seen."""
     if len(text) > LONGEST:
@@ -49,6 +54,12 @@ def suggestion(word: str, words: Iterable[str]) -> str:
     return f"; did you mean {meant!r}?" if meant else ""
 
 
+def choices(word: str, words: Iterable[str], what: str) -> str:
+    """The nearest of `words`, as a question; else the first of them, as the end of a sentence that says `what` they are."""
+    known = list(words)
+    return suggestion(word, known) or f"; {what} are {listed(known, MOST_LISTED)}"
+
+
 def unknown_rule(path: str, id_: str, known: Iterable[str]) -> PolicyFault:
     """An id that no rule has."""
-    return PolicyFault(path, f"no rule has the id {id_!r}{suggestion(id_, known)}; the rules are {', '.join(known)}")
+    return PolicyFault(path, f"no rule has the id {id_!r}{choices(id_, known, 'the rules')}")

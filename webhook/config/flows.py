@@ -1,14 +1,18 @@
 """What is wrong with flows taken together: roles that there are not, and ways that lead out of an environment and into another."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
-from webhook.config.faults import PolicyFault, suggestion
+from webhook.config.faults import PolicyFault, choices
 from webhook.config.spans import Spans, addresses
 from webhook.model.fields import namespace_name
 from webhook.model.names import ROLE_PREFIX
 from webhook.model.network import OUTSIDE, FlowEnd
 from webhook.model.policy import GuardPolicy
 from webhook.model.traffic import spans_everything
+
+OUTER_WORDS: Final = frozenset({"internet", "external", "public", "world", "extern"})
+OUTSIDE_MEANT: Final = f"; what is not in the cluster is called {OUTSIDE}"
 
 
 def ends(policy: GuardPolicy) -> Iterator[tuple[str, FlowEnd]]:
@@ -27,7 +31,8 @@ def roles(policy: GuardPolicy) -> Iterator[PolicyFault]:
         if not end.is_pods or end.role is None:
             continue
         if end.role not in known:
-            message = f"no role is called {end.role!r}{suggestion(end.role, known)}; the roles are {', '.join(known)}"
+            meant = OUTSIDE_MEANT if end.role.lower() in OUTER_WORDS else choices(end.role, known, "the roles")
+            message = f"no role is called {end.role!r}{meant}"
             yield PolicyFault(path, message)
             continue
         try:

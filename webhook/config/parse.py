@@ -1,7 +1,7 @@
 """The policy file's text to a policy and its digest."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -10,18 +10,23 @@ from pydantic import ValidationError
 
 from webhook.config.contradictions import CHECKS, contradictions
 from webhook.config.custom import custom_ids
-from webhook.config.faults import BadPolicy, PolicyFault, readable, unknown_rule
+from webhook.config.faults import BadPolicy, NoPolicy, PolicyFault, readable, unknown_rule
 from webhook.config.places import Step, written
-from webhook.config.reading import Written, read
+from webhook.config.reading import CONFIG_CHECK, Written, read
 from webhook.config.sound import Gaps, gaps, judged, unknown_key
 from webhook.config.wording import OR_LIST, Refused, worded
 from webhook.model.abbreviation import shortened
+from webhook.model.fields import TWICE
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
-from webhook.syntax.values import ANY, kind_of
+from webhook.syntax.values import ANY, Value, kind_of
 
 DIGEST_LENGTH = 16
 GROUP, KIND = "catflap.dev", "GuardPolicy"
+EMPTY = f"there is no policy in it; the shortest one is apiVersion: {GROUP}/v1 and kind: {KIND}, and catflap config show prints one with every key"
+UNREAD = Gaps(frozenset({()}), frozenset({()}))  # of a file of which nothing can be read as a policy
+HEAD = frozenset({"apiVersion", "kind"})
+IN_VALUES = "policy"  # where the chart's values have the policy file
 MOST_TOLD = 50  # faults of one file
 
 
@@ -32,29 +37,51 @@ class Loaded(Struct, frozen=True):
     digest: str
 
 
+class Examined(Struct, frozen=True):
+    """What a text says and what is wrong with it; `policy` is None where something is broken, and `found` says where."""
+
+    said: Written
+    faults: tuple[PolicyFault, ...]
+    found: Gaps
+    policy: GuardPolicy | None = None
+
+
 def parse(text: str, first: int = 1) -> Loaded:
     """The policy that `text` says; raises BadPolicy with every fault, each with its place in the text.
 
-    `first` is the number of the text's first line in its file, for messages that name lines.
+    It raises NoPolicy, which is a BadPolicy, for a text without content. `first` is the number of the text's first line in its file, for messages that name lines.
     """
+    found = examined(text, first)
+    if found.faults or found.policy is None:
+        raise BadPolicy(found.faults)
+    return Loaded(policy=found.policy, digest=digest(text))
+
+
+def examined(text: str, first: int = 1) -> Examined:
+    """Return what `text` says as a policy file and every fault of it; raises NoPolicy for a text without content."""
     said = read(text, first)
+    if said.content is None and not said.faults:
+        raise NoPolicy([PolicyFault("", EMPTY)])
     if not isinstance(said.content, dict):
-        expected = PolicyFault("", f"expected a mapping with apiVersion and kind, got {kind_of(said.content)}")
-        raise BadPolicy(told([] if said.faults else [expected], said))
-    if other := another_object(said.content):
-        raise BadPolicy(told([PolicyFault("kind", other)], said))
+        expected = PolicyFault(
+            "", f"expected a mapping with apiVersion and kind, got {kind_of(said.content)}{text_in(said.content)}"
+        )
+        return Examined(said, tuple(told([] if said.faults else [expected], said)), UNREAD)
+    if other := another_object(said.content) or chart_values(said.content):
+        return Examined(said, tuple(told([other], said)), UNREAD)
     refused: list[PolicyFault] = []
-    broken = set(said.broken)
+    broken, policy = set(said.broken), None
     try:
         policy = GuardPolicy.model_validate(said.content)
     except ValidationError as bad:
         refused = list(faults(bad, said))
         broken |= set(broken_by(bad, said.content))
     found = gaps(broken)
-    whole = judged(said.content, found, CHECKS) if broken else contradictions(policy)
-    if wrong := told(chain(refused, unknown_rules(said.content, found), whole), said):
-        raise BadPolicy(wrong)
-    return Loaded(policy=policy, digest=digest(text))
+    whole = contradictions(policy) if policy and not broken else judged(said.content, found, CHECKS)
+    known = {fault.path for fault in refused}
+    others = (fault for fault in whole if fault.path not in known)
+    wrong = told(chain(refused, unknown_rules(said.content, found), others), said)
+    return Examined(said, tuple(wrong), found, None if broken else policy)
 
 
 def broken_by(bad: ValidationError, content: Any) -> Iterator[tuple[Step, ...]]:
@@ -64,14 +91,26 @@ def broken_by(bad: ValidationError, content: Any) -> Iterator[tuple[Step, ...]]:
         yield from unknown_key(path) if error["type"] == "extra_forbidden" else [path]
 
 
-def another_object(content: dict[Any, Any]) -> str:
-    """Return the sentence for a manifest of another kind; empty for what is meant as a policy file."""
+def text_in(content: Any) -> str:
+    """Return a text as the end of a sentence about it, so that its reader sees what YAML takes for a text; empty for anything else."""
+    return f": {Value(content).quoted}" if isinstance(content, str) else ""
+
+
+def chart_values(content: dict[Any, Any]) -> PolicyFault | None:
+    """Return the fault of a values file of the Helm chart; None for what is meant as a policy file."""
+    if HEAD.isdisjoint(content) and isinstance(content.get(IN_VALUES), dict):
+        message = f"this looks like values of the Helm chart; check what the chart makes of them: helm template NAME CHART -f FILE | {CONFIG_CHECK}"
+        return PolicyFault(IN_VALUES, message)
+    return None
+
+
+def another_object(content: dict[Any, Any]) -> PolicyFault | None:
+    """Return the fault of a manifest of another kind; None for what is meant as a policy file."""
     kind, version = content.get("kind"), content.get("apiVersion")
     if not (isinstance(kind, str) and isinstance(version, str)) or kind == KIND or version.partition("/")[0] == GROUP:
-        return ""
-    return (
-        f"this is a {shortened(version)} {shortened(kind)}; a policy file has apiVersion: {GROUP}/v1 and kind: {KIND}"
-    )
+        return None
+    what = f"{shortened(version)} {shortened(kind)}"
+    return PolicyFault("kind", f"this is a {what}; a policy file has apiVersion: {GROUP}/v1 and kind: {KIND}")
 
 
 def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:
@@ -82,7 +121,8 @@ def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:
     first: dict[PolicyFault, None] = {}
     for fault in chain(said.faults, (one for one in found if one.path not in unread)):
         place = fault.place or said.place(fault.path)
-        first[PolicyFault(readable(fault.path), readable(fault.message), place)] = None
+        path = f'{fault.path[:-1]}[""]' if fault.path.endswith(".") else fault.path  # the last key is empty
+        first[PolicyFault(readable(path), readable(fault.message), place)] = None
         if len(first) > MOST_TOLD:
             break
     listed = sorted(first, key=lambda one: (one.place or (0, 0), str(one)))
@@ -121,8 +161,20 @@ def faults(bad: ValidationError, said: Written) -> Iterator[PolicyFault]:
         is_union = any(map(is_member, last)) and path[-1:] != last
         if is_union and is_of_other(kind, value):
             continue  # a word or a list are asked for, and the other member of the union says what is wrong
+        if kind == TWICE:
+            yield from repeated(path, value, error["ctx"]["places"])
+            continue
         refused = Refused(path, value, said.written(path), {**error.get("ctx", {}), OR_LIST: is_union}, error["msg"])
         yield PolicyFault(written(path), worded(kind, refused))
+
+
+def repeated(path: tuple[Step, ...], values: Any, places: Mapping[int, int]) -> Iterator[PolicyFault]:
+    """A fault of each item that its list has already; `places` are those of the first ones, by the place of the later one."""
+    for number, first in places.items():
+        message = (
+            f"{Value(values[number]).quoted} is in this list already, as {path[-1]}[{first}]; remove one of the two"
+        )
+        yield PolicyFault(written((*path, number)), message)
 
 
 def is_of_other(kind: str, value: Any) -> bool:

@@ -129,13 +129,19 @@ class Composer:
         self._anchors: dict[str, tuple[Any, int]] = {}
 
     def document(self) -> Any:
-        """The one document of the text; None where there is none.  Raises yaml.YAMLError, TooMuchError."""
+        """The one document of the text that is not empty; None where there is none.  Raises yaml.YAMLError, TooMuchError."""
         content = None
-        for number, begin in enumerate(one for one in self._events if isinstance(one, yaml.DocumentStartEvent)):
-            if number:
-                self.fault("a second document begins here, a policy file is one", place(begin.start_mark))
+        is_found = False
+        for begin in (one for one in self._events if isinstance(one, yaml.DocumentStartEvent)):
+            first = next(self._events)
+            if isinstance(first, yaml.ScalarEvent) and not first.value and first.implicit[0] and not first.anchor:
+                continue  # nothing between two ---, or behind the last one, as templates leave it
+            if is_found:
+                message = "a second document begins here, and a policy file is one; put every other object into a file of its own"
+                self.fault(message, place(begin.start_mark))
                 break
-            content = self._value(next(self._events))
+            is_found = True
+            content = self._value(first)
         return content
 
     def fault(self, message: str, at: Place | None = None) -> None:
@@ -260,9 +266,13 @@ class Composer:
         return value if type(value) is KINDS.get(kind) else self._misfit(tag)
 
     def _misfit(self, tag: str) -> None:
-        self.fault(
-            f"{tag.replace(TAG, '!!')} does not fit here; remove it, a value's type follows from how it is written"
-        )
+        if tag.startswith(TAG):
+            remedy = "does not fit here; remove it, a value's type follows from how it is written"
+        else:
+            remedy = (
+                "is read as a tag, as it begins with !; if it is a part of the value, write the whole value in quotes"
+            )
+        self.fault(f"{tag.replace(TAG, '!!')} {remedy}")
 
 
 def plain(text: str) -> Any:

@@ -6,6 +6,7 @@ alone. A check that ends at an item of a list is made again without the items th
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final, NamedTuple, get_args, get_origin
 
 from msgspec import Struct
@@ -21,6 +22,7 @@ from webhook.syntax.values import ANY
 
 Path = tuple[Step, ...]
 Check = Callable[[GuardPolicy], Iterator[PolicyFault]]
+Remark = Callable[[GuardPolicy, datetime], Iterator[PolicyFault]]
 # Lists whose items are judged and that give no names to other parts of the file: without an item, nothing else is unknown.
 JUDGED: Final[tuple[Path, ...]] = (("network", "flows"), ("exceptions",), ("namespaces", "overrides"))
 
@@ -52,23 +54,25 @@ def unknown_key(path: Path) -> Iterator[Path]:
     """The path of a key that the model does not have, and each path that may be meant by it."""
     *before, key = path
     yield path
-    if near := nearest(str(key).lower(), keys_at(before)):
-        yield (*before, near)
-    elif elsewhere := homes().get(str(key)):
-        yield from (tuple(one.split(".")) for one in elsewhere)
-    else:
+    near = nearest(str(key).lower(), keys_at(before))
+    elsewhere = homes().get(str(key), [])
+    yield from ((*before, one) for one in (near,) if one)
+    yield from (tuple(one.split(".")) for one in elsewhere)
+    if not (near or elsewhere):
         yield (*before, ANY)
 
 
-def judged(content: Any, found: Gaps, checks: Mapping[Check, tuple[Path, ...]]) -> Iterator[PolicyFault]:
-    """Return each fault of the sound parts; `checks` have the lists, besides JUDGED, whose broken items each may leave out."""
+def judged(
+    content: Any, found: Gaps, checks: Mapping[Check, tuple[Path, ...]], always: tuple[Path, ...] = JUDGED
+) -> Iterator[PolicyFault]:
+    """Return each fault of the sound parts; `checks` have the lists, besides those of `always`, whose broken items each may leave out."""
     if () in found.paths:
         return
     whole = built(GuardPolicy, content, (), found)
     for check, lists in checks.items():
         told: list[PolicyFault] = []
         if not complete(check(whole), told):
-            left, gaps_left, kept = without(content, found, (*JUDGED, *lists))
+            left, gaps_left, kept = without(content, found, (*always, *lists))
             others: list[PolicyFault] = []
             complete(check(built(GuardPolicy, left, (), gaps_left)), others)
             moved = [PolicyFault(numbered(one.path, kept), numbered(one.message, kept)) for one in others]

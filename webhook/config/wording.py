@@ -7,23 +7,26 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from webhook.config.faults import suggestion
 from webhook.config.places import Step
 from webhook.config.reading import plain
 from webhook.config.shape import description_at, homes, is_required, keys_at, only_value, takes
 from webhook.model.abbreviation import listed
 from webhook.model.fields import DAY_FORM, NO_DAY, PORT_FORMS, is_port
 from webhook.model.nearness import nearest
+from webhook.model.network import OUTSIDE
 from webhook.rules import RULES
 from webhook.syntax import values
-from webhook.syntax.values import OFF_WORDS, ON_WORDS, Value
+from webhook.syntax.values import OFF_WORDS, ON_WORDS, TRAPS, Value
 
 QUOTED: Final = re.compile(r"'([^']*)'")
 PORTS: Final = "ports"
 PROPOSES: Final = ": write "  # before a proposal in a sentence
 # Items that may be written in brackets as they are: each is text, and none begins what YAML reads otherwise.
 PLAIN_ITEMS: Final = re.compile(r"[\w:][\w./:*-]*(?:, *[\w:][\w./:*-]*)*")
+RULE: Final = "rule"  # the key of an exception that names one
 OFF: Final = "off"
+EMPTY: Final = "the text is empty"
+OF_OBJECTS: Final = ("metadata", "spec")  # keys of nearly all objects of a cluster
 OR_LIST: Final = "or_list"  # among the facts of a value that may be a list instead of a word
 
 
@@ -83,6 +86,8 @@ def one_of(refused: Refused) -> str:
 
 def clause(refused: Refused) -> str:
     """Return what is wrong with a value that is none of the expected ones."""
+    if refused.value == "":
+        return EMPTY
     return f"{refused.found.quoted} is unknown" if isinstance(refused.value, str) else refused.found.described
 
 
@@ -92,11 +97,24 @@ def meant(refused: Refused, words: list[str]) -> str:
         return f"; {refused.empty_key}"
     if found := nearest(refused.found.word, words):
         return f"; did you mean {found!r}?"
-    if OFF in words and refused.found.word in OFF_WORDS:
-        return f"; write {OFF} to turn it off"
-    if "enforce" in words and refused.found.word in ON_WORDS:
-        return "; write enforce to turn it on"
+    if isinstance(refused.value, dict):
+        inner = [one for one in refused.value.values() if one in words]
+        return f"; write {inner[0]} alone, without a key before it" if len(inner) == 1 else ""
+    off, on = (
+        next((one for one in several if one in words), "") for several in ((OFF, "none"), ("enforce", "auto", "all"))
+    )
+    if off and refused.found.word in OFF_WORDS:
+        return f"; write {in_quotes(off, refused)} to turn it off"
+    if on and refused.found.word in ON_WORDS:
+        return f"; write {on} to turn it on"
     return ""
+
+
+def in_quotes(word: str, refused: Refused) -> str:
+    """Return how to write a word: where the file has a boolean, another program may have read the word as one before."""
+    if refused.value is False and word in TRAPS:
+        return f'"{word}" in quotes, as Helm and YAML 1.1 read {word} without them as false,'
+    return word
 
 
 def text(refused: Refused) -> str:
@@ -106,6 +124,12 @@ def text(refused: Refused) -> str:
             return f"{refused.found.described}; {refused.empty_key}"
         case bool() | int() | float() if refused.is_port:
             return f"{refused.found.described}; {as_port(refused.value)}"
+        case dict() as ports if refused.is_port:
+            return f"{refused.found.described}; {as_port(ports.get('port'), ports.get('protocol', 'TCP'))}"
+        case dict() as keys if keys and all(one is None for one in keys.values()):
+            return (
+                f"{values.text(refused.found)}; braces without quotes begin a mapping: write the whole value in quotes"
+            )
     return confirmed(
         values.text(refused.found), refused, str(refused.found.written or refused.found.word or refused.value)
     )
@@ -116,9 +140,9 @@ def confirmed(told: str, refused: Refused, proposed: Any) -> str:
     return told if takes(refused.path, proposed) else told.partition(PROPOSES)[0]
 
 
-def as_port(value: Any) -> str:
-    """Return how to write a port that has no protocol."""
-    written = f"{value}/TCP"
+def as_port(value: Any, protocol: Any = "TCP") -> str:
+    """Return how to write a port that has no protocol, or has it in a key of its own."""
+    written = f"{value}/{protocol}"
     return f"a port has its protocol: write {written}" if is_port(written) else PORT_FORMS
 
 
@@ -164,8 +188,15 @@ def as_list(refused: Refused) -> str:
 def mapping(refused: Refused) -> str:
     """Return the sentence for a value where a mapping is expected."""
     keys = keys_at(refused.path)
-    such = [f"with keys such as {listed(keys, 3)}"] if keys else []
-    told = values.a_mapping(refused.found, *such)
+    description = "" if keys else description_at(refused.path)
+    such = (
+        f"with keys such as {listed(keys, 3)}"
+        if keys
+        else f"of keys and values (key: value){f': {description}' if description else ''}"
+    )
+    told = values.a_mapping(refused.found, such)
+    if refused.path[-1:] in {("from",), ("to",)}:
+        told = f"{refused.found.described}; expected one role, {OUTSIDE}, or a mapping {such}"
     return f"{told}; {refused.empty_key}" if refused.value is None else told
 
 
@@ -186,14 +217,20 @@ def missing(refused: Refused) -> str:
 
 def unknown_key(refused: Refused) -> str:
     """Return the sentence for a key that the model does not have: the nearest one, or where this one would be right."""
-    keys = keys_at(refused.path[:-1])
-    key = str(refused.path[-1])
-    if near := suggestion(key, keys) or suggestion(key.lower(), keys):
-        return f"unknown key{near}"
-    if key in RULES:
+    *before, last = refused.path
+    keys, key = keys_at(before), str(last)
+    elsewhere = [one for one in homes().get(key, ()) if takes(one.split("."), refused.value)]
+    near = nearest(key, keys) or nearest(key.lower(), keys)
+    if near and (takes((*before, near), refused.value) or not elsewhere):
+        return f"unknown key; did you mean {near!r}?"
+    if key in RULES and not before:
         return f"unknown key; a rule has its mode under rules: write rules: {{{key}: MODE}}"
-    if elsewhere := homes().get(key):
+    if key in RULES and RULE in keys:
+        return f"unknown key; write {RULE}: {key}"
+    if elsewhere := elsewhere or homes().get(key, []):
         return f"unknown key here; the file has {listed(elsewhere, 3, joint=' and ')}"
+    if not before and key in OF_OBJECTS:
+        return f"unknown key; a policy file is no object with {' and '.join(OF_OBJECTS)}: its keys are at the top, beside kind"
     return f"unknown key{f'; the keys here are {listed(keys, 20)}' if keys else ''}"
 
 
@@ -210,7 +247,8 @@ def too_many(refused: Refused) -> str:
 
 def too_short(refused: Refused) -> str:
     """Return the sentence for a text without characters."""
-    return "the text is empty; expected at least 1 character" if not refused.value else own(refused)
+    description = description_at(refused.path)
+    return f"{EMPTY}; expected text{f' ({description})' if description else ''}" if not refused.value else own(refused)
 
 
 def too_long(refused: Refused) -> str:

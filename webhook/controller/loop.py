@@ -1,4 +1,4 @@
-"""The controller: events and the clock fill the queue, workers empty it."""
+"""The control loop: watch events and timers fill the queue, and workers empty it."""
 
 import logging
 import random
@@ -10,9 +10,10 @@ from typing import Protocol
 
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
-from webhook.controller.queue import FIRST, LAST, WorkQueue
-from webhook.controller.reconcile import NotSettled, Reconciler
-from webhook.controller.wanted import NOWHERE, lacking
+from webhook.controller.desired_policies import CLUSTER_SCOPE, unsupported_features
+from webhook.controller.reconcile import Reconciler
+from webhook.controller.reconcile_round import ReconcileIncomplete
+from webhook.controller.work_queue import FIRST, LAST, WorkQueue
 from webhook.kube.api import Json
 from webhook.kube.namespaces import namespace
 from webhook.kube.standing import Standing
@@ -25,33 +26,34 @@ from webhook.model.namespace import Namespace
 logger = logging.getLogger(__name__)
 
 WORKERS = 4
-# Two replicas that repair at once cost a conflict and no more; a repair is to take less than a second.
+# Two replicas that repair at the same time cost only a conflict. A repair should take less than a second.
 JITTER_SECONDS = 0.1
-# The watches on our own policies spare a live read each; one that cannot be had must not keep namespaces open.
-PATIENCE_SECONDS = 10.0
-# A write that is under way is to be recorded before the process ends; the kubelet waits 30 s.
-ENDING_SECONDS = 10.0
+# The policy cache saves a live read per policy. A cache that does not sync must not keep namespaces open.
+CACHE_SYNC_SECONDS = 10.0
+# The process records a write that is in progress before it ends. The kubelet waits 30 s.
+SHUTDOWN_SECONDS = 10.0
 
 
 class Follower(Protocol):
-    """What in the cluster, beyond namespaces, is kept as the policy file says."""
+    """An object beyond namespaces that the controller keeps as the policy file requires."""
 
     pending: str
 
     def start(self, on_change: Callable[[], None]) -> None:
-        """Begin to watch; `on_change` is called when something is to be looked at."""
+        """Start the watches; `on_change` is called when a pass is needed."""
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the watches."""
 
-    def follow(self, loaded: Loaded) -> float:
-        """See that it is as the file says; the seconds after which to look again, 0 for none.  Raises ApiError."""
+    def sync(self, loaded: Loaded) -> float:
+        """Apply the policy file; return the seconds until the next pass, 0 for none. Raises ApiError."""
 
 
 class Controller:
-    """Looks at every namespace at each of its events, at each change of policy or surroundings, and at each resync.
+    """Reconciles every namespace at each of its events, each change of the policy or the cluster info, and each resync.
 
-    `followers` stand under names that no namespace has.  `look` asks the cluster for its surroundings and raises where it cannot tell.
+    `followers` have names that no namespace can have. `look` reads the cluster info, and raises if that is not
+    possible.
     """
 
     def __init__(
@@ -70,24 +72,24 @@ class Controller:
         self._followers = followers
         self._policies = policies
         self._reconciler = reconciler
-        self._lookout = Lookout(look, on_change=self._looked)
+        self._lookout = Lookout(look, on_change=self._on_cluster_info)
         self._metrics = metrics
         self._queue = WorkQueue()
-        self._guarded: set[str] = set()
+        self._managed: set[str] = set()
         self._workers = [Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(WORKERS)]
-        self._versions: dict[str, str] = {}  # of each namespace, as the watch saw it last
-        self._patient_until = monotonic() + PATIENCE_SECONDS
+        self._resource_versions: dict[str, str] = {}  # of each namespace, as the watch last saw it
+        self._cache_deadline = monotonic() + CACHE_SYNC_SECONDS
 
     @property
     def ready(self) -> bool:
-        """Whether everything that a first pass needs is known."""
-        known = self._policies.current is not None and self._lookout.current is not None
-        return known and self._namespaces.synced and self._standing.synced
+        """Return whether everything that a first pass needs is known."""
+        inputs = self._policies.current is not None and self._lookout.current is not None
+        return inputs and self._namespaces.synced and self._standing.synced
 
     def start(self) -> None:
-        """Begin: the watch, the look around, the workers, each on threads of their own."""
-        self._namespaces.on_change(self._seen)
-        self._standing.on_change(self._policy_seen)
+        """Start the watches, the poller of the cluster info and the workers, each on its own thread."""
+        self._namespaces.on_change(self._on_namespace)
+        self._standing.on_change(self._on_policy)
         self._namespaces.start()
         self._standing.follow(kind for kind in WRITTEN_KINDS if kind.group == PLAIN)
         for name, follower in self._followers.items():
@@ -97,57 +99,57 @@ class Controller:
             worker.start()
 
     def stop(self) -> None:
-        """Let every thread end after what it is doing, and wait for those that write."""
+        """Stop every thread after its current step, and wait for the workers."""
         self._lookout.stop()
         self._namespaces.stop()
         self._standing.stop()
         for follower in self._followers.values():
             follower.stop()
         self._queue.close()
-        until = monotonic() + ENDING_SECONDS
+        until = monotonic() + SHUTDOWN_SECONDS
         for worker in self._workers:
             worker.join(max(0.0, until - monotonic()))
 
     def policy_changed(self) -> None:
-        """Look at every namespace under the policy that is now in force, and around, for it may name another engine.
+        """Reconcile everything under the new policy, and read the cluster info, as the policy may name another engine.
 
-        Before all else which requests come to us: as long as that is not so, the gate does not hold everywhere.
+        The webhook configurations come first: until they fit, the gate does not cover all namespaces.
         """
         for name in self._followers:
             self._queue.add(name, after=FIRST)
         self._lookout.look_now()
-        self._look_again()
+        self._enqueue_all()
 
-    def _look_again(self) -> None:
-        """Look at everything, behind what is new or was deleted: thousands may have to be written."""
-        known = self._known()
-        if known is not None and (missing := lacking(*known)):
+    def _enqueue_all(self) -> None:
+        """Enqueue everything behind new and deleted objects, as thousands of policies may have to be written."""
+        inputs = self._inputs()
+        if inputs is not None and (missing := unsupported_features(*inputs)):
             logger.error("%s", missing)
-        self._queue.add(NOWHERE, after=LAST)
+        self._queue.add(CLUSTER_SCOPE, after=LAST)
         for found in self._namespaces.objects():
             self._queue.add(found["metadata"]["name"], after=LAST)
 
-    def _seen(self, found: Json) -> None:
+    def _on_namespace(self, found: Json) -> None:
         name, version = found["metadata"]["name"], found["metadata"]["resourceVersion"]
-        again = self._versions.get(name) == version  # by a full list; one that is gone shows with a version of its own
-        self._versions[name] = version
+        again = self._resource_versions.get(name) == version  # from a full list; a deletion has its own resourceVersion
+        self._resource_versions[name] = version
         self._queue.add(name, after=LAST if again else 0.0)
 
-    def _policy_seen(self, kind: PolicyKind, found: Json) -> None:
-        name = found["metadata"].get("namespace", NOWHERE)
-        known, namespace = self._known(), self._namespace(name)
-        if known is None or (name and namespace is None):
+    def _on_policy(self, kind: PolicyKind, found: Json) -> None:
+        name = found["metadata"].get("namespace", CLUSTER_SCOPE)
+        inputs, namespace = self._inputs(), self._namespace(name)
+        if inputs is None or (name and namespace is None):
             return
-        if not self._reconciler.as_wanted(kind, found, namespace, *known):
-            # Every replica sees this at once; who waits a little longer finds it done.
-            self._reconciler.look_anew(name)
+        if not self._reconciler.matches_desired(kind, found, namespace, *inputs):
+            # Every replica sees this event at once. A replica that waits longer finds the repair done.
+            self._reconciler.restart_round(name)
             jitter = random.uniform(0, JITTER_SECONDS)  # noqa: S311 (no secret)
-            self._queue.add(name, after=self._reconciler.pause(name) + jitter)
+            self._queue.add(name, after=self._reconciler.repair_delay(name) + jitter)
 
-    def _looked(self, around: Surroundings) -> None:
-        # Even where plain ones are written: an earlier policy may have left some of Calico's.
+    def _on_cluster_info(self, around: Surroundings) -> None:
+        # Also if plain policies are written: an earlier policy file may have left Calico's.
         self._standing.follow(kind for kind in WRITTEN_KINDS if kind.group == CALICO and kind.resource in around.calico)
-        self._look_again()
+        self._enqueue_all()
 
     def _work(self) -> None:
         while (name := self._queue.take()) is not None:
@@ -157,46 +159,48 @@ class Controller:
             except Exception as error:  # noqa: BLE001 (no namespace may end the worker)
                 failed = True
                 self._metrics.reconcile_failures.inc()
-                logger.warning("%s", error if isinstance(error, NotSettled) else f"{self._pending(name)}: {error}")
+                logger.warning(
+                    "%s", error if isinstance(error, ReconcileIncomplete) else f"{self._pending(name)}: {error}"
+                )
             self._queue.done(name, failed=failed)
 
     def _pending(self, name: str) -> str:
-        """What is not done yet, in words."""
-        if name == NOWHERE:
+        """Return what is not done yet, in words."""
+        if name == CLUSTER_SCOPE:
             return "the net below all namespaces is not as it should be yet"
         follower = self._followers.get(name)
         return follower.pending if follower else f"namespace {name} is not closed yet"
 
-    def _known(self) -> tuple[Loaded, Surroundings] | None:
-        """All that says what namespaces should be like; None until that is known."""
+    def _inputs(self) -> tuple[Loaded, Surroundings] | None:
+        """Return the inputs of every reconciliation; None until they are known."""
         loaded, around = self._policies.current, self._lookout.current
         return None if loaded is None or around is None else (loaded, around)
 
     def _namespace(self, name: str) -> Namespace | None:
-        """A namespace as the watch saw it last; None once it is gone."""
+        """Return a namespace as the watch last saw it; None after its deletion."""
         found = self._namespaces.get(name)
         return None if found is None else namespace(found)
 
     def _reconcile(self, name: str) -> None:
         if (follower := self._followers.get(name)) is not None:
-            if self._policies.current is not None and (wait := follower.follow(self._policies.current)):
+            if self._policies.current is not None and (wait := follower.sync(self._policies.current)):
                 self._queue.add(name, after=wait)
             return
-        known, found = self._known(), self._namespace(name)
+        inputs, found = self._inputs(), self._namespace(name)
         if name and found is None:
-            self._guarded.discard(name)
-            self._versions.pop(name, None)
+            self._managed.discard(name)
+            self._resource_versions.pop(name, None)
             self._reconciler.forget(name)
-        if known is None or (name and found is None):
-            return  # the first policy, and the first look around, bring every namespace back
+        if inputs is None or (name and found is None):
+            return  # the first policy and the first cluster info enqueue every namespace again
         more = False
-        if not (self._standing.synced or monotonic() > self._patient_until):
+        if not (self._standing.synced or monotonic() > self._cache_deadline):
             self._queue.add(name, after=JITTER_SECONDS)
         elif found is None:
-            more = self._reconciler.reconcile_net(*known)
+            more = self._reconciler.reconcile_cluster_scope(*inputs)
         else:
-            (self._guarded.add if self._reconciler.wanted.guarded(found, *known) else self._guarded.discard)(name)
-            self._metrics.guarded_namespaces.set(len(self._guarded))
-            more = self._reconciler.reconcile(found, *known)
-        if more:  # behind every other namespace, so that each has its default-deny before any has all else
+            (self._managed.add if self._reconciler.desired.is_managed(found, *inputs) else self._managed.discard)(name)
+            self._metrics.guarded_namespaces.set(len(self._managed))
+            more = self._reconciler.reconcile(found, *inputs)
+        if more:  # behind every other namespace, so that each has its default-deny before any has all its policies
             self._queue.add(name, after=LAST)

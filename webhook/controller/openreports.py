@@ -1,4 +1,4 @@
-"""What a scan found in a namespace, as a report that other programs show: OpenReports' `Report`."""
+"""Renders the findings of a scan in a namespace as an OpenReports `Report`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,10 +15,10 @@ from webhook.model.request import PolicyObject
 from webhook.rules import RULES
 
 SOURCE: Final = "catflap"
-# With the longest names and messages some 400 kB; etcd takes 1.5 MB.
-MOST_RESULTS: Final = 200
-# Of a message, in characters: whole ones are in `catflap preview`.
-LONGEST_MESSAGE: Final = 500
+# With the longest names and messages this is about 400 kB. etcd accepts 1.5 MB.
+MAX_RESULTS: Final = 200
+# `catflap preview` prints whole messages.
+MAX_MESSAGE_CHARACTERS: Final = 500
 RESULTS: Final[Mapping[Effect, tuple[str, str]]] = {
     Effect.REFUSED: ("fail", "high"),
     Effect.WARNED: ("warn", "medium"),
@@ -28,14 +28,15 @@ WORST_FIRST: Final = list(RESULTS)
 
 
 def report(space: str, owners: int, rows: Sequence[Row], at: datetime) -> Json:
-    """The report on a namespace, or on what is in none, in which so many owners were looked at.
+    """Return the report on a namespace, or on cluster-scoped objects; `owners` is the number of owners that were scanned.
 
-    The worst results alone where there are too many, always in the same order, so that nothing changes unless something does.
+    If there are too many results, the report has the most severe ones. Their order is stable, so that an unchanged
+    result changes nothing.
     """
     worst = sorted(rows, key=lambda row: (WORST_FIRST.index(row.effect), row.owner, row.rule))
-    results = [result(row, at) for row in worst[:MOST_RESULTS]]
+    results = [result(row, at) for row in worst[:MAX_RESULTS]]
     if left_out := len(rows) - len(results):
-        results.append(rest(left_out, at))
+        results.append(omitted_results(left_out, at))
     outcomes = [RESULTS[row.effect][0] for row in rows]
     counts = {"fail": outcomes.count("fail"), "warn": outcomes.count("warn"), "error": 0, "skip": int(left_out > 0)}
     return {
@@ -47,14 +48,14 @@ def report(space: str, owners: int, rows: Sequence[Row], at: datetime) -> Json:
             "labels": {MANAGED_BY_LABEL: MANAGED_BY},
         },
         "source": SOURCE,
-        "configuration": {"limits": {"maxResults": MOST_RESULTS}},
+        "configuration": {"limits": {"maxResults": MAX_RESULTS}},
         "summary": {"pass": owners - len({row.owner for row in rows}), **counts},
         **({"results": results} if results else {}),
     }
 
 
 def result(row: Row, at: datetime) -> Json:
-    """One owner's faults by one rule."""
+    """Return the result for one owner and one rule."""
     outcome, severity = RESULTS[row.effect]
     owner = {
         "apiVersion": row.api_version,
@@ -72,14 +73,14 @@ def result(row: Row, at: datetime) -> Json:
         "result": outcome,
         "scored": True,
         "timestamp": timestamp(at),
-        "message": shortened("; ".join(said(one.path, one.message) for one in row.faults)),
+        "message": shortened("; ".join(format_fault(one.path, one.message) for one in row.faults)),
         "resources": [{key: value for key, value in owner.items() if value}],
         "properties": {"effect": str(row.effect), **({"keepsRunning": "true"} if row.keeps_running else {})},
     }
 
 
-def rest(left_out: int, at: datetime) -> Json:
-    """The last entry, where there were too many."""
+def omitted_results(left_out: int, at: datetime) -> Json:
+    """Return the last result, which counts the omitted ones."""
     return {
         "source": SOURCE,
         "policy": SOURCE,
@@ -93,39 +94,39 @@ def rest(left_out: int, at: datetime) -> Json:
 
 
 def category(rule: str) -> str:
-    """What a rule is about, as dashboards group it."""
+    """Return the category of a rule, by which dashboards group results."""
     known = RULES.get(rule)
     if known is None:
         return "Custom rules"
     return "Network policies" if known.about is PolicyObject else "Workloads"
 
 
-def said(path: str, message: str) -> str:
-    """A fault on one line."""
+def format_fault(path: str, message: str) -> str:
+    """Return a violation on one line."""
     return f"{path}: {message}" if path else message
 
 
 def shortened(message: str) -> str:
-    """A message no longer than it should be."""
-    return message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…"
+    """Return a message cut to the maximum length."""
+    return message if len(message) <= MAX_MESSAGE_CHARACTERS else f"{message[: MAX_MESSAGE_CHARACTERS - 1]}…"
 
 
 def timestamp(at: datetime) -> Json:
-    """A time as reports have it."""
+    """Return a time in the format of reports."""
     return {"seconds": int(at.timestamp()), "nanos": 0}
 
 
-def over(wanted: Json, stored: Json) -> Json:
-    """A report as it is to be stored over one that stands: what was found before keeps the time at which it was found."""
-    before = {identity(one): one.get("timestamp") for one in stored.get("results") or ()}
+def merge_report(wanted: Json, stored: Json) -> Json:
+    """Return a report to store over an existing one; a result that was there before keeps its timestamp."""
+    before = {content_key(one): one.get("timestamp") for one in stored.get("results") or ()}
     results = [
-        {**one, "timestamp": before.get(identity(one)) or one["timestamp"]} for one in wanted.get("results") or ()
+        {**one, "timestamp": before.get(content_key(one)) or one["timestamp"]} for one in wanted.get("results") or ()
     ]
     kept = stored["metadata"]
     metadata = {**kept, "labels": {**(kept.get("labels") or {}), **wanted["metadata"]["labels"]}}
     return {**wanted, "metadata": metadata, **({"results": results} if results else {})}
 
 
-def identity(one: Mapping[str, Any]) -> bytes:
-    """What a result says, but for when it was found."""
+def content_key(one: Mapping[str, Any]) -> bytes:
+    """Return the contents of a result without its timestamp, for comparison."""
     return msgspec.json.encode({key: value for key, value in one.items() if key != "timestamp"}, order="deterministic")

@@ -1,11 +1,11 @@
-"""Shows how old the secret path is, and reports one that is not changed in time: by metric, readiness, log and Event."""
+"""Reports the age of the secret path, and a path that is not rotated in time, by metric, readiness, log and Event."""
 
 import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from webhook.controller.rotation import Pace
+from webhook.controller.path_rotation import RotationSchedule
 from webhook.kube.api import Api
 from webhook.kube.events import Happened, named_by, tell
 from webhook.metrics import Metrics
@@ -13,30 +13,31 @@ from webhook.model.names import PATH_SECRET
 
 logger = logging.getLogger(__name__)
 
-# So many periods may pass before an old path is reported: servers that are rolled out, or an outage, delay a rotation by less.
+# The periods that may pass before an old path is reported. A rollout of the servers or an outage delays a rotation by
+# less.
 LATE_PERIODS: Final = 3
 
 
-class PathAge:
-    """Is told after each look at the path; replicas that report the same thing make one Event of it."""
+class PathAgeReporter:
+    """Receives the age after each pass of the rotation; replicas share one Event per text."""
 
     def __init__(
-        self, api: Api, *, metrics: Metrics, own_namespace: str, now: Callable[[], datetime], pace: Pace
+        self, api: Api, *, metrics: Metrics, own_namespace: str, now: Callable[[], datetime], schedule: RotationSchedule
     ) -> None:
         self._api = api
         self._metrics = metrics
         self._own_namespace = own_namespace
         self._now = now
-        self._late = LATE_PERIODS * pace.period
+        self._late = LATE_PERIODS * schedule.period
         self._reported = ""
 
     @property
-    def sound(self) -> bool:
-        """Whether the path is changed in time."""
+    def is_rotated_in_time(self) -> bool:
+        """Return whether the path is rotated in time."""
         return not self._reported
 
-    def show(self, age: float, trouble: str) -> None:
-        """Report the age of the registered path, in seconds, and what keeps it from being changed; empty where nothing does."""
+    def report(self, age: float, trouble: str) -> None:
+        """Report the age of the registered path in seconds, and what prevents its rotation; empty if nothing does."""
         self._metrics.path_age.set(max(0.0, age))
         late = trouble if age > self._late else ""
         if late and late != self._reported:

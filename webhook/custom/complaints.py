@@ -5,8 +5,8 @@ Its parser is made by ANTLR and lists tokens ("mismatched input '<EOF>' expectin
 """
 
 import re
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
 
 from webhook.model.nearness import nearest
 
@@ -34,7 +34,61 @@ MACROS: Final = {
     "has": "a field, such as has(object.spec)",
 }
 OPERATOR: Final = re.compile(r"_([^_]+)_|([-!])_|_\[_\]")
+SYNTAX: Final = re.compile("Syntax error: ")
+# What a call with a variable of its own, or two, begins with.
+LOOP: Final = re.compile(r"\(\s*([A-Za-z_]\w*)\s*,(?:\s*([A-Za-z_]\w*)\s*,)?")
 QUOTED: Final = re.compile(r"'([^']+)'")
+
+
+class Complaint(NamedTuple):
+    """One complaint of the library; line and column count from one, and are not above zero where it has no place."""
+
+    line: int
+    column: int
+    what: str
+
+    @property
+    def place(self) -> str:
+        """Where it is, as the beginning of a sentence."""
+        return f"line {self.line}, column {self.column} of the expression: " if self.line > 0 else ""
+
+    @property
+    def unknown(self) -> str:
+        """The name that the library does not know, up to its first dot; empty for any other complaint."""
+        found = UNKNOWN.match(self.what)
+        return found[1].partition(".")[0] if found else ""
+
+    def behind(self, expression: str) -> str:
+        """The text of the expression from its place on: of a call, the library gives the place of the bracket."""
+        lines = expression.split("\n")
+        return (
+            "\n".join([lines[self.line - 1][self.column - 1 :], *lines[self.line :]])
+            if 0 < self.line <= len(lines)
+            else ""
+        )
+
+    def is_call(self, expression: str) -> bool:
+        """Whether it is about the name of a function."""
+        return bool(self.unknown) and self.behind(expression).startswith("(")
+
+
+def causes(found: Iterable[Complaint], expression: str) -> Iterator[Complaint]:
+    """Each complaint without those that follow from an earlier one.
+
+    Behind the first error of syntax the parser guesses. A name is complained of wherever it is; and a loop that is no function to the
+    library leaves its variable without a meaning.
+    """
+    known: set[str] = set()
+    for one in sorted(found):
+        if SYNTAX.match(one.what):
+            yield one
+            return
+        if one.is_call(expression) and (loop := LOOP.match(one.behind(expression))):
+            known.update(name for name in loop.groups() if name)
+            yield one
+        elif not one.unknown or one.unknown not in known:
+            known.update({one.unknown} - {""})
+            yield one
 
 
 def plainly(what: str, known: tuple[str, ...] = ()) -> str:

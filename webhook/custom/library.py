@@ -12,13 +12,15 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.custom.complaints import STANDARD, UNKNOWN, plainly
+from webhook.custom.complaints import MACROS as CEL_MACROS
+from webhook.custom.complaints import STANDARD, UNKNOWN, Complaint, causes, plainly
 from webhook.custom.cost import OPAQUE, Shape, shape_of
 from webhook.custom.functions import EXTENSIONS, GLOBALS, MACROS, MEMBERS, MISSING, ZONED
 from webhook.custom.reads import Path, paths
 from webhook.model.pattern import why_none
 
 VARIABLES: Final = ("object", "oldObject", "request", "namespaceObject", "params")
+FUNCTIONS: Final = (*CEL_MACROS, *STANDARD, *MEMBERS, *GLOBALS)
 REMEDY: Final = "pip install catflap[cel]"
 # `ERROR: <input>:1:16: what is wrong`, then the source with a mark under the place.
 COMPLAINT: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)$", re.MULTILINE)
@@ -64,7 +66,7 @@ def compiled(expression: str) -> Program:
         names().compile(expression)
         found = environment().compile(expression)
     except (RuntimeError, ValueError) as bad:
-        raise BadExpressionError(complaints(str(bad))) from None
+        raise BadExpressionError(complaints(str(bad), expression)) from None
     if MAP_MACRO in found.serialize():
         raise BadExpressionError([missing("transformMap")])
     if found.return_type() != library.Type.BOOL:
@@ -174,18 +176,22 @@ def made(extensions: Iterable[str], variables: Iterable[str], functions: Iterabl
     )
 
 
-def complaints(text: str) -> list[str]:
+def complaints(text: str, expression: str) -> list[str]:
     """What is wrong with an expression, each with its place in it."""
     found = [
-        f"line {line}, column {column} of the expression: {said(what)}" if int(line) > 0 else said(what)
+        Complaint(int(line), int(column), STATUS.sub("", what))
         for line, column, what in dict.fromkeys(COMPLAINT.findall(text))
         if NO_TREE not in what
     ]
-    return found or [reason(text)]
+    told = [
+        f"{one.place}{said(one.what, FUNCTIONS if one.is_call(expression) else VARIABLES)}"
+        for one in causes(found, expression)
+    ]
+    return told or [reason(text)]
 
 
-def said(what: str) -> str:
-    """One complaint; of what Kubernetes has and we have not, that it is so."""
+def said(what: str, known: tuple[str, ...]) -> str:
+    """One complaint; of what Kubernetes has and we have not, that it is so. `known` are the names that may be meant."""
     name = UNKNOWN.match(what)
     if name and name[1] in MISSING:
         return missing(name[1])
@@ -193,7 +199,7 @@ def said(what: str) -> str:
         return missing(f"{name[1]} by a time zone")
     if name and any(name[1] in known for known in (STANDARD, MEMBERS, GLOBALS)):
         return f"{name[1]}() cannot be called in this way; look at the number of its arguments, and at what stands before the dot"
-    return plainly(STATUS.sub("", what), VARIABLES)
+    return plainly(what, known)
 
 
 def missing(name: str) -> str:

@@ -1,6 +1,6 @@
 """Expressions of the API server's own CEL, put together as text.
 
-A rule that can be said so has conditions over the variables of `webhook.controller.twin`: `places` are where Pods get their
+A rule that can be said so has conditions over the variables of `webhook.controller.admission_policy`: `places` are where Pods get their
 labels, each with its `labels`, its `role` as it is set there and its `account`, `before` the same of the old object, and where
 `lenient` holds, a fault that was there before is none; `roles` are those there are. In what follows `x` is the name of one place.
 """

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from webhook.model.fields import DNS_LABEL, Node
+from webhook.model.fields import DNS_LABEL, Node, proposal
 from webhook.model.kinds import PodMaker
 from webhook.model.limits import LONGEST_TEMPLATE_PATH
 
@@ -46,7 +46,7 @@ def custom_group(group: str) -> str:
         raise ValueError(f"{group!r} is a group of Kubernetes' own; what makes Pods there is built in")
     if len(group) > LONGEST_GROUP or not all(map(DNS_LABEL.fullmatch, group.split("."))):
         raise ValueError(
-            f"{group!r} is no API group: write it as apiVersion does before the slash, such as example.com"
+            f"{group!r} is no API group: write it as apiVersion does before the slash, such as example.com{proposal(custom_group, group, group.partition('/')[0])}"
         )
     return group
 
@@ -55,7 +55,7 @@ def plural(resource: str) -> str:
     """A resource's name; raises ValueError otherwise."""
     if not DNS_LABEL.fullmatch(resource) or resource[0].isdigit():
         raise ValueError(
-            f"{resource!r} is no resource: write the plural as `kubectl api-resources` does, such as widgets"
+            f"{resource!r} is no resource: write the plural as `kubectl api-resources` does, such as widgets{proposal(plural, resource, resource.lower().partition('.')[0])}"
         )
     return resource
 
@@ -63,7 +63,9 @@ def plural(resource: str) -> str:
 def kind_name(kind: str) -> str:
     """A kind; raises ValueError otherwise."""
     if not KIND.fullmatch(kind):
-        raise ValueError(f"{kind!r} is no kind: write it as manifests do, such as Widget")
+        raise ValueError(
+            f"{kind!r} is no kind: write it as manifests do, such as Widget{proposal(kind_name, kind, kind[:1].upper() + kind[1:])}"
+        )
     return kind
 
 
@@ -71,7 +73,10 @@ def template_path(path: str) -> str:
     """The path of a pod template; raises ValueError otherwise."""
     steps = path.split(".")
     if not all(map(STEP.fullmatch, steps)):
-        raise ValueError(f"{path!r} is no path of fields: write their names with dots, such as spec.template; no lists")
+        meant = proposal(template_path, path, path.strip("."))
+        raise ValueError(
+            f"{path!r} is no path of fields: write their names with dots, such as spec.template; no lists{meant}"
+        )
     if steps[0] in NO_PLACE:
         raise ValueError(f"{path!r} leads to no pod template: nobody may write one below {steps[0]}")
     if steps[-1] in {"metadata", "labels"}:

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections import Counter
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Annotated, Any, NamedTuple
 
@@ -29,40 +29,78 @@ MOST_NETWORKS = 256
 IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 MAPPED_PREFIX = IPV4_MAPPED.prefixlen
 IPV4_BITS = 2**32 - 1
+LONGEST_YEAR = 4  # digits
 NETWORK_FORMS = "write 10.0.0.0/8 or fd00::/8"
 DAY_FORM = "write it as 2027-01-31"
 NO_DAY = "no_day"  # the type of the error for a value that is no text
+TWICE = "twice"  # the type of the error for values that a list has more than once
+EMPTY = "the text is empty; expected "
+ONE_NAME = "; here is one name, and no star"
+CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+SEPARATORS = re.compile(r"[\s_-]+")
+# How people write a ServiceAccount: as its user name, or with another character between namespace and name.
+ACCOUNT_FORMS = re.compile(r"(?:system:serviceaccount:)?([^:./]+)[:./]([^:/]+)")
+
+
+def proposal(check: Callable[[str], object], text: str, *candidates: str) -> str:
+    """Return the first candidate that a check takes, as the end of a sentence; empty where it takes none but the text itself."""
+    for one in candidates:
+        if one == text:
+            continue
+        try:
+            check(one)
+        except ValueError:
+            continue
+        return f"; did you mean {one!r}?"
+    return ""
+
+
+def joined(text: str) -> str:
+    """Return the words of a text joined by hyphens, as names have them."""
+    return "-".join(part for part in SEPARATORS.split(text) if part)
 
 
 def label_key(key: str) -> str:
     """A label key as Kubernetes takes it; raises ValueError otherwise."""
     prefix, slash, name = key.rpartition("/")
     if not LABEL_NAME.fullmatch(name) or (slash and not LABEL_PREFIX.fullmatch(prefix)):
-        raise ValueError(
-            f"{key!r} is no label key: [prefix.example/]name, the name of at most 63 letters, digits, '-_.'"
-        )
+        form = "[prefix.example/]name, the name of at most 63 letters, digits, '-_.'"
+        raise ValueError(f"{key!r} is no label key: {form}" if key else f"{EMPTY}a label key: {form}")
     return key
 
 
 def label_value(value: str) -> str:
     """A label value as Kubernetes takes it, and not empty; raises ValueError otherwise."""
     if not LABEL_NAME.fullmatch(value):
-        raise ValueError(f"{value!r} is no label value: 1 to 63 letters, digits, '-_.', alphanumeric at both ends")
+        form = "1 to 63 letters, digits, '-_.', alphanumeric at both ends"
+        raise ValueError(
+            f"{value!r} is no label value: {form}{proposal(label_value, value, '-'.join(value.split()))}"
+            if value
+            else f"{EMPTY}a label value: {form}"
+        )
     return value
 
 
 def namespace_name(name: str) -> str:
     """A namespace's full name; raises ValueError otherwise."""
-    if not DNS_LABEL.fullmatch(name):
-        raise ValueError(f"{name!r} is no namespace name: lower-case letters, digits and '-', at most 63")
-    return name
+    if DNS_LABEL.fullmatch(name):
+        return name
+    form = f"lower-case letters, digits and '-', at most {LONGEST_NAMESPACE}"
+    if not name:
+        raise ValueError(f"{EMPTY}a namespace name: {form}")
+    meant = ONE_NAME if "*" in name else proposal(namespace_name, name, joined(name).lower())
+    raise ValueError(f"{name!r} is no namespace name: {form}{meant}")
 
 
 def namespace_pattern(pattern: str) -> str:
     """A namespace's full name, or a prefix that ends in a star; raises ValueError otherwise."""
-    if not pattern.endswith("*"):
+    if "*" not in pattern:
         return namespace_name(pattern)
     stem = pattern.removesuffix("*")
+    if "*" in stem or not pattern.endswith("*"):
+        raise ValueError(f"{pattern!r} begins no namespace name: a star stands at the end only, as in team-*")
+    if not stem:
+        raise ValueError(f"{pattern!r} alone would be every namespace; write what comes before the star, as in team-*")
     if not DNS_LABEL.fullmatch(stem.rstrip("-")) or len(stem) > LONGEST_NAMESPACE:
         raise ValueError(
             f"{pattern!r} begins no namespace name: lower-case letters, digits and '-' before the star, at most 63"
@@ -72,9 +110,13 @@ def namespace_pattern(pattern: str) -> str:
 
 def rule_id(text: str) -> str:
     """A rule's id; raises ValueError otherwise."""
-    if not RULE_ID.fullmatch(text):
-        raise ValueError(f"{text!r} is no rule's id: lower-case words joined by hyphens")
-    return text
+    if RULE_ID.fullmatch(text):
+        return text
+    form = "lower-case words joined by hyphens"
+    if not text:
+        raise ValueError(f"{EMPTY}a rule's id: {form}")
+    meant = proposal(rule_id, text, joined(CAPITAL.sub("-", text)).lower())
+    raise ValueError(f"{text!r} is no rule's id: {form}{meant}")
 
 
 def fits(pattern: str, name: str) -> bool:
@@ -94,14 +136,20 @@ def namespace_prefix(pattern: str) -> str:
 def service_account_name(text: str) -> str:
     """A ServiceAccount as namespace/name; raises ValueError otherwise."""
     space, slash, name = text.partition("/")
-    if not slash or not SUBDOMAIN.fullmatch(name):
-        raise ValueError(f"{text!r} is no ServiceAccount: write namespace/name")
-    namespace_name(space)
-    return text
+    if slash and DNS_LABEL.fullmatch(space) and SUBDOMAIN.fullmatch(name):
+        return text
+    if not text:
+        raise ValueError(f"{EMPTY}a ServiceAccount as namespace/name")
+    parts = ACCOUNT_FORMS.fullmatch(text)
+    meant = proposal(service_account_name, text, *([f"{joined(parts[1]).lower()}/{parts[2].lower()}"] if parts else []))
+    example = "argocd/server" if parts or SUBDOMAIN.fullmatch(text) is None else f"NAMESPACE/{text}"
+    raise ValueError(f"{text!r} is no ServiceAccount: write namespace/name{meant or f', such as {example}'}")
 
 
 def principal(name: str) -> str:
     """The name of a user or of a group; raises ValueError otherwise."""
+    if not name:
+        raise ValueError(f"{EMPTY}the name of a user or of a group")
     if not 1 <= len(name) <= LONGEST_PRINCIPAL or not name.isprintable():
         raise ValueError(
             f"{name!r} names no user or group: write 1 to {LONGEST_PRINCIPAL} characters that can be printed"
@@ -116,7 +164,9 @@ def cidr(text: str) -> str:
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
-        raise ValueError(f"{text!r} is no network: {NETWORK_FORMS}") from None
+        raise ValueError(
+            f"{text!r} is no network: {NETWORK_FORMS}" if text else f"{EMPTY}a network: {NETWORK_FORMS}"
+        ) from None
     address = ipaddress.ip_interface(text).ip
     if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(IPV4_MAPPED):
         meant = ipaddress.ip_network((int(network.network_address) & IPV4_BITS, network.prefixlen - MAPPED_PREFIX))
@@ -147,7 +197,13 @@ def port_range(text: str) -> PortRange:
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if match and first <= last <= HIGHEST_PORT:
         return PortRange(match[3], first, last)
-    meant = f"did you mean {text.upper()}? " if text != text.upper() and is_port(text.upper()) else ""
+    if not text:
+        raise ValueError(f"{EMPTY}a port: {PORT_FORMS}")
+    upper = "".join(text.upper().split())
+    candidates = (upper, f"{upper}/TCP", upper.replace(":", "/"), "/".join(reversed(re.split("[/:]", upper))))
+    meant = next(
+        (f"did you mean {one}? " for one in candidates if PORT.fullmatch(one) and one != text and is_port(one)), ""
+    )
     raise ValueError(f"{text!r} is no port: {meant}{PORT_FORMS}")
 
 
@@ -172,19 +228,35 @@ def day(value: object) -> date:
         return value
     if not isinstance(value, str):
         raise PydanticCustomError(NO_DAY, "no day")  # its value is worded where the file's words are known
+    if not value:
+        raise ValueError(f"{EMPTY}a day: {DAY_FORM}")
     if not DAY.fullmatch(value):
-        raise ValueError(f"{value!r} is no day: {DAY_FORM}")
+        raise ValueError(f"{value!r} is no day: {DAY_FORM}{proposal(date.fromisoformat, value, *other_days(value))}")
     try:
         return date.fromisoformat(value)
     except ValueError:
         raise ValueError(f"{value!r} is no day of the calendar: {DAY_FORM}") from None
 
 
+def other_days(text: str) -> list[str]:
+    """Return what may be meant by a day in another form: 2027-1-5, 31.12.2027, or the day of a time."""
+    numbers = re.findall(r"\d+", text.partition("T")[0])
+    if len(numbers) != 3:  # noqa: PLR2004 (year, month and day)
+        return []
+    year, month, day_ = numbers if len(numbers[0]) == LONGEST_YEAR else reversed(numbers)
+    return [f"{year}-{month:0>2}-{day_:0>2}"] if len(year) == LONGEST_YEAR and "/" not in text else []
+
+
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The values, if none stands twice; raises ValueError otherwise."""
-    twice = sorted(str(value) for value, count in Counter(values).items() if count > 1)
+    """The values, if the list has each once.
+
+    Raises PydanticCustomError otherwise, whose context has the place of each value that is there already, with the place of the first.
+    """
+    first: dict[Any, int] = {}
+    twice = {number: place for number, one in enumerate(values) if (place := first.setdefault(one, number)) != number}
     if twice:
-        raise ValueError(f"listed more than once: {', '.join(twice)}")
+        words = ", ".join(sorted({str(values[number]) for number in twice}))
+        raise PydanticCustomError(TWICE, "listed more than once: {words}", {"words": words, "places": twice})
     return values
 
 

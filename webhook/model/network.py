@@ -41,9 +41,16 @@ class DnsEndpoint(Node):
 
     @model_validator(mode="after")
     def _is_pods_or_networks(self) -> Self:
-        by_labels = bool(self.namespace_labels), bool(self.pod_labels)
-        if by_labels != ((False, False) if self.cidrs else (True, True)):
-            raise ValueError("give either namespaceLabels and podLabels, or cidrs")
+        has_labels = bool(self.namespace_labels or self.pod_labels)
+        if self.cidrs and has_labels:
+            raise ValueError(
+                "it has labels and cidrs; a name server is Pods by labels, or addresses: remove one of the two"
+            )
+        if not self.cidrs and not has_labels:
+            raise ValueError("it names no name server; give namespaceLabels and podLabels, or cidrs")
+        if has_labels and not (self.namespace_labels and self.pod_labels):
+            lacking = "podLabels" if self.namespace_labels else "namespaceLabels"
+            raise ValueError(f"{lacking} are missing: Pods are named by namespaceLabels and podLabels together")
         return self
 
 
@@ -60,8 +67,12 @@ class FlowEnd(Node):
 
     @model_validator(mode="after")
     def _is_pods_or_networks(self) -> Self:
-        if bool(self.cidrs) == bool(self.role or self.namespaces):
-            raise ValueError("give a role, namespaces or both; or cidrs alone")
+        if self.cidrs and (self.role or self.namespaces):
+            raise ValueError(
+                "cidrs stand alone: an end of a flow is Pods by role and namespaces, or networks; write two flows"
+            )
+        if not (self.cidrs or self.role or self.namespaces):
+            raise ValueError("it names no end of the flow; give a role, namespaces or both; or cidrs alone")
         if self.is_outside and self.namespaces:
             raise ValueError("outside lies in no namespace")
         return self

@@ -25,10 +25,11 @@ class Term(Struct, frozen=True):
         return self.operator == EXISTS
 
     def __str__(self) -> str:
-        """`role: web`, or the operator with its values."""
-        if self.operator == IN and len(self.values) == 1:
-            return f"{self.key}: {self.values[0]}"
-        return f"{self.key} {self.operator}" + (f" [{', '.join(self.values)}]" if self.values else "")
+        """`role: web`, or the operator with its values; an empty value as quotes, so that it can be seen."""
+        values = [value or '""' for value in self.values]
+        if self.operator == IN and len(values) == 1:
+            return f"{self.key}: {values[0]}"
+        return f"{self.key} {self.operator}" + (f" [{', '.join(values)}]" if values else "")
 
 
 class PodSelector(Struct, frozen=True):

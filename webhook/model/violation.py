@@ -102,7 +102,7 @@ class Rule(Struct, frozen=True):
     the rule; `at_most` is how strict it is where the file names it not; one that is `guarded_only` says nothing of
     namespaces that stay open. `in_cel` says the same as `check` in expressions for the API server (webhook.model.cel), all of
     which are true where there is no fault; none where the policy asks for nothing. `constrains` is what a printed fix has to keep for
-    this rule.
+    this rule, and `settings` is the part of the policy file by which this rule alone judges.
     """
 
     id: str
@@ -113,6 +113,7 @@ class Rule(Struct, frozen=True):
     guarded_only: bool = False
     in_cel: Callable[[GuardPolicy], Iterator[str]] | None = None
     constrains: FixConstraint | None = None
+    settings: str = ""
 
     @property
     def title(self) -> str:

@@ -91,7 +91,7 @@ class RoleLabel(AppLabel):
 class Requirement(Node):
     """A further label that every Pod must carry: one of a closed list, or a full match of a pattern."""
 
-    label: LabelKey = Field(description="the label")
+    label: LabelKey = Field(description="the label that every Pod must carry")
     one_of: (
         Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_VALUES), AfterValidator(distinct)] | None
     ) = Field(None, description="the values there are")
@@ -104,8 +104,12 @@ class Requirement(Node):
 
     @model_validator(mode="after")
     def _is_one_of_two(self) -> Self:
-        if (self.one_of is None) == (self.matches is None):
-            raise ValueError("give either oneOf or matches")
+        if self.one_of is None and self.matches is None:
+            raise ValueError(
+                "it says of no value that it is admitted; add oneOf: [VALUE, …], or matches: PATTERN (.+ is any value)"
+            )
+        if self.one_of is not None and self.matches is not None:
+            raise ValueError("it has both oneOf and matches; remove one of the two")
         if self.matches is not None and (what := too_large(self.matches)):
             raise ValueError(f"matches: {what}")
         try:

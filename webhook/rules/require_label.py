@@ -48,4 +48,4 @@ def admitted(required: Requirement, value: str) -> str:
     return f"{value}.matches({literal(required.expression)})"
 
 
-RULE = Rule(id="require-label", since="0.1", check=lacking, in_cel=in_cel)
+RULE = Rule(id="require-label", since="0.1", check=lacking, in_cel=in_cel, settings="workloads.require")

@@ -44,4 +44,6 @@ def in_cel(policy: GuardPolicy) -> Iterator[str]:
             yield everywhere(f"{other} || {accounts}", f"{known} && q.account == p.account")
 
 
-RULE = Rule(id="role-claim", since="0.1", check=unclaimed, in_cel=in_cel, constrains=FixConstraint.CLAIM)
+RULE = Rule(
+    id="role-claim", since="0.1", check=unclaimed, in_cel=in_cel, constrains=FixConstraint.CLAIM, settings="roles"
+)

@@ -55,5 +55,5 @@ class LateReviewCounter:
             self._count += 1
 
     def __str__(self) -> str:
-        """Return a random id of the process and the count, in the form that the controller reads (webhook.controller.reaching)."""
+        """Return a random id of the process and the count, in the form that the controller reads (webhook.controller.server_probe)."""
         return f"{self._process}:{self._count}"

@@ -115,7 +115,7 @@ def test_what_cannot_be_read_is_status_2(log: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.write_bytes(b"")
     nothing = run("verify", empty)
-    assert (nothing.exit_code, nothing.stderr) == (2, f"catflap: no record in {empty}\n")
+    assert (nothing.exit_code, nothing.stderr) == (2, f"catflap: no record in {empty}; expected an audit log\n")
     broken = tmp_path / "broken"
     broken.write_bytes(gzip.compress(log.read_bytes())[:-10])
     assert run("verify", broken).exit_code == 2
@@ -149,6 +149,9 @@ def test_the_api_servers_log_is_compared(log: Path, tmp_path: Path) -> None:
         in outcome.stdout
     )
     assert "has the hashes of 1 decision" in outcome.stdout
+    log.write_bytes(b"")
+    emptied = run("verify", log, "--against", api)
+    assert (emptied.exit_code, f"{api}:1: chain aaaaaaaa record 1 missing" in emptied.stdout) == (1, True)
 
 
 def test_a_copy_that_a_collector_wrote_anew_is_taken_where_asked(log: Path) -> None:

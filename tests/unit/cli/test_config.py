@@ -77,6 +77,46 @@ class TestCheck:
         assert (outcome.exit_code, outcome.stderr.startswith(f"catflap: {tmp_path}/binary: ")) == (2, True)
         assert run("check").exit_code == 2
 
+    @pytest.mark.parametrize(
+        "command", [["config", "check"], ["config", "show"], ["check", "-c", "good.yaml"], ["render", "-n", "a", "-c"]]
+    )
+    @pytest.mark.parametrize(
+        "text", ["", "\n", "  \n\n", "# a comment\n", "---\n", "---\n# a comment\n...\n", "\ufeff", "null\n", "~"]
+    )
+    def test_what_is_empty_is_status_2_of_each_verb(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], text: str
+    ) -> None:
+        """From a file and from standard input: there is nothing that could be right or wrong."""
+        monkeypatch.chdir(tmp_path)
+        written(tmp_path, SOUND, "good.yaml")
+        written(tmp_path, text, "empty.yaml")
+        for name in ("empty.yaml", "-"):
+            outcome = CliRunner().invoke(main, [*command, name], input=text)
+            assert (outcome.exit_code, "empty.yaml" in outcome.stderr or "that command failed" in outcome.stderr) == (
+                2,
+                True,
+            )
+
+    def test_an_empty_file_hides_no_fault_of_another(self, tmp_path: Path) -> None:
+        """In whatever order; status 2, as nothing is known of the empty one."""
+        bad, empty = written(tmp_path, FAULTY), written(tmp_path, "", "empty.yaml")
+        for names in ((bad, empty), (empty, bad)):
+            outcome = run("check", *names)
+            assert (outcome.exit_code, len(outcome.stdout.splitlines()), len(outcome.stderr.splitlines())) == (
+                2,
+                len(FAULTS),
+                1,
+            )
+
+    def test_a_config_map_with_an_empty_policy_file_has_a_fault(self) -> None:
+        """The manifest itself has a content; status 1."""
+        outcome = run(
+            "check",
+            "-",
+            stdin="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: catflap-policy}\ndata: {policy.yaml: ''}\n",
+        )
+        assert (outcome.exit_code, outcome.stdout.startswith("-:4:21: there is no policy in it; ")) == (1, True)
+
     def test_a_file_that_is_not_there_hides_no_fault_of_another(self, tmp_path: Path) -> None:
         """In whatever order; status 2, as not all were looked at."""
         bad, nowhere = written(tmp_path, FAULTY), str(tmp_path / "nowhere.yaml")
@@ -102,6 +142,13 @@ class TestCheck:
             f"{path}:3:38: warning: network.clusterCIDRs[1]: 10.1.0.0/16 is inside 10.0.0.0/8 of this list; remove it\n"
         )
         assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (0, "", told)
+
+    def test_warnings_are_printed_beside_faults(self, tmp_path: Path) -> None:
+        """The faults on standard output as ever; the code is theirs."""
+        path = written(tmp_path, f"{FAULTY}network: {{nodeCIDRs: [10.0.0.0/8]}}\n")
+        outcome = run("check", path)
+        warning = f"{path}:6:11: warning: network.nodeCIDRs: it has no effect without the preset kubelet-probes\n"
+        assert (outcome.exit_code, len(outcome.stdout.splitlines()), outcome.stderr) == (1, len(FAULTS), warning)
 
 
 class TestShow:

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from tests.unit.samples import HEAD, policy
 from webhook.cli import main
-from webhook.controller.registration import Endpoint, registration
+from webhook.controller.webhook_configurations import Endpoint, webhook_configurations
 from webhook.kube.webhook_path import registered_tokens
 
 CA = b"-----BEGIN CERTIFICATE-----\n"
@@ -50,7 +50,7 @@ def test_the_configurations_are_printed(tmp_path: Path, arguments: list[str], en
     """For kubectl apply."""
     outcome = run(tmp_path, *arguments)
     assert outcome.exit_code == 0, outcome.output
-    assert list(yaml.safe_load_all(outcome.stdout)) == list(registration(policy(), endpoint))
+    assert list(yaml.safe_load_all(outcome.stdout)) == list(webhook_configurations(policy(), endpoint))
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_what_is_no_namespace_is_refused(tmp_path: Path, name: str) -> None:
     """It would be text in a manifest."""
     outcome = run(tmp_path, "-n", name)
     assert (outcome.exit_code, outcome.stdout) == (2, "")
-    assert "is no namespace name" in outcome.stderr
+    assert " namespace name: lower-case letters" in outcome.stderr
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,55 @@ def test_what_cannot_be_read_is_said_in_words(
     assert str(path) in done.stderr
 
 
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\n \n", id="empty lines"),
+        pytest.param(b"hello\n", id="a word"),
+        pytest.param(b"hello", id="a word without a line end"),
+        pytest.param(b'{"level":"info","msg":"catflap serves"}\n', id="other JSON"),
+        pytest.param(
+            b'{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a"}\n', id="an event of the API server"
+        ),
+        pytest.param(b"apiVersion: v1\nkind: Pod\nmetadata: {labels: {app: catflap}}\n", id="a manifest"),
+        pytest.param(b"\x7fELF" + bytes(range(256)) * 9, id="a program"),
+        pytest.param(gzip.compress(b"hello\n"), id="a compressed word"),
+        pytest.param(b"x" * LONGEST + b"x", id="a long line"),
+    ],
+)
+def test_what_is_no_audit_log_is_the_same_to_each_verb(tmp_path: Path, verb: str, content: bytes) -> None:
+    """Status 2 and one message, lenient or not; nothing is called damaged that never was a log."""
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    for options in ((), ("--lenient",)):
+        done = run(verb, path, *options)
+        assert (done.exit_code, done.stderr) == (2, f"catflap: no record in {path}; expected an audit log\n")
+        assert verb not in {"verify", "report"} or not done.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda lines: b"".join(line.replace(b'"time":"2', b'"time":"1') for line in lines), id="edited"),
+        pytest.param(lambda lines: b"".join(line[:90] + b"\n" for line in lines), id="cut off"),
+        pytest.param(lambda lines: lines[0][:12], id="the beginning of one record"),
+        pytest.param(lambda lines: held("log", ending="")([line[:-9] for line in lines]), id="cut off in Docker's json-file"),
+        pytest.param(lambda lines: lines[0][:90] + b"x" * LONGEST, id="one line that is too long"),
+    ],
+)  # fmt: skip
+def test_a_log_without_a_sound_record_is_damaged(
+    tmp_path: Path, lines: Lines, verb: str, change: Callable[[Lines], bytes]
+) -> None:
+    """Status 1 of those who look for damage; there is nothing to print for the others, and they say so."""
+    path = tmp_path / "damaged"
+    path.write_bytes(change(lines))
+    done = run(verb, path)
+    assert done.exit_code == (1 if verb in {"verify", "report"} else 2)
+    assert verb in {"verify", "report"} or f"no record of {path} is as it was written" in done.stderr
+
+
 def test_a_prefix_is_said_to_be_one(tmp_path: Path, lines: Lines) -> None:
     """With the remedy."""
     path = tmp_path / "copy.log"

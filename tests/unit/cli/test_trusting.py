@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from webhook.audit.record import utc_now
-from webhook.bootstrap.trusting import Trust
+from webhook.bootstrap.sender_authentication import SenderAuthentication
 from webhook.cli import serve as serving
 from webhook.config.default import DEFAULT_POLICY
 from webhook.tls.authority import issue_authority
@@ -29,10 +29,12 @@ def files(tmp_path: Path) -> dict[str, str]:
     return {name: str(tmp_path / name) for name in texts}
 
 
-def started(files: dict[str, str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[Any, Trust | None]:
+def started(
+    files: dict[str, str], monkeypatch: pytest.MonkeyPatch, *arguments: str
+) -> tuple[Any, SenderAuthentication | None]:
     """What the verb says, and what the server is started with, if it is."""
-    found: list[Trust] = []
-    monkeypatch.setattr(serving, "serve", lambda *_, trust, **__: found.append(trust))
+    found: list[SenderAuthentication] = []
+    monkeypatch.setattr(serving, "run_server", lambda *_, trust, **__: found.append(trust))
     monkeypatch.setattr(serving, "connect", lambda *_: type("Api", (), {"close": lambda _: None})())
     argv = ["--policy", files["policy"], "--tls-dir", str(Path(files["policy"]).parent / "tls")]
     result = CliRunner().invoke(serving.verb, [*argv, *(files.get(one, one) for one in arguments)])
@@ -74,8 +76,12 @@ def test_the_secret_path_is_on_with_a_cluster_unless_only_this_machine_reaches_i
 def test_each_proof_reaches_the_server(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """With its file and its names."""
     names = ("--client-name", "a", "--client-name", "b")
-    assert started(files, monkeypatch, "--client-ca", "ca", *names)[1] == Trust(Path(files["ca"]), ("a", "b"))
-    assert started(files, monkeypatch, "--path-token-file", "tokens")[1] == Trust(token_file=Path(files["tokens"]))
+    assert started(files, monkeypatch, "--client-ca", "ca", *names)[1] == SenderAuthentication(
+        Path(files["ca"]), ("a", "b")
+    )
+    assert started(files, monkeypatch, "--path-token-file", "tokens")[1] == SenderAuthentication(
+        token_file=Path(files["tokens"])
+    )
 
 
 @pytest.mark.parametrize(

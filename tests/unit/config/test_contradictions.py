@@ -10,7 +10,6 @@ from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
 from webhook.model.namespaces import ALWAYS_EXEMPT
 from webhook.model.selector import LONGEST
-from webhook.rules import RULES
 
 ENVIRONMENTS: Final = "namespaces: {environment: {oneOf: [production, test]}}"
 ADOPTED: Final = "namespaces: {adopt: all}"
@@ -60,7 +59,7 @@ class TestRoles:
         """On either side, with the nearest one named."""
         roles = "the roles are frontend, backend, data"
         assert faults(network(Flow("frontent"))) == [
-            f"network.flows[0].from: no role is called 'frontent'; did you mean 'frontend'?; {roles}"
+            "network.flows[0].from: no role is called 'frontent'; did you mean 'frontend'?"
         ]
         assert faults(network(Flow(), Flow(to="{role: queue, namespaces: [mq]}"))) == [
             f"network.flows[1].to: no role is called 'queue'; {roles}"
@@ -470,7 +469,7 @@ def test_an_exception_is_from_a_rule_that_there_is() -> None:
     line = "{{rule: {}, namespace: shop, owner: ann, reason: old, until: 2026-12-31}}"
     good, bad = line.format("require-app"), line.format("require-ap")
     assert faults(f"exceptions: [{good}, {bad}]") == [
-        f"exceptions[1].rule: no rule has the id 'require-ap'; did you mean 'require-app'?; the rules are {', '.join(RULES)}"
+        "exceptions[1].rule: no rule has the id 'require-ap'; did you mean 'require-app'?"
     ]
     assert faults(f"exceptions: [{good}]") == []
 
@@ -602,7 +601,7 @@ class TestClaims:
     def test_they_are_roles_that_there_are(self) -> None:
         """With the nearest one named."""
         assert faults("roles: {dta: {claim: {namespaces: [shop]}}}") == [
-            "roles.dta: no role is called 'dta'; did you mean 'data'?; the roles are frontend, backend, data"
+            "roles.dta: no role is called 'dta'; did you mean 'data'?"
         ]
         assert faults("roles: {data: {claim: {namespaces: [shop], serviceAccounts: [shop/store]}}}") == []
 

@@ -8,6 +8,7 @@ from tests.unit.samples import HEAD, policy
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
 from webhook.custom import library
+from webhook.model.kinds import KUBERNETES_OWN
 from webhook.model.modes import Mode
 
 GOOD = '  - {id: mine, resources: [pods], cel: "object.spec.n == 1"}\n'
@@ -55,7 +56,7 @@ def test_a_namespace_may_have_a_mode_of_its_own() -> None:
         ),
         (
             '{id: Mine, resources: [pods], cel: "true"}',
-            "4:6 custom[0].id: 'Mine' is no rule's id: lower-case words joined by hyphens",
+            "4:6 custom[0].id: 'Mine' is no rule's id: lower-case words joined by hyphens; did you mean 'mine'?",
         ),
         (
             '{id: mine, resources: [], cel: "true"}',
@@ -71,7 +72,10 @@ def test_a_bad_rule_is_refused_at_its_place(rule: str, said: str) -> None:
 def test_a_resource_that_makes_no_pods_is_refused() -> None:
     """With those that do."""
     [fault] = faults('custom:\n  - {id: mine, resources: [configmaps], cel: "true"}\n')
-    assert "custom[0].resources[0]: 'configmaps' is no resource that is judged: write workloads for all" in fault
+    assert (
+        "custom[0].resources[0]: 'configmaps' is no resource that is judged, as it makes no Pods: write workloads for all"
+        in fault
+    )
 
 
 EXTRA = "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: Widget, template: spec.pod}]}\n"
@@ -186,3 +190,48 @@ def test_without_the_library_the_file_is_refused(monkeypatch: pytest.MonkeyPatch
     assert fault == (
         "3:1 custom: rules in CEL need a library that is not installed (cel_expr_python): pip install catflap[cel]"
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("deployment", "deployments"),
+        ("Deployment", "deployments"),
+        ("deploy", "deployments"),
+        ("Pods", "pods"),
+        ("po", "pods"),
+        ("v1/pods", "pods"),
+        ("sts", "statefulsets"),
+        ("StatefulSet", "statefulsets"),
+        ("replicationcontroller", "replicationcontrollers"),
+        ("cj", "cronjobs"),
+        ("deploymets", "deployments"),
+        ("apps/deployments", "deployments"),
+        ("apps/v1/deployments", "deployments"),
+        ("deployments.v1.apps", "deployments.apps"),
+        ("Rollout", "rollouts.argoproj.io"),
+        ("rollout.argoproj.io", "rollouts.argoproj.io"),
+        ("workload", "workloads"),
+        ("'*'", "workloads"),
+        ("all", "workloads"),
+    ],
+)
+def test_a_resource_that_may_be_meant_is_proposed(written: str, meant: str) -> None:
+    """By its kind, its singular, its short name, with a version, or with a typing error; the whole sentence is told."""
+    [fault] = faults(f"custom: [{{id: mine, resources: [{written}], cel: object.a == 1}}]\n")
+    assert fault.endswith(f"is no resource that is judged; did you mean {meant!r}?")
+
+
+@pytest.mark.parametrize("written", ["configmaps", "ingress", "namespaces"])
+def test_the_list_of_resources_is_not_cut_off(written: str) -> None:
+    """Each of Kubernetes' own is in it."""
+    [fault] = faults(f"custom: [{{id: mine, resources: [{written}], cel: object.a == 1}}]\n")
+    assert all(f" {maker.resource}" in fault for maker in KUBERNETES_OWN)
+    assert " … " not in fault
+
+
+def test_each_number_that_is_none_is_told() -> None:
+    """At its own place; no limit is one."""
+    text = "custom: [{id: mine, resources: [pods], cel: params.a == 1, params: {a: .nan, b: [.inf, .nan], c: {d: .NaN}}}]\n"
+    paths = [fault.split()[1].rstrip(":") for fault in faults(text)]
+    assert paths == ["custom[0].params.a", "custom[0].params.b[1]", "custom[0].params.c.d"]

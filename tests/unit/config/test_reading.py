@@ -126,7 +126,11 @@ c: {<<: 5, d: *x, e: !!str [], x: !foo y}
         ("c.<<", "what is merged here is a mapping, or a list of them", Place(11, 5)),
         ("c.d", "the alias *x has no anchor &x before it; if text is meant, write it in quotes", Place(11, 12)),
         ("c.e", "!!str does not fit here; remove it, a value's type follows from how it is written", Place(11, 19)),
-        ("c.x", "!foo does not fit here; remove it, a value's type follows from how it is written", Place(11, 32)),
+        (
+            "c.x",
+            "!foo is read as a tag, as it begins with !; if it is a part of the value, write the whole value in quotes",
+            Place(11, 32),
+        ),
     ]
     assert read(text).content == {"a": None, "b": [None, "\0", None], "c": {"d": None, "e": None, "x": None}}
 

@@ -78,7 +78,7 @@ def merged(*texts: str) -> str:
         ),
         pytest.param(
             "workloads: {role: {oneOf: [web, web]}}\n" + TOGETHER["network.flows[0].to"],
-            {"workloads.role.oneOf", "network.flows[0].from", "network.flows[0].to"},
+            {"workloads.role.oneOf[1]", "network.flows[0].from", "network.flows[0].to"},
             id="a role listed twice",
         ),
         pytest.param(

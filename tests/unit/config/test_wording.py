@@ -97,7 +97,7 @@ def test_the_paths_are_those_of_the_file() -> None:
         ("workloads: {role: {oneOf: [a, ~]}}", "~ is no value; write one, or remove the empty item"),
         ("workloads: {role: {label: [role]}}", "this is a list; expected text, one value without brackets and without '- '"),
         ("Mode: warn", "unknown key; did you mean 'mode'?"),
-        ("roles: [frontend]", "this is a list; expected a mapping of keys and values (key: value)"),
+        ("roles: [frontend]", "this is a list; expected a mapping of keys and values (key: value): what is particular to a role, by its name"),
         ("roles: {data: {claims: {}}}", "unknown key; did you mean 'claim'?"),
         ("roles: {data: []}", "this is a list; expected a mapping with keys such as claim"),
     ],

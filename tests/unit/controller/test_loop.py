@@ -1,4 +1,4 @@
-"""What the controller keeps of a namespace, and what it forgets with it."""
+"""Tests what the controller keeps of a namespace, and that it drops this with the namespace."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.controller.loop import Controller, Follower
 from webhook.controller.reconcile import Reconciler
-from webhook.controller.recording import Recording
+from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import Api, Json
 from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Surroundings
@@ -29,37 +29,37 @@ POLICY: Json = {"metadata": {"name": "catflap-allow-dns", "namespace": "shop"}}
 
 
 class Idle(Api):
-    """An API server that nobody asks."""
+    """An API server that receives no request."""
 
     def __init__(self) -> None:
         pass
 
 
 class Listed(Watch):
-    """A watch that took in one list and sees nothing more."""
+    """A watch that received one list and no further event."""
 
     def __init__(self, *found: Json) -> None:
         self._found = {one["metadata"]["name"]: one for one in found}
 
     def get(self, key: str) -> Json | None:
-        """The object of the list."""
+        """Return an object of the list."""
         return self._found.get(key)
 
     def objects(self) -> list[Json]:
-        """All of the list."""
+        """Return the whole list."""
         return [*self._found.values()]
 
     def stop(self) -> None:
-        """It has ended already."""
+        """Do nothing; it has stopped already."""
 
 
 def look() -> Surroundings:
-    """Nobody has looked around yet."""
+    """Return cluster info that is not known yet."""
     raise AssertionError
 
 
 def controller_of(folder: Path, standing: Standing, *namespaces: Json, **followers: Follower) -> Controller:
-    """A controller that has begun nothing yet."""
+    """Return a controller that was not started."""
     metrics = Metrics()
     return Controller(
         namespaces=Listed(*namespaces),
@@ -69,7 +69,7 @@ def controller_of(folder: Path, standing: Standing, *namespaces: Json, **followe
         reconciler=Reconciler(
             api=Idle(),
             standing=standing,
-            recording=Recording(AuditLog(str(folder / "audit.log"), process="controller"), lambda: AT),
+            recorder=WriteRecorder(AuditLog(str(folder / "audit.log"), process="controller"), lambda: AT),
             metrics=metrics,
             own_namespace="guards",
             now=lambda: AT,
@@ -85,7 +85,7 @@ def controller_of(folder: Path, standing: Standing, *namespaces: Json, **followe
 def test_policies_are_forgotten_with_their_namespace_and_not_before(
     tmp_path: Path, namespaces: list[Any], *, kept: bool
 ) -> None:
-    """The first pass may come before the policy file and the first look around: what was listed by then must be known later."""
+    """The watch may list namespaces before the policy file and the cluster info are known. The controller must keep them."""
     standing = Standing(Idle())
     controller = controller_of(tmp_path, standing, *namespaces)
     standing._changed(PLAIN, POLICY)
@@ -94,7 +94,7 @@ def test_policies_are_forgotten_with_their_namespace_and_not_before(
 
 
 class Slow:
-    """Something that is kept as the file says, by a write that takes its time."""
+    """A follower whose write takes some time."""
 
     pending = "slow"
 
@@ -102,13 +102,13 @@ class Slow:
         self.begun, self.may_end, self.ended = Event(), Event(), Event()
 
     def start(self, on_change: Callable[[], None]) -> None:
-        """Nothing to watch."""
+        """Watch nothing."""
 
     def stop(self) -> None:
-        """Nothing to end."""
+        """Stop nothing."""
 
-    def follow(self, loaded: Loaded) -> float:  # noqa: ARG002 (no file changes anything here)
-        """Write, slowly."""
+    def sync(self, loaded: Loaded) -> float:  # noqa: ARG002 (no file changes anything here)
+        """Write slowly."""
         self.begun.set()
         self.may_end.wait()
         self.ended.set()
@@ -116,7 +116,7 @@ class Slow:
 
 
 def test_the_end_waits_for_a_write_that_is_under_way(tmp_path: Path) -> None:
-    """So that it is on record before the log's last one is."""
+    """So the write is recorded before the last record of the log."""
     slow = Slow()
     controller = controller_of(tmp_path, Standing(Idle()), slow=slow)
     controller._policies.offer(HEAD)

@@ -1,4 +1,4 @@
-"""What a report says, and what makes two of them the same."""
+"""Tests the contents of a report, and when two reports are equal."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from webhook.controller.openreports import LONGEST_MESSAGE, MOST_RESULTS, over, report
+from webhook.controller.openreports import MAX_MESSAGE_CHARACTERS, MAX_RESULTS, merge_report, report
 from webhook.guard.existing import Name
 from webhook.guard.preview import Effect, Row
 from webhook.model.violation import Violation
@@ -18,21 +18,21 @@ ETCD_LIMIT: Final = 1_500_000
 
 
 def row(name: str = "web", rule: str = "require-role", effect: Effect = Effect.REFUSED, **more: Any) -> Row:
-    """A Deployment with a fault."""
+    """Return a Deployment with a violation."""
     fault = Violation(rule=rule, path="spec.template.metadata.labels", message="it is missing")
     whole = {"faults": (fault,), "api_version": "apps/v1", "uid": f"uid-of-{name}", **more}
     return Row(Name("shop", "Deployment", name, "apps"), rule, effect, **whole)
 
 
 def stored(wanted: dict[str, Any]) -> dict[str, Any]:
-    """A report as the API server gives it back: its keys in another order, with what the API server adds."""
+    """Return a report as the API server returns it: with another order of keys, and additional metadata."""
     sorted_keys: dict[str, Any] = json.loads(json.dumps(wanted, sort_keys=True))
     sorted_keys["metadata"] |= {"uid": "1", "resourceVersion": "7", "managedFields": [{"manager": "catflap"}]}
     return sorted_keys
 
 
 def test_the_summary_counts_owners_that_are_good_and_results_that_are_not() -> None:
-    """An owner with two faults is two results and no pass."""
+    """An owner with two violations yields two results and does not count as passed."""
     rows = [row(), row(rule="require-app"), row("other", effect=Effect.WARNED), row("third", effect=Effect.RECORDED)]
     found = report("shop", 10, rows, AT)
     assert found["summary"] == {"pass": 7, "fail": 2, "warn": 2, "error": 0, "skip": 0}
@@ -40,7 +40,7 @@ def test_the_summary_counts_owners_that_are_good_and_results_that_are_not() -> N
 
 
 def test_what_keeps_running_is_told_so() -> None:
-    """It is a fault all the same."""
+    """It is a violation all the same."""
     [result] = report("shop", 1, [row(keeps_running=True)], AT)["results"]
     assert result["properties"] == {"effect": "refused", "keepsRunning": "true"}
 
@@ -50,33 +50,33 @@ def test_what_keeps_running_is_told_so() -> None:
     [("require-role", "Workloads"), ("no-open-policy", "Network policies"), ("limits-set", "Custom rules")],
 )
 def test_a_rule_is_of_a_category(rule: str, category: str) -> None:
-    """Dashboards group by it."""
+    """Dashboards group by category."""
     [result] = report("shop", 1, [row(rule=rule)], AT)["results"]
     assert (result["policy"], result["category"]) == (rule, category)
 
 
 def test_what_is_in_no_namespace_has_a_report_of_its_own() -> None:
-    """A GlobalNetworkPolicy that opens what catflap closes."""
+    """Return a GlobalNetworkPolicy that allows what catflap denies."""
     found = report("", 1, [Row(Name("", "GlobalNetworkPolicy", "open"), "no-open-policy", Effect.WARNED, ())], AT)
     assert (found["kind"], found["metadata"].get("namespace")) == ("ClusterReport", None)
     assert found["results"][0]["resources"] == [{"kind": "GlobalNetworkPolicy", "name": "open"}]
 
 
 def test_the_worst_are_told_and_the_rest_is_counted() -> None:
-    """In an order that does not hang on how they were found."""
-    rows = [row(f"w{number:03}", effect=Effect.WARNED) for number in range(MOST_RESULTS)]
-    rows += [row(f"r{number:03}") for number in range(MOST_RESULTS // 2)]
+    """The order does not depend on the order of discovery."""
+    rows = [row(f"w{number:03}", effect=Effect.WARNED) for number in range(MAX_RESULTS)]
+    rows += [row(f"r{number:03}") for number in range(MAX_RESULTS // 2)]
     found = report("shop", 1000, rows, AT)
-    assert len(found["results"]) == MOST_RESULTS + 1
-    assert [one["result"] for one in found["results"]].count("fail") == MOST_RESULTS // 2
-    assert found["results"][-1]["properties"] == {"leftOut": str(MOST_RESULTS // 2)}
-    assert found["summary"]["warn"] == MOST_RESULTS
+    assert len(found["results"]) == MAX_RESULTS + 1
+    assert [one["result"] for one in found["results"]].count("fail") == MAX_RESULTS // 2
+    assert found["results"][-1]["properties"] == {"leftOut": str(MAX_RESULTS // 2)}
+    assert found["summary"]["warn"] == MAX_RESULTS
     Random(1).shuffle(rows)
     assert report("shop", 1000, rows, AT) == found
 
 
 def test_the_largest_report_is_far_below_etcds_limit() -> None:
-    """Whatever users call things, and however many faults there are."""
+    """This holds for the longest names and any number of violations."""
     fault = Violation(rule="x" * 60, path="spec.template.metadata.labels", message="ü" * 300)
     name = Name("n" * 63, "K" * 63, "x" * 253, "g" * 253)
     rows = [
@@ -86,19 +86,19 @@ def test_the_largest_report_is_far_below_etcds_limit() -> None:
     ]  # fmt: skip
     found = report("n" * 63, 1000, rows, AT)
     assert len(json.dumps(found, ensure_ascii=False).encode()) < ETCD_LIMIT / 2
-    assert all(len(one["message"]) <= LONGEST_MESSAGE for one in found["results"])
+    assert all(len(one["message"]) <= MAX_MESSAGE_CHARACTERS for one in found["results"])
 
 
 def test_the_same_found_again_is_nothing_to_write() -> None:
-    """It keeps the time at which it was found first; whatever else stands in the metadata stays."""
+    """It keeps its first timestamp, and other metadata stays."""
     before = stored(report("shop", 2, [row()], AT))
     before["metadata"]["labels"]["theirs"] = "kept"
-    assert over(report("shop", 2, [row()], LATER), before) == before
+    assert merge_report(report("shop", 2, [row()], LATER), before) == before
 
 
 def test_what_is_new_has_its_own_time() -> None:
-    """And leaves that of the others alone."""
-    after = over(report("shop", 2, [row(), row("new")], LATER), stored(report("shop", 2, [row()], AT)))
+    """Entries of other kinds stay unchanged."""
+    after = merge_report(report("shop", 2, [row(), row("new")], LATER), stored(report("shop", 2, [row()], AT)))
     assert [one["timestamp"]["seconds"] for one in after["results"]] == [LATER.timestamp(), AT.timestamp()]
     assert after["metadata"]["resourceVersion"] == "7"
 
@@ -107,9 +107,9 @@ def test_what_is_new_has_its_own_time() -> None:
     "broken", [{"results": None}, {"results": []}, {"source": "x"}, {"summary": {}}, {"scope": {}}]
 )
 def test_what_somebody_changed_is_written_anew(broken: dict[str, Any]) -> None:
-    """Each part of a report is ours, but for what others add to its metadata."""
+    """Catflap owns each part of a report, except for metadata of others."""
     wanted = report("shop", 1, [row()], AT)
     before = {**stored(wanted), **broken}
-    after = over(wanted, before)
+    after = merge_report(wanted, before)
     assert after != before
     assert {**after, "metadata": None} == {**wanted, "metadata": None}

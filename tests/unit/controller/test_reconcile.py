@@ -1,4 +1,4 @@
-"""One namespace's closing where the API server refuses or fails; what succeeds is tested on a real one."""
+"""Tests the isolation of one namespace while the API server rejects writes or fails; success is tested with a real one."""
 
 import json
 from collections.abc import Callable
@@ -13,9 +13,10 @@ from tests.unit.samples import HEAD
 from webhook.audit.log import AuditLog
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.parse import parse
-from webhook.controller.haste import Haste
-from webhook.controller.reconcile import SHARE, NotSettled, Reconciler
-from webhook.controller.recording import Recording
+from webhook.controller.reconcile import Reconciler
+from webhook.controller.reconcile_round import POLICIES_PER_SHARE, ReconcileIncomplete
+from webhook.controller.write_recorder import WriteRecorder
+from webhook.controller.write_timeout import WriteTimeout
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.standing import Standing
 from webhook.kube.surroundings import Surroundings
@@ -36,7 +37,7 @@ MADE_ANEW: Final[Json] = {"metadata": {"name": "shop", "uid": "2"}}
 
 
 class Refusing(Api):
-    """An API server that holds one namespace, no policy, and answers every write with an error."""
+    """An API server with one namespace and no policy that answers every write with an error."""
 
     def __init__(self, status: int, namespace: Json | ApiError | None) -> None:
         self.calls: list[tuple[str, str]] = []
@@ -44,7 +45,7 @@ class Refusing(Api):
         self._namespace = namespace
 
     def get(self, path: str, **query: str) -> Json | None:
-        """The namespace, or what asking for it raises; no Pods."""
+        """Return the namespace or raise its error; there are no Pods."""
         if path.endswith("/pods"):
             return {"items": []}
         assert query == {}
@@ -56,22 +57,22 @@ class Refusing(Api):
         return self._namespace
 
     def create(self, path: str, body: Json) -> Json | None:
-        """Refuse it."""
+        """Reject the write."""
         assert body["metadata"]["namespace"] == "shop"
         self.calls.append(("CREATE", f"{path}/{body['metadata']['name']}"))
         raise ApiError(self._status, "refused")
 
 
 class Willing(Refusing):
-    """One that takes every write."""
+    """An API server that accepts every write."""
 
     def create(self, path: str, body: Json) -> Json | None:
-        """Take it."""
+        """Accept the object."""
         self.calls.append(("CREATE", f"{path}/{body['metadata']['name']}"))
         return body
 
     def merge(self, path: str, body: Json) -> Json:
-        """Take it."""
+        """Accept the patch."""
         self.calls.append(("MERGE", path))
         return body
 
@@ -79,7 +80,7 @@ class Willing(Refusing):
 def reconcile(
     api: Refusing, log: str, namespace: Namespace = SHOP, around: Surroundings = AROUND, text: str = ""
 ) -> Metrics:
-    """Look at a namespace until nothing is left to be written."""
+    """Reconcile a namespace until nothing is left to be written."""
     metrics = Metrics()
     reconciler = reconciler_of(api, log, metrics)
     while reconciler.reconcile(namespace, parse(HEAD + text), around):
@@ -88,11 +89,11 @@ def reconcile(
 
 
 def reconciler_of(api: Api, log: str, metrics: Metrics) -> Reconciler:
-    """A reconciler whose watches have seen nothing."""
+    """Return a reconciler whose watches have seen nothing."""
     return Reconciler(
         api=api,
         standing=Standing(api),
-        recording=Recording(AuditLog(log, process="serve"), lambda: AT),
+        recorder=WriteRecorder(AuditLog(log, process="serve"), lambda: AT),
         metrics=metrics,
         own_namespace="guards",
         now=lambda: AT,
@@ -109,7 +110,7 @@ def reconciler_of(api: Api, log: str, metrics: Metrics) -> Reconciler:
     ],
 )
 def test_a_namespace_that_went_is_no_failure(tmp_path: Path, status: int, found: Json | None) -> None:
-    """Nothing more is written, nothing is recorded."""
+    """Nothing more is written or recorded."""
     api = Refusing(status, found)
     reconcile(api, str(tmp_path / "audit.log"))
     policy = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/catflap-default-deny"
@@ -119,22 +120,22 @@ def test_a_namespace_that_went_is_no_failure(tmp_path: Path, status: int, found:
 
 @pytest.mark.parametrize("status", [404, 403], ids=["the API is not served", "we lack the right"])
 def test_a_refusal_in_a_namespace_that_stands_is_a_failure(tmp_path: Path, status: int) -> None:
-    """It comes back, and is told of."""
-    with pytest.raises(NotSettled, match="namespace shop is not isolated yet: refused"):
+    """The failure is raised, so that the queue retries it."""
+    with pytest.raises(ReconcileIncomplete, match="namespace shop is not isolated yet: refused"):
         reconcile(Refusing(status, STANDS), str(tmp_path / "audit.log"))
 
 
 @pytest.mark.parametrize("status", [0, 409, 422, 429, 500, 503])
 def test_any_other_error_is_a_failure(tmp_path: Path, status: int) -> None:
-    """Whatever became of the namespace; nobody asks."""
+    """The state of the namespace does not matter, and no request reads it."""
     api = Refusing(status, None)
-    with pytest.raises(NotSettled, match="namespace shop is not isolated yet: refused"):
+    with pytest.raises(ReconcileIncomplete, match="namespace shop is not isolated yet: refused"):
         reconcile(api, str(tmp_path / "audit.log"))
     assert ("GET", PATH) not in api.calls
 
 
 def test_not_to_know_is_a_failure(tmp_path: Path) -> None:
-    """Doubt is never taken for gone."""
+    """If the state is unknown, the namespace does not count as deleted."""
     with pytest.raises(ApiError, match="nobody answers"):
         reconcile(Refusing(403, ApiError(0, "nobody answers")), str(tmp_path / "audit.log"))
 
@@ -153,14 +154,14 @@ def test_not_to_know_is_a_failure(tmp_path: Path) -> None:
 def test_a_namespace_that_is_not_to_be_closed_is_not_even_looked_at(
     tmp_path: Path, change: Callable[[], dict[str, Any]]
 ) -> None:
-    """No request leaves."""
+    """No request is sent."""
     api = Refusing(500, STANDS)
     reconcile(api, str(tmp_path / "audit.log"), **change())
     assert api.calls == []
 
 
 def test_the_default_deny_is_stored_first_and_the_stamp_last(tmp_path: Path) -> None:
-    """The stamp says that it is closed; before, that would be a lie."""
+    """The label says that the namespace is isolated, so it must not be set before."""
     api = Willing(0, STANDS)
     metrics = reconcile(api, str(tmp_path / "audit.log"))
     policies = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies"
@@ -175,29 +176,29 @@ def test_the_default_deny_is_stored_first_and_the_stamp_last(tmp_path: Path) -> 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, the device of full disks, on this system")
 def test_a_write_that_cannot_be_recorded_is_owed() -> None:
-    """The namespace is closed all the same; the process says that it is not ready."""
+    """The namespace is isolated all the same, and the process is not ready."""
     api = Willing(0, STANDS)
-    recording = Recording(AuditLog("/dev/full", process="controller"), lambda: AT)
+    recorder = WriteRecorder(AuditLog("/dev/full", process="controller"), lambda: AT)
     reconciler = Reconciler(
-        api=api, standing=Standing(api), recording=recording, metrics=Metrics(), own_namespace="guards", now=lambda: AT
+        api=api, standing=Standing(api), recorder=recorder, metrics=Metrics(), own_namespace="guards", now=lambda: AT
     )
     while reconciler.reconcile(SHOP, parse(HEAD), AROUND):
         pass
     assert len([call for call in api.calls if call[0] != "GET"]) == 3
-    assert not recording.ready
+    assert not recorder.ready
     with pytest.raises(AuditLogUnwritable, match="3 records of earlier writes not written yet"):
-        recording.require()
+        recorder.require()
 
 
 class Picky(Willing):
-    """One that refuses some policies, such as by a quota."""
+    """An API server that rejects some policies, for example by a quota."""
 
     def __init__(self, *refused: str) -> None:
         super().__init__(0, STANDS)
         self._refused = refused
 
     def create(self, path: str, body: Json) -> Json | None:
-        """Take it, or refuse it."""
+        """Accept or reject the object."""
         if body["metadata"]["name"] in self._refused:
             self.calls.append(("CREATE", f"{path}/{body['metadata']['name']}"))
             raise ApiError(403, "exceeded quota")
@@ -205,7 +206,7 @@ class Picky(Willing):
 
 
 def written(api: Refusing) -> list[str]:
-    """The policies that were tried to be made, in order."""
+    """Return the policies that the reconciler tried to create, in order."""
     return [path.rpartition("/")[2] for verb, path in api.calls if verb == "CREATE" and "/networkpolicies/" in path]
 
 
@@ -216,10 +217,10 @@ network: {flows: [{from: {role: a}, to: {role: b}, ports: [80/TCP]}, {from: {rol
 
 
 def test_a_refusal_of_one_policy_keeps_no_other_from_being_written(tmp_path: Path) -> None:
-    """And the message says that the namespace is isolated."""
+    """The message says that the namespace is isolated."""
     api = Picky("catflap-allow-dns")
     with pytest.raises(
-        NotSettled, match="namespace shop is isolated, and catflap-allow-dns not as it should be yet: exceeded"
+        ReconcileIncomplete, match="namespace shop is isolated, and catflap-allow-dns not as it should be yet: exceeded"
     ):
         reconcile(api, str(tmp_path / "audit.log"), text=FLOWS)
     roles = ["catflap-role-a", "catflap-role-b", "catflap-role-c"]
@@ -227,15 +228,15 @@ def test_a_refusal_of_one_policy_keeps_no_other_from_being_written(tmp_path: Pat
 
 
 def test_nothing_is_opened_before_the_namespace_is_closed(tmp_path: Path) -> None:
-    """Where the default-deny is refused, nothing else is tried."""
+    """If the default-deny is rejected, no other policy is tried."""
     api = Picky("catflap-default-deny")
-    with pytest.raises(NotSettled, match="is not isolated yet"):
+    with pytest.raises(ReconcileIncomplete, match="is not isolated yet"):
         reconcile(api, str(tmp_path / "audit.log"), text=FLOWS)
     assert written(api) == ["catflap-default-deny"]
 
 
 def test_each_look_writes_a_share(tmp_path: Path) -> None:
-    """First what closes, then the name servers, then some of the rest; another namespace has its turn in between."""
+    """The order is the default-deny, the name servers, then shares of the rest; other namespaces are handled in between."""
     api = Willing(0, STANDS)
     reconciler = reconciler_of(api, str(tmp_path / "audit.log"), Metrics())
     roles = [f"r{number:03}" for number in range(60)]
@@ -250,12 +251,12 @@ def test_each_look_writes_a_share(tmp_path: Path) -> None:
         seen = len(written(api))
         if not more:
             break
-    assert shares == [1, 1, SHARE, SHARE, SHARE]
+    assert shares == [1, 1, POLICIES_PER_SHARE, POLICIES_PER_SHARE, POLICIES_PER_SHARE]
     assert len({*written(api)}) == seen == 62
 
 
 def test_a_change_in_the_middle_of_a_round_begins_another(tmp_path: Path) -> None:
-    """Calico's default-deny has the name of the plain one, and so has a policy of the next file: both are written all the same."""
+    """Calico's default-deny has the name of the plain one, and so has a policy of the next file. Both are written."""
     api = Willing(0, STANDS)
     reconciler = reconciler_of(api, str(tmp_path / "audit.log"), Metrics())
     calico = replace(AROUND, engine=Engine.CALICO, calico=frozenset({"networkpolicies"}))
@@ -272,21 +273,21 @@ def test_a_change_in_the_middle_of_a_round_begins_another(tmp_path: Path) -> Non
 
 
 class Changing(Willing):
-    """One on which something adds an ingress to every policy that is written."""
+    """An API server where another webhook adds an ingress rule to every policy."""
 
     def create(self, path: str, body: Json) -> Json | None:
-        """Store something else."""
+        """Store changed contents."""
         super().create(path, body)
         return {**body, "spec": {**body.get("spec", {}), "ingress": [{}]}}
 
 
 def test_a_write_that_is_stored_otherwise_is_no_success(tmp_path: Path) -> None:
-    """It is on record as such, told, counted, and tried again; the record does not say that anything was restored."""
+    """It is recorded as such, reported, counted and retried. The record does not say that a policy was restored."""
     api = Changing(0, STANDS)
     metrics, log = Metrics(), tmp_path / "audit.log"
     reconciler = reconciler_of(api, str(log), metrics)
     for _ in range(3):
-        with pytest.raises(NotSettled, match=r"is not stored as it was written; what differs: spec\.ingress"):
+        with pytest.raises(ReconcileIncomplete, match=r"is not stored as it was written; what differs: spec\.ingress"):
             reconciler.reconcile(SHOP, parse(HEAD), AROUND)
     records = [json.loads(line) for line in log.read_bytes().splitlines()]
     [written] = [one for one in records if one["type"] == "write"]
@@ -299,13 +300,13 @@ def test_a_write_that_is_stored_otherwise_is_no_success(tmp_path: Path) -> None:
 
 
 def test_what_is_right_again_is_no_alarm_any_more(tmp_path: Path) -> None:
-    """As soon as it stands as it was written."""
+    """The alert is resolved when the stored policy equals the written one."""
     api, metrics = Changing(0, STANDS), Metrics()
     reconciler = reconciler_of(api, str(tmp_path / "audit.log"), metrics)
-    with pytest.raises(NotSettled):
+    with pytest.raises(ReconcileIncomplete):
         reconciler.reconcile(SHOP, parse(HEAD), AROUND)
     reconciler._api = Willing(0, STANDS)
-    reconciler._haste = Haste(reconciler._api)
+    reconciler._write_timeout = WriteTimeout(reconciler._api)
     while reconciler.reconcile(SHOP, parse(HEAD), AROUND):
         pass
     assert metrics.registry.get_sample_value("catflap_not_repaired") == 0.0
@@ -315,14 +316,14 @@ GOES: Final = Namespace("shop", "1", {}, AT, terminating=True)
 
 
 class Emptied(Refusing):
-    """One whose namespace is being deleted, with these Pods and this default-deny."""
+    """An API server whose namespace terminates, with these Pods and this default-deny."""
 
     def __init__(self, *pods: str, deny: Json | None = None) -> None:
         super().__init__(403, GOING)
         self._pods, self._deny = pods, deny
 
     def get(self, path: str, **query: str) -> Json | None:
-        """A list of Pods, a policy, or nothing."""
+        """Return a list of Pods, a policy, or None."""
         self.calls.append(("GET", path))
         if path.endswith("/pods"):
             assert query
@@ -330,19 +331,19 @@ class Emptied(Refusing):
         return self._deny if path.endswith("/catflap-default-deny") else None
 
     def create(self, path: str, body: Json) -> Json | None:
-        """Take Events, which lie elsewhere."""
+        """Accept Events, which are in another namespace."""
         assert "/namespaces/default/events" in path
         self.calls.append(("EVENT", body["note"]))
         return body
 
     def replace(self, path: str, body: Json) -> Json:
-        """Take it."""
+        """Accept the object."""
         self.calls.append(("REPLACE", path))
         return body
 
 
 def test_in_a_namespace_that_is_being_deleted_nothing_is_made(tmp_path: Path) -> None:
-    """The API server would refuse it; where nothing runs any more, nothing is wrong."""
+    """The API server would reject the policy. If no Pod runs any more, nothing is wrong."""
     api = Emptied()
     metrics = reconcile(api, str(tmp_path / "audit.log"), GOES)
     assert {verb for verb, _ in api.calls} == {"GET"}
@@ -350,7 +351,7 @@ def test_in_a_namespace_that_is_being_deleted_nothing_is_made(tmp_path: Path) ->
 
 
 def test_what_cannot_be_restored_is_told(tmp_path: Path) -> None:
-    """With the Pods that may still run."""
+    """The report names the Pods that may still run."""
     api = Emptied("web-1", "web-2")
     metrics = reconcile(api, str(tmp_path / "audit.log"), GOES)
     [note] = [note for verb, note in api.calls if verb == "EVENT"]
@@ -360,7 +361,7 @@ def test_what_cannot_be_restored_is_told(tmp_path: Path) -> None:
 
 
 def test_what_is_edited_there_is_mended(tmp_path: Path) -> None:
-    """The API server takes updates until the end."""
+    """The API server accepts updates until the end."""
     metadata = {"name": "catflap-default-deny", "namespace": "shop", "managedFields": [{"manager": "catflap"}]}
     api = Emptied("web-1", deny={"metadata": metadata, "spec": {"podSelector": {}, "ingress": [{}]}})
     reconcile(api, str(tmp_path / "audit.log"), GOES)
@@ -372,13 +373,13 @@ def test_what_is_edited_there_is_mended(tmp_path: Path) -> None:
     ("created", "told"), [(AT, True), (AT - timedelta(days=1), False)], ids=["born since catflap", "adopted"]
 )
 def test_pods_older_than_their_isolation_are_told(tmp_path: Path, created: datetime, *, told: bool) -> None:
-    """Where catflap is older than the namespace, none should be."""
+    """There should be none if catflap is older than the namespace."""
 
     class Populated(Willing):
-        """One with a Pod."""
+        """An API server with one Pod."""
 
         def get(self, path: str, **query: str) -> Json | None:
-            """The Pod, or what else there is."""
+            """Return the Pod, or the other objects."""
             if path.endswith("/pods"):
                 return {
                     "items": [

@@ -55,3 +55,26 @@ def test_an_expression_is_answered_in_words(expression: str, said: str) -> None:
         compiled(expression)
     assert said in str(bad.value)
     assert not FOREIGN.search(str(bad.value))
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("object.f( == 1 && ) 2", ["'==' cannot be here; expected a value"]),
+        ("object.a = 'a' && object.b = 'b'", ["'=' is no operator; compare by ==, <= or >="]),
+        ("objct.a == 1 && objct.b == 2 && objct.c.d", ["nothing is called 'objct.a' here; did you mean 'object.a'?"]),
+        ("objct.a == parms.b", ["nothing is called 'objct.a' here; did you mean 'object.a'?", "nothing is called 'parms.b' here; did you mean 'params.b'?"]),
+        ("object.a.alll(c, c.b == c.d)", ["nothing is called 'alll' here; did you mean 'all'?"]),
+        ("object.a.exist(k, v, k == v.b)", ["nothing is called 'exist' here; did you mean 'exists'?"]),
+        ("object.a.alll(c, c.b == 1) && c.d == 2", ["nothing is called 'alll' here; did you mean 'all'?"]),
+        ("object.a.alll(c, d.b == c)", ["nothing is called 'alll' here; did you mean 'all'?", "nothing is called 'd.b' here"]),
+        ("object.a.alll(\n  c,\n  c.b.startswith('x'))", ["nothing is called 'alll' here; did you mean 'all'?", "nothing is called 'startswith' here; did you mean 'startsWith'?"]),
+        ("object.a + 1 == 'b' + 2", ["the operator + does not take values of these types: string, int"]),
+        ("1 + 'a' == 'b' + 2", ["the operator + does not take values of these types: int, string", "the operator + does not take values of these types: string, int"]),
+    ],
+)  # fmt: skip
+def test_one_fault_is_said_once(expression: str, said: list[str]) -> None:
+    """What follows from it is left out; another fault is not."""
+    with pytest.raises(BadExpressionError) as bad:
+        compiled(expression)
+    assert [one.partition(" of the expression: ")[2] for one in bad.value.complaints] == said

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from pydantic_core import PydanticCustomError
 
 from tests.unit.samples import policy
 from webhook.model.fields import (
@@ -63,7 +64,7 @@ def test_what_kubernetes_takes_is_kept_as_it_is(parse: Callable[[str], str], tex
 @pytest.mark.parametrize(
     ("parse", "text", "says"),
     [
-        pytest.param(label_key, "", "'' is no label key", id="no key"),
+        pytest.param(label_key, "", "the text is empty; expected a label key", id="no key"),
         pytest.param(label_key, "-app", "'-app' is no label key", id="a key that starts with a hyphen"),
         pytest.param(label_key, "app ", "'app ' is no label key", id="a blank after a key"),
         pytest.param(label_key, "app\n", r"is no label key", id="a line end after a key"),
@@ -74,7 +75,7 @@ def test_what_kubernetes_takes_is_kept_as_it_is(parse: Callable[[str], str], tex
         pytest.param(label_key, "a/b/c", "'a/b/c' is no label key", id="two slashes"),
         pytest.param(label_key, f"{ADDRESS}.aa/a", "is no label key", id="a prefix too long"),
         pytest.param(label_key, "bühne", "'bühne' is no label key", id="a letter that is not ASCII"),
-        pytest.param(label_value, "", "'' is no label value", id="an empty value"),
+        pytest.param(label_value, "", "the text is empty; expected a label value", id="an empty value"),
         pytest.param(label_value, "a b", "'a b' is no label value", id="a blank in a value"),
         pytest.param(label_value, "a'b", "is no label value", id="a quote, which no selector could say"),
         pytest.param(label_value, "a.", "'a.' is no label value", id="a dot at the end of a value"),
@@ -86,17 +87,17 @@ def test_what_kubernetes_takes_is_kept_as_it_is(parse: Callable[[str], str], tex
             namespace_name, "team-*", r"'team-\*' is no namespace name", id="a star where names are asked for"
         ),
         pytest.param(namespace_name, "a" * 64, "is no namespace name", id="a namespace too long"),
-        pytest.param(namespace_pattern, "*", r"'\*' begins no namespace name", id="a star alone, which is `all`"),
+        pytest.param(namespace_pattern, "*", "'.' alone would be every namespace", id="a star alone, which is `all`"),
         pytest.param(namespace_pattern, "-*", "'-\\*' begins no namespace name", id="hyphens alone"),
         pytest.param(namespace_prefix, "openshift-", r"as in openshift-\*$", id="a prefix without its star"),
         pytest.param(namespace_pattern, f"{LONG}-*", "begins no namespace name", id="more than a name may have"),
-        pytest.param(principal, "", "names no user or group", id="nobody"),
+        pytest.param(principal, "", "the text is empty; expected the name of a user", id="nobody"),
         pytest.param(principal, "a" * 254, "names no user or group", id="a user of too long a name"),
         pytest.param(principal, "a\0", "names no user or group", id="a character that cannot be printed"),
         pytest.param(principal, "a\ud800", "names no user or group", id="half a character"),
-        pytest.param(namespace_pattern, "te*am", "is no namespace name", id="a star in the middle"),
-        pytest.param(namespace_pattern, "*-team", "is no namespace name", id="a star in front"),
-        pytest.param(port, "53", "'53' is no port: write 53/UDP", id="no protocol"),
+        pytest.param(namespace_pattern, "te*am", "a star stands at the end only", id="a star in the middle"),
+        pytest.param(namespace_pattern, "*-team", "a star stands at the end only", id="a star in front"),
+        pytest.param(port, "53", "'53' is no port: did you mean 53/TCP", id="no protocol"),
         pytest.param(port, "53/udp", "'53/udp' is no port", id="a protocol in small letters"),
         pytest.param(port, "dns/UDP", "'dns/UDP' is no port", id="a named port, which Windows nodes skip"),
         pytest.param(port, "0/TCP", "'0/TCP' is no port", id="below the lowest port"),
@@ -118,7 +119,7 @@ def test_what_kubernetes_takes_is_kept_as_it_is(parse: Callable[[str], str], tex
         pytest.param(cidr, "::ffff:0:0/96", "write it as IPv4", id="all of IPv4 in IPv6"),
         pytest.param(cidr, "10.0.0.0/33", "is no network: write 10.0.0.0/8 or fd00::/8", id="a mask too long"),
         pytest.param(cidr, "example.com", "is no network: write 10.0.0.0/8 or fd00::/8", id="a host name"),
-        pytest.param(cidr, "", "is no network: write 10.0.0.0/8 or fd00::/8", id="no network"),
+        pytest.param(cidr, "", "the text is empty; expected a network: write 10.0.0.0/8 or fd00::/8", id="no network"),
     ],
 )
 def test_what_kubernetes_would_refuse_is_refused_with_the_remedy(
@@ -134,11 +135,12 @@ def test_an_address_is_a_network_of_one() -> None:
     assert cidr("169.254.20.10") == "169.254.20.10/32"
 
 
-def test_values_that_stand_twice_are_all_named() -> None:
-    """Once each, in order."""
+def test_values_that_a_list_has_twice_are_all_named() -> None:
+    """Once each, in order, with the place of each one and of the first of its kind."""
     assert distinct(("a", "b")) == ("a", "b")
-    with pytest.raises(ValueError, match=r"^listed more than once: a, b$"):
+    with pytest.raises(PydanticCustomError, match=r"^listed more than once: a, b$") as found:
         distinct(("b", "a", "c", "a", "b"))
+    assert found.value.context == {"words": "a, b", "places": {3: 1, 4: 0}}
 
 
 class TestRequirement:

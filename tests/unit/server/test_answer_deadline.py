@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.controller.reaching import late_reviews
+from webhook.controller.server_probe import parse_late_reviews
 from webhook.server.answer_deadline import MAX_ANSWER_SECONDS, MIN_ANSWER_SECONDS, LateReviewCounter, answer_timeout
 
 
@@ -43,12 +43,12 @@ def test_any_query_gives_a_time_within_the_bounds(query: str) -> None:
 def test_the_controller_can_read_the_count_of_late_reviews() -> None:
     """Each process has its own id, so a restarted process is a new one."""
     late = LateReviewCounter()
-    assert [*late_reviews(str(late)).values()] == [0]
+    assert [*parse_late_reviews(str(late)).values()] == [0]
     late.count()
     late.count()
-    [(name, count)] = late_reviews(str(late)).items()
+    [(name, count)] = parse_late_reviews(str(late)).items()
     assert (len(name), count) == (8, 2)
-    assert late_reviews(str(LateReviewCounter())).keys() != {name}
+    assert parse_late_reviews(str(LateReviewCounter())).keys() != {name}
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_the_controller_can_read_the_count_of_late_reviews() -> None:
 )
 def test_an_invalid_note_counts_nothing(note: str) -> None:
     """A server of another release may send another form."""
-    assert late_reviews(note) == {}
+    assert parse_late_reviews(note) == {}

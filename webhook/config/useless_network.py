@@ -1,0 +1,162 @@
+"""Settings of the network section by which no policy says anything."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from webhook.config.faults import PolicyFault
+from webhook.config.flows import ends
+from webhook.config.sound import Path, Remark
+from webhook.config.spans import Span, addresses
+from webhook.model.network import Flow, FlowEnd
+from webhook.model.policy import GuardPolicy
+
+NONE: Final = "none"
+MOST_COMPARED: Final = 50  # flows with the same ends
+FLOWS: Final[tuple[Path, ...]] = (("network", "flows"),)
+
+
+def engine(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
+    """Return the settings that only policies could carry out where none are written."""
+    network = policy.network
+    if network.engine != NONE:
+        return
+    set_ = network.model_fields_set
+    for name, field in type(network).model_fields.items():
+        if name != "engine" and name in set_ and getattr(network, name) != field.default:
+            yield PolicyFault(
+                f"network.{field.alias}", "it has no effect: with network.engine: none no policies are written"
+            )
+    if policy.gate.freshness:
+        yield PolicyFault("gate.freshness", "it has no effect: with network.engine: none no namespace is proven closed")
+    if policy.namespaces.adopt not in {NONE, ()}:
+        yield PolicyFault("namespaces.adopt", "it has no effect: with network.engine: none no namespace is closed")
+
+
+def staged(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
+    """Return what only policies that close could carry out where all are staged."""
+    if policy.network.staged and policy.network.engine != NONE and policy.gate.freshness:
+        yield PolicyFault("gate.freshness", "it has no effect: with network.staged: true no namespace is proven closed")
+
+
+def roles(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
+    """Return the roles that no flow names, where there are flows, and the roles of which nothing is said."""
+    is_isolated = policy.network.engine != NONE
+    pods = [end for _, end in ends(policy) if end.is_pods and is_isolated]
+    named = {end.role for end in pods}
+    if pods and None not in named:
+        is_listed = "one_of" in policy.workloads.role.model_fields_set
+        for number, role in enumerate(policy.workloads.role.one_of):
+            if role not in named:
+                yield PolicyFault(
+                    f"workloads.role.oneOf[{number}]" if is_listed else "workloads.role.oneOf",
+                    f"no flow names the role {role!r}, so its Pods reach only the name servers",
+                )
+
+
+def environments(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
+    """Return the flows between namespaces by name, which lead from one environment into another, and a label without environments."""
+    environment = policy.namespaces.environment
+    if not environment.one_of:
+        if environment.label != type(environment).model_fields["label"].default:
+            message = "it has no effect: namespaces.environment.oneOf lists no environment"
+            yield PolicyFault("namespaces.environment.label", message)
+        return
+    for number, flow in enumerate(policy.network.flows):
+        spaces = {*flow.source.namespaces, *flow.to.namespaces}
+        same = len(spaces) == 1 and flow.source.namespaces == flow.to.namespaces
+        if spaces and not same and not flow.across and flow.source.is_pods and flow.to.is_pods:
+            message = (
+                f"it connects {' and '.join(sorted(spaces))} with namespaces of any environment; "
+                "add across: environment, and it connects namespaces of the same environment only"
+            )
+            yield PolicyFault(f"network.flows[{number}]", message)
+
+
+def networks(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
+    """Return the networks that are inside another one of the same list."""
+    network = policy.network
+    yield from inside("network.clusterCIDRs", network.cluster_cidrs, [*map(addresses, network.cluster_cidrs)])
+    yield from inside("network.nodeCIDRs", network.node_cidrs, [*map(addresses, network.node_cidrs)])
+
+
+def servers(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
+    """Return the name servers, and their networks, that the list has already."""
+    seen: dict[str, int] = {}
+    for number, one in enumerate(() if isinstance(policy.network.dns, str) else policy.network.dns):
+        path = f"network.dns[{number}]"
+        if (earlier := seen.setdefault(one.model_dump_json(), number)) != number:
+            yield PolicyFault(path, f"it is the same as network.dns[{earlier}]; remove one of the two")
+        yield from inside(f"{path}.cidrs", one.cidrs, [*map(addresses, one.cidrs)])
+
+
+def ports(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
+    """Return the ports and networks that are inside another one of the same flow."""
+    for path, end in ends(policy):
+        yield from inside(f"{path}.cidrs", end.cidrs, [*map(addresses, end.cidrs)])
+    for number, flow in enumerate(policy.network.flows):
+        yield from inside(f"network.flows[{number}].ports", flow.ports, spans_of(flow))
+
+
+def flows(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
+    """Return the flows that another one has already, and those of which no namespace gets a policy."""
+    by_ends: dict[tuple[FlowEnd, FlowEnd, str | None], list[int]] = {}
+    every = policy.network.flows
+    for number, flow in enumerate(every):
+        by_ends.setdefault((flow.source, flow.to, flow.across), []).append(number)
+    for number, flow in enumerate(every):
+        path, alike = f"network.flows[{number}]", by_ends[flow.source, flow.to, flow.across]
+        around = [one for one in alike[:MOST_COMPARED] if one != number and surrounds(every[one], flow)]
+        earlier = next((one for one in around if one < number and surrounds(flow, every[one])), None)
+        wider = next((one for one in around if not surrounds(flow, every[one])), None)
+        if earlier is not None:
+            yield PolicyFault(path, f"it is the same as network.flows[{earlier}]; remove one of the two")
+        elif wider is not None:
+            yield PolicyFault(path, f"network.flows[{wider}] has the same ends and all of these ports; remove this one")
+        elif not any(may_be_isolated(end, policy) for end in (flow.source, flow.to)):
+            yield PolicyFault(
+                path, "it has no effect: each namespace that it names is exempt, so none gets a policy of it"
+            )
+
+
+def may_be_isolated(end: FlowEnd, policy: GuardPolicy) -> bool:
+    """Whether a namespace at one end of a flow may get policies."""
+    return end.is_pods and not (end.namespaces and all(map(policy.namespaces.exempts, end.namespaces)))
+
+
+def spans_of(flow: Flow) -> list[Span]:
+    """Return the ports of a flow as ranges."""
+    return [Span(one.protocol, one.first, one.last) for one in flow.port_ranges]
+
+
+def surrounds(wide: Flow, narrow: Flow) -> bool:
+    """Whether each range of ports of one flow is inside a range of another one."""
+    others = spans_of(wide)
+    return all(
+        any(other.kind == one.kind and other.first <= one.first and one.last <= other.last for other in others)
+        for one in spans_of(narrow)
+    )
+
+
+def inside(path: str, words: Sequence[str], spans: Sequence[Span]) -> Iterator[PolicyFault]:
+    """Return each range of a list that lies inside another one of it."""
+    order = sorted(range(len(spans)), key=lambda one: (str(spans[one].kind), spans[one].first, -spans[one].last))
+    around: int | None = None
+    for one in order:
+        if around is not None and spans[one].kind == spans[around].kind and spans[one].last <= spans[around].last:
+            yield PolicyFault(f"{path}[{one}]", f"{words[one]} is inside {words[around]} of this list; remove it")
+        else:
+            around = one
+
+
+def presets(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
+    """Return the networks of nodes where no preset opens anything to them."""
+    if policy.network.engine != NONE and policy.network.node_cidrs and "kubelet-probes" not in policy.network.presets:
+        yield PolicyFault("network.nodeCIDRs", "it has no effect without the preset kubelet-probes")
+
+
+REMARKS: Final[Mapping[Remark, tuple[Path, ...]]] = {
+    **dict.fromkeys((engine, staged, roles, networks, presets), ()),
+    **dict.fromkeys((environments, ports, flows), FLOWS),
+    servers: (("network", "dns"),),
+}
