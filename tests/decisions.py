@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from webhook.custom.judging import plain
+from webhook.custom.evaluation import plain
 from webhook.guard.decide import OFFLINE, decide
 from webhook.guard.explaining import explained
 from webhook.model.decision import Decision, OldOwner, OwnerWanted

@@ -235,7 +235,7 @@ class TestTools:
         """It reads a few small files and starts nothing."""
         started = time.monotonic()
         assert ensure(Progress(io.StringIO())) == tools
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 10  # a build takes minutes
 
     def test_given_programs_come_first(self, tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The folder usually has three of them; the others come from the cache."""

@@ -22,7 +22,7 @@ from webhook.controller.stored_endpoint import stored_endpoint
 from webhook.controller.webhook_config_diff import merge_configuration
 from webhook.controller.webhook_configurations import webhook_configurations
 from webhook.kube.identity import registered_accounts
-from webhook.kube.registrations import PHASES
+from webhook.kube.webhook_configurations import PHASES
 from webhook.model.limits import MOST_ALIASES, MOST_REQUIRED, MOST_ROLES, MOST_VALUES
 from webhook.model.policy import GuardPolicy
 

@@ -28,7 +28,7 @@ from tests.cluster.standalone_install import (
 from tests.controlplane.client import MERGE
 from tests.controlplane.cluster import Cluster
 from tests.programs import Program, free_port, stop
-from webhook.kube.registrations import TWINS, twin_path
+from webhook.kube.webhook_configurations import ADMISSION_POLICY_KINDS, own_admission_policy_path
 
 __all__ = ["clean_cluster", "standalone_cluster"]
 
@@ -83,7 +83,7 @@ def is_repaired(cluster: Cluster, phase: str, expected: Sequence[list[Json]]) ->
 
 def copies(cluster: Cluster) -> list[list[Json]]:
     """Return the ownerReferences of each stored object of the ValidatingAdmissionPolicy copy."""
-    answers = [cluster.call("GET", twin_path(kind)) for kind in TWINS]
+    answers = [cluster.call("GET", own_admission_policy_path(kind)) for kind in ADMISSION_POLICY_KINDS]
     return [one.body["metadata"].get("ownerReferences", []) for one in answers if one.status == 200]
 
 

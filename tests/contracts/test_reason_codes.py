@@ -16,7 +16,7 @@ DEFINED_IN: Final = "webhook.model.reason"
 # A condition's or an Event's `reason` in Kubernetes' API has this form.
 FORM: Final = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*")
 # Whose `reason` is no prose of ours, by module: OpenSSL's own code of an error.
-OTHERS: Final = {"webhook.tls.folder"}
+OTHERS: Final = {"webhook.tls.certificate_folder"}
 WHY: Final = {"why", "reason"}  # what a Reason is called
 
 

@@ -1,4 +1,4 @@
-"""The analyzer's virtual environment: its PyYAML is older than ours, so it has one of its own, beside the built programs."""
+"""The analyzer's own virtual environment, in the folder of the built programs: it needs an older PyYAML than catflap."""
 
 import hashlib
 import json
@@ -25,18 +25,18 @@ INSTALL_SECONDS: Final = 600.0  # for each step; on a usual machine they take te
 
 
 def install(progress: Progress) -> Path:
-    """The Python that can import the analyzer, installed if need be; raises `Unavailable`."""
+    """Return the Python that can import the analyzer; install it if needed.  Raises `Unavailable`."""
     python = cache_root() / key() / "bin" / "python"
     if python.exists():
         return python
     with locked(progress):
-        if not python.exists():  # asked again: who held the lock may have installed it
+        if not python.exists():  # checked again: the last holder of the lock may have installed it
             _install(python.parents[1], progress)
     return python
 
 
 def key() -> str:
-    """A name for the folder that changes with the requirements, the Python and the machine."""
+    """Return a name for the folder that depends on the requirements, the Python and the machine."""
     digest = hashlib.sha256(REQUIREMENTS.read_bytes())
     machine = (platform.python_version(), platform.system(), platform.machine())
     digest.update(json.dumps(machine).encode())
@@ -50,7 +50,7 @@ def _install(entry: Path, progress: Progress) -> None:
         _run([sys.executable, "-m", "venv", environment], keeper, progress)
         _run([environment / "bin" / "python", *PIP_INSTALL, "-r", REQUIREMENTS], keeper, progress)
         shutil.rmtree(entry, ignore_errors=True)  # of a Python that is gone
-        # Only its scripts would miss the old path, and nobody calls them.
+        # Only the scripts of the environment contain the old path, and nothing calls them.
         environment.rename(entry)
     progress.finish(f"{NAME}: installed in {clock(time.monotonic() - started)}")
 

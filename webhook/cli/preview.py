@@ -40,13 +40,13 @@ from webhook.config.parse import parse
 from webhook.guard.comparing import changes, differences
 from webhook.guard.existing import Existing
 from webhook.guard.preview import Preview, Setting, preview
-from webhook.kube import registrations
-from webhook.kube.api import Api, ApiError, NoCluster, connect_as_kubectl
-from webhook.kube.epoch import Epoch, Moments
-from webhook.kube.listing import Listing, Seen
+from webhook.kube import webhook_configurations
+from webhook.kube.api import Api, ApiError, NoClusterError, connect_as_kubectl
+from webhook.kube.install_record import InstallRecord, InstallTimes
+from webhook.kube.listing import ListProgress, ObjectLister
 from webhook.kube.paths import collection, under
-from webhook.kube.setting import setting
-from webhook.kube.unread_kinds import unread_notes
+from webhook.kube.preview_setting import build_setting
+from webhook.kube.unsupported_kinds import unsupported_kind_notes
 from webhook.model.kinds import POD_MAKERS, Makers
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.policy import GuardPolicy
@@ -115,7 +115,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     try:
         api = connect_as_kubectl(kubeconfig, context) if by_cluster or against_cluster else None
         found = from_cluster(asked, api) if api and by_cluster else from_files(asked, api)
-    except (NoCluster, ApiError) as bad:
+    except (NoClusterError, ApiError) as bad:
         complain([in_words(bad)])
     tell(found, output, is_of_files=not by_cluster)
 
@@ -164,12 +164,12 @@ def from_cluster(asked: Asked, api: Api) -> Findings:
     with progress() as on_page:
         extra = extra_kinds(asked.after, before)
         makers = (*POD_MAKERS, *extra.values())
-        listing = Listing(api, namespaces=asked.namespaces, makers=makers, on_page=on_page)
+        listing = ObjectLister(api, namespaces=asked.namespaces, makers=makers, on_page=on_page)
         where, notes = setting_of(api, listing)
         found = judged(
-            asked, before, each_existing(listing.objects(), listing.unseen, extra=extra), where, listing.unseen
+            asked, before, each_existing(listing.objects(), listing.unlisted, extra=extra), where, listing.unlisted
         )
-        return replace(found, notes=(*notes, *unread_notes(api, extra), *found.notes))
+        return replace(found, notes=(*notes, *unsupported_kind_notes(api, extra), *found.notes))
 
 
 def judged(
@@ -199,22 +199,22 @@ def extra_kinds(after: GuardPolicy, before: GuardPolicy | None) -> Makers:
     return {**(before.workloads.extra_by_kind if before else {}), **after.workloads.extra_by_kind}
 
 
-def setting_of(api: Api, listing: Listing) -> tuple[Setting, tuple[str, ...]]:
+def setting_of(api: Api, listing: ObjectLister) -> tuple[Setting, tuple[str, ...]]:
     """What is known of the cluster, and what is to be said about that.  Raises ApiError."""
     now = datetime.now(UTC)
     own, moments, notes = DEFAULT_NAMESPACE, None, list[str]()
     namespaces = listing.namespaces()
     try:
-        own = registrations.own_namespace(api)
-        moments = Epoch(api, own_namespace=own).read(api)
+        own = webhook_configurations.find_own_namespace(api)
+        moments = InstallRecord(api, own_namespace=own).read(api)
         if moments is None:
-            moments = Moments(now, now)
+            moments = InstallTimes(now, now)
             notes.append(NOT_INSTALLED)
     except ApiError as error:
         if error.status != HTTPStatus.FORBIDDEN:
             raise
         notes.append(f"{UNDATED}: {error}")  # errs on the side of a refusal, so the rest may be believed
-    return setting(own, now, None if namespaces is None else namespaces.values(), moments), tuple(notes)
+    return build_setting(own, now, None if namespaces is None else namespaces.values(), moments), tuple(notes)
 
 
 def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:
@@ -223,7 +223,7 @@ def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:
         return load_policy(asked.before).policy
     if not asked.before_in_cluster or api is None:
         return None
-    name = f"{registrations.own_namespace(api)}/{POLICY_CONFIGMAP}"
+    name = f"{webhook_configurations.find_own_namespace(api)}/{POLICY_CONFIGMAP}"
     space = name.partition("/")[0]
     found = api.get(under(collection("v1", "configmaps", space), POLICY_CONFIGMAP))
     if found is None:
@@ -235,13 +235,13 @@ def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[Seen], None]]:
+def progress() -> Iterator[Callable[[ListProgress], None]]:
     """A bar on standard error while a cluster is listed, on a terminal only; it is moved with each page."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("listing", total=None)
 
-        def move(seen: Seen) -> None:
+        def move(seen: ListProgress) -> None:
             bar.update(task, description=seen.resource, completed=seen.objects, total=seen.objects + seen.remaining)
 
         yield move

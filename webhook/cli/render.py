@@ -12,8 +12,8 @@ from webhook.guard.closing import why_left_open
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import FALLBACK, WITH_ADDRESSES
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render, render_net
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_cluster_wide, render_namespace
 
 
 @click.command("render")
@@ -53,10 +53,10 @@ def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, e
     if loaded.policy.network.staged and chosen is not Engine.CALICO:
         complain(["network.staged: only Calico has staged policies; add --engine calico"])
     exempt = {*loaded.policy.namespaces.exempted, own_namespace}
-    net = render_net(loaded.policy, Birth("", "", loaded.digest), chosen, exempt=exempt)
-    birth = Birth(namespace, "", loaded.digest, environment)
+    net = render_cluster_wide(loaded.policy, RenderTarget("", "", loaded.digest), chosen, exempt=exempt)
+    birth = RenderTarget(namespace, "", loaded.digest, environment)
     click.echo("".join(f"# {line}\n" for line in assumptions(loaded.policy.network.dns)), nl=False)
-    click.echo(manifests((*net, *render(loaded.policy, birth, chosen))), nl=False)
+    click.echo(manifests((*net, *render_namespace(loaded.policy, birth, chosen))), nl=False)
 
 
 def assumptions(dns: str | tuple[DnsEndpoint, ...]) -> Iterator[str]:

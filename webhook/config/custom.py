@@ -6,8 +6,14 @@ from math import isnan
 from typing import Any
 
 from webhook.config.faults import PolicyFault
-from webhook.custom.cost import SMALLEST, TooLargeError, afford, measured
-from webhook.custom.library import BadExpressionError, LibraryMissingError, compiled, load, written_patterns
+from webhook.custom.cost import SMALLEST, TooLargeError, checked_cost, measure
+from webhook.custom.library import (
+    BadExpressionError,
+    LibraryMissingError,
+    compile_expression,
+    load_library,
+    written_patterns,
+)
 from webhook.model.abbreviation import listed
 from webhook.model.custom import MOST_RULES, WORKLOADS, CustomRule, names
 from webhook.model.kinds import KUBERNETES_OWN, POD_MAKERS, PodMaker
@@ -46,7 +52,7 @@ def custom(policy: GuardPolicy) -> Iterator[PolicyFault]:
             yield PolicyFault(f"{path}.id", f"an earlier custom rule has the id {rule.id!r}")
         seen.add(rule.id)
     try:
-        load()
+        load_library()
     except LibraryMissingError as bad:
         yield PolicyFault("custom", str(bad))
         return
@@ -125,8 +131,8 @@ def resource_meant(name: str, known: Mapping[str, PodMaker]) -> str | None:
 def complaints(rule: CustomRule) -> Iterator[str]:
     """What is wrong with one expression."""
     try:
-        program = compiled(rule.cel)
-        afford(program.shape, SMALLEST, rule.params)
+        program = compile_expression(rule.cel)
+        checked_cost(program.shape, SMALLEST, rule.params)
     except BadExpressionError as bad:
         yield from bad.complaints
         return
@@ -140,7 +146,7 @@ def complaints(rule: CustomRule) -> Iterator[str]:
 def unfit_params(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
     """What is wrong with a rule's params."""
     try:
-        measured(rule.params)
+        measure(rule.params)
     except TooLargeError as bad:
         yield PolicyFault(path, str(bad).replace("the object", "it"))
         return

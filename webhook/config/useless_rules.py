@@ -7,7 +7,7 @@ from typing import Final
 
 from webhook.config.faults import PolicyFault
 from webhook.config.sound import Path, Remark
-from webhook.custom.library import BadExpressionError, EvaluationError, LibraryMissingError, compiled
+from webhook.custom.library import BadExpressionError, EvaluationError, LibraryMissingError, compile_expression
 from webhook.model.custom import WORKLOADS, CustomRule, names
 from webhook.model.exemptions import Waiver
 from webhook.model.kinds import BY_RESOURCE, POD_MAKERS
@@ -118,7 +118,7 @@ def repeated(rule: CustomRule) -> Iterator[tuple[int, str]]:
 def expression(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
     """Return what has no effect by a rule's expression: the rule itself, its params, a question about an operation."""
     try:
-        program = compiled(rule.cel)
+        program = compile_expression(rule.cel)
         is_true = not program.reads and program.run({})
     except (BadExpressionError, EvaluationError, LibraryMissingError):
         return

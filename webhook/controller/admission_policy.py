@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from webhook.controller.match_conditions import outside_prefixes
 from webhook.controller.webhook_rules import pod_rules, rule
-from webhook.kube.registrations import API_VERSION
+from webhook.kube.webhook_configurations import API_VERSION
 from webhook.model.cel import KNOWN_ROLE, NAMESPACE, fits_any, literal, value
 from webhook.model.identity import Identities, chart_accounts
 from webhook.model.kinds import KUBERNETES_OWN, LABELLING_SUBRESOURCES, POD, USUAL_TEMPLATE

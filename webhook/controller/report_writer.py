@@ -15,7 +15,7 @@ from webhook.controller.openreports import merge_report, report
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.guard.preview import Preview, Row
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
-from webhook.kube.reports import API_VERSION, collection_of, ours, path, remove, served
+from webhook.kube.reports import API_VERSION, collection_of, delete_report, is_served, own_reports, path
 from webhook.metrics import Metrics
 from webhook.model.reason import Reason, ReasonCode
 
@@ -81,7 +81,7 @@ class ReportWriter:
         self._recorder.require()
         if not self._is_served():
             return
-        for stored in ours(self._api):
+        for stored in own_reports(self._api):
             subject = subjects.pop(stored["metadata"].get("namespace", ""), None)
             if subject is None:
                 self._try(self._remove, stored, loaded, check_running)
@@ -95,7 +95,7 @@ class ReportWriter:
 
     def _is_served(self) -> bool:
         """Return whether the cluster serves the API of reports; log a change once."""
-        before, self._served = self._served, served(self._api)
+        before, self._served = self._served, is_served(self._api)
         if before is not self._served:
             logger.info(
                 "%s is %s here", API_VERSION, "served" if self._served else "not served, so no report is written"
@@ -127,7 +127,7 @@ class ReportWriter:
         return "updated"
 
     def _remove(self, stored: Json) -> str:
-        return "removed" if remove(self._api, stored) else ""
+        return "removed" if delete_report(self._api, stored) else ""
 
 
 # The reason and the verb in the record of each write.

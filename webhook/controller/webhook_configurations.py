@@ -31,7 +31,7 @@ from webhook.controller.webhook_rules import (
     workload_rules,
 )
 from webhook.guard.protect import POLICY_NAME
-from webhook.kube.registrations import API_VERSION
+from webhook.kube.webhook_configurations import API_VERSION
 from webhook.model.cel import literal
 from webhook.model.identity import Identities, chart_accounts
 from webhook.model.kinds import (

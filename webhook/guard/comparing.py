@@ -10,8 +10,8 @@ from webhook.guard.existing import Name
 from webhook.guard.preview import Effect, Preview, Row, Setting
 from webhook.model.policy import GuardPolicy
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 
 # A namespace of which no flow speaks by name.
 ANY_NAMESPACE = "any-other"
@@ -125,8 +125,8 @@ def policies(after: GuardPolicy, before: GuardPolicy) -> Iterator[str]:
     """
     environments = ("", *after.namespaces.environment.one_of, *before.namespaces.environment.one_of)
     named = sorted({*named_by_flows(after), *named_by_flows(before)})
-    births = [Birth(ANY_NAMESPACE, "", "", environment) for environment in dict.fromkeys(environments)]
-    births += [Birth(name, "", "") for name in named]
+    births = [RenderTarget(ANY_NAMESPACE, "", "", environment) for environment in dict.fromkeys(environments)]
+    births += [RenderTarget(name, "", "") for name in named]
     told: set[tuple[str, str]] = set()
     for birth in births:
         by_engine = {engine: "; ".join(exchanged(after, before, birth, engine)) for engine in Engine}
@@ -144,14 +144,14 @@ def named_by_flows(policy: GuardPolicy) -> Iterable[str]:
     return (name for flow in policy.network.flows for end in (flow.source, flow.to) for name in end.namespaces)
 
 
-def place(birth: Birth) -> str:
+def place(birth: RenderTarget) -> str:
     """Which namespaces are meant."""
     if birth.namespace != ANY_NAMESPACE:
         return f"namespace {birth.namespace}"
     return f"a namespace in {birth.environment}" if birth.environment else "a namespace"
 
 
-def exchanged(after: GuardPolicy, before: GuardPolicy, birth: Birth, engine: Engine) -> Iterator[str]:
+def exchanged(after: GuardPolicy, before: GuardPolicy, birth: RenderTarget, engine: Engine) -> Iterator[str]:
     """Which policies of a namespace are written, changed and removed."""
     new, old = (written(policy, birth, engine) for policy in (after, before))
     sides = (
@@ -162,9 +162,9 @@ def exchanged(after: GuardPolicy, before: GuardPolicy, birth: Birth, engine: Eng
     yield from (f"{word} {', '.join(sorted(some))}" for word, some in sides if some)
 
 
-def written(policy: GuardPolicy, birth: Birth, engine: Engine) -> Mapping[str, Any]:
+def written(policy: GuardPolicy, birth: RenderTarget, engine: Engine) -> Mapping[str, Any]:
     """The specs that an engine gets for a namespace, by name; none where the file wants another engine."""
     if policy.network.engine not in {"auto", engine}:
         return {}
-    made = render(policy, birth, engine)
+    made = render_namespace(policy, birth, engine)
     return {f"{'staged ' if policy.network.staged else ''}{one['metadata']['name']}": one["spec"] for one in made}

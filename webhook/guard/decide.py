@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from webhook.custom.judging import judge_custom, unchecked
+from webhook.custom.evaluation import evaluate_rules, unchecked_rules
 from webhook.guard.binding import admitted, judge_binding
 from webhook.guard.configuring import judge_policy_file
 from webhook.guard.excusing import inherited
@@ -90,7 +90,7 @@ def decide(
     if decided is not None:
         return behind_gate(request, decided, known) if decided is MIRRORED and makes_pod(request) else decided
     decision = by_rules(request, policy, known, at)
-    if policy.custom and isinstance(decision, Decision) and (left_out := unchecked(request, policy, known)):
+    if policy.custom and isinstance(decision, Decision) and (left_out := unchecked_rules(request, policy, known)):
         decision = replace(decision, unchecked=left_out)
     if isinstance(decision, Decision) and decision.allowed and makes_pod(request):
         return behind_gate(request, decision, known)
@@ -189,7 +189,7 @@ def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple
     found = known.once("rules", lambda: judge_request(request, policy))
     if not policy.custom:
         return found
-    custom = judge_custom(request, policy, known)
+    custom = evaluate_rules(request, policy, known)
     return (*found, *custom) if isinstance(custom, tuple) else custom
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from webhook.custom.judging import judge_custom, plain
+from webhook.custom.evaluation import evaluate_rules, plain
 from webhook.guard.judge import judge
 from webhook.model.decision import Known, OldOwner
 from webhook.model.kinds import BY_RESOURCE
@@ -57,7 +57,7 @@ def custom_faults(request: Request, owner: OldOwner, policy: GuardPolicy, known:
         return ()
     content = with_template(plain(request.document.content), request, owner.template)
     document = Document(content, request.document.before, request.document.user_uid)
-    judged = judge_custom(replace(request, document=document), policy, known)
+    judged = evaluate_rules(replace(request, document=document), policy, known)
     return judged if isinstance(judged, tuple) else ()
 
 

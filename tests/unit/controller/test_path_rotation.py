@@ -14,7 +14,7 @@ from webhook.controller.path_rotation import MAX_UNKNOWN, RotationSchedule, Rota
 from webhook.controller.path_rotator import PathRotator, ProbeResult, TokenNotAccepted, TokenUnavailable
 from webhook.controller.webhook_configurations import Endpoint
 from webhook.kube.api import CONFLICT, INVALID, ApiError, Json
-from webhook.kube.webhook_path import MOST_TOKENS, read, registered_tokens, token_of, write
+from webhook.kube.webhook_path import MOST_TOKENS, build_secret, parse_tokens, registered_tokens, token_of
 from webhook.model.path_tokens import PLAIN, Accepted, PathTokens, Token, digest
 
 BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -116,7 +116,7 @@ class TestSteps:
             tokens, remembered = found, tokens
         assert len(tokens.previous) == MAX_UNKNOWN
         assert len(tokens.accepted) <= MOST_TOKENS
-        assert read(write(tokens, "own")) == tokens
+        assert parse_tokens(build_secret(tokens, "own")) == tokens
 
     def test_the_end_of_what_a_backup_removed_is_named(self) -> None:
         """Servers keep the missing tokens, so their end has to be stored; ended tokens stay ended."""
@@ -202,7 +202,7 @@ class Server:
         """Let its watch deliver a version of the Secret, perhaps without the ones in between."""
         if 0 < version <= len(self.store.secrets) and version != self.seen:
             self.seen = version
-            self.tokens = self.tokens.after(read(self.store.secrets[version - 1]))
+            self.tokens = self.tokens.after(parse_tokens(self.store.secrets[version - 1]))
 
     def restart(self) -> None:
         """Read the Secret and the registration, and become ready."""
@@ -435,11 +435,11 @@ def test_an_undisturbed_rotation_goes_on_for_ever() -> None:
         world.check()
         if not seen or world.store.configurations[-1] != seen[-1]:
             seen.append(world.store.configurations[-1])
-        assert len(read(world.store.secrets[-1]).accepted) <= 3
+        assert len(parse_tokens(world.store.secrets[-1]).accepted) <= 3
         world.pass_time(5.0)
     assert seen[0] == PLAIN
     assert len(seen) == len(set(seen)) >= 19
-    assert PLAIN not in read(world.store.secrets[-1]).accepted
+    assert PLAIN not in parse_tokens(world.store.secrets[-1]).accepted
 
 
 def rotating(store: Store, servers: Any, **options: Any) -> PathRotator:
@@ -515,10 +515,10 @@ def test_a_secret_that_is_lost_at_any_step_is_stored_again_whole(lose: Callable[
     store = Store(configurations=[PLAIN])
     controller = rotating(store, Obedient())
     settle(controller, store, steps)
-    before = read(store.secrets[-1]).accepted
+    before = parse_tokens(store.secrets[-1]).accepted
     lose(store)
     controller.take_step()
-    assert read(store.secrets[-1]).accepted == before
+    assert parse_tokens(store.secrets[-1]).accepted == before
 
 
 @pytest.mark.parametrize(("wall", "rotates"), [(0.0, False), (PACE.period, True), (-1e6, False), (1e9, True)])
@@ -529,7 +529,7 @@ def test_a_controller_that_starts_again_and_again_rotates_by_the_time_on_record(
     again: Callable[[], datetime] = lambda: BEGIN + timedelta(seconds=wall)  # noqa: E731
     after = settle(rotating(store, Obedient(), now=again), store)
     assert (after != before) is rotates
-    assert before in read(store.secrets[-1]).accepted
+    assert before in parse_tokens(store.secrets[-1]).accepted
 
 
 def restored_world() -> tuple[World, str, str]:
@@ -539,7 +539,7 @@ def restored_world() -> tuple[World, str, str]:
     for one in world.servers:
         one.record_tokens(1)
     world.work(20)
-    first, current = read(world.store.secrets[0]).accepted[0], world.store.configurations[-1]
+    first, current = parse_tokens(world.store.secrets[0]).accepted[0], world.store.configurations[-1]
     assert first not in world.servers[1].accepted
     world.restore(0)
     world.servers[0].record_tokens(len(world.store.secrets))
@@ -555,9 +555,9 @@ def test_what_others_stored_is_not_registered_before_every_server_accepts_it() -
     world.servers[1].record_tokens(len(world.store.secrets))
     with pytest.raises(TokenUnavailable, match="is not stored"):
         _ = world.controllers[0].registered
-    world.store.put(write(replace(read(world.store.secrets[-1]), previous=(Token(current),)), "own"))
+    world.store.put(build_secret(replace(parse_tokens(world.store.secrets[-1]), previous=(Token(current),)), "own"))
     assert world.controllers[0].registered == first, "every server accepts it, and servers that start accept both"
-    world.store.put(write(PathTokens(registered=C, previous=(Token(current),)), "own"))
+    world.store.put(build_secret(PathTokens(registered=C, previous=(Token(current),)), "own"))
     with pytest.raises(TokenUnavailable, match="not registered yet: a server"):
         _ = world.controllers[0].registered
 
@@ -567,14 +567,14 @@ def test_what_is_registered_goes_on_after_a_backup_was_restored_and_ends_by_its_
     world, first, current = restored_world()
     world.restart_controller(0)  # it has no observations
     world.take_step(0)
-    stored = read(world.store.secrets[-1])
+    stored = parse_tokens(world.store.secrets[-1])
     assert stored.registered is not None
     assert (stored.registered.value, stored.next is not None) == (current, True)
     assert first in stored.accepted
     world.work(20)
     for server in world.servers:
         assert not {first, current} & set(server.accepted)
-        assert set(server.accepted) == set(read(world.store.secrets[-1]).accepted)
+        assert set(server.accepted) == set(parse_tokens(world.store.secrets[-1]).accepted)
 
 
 def test_a_secret_that_cannot_be_changed_is_created_again() -> None:

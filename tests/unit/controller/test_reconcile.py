@@ -18,16 +18,16 @@ from webhook.controller.reconcile_round import POLICIES_PER_SHARE, ReconcileInco
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.controller.write_timeout import WriteTimeout
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.standing import Standing
-from webhook.kube.surroundings import Surroundings
+from webhook.kube.cluster_info import ClusterInfo
+from webhook.kube.policy_cache import PolicyCache
 from webhook.metrics import Metrics
 from webhook.model.namespace import Namespace
-from webhook.netpol.dns import Detected
+from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import Engine
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
-AROUND: Final = Surroundings(
-    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=Detected("kube-dns"), closed_since=AT
+AROUND: Final = ClusterInfo(
+    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=DetectedDns("kube-dns"), isolation_since=AT
 )
 SHOP: Final = Namespace("shop", "1", {}, AT, terminating=False)
 PATH: Final = "/api/v1/namespaces/shop"
@@ -78,7 +78,7 @@ class Willing(Refusing):
 
 
 def reconcile(
-    api: Refusing, log: str, namespace: Namespace = SHOP, around: Surroundings = AROUND, text: str = ""
+    api: Refusing, log: str, namespace: Namespace = SHOP, around: ClusterInfo = AROUND, text: str = ""
 ) -> Metrics:
     """Reconcile a namespace until nothing is left to be written."""
     metrics = Metrics()
@@ -92,7 +92,7 @@ def reconciler_of(api: Api, log: str, metrics: Metrics) -> Reconciler:
     """Return a reconciler whose watches have seen nothing."""
     return Reconciler(
         api=api,
-        standing=Standing(api),
+        standing=PolicyCache(api),
         recorder=WriteRecorder(AuditLog(log, process="serve"), lambda: AT),
         metrics=metrics,
         own_namespace="guards",
@@ -180,7 +180,7 @@ def test_a_write_that_cannot_be_recorded_is_owed() -> None:
     api = Willing(0, STANDS)
     recorder = WriteRecorder(AuditLog("/dev/full", process="controller"), lambda: AT)
     reconciler = Reconciler(
-        api=api, standing=Standing(api), recorder=recorder, metrics=Metrics(), own_namespace="guards", now=lambda: AT
+        api=api, standing=PolicyCache(api), recorder=recorder, metrics=Metrics(), own_namespace="guards", now=lambda: AT
     )
     while reconciler.reconcile(SHOP, parse(HEAD), AROUND):
         pass

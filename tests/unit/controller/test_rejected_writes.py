@@ -9,7 +9,7 @@ import pytest
 from tests.unit.samples import HEAD
 from webhook.config.parse import Loaded, parse
 from webhook.controller.rejected_writes import RejectedWrites, ReportingFollower
-from webhook.kube.api import ApiError, brief
+from webhook.kube.api import ApiError, abbreviated
 from webhook.metrics import COPY, Metrics
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -86,7 +86,7 @@ def test_what_may_be_otherwise_the_next_time_is_not_told(status: int) -> None:
 def test_a_long_message_says_where_and_why() -> None:
     """The text in between is the rejected object."""
     said = f"spec.validations[3].expression: Invalid value: {'x' * 100_000}: compilation failed"
-    assert brief(said).startswith("spec.validations[3].expression: ")
-    assert brief(said).endswith(": compilation failed")
-    assert len(brief(said)) < 1000
-    assert brief("as it is") == "as it is"
+    assert abbreviated(said).startswith("spec.validations[3].expression: ")
+    assert abbreviated(said).endswith(": compilation failed")
+    assert len(abbreviated(said)) < 1000
+    assert abbreviated("as it is") == "as it is"

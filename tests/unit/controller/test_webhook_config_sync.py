@@ -19,7 +19,7 @@ from webhook.controller.webhook_configurations import Endpoint
 from webhook.controller.write_backoff import WriteBackoff
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.identity import Acting
+from webhook.kube.identity import ProcessIdentity
 from webhook.metrics import Metrics
 from webhook.model.identity import Identities
 
@@ -129,7 +129,7 @@ class Guard:
             self.store,
             recorder=WriteRecorder(AuditLog(str(self.log), process="controller"), lambda: self.now),
             own_namespace=OWN,
-            acting=Acting(Identities(("chart",))),
+            acting=ProcessIdentity(Identities(("chart",))),
             status=self.status,
             now=lambda: self.now,
             probe=self._probe,

@@ -6,13 +6,13 @@ from typing import Any, Final
 import pytest
 
 from webhook.controller.write_reasons import PolicyInputs, WriteCause, cause_of, was_isolated, write_reason
-from webhook.kube.policies import Outcome
-from webhook.kube.surroundings import Surroundings
+from webhook.kube.cluster_info import ClusterInfo
+from webhook.kube.policies import WriteOutcome
 from webhook.model.reason import ReasonCode
-from webhook.netpol.dns import Detected
+from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import Engine
 
-AROUND: Final = Surroundings(Engine.KUBERNETES, frozenset(), Detected("kube-dns"), datetime(2026, 1, 1, tzinfo=UTC))
+AROUND: Final = ClusterInfo(Engine.KUBERNETES, frozenset(), DetectedDns("kube-dns"), datetime(2026, 1, 1, tzinfo=UTC))
 ONE, OTHER = PolicyInputs("1", AROUND), PolicyInputs("2", AROUND)
 
 
@@ -34,12 +34,12 @@ def test_a_cause_is_what_is_known(
 
 
 @pytest.mark.parametrize("cause", WriteCause)
-@pytest.mark.parametrize("outcome", [Outcome.CREATED, Outcome.REPAIRED, Outcome.REPLACED])
-def test_only_what_stood_is_restored(cause: WriteCause, outcome: Outcome) -> None:
+@pytest.mark.parametrize("outcome", [WriteOutcome.CREATED, WriteOutcome.REPAIRED, WriteOutcome.REPLACED])
+def test_only_what_stood_is_restored(cause: WriteCause, outcome: WriteOutcome) -> None:
     """A policy that catflap never wrote is not restored, whatever its origin."""
     _, why = write_reason(cause, outcome)
-    may = cause is WriteCause.REPAIR or (cause is WriteCause.NEW and outcome is Outcome.REPAIRED)
-    assert (why.code is ReasonCode.POLICY_RESTORED) is (may and outcome is not Outcome.REPLACED)
+    may = cause is WriteCause.REPAIR or (cause is WriteCause.NEW and outcome is WriteOutcome.REPAIRED)
+    assert (why.code is ReasonCode.POLICY_RESTORED) is (may and outcome is not WriteOutcome.REPLACED)
 
 
 def policy(uid: str = "1", manager: str = "catflap", name: str = "catflap-allow-dns") -> dict[str, Any]:

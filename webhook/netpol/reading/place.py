@@ -1,4 +1,4 @@
-"""Where in an object something is that cannot be read."""
+"""Add the path of an unreadable value to the error about it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def within(path: str) -> Iterator[None]:
-    """Put a path before what a ValueError says; what is no text passes as it is."""
+    """Prefix the message of a ValueError with a path; a UnicodeError passes unchanged."""
     try:
         yield
     except UnicodeError:

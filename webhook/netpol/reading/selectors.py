@@ -1,4 +1,4 @@
-"""Calico's selector language, read: text to a tree.
+"""Parse Calico's selector language to a tree.
 
 The grammar is libcalico-go's (lib/selector/tokenizer and parser): literals have no escapes, blanks are space and tab,
 `!` binds closer than `&&`, and `&&` closer than `||`.
@@ -21,12 +21,12 @@ TOKENS = re.compile(
     re.VERBOSE,
 )
 BLANKS = " \t"
-DEEPEST = 100  # brackets in brackets; Calico has no limit of its own, and people write two or three
+DEEPEST = 100  # nested brackets; Calico has no limit, and real selectors have two or three
 SHOWN = 80  # characters of a selector in a message
 
 
-class Token(NamedTuple):
-    """A piece of the text, and what it is."""
+class SelectorToken(NamedTuple):
+    """A token of the text with its kind."""
 
     kind: str
     text: str
@@ -48,36 +48,36 @@ def parse(text: str) -> Selector:
     return found
 
 
-def tokens_of(text: str) -> Iterator[Token]:
-    """The pieces of a text; raises ValueError at the first that is none."""
+def tokens_of(text: str) -> Iterator[SelectorToken]:
+    """Yield the tokens of a text; raises ValueError at the first character that begins no token."""
     at, end = 0, len(text.rstrip(BLANKS))
     while at < end:
         match = TOKENS.match(text, at)
         if match is None:
             raise ValueError(f"no selector: {text[:SHOWN]!r} at {at}")
         kind = next(name for name in ("has", "all", "global", "literal", "mark", "word") if match[name] is not None)
-        yield Token(kind, match["key"] if kind == "has" else match[kind])
+        yield SelectorToken(kind, match["key"] if kind == "has" else match[kind])
         at = match.end()
 
 
 class Reading:
-    """A text and how far it was read; each method reads one level of the grammar.  They raise ValueError."""
+    """A parser of one text; each method parses one level of the grammar.  They raise ValueError."""
 
-    def __init__(self, text: str, tokens: list[Token]) -> None:
+    def __init__(self, text: str, tokens: list[SelectorToken]) -> None:
         self._text = text
         self._tokens = tokens
         self._at = 0
         self._depth = 0
 
     def either(self) -> Selector:
-        """Parts joined by `||`."""
+        """Parse parts joined by `||`."""
         parts = [self._both()]
         while self._take("||"):
             parts.append(self._both())
         return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
 
     def end(self) -> None:
-        """Nothing may be left."""
+        """Check that no token is left."""
         if self._at < len(self._tokens):
             self._fail()
 
@@ -119,9 +119,9 @@ class Reading:
         raise ValueError(f"no selector: {self._text[:SHOWN]!r}")
 
     def _about(self, key: str) -> Selector:
-        """What is said of one label."""
+        """Parse a condition about one label."""
         kind, how = self._next()
-        if kind not in {"mark", "word"}:  # has(in) is no operator
+        if kind not in {"mark", "word"}:  # `in` of has(in) is a label, not an operator
             self._fail()
         found: Selector
         if how in {"==", "!="}:
@@ -138,7 +138,7 @@ class Reading:
         if how in {"starts", "ends"}:
             self._need("with")
             return f"{how} with"
-        if how in {"startswith", "endswith"}:  # Calico takes any number of blanks there, none too
+        if how in {"startswith", "endswith"}:  # Calico accepts any number of blanks there
             return f"{how.removesuffix('with')} with"
         if how != "contains":
             self._fail()
@@ -160,14 +160,17 @@ class Reading:
             self._fail()
         return text[1:-1]
 
-    def _next(self) -> Token:
+    def _next(self) -> SelectorToken:
         if self._at == len(self._tokens):
             self._fail()
         self._at += 1
         return self._tokens[self._at - 1]
 
     def _take(self, text: str) -> bool:
-        found = self._at < len(self._tokens) and self._tokens[self._at] in {Token("mark", text), Token("word", text)}
+        found = self._at < len(self._tokens) and self._tokens[self._at] in {
+            SelectorToken("mark", text),
+            SelectorToken("word", text),
+        }
         self._at += found
         return found
 
