@@ -18,6 +18,7 @@ from webhook import __version__
 from webhook.config.parse import Loaded
 from webhook.controller.namespace_termination import NamespaceTermination, is_uninstall_placeholder
 from webhook.controller.owner_references import owner_difference, with_owner
+from webhook.controller.registration_reasons import CREATED, update_reason
 from webhook.controller.registration_state import RegistrationStateKeeper
 from webhook.controller.registration_status import RegistrationStatus
 from webhook.controller.server_locator import Probe, ServerLocator, probe_servers
@@ -28,7 +29,6 @@ from webhook.controller.webhook_config_diff import (
     entry_differences,
     keep_client_config,
     merge_configuration,
-    only_client_config_differs,
 )
 from webhook.controller.webhook_configurations import Endpoint, webhook_configurations
 from webhook.controller.write_backoff import WriteBackoff
@@ -45,7 +45,6 @@ from webhook.kube.webhook_path import token_of
 from webhook.metrics import REGISTRATION
 from webhook.model.identity import Identities
 from webhook.model.names import ACCOUNTS_ANNOTATION, RELEASE_ANNOTATION, WEBHOOK_CONFIGURATION
-from webhook.model.reason import Reason, ReasonCode
 
 logger = logging.getLogger(__name__)
 
@@ -58,19 +57,6 @@ FITTING_SECONDS: Final = 60.0
 # long to stop.
 OTHER_RELEASE_SECONDS: Final = 60.0
 HOME: Final = "home"  # the watch on catflap's own namespace
-# Why a configuration is written.
-CREATED: Final = Reason(ReasonCode.REGISTRATION_CREATED, "registered: the servers answer")
-UPGRADED: Final = Reason(ReasonCode.REGISTRATION_UPGRADED, "rewritten: it was not as this release registers it")
-METADATA_CHANGED: Final = Reason(
-    ReasonCode.REGISTRATION_METADATA_UPDATED,
-    "rewritten: its labels, annotations or owners were not as this release writes them",
-)
-ENDPOINT_CHANGED: Final = Reason(
-    ReasonCode.REGISTRATION_ENDPOINT_UPDATED, "rewritten: reviews come to another address or path"
-)
-RULES_CHANGED: Final = Reason(
-    ReasonCode.REGISTRATION_RULES_UPDATED, "rewritten: the policy file asks for other requests"
-)
 
 
 class RegistrationOptions(Struct, frozen=True):
@@ -270,23 +256,13 @@ class WebhookConfigSync(WatchGroup):
         if written:
             self._backoff[phase].record_write()
             self._status.mark_matching(phase)
-            is_repair = bool(found) and self._matched.get(phase) == key
-            why = (
-                self._status.report_restored(phase, stored, found)
-                if is_repair
-                else self._update_reason(phase, stored, target)
-            )
+            if found and self._matched.get(phase) == key:
+                why = self._status.report_restored(phase, stored, found)
+            else:
+                why = update_reason(stored, target, is_known=phase in self._matched)
             self._recorder.record(target, policy_digest=loaded.digest, why=why, verb="update")
             self._matched[phase] = key
         return FITTING_SECONDS
-
-    def _update_reason(self, phase: str, stored: Json, target: Json) -> Reason:
-        """Return why a configuration that others did not change was written: it differed at the start of this process, or the input changed."""
-        if phase not in self._matched:
-            return UPGRADED
-        if stored["webhooks"] == target["webhooks"]:
-            return METADATA_CHANGED
-        return ENDPOINT_CHANGED if only_client_config_differs(stored, target) else RULES_CHANGED
 
     def _is_left_to_other_release(self, phase: str, stored: Json) -> bool:
         """Return whether another release wrote the configuration and its controllers may still be starting or stopping."""

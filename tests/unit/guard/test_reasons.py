@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.decisions import older
-from tests.reasons import codes
+from tests.reasons import assert_consistent, codes
 from tests.reviews import GOOD, Json, deployment, encoded, namespace, pod, review
 from tests.unit.samples import NODE, OWNER, REPLICASET_CONTROLLER, asked, policy
 from webhook.guard.amend import amend
@@ -192,24 +192,12 @@ def decided(request: Request, text: str = FILE, *, bad: tuple[Violation, ...] = 
     return found
 
 
-def assert_is_whole(found: Decision) -> None:
-    """Hold what a code says against what else the decision has."""
-    assert found.verdict in Verdict
-    assert bool(found.denied) == (found.verdict is Verdict.DENIED)
-    if found.why.code is ReasonCode.NO_VIOLATION:
-        assert (found.warned, found.audited) == ((), ())
-    if found.why.code is ReasonCode.VIOLATION_NOT_ENFORCED:
-        assert found.warned or found.audited
-    if found.why.code is ReasonCode.EXCEPTION_APPLIED:
-        assert found.audited
-
-
 @pytest.mark.parametrize(("code", "request_"), DECIDED)
 def test_a_request_has_this_code(code: ReasonCode, request_: Request) -> None:
     """Under one policy file."""
     found = decided(request_)
     assert found.why.code is code
-    assert_is_whole(found)
+    assert_consistent(found)
 
 
 @pytest.mark.parametrize(("code", "request_", "text"), UNDER)
@@ -217,7 +205,7 @@ def test_a_policy_file_gives_this_code(code: ReasonCode, request_: Request, text
     """By modes and exceptions."""
     found = decided(request_, text)
     assert found.why.code is code
-    assert_is_whole(found)
+    assert_consistent(found)
 
 
 @pytest.mark.parametrize(("code", "request_"), AMENDED)
@@ -226,7 +214,7 @@ def test_the_mutating_phase_has_this_code(code: ReasonCode, request_: Request) -
     found = amend(request_, policy(FILE), own_namespace=OWN)
     assert found.why.code is code
     assert bool(found.labels) == (code is ReasonCode.LABELS_ADDED)
-    assert_is_whole(found)
+    assert_consistent(found)
 
 
 def test_a_bad_policy_file_has_its_code() -> None:
