@@ -79,7 +79,7 @@ def settled(catflap: Installation, engine: str, space: str, wanted: Iterable[Map
 
 
 @pytest.mark.parametrize("environment", ["production", "test", ""])
-def test_what_stands_is_what_render_prints(
+def test_the_stored_policies_equal_the_output_of_render(
     catflap: Installation, engine: str, namespace_name: str, tmp_path: Path, environment: str
 ) -> None:
     """Each whole spec is compared, and the API server returns no warning."""
@@ -100,7 +100,7 @@ def test_what_stands_is_what_render_prints(
         assert catflap.emergency("PATCH", f"{strictly}&force=true", one, content_type=APPLY)["spec"] == one["spec"]
 
 
-def test_a_flow_of_named_namespaces_stands_at_both_ends(
+def test_a_flow_of_named_namespaces_exists_at_both_ends(
     catflap: Installation, engine: str, namespace_name: str, tmp_path: Path
 ) -> None:
     """It is a policy for every Pod of the named namespace."""

@@ -140,7 +140,7 @@ def leaving(controller: Program) -> int:
     return sum(one["reasonCode"] == "RegistrationRemoved" for one in controller.records("write"))
 
 
-def test_the_registration_goes_whoever_is_faster(
+def test_the_registration_is_removed_by_the_controller_or_the_garbage_collector(
     clean_cluster: Cluster, tmp_path: Path, port: int, namespace_name: str
 ) -> None:
     """The controller's account may be deleted before its next pass: then the garbage collector removes them."""
@@ -153,7 +153,7 @@ def test_the_registration_goes_whoever_is_faster(
         install(clean_cluster, tmp_path, port)
 
 
-def test_the_registration_goes_though_no_process_of_ours_runs(
+def test_the_registration_is_removed_though_no_process_of_catflap_runs(
     clean_cluster: Cluster, tmp_path: Path, port: int, namespace_name: str
 ) -> None:
     """Until then Pods are rejected; afterwards the namespace can be created again. The copy of the rules is removed as well."""

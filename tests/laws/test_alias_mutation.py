@@ -12,10 +12,10 @@ from tests.laws.strategies import LAW, label_keys, label_values, labels_under, p
 from tests.reviews import pod
 from tests.unit.review.json_patch import apply
 from tests.unit.samples import asked, workload
-from webhook.guard.amend import amend, fill
+from webhook.guard.mutate import labels_from_aliases, mutate
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
-from webhook.model.workload import Place
+from webhook.model.workload import LabelLocation
 from webhook.review.encode import encode_mutation
 
 
@@ -24,8 +24,8 @@ from webhook.review.encode import encode_mutation
 def test_what_is_filled_has_nothing_left_to_fill(data: st.DataObject, policy: GuardPolicy) -> None:
     """The API server may call a webhook twice."""
     given_labels = data.draw(labels_under(policy))
-    filled = {**given_labels, **fill(Place("metadata", given_labels), policy)}
-    assert fill(Place("metadata", filled), policy) == {}
+    filled = {**given_labels, **labels_from_aliases(LabelLocation("metadata", given_labels), policy)}
+    assert labels_from_aliases(LabelLocation("metadata", filled), policy) == {}
 
 
 @LAW
@@ -35,7 +35,7 @@ def test_only_what_is_missing_is_filled_and_only_with_the_users_own_values(
 ) -> None:
     """No label is overwritten, and no value is invented."""
     given_labels = data.draw(labels_under(policy))
-    filled = fill(Place("metadata", given_labels), policy)
+    filled = labels_from_aliases(LabelLocation("metadata", given_labels), policy)
     assert not filled.keys() & given_labels.keys()
     assert set(filled.values()) <= set(given_labels.values()) - {""}
 
@@ -47,7 +47,7 @@ def test_filling_never_turns_an_admission_into_a_refusal(data: st.DataObject, po
     given_labels = data.draw(labels_under(policy))
     request = asked(pod(given_labels))
     plain = settled(request, policy)
-    filled = settled(asked(pod({**given_labels, **amend(request, policy).labels})), policy)
+    filled = settled(asked(pod({**given_labels, **mutate(request, policy).labels})), policy)
     assert isinstance(plain, Decision)
     assert isinstance(filled, Decision)
     assert filled.allowed or not plain.allowed
@@ -64,7 +64,7 @@ def test_the_patched_pod_is_the_one_that_was_decided_on(
     source: Any = pod()
     source["metadata"]["labels"] = given_labels
     request = asked(source)
-    amended = amend(request, policy)
+    amended = mutate(request, policy)
     response = json.loads(encode_mutation(request, amended))["response"]
     patched = apply(source, json.loads(base64.b64decode(response["patch"]))) if "patch" in response else source
     assert (patched["metadata"]["labels"] or {}) == {**(given_labels or {}), **amended.labels}
@@ -82,4 +82,4 @@ def test_a_controllers_template_is_never_written_to(data: st.DataObject, policy:
         "metadata": {"name": "web"},
         "spec": {"template": {"metadata": {"labels": dict(found.places[0].labels)}}},
     }
-    assert amend(asked(deployment), policy).labels == {}
+    assert mutate(asked(deployment), policy).labels == {}

@@ -11,8 +11,8 @@ from tests.laws.strategies import LAW, labels, labels_under, manifests, policies
 from tests.reasons import assert_consistent
 from tests.reviews import Json
 from tests.unit.samples import asked, workload
-from webhook.guard.amend import amend
 from webhook.guard.judge import judge
+from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 
@@ -77,7 +77,7 @@ def test_a_decision_contains_what_its_reason_code_says(
     """Every decision has a code. A rejection has violations, and a decision without violations has a code that says so."""
     same_kind = is_update and before["kind"] == manifest["kind"]
     request = asked(manifest, before=before if same_kind else None)
-    for found in (settled(request, policy), amend(request, policy)):
+    for found in (settled(request, policy), mutate(request, policy)):
         assert isinstance(found, Decision)
         assert_consistent(found)
 

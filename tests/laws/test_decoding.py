@@ -12,7 +12,7 @@ from tests.decisions import settled
 from tests.laws.strategies import LAW, json_values, policies, reviews, spoilt_reviews, torn_reviews
 from tests.reviews import GOOD, Json, pod, review
 from webhook.audit.record import decision_record
-from webhook.guard.amend import amend
+from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision, OwnerWanted, Phase, Verdict
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
@@ -93,7 +93,7 @@ def test_every_request_gets_a_decision_an_answer_and_a_record(
     if isinstance(decided, OwnerWanted):
         decided = settled(request, policy, own_namespace="guards", owner_predates=predates)
     assert isinstance(decided, Decision)
-    amended = amend(request, policy, own_namespace="guards")
+    amended = mutate(request, policy, own_namespace="guards")
     assert amended.allowed
     validating = json.loads(encode_validation(request, decided, annotations={"decision": str(decided.verdict)}))
     mutating = json.loads(encode_mutation(request, amended))

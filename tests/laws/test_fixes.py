@@ -16,7 +16,7 @@ from webhook.guard.message import patch
 from webhook.model.decision import Decision
 from webhook.model.kinds import BY_KIND, POD_MAKERS, PodMaker, selector_beside
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Remedy
+from webhook.model.rule import Remedy
 from webhook.review.manifests import read, refused_by_api_server
 from webhook.syntax.documents import Located, located
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW, networks
 from webhook.model.addresses import EVERY_ADDRESS, PUBLIC, Addresses, addresses, too_large, union
+from webhook.model.interval_index import IntervalIndex
 from webhook.model.intervals import Intervals, contains, merged, shared, size, without
-from webhook.model.segments import Segments
 
 ranges = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 12)).map(lambda one: (one[0], sum(one))), max_size=6)
 
@@ -39,7 +39,7 @@ def test_segments_say_which_sets_hold_each_number(
 ) -> None:
     """The result counts the sets of each number, with zero for numbers in no set."""
     kept = [merged(one) for one in sets]
-    found = set(Segments((1 << at, one) for at, one in enumerate(kept)).holding(merged(asked)))
+    found = set(IntervalIndex((1 << at, one) for at, one in enumerate(kept)).holding(merged(asked)))
     wanted = {
         sum(1 << at for at, one in enumerate(kept) if number in numbers(one)) for number in numbers(merged(asked))
     }

@@ -27,7 +27,7 @@ from webhook.audit.record import (
 from webhook.model.decision import Decision, Phase
 from webhook.model.reason import Activity, Reason, Verdict
 from webhook.model.request import Operation, Request, Target, User
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HEX = "0123456789abcdef" * 4

@@ -15,8 +15,8 @@ from tests.reviews import Json, encoded
 from webhook.cli._files import Inputs
 from webhook.cli.check import Offline, check_all
 from webhook.cli.preview import Asked, from_files
-from webhook.guard.amend import amended
-from webhook.guard.decide import OFFLINE, decide
+from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.mutate import after_mutation
 from webhook.model.decision import Decision
 from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.policy import GuardPolicy
@@ -77,8 +77,8 @@ def served(found: Json, maker: PodMaker | None, policy: GuardPolicy) -> str:
         return REFUSED
     if maker is None and found["kind"] != "NetworkPolicy":
         return ADMITTED
-    request = amended(decode(encoded(found, namespace=found["metadata"]["namespace"])), policy)
-    decided = decide(request, policy, own_namespace=OWN, known=OFFLINE, at=datetime.now(UTC))
+    request = after_mutation(decode(encoded(found, namespace=found["metadata"]["namespace"])), policy)
+    decided = decide(request, policy, own_namespace=OWN, known=OFFLINE_DEFAULTS, at=datetime.now(UTC))
     assert isinstance(decided, Decision)
     return ADMITTED if decided.allowed else REFUSED
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.controlplane.cache import KEY_LENGTH, cache_root, locked
 from tests.controlplane.golang import Unavailable
-from tests.controlplane.keeper import Keeper
+from tests.controlplane.process_supervisor import ProcessSupervisor
 from tests.controlplane.progress import Progress, clock
 from tests.controlplane.session import Needed
 
@@ -45,18 +45,18 @@ def key() -> str:
 
 def _install(entry: Path, progress: Progress) -> None:
     started = time.monotonic()
-    with Keeper(parent=entry.parent, prefix="build-") as keeper:
-        environment = keeper.folder / "environment"
-        _run([sys.executable, "-m", "venv", environment], keeper, progress)
-        _run([environment / "bin" / "python", *PIP_INSTALL, "-r", REQUIREMENTS], keeper, progress)
+    with ProcessSupervisor(parent=entry.parent, prefix="build-") as supervisor:
+        environment = supervisor.folder / "environment"
+        _run([sys.executable, "-m", "venv", environment], supervisor, progress)
+        _run([environment / "bin" / "python", *PIP_INSTALL, "-r", REQUIREMENTS], supervisor, progress)
         shutil.rmtree(entry, ignore_errors=True)  # of a Python that is gone
         # Only the scripts of the environment contain the old path, and nothing calls them.
         environment.rename(entry)
     progress.finish(f"{NAME}: installed in {clock(time.monotonic() - started)}")
 
 
-def _run(argv: Sequence[str | Path], keeper: Keeper, progress: Progress) -> None:
-    process = keeper.start(argv, output=subprocess.PIPE)
+def _run(argv: Sequence[str | Path], supervisor: ProcessSupervisor, progress: Progress) -> None:
+    process = supervisor.start(argv, output=subprocess.PIPE)
     started = time.monotonic()
     while (passed := time.monotonic() - started) < INSTALL_SECONDS:
         try:

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from tests.laws.strategies import LAW, label_values
 from tests.oracles.patterns import PatternOracle
-from webhook.model.pattern import whole
-from webhook.model.workload_labels import Requirement
+from webhook.model.label_pattern import anchored
+from webhook.model.workload_labels import LabelRequirement
 
 MARKS: Final = "".join(chr(code) for code in range(ord(" "), ord("~") + 1) if not chr(code).isalnum())
 # Values near to what the patterns below match.
@@ -52,10 +52,10 @@ anything = st.lists(pieces | trees, min_size=1, max_size=6).map("".join)
 def same_in_go(patterns: PatternOracle, pattern: str, tried: list[str]) -> None:
     """Check that Go accepts a pattern that catflap accepts, and finds the same."""
     try:
-        required = Requirement(label="team", matches=pattern)
+        required = LabelRequirement(label="team", matches=pattern)
     except ValidationError:
         reject()
-    found = patterns.match(whole(pattern), tried)
+    found = patterns.match(anchored(pattern), tried)
     assert found.error == ""
     assert found.matches == tuple(map(required.admits, tried))
 
@@ -88,12 +88,12 @@ def test_accepted_patterns_mean_the_same(patterns: PatternOracle, pattern: str, 
 )
 def test_some_refused_patterns_mean_something_else_in_go(patterns: PatternOracle, pattern: str, value: str) -> None:
     """Otherwise catflap could accept more patterns."""
-    here = Requirement.model_construct(label="team", one_of=None, matches=pattern).admits(value)
-    assert patterns.match(whole(pattern), [value]).matches == (not here,)
+    here = LabelRequirement.model_construct(label="team", one_of=None, matches=pattern).admits(value)
+    assert patterns.match(anchored(pattern), [value]).matches == (not here,)
 
 
 @pytest.mark.parametrize("pattern", [r"\u0061", "[a-z]{1,1200}", "(?x)a", "a{2}{3}", "a**", "(?:a{40}){30}"])
 def test_some_refused_patterns_are_invalid_in_go(patterns: PatternOracle, pattern: str) -> None:
     """The API server would not accept a ValidatingAdmissionPolicy with it either."""
-    Requirement.model_construct(label="team", one_of=None, matches=pattern).admits("a")
-    assert patterns.match(whole(pattern), []).error
+    LabelRequirement.model_construct(label="team", one_of=None, matches=pattern).admits("a")
+    assert patterns.match(anchored(pattern), []).error

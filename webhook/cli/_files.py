@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 from webhook.cli._folders import SUFFIXES, Unread, files_of
 from webhook.files import STDIN, Form, UnreadableFileError, read_file, read_stdin, shown
 from webhook.model.counting import counted
+from webhook.model.file_types import file_type
 from webhook.review.manifests import NotKubernetes
 from webhook.syntax.composing import Place
 from webhook.syntax.documents import MOST_OBJECTS, BadManifest, Located, dotted, located, whole
@@ -47,8 +48,10 @@ class Inputs:
             self._files += 1
             before = self._documents, len(self.complaints)
             try:
-                text = text_of(read_stdin(MANIFESTS) if source == STDIN else read_file(source, MANIFESTS))
-                if is_named or NEEDED in text:
+                content = read_stdin(MANIFESTS) if source == STDIN else read_file(source, MANIFESTS)
+                if what := file_type(content) if is_named else "":
+                    self.complaints.append(f"{shown(source)}: {what}")
+                elif NEEDED in (text := text_of(content)) or is_named:
                     yield from self._read(source, text, read, is_named=is_named)
                 else:
                     self.passed_over.append(source)

@@ -37,9 +37,9 @@ from webhook.cli._previewing import Findings, as_json, show
 from webhook.cli._streams import warn
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
-from webhook.guard.comparing import changes, differences
-from webhook.guard.existing import Existing
-from webhook.guard.preview import Preview, Setting, preview
+from webhook.guard.owner_graph import ExistingObject
+from webhook.guard.policy_diff import outcome_changes, policy_differences
+from webhook.guard.preview import Preview, PreviewContext, preview
 from webhook.kube import webhook_configurations
 from webhook.kube.api import Api, ApiError, NoClusterError, connect_as_kubectl
 from webhook.kube.install_record import InstallRecord, InstallTimes
@@ -139,18 +139,20 @@ def from_files(asked: Asked, api: Api | None) -> Findings:
     extra = extra_kinds(asked.after, before)
     notes: list[str] = []
     reading = partial(standing_in_file, default_namespace=space, extra=extra)
-    where = Setting(own_namespace=asked.own_namespace, at=datetime.now(UTC))
+    where = PreviewContext(own_namespace=asked.own_namespace, at=datetime.now(UTC))
     found = judged(asked, before, noted(inputs.objects(reading), notes), where, inputs.complaints)
     return replace(found, notes=(*notes, *inputs.notes, *found.notes))
 
 
-def standing_in_file(document: Any, *, default_namespace: str, extra: Makers) -> tuple[Manifest, Existing]:
+def standing_in_file(document: Any, *, default_namespace: str, extra: Makers) -> tuple[Manifest, ExistingObject]:
     """An object of a file, and the same as if it stood in the cluster; raises BadManifest."""
     manifest = read(document, default_namespace=default_namespace, extra=extra)
     return manifest, standing(manifest, document)
 
 
-def noted(objects: Iterator[tuple[str, Located, tuple[Manifest, Existing]]], notes: list[str]) -> Iterator[Existing]:
+def noted(
+    objects: Iterator[tuple[str, Located, tuple[Manifest, ExistingObject]]], notes: list[str]
+) -> Iterator[ExistingObject]:
     """Each object of the files, with the labels that the API server refuses; what is not judged is added to `notes`."""
     for source, found, (manifest, one) in objects:
         if manifest.not_judged:
@@ -175,8 +177,8 @@ def from_cluster(asked: Asked, api: Api) -> Findings:
 def judged(
     asked: Asked,
     before: GuardPolicy | None,
-    objects: Iterator[Existing],
-    where: Setting,
+    objects: Iterator[ExistingObject],
+    where: PreviewContext,
     unseen: list[str],
 ) -> Findings:
     """What a policy file would do, or what it would do otherwise than another one."""
@@ -184,8 +186,8 @@ def judged(
         [found] = preview(objects, [asked.after], where)
         return Findings(found, notes=tuple(left_out(found)), unseen=tuple(unseen))
     new, old = preview(objects, [asked.after, before], where)
-    differs = differences(asked.after, before, where)
-    return Findings(new, changes(new, old), differs, notes=tuple(left_out(new, old)), unseen=tuple(unseen))
+    differs = policy_differences(asked.after, before, where)
+    return Findings(new, outcome_changes(new, old), differs, notes=tuple(left_out(new, old)), unseen=tuple(unseen))
 
 
 def left_out(*found: Preview) -> Iterator[str]:
@@ -199,7 +201,7 @@ def extra_kinds(after: GuardPolicy, before: GuardPolicy | None) -> Makers:
     return {**(before.workloads.extra_by_kind if before else {}), **after.workloads.extra_by_kind}
 
 
-def setting_of(api: Api, listing: ObjectLister) -> tuple[Setting, tuple[str, ...]]:
+def setting_of(api: Api, listing: ObjectLister) -> tuple[PreviewContext, tuple[str, ...]]:
     """What is known of the cluster, and what is to be said about that.  Raises ApiError."""
     now = datetime.now(UTC)
     own, moments, notes = DEFAULT_NAMESPACE, None, list[str]()

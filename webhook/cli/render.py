@@ -8,7 +8,7 @@ import click
 from webhook.cli._asking import OneOf, meant
 from webhook.cli._options import NAMESPACE, complain, load_policy, own_namespace_option, policy_file
 from webhook.cli._yaml import manifests
-from webhook.guard.closing import why_left_open
+from webhook.guard.isolation import reason_not_managed
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import FALLBACK, WITH_ADDRESSES
 from webhook.netpol.intent import Engine
@@ -42,7 +42,7 @@ def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, e
             if known
             else [f"--environment: {environment!r}: the policy file has no environments (namespaces.environment.oneOf)"]
         )
-    if why := why_left_open(namespace, loaded.policy, own_namespace=own_namespace):
+    if why := reason_not_managed(namespace, loaded.policy, own_namespace=own_namespace):
         click.echo(f"catflap: namespace {namespace} gets no policies: {why}", err=True)
         return
     wanted = engine or loaded.policy.network.engine

@@ -15,11 +15,11 @@ from webhook.custom.library import (
     written_patterns,
 )
 from webhook.model.abbreviation import listed
-from webhook.model.custom import MOST_RULES, WORKLOADS, CustomRule, names
+from webhook.model.custom_rule import ALL_WORKLOADS, MAX_CUSTOM_RULES, CustomRule, resource_names
 from webhook.model.kinds import KUBERNETES_OWN, POD_MAKERS, PodMaker
-from webhook.model.nearness import nearest
-from webhook.model.pattern import size
+from webhook.model.label_pattern import size
 from webhook.model.policy import GuardPolicy
+from webhook.model.spelling import closest_word
 from webhook.rules import RULES
 
 # What the library needs half a second to compile (benchmarks/reading.py).
@@ -82,10 +82,10 @@ def too_much(rules: Iterable[CustomRule]) -> Iterator[PolicyFault]:
 def unknown_resources(policy: GuardPolicy, rule: CustomRule, path: str) -> Iterator[PolicyFault]:
     """The resources of a rule that make no Pods, by what is built in and what the file adds."""
     makers = (*POD_MAKERS, *policy.workloads.extra_by_resource.values())
-    known = {name: maker for maker in makers for name in names(maker.group, maker.resource)}
+    known = {name: maker for maker in makers for name in resource_names(maker.group, maker.resource)}
     own = [maker.resource for maker in KUBERNETES_OWN]
     for number, name in enumerate(rule.resources):
-        if name == WORKLOADS or name in known:
+        if name == ALL_WORKLOADS or name in known:
             continue
         what = f"{name!r} is no resource that is judged" if name else "the text is empty"
         if others := sorted(full for full, maker in known.items() if maker.resource == name):
@@ -94,7 +94,7 @@ def unknown_resources(policy: GuardPolicy, rule: CustomRule, path: str) -> Itera
             remedy = f"; did you mean {meant!r}?"
         else:
             remedy = (
-                f", as it makes no Pods: write {WORKLOADS} for all that do, or some of {listed(own, len(own))}; "
+                f", as it makes no Pods: write {ALL_WORKLOADS} for all that do, or some of {listed(own, len(own))}; "
                 "a custom resource with its group, such as rollouts.argoproj.io"
             )
         yield PolicyFault(f"{path}[{number}]", f"{what}{remedy}")
@@ -112,7 +112,7 @@ def resource_meant(name: str, known: Mapping[str, PodMaker]) -> str | None:
         ".".join(part for part in parts if not VERSION.fullmatch(part)),
     }
     if "*" in forms or "all" in forms:
-        return WORKLOADS
+        return ALL_WORKLOADS
     by_kind = {
         one: full
         for full, maker in sorted(known.items())
@@ -125,7 +125,7 @@ def resource_meant(name: str, known: Mapping[str, PodMaker]) -> str | None:
         for one in (full, maker.kind.lower(), *SHORT.get(full, ()))
     }
     found = next((by_kind[one] for one in sorted(forms) if one in by_kind), None)
-    return found or nearest(word, (WORKLOADS, *known))
+    return found or closest_word(word, (ALL_WORKLOADS, *known))
 
 
 def complaints(rule: CustomRule) -> Iterator[str]:
@@ -170,5 +170,5 @@ def unfit(value: Any, path: str) -> Iterator[PolicyFault]:
 def custom_ids(content: Mapping[Any, Any]) -> list[str]:
     """The ids of custom rules in a file that may have faults."""
     rules = content.get("custom")
-    rules = rules[:MOST_RULES] if isinstance(rules, list) else []
+    rules = rules[:MAX_CUSTOM_RULES] if isinstance(rules, list) else []
     return [str(rule.get("id")) for rule in rules if isinstance(rule, dict)]

@@ -22,7 +22,7 @@ from webhook.kube.webhook_configurations import (
     own_admission_policy_path,
 )
 from webhook.metrics import COPY
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN, WEBHOOK_CONFIGURATION
+from webhook.model.names import ADMISSION_POLICY, MANAGED_BY, MANAGED_BY_LABEL, WEBHOOK_CONFIGURATION
 from webhook.model.reason import Reason, ReasonCode
 
 # The first lists arrive within milliseconds, unless RBAC forbids them. In that case no event triggers another pass.
@@ -59,7 +59,9 @@ class ValidatingAdmissionPolicySync(WatchGroup):
         self._now = now
         self._acting = acting
         self._backoff = WriteBackoff()
-        watches = {kind: watch_of(api, admission_policies_path(kind), TWIN) for kind in ADMISSION_POLICY_KINDS}
+        watches = {
+            kind: watch_of(api, admission_policies_path(kind), ADMISSION_POLICY) for kind in ADMISSION_POLICY_KINDS
+        }
         super().__init__({**watches, REGISTERED: watch_of(api, collection(REGISTERED), WEBHOOK_CONFIGURATION)})
 
     def sync(self, loaded: Loaded) -> float:
@@ -84,7 +86,7 @@ class ValidatingAdmissionPolicySync(WatchGroup):
         home = read_own_namespace(self._api, self._own_namespace) if wanted_now else OwnNamespace(self._own_namespace)
         wanted = {one["kind"]: one for one in wanted_now} if not home.terminating else {}
         for kind in ADMISSION_POLICY_KINDS if wanted else reversed(ADMISSION_POLICY_KINDS):
-            found = self._watches[kind].get(TWIN)
+            found = self._watches[kind].get(ADMISSION_POLICY)
             if kind in wanted:
                 wanted[kind] = with_owner(wanted[kind], found or wanted[kind], home)
             if wait := self._apply(kind, wanted.get(kind), found, loaded.digest):
@@ -127,7 +129,7 @@ class ValidatingAdmissionPolicySync(WatchGroup):
     def _remove(self, kind: str, found: Json, digest: str) -> None:
         metadata = found["metadata"]
         if self._api.delete(own_admission_policy_path(kind), uid=metadata["uid"], version=metadata["resourceVersion"]):
-            gone = {"apiVersion": found.get("apiVersion", ""), "kind": kind, "metadata": {"name": TWIN}}
+            gone = {"apiVersion": found.get("apiVersion", ""), "kind": kind, "metadata": {"name": ADMISSION_POLICY}}
             self._recorder.record(gone, policy_digest=digest, why=REMOVED, verb="delete")
 
 

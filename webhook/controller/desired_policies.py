@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.config.parse import Loaded
-from webhook.guard.closing import is_guarded
+from webhook.guard.isolation import is_managed
 from webhook.kube.cluster_info import ClusterInfo
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.namespace import Namespace
@@ -24,8 +24,8 @@ class DesiredPolicies(Struct, frozen=True):
 
     def is_managed(self, namespace: Namespace, loaded: Loaded, around: ClusterInfo) -> bool:
         """Return whether a namespace is managed, so that it is isolated."""
-        return is_guarded(
-            namespace, loaded.policy, closed_since=around.isolation_since, own_namespace=self.own_namespace
+        return is_managed(
+            namespace, loaded.policy, isolation_since=around.isolation_since, own_namespace=self.own_namespace
         )
 
     def in_namespace(self, namespace: Namespace, loaded: Loaded, around: ClusterInfo) -> tuple[Manifest, ...]:

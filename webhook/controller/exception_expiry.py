@@ -8,7 +8,7 @@ from webhook.config.parse import Loaded
 from webhook.kube.api import Api
 from webhook.kube.events import EventDetails, digest_key, policy_file_reference, post_event
 from webhook.metrics import ENDED, ENDING, IN_FORCE, Metrics
-from webhook.model.exemptions import Waiver
+from webhook.model.exemptions import PolicyException
 
 
 class ExceptionExpiry:
@@ -42,14 +42,14 @@ class ExceptionExpiry:
         return seconds_until_tomorrow(at) if loaded.policy.exceptions else 0.0
 
 
-def exception_state(one: Waiver, at: datetime) -> str:
+def exception_state(one: PolicyException, at: datetime) -> str:
     """Return whether an exception is in force, in force in its last week, or expired."""
     if not one.counts(at):
         return ENDED
     return ENDING if one.ends_soon(at) else IN_FORCE
 
 
-def event_key(one: Waiver, at: datetime) -> str:
+def event_key(one: PolicyException, at: datetime) -> str:
     """Return the key of the Event for an exception on one day."""
     return digest_key(f"{one} {one.namespace} {at.astimezone(UTC).date()}")
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.kube.webhook_path import MOST_TOKENS
-from webhook.model.path_tokens import PathTokens, Token, digest
+from webhook.model.path_tokens import PathToken, PathTokens, digest
 from webhook.model.reason import Reason, ReasonCode
 
 # How long a token stays registered. A user who provokes a failure and reads the path in its message can use the token
@@ -100,7 +100,7 @@ class RotationStep(Struct, frozen=True):
     why: Reason
 
 
-def plan_step(now: RotationState, schedule: RotationSchedule, make: Callable[[], Token]) -> RotationStep | None:
+def plan_step(now: RotationState, schedule: RotationSchedule, make: Callable[[], PathToken]) -> RotationStep | None:
     """Return the next step, or None if none is due; `make` returns a new token with its creation time."""
     tokens = now.tokens
     if tokens is None or tokens.registered is None:
@@ -111,7 +111,11 @@ def plan_step(now: RotationState, schedule: RotationSchedule, make: Callable[[],
 
 
 def plan_rotation(
-    now: RotationState, tokens: PathTokens, registered: Token, schedule: RotationSchedule, make: Callable[[], Token]
+    now: RotationState,
+    tokens: PathTokens,
+    registered: PathToken,
+    schedule: RotationSchedule,
+    make: Callable[[], PathToken],
 ) -> RotationStep | None:
     """Return the next step towards another token."""
     if tokens.next is not None and now.accepted:
@@ -132,7 +136,7 @@ def plan_rotation(
     return None
 
 
-def rotation_reason(now: RotationState, registered: Token, schedule: RotationSchedule) -> Reason | None:
+def rotation_reason(now: RotationState, registered: PathToken, schedule: RotationSchedule) -> Reason | None:
     """Return why a new token is needed; None if it is not."""
     if not registered.value:
         return PUBLIC
@@ -143,7 +147,7 @@ def rotation_reason(now: RotationState, registered: Token, schedule: RotationSch
     return PERIOD_OVER if now.age >= schedule.period else None
 
 
-def plan_initial(now: RotationState, make: Callable[[], Token]) -> RotationStep:
+def plan_initial(now: RotationState, make: Callable[[], PathToken]) -> RotationStep:
     """Return the first step: keep accepting the tokens that were stored or are registered, else register a new one."""
     if now.remembered is not None and now.remembered.registered is not None:
         unknown = now.registered - set(now.remembered.accepted)
@@ -153,12 +157,12 @@ def plan_initial(now: RotationState, make: Callable[[], Token]) -> RotationStep:
         return RotationStep(PathTokens(registered=make()), FIRST)
     first, *others = sorted(now.registered)
     since = make().since
-    kept = PathTokens(registered=Token(first, since), previous=tuple(Token(one, since) for one in others))
+    kept = PathTokens(registered=PathToken(first, since), previous=tuple(PathToken(one, since) for one in others))
     return RotationStep(kept, ADOPTED)
 
 
 def with_unknown_tokens(
-    tokens: PathTokens, unknown: Collection[str], now: RotationState, make: Callable[[], Token]
+    tokens: PathTokens, unknown: Collection[str], now: RotationState, make: Callable[[], PathToken]
 ) -> PathTokens:
     """Return the tokens with those that are registered and not stored, because others replaced the Secret or a configuration.
 
@@ -166,7 +170,7 @@ def with_unknown_tokens(
     are accepted until their regular end. If the controller manages the registration, the next token follows at once.
     """
     since = make().since
-    found = tuple(Token(one, since) for one in sorted(unknown))
+    found = tuple(PathToken(one, since) for one in sorted(unknown))
     lost = () if now.remembered is None else lost_tokens(now.remembered, tokens, unknown)
     if tokens.registered is not None and tokens.registered.value in now.registered:
         return replace(tokens, previous=(*found, *tokens.previous, *lost)[:MAX_UNKNOWN])
@@ -175,7 +179,7 @@ def with_unknown_tokens(
     return replace(tokens, registered=found[0], next=upcoming, previous=(*found[1:], *before)[:MAX_UNKNOWN])
 
 
-def lost_tokens(remembered: PathTokens, tokens: PathTokens, unknown: Collection[str]) -> tuple[Token, ...]:
+def lost_tokens(remembered: PathTokens, tokens: PathTokens, unknown: Collection[str]) -> tuple[PathToken, ...]:
     """Return the tokens that were stored, are missing and were not ended: servers still accept them until their end is stored."""
     known = {*tokens.accepted, *unknown}
     each = (remembered.registered, remembered.next, *remembered.previous)

@@ -23,7 +23,7 @@ from webhook.kube.webhook_path import (
     path,
     registered_tokens,
 )
-from webhook.model.path_tokens import PathTokens, Token
+from webhook.model.path_tokens import PathToken, PathTokens
 from webhook.model.reason import Reason
 
 logger = logging.getLogger(__name__)
@@ -211,8 +211,8 @@ class PathRotator:
             return 0.0
         return (self._now() - since).total_seconds()
 
-    def _new_token(self) -> Token:
-        return Token(token_hex(TOKEN_BYTES), self._now().astimezone(UTC).strftime(TIMESTAMP_FORMAT))
+    def _new_token(self) -> PathToken:
+        return PathToken(token_hex(TOKEN_BYTES), self._now().astimezone(UTC).strftime(TIMESTAMP_FORMAT))
 
     def _write(self, tokens: PathTokens, found: Json | None) -> Json | None:
         """Return the Secret as written; None if another replica wrote first."""

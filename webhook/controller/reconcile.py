@@ -263,7 +263,7 @@ class Reconciler:
             value, why = None, UNLABELLED
         else:
             return
-        if (value is not None) == namespace.stamped:
+        if (value is not None) == namespace.has_guard_label:
             return
         manifest = {
             "apiVersion": "v1",

@@ -13,7 +13,7 @@ from msgspec import Struct
 from webhook.config.parse import Loaded
 from webhook.controller.openreports import merge_report, report
 from webhook.controller.write_recorder import WriteRecorder
-from webhook.guard.preview import Preview, Row
+from webhook.guard.preview import Preview, PreviewRow
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.reports import API_VERSION, collection_of, delete_report, is_served, own_reports, path
 from webhook.metrics import Metrics
@@ -31,7 +31,7 @@ class ReportSubject(Struct, frozen=True):
     """The contents of a report: the number of owners in a namespace, and their violations."""
 
     owners: int
-    rows: Sequence[Row]
+    rows: Sequence[PreviewRow]
 
 
 class ReportWriter:
@@ -68,7 +68,7 @@ class ReportWriter:
 
     def _subjects(self, found: Preview, loaded: Loaded) -> dict[str, ReportSubject]:
         """Return the subjects by namespace, without exempt namespaces and catflap's own."""
-        rows: dict[str, list[Row]] = defaultdict(list)
+        rows: dict[str, list[PreviewRow]] = defaultdict(list)
         for row in found.rows:
             rows[row.owner.namespace].append(row)
         return {

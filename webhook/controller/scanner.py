@@ -17,7 +17,7 @@ from typing import Final
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.controller.report_writer import ReportWriter
-from webhook.guard.existing import Existing
+from webhook.guard.owner_graph import ExistingObject
 from webhook.guard.preview import Effect, Preview, preview
 from webhook.kube.api import Api
 from webhook.kube.install_record import InstallRecord
@@ -148,7 +148,7 @@ class Scanner:
             logger.info("kinds of this cluster that catflap does not read: %s", "; ".join(unread) or "none any more")
         return found
 
-    def _throttled(self, objects: Iterable[Existing]) -> Iterator[Existing]:
+    def _throttled(self, objects: Iterable[ExistingObject]) -> Iterator[ExistingObject]:
         """Yield the objects, with a pause after each one that took long to judge, as a custom rule blocks all threads.
 
         Raises ScanInterrupted.

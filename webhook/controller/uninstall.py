@@ -14,7 +14,14 @@ from webhook.kube.policies import delete_policy, own_policies
 from webhook.kube.registration_state import turn_on
 from webhook.kube.webhook_configurations import ADMISSION_POLICY_KINDS, PHASES, own_admission_policy_path, path
 from webhook.model.kinds import WRITTEN_KINDS
-from webhook.model.names import DEFAULT_DENY, ENTRY_SUFFIX, GUARD_LABEL, PATH_SECRET, TWIN, WEBHOOK_CONFIGURATION
+from webhook.model.names import (
+    ADMISSION_POLICY,
+    DEFAULT_DENY,
+    ENTRY_SUFFIX,
+    GUARD_LABEL,
+    PATH_SECRET,
+    WEBHOOK_CONFIGURATION,
+)
 
 # A controller that is stopping may still repair once. Nothing may reappear between two passes.
 PASS_INTERVAL_SECONDS = 2.0
@@ -107,7 +114,7 @@ def remove_admission_policy(api: Api) -> Iterator[str]:
     for kind in reversed(ADMISSION_POLICY_KINDS):
         found = api.get(own_admission_policy_path(kind))
         if found and labelled(found) and delete_as_found(api, own_admission_policy_path(kind), found):
-            yield f"{kind} {TWIN} removed"
+            yield f"{kind} {ADMISSION_POLICY} removed"
 
 
 def delete_as_found(api: Api, path: str, found: Json) -> bool:

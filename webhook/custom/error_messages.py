@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
-from webhook.model.nearness import nearest
+from webhook.model.spelling import closest_word
 
 END: Final = "<EOF>"
 # The token that identifies a place where any value may begin; the parser lists more than twenty tokens there.
@@ -108,7 +108,7 @@ def suggestion(name: str, known: tuple[str, ...]) -> str:
     first = name.partition(".")[0]
     if cel := FOREIGN.get(name.lower()):
         return f"; CEL writes {cel}"
-    near = nearest(first, known)
+    near = closest_word(first, known)
     return f"; did you mean {near + name.removeprefix(first)!r}?" if near else ""
 
 

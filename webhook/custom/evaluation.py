@@ -27,12 +27,12 @@ from webhook.custom.library import (
     compile_expression,
 )
 from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
-from webhook.model.custom import CustomRule
+from webhook.model.custom_rule import CustomRule
 from webhook.model.decision import Known, LabelsWanted, Unchecked
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 
 OBJECT, BEFORE, REQUEST, NAMESPACE, PARAMS = VARIABLES
 # The attributes of a request that are the same for the old object and the new one.
@@ -163,7 +163,7 @@ def unavailable_input(rule: CustomRule, request: Request, known: Known) -> str:
     read = fields_read(rule)
     if known.namespace is not None and known.namespace.content is None and NAMESPACE in read:
         return "it reads the namespace, and there is no cluster to ask"
-    if request.document is None or not request.document.foretold:
+    if request.document is None or not request.document.is_preview:
         return ""
     named = sorted(
         ".".join((REQUEST, *path[:1])) for path in read.get(REQUEST, ()) if path[:1] not in PREVIEW_ATTRIBUTES
@@ -173,7 +173,7 @@ def unavailable_input(rule: CustomRule, request: Request, known: Known) -> str:
 
 def defaulted_input(rule: CustomRule, request: Request) -> str:
     """Return which input of a rule the API server sets by default and a manifest lacks, as a sentence; empty where there is none."""
-    if request.document is None or not request.document.bare:
+    if request.document is None or not request.document.is_offline:
         return ""
     missing = sorted(defaulted_fields(rule.cel).difference(texts_in(request.document.content)))
     return f"it reads {missing[0]}, which the API server fills in" if missing else ""

@@ -17,7 +17,7 @@ from webhook.custom.error_messages import MACROS as CEL_MACROS
 from webhook.custom.error_messages import STANDARD, UNKNOWN, Complaint, causes, translate
 from webhook.custom.field_reads import Path, read_paths
 from webhook.custom.functions import EXTENSIONS, GLOBALS, MACROS, MEMBERS, MISSING, ZONED
-from webhook.model.pattern import why_none
+from webhook.model.label_pattern import syntax_error_reason
 
 VARIABLES: Final = ("object", "oldObject", "request", "namespaceObject", "params")
 FUNCTIONS: Final = (*CEL_MACROS, *STANDARD, *MEMBERS, *GLOBALS)
@@ -105,7 +105,11 @@ def bad_patterns(expression: str) -> Iterator[str]:
             run_program(environment().compile(f"''.matches({pattern})"), dict.fromkeys(VARIABLES))
         except EvaluationError as bad:
             is_none = NO_PATTERN in str(bad)
-            yield f"matches: {pattern} is no regular expression: {why_none(str(bad))}" if is_none else f"matches: {bad}"
+            yield (
+                f"matches: {pattern} is no regular expression: {syntax_error_reason(str(bad))}"
+                if is_none
+                else f"matches: {bad}"
+            )
 
 
 NO_PATTERN = "invalid regular expression"

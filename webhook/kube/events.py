@@ -11,7 +11,7 @@ from msgspec import Struct
 from webhook.kube import paths
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.policies import WriteOutcome
-from webhook.model.names import EPOCH_CONFIGMAP, POLICY_CONFIGMAP
+from webhook.model.names import INSTALL_RECORD_CONFIGMAP, POLICY_CONFIGMAP
 from webhook.model.reason import ReasonCode
 from webhook.netpol.manifest import Manifest
 
@@ -90,7 +90,11 @@ def post_policy_file_missing(api: Api, namespace: str, note: str, at: datetime) 
 
 def post_invalid_install_record(api: Api, namespace: str, note: str, at: datetime) -> None:
     """Post one Event about an impossible install record."""
-    about = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": EPOCH_CONFIGMAP, "namespace": namespace}}
+    about = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": INSTALL_RECORD_CONFIGMAP, "namespace": namespace},
+    }
     post_event(api, about, EventDetails("InstallationRecordNotBelieved", "Read", note, key=digest_key(note)), at)
 
 

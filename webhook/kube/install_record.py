@@ -22,7 +22,7 @@ from webhook.kube.api import Api, ApiError
 from webhook.kube.namespaces import namespace_path, parse_time
 from webhook.kube.policies import own_policies
 from webhook.model.kinds import WRITTEN_KINDS
-from webhook.model.names import EPOCH_CONFIGMAP, MANAGED_BY, MANAGED_BY_LABEL
+from webhook.model.names import INSTALL_RECORD_CONFIGMAP, MANAGED_BY, MANAGED_BY_LABEL
 
 logger = logging.getLogger(__name__)
 
@@ -120,13 +120,15 @@ class InstallRecord:
         logger.warning(
             "policies of catflap's own are older than its registration, and no ConfigMap %s says why: "
             "namespaces count as closed since %s, owners of Pods as older before %s",
-            EPOCH_CONFIGMAP, f"{oldest:{TIME}}", f"{created:{TIME}}",
+            INSTALL_RECORD_CONFIGMAP, f"{oldest:{TIME}}", f"{created:{TIME}}",
         )  # fmt: skip
         return InstallTimes(created, oldest)
 
     def _oldest_record(self, api: Api) -> InstallTimes | None:
         """Return the earliest times of the possible records; report each impossible record once."""
-        found = {space: api.get(paths.under(configmaps_path(space), EPOCH_CONFIGMAP)) for space in self._namespaces}
+        found = {
+            space: api.get(paths.under(configmaps_path(space), INSTALL_RECORD_CONFIGMAP)) for space in self._namespaces
+        }
         records = {space: one.get("data") or {} for space, one in found.items() if one}
         self._bad = set()
         if not records:
@@ -140,8 +142,8 @@ class InstallRecord:
                 self._bad.add(space)
                 self._report(
                     space,
-                    f"ConfigMap {space}/{EPOCH_CONFIGMAP} is not believed: {bad}; the other record counts, or what the cluster shows. "
-                    f"Find out who wrote it, then delete it, and the controller writes it again: kubectl -n {space} delete configmap {EPOCH_CONFIGMAP}",
+                    f"ConfigMap {space}/{INSTALL_RECORD_CONFIGMAP} is not believed: {bad}; the other record counts, or what the cluster shows. "
+                    f"Find out who wrote it, then delete it, and the controller writes it again: kubectl -n {space} delete configmap {INSTALL_RECORD_CONFIGMAP}",
                 )
         if not sound:
             return None
@@ -158,7 +160,7 @@ class InstallRecord:
         configmap = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": EPOCH_CONFIGMAP, "labels": {MANAGED_BY_LABEL: MANAGED_BY}},
+            "metadata": {"name": INSTALL_RECORD_CONFIGMAP, "labels": {MANAGED_BY_LABEL: MANAGED_BY}},
             "immutable": True,
             "data": {INSTALLED: f"{times.installed:{TIME}}", CLOSING: f"{times.isolation_since:{TIME}}"},
         }

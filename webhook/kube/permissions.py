@@ -13,13 +13,13 @@ from webhook.kube.webhook_configurations import ADMISSION_POLICY_KINDS, PHASES
 from webhook.kube.webhook_configurations import ADMISSION_POLICY_RESOURCES as TWIN_PLURALS
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS, WRITTEN_KINDS
 from webhook.model.names import (
+    ADMISSION_POLICY,
+    CLUSTER_DEFAULT_DENY,
     CONTROLLER_LEASE,
     DEFAULT_DENY,
-    EPOCH_CONFIGMAP,
+    INSTALL_RECORD_CONFIGMAP,
     PATH_SECRET,
     REGISTRATION_CONFIGMAP,
-    STANDING_NET,
-    TWIN,
     WEBHOOK_CONFIGURATION,
 )
 
@@ -42,7 +42,7 @@ def common_permissions(own_namespace: str, policy: ConfigMap | None) -> Iterator
     yield from permissions_for("get list watch", "namespaces", "which namespaces are closed")
     for place in (own_namespace, "kube-system"):
         yield from permissions_for(
-            "get", "configmaps", "since when catflap is installed", name=EPOCH_CONFIGMAP, namespace=place
+            "get", "configmaps", "since when catflap is installed", name=INSTALL_RECORD_CONFIGMAP, namespace=place
         )
     if policy is not None:
         namespace, name = policy
@@ -89,7 +89,7 @@ def controller_permissions(own_namespace: str, policy: ConfigMap | None) -> tupl
     asking = {"group": "discovery.k8s.io", "namespace": own_namespace}
     found += permissions_for("list", "endpointslices", "that every server accepts the next path", **asking)
     for kind in WRITTEN_KINDS:
-        purpose, name = "what isolates a namespace", "" if kind.namespaced else STANDING_NET
+        purpose, name = "what isolates a namespace", "" if kind.namespaced else CLUSTER_DEFAULT_DENY
         found += permissions_for("list watch create", kind.resource, purpose, group=kind.group)
         found += permissions_for("get update delete", kind.resource, purpose, group=kind.group, name=name)
     found += permissions_for("create", "events", "Events on repairs", group="events.k8s.io")
@@ -101,7 +101,9 @@ def controller_permissions(own_namespace: str, policy: ConfigMap | None) -> tupl
         found += permissions_for("delete", plural, purpose, group=ADMISSION, name=WEBHOOK_CONFIGURATION)
     for one in ADMISSION_POLICY_KINDS:
         purpose = "the copy of the rules that the API server judges by"
-        found += permissions_for("list watch delete", TWIN_PLURALS[one], purpose, group=ADMISSION, name=TWIN)
+        found += permissions_for(
+            "list watch delete", TWIN_PLURALS[one], purpose, group=ADMISSION, name=ADMISSION_POLICY
+        )
     for plural in ("mutatingwebhookconfigurations", "mutatingadmissionpolicies"):
         found += permissions_for("list", plural, "what may have changed a policy that was written", group=ADMISSION)
     where = {"name": CONTROLLER_LEASE, "namespace": own_namespace, "group": "coordination.k8s.io"}

@@ -7,7 +7,7 @@ from typing import Any, Final
 from webhook.kube import paths
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
 from webhook.model.kinds import POLICIES_BY_KIND, PolicyKind
-from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, OUR_PREFIX
+from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, POLICY_NAME_PREFIX
 from webhook.netpol.manifest import Manifest
 
 # catflap's policies have none of these. An owner counts as a difference, since the garbage collector would delete the policy with it.
@@ -123,7 +123,7 @@ def is_own_policy(found: Json) -> bool:
     """Return whether catflap wrote a policy: its name, its label and its field manager all match; users may forge one or two of them."""
     metadata = found["metadata"]
     labelled = (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
-    return metadata["name"].startswith(OUR_PREFIX) and labelled and FIELD_MANAGER in field_managers(found)
+    return metadata["name"].startswith(POLICY_NAME_PREFIX) and labelled and FIELD_MANAGER in field_managers(found)
 
 
 def field_managers(found: Json) -> set[str]:

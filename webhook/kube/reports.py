@@ -5,7 +5,7 @@ from typing import Final
 
 from webhook.kube import paths
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
-from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, REPORT
+from webhook.model.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, REPORT_NAME
 from webhook.netpol.manifest import Manifest
 
 API_VERSION: Final = "openreports.io/v1alpha1"
@@ -54,7 +54,7 @@ def is_own_report(found: Json) -> bool:
     metadata = found["metadata"]
     labelled = (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
     managers = {entry.get("manager") for entry in metadata.get("managedFields") or ()}
-    return metadata["name"] == REPORT and labelled and FIELD_MANAGER in managers
+    return metadata["name"] == REPORT_NAME and labelled and FIELD_MANAGER in managers
 
 
 def delete_report(api: Api, found: Json) -> bool:

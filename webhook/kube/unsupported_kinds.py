@@ -6,16 +6,21 @@ from webhook.kube.api import Api
 from webhook.kube.paths import under
 from webhook.model.abbreviation import listed
 from webhook.model.kinds import Makers
-from webhook.model.other_kinds import OTHER_MAKERS, OTHER_POLICIES, unread, unread_maker
+from webhook.model.unsupported_kinds import (
+    UNSUPPORTED_POD_MAKERS,
+    UNSUPPORTED_POLICIES,
+    is_unsupported_pod_maker,
+    unsupported_policy_notice,
+)
 
 
 def unsupported_kind_notes(api: Api, extra: Makers) -> Iterator[str]:
     """Yield the notes about the unsupported kinds of a cluster; `extra` has the kinds that a policy file adds.  Raises ApiError."""
     makers, policies = [], []
     for group, kind, resource in served_unsupported_kinds(api):
-        if unread(group, kind):
+        if unsupported_policy_notice(group, kind):
             policies.append(resource)
-        elif unread_maker(group, kind, extra):
+        elif is_unsupported_pod_maker(group, kind, extra):
             makers.append(resource)
     if makers:
         yield f"not judged, but for the Pods that they make: {listed(sorted(makers))}"
@@ -28,7 +33,7 @@ def served_unsupported_kinds(api: Api) -> Iterator[tuple[str, str, str]]:
     groups = (api.get("/apis") or {}).get("groups") or ()
     for found in groups:
         name = found["name"]
-        if name in OTHER_MAKERS or name in OTHER_POLICIES:
+        if name in UNSUPPORTED_POD_MAKERS or name in UNSUPPORTED_POLICIES:
             version = found["preferredVersion"]["groupVersion"]
             for one in (api.get(under("/apis", *version.split("/"))) or {}).get("resources") or ():
                 if "/" not in one["name"]:  # a subresource

@@ -3,7 +3,7 @@
 from typing import Final
 
 from webhook.kube.api import Api
-from webhook.model.names import DEFAULT_NAMESPACE, TWIN, WEBHOOK_CONFIGURATION
+from webhook.model.names import ADMISSION_POLICY, DEFAULT_NAMESPACE, WEBHOOK_CONFIGURATION
 
 API_VERSION: Final = "admissionregistration.k8s.io/v1"
 PHASES: Final = ("validating", "mutating")
@@ -31,7 +31,7 @@ def admission_policies_path(kind: str) -> str:
 
 def own_admission_policy_path(kind: str) -> str:
     """Return the path of catflap's ValidatingAdmissionPolicy, or of its binding."""
-    return f"{admission_policies_path(kind)}/{TWIN}"
+    return f"{admission_policies_path(kind)}/{ADMISSION_POLICY}"
 
 
 def find_own_namespace(api: Api) -> str:

@@ -9,8 +9,8 @@ from msgspec import Struct
 from webhook.model.reason import Reason
 from webhook.model.reason import Verdict as Verdict  # noqa: PLC0414 (who imports Decision asks for its verdict)
 from webhook.model.request import User
-from webhook.model.violation import Remedy, Violation
-from webhook.model.workload import Owner, Place, Workload
+from webhook.model.rule import Remedy, Violation
+from webhook.model.workload import LabelLocation, Owner, Workload
 
 Found = TypeVar("Found")
 
@@ -99,7 +99,7 @@ class OldOwner(Struct, frozen=True):
 
     workload: Workload
     template: Mapping[str, Any]
-    made: Place = Place("metadata", {})
+    made: LabelLocation = LabelLocation("metadata", {})
 
 
 class ClosureWanted(Struct, frozen=True):

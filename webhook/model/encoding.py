@@ -1,15 +1,26 @@
-"""How the text of a file is encoded, by its byte order mark, as kubectl tells UTF-16 from UTF-8."""
+"""Detection of the encoding of a file by its byte order mark, as in kubectl."""
 
 import codecs
 from typing import Final
 
 UTF_8: Final = "utf-8"
-MARKS: Final = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF8, UTF_8))
+UTF_32: Final = "this is UTF-32, which kubectl cannot read; save it as UTF-8"
+UTF_32_MARKS: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+BYTE_ORDER_MARKS: Final = (
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (codecs.BOM_UTF8, UTF_8),
+)
 
 
-def marked(content: bytes) -> tuple[str, bytes]:
-    """The encoding of a text, and the bytes behind its byte order mark; the encoding is empty for UTF-16 without a mark."""
-    for mark, encoding in MARKS:
+def is_utf_32(content: bytes) -> bool:
+    """Return whether a text is UTF-32, by its byte order mark or by the three zero bytes of its first ASCII character."""
+    return content.startswith(UTF_32_MARKS) or b"\0\0\0" in {content[:3], content[1:4]}
+
+
+def detect_encoding(content: bytes) -> tuple[str, bytes]:
+    """Return the encoding of a text, and the bytes after its byte order mark; the encoding is empty for UTF-16 without a mark."""
+    for mark, encoding in BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return encoding, content.removeprefix(mark)
     return "" if b"\0" in content[:2] else UTF_8, content

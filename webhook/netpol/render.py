@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from types import ModuleType
 
-from webhook.model.names import STANDING_NET
+from webhook.model.names import CLUSTER_DEFAULT_DENY
 from webhook.model.policy import GuardPolicy
 from webhook.netpol import calico, kubernetes
 from webhook.netpol.dns import OFFLINE_DEFAULTS, DetectedDns
@@ -37,7 +37,7 @@ def render_cluster_wide(
     """Return the cluster-wide default deny where the file asks for it and the engine has it; it allows the name servers."""
     if not policy.network.standing_net or engine is not Engine.CALICO:
         return ()
-    intent = Intent(STANDING_NET, allows=name_server_allows(policy, detected_dns=detected_dns))
+    intent = Intent(CLUSTER_DEFAULT_DENY, allows=name_server_allows(policy, detected_dns=detected_dns))
     return as_staged((calico.cluster_wide_default_deny(intent, birth, exempt),), policy, engine)
 
 

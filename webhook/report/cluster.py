@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.guard.closing import is_guarded
+from webhook.guard.isolation import is_managed
 from webhook.kube.api import Api
 from webhook.kube.install_record import InstallRecord
 from webhook.kube.namespaces import NAMESPACES_PATH, parse_namespace
@@ -58,7 +58,7 @@ def look(api: Api, policy: GuardPolicy | None, *, own_namespace: str) -> Now:
             state = CLOSED
         elif space.name == own_namespace or policy.namespaces.exempts(space.name):
             state = EXEMPT
-        elif is_guarded(space, policy, closed_since=since, own_namespace=own_namespace):
+        elif is_managed(space, policy, isolation_since=since, own_namespace=own_namespace):
             state = OPEN
         else:
             state = OLDER

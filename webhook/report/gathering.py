@@ -142,7 +142,7 @@ def ends(entry: Entry) -> bool:
     """Whether a policy is removed because its namespace is; where there is no code, who removes it tells as much."""
     if entry.reason_code:
         return entry.reason_code == ReasonCode.NAMESPACE_TERMINATING
-    return User(entry.username).empties_namespaces
+    return User(entry.username).is_namespace_deleter
 
 
 def written(entry: Entry) -> str:

@@ -1,13 +1,14 @@
 """Manifests as people and tools write them to the values that rules read."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from webhook.guard.existing import Existing
+from webhook.guard.owner_graph import ExistingObject
 from webhook.model.abbreviation import printable
 from webhook.model.kinds import (
     BY_KIND,
@@ -21,7 +22,7 @@ from webhook.model.kinds import (
     PolicyKind,
 )
 from webhook.model.request import Document, Operation, PolicyObject, Request, Target, User
-from webhook.model.violation import API_SERVER, RefusedLabel, Violation
+from webhook.model.rule import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
 from webhook.review.heading import NAMELESS, HeadFault, missing, wrong_head
@@ -30,7 +31,7 @@ from webhook.review.objects import Labelled, convert, labels_of, workload_from
 from webhook.review.unjudged import not_judged, version_note
 from webhook.syntax.composing import Place
 from webhook.syntax.documents import BadManifest, Located, documents
-from webhook.syntax.misfits import Misfit, misfit, undecodable
+from webhook.syntax.misfits import Misfit, every_misfit, misfit, undecodable
 from webhook.syntax.values import Value, kind_of
 
 __all__ = ["BadManifest", "Manifest", "NotKubernetes", "creation", "documents", "each_existing", "existing", "read"]
@@ -107,7 +108,9 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
     known = POLICIES_BY_KIND.get((group, kind))
     in_selectors = wrong_selectors(document) if known is not None and known.group == PLAIN else ()
     if wrong := (*in_head, *wrong_types(document, maker), *in_selectors):
-        raise BadValues(owner_of(document), wrong)
+        named = {fault.path for fault in wrong}
+        others = every_misfit(document, partial(convert_as, maker=maker, known=known)) if maker or known else []
+        raise BadValues(owner_of(document), (*wrong, *(one for one in others if one.path not in named)))
     found = Manifest(
         api_version,
         kind,
@@ -130,7 +133,7 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
         name=workload.name,
         workload=workload,
         resource=maker.resource,
-        document=Document(placed(document, workload.namespace), foretold=True, bare="uid" not in metadata),
+        document=Document(placed(document, workload.namespace), is_preview=True, is_offline="uid" not in metadata),
     )
 
 
@@ -166,13 +169,23 @@ def workload_in(maker: PodMaker, document: dict[str, Any], whose: str) -> Worklo
     try:
         return workload_from(maker, document, convert)
     except UNREADABLE as bad:
-        raise unreadable(whose, bad, document) from None
+        raise unreadable(whose, bad, document, partial(convert_as, maker=maker)) from None
 
 
-def unreadable(whose: str, bad: Exception, document: dict[str, Any]) -> BadManifest:
+def convert_as(document: dict[str, Any], *, maker: PodMaker | None = None, known: PolicyKind | None = None) -> None:
+    """See that an object has the shape of its kind.  Raises msgspec.ValidationError."""
+    if maker is not None:
+        workload_from(maker, document, convert)
+    elif known is not None:
+        convert(document, Labelled)
+        if known.group != CALICO_STORAGE:  # whose API server checks no types
+            convert(document, reading.shape_of((known.group, known.resource)))
+
+
+def unreadable(whose: str, bad: Exception, document: dict[str, Any], reads: Callable[[Any], Any]) -> BadManifest:
     """What is wrong with an object that has another shape than its kind, or that no JSON can have."""
     if isinstance(bad, msgspec.ValidationError):
-        return BadValues(whose, [misfit(bad, document)])
+        return BadValues(whose, every_misfit(document, reads) or [misfit(bad, document)])
     return BadManifest(f"{whose}: {undecodable(bad)}")
 
 
@@ -185,12 +198,11 @@ def placed(document: dict[str, Any], namespace: str) -> dict[str, Any]:
 def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str, Any]) -> PolicyObject:
     """A network policy with what it opens; raises BadManifest."""
     try:
+        convert_as(document, known=kind)
         labels = labels_of(convert(document, Labelled))
-        if kind.group != CALICO_STORAGE:  # whose API server checks no types
-            convert(document, reading.shape_of((kind.group, kind.resource)))
         contents = reading.read((kind.group, kind.resource), document)
     except UNREADABLE as bad:
-        raise unreadable(f"{kind.kind} {name}".strip(), bad, document) from None
+        raise unreadable(f"{kind.kind} {name}".strip(), bad, document, partial(convert_as, known=kind)) from None
     return contents.added_to(PolicyObject(kind.kind, namespace, name, labels))
 
 
@@ -211,7 +223,7 @@ def creation(manifest: Manifest) -> Request:
     A stored static Pod is one that the kubelet reports: no admission stops it (kubernetes, pkg/kubelet/pod/mirror_client.go).
     """
     mirror = manifest.workload is not None and manifest.workload.mirror
-    is_reported = mirror and manifest.document is not None and not manifest.document.bare
+    is_reported = mirror and manifest.document is not None and not manifest.document.is_offline
     group, _, version = manifest.api_version.rpartition("/")
     return Request(
         uid="offline",
@@ -232,16 +244,16 @@ def creation(manifest: Manifest) -> Request:
     )
 
 
-def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Existing:
+def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> ExistingObject:
     """An object as it stands, by what the API server says of it or a manifest; raises BadManifest."""
     return standing(read(document, default_namespace=default_namespace, extra=extra), document)
 
 
-def standing(manifest: Manifest, document: dict[str, Any]) -> Existing:
+def standing(manifest: Manifest, document: dict[str, Any]) -> ExistingObject:
     """An object as it stands; `document` says since when, and whether it runs.  Raises BadManifest."""
     request = creation(manifest)
     metadata, status = (found if isinstance(found := document.get(key), dict) else {} for key in ("metadata", "status"))
-    return Existing(
+    return ExistingObject(
         request,
         uid=str(metadata.get("uid") or ""),
         created=moment(metadata.get("creationTimestamp"), f"{request.target.kind} {request.target.name}"),
@@ -254,7 +266,9 @@ def is_stored(metadata: dict[str, Any], status: dict[str, Any]) -> bool:
     return "uid" in metadata or "phase" in status
 
 
-def each_existing(documents: Iterable[Any], unread: list[str], *, extra: Makers = NO_EXTRA_KINDS) -> Iterator[Existing]:
+def each_existing(
+    documents: Iterable[Any], unread: list[str], *, extra: Makers = NO_EXTRA_KINDS
+) -> Iterator[ExistingObject]:
     """What a cluster has; of what nobody can read, `unread` is told."""
     for document in documents:
         try:

@@ -7,11 +7,16 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from webhook.guard.message import PLAIN
+from webhook.guard.message import PLAIN_KEY
 from webhook.model.extra_kinds import ExtraKind
 from webhook.model.kinds import BY_RESOURCE, POLICY_RESOURCES, Makers
 from webhook.model.limits import MOST_EXTRA_KINDS
-from webhook.model.other_kinds import meant, outdated, unread, unread_maker
+from webhook.model.unsupported_kinds import (
+    current_version,
+    is_unsupported_pod_maker,
+    suggested_kind,
+    unsupported_policy_notice,
+)
 from webhook.model.workload import label_field
 
 # Fields of a Pod's spec that are always lists of containers (kubernetes, pkg/apis/core, PodSpec).
@@ -29,6 +34,10 @@ OF_PODS: Final = frozenset(
         "tolerations",
     }
 )
+# Endings for the plural of a kind.
+UNCHANGED: Final = ("endpoints", "securitycontextconstraints")
+VOWEL_AND_Y: Final = ("ay", "ey", "iy", "oy", "uy")
+HISSING: Final = ("s", "x", "z", "ch", "sh")
 # Values that are looked at in one object; one that people write has hundreds.
 MOST_VALUES: Final = 20_000
 # Groups whose objects describe Pods and do not make them: schemas, patterns of policies, sidecars for the Pods of others.
@@ -43,16 +52,16 @@ DESCRIBING_KINDS: Final = frozenset(
 def not_judged(document: Mapping[str, Any], api_version: str, kind: str, extra: Makers) -> str:
     """Return why an object that the tables of kinds do not know was not judged; empty where nothing speaks for Pods or networks."""
     group = api_version.rpartition("/")[0]
-    if right := meant(api_version, kind):
+    if right := suggested_kind(api_version, kind):
         whose = group if "." in group and not group.endswith(".k8s.io") else "Kubernetes"
         return f"{whose} has no {api_version} {kind}; write apiVersion: {right.replace(' ', ', kind: ')}"
-    if said := unread(group, kind):
+    if said := unsupported_policy_notice(group, kind):
         return said
     if DESCRIBING.fullmatch(group) or kind in DESCRIBING_KINDS:
         return ""
     found = pods_in(document)
     if found is None:
-        makes_pods = unread_maker(group, kind, extra)
+        makes_pods = is_unsupported_pod_maker(group, kind, extra)
         return f"{kind} of {group} makes Pods, and catflap does not read its fields; {ANYWAY}" if makes_pods else ""
     unknown = f"catflap does not know {kind} of {group or 'the core group'}, and it has {found}"
     added = extra_kind(group, kind, found.path, extra) if found.is_template else None
@@ -77,19 +86,23 @@ def extra_kind(group: str, kind: str, template: str, extra: Makers) -> ExtraKind
 
 
 def plural_of(kind: str) -> str:
-    """Return the resource that a kind usually has (apimachinery, pkg/api/meta, UnsafeGuessKindToResource)."""
+    """Return the resource that a kind usually has.
+
+    apimachinery (pkg/api/meta, UnsafeGuessKindToResource) knows the words without a plural of their own, the -es after s and the -ies for y. It makes
+    `gatewaies` and `indexs` of Gateway and Index, which have the plurals of English in their CustomResourceDefinitions, as controller-gen writes them.
+    """
     name = kind.lower()
-    if name.endswith("s"):
-        return f"{name}es"
-    return f"{name.removesuffix('y')}ies" if name.endswith("y") else f"{name}s"
+    if name.endswith(UNCHANGED):
+        return name
+    if name.endswith("y") and not name.endswith(VOWEL_AND_Y):
+        return f"{name.removesuffix('y')}ies"
+    return f"{name}es" if name.endswith(HISSING) else f"{name}s"
 
 
 def in_yaml(added: ExtraKind) -> str:
     """Return an entry of `workloads.extraKinds` on one line; a text that YAML would read as something else is in quotes."""
     fields = {"group": added.group, "resource": added.resource, "kind": added.kind, "template": added.template}
-    return (
-        f"{{{', '.join(f'{key}: {text if PLAIN.fullmatch(text) else quoted(text)}' for key, text in fields.items())}}}"
-    )
+    return f"{{{', '.join(f'{key}: {text if PLAIN_KEY.fullmatch(text) else quoted(text)}' for key, text in fields.items())}}}"
 
 
 def quoted(text: str) -> str:
@@ -113,7 +126,7 @@ ANYWAY: Final = "the server judges its Pods when they are created"
 
 def version_note(api_version: str, kind: str) -> str:
     """Return what to say of an object that is judged though its version is served no more; else an empty text."""
-    right = outdated(api_version, kind)
+    right = current_version(api_version, kind)
     return (
         f"judged as {right}: Kubernetes serves no {api_version} {kind} any more; write apiVersion: {right}"
         if right

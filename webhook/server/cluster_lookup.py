@@ -7,7 +7,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from webhook.config.parse import Loaded
-from webhook.guard.decide import OFFLINE
+from webhook.guard.decide import OFFLINE_DEFAULTS
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.install_record import InstallRecord
 from webhook.kube.namespaces import cel_namespace, namespace_path, parse_namespace
@@ -129,4 +129,4 @@ class OfflineLookup:
 
     def look_up(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a ClusterLookup)
         """Return the default of every fact."""
-        return OFFLINE
+        return OFFLINE_DEFAULTS

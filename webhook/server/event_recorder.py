@@ -8,7 +8,7 @@ from queue import Empty, Full, Queue
 from threading import Thread
 from time import monotonic
 
-from webhook.guard.message import line
+from webhook.guard.message import violation_line
 from webhook.kube.api import ApiError
 from webhook.kube.event_series import EventOutcome, EventRequest, EventSeriesRecorder
 from webhook.kube.events import EventDetails, policy_file_reference, repair_details
@@ -16,7 +16,7 @@ from webhook.kube.policies import WriteOutcome
 from webhook.metrics import Metrics
 from webhook.model.decision import Decision, Verdict
 from webhook.model.request import Operation, PolicyObject, Request
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.model.workload import Owner, Workload
 from webhook.netpol.manifest import Manifest
 
@@ -150,7 +150,7 @@ def involved_object(request: Request, subject: Workload | PolicyObject) -> Manif
 
 def violations_line(violations: tuple[Violation, ...]) -> str:
     """Return all violations on one line."""
-    return "; ".join(map(line, violations))
+    return "; ".join(map(violation_line, violations))
 
 
 def repaired_event(manifest: Manifest, outcome: WriteOutcome) -> EventRequest:

@@ -12,7 +12,7 @@ from threading import Lock
 from webhook.audit.owed import OwedRecords
 from webhook.audit.record import write_record
 from webhook.config.parse import Loaded
-from webhook.guard.closing import is_guarded
+from webhook.guard.isolation import is_managed
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.cluster_info import ClusterInfo
 from webhook.kube.namespaces import namespace_path, parse_namespace
@@ -102,10 +102,10 @@ class IsolationGate:
         return cluster_info
 
     def _is_managed(self, found: Json | None, loaded: Loaded, cluster_info: ClusterInfo) -> bool:
-        return found is not None and is_guarded(
+        return found is not None and is_managed(
             parse_namespace(found),
             loaded.policy,
-            closed_since=cluster_info.isolation_since,
+            isolation_since=cluster_info.isolation_since,
             own_namespace=self._own_namespace,
         )
 

@@ -13,8 +13,8 @@ from webhook.config.apart import ReadingTooSlowError, load
 from webhook.config.parse import Loaded
 from webhook.custom.cost import BUDGET
 from webhook.custom.evaluation import total_cost
-from webhook.guard.existing import Existing
-from webhook.guard.foretelling import foretold, not_previewed
+from webhook.guard.impact_warnings import impact_warnings, not_previewed
+from webhook.guard.owner_graph import ExistingObject
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.install_record import InstallRecord
 from webhook.kube.listing import LONG_RUNNING, first_pages
@@ -99,10 +99,10 @@ class PolicyImpactAnalyzer:
         where = build_setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
         more: list[str] = []
         objects = within_deadline(running_objects(api, more), (after, before), until)
-        return foretold(objects, after, before, where, more=more, named=named)
+        return impact_warnings(objects, after, before, where, more=more, named=named)
 
 
-def running_objects(api: Api, more: list[str]) -> Iterator[Existing]:
+def running_objects(api: Api, more: list[str]) -> Iterator[ExistingObject]:
     """Yield the running objects, page by page; raises ApiError and BadManifest.
 
     The name of each kind of which only a part was read is appended to `more`.
@@ -112,7 +112,9 @@ def running_objects(api: Api, more: list[str]) -> Iterator[Existing]:
         more += [page.more] if page.more else []
 
 
-def within_deadline(objects: Iterable[Existing], policies: Collection[GuardPolicy], until: float) -> Iterator[Existing]:
+def within_deadline(
+    objects: Iterable[ExistingObject], policies: Collection[GuardPolicy], until: float
+) -> Iterator[ExistingObject]:
     """Yield the objects until the deadline `until`; raises TooSlowError after it.
 
     There is a pause after each slice of work. An object on which all custom rules together might cost more than the budget of a

@@ -17,9 +17,9 @@ from webhook.config.apart import ReadingTooSlowError
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.custom.evaluation import total_cost
-from webhook.guard.amend import amend
 from webhook.guard.decide import decide, unavailable
-from webhook.guard.explaining import explained
+from webhook.guard.decision_message import with_message
+from webhook.guard.mutate import mutate
 from webhook.kube.identity import ProcessIdentity
 from webhook.metrics import Metrics
 from webhook.model.abbreviation import shortened
@@ -235,10 +235,10 @@ class ReviewHandler:
             return NO_POLICY
         try:
             if context.phase is Phase.MUTATE:
-                return amend(request, loaded.policy, own_namespace=self._own_namespace)
+                return mutate(request, loaded.policy, own_namespace=self._own_namespace)
             own, accounts, at = self._own_namespace, self._acting.accounts, self._now()
             found = decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, known=known, at=at)
-            return explained(found, request, loaded.policy) if isinstance(found, Decision) else found
+            return with_message(found, request, loaded.policy) if isinstance(found, Decision) else found
         except Exception:
             logger.exception("no decision on %s", shortened(request.uid))
             return INTERNAL_ERROR

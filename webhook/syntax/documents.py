@@ -163,11 +163,18 @@ def composed(chunk: Chunk, reader: str) -> Located | BadManifest:
         if chunk.is_json_like:
             advice = NO_COMMENTS if SLASHES.search(chunk.text) else "; it is no JSON either"
         return BadManifest(f"not YAML: {bad}{advice}", place=moved(place, chunk.line))
+    return misplaced(chunk, found.value) or Located(found.value, chunk, again=found.repeated)
+
+
+def misplaced(chunk: Chunk, value: Any) -> BadManifest | None:
+    """Return what is wrong with a document that is YAML to a parser alone; None where nothing is."""
+    if isinstance(value, str) and chunk.is_json_like:
+        return BadManifest(f"not JSON: it begins with a comment{NO_COMMENTS}", place=Place(chunk.first_line, 1))
     marked = chunk.text.find(MARK)
-    if marked >= 0 and not (isinstance(found.value, dict) and {"apiVersion", "kind"} <= found.value.keys()):
+    if marked >= 0 and not (isinstance(value, dict) and {"apiVersion", "kind"} <= value.keys()):
         line = chunk.line + chunk.text.count("\n", 0, marked)
         return BadManifest("a byte order mark (U+FEFF) is inside the document; remove it", place=Place(line, 1))
-    return Located(found.value, chunk, again=found.repeated)
+    return None
 
 
 def objects(document: Located | BadManifest, depth: int = 0) -> Iterator[Located | BadManifest]:

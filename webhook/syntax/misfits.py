@@ -5,6 +5,7 @@ msgspec speaks of its own types and of paths from `$` ("Expected `str`, got `int
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -37,6 +38,9 @@ FOUND: Final = {
     "array": "a list",
     NULL: "null",
 }
+# A value of each type that is right wherever the type is.
+EMPTY: Final[Mapping[str, Any]] = {"object": {}, "array": [], "str": "", "int": 0, "float": 0, "bool": False}
+MOST_MISFITS: Final = 10
 OF_ONE: Final[Mapping[str, Callable[[Value], str]]] = {
     "str": text,
     "int": number,
@@ -90,6 +94,42 @@ def misfit(bad: msgspec.ValidationError, source: Any = UNKNOWN) -> Misfit:
     if missing := MISSING.match(problem):
         return Misfit((*path, missing[1]), problem)
     return Misfit(path, problem, UNKNOWN if source is UNKNOWN or ANY in path else at(source, path))
+
+
+def every_misfit(document: Mapping[str, Any], reads: Callable[[Any], Any]) -> list[Misfit]:
+    """Return each value of a document that a decoder refuses, as far as MOST_MISFITS; `reads` decodes it.
+
+    A decoder stops at the first, so each is put right in a copy before the next is looked for. The first is returned in any case.
+    """
+    left, found = deepcopy(document), list[Misfit]()
+    while len(found) < MOST_MISFITS:
+        try:
+            reads(left)
+            break
+        except msgspec.ValidationError as bad:
+            one = misfit(bad, left)
+        if any(one.path == earlier.path for earlier in found):
+            break
+        found.append(one)
+        if not put_right(left, one):
+            break
+    return found
+
+
+def put_right(document: Any, found: Misfit) -> bool:
+    """Replace a value by an empty one of the type that is expected; return whether that is known."""
+    expected = EXPECTED.match(found.problem)
+    names = expected[1].split(" | ") if expected else []
+    inside = at(document, found.path[:-1]) if found.path and ANY not in found.path else UNKNOWN
+    name = next((name for name in names if name in EMPTY), None)
+    match inside, found.path[-1:]:
+        case dict(), (step,) if name is not None:
+            inside[step] = deepcopy(EMPTY[name])
+        case list(), (int(step),) if name is not None:
+            inside[step] = deepcopy(EMPTY[name])
+        case _:
+            return False
+    return True
 
 
 def steps_of(where: str) -> Iterator[Step]:

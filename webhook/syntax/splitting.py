@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.model.encoding import marked
+from webhook.model.encoding import UTF_32, detect_encoding, is_utf_32
 
 SEPARATOR: Final = "---"
 MARK: Final = "\ufeff"
@@ -100,12 +100,14 @@ class Chunk(Struct, frozen=True):
 
 
 def text_of(data: bytes) -> str:
-    """Return the text of a file.  Raises BadTextError for UTF-16 without a byte order mark.
+    """Return the text of a file.  Raises BadTextError for UTF-16 without a byte order mark and for UTF-32.
 
     As in kubectl, a byte order mark tells UTF-16 from UTF-8, and bytes that are no UTF-8 become replacement characters; a policy
     file is read more strictly (webhook.config.enclosure).
     """
-    encoding, behind = marked(data)
+    if is_utf_32(data):
+        raise BadTextError(UTF_32)
+    encoding, behind = detect_encoding(data)
     if not encoding:
         raise BadTextError(
             "the file is UTF-16 without a byte order mark, which kubectl cannot read; save it as UTF-8, "

@@ -238,11 +238,24 @@ def tag(stop: Stop) -> Complaint | str:
     return stop.at(f"{written} is no tag that is known; remove it; {AS_TEXT}", line, column)
 
 
+def document_end(stop: Stop) -> Complaint | str:
+    """Return the sentence for text behind the end of a document."""
+    directive = next(
+        (number for number in range(min(stop.line + 1, len(stop.lines))) if stop.lines[number][:1] == "%"), None
+    )
+    if directive is not None:
+        return stop.at(CUT_OFF_DIRECTIVE, directive)
+    return "text behind the end of the document; the next document begins with ---"
+
+
 def always(sentence: str) -> Callable[[Any], str]:
     """Return words that hang on nothing."""
     return lambda _: sentence
 
 
+CUT_OFF_DIRECTIVE: Final = (
+    "a line that begins with % (%YAML, %TAG) has no --- behind it, where kubectl ends a document; remove the line"
+)
 DIRECTIVE: Final = (
     "a line that begins with % (%YAML, %TAG) is for the parser, which cannot use this one; remove the line"
 )
@@ -273,6 +286,6 @@ WORDS: Final[tuple[tuple[re.Pattern[str], Callable[[Stop], str | Complaint]], ..
         (r"tag|'>'|URI|expected '!'|whitespace", tag),
         (r"unexpected ':'", always("a colon cannot be here inside brackets; write a value that has one in quotes")),
         (r"node content", value),
-        (r"document start", always("text behind the end of the document; the next document begins with ---")),
+        (r"document start", document_end),
     )
 )

@@ -15,12 +15,12 @@ from webhook.controller.path_rotator import PathRotator, ProbeResult, TokenNotAc
 from webhook.controller.webhook_configurations import Endpoint
 from webhook.kube.api import CONFLICT, INVALID, ApiError, Json
 from webhook.kube.webhook_path import MOST_TOKENS, build_secret, parse_tokens, registered_tokens, token_of
-from webhook.model.path_tokens import PLAIN, Accepted, PathTokens, Token, digest
+from webhook.model.path_tokens import PLAIN, Accepted, PathToken, PathTokens, digest
 
 BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 PACE: Final = RotationSchedule(300.0)
-A, B, C = (Token(letter * 43) for letter in "abc")
-NEW: Final = Token("n" * 43)
+A, B, C = (PathToken(letter * 43) for letter in "abc")
+NEW: Final = PathToken("n" * 43)
 
 
 def taken(situation: RotationState) -> PathTokens | None:
@@ -29,7 +29,7 @@ def taken(situation: RotationState) -> PathTokens | None:
     return found.tokens if found else None
 
 
-def registered(*tokens: Token) -> frozenset[str]:
+def registered(*tokens: PathToken) -> frozenset[str]:
     """Return the registered tokens."""
     return frozenset(one.value for one in tokens)
 
@@ -42,7 +42,7 @@ class TestSteps:
         assert taken(RotationState(None, frozenset())) == PathTokens(registered=NEW)
 
     @pytest.mark.parametrize("value", [PLAIN, A.value])
-    def test_a_path_that_is_registered_goes_on(self, value: str) -> None:
+    def test_a_registered_path_is_kept(self, value: str) -> None:
         """An earlier release registered it, or its Secret was deleted."""
         found = taken(RotationState(None, frozenset({value})))
         assert found is not None
@@ -50,8 +50,8 @@ class TestSteps:
 
     def test_the_plain_path_is_replaced_without_delay(self) -> None:
         """The empty token is no secret, and the same steps replace it."""
-        plain = PathTokens(registered=Token(PLAIN))
-        assert taken(RotationState(plain, frozenset({PLAIN}))) == PathTokens(registered=Token(PLAIN), next=NEW)
+        plain = PathTokens(registered=PathToken(PLAIN))
+        assert taken(RotationState(plain, frozenset({PLAIN}))) == PathTokens(registered=PathToken(PLAIN), next=NEW)
 
     def test_a_next_token_is_registered_once_every_server_accepts_it(self) -> None:
         """They are registered no earlier, however long that takes."""
@@ -66,7 +66,7 @@ class TestSteps:
         [(PACE.overlap, (B,), True), (PACE.overlap - 1, (B,), False), (1e6, (A,), False), (1e6, (A, B), False), (1e6, (), False)],
     )  # fmt: skip
     def test_an_earlier_token_ends_after_the_overlap(
-        self, settled: float, where: tuple[Token, ...], ends: bool
+        self, settled: float, where: tuple[PathToken, ...], ends: bool
     ) -> None:
         """The time counts from the moment at which no entry has the old token any more."""
         tokens = PathTokens(registered=B, previous=(A,))
@@ -94,13 +94,13 @@ class TestSteps:
         """An administrator turned catflap off, or it is not registered yet."""
         assert taken(RotationState(PathTokens(registered=A), frozenset(), age=1e6, disturbed=True)) is None
 
-    def test_what_others_registered_goes_on_being_registered(self) -> None:
+    def test_a_token_registered_by_others_stays_registered(self) -> None:
         """Others replaced the Secret, or restored an old configuration: API servers use that path, and the next token follows at once."""
         assert taken(RotationState(PathTokens(registered=A), registered(C))) == PathTokens(
-            registered=Token(C.value, NEW.since), next=NEW, previous=(A,)
+            registered=PathToken(C.value, NEW.since), next=NEW, previous=(A,)
         )
         assert taken(RotationState(PathTokens(registered=A), registered(A, C))) == PathTokens(
-            registered=A, previous=(Token(C.value, NEW.since),)
+            registered=A, previous=(PathToken(C.value, NEW.since),)
         ), "of two, the one that is stored goes on"
         by_hand = taken(RotationState(PathTokens(registered=A), registered(C), managed=False))
         assert by_hand is not None
@@ -420,7 +420,7 @@ def test_no_review_is_refused_because_a_backup_is_restored(
         world.check()
 
 
-def test_an_undisturbed_rotation_goes_on_for_ever() -> None:
+def test_an_undisturbed_rotation_never_ends() -> None:
     """Each period has a new token, and the earlier one is accepted for the overlap only."""
     world = World(servers=2, api_servers=1, plain=True)
     seen: list[str] = []
@@ -491,7 +491,7 @@ def test_where_not_every_server_can_be_asked_a_token_settles_first() -> None:
     assert settle(controller, store) != PLAIN
 
 
-def test_who_does_not_lead_takes_no_step_but_the_first() -> None:
+def test_a_follower_takes_only_the_first_step() -> None:
     """A server must not wait for a Lease."""
     store = Store()
     follower = rotating(store, Obedient(), is_leader=lambda: False)
@@ -555,14 +555,14 @@ def test_what_others_stored_is_not_registered_before_every_server_accepts_it() -
     world.servers[1].record_tokens(len(world.store.secrets))
     with pytest.raises(TokenUnavailable, match="is not stored"):
         _ = world.controllers[0].registered
-    world.store.put(build_secret(replace(parse_tokens(world.store.secrets[-1]), previous=(Token(current),)), "own"))
+    world.store.put(build_secret(replace(parse_tokens(world.store.secrets[-1]), previous=(PathToken(current),)), "own"))
     assert world.controllers[0].registered == first, "every server accepts it, and servers that start accept both"
-    world.store.put(build_secret(PathTokens(registered=C, previous=(Token(current),)), "own"))
+    world.store.put(build_secret(PathTokens(registered=C, previous=(PathToken(current),)), "own"))
     with pytest.raises(TokenUnavailable, match="not registered yet: a server"):
         _ = world.controllers[0].registered
 
 
-def test_what_is_registered_goes_on_after_a_backup_was_restored_and_ends_by_its_rotation() -> None:
+def test_a_registered_token_survives_a_restored_backup_until_its_rotation() -> None:
     """The token of the backup ends with the next rotation, and no server keeps tokens for ever."""
     world, first, current = restored_world()
     world.restart_controller(0)  # it has no observations

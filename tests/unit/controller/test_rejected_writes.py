@@ -61,7 +61,7 @@ def value(metrics: Metrics) -> float | None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 413, 422])
-def test_a_refusal_is_told_once_a_file_until_it_is_over(status: int) -> None:
+def test_a_rejected_write_is_reported_once_per_file(status: int) -> None:
     """Retries and replicas share one Event."""
     events, metrics = Events(), Metrics()
     for text in (HEAD, HEAD, f"{HEAD}mode: warn"):
@@ -75,7 +75,7 @@ def test_a_refusal_is_told_once_a_file_until_it_is_over(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 401, 404, 409, 429, 500, 503])
-def test_what_may_be_otherwise_the_next_time_is_not_told(status: int) -> None:
+def test_a_transient_failure_is_not_reported(status: int) -> None:
     """An outage has its own signs."""
     events, metrics = Events(), Metrics()
     with pytest.raises(ApiError):

@@ -35,7 +35,7 @@ def test_a_cause_is_what_is_known(
 
 @pytest.mark.parametrize("cause", WriteCause)
 @pytest.mark.parametrize("outcome", [WriteOutcome.CREATED, WriteOutcome.REPAIRED, WriteOutcome.REPLACED])
-def test_only_what_stood_is_restored(cause: WriteCause, outcome: WriteOutcome) -> None:
+def test_only_an_existing_policy_is_restored(cause: WriteCause, outcome: WriteOutcome) -> None:
     """A policy that catflap never wrote is not restored, whatever its origin."""
     _, why = write_reason(cause, outcome)
     may = cause is WriteCause.REPAIR or (cause is WriteCause.NEW and outcome is WriteOutcome.REPAIRED)
@@ -65,6 +65,6 @@ def policy(uid: str = "1", manager: str = "catflap", name: str = "catflap-allow-
         ([{"metadata": {"name": "catflap-allow-dns"}}], False),
     ],
 )
-def test_another_policy_of_catflaps_shows_that_the_default_deny_stood(others: Any, *, isolated: bool) -> None:
+def test_another_policy_of_catflaps_shows_that_the_default_deny_existed(others: Any, *, isolated: bool) -> None:
     """The default-deny is written first. A foreign policy, or one of an earlier namespace with the name, shows nothing."""
     assert was_isolated(others, "1") is isolated

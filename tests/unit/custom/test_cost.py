@@ -17,7 +17,7 @@ from webhook.custom.cost import (
     measure,
     shape_of,
 )
-from webhook.model.custom import LONGEST_EXPRESSION
+from webhook.model.custom_rule import MAX_EXPRESSION_LENGTH
 
 SMALL = ObjectSize(size=8_000, longest=60)  # an ordinary Pod
 MIB = 1 << 20
@@ -127,7 +127,7 @@ def test_a_text_is_as_large_as_its_bytes() -> None:
 )
 def test_the_longest_expression_is_looked_at_in_no_time(part: str) -> None:
     """This holds for every text: a policy file may have a hundred such rules."""
-    text = (part * LONGEST_EXPRESSION)[:LONGEST_EXPRESSION]
+    text = (part * MAX_EXPRESSION_LENGTH)[:MAX_EXPRESSION_LENGTH]
     begun = process_time()
     shape_of(text)
     assert process_time() - begun < 0.5  # quadratic, some take seconds

@@ -10,12 +10,12 @@ from tests.decisions import older
 from tests.reasons import assert_consistent, codes
 from tests.reviews import GOOD, Json, deployment, encoded, namespace, pod, review
 from tests.unit.samples import NODE, OWNER, REPLICASET_CONTROLLER, asked, policy
-from webhook.guard.amend import amend
-from webhook.guard.decide import OFFLINE, decide
+from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision
 from webhook.model.reason import ReasonCode, Verdict
 from webhook.model.request import Request
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.review.decode import decode
 
 OWN: Final = "guards"
@@ -187,7 +187,9 @@ BAD_FILE: Final = Violation("policy-file", "mode", "no such mode")
 def decided(request: Request, text: str = FILE, *, bad: tuple[Violation, ...] = ()) -> Decision:
     """The decision once each question is answered: an owner is older, and a policy file has these faults."""
     owners = older(request) if request.document is not None and request.workload is not None else ()
-    found = decide(request, policy(text), own_namespace=OWN, known=replace(OFFLINE, old_owners=owners, faults=bad))
+    found = decide(
+        request, policy(text), own_namespace=OWN, known=replace(OFFLINE_DEFAULTS, old_owners=owners, faults=bad)
+    )
     assert isinstance(found, Decision)
     return found
 
@@ -211,7 +213,7 @@ def test_a_policy_file_gives_this_code(code: ReasonCode, request_: Request, text
 @pytest.mark.parametrize(("code", "request_"), AMENDED)
 def test_the_mutating_phase_has_this_code(code: ReasonCode, request_: Request) -> None:
     """It never refuses."""
-    found = amend(request_, policy(FILE), own_namespace=OWN)
+    found = mutate(request_, policy(FILE), own_namespace=OWN)
     assert found.why.code is code
     assert bool(found.labels) == (code is ReasonCode.LABELS_ADDED)
     assert_consistent(found)

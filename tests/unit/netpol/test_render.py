@@ -13,8 +13,8 @@ import yaml
 from tests.unit.netpol.calico_grammar import complaints
 from tests.unit.samples import policy
 from webhook.config.parse import parse
-from webhook.model.names import ALLOW_DNS, DEFAULT_DENY, STANDING_NET
-from webhook.model.namespaces import ALWAYS_EXEMPT
+from webhook.model.names import ALLOW_DNS, CLUSTER_DEFAULT_DENY, DEFAULT_DENY
+from webhook.model.namespace_settings import ALWAYS_EXEMPT
 from webhook.model.network import FlowEnd, Preset
 from webhook.model.policy import GuardPolicy
 from webhook.netpol.dns import PRESETS, DetectedDns
@@ -145,7 +145,7 @@ def test_only_calico_has_a_cluster_wide_default_deny(staged: bool) -> None:
     asked = policy(f"namespaces: {{adopt: all}}\nnetwork: {{standingNet: true, engine: auto, staged: {staged}}}")
     (net,) = render_cluster_wide(asked, NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT)
     assert net["kind"] == ("StagedGlobalNetworkPolicy" if staged else "GlobalNetworkPolicy")
-    assert net["metadata"]["name"] == STANDING_NET
+    assert net["metadata"]["name"] == CLUSTER_DEFAULT_DENY
     assert "namespace" not in net["metadata"]
     assert render_cluster_wide(asked, NOWHERE, Engine.KUBERNETES, exempt=ALWAYS_EXEMPT) == ()
     assert render_cluster_wide(policy(), NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT) == ()

@@ -2,7 +2,7 @@
 
 from tests.reasons import some
 from webhook.model.decision import Decision, Verdict
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.server.audit_annotations import MAX_VALUE_CHARS, audit_annotations
 
 

@@ -9,7 +9,7 @@ from webhook.kube.api import ApiError, abbreviated
 from webhook.kube.webhook_path import InvalidTokensError, build_secret, parse_tokens
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
-from webhook.model.path_tokens import PLAIN, PathTokens, Token, well_formed, without_tokens
+from webhook.model.path_tokens import PLAIN, PathToken, PathTokens, well_formed, without_tokens
 from webhook.server.accepted_tokens import AcceptedTokens, BadTokenFile, TokenFileWatcher, read_token_file
 from webhook.server.authentication import (
     AllowAllAuthenticator,
@@ -22,7 +22,9 @@ from webhook.server.authentication import (
 from webhook.server.client_certificate import certificate_names
 
 GOOD, OTHER = "g" * 43, "o" * 43
-TOKENS = PathTokens(Token(GOOD, "2026-01-01T00:00:00Z"), Token("n" * 43), (Token("p" * 43), Token("q" * 43)))
+TOKENS = PathTokens(
+    PathToken(GOOD, "2026-01-01T00:00:00Z"), PathToken("n" * 43), (PathToken("p" * 43), PathToken("q" * 43))
+)
 
 
 def sender(token: str = "", names: tuple[str, ...] | None = None) -> Sender:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import OWNER, REPLICASET_CONTROLLER, asked, policy
-from webhook.guard.decide import OFFLINE, decide
+from webhook.guard.decide import OFFLINE_DEFAULTS, decide
 from webhook.kube.api import ApiError
 from webhook.kube.event_series import EventOutcome, EventRequest, EventSeriesRecorder
 from webhook.metrics import EVENTS, Metrics
@@ -20,7 +20,7 @@ AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 def event_about(manifest: Json, text: str = "", **options: Any) -> EventRequest | None:
     """Return the Event about the decision on an object under a policy."""
     request = asked(manifest, **options)
-    decision = decide(request, policy(text), known=OFFLINE)
+    decision = decide(request, policy(text), known=OFFLINE_DEFAULTS)
     assert isinstance(decision, Decision)
     return refusal_event(request, decision)
 

@@ -1,5 +1,6 @@
 """Objects of another shape than their kind has: told in the words of the file, at the field as users write it."""
 
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from types import UnionType
@@ -12,10 +13,10 @@ from msgspec import Struct, structs
 from webhook.model.kinds import POD_MAKERS, POLICIES_BY_KIND
 from webhook.netpol.reading import READERS, read, read_json
 from webhook.review.decode import AdmissionReview, BadReview, decode
-from webhook.review.manifests import BadManifest
+from webhook.review.manifests import BadManifest, BadValues
 from webhook.review.manifests import read as read_manifest
 from webhook.review.objects import Template, template_shape
-from webhook.syntax.misfits import misfit, refusal, undecodable
+from webhook.syntax.misfits import MOST_MISFITS, misfit, refusal, undecodable
 
 # What msgspec, json and Python say, and nobody who writes a manifest.
 FOREIGN: Final = re.compile(
@@ -193,3 +194,34 @@ def test_half_a_character_is_told() -> None:
     with pytest.raises(UnicodeError) as bad:
         "\ud800".encode()
     assert undecodable(bad.value) == "it has half a character (\\ud800 to \\udfff), which is no text"
+
+
+@pytest.mark.parametrize("wrong", range(13))
+def test_each_wrong_rule_of_a_network_policy_is_named(wrong: int) -> None:
+    """At once, as far as the bound; what is right beside them is not."""
+    ways: list[Any] = [
+        {"from": {}},
+        {"ports": 80},
+        {"ports": [{"endPort": "x"}]},
+        {"from": [{"ipBlock": {"cidr": 5}}]},
+        7,
+    ]
+    right: dict[str, Any] = {"from": [{"podSelector": {}}]}
+    rules: list[Any] = []
+    for number in range(wrong):
+        rules += [copy.deepcopy(ways[number % len(ways)]), right]
+    document = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "a"},
+        "spec": {"ingress": rules},
+    }
+    before = copy.deepcopy(document)
+    if not wrong:
+        assert read_manifest(document, default_namespace="a").policy is not None
+        return
+    with pytest.raises(BadValues) as bad:
+        read_manifest(document, default_namespace="a")
+    assert document == before
+    places = [fault.path[:3] for fault in bad.value.faults]
+    assert places == [("spec", "ingress", 2 * number) for number in range(min(wrong, MOST_MISFITS))]

@@ -92,7 +92,7 @@ CASES: Final = (
     ("%TAG !a!\n---\na: 1\n", (1, 9), DIRECTIVE),
     ("% a\n---\na: 1\n", (1, 2), DIRECTIVE),
     ("a: 1\n... b\n", (2, 5), "text behind the end of the document; the next document begins with ---"),
-    ("%YAML 1.1\na: 1\n", (2, 1), "text behind the end of the document"),
+    ("%YAML 1.1\na: 1\n", (1, 1), "a line that begins with % (%YAML, %TAG) has no --- behind it"),
     ('a: "\\xzz"\n', (1, 7), ESCAPE),
     ("a: \0\n", (1, 4), "U+0000 is no character of a text; remove it"),
     ("a: 1\nb: \x07\n", (2, 4), "U+0007 is no character of a text; remove it"),

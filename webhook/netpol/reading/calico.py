@@ -30,7 +30,7 @@ from webhook.netpol.calico import TIER
 from webhook.netpol.reading.calico_types import Accounts, Dialect, Entity, NetworkSet, Policy, Rule, Spec, Tier
 from webhook.netpol.reading.domains import domains
 from webhook.netpol.reading.limits import check
-from webhook.netpol.reading.place import within
+from webhook.netpol.reading.place import Unread, within
 from webhook.netpol.reading.selectors import parse
 
 # By name or by number (IANA, protocol-numbers); Calico takes any case of letters where it stores objects.
@@ -81,30 +81,33 @@ def read(spec: Spec, dialect: Dialect, *, nearby: Selector | None) -> Iterator[O
     """Yield the openings of a spec; `nearby` is where a rule's Pods are that says nothing of namespaces."""
     check(spec.parts())
     types = {dialect.word(one, tuple(Direction), f"spec.types[{at}]") for at, one in enumerate(spec.types or ())}
-    with within("spec"):
-        found = subject(spec, nearby)
+    found = subject(spec, nearby)
     letting = {"Allow", "Pass"} if spec.tier in {TIER, ""} else {"Allow"}
+    unread = Unread()
     for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress)):
         for number, rule in enumerate(rules or ()):
             path = f"spec.{direction.lower()}[{number}]"
-            if dialect.word(rule.action, ACTIONS, f"{path}.action") not in letting or (
-                nearby is not None and on_hosts(spec, found)
-            ):
-                continue
-            if not types or direction in types:
+            with unread.within():
+                lets = dialect.word(rule.action, ACTIONS, f"{path}.action") in letting
+                if not lets or (nearby is not None and on_hosts(spec, found)) or (types and direction not in types):
+                    continue
                 other = rule.source if direction is Direction.INGRESS else rule.destination
                 with within(path):
                     opening = Opening(
                         path, direction, found, peers(other, nearby), ports(ports_of(rule)), Grammar.CALICO
                     )
                 yield opening
+    unread.complain()
 
 
 def subject(spec: Spec, nearby: Selector | None) -> Selected:
     """Return the endpoints that a policy selects."""
-    accounts = renamed(parse(spec.service_account_selector), ACCOUNT_PREFIX)
-    spaces = parse(spec.namespace_selector) if spec.namespace_selector and nearby is not None else nearby
-    return Selected(both(parse(spec.selector), accounts), spaces)
+    with within("spec.serviceAccountSelector"):
+        accounts = renamed(parse(spec.service_account_selector), ACCOUNT_PREFIX)
+    with within("spec.namespaceSelector"):
+        spaces = parse(spec.namespace_selector) if spec.namespace_selector and nearby is not None else nearby
+    with within("spec.selector"):
+        return Selected(both(parse(spec.selector), accounts), spaces)
 
 
 def on_hosts(spec: Spec, found: Selected) -> bool:

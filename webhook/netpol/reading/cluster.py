@@ -19,7 +19,7 @@ from webhook.model.traffic import Direction
 from webhook.netpol.reading.domains import domains
 from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
 from webhook.netpol.reading.limits import check
-from webhook.netpol.reading.place import within
+from webhook.netpol.reading.place import Unread, within
 
 BASELINE = "Baseline"
 OPENING = ("Accept", "Allow")
@@ -146,26 +146,22 @@ def openings(found: Policy) -> tuple[Opening, ...]:
     check(parts_of(spec))
     with within("spec.subject"):
         subject = spec.subject.read()
-    return tuple(
-        opening(direction, number, rule, subject)
-        for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress))
-        for number, rule in enumerate(rules or ())
-        if opens(rule, f"spec.{direction.lower()}[{number}].action")
-    )
+    read, unread = list[Opening](), Unread()
+    for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress)):
+        for number, rule in enumerate(rules or ()):
+            path = f"spec.{direction.lower()}[{number}]"
+            with unread.within(path):
+                if opens(rule):
+                    others = peers(rule.sources if direction is Direction.INGRESS else rule.to)
+                    read.append(Opening(path, direction, subject, others, ports_of(rule)))
+    unread.complain()
+    return tuple(read)
 
 
-def opening(direction: Direction, number: int, rule: Rule, subject: Selected) -> Opening:
-    """Return the openings of one rule; raises ValueError."""
-    path = f"spec.{direction.lower()}[{number}]"
-    found = rule.sources if direction is Direction.INGRESS else rule.to
-    with within(path):
-        return Opening(path, direction, subject, peers(found), ports_of(rule))
-
-
-def opens(rule: Rule, path: str) -> bool:
+def opens(rule: Rule) -> bool:
     """Return whether a rule's action allows connections; raises ValueError for an action that the API does not have."""
     if rule.action not in {*OPENING, *CLOSING}:
-        raise ValueError(f"{path}: {rule.action[:60]!r} is not an action: Accept (Allow in v1alpha1), Deny or Pass")
+        raise ValueError(f"action: {rule.action[:60]!r} is not an action: Accept (Allow in v1alpha1), Deny or Pass")
     return rule.action in OPENING
 
 

@@ -15,7 +15,7 @@ from webhook.model.ports import NamedPort, ports
 from webhook.model.traffic import Direction
 from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
 from webhook.netpol.reading.limits import check
-from webhook.netpol.reading.place import within
+from webhook.netpol.reading.place import Unread, within
 
 
 class IpBlock(Struct):
@@ -85,20 +85,16 @@ def openings(found: Policy) -> tuple[Opening, ...]:
             raise ValueError(f"spec.policyTypes[{number}]: {name[:60]!r} is not Ingress or Egress")
     with within("spec.podSelector"):
         subject = Selected((spec.pod_selector or NO_SELECTOR).read())
-    return tuple(
-        opening(direction, number, rule, subject)
-        for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress))
-        if not spec.policy_types or direction in spec.policy_types
-        for number, rule in enumerate(rules or ())
-    )
-
-
-def opening(direction: Direction, number: int, rule: Rule, subject: Selected) -> Opening:
-    """Return the openings of one rule; raises ValueError."""
-    path = f"spec.{direction.lower()}[{number}]"
-    found = rule.sources if direction is Direction.INGRESS else rule.to
-    with within(path):
-        return Opening(path, direction, subject, peers(found), ports(ports_of(rule)))
+    read, unread = list[Opening](), Unread()
+    for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress)):
+        for number, rule in enumerate(rules or ()):
+            path = f"spec.{direction.lower()}[{number}]"
+            if not spec.policy_types or direction in spec.policy_types:
+                with unread.within(path):
+                    others = peers(rule.sources if direction is Direction.INGRESS else rule.to)
+                    read.append(Opening(path, direction, subject, others, ports(ports_of(rule))))
+    unread.complain()
+    return tuple(read)
 
 
 def parts_of(spec: Spec) -> Iterator[int]:

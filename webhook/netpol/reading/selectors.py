@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from webhook.model.abbreviation import shortened
 from webhook.model.selector import EVERYTHING, LONGEST, AllOf, AnyOf, Equals, Global, Has, Like, Not, OneOf, Selector
 
 TOKENS = re.compile(
@@ -21,15 +22,39 @@ TOKENS = re.compile(
     re.VERBOSE,
 )
 BLANKS = " \t"
+QUOTES = "\"'"
+FUNCTIONS = ("has", "all", "global")
 DEEPEST = 100  # nested brackets; Calico has no limit, and real selectors have two or three
-SHOWN = 80  # characters of a selector in a message
+SHOWN, SHOWN_WORD = 120, 40  # characters of a selector, and of one of its words, in a message
+WORD = re.compile(r"""[A-Za-z0-9_./-]+|"[^"]*"?|'[^']*'?|[=!]=|&&|\|\||\S""")
+
+
+# What is expected at a place of a selector, for messages.
+LABEL = "the key of a label, has(key), all() or global()"
+OPERATOR = "==, !=, in, not in, contains, starts with or ends with"
+MORE = "&& or || between two parts"
+TEXT = "text in quotes"
+# Words of other languages, each with the one of Calico.
+MEANT = {
+    "=": "==",
+    "&": "&&",
+    "|": "||",
+    "and": "&&",
+    "or": "||",
+    "AND": "&&",
+    "OR": "||",
+    "not": "!",
+    "NOT": "!",
+    "exists": "has(key)",
+}
 
 
 class SelectorToken(NamedTuple):
-    """A token of the text with its kind."""
+    """A token of the text with its kind and its position."""
 
     kind: str
     text: str
+    at: int
 
 
 def parse(text: str) -> Selector:
@@ -54,9 +79,10 @@ def tokens_of(text: str) -> Iterator[SelectorToken]:
     while at < end:
         match = TOKENS.match(text, at)
         if match is None:
-            raise ValueError(f"no selector: {text[:SHOWN]!r} at {at}")
+            at = end - len(text[at:end].lstrip(BLANKS))
+            raise wrong(text, at)
         kind = next(name for name in ("has", "all", "global", "literal", "mark", "word") if match[name] is not None)
-        yield SelectorToken(kind, match["key"] if kind == "has" else match[kind])
+        yield SelectorToken(kind, match["key"] if kind == "has" else match[kind], match.start(kind))
         at = match.end()
 
 
@@ -79,7 +105,7 @@ class Reading:
     def end(self) -> None:
         """Check that no token is left."""
         if self._at < len(self._tokens):
-            self._fail()
+            raise self._failure(MORE)
 
     def _both(self) -> Selector:
         parts = [self._one()]
@@ -90,7 +116,7 @@ class Reading:
     def _one(self) -> Selector:
         self._depth += 1
         if self._depth > DEEPEST:
-            self._fail()
+            raise self._failure(f"no more than {DEEPEST} brackets in brackets")
         try:
             negated = False
             while self._take("!"):  # as Calico reads them: any number is one or none
@@ -106,7 +132,7 @@ class Reading:
             self._depth -= 1
 
     def _operation(self) -> Selector:
-        kind, text = self._next()
+        kind, text = self._next(LABEL)
         match kind:
             case "has":
                 return Has(text)
@@ -116,13 +142,13 @@ class Reading:
                 return Global()
             case "word":
                 return self._about(text)
-        raise ValueError(f"no selector: {self._text[:SHOWN]!r}")
+        raise self._failure(LABEL, before=1)
 
     def _about(self, key: str) -> Selector:
         """Parse a condition about one label."""
-        kind, how = self._next()
+        kind, how = self._next(OPERATOR)
         if kind not in {"mark", "word"}:  # `in` of has(in) is a label, not an operator
-            self._fail()
+            raise self._failure(OPERATOR, before=1)
         found: Selector
         if how in {"==", "!="}:
             found = Equals(key, self._literal())
@@ -141,7 +167,7 @@ class Reading:
         if how in {"startswith", "endswith"}:  # Calico accepts any number of blanks there
             return f"{how.removesuffix('with')} with"
         if how != "contains":
-            self._fail()
+            raise self._failure(OPERATOR, before=1)
         return how
 
     def _set(self) -> tuple[str, ...]:
@@ -155,28 +181,47 @@ class Reading:
         return tuple(values)
 
     def _literal(self) -> str:
-        kind, text = self._next()
+        kind, text = self._next(TEXT)
         if kind != "literal":
-            self._fail()
+            raise self._failure(TEXT, before=1)
         return text[1:-1]
 
-    def _next(self) -> SelectorToken:
+    def _next(self, expected: str) -> tuple[str, str]:
         if self._at == len(self._tokens):
-            self._fail()
+            raise self._failure(expected)
         self._at += 1
-        return self._tokens[self._at - 1]
+        return self._tokens[self._at - 1][:2]
 
     def _take(self, text: str) -> bool:
-        found = self._at < len(self._tokens) and self._tokens[self._at] in {
-            SelectorToken("mark", text),
-            SelectorToken("word", text),
-        }
+        found = self._at < len(self._tokens) and self._tokens[self._at][:2] in {("mark", text), ("word", text)}
         self._at += found
         return found
 
     def _need(self, text: str) -> None:
         if not self._take(text):
-            self._fail()
+            raise self._failure(text)
 
-    def _fail(self) -> None:
-        raise ValueError(f"no selector: {self._text[:SHOWN]!r} at piece {self._at + 1}")
+    def _failure(self, expected: str, *, before: int = 0) -> ValueError:
+        """Return the error at the next token, or at one before it."""
+        number = self._at - before
+        at = self._tokens[number].at if number < len(self._tokens) else len(self._text)
+        return wrong(self._text, at, expected)
+
+
+def wrong(text: str, at: int, expected: str = "") -> ValueError:
+    """Return the error of a text that is no selector from a position on; `expected` is empty where nothing has such a beginning."""
+    found = WORD.match(text, at)
+    word = found[0] if found else ""
+    right = f"{word!r}" if expected == TEXT and word[:1] not in {*QUOTES, ""} else MEANT.get(word)
+    meant = f" (write {right})" if right else ""
+    if not word:
+        problem = f"expected {expected} at its end"
+    elif word == "(" and text[:at].endswith(FUNCTIONS):
+        problem = f"the bracket at character {at + 1} is not closed"
+    elif expected:
+        problem = f"expected {expected} at character {at + 1}, and not {word[:SHOWN_WORD]}{meant}"
+    elif word[0] in QUOTES:
+        problem = f"the quote at character {at + 1} is not closed"
+    else:
+        problem = f"{word[:SHOWN_WORD]} at character {at + 1} is unknown{meant}"
+    return ValueError(f"{shortened(text, SHOWN)!r} is no selector of Calico: {problem}")
