@@ -1,4 +1,4 @@
-"""The role of a Pod that runs stays what it is."""
+"""The role of a running Pod does not change."""
 
 from collections.abc import Iterator
 

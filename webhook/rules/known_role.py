@@ -1,4 +1,4 @@
-"""A Pod's role is one of the roles there are."""
+"""The role of a Pod is one of the roles in the policy file."""
 
 from collections.abc import Iterator
 

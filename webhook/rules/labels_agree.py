@@ -1,4 +1,4 @@
-"""What makes Pods has no other role or application than its Pods."""
+"""An object has the same role and application as the Pods that it creates."""
 
 from collections.abc import Iterator
 

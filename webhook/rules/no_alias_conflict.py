@@ -1,4 +1,4 @@
-"""A Pod's labels do not name two roles."""
+"""The labels of a Pod do not name two roles."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""No Pod lives in its node's network, where no network policy holds."""
+"""No Pod uses the network of its node, where network policies have no effect."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,4 @@
-"""Nobody's network policy opens what catflap closes."""
+"""No network policy of a user opens an isolated namespace."""
 
 from collections.abc import Iterator
 

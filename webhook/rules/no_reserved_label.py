@@ -1,4 +1,4 @@
-"""No Pod claims the labels of a namespace or of an account for its own."""
+"""No Pod sets the labels that Calico derives from namespaces and ServiceAccounts."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,4 @@
-"""Every Pod names its application."""
+"""Every Pod has an application label."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Every Pod carries the further labels that the policy asks for."""
+"""Every Pod has the further labels that the policy file requires."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A role that is claimed is carried by those alone who claim it."""
+"""A claimed role is used only by those who claim it."""
 
 from collections.abc import Iterator
 
