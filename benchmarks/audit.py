@@ -26,7 +26,8 @@ from webhook.audit.keeping import Durability, Keeping
 from webhook.audit.log import AuditLog
 from webhook.audit.record import decision_record, utc_now
 from webhook.config.default import DEFAULT_POLICY
-from webhook.model.decision import Decision, Phase, Verdict
+from webhook.model.decision import Decision, Phase
+from webhook.model.reason import Reason, ReasonCode
 from webhook.review.decode import decode
 
 ROUNDS: Final = 3
@@ -38,7 +39,7 @@ WAYS: Final[Mapping[str, tuple[str | None, Keeping]]] = {
     "best-effort, file": ("audit.log", Keeping(durability=Durability.BEST_EFFORT)),
 }
 RECORD: Final = decision_record(
-    Phase.VALIDATE, decode(encoded(pod(GOOD)), {}), Decision(Verdict.ALLOWED), policy_digest="597718279e1a869b",
+    Phase.VALIDATE, decode(encoded(pod(GOOD)), {}), Decision(Reason(ReasonCode.NO_VIOLATION)), policy_digest="597718279e1a869b",
     at=utc_now(), microseconds=100,
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ from webhook.model.label_pattern import SUPPORTED_SYNTAX
 from webhook.model.limits import LONGEST_PATTERN, MOST_ACCOUNTS, MOST_NAMESPACE_LABELS, MOST_NAMESPACES
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
+from webhook.model.reason import Activity, ReasonCode, Verdict
 from webhook.model.rule import Rule
 from webhook.model.workload import Relabelling
 from webhook.rules import RULES
@@ -23,6 +24,13 @@ ROOT = Path(__file__).parents[1]
 CASES = ROOT / "tests" / "cases" / "rules"
 DECISIONS = ROOT / "docs" / "decisions"
 WARNING = "<!-- written by docs/generate.py; run `make docs` -->"
+# The parts of the page about reason codes, besides decisions.
+TITLES: Mapping[Activity, str] = {
+    Activity.WRITE: "Writes",
+    Activity.CONFIGURATION: "Policy files",
+    Activity.CERTIFICATE: "Serving certificates",
+    Activity.LEADER: "Which controller leads",
+}
 README_BLOCK = re.compile(r"(<!-- rules: generated[^\n]*-->\n).*?(<!-- rules: end -->)", re.DOTALL)
 
 
@@ -35,6 +43,7 @@ def pages() -> Mapping[Path, str]:
         ROOT / "docs" / "rules.md": "\n".join(rules_page()),
         ROOT / "docs" / "kinds.md": "\n".join(kinds_page()),
         ROOT / "docs" / "policy.md": "\n".join(policy_page()),
+        ROOT / "docs" / "reason-codes.md": "\n".join(reasons_page()),
         DECISIONS / "README.md": "\n".join(decisions_page()),
         ROOT / "docs" / "policy.schema.json": f"{json.dumps(schema(), indent=2)}\n",
         ROOT / "docs" / "audit.schema.json": f"{json.dumps(audit_schema(), indent=2)}\n",
@@ -141,6 +150,34 @@ def policy_page() -> Iterator[str]:
         f"{SUPPORTED_SYNTAX}.",
         "",
     )
+
+
+def reasons_page() -> Iterator[str]:
+    """Every reason code with its definition, by the records that have it."""
+    yield from ("# Reason codes", "", WARNING, "")
+    yield from (
+        "This page is for administrators and auditors, and for programs that read audit logs. The key `reasonCode` of an audit record contains the",
+        "reason of a decision or of an action for programs. The key `reason` contains the same for people, with names and details; its text can",
+        "change in any release. A code is never renamed and never gets another meaning. A release can add codes. `catflap audit query --reason CODE`",
+        "prints the records with a code. Records of formats before `catflap.dev/audit/v1alpha4` have no code",
+        "([what they answer](audit.md#reason-codes)).",
+        "",
+    )
+    yield from (
+        "## Decisions",
+        "",
+        "The code determines the decision.",
+        "",
+        "| code | decision | definition |",
+        "|---|---|---|",
+    )
+    yield from (
+        f"| `{code}` | `{code.kind}` | {code.definition} |" for code in ReasonCode if isinstance(code.kind, Verdict)
+    )
+    for activity, title in TITLES.items():
+        yield from ("", f"## {title}", "", "| code | definition |", "|---|---|")
+        yield from (f"| `{code}` | {code.definition} |" for code in ReasonCode if code.kind is activity)
+    yield ""
 
 
 def keys(schema: Mapping[str, Any], path: str, definitions: Mapping[str, Any] | None) -> Iterator[str]:

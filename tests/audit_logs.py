@@ -14,6 +14,8 @@ from webhook.audit.reading import read_lines
 from webhook.audit.schema import VERSION
 from webhook.audit.verify import Report, Verifier
 
+# Of which tests have logs that an earlier release wrote, and to which others append.
+EARLIER_FORMATS: Final = {"catflap.dev/audit/v1alpha3"}
 SCHEMA: Final = Path(__file__).parents[1] / "docs" / "audit.schema.json"
 
 CHECKED: Final[dict[Path, int]] = {}  # how many lines of a log have been held against the schema
@@ -62,8 +64,8 @@ def assert_sound(path: Path, *, killed: bool = False) -> None:
         verifier.take(line)
         lines += 1
         for piece in pieces(line.text) if lines > CHECKED.get(path, 0) else ():
-            if piece.is_record:
-                assert_valid(json.loads(piece.text))
+            if piece.is_record and (record := json.loads(piece.text))["version"] not in EARLIER_FORMATS:
+                assert_valid(record)
     CHECKED[path] = lines
     found = [one for one in verifier.finish().findings if not (killed and is_cut(one.place.line, one.damage, lines))]
     assert found == []

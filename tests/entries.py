@@ -27,10 +27,11 @@ DECISION: Final[dict[str, Any]] = {
     },
     "dryRun": False,
     "decision": "allowed",
+    "reasonCode": "NoViolation",
     "policyDigest": "0123",
     "latencyMicroseconds": 250,
 }
-DENIED: Final = DECISION | {"decision": "denied", "denied": [FAULT]}
+DENIED: Final = DECISION | {"decision": "denied", "reasonCode": "RuleViolated", "denied": [FAULT]}
 WRITE: Final[dict[str, Any]] = {
     "type": "write",
     "time": TIME,
@@ -41,6 +42,7 @@ WRITE: Final[dict[str, Any]] = {
         "namespace": "shop",
         "name": "catflap-default-deny",
     },
+    "reasonCode": "PolicyCreated",
     "reason": "created",
     "policyDigest": "0123",
 }
@@ -48,10 +50,17 @@ REFUSED_FILE: Final[dict[str, Any]] = {
     "type": "configuration",
     "time": TIME,
     "accepted": False,
+    "reasonCode": "PolicyFileRefused",
     "policyDigest": "0123",
     "faults": ["mode: 'loud' is none of enforce, warn, audit, off"],
 }
-ACCEPTED_FILE: Final[dict[str, Any]] = {"type": "configuration", "time": TIME, "accepted": True, "policyDigest": "4567"}
+ACCEPTED_FILE: Final[dict[str, Any]] = {
+    "type": "configuration",
+    "time": TIME,
+    "accepted": True,
+    "reasonCode": "PolicyFileAccepted",
+    "policyDigest": "4567",
+}
 CERTIFICATE: Final[dict[str, Any]] = {
     "type": "certificate",
     "time": TIME,
@@ -63,6 +72,7 @@ CERTIFICATE: Final[dict[str, Any]] = {
         "notBefore": TIME,
         "notAfter": TIME,
     },
+    "reasonCode": "CertificateReplaced",
     "reason": "another pair was in the folder",
 }
 LEADER: Final[dict[str, Any]] = {
@@ -76,6 +86,7 @@ LEADER: Final[dict[str, Any]] = {
     },
     "candidate": "catflap-controller-7d4b_1f2e3d4c",
     "leads": True,
+    "reasonCode": "LeaseAcquired",
     "reason": "nobody held the Lease",
 }
 START: Final[dict[str, Any]] = {
@@ -92,6 +103,11 @@ def entry(record: dict[str, Any], **other: Any) -> Entry:
     found = as_entry(msgspec.json.encode(as_read(record | other)))
     assert found is not None
     return found
+
+
+def of_earlier_format(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as formats before v1alpha4 have it: without a reason code."""
+    return {key: value for key, value in record.items() if key != "reasonCode"}
 
 
 def line(record: dict[str, Any], **other: Any) -> bytes:

@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from tests.reasons import some
 from webhook.audit.log import AuditLog
 from webhook.audit.record import stamp
+from webhook.model.reason import ReasonCode, Verdict
 
 BEGIN: Final = datetime(2026, 1, 26, 6, tzinfo=UTC)
 DIGEST: Final = "5f0c1c9dd1b10a77"
@@ -74,22 +76,23 @@ class Story:
             "type": "decision", "id": f"uid-{self._number}", "phase": "validate",
             "user": {"username": user, "groups": ["developers"]}, "verb": "create",
             "objectRef": {"apiVersion": "v1", "resource": "pods", "namespace": namespace, "name": "web"},
-            "dryRun": False, "decision": decision, "policyDigest": DIGEST, "latencyMicroseconds": 150,
+            "dryRun": False, "decision": decision, "reasonCode": some(Verdict(decision)).code, "policyDigest": DIGEST, "latencyMicroseconds": 150,
         }  # fmt: skip
         self.tell(**record | other)
 
     def refuse(self, *rules: str, namespace: str = "shop", user: str = "alice") -> None:
         """One refusal."""
         denied = [{"rule": rule, "path": "metadata.labels", "message": "no"} for rule in rules]
-        self.decide("denied", namespace, user=user, denied=denied)
+        self.decide("denied", namespace, user=user, reasonCode=ReasonCode.RULE_VIOLATED, denied=denied)
 
-    def write(self, namespace: str, reason: str, *, verb: str = "apply") -> None:
+    def write(self, namespace: str, code: ReasonCode, reason: str, *, verb: str = "apply") -> None:
         """One write of a namespace's default-deny policy."""
         target = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "namespace": namespace}
         self.tell(
             type="write",
             verb=verb,
             objectRef=target | {"name": "catflap-default-deny"},
+            reasonCode=code,
             reason=reason,
             policyDigest=DIGEST,
         )
@@ -103,7 +106,7 @@ class Story:
         """One removal of a default-deny policy that is let through."""
         target = {"apiGroup": "networking.k8s.io", "apiVersion": "v1", "resource": "networkpolicies"}
         self.decide(
-            "exempt", user=user, verb="delete", reason="break-glass: member of catflap:break-glass",
+            "exempt", user=user, verb="delete", reasonCode=ReasonCode.BREAK_GLASS, reason="break-glass: member of catflap:break-glass",
             objectRef=target | {"namespace": namespace, "name": "catflap-default-deny"},
         )  # fmt: skip
 
@@ -111,20 +114,20 @@ class Story:
 def week(path: Path) -> None:
     """A log of seven days: births, a gap that is known, one that is not, refusals of seven rules, exceptions, exemptions."""
     story = Story(path)
-    story.tell(type="configuration", accepted=True, policyDigest=DIGEST)
+    story.tell(type="configuration", accepted=True, reasonCode=ReasonCode.POLICY_FILE_ACCEPTED, policyDigest=DIGEST)
     for space in SPACES:
         story.born(space)
         story.clock.advance(seconds=0.25)
-        story.write(space, "created: new namespace")
+        story.write(space, ReasonCode.POLICY_CREATED, "created: new namespace")
     for number in range(ALLOWED):
         story.clock.advance(minutes=3)
         story.decide("allowed", SPACES[number % len(SPACES)], closure="proven")
     story.removed("payments", "carol")
     story.clock.advance(seconds=GAP_SECONDS)
-    story.write("payments", "restored: somebody changed or removed it")
+    story.write("payments", ReasonCode.POLICY_RESTORED, "somebody changed or removed it")
     story.decide("allowed", "search", closure="proven")
     story.clock.advance(seconds=UNSEEN_SECONDS)
-    story.write("search", "restored: somebody changed or removed it")
+    story.write("search", ReasonCode.POLICY_RESTORED, "somebody changed or removed it")
     for number in range(REFUSED):
         story.clock.advance(minutes=27)
         rule, space = RULES[number % len(RULES)], SPACES[number % 4]
@@ -132,9 +135,17 @@ def week(path: Path) -> None:
     for _ in range(5):
         story.decide("exempt", "kube-system", reason="namespace kube-system is exempt")
     story.decide(
-        "allowed", "legacy", reason="exception from require-role until 2099-01-31, team-a: migration", closure="proven"
+        "allowed",
+        "legacy",
+        reasonCode=ReasonCode.EXCEPTION_APPLIED,
+        reason="exception from require-role until 2099-01-31, team-a: migration",
+        closure="proven",
     )
     story.tell(
-        type="configuration", accepted=False, policyDigest=DIGEST, faults=["mode: 'loud' is none of enforce, warn"]
+        type="configuration",
+        accepted=False,
+        reasonCode=ReasonCode.POLICY_FILE_REFUSED,
+        policyDigest=DIGEST,
+        faults=["mode: 'loud' is none of enforce, warn"],
     )
     story.log.stop()

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.evidence_logs import BROKEN_BY, POLICY, REFUSED, Story, week
 from tests.unit.report.pages import report
+from webhook.model.reason import ReasonCode
 from webhook.report.charts import DARK, INK
 from webhook.report.controls import CONTROLS
 
@@ -260,7 +261,7 @@ def test_hostile_names_do_nothing(opened: Open, tmp_path: Path) -> None:
     ):
         story.refuse(name, namespace=name, user=name)
         story.decide("exempt", name, user=name, reason=name)
-        story.write(name, name)
+        story.write(name, ReasonCode.POLICY_CREATED, name)
     story.log.stop()
     assert report(tmp_path / "audit.log", "-o", tmp_path / "report.html").exit_code == 0
     page = opened(tmp_path / "report.html", width=PHONE)

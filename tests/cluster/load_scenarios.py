@@ -14,6 +14,7 @@ from tests.cluster.registration_freeze import frozen_registration
 from tests.controlplane.client import MERGE
 from tests.controlplane.watch_recorder import WatchEvent, WatchRecorder, record_watch
 from tests.programs import Program, stop
+from webhook.model.reason import ReasonCode
 
 AT_ONCE: Final = 16
 PATIENCE_SECONDS: Final = 60.0
@@ -171,7 +172,7 @@ def outage(catflap: Installation, earlier: Sequence[str], meanwhile: Sequence[st
 
 def restored(record: dict[str, object]) -> bool:
     """Return whether a record says that a policy was restored."""
-    return record["type"] == "write" and str(record["reason"]).startswith("restored")
+    return record.get("reasonCode") == ReasonCode.POLICY_RESTORED
 
 
 # Missing rights

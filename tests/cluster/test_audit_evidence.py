@@ -90,6 +90,7 @@ def test_what_happened_in_order_is_the_same_on_both_sides(since: Since) -> None:
     assert anchored["workloads.catflap.dev/record-chain"] == record["chain"]
     assert anchored["workloads.catflap.dev/record-seq"] == str(record["seq"])
     assert anchored["workloads.catflap.dev/record-hash"] == record["hash"]
+    assert anchored["workloads.catflap.dev/reason-code"] == record["reasonCode"] == "RuleViolated"
 
 
 def test_a_decision_that_the_api_server_never_asked_for_is_found(since: Since) -> None:

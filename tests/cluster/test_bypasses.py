@@ -160,7 +160,7 @@ def test_a_mirror_pod_passes_by_its_kubelet_alone(catflap: Installation, space: 
     answer = catflap.cluster.call("POST", path, mirror(space), as_user="system:node:node-1", as_groups=groups)
     assert answer.status == 201, answer.body
     record = [one for one in catflap.server.records() if one.get("objectRef", {}).get("namespace") == space][-1]
-    assert (record["decision"], record["reason"].partition(":")[0]) == ("exempt", "mirror Pod")
+    assert (record["decision"], record["reasonCode"]) == ("exempt", "MirrorPod")
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def test_a_rollout_of_a_deployment_is_admitted_and_recorded(catflap: Installatio
     """The referenced object is judged by itself, and a template beside the reference is judged as well."""
     space = served(catflap, ROLLOUT, namespace_name)
     assert post(catflap, ROLLOUT, space, rollout_of("web")).status == 201
-    assert reasons(catflap, space, "rollouts") == ["spec.workloadRef: what it names is judged itself"]
+    assert reasons(catflap, space, "rollouts") == ["TemplateReferenced"]
     both = rollout_of("web")
     both["metadata"]["name"] = "both"
     both["spec"]["template"] = {"metadata": {"labels": {"tier": "web"}}}
@@ -95,7 +95,7 @@ def test_a_rollout_of_a_deployment_is_admitted_and_recorded(catflap: Installatio
 def reasons(catflap: Installation, space: str, resource: str) -> list[str]:
     """Return the reasons of the decisions on a resource in a namespace."""
     records = [one for one in catflap.server.records() if one.get("objectRef", {}).get("namespace") == space]
-    return [one.get("reason", "") for one in records if one["objectRef"]["resource"] == resource]
+    return [one["reasonCode"] for one in records if one["objectRef"]["resource"] == resource]
 
 
 def test_a_reference_that_is_taken_away_leaves_a_template_to_judge(catflap: Installation, namespace_name: str) -> None:

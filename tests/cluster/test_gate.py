@@ -85,7 +85,7 @@ def test_a_policy_that_went_is_back_before_the_next_pod(alone: Installation, nam
     stored = deny(alone, namespace_name).body
     assert int(stored["metadata"]["resourceVersion"]) < int(answer.body["metadata"]["resourceVersion"])
     records = [one for one in alone.server.records() if one["type"] == "write"]
-    assert records[-1]["reason"] == "restored: a Pod waits for it"
+    assert records[-1]["reasonCode"] == "PolicyRestored"
     where = f"/apis/events.k8s.io/v1/namespaces/{namespace_name}/events"
     [event] = eventually(lambda: of_reason(alone.cluster.api("GET", where), "PolicyRestored"))
     assert event["note"] == "NetworkPolicy catflap-default-deny was deleted and is back"
@@ -100,7 +100,7 @@ def test_the_first_policy_of_a_namespace_is_no_repair(alone: Installation, names
     """No user removed it."""
     race(alone, namespace_name)
     records = [one for one in alone.server.records() if one["type"] == "write"]
-    assert records[-1]["reason"] == "created: a Pod waits for it"
+    assert records[-1]["reasonCode"] == "PolicyCreated"
 
 
 def test_what_others_add_to_the_spec_is_taken_out(alone: Installation, namespace_name: str) -> None:

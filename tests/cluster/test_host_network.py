@@ -72,6 +72,7 @@ def test_an_exception_lets_it_in_on_record(catflap: Installation, namespace_name
     assert {one["objectRef"]["resource"] for one in judged} == {"deployments", "replicasets", "pods"}
     for one in judged:
         assert one["decision"] == "allowed"
+        assert one["reasonCode"] == "ExceptionApplied"
         assert one["reason"] == "exception from no-host-network until 9999-12-31, sre: node exporter"
         assert [fault["rule"] for fault in one["audited"]] == ["no-host-network"]
     refused = catflap.apply(with_host_network(pod("bare", namespace_name, {"app": "x"})))
@@ -126,7 +127,7 @@ def test_earlier_workloads_keep_running(catflap: Installation, older: str) -> No
     assert found[0]["metadata"]["generateName"] == "agent-"
     records = [one for one in catflap.server.records() if one.get("objectRef", {}).get("namespace") == older]
     record = next(one for one in records if one["user"]["username"].endswith(":daemon-set-controller"))
-    assert (record["decision"], record["reason"]) == ("exempt", "made for an owner older than catflap")
+    assert (record["decision"], record["reasonCode"]) == ("exempt", "OlderOwner")
     assert "no-host-network" in {fault["rule"] for fault in record["audited"]}
     done = catflap.apply(with_host_network(every_kind(older, GOOD)["DaemonSet"]))
     assert SAYS in done.stderr

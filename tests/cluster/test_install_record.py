@@ -189,7 +189,7 @@ def test_pods_that_ran_before_their_namespace_was_isolated_are_reported(
     said = f"Pod early ran in namespace {namespace_name} before it was isolated"
     eventually(lambda: said in dated.controller.log())
     eventually(lambda: reported(dated, "default", "PodsBeforeIsolation", said))
-    eventually(lambda: any(one["reason"].startswith(f"found: {said}") for one in dated.controller.records("write")))
+    eventually(lambda: any(one["reasonCode"] == "PodsBeforeIsolation" for one in dated.controller.records("write")))
     eventually(lambda: b"catflap_pods_before_isolation_total 1.0" in dated.controller.status("/metrics").body)
 
 

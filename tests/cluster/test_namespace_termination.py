@@ -40,7 +40,6 @@ WORDS = ("validating", "mutating", "namespaceUid")
 QUIET_SECONDS = 5.0  # longer than the longest interval between two passes of a controller with pending work
 HELD = {"metadata": {"finalizers": ["example.com/hold"]}}
 FREE: Json = {"metadata": {"finalizers": None}}
-LEAVES = f"removed: namespace {NAMESPACE} is being deleted, so catflap leaves"
 
 
 @pytest.fixture
@@ -138,7 +137,7 @@ def test_with_its_namespace_catflap_leaves_and_comes_back(
 
 def leaving(controller: Program) -> int:
     """Return how many configurations a controller removed for this reason, by its records."""
-    return sum(one["reason"] == LEAVES and one["verb"] == "delete" for one in controller.records("write"))
+    return sum(one["reasonCode"] == "RegistrationRemoved" for one in controller.records("write"))
 
 
 def test_the_registration_is_removed_by_the_controller_or_the_garbage_collector(

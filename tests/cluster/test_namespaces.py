@@ -51,8 +51,7 @@ def test_an_older_namespace_is_closed_once_it_is_adopted(catflap: Installation, 
     catflap.configure({"namespaces": {"adopt": [f"{older[:9]}*"]}})
     assert eventually(lambda: closed(catflap, older), until=lambda seen: seen == BOTH)
     eventually(lambda: labels(catflap, older).get("catflap.dev/guard") == "enabled")
-    asked = "created: the policy file or the cluster asks for it"
-    assert [one["reason"] for one in written(catflap, older)][:2] == [asked, asked]
+    assert [one["reasonCode"] for one in written(catflap, older)][:2] == ["PolicyUpdated", "PolicyUpdated"]
     events = catflap.cluster.api("GET", f"/apis/events.k8s.io/v1/namespaces/{older}/events")["items"]
     assert [one for one in events if one["reason"] == "PolicyRestored"] == []
 

@@ -42,9 +42,9 @@ def test_a_node_is_drained(old: Installation) -> None:
     done = old.cluster.kubectl("drain", NODE, "--force", "--grace-period=0", "--timeout=60s", check=False)
     assert done.returncode == 0, done.stderr
     wait_for_new_pods(old, before, len(before))
-    reasons = [one["reason"] for one in excepted_decisions(old)[on_record:]]
+    reasons = [one["reasonCode"] for one in excepted_decisions(old)[on_record:]]
     assert len(reasons) >= len(before)
-    assert set(reasons) == {"made for an owner older than catflap"}
+    assert set(reasons) == {"OlderOwner"}
     assert all(
         {one["rule"] for one in record["audited"]} == {"require-app", "require-role"}
         for record in excepted_decisions(old)
@@ -83,7 +83,7 @@ def test_a_deployment_is_restarted(old: Installation) -> None:
     done = old.cluster.kubectl("--namespace", LEGACY, "rollout", "restart", "deployment/old-1", check=False)
     assert done.returncode == 0, done.stderr
     wait_for_new_pods(old, before, 1)
-    assert "restarted: it is older than catflap" in {one["reason"] for one in excepted_decisions(old)}
+    assert "OlderWorkload" in {one["reasonCode"] for one in excepted_decisions(old)}
 
 
 @pytest.mark.parametrize(

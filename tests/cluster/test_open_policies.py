@@ -144,7 +144,7 @@ def test_an_exception_has_an_owner_and_an_end(catflap: Installation, guarded: st
     reason = f"exception from no-open-policy until {lasting['until']}, sre: until the move"
     assert (done.returncode, done.stderr) == (0, f"Warning: admitted by an {reason}\n")
     [record] = records(catflap, "theirs", guarded)
-    assert record["reason"] == reason
+    assert (record["reasonCode"], record["reason"]) == ("ExceptionApplied", reason)
     assert [one["rule"] for one in record["audited"]] == ["no-open-policy"]
     catflap.configure({**ENFORCED, "exceptions": [exception(guarded, days=-1)]})
     assert catflap.apply(plain(guarded, {}, name="later")).returncode == 1
@@ -348,7 +348,7 @@ def test_calicos_server_stores_what_was_judged_before_it_came(catflap: Installat
         path = collection(manifest, "networkpolicies", guarded)
         stored = catflap.cluster.call("POST", path, manifest, as_user=CALICO_SERVER, as_groups=["system:masters"])
         assert stored.status == 201, stored.body
-        assert records(catflap, name, guarded)[-1]["reason"] == "Calico's API server stores what it was asked to"
+        assert records(catflap, name, guarded)[-1]["reasonCode"] == "CalicoStorage"
         assert catflap.cluster.call("POST", path, manifest).status == 403
     assert "is catflap's own" in catflap.cluster.call("POST", path, manifest).body["message"]
 

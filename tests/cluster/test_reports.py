@@ -234,8 +234,8 @@ def test_one_of_two_controllers_scans(catflap: Installation) -> None:
             assert after["holderIdentity"] != before["holderIdentity"]
             assert after["leaseTransitions"] == before["leaseTransitions"] + 1
             first, then = (leadership(one)[-1] for one in (catflap.controller, second))
-            assert first == (before["holderIdentity"], False, "it stops")
-            assert then == (after["holderIdentity"], True, "nobody held the Lease")
+            assert first == (before["holderIdentity"], False, "LeaseReleased")
+            assert then == (after["holderIdentity"], True, "LeaseAcquired")
         finally:
             catflap.replicas.remove(second)
     catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
@@ -243,7 +243,7 @@ def test_one_of_two_controllers_scans(catflap: Installation) -> None:
 
 def leadership(controller: Program) -> list[tuple[str, bool, str]]:
     """Return the controller's records of its leadership: its name, whether it leads, and why."""
-    return [(one["candidate"], one["leads"], one["reason"]) for one in controller.records("leader")]
+    return [(one["candidate"], one["leads"], one["reasonCode"]) for one in controller.records("leader")]
 
 
 def lease(catflap: Installation) -> dict[str, Any]:

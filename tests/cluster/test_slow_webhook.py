@@ -41,11 +41,11 @@ def test_what_takes_eight_seconds_is_waited_for(
 def is_restored(catflap: Installation, space: str) -> bool:
     """Return whether the last record of a namespace's default-deny policy says that it was restored."""
     found = [
-        one["reason"]
+        one["reasonCode"]
         for one in catflap.controller.records("write")
         if one["objectRef"].get("namespace") == space and one["objectRef"]["name"] == BOTH[1]
     ]
-    return bool(found) and found[-1].startswith("restored")
+    return bool(found) and found[-1] == "PolicyRestored"
 
 
 def test_one_that_never_answers_in_time_and_fails_is_named(

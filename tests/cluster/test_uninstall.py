@@ -98,13 +98,13 @@ def test_a_namespace_exempted_later_is_left(catflap: Installation, engine: str, 
     eventually(lambda: GUARD not in labels_of(catflap, namespace_name))
     assert removed(catflap, engine, namespace_name) == BOTH
     written = [
-        (one["reason"], one["objectRef"]["name"])
+        (one["reasonCode"], one["objectRef"]["name"])
         for one in catflap.controller.records()
         if one["type"] == "write" and namespace_name in one["objectRef"].values()
     ]
     assert written[-3:] == [
-        *(("removed: the policy file asks for it no longer", name) for name in BOTH),
-        ("unstamped: the namespace is exempt", namespace_name),
+        *(("PolicyRemoved", name) for name in BOTH),
+        ("ManagedLabelRemoved", namespace_name),
     ]
     eventually(lambda: catflap.spares(namespace_name))
     eventually(lambda: catflap.apply(pod("bare", namespace_name, {})).returncode == 0)

@@ -111,7 +111,7 @@ def test_pods_of_an_owner_older_than_catflap_are_made_and_recorded(catflap: Inst
     eventually(lambda: len(catflap.cluster.api("GET", path)["items"]) == 3)
     records = [one for one in catflap.server.records() if one.get("objectRef", {}).get("namespace") == older]
     exempt = [one for one in records if one["decision"] == "exempt"]
-    assert {one["reason"] for one in exempt} == {"made for an owner older than catflap"}
+    assert {one["reasonCode"] for one in exempt} == {"OlderOwner"}
     assert {fault["rule"] for one in exempt for fault in one["audited"]} == {"require-app", "require-role"}
 
 

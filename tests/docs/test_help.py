@@ -8,6 +8,8 @@ from typing import Final
 
 import pytest
 
+from webhook.model.reason import ReasonCode
+
 ROOT: Final = Path(__file__).parents[2]
 TROUBLESHOOTING: Final = ROOT / "docs" / "troubleshooting.md"
 PAGES: Final = (
@@ -60,12 +62,10 @@ def reasons() -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "reason"
     ]
-    words = {
-        template(part)
-        for one in (*happened, *alarms, *variables)
-        for part in ast.walk(one)
-        if isinstance(part, ast.Constant)
-    }
+    parts = [part for one in (*happened, *alarms, *variables) for part in ast.walk(one)]
+    words = {template(part) for part in parts if isinstance(part, ast.Constant)}
+    attributes = [part for part in parts if isinstance(part, ast.Attribute)]
+    words |= {str(ReasonCode[one.attr]) for one in attributes if getattr(one.value, "id", "") == "ReasonCode"}
     return {word for word in words if re.fullmatch(r"(?:[A-Z][a-z]+){2,}", word)}
 
 

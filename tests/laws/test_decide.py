@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from tests.decisions import settled
 from tests.laws.strategies import LAW, labels, labels_under, manifests, policies
+from tests.reasons import assert_consistent
 from tests.reviews import Json
 from tests.unit.samples import asked, workload
 from webhook.guard.judge import judge
+from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 
@@ -65,6 +67,19 @@ def test_what_may_be_created_may_be_changed_to(manifest: Json, own: dict[str, st
         before = copy.deepcopy(manifest)
         before["metadata"]["labels"] = own
         assert allowed(manifest, before, policy)
+
+
+@LAW
+@given(manifests, manifests, st.booleans(), policies())
+def test_a_decision_contains_what_its_reason_code_says(
+    manifest: Json, before: Json, is_update: bool, policy: GuardPolicy
+) -> None:
+    """Every decision has a code. A rejection has violations, and a decision without violations has a code that says so."""
+    same_kind = is_update and before["kind"] == manifest["kind"]
+    request = asked(manifest, before=before if same_kind else None)
+    for found in (settled(request, policy), mutate(request, policy)):
+        assert isinstance(found, Decision)
+        assert_consistent(found)
 
 
 def allowed(manifest: Json, before: Json, policy: GuardPolicy) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.audit_logs import assert_valid, verified
 from tests.laws.strategies import LAW
+from tests.reasons import codes, some
 from webhook.audit.bounds import LARGEST, bounded
 from webhook.audit.chain import LONGEST_MIXED, canonical
 from webhook.audit.log import AuditLog
@@ -23,7 +24,8 @@ from webhook.audit.record import (
     leader_record,
     write_record,
 )
-from webhook.model.decision import Decision, Phase, Verdict
+from webhook.model.decision import Decision, Phase
+from webhook.model.reason import Activity, Reason, Verdict
 from webhook.model.request import Operation, Request, Target, User
 from webhook.model.rule import Violation
 
@@ -42,13 +44,19 @@ faults = st.builds(
     st.lists(st.builds(Violation, rule=texts, path=texts, message=texts), max_size=3),
     st.sampled_from([1, 1_000]),
 )
+
+
+def reasons(*kinds: Verdict | Activity) -> st.SearchStrategy[Reason]:
+    """A reason of these kinds."""
+    return st.builds(Reason, st.sampled_from([code for kind in kinds for code in codes(kind)]), texts)
+
+
 decisions = st.builds(
     Decision,
-    verdict=st.sampled_from(Verdict),
+    why=reasons(*Verdict),
     denied=faults,
     warned=faults,
     audited=faults,
-    reason=texts,
     labels=st.dictionaries(texts, texts, max_size=3),
 )
 requests = st.builds(
@@ -82,20 +90,22 @@ records = st.one_of(
         decisions,
     ),
     st.builds(
-        lambda manifest, reason: write_record(manifest, reason=reason, policy_digest="", at=AT), manifests, texts
+        lambda manifest, why: write_record(manifest, why=why, policy_digest="", at=AT),
+        manifests,
+        reasons(Activity.WRITE),
     ),
     st.builds(lambda found: configuration_record(accepted=False, faults=found, policy_digest="", at=AT), lists),
     st.builds(
-        lambda lease, candidate, reason: leader_record(lease, candidate=candidate, leads=True, reason=reason, at=AT),
+        lambda lease, candidate, why: leader_record(lease, candidate=candidate, leads=True, why=why, at=AT),
         manifests,
         texts,
-        texts,
+        reasons(Activity.LEADER),
     ),
     st.builds(
-        lambda issuer, names, reason: certificate_record(serving(issuer, names), reason=reason, at=AT),
+        lambda issuer, names, why: certificate_record(serving(issuer, names), why=why, at=AT),
         texts,
         lists,
-        texts,
+        reasons(Activity.CERTIFICATE),
     ),
 )
 
@@ -144,7 +154,9 @@ def test_a_cut_record_says_what_is_missing() -> None:
     user = User("x" * 100_000 + "end", tuple(f"group-{number}" for number in range(10_000)))
     request = Request("1", Operation.CREATE, user, Target("", "v1", "pods", "", "Pod", "shop", "web"))
     record = bounded(
-        decision_record(Phase.VALIDATE, request, Decision(Verdict.ALLOWED), policy_digest="", at=AT, microseconds=1)
+        decision_record(
+            Phase.VALIDATE, request, Decision(some(Verdict.ALLOWED)), policy_digest="", at=AT, microseconds=1
+        )
     )
     assert record["cut"] == ["user.username: 1024 of 100003 characters", "user.groups: 64 of 10000"]
     said = record["user"]

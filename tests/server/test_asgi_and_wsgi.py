@@ -54,6 +54,7 @@ def test_a_good_pod_is_admitted(server: Program) -> None:
             "closure": "unchecked",
             "decision": "allowed",
             "policy-digest": "597718279e1a869b",
+            "reason-code": "NoViolation",
             "record-chain": record["chain"],
             "record-seq": str(record["seq"]),
             "record-hash": record["hash"],

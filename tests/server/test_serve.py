@@ -205,7 +205,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(policy: Path, tmp_pat
         metrics = server.status("/metrics").body.decode()
     assert first["serving"]["fingerprint"] != second["serving"]["fingerprint"] == fingerprint(folder)
     assert second["serving"]["names"] == ["localhost"]
-    assert second["reason"] == "another pair was in the folder"
+    assert second["reasonCode"] == "CertificateReplaced"
     expiry = float(metrics.partition("\ncatflap_certificate_expiry_timestamp_seconds ")[2].partition("\n")[0])
     assert expiry == datetime.fromisoformat(second["serving"]["notAfter"]).timestamp()
 

@@ -10,6 +10,7 @@ from msgspec import structs
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.reasons import some
 from webhook import __version__
 from webhook.metrics import CONTROLLER, LATENCY_BUCKETS, PHASES, SERVER, Metrics
 from webhook.model.decision import Decision, Verdict
@@ -79,7 +80,7 @@ def test_the_metrics_are_these() -> None:
 def test_no_series_says_when_another_one_began(process: str | None) -> None:
     """One more gauge for each counter and histogram."""
     metrics = Metrics(process)
-    metrics.found(Decision(Verdict.DENIED, denied=(Violation("known-role", "", ""),)))
+    metrics.found(Decision(some(Verdict.DENIED), denied=(Violation("known-role", "", ""),)))
     assert "_created" not in generate_latest(metrics.registry).decode()
 
 
@@ -126,7 +127,7 @@ def test_faults_are_counted_by_rule_and_effect(rule: str, effect: str) -> None:
     """Each of a decision's faults, and nothing else."""
     metrics = Metrics(SERVER)
     faults = (Violation(rule, "metadata", "no"), Violation(rule, "spec", "no"))
-    metrics.found(structs.replace(Decision(Verdict.DENIED), **{effect: faults}))
+    metrics.found(structs.replace(Decision(some(Verdict.DENIED)), **{effect: faults}))
     assert counted(metrics) == {(rule, effect): 2.0}
 
 
@@ -135,7 +136,7 @@ def test_rules_of_the_policy_files_own_are_one_series(names: list[str]) -> None:
     """However many there are, so that a policy file cannot make series without end."""
     metrics = Metrics(SERVER)
     before = len(generate_latest(metrics.registry).splitlines())
-    metrics.found(Decision(Verdict.ALLOWED, warned=tuple(Violation(f"own-{name}", "", "") for name in names)))
+    metrics.found(Decision(some(Verdict.ALLOWED), warned=tuple(Violation(f"own-{name}", "", "") for name in names)))
     assert counted(metrics) == ({("custom", "warned"): float(len(names))} if names else {})
     assert len(generate_latest(metrics.registry).splitlines()) == before
 

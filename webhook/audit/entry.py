@@ -68,6 +68,7 @@ class Entry(Struct, frozen=True, rename="camel", kw_only=True):
     object_ref: Subject = Subject()
     dry_run: bool | None = None
     decision: str = ""
+    reason_code: str = ""  # which formats before v1alpha4 do not have
     reason: str = ""
     denied: tuple[Fault, ...] = ()
     warned: tuple[Fault, ...] = ()
@@ -92,6 +93,11 @@ class Entry(Struct, frozen=True, rename="camel", kw_only=True):
     def groups(self) -> tuple[str, ...]:
         """Of whoever asked."""
         return self.user.groups if self.user else ()
+
+    @property
+    def why(self) -> str:
+        """The code of the reason, and its words where there are any; the words alone where the format has no code."""
+        return ": ".join(part for part in (self.reason_code, self.reason) if part)
 
     @property
     def rules(self) -> tuple[str, ...]:

@@ -43,7 +43,9 @@ EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 MILLISECOND: Final = timedelta(milliseconds=1)
 
 # What has a place of its own in an event.
-MAPPED: Final = frozenset({"type", "time", "version", "catflap", "user", "verb", "object_ref", "reason", "writer"})
+MAPPED: Final = frozenset(
+    {"type", "time", "version", "catflap", "user", "verb", "object_ref", "reason_code", "reason", "writer"}
+)
 
 ENCODER: Final = msgspec.json.Encoder()
 
@@ -79,6 +81,7 @@ def event(entry: Entry) -> Event:
         "src_endpoint": {"name": "unknown"} if entry.user else {"svc_name": "catflap"},
         "dst_endpoint": {"svc_name": "kube-apiserver"},
         **control(entry),
+        **({"status_code": entry.reason_code} if entry.reason_code else {}),
         **({"status_detail": detail} if (detail := told(entry)) else {}),
         "unmapped": unmapped(entry),
     }

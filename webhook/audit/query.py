@@ -35,6 +35,7 @@ class Query(Struct, frozen=True, kw_only=True):
     resources: Sequence[str] = ()  # or kinds
     names: Sequence[str] = ()
     rules: Sequence[str] = ()
+    reasons: Sequence[str] = ()  # codes
 
     def compiled(self) -> Test:
         """The question as one test."""
@@ -56,6 +57,7 @@ class Query(Struct, frozen=True, kw_only=True):
         yield from one_of([name.lower() for name in self.resources], resource_names)
         yield from one_of(self.names, lambda entry: (entry.object_ref.name,))
         yield from one_of(self.rules, lambda entry: entry.rules)
+        yield from one_of(self.reasons, lambda entry: (entry.reason_code,))
 
 
 def since(begin: str) -> Test:

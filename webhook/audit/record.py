@@ -21,6 +21,7 @@ from webhook.audit.schema import (
     WriteRecord,
 )
 from webhook.model.decision import Decision, Phase
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Request
 from webhook.model.rule import Violation
 
@@ -40,6 +41,7 @@ def decision_record(
         "objectRef": object_ref(request),
         "dryRun": request.dry_run,
         "decision": decision.verdict,
+        "reasonCode": decision.why.code,
         "policyDigest": policy_digest,
         "latencyMicroseconds": microseconds,
     }
@@ -79,7 +81,7 @@ def fault(violation: Violation) -> Fault:
 
 
 def write_record(
-    manifest: Mapping[str, Any], *, reason: str, policy_digest: str, at: datetime, verb: str = "apply"
+    manifest: Mapping[str, Any], *, why: Reason, policy_digest: str, at: datetime, verb: str = "apply"
 ) -> WriteRecord:
     """The record of one write of ours to the cluster, by what was written and why."""
     return {
@@ -87,7 +89,8 @@ def write_record(
         "time": stamp(at),
         "verb": verb,
         "objectRef": manifest_ref(manifest),
-        "reason": reason,
+        "reasonCode": why.code,
+        "reason": why.words,
         "policyDigest": policy_digest,
     }
 
@@ -109,6 +112,7 @@ def configuration_record(*, accepted: bool, faults: list[str], policy_digest: st
         "type": "configuration",
         "time": stamp(at),
         "accepted": accepted,
+        "reasonCode": ReasonCode.POLICY_FILE_ACCEPTED if accepted else ReasonCode.POLICY_FILE_REFUSED,
         "policyDigest": policy_digest,
     }
     if not accepted:
@@ -116,12 +120,18 @@ def configuration_record(*, accepted: bool, faults: list[str], policy_digest: st
     return record
 
 
-def certificate_record(serving: ServingCertificate, *, reason: str, at: datetime) -> CertificateRecord:
+def certificate_record(serving: ServingCertificate, *, why: Reason, at: datetime) -> CertificateRecord:
     """The record of a serving certificate that came into use, and why."""
-    return {"type": "certificate", "time": stamp(at), "serving": serving, "reason": reason}
+    return {
+        "type": "certificate",
+        "time": stamp(at),
+        "serving": serving,
+        "reasonCode": why.code,
+        "reason": why.words,
+    }
 
 
-def leader_record(lease: Mapping[str, Any], *, candidate: str, leads: bool, reason: str, at: datetime) -> LeaderRecord:
+def leader_record(lease: Mapping[str, Any], *, candidate: str, leads: bool, why: Reason, at: datetime) -> LeaderRecord:
     """The record of a replica that began, or ceased, to hold a Lease, by the Lease's manifest."""
     return {
         "type": "leader",
@@ -129,7 +139,8 @@ def leader_record(lease: Mapping[str, Any], *, candidate: str, leads: bool, reas
         "objectRef": manifest_ref(lease),
         "candidate": candidate,
         "leads": leads,
-        "reason": reason,
+        "reasonCode": why.code,
+        "reason": why.words,
     }
 
 

@@ -9,14 +9,16 @@ from msgspec import Meta
 from webhook.audit.chain import Fragment, Link
 from webhook.audit.witness import Seen
 from webhook.model.authentication import Authentication
-from webhook.model.decision import Closure, Phase, Verdict
+from webhook.model.decision import Closure, Phase
+from webhook.model.reason import Activity, ReasonCode, Verdict
 
 # Of the format: whoever adds a key to a record, or takes one away, makes it a new one.
-VERSION: Final = "catflap.dev/audit/v1alpha3"
+VERSION: Final = "catflap.dev/audit/v1alpha4"
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$", description="RFC 3339, in UTC")]
 Digest = Annotated[str, Meta(description="The policy file in force; empty where there was none")]
+Code = Annotated[ReasonCode, Meta(description="Why, for programs: docs/reason-codes.md defines each code")]
 Signature = Annotated[str, Meta(description="Ed25519, base64, over the canonical record without signature and hash")]
 PublicKey = Annotated[str, Meta(description="Ed25519, base64: what signs this chain from here on")]
 Certificate = Annotated[
@@ -105,10 +107,11 @@ class DecisionRecord(TypedDict):
     objectRef: ObjectRef
     dryRun: bool
     decision: Verdict
+    reasonCode: Code
     policyDigest: Digest
     latencyMicroseconds: Annotated[int, Meta(ge=0, description="From the whole body to the decision")]
     reason: NotRequired[
-        Annotated[str, Meta(description="Why it passed unjudged or exempt, or why nothing was found out")]
+        Annotated[str, Meta(description="Why, for people, where the code and the faults do not say everything")]
     ]
     denied: NotRequired[Annotated[Faults, Meta(description="What it was refused for")]]
     warned: NotRequired[Annotated[Faults, Meta(description="What the user was warned of")]]
@@ -124,7 +127,8 @@ class WriteRecord(TypedDict):
     time: Time
     verb: str
     objectRef: ManifestRef
-    reason: str
+    reasonCode: Code
+    reason: Annotated[str, Meta(description="Why, for people")]
     policyDigest: Digest
 
 
@@ -134,6 +138,7 @@ class ConfigurationRecord(TypedDict):
     type: Literal["configuration"]
     time: Time
     accepted: bool
+    reasonCode: Code
     policyDigest: Digest
     faults: NotRequired[Sequence[str]]
 
@@ -155,7 +160,8 @@ class CertificateRecord(TypedDict):
     type: Literal["certificate"]
     time: Time
     serving: ServingCertificate
-    reason: str
+    reasonCode: Code
+    reason: Annotated[str, Meta(description="Why, for people")]
 
 
 class LeaderRecord(TypedDict):
@@ -166,7 +172,8 @@ class LeaderRecord(TypedDict):
     objectRef: Annotated[ManifestRef, Meta(description="The Lease")]
     candidate: Annotated[str, Meta(description="The replica, as the Lease names it")]
     leads: bool
-    reason: str
+    reasonCode: Code
+    reason: Annotated[str, Meta(description="Why, for people")]
 
 
 class Pod(TypedDict, total=False):
@@ -236,12 +243,26 @@ KINDS: Final = (
 )
 
 
+def codes_of(kind: str) -> list[ReasonCode]:
+    """The reason codes that a type of record may have, in the order of their definitions; none where it has no reason."""
+    kinds = Verdict if kind == "decision" else [one for one in Activity if one == kind]
+    return [code for code in ReasonCode if code.kind in kinds]
+
+
+# The types of records that have a reason.
+REASONED: Final = frozenset({"decision", *Activity})
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema of one record."""
     _, parts = msgspec.json.schema_components([Linked, *KINDS])
     linked = parts.pop("Linked")
+    del parts[ReasonCode.__name__]
     for kind in KINDS:
         part = parts[kind.__name__]
+        if code := part["properties"].get("reasonCode"):
+            del code["$ref"]
+            code["enum"] = codes_of(part["properties"]["type"]["enum"][0])
         part["properties"] = linked["properties"] | {"version": {"const": VERSION}} | part["properties"]
         part["required"] = sorted({*linked["required"], *part["required"]})
     for part in parts.values():

@@ -45,6 +45,7 @@ COLUMNS: Final[Mapping[str, Cell]] = {
     "denied": lambda entry: listed(entry.denied),
     "warned": lambda entry: listed(entry.warned),
     "audited": lambda entry: listed(entry.audited),
+    "reasonCode": lambda entry: entry.reason_code,
     "reason": lambda entry: entry.reason,
     "closure": lambda entry: entry.closure,
     "patchedLabels": lambda entry: as_json(entry.patched_labels),

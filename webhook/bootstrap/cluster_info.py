@@ -16,6 +16,7 @@ from webhook.kube.install_record import InstallRecord, oldest_policy_time
 from webhook.kube.permissions import report_missing
 from webhook.kube.webhook_path import registered_tokens
 from webhook.model.network import DnsEndpoint
+from webhook.model.reason import ReasonCode
 from webhook.netpol.dns import OFFLINE_DEFAULTS, DetectedDns
 from webhook.server.unavailable import Unavailable
 
@@ -99,7 +100,7 @@ def cluster_info_factory(
         learn(api)
         loaded = policies.current
         if loaded is None:
-            raise Unavailable("no policy file is in force yet")
+            raise Unavailable(ReasonCode.NO_POLICY_FILE, "no policy file is in force yet")
         calico = calico_resources(api)
         return ClusterInfo(
             engine=choose_engine(loaded.policy.network.engine, calico),

@@ -41,6 +41,7 @@ from webhook.kube.namespaces import NAMESPACES_PATH as NAMESPACES
 from webhook.kube.permissions import controller_permissions
 from webhook.kube.policy_cache import PolicyCache
 from webhook.kube.watch import Watch
+from webhook.model.reason import Reason
 from webhook.server.shutdown import SHUTDOWN_SECONDS, exit_process, on_shutdown_signal, run_within
 
 
@@ -67,13 +68,13 @@ def make_scanner(
     candidate = f"{socket.gethostname()}_{uuid4().hex[:8]}"  # a restarted container in its Pod is another candidate
     lease = Lease(api, namespace=own, name=LEASE_NAME, candidate=candidate, seconds=LEASE_SECONDS, now=utc_now)
 
-    def changed(leads: bool, reason: str) -> None:
+    def changed(leads: bool, why: Reason) -> None:
         metrics.leads.set(leads)
         if not leads:
             metrics.forget_scan()
         append_record(
             parts.audit,
-            leader_record(lease.identity, candidate=candidate, leads=leads, reason=reason, at=utc_now()),
+            leader_record(lease.identity, candidate=candidate, leads=leads, why=why, at=utc_now()),
         )
 
     leader = LeaderElector(lease, on_change=changed)

@@ -23,6 +23,7 @@ from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.identity import ProcessIdentity
 from webhook.model.identity import chart_accounts
+from webhook.model.reason import Reason
 from webhook.server.accepted_tokens import BadTokenFile
 from webhook.server.accepted_tokens import read_token_file as read_tokens
 
@@ -69,8 +70,8 @@ def make_path_rotator(  # noqa: PLR0917 (each is of another type)
 ) -> PathRotator:
     """Return what maintains the Secret of the path; if catflap is registered by hand or with a token file, it does not rotate."""
 
-    def written(secret: Json, reason: str) -> None:
-        recorder.record(secret, policy_digest="", reason=f"the secret path: {reason}", verb="update")
+    def written(secret: Json, why: Reason) -> None:
+        recorder.record(secret, policy_digest="", why=why, verb="update")
 
     return PathRotator(
         api,

@@ -39,6 +39,7 @@ from webhook.kube.permissions import server_permissions
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.identity import chart_accounts
+from webhook.model.reason import Reason
 from webhook.server.accepted_tokens import AcceptedTokens
 from webhook.server.cluster_lookup import ApiServerLookup, ClusterLookup, OfflineLookup
 from webhook.server.event_recorder import EventRecorder, RecordEvent, discard_event
@@ -120,9 +121,9 @@ def start_server_parts(
 def start_certificate(tls: TlsFolder, audit: AuditLog, metrics: Metrics) -> CertificateReloader:
     """Return the certificate that is loaded from the folder; each loaded certificate is recorded."""
 
-    def loaded(found: Certificate, why: str) -> None:
+    def loaded(found: Certificate, why: Reason) -> None:
         metrics.certificate_expiry.set(found.expires.timestamp())
-        append_record(audit, certificate_record(certificate_details(found), reason=why, at=utc_now()))
+        append_record(audit, certificate_record(certificate_details(found), why=why, at=utc_now()))
 
     served = CertificateReloader(tls, on_load=loaded)
     served.start()

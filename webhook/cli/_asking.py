@@ -8,8 +8,10 @@ from typing import Any, Final
 
 import click
 
+from webhook.audit.query import names_one
 from webhook.audit.record import stamp
 from webhook.cli._options import complain
+from webhook.model.reason import ReasonCode
 from webhook.model.spelling import closest_word
 
 # What a namespace name has, and the star that stands for any text.
@@ -34,6 +36,23 @@ class NamespacePattern(click.ParamType[str]):
         if not PATTERN.fullmatch(str(value)):
             self.fail(
                 f"{value!r} is no namespace name: write 1 to 63 lower-case letters, digits and '-'; * stands for any text",
+                param,
+                ctx,
+            )
+        return str(value)
+
+
+class ReasonPattern(click.ParamType[str]):
+    """A reason code in which stars stand for any text."""
+
+    name = "CODE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the pattern."""
+        if not names_one(str(value), ReasonCode):
+            self.fail(
+                f"{value!r} is no reason code of this release.{meant(str(value), map(str, ReasonCode))} Codes are written as in "
+                f"{ReasonCode.BREAK_GLASS}, * stands for any text, and docs/reason-codes.md lists them all",
                 param,
                 ctx,
             )

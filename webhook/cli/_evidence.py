@@ -12,7 +12,8 @@ from webhook.audit import ocsf, table
 from webhook.audit.entry import Entries, Entry
 from webhook.audit.query import Query, Test, moment, names_one, record_types
 from webhook.audit.reading import Unreadable, no_record
-from webhook.cli._asking import NamespacePattern, OneOf, in_order, meant
+from webhook.audit.schema import REASONED
+from webhook.cli._asking import NamespacePattern, OneOf, ReasonPattern, in_order, meant
 from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, once, policy_option
 from webhook.cli._progress import progress
 from webhook.cli._streams import warn
@@ -66,6 +67,7 @@ def filters(function: Function) -> Function:
         (("--resource", "resources"), str, "About this resource (pods, pods/status) or kind (NetworkPolicy)."),
         (("--name", "names"), str, "About an object of this name."),
         (("--rule", "rules"), str, "This rule was broken, whatever came of it."),
+        (("--reason", "reasons"), ReasonPattern(), "The reason has this code, such as BreakGlass or Policy*."),
     )
     for names, kind, says in reversed(options):
         function = click.option(*names, type=kind, multiple=True, help=says)(function)
@@ -98,6 +100,9 @@ def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | Non
     known = {*BUILT_IN, *found.rules, *(rule.id for rule in custom_rules(policy))}
     if unknown := [rule for rule in asked["rules"] if not names_one(rule, known)]:
         complain([unknown_rule(rule, known, found.read) for rule in unknown])
+    if asked["reasons"] and found.without_code:
+        records = f"{counted(found.without_code, 'record')} without a reason code, which an earlier release wrote"
+        warn(f"--reason cannot match {records}")
     if not found.matched:
         warn(f"no record matches, of {counted(found.read, 'record')} read")
 
@@ -109,6 +114,7 @@ class Found:
         self._fits = fits
         self.read = 0
         self.matched = 0
+        self.without_code = 0  # though their type has reasons
         self.rules: set[str] = set()
 
     def takes(self, entry: Entry) -> bool:
@@ -117,6 +123,7 @@ class Found:
         self.read += 1
         self.matched += fits
         self.rules.update(entry.rules)
+        self.without_code += entry.type in REASONED and not entry.reason_code
         return fits
 
 
@@ -173,7 +180,8 @@ def cells(entry: Entry) -> tuple[str, ...]:
     target = entry.object_ref
     what = entry.decision or entry.type
     who = entry.username or str(entry.writer.get("process", ""))
-    why = ", ".join(part for part in (*entry.rules, entry.reason, *entry.faults) if part)
+    details = ", ".join(part for part in (*entry.rules, entry.reason, *entry.faults) if part)
+    why = ": ".join(part for part in (entry.reason_code, details) if part)
     return entry.time[:19], what, who, entry.verb, " ".join(filter(None, (target.path, target.full_name))), why
 
 

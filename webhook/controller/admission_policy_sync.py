@@ -23,10 +23,14 @@ from webhook.kube.webhook_configurations import (
 )
 from webhook.metrics import COPY
 from webhook.model.names import ADMISSION_POLICY, MANAGED_BY, MANAGED_BY_LABEL, WEBHOOK_CONFIGURATION
+from webhook.model.reason import Reason, ReasonCode
 
 # The first lists arrive within milliseconds, unless RBAC forbids them. In that case no event triggers another pass.
 CACHE_SYNC_RETRY_SECONDS: Final = 1.0
 REGISTERED: Final = PHASES[0]
+CREATED: Final = Reason(ReasonCode.ADMISSION_POLICY_CREATED, "created: the policy file asks for it")
+REWRITTEN: Final = Reason(ReasonCode.ADMISSION_POLICY_UPDATED, "rewritten: the policy file asks for it")
+REMOVED: Final = Reason(ReasonCode.ADMISSION_POLICY_REMOVED, "removed: the policy file asks for it no longer")
 
 
 class ValidatingAdmissionPolicySync(WatchGroup):
@@ -105,7 +109,7 @@ class ValidatingAdmissionPolicySync(WatchGroup):
         if found is None:
             if self._api.create(admission_policies_path(kind), wanted) is None:
                 return  # another replica created it
-            did = "created"
+            why = CREATED
         else:
             metadata = {
                 **found["metadata"],
@@ -118,16 +122,15 @@ class ValidatingAdmissionPolicySync(WatchGroup):
                 if error.status == CONFLICT:  # the watch delivers what another replica wrote
                     return
                 raise
-            did = "rewritten"
+            why = REWRITTEN
         self._backoff.record_write()
-        self._recorder.record(wanted, policy_digest=digest, reason=f"{did}: the policy file asks for it", verb="update")
+        self._recorder.record(wanted, policy_digest=digest, why=why, verb="update")
 
     def _remove(self, kind: str, found: Json, digest: str) -> None:
         metadata = found["metadata"]
         if self._api.delete(own_admission_policy_path(kind), uid=metadata["uid"], version=metadata["resourceVersion"]):
             gone = {"apiVersion": found.get("apiVersion", ""), "kind": kind, "metadata": {"name": ADMISSION_POLICY}}
-            reason = "removed: the policy file asks for it no longer"
-            self._recorder.record(gone, policy_digest=digest, reason=reason, verb="delete")
+            self._recorder.record(gone, policy_digest=digest, why=REMOVED, verb="delete")
 
 
 def watch_of(api: Api, path: str, name: str) -> Watch:

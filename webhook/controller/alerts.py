@@ -14,6 +14,7 @@ from webhook.kube.policy_mutators import describe_mutators
 from webhook.metrics import Metrics
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.namespace import Namespace
+from webhook.model.reason import Reason, ReasonCode
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -32,20 +33,20 @@ class Alerts:
         self._firing: dict[Key, str] = {}
         self._lock = Lock()
 
-    def fire(self, key: Key, regarding: Manifest, reason: str, note: str, *, digest: str) -> None:
-        """Fire an alert; `reason` is the reason of the Event, `note` is the text for users. Never raises."""
+    def fire(self, key: Key, regarding: Manifest, code: ReasonCode, note: str, *, digest: str) -> None:
+        """Fire an alert; `code` is the reason of the record and of the Event, `note` is the text for users. Never raises."""
         with self._lock:
             if self._firing.get(key) == note:
                 return
             self._firing[key] = note
             self._metrics.not_repaired.set(len(self._firing))
-        self._publish(regarding, reason, f"not repaired: {note}", note, digest)
+        self._publish(regarding, code, f"not repaired: {note}", note, digest)
 
-    def _publish(self, regarding: Manifest, reason: str, recorded: str, note: str, digest: str) -> None:
+    def _publish(self, regarding: Manifest, code: ReasonCode, recorded: str, note: str, digest: str) -> None:
         logger.error("%s", note)
-        self._recorder.record(regarding, policy_digest=digest, reason=recorded, verb="get")
+        self._recorder.record(regarding, policy_digest=digest, why=Reason(code, recorded), verb="get")
         post_event(
-            self._api, regarding, EventDetails(reason, "Repair", note, key=digest_key(f"{reason} {note}")), self._now()
+            self._api, regarding, EventDetails(code, "Repair", note, key=digest_key(f"{code} {note}")), self._now()
         )
 
     def policy_overwritten(self, manifest: Manifest, found: Json, what: str, digest: str) -> None:
@@ -54,7 +55,7 @@ class Alerts:
         who = describe_mutators(self._api, kind_of(manifest), found)
         note = f"{manifest['kind']} {metadata['name']} does not stay as catflap writes it: {what}; what may change it: {who}"
         place = (metadata.get("namespace", ""), metadata["name"])
-        self.fire(place, manifest, "PolicyNotRepaired", note, digest=digest)
+        self.fire(place, manifest, ReasonCode.POLICY_NOT_REPAIRED, note, digest=digest)
 
     def default_deny_missing(self, namespace: Namespace, manifest: Manifest, digest: str) -> None:
         """Fire an alert: a terminating namespace lost its default-deny while Pods may still run in it. Raises ApiError."""
@@ -65,7 +66,7 @@ class Alerts:
                 f"{describe_pods(pods)} may still run; the API server takes no new object there, so it cannot be restored"
             )
             place = (namespace.name, DEFAULT_DENY)
-            self.fire(place, namespace_reference(namespace), "PolicyNotRepaired", note, digest=digest)
+            self.fire(place, namespace_reference(namespace), ReasonCode.POLICY_NOT_REPAIRED, note, digest=digest)
 
     def pods_before_isolation(self, namespace: Namespace, digest: str) -> None:
         """Report the Pods that are older than the isolation of a namespace that is younger than catflap. Never raises.
@@ -83,7 +84,9 @@ class Alerts:
         if early:
             note = f"{describe_pods(early)} ran in namespace {namespace.name} before it was isolated; delete them, or find out whom they reached"
             self._metrics.early_pods.inc(len(early))
-            self._publish(namespace_reference(namespace), "PodsBeforeIsolation", f"found: {note}", note, digest)
+            self._publish(
+                namespace_reference(namespace), ReasonCode.PODS_BEFORE_ISOLATION, f"found: {note}", note, digest
+            )
 
     def resolve(self, key: Key) -> None:
         """Resolve an alert, if it is active."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from webhook.kube.api import ApiError
 from webhook.kube.lease import Lease
+from webhook.model.reason import Reason, ReasonCode
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class LeaderElector:
         self,
         lease: Lease,
         *,
-        on_change: Callable[[bool, str], None] = lambda *_: None,
+        on_change: Callable[[bool, Reason], None] = lambda *_: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._lease = lease
@@ -56,7 +57,7 @@ class LeaderElector:
                 self._lease.release()
             except ApiError as error:
                 logger.warning("the Lease is not given back: %s", error)
-        self._notify("it stops")
+        self._notify(Reason(ReasonCode.LEASE_RELEASED, "it stops"))
 
     def try_acquire(self) -> None:
         """Try once to acquire or renew the Lease; while the API server does not answer, the last result counts until it expires."""
@@ -67,18 +68,18 @@ class LeaderElector:
             if str(error) != self._last_error:
                 logger.warning("who leads is not known: %s", error)
             self._last_error = str(error)
-            self._notify("the Lease could not be renewed in time")
+            self._notify(Reason(ReasonCode.LEASE_NOT_RENEWED, "the Lease could not be renewed in time"))
         else:
             self._last_error = ""
             self._leads_until = begun + RENEW_DEADLINE_SECONDS if held and not self._stopped.is_set() else 0.0
             self._notify(transition_reason(self._lease, held=held))
 
-    def _notify(self, reason: str) -> None:
+    def _notify(self, why: Reason) -> None:
         with self._notify_lock:
             if self.is_leader != self._was_leader:
                 self._was_leader = self.is_leader
-                logger.info("this replica %s: %s", "leads" if self._was_leader else "does not lead", reason)
-                self._on_change(self._was_leader, reason)
+                logger.info("this replica %s: %s", "leads" if self._was_leader else "does not lead", why.words)
+                self._on_change(self._was_leader, why)
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -86,10 +87,12 @@ class LeaderElector:
             self._stopped.wait(RENEW_SECONDS)
 
 
-def transition_reason(lease: Lease, *, held: bool) -> str:
+def transition_reason(lease: Lease, *, held: bool) -> Reason:
     """Return why leadership changed, from the holder that was read."""
     if not held:
-        return f"the Lease is held by {lease.holder or 'another'}"
+        return Reason(ReasonCode.LEASE_HELD_BY_OTHER, f"the Lease is held by {lease.holder or 'another'}")
     if lease.holder == lease.candidate:
-        return "the Lease could be renewed again"
-    return f"the Lease had ended, {lease.holder} held it" if lease.holder else "nobody held the Lease"
+        return Reason(ReasonCode.LEASE_RENEWED, "the Lease could be renewed again")
+    if lease.holder:
+        return Reason(ReasonCode.LEASE_EXPIRED, f"the Lease had ended, {lease.holder} held it")
+    return Reason(ReasonCode.LEASE_ACQUIRED, "nobody held the Lease")

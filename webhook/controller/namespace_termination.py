@@ -9,6 +9,7 @@ from webhook.kube.api import Api, Json
 from webhook.kube.own_namespace import OwnNamespace
 from webhook.kube.webhook_configurations import PHASES, path
 from webhook.model.names import REMOVAL_ANNOTATION
+from webhook.model.reason import Reason, ReasonCode
 
 TERMINATING: Final = "namespace {} is being deleted, so catflap leaves"
 DELETED: Final = "namespace {} was deleted, so catflap left; it registers again once a namespace of that name exists"
@@ -46,10 +47,8 @@ class NamespaceTermination:
                 and not is_uninstall_placeholder(found)
                 and delete_as_found(self._api, path(phase), found)
             ):
-                reason = f"removed: {TERMINATING.format(home.name)}"
-                self._recorder.record(
-                    configuration_reference(phase), policy_digest=digest, reason=reason, verb="delete"
-                )
+                why = Reason(ReasonCode.REGISTRATION_REMOVED, f"removed: {TERMINATING.format(home.name)}")
+                self._recorder.record(configuration_reference(phase), policy_digest=digest, why=why, verb="delete")
 
 
 def is_uninstall_placeholder(found: Json) -> bool:

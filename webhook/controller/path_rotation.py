@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from webhook.kube.webhook_path import MOST_TOKENS
 from webhook.model.path_tokens import PathToken, PathTokens, digest
+from webhook.model.reason import Reason, ReasonCode
 
 # How long a token stays registered. A user who provokes a failure and reads the path in its message can use the token
 # for this time and the overlap. A shorter period costs one more write, and one more reload by each API server, per
@@ -29,6 +30,28 @@ SETTLE: Final = 1 / 30  # of the period
 MAX_PREVIOUS: Final = 3
 # Tokens that others registered. Beyond this number, the oldest are dropped.
 MAX_UNKNOWN: Final = MOST_TOKENS - 2
+
+
+def because(code: ReasonCode, words: str) -> Reason:
+    """Return why the stored tokens change; the words name the Secret's purpose."""
+    return Reason(code, f"the secret path: {words}")
+
+
+UNKNOWN: Final = because(ReasonCode.PATH_ADOPTED, "a path is registered that was not stored")
+ADOPTED: Final = because(ReasonCode.PATH_ADOPTED, "the path that is registered goes on")
+FIRST: Final = because(ReasonCode.PATH_CREATED, "the first path")
+STORED_AGAIN: Final = because(ReasonCode.PATH_RESTORED, "what was stored is stored again")
+PERIOD_OVER: Final = because(ReasonCode.PATH_EXPIRED, "the path has been registered for its period")
+ACCEPTED: Final = because(ReasonCode.PATH_REGISTERED, "every server accepts the next path, so it is registered")
+USED: Final = because(ReasonCode.PATH_RETIRED, "every API server uses the registered path, so earlier ones end")
+# Why users may know the registered path.
+PUBLIC: Final = because(ReasonCode.PATH_EXPOSED, "reviews come to a path that everybody knows")
+DISTURBED: Final = because(
+    ReasonCode.PATH_EXPOSED, "servers did not answer for a while, so users may have seen the path"
+)
+SHOWN: Final = because(
+    ReasonCode.PATH_EXPOSED, "a server answered a review too late or not at all, so its user may have seen the path"
+)
 
 
 class RotationSchedule(Struct, frozen=True):
@@ -71,10 +94,10 @@ class RotationState(Struct, frozen=True):
 
 
 class RotationStep(Struct, frozen=True):
-    """The tokens to store, and the reason in words."""
+    """The tokens to store, and the reason."""
 
     tokens: PathTokens
-    reason: str
+    why: Reason
 
 
 def plan_step(now: RotationState, schedule: RotationSchedule, make: Callable[[], PathToken]) -> RotationStep | None:
@@ -83,7 +106,7 @@ def plan_step(now: RotationState, schedule: RotationSchedule, make: Callable[[],
     if tokens is None or tokens.registered is None:
         return plan_initial(now, make)
     if unknown := now.registered - set(tokens.accepted):
-        return RotationStep(with_unknown_tokens(tokens, unknown, now, make), "a path is registered that was not stored")
+        return RotationStep(with_unknown_tokens(tokens, unknown, now, make), UNKNOWN)
     return plan_rotation(now, tokens, tokens.registered, schedule, make) if now.managed else None
 
 
@@ -99,11 +122,11 @@ def plan_rotation(
         since = make().since
         previous = (replace(registered, since=since), *tokens.previous)
         promoted = replace(tokens, registered=replace(tokens.next, since=since), next=None, previous=previous)
-        return RotationStep(promoted, "every server accepts the next path, so it is registered")
+        return RotationStep(promoted, ACCEPTED)
     if now.registered != {registered.value}:
         return None  # it is not registered yet, or no path is
     if tokens.previous and now.settled >= schedule.overlap:
-        return RotationStep(tokens.without_previous, "every API server uses the registered path, so earlier ones end")
+        return RotationStep(tokens.without_previous, USED)
     if (
         tokens.next is None
         and len(tokens.previous) < MAX_PREVIOUS
@@ -113,15 +136,15 @@ def plan_rotation(
     return None
 
 
-def rotation_reason(now: RotationState, registered: PathToken, schedule: RotationSchedule) -> str:
-    """Return why a new token is needed; empty if it is not."""
+def rotation_reason(now: RotationState, registered: PathToken, schedule: RotationSchedule) -> Reason | None:
+    """Return why a new token is needed; None if it is not."""
     if not registered.value:
-        return "reviews come to a path that everybody knows"
+        return PUBLIC
     if now.disturbed:
-        return "servers did not answer for a while, so users may have seen the path"
+        return DISTURBED
     if now.shown and now.age >= schedule.overlap:
-        return "a server answered a review too late or not at all, so its user may have seen the path"
-    return "the path has been registered for its period" if now.age >= schedule.period else ""
+        return SHOWN
+    return PERIOD_OVER if now.age >= schedule.period else None
 
 
 def plan_initial(now: RotationState, make: Callable[[], PathToken]) -> RotationStep:
@@ -129,13 +152,13 @@ def plan_initial(now: RotationState, make: Callable[[], PathToken]) -> RotationS
     if now.remembered is not None and now.remembered.registered is not None:
         unknown = now.registered - set(now.remembered.accepted)
         tokens = with_unknown_tokens(now.remembered, unknown, now, make) if unknown else now.remembered
-        return RotationStep(tokens, "what was stored is stored again")
+        return RotationStep(tokens, STORED_AGAIN)
     if not now.registered:
-        return RotationStep(PathTokens(registered=make()), "the first path")
+        return RotationStep(PathTokens(registered=make()), FIRST)
     first, *others = sorted(now.registered)
     since = make().since
     kept = PathTokens(registered=PathToken(first, since), previous=tuple(PathToken(one, since) for one in others))
-    return RotationStep(kept, "the path that is registered goes on")
+    return RotationStep(kept, ADOPTED)
 
 
 def with_unknown_tokens(

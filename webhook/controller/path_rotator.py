@@ -24,6 +24,7 @@ from webhook.kube.webhook_path import (
     registered_tokens,
 )
 from webhook.model.path_tokens import PathToken, PathTokens
+from webhook.model.reason import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class PathRotator:
         is_leader: Callable[[], bool],
         now: Callable[[], datetime],
         managed: bool = True,
-        on_write: Callable[[Json, str], None] = lambda *_: None,
+        on_write: Callable[[Json, Reason], None] = lambda *_: None,
         on_probe: Callable[[float, str], None] = lambda *_: None,
         schedule: RotationSchedule = RotationSchedule(),  # noqa: B008 (frozen)
         clock: Callable[[], float] = monotonic,
@@ -145,9 +146,9 @@ class PathRotator:
         self._on_probe(situation.age, "")
         if written is not None:
             self._observations.tokens = taken.tokens
-            logger.info("the secret path: %s", taken.reason)
+            logger.info("%s", taken.why.words)
             self.on_registered()
-            self._on_write(written, taken.reason)
+            self._on_write(written, taken.why)
         return True
 
     def _registered(self) -> frozenset[str]:

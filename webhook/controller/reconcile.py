@@ -34,11 +34,15 @@ from webhook.metrics import Metrics
 from webhook.model.kinds import PolicyKind
 from webhook.model.names import DEFAULT_DENY, GUARD_LABEL, GUARDED
 from webhook.model.namespace import Namespace
+from webhook.model.reason import Reason, ReasonCode
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
 
 FORBIDDEN = 403
+REMOVED = Reason(ReasonCode.POLICY_REMOVED, "removed: the policy file asks for it no longer")
+LABELLED = Reason(ReasonCode.MANAGED_LABEL_ADDED, "stamped: the namespace is guarded")
+UNLABELLED = Reason(ReasonCode.MANAGED_LABEL_REMOVED, "unstamped: the namespace is exempt")
 
 
 class Reconciler:
@@ -192,8 +196,8 @@ class Reconciler:
         if outcome is WriteOutcome.UNCHANGED:  # another replica, or the gate, wrote it first
             return
         self._metrics.policies_written.labels(outcome).inc()
-        cause, reason = write_reason(cause, outcome)
-        self._recorder.record(manifest, policy_digest=loaded.digest, reason=reason)
+        cause, why = write_reason(cause, outcome)
+        self._recorder.record(manifest, policy_digest=loaded.digest, why=why)
         if cause is WriteCause.REPAIR:
             post_repair_event(self._api, manifest, outcome, self._now())
             if self._repair_backoff.record_repair(space):
@@ -222,8 +226,8 @@ class Reconciler:
             elif found is not None and not matches_manifest(found, manifest):
                 outcome = self._repair(manifest, found)
                 self._metrics.policies_written.labels(outcome).inc()
-                _, reason = write_reason(WriteCause.REPAIR, outcome)
-                self._recorder.record(manifest, policy_digest=loaded.digest, reason=reason)
+                _, why = write_reason(WriteCause.REPAIR, outcome)
+                self._recorder.record(manifest, policy_digest=loaded.digest, why=why)
 
     def _repair(self, manifest: Manifest, found: Json) -> WriteOutcome:
         try:
@@ -246,12 +250,7 @@ class Reconciler:
             manifest = {
                 "apiVersion": f"{kind.group}/{kind.version}", "kind": kind.kind, "metadata": found["metadata"],
             }  # fmt: skip
-            self._recorder.record(
-                manifest,
-                policy_digest=loaded.digest,
-                reason="removed: the policy file asks for it no longer",
-                verb="delete",
-            )
+            self._recorder.record(manifest, policy_digest=loaded.digest, why=REMOVED, verb="delete")
 
     def _label(self, namespace: Namespace, loaded: Loaded, around: ClusterInfo) -> None:
         """Set the managed label on a managed namespace, and remove it from an exempt one.
@@ -259,9 +258,9 @@ class Reconciler:
         On other namespaces, a label that a user set stays.
         """
         if self.desired.is_managed(namespace, loaded, around):
-            value, reason = GUARDED, "stamped: the namespace is guarded"
+            value, why = GUARDED, LABELLED
         elif loaded.policy.namespaces.exempts(namespace.name):
-            value, reason = None, "unstamped: the namespace is exempt"
+            value, why = None, UNLABELLED
         else:
             return
         if (value is not None) == namespace.has_guard_label:
@@ -273,7 +272,7 @@ class Reconciler:
             "metadata": {"name": namespace.name, "uid": namespace.uid, "labels": {GUARD_LABEL: value}},
         }
         self._api.merge(namespace_path(namespace.name), manifest)
-        self._recorder.record(manifest, policy_digest=loaded.digest, reason=reason)
+        self._recorder.record(manifest, policy_digest=loaded.digest, why=why)
 
     def _is_gone(self, namespace: Namespace, error: ApiError) -> bool:
         """Return whether a write failed because the namespace terminates or is deleted, which is no failure."""

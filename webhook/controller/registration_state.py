@@ -15,6 +15,7 @@ from webhook.kube.identity import ProcessIdentity
 from webhook.kube.own_namespace import OwnNamespace
 from webhook.kube.registration_state import BEGUN, NEVER, OFF, ON, RegistrationState, RegistrationStateStore
 from webhook.model.identity import Identities, identities
+from webhook.model.reason import Reason, ReasonCode
 
 logger = logging.getLogger(__name__)
 
@@ -73,9 +74,9 @@ class RegistrationStateKeeper:
             return None
         for phase, word in after.items():
             if word == OFF != state.phases[phase]:
-                self._record(DELETED.format(phase), digest)
+                self._record(Reason(ReasonCode.REGISTRATION_TURNED_OFF, DELETED.format(phase)), digest)
             elif word in {BEGUN, ON} and state.phases[phase] == OFF:
-                self._record(RECREATED.format(phase), digest)
+                self._record(Reason(ReasonCode.REGISTRATION_TURNED_ON, RECREATED.format(phase)), digest)
         return noted
 
     def accounts(self, state: RegistrationState, server: str) -> Identities:
@@ -111,9 +112,9 @@ class RegistrationStateKeeper:
             logger.warning("whether an administrator turned catflap off cannot be written down: %s", error)
             return True
 
-    def _record(self, reason: str, digest: str) -> None:
-        logger.warning("%s", reason)
-        self._recorder.record(self._switch.manifest, policy_digest=digest, reason=reason, verb="update")
+    def _record(self, why: Reason, digest: str) -> None:
+        logger.warning("%s", why.words)
+        self._recorder.record(self._switch.manifest, policy_digest=digest, why=why, verb="update")
 
 
 def phase_state_after(state: RegistrationState, phase: str, home: OwnNamespace, *, stored: bool, doomed: bool) -> str:

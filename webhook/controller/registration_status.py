@@ -11,6 +11,7 @@ from webhook.kube.events import EventDetails, digest_key, policy_file_reference,
 from webhook.kube.webhook_configurations import API_VERSION, PHASES
 from webhook.metrics import Metrics
 from webhook.model.names import REGISTRATION_CONFIGMAP, WEBHOOK_CONFIGURATION
+from webhook.model.reason import Reason, ReasonCode
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class RegistrationStatus:
             post_event(self._api, configuration_reference(phase), happened, self._now())
         self._weakened[phase] = text
 
-    def report_restored(self, phase: str, stored: Json, found: Sequence[tuple[str, str]]) -> str:
+    def report_restored(self, phase: str, stored: Json, found: Sequence[tuple[str, str]]) -> Reason:
         """Report that a configuration was repaired after others changed it; return the reason for its record."""
         self._weakened.pop(phase, None)
         text = self._describe_differences(phase, stored, found)
@@ -74,10 +75,10 @@ class RegistrationStatus:
         post_event(
             self._api,
             configuration_reference(phase),
-            EventDetails("RegistrationRestored", "Restore", text),
+            EventDetails(ReasonCode.REGISTRATION_RESTORED, "Restore", text),
             self._now(),
         )
-        return f"put back: {text}"
+        return Reason(ReasonCode.REGISTRATION_RESTORED, f"put back: {text}")
 
     def update(self, *, off: Sequence[str], missing: Sequence[str], waiting: Sequence[str], trouble: str) -> None:
         """Publish the result of one pass.

@@ -17,6 +17,7 @@ from webhook.guard.preview import Preview, PreviewRow
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.reports import API_VERSION, collection_of, delete_report, is_served, own_reports, path
 from webhook.metrics import Metrics
+from webhook.model.reason import Reason, ReasonCode
 
 logger = logging.getLogger(__name__)
 
@@ -115,8 +116,8 @@ class ReportWriter:
             self._pause(PAUSE_SECONDS)
         if outcome:
             self._metrics.reports_written[outcome].inc()
-            reason, verb = REASONS[outcome]
-            self._recorder.record(one, policy_digest=loaded.digest, reason=reason, verb=verb)
+            why, verb = REASONS[outcome]
+            self._recorder.record(one, policy_digest=loaded.digest, why=why, verb=verb)
 
     def _create(self, wanted: Json) -> str:
         return "created" if self._api.create(collection_of(wanted), wanted) is not None else ""
@@ -130,8 +131,8 @@ class ReportWriter:
 
 
 # The reason and the verb in the record of each write.
-REASONS: Final[Mapping[str, tuple[str, str]]] = {
-    "created": ("created: a scan found something to report on", "create"),
-    "updated": ("updated: a scan found something else", "update"),
-    "removed": ("removed: there is nothing to report on", "delete"),
+REASONS: Final[Mapping[str, tuple[Reason, str]]] = {
+    "created": (Reason(ReasonCode.REPORT_CREATED, "created: a scan found something to report on"), "create"),
+    "updated": (Reason(ReasonCode.REPORT_UPDATED, "updated: a scan found something else"), "update"),
+    "removed": (Reason(ReasonCode.REPORT_REMOVED, "removed: there is nothing to report on"), "delete"),
 }

@@ -167,9 +167,19 @@ def last_writer(stored: Json) -> str:
     return f"{latest.get('manager')} at {latest.get('time')}" if latest else ""
 
 
-def only_client_config_differs(found: Sequence[tuple[str, str]]) -> bool:
-    """Return whether the entries differ in their addresses only."""
-    return bool(found) and all(how.startswith(f"{CLIENT_CONFIG} ") for _, how in found)
+def only_client_config_differs(stored: Json, target: Json) -> bool:
+    """Return whether the entries differ, and in their addresses only."""
+    return stored.get("webhooks") != target["webhooks"] and without_client_config(stored) == without_client_config(
+        target
+    )
+
+
+def without_client_config(configuration: Json) -> Mapping[str, Json]:
+    """Return the entries of a configuration by name, without their addresses."""
+    return {
+        entry["name"]: {key: value for key, value in entry.items() if key != CLIENT_CONFIG}
+        for entry in configuration.get("webhooks") or ()
+    }
 
 
 def keep_client_config(target: Json, stored: Json) -> Json:

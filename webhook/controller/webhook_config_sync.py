@@ -18,6 +18,7 @@ from webhook import __version__
 from webhook.config.parse import Loaded
 from webhook.controller.namespace_termination import NamespaceTermination, is_uninstall_placeholder
 from webhook.controller.owner_references import owner_difference, with_owner
+from webhook.controller.registration_reasons import CREATED, update_reason
 from webhook.controller.registration_state import RegistrationStateKeeper
 from webhook.controller.registration_status import RegistrationStatus
 from webhook.controller.server_locator import Probe, ServerLocator, probe_servers
@@ -28,7 +29,6 @@ from webhook.controller.webhook_config_diff import (
     entry_differences,
     keep_client_config,
     merge_configuration,
-    only_client_config_differs,
 )
 from webhook.controller.webhook_configurations import Endpoint, webhook_configurations
 from webhook.controller.write_backoff import WriteBackoff
@@ -57,7 +57,6 @@ FITTING_SECONDS: Final = 60.0
 # long to stop.
 OTHER_RELEASE_SECONDS: Final = 60.0
 HOME: Final = "home"  # the watch on catflap's own namespace
-ENDPOINT_CHANGED: Final = "rewritten: reviews come to another address or path"
 
 
 class RegistrationOptions(Struct, frozen=True):
@@ -228,8 +227,7 @@ class WebhookConfigSync(WatchGroup):
             return "another replica registers just now"
         for phase, wanted in missing.items():
             if self._api.create(collection(phase), wanted) is not None:
-                reason = "registered: the servers answer"
-                self._recorder.record(wanted, policy_digest=loaded.digest, reason=reason, verb="create")
+                self._recorder.record(wanted, policy_digest=loaded.digest, why=CREATED, verb="create")
         return ""
 
     def _repair(self, phase: str, stored: Json, wanted: Json, loaded: Loaded, trouble: str) -> float:
@@ -258,24 +256,13 @@ class WebhookConfigSync(WatchGroup):
         if written:
             self._backoff[phase].record_write()
             self._status.mark_matching(phase)
-            reason = self._reason(phase, stored, found, key)
-            self._recorder.record(target, policy_digest=loaded.digest, reason=reason, verb="update")
+            if found and self._matched.get(phase) == key:
+                why = self._status.report_restored(phase, stored, found)
+            else:
+                why = update_reason(stored, target, is_known=phase in self._matched)
+            self._recorder.record(target, policy_digest=loaded.digest, why=why, verb="update")
             self._matched[phase] = key
         return FITTING_SECONDS
-
-    def _reason(self, phase: str, stored: Json, found: list[tuple[str, str]], key: object) -> str:
-        """Return why a configuration was written: the policy file changed, others changed it, or it differed when this process started."""
-        if phase not in self._matched:
-            return "rewritten: it was not as this release registers it"
-        if found and self._matched[phase] == key:
-            return self._status.report_restored(phase, stored, found)
-        if not found:
-            return "rewritten: its labels or annotations were not as this release writes them"
-        return (
-            ENDPOINT_CHANGED
-            if only_client_config_differs(found)
-            else "rewritten: the policy file asks for other requests"
-        )
 
     def _is_left_to_other_release(self, phase: str, stored: Json) -> bool:
         """Return whether another release wrote the configuration and its controllers may still be starting or stopping."""

@@ -1,7 +1,8 @@
-"""Determines why the controller writes a policy, and the reason text of the audit record."""
+"""Determines why the controller writes a policy, and the reason of the audit record."""
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -9,6 +10,7 @@ from webhook.kube.api import Json
 from webhook.kube.cluster_info import ClusterInfo
 from webhook.kube.policies import WriteOutcome, is_own_policy
 from webhook.model.names import NAMESPACE_UID_ANNOTATION
+from webhook.model.reason import Reason, ReasonCode
 
 
 class PolicyInputs(Struct, frozen=True):
@@ -28,6 +30,12 @@ class WriteCause(StrEnum):
     NAME_CONFLICT = "an object of its name stood there that catflap had not written"
 
 
+CODES: Final = {
+    WriteCause.NEW: ReasonCode.POLICY_CREATED,
+    WriteCause.CHANGED: ReasonCode.POLICY_UPDATED,
+    WriteCause.REPAIR: ReasonCode.POLICY_RESTORED,
+    WriteCause.NAME_CONFLICT: ReasonCode.POLICY_REPLACED,
+}
 OUTCOME_VERBS = {
     WriteOutcome.CREATED: "created",
     WriteOutcome.REPAIRED: "rewritten",
@@ -50,8 +58,8 @@ def cause_of(
     return WriteCause.REPAIR if existed else WriteCause.NEW
 
 
-def write_reason(cause: WriteCause, outcome: WriteOutcome) -> tuple[WriteCause, str]:
-    """Return the cause after the write, and the reason text of its record."""
+def write_reason(cause: WriteCause, outcome: WriteOutcome) -> tuple[WriteCause, Reason]:
+    """Return the cause after the write, and the reason of its record."""
     if outcome is WriteOutcome.REPLACED:
         cause = WriteCause.NAME_CONFLICT
     elif (
@@ -59,7 +67,7 @@ def write_reason(cause: WriteCause, outcome: WriteOutcome) -> tuple[WriteCause, 
     ):  # it existed before the first look, with other contents
         cause = WriteCause.REPAIR
     did = "restored" if cause is WriteCause.REPAIR else OUTCOME_VERBS[outcome]
-    return cause, f"{did}: {cause}"
+    return cause, Reason(CODES[cause], f"{did}: {cause}")
 
 
 def was_isolated(others: Iterable[Json], uid: str) -> bool:

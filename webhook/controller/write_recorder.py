@@ -9,6 +9,7 @@ from webhook.audit.owed import OwedRecords
 from webhook.audit.record import write_record
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.model.counting import counted
+from webhook.model.reason import Reason
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -32,11 +33,11 @@ class WriteRecorder:
         """Write the pending records if possible."""
         self._owed.stop()
 
-    def record(self, manifest: Manifest, *, policy_digest: str, reason: str, verb: str = "apply") -> None:
+    def record(self, manifest: Manifest, *, policy_digest: str, why: Reason, verb: str = "apply") -> None:
         """Record one write; never raises."""
         metadata = manifest["metadata"]
-        logger.info("%s %s/%s %s", manifest["kind"], metadata.get("namespace", ""), metadata["name"], reason)
-        self._owed.append(write_record(manifest, verb=verb, reason=reason, policy_digest=policy_digest, at=self._now()))
+        logger.info("%s %s/%s %s", manifest["kind"], metadata.get("namespace", ""), metadata["name"], why.words)
+        self._owed.append(write_record(manifest, verb=verb, why=why, policy_digest=policy_digest, at=self._now()))
 
     def flush(self) -> None:
         """Write the pending records if possible; never raises."""

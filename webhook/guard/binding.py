@@ -3,10 +3,11 @@
 from webhook.guard.judge import limit_per_rule
 from webhook.guard.message import refusal
 from webhook.model.abbreviation import shortened
-from webhook.model.decision import Decision, Verdict
+from webhook.model.decision import Decision
 from webhook.model.labels import RESERVED_PREFIXES
 from webhook.model.modes import SEVERITY, Mode
 from webhook.model.policy import GuardPolicy
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Request
 from webhook.model.rule import MAX_PATH_LENGTH, Violation
 from webhook.model.workload import Relabelling, Workload, label_field, reference
@@ -25,13 +26,19 @@ def judge_binding(request: Request, policy: GuardPolicy) -> Decision:
 
 
 def binding_decision(request: Request, policy: GuardPolicy, faults: tuple[Violation, ...]) -> Decision:
-    """Return the decision on a binding with these violations."""
+    """Return the decision on a binding with these violations, in the strictest mode of the rules about Pods."""
     mode = strictest_pod_mode(policy)
-    if not faults or mode is not Mode.ENFORCE:
-        by_mode = {mode: faults}
-        return Decision(Verdict.ALLOWED, warned=by_mode.get(Mode.WARN, ()), audited=by_mode.get(Mode.AUDIT, ()))
-    name = reference("Binding", request.target.namespace, request.target.name)
-    return Decision(Verdict.DENIED, denied=faults, message=refusal(name, faults))
+    if mode is Mode.ENFORCE and faults:
+        name = reference("Binding", request.target.namespace, request.target.name)
+        return Decision(Reason(ReasonCode.BINDING_LABELS_REFUSED), denied=faults, message=refusal(name, faults))
+    by_mode = {mode: faults}
+    return admission(by_mode.get(Mode.WARN, ()), by_mode.get(Mode.AUDIT, ()))
+
+
+def admission(warned: tuple[Violation, ...] = (), audited: tuple[Violation, ...] = ()) -> Decision:
+    """Return the admission of a request without an enforced violation and without an exception."""
+    code = ReasonCode.VIOLATION_NOT_ENFORCED if warned or audited else ReasonCode.NO_VIOLATION
+    return Decision(Reason(code), warned=warned, audited=audited)
 
 
 def label_violation(key: str) -> Violation:

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from webhook.custom.evaluation import evaluate_rules, unchecked_rules
-from webhook.guard.binding import judge_binding
+from webhook.guard.binding import admission, judge_binding
+from webhook.guard.exemption import exempt_namespace_reason, exemption_reason
 from webhook.guard.inherited_violations import inherited_violations
 from webhook.guard.judge import judge_request, managed_only, mode_of
 from webhook.guard.namespace_labels import judge_namespace
 from webhook.guard.oversized_objects import judge_oversized
 from webhook.guard.policy_file import judge_policy_file
-from webhook.guard.policy_protection import break_glass_reason, protect_own_policies
+from webhook.guard.policy_protection import protect_own_policies
 from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
 from webhook.model.decision import (
     Closure,
@@ -24,25 +25,29 @@ from webhook.model.decision import (
     NamespaceSeen,
     OwnerWanted,
     Question,
-    Verdict,
 )
 from webhook.model.exemptions import PolicyException
 from webhook.model.identity import Identities, chart_accounts
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
-from webhook.model.request import Operation, Request, User
+from webhook.model.reason import Reason, ReasonCode
+from webhook.model.request import Operation, Request
 from webhook.model.rule import Violation
 from webhook.model.unsupported_kinds import unsupported_policy_notice
 from webhook.model.workload import Owner
 
-ALLOWED = Decision(Verdict.ALLOWED)
 NO_RESULTS = Known()
 # No rule runs, but the namespace must be isolated. Until it is, a refusal makes the kubelet retry, and is recorded.
-MIRROR_POD = Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
+MIRROR_POD = Decision(Reason(ReasonCode.MIRROR_POD, "mirror Pod: the kubelet runs it whatever the answer"))
+RESTARTED = Reason(ReasonCode.OLDER_WORKLOAD, "restarted: it is older than catflap")
+MADE_FOR_OLDER = Reason(ReasonCode.OLDER_OWNER, "made for an owner older than catflap")
 PODS_STILL_CHECKED = (
     "you pass as exempt; the Pods that a controller makes of it are judged, unless this is older than catflap"
 )
-CHECKED_AS_PODS = "which labels its Pods get is not written in this object alone, so they are judged themselves"
+CHECKED_AS_PODS = Reason(
+    ReasonCode.POD_LABELS_UNKNOWN,
+    "which labels its Pods get is not written in this object alone, so they are judged themselves",
+)
 # Lookup results if there is no cluster.
 OFFLINE_DEFAULTS = Known(
     old_owners=(),
@@ -81,7 +86,7 @@ def decide(
     decided = decide_without_rules(request, policy, own_namespace)
     if decided is None and request.bound_labels is not None:
         passed = exemption_reason(request.user, policy)
-        return Decision(Verdict.EXEMPT, reason=passed) if passed else judge_binding(request, policy)
+        return Decision(passed) if passed else judge_binding(request, policy)
     if decided is None and request.policy is not None:
         decided = protect_own_policies(request, policy, own_accounts=ours)
     if decided is not None:
@@ -130,10 +135,10 @@ def decide_by_rules(request: Request, policy: GuardPolicy, known: Known, at: dat
     if not isinstance(found, tuple):
         return found
     if not found:
-        return ALLOWED
+        return admission()
     if passed := exemption_reason(request.user, policy):
         notices = () if request.target.is_pod else (PODS_STILL_CHECKED,)
-        return Decision(Verdict.EXEMPT, audited=found, reason=passed, notices=notices if request.workload else ())
+        return Decision(passed, audited=found, notices=notices if request.workload else ())
     return namespace_lookup(request, policy, found, known) or apply_modes(request, policy, found, known, at)
 
 
@@ -163,13 +168,8 @@ def apply_modes(
     }
     audited = (*by_mode[Mode.AUDIT], *(one for one in counted if one.rule in waived))
     if not by_mode[Mode.ENFORCE]:
-        return Decision(
-            Verdict.ALLOWED,
-            warned=by_mode[Mode.WARN],
-            audited=audited,
-            reason="; ".join(map(str, waived.values())),
-            notices=tuple(f"admitted by an {one}" for one in waived.values() if one.ends_soon(at)),
-        )
+        admitted = admission(by_mode[Mode.WARN], audited)
+        return with_exceptions(admitted, waived.values(), at) if waived else admitted
     denied = by_mode[Mode.ENFORCE]
     if (owner := owner_to_check(request, policy)) is not None:
         if known.old_owners is None:
@@ -177,12 +177,18 @@ def apply_modes(
         excused = inherited_violations(denied, request, policy, known)
         denied = tuple(one for one in denied if one not in excused)
         if not denied:
-            reason = (
-                "restarted: it is older than catflap" if request.restarted else "made for an owner older than catflap"
-            )
-            return Decision(Verdict.EXEMPT, audited=tuple(counted), reason=reason)
+            return Decision(RESTARTED if request.restarted else MADE_FOR_OLDER, audited=tuple(counted))
         audited = (*audited, *excused)
-    return Decision(Verdict.DENIED, denied=denied, warned=by_mode[Mode.WARN], audited=audited)
+    why = Reason(ReasonCode.RULE_VIOLATED)
+    return Decision(why, denied=denied, warned=by_mode[Mode.WARN], audited=audited)
+
+
+def with_exceptions(admitted: Decision, used: Iterable[PolicyException], at: datetime) -> Decision:
+    """Return an admission with the exceptions as its reason, and with a notice for each exception that ends soon."""
+    exceptions = tuple(used)
+    why = Reason(ReasonCode.EXCEPTION_APPLIED, "; ".join(map(str, exceptions)))
+    notices = tuple(f"admitted by an {one}" for one in exceptions if one.ends_soon(at))
+    return replace(admitted, why=why, notices=notices)
 
 
 def new_violations(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
@@ -202,11 +208,6 @@ def exceptions_by_rule(
     return {rule: exception for rule, exception in each.items() if exception is not None}
 
 
-def exemption_reason(user: User, policy: GuardPolicy) -> str:
-    """Return why this user is exempt from every rule; empty if not exempt."""
-    return break_glass_reason(user, policy) or policy.exempt.reason(user.name, user.groups)
-
-
 def creates_pod(request: Request) -> bool:
     """Return whether a Pod would be stored, for which its namespace must be isolated."""
     return request.operation is Operation.CREATE and request.target.is_pod
@@ -222,21 +223,17 @@ def with_isolation_status(request: Request, decision: Decision, known: Known) ->
 def decide_without_rules(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision | None:
     """Return the decision on a request that no rule checks; None if rules have to check it."""
     namespace = request.target.namespace
-    if namespace and policy.namespaces.exempts(namespace):
-        return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is exempt")
-    if namespace and namespace == own_namespace:
-        return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is catflap's own")
+    if exempt := exempt_namespace_reason(namespace, policy, own_namespace):
+        return Decision(exempt)
     if request.subject is None and request.namespace is None and request.bound_labels is None:
         notice = unsupported_policy_notice(request.target.group, request.target.kind)
         return Decision(
-            Verdict.UNJUDGED,
-            reason=not_applicable_reason(request),
+            not_applicable_reason(request),
             notices=(notice,) if notice and writes_object(request) else (),
         )
     if request.workload is not None and not request.workload.labelled(policy.workloads.scope):
         named = request.workload.reference_path
-        reason = f"{named}: what it names is judged itself" if named else CHECKED_AS_PODS
-        return Decision(Verdict.UNJUDGED, reason=reason)
+        return Decision(template_reason(named) if named else CHECKED_AS_PODS)
     if request.workload is not None and request.workload.mirror and request.user.is_node:
         return MIRROR_POD
     return None
@@ -247,13 +244,19 @@ def writes_object(request: Request) -> bool:
     return request.operation in {Operation.CREATE, Operation.UPDATE} and not request.target.subresource
 
 
-def not_applicable_reason(request: Request) -> str:
+def template_reason(path: str) -> Reason:
+    """Return why a workload is not checked whose pod template is in another object, which it names at `path`."""
+    return Reason(ReasonCode.TEMPLATE_REFERENCED, f"{path}: what it names is judged itself")
+
+
+def not_applicable_reason(request: Request) -> Reason:
     """Return why no rule applies to a request."""
     target = request.target
     if request.operation in {Operation.DELETE, Operation.CONNECT}:
-        return f"{request.operation} makes no Pod"
+        return Reason(ReasonCode.OPERATION_NOT_JUDGED, f"{request.operation} makes no Pod")
     name = f"{target.resource}.{target.group}" if target.group else target.resource
-    return f"no rule is about {name}/{target.subresource}" if target.subresource else f"no rule is about {name}"
+    name += f"/{target.subresource}" if target.subresource else ""
+    return Reason(ReasonCode.NO_RULE_APPLIES, f"no rule is about {name}")
 
 
 def owner_to_check(request: Request, policy: GuardPolicy) -> Owner | None:
@@ -272,7 +275,7 @@ def owner_to_check(request: Request, policy: GuardPolicy) -> Owner | None:
     return workload.owner if by_controller else None
 
 
-def unavailable(reason: str) -> Decision:
+def unavailable(code: ReasonCode, words: str) -> Decision:
     """Return the refusal of a request for which a lookup failed; the user may try again."""
-    reason = shortened(reason, LONGEST_SENTENCE)
-    return Decision(Verdict.UNAVAILABLE, reason=reason, message=f"not decided: {reason}; try again in a moment")
+    words = shortened(words, LONGEST_SENTENCE)
+    return Decision(Reason(code, words), message=f"not decided: {words}; try again in a moment")

@@ -6,6 +6,7 @@ from webhook.guard.label_fixes import FixSearch, LabelFix
 from webhook.guard.message import refusal
 from webhook.model.decision import Decision, Verdict
 from webhook.model.policy import GuardPolicy
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Request
 from webhook.model.rule import RefusedLabel, Remedy, Violation
 from webhook.model.workload import label_field, reference
@@ -62,4 +63,4 @@ def with_refused_labels(decision: Decision, refused: tuple[RefusedLabel, ...]) -
     named = tuple(one.violation for one in refused if one.always_named or one.violation.path not in by_rules)
     if not named:
         return decision
-    return replace(decision, verdict=Verdict.DENIED, denied=(*decision.denied, *named), message="")
+    return replace(decision, why=Reason(ReasonCode.RULE_VIOLATED), denied=(*decision.denied, *named), message="")

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from webhook.guard.decide import decide_without_rules
-from webhook.model.decision import Decision, Verdict
+from webhook.guard.exemption import exempt_namespace_reason
+from webhook.model.decision import Decision
 from webhook.model.names import GUARD_LABEL, GUARDED
 from webhook.model.policy import GuardPolicy
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Document, Operation, Request
 from webhook.model.workload import LabelLocation
 
@@ -15,17 +17,24 @@ from webhook.model.workload import LabelLocation
 def mutate(request: Request, policy: GuardPolicy, *, own_namespace: str = "") -> Decision:
     """Return the decision of the mutating phase: labels to write, and never a refusal."""
     if request.operation is not Operation.CREATE:
-        return Decision(Verdict.UNJUDGED, reason="labels are written at CREATE only")
+        return Decision(Reason(ReasonCode.OPERATION_NOT_MUTATED, "labels are written at CREATE only"))
+    if request.unread:
+        exempt = exempt_namespace_reason(request.target.namespace, policy, own_namespace)
+        return Decision(exempt or Reason(ReasonCode.OBJECT_NOT_READ, request.unread))
     passed = decide_without_rules(request, policy, own_namespace)
     if passed is not None:
         return passed
-    if request.unread:
-        return Decision(Verdict.UNJUDGED, reason=request.unread)
+    labels = labels_to_add(request, policy)
+    return Decision(Reason(ReasonCode.LABELS_ADDED if labels else ReasonCode.NO_LABELS_TO_ADD), labels=labels)
+
+
+def labels_to_add(request: Request, policy: GuardPolicy) -> Mapping[str, str]:
+    """Return the labels that the mutating phase writes on a new object."""
     if request.namespace is not None:
-        return Decision(Verdict.ALLOWED, labels=managed_label(request.namespace.labels))
+        return managed_label(request.namespace.labels)
     if request.workload is None or not request.target.is_pod or not policy.workloads.fill_from_aliases:
-        return Decision(Verdict.ALLOWED)
-    return Decision(Verdict.ALLOWED, labels=labels_from_aliases(request.workload.places[0], policy))
+        return {}
+    return labels_from_aliases(request.workload.places[0], policy)
 
 
 def after_mutation(request: Request, policy: GuardPolicy) -> Request:

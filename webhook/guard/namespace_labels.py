@@ -1,15 +1,16 @@
 """Protection of namespace labels and names that give privileges: only the groups of the policy file may set them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
+from webhook.guard.exemption import OWN_ACCOUNT, authorization_reason, break_glass_reason
 from webhook.guard.message import refusal
-from webhook.guard.policy_protection import break_glass_reason
 from webhook.model.abbreviation import listed, shortened
-from webhook.model.decision import Decision, Verdict
+from webhook.model.decision import Decision
 from webhook.model.fields import fits
 from webhook.model.identity import Identities
 from webhook.model.names import GUARD_LABEL
 from webhook.model.policy import GuardPolicy
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Operation, Request
 from webhook.model.rule import Violation
 from webhook.model.spelling import closest_word
@@ -17,7 +18,7 @@ from webhook.model.workload import label_field, reference
 
 PROTECTION = "guard-labels"  # reported instead of a rule id; it has no mode, because modes are for rules
 
-ALLOWED = Decision(Verdict.ALLOWED)
+ALLOWED = Decision(Reason(ReasonCode.NO_VIOLATION))
 
 
 def judge_namespace(request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities) -> Decision:
@@ -36,9 +37,9 @@ def judge_namespace(request: Request, policy: GuardPolicy, *, own_namespace: str
         return ALLOWED
     passed = break_glass_reason(request.user, policy)
     if request.user.name in own_accounts:
-        passed = "catflap's own account"
-    by_label = passed or member_of(policy.namespaces.labelled_by, request)
-    by_name = passed or member_of(policy.namespaces.reserved.groups, request)
+        passed = OWN_ACCOUNT
+    by_label = passed or authorization_reason(request.user, policy.namespaces.labelled_by)
+    by_name = passed or authorization_reason(request.user, policy.namespaces.reserved.groups)
     faults = tuple(unknown_environments(request.namespace.labels, policy, touched))
     if not by_label:
         groups = listed(policy.namespaces.labelled_by, joint=" or ") or "nobody"
@@ -54,15 +55,10 @@ def judge_namespace(request: Request, policy: GuardPolicy, *, own_namespace: str
         faults += (Violation(rule=PROTECTION, path="metadata.name", message=message),)
     if faults:
         message = refusal(reference("Namespace", "", name), faults)
-        return Decision(Verdict.DENIED, denied=faults, message=message)
-    return Decision(Verdict.EXEMPT, reason=by_label if touched else by_name)
-
-
-def member_of(groups: Iterable[str], request: Request) -> str:
-    """Return the first of these groups that the user is a member of, as a reason; empty if there is none."""
-    own = frozenset(request.user.groups)
-    found = next((group for group in groups if group in own), None)
-    return f"member of {found}" if found else ""
+        return Decision(Reason(ReasonCode.NAMESPACE_PROTECTED), denied=faults, message=message)
+    passed = by_label if touched else by_name
+    assert passed is not None  # otherwise there is a violation
+    return Decision(passed)
 
 
 def changed_labels(request: Request, policy: GuardPolicy, before: Mapping[str, str]) -> Iterator[str]:

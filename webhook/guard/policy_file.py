@@ -1,14 +1,16 @@
 """Protection of the policy file: a ConfigMap with an invalid policy is refused, and only permitted groups delete the ConfigMap."""
 
+from webhook.guard.exemption import NAMESPACE_DELETED, authorization_reason, break_glass_reason
 from webhook.guard.message import refusal
-from webhook.guard.policy_protection import break_glass_reason
-from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known, Verdict
+from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known
 from webhook.model.policy import GuardPolicy
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Request, User
 from webhook.model.rule import Violation
 from webhook.model.workload import reference
 
 PROTECTION = "policy-file"  # reported instead of a rule id; it has no mode, because modes are for rules
+NOT_POLICY_FILE = Decision(Reason(ReasonCode.NOT_POLICY_FILE, "no policy file of catflap's"))
 
 
 def judge_policy_file(
@@ -20,24 +22,25 @@ def judge_policy_file(
     file is admitted, with warnings of its impact.
     """
     if request.target.namespace != own_namespace:
-        return Decision(Verdict.UNJUDGED, reason="no policy file of catflap's")
+        return NOT_POLICY_FILE
     if request.policy_file is None:
         return judge_deletion(request, policy)
     if request.policy_file == request.policy_file_before:
-        return Decision(Verdict.UNJUDGED, reason="the policy file stays as it was")
+        return Decision(Reason(ReasonCode.POLICY_FILE_UNCHANGED, "the policy file stays as it was"))
     if known.faults is None:
         return FaultsWanted(request.policy_file)
     if not known.faults:
         return admit_valid_file(request.policy_file, request.user, known)
     name = reference(request.target.kind, request.target.namespace, request.target.name)
-    return Decision(Verdict.DENIED, denied=known.faults, message=refusal(name, known.faults))
+    why = Reason(ReasonCode.POLICY_FILE_INVALID)
+    return Decision(why, denied=known.faults, message=refusal(name, known.faults))
 
 
 def admit_valid_file(text: str, user: User, known: Known) -> Decision | ForesightWanted:
     """Return the admission of a valid file."""
     if known.foreseen is None:
         return ForesightWanted(text, user)
-    return Decision(Verdict.ALLOWED, notices=known.foreseen)
+    return Decision(Reason(ReasonCode.POLICY_FILE_VALID), notices=known.foreseen)
 
 
 def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:
@@ -48,12 +51,11 @@ def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:
     The garbage collector may not, because each user who may edit the ConfigMap can give it an owner that does not exist.
     """
     groups = policy.policy_file.deleted_by
-    member = next((group for group in groups if group in request.user.groups), None)
-    passed = break_glass_reason(request.user, policy) or (f"member of {member}" if member else "")
+    passed = break_glass_reason(request.user, policy) or authorization_reason(request.user, groups)
     if request.user.is_namespace_deleter:
-        passed = "Kubernetes removes what is in a namespace that is being deleted"
+        passed = NAMESPACE_DELETED
     if passed:
-        return Decision(Verdict.EXEMPT, reason=passed)
+        return Decision(passed)
     name = reference(request.target.kind, request.target.namespace, request.target.name)
     allowed = " or ".join((*groups, *policy.break_glass.groups)) or "no group"
     fault = Violation(
@@ -62,4 +64,4 @@ def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:
         message=f"without it no server of catflap's can start: only members of {allowed} delete it (policyFile.deletedBy); "
         "to change what it says, edit it",
     )
-    return Decision(Verdict.DENIED, denied=(fault,), message=refusal(name, (fault,)))
+    return Decision(Reason(ReasonCode.POLICY_FILE_PROTECTED), denied=(fault,), message=refusal(name, (fault,)))

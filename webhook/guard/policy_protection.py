@@ -2,12 +2,20 @@
 
 import re
 
+from webhook.guard.exemption import (
+    NAMESPACE_DELETED,
+    OWN_ACCOUNT,
+    OWNER_GONE,
+    STORED_BY_CALICO,
+    break_glass_reason,
+)
 from webhook.model.abbreviation import listed
-from webhook.model.decision import Decision, Verdict
+from webhook.model.decision import Decision
 from webhook.model.identity import Identities
 from webhook.model.kinds import CALICO_STORAGE
 from webhook.model.names import CALICO_NAMESPACES, MANAGED_BY, MANAGED_BY_LABEL, POLICY_NAME_PREFIX
 from webhook.model.policy import GuardPolicy
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Operation, PolicyObject, Request, Target, User
 from webhook.model.rule import Violation
 
@@ -19,7 +27,7 @@ OWN_NAME_PATTERN = f"^((default|knp|kcnp|ossg|staged)[.])*{POLICY_NAME_PREFIX}"
 OWN_NAME = re.compile(OWN_NAME_PATTERN)
 CALICO_SERVERS = tuple(f"system:serviceaccount:{space}:calico-apiserver" for space in CALICO_NAMESPACES)
 
-UNTOUCHED = Decision(Verdict.UNJUDGED, reason="not a policy of catflap's own")
+UNTOUCHED = Decision(Reason(ReasonCode.FOREIGN_POLICY_DELETED, "not a policy of catflap's own"))
 
 
 def protect_own_policies(request: Request, policy: GuardPolicy, *, own_accounts: Identities) -> Decision | None:
@@ -30,12 +38,10 @@ def protect_own_policies(request: Request, policy: GuardPolicy, *, own_accounts:
     """
     passed = permission_reason(request, policy, own_accounts)
     if not is_own_policy(request):
-        if writes_for_others(request.user, request.target):
-            return Decision(Verdict.EXEMPT, reason=passed)
+        if passed and writes_for_others(request.user, request.target):
+            return Decision(passed)
         return UNTOUCHED if request.operation is Operation.DELETE else None
-    if passed:
-        return Decision(Verdict.EXEMPT, reason=passed)
-    return policy_denial(request, policy)
+    return Decision(passed) if passed else policy_denial(request, policy)
 
 
 def is_own_policy(request: Request) -> bool:
@@ -63,23 +69,16 @@ def writes_for_others(user: User, target: Target) -> bool:
     return target.group == CALICO_STORAGE and user.name in CALICO_SERVERS
 
 
-def permission_reason(request: Request, policy: GuardPolicy, own_accounts: Identities) -> str:
-    """Return why this user may change a policy of catflap; empty if they may not."""
+def permission_reason(request: Request, policy: GuardPolicy, own_accounts: Identities) -> Reason | None:
+    """Return why this user may change a policy of catflap; None if they may not."""
     user = request.user
     if user.name in own_accounts:
-        return "catflap's own account"
+        return OWN_ACCOUNT
     if user.is_object_deleter and request.operation is Operation.DELETE:
-        return "Kubernetes removes what belongs to nothing"
+        return NAMESPACE_DELETED if user.is_namespace_deleter else OWNER_GONE
     if writes_for_others(user, request.target):
-        return "Calico's API server stores what it was asked to"
+        return STORED_BY_CALICO
     return break_glass_reason(user, policy)
-
-
-def break_glass_reason(user: User, policy: GuardPolicy) -> str:
-    """Return the break-glass group of this user, as a reason; empty if they are in none."""
-    own = frozenset(user.groups)  # there may be thousands
-    used = next((group for group in policy.break_glass.groups if group in own), None)
-    return f"break-glass: member of {used}" if used else ""
 
 
 def policy_denial(request: Request, policy: GuardPolicy) -> Decision:
@@ -93,4 +92,4 @@ def policy_denial(request: Request, policy: GuardPolicy) -> Decision:
             f" In an emergency, members of {listed(policy.break_glass.groups, joint=' or ')} may; each use is recorded."
         )
     fault = Violation(rule=PROTECTION, path="metadata.name", message=message)
-    return Decision(Verdict.DENIED, denied=(fault,), message=f"{message}.\n{ways}")
+    return Decision(Reason(ReasonCode.POLICY_PROTECTED), denied=(fault,), message=f"{message}.\n{ways}")

@@ -12,6 +12,7 @@ from webhook.kube import paths
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.policies import WriteOutcome
 from webhook.model.names import INSTALL_RECORD_CONFIGMAP, POLICY_CONFIGMAP
+from webhook.model.reason import ReasonCode
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,9 @@ def post_repair_event(api: Api, manifest: Manifest, outcome: WriteOutcome, at: d
 def repair_details(manifest: Manifest, outcome: WriteOutcome) -> EventDetails:
     """Return the content of the Event about one repair."""
     did = "was deleted and is back" if outcome is WriteOutcome.CREATED else "was edited and says again what it should"
-    return EventDetails("PolicyRestored", "Restore", f"{manifest['kind']} {manifest['metadata']['name']} {did}")
+    return EventDetails(
+        ReasonCode.POLICY_RESTORED, "Restore", f"{manifest['kind']} {manifest['metadata']['name']} {did}"
+    )
 
 
 def policy_file_reference(namespace: str) -> Manifest:
@@ -70,7 +73,7 @@ def post_policy_file_refused(api: Api, namespace: str, faults: str, at: datetime
     post_event(
         api,
         policy_file_reference(namespace),
-        EventDetails("PolicyFileRefused", "Read", note, key=digest_key(faults)),
+        EventDetails(ReasonCode.POLICY_FILE_REFUSED, "Read", note, key=digest_key(faults)),
         at,
     )
 

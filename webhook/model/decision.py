@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from webhook.model.reason import Reason
+from webhook.model.reason import Verdict as Verdict  # noqa: PLC0414 (who imports Decision asks for its verdict)
 from webhook.model.request import User
 from webhook.model.rule import Remedy, Violation
 from webhook.model.workload import LabelLocation, Owner, Workload
@@ -18,19 +20,6 @@ class Phase(StrEnum):
 
     VALIDATE = "validate"
     MUTATE = "mutate"
-
-
-class Verdict(StrEnum):
-    """The closed set of answers; also the values of a metric's label.
-
-    `unavailable` refuses because we could not find out, not because the object is bad: the same request may pass later.
-    """
-
-    ALLOWED = "allowed"
-    EXEMPT = "exempt"
-    UNJUDGED = "unjudged"
-    DENIED = "denied"
-    UNAVAILABLE = "unavailable"
 
 
 class Closure(StrEnum):
@@ -58,18 +47,16 @@ class Unchecked(Struct, frozen=True, order=True):
 class Decision(Struct, frozen=True):
     """The answer to one request.
 
-    `denied` holds the faults that refuse, `warned` those the user is told of, `audited` those that only the record
-    shows. `reason` says in words why a request passed unjudged or exempt, or why nothing could be found out; `notices`
-    are for the user as well, though nothing is wrong.
+    `why` is the reason, whose code determines the verdict. `denied` holds the faults that refuse, `warned` those the user is told of,
+    `audited` those that only the record shows. `notices` are for the user as well, though nothing is wrong.
     `closure` says what is known of the namespace where a Pod would be stored; `labels` are those to be written at `labels_path` in the mutating phase. `unchecked` are the custom
     rules that read what nobody here can tell. `fix` has the labels of which the message says that they mend the object, `fix_notes` what else it says.
     """
 
-    verdict: Verdict
+    why: Reason
     denied: tuple[Violation, ...] = ()
     warned: tuple[Violation, ...] = ()
     audited: tuple[Violation, ...] = ()
-    reason: str = ""
     message: str = ""
     closure: Closure | None = None
     labels: Mapping[str, str] = {}
@@ -77,6 +64,18 @@ class Decision(Struct, frozen=True):
     unchecked: tuple[Unchecked, ...] = ()
     fix: tuple[Remedy, ...] = ()
     fix_notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The answer; the code of its reason has exactly one."""
+        verdict = self.why.code.kind
+        assert isinstance(verdict, Verdict)
+        return verdict
+
+    @property
+    def reason(self) -> str:
+        """Why, in words for people; empty where the code and the faults say everything."""
+        return self.why.words
 
     @property
     def allowed(self) -> bool:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from webhook.model.fields import DNS_LABEL, Day, NamespaceName, Node, Principals, ServiceAccountName, distinct
 from webhook.model.limits import MOST_ACCOUNTS
 from webhook.model.names import BREAK_GLASS_GROUP
+from webhook.model.reason import Reason, ReasonCode
 
 NOTICE_DAYS = 7  # an exception's end is announced this long before
 
@@ -51,16 +52,16 @@ class Exempt(Node):
         tuple[ServiceAccountName, ...], Field(max_length=MOST_ACCOUNTS), AfterValidator(distinct)
     ] = Field((), description="ServiceAccounts as namespace/name")
 
-    def reason(self, user: str, groups: Iterable[str]) -> str:
-        """Return why this user is exempt; empty if they are not."""
+    def reason(self, user: str, groups: Iterable[str]) -> Reason | None:
+        """Return why this user is exempt; None if they are not."""
         if user in self.users:
-            return f"exempt: user {user}"
+            return Reason(ReasonCode.EXEMPT_USER, f"exempt: user {user}")
         account = user.removeprefix("system:serviceaccount:").replace(":", "/")
         if account != user and account in self.service_accounts:
-            return f"exempt: ServiceAccount {account}"
+            return Reason(ReasonCode.EXEMPT_SERVICE_ACCOUNT, f"exempt: ServiceAccount {account}")
         own = frozenset(groups if self.groups else ())  # a user may have thousands of groups
         found = next((group for group in self.groups if group in own), None)
-        return f"exempt: member of {found}" if found else ""
+        return Reason(ReasonCode.EXEMPT_GROUP, f"exempt: member of {found}") if found else None
 
 
 class PolicyException(Node):

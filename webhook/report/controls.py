@@ -23,6 +23,7 @@ class Figures(Struct, frozen=True):
     guard_refused: int  # refusals of edits of our own policies
     exempt: int
     broken_glass: int
+    exempt_without_code: int  # by records of a release that had no reason codes
     files: int  # policy files that came into force
     files_refused: int
     closing_now: tuple[int, int] | None  # namespaces that are closed, of how many that are to be
@@ -62,12 +63,17 @@ def closing(figures: Figures) -> tuple[str, ...]:
 
 def without(found: Coverage) -> str:
     """For how long namespaces were open, in words."""
+    untold = (
+        f"; {counted(found.unexplained, 'write')} of an earlier release may have restored it or not"
+        if found.unexplained
+        else ""
+    )
     if not found.lapses:
-        return "no time without the policy is on record"
+        return f"no time without the policy is on record{untold}"
     bound = "" if found.exact else "at most "
     more = f"; of {counted(found.unknown, 'gap')} nothing tells how long" if found.unknown else ""
     gaps = counted(found.lapses, "gap")
-    return f"{gaps} in {counted(found.lapsed, 'namespace')}, together {bound}{duration(found.without)}{more}"
+    return f"{gaps} in {counted(found.lapsed, 'namespace')}, together {bound}{duration(found.without)}{more}{untold}"
 
 
 def flows(figures: Figures) -> tuple[str, ...]:
@@ -80,8 +86,15 @@ def flows(figures: Figures) -> tuple[str, ...]:
     return (
         *closing(figures),
         f"{counted(figures.refused, 'request')} refused of {figures.decisions:,} decided",
-        f"{counted(figures.exempt, 'request')} passed as exempt, {figures.broken_glass:,} of them by break-glass",
+        exemptions(figures),
     )
+
+
+def exemptions(figures: Figures) -> str:
+    """How many requests passed as exempt, and how many of them by break-glass, as far as the records tell."""
+    passed = f"{counted(figures.exempt, 'request')} passed as exempt, {figures.broken_glass:,} of them by break-glass"
+    untold = figures.exempt_without_code
+    return f"{passed}; of {untold:,} an earlier release did not record whether it was that" if untold else passed
 
 
 def rulesets(figures: Figures) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 A removal that catflap let through is on record, and so is each restoration: the time between is known. Where somebody removed it past
 catflap, the policy was last known to stand when a Pod was admitted on its proof, or when it was written: the time from
-there to the restoration is the most that it can have been gone.
+there to the restoration is the most that it can have been gone. A write whose record has no reason code may be a restoration or not:
+it ends a removal that is on record, and is counted where it tells of none.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,7 @@ from itertools import groupby
 
 from msgspec import Struct
 
-from webhook.report.gathering import BORN, CREATED, ENDING, LEFT, REMOVED, RESTORED, STANDS
+from webhook.report.gathering import BORN, CREATED, ENDING, LEFT, REMOVED, RESTORED, STANDS, WRITTEN
 from webhook.report.ledger import Event
 from webhook.report.timeline import moment_of
 
@@ -28,6 +29,7 @@ class Space(Struct):
     without: float = 0.0  # seconds: exact ones, and the most that the others can be
     exact: bool = True  # whether each lapse's beginning is on record
     unknown: int = 0  # lapses of which nothing tells when they began
+    unexplained: int = 0  # writes over a policy of which nothing tells whether it was gone
     open_since: str = ""  # removed, and not known to be restored
     open_by: str = ""
     ended: bool = False
@@ -54,6 +56,7 @@ class Coverage(Struct, frozen=True):
     without: float
     exact: bool
     unknown: int
+    unexplained: int
     slowest: float | None  # the longest time from birth until closed
     born: int  # of how many namespaces that is known
     unclosed: int  # created, and nothing on record that closed them
@@ -62,7 +65,7 @@ class Coverage(Struct, frozen=True):
 def coverage(events: Iterable[Event], most: int) -> Coverage:
     """The sums over all namespaces, and as many rows."""
     spaces: list[Space] = []
-    count = known = opened = lapses = lapsed = unknown = born = unclosed = 0
+    count = known = opened = lapses = lapsed = unknown = unexplained = born = unclosed = 0
     without, exact, slowest = 0.0, True, None
     for space in each_space(events):
         if not space.closed and space.open_by == BIRTH:
@@ -76,6 +79,7 @@ def coverage(events: Iterable[Event], most: int) -> Coverage:
         without += space.without
         exact = exact and space.exact
         unknown += space.unknown
+        unexplained += space.unexplained
         if space.to_close is not None:
             born += 1
             slowest = max(slowest or 0.0, space.to_close)
@@ -83,7 +87,7 @@ def coverage(events: Iterable[Event], most: int) -> Coverage:
         if len(spaces) >= 2 * most:
             spaces = worst(spaces, most)
     return Coverage(
-        tuple(worst(spaces, most)), max(count - most, 0), known, opened, lapses, lapsed, without, exact, unknown, slowest, born, unclosed
+        tuple(worst(spaces, most)), max(count - most, 0), known, opened, lapses, lapsed, without, exact, unknown, unexplained, slowest, born, unclosed
     )  # fmt: skip
 
 
@@ -99,7 +103,7 @@ def each_space(events: Iterable[Event]) -> Iterator[Space]:
         for event in own:
             if event.what == LEFT and event.who != engine:  # another engine's, whose place ours has taken
                 continue
-            if event.what in {CREATED, RESTORED}:
+            if event.what in {CREATED, RESTORED, WRITTEN}:
                 engine = event.who
             follow(space, event)
         yield space
@@ -116,7 +120,7 @@ def follow(space: Space, event: Event) -> None:
         case _ if event.what in {REMOVED, LEFT}:
             space.open_since = space.open_since or event.time
             space.open_by = event.who if event.what == REMOVED else "the policy file"
-        case _ if event.what in {CREATED, RESTORED}:
+        case _ if event.what in {CREATED, RESTORED, WRITTEN}:
             restore(space, event)
             stand(space, event)
         case _ if event.what == STANDS:
@@ -147,6 +151,8 @@ def restore(space: Space, event: Event) -> None:
         space.lapses += 1
         space.unknown += 1
         space.exact = False
+    elif event.what == WRITTEN and space.seen:
+        space.unexplained += 1
 
 
 def seconds(begin: str, end: str) -> float:

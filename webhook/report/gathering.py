@@ -3,19 +3,21 @@
 from typing import Final
 
 from webhook.audit.entry import Entry
-from webhook.model.decision import Closure, Phase, Verdict
+from webhook.audit.schema import REASONED
+from webhook.model.decision import Closure, Phase
 from webhook.model.names import DEFAULT_DENY
+from webhook.model.reason import ReasonCode, Verdict
+from webhook.model.request import User
 from webhook.report.ledger import Event, Happening, Ledger
 from webhook.report.timeline import Timeline
 
 CLUSTER: Final = "(cluster-wide)"  # what is in no namespace
 # What an event says of a namespace's default-deny policy.
-BORN, STANDS, CREATED, RESTORED, REMOVED, LEFT, ENDING = (
-    "born", "stands", "created", "restored", "removed", "left", "ending",
+BORN, STANDS, CREATED, RESTORED, WRITTEN, REMOVED, LEFT, ENDING = (
+    "born", "stands", "created", "restored", "written", "removed", "left", "ending",
 )  # fmt: skip
 PROOFS: Final = frozenset({Closure.PROVEN, Closure.WRITTEN})
 ACCEPTED, REFUSED = "came into force", "refused"
-ENDS: Final = "is on its way out"
 # The API server asks twice about most requests; only the second phase decides.
 LABELLING: Final = "decision of the labelling phase, which refuses nothing"
 
@@ -45,6 +47,8 @@ class Gathering:
         is_labelling = entry.type == "decision" and entry.phase == Phase.MUTATE
         count("type", LABELLING if is_labelling else entry.type, time)
         count("release", entry.catflap, time)
+        if entry.type in REASONED and not entry.reason_code:
+            count("without code", entry.version, time)
         if entry.policy_digest:
             count("policy", entry.policy_digest, time)
         match entry.type:
@@ -75,12 +79,14 @@ class Gathering:
         match entry.decision:
             case Verdict.DENIED:
                 self._refused(entry)
-            case Verdict.ALLOWED if entry.reason:
-                count("waived", entry.reason, time)
             case Verdict.EXEMPT | Verdict.UNJUDGED | Verdict.UNAVAILABLE:
-                count(entry.decision, entry.reason, time)
-                if entry.reason.startswith("break-glass"):
-                    count("break-glass", entry.username, time)
+                count(entry.decision, entry.why, time)
+        if applies_exception(entry):
+            count("waived", entry.reason, time)
+        if entry.reason_code == ReasonCode.BREAK_GLASS:
+            count("break-glass", entry.username, time)
+        elif entry.decision == Verdict.EXEMPT and not entry.reason_code:
+            count("exempt without code", entry.username, time)
         self._isolated(entry)
 
     def _isolated(self, entry: Entry) -> None:
@@ -95,8 +101,7 @@ class Gathering:
             else:
                 count(f"closure {entry.closure}", entry.object_ref.namespace, time)
         elif is_removal(entry):
-            what = ENDING if entry.reason.endswith(ENDS) else REMOVED
-            self._event(entry.object_ref.namespace, entry, what)
+            self._event(entry.object_ref.namespace, entry, ENDING if ends(entry) else REMOVED)
 
     def _refused(self, entry: Entry) -> None:
         count, time = self.ledger.count, entry.time
@@ -109,13 +114,8 @@ class Gathering:
 
     def _written(self, entry: Entry) -> None:
         target = entry.object_ref
-        if entry.verb == "get":  # nothing was written: something was found that cannot be put right
-            self.ledger.count("written", f"{target.kind}: {entry.reason.partition(':')[0]}", entry.time)
-            return
-        self.ledger.count("written", f"{target.kind}: {entry.reason}", entry.time)
-        if (target.kind, target.name) == ("NetworkPolicy", DEFAULT_DENY):
-            removed = LEFT if entry.verb == "delete" else CREATED
-            what = RESTORED if entry.reason.startswith("restored") else removed
+        self.ledger.count("written", f"{target.kind}: {entry.reason_code or entry.reason}", entry.time)
+        if (target.kind, target.name) == ("NetworkPolicy", DEFAULT_DENY) and (what := written(entry)):
             self.ledger.event(Event(target.namespace, entry.time, what, target.api_version))
 
     def _event(self, namespace: str, entry: Entry, what: str) -> None:
@@ -131,6 +131,31 @@ def is_removal(entry: Entry) -> bool:
     )
 
 
+def applies_exception(entry: Entry) -> bool:
+    """Whether an exception let a request pass; before there were codes, nothing else that was allowed had a reason."""
+    if entry.reason_code:
+        return entry.reason_code == ReasonCode.EXCEPTION_APPLIED
+    return entry.decision == Verdict.ALLOWED and bool(entry.reason)
+
+
+def ends(entry: Entry) -> bool:
+    """Whether a policy is removed because its namespace is; where there is no code, who removes it tells as much."""
+    if entry.reason_code:
+        return entry.reason_code == ReasonCode.NAMESPACE_TERMINATING
+    return User(entry.username).is_namespace_deleter
+
+
+def written(entry: Entry) -> str:
+    """What a write of a default-deny policy means for its namespace; empty where nothing was written."""
+    if entry.verb == "get":  # something was found that cannot be put right
+        return ""
+    if entry.verb == "delete":
+        return LEFT
+    if not entry.reason_code:
+        return WRITTEN
+    return RESTORED if entry.reason_code == ReasonCode.POLICY_RESTORED else CREATED
+
+
 def told(entry: Entry) -> tuple[str, str]:
     """What happened, and the details."""
     match entry.type:
@@ -138,9 +163,9 @@ def told(entry: Entry) -> tuple[str, str]:
             return ACCEPTED if entry.accepted else REFUSED, "; ".join(entry.faults) or f"policy {entry.policy_digest}"
         case "certificate":
             said = entry.serving
-            return str(entry.reason), f"serial {said.get('serial')}, until {said.get('notAfter')}"
+            return entry.why, f"serial {said.get('serial')}, until {said.get('notAfter')}"
         case "leader":
-            return "leads" if entry.leads else "leads no longer", f"{entry.candidate}: {entry.reason}"
+            return "leads" if entry.leads else "leads no longer", f"{entry.candidate}: {entry.why}"
         case "start":
             pod = entry.writer.get("pod")
             name = pod.get("name") if isinstance(pod, dict) else None

@@ -25,6 +25,7 @@ MOST_SPACES: Final = 50
 MOST_HAPPENINGS: Final = 100
 COUNTS: Final = (
     "file", "type", "release", "policy", "decision", "exempt", "unjudged", "unavailable", "break-glass",
+    "without code", "exempt without code",
     "waived", "rule", "namespace", "user", "refused", "warned", "audited", "written", "closure", "closure unguarded",
     "closure unchecked", "closure staged", "new pod",
 )  # fmt: skip
@@ -104,6 +105,7 @@ def figures(asked: Asked, gathering: Gathering, report: Report, covered: Coverag
         guard_refused=ledger.total("rule", PROTECTION),
         exempt=ledger.total("decision", Verdict.EXEMPT),
         broken_glass=ledger.total("break-glass"),
+        exempt_without_code=ledger.total("exempt without code"),
         files=ledger.total("configuration", ACCEPTED),
         files_refused=ledger.total("configuration", REFUSED),
         closing_now=(now.of(CLOSED), now.due) if now else None,

@@ -16,7 +16,7 @@ def audit_annotations(decision: Decision, digest: str, link: Link | None) -> dic
 
     The record's hash links the two logs: a change of only one of them is detectable.
     """
-    found = {"decision": str(decision.verdict), "policy-digest": digest}
+    found = {"decision": str(decision.verdict), "reason-code": str(decision.why.code), "policy-digest": digest}
     if link is not None:
         found |= {"record-chain": link.chain, "record-seq": str(link.seq), "record-hash": link.hash}
     if decision.closure is not None:

@@ -24,6 +24,7 @@ from webhook.model.decision import (
     OldOwner,
     OwnerWanted,
 )
+from webhook.model.reason import ReasonCode
 from webhook.server.isolation_gate import IsolationGate
 from webhook.server.policy_impact import PolicyImpactAnalyzer
 from webhook.server.preexisting_owners import preexisting_owners
@@ -93,16 +94,20 @@ class ApiServerLookup:
         try:
             return self._gate.is_managed(api, name, loaded)
         except ApiError as error:
-            raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
+            raise Unavailable(
+                ReasonCode.CLUSTER_LOOKUP_FAILED, f"namespace {name} cannot be looked at: {error}"
+            ) from error
 
     def _live_namespace(self, api: Api, name: str) -> Json:
         """Return a namespace by a live read, as rules may depend on its current labels."""
         try:
             live = api.get(namespace_path(name))
         except ApiError as error:
-            raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
+            raise Unavailable(
+                ReasonCode.CLUSTER_LOOKUP_FAILED, f"namespace {name} cannot be looked at: {error}"
+            ) from error
         if live is None:
-            raise Unavailable(f"namespace {name} is not there")
+            raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
         return live
 
     def _preexisting_owners(self, api: Api, wanted: OwnerWanted) -> tuple[OldOwner, ...]:
@@ -113,7 +118,8 @@ class ApiServerLookup:
         except ApiError as error:
             owner = wanted.owner
             raise Unavailable(
-                f"the age of {owner.kind} {wanted.namespace}/{owner.name} is not known: {error}"
+                ReasonCode.CLUSTER_LOOKUP_FAILED,
+                f"the age of {owner.kind} {wanted.namespace}/{owner.name} is not known: {error}",
             ) from error
         return preexisting_owners(found, epoch.installed) if epoch else ()
 

@@ -20,6 +20,7 @@ from webhook.kube.policies import PolicyAlteredError, WriteOutcome, ensure_polic
 from webhook.metrics import Metrics
 from webhook.model.decision import Closure, ClosureWanted
 from webhook.model.namespace import Namespace
+from webhook.model.reason import Reason, ReasonCode
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Manifest, RenderTarget
 from webhook.netpol.render import render_namespace
@@ -27,7 +28,11 @@ from webhook.server.event_recorder import RecordEvent, discard_event, repaired_e
 from webhook.server.unavailable import Unavailable
 
 MIN_SERVER_ERROR = 500
-WRITTEN = {WriteOutcome.CREATED: "created", WriteOutcome.REPAIRED: "repaired", WriteOutcome.REPLACED: "rewritten"}
+WRITTEN = {
+    WriteOutcome.CREATED: Reason(ReasonCode.POLICY_CREATED, "created: a Pod waits for it"),
+    WriteOutcome.REPLACED: Reason(ReasonCode.POLICY_REPLACED, "rewritten: a Pod waits for it"),
+}
+RESTORED = Reason(ReasonCode.POLICY_RESTORED, "restored: a Pod waits for it")
 # Namespaces that are known to have been isolated; about 300 bytes each.
 MAX_REMEMBERED = 10_000
 
@@ -71,7 +76,9 @@ class IsolationGate:
                 return Closure.STAGED
             return self._verify_default_deny(api, wanted, loaded, self._require_cluster_info())
         except ApiError as error:
-            raise Unavailable(f"namespace {wanted.namespace} is not proven closed: {error}") from error
+            raise Unavailable(
+                ReasonCode.ISOLATION_NOT_PROVEN, f"namespace {wanted.namespace} is not proven closed: {error}"
+            ) from error
 
     def is_managed(self, api: Api, name: str, loaded: Loaded) -> bool:
         """Return whether catflap manages a namespace; raises Unavailable and ApiError."""
@@ -80,7 +87,7 @@ class IsolationGate:
             return True
         live = api.get(namespace_path(name))
         if live is None:
-            raise Unavailable(f"namespace {name} is not there")
+            raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
         return self._is_managed(live, loaded, cluster_info)
 
     def cached_uid(self, name: str) -> str:
@@ -91,7 +98,7 @@ class IsolationGate:
     def _require_cluster_info(self) -> ClusterInfo:
         cluster_info = self._cluster_info()
         if cluster_info is None:
-            raise Unavailable("the cluster's surroundings are not known yet")
+            raise Unavailable(ReasonCode.CLUSTER_NOT_KNOWN, "the cluster's surroundings are not known yet")
         return cluster_info
 
     def _is_managed(self, found: Json | None, loaded: Loaded, cluster_info: ClusterInfo) -> bool:
@@ -123,12 +130,15 @@ class IsolationGate:
     def _write(self, api: Api, name: str, loaded: Loaded, engine: Engine) -> Closure:
         live = api.get(namespace_path(name))
         if live is None:
-            raise Unavailable(f"namespace {name} is not there")
+            raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
         found: Namespace = parse_namespace(live)
         manifest = render_default_deny(loaded, RenderTarget(name, found.uid, loaded.digest), engine)
         outcome = apply_policy(api, manifest)
         if not matches_spec(read_stored(api, manifest), manifest):
-            raise Unavailable(f"namespace {name}: the policy that was written does not stand as it was")
+            raise Unavailable(
+                ReasonCode.ISOLATION_NOT_PROVEN,
+                f"namespace {name}: the policy that was written does not stand as it was",
+            )
         if outcome is WriteOutcome.UNCHANGED:  # the controller was faster
             return Closure.PROVEN
         self._metrics.policies_written.labels(outcome).inc()
@@ -137,10 +147,8 @@ class IsolationGate:
             name, found.uid, policy_identity(loaded, manifest)
         )
         self._isolated.add(name, found.uid, policy_identity(loaded, manifest))
-        did = "restored" if is_repair else WRITTEN[outcome]
-        self._records.append(
-            write_record(manifest, reason=f"{did}: a Pod waits for it", policy_digest=loaded.digest, at=self._now())
-        )
+        why = RESTORED if is_repair else WRITTEN[outcome]
+        self._records.append(write_record(manifest, why=why, policy_digest=loaded.digest, at=self._now()))
         if is_repair:
             self._record_event(repaired_event(manifest, outcome))
         return Closure.WRITTEN

@@ -4,13 +4,14 @@ The probe passes TLS, the path check and the decoder like every review. It has n
 """
 
 from webhook.guard.decide import unavailable
-from webhook.model.decision import Decision, Verdict
+from webhook.model.decision import Decision
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Request
 from webhook.review.encode import encode_validation
 
-READY = Decision(Verdict.UNJUDGED, reason="a question of catflap's own controller")
-NOT_READY = unavailable("no policy file is in force yet; see this server's log")
+READY = Decision(Reason(ReasonCode.NO_RULE_APPLIES, "a question of catflap's own controller"))
+NOT_READY = unavailable(ReasonCode.NO_POLICY_FILE, "no policy file is in force yet; see this server's log")
 
 
 def is_probe(request: Request) -> bool:

@@ -36,6 +36,7 @@ from webhook.model.decision import (
 )
 from webhook.model.identity import chart_accounts
 from webhook.model.kinds import NO_EXTRA_KINDS
+from webhook.model.reason import ReasonCode
 from webhook.model.request import Request
 from webhook.review.beginning import beginning
 from webhook.review.decode import AdmissionRequest, BadReview, envelope, without_objects
@@ -53,13 +54,13 @@ from webhook.server.unavailable import Unavailable
 
 logger = logging.getLogger(__name__)
 
-NO_POLICY = unavailable("no policy file is in force yet")
-INTERNAL_ERROR = unavailable("an error of catflap's own, see its log")
-QUEUE_FULL = unavailable("too many requests wait for the API server, or for the audit log's disk")
-HEAVY_QUEUE_FULL = unavailable("too many requests wait that take long to be judged")
-DEADLINE_EXCEEDED = unavailable("it waited too long to be judged")
-LOOKUP_FAILED = unavailable("the cluster could not be asked, see catflap's log")
-AUDIT_FAILED = unavailable("the audit log cannot be written")
+NO_POLICY = unavailable(ReasonCode.NO_POLICY_FILE, "no policy file is in force yet")
+INTERNAL_ERROR = unavailable(ReasonCode.INTERNAL_ERROR, "an error of catflap's own, see its log")
+QUEUE_FULL = unavailable(ReasonCode.OVERLOAD, "too many requests wait for the API server, or for the audit log's disk")
+HEAVY_QUEUE_FULL = unavailable(ReasonCode.OVERLOAD, "too many requests wait that take long to be judged")
+DEADLINE_EXCEEDED = unavailable(ReasonCode.TIMEOUT, "it waited too long to be judged")
+LOOKUP_FAILED = unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "the cluster could not be asked, see catflap's log")
+AUDIT_FAILED = unavailable(ReasonCode.AUDIT_LOG_UNWRITABLE, "the audit log cannot be written")
 
 # Both objects of a review together. Decoding and deciding take 20 ms for 1 MiB of a workload and 100 ms for 1 MiB of a network policy
 # (benchmarks/fuzzing.py), so 32 KiB take at most 3 ms. Few Pods have 10 KiB.
@@ -251,7 +252,7 @@ class ReviewHandler:
                 known = replace(learned, faults=known.faults, findings=known.findings)  # the lookup returns neither
                 question = self._decide(context, known)
         except Unavailable as bad:
-            return unavailable(str(bad)) if is_authenticated(context) else self._without_details(context, bad)
+            return unavailable(bad.code, str(bad)) if is_authenticated(context) else self._without_details(context, bad)
         except Exception:
             logger.exception("no decision on %s", shortened(context.request.uid))
             return INTERNAL_ERROR

@@ -15,6 +15,7 @@ from threading import Thread
 from msgspec import Struct
 
 from webhook.files import reason
+from webhook.model.reason import Reason, ReasonCode
 from webhook.syntax.pem_words import CERTIFICATE, PRIVATE_KEY, damage
 from webhook.tls.certificate_authority import Certificate, issue_authority, issue_serving, read_certificate
 
@@ -118,12 +119,14 @@ class CertificateReloader:
     with each certificate that comes into use, and with the reason.
     """
 
-    def __init__(self, folder: TlsFolder, *, on_load: Callable[[Certificate, str], object] = lambda *_: None) -> None:
+    def __init__(
+        self, folder: TlsFolder, *, on_load: Callable[[Certificate, Reason], object] = lambda *_: None
+    ) -> None:
         self._folder = folder
         self._on_load = on_load
         self._seen = self._version()  # before the files are read: the next poll sees a renewal in between
         self.context = server_context(folder)
-        on_load(self._certificate(), "this process began to serve")
+        on_load(self._certificate(), Reason(ReasonCode.CERTIFICATE_LOADED, "this process began to serve"))
 
     def start(self) -> None:
         """Poll the folder on a thread of its own."""
@@ -147,7 +150,7 @@ class CertificateReloader:
             return
         self._seen = version
         logger.info("the certificate in %s was loaded anew", self._folder.path)
-        self._on_load(found, "another pair was in the folder")
+        self._on_load(found, Reason(ReasonCode.CERTIFICATE_REPLACED, "another pair was in the folder"))
 
     def _certificate(self) -> Certificate:
         return read_certificate(self._folder.certificate.read_bytes())

@@ -8,10 +8,11 @@ from typing import Any
 from webhook.audit.chain import Link
 from webhook.audit.log import KEY_LIFE, AuditLog
 from webhook.audit.record import write_record
+from webhook.model.reason import Reason, ReasonCode
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 MANIFEST = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "catflap-default-deny"}}
-RECORD = write_record(MANIFEST, reason="created", policy_digest="0123", at=AT)
+RECORD = write_record(MANIFEST, why=Reason(ReasonCode.POLICY_CREATED, "created"), policy_digest="0123", at=AT)
 
 
 class Clock:

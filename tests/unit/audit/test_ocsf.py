@@ -20,14 +20,15 @@ from tests.entries import (
     STOP,
     WRITE,
     entry,
+    of_earlier_format,
 )
 from webhook.audit.ocsf import CLASS, OCSF, PROFILE, event, lines
 
 EVENTS: dict[str, dict[str, Any]] = {
     "allowed": DECISION,
     "denied": DENIED,
-    "unavailable": DECISION | {"decision": "unavailable", "reason": "the API server does not answer"},
-    "exempt": DECISION | {"decision": "exempt", "reason": "of the break-glass group admins"},
+    "unavailable": DECISION | {"decision": "unavailable", "reasonCode": "ClusterLookupFailed", "reason": "no answer"},
+    "exempt": DECISION | {"decision": "exempt", "reasonCode": "BreakGlass", "reason": "of the group admins"},
     "unjudged": DECISION | {"decision": "unjudged", "closure": "proven"},
     "patched": DECISION | {"phase": "mutate", "patchedLabels": {"role": "backend"}},
     "warned": DECISION | {"warned": [FAULT], "audited": [FAULT]},
@@ -40,6 +41,8 @@ EVENTS: dict[str, dict[str, Any]] = {
     "accepted file": ACCEPTED_FILE,
     "certificate": CERTIFICATE,
     "leader": LEADER,
+    "decision of an earlier format": of_earlier_format(DECISION | {"decision": "exempt", "reason": "x"}),
+    "write of an earlier format": of_earlier_format(WRITE),
 }
 
 
@@ -86,6 +89,7 @@ def test_a_refusal_is_told_whole() -> None:
         "severity_id": 2,
         "status_id": 2,
         "message": "alice create deployments shop/web: denied",
+        "status_code": "RuleViolated",
         "status_detail": "known-role at metadata.labels.role: the role 'fronted' is not known",
         "metadata": {
             "version": "1.8.0",

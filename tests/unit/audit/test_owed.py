@@ -11,6 +11,7 @@ from webhook.audit.log import AuditLog
 from webhook.audit.owed import TIMELY_SECONDS, OwedRecords
 from webhook.audit.record import write_record
 from webhook.audit.sink import AuditLogUnwritable, Sink
+from webhook.model.reason import Reason, ReasonCode
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -18,7 +19,7 @@ AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 def record(number: int) -> Any:
     """The record of a write."""
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"n{number}"}}
-    return write_record(manifest, reason="created: a test", policy_digest="", at=AT)
+    return write_record(manifest, why=Reason(ReasonCode.POLICY_CREATED, "created: a test"), policy_digest="", at=AT)
 
 
 class Disk:

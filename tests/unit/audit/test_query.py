@@ -5,7 +5,18 @@ from typing import Any
 
 import pytest
 
-from tests.entries import ACCEPTED_FILE, DECISION, DENIED, FAULT, REFUSED_FILE, START, STOP, WRITE, entry
+from tests.entries import (
+    ACCEPTED_FILE,
+    DECISION,
+    DENIED,
+    FAULT,
+    REFUSED_FILE,
+    START,
+    STOP,
+    WRITE,
+    entry,
+    of_earlier_format,
+)
 from webhook.audit.query import Query, moment, record_types
 from webhook.audit.schema import schema
 
@@ -36,6 +47,10 @@ HITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"rules": ["known-role"]}, DECISION | {"warned": [FAULT]}),
     ({"rules": ["known-role"]}, DECISION | {"audited": [FAULT]}),
     ({"rules": ["known-role"], "users": ["alice"], "decisions": ["denied"]}, DENIED),
+    ({"reasons": ["RuleViolated"]}, DENIED),
+    ({"reasons": ["Policy*"]}, WRITE),
+    ({"reasons": ["PolicyFile*"]}, REFUSED_FILE),
+    ({"reasons": ["NoViolation", "PolicyCreated"]}, WRITE),
     ({"names": ["a.c"]}, DECISION | {"objectRef": {"name": "a.c"}}),
     ({"names": ["a*c"]}, DECISION | {"objectRef": {"name": "a\nc"}}),
 ]
@@ -57,6 +72,10 @@ MISSES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"names": ["a.c"]}, DECISION | {"objectRef": {"name": "abc"}}),
     ({"rules": ["known-role"]}, DECISION),
     ({"rules": ["known-role"], "users": ["bob"]}, DENIED),
+    ({"reasons": ["RuleViolated"]}, DECISION),
+    ({"reasons": ["Rule"]}, DENIED),
+    ({"reasons": ["PolicyCreated"]}, of_earlier_format(WRITE)),
+    ({"reasons": ["NoViolation"]}, START),
 ]
 
 

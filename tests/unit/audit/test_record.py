@@ -13,6 +13,7 @@ from webhook.audit.record import configuration_record, decision_record, stamp, w
 from webhook.guard.decide import unavailable
 from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision, Phase
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Request
 
 AT: Final = datetime(2026, 1, 31, 12, 0, 0, 250, tzinfo=UTC)
@@ -48,6 +49,7 @@ class TestDecisions:
             "objectRef": {"apiVersion": "v1", "resource": "pods", "namespace": "shop", "name": "web"},
             "dryRun": True,
             "decision": "allowed",
+            "reasonCode": "NoViolation",
             "policyDigest": "0123",
             "latencyMicroseconds": 64,
         }
@@ -56,7 +58,8 @@ class TestDecisions:
         """Which rule, where, in words; what is warned of and what is only recorded apart."""
         request = asked(deployment({"role": "fronted"}))
         found = record(request, decided(request, "rules: {require-app: warn}"))
-        assert found["decision"] == "denied"
+        assert (found["decision"], found["reasonCode"]) == ("denied", "RuleViolated")
+        assert "reason" not in found
         assert found["denied"] == [
             {
                 "rule": "known-role",
@@ -73,26 +76,32 @@ class TestDecisions:
         """It has no other trace."""
         request = asked(pod())
         found = record(request, decided(request, "mode: audit"))
-        assert found["decision"] == "allowed"
+        assert (found["decision"], found["reasonCode"]) == ("allowed", "ViolationNotEnforced")
         assert [fault["rule"] for fault in found["audited"]] == ["require-app", "require-role"]
 
     @pytest.mark.parametrize(
-        ("request_", "decision", "said"),
+        ("request_", "decision", "code", "said"),
         [
             pytest.param(
-                asked(pod(), namespace="kube-system"), "exempt", "namespace kube-system is exempt", id="exempt"
+                asked(pod(), namespace="kube-system"),
+                "exempt",
+                "NamespaceExempt",
+                "namespace kube-system is exempt",
+                id="exempt",
             ),
-            pytest.param(asked(None, operation="DELETE"), "unjudged", "DELETE makes no Pod", id="unjudged"),
+            pytest.param(
+                asked(None, operation="DELETE"), "unjudged", "OperationNotJudged", "DELETE makes no Pod", id="unjudged"
+            ),
         ],
     )
-    def test_what_was_not_checked_says_why(self, request_: Request, decision: str, said: str) -> None:
+    def test_what_was_not_checked_says_why(self, request_: Request, decision: str, code: str, said: str) -> None:
         """A reader of the log needs no source code."""
         found = record(request_, decided(request_))
-        assert (found["decision"], found["reason"]) == (decision, said)
+        assert (found["decision"], found["reasonCode"], found["reason"]) == (decision, code, said)
 
     def test_doubt_says_what_could_not_be_found_out(self) -> None:
         """Our own trouble is told from a bad object."""
-        found = record(asked(pod()), unavailable("nobody answers"))
+        found = record(asked(pod()), unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "nobody answers"))
         assert (found["decision"], found["reason"]) == ("unavailable", "nobody answers")
 
     def test_a_generated_name_keeps_its_star(self) -> None:
@@ -114,7 +123,7 @@ class TestDecisions:
     def test_a_record_is_json(self) -> None:
         """Whatever a decision holds."""
         request = asked(pod())
-        for found in (decided(request), mutate(request, policy()), unavailable("x")):
+        for found in (decided(request), mutate(request, policy()), unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "x")):
             assert json.loads(json.dumps(record(request, found)))["type"] == "decision"
 
 
@@ -152,8 +161,8 @@ def test_a_write_of_ours_is_recorded() -> None:
         "kind": "NetworkPolicy",
         "metadata": {"namespace": "shop", "name": "catflap-default-deny"},
     }
-    reason = "created: the namespace is guarded"
-    assert write_record(manifest, reason=reason, policy_digest="0123", at=AT) == {
+    why = Reason(ReasonCode.POLICY_CREATED, "created: the namespace is guarded")
+    assert write_record(manifest, why=why, policy_digest="0123", at=AT) == {
         "type": "write",
         "time": WHEN,
         "verb": "apply",
@@ -163,6 +172,7 @@ def test_a_write_of_ours_is_recorded() -> None:
             "namespace": "shop",
             "name": "catflap-default-deny",
         },
+        "reasonCode": "PolicyCreated",
         "reason": "created: the namespace is guarded",
         "policyDigest": "0123",
     }
@@ -171,8 +181,13 @@ def test_a_write_of_ours_is_recorded() -> None:
 @pytest.mark.parametrize(
     ("accepted", "faults", "more"),
     [
-        pytest.param(True, [], {}, id="in force"),
-        pytest.param(False, ["mode: is wrong"], {"faults": ["mode: is wrong"]}, id="refused"),
+        pytest.param(True, [], {"reasonCode": "PolicyFileAccepted"}, id="in force"),
+        pytest.param(
+            False,
+            ["mode: is wrong"],
+            {"reasonCode": "PolicyFileRefused", "faults": ["mode: is wrong"]},
+            id="refused",
+        ),
     ],
 )
 def test_a_change_of_policy_is_recorded(faults: list[str], more: dict[str, Any], *, accepted: bool) -> None:

@@ -59,6 +59,7 @@ def test_a_refusal_is_told_whole() -> None:
         "namespace": "shop",
         "name": "web",
         "dryRun": "false",
+        "reasonCode": "RuleViolated",
         "rules": "known-role",
         "denied": fault,
         "warned": f"{fault} | {fault}",
@@ -133,6 +134,6 @@ def test_a_value_cannot_leave_its_cell() -> None:
 def test_every_column_is_documented() -> None:
     """In the order in which they stand."""
     page = (Path(__file__).parents[3] / "docs" / "evidence.md").read_text(encoding="utf-8")
-    table = page.partition("| column | says |\n|---|---|\n")[2].partition("\n\n")[0]
+    table = page.partition("| column | content |\n|---|---|\n")[2].partition("\n\n")[0]
     named = [name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])]
     assert named == list(COLUMNS)

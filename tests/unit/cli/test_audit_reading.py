@@ -29,11 +29,11 @@ RECORDS = (
 TABLE = """\
 TIME                  WHAT            WHO                            VERB      OBJECT                                 WHY
 2026-01-31T12:00:00   start           serve
-2026-01-31T12:00:00   denied          alice                          create    deployments shop/web                   known-role
-2026-01-31T12:00:00   allowed         bob\\x1b[2J                     create    deployments shop/web
-2026-01-31T12:00:00   write                                          apply     NetworkPolicy shop/catflap-default-deny   created
-2026-01-31T12:00:00   configuration
-2026-01-31T12:00:00   configuration                                                                                   mode: 'loud' is none of enforce, warn, audit, off
+2026-01-31T12:00:00   denied          alice                          create    deployments shop/web                   RuleViolated: known-role
+2026-01-31T12:00:00   allowed         bob\\x1b[2J                     create    deployments shop/web                   NoViolation
+2026-01-31T12:00:00   write                                          apply     NetworkPolicy shop/catflap-default-deny   PolicyCreated: created
+2026-01-31T12:00:00   configuration                                                                                   PolicyFileAccepted
+2026-01-31T12:00:00   configuration                                                                                   PolicyFileRefused: mode: 'loud' is none of enforce, warn, audit, off
 """
 SHORT, LONG = 20_000, 200_000
 # A tenth of what the longer log's records alone take in memory.

@@ -6,6 +6,7 @@ from tests.clocks import Clock
 from webhook.controller.leader_election import LEASE_SECONDS, RENEW_DEADLINE_SECONDS, RENEW_SECONDS, LeaderElector
 from webhook.kube.api import ApiError
 from webhook.kube.lease import Lease
+from webhook.model.reason import ReasonCode
 
 
 class Pretended(Lease):
@@ -44,19 +45,19 @@ def lease(clock: Clock) -> Pretended:
 
 
 @pytest.fixture
-def told() -> list[tuple[bool, str]]:
+def told() -> list[tuple[bool, ReasonCode]]:
     """Return the reported changes."""
     return []
 
 
 @pytest.fixture
-def leader(lease: Pretended, clock: Clock, told: list[tuple[bool, str]]) -> LeaderElector:
+def leader(lease: Pretended, clock: Clock, told: list[tuple[bool, ReasonCode]]) -> LeaderElector:
     """Return the tested elector."""
-    return LeaderElector(lease, on_change=lambda leads, why: told.append((leads, why)), clock=clock)
+    return LeaderElector(lease, on_change=lambda leads, why: told.append((leads, why.code)), clock=clock)
 
 
 def test_it_leads_while_it_holds_the_lease(
-    leader: LeaderElector, lease: Pretended, clock: Clock, told: list[tuple[bool, str]]
+    leader: LeaderElector, lease: Pretended, clock: Clock, told: list[tuple[bool, ReasonCode]]
 ) -> None:
     """It reports each change once, when it begins and when it stops leading."""
     assert not leader.is_leader
@@ -68,14 +69,14 @@ def test_it_leads_while_it_holds_the_lease(
     leader.try_acquire()
     leader.try_acquire()
     assert not leader.is_leader
-    assert told == [(True, "nobody held the Lease"), (False, "the Lease is held by another")]
+    assert told == [(True, ReasonCode.LEASE_ACQUIRED), (False, ReasonCode.LEASE_HELD_BY_OTHER)]
 
 
 def test_during_an_outage_it_leads_until_the_lease_may_have_expired(
     leader: LeaderElector,
     lease: Pretended,
     clock: Clock,
-    told: list[tuple[bool, str]],
+    told: list[tuple[bool, ReasonCode]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The time counts from the start of the last renewal, however long that took. The error is logged once."""
@@ -89,13 +90,13 @@ def test_during_an_outage_it_leads_until_the_lease_may_have_expired(
     clock.seconds = began + RENEW_DEADLINE_SECONDS
     leader.try_acquire()
     assert not leader.is_leader
-    assert told[1:] == [(False, "the Lease could not be renewed in time")]
+    assert told[1:] == [(False, ReasonCode.LEASE_NOT_RENEWED)]
     assert clock.seconds < began + LEASE_SECONDS
     assert sum("nobody answers" in one.message for one in caplog.records) == 1
 
 
 def test_stopped_it_leads_no_longer_and_lets_others(
-    leader: LeaderElector, lease: Pretended, told: list[tuple[bool, str]]
+    leader: LeaderElector, lease: Pretended, told: list[tuple[bool, ReasonCode]]
 ) -> None:
     """Later results do not matter."""
     lease.holder = "one that was killed"
@@ -104,7 +105,7 @@ def test_stopped_it_leads_no_longer_and_lets_others(
     assert lease.released
     leader.try_acquire()
     assert not leader.is_leader
-    assert told == [(True, "the Lease had ended, one that was killed held it"), (False, "it stops")]
+    assert told == [(True, ReasonCode.LEASE_EXPIRED), (False, ReasonCode.LEASE_RELEASED)]
 
 
 def test_what_it_does_not_hold_is_not_released(leader: LeaderElector, lease: Pretended) -> None:

@@ -8,6 +8,7 @@ import pytest
 from webhook.controller.write_reasons import PolicyInputs, WriteCause, cause_of, was_isolated, write_reason
 from webhook.kube.cluster_info import ClusterInfo
 from webhook.kube.policies import WriteOutcome
+from webhook.model.reason import ReasonCode
 from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import Engine
 
@@ -36,9 +37,9 @@ def test_a_cause_is_what_is_known(
 @pytest.mark.parametrize("outcome", [WriteOutcome.CREATED, WriteOutcome.REPAIRED, WriteOutcome.REPLACED])
 def test_only_an_existing_policy_is_restored(cause: WriteCause, outcome: WriteOutcome) -> None:
     """A policy that catflap never wrote is not restored, whatever its origin."""
-    _, reason = write_reason(cause, outcome)
+    _, why = write_reason(cause, outcome)
     may = cause is WriteCause.REPAIR or (cause is WriteCause.NEW and outcome is WriteOutcome.REPAIRED)
-    assert reason.startswith("restored") is (may and outcome is not WriteOutcome.REPLACED)
+    assert (why.code is ReasonCode.POLICY_RESTORED) is (may and outcome is not WriteOutcome.REPLACED)
 
 
 def policy(uid: str = "1", manager: str = "catflap", name: str = "catflap-allow-dns") -> dict[str, Any]:

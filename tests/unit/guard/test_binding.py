@@ -10,6 +10,7 @@ from tests.reviews import pod, review
 from tests.unit.samples import policy
 from webhook.guard.decide import decide
 from webhook.model.decision import Decision, Verdict
+from webhook.model.reason import Reason, ReasonCode
 from webhook.review.decode import decode
 
 FILE = "workloads: {require: [{label: team, oneOf: [a]}]}"
@@ -58,7 +59,7 @@ def test_no_label_that_counts(resource: str, key: str) -> None:
 @pytest.mark.parametrize("labels", [None, {}, {"topology.kubernetes.io/zone": "1"}, {"example.com/rack": "7"}])
 def test_all_else_passes(labels: Mapping[str, str] | None) -> None:
     """Catflap does not check scheduling."""
-    assert decided(labels) == Decision(Verdict.ALLOWED)
+    assert decided(labels) == Decision(Reason(ReasonCode.NO_VIOLATION))
 
 
 @pytest.mark.parametrize("namespace", ["kube-system", "guards"])

@@ -10,6 +10,7 @@ from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import NODE, OWNER, REPLICASET_CONTROLLER, asked, faults, policy
 from webhook.guard.decide import decide, unavailable
 from webhook.model.decision import Closure, ClosureWanted, Decision, Known, OwnerWanted, Verdict
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.workload import Owner
 
 MIRROR = {"annotations": {"kubernetes.io/config.mirror": "4f1a"}}
@@ -29,11 +30,11 @@ class TestAdmitted:
     @pytest.mark.parametrize("manifest", [pod(GOOD), deployment(GOOD)], ids=["Pod", "Deployment"])
     def test_what_has_no_fault_is_admitted(self, manifest: Json) -> None:
         """Without any message."""
-        assert decided(manifest) == Decision(Verdict.ALLOWED)
+        assert decided(manifest) == Decision(Reason(ReasonCode.NO_VIOLATION))
 
     def test_a_namespace_is_admitted(self) -> None:
         """The controller isolates it; no rule checks it."""
-        assert decided(namespace(), namespace="shop") == Decision(Verdict.ALLOWED)
+        assert decided(namespace(), namespace="shop") == Decision(Reason(ReasonCode.NO_VIOLATION))
 
 
 class TestUnjudgedWorkloads:
@@ -49,7 +50,7 @@ class TestUnjudgedWorkloads:
     def test_a_rollout_of_a_deployment_is_not_judged_and_says_so(self) -> None:
         """The Deployment was."""
         reason = "spec.workloadRef: what it names is judged itself"
-        assert decided(self.ROLLOUT) == Decision(Verdict.UNJUDGED, reason=reason)
+        assert decided(self.ROLLOUT) == Decision(Reason(ReasonCode.TEMPLATE_REFERENCED, reason))
 
     def test_it_is_judged_again_when_it_refers_to_nothing(self) -> None:
         """Its own template is then the one that counts."""
@@ -122,7 +123,7 @@ class TestRefused:
 
     def test_an_update_that_does_not_is_admitted(self) -> None:
         """What is faulty already keeps running."""
-        assert decided(pod(annotations={"a": "b"}), before=pod()) == Decision(Verdict.ALLOWED)
+        assert decided(pod(annotations={"a": "b"}), before=pod()) == Decision(Reason(ReasonCode.NO_VIOLATION))
 
     def test_a_dry_run_gets_the_same_answer(self) -> None:
         """`kubectl diff` must show the real result."""
@@ -133,54 +134,73 @@ class TestUnjudged:
     """Requests that no rule checks."""
 
     @pytest.mark.parametrize(
-        ("manifest", "request_fields", "reason"),
+        ("manifest", "request_fields", "code", "reason"),
         [
-            pytest.param(None, {"operation": "DELETE"}, "DELETE makes no Pod", id="a deletion"),
             pytest.param(
-                None, {"operation": "CONNECT", "subResource": "exec"}, "CONNECT makes no Pod", id="a shell in a Pod"
+                None, {"operation": "DELETE"}, ReasonCode.OPERATION_NOT_JUDGED, "DELETE makes no Pod", id="a deletion"
             ),
             pytest.param(
-                pod(), {"subResource": "status"}, "no rule is about pods/status", id="a subresource, judged elsewhere"
+                None,
+                {"operation": "CONNECT", "subResource": "exec"},
+                ReasonCode.OPERATION_NOT_JUDGED,
+                "CONNECT makes no Pod",
+                id="a shell in a Pod",
+            ),
+            pytest.param(
+                pod(),
+                {"subResource": "status"},
+                ReasonCode.NO_RULE_APPLIES,
+                "no rule is about pods/status",
+                id="a subresource, judged elsewhere",
             ),
             pytest.param(
                 deployment(),
                 {"subResource": "scale"},
+                ReasonCode.NO_RULE_APPLIES,
                 "no rule is about deployments.apps/scale",
                 id="a subresource of a group",
             ),
             pytest.param(
                 pod(),
                 {"resource": {"group": "", "version": "v1", "resource": "services"}},
+                ReasonCode.NO_RULE_APPLIES,
                 "no rule is about services",
                 id="a resource that makes no Pods",
             ),
             pytest.param(
                 pod(),
                 {"resource": {"group": "metrics.k8s.io", "version": "v1", "resource": "pods"}},
+                ReasonCode.NO_RULE_APPLIES,
                 "no rule is about pods.metrics.k8s.io",
                 id="a resource of the same name in another group",
             ),
         ],
     )
-    def test_it_passes_with_the_reason(self, manifest: Json | None, request_fields: Json, reason: str) -> None:
+    def test_it_passes_with_the_reason(
+        self, manifest: Json | None, request_fields: Json, code: ReasonCode, reason: str
+    ) -> None:
         """So that the record says why nothing was checked."""
-        assert decided(manifest, **request_fields) == Decision(Verdict.UNJUDGED, reason=reason)
+        assert decided(manifest, **request_fields) == Decision(Reason(code, reason))
 
 
 class TestExempt:
     """Exemptions by namespace, and of mirror Pods."""
 
     @pytest.mark.parametrize(
-        ("where", "reason"),
+        ("where", "code", "reason"),
         [
-            pytest.param("kube-system", "namespace kube-system is exempt", id="always"),
-            pytest.param("calico-system", "namespace calico-system is exempt", id="by default"),
-            pytest.param("guards", "namespace guards is catflap's own", id="where catflap runs"),
+            pytest.param("kube-system", ReasonCode.NAMESPACE_EXEMPT, "namespace kube-system is exempt", id="always"),
+            pytest.param(
+                "calico-system", ReasonCode.NAMESPACE_EXEMPT, "namespace calico-system is exempt", id="by default"
+            ),
+            pytest.param(
+                "guards", ReasonCode.OWN_NAMESPACE, "namespace guards is catflap's own", id="where catflap runs"
+            ),
         ],
     )
-    def test_a_namespace_is_exempt_by_name(self, where: str, reason: str) -> None:
+    def test_a_namespace_is_exempt_by_name(self, where: str, code: ReasonCode, reason: str) -> None:
         """Labels cannot make it so."""
-        assert decided(pod(), namespace=where) == Decision(Verdict.EXEMPT, reason=reason)
+        assert decided(pod(), namespace=where) == Decision(Reason(code, reason))
 
     def test_the_files_list_replaces_the_default(self) -> None:
         """What it leaves out is judged."""
@@ -200,7 +220,7 @@ class TestExempt:
     def test_a_mirror_pod_of_a_node_is_exempt(self) -> None:
         """The kubelet runs it whatever the answer; refusing would only hide it."""
         found = decided(pod(**MIRROR), userInfo=NODE)
-        assert found == Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
+        assert found == Decision(Reason(ReasonCode.MIRROR_POD, "mirror Pod: the kubelet runs it whatever the answer"))
 
     def test_a_mirror_pod_waits_for_its_namespace_to_be_isolated(self) -> None:
         """No rule is asked, the gate is; elsewhere than in judged namespaces neither is."""
@@ -296,7 +316,7 @@ class TestOlderOwners:
     def test_a_valid_pod_needs_no_lookup(self) -> None:
         """A lookup costs a round trip."""
         request = asked(pod(GOOD, ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER)
-        assert settled(request, policy()) == Decision(Verdict.ALLOWED)
+        assert settled(request, policy()) == Decision(Reason(ReasonCode.NO_VIOLATION))
 
     def test_no_lookup_without_a_refusal(self) -> None:
         """Warnings need no exemption."""
@@ -409,7 +429,7 @@ def test_a_decision_leaves_the_request_as_it_was() -> None:
 
 def test_what_cannot_be_found_out_is_refused_for_now() -> None:
     """The message has the reason and asks the user to try again."""
-    found = unavailable("the API server does not answer")
+    found = unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "the API server does not answer")
     assert found.verdict is Verdict.UNAVAILABLE
     assert not found.allowed
     assert found.message == "not decided: the API server does not answer; try again in a moment"

@@ -10,6 +10,7 @@ from tests.reviews import GOOD, deployment, pod
 from tests.unit.samples import asked, policy
 from webhook.guard.decide import OFFLINE_DEFAULTS, decide
 from webhook.model.decision import Decision, LabelsWanted, Verdict
+from webhook.model.reason import Reason, ReasonCode
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 BY_NAME = 'namespaces: {overrides: [{names: [shop, "lab-*"], mode: audit, rules: {require-app: warn}}]}'
@@ -59,7 +60,7 @@ class TestOverrides:
         text = 'mode: "off"\nnamespaces: {overrides: [{names: [shop], rules: {require-role: enforce}}]}'
         assert by_mode(decided(text)) == (["require-role"], [], [])
         assert decided(text, pod(namespace="web"), namespace="web") == Decision(
-            Verdict.ALLOWED, closure=OFFLINE_DEFAULTS.closure
+            Reason(ReasonCode.NO_VIOLATION), closure=OFFLINE_DEFAULTS.closure
         )
 
     def test_by_label_the_labels_are_asked_for(self) -> None:

@@ -8,9 +8,15 @@ from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import asked, policy
 from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision, Verdict
+from webhook.model.reason import Reason, ReasonCode
 
 NAME, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
-NOTHING = Decision(Verdict.ALLOWED)
+NOTHING = Decision(Reason(ReasonCode.NO_LABELS_TO_ADD))
+
+
+def adding(labels: dict[str, str]) -> Decision:
+    """The decision that adds these labels."""
+    return Decision(Reason(ReasonCode.LABELS_ADDED), labels=labels) if labels else NOTHING
 
 
 def amended(manifest: Json | None, text: str = "", **options: Any) -> Decision:
@@ -42,7 +48,7 @@ class TestFilling:
     )
     def test_a_pod_gets_what_it_has_under_an_alias_only(self, labels: dict[str, str], filled: dict[str, str]) -> None:
         """Never a value that the user did not write."""
-        assert amended(pod(labels)) == Decision(Verdict.ALLOWED, labels=filled)
+        assert amended(pod(labels)) == adding(filled)
 
     def test_the_policys_own_label_is_filled(self) -> None:
         """Under the name that the policy gives it."""
@@ -71,12 +77,12 @@ class TestFilling:
     def test_an_update_is_not_touched(self) -> None:
         """A label that appears later may break a selector."""
         found = amended(pod({NAME: "web"}), before=pod({NAME: "web"}))
-        assert found == Decision(Verdict.UNJUDGED, reason="labels are written at CREATE only")
+        assert found == Decision(Reason(ReasonCode.OPERATION_NOT_MUTATED, "labels are written at CREATE only"))
 
     def test_a_subresource_is_not_touched(self) -> None:
         """An eviction is no Pod."""
         found = amended(pod({NAME: "web"}), subResource="eviction")
-        assert found == Decision(Verdict.UNJUDGED, reason="no rule is about pods/eviction")
+        assert found == Decision(Reason(ReasonCode.NO_RULE_APPLIES, "no rule is about pods/eviction"))
 
 
 class TestStamping:
@@ -93,7 +99,7 @@ class TestStamping:
     )
     def test_a_new_namespace_is_stamped(self, labels: dict[str, str], written: dict[str, str]) -> None:
         """Unless it is."""
-        assert amended(namespace(labels=labels), namespace="shop") == Decision(Verdict.ALLOWED, labels=written)
+        assert amended(namespace(labels=labels), namespace="shop") == adding(written)
 
     @pytest.mark.parametrize("name", ["kube-system", "guards"], ids=["exempt", "catflap's own"])
     def test_an_exempt_namespace_is_not_stamped(self, name: str) -> None:
@@ -109,4 +115,6 @@ class TestStamping:
 
 def test_a_deletion_is_let_go() -> None:
     """There is nothing to write to."""
-    assert amended(None, operation="DELETE") == Decision(Verdict.UNJUDGED, reason="labels are written at CREATE only")
+    assert amended(None, operation="DELETE") == Decision(
+        Reason(ReasonCode.OPERATION_NOT_MUTATED, "labels are written at CREATE only")
+    )

@@ -9,6 +9,7 @@ from tests.reviews import namespace
 from tests.unit.samples import asked, policy
 from webhook.guard.decide import decide
 from webhook.model.decision import Decision, Verdict
+from webhook.model.reason import Reason, ReasonCode
 
 TEXT = """
 namespaces:
@@ -42,19 +43,23 @@ def test_a_name_that_gives_a_right_is_given_by_those_named(name: str) -> None:
     refused = decided(name, text=text)
     assert [(fault.rule, fault.path) for fault in refused.denied] == [("guard-labels", "metadata.name")]
     assert f"rules hold otherwise in {name}: only members of platform make it" in refused.message
-    assert decided(name, groups=["platform"], text=text) == Decision(Verdict.EXEMPT, reason="member of platform")
+    assert decided(name, groups=["platform"], text=text) == Decision(
+        Reason(ReasonCode.AUTHORIZED_GROUP, "member of platform")
+    )
     assert decided(name, groups=["catflap:break-glass"], text=text).verdict is Verdict.EXEMPT
 
 
 @pytest.mark.parametrize("name", ["vaults", "openshift", "a-openshift-x", "lab", "shop", "pay", "ci-2"])
 def test_every_other_name_is_anybodys(name: str) -> None:
     """Prefixes match the beginning, names match exactly."""
-    assert decided(name) == Decision(Verdict.ALLOWED)
+    assert decided(name) == Decision(Reason(ReasonCode.NO_VIOLATION))
 
 
 def test_an_older_one_of_that_name_may_be_changed() -> None:
     """Its name is what it was."""
-    assert decided("openshift-x", {"a": "b"}, before=namespace("openshift-x")) == Decision(Verdict.ALLOWED)
+    assert decided("openshift-x", {"a": "b"}, before=namespace("openshift-x")) == Decision(
+        Reason(ReasonCode.NO_VIOLATION)
+    )
 
 
 @pytest.mark.parametrize(

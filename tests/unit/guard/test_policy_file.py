@@ -8,6 +8,7 @@ from tests.reviews import encoded
 from tests.unit.samples import policy
 from webhook.guard.decide import NO_RESULTS, decide
 from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known, Question, Verdict
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import User
 from webhook.model.rule import Violation
 from webhook.review.decode import BadReview, decode
@@ -55,7 +56,7 @@ def test_of_a_sound_file_is_asked_what_it_would_change() -> None:
 def test_a_sound_file_passes_whatever_is_foreseen(foreseen: tuple[str, ...]) -> None:
     """There is only a warning."""
     found = decided(configmap("mode: audit"), Known(faults=(), foreseen=foreseen))
-    assert found == Decision(Verdict.ALLOWED, notices=foreseen)
+    assert found == Decision(Reason(ReasonCode.POLICY_FILE_VALID), notices=foreseen)
 
 
 def test_a_bad_one_is_refused_with_every_fault() -> None:

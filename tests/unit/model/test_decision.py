@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.reasons import some
 from webhook.model.decision import Decision, Verdict
 
 GOES_ON = {
@@ -16,4 +17,4 @@ GOES_ON = {
 @pytest.mark.parametrize("verdict", Verdict)
 def test_only_a_refusal_and_doubt_stop_a_request(verdict: Verdict) -> None:
     """A new verdict has to say here what it does."""
-    assert Decision(verdict).allowed is GOES_ON[verdict]
+    assert Decision(some(verdict)).allowed is GOES_ON[verdict]

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from webhook.report.controls import without
 from webhook.report.coverage import Coverage, Space, coverage
-from webhook.report.gathering import BORN, CREATED, ENDING, LEFT, REMOVED, RESTORED, STANDS
+from webhook.report.gathering import BORN, CREATED, ENDING, LEFT, REMOVED, RESTORED, STANDS, WRITTEN
 from webhook.report.ledger import Event
 
 PLAIN, CALICO = "networking.k8s.io/v1", "projectcalico.org/v3"
@@ -120,3 +121,22 @@ def test_sums_are_those_of_all_namespaces(most: int) -> None:
     assert covered.without == sum(number + 1 for number in range(50))
     assert (len(covered.spaces), covered.more) == (min(most, 50), max(50 - most, 0))
     assert covered.spaces[0].name == "space-049"
+
+
+def test_a_write_without_a_code_ends_a_removal_that_is_on_record() -> None:
+    """The time between is as exact as ever."""
+    covered = found(At(0, WRITTEN), At(10, REMOVED, "carol"), At(52, WRITTEN))
+    assert (covered.lapses, covered.without, covered.exact, covered.unexplained) == (1, 42.0, True, 0)
+
+
+def test_a_write_without_a_code_over_a_policy_that_stood_is_counted() -> None:
+    """It may have restored the policy or not, so it is neither a gap nor none."""
+    covered = found(At(0, WRITTEN), At(30, STANDS, "alice"), At(120, WRITTEN))
+    assert (covered.lapses, covered.without, covered.unexplained) == (0, 0.0, 1)
+    assert "1 write of an earlier release may have restored it or not" in without(covered)
+
+
+def test_the_first_write_without_a_code_closes_a_namespace() -> None:
+    """Nothing says that the policy stood before."""
+    covered = found(At(0, BORN, "bob"), At(2, WRITTEN))
+    assert (covered.slowest, covered.lapses, covered.unexplained) == (2.0, 0, 0)

@@ -1,48 +1,121 @@
-"""What records of writes become in a report."""
+"""What records become in a report: by their reason codes, and by nothing that their words say."""
 
-import json
 from typing import Any
 
 import pytest
 
-from webhook.audit.entry import as_entry
-from webhook.report.gathering import CREATED, LEFT, RESTORED, Gathering
+from tests.entries import DECISION, WRITE, entry, of_earlier_format
+from tests.reasons import codes
+from webhook.model.names import DEFAULT_DENY
+from webhook.model.reason import Activity, ReasonCode, Verdict
+from webhook.report.gathering import CREATED, ENDING, LEFT, REMOVED, RESTORED, WRITTEN, Gathering
+
+TARGET = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "namespace": "shop", "name": DEFAULT_DENY}
+REMOVAL: dict[str, Any] = DECISION | {
+    "decision": "exempt",
+    "verb": "delete",
+    "objectRef": {
+        "apiGroup": "networking.k8s.io",
+        "apiVersion": "v1",
+        "resource": "networkpolicies",
+        "namespace": "shop",
+        "name": DEFAULT_DENY,
+    },
+}
+NAMESPACE_CONTROLLER = {"username": "system:serviceaccount:kube-system:namespace-controller", "groups": []}
+# Words that said something to programs once, and others.
+WORDS = [
+    "",
+    "restored: a Pod waits for it",
+    "break-glass: member of a",
+    "the namespace is on its way out",
+    "not repaired",
+]
 
 
-def record(reason: str, verb: str = "apply") -> bytes:
-    """The record of a write of a namespace's default-deny."""
-    target = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "namespace": "shop"}
-    whole: dict[str, Any] = {
-        "type": "write",
-        "time": "2026-01-31T12:00:00.000000Z",
-        "verb": verb,
-        "objectRef": target | {"name": "catflap-default-deny"},
-        "reason": reason,
-        "policyDigest": "0",
-        "version": "catflap.dev/audit/v1alpha2",
-        "catflap": "0.1",
-        "chain": "0" * 32,
-        "seq": 1,
-        "prev": "0" * 64,
-        "hash": "0" * 64,
-    }
-    return json.dumps(whole).encode()
+def gathered(*records: dict[str, Any]) -> Gathering:
+    """What a report knows after these records."""
+    gathering = Gathering()
+    for record in records:
+        gathering.take(entry(record), "audit.log")
+    return gathering
 
 
+def events(*records: dict[str, Any]) -> list[str]:
+    """What they say of a namespace's default-deny policy."""
+    return [one.what for one in gathered(*records).ledger.events()]
+
+
+@pytest.mark.parametrize("words", WORDS)
 @pytest.mark.parametrize(
-    ("reason", "verb", "events"),
+    ("code", "verb", "expected"),
     [
-        ("created: the namespace is guarded", "apply", [CREATED]),
-        ("restored: it was edited or deleted", "apply", [RESTORED]),
-        ("rewritten: an object of its name stood there that catflap had not written", "apply", [CREATED]),
-        ("removed: the policy file asks for it no longer", "delete", [LEFT]),
-        ("not repaired: NetworkPolicy catflap-default-deny does not stay as catflap writes it", "get", []),
+        (ReasonCode.POLICY_CREATED, "apply", [CREATED]),
+        (ReasonCode.POLICY_UPDATED, "apply", [CREATED]),
+        (ReasonCode.POLICY_RESTORED, "apply", [RESTORED]),
+        (ReasonCode.POLICY_REPLACED, "apply", [CREATED]),
+        (ReasonCode.POLICY_REMOVED, "delete", [LEFT]),
+        (ReasonCode.POLICY_NOT_REPAIRED, "get", []),
     ],
 )
-def test_only_what_was_written_changes_a_namespace(reason: str, verb: str, events: list[str]) -> None:
+def test_only_what_was_written_changes_a_namespace(code: str, verb: str, words: str, expected: list[str]) -> None:
     """What could not be repaired isolates nothing."""
-    gathering = Gathering()
-    entry = as_entry(record(reason, verb))
-    assert entry is not None
-    gathering.take(entry, "audit.log")
-    assert [one.what for one in gathering.ledger.events()] == events
+    assert events(WRITE | {"objectRef": TARGET, "verb": verb, "reasonCode": code, "reason": words}) == expected
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("code", codes(Verdict.EXEMPT))
+def test_a_namespace_ends_where_kubernetes_empties_it(code: ReasonCode, words: str) -> None:
+    """Whoever else removes its policy opens it."""
+    expected = ENDING if code is ReasonCode.NAMESPACE_TERMINATING else REMOVED
+    assert events(REMOVAL | {"reasonCode": code, "reason": words}) == [expected]
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("verdict", [Verdict.ALLOWED, Verdict.EXEMPT])
+def test_break_glass_and_exceptions_are_told_by_their_codes(verdict: Verdict, words: str) -> None:
+    """Each code of each verdict, with whatever words."""
+    for code in codes(verdict):
+        ledger = gathered(DECISION | {"decision": verdict, "reasonCode": code, "reason": words}).ledger
+        assert ledger.total("break-glass") == (code is ReasonCode.BREAK_GLASS)
+        assert ledger.total("waived") == (code is ReasonCode.EXCEPTION_APPLIED)
+        assert not ledger.total("exempt without code")
+
+
+@pytest.mark.parametrize("code", codes(Activity.WRITE))
+def test_writes_are_counted_by_their_codes(code: ReasonCode) -> None:
+    """However many words there are for one."""
+    records = [WRITE | {"reasonCode": code, "reason": words} for words in WORDS]
+    [row] = gathered(*records).ledger.top("written", 10).rows
+    assert (row.name, row.count) == (f"NetworkPolicy: {code}", len(WORDS))
+
+
+class TestEarlierFormats:
+    """Records without a code: what their other fields tell, and never what their words do."""
+
+    @pytest.mark.parametrize("words", WORDS)
+    def test_a_write_may_be_a_restoration_or_not(self, words: str) -> None:
+        """Its verb says whether anything was written at all."""
+        record = of_earlier_format(WRITE | {"objectRef": TARGET, "reason": words})
+        assert events(record) == [WRITTEN]
+        assert events(record | {"verb": "delete"}) == [LEFT]
+        assert events(record | {"verb": "get"}) == []
+
+    @pytest.mark.parametrize("words", WORDS)
+    def test_who_removes_a_policy_tells_whether_the_namespace_ends(self, words: str) -> None:
+        """The namespace controller deletes nothing else."""
+        record = of_earlier_format(REMOVAL | {"reason": words})
+        assert events(record) == [REMOVED]
+        assert events(record | {"user": NAMESPACE_CONTROLLER}) == [ENDING]
+
+    @pytest.mark.parametrize("words", WORDS)
+    def test_break_glass_is_not_known(self, words: str) -> None:
+        """So the requests of which it is not are counted."""
+        ledger = gathered(of_earlier_format(DECISION | {"decision": "exempt", "reason": words})).ledger
+        assert (ledger.total("break-glass"), ledger.total("exempt without code")) == (0, 1)
+        assert ledger.total("without code") == 1
+
+    def test_an_exception_was_the_only_reason_that_something_allowed_had(self) -> None:
+        """Which is no matter of its words."""
+        assert gathered(of_earlier_format(DECISION | {"reason": "x"})).ledger.total("waived") == 1
+        assert gathered(of_earlier_format(DECISION)).ledger.total("waived") == 0

@@ -7,11 +7,13 @@ from typing import Any, Final
 import pytest
 
 from tests.decisions import settled
+from tests.reasons import some
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import asked, policy
 from webhook.guard.decide import unavailable
 from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision, Verdict
+from webhook.model.reason import ReasonCode
 from webhook.model.rule import Violation
 from webhook.review.encode import MOST_CAUSES, WARNING_LENGTH, encode_mutation, encode_validation
 
@@ -54,7 +56,7 @@ def decision(manifest: Json, text: str = "") -> Decision:
     [
         pytest.param(decision(pod({"app": "web"})), DENIED, id="denied"),
         pytest.param(decision(pod({"app": "web"}), "mode: warn"), WARNED, id="warned"),
-        pytest.param(unavailable("nobody answers"), UNAVAILABLE, id="unavailable"),
+        pytest.param(unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "nobody answers"), UNAVAILABLE, id="unavailable"),
     ],
 )
 def test_the_validating_answer_is_these_bytes(decided: Decision, answer: str) -> None:
@@ -65,15 +67,15 @@ def test_the_validating_answer_is_these_bytes(decided: Decision, answer: str) ->
 @pytest.mark.parametrize("verdict", [Verdict.ALLOWED, Verdict.EXEMPT, Verdict.UNJUDGED])
 def test_an_admission_is_these_bytes(verdict: Verdict) -> None:
     """No status: the API server ignores it; no patch: a validating webhook must not send one."""
-    decided = Decision(verdict, reason="whatever", labels={"app": "web"})
+    decided = Decision(some(verdict, "whatever"), labels={"app": "web"})
     assert encode_validation(asked(pod()), decided, annotations={}).decode() == ALLOWED
-    assert encode_mutation(asked(pod()), Decision(verdict, reason="whatever")).decode() == ALLOWED
+    assert encode_mutation(asked(pod()), Decision(some(verdict, "whatever"))).decode() == ALLOWED
 
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_the_mutating_answer_never_refuses(verdict: Verdict) -> None:
     """Refusing is the validating phase's, which sees the final object."""
-    answer = json.loads(encode_mutation(asked(pod()), Decision(verdict)))
+    answer = json.loads(encode_mutation(asked(pod()), Decision(some(verdict))))
     assert answer["response"] == {"uid": UID, "allowed": True}
 
 
@@ -92,7 +94,7 @@ def test_a_warning_is_as_long_as_the_api_server_takes(length: int) -> None:
     """What is cut shows it."""
     before = "a: b: "
     fault = Violation(rule="a", path="b", message="x" * (length - len(before)))
-    answer = encode_validation(asked(pod()), Decision(Verdict.ALLOWED, warned=(fault,)), annotations={})
+    answer = encode_validation(asked(pod()), Decision(some(Verdict.ALLOWED), warned=(fault,)), annotations={})
     (warning,) = json.loads(answer)["response"]["warnings"]
     whole = f"{before}{fault.message}"
     assert warning == (whole if length <= WARNING_LENGTH else f"{whole[: WARNING_LENGTH - 1]}…")
@@ -146,7 +148,7 @@ class TestPatch:
 
     def test_the_patch_is_the_only_difference(self) -> None:
         """The envelope is the same."""
-        answer = encode_mutation(asked(pod()), Decision(Verdict.ALLOWED, labels={"app": "web"})).decode()
+        answer = encode_mutation(asked(pod()), Decision(some(Verdict.ALLOWED), labels={"app": "web"})).decode()
         patch = base64.b64encode(b'[{"op":"add","path":"/metadata/labels","value":{"app":"web"}}]').decode()
         assert answer == (
             '{"response":{"uid":"'
@@ -162,8 +164,8 @@ def test_the_uid_is_the_requests() -> None:
     """The API server refuses an answer to another question."""
     request = asked(pod(GOOD), uid='a"\\ü')
     for answer in (
-        encode_validation(request, Decision(Verdict.ALLOWED), annotations={}),
-        encode_mutation(request, Decision(Verdict.ALLOWED)),
+        encode_validation(request, Decision(some(Verdict.ALLOWED)), annotations={}),
+        encode_mutation(request, Decision(some(Verdict.ALLOWED))),
     ):
         assert json.loads(answer)["response"]["uid"] == 'a"\\ü'
 
@@ -171,7 +173,7 @@ def test_the_uid_is_the_requests() -> None:
 @pytest.mark.parametrize("text", ["set limits\n", "set\n  limits", "set\r\nlimits", "set\tlimits", "set\x07limits\x85"])
 def test_a_warning_is_one_line(text: str) -> None:
     """A message is written as a block in YAML, and the API server drops what is not on one line."""
-    decided = Decision(Verdict.ALLOWED, warned=(Violation("mine", "", text),), notices=(f"by: {text}",))
+    decided = Decision(some(Verdict.ALLOWED), warned=(Violation("mine", "", text),), notices=(f"by: {text}",))
     answer = encode_validation(asked(pod(GOOD)), decided, annotations={})
     assert json.loads(answer)["response"]["warnings"] == ["mine: set limits", "by: set limits"]
 
@@ -188,11 +190,13 @@ class TestBounds:
 
     def test_warnings(self) -> None:
         """4,096 characters at most, the notices among them."""
-        warned = self.answer(Decision(Verdict.ALLOWED, warned=self.FAULTS, notices=("take notice",)))["warnings"]
+        warned = self.answer(Decision(some(Verdict.ALLOWED), warned=self.FAULTS, notices=("take notice",)))["warnings"]
         assert sum(map(len, warned)) <= 4_096
         assert warned[-2:] == ["and 86 more warnings", "take notice"]
 
     def test_causes(self) -> None:
         """A program gets the first ones."""
-        found = self.answer(Decision(Verdict.DENIED, denied=self.FAULTS, message="no"))["status"]["details"]["causes"]
+        found = self.answer(Decision(some(Verdict.DENIED), denied=self.FAULTS, message="no"))["status"]["details"][
+            "causes"
+        ]
         assert (len(found), found[-1]["message"]) == (MOST_CAUSES + 1, "and 68 more faults")

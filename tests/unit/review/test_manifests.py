@@ -9,6 +9,7 @@ import pytest
 from tests.decisions import settled
 from tests.unit.samples import policy
 from webhook.model.decision import Decision, Verdict
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Operation
 from webhook.model.workload import Owner, Workload
 from webhook.review.manifests import BadManifest, Manifest, NotKubernetes, creation, documents, existing, read
@@ -357,7 +358,7 @@ class TestCreation:
         """Exempt namespaces included."""
         (document,) = documents(POD.replace("name: web", "name: web, namespace: kube-system"))
         found = settled(creation(read(document, default_namespace="shop")), policy())
-        assert found == Decision(Verdict.EXEMPT, reason="namespace kube-system is exempt")
+        assert found == Decision(Reason(ReasonCode.NAMESPACE_EXEMPT, "namespace kube-system is exempt"))
 
     def test_what_makes_no_pods_is_not_judged(self) -> None:
         """Whatever its kind."""

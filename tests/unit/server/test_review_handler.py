@@ -17,6 +17,7 @@ from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Known, Phase
+from webhook.model.reason import ReasonCode
 from webhook.server.answer_deadline import MAX_ANSWER_SECONDS
 from webhook.server.cluster_lookup import ClusterLookup, OfflineLookup
 from webhook.server.http_reply import HttpReply
@@ -164,7 +165,7 @@ class FailingLookup(OfflineLookup):
 
     def look_up(self, *_: Any, **__: Any) -> Any:
         """Raise the error."""
-        raise Unavailable("GET /api/v1/namespaces/secret: 403: forbidden")
+        raise Unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "GET /api/v1/namespaces/secret: 403: forbidden")
 
 
 @pytest.mark.parametrize("authentication", Authentication)

@@ -7,6 +7,7 @@ from threading import Event
 import pytest
 
 from webhook.model.decision import Closure
+from webhook.model.reason import ReasonCode
 from webhook.server.singleflight import SingleFlight
 from webhook.server.unavailable import Unavailable
 
@@ -59,7 +60,7 @@ def test_an_error_is_raised_for_every_caller_and_forgotten() -> None:
     """The next call tries again."""
 
     def fail() -> Closure:
-        raise Unavailable("the API server does not answer")
+        raise Unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "the API server does not answer")
 
     flights = SingleFlight()
     with pytest.raises(Unavailable, match="does not answer"):

@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+from webhook.model.reason import ReasonCode
 from webhook.tls.certificate_authority import issue_authority, issue_serving
 from webhook.tls.certificate_folder import (
     BadCertificateError,
@@ -163,15 +164,15 @@ class TestReload:
     def test_a_renewed_pair_is_taken_over(self, filled: TlsFolder) -> None:
         """New connections get it."""
         loaded = []
-        serving = CertificateReloader(filled, on_load=lambda found, why: loaded.append((found.fingerprint, why)))
+        serving = CertificateReloader(filled, on_load=lambda found, why: loaded.append((found.fingerprint, why.code)))
         before = self.served(serving.context)
         after = self.renew(filled)
         serving.poll()
         serving.poll()
         assert self.served(serving.context) == after != before
         assert loaded == [
-            (sha256(before).hexdigest(), "this process began to serve"),
-            (sha256(after).hexdigest(), "another pair was in the folder"),
+            (sha256(before).hexdigest(), ReasonCode.CERTIFICATE_LOADED),
+            (sha256(after).hexdigest(), ReasonCode.CERTIFICATE_REPLACED),
         ]
 
     def test_nothing_new_changes_nothing(self, filled: TlsFolder) -> None:

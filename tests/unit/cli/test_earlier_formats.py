@@ -1,0 +1,109 @@
+"""A log of the last format without reason codes, as its release wrote it: every command reads it, alone and with newer records."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Final
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.audit_logs import verified
+from tests.evidence_logs import Story
+from tests.unit.report.pages import Page, report
+from webhook.cli import main
+from webhook.model.reason import ReasonCode
+
+OLD: Final = Path(__file__).parents[2] / "cases" / "audit" / "v1alpha3.jsonl"
+RECORDS: Final = 26
+WITH_REASON: Final = 23  # its decisions, writes, policy files and leaders
+
+
+def audit(*arguments: str | Path) -> Result:
+    """Run `catflap audit`."""
+    return CliRunner().invoke(main, ["audit", *map(str, arguments)], prog_name="catflap")
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """The old log, to which a process of this release appends."""
+    path = tmp_path / "audit.log"
+    shutil.copy(OLD, path)
+    story = Story(path)
+    story.clock.advance(days=1)
+    story.removed("shop", "carol")
+    story.clock.advance(seconds=7)
+    story.write("shop", ReasonCode.POLICY_RESTORED, "whatever the words are")
+    story.log.stop()
+    return path
+
+
+def test_an_old_log_is_sound() -> None:
+    """By its hashes and signatures, which are over the records as they are."""
+    found = verified(OLD, closed=True)
+    assert (found.findings, found.records) == ((), RECORDS)
+
+
+def test_records_of_both_formats_in_one_file_are_sound(mixed: Path) -> None:
+    """The new process names the last record of the old one; an edited record of either shows."""
+    assert verified(mixed, closed=True).findings == ()
+    for before, after in ((b'"carol"', b'"karol"'), (b"require-role until", b"require-rolf until")):
+        whole = mixed.read_bytes()
+        assert before in whole
+        mixed.write_bytes(whole.replace(before, after))
+        assert verified(mixed).findings
+        mixed.write_bytes(whole)
+
+
+def test_a_query_shows_each_record_as_it_is() -> None:
+    """To the byte, and in the table by its words."""
+    assert audit("query", OLD, "-o", "json").stdout_bytes == OLD.read_bytes()
+    table = audit("query", OLD, "--decision", "exempt")
+    assert table.stdout.splitlines()[1].endswith("   break-glass: member of catflap:break-glass")
+    assert table.stderr == ""
+
+
+def test_a_query_by_code_says_which_records_have_none(mixed: Path) -> None:
+    """They may be what was asked for."""
+    done = audit("query", mixed, "--reason", "BreakGlass", "--reason", "*Restored", "-o", "json")
+    assert [json.loads(text)["reasonCode"] for text in done.stdout.splitlines()] == ["BreakGlass", "PolicyRestored"]
+    told = f"--reason cannot match {WITH_REASON} records without a reason code, which an earlier release wrote"
+    assert done.stderr == f"catflap: {told}\n"
+    assert done.exit_code == 0
+
+
+def test_an_export_has_no_code_of_an_old_record(mixed: Path) -> None:
+    """Its words stay where they were."""
+    rows = list(csv.DictReader(io.StringIO(audit("export", mixed, "-o", "csv").stdout, newline="")))
+    assert {row["reasonCode"] for row in rows[:RECORDS]} == {""}
+    assert [row["reasonCode"] for row in rows[RECORDS:] if row["reason"]] == ["BreakGlass", "PolicyRestored"]
+    events = [json.loads(text) for text in audit("export", mixed, "-o", "ocsf").stdout.splitlines()]
+    assert [one.get("status_code") for one in events] == [None] * WITH_REASON + ["BreakGlass", "PolicyRestored"]
+
+
+def test_a_report_says_what_an_old_log_cannot_tell(tmp_path: Path) -> None:
+    """And tells all else: the exact gap, the exception, the namespace that ended."""
+    done = report(OLD, "-o", tmp_path / "page.html")
+    assert done.exit_code == 0, done.stderr
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert f"{WITH_REASON} records of this period have no reason code, as an earlier release wrote them." in page.text
+    rows = page.tables["Namespaces, the open ones and those that were without for longest first"]
+    by_name = {row[0]: row for row in rows if row}
+    assert by_name["payments"][4:] == ["1", "42 s", "closed"]
+    assert by_name["search"][4:] == ["0", "not known", "closed"]
+    assert by_name["old"][-1] == "deleted"
+    assert "1 write of an earlier release may have restored it or not" in page.text
+    assert "Break-glass, by user: not known, because an earlier release recorded exempt requests" in page.text
+    assert page.figures("Exceptions that were used")
+
+
+def test_a_report_on_both_formats_counts_the_codes_that_there_are(mixed: Path, tmp_path: Path) -> None:
+    """And says of how many records it is not known."""
+    assert report(mixed, "-o", tmp_path / "page.html").exit_code == 0
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert page.figures("Break-glass, by user")["carol"] == 1
+    assert "Break-glass: not known of 3 exempt requests that an earlier release recorded." in page.text
+    rows = page.tables["Namespaces, the open ones and those that were without for longest first"]
+    assert next(row for row in rows if row and row[0] == "shop")[4:6] == ["1", "7 s"]
