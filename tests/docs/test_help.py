@@ -51,11 +51,18 @@ TEMPLATES: Final = frozenset(
 )
 
 
+def takers_of_a_reason() -> set[str]:
+    """The names of the functions and methods that have a parameter `reason`, such as those that pass it on to an Event."""
+    made = [node for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    return {one.name for one in made if any(each.arg == "reason" for each in (*one.args.args, *one.args.kwonlyargs))}
+
+
 def reasons() -> set[str]:
-    """The reason of each Event that the product makes: a word in the first argument of `EventDetails`, or the third of an alert."""
+    """The reason of each Event that the product makes: a word in the first argument of `EventDetails`, or in a call that passes one on."""
     calls = [node for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.Call)]
     happened = [call.args[0] for call in calls if getattr(call.func, "id", "") == "EventDetails" and call.args]
-    alarms = [arg for call in calls if getattr(call.func, "attr", "") in {"fire", "_publish"} for arg in call.args]
+    passing = takers_of_a_reason()
+    alarms = [arg for call in calls if getattr(call.func, "attr", "") in passing for arg in call.args]
     variables = [
         node.value
         for tree in trees()

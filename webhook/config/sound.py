@@ -140,9 +140,12 @@ def without(content: Any, found: Gaps, lists: Iterable[Path]) -> tuple[Any, Gaps
 
 
 def value_at(content: Any, path: Path) -> Any:
-    """Return the value at a path of keys; None where there is none."""
-    for key in path:
-        content = content.get(key) if isinstance(content, dict) else None
+    """Return the value at a path; None where there is none."""
+    for step in path:
+        if isinstance(content, list) and isinstance(step, int):
+            content = content[step] if step < len(content) else None
+        else:
+            content = content.get(step) if isinstance(content, dict) else None
     return content
 
 

@@ -44,6 +44,12 @@ class Spans:
             self._firsts[kind] = [first for first, _, _ in found]
             self._furthest[kind] = list(accumulate((Furthest(last, first, owner) for first, last, owner in found), max))
 
+    def holds(self, span: tuple[str | int, int, int]) -> bool:
+        """Whether a range is inside one of them."""
+        kind, first, last = span
+        begun = bisect_right(self._firsts.get(kind, []), first)
+        return begun > 0 and self._furthest[kind][begun - 1].last >= last
+
     def meeting(self, span: tuple[str | int, int, int]) -> tuple[int, int] | None:
         """The first number that a range shares with another, and whose that one is; None where it meets none.
 

@@ -7,12 +7,13 @@ from typing import Final
 from webhook.config.faults import PolicyFault
 from webhook.config.flows import ends
 from webhook.config.sound import Path, Remark
-from webhook.config.spans import Span, addresses
-from webhook.model.network import Flow, FlowEnd
+from webhook.config.spans import Span, Spans, addresses
+from webhook.model.fields import PortRange
+from webhook.model.network import FlowEnd
 from webhook.model.policy import GuardPolicy
 
 NONE: Final = "none"
-MOST_COMPARED: Final = 50  # flows with the same ends
+MOST_COMPARED: Final = 20  # flows with the same ends
 FLOWS: Final[tuple[Path, ...]] = (("network", "flows"),)
 
 
@@ -95,47 +96,40 @@ def ports(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
     for path, end in ends(policy):
         yield from inside(f"{path}.cidrs", end.cidrs, [*map(addresses, end.cidrs)])
     for number, flow in enumerate(policy.network.flows):
-        yield from inside(f"network.flows[{number}].ports", flow.ports, spans_of(flow))
+        yield from inside(f"network.flows[{number}].ports", flow.ports, [Span(*one) for one in flow.port_ranges])
 
 
 def flows(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
     """Return the flows that another one has already, and those of which no namespace gets a policy."""
-    by_ends: dict[tuple[FlowEnd, FlowEnd, str | None], list[int]] = {}
     every = policy.network.flows
+    by_ends: dict[tuple[FlowEnd, FlowEnd, str | None], list[int]] = {}
     for number, flow in enumerate(every):
         by_ends.setdefault((flow.source, flow.to, flow.across), []).append(number)
+    for alike in by_ends.values():
+        yield from contained({number: every[number].port_ranges for number in alike})
     for number, flow in enumerate(every):
-        path, alike = f"network.flows[{number}]", by_ends[flow.source, flow.to, flow.across]
-        around = [one for one in alike[:MOST_COMPARED] if one != number and surrounds(every[one], flow)]
-        earlier = next((one for one in around if one < number and surrounds(flow, every[one])), None)
-        wider = next((one for one in around if not surrounds(flow, every[one])), None)
-        if earlier is not None:
-            yield PolicyFault(path, f"it is the same as network.flows[{earlier}]; remove one of the two")
-        elif wider is not None:
+        if not any(may_be_isolated(end, policy) for end in (flow.source, flow.to)):
+            message = "it has no effect: each namespace that it names is exempt, so none gets a policy of it"
+            yield PolicyFault(f"network.flows[{number}]", message)
+
+
+def contained(flows: Mapping[int, Sequence[PortRange]]) -> Iterator[PolicyFault]:
+    """Return each of some flows with the same ends whose ports another one has; they are given by their numbers."""
+    known = {number: Spans((one, number) for one in ranges) for number, ranges in flows.items()}
+    first = list(flows)[:MOST_COMPARED]
+    for number, ranges in flows.items():
+        around = [one for one in first if one != number and all(map(known[one].holds, ranges))]
+        same = [one for one in around if all(map(known[number].holds, flows[one]))]
+        path = f"network.flows[{number}]"
+        if same and same[0] < number:
+            yield PolicyFault(path, f"it is the same as network.flows[{same[0]}]; remove one of the two")
+        elif (wider := next((one for one in around if one not in same), None)) is not None:
             yield PolicyFault(path, f"network.flows[{wider}] has the same ends and all of these ports; remove this one")
-        elif not any(may_be_isolated(end, policy) for end in (flow.source, flow.to)):
-            yield PolicyFault(
-                path, "it has no effect: each namespace that it names is exempt, so none gets a policy of it"
-            )
 
 
 def may_be_isolated(end: FlowEnd, policy: GuardPolicy) -> bool:
     """Whether a namespace at one end of a flow may get policies."""
     return end.is_pods and not (end.namespaces and all(map(policy.namespaces.exempts, end.namespaces)))
-
-
-def spans_of(flow: Flow) -> list[Span]:
-    """Return the ports of a flow as ranges."""
-    return [Span(one.protocol, one.first, one.last) for one in flow.port_ranges]
-
-
-def surrounds(wide: Flow, narrow: Flow) -> bool:
-    """Whether each range of ports of one flow is inside a range of another one."""
-    others = spans_of(wide)
-    return all(
-        any(other.kind == one.kind and other.first <= one.first and one.last <= other.last for other in others)
-        for one in spans_of(narrow)
-    )
 
 
 def inside(path: str, words: Sequence[str], spans: Sequence[Span]) -> Iterator[PolicyFault]:

@@ -16,7 +16,7 @@ from webhook.model.fields import DAY_FORM, NO_DAY, PORT_FORMS, is_port
 from webhook.model.network import OUTSIDE
 from webhook.model.spelling import closest_word
 from webhook.syntax import values
-from webhook.syntax.values import OFF_WORDS, ON_WORDS, TRAPS, Value
+from webhook.syntax.values import OFF_WORDS, ON_WORDS, TRAPS, Value, in_json
 
 QUOTED: Final = re.compile(r"'([^']*)'")
 PORTS: Final = "ports"
@@ -103,17 +103,20 @@ def meant(refused: Refused, words: list[str]) -> str:
         next((one for one in several if one in words), "") for several in ((OFF, "none"), ("enforce", "auto", "all"))
     )
     if off and refused.found.word in OFF_WORDS:
-        return f"; write {in_quotes(off, refused)} to turn it off"
+        quoted = f'"{off}" in quotes' if refused.value is False and off in TRAPS else off
+        return f"; write {quoted} to turn it off{trap(refused)}"
     if on and refused.found.word in ON_WORDS:
-        return f"; write {on} to turn it on"
+        return f"; write {on} to turn it on{trap(refused)}"
     return ""
 
 
-def in_quotes(word: str, refused: Refused) -> str:
-    """Return how to write a word: where the file has a boolean, another program may have read the word as one before."""
-    if refused.value is False and word in TRAPS:
-        return f'"{word}" in quotes, as Helm and YAML 1.1 read {word} without them as false,'
-    return word
+def trap(refused: Refused) -> str:
+    """Return what becomes of on, yes, no and off without quotes: text in this file, and a boolean where another program reads it first."""
+    word = refused.found.word
+    if isinstance(refused.value, bool):
+        return f" (Helm and YAML 1.1 read {'on and yes' if refused.value else 'off and no'} without quotes as {word})"
+    as_boolean = in_json(word in ON_WORDS)
+    return f" ({word} is text in this file, and {as_boolean} where Helm or YAML 1.1 read it)" if word in TRAPS else ""
 
 
 def text(refused: Refused) -> str:

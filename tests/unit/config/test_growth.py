@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import pytest
 from tests.unit.samples import HEAD, policy
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
+from webhook.config.remarks import remarks_on
 from webhook.netpol.flows import flow_intents
 
 STAGES: Final = "namespaces: {environment: {oneOf: [production, test]}}\n"
@@ -63,8 +65,20 @@ GROWING: Final[dict[str, Callable[[int], str]]] = {
         f"  clusterCIDRs: [{', '.join(map(address, range(n // 4)))}]\n",
     ),
     "unknown keys": lambda n: "".join(f"mode{k}: warn\n" for k in range(n)),
+    "adopted namespaces": lambda n: f"namespaces: {{adopt: [{', '.join(f'n{k}' for k in range(n))}]}}\n",
+    "exceptions": lambda n: (
+        "exceptions:\n"
+        + "".join(
+            f"  - {{rule: require-app, namespace: n{k}, owner: a, reason: b, until: 2099-01-01}}\n" for k in range(n)
+        )
+    ),
     "exempt namespaces": lambda n: f"namespaces: {{exempt: [{', '.join(f'n{k}' for k in range(n))}]}}\n",
 }
+
+
+def remarks(text: str) -> object:
+    """What has no effect in a file."""
+    return remarks_on(text, datetime(2026, 6, 15, tzinfo=UTC))
 
 
 @contextmanager
@@ -83,10 +97,10 @@ def counting() -> Iterator[list[int]]:
         sys.setprofile(before)
 
 
-def calls_for(text: str) -> int:
+def calls_for(text: str, read: Callable[[str], object] = parse) -> int:
     """How much is done to judge a file."""
     with counting() as calls, suppress(BadPolicy):
-        parse(HEAD + text)
+        read(HEAD + text)
     return calls[0]
 
 
@@ -109,3 +123,11 @@ def test_twice_as_much_takes_twice_as_long(made: Callable[[int], str]) -> None:
     """And a little more, for what is sorted."""
     calls_for(made(100))  # what is done once
     assert calls_for(made(200)) < 2.5 * calls_for(made(100))
+
+
+@pytest.mark.parametrize("fault", ["", "mode: Loud\n"], ids=["a sound file", "a file with a fault"])
+@pytest.mark.parametrize("made", GROWING.values(), ids=GROWING.keys())
+def test_remarks_on_twice_as_much_take_twice_as_long(made: Callable[[int], str], fault: str) -> None:
+    """Also on a file with a fault, whose sound parts are taken out."""
+    calls_for(made(100) + fault, remarks)
+    assert calls_for(made(200) + fault, remarks) < 2.5 * calls_for(made(100) + fault, remarks)

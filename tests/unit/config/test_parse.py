@@ -197,12 +197,13 @@ class TestFaults:
             pytest.param(
                 "rules: {known-role: false}",
                 f"rules.known-role: false is a boolean; {MODES}; "
-                'write "off" in quotes, as Helm and YAML 1.1 read off without them as false, to turn it off',
+                'write "off" in quotes to turn it off (Helm and YAML 1.1 read off and no without quotes as false)',
                 id="a mode that is a boolean",
             ),
             pytest.param(
                 "rules: {known-role: no}",
-                f"rules.known-role: 'no' is unknown; {MODES}; write off to turn it off",
+                f"rules.known-role: 'no' is unknown; {MODES}; write off to turn it off "
+                "(no is text in this file, and false where Helm or YAML 1.1 read it)",
                 id="a word for a mode",
             ),
             pytest.param(

@@ -217,6 +217,12 @@ def test_a_list_in_which_an_item_is_at_fault_has_no_remarks() -> None:
         "network.nodeCIDRs: it has no effect without the preset kubelet-probes"
     ]
     assert told("namespaces: {adopt: [a, a, B]}") == []
+    assert (
+        told(
+            "network: {flows: [{from: frontend, to: {namespaces: [a]}, ports: [82/TCP, 81/TCP, 81/TCP, 80/TCP, 70-90/TCP]}]}"
+        )
+        == []
+    )
 
 
 def test_a_broken_flow_may_be_what_names_a_role() -> None:

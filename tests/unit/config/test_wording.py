@@ -87,7 +87,7 @@ def test_the_paths_are_those_of_the_file() -> None:
         ("twin: 'true'", "'true' is text; expected true or false: write true without quotes"),
         ("twin: on", "'on' is text; expected true or false: write true; in this file yes, no, on and off are text"),
         ("twin: 1", "1 is a number; expected true or false"),
-        ("mode: no", "'no' is unknown; expected one of enforce, warn, audit, off; write off to turn it off"),
+        ("mode: no", "'no' is unknown; expected one of enforce, warn, audit, off; write off to turn it off (no is text in this file, and false where Helm or YAML 1.1 read it)"),
         ("mode: ENFORCE", "'ENFORCE' is unknown; expected one of enforce, warn, audit, off; did you mean 'enforce'?"),
         ("gate: {freshness: 5s}", "'5s' is text; expected a whole number"),
         ("gate: {freshness: '5'}", "'5' is text; expected a whole number: write 5 without quotes"),
