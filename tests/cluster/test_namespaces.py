@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from tests.cluster.api_requests import writes
+from tests.cluster.api_requests import wait_until_quiet, writes
 from tests.cluster.installation import NAMESPACE, Installation, eventually, names
 from tests.cluster.load_scenarios import create
 from tests.cluster.manifests import GOOD, namespace, pod
@@ -121,6 +121,7 @@ def test_an_update_of_a_namespace_costs_no_write(catflap: Installation, engine: 
     """KY#17452: a label, an annotation, or no change; counted in the API server's audit log."""
     create(catflap, [namespace_name])
     eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
+    wait_until_quiet(catflap)  # the label of the namespace follows its policies
     begin = catflap.cluster.audit_size()
     catflap.cluster.kubectl("label", "namespace", namespace_name, "team=x")
     catflap.cluster.kubectl("annotate", "namespace", namespace_name, "note=x")
