@@ -130,7 +130,7 @@ class Rule(Struct, frozen=True):
         Of more than MOST_FAULTS the first ones, and one whose identity is UNJUDGED for the rest, which nobody counts.
         """
         faults = self.check(subject, policy)
-        found = tuple(violation(self.id, fault) for fault in islice(faults, MOST_FAULTS))
+        found = tuple([violation(self.id, fault) for fault in islice(faults, MOST_FAULTS)])
         if len(found) < MOST_FAULTS or next(faults, None) is None:
             return found
         message = f"it has more than {MOST_FAULTS} faults of this rule; mend these first"
