@@ -132,7 +132,7 @@ class Relabelling(Struct, frozen=True):
 def reference(kind: str, namespace: str, name: str) -> str:
     """How a message names an object; no character of it can change how a terminal shows the lines around it."""
     kind, namespace, name = (shortened(printable(text)) for text in (kind, namespace, name))
-    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}".rstrip()
 
 
 def label_field(key: str) -> str:
